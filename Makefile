@@ -1,0 +1,44 @@
+# Needs git, make and Python 3.11 or later; everything else is installed into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo up test lint format bench docs clean help
+
+help:             ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)    ## a real recording through the whole system, live; ends by itself with a picture
+	$(BIN)/pycwt-mod demo
+
+up: $(READY)      ## server and all services, until Ctrl-C
+	$(BIN)/pycwt-mod up
+
+test: $(READY)    ## all tests, against a real nats-server
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(READY)    ## style, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY)  ## rewrite the code in the project's style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)   ## measure against the peers in one run and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+docs: $(READY)    ## make the generated documents again
+	$(BIN)/python -m schemas.asyncapi > docs/asyncapi.json
+
+clean:            ## remove what make has made
+	rm -rf $(VENV) var out .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
