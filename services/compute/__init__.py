@@ -1,0 +1,1 @@
+"""From analysis windows and questions to results: the workers."""

@@ -1,0 +1,146 @@
+"""Sample accounting: what a chunk means, given what came before it.
+
+Positions are sample indices from the start of the epoch. A chunk is compared with the sample
+expected next::
+
+    first == expected   the chunk continues the stream
+    first >  expected   a gap: the samples between are missing
+    first <  expected   an overlap: what is known already is dropped, what is new is kept
+
+A chunk without an index continues the stream by definition. A new epoch is a restart of the
+device and starts the account afresh; an epoch that has ended does not come back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+__all__ = ["Accepted", "Finding", "Position", "Refused", "account"]
+
+#: Epochs that ended and are remembered, so that their late chunks are told from a new epoch's.
+ENDED_EPOCHS = 16
+
+FindingKind = Literal["gap", "overlap", "reset", "missing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where a stream stands: the sample expected next, in which epoch."""
+
+    epoch: str | None = None
+    expected: int = 0
+    ended: tuple[str, ...] = ()
+    #: False once a chunk came without an index; None before the first chunk.
+    sequenced: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something the stream's readers have to be told, as an event."""
+
+    kind: FindingKind
+    first_sample: int
+    n_samples: int
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The chunk's samples from `skip` on are new and start at `first_sample`."""
+
+    position: Position
+    first_sample: int
+    skip: int
+    #: The analysis starts afresh at `first_sample`.
+    restart: bool = False
+    findings: tuple[Finding, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """Nothing of the chunk can be used; the position stays."""
+
+    reason: str
+
+
+def account(
+    position: Position, *, epoch: str, first_sample: int | None, n: int, max_gap: int
+) -> Accepted | Refused:
+    """Decide what the `n` samples of a chunk are.
+
+    Parameters
+    ----------
+    position
+        The account so far.
+    epoch, first_sample, n
+        What the chunk says of itself; `first_sample` None means that it goes on where the last
+        ended.
+    max_gap
+        A longer gap, in samples, is not filled with missing data: the analysis starts afresh
+        after it.
+    """
+    if epoch != position.epoch:
+        return _new_epoch(position, epoch, first_sample or 0, n, sequenced=first_sample is not None)
+    sequenced = first_sample is not None and position.sequenced is not False
+    first = position.expected if first_sample is None else first_sample
+    end = first + n
+    here = replace(position, sequenced=sequenced)
+    if first < position.expected:
+        return _overlap(here, first, n)
+    advanced = replace(here, expected=end)
+    if first == position.expected:
+        return Accepted(position=advanced, first_sample=first, skip=0)
+    lost = first - position.expected
+    gap = Finding(
+        kind="gap",
+        first_sample=position.expected,
+        n_samples=lost,
+        detail=f"{lost} samples did not come"
+        + ("" if lost <= max_gap else f"; more than {max_gap}, so the analysis starts afresh"),
+    )
+    return Accepted(
+        position=advanced, first_sample=first, skip=0, restart=lost > max_gap, findings=(gap,)
+    )
+
+
+def _new_epoch(
+    position: Position, epoch: str, first: int, n: int, *, sequenced: bool
+) -> Accepted | Refused:
+    if epoch in position.ended:
+        return Refused(reason=f"epoch {epoch!r} has ended; the present one is {position.epoch!r}")
+    findings: tuple[Finding, ...] = ()
+    ended = position.ended
+    if position.epoch is not None:
+        ended = (*ended, position.epoch)[-ENDED_EPOCHS:]
+        findings = (
+            Finding(
+                kind="reset",
+                first_sample=first,
+                n_samples=n,
+                detail=f"the device restarted: epoch {position.epoch!r} ended at sample "
+                f"{position.expected}, epoch {epoch!r} begins",
+            ),
+        )
+    started = Position(epoch=epoch, expected=first + n, ended=ended, sequenced=sequenced)
+    return Accepted(position=started, first_sample=first, skip=0, restart=True, findings=findings)
+
+
+def _overlap(position: Position, first: int, n: int) -> Accepted:
+    known = min(position.expected - first, n)
+    finding = Finding(
+        kind="overlap",
+        first_sample=first,
+        n_samples=known,
+        detail=(
+            f"a duplicate: all {n} samples were passed already"
+            if known == n
+            else f"{known} of {n} samples were passed already and are dropped"
+        ),
+    )
+    return Accepted(
+        position=replace(position, expected=max(position.expected, first + n)),
+        first_sample=position.expected,
+        skip=known,
+        findings=(finding,),
+    )

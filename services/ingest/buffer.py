@@ -1,0 +1,76 @@
+"""The samples of one stream that windows still need."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SampleBuffer"]
+
+#: Capacity grows by this factor, so that appending is linear in the samples over the long run.
+GROWTH = 2
+
+
+class SampleBuffer:
+    """A contiguous run of samples ``[first, end)`` of all channels; NaN is missing.
+
+    Parameters
+    ----------
+    channels
+        Number of channels.
+    first
+        Index of the first sample it will hold.
+    """
+
+    def __init__(self, channels: int, first: int = 0) -> None:
+        self._store = np.empty((1024, channels), dtype=np.float64)
+        self._begin = 0
+        self._length = 0
+        self.first = first
+
+    @property
+    def end(self) -> int:
+        """Index one past the last sample held."""
+        return self.first + self._length
+
+    def append(self, first: int, samples: NDArray[np.generic]) -> None:
+        """Add `samples` (n, channels) that begin at index `first`, at or after `end`.
+
+        What lies between is missing.
+        """
+        if first < self.end:
+            raise ValueError(f"{first=} must not be before the end, {self.end}")
+        gap = first - self.end
+        total = self._length + gap + len(samples)
+        self._reserve(total)
+        at = self._begin + self._length
+        self._store[at : at + gap] = np.nan
+        self._store[at + gap : self._begin + total] = samples
+        self._length = total
+
+    def read(self, first: int, end: int) -> tuple[int, NDArray[np.float64]]:
+        """Return what is held of ``[first, end)``: where it begins, and a copy (n, channels)."""
+        begin, stop = max(first, self.first), min(end, self.end)
+        if stop <= begin:
+            return first, np.empty((0, self._store.shape[1]))
+        offset = self._begin - self.first
+        return begin, self._store[begin + offset : stop + offset].copy()
+
+    def forget(self, before: int) -> None:
+        """Drop the samples before index `before`."""
+        drop = min(max(before - self.first, 0), self._length)
+        self._begin += drop
+        self._length -= drop
+        self.first += drop
+
+    def _reserve(self, total: int) -> None:
+        if self._begin + total <= len(self._store):
+            return
+        held = self._store[self._begin : self._begin + self._length]
+        if total * GROWTH > len(self._store):
+            grown = np.empty((total * GROWTH, self._store.shape[1]), dtype=np.float64)
+            grown[: self._length] = held
+            self._store = grown
+        else:
+            self._store[: self._length] = held.copy()
+        self._begin = 0

@@ -1,0 +1,54 @@
+"""Which windows of an octave are complete.
+
+The time axis of an epoch is cut into tiles of equal length, tile *i* covering the samples
+``[i T, (i + 1) T)``. A tile can be computed as soon as its margin after it has arrived as well; its
+window is the tile with a margin on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Tile", "Tiling"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One tile and the window it is computed from, in samples."""
+
+    index: int
+    first: int
+    n: int
+    window_first: int
+    window_end: int
+
+
+@dataclass
+class Tiling:
+    """The progress of one octave: `next_index` is the first tile not yet handed out."""
+
+    tile: int
+    margin: int
+    next_index: int = 0
+
+    def start_at(self, first: int) -> None:
+        """Begin with the tile that holds sample `first`."""
+        self.next_index = first // self.tile
+
+    @property
+    def needed_from(self) -> int:
+        """The first sample that a window to come will need; may be negative."""
+        return self.next_index * self.tile - self.margin
+
+    def due(self, end: int) -> Iterator[Tile]:
+        """Hand out, once each, the tiles that the samples before `end` complete."""
+        while (first := self.next_index * self.tile) + self.tile + self.margin <= end:
+            self.next_index += 1
+            yield Tile(
+                index=self.next_index - 1,
+                first=first,
+                n=self.tile,
+                window_first=first - self.margin,
+                window_end=first + self.tile + self.margin,
+            )

@@ -1,0 +1,234 @@
+"""What services may ask of the outside world of messages, split by guarantee.
+
+`Bus` is core messaging: at most once, nothing kept. `Log` is persisted: what was acknowledged is
+kept, and is delivered at least once. Both are implemented by `nats_bus` and by `memory_bus`, and
+one body of contract tests runs against both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.runtime.topology import Topology
+
+__all__ = [
+    "Backlog",
+    "Bucket",
+    "Bus",
+    "Consumer",
+    "Delivery",
+    "Entry",
+    "Log",
+    "Message",
+    "StoreAck",
+    "StoredMessage",
+    "Subscription",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """A message as it travels: `reply` is the subject an answer goes to, if one is wanted."""
+
+    subject: str
+    data: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reply: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredMessage:
+    """A message read from a stream, with its place in it."""
+
+    message: Message
+    #: Position in the stream, from 1, without reuse.
+    seq: int
+    #: When the server stored it, nanoseconds UTC.
+    stored_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreAck:
+    """The server's word that a message is kept."""
+
+    stream: str
+    seq: int
+    #: The message id was seen within the duplicate window: nothing new was stored.
+    duplicate: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A value in a bucket and the revision to give when replacing it."""
+
+    value: bytes
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backlog:
+    """How far a durable consumer is behind its stream, in messages."""
+
+    #: Not yet handed to anybody.
+    waiting: int
+    #: Handed out, not yet acknowledged.
+    in_flight: int
+
+
+class Subscription(Protocol):
+    """Messages of a subject in the order they arrived; slow readers lose the newest."""
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        """Iterate until drained or closed."""
+
+    async def drain(self) -> None:
+        """Take no more; the iteration ends after what had arrived already."""
+
+
+class Delivery(Protocol):
+    """One message of a work queue, owned until it is acknowledged, handed back, or given up."""
+
+    @property
+    def stored(self) -> StoredMessage:
+        """The message and its place in the stream."""
+
+    @property
+    def deliveries(self) -> int:
+        """How often it was handed out, this time included."""
+
+    async def ack(self) -> None:
+        """Done: take it off the queue."""
+
+    async def nak(self, delay_s: float = 0.0) -> None:
+        """Not done: hand it to anybody after `delay_s` seconds."""
+
+    async def term(self, reason: str) -> None:
+        """Given up: take it off the queue, for the stated reason."""
+
+    async def in_progress(self) -> None:
+        """Still at it: start the acknowledgement deadline again."""
+
+
+class Consumer(Protocol):
+    """A share in a work queue: each message goes to one of all consumers of the durable name."""
+
+    async def next(self) -> Delivery:
+        """Wait for the next message. Survives a server that goes away and comes back.
+
+        Raises
+        ------
+        BusClosedError
+            The connection is closed for good.
+        """
+
+
+class Bucket(Protocol):
+    """A key-value bucket; keys are names joined by dots."""
+
+    async def get(self, key: str) -> Entry | None:
+        """Return the newest value of `key`, or None."""
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Set `key`, whatever it was, and return the revision."""
+
+    async def replace(self, key: str, value: bytes, revision: int) -> int:
+        """Set `key` if its revision is still `revision` (0: if there is none yet).
+
+        Raises
+        ------
+        RevisionConflictError
+            Somebody else was faster.
+        """
+
+    async def delete(self, key: str) -> None:
+        """Remove `key`; removing what is not there is no error."""
+
+    async def keys(self) -> tuple[str, ...]:
+        """Return all keys, sorted."""
+
+
+class Bus(Protocol):
+    """Core messaging: at most once, in order per publisher and subject, nothing kept."""
+
+    async def publish(
+        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send to whoever listens now."""
+
+    def subscribe(
+        self, subject: str, queue: str | None = None
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Listen; with `queue`, each message goes to one member of that group."""
+
+    async def request(
+        self,
+        subject: str,
+        data: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float,
+    ) -> Message:
+        """Send and wait for one answer.
+
+        Raises
+        ------
+        NoRespondersError
+            Nobody listens on `subject`.
+        BusTimeoutError
+            No answer within `timeout_s`.
+        """
+
+    async def closed(self) -> None:
+        """Return when the connection is closed for good."""
+
+    @property
+    def log(self) -> Log:
+        """The persisted half."""
+
+
+class Log(Protocol):
+    """Streams, work queues and buckets: kept once acknowledged, delivered at least once."""
+
+    async def declare(self, topology: Topology, *, update: bool = False) -> None:
+        """Create what is missing; with `update`, also bring existing limits to those stated."""
+
+    async def store(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> StoreAck:
+        """Append to the stream that holds `subject`; a known `msg_id` is not stored again.
+
+        Raises
+        ------
+        BusTimeoutError, BusUnreachableError, StorageFullError
+            Transient: try again with the same id. A subject that no stream holds looks the same as
+            a stream that is starting, so it is unreachable too.
+        NotStoredError
+            Permanent: the message is too large, or the server refuses it for what it is.
+        """
+
+    def consume(
+        self, stream: str, durable: str, *, prefetch: int = 1
+    ) -> AbstractAsyncContextManager[Consumer]:
+        """Take part in the work queue; on leaving, what was prefetched is handed back."""
+
+    def replay(
+        self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
+    ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
+        """Read the stream in order from `start_seq` and go on with what comes, without a hole."""
+
+    async def last_seq(self, stream: str) -> int:
+        """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
+
+    async def backlog(self, stream: str, durable: str) -> Backlog:
+        """Return how far the durable consumer is behind."""
+
+    async def bucket(self, name: str) -> Bucket:
+        """Open a declared bucket."""

@@ -1,0 +1,89 @@
+"""A request-reply endpoint as a value, and the answer to one request as a function of it.
+
+Every outcome is a reply: the model, or an error body with the two service-error headers. What is
+not a `ContractError` becomes `internal` with an id that is in the log, and nothing of its text
+goes out.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from schemas.codec import ContentType, content_type_of, decode, encode, reply_type
+from schemas.errors import ContractError, Internal, PayloadTooLarge
+from schemas.headers import CONTENT_TYPE
+from schemas.limits import MAX_MESSAGE_BYTES
+from schemas.message import Message as Model
+from services.runtime.bus import Message
+from services.runtime.logs import Action, Log
+
+__all__ = ["Endpoint", "Reply", "answer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """The bytes and headers that answer a request, and whether they tell of a fault."""
+
+    data: bytes
+    headers: Mapping[str, str]
+    error: str | None = None
+
+
+Request = TypeVar("Request", bound=Model)
+Answer = TypeVar("Answer", bound=Model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Generic[Request, Answer]):
+    """One subject that answers: the request model, the reply model, and the work between."""
+
+    name: str
+    subject: str
+    request: type[Request]
+    reply: type[Answer]
+    handle: Callable[[Request], Awaitable[Answer]]
+    #: Requests worked on at the same time.
+    concurrency: int = 4
+    #: Requests that may wait for their turn; more are refused as `overloaded`.
+    waiting: int = 64
+
+
+async def answer(endpoint: Endpoint[Any, Any], message: Message, log: Log) -> Reply:
+    """Decode, handle and encode one request; never raises but for cancellation."""
+    accepted = reply_type(message.headers)
+    try:
+        request = decode(endpoint.request, message.data, content_type_of(message.headers))
+        data = encode(await endpoint.handle(request), accepted, max_bytes=None)
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise too_large(len(data), accepted)
+        return Reply(data=data, headers={CONTENT_TYPE: accepted.value})
+    except ContractError as error:
+        return error_reply(error, accepted)
+    except Exception as error:  # noqa: BLE001 - the last line of defence for the client
+        fault = secrets.token_hex(6)
+        log.error(Action.REQUEST_FAILED, exc=error, endpoint=endpoint.name, fault=fault)
+        return error_reply(Internal(f"the service failed; its log knows this as {fault}"), accepted)
+
+
+def too_large(size: int, accepted: ContentType) -> PayloadTooLarge:
+    """Return the error for a reply that no message can carry."""
+    advice = (
+        "ask for msgpack (header Accept: application/msgpack), float32, or fewer scales"
+        if accepted is ContentType.JSON
+        else "ask for float32 or fewer scales, or split the signal"
+    )
+    return PayloadTooLarge(
+        f"the reply has {size} bytes and a message carries {MAX_MESSAGE_BYTES}: {advice}"
+    )
+
+
+def error_reply(error: ContractError, accepted: ContentType) -> Reply:
+    """Return the reply that carries `error` in its body and its headers."""
+    return Reply(
+        data=encode(error.body(), accepted),
+        headers={CONTENT_TYPE: accepted.value, **error.headers()},
+        error=f"{error.code}: {error.message}",
+    )

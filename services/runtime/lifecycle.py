@@ -1,0 +1,124 @@
+"""The life of a service process: settings, logs, bus, work, a clean end.
+
+SIGTERM or SIGINT sets `stop`; the service takes nothing new, finishes and acknowledges what it
+has, and returns; then the connection is drained. Work that is not finished within the drain time
+is cancelled: it is not acknowledged, so somebody else does it again. Exit codes: 0 stopped as
+asked, 1 failed (a supervisor starts it again), 78 settings that cannot be used (EX_CONFIG:
+starting again is no use).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import anyio
+import anyio.abc
+import threadpoolctl
+
+from services.runtime.bus import Bus
+from services.runtime.errors import BusClosedError
+from services.runtime.logs import Action, Log, configure_logs, logger
+from services.runtime.metrics import serve_metrics
+from services.runtime.micro import Identity
+from services.runtime.nats_bus import connect_bus
+from services.runtime.settings import ServiceSettings, SettingsError, load_settings
+from services.runtime.topology import system_topology
+
+__all__ = ["Context", "run_service"]
+
+EX_CONFIG = 78
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a service gets to work with."""
+
+    bus: Bus
+    identity: Identity
+    log: Log
+    #: Set when the service is to finish.
+    stop: anyio.Event
+
+
+def run_service(
+    name: str,
+    description: str,
+    version: str,
+    settings_kind: type[Settings],
+    serve: Callable[[Context, Settings], Awaitable[None]],
+) -> int:
+    """Run `serve` until it is asked to stop; return the exit code of the process."""
+    try:
+        settings = load_settings(settings_kind)
+    except SettingsError as error:
+        print(f"{name}: settings that cannot be used:\n{error}", file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
+    configure_logs(settings)
+    identity = Identity(
+        name=name,
+        id=f"{name}-{os.getpid()}-{os.urandom(4).hex()}",
+        version=version,
+        description=description,
+    )
+    # One thread budget: parallel work is the services' own decision, not the BLAS library's.
+    with threadpoolctl.threadpool_limits(1):
+        return anyio.run(_run, identity, settings, serve)
+
+
+async def _run(
+    identity: Identity,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+) -> int:
+    log = logger(identity.name).bind(instance=identity.id)
+    log.info(Action.STARTING, version=identity.version)
+    stop = anyio.Event()
+    outcome = 0
+    async with anyio.create_task_group() as signals:
+        await signals.start(_watch_signals, stop, settings.drain_s, signals.cancel_scope, log)
+        try:
+            async with (
+                connect_bus(
+                    settings.nats_url, name=identity.id, log=log, creds=settings.nats_creds
+                ) as bus,
+                serve_metrics(settings.metrics_host, settings.metrics_port),
+                anyio.create_task_group() as tasks,
+            ):
+                await bus.log.declare(system_topology(settings))
+                tasks.start_soon(_fail_when_closed, bus)
+                await serve(Context(bus=bus, identity=identity, log=log, stop=stop), settings)
+                tasks.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - the last record before the process ends
+            log.error(Action.FAILED, exc=error)
+            outcome = 1
+        signals.cancel_scope.cancel()
+    log.info(Action.STOPPED, exit_code=outcome)
+    return outcome
+
+
+async def _fail_when_closed(bus: Bus) -> None:
+    await bus.closed()
+    raise BusClosedError("the connection to NATS is closed for good")
+
+
+async def _watch_signals(
+    stop: anyio.Event,
+    drain_s: float,
+    everything: anyio.CancelScope,
+    log: Log,
+    *,
+    task_status: anyio.abc.TaskStatus[None],
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        task_status.started()
+        async for number in received:
+            if not stop.is_set():
+                log.info(Action.DRAINING, signal=number.name, limit_s=drain_s)
+                stop.set()
+                everything.deadline = anyio.current_time() + drain_s

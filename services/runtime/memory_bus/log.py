@@ -1,0 +1,171 @@
+"""Streams, work queues and buckets inside one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+
+from services.runtime.bus import Backlog, Consumer, Entry, Message, StoreAck, StoredMessage
+from services.runtime.errors import BusUnreachableError, RevisionConflictError, StorageFullError
+from services.runtime.memory_bus.queue import MemoryConsumer, MemoryQueue
+from services.runtime.memory_bus.subject import matches
+from services.runtime.topology import StreamSpec, Topology
+
+__all__ = ["MemoryLog"]
+
+
+class MemoryStream:
+    """One stream: its messages by sequence, the ids it has seen, and who waits for more."""
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self.spec = spec
+        self.messages: dict[int, StoredMessage] = {}
+        self.last_seq = 0
+        self.ids: dict[str, int] = {}
+        self.grown = anyio.Event()
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload held."""
+        return sum(len(stored.message.data) for stored in self.messages.values())
+
+    def append(self, message: Message, msg_id: str) -> StoreAck:
+        """Store `message` unless its id is known."""
+        if (known := self.ids.get(msg_id)) is not None:
+            return StoreAck(stream=self.spec.name, seq=known, duplicate=True)
+        self._make_room(len(message.data))
+        self.last_seq += 1
+        self.ids[msg_id] = self.last_seq
+        self.messages[self.last_seq] = StoredMessage(
+            message=message, seq=self.last_seq, stored_ns=time.time_ns()
+        )
+        self.wake()
+        return StoreAck(stream=self.spec.name, seq=self.last_seq, duplicate=False)
+
+    def wake(self) -> None:
+        """Tell everybody who waits that something changed."""
+        self.grown.set()
+        self.grown = anyio.Event()
+
+    def _make_room(self, wanted: int) -> None:
+        while self.size + wanted > self.spec.max_bytes:
+            if self.spec.when_full == "refuse_new" or not self.messages:
+                raise StorageFullError(f"maximum bytes exceeded in {self.spec.name}")
+            del self.messages[min(self.messages)]
+
+
+class MemoryBucket:
+    """Implements `services.runtime.bus.Bucket`."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._revision = 0
+
+    async def get(self, key: str) -> Entry | None:
+        """Return the newest value of `key`, or None."""
+        return self._entries.get(key)
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Set `key`, whatever it was, and return the revision."""
+        self._revision += 1
+        self._entries[key] = Entry(value=value, revision=self._revision)
+        return self._revision
+
+    async def replace(self, key: str, value: bytes, revision: int) -> int:
+        """Set `key` if its revision is still `revision` (0: if there is none yet)."""
+        present = self._entries.get(key)
+        if (present.revision if present else 0) != revision:
+            raise RevisionConflictError("the key was changed by somebody else")
+        return await self.put(key, value)
+
+    async def delete(self, key: str) -> None:
+        """Remove `key`; removing what is not there is no error."""
+        self._entries.pop(key, None)
+
+    async def keys(self) -> tuple[str, ...]:
+        """Return all keys, sorted."""
+        return tuple(sorted(self._entries))
+
+
+class MemoryLog:
+    """Implements `services.runtime.bus.Log`."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, MemoryStream] = {}
+        self._queues: dict[tuple[str, str], MemoryQueue] = {}
+        self._buckets: dict[str, MemoryBucket] = {}
+
+    async def declare(self, topology: Topology, *, update: bool = False) -> None:
+        """Create what is missing; with `update`, also bring existing limits to those stated."""
+        for spec in topology.streams:
+            if spec.name not in self._streams:
+                self._streams[spec.name] = MemoryStream(spec)
+            elif update:
+                self._streams[spec.name].spec = spec
+        for consumer in topology.consumers:
+            self._queues.setdefault(
+                (consumer.stream, consumer.name),
+                MemoryQueue(self._streams[consumer.stream], consumer),
+            )
+        for bucket in topology.buckets:
+            self._buckets.setdefault(bucket.name, MemoryBucket())
+
+    async def store(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> StoreAck:
+        """Append to the stream that holds `subject`; a known `msg_id` is not stored again."""
+        await anyio.lowlevel.checkpoint()
+        for stream in self._streams.values():
+            if any(matches(pattern, subject) for pattern in stream.spec.subjects):
+                message = Message(subject=subject, data=data, headers=dict(headers or {}))
+                return stream.append(message, msg_id)
+        raise BusUnreachableError(f"no stream holds {subject}")
+
+    @asynccontextmanager
+    async def consume(
+        self, stream: str, durable: str, *, prefetch: int = 1
+    ) -> AsyncIterator[Consumer]:
+        """Take part in the work queue; nothing is prefetched here, whatever `prefetch` says."""
+        del prefetch
+        yield MemoryConsumer(self._queues[stream, durable])
+
+    @asynccontextmanager
+    async def replay(
+        self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
+    ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
+        """Read the stream in order from `start_seq` and go on with what comes."""
+        yield self._read(self._streams[stream], subjects, start_seq)
+
+    async def _read(
+        self, stream: MemoryStream, subjects: tuple[str, ...], start_seq: int
+    ) -> AsyncIterator[StoredMessage]:
+        seq = max(start_seq, 1)
+        while True:
+            grown = stream.grown
+            while seq <= stream.last_seq:
+                stored = stream.messages.get(seq)
+                seq += 1
+                if stored and any(matches(p, stored.message.subject) for p in subjects):
+                    yield stored
+            await grown.wait()
+
+    async def last_seq(self, stream: str) -> int:
+        """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
+        return self._streams[stream].last_seq
+
+    async def backlog(self, stream: str, durable: str) -> Backlog:
+        """Return how far the durable consumer is behind."""
+        return self._queues[stream, durable].backlog()
+
+    async def bucket(self, name: str) -> MemoryBucket:
+        """Open a declared bucket."""
+        return self._buckets[name]

@@ -1,0 +1,156 @@
+"""A connection to NATS as a `Bus`: wait for the server, survive its restarts, close once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+import nats.errors
+from nats.aio.client import Client
+
+from services.runtime.bus import Message, Subscription
+from services.runtime.logs import Action, Log
+from services.runtime.nats_bus.log import NatsLog
+from services.runtime.nats_bus.message import driver_headers, message_of
+from services.runtime.nats_bus.subscription import NatsSubscription
+from services.runtime.nats_bus.translate import driver_errors
+
+__all__ = ["NatsBus", "connect_bus"]
+
+#: Pause between two tries to reach a server that is away.
+RECONNECT_WAIT_S = 0.25
+#: A dead peer is noticed after two unanswered pings.
+PING_INTERVAL_S = 10
+#: Publishes wait in this buffer while the server is away; past it they fail as unreachable.
+PENDING_BYTES = 16 * 1024 * 1024
+#: A server that is away is reported at the first try and then once in so many tries.
+REPORT_EVERY = 40
+
+
+class NatsBus:
+    """Implements `services.runtime.bus.Bus` over one NATS connection."""
+
+    def __init__(self, client: Client, closed: anyio.Event) -> None:
+        self._client = client
+        self._closed = closed
+        self._log = NatsLog(client)
+
+    @property
+    def log(self) -> NatsLog:
+        """The persisted half."""
+        return self._log
+
+    async def publish(
+        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send to whoever listens now."""
+        with driver_errors():
+            await self._client.publish(subject, data, headers=driver_headers(headers))
+
+    @asynccontextmanager
+    async def subscribe(
+        self, subject: str, queue: str | None = None
+    ) -> AsyncIterator[Subscription]:
+        """Listen to `subject` while the context is open."""
+        subscription = NatsSubscription()
+        with driver_errors():
+            await subscription.open(self._client, subject, queue or "")
+            await self._client.flush()  # the server knows of it before the caller goes on
+        try:
+            yield subscription
+        finally:
+            await subscription.close()
+
+    async def request(
+        self,
+        subject: str,
+        data: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float,
+    ) -> Message:
+        """Send and wait for one answer."""
+        with driver_errors():
+            reply = await self._client.request(
+                subject, data, timeout=timeout_s, headers=driver_headers(headers)
+            )
+        return message_of(reply)
+
+    async def closed(self) -> None:
+        """Return when the connection is closed for good."""
+        await self._closed.wait()
+
+    async def drain(self) -> None:
+        """Send what is buffered, then close."""
+        if self._client.is_closed:
+            return
+        try:
+            await self._client.drain()
+        except nats.errors.Error:
+            # Nothing can be sent to a server that is away; closing is all that is left.
+            await self._client.close()
+
+
+@asynccontextmanager
+async def connect_bus(
+    url: str, *, name: str, log: Log, creds: str | None = None
+) -> AsyncIterator[NatsBus]:
+    """Connect, waiting for the server as long as it takes; leaving drains and closes."""
+    closed = anyio.Event()
+    client = Client()
+    watch = _Watch(url, closed, log)
+    await client.connect(
+        servers=url.split(","),
+        name=name,
+        user_credentials=creds,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type] # used as a float
+        ping_interval=PING_INTERVAL_S,
+        pending_size=PENDING_BYTES,
+        error_cb=watch.on_error,
+        disconnected_cb=watch.on_lost,
+        reconnected_cb=watch.on_connected,
+        closed_cb=watch.on_closed,
+    )
+    await watch.on_connected()
+    bus = NatsBus(client, closed)
+    try:
+        yield bus
+    finally:
+        watch.leaving = True
+        with anyio.CancelScope(shield=True):
+            await bus.drain()
+
+
+class _Watch:
+    """Tells in the log, and once for good in `closed`, what becomes of the connection."""
+
+    def __init__(self, url: str, closed: anyio.Event, log: Log) -> None:
+        # Credentials may stand before the @.
+        self._url = ",".join(part.rpartition("@")[2] for part in url.split(","))
+        self._closed = closed
+        self._log = log
+        self._failures = 0
+        self.leaving = False
+
+    async def on_error(self, error: Exception) -> None:
+        if isinstance(error, ConnectionRefusedError | OSError | nats.errors.NoServersError):
+            if self._failures % REPORT_EVERY == 0:
+                self._log.warning(Action.BUS_WAITING, url=self._url, detail=str(error))
+            self._failures += 1
+        else:
+            self._log.warning(Action.BUS_ERROR, detail=str(error) or type(error).__name__)
+
+    async def on_lost(self) -> None:
+        if not self.leaving:
+            self._log.warning(Action.BUS_LOST, url=self._url)
+
+    async def on_connected(self) -> None:
+        self._failures = 0
+        self._log.info(Action.BUS_CONNECTED, url=self._url)
+
+    async def on_closed(self) -> None:
+        self._closed.set()
+        if not self.leaving:
+            self._log.error(Action.BUS_CLOSED, url=self._url)

@@ -1,0 +1,155 @@
+"""JetStream as the persisted half of the bus."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    KeyValueConfig,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+
+from schemas.headers import MSG_ID
+from services.runtime.bus import Backlog, Consumer, StoreAck, StoredMessage
+from services.runtime.nats_bus.bucket import NatsBucket
+from services.runtime.nats_bus.consumer import NatsConsumer
+from services.runtime.nats_bus.message import driver_headers
+from services.runtime.nats_bus.pull import Pull
+from services.runtime.nats_bus.replay import replay_in_order
+from services.runtime.nats_bus.translate import driver_errors
+from services.runtime.topology import BucketSpec, ConsumerSpec, StreamSpec, Topology
+
+__all__ = ["NatsLog"]
+
+#: A JetStream acknowledgement takes a fraction of a millisecond; this covers a leader election.
+STORE_TIMEOUT_S = 5.0
+
+
+class NatsLog:
+    """Implements `services.runtime.bus.Log`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=STORE_TIMEOUT_S)
+
+    async def declare(self, topology: Topology, *, update: bool = False) -> None:
+        """Create what is missing; with `update`, also bring existing limits to those stated."""
+        with driver_errors():
+            for stream in topology.streams:
+                await self._declare_stream(stream, update=update)
+            for consumer in topology.consumers:
+                await self._js.add_consumer(consumer.stream, consumer_config(consumer))
+            for bucket in topology.buckets:
+                await self._declare_bucket(bucket)
+
+    async def _declare_stream(self, spec: StreamSpec, *, update: bool) -> None:
+        try:
+            await self._js.stream_info(spec.name)
+        except nats.js.errors.NotFoundError:
+            await self._js.add_stream(stream_config(spec))
+        else:
+            if update:
+                await self._js.update_stream(stream_config(spec))
+
+    async def _declare_bucket(self, spec: BucketSpec) -> None:
+        try:
+            await self._js.key_value(spec.name)
+        except nats.js.errors.BucketNotFoundError:
+            config = KeyValueConfig(
+                bucket=spec.name, history=spec.history, storage=StorageType.FILE
+            )
+            await self._js.create_key_value(config)
+
+    async def store(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> StoreAck:
+        """Append to the stream that holds `subject`; a known `msg_id` is not stored again."""
+        with driver_errors():
+            ack = await self._js.publish(
+                subject, data, headers=driver_headers({**(headers or {}), MSG_ID: msg_id})
+            )
+        return StoreAck(stream=ack.stream, seq=ack.seq, duplicate=bool(ack.duplicate))
+
+    @asynccontextmanager
+    async def consume(
+        self, stream: str, durable: str, *, prefetch: int = 1
+    ) -> AsyncIterator[Consumer]:
+        """Take part in the work queue while the context is open."""
+        pull = Pull(self._client, stream, durable, batch=prefetch)
+        with driver_errors():
+            await pull.open()
+        consumer = NatsConsumer(self._client, pull)
+        try:
+            yield consumer
+        finally:
+            await consumer.close()
+
+    @asynccontextmanager
+    async def replay(
+        self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
+    ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
+        """Read the stream in order from `start_seq` and go on with what comes."""
+        messages = replay_in_order(self._client, self._js, stream, subjects, start_seq)
+        try:
+            yield messages
+        finally:
+            await messages.aclose()
+
+    async def last_seq(self, stream: str) -> int:
+        """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
+        with driver_errors():
+            info = await self._js.stream_info(stream)
+        return int(info.state.last_seq)
+
+    async def backlog(self, stream: str, durable: str) -> Backlog:
+        """Return how far the durable consumer is behind."""
+        with driver_errors():
+            info = await self._js.consumer_info(stream, durable)
+        return Backlog(waiting=info.num_pending or 0, in_flight=info.num_ack_pending or 0)
+
+    async def bucket(self, name: str) -> NatsBucket:
+        """Open a declared bucket."""
+        with driver_errors():
+            return NatsBucket(await self._js.key_value(name))
+
+
+def stream_config(spec: StreamSpec) -> StreamConfig:
+    """Return the server's configuration of a declared stream."""
+    return StreamConfig(
+        name=spec.name,
+        subjects=list(spec.subjects),
+        retention=(
+            RetentionPolicy.WORK_QUEUE if spec.retention == "workqueue" else RetentionPolicy.LIMITS
+        ),
+        discard=DiscardPolicy.NEW if spec.when_full == "refuse_new" else DiscardPolicy.OLD,
+        max_bytes=spec.max_bytes,
+        max_age=spec.max_age_s,
+        duplicate_window=spec.duplicate_window_s,
+        storage=StorageType.FILE,
+        allow_direct=True,
+    )
+
+
+def consumer_config(spec: ConsumerSpec) -> ConsumerConfig:
+    """Return the server's configuration of a declared work-queue consumer."""
+    return ConsumerConfig(
+        durable_name=spec.name,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=spec.ack_wait_s,
+        # Without limit: giving up is the worker's decision, which leaves a dead letter.
+        max_deliver=-1,
+        max_ack_pending=spec.max_ack_pending,
+    )

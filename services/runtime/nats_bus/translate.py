@@ -1,0 +1,67 @@
+"""Driver errors as bus errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import nats.errors
+import nats.js.errors
+
+from services.runtime.errors import (
+    BusClosedError,
+    BusError,
+    BusTimeoutError,
+    BusUnreachableError,
+    NoRespondersError,
+    NotStoredError,
+    RevisionConflictError,
+    StorageFullError,
+)
+
+__all__ = ["driver_errors"]
+
+#: JetStream API error codes, from the server's errors.json.
+INSUFFICIENT_RESOURCES = 10023
+STREAM_STORE_FAILED = 10077
+MAXIMUM_REACHED = {INSUFFICIENT_RESOURCES, 10047, STREAM_STORE_FAILED, 10122}
+
+#: Driver class to bus class; the first that matches counts.
+_TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
+    (nats.js.errors.KeyWrongLastSequenceError, RevisionConflictError),
+    (nats.errors.NoRespondersError, NoRespondersError),
+    (nats.errors.ConnectionClosedError, BusClosedError),
+    (nats.errors.ConnectionDrainingError, BusClosedError),
+    (nats.errors.TimeoutError, BusTimeoutError),
+    (nats.errors.OutboundBufferLimitError, BusUnreachableError),
+    (nats.errors.ConnectionReconnectingError, BusUnreachableError),
+    (nats.errors.StaleConnectionError, BusUnreachableError),
+    (nats.errors.MaxPayloadError, NotStoredError),
+    # No stream answers: JetStream is starting, or has no leader at the moment.
+    (nats.js.errors.NoStreamResponseError, BusUnreachableError),
+    (nats.js.errors.ServiceUnavailableError, BusUnreachableError),
+)
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Raise what the driver raises inside as the `BusError` that callers know."""
+    try:
+        yield
+    except (nats.errors.Error, OSError) as error:
+        raise translate(error) from error
+
+
+def translate(error: Exception) -> BusError:
+    """Return the bus error for a driver error."""
+    # Some of the driver's errors are API errors that never got the API's fields.
+    code = getattr(error, "err_code", None)
+    description = getattr(error, "description", None)
+    if code in MAXIMUM_REACHED:
+        return StorageFullError(description or "the stream is full")
+    for driver_class, bus_class in _TABLE:
+        if isinstance(error, driver_class):
+            return bus_class(str(error) or driver_class.__name__)
+    if isinstance(error, nats.js.errors.APIError):
+        return NotStoredError(f"{description} (JetStream error {code})")
+    return BusUnreachableError(str(error) or type(error).__name__)

@@ -1,0 +1,78 @@
+"""Settings: frozen, read once from the environment, all faults reported together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["ServiceSettings", "SettingsError", "StorageSettings", "load_settings"]
+
+PREFIX = "CWT_"
+GIB = 1024**3
+
+Bytes = Annotated[int, Field(ge=1024 * 1024)]
+AgeSeconds = Annotated[float, Field(ge=0)]
+
+
+class StorageSettings(BaseSettings):
+    """Limits of what JetStream keeps; 0 seconds means no limit of age."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    signals_max_bytes: Bytes = Field(4 * GIB, description="size of the signal log, bytes")
+    signals_max_age_s: AgeSeconds = Field(86_400, description="age of the signal log, seconds")
+    windows_max_bytes: Bytes = Field(2 * GIB, description="size of the window queue, bytes")
+    results_max_bytes: Bytes = Field(4 * GIB, description="size of the result log, bytes")
+    results_max_age_s: AgeSeconds = Field(604_800, description="age of the result log, seconds")
+
+
+class ServiceSettings(StorageSettings):
+    """What every service reads from the environment."""
+
+    nats_url: str = Field(
+        "nats://127.0.0.1:4222",
+        pattern=r"^(nats|tls|ws|wss)://\S+$",
+        description="server, or several separated by commas",
+    )
+    nats_creds: str | None = Field(None, description="path of a NATS credentials file")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe log record written"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else JSON lines"
+    )
+    drain_s: Annotated[float, Field(gt=0)] = Field(
+        25.0, description="time for work in flight after SIGTERM, seconds"
+    )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        None, description="Prometheus metrics on this port (0: any free one); unset: none"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address the metrics listen on")
+
+
+class SettingsError(Exception):
+    """The environment holds settings that cannot be used; the message lists every fault."""
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_settings(kind: type[S]) -> S:
+    """Read `kind` from the environment.
+
+    Raises
+    ------
+    SettingsError
+        One line for every setting at fault, each naming its variable.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        faults = (
+            f"{PREFIX}{'_'.join(str(part) for part in fault['loc']).upper()}: "
+            f"{fault['msg']} (got {fault['input']!r})"
+            for fault in error.errors(include_url=False)
+        )
+        raise SettingsError("\n".join(faults)) from None

@@ -1,0 +1,105 @@
+"""Every stream, work queue and bucket of the system, declared in this one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas import storage, subjects
+from services.runtime.settings import StorageSettings
+
+__all__ = ["BucketSpec", "ConsumerSpec", "StreamSpec", "Topology", "system_topology"]
+
+#: A duplicate window has to outlast the longest retry (redelivery, restart of a service or server).
+DUPLICATE_WINDOW_S = 600.0
+#: A worker that has not acknowledged, nor said that it is still at it, is taken for dead.
+ACK_WAIT_S = 10.0
+#: Windows handed out and not acknowledged, over all workers.
+MAX_ACK_PENDING = 1024
+#: Dead letters wait for an operator; results and signals have limits set by settings.
+DEAD_MAX_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSpec:
+    """One JetStream stream."""
+
+    name: str
+    subjects: tuple[str, ...]
+    retention: Literal["limits", "workqueue"]
+    #: At the size limit, refuse the new message (the publisher sees an error) or drop the oldest.
+    when_full: Literal["refuse_new", "drop_old"]
+    max_bytes: int
+    #: Seconds; 0 means for ever.
+    max_age_s: float = 0.0
+    duplicate_window_s: float = DUPLICATE_WINDOW_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerSpec:
+    """One durable pull consumer, shared by all workers of a kind."""
+
+    stream: str
+    name: str
+    ack_wait_s: float = ACK_WAIT_S
+    max_ack_pending: int = MAX_ACK_PENDING
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketSpec:
+    """One key-value bucket."""
+
+    name: str
+    history: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """All that has to exist on the server before a service can work."""
+
+    streams: tuple[StreamSpec, ...]
+    consumers: tuple[ConsumerSpec, ...]
+    buckets: tuple[BucketSpec, ...]
+
+
+def system_topology(limits: StorageSettings) -> Topology:
+    """Return the streams, consumers and buckets of the system under the given limits."""
+    return Topology(
+        streams=(
+            StreamSpec(
+                name=storage.SIGNALS,
+                subjects=(subjects.SIGNALS,),
+                retention="limits",
+                when_full="refuse_new",
+                max_bytes=limits.signals_max_bytes,
+                max_age_s=limits.signals_max_age_s,
+            ),
+            StreamSpec(
+                name=storage.WINDOWS,
+                subjects=(subjects.WINDOWS,),
+                retention="workqueue",
+                when_full="refuse_new",
+                max_bytes=limits.windows_max_bytes,
+            ),
+            StreamSpec(
+                name=storage.RESULTS,
+                subjects=(subjects.RESULTS, subjects.EVENTS),
+                retention="limits",
+                when_full="drop_old",
+                max_bytes=limits.results_max_bytes,
+                max_age_s=limits.results_max_age_s,
+            ),
+            StreamSpec(
+                name=storage.DEAD,
+                subjects=(subjects.DEAD,),
+                retention="limits",
+                when_full="drop_old",
+                max_bytes=DEAD_MAX_BYTES,
+            ),
+        ),
+        consumers=(ConsumerSpec(stream=storage.WINDOWS, name=storage.COMPUTE_WINDOWS),),
+        buckets=(
+            BucketSpec(name=storage.KV_STREAMS, history=8),
+            BucketSpec(name=storage.KV_CHECKPOINTS),
+        ),
+    )

@@ -1,0 +1,262 @@
+"""What every bus promises: one body, run on the double and on a real server."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from schemas import storage, subjects
+from services.runtime.bus import Bus, Delivery, StoredMessage, Subscription
+from services.runtime.errors import (
+    BusTimeoutError,
+    BusUnreachableError,
+    NoRespondersError,
+    RevisionConflictError,
+    StorageFullError,
+)
+from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
+
+pytestmark = pytest.mark.anyio
+
+WINDOW = subjects.window("s", "a")
+
+
+async def store_windows(bus: Bus, count: int) -> None:
+    for i in range(count):
+        await bus.log.store(WINDOW, b"%d" % i, msg_id=f"w{i}")
+
+
+async def take(bus: Bus, count: int) -> list[Delivery]:
+    async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
+        with anyio.fail_after(10):
+            return [await consumer.next() for _ in range(count)]
+
+
+async def read(bus: Bus, count: int, *, start_seq: int = 1) -> list[StoredMessage]:
+    found: list[StoredMessage] = []
+    async with bus.log.replay(
+        storage.SIGNALS, (subjects.SIGNALS,), start_seq=start_seq
+    ) as messages:
+        with anyio.fail_after(10):
+            async for stored in messages:
+                found.append(stored)
+                if len(found) == count:
+                    break
+    return found
+
+
+async def test_a_published_message_reaches_every_plain_subscriber(bus: Bus) -> None:
+    async with bus.subscribe("t.*") as one, bus.subscribe("t.>") as other:
+        await bus.publish("t.x", b"hello", {"A": "b"})
+        for subscription in (one, other):
+            with anyio.fail_after(5):
+                message = await anext(aiter(subscription))
+            assert (message.subject, message.data, message.headers) == ("t.x", b"hello", {"A": "b"})
+
+
+async def test_a_queue_group_shares_the_messages(bus: Bus) -> None:
+    seen: list[bytes] = []
+
+    async def pump(subscription: Subscription) -> None:
+        async for message in subscription:
+            seen.append(message.data)  # noqa: PERF401 - both pumps share the list
+
+    async with (
+        bus.subscribe("q", "g") as one,
+        bus.subscribe("q", "g") as other,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(pump, one)
+        tasks.start_soon(pump, other)
+        for i in range(20):
+            await bus.publish("q", b"%d" % i)
+        await one.drain()
+        await other.drain()
+    assert sorted(seen, key=int) == [b"%d" % i for i in range(20)]
+
+
+async def test_draining_hands_over_what_had_arrived_and_then_ends(bus: Bus) -> None:
+    async with bus.subscribe("d") as subscription:
+        for i in range(5):
+            await bus.publish("d", b"%d" % i)
+        await subscription.drain()
+        with anyio.fail_after(5):
+            assert [message.data async for message in subscription] == [b"%d" % i for i in range(5)]
+
+
+async def test_a_request_gets_its_answer(bus: Bus) -> None:
+    async def serve(subscription: Subscription) -> None:
+        async for message in subscription:
+            await bus.publish(message.reply or "", message.data.upper(), {"H": "1"})
+
+    async with bus.subscribe("ask") as subscription, anyio.create_task_group() as tasks:
+        tasks.start_soon(serve, subscription)
+        answer = await bus.request("ask", b"hello", timeout_s=5)
+        assert (answer.data, answer.headers["H"]) == (b"HELLO", "1")
+        await subscription.drain()
+
+
+async def test_a_request_that_nobody_serves_fails_at_once(bus: Bus) -> None:
+    with anyio.fail_after(2), pytest.raises(NoRespondersError):
+        await bus.request("nobody", b"", timeout_s=60)
+
+
+async def test_a_request_without_answer_times_out(bus: Bus) -> None:
+    async with bus.subscribe("mute"):
+        with pytest.raises(BusTimeoutError):
+            await bus.request("mute", b"", timeout_s=0.05)
+
+
+async def test_a_stored_message_is_read_back_in_order_with_its_headers(bus: Bus) -> None:
+    acks = [
+        await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}", headers={"N": str(i)})
+        for i in range(3)
+    ]
+    assert [ack.seq for ack in acks] == [1, 2, 3]
+    found = await read(bus, 3)
+    assert [(s.seq, s.message.data, s.message.headers["N"]) for s in found] == [
+        (1, b"0", "0"),
+        (2, b"1", "1"),
+        (3, b"2", "2"),
+    ]
+    assert await bus.log.last_seq(storage.SIGNALS) == 3
+
+
+async def test_a_known_message_id_is_not_stored_again(bus: Bus) -> None:
+    first = await bus.log.store(subjects.signal("s"), b"x", msg_id="same")
+    second = await bus.log.store(subjects.signal("s"), b"x", msg_id="same")
+    assert (first.duplicate, second.duplicate) == (False, True)
+    assert await bus.log.last_seq(storage.SIGNALS) == 1
+
+
+async def test_replay_starts_where_asked_and_goes_on_with_what_comes(bus: Bus) -> None:
+    for i in range(4):
+        await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
+    found: list[bytes] = []
+    async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,), start_seq=3) as messages:
+        with anyio.fail_after(10):
+            async for stored in messages:
+                found.append(stored.message.data)
+                if stored.seq == 4:
+                    await bus.log.store(subjects.signal("s"), b"new", msg_id="new")
+                if stored.seq == 5:
+                    break
+    assert found == [b"2", b"3", b"new"]
+
+
+async def test_replay_of_more_than_a_batch_has_no_hole(bus: Bus) -> None:
+    async def store(i: int) -> None:
+        await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
+
+    async with anyio.create_task_group() as tasks:
+        for i in range(300):
+            tasks.start_soon(store, i)
+    assert [stored.seq for stored in await read(bus, 300)] == list(range(1, 301))
+
+
+async def test_each_window_goes_to_one_consumer(bus: Bus) -> None:
+    await store_windows(bus, 6)
+    async with (
+        bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as one,
+        bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as other,
+    ):
+        with anyio.fail_after(10):
+            taken = [await consumer.next() for consumer in (one, other) * 3]
+        assert sorted(d.stored.message.data for d in taken) == [b"%d" % i for i in range(6)]
+        for delivery in taken:
+            await delivery.ack()
+
+
+async def test_an_acknowledged_window_does_not_come_back(bus: Bus) -> None:
+    await store_windows(bus, 2)
+    for delivery in await take(bus, 2):
+        await delivery.ack()
+    await store_windows(bus, 3)  # 0 and 1 are duplicates
+    (delivery,) = await take(bus, 1)
+    assert delivery.stored.message.data == b"2"
+
+
+async def test_a_window_handed_back_comes_again_and_counts(bus: Bus) -> None:
+    await store_windows(bus, 1)
+    (first,) = await take(bus, 1)
+    await first.nak()
+    (second,) = await take(bus, 1)
+    assert (first.deliveries, second.deliveries) == (1, 2)
+    await second.ack()
+
+
+async def test_a_silent_consumer_loses_its_window_to_another(bus: Bus) -> None:
+    await store_windows(bus, 1)
+    await take(bus, 1)
+    (again,) = await take(bus, 1)
+    assert again.deliveries == 2
+    await again.ack()
+
+
+async def test_a_window_given_up_does_not_come_back(bus: Bus) -> None:
+    await store_windows(bus, 2)
+    first, second = await take(bus, 2)
+    await first.term("poison")
+    await second.in_progress()
+    await second.nak()
+    (again,) = await take(bus, 1)
+    assert again.stored.message.data == second.stored.message.data
+    await again.ack()
+
+
+async def test_the_backlog_counts_what_waits_and_what_is_out(bus: Bus) -> None:
+    await store_windows(bus, 3)
+    async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
+        delivery = await consumer.next()
+        backlog = await bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+        assert (backlog.waiting, backlog.in_flight) == (2, 1)
+        await delivery.ack()
+
+
+async def test_a_full_stream_tells_the_publisher(bus: Bus) -> None:
+    await bus.log.store(WINDOW, bytes(SMALL_STREAM_BYTES * 3 // 4), msg_id="fits")
+    with pytest.raises(StorageFullError):
+        await bus.log.store(WINDOW, bytes(SMALL_STREAM_BYTES // 2), msg_id="does not")
+
+
+async def test_a_subject_that_no_stream_holds_counts_as_unreachable(bus: Bus) -> None:
+    with pytest.raises(BusUnreachableError):
+        await bus.log.store("other.subject", b"", msg_id="x")
+
+
+async def test_a_bucket_keeps_the_newest_value(bus: Bus) -> None:
+    bucket = await bus.log.bucket(storage.KV_STREAMS)
+    assert await bucket.get("k") is None
+    await bucket.put("k", b"1")
+    revision = await bucket.put("k", b"2")
+    entry = await bucket.get("k")
+    assert entry is not None
+    assert (entry.value, entry.revision) == (b"2", revision)
+
+
+async def test_replacing_needs_the_present_revision(bus: Bus) -> None:
+    bucket = await bus.log.bucket(storage.KV_STREAMS)
+    revision = await bucket.replace("k", b"1", 0)
+    with pytest.raises(RevisionConflictError):
+        await bucket.replace("k", b"other", 0)
+    await bucket.replace("k", b"2", revision)
+    with pytest.raises(RevisionConflictError):
+        await bucket.replace("k", b"3", revision)
+
+
+async def test_a_deleted_key_is_gone_and_can_be_made_again(bus: Bus) -> None:
+    bucket = await bus.log.bucket(storage.KV_STREAMS)
+    await bucket.delete("k")
+    await bucket.put("k", b"1")
+    await bucket.put("other", b"1")
+    await bucket.delete("k")
+    assert await bucket.get("k") is None
+    assert await bucket.keys() == ("other",)
+    await bucket.replace("k", b"again", 0)
+    assert await bucket.keys() == ("k", "other")
+
+
+async def test_declaring_twice_is_declaring_once(bus: Bus) -> None:
+    await bus.log.store(subjects.signal("s"), b"x", msg_id="x")
+    await bus.log.declare(small_topology(), update=True)
+    assert await bus.log.last_seq(storage.SIGNALS) == 1
