@@ -1,0 +1,35 @@
+"""Where ingest resumes a stream."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.message import Count, Epoch, Message, PersistedMessage, ShortHash
+from schemas.names import Name
+
+
+class ReplayState(Message):
+    """What was known of the stream just before the first chunk that is read again."""
+
+    epoch: Epoch | None = None
+    next_sample: Count | None = None
+
+
+class StreamCheckpoint(PersistedMessage):
+    """The state of one stream as a function of the signal log up to ``last_seq``."""
+
+    schema_id: Literal["stream.checkpoint/1"] = Field(default="stream.checkpoint/1", alias="schema")
+    stream: Name
+    #: Hash of the definition that the state belongs to.
+    definition_hash: ShortHash
+    epoch: Epoch | None = None
+    next_sample: Count | None = None
+    #: Sequence number in the log of the first chunk whose samples are still needed.
+    replay_from_seq: Count
+    #: Sequence number of the last chunk taken in.
+    last_seq: Count
+    #: Index of the next tile, by ``<analysis>/<octave>``.
+    tiles: dict[Annotated[str, Field(max_length=256)], Count] = Field(default_factory=dict)
+    state: ReplayState = ReplayState()

@@ -1,0 +1,60 @@
+"""How large anything on the bus may be, and why. All are checked before any work is done."""
+
+from __future__ import annotations
+
+#: What the server is told to accept. The makers of NATS advise against more than 8 MB.
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+
+#: Headers count towards the payload, and a client that exceeds it is cut off for good.
+HEADER_ROOM_BYTES = 4 * 1024
+
+#: The largest body that any sender here puts into one message.
+MAX_MESSAGE_BYTES = MAX_PAYLOAD_BYTES - HEADER_ROOM_BYTES
+
+#: Samples of one signal in a query: two float64 signals of this length still fit one message.
+MAX_QUERY_SAMPLES = 500_000
+
+#: Scales times samples of one answer: 512 MiB of complex128 is what one query may take of a worker.
+MAX_OUTPUT_CELLS = 32 * 1024 * 1024
+
+#: Scales of one transform: over 300 octaves at the usual 12 voices.
+MAX_SCALES = 4096
+
+#: Surrogate pairs of one significance estimate: beyond this the level's error is under 0.1 %.
+MAX_MC_COUNT = 100_000
+
+#: Time steps of one chunk. Longer ones make a live stream late and hold the log's memory.
+MAX_CHUNK_SAMPLES = 1024 * 1024
+
+#: Channels of one stream: above the largest electrode arrays that are read out as one device.
+MAX_CHANNELS = 1024
+
+#: Analyses of one stream; each one costs a tiling and a window per octave.
+MAX_ANALYSES = 64
+
+#: Channels or pairs of one analysis; each one is a message per octave and tile.
+MAX_CHANNEL_SETS = 1024
+
+#: Rows per octave: neighbouring rows are copies of each other long before this.
+MAX_VOICES_PER_OCTAVE = 96
+
+#: Octaves that a position within 63 bits can have.
+MAX_OCTAVE = 62
+
+#: Tasks of one job: its status stays well below one message.
+MAX_TASKS_PER_JOB = 1000
+
+#: Items of one msgpack list or map, so that a few bytes can't claim gigabytes.
+MAX_PACKED_ITEMS = 1024 * 1024
+
+#: Problems that one refusal lists; it has to fit a terminal.
+MAX_LISTED_PROBLEMS = 50
+
+#: Largest position, time in nanoseconds, or sequence number: a signed 64-bit integer.
+MAX_INT64 = 2**63 - 1
+
+#: Characters of an explanation meant for people.
+MAX_TEXT = 4096
+
+#: Characters of an id; `stream/epoch/analysis/channel:channel/octave/tile` of the longest names.
+MAX_ID = 512

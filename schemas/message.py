@@ -1,0 +1,109 @@
+"""The base of everything that travels: frozen, keyword-only, strict, and compared by content."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    Strict,
+    field_validator,
+)
+from pydantic_core import CoreSchema
+
+from schemas.limits import MAX_ID, MAX_INT64, MAX_TEXT
+
+T = TypeVar("T")
+
+#: A position, a number of things, a time in nanoseconds UTC or a sequence number.
+Count = Annotated[int, Field(ge=0, le=MAX_INT64)]
+#: A number of things of which there has to be one.
+PositiveCount = Annotated[int, Field(ge=1, le=MAX_INT64)]
+#: A position that may lie before the start of the epoch.
+Position = Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)]
+PositiveReal = Annotated[float, Field(gt=0)]
+#: An explanation meant for people.
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
+#: The first 16 hexadecimal characters of a SHA-256.
+ShortHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+#: Which run of the device; it is part of message ids and of a header, so no blanks.
+Epoch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{1,64}$")]
+#: A list on the wire, a tuple here; the elements stay strict.
+Items = Annotated[tuple[T, ...], Strict(False)]
+
+
+class Message(BaseModel):
+    """A value that crosses the bus.
+
+    Unknown fields are an error, and so is a value of another type: no number is read from a
+    string, no boolean from a number. Arrays are equal when dtype, shape and values are, NaN
+    counting as equal to NaN.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        # An error names the field; the value may be megabytes, and isn't ours to repeat.
+        hide_input_in_errors=True,
+    )
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        fields = type(self).model_fields
+        return all(_same(getattr(self, name), getattr(other, name)) for name in fields)
+
+
+class PersistedMessage(Message):
+    """A message that is kept, and says which version of its schema it was written in.
+
+    Subclasses have ``schema_id``, alias ``schema``, with its only possible value as the default.
+    """
+
+    #: Whether what arrives has to carry ``schema``; what leaves always does.
+    schema_required: ClassVar[bool] = True
+
+    @field_validator("schema_id", mode="before", check_fields=False)
+    @classmethod
+    def _version(cls, value: object) -> object:
+        known = schema_of(cls)
+        if value == known:
+            return value
+        if not isinstance(value, str):
+            raise ValueError(f"has to be {known!r}")
+        name, _, version = known.partition("/")
+        other, _, other_version = value[:MAX_ID].partition("/")
+        if other == name:
+            raise ValueError(
+                f"{name} version {other_version[:32]!r} is not understood, only version {version!r}"
+            )
+        raise ValueError(f"the message is {value[:64]!r}, expected {known!r}")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        described = handler(core_schema)
+        own = handler.resolve_ref_schema(described)
+        if cls.schema_required:
+            own["required"] = ["schema", *own.get("required", [])]
+        return described
+
+
+def schema_of(model: type[PersistedMessage]) -> str:
+    """Return the name and version that messages of this type carry, such as ``signal.chunk/1``."""
+    return str(model.model_fields["schema_id"].default)
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        nan = one.dtype.kind in "fc"
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=nan)
+    return one is other or bool(type(one) is type(other) and one == other)

@@ -1,0 +1,193 @@
+"""Questions that are answered at once.
+
+The fields are those of the REST service that came before, spelled as they were there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.arrays import ComplexMatrix, ComplexVector, RealMatrix, RealVector
+from schemas.limits import MAX_INT64, MAX_MC_COUNT, MAX_QUERY_SAMPLES, MAX_SCALES
+from schemas.message import Count, Items, Message, PositiveReal, Text
+from schemas.stream import Convention, Level, Wavelet
+
+Precision = Literal["float32", "float64"]
+#: Lower-case words, such as ``sequential``, ``joblib``, ``cluster``.
+BackendName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Seed = Annotated[int, Field(ge=0, le=MAX_INT64)]
+#: Time that the computation took, without the way there and back.
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class TransformRequest(Message):
+    """What all transforms take."""
+
+    #: Sampling interval in seconds.
+    dt: PositiveReal
+    #: Distance of scales in octaves.
+    dj: PositiveReal = 0.25
+    #: Smallest scale in seconds; -1 is the usual one.
+    s0: float = -1.0
+    #: Number of scales less one; -1 is as many as the length allows.
+    J: Annotated[int, Field(ge=-1, lt=MAX_SCALES)] = -1
+    convention: Convention = "standard"
+    #: In which precision to compute.
+    dtype: Precision = "float64"
+
+    @model_validator(mode="after")
+    def _s0_possible(self) -> Self:
+        if self.s0 != -1 and self.s0 <= 0:
+            raise ValueError(f"s0: {self.s0:g} has to be > 0, or -1 for the usual one")
+        return self
+
+
+class PairRequest(TransformRequest):
+    """What transforms of two signals take."""
+
+    #: (time,), both of the same length; NaN is a missing sample.
+    signal1: RealVector
+    signal2: RealVector
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        _check_length("signal1", len(self.signal1))
+        if len(self.signal1) != len(self.signal2):
+            lengths = f"{len(self.signal2)} samples, signal1 has {len(self.signal1)}"
+            raise ValueError(f"signal2: {lengths}")
+        return self
+
+
+class CwtRequest(TransformRequest):
+    """Asks for the wavelet transform of one signal."""
+
+    #: (time,); NaN is a missing sample.
+    data: RealVector
+    mother: Wavelet = "morlet"
+    #: Order or central frequency; -1 is the wavelet's usual one (6, 4 and 2).
+    param: Annotated[float, Field(ge=-1)] = -1.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_length("data", len(self.data))
+        if self.param != -1 and self.param <= 0:
+            raise ValueError(f"param: {self.param:g} has to be > 0, or -1 for the usual one")
+        return self
+
+
+class CwtReply(Message):
+    """The wavelet transform."""
+
+    #: (scale, time)
+    wave: ComplexMatrix
+    #: (scale,), in seconds.
+    scales: RealVector
+    #: (scale,), in Hz.
+    freqs: RealVector
+    #: (time,), the longest period in seconds that the edges leave alone.
+    coi: RealVector
+    #: Half of the signal's Fourier transform, and its frequencies in Hz.
+    fft: ComplexVector
+    fftfreqs: RealVector
+    computation_time: Seconds
+
+
+class WctRequest(PairRequest):
+    """Asks for the wavelet coherence of two signals."""
+
+    #: None leaves the significance out.
+    significance_level: Level | None = 0.95
+    #: Surrogate pairs.
+    mc_count: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)] = 300
+    backend: BackendName = "sequential"
+    #: Whether another backend may step in for one that isn't available.
+    fallback: bool = False
+    #: None lets the service choose; the reply says which it was.
+    seed: Seed | None = None
+
+
+class WctReply(Message):
+    """The wavelet coherence."""
+
+    #: (scale, time), coherence from 0 to 1.
+    WCT: RealMatrix
+    #: (scale, time), phase difference in radians.
+    aWCT: RealMatrix  # noqa: N815 - the symbol of the field
+    #: (time,), in seconds.
+    coi: RealVector
+    #: (scale,), in Hz.
+    freqs: RealVector
+    #: (scale,), NaN where no level can be given; none if none was asked for.
+    signif: RealVector | None = None
+    backend_used: BackendName
+    seed: Seed | None = None
+    computation_time: Seconds
+
+
+class XwtRequest(PairRequest):
+    """Asks for the cross-wavelet transform of two signals."""
+
+
+class XwtReply(Message):
+    """The cross-wavelet transform."""
+
+    #: (scale, time)
+    xwt: ComplexMatrix
+    #: (scale, time), phase difference in radians.
+    phase: RealMatrix
+    #: (time,), in seconds.
+    coi: RealVector
+    #: (scale,), in Hz.
+    freqs: RealVector
+    #: (scale,), of the cross power.
+    signif: RealVector | None = None
+    computation_time: Seconds
+
+
+class BackendsRequest(Message):
+    """Asks which Monte Carlo backends there are."""
+
+
+class BackendRequest(Message):
+    """Asks for one Monte Carlo backend."""
+
+    name: BackendName
+
+
+class BackendInfo(Message):
+    """One Monte Carlo backend."""
+
+    name: BackendName
+    available: bool
+    description: Text
+    #: Such as ``cpu`` or ``fpga``.
+    type: Annotated[str, Field(max_length=64)]
+    #: Why it is not available.
+    error: Text | None = None
+
+
+class BackendsReply(Message):
+    """All Monte Carlo backends."""
+
+    backends: Items[BackendInfo]
+
+
+class HealthRequest(Message):
+    """Asks a service how it is."""
+
+
+class HealthReply(Message):
+    """How a service is."""
+
+    status: Literal["ok", "degraded", "stopping"]
+    version: Annotated[str, Field(max_length=64)]
+    uptime_s: Seconds
+    #: Messages that wait for this service; none when it can't be known.
+    lag: Count | None = None
+
+
+def _check_length(field: str, length: int) -> None:
+    if length > MAX_QUERY_SAMPLES:
+        raise ValueError(f"{field}: {length} samples, {MAX_QUERY_SAMPLES} are possible")

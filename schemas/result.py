@@ -1,0 +1,103 @@
+"""What a compute worker made of a window."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.arrays import MaskMatrix, RealMatrix, RealVector, ValueMatrix
+from schemas.message import (
+    Count,
+    Epoch,
+    Id,
+    Items,
+    Message,
+    PersistedMessage,
+    Position,
+    PositiveCount,
+    ShortHash,
+)
+from schemas.names import Name
+from schemas.stream import Op
+from schemas.timing import ResultTimes
+from schemas.window import Octave
+
+Label = Annotated[str, Field(max_length=128)]
+
+
+class TimeAxis(Message):
+    """Where the columns of a result lie: ``first_sample + step * i`` for i below ``n``."""
+
+    first_sample: Count
+    step: PositiveCount
+    n: PositiveCount
+
+
+class InputSpan(Message):
+    """The samples that went into a result."""
+
+    first_sample: Position
+    n_samples: PositiveCount
+
+
+class Engine(Message):
+    """What computed a result."""
+
+    library: Label
+    version: Label
+    backend: Label
+    worker: Label
+
+
+class AnalysisResult(PersistedMessage):
+    """One octave of one channel set over one tile.
+
+    Results of one stream, analysis, channel set and octave tile the time axis without hole or
+    overlap, in whatever order they arrive.
+    """
+
+    schema_id: Literal["result.analysis/1"] = Field(default="result.analysis/1", alias="schema")
+    #: The window's id.
+    id: Id
+    stream: Name
+    epoch: Epoch
+    analysis: Name
+    op: Op
+    channels: Annotated[Items[Name], Field(min_length=1, max_length=2)]
+    octave: Octave
+    #: (scale,)
+    freqs_hz: RealVector
+    #: (scale,)
+    scales_s: RealVector
+    t: TimeAxis
+    #: When the first column's sample was taken.
+    t0_ns: Count | None = None
+    #: (scale, time), in the quantity that the analysis asks for.
+    values: ValueMatrix
+    #: (scale, time), in radians.
+    phase: RealMatrix | None = None
+    #: (scale,)
+    signif: RealVector | None = None
+    #: (scale, time), 1 where missing data or an edge touches the value.
+    mask: MaskMatrix | None = None
+    input: InputSpan
+    spec_hash: ShortHash
+    engine: Engine
+    times_ns: ResultTimes
+
+    @model_validator(mode="after")
+    def _shapes_agree(self) -> Self:
+        k, n = len(self.freqs_hz), self.t.n
+        expected: dict[str, tuple[int, ...]] = {
+            "scales_s": (k,),
+            "values": (k, n),
+            "phase": (k, n),
+            "signif": (k,),
+            "mask": (k, n),
+        }
+        for field, shape in expected.items():
+            array = getattr(self, field)
+            if array is not None and array.shape != shape:
+                raise ValueError(f"{field}: shape {list(array.shape)}, {list(shape)} expected")
+        return self

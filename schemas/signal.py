@@ -1,0 +1,43 @@
+"""What a device sends."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.arrays import SampleArray
+from schemas.limits import MAX_CHANNELS, MAX_CHUNK_SAMPLES
+from schemas.message import Count, Epoch, PersistedMessage
+
+
+class SignalChunk(PersistedMessage):
+    """Consecutive samples of all channels of one stream; which stream is said by the subject."""
+
+    schema_id: Literal["signal.chunk/1"] = Field(default="signal.chunk/1", alias="schema")
+    #: Which run of the device; a new one starts the analysis afresh.
+    epoch: Epoch
+    #: Index of the first sample since the epoch began; none means "right after the last chunk".
+    first_sample: Count | None = None
+    #: When the first sample was taken.
+    t0_ns: Count | None = None
+    #: (time,) or (time, channel); NaN is a missing sample.
+    samples: SampleArray
+
+    @property
+    def n_samples(self) -> int:
+        """Number of time steps."""
+        return int(self.samples.shape[0])
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return 1 if self.samples.ndim == 1 else int(self.samples.shape[1])
+
+    @model_validator(mode="after")
+    def _within_limits(self) -> Self:
+        if self.n_samples > MAX_CHUNK_SAMPLES:
+            raise ValueError(f"samples: {self.n_samples} time steps, {MAX_CHUNK_SAMPLES} allowed")
+        if self.n_channels > MAX_CHANNELS:
+            raise ValueError(f"samples: {self.n_channels} channels, {MAX_CHANNELS} allowed")
+        return self

@@ -1,0 +1,42 @@
+"""Names of what JetStream keeps: streams, key-value buckets, the object store, durable readers.
+
+How each one is configured is the business of whoever creates it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: The log of everything that devices sent; replayed after a restart.
+SIGNALS: Final = "CWT_SIGNALS"
+#: Windows that wait for a worker.
+WINDOWS: Final = "CWT_WINDOWS"
+#: Results and events, for anyone to read.
+RESULTS: Final = "CWT_RESULTS"
+#: Tasks that wait for a worker.
+TASKS: Final = "CWT_TASKS"
+#: Results of jobs, for whoever submitted them.
+JOB_RESULTS: Final = "CWT_JOB_RESULTS"
+#: What was given up on, for the operator.
+DEAD: Final = "CWT_DEAD"
+
+#: Stream definitions, by name.
+KV_STREAMS: Final = "cwt_streams"
+#: The state of each job, by id.
+KV_JOBS: Final = "cwt_jobs"
+#: Where ingest resumes, by stream.
+KV_CHECKPOINTS: Final = "cwt_checkpoints"
+#: Significance levels already computed, by the hash of what they depend on.
+KV_SIGNIFICANCE: Final = "cwt_significance"
+
+#: Replies and results too large for a message.
+OBJECTS: Final = "cwt_objects"
+
+#: The reader of the signal log.
+INGEST_SIGNALS: Final = "ingest-signals"
+#: The readers that all workers share.
+COMPUTE_WINDOWS: Final = "compute-windows"
+COMPUTE_TASKS: Final = "compute-tasks"
+
+#: The queue group in which workers share queries.
+COMPUTE_GROUP: Final = "compute"

@@ -1,0 +1,190 @@
+"""What a stream is and what is computed from it while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal, Self
+
+import orjson
+from pydantic import Field, model_validator
+
+from schemas.limits import MAX_ANALYSES, MAX_CHANNEL_SETS, MAX_CHANNELS, MAX_VOICES_PER_OCTAVE
+from schemas.message import Count, Epoch, Items, Message, PersistedMessage, PositiveReal
+from schemas.names import Name
+
+Op = Literal["cwt", "xwt", "wct"]
+Wavelet = Literal["morlet", "paul", "dog"]
+Quantity = Literal["complex", "power", "amplitude", "phase", "coherence"]
+Convention = Literal["standard", "pycwt"]
+ChannelSet = tuple[str, ...]
+
+Level = Annotated[float, Field(gt=0, lt=1)]
+Pair = Items[Name]
+
+
+class Channel(Message):
+    """One measured quantity."""
+
+    name: Name
+    #: Such as ``uV``; for people, nothing is computed from it.
+    unit: Annotated[str, Field(max_length=32)] | None = None
+
+
+class SignificanceSpec(Message):
+    """Which significance level the results carry."""
+
+    level: Level = 0.95
+
+
+class AnalysisSpec(Message):
+    """One transform of some channels or pairs of channels of a stream."""
+
+    name: Name
+    op: Op
+    #: Of ``cwt``: each one is transformed by itself.
+    channels: Annotated[Items[Name], Field(max_length=MAX_CHANNEL_SETS)] = ()
+    #: Of ``xwt`` and ``wct``.
+    pairs: Annotated[Items[Pair], Field(max_length=MAX_CHANNEL_SETS)] = ()
+    wavelet: Wavelet = "morlet"
+    #: Order or central frequency; -1 is the wavelet's usual one (6, 4 and 2).
+    param: Annotated[float, Field(ge=-1)] = -1.0
+    voices_per_octave: Annotated[int, Field(ge=1, le=MAX_VOICES_PER_OCTAVE)] = 12
+    fmin_hz: PositiveReal
+    fmax_hz: PositiveReal
+    #: Distance of results in time; none is each octave's own, the coarsest that loses nothing.
+    hop_s: PositiveReal | None = None
+    quantity: Quantity
+    significance: SignificanceSpec | None = None
+    convention: Convention = "standard"
+
+    @property
+    def channel_sets(self) -> tuple[ChannelSet, ...]:
+        """What is transformed together: each channel by itself, or the pairs."""
+        return self.pairs or tuple((name,) for name in self.channels)
+
+    def spec_hash(self, *, fs_hz: float, channels: ChannelSet) -> str:
+        """Return 16 hexadecimal characters that name this computation of one channel set.
+
+        The same in every process. The analysis's other channels don't count, so adding one leaves
+        the results of the others as they are.
+        """
+        own = self.model_dump(mode="json", by_alias=True, exclude={"channels", "pairs"})
+        return _hash({"analysis": own, "fs_hz": float(fs_hz), "channels": list(channels)})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.param != -1 and self.param <= 0:
+            raise ValueError(f"param: {self.param:g} has to be > 0, or -1 for the usual one")
+        if self.fmin_hz >= self.fmax_hz:
+            problem = f"{self.fmin_hz:g} has to be below fmax_hz = {self.fmax_hz:g}"
+            raise ValueError(f"fmin_hz: {problem}")
+        if (self.op == "wct") != (self.quantity == "coherence"):
+            raise ValueError(f"quantity: {self.quantity!r} is not possible for {self.op}")
+        self._check_channels()
+        return self
+
+    def _check_channels(self) -> None:
+        wanted, other = ("channels", "pairs") if self.op == "cwt" else ("pairs", "channels")
+        if getattr(self, other):
+            raise ValueError(f"{other}: {self.op} takes {wanted}")
+        if not getattr(self, wanted):
+            raise ValueError(f"{wanted}: at least one is needed for {self.op}")
+        if any(len(pair) != 2 or pair[0] == pair[1] for pair in self.pairs):
+            raise ValueError("pairs: each one is two different channels")
+        _check_unique(wanted, getattr(self, wanted))
+
+
+class StreamDefinition(PersistedMessage):
+    """A stream: its rate, its channels, and the analyses that run while it is live."""
+
+    #: People write definitions by hand; what is kept has it.
+    schema_required: ClassVar[bool] = False
+
+    schema_id: Literal["stream.definition/1"] = Field(default="stream.definition/1", alias="schema")
+    name: Name
+    fs_hz: PositiveReal
+    channels: Annotated[Items[Channel], Field(min_length=1, max_length=MAX_CHANNELS)]
+    analyses: Annotated[Items[AnalysisSpec], Field(max_length=MAX_ANALYSES)] = ()
+
+    @property
+    def channel_names(self) -> ChannelSet:
+        """The channels' names, in the order of the samples' columns."""
+        return tuple(channel.name for channel in self.channels)
+
+    def analysis(self, name: str) -> AnalysisSpec | None:
+        """Return the analysis of that name, or None."""
+        return next((each for each in self.analyses if each.name == name), None)
+
+    def definition_hash(self) -> str:
+        """Return 16 hexadecimal characters that change whenever anything here does."""
+        return _hash(self.model_dump(mode="json", by_alias=True))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_unique("channels", self.channel_names)
+        _check_unique("analyses", [each.name for each in self.analyses])
+        known = set(self.channel_names)
+        for spec in self.analyses:
+            where = f"analyses.{spec.name}"
+            unknown = {name for group in spec.channel_sets for name in group} - known
+            if unknown:
+                some = ", ".join(sorted(unknown)[:5])
+                field = "channels" if spec.op == "cwt" else "pairs"
+                raise ValueError(f"{where}.{field}: the stream has no channel {some}")
+            if spec.fmax_hz > self.fs_hz / 2:
+                nyquist = f"half of fs_hz = {self.fs_hz:g} is {self.fs_hz / 2:g}"
+                raise ValueError(f"{where}.fmax_hz: {spec.fmax_hz:g} is too high, {nyquist}")
+        return self
+
+
+#: The request of ``put`` is the definition itself.
+StreamPut = StreamDefinition
+
+
+class StreamGet(Message):
+    """Asks for one stream."""
+
+    name: Name
+
+
+class StreamList(Message):
+    """Asks for all streams."""
+
+
+class StreamDelete(Message):
+    """Ends one stream; its log and results stay."""
+
+    name: Name
+
+
+class StreamStatus(Message):
+    """A stream, and how far it has come. The reply to ``put``, ``get`` and ``delete``."""
+
+    definition: StreamDefinition
+    #: Whether chunks say where they belong; none until the first one came.
+    sequenced: bool | None = None
+    epoch: Epoch | None = None
+    #: Index of the sample that is expected next.
+    next_sample: Count | None = None
+    #: Chunks and windows since this process started.
+    chunks: Count = 0
+    windows: Count = 0
+    last_chunk_ns: Count | None = None
+
+
+class StreamListing(Message):
+    """The reply to ``list``."""
+
+    streams: Items[StreamStatus]
+
+
+def _hash(value: object) -> str:
+    canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()[:16]
+
+
+def _check_unique(field: str, items: Iterable[object]) -> None:
+    listed = list(items)
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"{field}: the same one twice")
