@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.message import Count, Epoch, Message, PersistedMessage, ShortHash
+from schemas.message import Count, Epoch, Items, Message, PersistedMessage, ShortHash
 from schemas.names import Name
 
 
@@ -14,7 +14,10 @@ class ReplayState(Message):
     """What was known of the stream just before the first chunk that is read again."""
 
     epoch: Epoch | None = None
-    next_sample: Count | None = None
+    next_sample: Count = 0
+    #: The last epochs that ended; their chunks are refused.
+    ended_epochs: Items[Epoch] = ()
+    sequenced: bool | None = None
 
 
 class StreamCheckpoint(PersistedMessage):
@@ -24,12 +27,10 @@ class StreamCheckpoint(PersistedMessage):
     stream: Name
     #: Hash of the definition that the state belongs to.
     definition_hash: ShortHash
-    epoch: Epoch | None = None
-    next_sample: Count | None = None
     #: Sequence number in the log of the first chunk whose samples are still needed.
     replay_from_seq: Count
     #: Sequence number of the last chunk taken in.
     last_seq: Count
     #: Index of the next tile, by ``<analysis>/<octave>``.
-    tiles: dict[Annotated[str, Field(max_length=256)], Count] = Field(default_factory=dict)
+    tiles: dict[Annotated[str, Field(max_length=256)], Count] = {}
     state: ReplayState = ReplayState()

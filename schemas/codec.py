@@ -221,6 +221,9 @@ def _validate(model: type[M], tree: dict[str, Any]) -> M:
 
 def _refusal(error: ValidationError) -> Unprocessable:
     found = error.errors(include_url=False, include_context=False, include_input=False)
+    # A list is called too short when its only elements are wrong; naming those is enough.
+    inner = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
+    found = [each for each in found if each["type"] != "too_short" or each["loc"] not in inner]
     problems: dict[str, str] = {}
     for each in found[:MAX_LISTED_PROBLEMS]:
         field = ".".join(str(part)[:_FIELD_TEXT] for part in each["loc"]) or "body"

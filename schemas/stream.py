@@ -52,8 +52,8 @@ class AnalysisSpec(Message):
     voices_per_octave: Annotated[int, Field(ge=1, le=MAX_VOICES_PER_OCTAVE)] = 12
     fmin_hz: PositiveReal
     fmax_hz: PositiveReal
-    #: Distance of results in time; none is each octave's own, the coarsest that loses nothing.
-    hop_s: PositiveReal | None = None
+    #: Seconds by which the windows of the highest octave advance; of octave k, 2**k times that.
+    hop_s: PositiveReal
     quantity: Quantity
     significance: SignificanceSpec | None = None
     convention: Convention = "standard"

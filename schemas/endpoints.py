@@ -1,0 +1,79 @@
+"""Every question that can be asked on the bus: where, with what, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from schemas import subjects
+from schemas.hardware import HardwareReply, HardwareRequest, HwList, HwListing
+from schemas.message import Message
+from schemas.query import (
+    BackendInfo,
+    BackendRequest,
+    BackendsReply,
+    BackendsRequest,
+    CwtReply,
+    CwtRequest,
+    HealthReply,
+    HealthRequest,
+    WctReply,
+    WctRequest,
+    XwtReply,
+    XwtRequest,
+)
+from schemas.stream import (
+    StreamDelete,
+    StreamGet,
+    StreamList,
+    StreamListing,
+    StreamPut,
+    StreamStatus,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One request-reply endpoint."""
+
+    subject: str
+    request: type[Message]
+    reply: type[Message]
+
+    @property
+    def schema_id(self) -> str:
+        """Name and version for the metadata of the NATS service, such as ``query.cwt/1``."""
+        return f"{self.subject.removeprefix('cwt.')}/1"
+
+
+def _table(*endpoints: Endpoint) -> Mapping[str, Endpoint]:
+    return {endpoint.subject: endpoint for endpoint in endpoints}
+
+
+#: Answered by ingest.
+STREAM_ENDPOINTS: Final = _table(
+    Endpoint(subject=subjects.stream("put"), request=StreamPut, reply=StreamStatus),
+    Endpoint(subject=subjects.stream("get"), request=StreamGet, reply=StreamStatus),
+    Endpoint(subject=subjects.stream("list"), request=StreamList, reply=StreamListing),
+    Endpoint(subject=subjects.stream("delete"), request=StreamDelete, reply=StreamStatus),
+)
+
+#: Answered by whichever compute worker is free.
+QUERY_ENDPOINTS: Final = _table(
+    Endpoint(subject=subjects.query("cwt"), request=CwtRequest, reply=CwtReply),
+    Endpoint(subject=subjects.query("xwt"), request=XwtRequest, reply=XwtReply),
+    Endpoint(subject=subjects.query("wct"), request=WctRequest, reply=WctReply),
+    Endpoint(subject=subjects.query("backends"), request=BackendsRequest, reply=BackendsReply),
+    Endpoint(subject=subjects.query("backend"), request=BackendRequest, reply=BackendInfo),
+    Endpoint(subject=subjects.query("hardware"), request=HardwareRequest, reply=HardwareReply),
+    Endpoint(subject=subjects.query("health"), request=HealthRequest, reply=HealthReply),
+)
+
+#: Answered by the hardware bridge.
+HW_ENDPOINTS: Final = _table(
+    Endpoint(subject=subjects.HW_LIST, request=HwList, reply=HwListing),
+)
+
+#: All of them, by subject.
+ENDPOINTS: Final[Mapping[str, Endpoint]] = {**STREAM_ENDPOINTS, **QUERY_ENDPOINTS, **HW_ENDPOINTS}

@@ -1,0 +1,351 @@
+"""Any message that can travel, for property tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import schemas
+from schemas import Message, hardware, query, result, stored, stream
+from schemas.limits import MAX_INT64
+
+Strategy = st.SearchStrategy[Any]
+
+names = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+epochs = st.from_regex(r"[A-Za-z0-9_.:+-]{1,64}", fullmatch=True)
+hashes = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
+counts = st.integers(0, MAX_INT64)
+positive_counts = st.integers(1, MAX_INT64)
+positions = st.integers(-MAX_INT64, MAX_INT64)
+rates = st.floats(min_value=1e-6, max_value=1e9)
+seconds = st.floats(min_value=0, max_value=1e9)
+levels = st.floats(0.01, 0.99)
+texts = st.text(max_size=40)
+ids = st.text(min_size=1, max_size=40)
+
+
+def maybe(strategy: Strategy) -> Strategy:
+    return st.none() | strategy
+
+
+def arrays(dtypes: tuple[str, ...], shape: Strategy) -> Strategy:
+    finite_or_nan = {"allow_infinity": False, "allow_nan": True}
+    return st.sampled_from(dtypes).flatmap(
+        lambda dtype: hnp.arrays(
+            dtype, shape, elements=finite_or_nan if np.dtype(dtype).kind in "fc" else None
+        )
+    )
+
+
+FLOATS = ("<f4", "<f8")
+COMPLEX = ("<c8", "<c16")
+SAMPLES = ("<i2", "<i4", "<f4", "<f8")
+lengths = st.integers(1, 6)
+vectors = arrays(FLOATS, st.tuples(lengths))
+matrices = arrays(FLOATS, st.tuples(lengths, lengths))
+complex_vectors = arrays(COMPLEX, st.tuples(lengths))
+complex_matrices = arrays(COMPLEX, st.tuples(lengths, lengths))
+samples = arrays(SAMPLES, st.tuples(lengths) | st.tuples(lengths, st.integers(2, 4)))
+
+chunks = st.builds(
+    schemas.SignalChunk,
+    epoch=epochs,
+    first_sample=maybe(counts),
+    t0_ns=maybe(counts),
+    samples=samples,
+)
+
+
+@st.composite
+def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> stream.AnalysisSpec:
+    ops: list[stream.Op] = ["cwt", "xwt", "wct"]
+    op = draw(st.sampled_from(ops if len(channels) > 1 else ops[:1]))
+    some = st.lists(st.sampled_from(channels), min_size=1, unique=True).map(tuple)
+    pair = st.permutations(channels).map(lambda order: tuple(order[:2]))
+    fmin_hz = draw(st.floats(0.001, 1.0))
+    quantities = ["coherence"] if op == "wct" else ["complex", "power", "amplitude", "phase"]
+    return stream.AnalysisSpec(
+        name=draw(names),
+        op=op,
+        channels=draw(some) if op == "cwt" else (),
+        pairs=() if op == "cwt" else draw(st.lists(pair, min_size=1, unique=True).map(tuple)),
+        wavelet=draw(st.sampled_from(["morlet", "paul", "dog"])),
+        param=draw(st.sampled_from([-1.0, 4.0, 6.0])),
+        voices_per_octave=draw(st.integers(1, 96)),
+        fmin_hz=fmin_hz,
+        fmax_hz=fmin_hz * draw(st.floats(1.5, 20.0)),
+        hop_s=draw(maybe(rates)),
+        quantity=draw(st.sampled_from(quantities)),
+        significance=draw(maybe(st.builds(stream.SignificanceSpec, level=levels))),
+        convention=draw(st.sampled_from(["standard", "pycwt"])),
+    )
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> schemas.StreamDefinition:
+    channels = tuple(draw(st.lists(names, min_size=1, max_size=4, unique=True)))
+    return schemas.StreamDefinition(
+        name=draw(names),
+        fs_hz=draw(st.floats(40.0, 1e6)),
+        channels=tuple(schemas.Channel(name=name, unit=draw(maybe(texts))) for name in channels),
+        analyses=tuple(
+            draw(st.lists(specs(channels), max_size=2, unique_by=lambda spec: spec.name))
+        ),
+    )
+
+
+statuses = st.builds(
+    schemas.StreamStatus,
+    definition=definitions(),
+    sequenced=maybe(st.booleans()),
+    epoch=maybe(epochs),
+    next_sample=maybe(counts),
+    chunks=counts,
+    windows=counts,
+    last_chunk_ns=maybe(counts),
+)
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> schemas.AnalysisWindow:
+    spec = draw(specs())
+    channels = draw(st.sampled_from(spec.channel_sets))
+    return schemas.AnalysisWindow(
+        id=draw(ids),
+        stream=draw(names),
+        epoch=draw(epochs),
+        analysis=spec,
+        fs_hz=draw(rates),
+        channels=channels,
+        octave=draw(st.integers(0, 62)),
+        tile=schemas.Tile(first_sample=draw(counts), n=draw(positive_counts)),
+        first_sample=draw(positions),
+        samples=draw(arrays(FLOATS, st.tuples(lengths, st.just(len(channels))))),
+        t0_ns=draw(maybe(counts)),
+        spec_hash=draw(hashes),
+        times_ns=schemas.WindowTimes(received=draw(counts), windowed=draw(counts)),
+    )
+
+
+@st.composite
+def results(draw: st.DrawFn) -> schemas.AnalysisResult:
+    k, n = draw(lengths), draw(lengths)
+    vector, matrix = st.just((k,)), st.just((k, n))
+    return schemas.AnalysisResult(
+        id=draw(ids),
+        stream=draw(names),
+        epoch=draw(epochs),
+        analysis=draw(names),
+        op=draw(st.sampled_from(["cwt", "xwt", "wct"])),
+        channels=tuple(draw(st.lists(names, min_size=1, max_size=2))),
+        octave=draw(st.integers(0, 62)),
+        freqs_hz=draw(arrays(FLOATS, vector)),
+        scales_s=draw(arrays(FLOATS, vector)),
+        t=result.TimeAxis(first_sample=draw(counts), step=draw(positive_counts), n=n),
+        t0_ns=draw(maybe(counts)),
+        values=draw(arrays(FLOATS + COMPLEX, matrix)),
+        phase=draw(maybe(arrays(FLOATS, matrix))),
+        signif=draw(maybe(arrays(FLOATS, vector))),
+        mask=draw(maybe(hnp.arrays(np.bool_, matrix))),
+        input=result.InputSpan(first_sample=draw(positions), n_samples=draw(positive_counts)),
+        spec_hash=draw(hashes),
+        engine=draw(st.builds(result.Engine, **dict.fromkeys(result.Engine.model_fields, texts))),
+        times_ns=schemas.ResultTimes(
+            received=draw(counts), windowed=draw(counts), computed=draw(counts)
+        ),
+    )
+
+
+events = st.builds(
+    schemas.StreamEvent,
+    id=ids,
+    stream=names,
+    epoch=maybe(epochs),
+    kind=st.sampled_from(["gap", "overlap", "reset", "rejected", "missing", "lag", "dropped"]),
+    first_sample=maybe(counts),
+    n_samples=maybe(counts),
+    detail=texts,
+    t_ns=counts,
+)
+letters = st.builds(
+    schemas.DeadLetter,
+    where=names,
+    subject=texts,
+    id=maybe(texts),
+    headers=st.dictionaries(texts, texts, max_size=3),
+    reason=texts,
+    deliveries=counts,
+    t_ns=counts,
+    payload=st.binary(max_size=50),
+    payload_bytes=counts,
+)
+checkpoints = st.builds(
+    schemas.StreamCheckpoint,
+    stream=names,
+    definition_hash=hashes,
+    epoch=maybe(epochs),
+    next_sample=maybe(counts),
+    replay_from_seq=counts,
+    last_seq=counts,
+    tiles=st.dictionaries(texts, counts, max_size=3),
+    state=st.builds(schemas.ReplayState, epoch=maybe(epochs), next_sample=maybe(counts)),
+)
+
+transform: dict[str, Strategy] = {
+    "dt": rates,
+    "dj": rates,
+    "s0": st.sampled_from([-1.0, 0.5]),
+    "J": st.integers(-1, 4095),
+    "convention": st.sampled_from(["standard", "pycwt"]),
+    "dtype": st.sampled_from(["float32", "float64"]),
+}
+
+
+@st.composite
+def pairs(draw: st.DrawFn, /, make: Callable[..., Message], **more: Strategy) -> Message:
+    shape = st.just((draw(lengths),))
+    signals = {name: draw(arrays(FLOATS, shape)) for name in ("signal1", "signal2")}
+    fields = {name: draw(strategy) for name, strategy in (transform | more).items()}
+    return make(**signals, **fields)
+
+
+infos = st.builds(
+    query.BackendInfo,
+    name=names,
+    available=st.booleans(),
+    description=texts,
+    type=texts,
+    error=maybe(texts),
+)
+devices = st.builds(
+    hardware.DeviceReport,
+    available=st.booleans(),
+    device=maybe(texts),
+    build_hash=maybe(texts),
+    simulated=st.booleans(),
+    detail=texts,
+)
+serial_devices = st.builds(
+    hardware.SerialDevice,
+    port=texts,
+    description=texts,
+    manufacturer=maybe(texts),
+    vid=maybe(st.integers(0, 0xFFFF)),
+    pid=maybe(st.integers(0, 0xFFFF)),
+    serial_number=maybe(texts),
+)
+problems = st.builds(
+    schemas.errors.Problem,
+    code=st.sampled_from(schemas.ErrorCode),
+    message=texts,
+    detail=maybe(st.dictionaries(texts, texts | counts | st.booleans(), max_size=3)),
+)
+
+
+def tuples_of(strategy: Strategy) -> Strategy:
+    return st.lists(strategy, max_size=3).map(tuple)
+
+
+BY_MODEL: dict[type[Message], Strategy] = {
+    schemas.SignalChunk: chunks,
+    schemas.StreamDefinition: definitions(),
+    schemas.StreamGet: st.builds(schemas.StreamGet, name=names),
+    schemas.StreamList: st.builds(schemas.StreamList),
+    schemas.StreamDelete: st.builds(schemas.StreamDelete, name=names),
+    schemas.StreamStatus: statuses,
+    schemas.StreamListing: st.builds(
+        schemas.StreamListing, streams=st.lists(statuses, max_size=2).map(tuple)
+    ),
+    schemas.AnalysisWindow: windows(),
+    schemas.AnalysisResult: results(),
+    schemas.StreamEvent: events,
+    schemas.DeadLetter: letters,
+    schemas.StreamCheckpoint: checkpoints,
+    schemas.CwtRequest: st.builds(
+        schemas.CwtRequest,
+        data=vectors,
+        mother=st.sampled_from(["morlet", "paul", "dog"]),
+        param=st.sampled_from([-1.0, 4.0]),
+        **transform,
+    ),
+    schemas.CwtReply: st.builds(
+        schemas.CwtReply,
+        wave=complex_matrices,
+        scales=vectors,
+        freqs=vectors,
+        coi=vectors,
+        fft=complex_vectors,
+        fftfreqs=vectors,
+        computation_time=seconds,
+    ),
+    schemas.WctRequest: pairs(
+        schemas.WctRequest,
+        significance_level=maybe(levels),
+        mc_count=st.integers(1, 100_000),
+        backend=names,
+        fallback=st.booleans(),
+        seed=maybe(counts),
+    ),
+    schemas.WctReply: st.builds(
+        schemas.WctReply,
+        WCT=matrices,
+        aWCT=matrices,
+        coi=vectors,
+        freqs=vectors,
+        signif=maybe(vectors),
+        backend_used=names,
+        seed=maybe(counts),
+        computation_time=seconds,
+    ),
+    schemas.XwtRequest: pairs(schemas.XwtRequest),
+    schemas.XwtReply: st.builds(
+        schemas.XwtReply,
+        xwt=complex_matrices,
+        phase=matrices,
+        coi=vectors,
+        freqs=vectors,
+        signif=maybe(vectors),
+        computation_time=seconds,
+    ),
+    schemas.BackendsRequest: st.builds(schemas.BackendsRequest),
+    schemas.BackendRequest: st.builds(schemas.BackendRequest, name=names),
+    schemas.BackendInfo: infos,
+    schemas.BackendsReply: st.builds(schemas.BackendsReply, backends=tuples_of(infos)),
+    schemas.HealthRequest: st.builds(schemas.HealthRequest),
+    schemas.HealthReply: st.builds(
+        schemas.HealthReply,
+        status=st.sampled_from(["ok", "degraded", "stopping"]),
+        version=texts,
+        uptime_s=seconds,
+        lag=maybe(counts),
+    ),
+    schemas.HwList: st.builds(schemas.HwList),
+    schemas.HwListing: st.builds(
+        schemas.HwListing,
+        devices=tuples_of(serial_devices),
+        configured=tuples_of(st.builds(hardware.ConfiguredPort, device=names, port=texts)),
+    ),
+    schemas.HardwareRequest: st.builds(schemas.HardwareRequest),
+    schemas.HardwareReply: st.builds(
+        schemas.HardwareReply,
+        fpga=devices,
+        embedded=devices,
+        gpu=devices,
+        cpu=st.builds(hardware.CpuReport, cores=st.integers(1, 512), detail=texts),
+    ),
+    schemas.ErrorBody: st.builds(schemas.ErrorBody, error=problems),
+    schemas.StoredReply: st.builds(
+        schemas.StoredReply,
+        object=st.builds(
+            stored.StoredObject,
+            bucket=texts,
+            name=texts,
+            size=counts,
+            sha256=st.from_regex("[0-9a-f]{64}", fullmatch=True),
+        ),
+    ),
+}
+
+messages = st.sampled_from(list(BY_MODEL)).flatmap(BY_MODEL.__getitem__)
