@@ -1,0 +1,108 @@
+"""The array types and the checks on numbers that come from outside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+#: ``"standard"`` agrees with the papers, ``"pycwt"`` with the package of that name.
+Convention: TypeAlias = Literal["standard", "pycwt"]
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Complexes: TypeAlias = NDArray[np.complexfloating[Any, Any]]
+Bools: TypeAlias = NDArray[np.bool_]
+
+CONVENTIONS: tuple[Convention, ...] = ("standard", "pycwt")
+
+#: Largest result that is computed without being asked for more: half the memory of a small computer.
+MEMORY_LIMIT_BYTES = 4 * 2**30
+
+
+def check_convention(convention: str) -> None:
+    """Raise ValueError unless `convention` is one of `CONVENTIONS`."""
+    if convention not in CONVENTIONS:
+        raise ValueError(f"{convention=} must be one of {CONVENTIONS}")
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return `value` as float; raise ValueError naming it unless finite and > 0."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}={value!r} must be a finite number > 0")
+    return float(value)
+
+
+def check_level(name: str, value: float) -> float:
+    """Return `value` as float; raise ValueError naming it unless 0 < value < 1."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name}={value!r} must lie between 0 and 1, both excluded")
+    return float(value)
+
+
+def check_count(name: str, value: int, *, least: int = 1) -> int:
+    """Return `value` as int; raise ValueError naming it unless a whole number >= `least`."""
+    if int(value) != value or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number >= {least}")
+    return int(value)
+
+
+def check_lag1(name: str, value: float) -> float:
+    """Return `value` as float; raise ValueError naming it unless -1 < value < 1."""
+    if not -1 < value < 1:
+        raise ValueError(f"{name}={value!r} must lie between -1 and 1, both excluded")
+    return float(value)
+
+
+def check_memory(what: str, n_bytes: int, limit: int = MEMORY_LIMIT_BYTES) -> None:
+    """Raise ValueError with the number of bytes if `what` would need more than `limit`."""
+    if n_bytes > limit:
+        raise ValueError(
+            f"{what} would need {n_bytes} bytes, more than the limit of {limit} bytes: "
+            "ask for fewer scales or samples, or raise max_bytes"
+        )
+
+
+def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
+    """Return `values` as a float32 or float64 array, NaN kept as "missing".
+
+    Raises
+    ------
+    ValueError
+        If `values` is not numeric and real, is infinite somewhere, has no valid sample,
+        or has fewer than two samples.
+    """
+    array: NDArray[Any] = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} has dtype {array.dtype}, but must hold real numbers")
+    signal: Floats = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
+    if signal.ndim == 0 or signal.shape[-1] < 2:
+        raise ValueError(f"{name} has shape {signal.shape}, but must hold at least 2 samples")
+    if np.isinf(signal).any():
+        raise ValueError(f"{name} holds infinite values; missing samples are given as NaN")
+    if np.isnan(signal).all(axis=-1).any():
+        raise ValueError(f"{name} holds NaN alone; at least one valid sample is needed")
+    return signal
+
+
+def as_series(name: str, values: ArrayLike | Sequence[float]) -> Floats:
+    """`as_signal` for a single one-dimensional series."""
+    signal = as_signal(name, values)
+    if signal.ndim != 1:
+        raise ValueError(f"{name} has shape {signal.shape}, but must be one-dimensional")
+    return signal
+
+
+def fill_missing(signal: Floats) -> tuple[Floats, Bools]:
+    """Return `signal` with NaN replaced by the mean of the valid samples, and where they were."""
+    missing = np.isnan(signal)
+    if not missing.any():
+        return signal, missing
+    mean = np.nanmean(signal.astype(np.float64), axis=-1, keepdims=True)
+    return np.where(missing, mean, signal).astype(signal.dtype), missing
+
+
+def complex_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the complex type as precise as the real `dtype`."""
+    return np.result_type(dtype, np.complex64)

@@ -1,0 +1,14 @@
+"""Places where Monte Carlo tasks may run."""
+
+from __future__ import annotations
+
+from pycwt_mod.backends.registry import (
+    GROUP,
+    Backend,
+    BackendInfo,
+    BackendType,
+    get_backend,
+    list_backends,
+)
+
+__all__ = ["GROUP", "Backend", "BackendInfo", "BackendType", "get_backend", "list_backends"]

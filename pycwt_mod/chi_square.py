@@ -1,0 +1,170 @@
+"""Significance levels that follow from a distribution, without simulation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import quad
+from scipy.optimize import brentq
+from scipy.special import gamma as gamma_function
+from scipy.special import kv
+from scipy.stats import chi2
+
+from pycwt_mod.arrays import as_series, check_lag1, check_level, check_positive
+from pycwt_mod.rednoise import ar1, ar1_spectrum
+from pycwt_mod.wavelets import Wavelet, as_wavelet
+
+Levels = NDArray[np.float64]
+
+
+class Significance(NamedTuple):
+    """Levels and the theoretical spectrum, in pycwt's order.
+
+    Attributes
+    ----------
+    signif : ndarray, shape (scales,), or float for `sigma_test=2`
+    fft_theor : ndarray, shape (scales,), or float for `sigma_test=2`
+    """
+
+    signif: Any
+    fft_theor: Any
+
+
+def significance(
+    signal: ArrayLike | Sequence[float] | float,
+    dt: float,
+    scales: ArrayLike,
+    sigma_test: Literal[0, 1, 2] = 0,
+    alpha: float | None = None,
+    significance_level: float = 0.95,
+    dof: ArrayLike = -1,
+    wavelet: Wavelet | str = "morlet",
+) -> Significance:
+    """Level that red noise exceeds in a wavelet power spectrum with probability 1 - p.
+
+    Parameters
+    ----------
+    signal : array_like or float
+        The series, or its variance.
+    dt : float
+        Sampling interval.
+    scales : array_like, shape (scales,)
+        From `cwt`.
+    sigma_test : {0, 1, 2}
+        0: one coefficient, P χ²_ν/ν (eq. 18). 1: average over time (eq. 23).
+        2: average over scales (eq. 25-28).
+    alpha : float, optional
+        Lag-1 autocorrelation; estimated from `signal` if not given, 0 if that is a variance.
+    significance_level : float
+        p, between 0 and 1.
+    dof : array_like
+        For test 1, number of points averaged, one for all scales or one per scale (-1: the
+        degrees of freedom of one coefficient). For test 2, the scales [s1, s2].
+    wavelet : Wavelet or str
+
+    Returns
+    -------
+    Significance
+        ``(signif, fft_theor)``, both in units of the variance.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the wavelet's γ or δj0 is unknown and needed.
+
+    References
+    ----------
+    Torrence & Compo (1998), eq. 16-18, 23, 25-28,
+    doi:10.1175/1520-0477(1998)079<0061:APGTWA>2.0.CO;2
+
+    Examples
+    --------
+    >>> level = significance(1.0, 1.0, [2.0, 4.0], alpha=0.0)
+    >>> [round(float(x), 2) for x in level.signif]
+    [3.0, 3.0]
+    """
+    mother = as_wavelet(wavelet)
+    check_positive("dt", dt)
+    check_level("significance_level", significance_level)
+    s = np.asarray(scales, dtype=np.float64)
+    if s.ndim != 1 or not s.size or not (np.isfinite(s) & (s > 0)).all():
+        raise ValueError(f"{scales=} must be a list of finite numbers > 0")
+    variance, lag1 = _variance_and_lag1(signal, alpha)
+    theory = variance * ar1_spectrum(dt / (s * mother.fourier_factor), lag1)
+    if sigma_test == 0:
+        quantile = chi2.ppf(significance_level, mother.dofmin) / mother.dofmin
+        return Significance(theory * quantile, theory)
+    if sigma_test == 1:
+        points = _points(dof, s.size, mother.dofmin)
+        nu = mother.dofmin * np.sqrt(1 + (points * dt / mother.gamma / s) ** 2)
+        return Significance(theory * chi2.ppf(significance_level, nu) / nu, theory)
+    if sigma_test == 2:
+        return _scale_averaged(theory, s, dt, dof, significance_level, mother)
+    raise ValueError(f"{sigma_test=} must be 0, 1 or 2")
+
+
+def _variance_and_lag1(signal: Any, alpha: float | None) -> tuple[float, float]:
+    if np.ndim(signal) == 0:
+        variance = check_positive("signal (a variance)", float(signal))
+        return variance, 0.0 if alpha is None else check_lag1("alpha", alpha)
+    series = as_series("signal", signal)
+    variance = float(np.nanvar(series, dtype=np.float64))
+    return variance, ar1(series).g if alpha is None else check_lag1("alpha", alpha)
+
+
+def _points(dof: ArrayLike, n_scales: int, dofmin: int) -> Levels:
+    points = np.asarray(dof, dtype=np.float64)
+    if points.ndim == 0 and points == -1:
+        points = np.asarray(float(dofmin))
+    if points.shape not in ((), (1,), (n_scales,)):
+        raise ValueError(f"dof has shape {points.shape}, but must be one number or {n_scales}")
+    return np.maximum(np.broadcast_to(points, (n_scales,)), 1.0)
+
+
+def _scale_averaged(
+    theory: Levels, s: Levels, dt: float, dof: ArrayLike, level: float, mother: Wavelet
+) -> Significance:
+    ends = np.asarray(dof, dtype=np.float64)
+    if ends.shape != (2,) or not 0 < ends[0] <= ends[1]:
+        raise ValueError(f"{dof=} must be [s1, s2] with 0 < s1 <= s2 for sigma_test=2")
+    if s.size < 2:
+        raise ValueError(f"scales has {s.size} value, but an average over scales needs 2")
+    dj = math.log2(s[1] / s[0])
+    chosen = (s >= ends[0]) & (s <= ends[1])
+    count = int(chosen.sum())
+    if count == 0:
+        raise ValueError(f"{dof=} holds none of the scales, {s[0]:g} to {s[-1]:g}")
+    s_avg = 1 / np.sum(1 / s[chosen])
+    s_mid = math.sqrt(ends[0] * ends[1])
+    nu = mother.dofmin * count * s_avg / s_mid * math.hypot(1, count * dj / mother.deltaj0)
+    spectrum = float(s_avg * np.sum(theory[chosen] / s[chosen]))
+    quantile = float(chi2.ppf(level, nu) / nu)
+    return Significance(dj * dt / mother.cdelta / s_avg * spectrum * quantile, spectrum)
+
+
+@lru_cache(maxsize=256)
+def cross_quantile(level: float, dof: int) -> float:
+    """Z_ν(p), the quantile of the square root of the product of two χ²_ν variables.
+
+    References
+    ----------
+    Torrence & Compo (1998), eq. 30 and 31: Z_1(95 %) = 2.182, Z_2(95 %) = 3.999.
+
+    Examples
+    --------
+    >>> round(cross_quantile(0.95, 2), 3)
+    3.999
+    """
+
+    def density(z: float) -> float:
+        return float(2 ** (2 - dof) / gamma_function(dof / 2) ** 2 * z ** (dof - 1) * kv(0, z))
+
+    def excess(z: float) -> float:
+        return float(quad(density, z, np.inf)[0]) - (1 - level)
+
+    return float(brentq(excess, 1e-9, 200.0))

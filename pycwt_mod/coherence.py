@@ -1,0 +1,168 @@
+"""Wavelet coherence of two signals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pycwt_mod.arrays import (
+    MEMORY_LIMIT_BYTES,
+    Bools,
+    Convention,
+    Floats,
+    check_convention,
+    check_level,
+    check_memory,
+)
+from pycwt_mod.cross import check_pair, lag1_of, standardise
+from pycwt_mod.montecarlo import wct_significance
+from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
+from pycwt_mod.transform import ScaleAxis, cwt, padded_length
+from pycwt_mod.wavelets import Wavelet, as_wavelet
+
+#: Bytes per point of the plane that are alive at once (two transforms, two smoothed spectra).
+_BYTES_PER_POINT = 96
+_BLOCK_POINTS = 2**18
+
+
+class _WctFields(NamedTuple):
+    coherence: Floats
+    phase: Floats
+    coi: Floats
+    freqs: Floats
+    signif: Floats
+
+
+class WctResult(_WctFields):
+    """What `wct` returns; it unpacks as pycwt's five values.
+
+    Attributes
+    ----------
+    coherence : ndarray, shape (scales, time)
+        R², from 0 to 1.
+    phase : ndarray, shape (scales, time), radians
+        Argument of W1 W2*, not smoothed, by which the first signal leads.
+    coi : ndarray, shape (time,)
+        Longest Fourier period free of edge effects.
+    freqs : ndarray, shape (scales,)
+    signif : ndarray, shape (scales,)
+        Level of R² by Monte Carlo (see `wct_significance`); ``[0]`` with ``sig=False``.
+    smoothed_phase : ndarray, shape (scales, time), radians
+        Argument of the smoothed cross spectrum, less noisy than `phase`.
+    mask : ndarray of bool, shape (scales, time)
+        True within the cone of influence of a missing sample of either signal.
+    """
+
+    smoothed_phase: Floats
+    mask: Bools
+
+    def __new__(  # noqa: D102
+        cls, *fields: Any, smoothed_phase: Floats | None = None, mask: Bools | None = None
+    ) -> WctResult:
+        self = super().__new__(cls, *fields)
+        self.smoothed_phase = self.phase if smoothed_phase is None else smoothed_phase
+        self.mask = np.zeros(self.coherence.shape, np.bool_) if mask is None else mask
+        return self
+
+
+def wct(
+    y1: ArrayLike | Sequence[float],
+    y2: ArrayLike | Sequence[float],
+    dt: float,
+    dj: float = 1 / 12,
+    s0: float = -1,
+    J: float = -1,
+    sig: bool = True,
+    significance_level: float = 0.95,
+    wavelet: Wavelet | str = "morlet",
+    normalize: bool = True,
+    *,
+    convention: Convention = "standard",
+    al1: float | None = None,
+    al2: float | None = None,
+    workers: int = 1,
+    max_bytes: int = MEMORY_LIMIT_BYTES,
+    **kwargs: Any,
+) -> WctResult:
+    """Wavelet coherence R²(s, n) = |S(W1 W2*/s)|² / (S(|W1|²/s) S(|W2|²/s)).
+
+    S smooths with the Gaussian exp(-t²/2s²) in time and a boxcar of δj0 octaves in scale.
+
+    Parameters
+    ----------
+    y1, y2 : array_like, shape (n,)
+        Signals sampled together; NaN means missing.
+    dt, dj, s0, J, wavelet, workers, max_bytes
+        As in `cwt`; the wavelet needs a δj0.
+    sig : bool
+        Whether to compute the level.
+    significance_level : float
+        p, between 0 and 1.
+    normalize : bool
+        Divide by the standard deviations first; coherence itself doesn't depend on it.
+    convention : {"standard", "pycwt"}
+        Also decides the boxcar in scale (`pycwt_mod.smoothing.ScaleBoxcar`).
+    al1, al2 : float, optional
+        AR(1) coefficients; estimated if not given.
+    **kwargs
+        Passed on to `wct_significance`: mc_count, progress, rng, backend, n_jobs ...
+
+    Returns
+    -------
+    WctResult
+        ``(coherence, phase, coi, freqs, signif)``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, the lengths differ, a signal is constant, or the
+        wavelet has no δj0.
+
+    References
+    ----------
+    Grinsted et al. (2004), eq. 8-10, doi:10.5194/npg-11-561-2004
+    """
+    check_convention(convention)
+    check_level("significance_level", significance_level)
+    mother = as_wavelet(wavelet)
+    first, second = check_pair(y1, y2)
+    n = len(first)
+    grid = ScaleAxis.make(n, dt, dj, s0, J, mother)
+    check_memory("coherence", len(grid.scales) * n * _BYTES_PER_POINT, max_bytes)
+    boxcar = ScaleBoxcar.of(mother.deltaj0, dj, convention)
+    lags = (lag1_of("y1", first, al1), lag1_of("y2", second, al2)) if sig else (0.0, 0.0)
+    a, b = standardise("y1", first), standardise("y2", second)
+    if not normalize:
+        a, b = first, second
+    options: dict[str, Any] = {"convention": convention, "workers": workers, "max_bytes": max_bytes}
+    t1 = cwt(a, dt, dj, s0, J, mother, **options)
+    t2 = cwt(b, dt, dj, s0, J, mother, **options)
+    mask = t1.mask | t2.mask
+    w1, w2 = t1.coefs, t2.coefs
+    root = (1 / np.sqrt(grid.scales)).astype(w1.real.dtype)[:, None]
+    w1 *= root
+    w2 *= root
+    phase = np.angle(w1 * np.conj(w2))
+    length = padded_length(n, convention)
+    auto, cross = np.empty_like(w1), np.empty_like(w2)
+    per_block = max(1, _BLOCK_POINTS // length)
+    for start in range(0, len(grid.scales), per_block):
+        rows = slice(start, start + per_block)
+        gauss = gaussian_filter(grid.scales[rows] / dt, length).astype(root.dtype)
+        auto[rows], cross[rows] = smooth_in_time(w1[rows], w2[rows], gauss, workers)
+    everything = slice(0, len(grid.scales))
+    auto, cross = boxcar.apply(auto, everything), boxcar.apply(cross, everything)
+    levels: Floats = np.zeros(1)
+    if sig:
+        first_scale = float(grid.scales[0])
+        levels = wct_significance(
+            *lags, dt, dj, first_scale, len(grid.scales) - 1, significance_level, mother,
+            convention=convention, **kwargs,
+        )  # fmt: skip
+    return WctResult(
+        coherence(auto, cross), phase, t1.coi, grid.freqs, levels,
+        smoothed_phase=np.angle(cross), mask=mask,
+    )  # fmt: skip
