@@ -1,0 +1,15 @@
+"""The client: define streams, publish signals, read results, put them together.
+
+>>> async with connect("nats://127.0.0.1:4222") as client:  # doctest: +SKIP
+...     async with client.results("icu") as results:
+...         async for result in results:
+...             print(result.channels, result.freqs_hz[0], result.values[:, -1])
+"""
+
+from pycwt_client.client import Client
+from pycwt_client.connection import connect
+from pycwt_client.feed import Feed
+from pycwt_client.publisher import Publisher
+from pycwt_client.scalogram import Picture, Scalogram
+
+__all__ = ["Client", "Feed", "Picture", "Publisher", "Scalogram", "connect"]

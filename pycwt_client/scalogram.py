@@ -1,0 +1,190 @@
+"""Blocks of results put together to one picture.
+
+Results of one stream, analysis and channel set tile the plane: each octave has its own time step,
+and its blocks come in whatever order, some of them twice. `Scalogram` keeps each block once;
+`Scalogram.resample` reads all octaves on one time grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.result import AnalysisResult
+
+__all__ = ["Picture", "Scalogram"]
+
+Real = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """All octaves on one time grid; arrays are (scale, time) unless they say otherwise."""
+
+    #: (time,) sample positions from the start of the epoch; divided by the rate, seconds.
+    samples: npt.NDArray[np.int64]
+    #: (scale,), descending.
+    freqs_hz: Real
+    #: Real or complex as the analysis's quantity is; NaN where nothing came.
+    values: npt.NDArray[np.inexact[Any]]
+    #: Radians, NaN where nothing came; None if the results have none.
+    phase: Real | None
+    #: True where missing data or an edge touches the value, or nothing came.
+    mask: npt.NDArray[np.bool_]
+    #: (scale,), NaN where a scale has none; None if the results have none.
+    signif: Real | None
+
+
+class Scalogram:
+    """Collects the results of one channel set of one analysis, over one epoch.
+
+    Parameters
+    ----------
+    stream, analysis
+        Whose results.
+    channels
+        One of the analysis's channel sets.
+    """
+
+    def __init__(self, stream: str, analysis: str, channels: tuple[str, ...]) -> None:
+        self.stream = stream
+        self.analysis = analysis
+        self.channels = channels
+        self._run: tuple[str, str] | None = None
+        self._blocks: dict[int, dict[int, AnalysisResult]] = {}
+        self._ids: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, result: AnalysisResult) -> bool:
+        """Put a block in its place; return False if it was there already.
+
+        Raises
+        ------
+        ValueError
+            It belongs to other signals, to another epoch, or to an analysis defined otherwise.
+        """
+        here = (self.stream, self.analysis, self.channels)
+        if (result.stream, result.analysis, result.channels) != here:
+            raise ValueError(f"{result.id} is no result of {' '.join((*here[:2], *here[2]))}")
+        run = (result.epoch, result.spec_hash)
+        if self._run not in {None, run}:
+            raise ValueError(f"{result.id} is of another epoch or definition than those before")
+        if result.id in self._ids:
+            return False
+        self._run = run
+        self._ids.add(result.id)
+        self._blocks.setdefault(result.octave, {})[result.t.first_sample] = result
+        return True
+
+    @property
+    def freqs_hz(self) -> Real:
+        """All frequencies so far, from the highest to the lowest."""
+        return -np.sort(-self._rows_hz)
+
+    @property
+    def _rows_hz(self) -> Real:
+        return np.concatenate([_any(blocks).freqs_hz for _, blocks in self._octaves()])
+
+    @property
+    def end_sample(self) -> int:
+        """Position right after the last column of any octave."""
+        lasts = (blocks[max(blocks)].t for _, blocks in self._octaves())
+        return max(t.first_sample + t.step * t.n for t in lasts)
+
+    def resample(self, n_columns: int) -> Picture:
+        """Return the picture on `n_columns` instants between the first result and the last.
+
+        Each octave gives its nearest column, which is at most half its own step away; farther
+        ones would be another instant's value, so the picture has NaN there.
+
+        Raises
+        ------
+        ValueError
+            Nothing came yet.
+        """
+        if not self._ids:
+            raise ValueError("no results yet")
+        octaves = self._octaves()
+        start = min(min(blocks) for _, blocks in octaves)
+        samples = np.linspace(start, self.end_sample - 1, n_columns).astype(np.int64)
+        parts = [_resampled(blocks, samples) for _, blocks in octaves]
+        values = np.concatenate([part.values for part in parts])
+        phase = _stacked([part.phase for part in parts], [p.values.shape for p in parts])
+        signif = _stacked(
+            [_any(blocks).signif for _, blocks in octaves],
+            [_any(blocks).freqs_hz.shape for _, blocks in octaves],
+        )
+        rows = np.argsort(-self._rows_hz, kind="stable")
+        return Picture(
+            samples=samples,
+            freqs_hz=self.freqs_hz,
+            values=values[rows],
+            phase=None if phase is None else phase[rows],
+            mask=np.concatenate([part.mask for part in parts])[rows],
+            signif=None if signif is None else signif[rows],
+        )
+
+    def _octaves(self) -> list[tuple[int, dict[int, AnalysisResult]]]:
+        return sorted(self._blocks.items(), key=lambda item: -_any(item[1]).freqs_hz.max())
+
+
+@dataclass(frozen=True)
+class _Rows:
+    values: npt.NDArray[np.inexact[Any]]
+    phase: Real | None
+    mask: npt.NDArray[np.bool_]
+
+
+def _any(blocks: dict[int, AnalysisResult]) -> AnalysisResult:
+    return next(iter(blocks.values()))
+
+
+def _resampled(blocks: dict[int, AnalysisResult], samples: npt.NDArray[np.int64]) -> _Rows:
+    """Read the rows of one octave at `samples`."""
+    ordered = [blocks[first] for first in sorted(blocks)]
+    positions = np.concatenate(
+        [block.t.first_sample + block.t.step * np.arange(block.t.n) for block in ordered]
+    )
+    nearest = _nearest(positions, samples)
+    step = ordered[0].t.step
+    absent = 2 * np.abs(positions[nearest] - samples) > step
+    values = np.concatenate([block.values for block in ordered], axis=1)[:, nearest]
+    values[:, absent] = np.nan
+    masks = [_mask(block) for block in ordered]
+    mask = np.concatenate(masks, axis=1)[:, nearest] | absent
+    phase = _stacked(
+        [block.phase for block in ordered], [block.values.shape for block in ordered], axis=1
+    )
+    if phase is not None:
+        phase = phase[:, nearest]
+        phase[:, absent] = np.nan
+    return _Rows(values, phase, mask)
+
+
+def _nearest(positions: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Return, for each of `wanted`, the index of the nearest of the ascending `positions`."""
+    after = np.clip(np.searchsorted(positions, wanted), 1, max(len(positions) - 1, 1))
+    after = np.minimum(after, len(positions) - 1)
+    before = np.maximum(after - 1, 0)
+    closer_before = np.abs(wanted - positions[before]) <= np.abs(positions[after] - wanted)
+    return np.where(closer_before, before, after)
+
+
+def _mask(block: AnalysisResult) -> npt.NDArray[np.bool_]:
+    return np.zeros(block.values.shape, dtype=bool) if block.mask is None else block.mask
+
+
+def _stacked(parts: list[Real | None], shapes: list[tuple[int, ...]], axis: int = 0) -> Real | None:
+    """Join the parts, NaN standing for those that are None; None if all are."""
+    if all(part is None for part in parts):
+        return None
+    filled = [
+        np.full(shape, np.nan) if part is None else part
+        for part, shape in zip(parts, shapes, strict=True)
+    ]
+    return np.concatenate(filled, axis=axis)

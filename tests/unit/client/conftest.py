@@ -1,0 +1,46 @@
+"""A bus in memory with the system's streams, and a small fake service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from schemas.codec import ContentType, decode, encode
+from schemas.errors import ContractError
+from schemas.headers import CONTENT_TYPE
+from schemas.message import Message as Model
+from services.runtime.bus import Bus, Subscription
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.settings import StorageSettings
+from services.runtime.topology import system_topology
+
+
+@pytest.fixture
+async def bus() -> MemoryBus:
+    memory = MemoryBus()
+    await memory.log.declare(system_topology(StorageSettings()))
+    return memory
+
+
+@asynccontextmanager
+async def serving(
+    bus: Bus, subject: str, request: type[Model], handle: Callable[[Model], Model]
+) -> AsyncIterator[None]:
+    """Answer on `subject` in msgpack, refusals as the services do."""
+
+    async def serve(subscription: Subscription) -> None:
+        async for message in subscription:
+            headers = {CONTENT_TYPE: ContentType.MSGPACK.value}
+            try:
+                answer = handle(decode(request, message.data, ContentType.MSGPACK))
+            except ContractError as error:
+                answer, headers = error.body(), {**headers, **error.headers()}
+            await bus.publish(message.reply or "", encode(answer, ContentType.MSGPACK), headers)
+
+    async with bus.subscribe(subject) as subscription, anyio.create_task_group() as tasks:
+        tasks.start_soon(serve, subscription)
+        yield
+        tasks.cancel_scope.cancel()

@@ -1,0 +1,105 @@
+"""Asking the services, and what comes of refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pycwt_client import Client, connect
+from schemas import subjects
+from schemas.codec import ContentType, encode
+from schemas.errors import NotFound, Timeout, Unavailable
+from schemas.event import StreamEvent
+from schemas.headers import CONTENT_TYPE
+from schemas.message import Message
+from schemas.stream import (
+    Channel,
+    StreamDefinition,
+    StreamDelete,
+    StreamGet,
+    StreamList,
+    StreamListing,
+    StreamStatus,
+)
+from services.runtime.memory_bus import MemoryBus
+from tests.unit.client.blocks import block
+from tests.unit.client.conftest import serving
+
+pytestmark = pytest.mark.anyio
+
+DEFINITION = StreamDefinition(name="s", fs_hz=100.0, channels=(Channel(name="x"),))
+STATUS = StreamStatus(definition=DEFINITION, next_sample=7)
+JSON = {CONTENT_TYPE: ContentType.JSON.value}
+MSGPACK = {CONTENT_TYPE: ContentType.MSGPACK.value}
+
+
+def always(reply: Message) -> Callable[[Message], Message]:
+    return lambda _request: reply
+
+
+async def test_a_stream_is_put_read_listed_and_deleted(bus: MemoryBus) -> None:
+    client = Client(bus)
+    async with (
+        serving(bus, subjects.stream("put"), StreamDefinition, always(STATUS)),
+        serving(bus, subjects.stream("get"), StreamGet, always(STATUS)),
+        serving(bus, subjects.stream("list"), StreamList, always(StreamListing(streams=(STATUS,)))),
+        serving(bus, subjects.stream("delete"), StreamDelete, always(STATUS)),
+    ):
+        assert await client.put_stream(DEFINITION) == STATUS
+        assert await client.get_stream("s") == STATUS
+        assert await client.list_streams() == (STATUS,)
+        assert await client.delete_stream("s") == STATUS
+
+
+async def test_a_refusal_is_raised_as_the_service_meant_it(bus: MemoryBus) -> None:
+    def refuse(_request: Message) -> Message:
+        raise NotFound("no stream is called s", {"name": "s"})
+
+    async with serving(bus, subjects.stream("get"), StreamGet, refuse):
+        with pytest.raises(NotFound, match="no stream is called s") as caught:
+            await Client(bus).get_stream("s")
+    assert caught.value.detail == {"name": "s"}
+
+
+async def test_without_a_service_the_error_says_how_to_start_one(bus: MemoryBus) -> None:
+    with pytest.raises(Unavailable, match="pycwt-mod up"):
+        await Client(bus).get_stream("s")
+
+
+async def test_a_service_that_says_nothing_times_out(bus: MemoryBus) -> None:
+    async with bus.subscribe(subjects.stream("list")):
+        with pytest.raises(Timeout, match="within 0"):
+            await Client(bus).ask(
+                subjects.stream("list"), StreamList(), StreamListing, timeout_s=0.01
+            )
+
+
+async def test_without_a_server_connecting_says_how_to_start_one() -> None:
+    with pytest.raises(Unavailable, match="pycwt-mod up") as caught:
+        async with connect("nats://user:secret@127.0.0.1:1", timeout_s=0.05):
+            pass
+    assert "secret" not in str(caught.value)
+
+
+async def test_results_are_read_from_the_start_and_from_where_one_was(bus: MemoryBus) -> None:
+    sent = [block(0, first) for first in (0, 4, 8)]
+    for each in sent:
+        body = encode(each, ContentType.MSGPACK)
+        await bus.log.store(subjects.result("s", "a"), body, msg_id=each.id, headers=MSGPACK)
+    client = Client(bus)
+    async with client.results("s") as results:
+        assert [await anext(results) for _ in sent] == sent
+        assert results.seq == 3
+    async with client.results(start_seq=3) as results:
+        assert await anext(results) == sent[2]
+
+
+async def test_events_are_read_without_the_results_between(bus: MemoryBus) -> None:
+    event = StreamEvent(id="1", stream="s", kind="gap", first_sample=3, n_samples=2, t_ns=5)
+    result = encode(block(0, 0), ContentType.MSGPACK)
+    await bus.log.store(subjects.result("s", "a"), result, msg_id="r", headers=MSGPACK)
+    body = encode(event, ContentType.JSON)
+    await bus.log.store(subjects.event("s"), body, msg_id="e", headers=JSON)
+    async with Client(bus).events("s") as events:
+        assert await anext(events) == event

@@ -1,0 +1,129 @@
+"""What a device sends is kept once, in order, or the caller hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from pycwt_client import Client
+from pycwt_client.publisher import Publisher, open_publisher
+from schemas import storage, subjects
+from schemas.codec import ContentType, decode_chunk
+from schemas.signal import SignalChunk
+from services.runtime.bus import StoreAck
+from services.runtime.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.memory_bus.log import MemoryLog
+from services.runtime.retry import RetryPolicy
+from services.runtime.settings import StorageSettings
+from services.runtime.topology import system_topology
+
+pytestmark = pytest.mark.anyio
+
+AT_ONCE = RetryPolicy(first_delay_s=0.0, max_tries=4)
+PAIR = np.arange(6, dtype="<f4").reshape(3, 2)
+
+
+class FaultyLog(MemoryLog):
+    """Fails as told, one fault a call, before it stores; `after` fails having stored."""
+
+    def __init__(self, *faults: BusError | None, after: bool = False) -> None:
+        super().__init__()
+        self.faults = list(faults)
+        self.after = after
+
+    async def store(
+        self, subject: str, data: bytes, *, msg_id: str, headers: Mapping[str, str] | None = None
+    ) -> StoreAck:
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None and not self.after:
+            raise fault
+        ack = await super().store(subject, data, msg_id=msg_id, headers=headers)
+        if fault is not None:
+            raise fault
+        return ack
+
+
+async def declared(log: FaultyLog) -> FaultyLog:
+    await log.declare(system_topology(StorageSettings()))
+    return log
+
+
+async def kept(log: MemoryLog, channels: int = 2) -> list[SignalChunk]:
+    count = await log.last_seq(storage.SIGNALS)
+    async with log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+        stored = [(await anext(messages)).message for _ in range(count)]
+    return [decode_chunk(message.headers, message.data, channels) for message in stored]
+
+
+@pytest.mark.parametrize("encoding", [ContentType.OCTETS, ContentType.MSGPACK])
+async def test_chunks_follow_each_other_with_their_times(
+    bus: MemoryBus, encoding: ContentType
+) -> None:
+    assert encoding is not ContentType.JSON
+    async with Client(bus).publisher("s", "e", encoding=encoding) as publisher:
+        await publisher.publish(PAIR, t0_ns=5)
+        await publisher.publish(PAIR)
+    assert publisher.kept == 2
+    assert await kept(bus.log) == [
+        SignalChunk(epoch="e", first_sample=0, t0_ns=5, samples=PAIR),
+        SignalChunk(epoch="e", first_sample=3, samples=PAIR),
+    ]
+
+
+async def test_what_is_in_the_log_already_counts_as_a_duplicate(bus: MemoryBus) -> None:
+    for expected in (0, 2):
+        async with Client(bus).publisher("s", "e") as publisher:
+            await publisher.publish(PAIR)
+            await publisher.publish(PAIR)
+        assert publisher.duplicates == expected
+    assert len(await kept(bus.log)) == 2
+
+
+async def send(log: MemoryLog, chunks: int, *, in_flight: int = 1) -> Publisher:
+    async with open_publisher(
+        log, "s", "e", in_flight=in_flight, encoding=ContentType.OCTETS, retry=AT_ONCE
+    ) as publisher:
+        for _ in range(chunks):
+            await publisher.publish(PAIR)
+    return publisher
+
+
+async def test_a_passing_fault_neither_loses_nor_reorders() -> None:
+    log = await declared(FaultyLog(None, BusTimeoutError("slow"), BusTimeoutError("slow")))
+    publisher = await send(log, 4)
+    assert [chunk.first_sample for chunk in await kept(log)] == [0, 3, 6, 9]
+    assert (publisher.kept, publisher.resent) == (4, 1)
+
+
+async def test_an_ack_that_was_lost_is_asked_for_again() -> None:
+    log = await declared(FaultyLog(BusTimeoutError("lost"), after=True))
+    publisher = await send(log, 2)
+    assert (publisher.kept, publisher.duplicates) == (2, 1)
+
+
+async def test_many_in_flight_are_all_waited_for() -> None:
+    log = await declared(FaultyLog())
+    assert (await send(log, 50, in_flight=8)).kept == 50
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+async def test_storage_that_stays_full_reaches_the_caller(in_flight: int) -> None:
+    log = await declared(FaultyLog(*[StorageFullError("full")] * 100))
+    with pytest.raises(StorageFullError, match="full"):
+        await send(log, 20, in_flight=in_flight)
+
+
+async def test_a_permanent_fault_is_not_tried_again() -> None:
+    log = await declared(FaultyLog(NotStoredError("never")))
+    with pytest.raises(NotStoredError, match="never"):
+        await send(log, 1)
+    assert log.faults == []
+
+
+async def test_the_callers_own_error_comes_out_as_it_is(bus: MemoryBus) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Client(bus).publisher("s", "e"):
+            raise ZeroDivisionError
