@@ -154,9 +154,14 @@ class Bus(Protocol):
     """Core messaging: at most once, in order per publisher and subject, nothing kept."""
 
     async def publish(
-        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        data: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        reply: str | None = None,
     ) -> None:
-        """Send to whoever listens now."""
+        """Send to whoever listens now; answers, of one or of many, go to the subject `reply`."""
 
     def subscribe(
         self, subject: str, queue: str | None = None

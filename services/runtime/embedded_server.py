@@ -106,7 +106,12 @@ async def start_server(
         config.write_text(server_config(folder, host=host, port=port))
         # Popen returns at once; the guard has to be a child of this very thread's process.
         process = subprocess.Popen(  # noqa: ASYNC220, S603
-            guarded([binary, "-c", str(config)]), stdout=output, stderr=output
+            guarded([binary, "-c", str(config)]),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # Ctrl-C in the terminal is for the parent: services have to drain before it goes.
+            process_group=0,
         )
         try:
             yield await _wait_until_up(process, folder)

@@ -96,6 +96,26 @@ async def test_a_request_gets_its_answer(bus: Bus) -> None:
         await subscription.drain()
 
 
+async def test_a_question_to_all_is_answered_by_each(bus: Bus) -> None:
+    async def serve(subscription: Subscription, name: bytes) -> None:
+        async for message in subscription:
+            await bus.publish(message.reply or "", name)
+
+    async with (
+        bus.subscribe("who") as one,
+        bus.subscribe("who") as other,
+        bus.subscribe("answers") as answers,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(serve, one, b"one")
+        tasks.start_soon(serve, other, b"other")
+        await bus.publish("who", b"", reply="answers")
+        with anyio.fail_after(5):
+            came = [(await anext(aiter(answers))).data for _ in range(2)]
+        assert sorted(came) == [b"one", b"other"]
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_request_that_nobody_serves_fails_at_once(bus: Bus) -> None:
     with anyio.fail_after(2), pytest.raises(NoRespondersError):
         await bus.request("nobody", b"", timeout_s=60)

@@ -52,10 +52,15 @@ class MemoryBus:
         return self._log
 
     async def publish(
-        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        data: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        reply: str | None = None,
     ) -> None:
-        """Send to whoever listens now."""
-        self._deliver(Message(subject=subject, data=data, headers=dict(headers or {})))
+        """Send to whoever listens now; answers go to the subject `reply`."""
+        self._deliver(Message(subject=subject, data=data, headers=dict(headers or {}), reply=reply))
         await anyio.lowlevel.checkpoint()
 
     @asynccontextmanager

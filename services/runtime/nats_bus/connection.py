@@ -42,11 +42,18 @@ class NatsBus:
         return self._log
 
     async def publish(
-        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        data: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        reply: str | None = None,
     ) -> None:
-        """Send to whoever listens now."""
+        """Send to whoever listens now; answers go to the subject `reply`."""
         with driver_errors():
-            await self._client.publish(subject, data, headers=driver_headers(headers))
+            await self._client.publish(
+                subject, data, reply=reply or "", headers=driver_headers(headers)
+            )
 
     @asynccontextmanager
     async def subscribe(
