@@ -32,5 +32,5 @@ class StreamCheckpoint(PersistedMessage):
     #: Sequence number of the last chunk taken in.
     last_seq: Count
     #: Index of the next tile, by ``<analysis>/<octave>``.
-    tiles: dict[Annotated[str, Field(max_length=256)], Count] = {}
+    tiles: dict[Annotated[str, Field(max_length=256)], Count] = Field(default_factory=dict)
     state: ReplayState = ReplayState()

@@ -50,9 +50,8 @@ class SampleBuffer:
 
     def read(self, first: int, end: int) -> tuple[int, NDArray[np.float64]]:
         """Return what is held of ``[first, end)``: where it begins, and a copy (n, channels)."""
-        begin, stop = max(first, self.first), min(end, self.end)
-        if stop <= begin:
-            return first, np.empty((0, self._store.shape[1]))
+        begin = min(max(first, self.first), self.end)
+        stop = max(min(end, self.end), begin)
         offset = self._begin - self.first
         return begin, self._store[begin + offset : stop + offset].copy()
 

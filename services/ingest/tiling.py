@@ -17,7 +17,6 @@ __all__ = ["Tile", "Tiling"]
 class Tile:
     """One tile and the window it is computed from, in samples."""
 
-    index: int
     first: int
     n: int
     window_first: int
@@ -43,12 +42,20 @@ class Tiling:
 
     def due(self, end: int) -> Iterator[Tile]:
         """Hand out, once each, the tiles that the samples before `end` complete."""
-        while (first := self.next_index * self.tile) + self.tile + self.margin <= end:
-            self.next_index += 1
-            yield Tile(
-                index=self.next_index - 1,
-                first=first,
-                n=self.tile,
-                window_first=first - self.margin,
-                window_end=first + self.tile + self.margin,
-            )
+        while (self.next_index + 1) * self.tile + self.margin <= end:
+            yield self._take()
+
+    def rest(self, end: int) -> Iterator[Tile]:
+        """Hand out the tiles that have begun before `end`: nothing will complete them."""
+        while self.next_index * self.tile < end:
+            yield self._take()
+
+    def _take(self) -> Tile:
+        first = self.next_index * self.tile
+        self.next_index += 1
+        return Tile(
+            first=first,
+            n=self.tile,
+            window_first=first - self.margin,
+            window_end=first + self.tile + self.margin,
+        )

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 import anyio
@@ -27,11 +28,14 @@ from services.runtime.metrics import serve_metrics
 from services.runtime.micro import Identity
 from services.runtime.nats_bus import connect_bus
 from services.runtime.settings import ServiceSettings, SettingsError, load_settings
+from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
 
 __all__ = ["Context", "run_service"]
 
 EX_CONFIG = 78
+#: The installed distribution whose version the services report.
+DISTRIBUTION = "pycwt-mod"
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
@@ -43,13 +47,12 @@ class Context:
     identity: Identity
     log: Log
     #: Set when the service is to finish.
-    stop: anyio.Event
+    stop: Stop
 
 
 def run_service(
     name: str,
     description: str,
-    version: str,
     settings_kind: type[Settings],
     serve: Callable[[Context, Settings], Awaitable[None]],
 ) -> int:
@@ -63,7 +66,7 @@ def run_service(
     identity = Identity(
         name=name,
         id=f"{name}-{os.getpid()}-{os.urandom(4).hex()}",
-        version=version,
+        version=version(DISTRIBUTION),
         description=description,
     )
     # One thread budget: parallel work is the services' own decision, not the BLAS library's.
@@ -78,7 +81,7 @@ async def _run(
 ) -> int:
     log = logger(identity.name).bind(instance=identity.id)
     log.info(Action.STARTING, version=identity.version)
-    stop = anyio.Event()
+    stop = Stop()
     outcome = 0
     async with anyio.create_task_group() as signals:
         await signals.start(_watch_signals, stop, settings.drain_s, signals.cancel_scope, log)
@@ -108,7 +111,7 @@ async def _fail_when_closed(bus: Bus) -> None:
 
 
 async def _watch_signals(
-    stop: anyio.Event,
+    stop: Stop,
     drain_s: float,
     everything: anyio.CancelScope,
     log: Log,

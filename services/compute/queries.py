@@ -1,0 +1,180 @@
+"""Questions about whole signals: from the request to the reply, as pure functions."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pycwt_mod
+from pycwt_mod.wavelets import wavelet_from_name
+from schemas.errors import NotFound, Unavailable, Unprocessable
+from schemas.limits import MAX_INT64, MAX_OUTPUT_CELLS
+from schemas.query import (
+    BackendInfo,
+    BackendsReply,
+    CwtReply,
+    CwtRequest,
+    PairRequest,
+    TransformRequest,
+    WctReply,
+    WctRequest,
+    XwtReply,
+    XwtRequest,
+)
+
+__all__ = ["answer_backends", "answer_cwt", "answer_wct", "answer_xwt"]
+
+#: What steps in for a backend that is not available, if the request allows it.
+FALLBACK = "sequential"
+#: Complex128 is what a transform of float64 takes per cell of the answer.
+CELL_BYTES = 16
+#: Transforms hold several planes of the answer's size at once.
+PLANES = 8
+
+
+def answer_cwt(request: CwtRequest) -> CwtReply:
+    """Return the wavelet transform of one signal."""
+    started = time.perf_counter()
+    with _library_refusals():
+        found = pycwt_mod.cwt(
+            _cast(request.data, request),
+            request.dt,
+            request.dj,
+            request.s0,
+            request.J,
+            wavelet_from_name(request.mother, request.param),
+            convention=request.convention,
+            max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES,
+        )
+    return CwtReply(
+        wave=found.coefs,
+        scales=found.scales,
+        freqs=found.freqs,
+        coi=found.coi,
+        fft=found.fft,
+        fftfreqs=found.fftfreqs,
+        computation_time=time.perf_counter() - started,
+    )
+
+
+def answer_xwt(request: XwtRequest) -> XwtReply:
+    """Return the cross-wavelet transform of two signals."""
+    started = time.perf_counter()
+    with _library_refusals():
+        found = pycwt_mod.xwt(
+            *_pair(request),
+            request.dt,
+            request.dj,
+            request.s0,
+            request.J,
+            convention=request.convention,
+            max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES * PLANES,
+        )
+    return XwtReply(
+        xwt=found.xwt,
+        phase=np.angle(found.xwt),
+        coi=found.coi,
+        freqs=found.freqs,
+        signif=found.signif,
+        computation_time=time.perf_counter() - started,
+    )
+
+
+def answer_wct(request: WctRequest) -> WctReply:
+    """Return the wavelet coherence of two signals, with its level unless none was asked for."""
+    started = time.perf_counter()
+    wanted = request.significance_level is not None
+    backend = _backend(request.backend, fallback=request.fallback)
+    seed = request.seed if request.seed is not None else secrets.randbelow(MAX_INT64)
+    with _library_refusals():
+        found = pycwt_mod.wct(
+            *_pair(request),
+            request.dt,
+            request.dj,
+            request.s0,
+            request.J,
+            sig=wanted,
+            significance_level=request.significance_level or 0.95,
+            convention=request.convention,
+            mc_count=request.mc_count,
+            backend=backend,
+            rng=seed,
+            max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES * PLANES,
+        )
+    return WctReply(
+        WCT=found.coherence,
+        aWCT=found.phase,
+        coi=found.coi,
+        freqs=found.freqs,
+        signif=found.signif if wanted else None,
+        backend_used=backend,
+        seed=seed if wanted else None,
+        computation_time=time.perf_counter() - started,
+    )
+
+
+def answer_backends() -> BackendsReply:
+    """Return every Monte Carlo backend that this worker knows."""
+    return BackendsReply(
+        backends=tuple(
+            BackendInfo(
+                name=info.name,
+                available=info.available,
+                description=info.description,
+                type=info.type,
+                error=info.error,
+            )
+            for info in pycwt_mod.list_backends()
+        )
+    )
+
+
+def answer_backend(name: str) -> BackendInfo:
+    """Return one Monte Carlo backend."""
+    for info in answer_backends().backends:
+        if info.name == name:
+            return info
+    known = ", ".join(info.name for info in answer_backends().backends)
+    raise NotFound(f"no backend is called {name}; there are {known}")
+
+
+def _backend(name: str, *, fallback: bool) -> str:
+    """Return the backend to use: the one asked for, or its stand-in where the request allows it."""
+    info = answer_backend(name)
+    if info.available:
+        return name
+    if fallback:
+        return FALLBACK
+    raise Unavailable(
+        f"backend {name} is not available: {info.error or 'no reason given'}; "
+        f"send fallback: true to take {FALLBACK} instead"
+    )
+
+
+def _pair(request: PairRequest) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    return _cast(request.signal1, request), _cast(request.signal2, request)
+
+
+def _cast(signal: NDArray[np.floating], request: TransformRequest) -> NDArray[np.floating]:
+    return signal.astype(request.dtype, copy=False)
+
+
+#: The library's names of what the request calls otherwise.
+_FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother"}
+
+
+@contextmanager
+def _library_refusals() -> Iterator[None]:
+    """Turn the library's ValueError, which names the argument, into a refusal of the field."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        argument = text.replace("=", " ").split(maxsplit=1)[0].rstrip(":,") if text else "request"
+        field = _FIELDS.get(argument, argument)
+        raise Unprocessable.of({field: text}) from None

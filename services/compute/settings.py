@@ -1,0 +1,22 @@
+"""Settings of a compute worker."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from services.runtime.settings import ServiceSettings
+
+__all__ = ["ComputeSettings"]
+
+
+class ComputeSettings(ServiceSettings):
+    """Beyond what every service reads: how much is computed at once."""
+
+    compute_threads: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="windows and queries computed at the same time"
+    )
+    compute_max_tries: Annotated[int, Field(ge=1, le=100)] = Field(
+        5, description="deliveries of a window before it is given up as a dead letter"
+    )

@@ -1,0 +1,212 @@
+"""A worker's share of the window queue: take, compute off the loop, keep the result, acknowledge.
+
+Every way out of a window is one of three: acknowledged after its result is kept; handed back with a
+delay; given up, which leaves a dead letter and an event. A worker that dies does none of them, and
+after the acknowledgement deadline the server hands the window to another.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from schemas import storage, subjects
+from schemas.codec import ContentType, content_type_of, decode, encode
+from schemas.errors import ContractError
+from schemas.event import StreamEvent
+from schemas.headers import CONTENT_TYPE
+from schemas.message import PersistedMessage
+from schemas.result import AnalysisResult
+from schemas.window import AnalysisWindow
+from services.compute.dead_letters import dead_letter
+from services.compute.windows import Provenance, compute_window
+from services.runtime import metrics
+from services.runtime.bus import Delivery
+from services.runtime.bus import Log as BusLog
+from services.runtime.errors import BusError
+from services.runtime.logs import Action, Log
+from services.runtime.retry import GiveUp, RetryPolicy, decide
+from services.runtime.stopping import Stop
+from services.runtime.storing import store_until_kept
+from services.runtime.topology import ACK_WAIT_S
+
+__all__ = ["WindowWorker"]
+
+#: Often enough that a window under way is never taken for abandoned.
+HEARTBEAT_S = ACK_WAIT_S / 3
+NANOSECONDS = 1_000_000_000
+
+T = TypeVar("T")
+Compute = Callable[[AnalysisWindow, Provenance], AnalysisResult]
+
+
+class WindowWorker:
+    """Computes windows, at most as many at once as the limiter has tokens.
+
+    Parameters
+    ----------
+    bus_log
+        Where windows come from and results go.
+    name
+        Goes into the provenance of every result.
+    limiter
+        The process's budget of computing threads, shared with the queries.
+    max_tries
+        Deliveries before a window is given up.
+    compute
+        The work itself.
+    """
+
+    def __init__(
+        self,
+        bus_log: BusLog,
+        *,
+        name: str,
+        limiter: anyio.CapacityLimiter,
+        max_tries: int,
+        log: Log,
+        compute: Compute = compute_window,
+    ) -> None:
+        self._bus_log = bus_log
+        self._name = name
+        self._limiter = limiter
+        self._policy = RetryPolicy(max_tries=max_tries)
+        self._log = log
+        self._compute = compute
+
+    async def run(self, stop: Stop) -> None:
+        """Take windows until asked to stop, then finish those under way."""
+        # One more than can be computed: the next window is decoded while the threads are busy.
+        slots = anyio.Semaphore(int(self._limiter.total_tokens) + 1)
+        async with (
+            self._bus_log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer,
+            anyio.create_task_group() as tasks,
+        ):
+            while True:
+                await slots.acquire()
+                delivery = await stop.unless_stopped(consumer.next)
+                if delivery is None:
+                    break
+                tasks.start_soon(self._serve, delivery, slots)
+
+    async def _serve(self, delivery: Delivery, slots: anyio.Semaphore) -> None:
+        try:
+            await self.handle(delivery)
+        except BusError as error:
+            # Nothing was acknowledged: the window is handed out again after the deadline.
+            self._log.warning(Action.BUS_ERROR, detail=str(error))
+        finally:
+            slots.release()
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Bring one delivery to one of its three ends."""
+        if self._policy.max_tries is not None and delivery.deliveries > self._policy.max_tries:
+            reason = f"delivered {delivery.deliveries} times and never finished"
+            await self._give_up(delivery, reason)
+            return
+        message = delivery.stored.message
+        try:
+            window = decode(AnalysisWindow, message.data, content_type_of(message.headers))
+            result = await _kept_alive(delivery, lambda: self._compute_and_store(window))
+        except BusError:
+            raise
+        except ContractError as error:
+            await self._give_up(delivery, error.message)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the window gets an end
+            await self._failed(delivery, error)
+        else:
+            await delivery.ack()
+            metrics.WINDOWS_COMPUTED.labels(window.analysis.op, "computed").inc()
+            metrics.WINDOW_LATENCY.observe(
+                (result.times_ns.computed - result.times_ns.received) / NANOSECONDS
+            )
+
+    async def _compute_and_store(self, window: AnalysisWindow) -> AnalysisResult:
+        result = await anyio.to_thread.run_sync(self._timed_compute, window, limiter=self._limiter)
+        subject = subjects.result(window.stream, window.analysis.name)
+        await self._store(subject, result, msg_id=result.id)
+        return result
+
+    def _timed_compute(self, window: AnalysisWindow) -> AnalysisResult:
+        seconds = metrics.WINDOW_SECONDS.labels(window.analysis.op)
+        with metrics.WORKERS_BUSY.track_inprogress(), seconds.time():
+            result = self._compute(
+                window, Provenance(worker=self._name, computed_ns=time.time_ns())
+            )
+        times = result.times_ns.model_copy(update={"computed": time.time_ns()})
+        return result.model_copy(update={"times_ns": times})
+
+    async def _failed(self, delivery: Delivery, error: Exception) -> None:
+        # Jitter spreads retries; it has nothing to do with secrets.
+        jitter = random.random()  # noqa: S311
+        decision = decide(self._policy, tries=delivery.deliveries, transient=True, jitter=jitter)
+        if isinstance(decision, GiveUp):
+            self._log.error(Action.WINDOW_DEAD, exc=error, seq=delivery.stored.seq)
+            await self._give_up(delivery, f"{decision.reason}: {type(error).__name__}")
+            return
+        self._log.warning(
+            Action.WINDOW_RETRIED,
+            seq=delivery.stored.seq,
+            tries=delivery.deliveries,
+            detail=f"{type(error).__name__}: {error}",
+        )
+        await delivery.nak(decision.delay_s)
+
+    async def _give_up(self, delivery: Delivery, reason: str) -> None:
+        """Leave a dead letter and an event, then take the window off the queue."""
+        stored = delivery.stored
+        now = time.time_ns()
+        dead_id = f"{storage.WINDOWS}/{stored.seq}"
+        letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=now)
+        await self._store(subjects.dead(letter.where), letter, msg_id=dead_id)
+        stream = subjects.lane_of_window(stored.message.subject).stream
+        event = StreamEvent(
+            id=f"{stream}/{dead_id}/dropped",
+            stream=stream,
+            kind="dropped",
+            detail=f"a window was given up, its result will not come: {reason}",
+            t_ns=now,
+        )
+        await self._store(subjects.event(stream), event, msg_id=event.id)
+        await delivery.term(reason)
+        self._log.error(Action.WINDOW_DEAD, seq=stored.seq, reason=reason)
+        metrics.WINDOWS_COMPUTED.labels("any", "dead").inc()
+
+    async def _store(self, subject: str, message: PersistedMessage, *, msg_id: str) -> None:
+        await store_until_kept(
+            self._bus_log,
+            subject,
+            encode(message, ContentType.MSGPACK),
+            msg_id=msg_id,
+            headers={CONTENT_TYPE: ContentType.MSGPACK.value},
+            log=self._log,
+        )
+
+
+async def _kept_alive(delivery: Delivery, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what `work` returns; until then, tell the server that the window is worked on."""
+
+    async def beat() -> None:
+        while True:
+            await anyio.sleep(HEARTBEAT_S)
+            try:
+                await delivery.in_progress()
+            except BusError:
+                return  # the server is away; at worst the window is computed twice
+
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beat)
+        try:
+            result = await work()
+        except Exception as error:  # noqa: BLE001 - raised below, outside of the group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return result

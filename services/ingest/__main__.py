@@ -1,0 +1,18 @@
+"""``python -m services.ingest``."""
+
+from __future__ import annotations
+
+import sys
+
+from services.ingest.app import serve
+from services.ingest.settings import IngestSettings
+from services.runtime.lifecycle import run_service
+
+
+def main() -> int:
+    """Run the service; return the exit code."""
+    return run_service("ingest", "signal chunks to analysis windows", IngestSettings, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

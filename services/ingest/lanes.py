@@ -1,0 +1,100 @@
+"""What has to be cut from a stream: one lane per octave of an analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.errors import Unprocessable
+from schemas.limits import MAX_MESSAGE_BYTES
+from schemas.stream import AnalysisSpec, StreamDefinition
+from services.runtime.analysis import plan_analysis
+
+__all__ = ["ChannelSet", "Lane", "plan_lanes"]
+
+#: Bytes of a window beside its samples: the analysis, the names, the times, and their encoding.
+WINDOW_OVERHEAD_BYTES = 64 * 1024
+#: Samples travel as float64 at worst.
+SAMPLE_BYTES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelSet:
+    """Channels that are transformed together, where they stand in a chunk, and the spec's hash."""
+
+    names: tuple[str, ...]
+    columns: tuple[int, ...]
+    spec_hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """One octave of one analysis: its windows have `tile` samples and `margin` on either side."""
+
+    analysis: AnalysisSpec
+    octave: int
+    tile: int
+    margin: int
+    sets: tuple[ChannelSet, ...]
+
+    @property
+    def key(self) -> str:
+        """The lane's name in a checkpoint."""
+        return f"{self.analysis.name}/{self.octave}"
+
+    @property
+    def window(self) -> int:
+        """Length of a whole window in samples."""
+        return self.tile + 2 * self.margin
+
+
+def plan_lanes(definition: StreamDefinition) -> tuple[Lane, ...]:
+    """Return the lanes of all analyses of a stream.
+
+    Raises
+    ------
+    Unprocessable
+        An analysis cannot be run live; the message has the numbers.
+    """
+    lanes = []
+    for spec in definition.analyses:
+        try:
+            plan = plan_analysis(spec, definition.fs_hz)
+        except ValueError as error:
+            raise Unprocessable.of({f"analyses.{spec.name}": str(error)}) from error
+        sets = _channel_sets(definition, spec)
+        for layout in plan.layouts:
+            lane = Lane(
+                analysis=spec,
+                octave=layout.octave,
+                tile=layout.tile,
+                margin=layout.margin,
+                sets=sets,
+            )
+            _check_size(lane, definition.fs_hz)
+            lanes.append(lane)
+    return tuple(lanes)
+
+
+def _channel_sets(definition: StreamDefinition, spec: AnalysisSpec) -> tuple[ChannelSet, ...]:
+    column = {name: index for index, name in enumerate(definition.channel_names)}
+    return tuple(
+        ChannelSet(
+            names=names,
+            columns=tuple(column[name] for name in names),
+            spec_hash=spec.spec_hash(fs_hz=definition.fs_hz, channels=names),
+        )
+        for names in spec.channel_sets
+    )
+
+
+def _check_size(lane: Lane, fs_hz: float) -> None:
+    channels = max(len(each.names) for each in lane.sets)
+    size = lane.window * channels * SAMPLE_BYTES + WINDOW_OVERHEAD_BYTES
+    if size <= MAX_MESSAGE_BYTES:
+        return
+    problem = (
+        f"octave {lane.octave} needs windows of {lane.window} samples ({lane.window / fs_hz:.0f} s)"
+        f" of {channels} channels, {size} bytes, and a message carries {MAX_MESSAGE_BYTES}: "
+        "raise fmin_hz, lower hop_s, or send a lower rate"
+    )
+    raise Unprocessable.of({f"analyses.{lane.analysis.name}.fmin_hz": problem})

@@ -1,0 +1,292 @@
+"""One stream, from chunks of the log to windows and events: a pure function of the log.
+
+The same log from the same checkpoint gives the same windows under the same ids. Chunks up to the
+checkpoint's `last_seq` are read again only to fill the buffer; what they caused was published then.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.checkpoint import ReplayState, StreamCheckpoint
+from schemas.codec import decode_chunk
+from schemas.errors import ContractError
+from schemas.event import EventKind, StreamEvent
+from schemas.signal import SignalChunk
+from schemas.stream import StreamDefinition, StreamStatus
+from schemas.timing import WindowTimes
+from schemas.window import AnalysisWindow
+from schemas.window import Tile as WindowTile
+from services.ingest.accounting import Accepted, Finding, Position, Refused, account
+from services.ingest.buffer import SampleBuffer
+from services.ingest.lanes import ChannelSet, Lane, plan_lanes
+from services.ingest.tiling import Tile, Tiling
+
+__all__ = ["LogEntry", "Output", "StreamProcessor"]
+
+Output = AnalysisWindow | StreamEvent
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogEntry:
+    """One message of the signal log, and the time at which it is processed."""
+
+    seq: int
+    stored_ns: int
+    headers: Mapping[str, str]
+    body: bytes
+    now_ns: int
+
+
+@dataclass(frozen=True)
+class _Anchor:
+    """A chunk in the buffer: where to resume if its samples are needed again."""
+
+    seq: int
+    before: Position
+    end: int
+
+
+class StreamProcessor:
+    """The state of one stream.
+
+    Parameters
+    ----------
+    definition
+        The stream.
+    checkpoint
+        Where it stands; the caller feeds it the log from `checkpoint.replay_from_seq` on.
+    """
+
+    def __init__(self, definition: StreamDefinition, checkpoint: StreamCheckpoint) -> None:
+        self.definition = definition
+        self._lanes = [(lane, Tiling(lane.tile, lane.margin)) for lane in plan_lanes(definition)]
+        for lane, tiling in self._lanes:
+            tiling.next_index = checkpoint.tiles.get(lane.key, 0)
+        self._replay_from = checkpoint.replay_from_seq
+        self._last_seq = checkpoint.last_seq
+        self._position = _position(checkpoint.state)
+        self._buffer = SampleBuffer(len(definition.channels), self._position.expected)
+        self._anchors: deque[_Anchor] = deque()
+        self._clock: tuple[int, int] | None = None
+        self._max_gap = max((lane.window for lane, _ in self._lanes), default=0)
+        self._chunks = self._windows = 0
+        self._last_chunk_ns: int | None = None
+
+    @property
+    def replay_from_seq(self) -> int:
+        """The first message of the log that this state still needs."""
+        return self._anchors[0].seq if self._anchors else self._replay_from
+
+    def take(self, entry: LogEntry) -> Iterator[Output]:
+        """Take one message of the stream's subject; yield what it causes, in order."""
+        if entry.seq < self._replay_from:
+            return
+        known = entry.seq <= self._last_seq
+        for output in self._take(entry, replaying=known):
+            if not known:
+                self._windows += isinstance(output, AnalysisWindow)
+                yield output
+        if not known:
+            self._chunks += 1
+            self._last_seq = entry.seq
+            self._last_chunk_ns = entry.stored_ns
+
+    def checkpoint(self) -> StreamCheckpoint:
+        """Return the state as a function of the log up to the last message taken."""
+        anchor = self._anchors[0] if self._anchors else None
+        return StreamCheckpoint(
+            stream=self.definition.name,
+            definition_hash=self.definition.definition_hash(),
+            replay_from_seq=anchor.seq if anchor else self._last_seq + 1,
+            last_seq=self._last_seq,
+            tiles={lane.key: tiling.next_index for lane, tiling in self._lanes},
+            state=_replay_state(anchor.before if anchor else self._position),
+        )
+
+    def status(self) -> StreamStatus:
+        """Return the stream and how far it has come."""
+        started = self._position.epoch is not None
+        return StreamStatus(
+            definition=self.definition,
+            sequenced=self._position.sequenced,
+            epoch=self._position.epoch,
+            next_sample=self._position.expected if started else None,
+            chunks=self._chunks,
+            windows=self._windows,
+            last_chunk_ns=self._last_chunk_ns,
+        )
+
+    def _take(self, entry: LogEntry, *, replaying: bool) -> Iterator[Output]:
+        try:
+            chunk = decode_chunk(entry.headers, entry.body, len(self.definition.channels))
+        except ContractError as error:
+            yield self._event(entry, "rejected", detail=error.message)
+            return
+        verdict = account(
+            self._position,
+            epoch=chunk.epoch,
+            first_sample=chunk.first_sample,
+            n=chunk.n_samples,
+            max_gap=self._max_gap,
+        )
+        if isinstance(verdict, Refused):
+            yield self._event(entry, "rejected", detail=verdict.reason)
+            return
+        if verdict.restart:
+            if not replaying:
+                yield from self._rest(entry)
+            self._restart(verdict.first_sample, keep_tiles=replaying)
+        before, self._position = self._position, verdict.position
+        for finding in verdict.findings:
+            yield self._finding(entry, finding)
+        yield from self._append(entry, chunk, verdict, before)
+
+    def _append(
+        self, entry: LogEntry, chunk: SignalChunk, verdict: Accepted, before: Position
+    ) -> Iterator[Output]:
+        samples = chunk.samples.reshape(chunk.n_samples, -1)[verdict.skip :]
+        if not len(samples):
+            return
+        if (missing := _missing(samples, verdict.first_sample)) is not None:
+            yield self._finding(entry, missing)
+        self._buffer.append(verdict.first_sample, samples)
+        self._anchors.append(_Anchor(entry.seq, before, self._buffer.end))
+        if chunk.t0_ns is not None:
+            self._clock = (verdict.first_sample - verdict.skip, chunk.t0_ns)
+        for lane, tiling in self._lanes:
+            for tile in tiling.due(self._buffer.end):
+                yield from self._cut(entry, lane, tile)
+        self._forget()
+
+    def _rest(self, entry: LogEntry) -> Iterator[Output]:
+        """Cut the tiles that have begun and will not be completed any more."""
+        for lane, tiling in self._lanes:
+            for tile in tiling.rest(self._buffer.end):
+                yield from self._cut(entry, lane, tile)
+
+    def _restart(self, first: int, *, keep_tiles: bool) -> None:
+        self._buffer = SampleBuffer(len(self.definition.channels), first)
+        self._anchors.clear()
+        self._clock = None
+        if not keep_tiles:
+            for _, tiling in self._lanes:
+                tiling.start_at(first)
+
+    def _forget(self) -> None:
+        needed = min((tiling.needed_from for _, tiling in self._lanes), default=self._buffer.end)
+        self._buffer.forget(needed)
+        while self._anchors and self._anchors[0].end <= needed:
+            self._anchors.popleft()
+
+    def _cut(self, entry: LogEntry, lane: Lane, tile: Tile) -> Iterator[AnalysisWindow]:
+        first, samples = self._buffer.read(tile.window_first, tile.window_end)
+        for channels in lane.sets:
+            yield AnalysisWindow(
+                id=self._window_id(lane, channels, tile),
+                stream=self.definition.name,
+                epoch=self._position.epoch or "",
+                analysis=lane.analysis,
+                fs_hz=self.definition.fs_hz,
+                channels=channels.names,
+                octave=lane.octave,
+                tile=WindowTile(first_sample=tile.first, n=tile.n),
+                first_sample=first,
+                samples=_narrow(samples[:, channels.columns]),
+                t0_ns=self._time_of(tile.first),
+                spec_hash=channels.spec_hash,
+                times_ns=WindowTimes(received=entry.stored_ns, windowed=entry.now_ns),
+            )
+
+    def _window_id(self, lane: Lane, channels: ChannelSet, tile: Tile) -> str:
+        return "/".join(
+            (
+                self.definition.name,
+                self._position.epoch or "",
+                lane.analysis.name,
+                channels.spec_hash,
+                str(lane.octave),
+                str(tile.first),
+            )
+        )
+
+    def _time_of(self, sample: int) -> int | None:
+        if self._clock is None:
+            return None
+        at, t0_ns = self._clock
+        return max(t0_ns + round((sample - at) * NANOSECONDS / self.definition.fs_hz), 0)
+
+    def _finding(self, entry: LogEntry, finding: Finding) -> StreamEvent:
+        return self._event(
+            entry,
+            finding.kind,
+            first_sample=finding.first_sample,
+            n_samples=finding.n_samples,
+            detail=finding.detail,
+        )
+
+    def _event(
+        self,
+        entry: LogEntry,
+        kind: EventKind,
+        *,
+        detail: str,
+        first_sample: int | None = None,
+        n_samples: int | None = None,
+    ) -> StreamEvent:
+        return StreamEvent(
+            id=f"{self.definition.name}/{entry.seq}/{kind}",
+            stream=self.definition.name,
+            epoch=self._position.epoch,
+            kind=kind,
+            first_sample=first_sample,
+            n_samples=n_samples,
+            detail=detail,
+            t_ns=entry.stored_ns,
+        )
+
+
+def _missing(samples: NDArray[np.generic], first: int) -> Finding | None:
+    """Return the finding of NaN samples, None where there are none."""
+    if samples.dtype.kind != "f":
+        return None
+    rows = np.flatnonzero(np.isnan(samples).any(axis=1))
+    if not rows.size:
+        return None
+    return Finding(
+        kind="missing",
+        first_sample=first + int(rows[0]),
+        n_samples=int(rows.size),
+        detail=f"{rows.size} samples have no value in at least one channel",
+    )
+
+
+def _narrow(samples: NDArray[np.float64]) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Return the samples as float32 where that loses nothing: half the bytes on the bus."""
+    with np.errstate(over="ignore"):
+        narrow = samples.astype(np.float32)
+    return narrow if np.array_equal(narrow, samples, equal_nan=True) else samples
+
+
+def _position(state: ReplayState) -> Position:
+    return Position(
+        epoch=state.epoch,
+        expected=state.next_sample,
+        ended=state.ended_epochs,
+        sequenced=state.sequenced,
+    )
+
+
+def _replay_state(position: Position) -> ReplayState:
+    return ReplayState(
+        epoch=position.epoch,
+        next_sample=position.expected,
+        ended_epochs=position.ended,
+        sequenced=position.sequenced,
+    )

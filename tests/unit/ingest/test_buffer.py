@@ -1,0 +1,69 @@
+"""The samples that windows still need."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.buffer import SampleBuffer
+
+
+def column(first: int, n: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.arange(first, first + n, dtype=np.float64)[:, None]
+
+
+def test_what_lies_between_two_chunks_is_missing() -> None:
+    buffer = SampleBuffer(1)
+    buffer.append(0, column(0, 2))
+    buffer.append(4, column(4, 2))
+    first, samples = buffer.read(0, 6)
+    assert first == 0
+    np.testing.assert_array_equal(samples[:, 0], [0, 1, np.nan, np.nan, 4, 5])
+
+
+def test_reading_gives_what_is_held_of_the_range() -> None:
+    buffer = SampleBuffer(1, first=10)
+    buffer.append(10, column(10, 5))
+    assert buffer.read(0, 12)[0] == 10
+    np.testing.assert_array_equal(buffer.read(12, 99)[1][:, 0], [12, 13, 14])
+    assert buffer.read(50, 60)[1].shape == (0, 1)
+
+
+def test_what_was_read_does_not_change_afterwards() -> None:
+    buffer = SampleBuffer(1)
+    buffer.append(0, column(0, 4))
+    _, samples = buffer.read(0, 4)
+    buffer.forget(4)
+    buffer.append(4, -column(4, 3000))
+    np.testing.assert_array_equal(samples, column(0, 4))
+
+
+def test_appending_before_the_end_is_an_error() -> None:
+    buffer = SampleBuffer(1, first=5)
+    with pytest.raises(ValueError, match="must not be before the end"):
+        buffer.append(4, column(4, 1))
+
+
+def test_the_memory_stays_that_of_what_is_held() -> None:
+    buffer = SampleBuffer(1)
+    for i in range(2000):
+        buffer.append(i * 100, column(i * 100, 100))
+        buffer.forget(i * 100 - 500)
+    assert len(buffer._store) < 5000
+
+
+@given(st.lists(st.tuples(st.integers(1, 700), st.integers(0, 50), st.integers(0, 900))))
+def test_any_order_of_appending_and_forgetting_keeps_the_samples_in_place(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    buffer, truth = SampleBuffer(1), np.empty(0)
+    for n, gap, keep in steps:
+        first = len(truth) + gap
+        buffer.append(first, column(first, n))
+        truth = np.concatenate([truth, np.full(gap, np.nan), column(first, n)[:, 0]])
+        buffer.forget(len(truth) - keep)
+        begin, samples = buffer.read(0, len(truth) + 10)
+        assert begin + len(samples) == len(truth) == buffer.end
+        np.testing.assert_array_equal(samples[:, 0], truth[begin:])
