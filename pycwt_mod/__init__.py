@@ -1,1 +1,63 @@
-"""Wavelet analysis."""
+"""Wavelet analysis with pycwt's names: transforms, coherence, significance.
+
+Arrays in, arrays out: nothing is printed, logged, cached on disk or kept between calls but
+tables of pure functions. See `cwt` for the transform, `wct` for coherence, and
+`pycwt_mod.blocks` for what stream workers run.
+"""
+
+from pycwt_mod._version import __version__
+from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention
+from pycwt_mod.backends import Backend, BackendInfo, get_backend, list_backends
+from pycwt_mod.blocks import (
+    Block,
+    OctaveLayout,
+    VoiceGrid,
+    block_significance,
+    compute_block,
+    octave_layouts,
+)
+from pycwt_mod.chi_square import Significance, significance
+from pycwt_mod.coherence import WctResult, wct
+from pycwt_mod.cross import XwtResult, xwt
+from pycwt_mod.montecarlo import MonteCarloLevels, MonteCarloPlan, wct_significance
+from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
+from pycwt_mod.transform import CwtResult, cwt, icwt
+from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, wavelet_from_name
+
+__all__ = [
+    "AR1",
+    "DOG",
+    "MEMORY_LIMIT_BYTES",
+    "Backend",
+    "BackendInfo",
+    "Block",
+    "Convention",
+    "CwtResult",
+    "MexicanHat",
+    "MonteCarloLevels",
+    "MonteCarloPlan",
+    "Morlet",
+    "OctaveLayout",
+    "Paul",
+    "Significance",
+    "VoiceGrid",
+    "Wavelet",
+    "WctResult",
+    "XwtResult",
+    "__version__",
+    "ar1",
+    "ar1_spectrum",
+    "block_significance",
+    "compute_block",
+    "cwt",
+    "get_backend",
+    "icwt",
+    "list_backends",
+    "octave_layouts",
+    "rednoise",
+    "significance",
+    "wavelet_from_name",
+    "wct",
+    "wct_significance",
+    "xwt",
+]

@@ -85,7 +85,6 @@ def null_rows(
     *,
     record: int = 0,
     centred: bool = True,
-    step: int | None = None,
 ) -> NullRows:
     """Return the null of some rows; scales, record and AR(1) per sample of the signal.
 
@@ -94,7 +93,7 @@ def null_rows(
     """
     width = _bandwidth(wavelet)
     if not record:
-        step = step or power_of_two_below(2 * math.pi * scales[0] / width)
+        step = power_of_two_below(2 * math.pi * scales[0] / width)
         length = folded_length(ENDLESS_SCALES * scales[-1], step)
         return NullRows(
             wavelet=wavelet, scales=scales, keep=keep, step=step, length=length, record=0,
