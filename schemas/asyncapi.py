@@ -233,8 +233,10 @@ def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 
 
 def _models(endpoints: Iterable[Endpoint]) -> list[type[Message]]:
-    pairs = [model for endpoint in endpoints for model in (endpoint.request, endpoint.reply)]
-    models = {*(flow.model for flow in FLOWS), *pairs, ErrorBody, StoredReply}
+    models: set[type[Message]] = {ErrorBody, StoredReply}
+    models.update(flow.model for flow in FLOWS)
+    for endpoint in endpoints:
+        models.update((endpoint.request, endpoint.reply))
     return sorted(models, key=lambda model: model.__name__)
 
 

@@ -31,7 +31,7 @@ from schemas.limits import (
     MAX_PACKED_ITEMS,
     MAX_PAYLOAD_BYTES,
 )
-from schemas.message import Message, PersistedMessage, schema_of
+from schemas.message import WRONG_FIELD, Message, PersistedMessage, schema_of
 from schemas.signal import SignalChunk
 
 M = TypeVar("M", bound=Message)
@@ -220,18 +220,18 @@ def _validate(model: type[M], tree: dict[str, Any]) -> M:
 
 
 def _refusal(error: ValidationError) -> Unprocessable:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     # A list is called too short when its only elements are wrong; naming those is enough.
     inner = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
     found = [each for each in found if each["type"] != "too_short" or each["loc"] not in inner]
     problems: dict[str, str] = {}
     for each in found[:MAX_LISTED_PROBLEMS]:
-        field = ".".join(str(part)[:_FIELD_TEXT] for part in each["loc"]) or "body"
+        path = [str(part)[:_FIELD_TEXT] for part in each["loc"]]
         problem = each["msg"].removeprefix("Value error, ")
-        # A check across fields names its field itself, as "samples: ...".
-        named, colon, rest = problem.partition(": ")
-        if field == "body" and colon and named.replace(".", "").replace("_", "").isalnum():
-            field, problem = named, rest
+        if each["type"] == WRONG_FIELD:
+            path.append(each["ctx"]["field"])
+            problem = each["ctx"]["problem"]
+        field = ".".join(path) or "body"
         problems[field] = f"{problems[field]}, or {problem}" if field in problems else problem
     more = len(found) - MAX_LISTED_PROBLEMS
     if more > 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -13,7 +13,7 @@ from pydantic import (
     Strict,
     field_validator,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from schemas.limits import MAX_ID, MAX_INT64, MAX_TEXT
 
@@ -35,6 +35,10 @@ ShortHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Epoch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{1,64}$")]
 #: A list on the wire, a tuple here; the elements stay strict.
 Items = Annotated[tuple[T, ...], Strict(False)]
+
+
+#: The type of validation error that says itself which field is wrong.
+WRONG_FIELD: Final = "wrong_field"
 
 
 class Message(BaseModel):
@@ -95,6 +99,12 @@ class PersistedMessage(Message):
         if cls.schema_required:
             own["required"] = ["schema", *own.get("required", [])]
         return described
+
+
+def wrong_field(field: str, problem: str) -> PydanticCustomError:
+    """Return what to raise when a check across fields blames one of them."""
+    facts = {"field": field, "problem": problem}
+    return PydanticCustomError(WRONG_FIELD, "{field}: {problem}", facts)
 
 
 def schema_of(model: type[PersistedMessage]) -> str:

@@ -11,12 +11,13 @@ from pydantic import Field, model_validator
 
 from schemas.arrays import ComplexMatrix, ComplexVector, RealMatrix, RealVector
 from schemas.limits import MAX_INT64, MAX_MC_COUNT, MAX_QUERY_SAMPLES, MAX_SCALES
-from schemas.message import Count, Items, Message, PositiveReal, Text
+from schemas.message import Count, Items, Message, PositiveReal, Text, wrong_field
+from schemas.names import Name
 from schemas.stream import Convention, Level, Wavelet
 
 Precision = Literal["float32", "float64"]
-#: Lower-case words, such as ``sequential``, ``joblib``, ``cluster``.
-BackendName = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+#: Such as ``sequential``, ``joblib`` or ``cluster``.
+BackendName = Name
 Seed = Annotated[int, Field(ge=0, le=MAX_INT64)]
 #: Time that the computation took, without the way there and back.
 Seconds = Annotated[float, Field(ge=0)]
@@ -40,7 +41,7 @@ class TransformRequest(Message):
     @model_validator(mode="after")
     def _s0_possible(self) -> Self:
         if self.s0 != -1 and self.s0 <= 0:
-            raise ValueError(f"s0: {self.s0:g} has to be > 0, or -1 for the usual one")
+            raise wrong_field("s0", f"{self.s0:g} has to be > 0, or -1 for the usual one")
         return self
 
 
@@ -56,7 +57,7 @@ class PairRequest(TransformRequest):
         _check_length("signal1", len(self.signal1))
         if len(self.signal1) != len(self.signal2):
             lengths = f"{len(self.signal2)} samples, signal1 has {len(self.signal1)}"
-            raise ValueError(f"signal2: {lengths}")
+            raise wrong_field("signal2", lengths)
         return self
 
 
@@ -73,7 +74,7 @@ class CwtRequest(TransformRequest):
     def _consistent(self) -> Self:
         _check_length("data", len(self.data))
         if self.param != -1 and self.param <= 0:
-            raise ValueError(f"param: {self.param:g} has to be > 0, or -1 for the usual one")
+            raise wrong_field("param", f"{self.param:g} has to be > 0, or -1 for the usual one")
         return self
 
 
@@ -190,4 +191,4 @@ class HealthReply(Message):
 
 def _check_length(field: str, length: int) -> None:
     if length > MAX_QUERY_SAMPLES:
-        raise ValueError(f"{field}: {length} samples, {MAX_QUERY_SAMPLES} are possible")
+        raise wrong_field(field, f"{length} samples, {MAX_QUERY_SAMPLES} are possible")

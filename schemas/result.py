@@ -17,6 +17,7 @@ from schemas.message import (
     Position,
     PositiveCount,
     ShortHash,
+    wrong_field,
 )
 from schemas.names import Name
 from schemas.stream import Op
@@ -99,5 +100,5 @@ class AnalysisResult(PersistedMessage):
         for field, shape in expected.items():
             array = getattr(self, field)
             if array is not None and array.shape != shape:
-                raise ValueError(f"{field}: shape {list(array.shape)}, {list(shape)} expected")
+                raise wrong_field(field, f"shape {list(array.shape)}, {list(shape)} expected")
         return self

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from schemas.arrays import SampleArray
 from schemas.limits import MAX_CHANNELS, MAX_CHUNK_SAMPLES
-from schemas.message import Count, Epoch, PersistedMessage
+from schemas.message import Count, Epoch, PersistedMessage, wrong_field
 
 
 class SignalChunk(PersistedMessage):
@@ -37,7 +37,9 @@ class SignalChunk(PersistedMessage):
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
         if self.n_samples > MAX_CHUNK_SAMPLES:
-            raise ValueError(f"samples: {self.n_samples} time steps, {MAX_CHUNK_SAMPLES} allowed")
+            raise wrong_field(
+                "samples", f"{self.n_samples} steps, {MAX_CHUNK_SAMPLES} are possible"
+            )
         if self.n_channels > MAX_CHANNELS:
-            raise ValueError(f"samples: {self.n_channels} channels, {MAX_CHANNELS} allowed")
+            raise wrong_field("samples", f"{self.n_channels} channels, {MAX_CHANNELS} are possible")
         return self

@@ -10,7 +10,15 @@ import orjson
 from pydantic import Field, model_validator
 
 from schemas.limits import MAX_ANALYSES, MAX_CHANNEL_SETS, MAX_CHANNELS, MAX_VOICES_PER_OCTAVE
-from schemas.message import Count, Epoch, Items, Message, PersistedMessage, PositiveReal
+from schemas.message import (
+    Count,
+    Epoch,
+    Items,
+    Message,
+    PersistedMessage,
+    PositiveReal,
+    wrong_field,
+)
 from schemas.names import Name
 
 Op = Literal["cwt", "xwt", "wct"]
@@ -75,23 +83,23 @@ class AnalysisSpec(Message):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.param != -1 and self.param <= 0:
-            raise ValueError(f"param: {self.param:g} has to be > 0, or -1 for the usual one")
+            raise wrong_field("param", f"{self.param:g} has to be > 0, or -1 for the usual one")
         if self.fmin_hz >= self.fmax_hz:
             problem = f"{self.fmin_hz:g} has to be below fmax_hz = {self.fmax_hz:g}"
-            raise ValueError(f"fmin_hz: {problem}")
+            raise wrong_field("fmin_hz", problem)
         if (self.op == "wct") != (self.quantity == "coherence"):
-            raise ValueError(f"quantity: {self.quantity!r} is not possible for {self.op}")
+            raise wrong_field("quantity", f"{self.quantity!r} is not possible for {self.op}")
         self._check_channels()
         return self
 
     def _check_channels(self) -> None:
         wanted, other = ("channels", "pairs") if self.op == "cwt" else ("pairs", "channels")
         if getattr(self, other):
-            raise ValueError(f"{other}: {self.op} takes {wanted}")
+            raise wrong_field(other, f"{self.op} takes {wanted}")
         if not getattr(self, wanted):
-            raise ValueError(f"{wanted}: at least one is needed for {self.op}")
+            raise wrong_field(wanted, f"at least one is needed for {self.op}")
         if any(len(pair) != 2 or pair[0] == pair[1] for pair in self.pairs):
-            raise ValueError("pairs: each one is two different channels")
+            raise wrong_field("pairs", "each one is two different channels")
         _check_unique(wanted, getattr(self, wanted))
 
 
@@ -131,10 +139,10 @@ class StreamDefinition(PersistedMessage):
             if unknown:
                 some = ", ".join(sorted(unknown)[:5])
                 field = "channels" if spec.op == "cwt" else "pairs"
-                raise ValueError(f"{where}.{field}: the stream has no channel {some}")
+                raise wrong_field(f"{where}.{field}", f"the stream has no channel {some}")
             if spec.fmax_hz > self.fs_hz / 2:
                 nyquist = f"half of fs_hz = {self.fs_hz:g} is {self.fs_hz / 2:g}"
-                raise ValueError(f"{where}.fmax_hz: {spec.fmax_hz:g} is too high, {nyquist}")
+                raise wrong_field(f"{where}.fmax_hz", f"{spec.fmax_hz:g} is too high, {nyquist}")
         return self
 
 
@@ -187,4 +195,4 @@ def _hash(value: object) -> str:
 def _check_unique(field: str, items: Iterable[object]) -> None:
     listed = list(items)
     if len(set(listed)) < len(listed):
-        raise ValueError(f"{field}: the same one twice")
+        raise wrong_field(field, "the same one twice")

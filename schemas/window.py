@@ -19,6 +19,7 @@ from schemas.message import (
     PositiveCount,
     PositiveReal,
     ShortHash,
+    wrong_field,
 )
 from schemas.names import Name
 from schemas.stream import AnalysisSpec
@@ -67,7 +68,7 @@ class AnalysisWindow(PersistedMessage):
     def _consistent(self) -> Self:
         columns = self.samples.shape[1]
         if columns != len(self.channels):
-            raise ValueError(f"samples: {columns} columns for {len(self.channels)} channels")
+            raise wrong_field("samples", f"{columns} columns for {len(self.channels)} channels")
         if self.channels not in self.analysis.channel_sets:
-            raise ValueError("channels: no channel set of the analysis")
+            raise wrong_field("channels", "no channel set of the analysis")
         return self

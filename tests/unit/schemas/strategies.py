@@ -22,7 +22,7 @@ positions = st.integers(-MAX_INT64, MAX_INT64)
 rates = st.floats(min_value=1e-6, max_value=1e9)
 seconds = st.floats(min_value=0, max_value=1e9)
 levels = st.floats(0.01, 0.99)
-texts = st.text(max_size=40)
+texts = st.text(max_size=30)
 ids = st.text(min_size=1, max_size=40)
 
 
@@ -76,7 +76,7 @@ def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> strea
         voices_per_octave=draw(st.integers(1, 96)),
         fmin_hz=fmin_hz,
         fmax_hz=fmin_hz * draw(st.floats(1.5, 20.0)),
-        hop_s=draw(maybe(rates)),
+        hop_s=draw(rates),
         quantity=draw(st.sampled_from(quantities)),
         significance=draw(maybe(st.builds(stream.SignificanceSpec, level=levels))),
         convention=draw(st.sampled_from(["standard", "pycwt"])),
@@ -185,12 +185,16 @@ checkpoints = st.builds(
     schemas.StreamCheckpoint,
     stream=names,
     definition_hash=hashes,
-    epoch=maybe(epochs),
-    next_sample=maybe(counts),
     replay_from_seq=counts,
     last_seq=counts,
     tiles=st.dictionaries(texts, counts, max_size=3),
-    state=st.builds(schemas.ReplayState, epoch=maybe(epochs), next_sample=maybe(counts)),
+    state=st.builds(
+        schemas.ReplayState,
+        epoch=maybe(epochs),
+        next_sample=counts,
+        ended_epochs=st.lists(epochs, max_size=3).map(tuple),
+        sequenced=maybe(st.booleans()),
+    ),
 )
 
 transform: dict[str, Strategy] = {

@@ -1,0 +1,328 @@
+"""What a message may be, across its fields."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from pydantic import ValidationError
+
+import schemas
+from schemas import (
+    AnalysisSpec,
+    CwtRequest,
+    Message,
+    PersistedMessage,
+    SignalChunk,
+    StreamDefinition,
+    Unprocessable,
+    WctRequest,
+    XwtRequest,
+    limits,
+)
+from tests.unit.schemas import strategies
+
+SPEC: dict[str, Any] = {
+    "name": "alpha",
+    "op": "cwt",
+    "channels": ["a"],
+    "fmin_hz": 1,
+    "fmax_hz": 40,
+    "hop_s": 1,
+    "quantity": "power",
+}
+PAIRED: dict[str, Any] = SPEC | {
+    "op": "wct",
+    "channels": [],
+    "pairs": [["a", "b"]],
+    "quantity": "coherence",
+}
+STREAM: dict[str, Any] = {
+    "name": "eeg",
+    "fs_hz": 250,
+    "channels": [{"name": "a", "unit": "uV"}, {"name": "b"}],
+    "analyses": [SPEC],
+}
+
+
+def decoded(model: type[Message], tree: Mapping[str, Any]) -> Message:
+    return schemas.decode(model, orjson.dumps(tree))
+
+
+def refused_fields(model: type[Message], tree: Mapping[str, Any]) -> tuple[str, ...]:
+    with pytest.raises(Unprocessable) as refusal:
+        decoded(model, tree)
+    return refusal.value.fields
+
+
+def all_models(base: type[Message] = Message) -> set[type[Message]]:
+    below = [all_models(each) for each in base.__subclasses__()]
+    return set(base.__subclasses__()).union(*below)
+
+
+def test_every_message_of_the_vocabulary_has_a_property_test() -> None:
+    exported = {getattr(schemas, name) for name in schemas.__all__}
+    inside = {
+        field.annotation for model in strategies.BY_MODEL for field in model.model_fields.values()
+    }
+    parts = {
+        schemas.AnalysisSpec,
+        schemas.Channel,
+        schemas.SignificanceSpec,
+        schemas.CpuReport,
+        schemas.DeviceReport,
+        schemas.SerialDevice,
+        schemas.ConfiguredPort,
+    }
+
+    messages = {each for each in exported if isinstance(each, type) and issubclass(each, Message)}
+
+    abstract = {Message, PersistedMessage}
+    assert messages - abstract - inside - parts <= set(strategies.BY_MODEL)
+
+
+@pytest.mark.parametrize("model", sorted(all_models(PersistedMessage), key=repr))
+def test_an_unknown_version_is_refused_with_both_versions(model: type[PersistedMessage]) -> None:
+    name = schemas.schema_of(model).partition("/")[0]
+
+    with pytest.raises(Unprocessable) as refusal:
+        schemas.decode(model, orjson.dumps({"schema": f"{name}/2"}))
+
+    assert f"schema: {name} version '2' is not understood, only version '1'" in str(refusal.value)
+
+
+def test_another_kind_of_message_is_refused_with_both_names() -> None:
+    with pytest.raises(Unprocessable, match=r"'stream\.event/1', expected 'signal\.chunk/1'"):
+        decoded(SignalChunk, {"schema": "stream.event/1", "epoch": "e", "samples": [1]})
+
+
+@pytest.mark.parametrize("wrong", [None, 1, [], {}])
+def test_a_schema_that_is_no_text_is_refused(wrong: object) -> None:
+    tree = {"schema": wrong, "epoch": "e", "samples": [1]}
+    assert refused_fields(SignalChunk, tree) == ("schema",)
+
+
+def test_a_persisted_message_has_to_say_its_schema_but_a_definition_need_not() -> None:
+    assert refused_fields(SignalChunk, {"epoch": "e", "samples": [1]}) == ("schema",)
+    assert b'"schema":"stream.definition/1"' in schemas.encode(
+        decoded(StreamDefinition, STREAM), schemas.ContentType.JSON
+    )
+
+
+@pytest.mark.parametrize("model", strategies.BY_MODEL, ids=lambda model: model.__name__)
+def test_unknown_fields_are_an_error(model: type[Message]) -> None:
+    tree = {"schema": schemas.schema_of(model)} if issubclass(model, PersistedMessage) else {}
+    assert "surprise" in refused_fields(model, tree | {"surprise": 1})
+
+
+@pytest.mark.parametrize("wrong", ["1", True, None, [1], {}, "NaN"])
+def test_no_number_is_read_from_anything_else(wrong: object) -> None:
+    assert refused_fields(CwtRequest, {"data": [1], "dt": wrong}) == ("dt",)
+
+
+def test_messages_are_frozen() -> None:
+    request = CwtRequest(data=np.ones(2), dt=1.0)
+
+    with pytest.raises(ValidationError):
+        request.dt = 2.0  # type: ignore[misc]
+    with pytest.raises(ValueError, match="read-only"):
+        request.data[0] = 5
+
+
+def test_messages_are_equal_by_content_and_nan_equals_nan() -> None:
+    first, second = (CwtRequest(data=np.array([1, np.nan]), dt=1.0) for _ in range(2))
+
+    assert first == second
+    assert first != CwtRequest(data=np.array([1, 2.0]), dt=1.0)
+    assert first != CwtRequest(data=np.array([1, np.nan], dtype="f4"), dt=1.0)
+    assert first != CwtRequest(data=np.array([1, np.nan]), dt=2.0)
+    assert first != "something else"
+
+
+def test_a_definition_is_understood() -> None:
+    stream = schemas.decode(StreamDefinition, orjson.dumps(STREAM))
+
+    assert stream.channel_names == ("a", "b")
+    assert stream.analysis("alpha") == stream.analyses[0]
+    assert stream.analysis("beta") is None
+    assert stream.analyses[0].channel_sets == (("a",),)
+    assert hash(stream) == hash(schemas.decode(StreamDefinition, orjson.dumps(STREAM)))
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"channels": ["c"]}, "analyses.alpha.channels", "no channel c"),
+        (PAIRED | {"pairs": [["a", "c"]]}, "analyses.alpha.pairs", "no channel c"),
+        ({"fmax_hz": 126}, "analyses.alpha.fmax_hz", "126 is too high, half of fs_hz = 250 is 125"),
+        ({"fmin_hz": 50}, "analyses.0.fmin_hz", "50 has to be below fmax_hz = 40"),
+        ({"fmin_hz": 40}, "analyses.0.fmin_hz", "40 has to be below fmax_hz = 40"),
+        ({"quantity": "coherence"}, "analyses.0.quantity", "not possible for cwt"),
+        (PAIRED | {"quantity": "power"}, "analyses.0.quantity", "not possible for wct"),
+        ({"channels": []}, "analyses.0.channels", "at least one is needed for cwt"),
+        ({"pairs": [["a", "b"]]}, "analyses.0.pairs", "cwt takes channels"),
+        (PAIRED | {"channels": ["a"]}, "analyses.0.channels", "wct takes pairs"),
+        (PAIRED | {"pairs": [["a", "a"]]}, "analyses.0.pairs", "two different channels"),
+        (PAIRED | {"pairs": [["a"]]}, "analyses.0.pairs", "two different channels"),
+        ({"channels": ["a", "a"]}, "analyses.0.channels", "the same one twice"),
+        ({"param": 0}, "analyses.0.param", "0 has to be > 0, or -1"),
+        ({"hop_s": 0}, "analyses.0.hop_s", "greater than 0"),
+        ({"wavelet": "haar"}, "analyses.0.wavelet", "'morlet', 'paul' or 'dog'"),
+        ({"significance": {"level": 1}}, "analyses.0.significance.level", "less than 1"),
+    ],
+)
+def test_an_analysis_that_cannot_be_is_refused_by_name_and_number(
+    change: dict[str, Any], field: str, words: str
+) -> None:
+    with pytest.raises(Unprocessable) as refusal:
+        decoded(StreamDefinition, STREAM | {"analyses": [SPEC | change]})
+
+    assert refusal.value.fields == (field,)
+    assert words in refusal.value.message
+
+
+def test_names_within_a_stream_are_unique() -> None:
+    twice = {"channels": [{"name": "a"}, {"name": "a"}]}
+
+    assert refused_fields(StreamDefinition, STREAM | twice) == ("channels",)
+    assert refused_fields(StreamDefinition, STREAM | {"analyses": [SPEC, SPEC]}) == ("analyses",)
+
+
+def test_the_hash_of_an_analysis_names_what_is_computed() -> None:
+    spec = AnalysisSpec.model_validate(SPEC)
+    wider = AnalysisSpec.model_validate(SPEC | {"channels": ["a", "b"]})
+    finer = AnalysisSpec.model_validate(SPEC | {"voices_per_octave": 24})
+    of_a = spec.spec_hash(fs_hz=250, channels=("a",))
+
+    assert len(of_a) == 16
+    assert of_a == wider.spec_hash(fs_hz=250.0, channels=("a",))
+    others = {
+        finer.spec_hash(fs_hz=250, channels=("a",)),
+        spec.spec_hash(fs_hz=251, channels=("a",)),
+        wider.spec_hash(fs_hz=250, channels=("b",)),
+    }
+    assert len(others | {of_a}) == 4
+
+
+def test_the_hash_is_the_same_in_another_process() -> None:
+    program = (
+        "import sys; from schemas import StreamDefinition, decode;"
+        "print(decode(StreamDefinition, sys.argv[1].encode()).definition_hash())"
+    )
+    text = orjson.dumps(STREAM).decode()
+
+    out = subprocess.run(
+        [sys.executable, "-c", program, text], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+    assert out == schemas.decode(StreamDefinition, orjson.dumps(STREAM)).definition_hash()
+
+
+def test_a_window_has_a_column_per_channel_of_one_channel_set() -> None:
+    tree = {
+        "schema": "window.analysis/1",
+        "id": "i",
+        "stream": "eeg",
+        "epoch": "e",
+        "analysis": PAIRED,
+        "fs_hz": 250,
+        "channels": ["a", "b"],
+        "octave": 0,
+        "tile": {"first_sample": 0, "n": 5},
+        "first_sample": -3,
+        "samples": [[1, 2]],
+        "spec_hash": "0" * 16,
+        "times_ns": {"received": 1, "windowed": 2},
+    }
+
+    assert decoded(schemas.AnalysisWindow, tree) is not None
+    assert refused_fields(schemas.AnalysisWindow, tree | {"samples": [[1]]}) == ("samples",)
+    assert refused_fields(schemas.AnalysisWindow, tree | {"channels": ["b", "a"]}) == ("channels",)
+
+
+@pytest.mark.parametrize("field", ["scales_s", "values", "phase", "signif", "mask"])
+def test_the_arrays_of_a_result_have_to_fit_together(field: str) -> None:
+    tree: dict[str, Any] = {
+        "schema": "result.analysis/1",
+        "id": "i",
+        "stream": "eeg",
+        "epoch": "e",
+        "analysis": "alpha",
+        "op": "cwt",
+        "channels": ["a"],
+        "octave": 0,
+        "freqs_hz": [2, 1],
+        "scales_s": [1, 2],
+        "t": {"first_sample": 0, "step": 1, "n": 3},
+        "values": [[1, 2, 3], [4, 5, 6]],
+        "input": {"first_sample": -3, "n_samples": 9},
+        "spec_hash": "0" * 16,
+        "engine": {"library": "l", "version": "1", "backend": "b", "worker": "w"},
+        "times_ns": {"received": 1, "windowed": 2, "computed": 3},
+    }
+
+    assert decoded(schemas.AnalysisResult, tree) is not None
+    wrong = [1, 1, 1] if field in {"scales_s", "signif"} else [[1], [1]]
+    assert refused_fields(schemas.AnalysisResult, tree | {field: wrong}) == (field,)
+
+
+def test_signals_of_a_pair_have_one_length() -> None:
+    tree = {"signal1": [1, 2], "signal2": [1], "dt": 1}
+
+    assert refused_fields(XwtRequest, tree) == ("signal2",)
+    assert refused_fields(WctRequest, tree) == ("signal2",)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("dt", 0),
+        ("dj", 0),
+        ("s0", 0),
+        ("s0", -2),
+        ("J", -2),
+        ("J", limits.MAX_SCALES),
+        ("mother", "haar"),
+        ("param", 0),
+        ("param", -2),
+        ("convention", "matlab"),
+        ("dtype", "float16"),
+    ],
+)
+def test_a_query_is_checked_before_any_work(field: str, wrong: object) -> None:
+    assert refused_fields(CwtRequest, {"data": [1], "dt": 1, field: wrong}) == (field,)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [("significance_level", 0), ("significance_level", 1), ("mc_count", 0), ("seed", -1)],
+)
+def test_a_coherence_query_is_checked_before_any_work(field: str, wrong: object) -> None:
+    tree = {"signal1": [1], "signal2": [1], "dt": 1, field: wrong}
+    assert refused_fields(WctRequest, tree) == (field,)
+
+
+def test_lengths_above_the_limits_are_refused() -> None:
+    with pytest.raises(ValidationError, match="500001 samples, 500000 are possible"):
+        CwtRequest(data=np.ones(500_001), dt=1.0)
+    with pytest.raises(ValidationError, match="1048577 steps"):
+        SignalChunk(epoch="e", samples=np.ones(limits.MAX_CHUNK_SAMPLES + 1, "i2"))
+    with pytest.raises(ValidationError, match="1025 channels"):
+        SignalChunk(epoch="e", samples=np.ones((1, limits.MAX_CHANNELS + 1)))
+
+
+def test_a_payload_has_to_be_base64_in_json() -> None:
+    tree = {
+        "schema": "dead.letter/1",
+        "where": "compute",
+        "subject": "s",
+        "reason": "r",
+        "deliveries": 1,
+        "t_ns": 1,
+        "payload_bytes": 1,
+        "payload": "not base64!",
+    }
+    assert refused_fields(schemas.DeadLetter, tree) == ("payload",)
