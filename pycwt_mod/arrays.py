@@ -17,7 +17,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 CONVENTIONS: tuple[Convention, ...] = ("standard", "pycwt")
 
-#: Largest result that is computed without being asked for more: half the memory of a small computer.
+#: Largest result computed without being asked for: half the memory of a small computer.
 MEMORY_LIMIT_BYTES = 4 * 2**30
 
 
@@ -87,7 +87,7 @@ def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
 
 
 def as_series(name: str, values: ArrayLike | Sequence[float]) -> Floats:
-    """`as_signal` for a single one-dimensional series."""
+    """Return `values` as `as_signal` does; raise ValueError unless one-dimensional."""
     signal = as_signal(name, values)
     if signal.ndim != 1:
         raise ValueError(f"{name} has shape {signal.shape}, but must be one-dimensional")

@@ -108,9 +108,11 @@ def significance(
     raise ValueError(f"{sigma_test=} must be 0, 1 or 2")
 
 
-def _variance_and_lag1(signal: Any, alpha: float | None) -> tuple[float, float]:
+def _variance_and_lag1(
+    signal: ArrayLike | Sequence[float] | float, alpha: float | None
+) -> tuple[float, float]:
     if np.ndim(signal) == 0:
-        variance = check_positive("signal (a variance)", float(signal))
+        variance = check_positive("signal (a variance)", float(np.asarray(signal)))
         return variance, 0.0 if alpha is None else check_lag1("alpha", alpha)
     series = as_series("signal", signal)
     variance = float(np.nanvar(series, dtype=np.float64))

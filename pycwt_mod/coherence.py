@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
     Bools,
+    Complexes,
     Convention,
     Floats,
     check_convention,
@@ -18,9 +19,11 @@ from pycwt_mod.arrays import (
     check_memory,
 )
 from pycwt_mod.cross import check_pair, lag1_of, standardise
-from pycwt_mod.montecarlo import wct_significance
+from pycwt_mod.montecarlo import Cache, Progress, wct_significance
+from pycwt_mod.rednoise import Seed
+from pycwt_mod.scale_axis import ScaleAxis
 from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
-from pycwt_mod.transform import ScaleAxis, cwt, padded_length
+from pycwt_mod.transform import cwt, padded_length
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 #: Bytes per point of the plane that are alive at once (two transforms, two smoothed spectra).
@@ -60,7 +63,7 @@ class WctResult(_WctFields):
     mask: Bools
 
     def __new__(  # noqa: D102
-        cls, *fields: Any, smoothed_phase: Floats | None = None, mask: Bools | None = None
+        cls, *fields: NDArray[Any], smoothed_phase: Floats | None = None, mask: Bools | None = None
     ) -> WctResult:
         self = super().__new__(cls, *fields)
         self.smoothed_phase = self.phase if smoothed_phase is None else smoothed_phase
@@ -85,7 +88,13 @@ def wct(
     al2: float | None = None,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
-    **kwargs: Any,
+    mc_count: int = 300,
+    progress: bool | Progress = False,
+    cache: bool | Cache = False,
+    rng: Seed = None,
+    seed: Seed = None,
+    backend: str = "sequential",
+    n_jobs: int = 1,
 ) -> WctResult:
     """Wavelet coherence R²(s, n) = |S(W1 W2*/s)|² / (S(|W1|²/s) S(|W2|²/s)).
 
@@ -107,8 +116,8 @@ def wct(
         Also decides the boxcar in scale (`pycwt_mod.smoothing.ScaleBoxcar`).
     al1, al2 : float, optional
         AR(1) coefficients; estimated if not given.
-    **kwargs
-        Passed on to `wct_significance`: mc_count, progress, rng, backend, n_jobs ...
+    mc_count, progress, cache, rng, seed, backend, n_jobs
+        As in `wct_significance`.
 
     Returns
     -------
@@ -146,23 +155,40 @@ def wct(
     w1 *= root
     w2 *= root
     phase = np.angle(w1 * np.conj(w2))
-    length = padded_length(n, convention)
-    auto, cross = np.empty_like(w1), np.empty_like(w2)
-    per_block = max(1, _BLOCK_POINTS // length)
-    for start in range(0, len(grid.scales), per_block):
-        rows = slice(start, start + per_block)
-        gauss = gaussian_filter(grid.scales[rows] / dt, length).astype(root.dtype)
-        auto[rows], cross[rows] = smooth_in_time(w1[rows], w2[rows], gauss, workers)
-    everything = slice(0, len(grid.scales))
-    auto, cross = boxcar.apply(auto, everything), boxcar.apply(cross, everything)
+    auto, cross = _smooth(w1, w2, grid.scales / dt, boxcar, padded_length(n, convention), workers)
     levels: Floats = np.zeros(1)
     if sig:
-        first_scale = float(grid.scales[0])
         levels = wct_significance(
-            *lags, dt, dj, first_scale, len(grid.scales) - 1, significance_level, mother,
-            convention=convention, **kwargs,
-        )  # fmt: skip
-    return WctResult(
-        coherence(auto, cross), phase, t1.coi, grid.freqs, levels,
-        smoothed_phase=np.angle(cross), mask=mask,
-    )  # fmt: skip
+            *lags,
+            dt,
+            dj,
+            float(grid.scales[0]),
+            len(grid.scales) - 1,
+            significance_level,
+            mother,
+            mc_count,
+            progress,
+            cache,
+            convention=convention,
+            rng=rng,
+            seed=seed,
+            backend=backend,
+            n_jobs=n_jobs,
+        )
+    r2 = coherence(auto, cross)
+    angle = np.angle(cross)
+    return WctResult(r2, phase, t1.coi, grid.freqs, levels, smoothed_phase=angle, mask=mask)
+
+
+def _smooth(
+    w1: Complexes, w2: Complexes, scales: Floats, boxcar: ScaleBoxcar, length: int, workers: int
+) -> tuple[Complexes, Complexes]:
+    """Return S1 + i S2 and S12 from rows already divided by √s; `scales` in samples."""
+    auto, cross = np.empty_like(w1), np.empty_like(w2)
+    per_block = max(1, _BLOCK_POINTS // length)
+    for start in range(0, len(scales), per_block):
+        rows = slice(start, start + per_block)
+        gauss = gaussian_filter(scales[rows], length).astype(w1.real.dtype)
+        auto[rows], cross[rows] = smooth_in_time(w1[rows], w2[rows], gauss, workers)
+    everything = slice(0, len(scales))
+    return boxcar.apply(auto, everything), boxcar.apply(cross, everything)

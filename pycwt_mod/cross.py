@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
 from pycwt_mod.arrays import (
@@ -51,13 +51,13 @@ class XwtResult(_XwtFields):
 
     mask: Bools
 
-    def __new__(cls, *fields: Any, mask: Bools | None = None) -> XwtResult:  # noqa: D102
+    def __new__(cls, *fields: NDArray[Any], mask: Bools | None = None) -> XwtResult:  # noqa: D102
         self = super().__new__(cls, *fields)
         self.mask = np.zeros(self.cross.shape, np.bool_) if mask is None else mask
         return self
 
 
-def check_pair(y1: Any, y2: Any) -> tuple[Floats, Floats]:
+def check_pair(y1: ArrayLike, y2: ArrayLike) -> tuple[Floats, Floats]:
     """Return both signals as series of equal length and type."""
     first, second = as_series("y1", y1), as_series("y2", y2)
     if len(first) != len(second):

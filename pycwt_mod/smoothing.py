@@ -111,16 +111,16 @@ def coherence(auto: Complexes, cross: Complexes) -> Floats:
 
 @lru_cache(maxsize=64)
 def smoothed_radius(wavelet: Wavelet, tol: float) -> float:
-    """Distance d, at scale 1, beyond which a sample weighs less than `tol` in smoothed spectra.
+    """Return the distance, at scale 1, beyond which a sample weighs less than `tol` in the end.
 
-    A sample at distance d enters through W(u) for every u: its weight is
+    In smoothed spectra, a sample at distance d enters through W(u) for every u: its weight is
     |ψ(u - d)| exp(-u²/2), largest over u. For Morlet this is exp(-d²/4), so the radius is
     √2 times the wavelet's own, not the sum of the wavelet's and the filter's.
     """
     u = np.linspace(0, 1.2 * math.sqrt(-2 * math.log(tol)), 301)
     peak = float(np.abs(wavelet.psi(np.linspace(0, 10, 2001))).max())
     gauss = np.exp(-(u**2) / 2)
-    low, high = 0.0, wavelet.time_radius(tol) + u[-1]
+    low, high = 0.0, wavelet.time_radius(tol) + float(u[-1])
     beyond = np.linspace(0, 2, 41)
     while high - low > 0.01:
         d = (low + high) / 2
@@ -131,7 +131,7 @@ def smoothed_radius(wavelet: Wavelet, tol: float) -> float:
 
 @lru_cache(maxsize=64)
 def coherence_bandwidth(wavelet: Wavelet, tol: float) -> float:
-    """Sampling frequency 2π/D, at scale 1, that smoothed spectra need.
+    """Return the sampling frequency 2π/D, at scale 1, that smoothed spectra need.
 
     |W|² is twice as wide as W, but the time filter passes |ω| < r alone. So aliases from
     ω + 2π/D matter only as the product of the autocorrelation C of the band and the filter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from pycwt_mod.arrays import (
     complex_dtype,
     fill_missing,
 )
+from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence, gap_mask
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 #: Rows are transformed in blocks of about this many bytes, to stay in the cache.
@@ -59,44 +59,10 @@ class CwtResult(_CwtFields):
 
     mask: Bools
 
-    def __new__(cls, *fields: Any, mask: Bools | None = None) -> CwtResult:  # noqa: D102
+    def __new__(cls, *fields: NDArray[Any], mask: Bools | None = None) -> CwtResult:  # noqa: D102
         self = super().__new__(cls, *fields)
         self.mask = np.zeros(self.coefs.shape, np.bool_) if mask is None else mask
         return self
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScaleAxis:
-    """The scales of an analysis, s_j = s0 2^(j dj), and their Fourier frequencies."""
-
-    scales: NDArray[np.float64]
-    freqs: NDArray[np.float64]
-
-    @classmethod
-    def make(
-        cls,
-        n: int,
-        dt: float,
-        dj: float,
-        s0: float,
-        J: float,
-        wavelet: Wavelet,
-        freqs: ArrayLike | None = None,
-    ) -> ScaleAxis:
-        """Resolve pycwt's defaults (-1 means automatic) for a record of `n` samples."""
-        check_positive("dt", dt)
-        check_positive("dj", dj)
-        if freqs is not None:
-            wanted = np.atleast_1d(np.asarray(freqs, dtype=np.float64))
-            if wanted.ndim != 1 or not wanted.size or not (np.isfinite(wanted) & (wanted > 0)).all():
-                raise ValueError(f"{freqs=} must be a list of finite numbers > 0")
-            return cls(scales=1 / (wavelet.fourier_factor * wanted), freqs=wanted)
-        first = 2 * dt / wavelet.fourier_factor if s0 == -1 else check_positive("s0", s0)
-        count = round(math.log2(n * dt / first) / dj) if J == -1 else J
-        if count < 0 or int(count) != count:
-            raise ValueError(f"J={J!r} must be a whole number >= 0, or -1 for automatic; {s0=}")
-        scales = first * 2 ** (np.arange(int(count) + 1) * dj)
-        return cls(scales=scales, freqs=1 / (wavelet.fourier_factor * scales))
 
 
 def padded_length(n: int, convention: Convention) -> int:
@@ -104,27 +70,6 @@ def padded_length(n: int, convention: Convention) -> int:
     if convention == "pycwt":
         return int(2 ** math.ceil(math.log2(n)))
     return int(2 ** (int(math.log2(n) + 0.4999) + 1))
-
-
-def cone_of_influence(n: int, dt: float, wavelet: Wavelet) -> NDArray[np.float64]:
-    """Return the longest period free of edge effects at each sample; e-folding rule of TC98."""
-    distance = n / 2 - np.abs(np.arange(n) - (n - 1) / 2)
-    return np.asarray(wavelet.fourier_factor / wavelet.efolding * dt * distance)
-
-
-def gap_mask(missing: Bools, scales: Floats, dt: float, wavelet: Wavelet) -> Bools:
-    """Return where a missing sample is nearer than the e-folding time of the scale."""
-    n = missing.shape[-1]
-    mask = np.zeros((*missing.shape[:-1], len(scales), n), np.bool_)
-    if not missing.any():
-        return mask
-    index = np.arange(n)
-    before = np.maximum.accumulate(np.where(missing, index, -(10**12)), axis=-1)
-    flipped = np.where(missing, index, 10**12)[..., ::-1]
-    after = np.minimum.accumulate(flipped, axis=-1)[..., ::-1]
-    distance = np.minimum(index - before, after - index)
-    np.less(distance[..., None, :] * dt, wavelet.efolding * scales[:, None], out=mask)
-    return mask
 
 
 def filter_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar
 
 import joblib
 
@@ -19,7 +19,7 @@ class JoblibBackend:
     type: Literal["cpu"] = "cpu"
 
     def is_available(self) -> bool:
-        """Always: joblib is a dependency."""
+        """Return True: joblib is a dependency."""
         return True
 
     def map(
@@ -27,4 +27,4 @@ class JoblibBackend:
     ) -> Iterator[R]:
         """Yield ``function(task)`` in the order of `tasks`, as they finish."""
         pool = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-        return cast("Iterator[R]", iter(pool(joblib.delayed(function)(task) for task in tasks)))
+        return iter(pool(joblib.delayed(function)(task) for task in tasks))

@@ -17,11 +17,15 @@ class SequentialBackend:
     type: Literal["cpu"] = "cpu"
 
     def is_available(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def map(
-        self, function: Callable[[T], R], tasks: Sequence[T], *, n_jobs: int = 1  # noqa: ARG002
+        self,
+        function: Callable[[T], R],
+        tasks: Sequence[T],
+        *,
+        n_jobs: int = 1,  # noqa: ARG002
     ) -> Iterator[R]:
         """Yield ``function(task)`` in the order of `tasks`."""
         return map(function, tasks)

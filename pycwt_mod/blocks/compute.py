@@ -210,4 +210,5 @@ def _mask(
     centre = layout.margin + np.arange(n_out) * layout.step
     low = np.maximum(centre - radius[:, None], 0)
     high = np.minimum(centre + radius[:, None] + 1, len(missing))
-    return (gaps_before[high] > gaps_before[low]).astype(np.uint8)
+    near: Bools = gaps_before[high] > gaps_before[low]
+    return near.astype(np.uint8)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
+
+import numpy as np
 
 from pycwt_mod.arrays import Convention, check_convention, check_level, check_positive
 from pycwt_mod.bandfold import power_of_two_below
@@ -71,7 +74,22 @@ def support_radius(wavelet: Wavelet, op: BlockOp, rtol: float) -> float:
     `pycwt_mod.smoothing.smoothed_radius`.
     """
     tol = rtol * RADIUS_RESERVE
-    return smoothed_radius(wavelet, tol) if op == "wct" else wavelet.time_radius(tol)
+    return smoothed_radius(wavelet, tol) if op == "wct" else tail_radius(wavelet, tol)
+
+
+@lru_cache(maxsize=64)
+def tail_radius(wavelet: Wavelet, tol: float) -> float:
+    """Return the larger of `time_radius` and the time beyond which `tol` of ∫|ψ| lies.
+
+    The second one is what a step at the end of a window asks for. It only matters to wavelets
+    that decay like a power of time (Paul).
+    """
+    radius = wavelet.time_radius(tol)
+    time = np.concatenate([[0.0], np.geomspace(1e-3, 100 * radius, 20_000)])
+    size = np.abs(wavelet.psi(time))
+    area = np.concatenate([[0.0], np.cumsum(np.diff(time) * (size[1:] + size[:-1]) / 2)])
+    inside = np.searchsorted(area, (1 - tol) * area[-1])
+    return max(radius, float(time[inside]))
 
 
 def sampling_bandwidth(wavelet: Wavelet, op: BlockOp, rtol: float) -> float:

@@ -70,7 +70,5 @@ def block_significance(
     )
     pairs = check_count("mc_count", mc_count)
     check_level("level", level)
-    task = NullTask(
-        rows=rows, pairs=pairs, entropy=entropy_of(seed), spawn_key=(layout.octave,)
-    )
+    task = NullTask(rows=rows, pairs=pairs, entropy=entropy_of(seed), spawn_key=(layout.octave,))
     return np.array([quantile(histogram, level) for histogram in run_task(task)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +30,7 @@ class MonteCarloLevels(np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
     seed: int | None
     mc_count: int | None
 
-    def __array_finalize__(self, obj: Any) -> None:
+    def __array_finalize__(self, obj: object) -> None:
         self.standard_error = None
         self.seed = None
         self.mc_count = None

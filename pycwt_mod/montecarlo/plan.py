@@ -56,9 +56,15 @@ class MonteCarloPlan:
             long_enough = record >= ENDLESS_SCALES * rows[-1]
             found.append(
                 null_rows(
-                    self.wavelet, rows, (start - low, stop - low), boxcar, self.al1, self.al2,
-                    record=0 if long_enough else record, centred=self.convention == "standard",
-                )  # fmt: skip
+                    self.wavelet,
+                    rows,
+                    (start - low, stop - low),
+                    boxcar,
+                    self.al1,
+                    self.al2,
+                    record=0 if long_enough else record,
+                    centred=self.convention == "standard",
+                )
             )
         return tuple(found)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import eval_hermitenorm
 
 from pycwt_mod.wavelets.protocol import Array, outermost, published, reconstruction_factor
@@ -17,7 +17,9 @@ _TABLE = {2: (3.541, 1.43, 1.4), 6: (1.966, 1.37, 0.97)}
 
 @dataclass(frozen=True)
 class DOG:
-    """Derivative of a Gaussian, (-1)^(m+1)/√Γ(m+½) d^m/dt^m exp(-t²/2) = -He_m(t) exp(-t²/2)/√Γ(m+½).
+    """Derivative of a Gaussian, (-1)^(m+1)/√Γ(m+½) d^m/dt^m exp(-t²/2).
+
+    In terms of Hermite polynomials this is -He_m(t) exp(-t²/2)/√Γ(m+½).
 
     Parameters
     ----------
@@ -84,15 +86,15 @@ class DOG:
         value = _TABLE[self.m][2] if self.m in _TABLE else None
         return published(value, self.given_deltaj0, "deltaj0", self)
 
-    def psi_ft(self, f: Any) -> Array:
+    def psi_ft(self, f: ArrayLike) -> Array:
         """Fourier transform at s·ω: -i^m / √Γ(m+½) f^m exp(-f²/2); real for even m."""
         x = np.asarray(f)
         shape = x**self.m * np.exp(-0.5 * x**2) / math.sqrt(math.gamma(self.m + 0.5))
         phase = (-1, -1j, 1, 1j)[self.m % 4]
         return np.asarray(phase * shape)
 
-    def psi(self, t: Any) -> Array:
-        """The wavelet at t/s."""
+    def psi(self, t: ArrayLike) -> Array:
+        """Return the wavelet at t/s."""
         x = np.asarray(t, dtype=np.float64)
         norm = math.sqrt(math.gamma(self.m + 0.5))
         return np.asarray(-eval_hermitenorm(self.m, x) * np.exp(-(x**2) / 2) / norm)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pycwt_mod.wavelets.protocol import Array, published, reconstruction_factor
 
@@ -78,12 +78,12 @@ class Morlet:
         """0.60 for f0 = 6."""
         return published(0.60 if self.f0 == 6 else None, self.given_deltaj0, "deltaj0", self)
 
-    def psi_ft(self, f: Any) -> Array:
+    def psi_ft(self, f: ArrayLike) -> Array:
         """Fourier transform at s·ω, without the Heaviside step (`analytic` stands for it)."""
         return np.asarray(math.pi**-0.25 * np.exp(-0.5 * (np.asarray(f) - self.f0) ** 2))
 
-    def psi(self, t: Any) -> Array:
-        """The wavelet at t/s."""
+    def psi(self, t: ArrayLike) -> Array:
+        """Return the wavelet at t/s."""
         time = np.asarray(t)
         return np.asarray(math.pi**-0.25 * np.exp(1j * self.f0 * time - time**2 / 2))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pycwt_mod.wavelets.protocol import Array, outermost, published, reconstruction_factor
 
@@ -79,15 +79,15 @@ class Paul:
         """1.5 for m = 4."""
         return published(1.5 if self.m == 4 else None, self.given_deltaj0, "deltaj0", self)
 
-    def psi_ft(self, f: Any) -> Array:
+    def psi_ft(self, f: ArrayLike) -> Array:
         """Fourier transform at s·ω: 2^m / √(m (2m-1)!) f^m exp(-f) for f > 0, else 0."""
         # Negative frequencies are cut before the exponential, which would overflow there.
         positive = np.maximum(np.asarray(f), 0)
         factor = 2**self.m / math.sqrt(self.m * math.factorial(2 * self.m - 1))
         return np.asarray(factor * positive**self.m * np.exp(-positive))
 
-    def psi(self, t: Any) -> Array:
-        """The wavelet at t/s."""
+    def psi(self, t: ArrayLike) -> Array:
+        """Return the wavelet at t/s."""
         return np.asarray(self.psi0 * 1j**self.m * (1 - 1j * np.asarray(t)) ** -(self.m + 1.0))
 
     def time_radius(self, tol: float) -> float:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array: TypeAlias = NDArray[Any]
 
@@ -56,11 +56,14 @@ class Wavelet(Protocol):
     def deltaj0(self) -> float:
         """Decorrelation width in octaves for averages over scales (TC98 table 2)."""
 
-    def psi_ft(self, f: Any) -> Array:
+    def __hash__(self) -> int:
+        """Wavelets are values: equal ones hash alike."""
+
+    def psi_ft(self, f: ArrayLike) -> Array:
         """Fourier transform at s·ω."""
 
-    def psi(self, t: Any) -> Array:
-        """The wavelet at t/s."""
+    def psi(self, t: ArrayLike) -> Array:
+        """Return the wavelet at t/s."""
 
     def time_radius(self, tol: float) -> float:
         """Time beyond which |ψ| stays below `tol` of its maximum, at scale 1."""

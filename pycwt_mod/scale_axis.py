@@ -1,0 +1,76 @@
+"""The scales of an analysis, and where its ends and gaps make themselves felt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pycwt_mod.arrays import Bools, Floats, check_positive
+from pycwt_mod.wavelets import Wavelet
+
+#: More scales than any record resolves: 60 octaves of 1,000 voices stay below.
+MAX_SCALES = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleAxis:
+    """The scales of an analysis, s_j = s0 2^(j dj), and their Fourier frequencies."""
+
+    scales: Floats
+    freqs: Floats
+
+    @classmethod
+    def make(
+        cls,
+        n: int,
+        dt: float,
+        dj: float,
+        s0: float,
+        J: float,
+        wavelet: Wavelet,
+        freqs: ArrayLike | None = None,
+    ) -> ScaleAxis:
+        """Resolve pycwt's defaults (-1 means automatic) for a record of `n` samples."""
+        check_positive("dt", dt)
+        check_positive("dj", dj)
+        if freqs is not None:
+            wanted = np.atleast_1d(np.asarray(freqs, dtype=np.float64))
+            if (
+                wanted.ndim != 1
+                or not wanted.size
+                or not (np.isfinite(wanted) & (wanted > 0)).all()
+            ):
+                raise ValueError(f"{freqs=} must be a list of finite numbers > 0")
+            return cls(scales=1 / (wavelet.fourier_factor * wanted), freqs=wanted)
+        first: float = 2 * dt / wavelet.fourier_factor if s0 == -1 else check_positive("s0", s0)
+        count = round(math.log2(n * dt / first) / dj) if J == -1 else J
+        if count < 0 or int(count) != count:
+            raise ValueError(f"J={J!r} must be a whole number >= 0, or -1 for automatic; {s0=}")
+        if count >= MAX_SCALES:
+            raise ValueError(f"J={count!r} must be less than {MAX_SCALES}; {dj=}, {s0=}")
+        scales = first * 2.0 ** (np.arange(int(count) + 1) * dj)
+        return cls(scales=scales, freqs=1 / (wavelet.fourier_factor * scales))
+
+
+def cone_of_influence(n: int, dt: float, wavelet: Wavelet) -> NDArray[np.float64]:
+    """Return the longest period free of edge effects at each sample; e-folding rule of TC98."""
+    distance = n / 2 - np.abs(np.arange(n) - (n - 1) / 2)
+    return np.asarray(wavelet.fourier_factor / wavelet.efolding * dt * distance)
+
+
+def gap_mask(missing: Bools, scales: Floats, dt: float, wavelet: Wavelet) -> Bools:
+    """Return where a missing sample is nearer than the e-folding time of the scale."""
+    n = missing.shape[-1]
+    mask = np.zeros((*missing.shape[:-1], len(scales), n), np.bool_)
+    if not missing.any():
+        return mask
+    index = np.arange(n)
+    before = np.maximum.accumulate(np.where(missing, index, -(10**12)), axis=-1)
+    flipped = np.where(missing, index, 10**12)[..., ::-1]
+    after = np.minimum.accumulate(flipped, axis=-1)[..., ::-1]
+    distance = np.minimum(index - before, after - index)
+    np.less(distance[..., None, :] * dt, wavelet.efolding * scales[:, None], out=mask)
+    return mask
