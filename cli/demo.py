@@ -1,0 +1,123 @@
+"""`pycwt-mod demo`: a real recording through the whole system, ending with a picture."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+
+from cli.demo_picture import check_matplotlib, draw
+from cli.demo_run import DemoRun
+from cli.demo_summary import events_in_words, summarise, summary_in_words
+from cli.faults import CommandError, expected_fault
+from cli.publish import read_definition
+from cli.recording import read_recording
+from cli.samples import DEFINITION, RECORDING, SOURCE, shown
+from cli.shell import command_log, run_command, stoppable
+from cli.system import SystemPlan, running_system
+from pycwt_client import Picture
+
+__all__ = ["demo"]
+
+STREAM = "icu"
+#: Columns of the picture: about the pixels it is drawn with.
+COLUMNS = 1000
+
+NEXT = """\
+Keep the system up and feed it yourself:
+  make up                                   (or: pycwt-mod up)
+  pycwt-mod publish {recording} --stream icu --define {definition}
+  pycwt-mod watch icu"""
+
+
+def demo(
+    speed: Annotated[float, typer.Option(min=0, help="times real time; 0: as fast as it goes")] = (
+        20
+    ),
+    workers: Annotated[int, typer.Option(min=1, help="compute processes")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="how much of the recording")] = 600,
+    out: Annotated[Path, typer.Option(help="folder for the picture")] = Path("out"),
+    keep: Annotated[bool, typer.Option("--keep", help="leave it all running, to Ctrl-C")] = False,
+) -> None:
+    """Play ten minutes of an intensive-care patient through the whole system."""
+    folder = Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    run_command(partial(_demo, speed, workers, seconds, out, keep, folder))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _demo(
+    speed: float, workers: int, seconds: float, out: Path, keep: bool, folder: Path
+) -> None:
+    check_matplotlib()
+    definition = read_definition(DEFINITION, STREAM)
+    recording = read_recording(RECORDING).first(seconds, definition.fs_hz)
+    run = DemoRun(definition, recording, speed)
+    plan = SystemPlan(
+        url=None,
+        folder=folder,
+        host="127.0.0.1",
+        port=-1,
+        workers=workers,
+        log_folder=folder / "logs",
+    )
+    try:
+        stopped = await stoppable(partial(_play, plan, run, out, keep))
+    except Exception as error:
+        fault = expected_fault(error)
+        if fault is None:
+            raise
+        raise CommandError(f"{fault}. The logs are in {folder / 'logs'}") from error
+    if stopped and not run.took_s:
+        raise CommandError("the demo was stopped before its end")
+
+
+async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: anyio.Event) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"Recording: {SOURCE}; {run.duration_s:.0f} s at {run.definition.fs_hz:g} Hz")
+    console.print(f"Starting a NATS server, ingest, {plan.workers} x compute, hwbridge ...")
+    async with running_system(plan, command_log(quiet=True), kill=kill) as system:
+        console.print(f"They run at {system.url}")
+        await run.run(system.client, console)
+        _conclude(run, out, console)
+        if keep:
+            console.print(f"Everything runs on at CWT_NATS_URL={system.url} until Ctrl-C.")
+            await anyio.sleep_forever()
+
+
+def _conclude(run: DemoRun, out: Path, console: Console) -> None:
+    pictures: dict[tuple[str, ...], Picture] = {
+        channels: scalogram.resample(COLUMNS)
+        for channels, scalogram in sorted(run.scalograms.items())
+    }
+    if not pictures:
+        raise CommandError("no results came: play more of the recording with --seconds")
+    path = out / "coherence.png"
+    draw(pictures, fs_hz=run.definition.fs_hz, duration_s=run.duration_s, path=path)
+    console.print()
+    for line in conclusion(run, pictures):
+        console.print(line, markup=False)
+    console.print(f"Picture: {path}")
+    console.print()
+    console.print(NEXT.format(recording=shown(RECORDING), definition=shown(DEFINITION)))
+
+
+def conclusion(run: DemoRun, pictures: dict[tuple[str, ...], Picture]) -> list[str]:
+    """Return what came of the run, in words."""
+    spec = run.definition.analyses[0]
+    level = spec.significance.level if spec.significance else 0.95
+    pairs = [
+        summary_in_words((channels[0], channels[1]), summarise(picture), level)
+        for channels, picture in pictures.items()
+    ]
+    return [
+        f"{run.duration_s:.0f} s of recording in {run.took_s:.0f} s, {run.results} results.",
+        *pairs,
+        events_in_words(run.table.events),
+        f"Source: {SOURCE}",
+    ]

@@ -1,0 +1,21 @@
+"""The recording and the definition that ship with the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["DEFINITION", "RECORDING", "SOURCE", "shown"]
+
+FOLDER = Path(__file__).parent / "recordings"
+RECORDING = FOLDER / "physio_mimic037_125hz.csv.gz"
+DEFINITION = FOLDER / "icu.json"
+#: The licence asks that it be named.
+SOURCE = "MIMIC Database, record 037, PhysioNet (doi:10.13026/C2JS34), ODC-BY 1.0"
+
+
+def shown(path: Path) -> str:
+    """Return `path` as short as it can be typed from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,102 @@
+"""Where the command meets the process: exit codes, signals, logs, the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.abc
+import typer
+from rich.console import Console
+
+from cli.faults import CommandError, expected_fault
+from services.runtime.logs import Log, configure_logs, logger
+from services.runtime.settings import ServiceSettings, load_settings
+
+__all__ = ["Interrupts", "command_log", "given_url", "run_command", "server_url", "stoppable"]
+
+#: As shells report a process that SIGINT ended.
+INTERRUPTED = 130
+
+
+def run_command(work: Callable[[], Awaitable[None]]) -> None:
+    """Run `work`; an expected fault becomes one sentence on standard error and its exit code."""
+    try:
+        anyio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        fault = expected_fault(error)
+        if fault is None:
+            raise
+        Console(stderr=True, soft_wrap=True).print(
+            f"pycwt-mod: {fault}", style="red", markup=False, highlight=False
+        )
+        raise typer.Exit(fault.exit_code) from None
+
+
+def command_log(*, quiet: bool = False) -> Log:
+    """Return the command's own log on standard error; `quiet`: warnings and worse."""
+    settings = load_settings(ServiceSettings)
+    if quiet:
+        settings = settings.model_copy(update={"log_level": "warning"})
+    configure_logs(settings, sys.stderr)
+    return logger("pycwt-mod")
+
+
+def given_url() -> str | None:
+    """Return the server that the environment names, if it does."""
+    return os.environ.get("CWT_NATS_URL") and load_settings(ServiceSettings).nats_url
+
+
+def server_url() -> str:
+    """Return the server that the environment names, else the one `up` starts by default."""
+    return load_settings(ServiceSettings).nats_url
+
+
+class Interrupts:
+    """What Ctrl-C and SIGTERM did: the first one cancels, the second one sets `again`."""
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self.again = anyio.Event()
+        self.came = False
+
+    def take(self) -> None:
+        """Note a signal."""
+        if self.came:
+            self.again.set()
+        self.came = True
+        self.scope.cancel()
+
+
+async def stoppable(work: Callable[[anyio.Event], Awaitable[None]]) -> bool:
+    """Run `work` until it ends or the user stops it; return whether the user did.
+
+    `work` gets the event that a second signal sets.
+    """
+    interrupts = Interrupts()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(_watch_signals, interrupts)
+        with interrupts.scope:
+            await work(interrupts.again)
+        tasks.cancel_scope.cancel()
+    return interrupts.came
+
+
+async def _watch_signals(
+    interrupts: Interrupts, *, task_status: anyio.abc.TaskStatus[None]
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        task_status.started()
+        async for _ in received:
+            interrupts.take()
+
+
+def fail_if(stopped: bool, what: str) -> None:
+    """Raise a `CommandError` if the user stopped `what` before its end."""
+    if stopped:
+        raise CommandError(f"{what} was stopped before its end")

@@ -1,0 +1,66 @@
+"""`pycwt-mod up`: the whole system until Ctrl-C."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+from rich.panel import Panel
+
+from cli.shell import command_log, given_url, run_command, stoppable
+from cli.system import RunningSystem, SystemPlan, running_system
+from services.runtime.logs import Log
+
+__all__ = ["up"]
+
+TRY_NEXT = """\
+Running: {services}
+Server:  {url}
+Data:    {data}
+
+Try in another terminal{hint}:
+  nats req cwt.query.health ''
+  pycwt-mod publish cli/recordings/physio_mimic037_125hz.csv.gz --stream icu \\
+      --define cli/recordings/icu.json
+  pycwt-mod watch
+
+Ctrl-C stops everything in order; a second Ctrl-C does not wait."""
+
+
+def up(
+    workers: Annotated[int, typer.Option(min=1, help="compute processes")] = 2,
+    data: Annotated[Path, typer.Option(help="where the embedded server keeps its data")] = Path(
+        "var/data"
+    ),
+    port: Annotated[int, typer.Option(min=-1, max=65535, help="-1: any free one")] = 4222,
+    host: Annotated[str, typer.Option(help="address the server listens on")] = "127.0.0.1",
+) -> None:
+    """Run server and services until Ctrl-C; CWT_NATS_URL joins a server that runs already."""
+    run_command(partial(_up, workers, data, port, host))
+
+
+async def _up(workers: int, data: Path, port: int, host: str) -> None:
+    plan = SystemPlan(url=given_url(), folder=data, host=host, port=port, workers=workers)
+    await stoppable(partial(_run, plan, command_log()))
+
+
+async def _run(plan: SystemPlan, log: Log, kill: anyio.Event) -> None:
+    async with running_system(plan, log, kill=kill) as system:
+        Console().print(Panel(welcome(plan, system), title="pycwt-mod", expand=False))
+        await anyio.sleep_forever()
+
+
+def welcome(plan: SystemPlan, system: RunningSystem) -> str:
+    """Return what the user needs to know of a system that came up."""
+    services = ", ".join(f"{count} x {name}" for name, count in plan.instances.items())
+    default = system.url == "nats://127.0.0.1:4222"
+    return TRY_NEXT.format(
+        services=services,
+        url=system.url,
+        data="kept by that server" if plan.url else plan.folder,
+        hint="" if default else f", with CWT_NATS_URL={system.url}",
+    )
