@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
 
 from schemas import storage, subjects
+from schemas.endpoints import QUERY_ENDPOINTS
 from schemas.hardware import HardwareReply, HardwareRequest
 from schemas.message import Message
 from schemas.query import (
@@ -18,15 +19,10 @@ from schemas.query import (
     BackendRequest,
     BackendsReply,
     BackendsRequest,
-    CwtReply,
-    CwtRequest,
     HealthReply,
     HealthRequest,
-    WctReply,
-    WctRequest,
-    XwtReply,
-    XwtRequest,
 )
+from schemas.subjects import QueryOp
 from services.compute import queries
 from services.compute.hardware import answer_hardware
 from services.compute.settings import ComputeSettings
@@ -39,9 +35,6 @@ from services.runtime.logs import Action
 from services.runtime.micro import serve_endpoints
 
 __all__ = ["ComputeService", "serve"]
-
-Q = TypeVar("Q", bound=Message)
-A = TypeVar("A", bound=Message)
 
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
@@ -68,38 +61,29 @@ class ComputeService:
         self._limiter = limiter
         self._started = time.monotonic()
 
-    def endpoints(self) -> list[Endpoint[Any, Any]]:
+    def endpoints(self) -> list[Endpoint]:
         """Return the endpoints; what computes goes to the thread budget."""
         return [
-            self._heavy("cwt", CwtRequest, CwtReply, queries.answer_cwt),
-            self._heavy("xwt", XwtRequest, XwtReply, queries.answer_xwt),
-            self._heavy("wct", WctRequest, WctReply, queries.answer_wct),
-            _light("backends", BackendsRequest, BackendsReply, self._backends),
-            _light("backend", BackendRequest, BackendInfo, self._backend),
-            _light("hardware", HardwareRequest, HardwareReply, self._hardware),
-            _light("health", HealthRequest, HealthReply, self._health),
+            self._heavy("cwt", queries.answer_cwt),
+            self._heavy("xwt", queries.answer_xwt),
+            self._heavy("wct", queries.answer_wct),
+            _light("backends", self._backends),
+            _light("backend", self._backend),
+            _light("hardware", self._hardware),
+            _light("health", self._health),
         ]
 
-    def _heavy(
-        self,
-        op: subjects.QueryOp,
-        request: type[Q],
-        reply: type[A],
-        compute: Callable[[Q], A],
-    ) -> Endpoint[Q, A]:
-        async def handle(question: Q) -> A:
+    def _heavy(self, op: QueryOp, compute: Callable[[Any], Message]) -> Endpoint:
+        async def handle(question: Message) -> Message:
             with metrics.WORKERS_BUSY.track_inprogress():
                 return await anyio.to_thread.run_sync(
                     partial(compute, question), limiter=self._limiter
                 )
 
         return Endpoint(
-            name=op,
-            subject=subjects.query(op),
-            request=request,
-            reply=reply,
+            contract=QUERY_ENDPOINTS[subjects.query(op)],
             handle=handle,
-            concurrency=max(int(self._limiter.total_tokens), 1),
+            concurrency=int(self._limiter.total_tokens),
         )
 
     async def _backends(self, question: BackendsRequest) -> BackendsReply:
@@ -121,21 +105,14 @@ class ComputeService:
             lag = backlog.waiting + backlog.in_flight
         except BusError:
             pass  # JetStream does not answer: told by the status and the missing number
-        status = "stopping" if self._context.stop.is_set() else "ok"
+        healthy: Literal["ok", "degraded"] = "degraded" if lag is None else "ok"
         return HealthReply(
-            status="degraded" if lag is None and status == "ok" else status,
+            status="stopping" if self._context.stop.is_set() else healthy,
             version=self._context.identity.version,
             uptime_s=time.monotonic() - self._started,
             lag=lag,
         )
 
 
-def _light(
-    op: subjects.QueryOp,
-    request: type[Q],
-    reply: type[A],
-    handle: Callable[[Q], Awaitable[A]],
-) -> Endpoint[Q, A]:
-    return Endpoint(
-        name=op, subject=subjects.query(op), request=request, reply=reply, handle=handle
-    )
+def _light(op: QueryOp, handle: Callable[[Any], Awaitable[Message]]) -> Endpoint:
+    return Endpoint(contract=QUERY_ENDPOINTS[subjects.query(op)], handle=handle)

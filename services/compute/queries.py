@@ -76,8 +76,8 @@ def answer_xwt(request: XwtRequest) -> XwtReply:
             max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES * PLANES,
         )
     return XwtReply(
-        xwt=found.xwt,
-        phase=np.angle(found.xwt),
+        xwt=found.cross,
+        phase=np.angle(found.cross),
         coi=found.coi,
         freqs=found.freqs,
         signif=found.signif,

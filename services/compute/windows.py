@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +12,7 @@ from pycwt_mod import __version__
 from pycwt_mod.blocks import OctaveLayout, VoiceGrid, block_significance, compute_block
 from schemas.errors import Unprocessable
 from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
+from schemas.stream import Convention
 from schemas.timing import ResultTimes
 from schemas.window import AnalysisWindow
 from services.runtime.analysis import AnalysisPlan, plan_analysis
@@ -23,9 +23,10 @@ __all__ = ["Provenance", "compute_window"]
 LEVEL_PAIRS = 300
 #: The levels of live results have to be the same whichever worker computes them.
 LEVEL_SEED = 0
-#: The level hardly depends on the lag-1 coefficients: they are rounded so that levels are shared.
+#: The level hardly depends on the lag-1 coefficients (at most 0.01 from 0 to 0.999): they are
+#: rounded, so that levels are shared between windows.
 AR1_GRID = 0.1
-#: An AR(1) process has to be stationary.
+#: Above this nothing changes any more.
 AR1_MAX = 0.9
 #: Fewer samples than this say nothing about a lag-1 coefficient.
 AR1_MIN_SAMPLES = 16
@@ -80,7 +81,7 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> AnalysisRe
         values=block.values,
         phase=block.phase,
         signif=signif,
-        mask=block.mask,
+        mask=block.mask.astype(np.bool_),
         input=InputSpan(first_sample=window.first_sample, n_samples=window.n_samples),
         spec_hash=window.spec_hash,
         engine=Engine(
@@ -111,23 +112,19 @@ def _layout(plan: AnalysisPlan, window: AnalysisWindow) -> OctaveLayout:
 def _levels(
     grid: VoiceGrid, layout: OctaveLayout, window: AnalysisWindow, level: float
 ) -> NDArray[np.float64]:
-    coefficients = [_lag1(column, layout.step) for column in window.samples.T]
-    return _cached_levels(
-        grid, layout, window.analysis.convention, tuple(sorted(coefficients)), level
-    )
+    first, second = sorted(_lag1(column) for column in window.samples.T)
+    return _cached_levels(grid, layout, window.analysis.convention, first, second, level)
 
 
 @lru_cache(maxsize=1024)
 def _cached_levels(
     grid: VoiceGrid,
     layout: OctaveLayout,
-    convention: str,
-    coefficients: Sequence[float],
+    convention: Convention,
+    al1: float,
+    al2: float,
     level: float,
 ) -> NDArray[np.float64]:
-    # The library wants the coefficients at the sampling rate; AR(1) taken every `step` samples is
-    # AR(1) again, with the power of the coefficient.
-    al1, al2 = (coefficient ** (1 / layout.step) for coefficient in coefficients)
     levels = block_significance(
         grid=grid,
         layout=layout,
@@ -142,17 +139,17 @@ def _cached_levels(
     return levels
 
 
-def _lag1(samples: NDArray[np.floating], step: int) -> float:
-    """Return the lag-1 autocorrelation at the octave's step, on the grid, from 0 to `AR1_MAX`.
+def _lag1(samples: NDArray[np.floating]) -> float:
+    """Return the lag-1 autocorrelation, on the grid, from 0 to `AR1_MAX`.
 
     Missing samples and pairs with one are left out. What has no variance counts as white.
     """
-    x = samples[::step].astype(np.float64)
-    x = x - np.nanmean(x) if np.isfinite(x).any() else x
-    valid = np.isfinite(x[:-1]) & np.isfinite(x[1:])
-    if valid.sum() < AR1_MIN_SAMPLES:
+    valid = np.isfinite(samples)
+    pairs = valid[:-1] & valid[1:]
+    if pairs.sum() < AR1_MIN_SAMPLES:
         return 0.0
-    early, late = x[:-1][valid], x[1:][valid]
+    x = samples.astype(np.float64) - samples[valid].mean(dtype=np.float64)
+    early, late = x[:-1][pairs], x[1:][pairs]
     power = float(np.sqrt(np.mean(early**2) * np.mean(late**2)))
     if power == 0.0:
         return 0.0

@@ -199,14 +199,15 @@ async def _kept_alive(delivery: Delivery, work: Callable[[], Awaitable[T]]) -> T
             except BusError:
                 return  # the server is away; at worst the window is computed twice
 
+    outcome: list[T] = []
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(beat)
         try:
-            result = await work()
+            outcome.append(await work())
         except Exception as error:  # noqa: BLE001 - raised below, outside of the group
             failure = error
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    return result
+    return outcome[0]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import anyio.to_thread
 
 from schemas import subjects
+from schemas.endpoints import HW_ENDPOINTS
 from schemas.hardware import HwList, HwListing
 from services.hwbridge.serial_ports import list_serial_devices
 from services.hwbridge.settings import HwBridgeSettings
@@ -28,13 +29,11 @@ async def serve(context: Context, settings: HwBridgeSettings) -> None:
         await context.stop.wait()
 
 
-def list_endpoint(listing: Callable[[], HwListing]) -> Endpoint[HwList, HwListing]:
+def list_endpoint(listing: Callable[[], HwListing]) -> Endpoint:
     """Return the endpoint that answers with `listing`, which may take its time."""
 
     async def handle(request: HwList) -> HwListing:
         del request
         return await anyio.to_thread.run_sync(listing)
 
-    return Endpoint(
-        name="list", subject=subjects.HW_LIST, request=HwList, reply=HwListing, handle=handle
-    )
+    return Endpoint(contract=HW_ENDPOINTS[subjects.HW_LIST], handle=handle)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from schemas import storage, subjects
-from schemas.stream import (
-    StreamDefinition,
-    StreamDelete,
-    StreamGet,
-    StreamList,
-    StreamListing,
-    StreamStatus,
-)
+from schemas.endpoints import STREAM_ENDPOINTS
+from schemas.message import Message
+from schemas.subjects import StreamVerb
 from services.ingest.checkpoints import Checkpoints
 from services.ingest.definitions import Definitions
 from services.ingest.follower import Follower
@@ -42,37 +38,15 @@ async def serve(context: Context, settings: IngestSettings) -> None:
         await follower.run(context.stop)
 
 
-def endpoints(definitions: Definitions) -> list[Endpoint[Any, Any]]:
+def endpoints(definitions: Definitions) -> list[Endpoint]:
     """Return the endpoints of ``cwt.stream.*``; one change at a time, so that none is lost."""
+    handlers: dict[StreamVerb, Callable[[Any], Awaitable[Message]]] = {
+        "put": definitions.put,
+        "get": definitions.get,
+        "list": definitions.list,
+        "delete": definitions.delete,
+    }
     return [
-        Endpoint(
-            name="put",
-            subject=subjects.stream("put"),
-            request=StreamDefinition,
-            reply=StreamStatus,
-            handle=definitions.put,
-            concurrency=1,
-        ),
-        Endpoint(
-            name="get",
-            subject=subjects.stream("get"),
-            request=StreamGet,
-            reply=StreamStatus,
-            handle=definitions.get,
-        ),
-        Endpoint(
-            name="list",
-            subject=subjects.stream("list"),
-            request=StreamList,
-            reply=StreamListing,
-            handle=definitions.list,
-        ),
-        Endpoint(
-            name="delete",
-            subject=subjects.stream("delete"),
-            request=StreamDelete,
-            reply=StreamStatus,
-            handle=definitions.delete,
-            concurrency=1,
-        ),
+        Endpoint(contract=STREAM_ENDPOINTS[subjects.stream(verb)], handle=handle, concurrency=1)
+        for verb, handle in handlers.items()
     ]

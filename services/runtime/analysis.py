@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from pycwt_mod.blocks import OctaveLayout, VoiceGrid, octave_layouts
 from pycwt_mod.wavelets import wavelet_from_name
-from schemas.stream import AnalysisSpec
+from schemas.stream import AnalysisSpec, Convention, Op
 
 __all__ = ["AnalysisPlan", "plan_analysis"]
 
@@ -32,10 +32,9 @@ def _plan(
     fmin_hz: float,
     fmax_hz: float,
     voices_per_octave: int,
-    op: str,
-    quantity: str,
+    op: Op,
     hop_s: float,
-    convention: str,
+    convention: Convention,
 ) -> AnalysisPlan:
     grid = VoiceGrid(
         fs_hz=fs_hz,
@@ -44,7 +43,7 @@ def _plan(
         voices_per_octave=voices_per_octave,
         wavelet=wavelet_from_name(wavelet, param),
     )
-    layouts = octave_layouts(grid, op=op, quantity=quantity, hop_s=hop_s, convention=convention)
+    layouts = octave_layouts(grid, op=op, hop_s=hop_s, convention=convention)
     return AnalysisPlan(grid=grid, layouts=layouts)
 
 
@@ -64,7 +63,6 @@ def plan_analysis(spec: AnalysisSpec, fs_hz: float) -> AnalysisPlan:
         spec.fmax_hz,
         spec.voices_per_octave,
         spec.op,
-        spec.quantity,
         spec.hop_s,
         spec.convention,
     )

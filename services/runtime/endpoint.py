@@ -10,9 +10,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from schemas.codec import ContentType, content_type_of, decode, encode, reply_type
+from schemas.endpoints import Endpoint as Contract
 from schemas.errors import ContractError, Internal, PayloadTooLarge
 from schemas.headers import CONTENT_TYPE
 from schemas.limits import MAX_MESSAGE_BYTES
@@ -32,30 +33,28 @@ class Reply:
     error: str | None = None
 
 
-Request = TypeVar("Request", bound=Model)
-Answer = TypeVar("Answer", bound=Model)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Endpoint(Generic[Request, Answer]):
-    """One subject that answers: the request model, the reply model, and the work between."""
+class Endpoint:
+    """One subject that answers: what the contract says of it, and the work between."""
 
-    name: str
-    subject: str
-    request: type[Request]
-    reply: type[Answer]
-    handle: Callable[[Request], Awaitable[Answer]]
+    contract: Contract
+    handle: Callable[[Any], Awaitable[Model]]
     #: Requests worked on at the same time.
     concurrency: int = 4
     #: Requests that may wait for their turn; more are refused as `overloaded`.
     waiting: int = 64
 
+    @property
+    def name(self) -> str:
+        """The last token of the subject."""
+        return self.contract.subject.rpartition(".")[2]
 
-async def answer(endpoint: Endpoint[Any, Any], message: Message, log: Log) -> Reply:
+
+async def answer(endpoint: Endpoint, message: Message, log: Log) -> Reply:
     """Decode, handle and encode one request; never raises but for cancellation."""
     accepted = reply_type(message.headers)
     try:
-        request = decode(endpoint.request, message.data, content_type_of(message.headers))
+        request = decode(endpoint.contract.request, message.data, content_type_of(message.headers))
         data = encode(await endpoint.handle(request), accepted, max_bytes=None)
         if len(data) > MAX_MESSAGE_BYTES:
             raise too_large(len(data), accepted)

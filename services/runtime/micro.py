@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import anyio
 import orjson
@@ -56,7 +55,7 @@ class Identity:
 class _Tally:
     """What one endpoint has done so far."""
 
-    endpoint: Endpoint[Any, Any]
+    endpoint: Endpoint
     requests: int = 0
     errors: int = 0
     busy_ns: int = 0
@@ -70,31 +69,33 @@ class _Tally:
 
 @asynccontextmanager
 async def serve_endpoints(
-    bus: Bus, identity: Identity, endpoints: Sequence[Endpoint[Any, Any]], log: Log
+    bus: Bus, identity: Identity, endpoints: Sequence[Endpoint], log: Log
 ) -> AsyncIterator[None]:
     """Answer on all `endpoints` while the context is open; leaving it drains them."""
     tallies = [_Tally(endpoint) for endpoint in endpoints]
     started = datetime.now(UTC)
     async with AsyncExitStack() as stack:
-        control = await stack.enter_async_context(anyio.create_task_group())
         controls = [
             await stack.enter_async_context(bus.subscribe(subject))
             for subject in _control_subjects(identity)
         ]
-        for subscription in controls:
-            control.start_soon(_serve_control, bus, identity, tallies, started, subscription)
-        async with anyio.create_task_group() as work:
-            served = [
-                await stack.enter_async_context(bus.subscribe(tally.endpoint.subject, QUEUE_GROUP))
-                for tally in tallies
-            ]
-            for tally, subscription in zip(tallies, served, strict=True):
-                work.start_soon(_serve_endpoint, bus, tally, subscription, work, log)
-            yield
-            for subscription in served:
+        served = [
+            await stack.enter_async_context(
+                bus.subscribe(tally.endpoint.contract.subject, QUEUE_GROUP)
+            )
+            for tally in tallies
+        ]
+        async with anyio.create_task_group() as control:
+            for subscription in controls:
+                control.start_soon(_serve_control, bus, identity, tallies, started, subscription)
+            async with anyio.create_task_group() as work:
+                for tally, subscription in zip(tallies, served, strict=True):
+                    work.start_soon(_serve_endpoint, bus, tally, subscription, work, log)
+                yield
+                for subscription in served:
+                    await subscription.drain()
+            for subscription in controls:
                 await subscription.drain()
-        for subscription in controls:
-            await subscription.drain()
 
 
 async def _serve_endpoint(
@@ -187,14 +188,15 @@ def _document(
     return {"type": STATS_TYPE, **head, "started": when, "endpoints": stats}
 
 
-def _endpoint_info(endpoint: Endpoint[Any, Any]) -> dict[str, object]:
+def _endpoint_info(endpoint: Endpoint) -> dict[str, object]:
     return {
         "name": endpoint.name,
-        "subject": endpoint.subject,
+        "subject": endpoint.contract.subject,
         "queue_group": QUEUE_GROUP,
         "metadata": {
-            "request_schema": endpoint.request.__name__,
-            "reply_schema": endpoint.reply.__name__,
+            "schema": endpoint.contract.schema_id,
+            "request": endpoint.contract.request.__name__,
+            "reply": endpoint.contract.reply.__name__,
         },
     }
 
@@ -202,7 +204,7 @@ def _endpoint_info(endpoint: Endpoint[Any, Any]) -> dict[str, object]:
 def _endpoint_stats(tally: _Tally) -> dict[str, object]:
     return {
         "name": tally.endpoint.name,
-        "subject": tally.endpoint.subject,
+        "subject": tally.endpoint.contract.subject,
         "queue_group": QUEUE_GROUP,
         "num_requests": tally.requests,
         "num_errors": tally.errors,

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from services.runtime.bus import Message, Subscription
 from services.runtime.logs import Action, Log
+from services.runtime.nats_bus.client import OrderedClient
 from services.runtime.nats_bus.log import NatsLog
 from services.runtime.nats_bus.message import driver_headers, message_of
 from services.runtime.nats_bus.subscription import NatsSubscription
@@ -105,7 +106,7 @@ async def connect_bus(
 ) -> AsyncIterator[NatsBus]:
     """Connect, waiting for the server as long as it takes; leaving drains and closes."""
     closed = anyio.Event()
-    client = Client()
+    client = OrderedClient()
     watch = _Watch(url, closed, log)
     await client.connect(
         servers=url.split(","),

@@ -1,0 +1,181 @@
+"""Endpoints as NATS services: answers, refusals, discovery, statistics, bounds, a clean stop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+
+from schemas.endpoints import Endpoint as Contract
+from schemas.errors import NotFound
+from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
+from schemas.message import Message as Model
+from services.runtime.bus import Bus, Message
+from services.runtime.endpoint import Endpoint
+from services.runtime.logs import logger
+from services.runtime.micro import Identity, serve_endpoints
+
+pytestmark = pytest.mark.anyio
+
+IDENTITY = Identity(name="calc", id="calc-1", version="1.2.3", description="tests")
+
+
+class Question(Model):
+    """A number."""
+
+    x: int
+
+
+class Answer(Model):
+    """Its double."""
+
+    y: int
+
+
+async def double(question: Question) -> Answer:
+    if question.x == 13:
+        raise NotFound("no 13 here")
+    if question.x < 0:
+        raise RuntimeError("secret /path/to/something")
+    return Answer(y=2 * question.x)
+
+
+def endpoint(**changes: Any) -> Endpoint:
+    contract = Contract(subject="calc.double", request=Question, reply=Answer)
+    return Endpoint(**{"contract": contract, "handle": double, **changes})
+
+
+@asynccontextmanager
+async def served(bus: Bus, **changes: Any) -> AsyncIterator[None]:
+    async with serve_endpoints(bus, IDENTITY, [endpoint(**changes)], logger("test")):
+        yield
+
+
+async def ask(bus: Bus, data: bytes, headers: dict[str, str] | None = None) -> Message:
+    return await bus.request("calc.double", data, headers, timeout_s=5)
+
+
+async def test_a_plain_json_request_gets_a_json_answer(bus: Bus) -> None:
+    async with served(bus):
+        reply = await ask(bus, b'{"x": 21}')
+    assert orjson.loads(reply.data) == {"y": 42}
+    assert reply.headers[CONTENT_TYPE] == "application/json"
+
+
+async def test_the_answer_comes_in_the_encoding_that_was_asked_for(bus: Bus) -> None:
+    async with served(bus):
+        reply = await ask(bus, b'{"x": 21}', {ACCEPT: "application/msgpack"})
+    assert reply.data == b"\x81\xa1y*"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "word"),
+    [
+        (b'{"x": "one"}', 422, "x"),
+        (b'{"x": 1, "z": 2}', 422, "z"),
+        (b"{", 400, "read"),
+        (b'{"x": 13}', 404, "no 13 here"),
+    ],
+)
+async def test_a_fault_is_in_the_headers_and_in_the_body(
+    bus: Bus, body: bytes, status: int, word: str
+) -> None:
+    async with served(bus):
+        reply = await ask(bus, body)
+    assert reply.headers[SERVICE_ERROR_CODE] == str(status)
+    assert word in reply.headers[SERVICE_ERROR]
+    assert word in orjson.loads(reply.data)["error"]["message"]
+
+
+async def test_a_bug_is_told_without_its_text_and_the_service_lives_on(bus: Bus) -> None:
+    async with served(bus):
+        reply = await ask(bus, b'{"x": -1}')
+        assert reply.headers[SERVICE_ERROR_CODE] == "500"
+        assert b"secret" not in reply.data
+        assert orjson.loads((await ask(bus, b'{"x": 1}')).data) == {"y": 2}
+
+
+async def test_the_service_can_be_discovered(bus: Bus) -> None:
+    async with served(bus):
+        ping = orjson.loads((await bus.request("$SRV.PING", b"", timeout_s=5)).data)
+        info = orjson.loads((await bus.request("$SRV.INFO.calc", b"", timeout_s=5)).data)
+        await ask(bus, b'{"x": 1}')
+        await ask(bus, b'{"x": 13}')
+        stats = orjson.loads((await bus.request("$SRV.STATS.calc.calc-1", b"", timeout_s=5)).data)
+    assert (ping["type"], ping["name"]) == ("io.nats.micro.v1.ping_response", "calc")
+    assert info["endpoints"][0]["subject"] == "calc.double"
+    assert info["endpoints"][0]["metadata"]["schema"] == "calc.double/1"
+    counted = stats["endpoints"][0]
+    assert (counted["num_requests"], counted["num_errors"]) == (2, 1)
+    assert "no 13 here" in counted["last_error"]
+
+
+async def test_slow_requests_do_not_queue_behind_each_other(bus: Bus) -> None:
+    arrived, release = [], anyio.Event()
+
+    async def wait(question: Question) -> Answer:
+        arrived.append(question.x)
+        if len(arrived) == 3:
+            release.set()
+        await release.wait()
+        return Answer(y=0)
+
+    async with served(bus, handle=wait, concurrency=3), anyio.create_task_group() as tasks:
+        with anyio.fail_after(5):
+            for i in range(3):
+                tasks.start_soon(ask, bus, b'{"x": %d}' % i)
+            await release.wait()
+
+
+async def test_more_than_may_wait_is_refused_as_overloaded(bus: Bus) -> None:
+    release, replies = anyio.Event(), []
+
+    async def wait(question: Question) -> Answer:
+        await release.wait()
+        return Answer(y=question.x)
+
+    async def client(i: int) -> None:
+        reply = await ask(bus, b'{"x": %d}' % i)
+        replies.append(reply.headers.get(SERVICE_ERROR_CODE))
+        if replies == ["429"]:
+            release.set()
+
+    async with served(bus, handle=wait, concurrency=1, waiting=1):
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                for i in range(3):
+                    tasks.start_soon(client, i)
+    assert sorted(replies, key=str) == ["429", None, None]
+
+
+async def test_on_stopping_what_had_arrived_is_answered(bus: Bus) -> None:
+    started, release, replies = anyio.Event(), anyio.Event(), list[bytes]()
+
+    async def wait(question: Question) -> Answer:
+        started.set()
+        await release.wait()
+        return Answer(y=question.x)
+
+    async def client() -> None:
+        replies.append((await ask(bus, b'{"x": 7}')).data)
+
+    async def release_when_started() -> None:
+        await started.wait()
+        release.set()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks, served(bus, handle=wait):
+            tasks.start_soon(client)
+            await started.wait()
+            tasks.start_soon(release_when_started)
+    assert [orjson.loads(data) for data in replies] == [{"y": 7}]
+
+
+async def test_a_published_message_without_reply_subject_hurts_nobody(bus: Bus) -> None:
+    async with served(bus):
+        await bus.publish("calc.double", b'{"x": 1}')
+        assert orjson.loads((await ask(bus, b'{"x": 2}')).data) == {"y": 4}
