@@ -1,0 +1,110 @@
+"""What the live table shows of what it was fed."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from cli.live_table import LiveTable, RateMeter, latest_peak
+from schemas.event import StreamEvent
+from schemas.stream import Channel, StreamDefinition, StreamStatus
+from tests.unit.client.blocks import block
+
+
+def shown(table: LiveTable, now_s: float = 10.0) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    with console.capture() as captured:
+        console.print(table.table(now_s))
+    return captured.get()
+
+
+def status(chunks: int, windows: int) -> StreamStatus:
+    definition = StreamDefinition(name="s", fs_hz=10.0, channels=(Channel(name="x"),))
+    return StreamStatus(definition=definition, chunks=chunks, windows=windows)
+
+
+def test_a_result_is_a_row_with_its_band_peak_and_latency() -> None:
+    table = LiveTable()
+    table.feed_result(block(0, 0, value=0.25), 10.0)
+    line = next(line for line in shown(table).splitlines() if "x y" in line)
+    assert "6 - 8" in line
+    assert "0.75" in line
+    assert "0.25" in line
+
+
+def test_a_late_older_result_does_not_replace_the_latest() -> None:
+    table = LiveTable()
+    table.feed_result(block(0, 8, value=0.125), 10.0)
+    table.feed_result(block(0, 0, value=0.375), 10.1)
+    assert "coherence 0.62 at 6 Hz" in "\n".join(table.lines(10.2))
+
+
+def test_masked_columns_are_no_peak() -> None:
+    assert latest_peak(block(0, 0, masked=True)) is None
+    table = LiveTable()
+    table.feed_result(block(0, 0, masked=True), 10.0)
+    assert "-" in shown(table)
+
+
+def test_the_peak_is_of_the_last_column_that_is_valid() -> None:
+    mask = np.zeros((2, 4), dtype=bool)
+    mask[:, 3] = mask[1, 2] = True
+    found = latest_peak(block(0, 100).model_copy(update={"mask": mask}))
+    assert found == (102, (102.0, 8.0))
+
+
+def test_a_new_epoch_starts_the_stream_afresh() -> None:
+    table = LiveTable()
+    table.feed_result(block(3, 0), 10.0)
+    table.feed_result(block(0, 0, epoch="later"), 11.0)
+    assert shown(table).count("x y") == 1
+    assert "0.75 - 1" not in shown(table)
+
+
+def test_plain_lines_name_the_octave_with_the_largest_peak() -> None:
+    table = LiveTable()
+    table.feed_result(block(0, 0, value=0.125), 10.0)
+    table.feed_result(block(1, 0, value=0.25), 10.0)
+    (line,) = table.lines(11.0)
+    assert "octave 1 (3-4 Hz): coherence 0.75 at 3 Hz" in line
+
+
+def test_rates_come_from_the_counts_of_ingest() -> None:
+    table = LiveTable()
+    table.feed_status(status(0, 0), 0.0)
+    table.feed_status(status(20, 4), 2.0)
+    assert "s: 10.0 chunks/s, 2.0 windows/s (20 chunks, 4 windows so far)" in table.lines(2.0)
+
+
+def test_the_last_events_are_told_and_all_are_counted() -> None:
+    table = LiveTable()
+    for number in range(6):
+        table.feed_event(StreamEvent(id=f"{number}", stream="s", kind="gap", detail="d", t_ns=1))
+    assert table.events == {"gap": 6}
+    assert shown(table).count("event: s gap d") == 4
+
+
+def test_without_results_it_says_that_it_waits() -> None:
+    assert "waiting for results" in shown(LiveTable())
+
+
+@pytest.mark.parametrize(
+    ("counts", "now_s", "rate"),
+    [
+        ([(0.0, 0), (2.0, 10)], 2.0, 5.0),
+        ([(0.0, 0), (2.0, 10)], 4.0, 2.5),
+        ([(0.0, 100), (1.0, 0), (2.0, 3)], 2.0, 3.0),
+        ([(0.0, 5)], 0.0, 0.0),
+        ([], 1.0, 0.0),
+    ],
+)
+def test_a_rate_is_a_mean_that_survives_a_restart_of_the_count(
+    counts: list[tuple[float, int]], now_s: float, rate: float
+) -> None:
+    meter = RateMeter()
+    for at_s, total in counts:
+        meter.count(total, at_s)
+    assert meter.per_second(now_s) == rate

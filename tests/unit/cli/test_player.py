@@ -1,0 +1,58 @@
+"""A recording is played as a device would send it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cli.player import NS, epoch_now, play, start_time_ns
+from cli.recording import Recording
+from pycwt_client import Client
+from schemas import storage, subjects
+from schemas.codec import decode_chunk
+from schemas.signal import SignalChunk
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.settings import StorageSettings
+from services.runtime.topology import system_topology
+
+pytestmark = pytest.mark.anyio
+
+RECORDING = Recording(
+    columns=("a", "b"), samples=np.arange(50, dtype="<f4").reshape(25, 2), fs_hz=100.0
+)
+
+
+async def played(speed: float) -> tuple[list[SignalChunk], list[int]]:
+    bus = MemoryBus()
+    await bus.log.declare(system_topology(StorageSettings()))
+    told: list[int] = []
+    async with Client(bus).publisher("s", "e") as publisher:
+        await play(RECORDING, publisher, fs_hz=100.0, chunk_s=0.1, speed=speed, played=told.append)
+    async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+        stored = [(await anext(messages)).message for _ in told]
+    return [decode_chunk(each.headers, each.data, 2) for each in stored], told
+
+
+@pytest.mark.parametrize("speed", [0, 1000])
+async def test_chunks_are_equal_but_for_the_last_and_lose_nothing(speed: float) -> None:
+    chunks, told = await played(speed)
+    assert told == [10, 20, 25]
+    assert [chunk.first_sample for chunk in chunks] == [0, 10, 20]
+    np.testing.assert_array_equal(
+        np.concatenate([chunk.samples for chunk in chunks]), RECORDING.samples
+    )
+
+
+async def test_time_stamps_follow_the_samples() -> None:
+    chunks, _ = await played(0)
+    times = [chunk.t0_ns for chunk in chunks if chunk.t0_ns is not None]
+    np.testing.assert_array_equal(np.diff(times), 100_000_000)
+
+
+@pytest.mark.parametrize(("speed", "back_s"), [(1, 0), (0.5, 0), (20, 95), (0, 100)])
+def test_no_sample_is_from_the_future(speed: float, back_s: float) -> None:
+    assert start_time_ns(1000 * NS, 100.0, speed) == (1000 - back_s) * NS
+
+
+def test_an_epoch_can_be_used_as_one() -> None:
+    assert SignalChunk(epoch=epoch_now(), samples=np.zeros(1)).epoch

@@ -1,0 +1,90 @@
+"""Recordings are read, or the fault names the line."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.faults import USAGE, CommandError
+from cli.recording import parse_recording, read_recording
+from cli.samples import RECORDING
+
+TEXT = "# fs_hz=125\n# a remark\na,b\n1,2\n,nan\n3.5,-4\n"
+
+
+def test_columns_rate_and_missing_samples_are_read() -> None:
+    recording = parse_recording(TEXT.splitlines(), "f")
+    assert (recording.columns, recording.fs_hz) == (("a", "b"), 125.0)
+    np.testing.assert_array_equal(recording.samples, [[1, 2], [np.nan, np.nan], [3.5, -4]])
+    assert recording.samples.dtype.str == "<f4"
+
+
+def test_in_a_single_column_an_empty_line_is_a_missing_sample() -> None:
+    recording = parse_recording(["a", "1", "", "2"], "f")
+    np.testing.assert_array_equal(recording.samples, [[1], [np.nan], [2]])
+
+
+def test_columns_are_chosen_and_put_in_order() -> None:
+    recording = parse_recording(TEXT.splitlines(), "f").selected(("b",))
+    np.testing.assert_array_equal(recording.samples[:, 0], [2, np.nan, -4])
+    with pytest.raises(CommandError, match="no column is called c; there are b"):
+        recording.selected(("c",))
+
+
+def test_the_first_seconds_are_cut_off() -> None:
+    assert len(parse_recording(TEXT.splitlines(), "f").first(0.016, 125).samples) == 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (["a,b", "1,2", "3"], "f, line 3: 1 fields, 2 expected"),
+        (["a,b", "1,x"], "f, line 2: 'x' is no number"),
+        (["a,b", "1,inf"], "f, line 2: infinity"),
+        (["1,2", "3,4"], "f, line 1: a line with the columns' names"),
+        (["a,a", "3,4"], "f, line 1: a line with the columns' names"),
+        (["# fs_hz=fast", "a", "1"], "f, line 1: 'fast' is no sampling rate"),
+        (["a,b"], "f has no samples"),
+        ([], "f has no samples"),
+    ],
+)
+def test_what_cannot_be_read_is_named(lines: list[str], fault: str) -> None:
+    with pytest.raises(CommandError, match=fault) as caught:
+        parse_recording(lines, "f")
+    assert caught.value.exit_code == USAGE
+
+
+def test_a_packed_file_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv.gz"
+    path.write_bytes(gzip.compress(TEXT.encode()))
+    assert len(read_recording(path).samples) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("cut.gz", gzip.compress(TEXT.encode())[:-12], "no complete gzip file"),
+        ("plain.gz", b"a,b", "no complete gzip file"),
+        ("binary.csv", b"\xff\xfe\x00", "no text file"),
+    ],
+)
+def test_a_broken_file_is_a_fault(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CommandError, match=fault):
+        read_recording(tmp_path / name)
+
+
+def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="cannot be read: No such file"):
+        read_recording(tmp_path / "none.csv")
+
+
+def test_the_shipped_recording_is_what_its_description_says() -> None:
+    recording = read_recording(RECORDING)
+    assert recording.fs_hz == 125
+    assert recording.columns == ("ecg_mV", "abp_mmHg", "resp_NU")
+    assert recording.samples.shape == (75_000, 3)
+    np.testing.assert_array_equal(np.isnan(recording.samples).sum(axis=0), [0, 0, 4])
