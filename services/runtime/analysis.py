@@ -41,7 +41,8 @@ def _plan(
         fmin_hz=fmin_hz,
         fmax_hz=fmax_hz,
         voices_per_octave=voices_per_octave,
-        wavelet=wavelet_from_name(wavelet, param),
+        # -1 is the wavelet's usual one.
+        wavelet=wavelet_from_name(wavelet, None if param == -1 else param),
     )
     layouts = octave_layouts(grid, op=op, hop_s=hop_s, convention=convention)
     return AnalysisPlan(grid=grid, layouts=layouts)
