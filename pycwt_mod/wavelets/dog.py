@@ -19,7 +19,8 @@ _TABLE = {2: (3.541, 1.43, 1.4), 6: (1.966, 1.37, 0.97)}
 class DOG:
     """Derivative of a Gaussian, (-1)^(m+1)/√Γ(m+½) d^m/dt^m exp(-t²/2).
 
-    In terms of Hermite polynomials this is -He_m(t) exp(-t²/2)/√Γ(m+½).
+    In terms of Hermite polynomials this is -He_m(t) exp(-t²/2)/√Γ(m+½). For odd m, ψ0 and ψ̂0
+    of the paper's table 1 have opposite signs; transforms follow ψ̂0.
 
     Parameters
     ----------

@@ -15,6 +15,8 @@ from pycwt_mod.wavelets.protocol import Array, outermost, published, reconstruct
 class Paul:
     """Paul wavelet of order m, 2^m i^m m! / √(π (2m)!) (1 - i t)^-(m+1).
 
+    As in the paper's table 1, ψ̂0 is real: the constant phase i^m of ψ0 isn't in the transforms.
+
     Parameters
     ----------
     m : int
