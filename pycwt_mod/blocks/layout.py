@@ -53,6 +53,11 @@ class OctaveLayout:
     margin: int
     rtol: float = 1e-5
 
+    def __hash__(self) -> int:
+        # Slices have no hash of their own in Python 3.11.
+        bounds = (self.voices.start, self.voices.stop, self.rows.start, self.rows.stop)
+        return hash((self.octave, bounds, self.step, self.tile, self.margin, self.rtol))
+
 
 def check_op(op: str) -> None:
     """Raise ValueError unless `op` is one of `OPS`."""

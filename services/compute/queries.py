@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pycwt_mod
-from pycwt_mod.wavelets import wavelet_from_name
 from schemas.errors import NotFound, Unavailable, Unprocessable
 from schemas.limits import MAX_INT64, MAX_OUTPUT_CELLS
 from schemas.query import (
@@ -26,6 +25,7 @@ from schemas.query import (
     XwtReply,
     XwtRequest,
 )
+from services.runtime.analysis import wavelet_of
 
 __all__ = ["answer_backends", "answer_cwt", "answer_wct", "answer_xwt"]
 
@@ -47,7 +47,7 @@ def answer_cwt(request: CwtRequest) -> CwtReply:
             request.dj,
             request.s0,
             request.J,
-            wavelet_from_name(request.mother, request.param),
+            wavelet_of(request.mother, request.param),
             convention=request.convention,
             max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES,
         )

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pycwt_mod.blocks import OctaveLayout, VoiceGrid, octave_layouts
-from pycwt_mod.wavelets import wavelet_from_name
+from pycwt_mod.wavelets import Wavelet, wavelet_from_name
 from schemas.stream import AnalysisSpec, Convention, Op
 
-__all__ = ["AnalysisPlan", "plan_analysis"]
+__all__ = ["AnalysisPlan", "plan_analysis", "wavelet_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,11 @@ class AnalysisPlan:
 
     grid: VoiceGrid
     layouts: tuple[OctaveLayout, ...]
+
+
+def wavelet_of(name: str, param: float) -> Wavelet:
+    """Return the wavelet that a message names; -1 is its usual order or central frequency."""
+    return wavelet_from_name(name, None if param == -1 else param)
 
 
 @lru_cache(maxsize=256)
@@ -41,8 +46,7 @@ def _plan(
         fmin_hz=fmin_hz,
         fmax_hz=fmax_hz,
         voices_per_octave=voices_per_octave,
-        # -1 is the wavelet's usual one.
-        wavelet=wavelet_from_name(wavelet, None if param == -1 else param),
+        wavelet=wavelet_of(wavelet, param),
     )
     layouts = octave_layouts(grid, op=op, hop_s=hop_s, convention=convention)
     return AnalysisPlan(grid=grid, layouts=layouts)

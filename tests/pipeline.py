@@ -1,0 +1,83 @@
+"""The way of the data without a bus: what the running system has to arrive at, number by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.checkpoint import StreamCheckpoint
+from schemas.codec import encode_raw_chunk
+from schemas.result import AnalysisResult
+from schemas.signal import SignalChunk
+from schemas.stream import StreamDefinition
+from schemas.window import AnalysisWindow
+from services.compute.windows import Provenance, compute_window
+from services.ingest.processor import LogEntry, Output, StreamProcessor
+
+__all__ = ["chunks_of", "entry", "fresh", "numbers", "outputs", "results"]
+
+NOWHERE = Provenance(worker="test", computed_ns=0)
+
+
+def fresh(definition: StreamDefinition) -> StreamCheckpoint:
+    """Return the checkpoint of a stream that was just defined on an empty log."""
+    return StreamCheckpoint(
+        stream=definition.name,
+        definition_hash=definition.definition_hash(),
+        replay_from_seq=1,
+        last_seq=0,
+    )
+
+
+def chunks_of(
+    samples: NDArray[np.floating], lengths: Iterable[int], *, epoch: str = "e"
+) -> Iterator[SignalChunk]:
+    """Cut a recording into chunks of the given lengths, until it ends."""
+    first = 0
+    for n in lengths:
+        if first >= len(samples):
+            return
+        piece = samples[first : first + n]
+        yield SignalChunk(epoch=epoch, first_sample=first, samples=piece)
+        first += len(piece)
+
+
+def entry(chunk: SignalChunk, seq: int) -> LogEntry:
+    """Return `chunk` as message `seq` of the log."""
+    headers, body = encode_raw_chunk(chunk)
+    return LogEntry(seq=seq, stored_ns=seq, headers=headers, body=body, now_ns=0)
+
+
+def outputs(
+    definition: StreamDefinition, chunks: Iterable[SignalChunk], *, first_seq: int = 1
+) -> Iterator[Output]:
+    """Yield what ingest makes of the chunks."""
+    processor = StreamProcessor(definition, fresh(definition))
+    for seq, chunk in enumerate(chunks, first_seq):
+        yield from processor.take(entry(chunk, seq))
+
+
+def results(
+    definition: StreamDefinition, chunks: Iterable[SignalChunk]
+) -> dict[str, AnalysisResult]:
+    """Return what the system makes of the chunks, by id."""
+    return {
+        output.id: compute_window(output, NOWHERE)
+        for output in outputs(definition, chunks)
+        if isinstance(output, AnalysisWindow)
+    }
+
+
+def numbers(result: AnalysisResult) -> AnalysisResult:
+    """Return the result without what depends on who computed it, and when."""
+    return result.model_copy(
+        update={
+            "engine": result.engine.model_copy(update={"worker": ""}),
+            "times_ns": result.times_ns.model_copy(
+                update={"received": 0, "windowed": 0, "computed": 0}
+            ),
+            "t0_ns": None,
+        }
+    )

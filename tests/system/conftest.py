@@ -1,0 +1,106 @@
+"""The running system: a real server, and every service as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import orjson
+import pytest
+
+from services.runtime.bus import Bus
+from services.runtime.embedded_server import start_server
+from services.runtime.logs import logger
+from services.runtime.nats_bus import connect_bus
+from services.runtime.orphan_guard import guarded
+
+#: Importing scipy on a busy machine takes its time.
+START_S = 60.0
+STOP_S = 30.0
+POLL_S = 0.02
+
+
+@dataclass
+class RunningSystem:
+    """Services as processes; each can be killed, stopped, and started again."""
+
+    url: str
+    bus: Bus
+    folder: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    async def start(self, name: str, service: str) -> None:
+        """Start ``python -m services.<service>`` as `name` and wait until it is ready."""
+        log = self.folder / f"{name}.log"
+        with log.open("ab") as output:
+            offset = output.tell()
+            # Popen returns at once.
+            self.processes[name] = subprocess.Popen(  # noqa: ASYNC220
+                guarded([sys.executable, "-m", f"services.{service}"]),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "CWT_NATS_URL": self.url, **self.environment},
+            )
+        with anyio.fail_after(START_S):
+            while b'"action":"ready"' not in log.read_bytes()[offset:].replace(b" ", b""):
+                assert self.processes[name].poll() is None, log.read_text()
+                await anyio.sleep(POLL_S)
+
+    def kill(self, name: str) -> None:
+        """Kill -9."""
+        self.processes[name].kill()
+        self.processes.pop(name).wait()
+
+    async def stop(self, name: str) -> int:
+        """SIGTERM, and wait for the end; return the exit code."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(STOP_S):
+            while process.poll() is None:  # noqa: ASYNC110 - a process has no event
+                await anyio.sleep(POLL_S)
+        return process.returncode
+
+    def log(self, name: str) -> list[dict[str, object]]:
+        """Return the records that `name` has written."""
+        lines = (self.folder / f"{name}.log").read_bytes().splitlines()
+        return [orjson.loads(line) for line in lines if line.startswith(b"{")]
+
+
+@asynccontextmanager
+async def running_system(
+    folder: Path, *, workers: int = 2, environment: dict[str, str] | None = None
+) -> AsyncIterator[RunningSystem]:
+    """Run the server, ingest, `workers` compute workers and the bridge."""
+    async with (
+        start_server(folder / "nats") as server,
+        connect_bus(server.url, name="test", log=logger("test")) as bus,
+    ):
+        system = RunningSystem(
+            url=server.url, bus=bus, folder=folder, environment=environment or {}
+        )
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(system.start, "ingest", "ingest")
+                tasks.start_soon(system.start, "hwbridge", "hwbridge")
+                for i in range(workers):
+                    tasks.start_soon(system.start, f"compute-{i}", "compute")
+            yield system
+        finally:
+            for name in list(system.processes):
+                system.kill(name)
+
+
+@pytest.fixture
+async def system(tmp_path: Path) -> AsyncIterator[RunningSystem]:
+    """The whole system with two workers."""
+    async with running_system(tmp_path) as running:
+        yield running

@@ -1,0 +1,101 @@
+"""The shipped recording through the running system, with and without a killed worker."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cli.recording import read_recording
+from pycwt_client import Client, Scalogram
+from schemas.result import AnalysisResult
+from schemas.stream import StreamDefinition
+from tests import pipeline
+from tests.system.conftest import RunningSystem
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+RECORDINGS = Path("cli/recordings")
+CHUNK = 125
+EPOCH = "e"
+
+
+def definition() -> StreamDefinition:
+    return StreamDefinition.model_validate_json((RECORDINGS / "icu.json").read_bytes())
+
+
+def recording(seconds: int = 600) -> NDArray[np.float32]:
+    samples = read_recording(RECORDINGS / "physio_mimic037_125hz.csv.gz").samples
+    return samples[: seconds * 125]
+
+
+async def play(client: Client, samples: NDArray[np.float32]) -> None:
+    async with client.publisher("icu", EPOCH) as publisher:
+        for first in range(0, len(samples), CHUNK):
+            await publisher.publish(samples[first : first + CHUNK])
+
+
+async def collect(client: Client, expected: int) -> dict[str, AnalysisResult]:
+    found: dict[str, AnalysisResult] = {}
+    async with client.results("icu") as feed:
+        with anyio.fail_after(90):
+            while len(found) < expected:
+                result = await anext(feed)
+                assert result.id not in found, "the log holds a result twice"
+                found[result.id] = result
+    return found
+
+
+def median_coherence(
+    found: dict[str, AnalysisResult], pair: tuple[str, str], freq_hz: float
+) -> float:
+    scalogram = Scalogram("icu", "coherence", pair)
+    for result in found.values():
+        if result.channels == pair:
+            scalogram.add(result)
+    picture = scalogram.resample(600)
+    row = int(np.argmin(np.abs(np.log(picture.freqs_hz / freq_hz))))
+    return float(np.median(picture.values[row][~picture.mask[row]].real))
+
+
+async def test_the_recordings_coherence_is_what_a_physiologist_expects(
+    system: RunningSystem,
+) -> None:
+    client = Client(system.bus)
+    await client.put_stream(definition())
+    expected = pipeline.results(
+        definition(), pipeline.chunks_of(recording(), repeat(CHUNK), epoch=EPOCH)
+    )
+    await play(client, recording())
+    found = await collect(client, len(expected))
+    assert {key: pipeline.numbers(value) for key, value in found.items()} == {
+        key: pipeline.numbers(value) for key, value in expected.items()
+    }
+    assert len({result.engine.worker for result in found.values()}) == 2
+    assert median_coherence(found, ("abp", "ecg"), 2.04) > 0.97
+    assert median_coherence(found, ("abp", "resp"), 0.30) > 0.95
+
+
+async def test_a_worker_killed_while_the_recording_plays_changes_no_result(
+    system: RunningSystem,
+) -> None:
+    samples = recording(200)
+    expected = pipeline.results(
+        definition(), pipeline.chunks_of(samples, repeat(CHUNK), epoch=EPOCH)
+    )
+    client = Client(system.bus)
+    await client.put_stream(definition())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(play, client, samples)
+        await collect(client, len(expected) // 4)
+        system.kill("compute-0")
+        await collect(client, len(expected) // 2)
+        await system.start("compute-2", "compute")
+    found = await collect(client, len(expected))
+    assert {key: pipeline.numbers(value) for key, value in found.items()} == {
+        key: pipeline.numbers(value) for key, value in expected.items()
+    }
