@@ -29,7 +29,7 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ("signal.*NaN", lambda: cwt([np.nan, np.nan], 1.0)),
     ("signal.*infinite", lambda: cwt([1.0, np.inf, 2.0], 1.0)),
     ("signal.*complex", lambda: cwt(X * 1j, 1.0)),
-    ("signal.*dtype", lambda: cwt(["a", "b"], 1.0)),  # type: ignore[arg-type]
+    ("signal.*dtype", lambda: cwt(["a", "b"], 1.0)),
     ("dt=0", lambda: cwt(X, 0)),
     ("dt=-1", lambda: cwt(X, -1)),
     ("dj=0", lambda: cwt(X, 1.0, 0)),

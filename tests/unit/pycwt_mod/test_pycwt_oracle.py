@@ -37,7 +37,7 @@ def row_error(found: Rows, expected: Rows) -> float:
 
 @pytest.mark.parametrize("n", [500, 512, 777])
 @pytest.mark.parametrize(("mine", "peer"), PAIRS, ids=lambda w: repr(w)[:20])
-def test_cwt(mine: ours.Wavelet, peer: Any, n: int) -> None:  # noqa: ANN401
+def test_cwt(mine: ours.Wavelet, peer: Any, n: int) -> None:
     x = series(n, 0.7, 1) + 3.0
     found = ours.cwt(x, 0.25, 1 / 8, wavelet=mine, convention="pycwt")
     expected = theirs.cwt(x, 0.25, 1 / 8, wavelet=peer)

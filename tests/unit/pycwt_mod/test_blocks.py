@@ -1,0 +1,261 @@
+"""Blocks of a stream equal the offline transform of the whole recording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pycwt_mod import (
+    DOG,
+    Convention,
+    Morlet,
+    OctaveLayout,
+    Paul,
+    VoiceGrid,
+    Wavelet,
+    block_significance,
+    compute_block,
+    cwt,
+    octave_layouts,
+    rednoise,
+    wct,
+    wct_significance,
+)
+from pycwt_mod.blocks import Block, BlockOp
+from pycwt_mod.blocks.layout import support_radius
+from pycwt_mod.smoothing import gaussian_filter, smooth_in_time, smoothed_radius
+
+FS = 50.0
+N = 6000
+RTOL = 1e-5
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def recording(n: int = N) -> Array:
+    common = rednoise(n, 0.8, rng=1)
+    y = rednoise(n, 0.4, rng=2) + 0.7 * common
+    return np.stack([common + 900.0, y - 30.0], axis=1)
+
+
+def a_grid(wavelet: Wavelet | None = None, fmax_hz: float = 6.0) -> VoiceGrid:
+    return VoiceGrid(
+        fs_hz=FS,
+        fmin_hz=fmax_hz / 2**2.6,
+        fmax_hz=fmax_hz,
+        voices_per_octave=6,
+        wavelet=wavelet or Morlet(),
+    )
+
+
+def offline(x: Array, grid: VoiceGrid, op: BlockOp, convention: Convention) -> Array:
+    options: dict[str, Any] = {"wavelet": grid.wavelet, "convention": convention}
+    if op == "wct":
+        dj, s0, J = 1 / grid.voices_per_octave, grid.scales_s[0], grid.n_voices - 1
+        return wct(x[:, 0], x[:, 1], 1 / FS, dj, s0, J, sig=False, **options).coherence
+    centred = x - np.nanmean(x, axis=0)
+    rows = [cwt(c, 1 / FS, freqs=grid.freqs_hz, **options).coefs for c in centred.T]
+    return rows[0] if op == "cwt" else rows[0] * np.conj(rows[1])
+
+
+def block_at(
+    x: Array, first: int, grid: VoiceGrid, layout: OctaveLayout, op: BlockOp,
+    convention: Convention = "standard", extra: int = 0,
+) -> Block:  # fmt: skip
+    low = max(0, first - layout.margin - extra)
+    high = min(len(x), first + layout.tile + layout.margin + extra)
+    return compute_block(
+        x[low:high, : 1 if op == "cwt" else 2],
+        window_first=low,
+        tile_first=first,
+        grid=grid,
+        layout=layout,
+        op=op,
+        quantity="coherence" if op == "wct" else "complex",
+        convention=convention,
+    )
+
+
+def worst_error(
+    x: Array, grid: VoiceGrid, op: BlockOp, convention: Convention, hop_s: float, truth: Array
+) -> float:
+    """Return the largest error of unmasked values, and check that every octave has some."""
+    worst = 0.0
+    for layout in octave_layouts(grid, op=op, hop_s=hop_s, convention=convention):
+        expected = truth[layout.voices]
+        rms = np.sqrt((np.abs(expected) ** 2).mean(axis=1, keepdims=True))
+        compared = 0
+        for first in range(0, len(x), layout.tile):
+            block = block_at(x, first, grid, layout, op, convention, extra=first % 7)
+            index = first + layout.step * np.arange(layout.tile // layout.step)
+            inside = index < len(x)
+            assert np.isfinite(block.values).all()
+            assert block.mask[:, ~inside].all()
+            valid = block.mask[:, inside] == 0
+            error = np.abs(block.values[:, inside] - expected[:, index[inside]]) / rms
+            worst = max(worst, float(error[valid].max(initial=0.0)))
+            compared += int(valid.sum())
+        assert compared > 0
+    return worst
+
+
+@pytest.mark.parametrize("convention", ["standard", "pycwt"])
+@pytest.mark.parametrize("op", ["cwt", "xwt", "wct"])
+@settings(max_examples=6, deadline=None)
+@given(hop_s=st.floats(0.05, 6.0))
+def test_blocks_equal_the_offline_transform(
+    op: BlockOp, convention: Convention, hop_s: float
+) -> None:
+    x = recording()
+    grid = a_grid()
+    truth = offline(x, grid, op, convention)
+    assert worst_error(x, grid, op, convention, max(hop_s, 0.5), truth) < RTOL
+
+
+@pytest.mark.parametrize("wavelet", [Paul(), DOG(2), DOG(6)], ids=repr)
+@pytest.mark.parametrize("op", ["cwt", "xwt", "wct"])
+def test_blocks_equal_the_offline_transform_for_other_wavelets(
+    op: BlockOp, wavelet: Wavelet
+) -> None:
+    x = recording(16_000)
+    grid = a_grid(wavelet, 5.0)
+    truth = offline(x, grid, op, "standard")
+    assert worst_error(x, grid, op, "standard", 4.0, truth) < RTOL
+
+
+@pytest.mark.parametrize("op", ["cwt", "xwt", "wct"])
+@settings(max_examples=5, deadline=None)
+@given(gaps=st.lists(st.tuples(st.integers(0, N - 1), st.integers(1, 40)), min_size=1, max_size=3))
+def test_what_is_not_masked_does_not_know_of_gaps(op: BlockOp, gaps: list[tuple[int, int]]) -> None:
+    x = recording()
+    grid = a_grid()
+    truth = offline(x, grid, op, "standard")
+    for first, length in gaps:
+        x[first : first + length, 0] = np.nan
+    assert worst_error(x, grid, op, "standard", 3.0, truth) < RTOL
+
+
+def test_each_row_is_masked_by_its_own_radius() -> None:
+    x = recording()
+    grid = a_grid()
+    layout = octave_layouts(grid, op="cwt", hop_s=20, convention="standard")[0]
+    gap = 2 * layout.tile + 500
+    x[gap] = np.nan
+    mask = block_at(x, 2 * layout.tile, grid, layout, "cwt").mask
+    for row, scale in zip(mask, grid.scales_s[layout.voices] * FS, strict=True):
+        reach = support_radius(Morlet(), "cwt", RTOL) * scale
+        assert row.sum() * layout.step == pytest.approx(2 * reach, abs=2 * layout.step)
+
+
+def test_smoothed_radius_is_less_than_the_sum_and_what_is_measured() -> None:
+    assert smoothed_radius(Morlet(), 1e-5) == pytest.approx(
+        np.sqrt(2) * Morlet().time_radius(1e-5), rel=0.01
+    )
+    # Move one sample, and see how far the smoothed spectrum feels it.
+    n, s = 4096, np.array([20.0])
+    x = rednoise(n, 0.0, rng=1)
+    moved = x.copy()
+    moved[n // 2] += 1.0
+    gauss = gaussian_filter(s, 2 * n)
+    smoothed = []
+    for signal in (x, moved):
+        # The mean is kept: removing it would spread the change over the whole record.
+        freqs = 1 / (s * Morlet().fourier_factor)
+        w = cwt(signal, 1.0, freqs=freqs, pad_to=2 * n, convention="pycwt").coefs
+        smoothed.append(smooth_in_time(w, w, gauss)[1].real[0])
+    change = np.abs(smoothed[1] - smoothed[0])
+    felt = np.flatnonzero(change > 1e-5 * change.max())
+    measured = max(n // 2 - felt[0], felt[-1] - n // 2) / s[0]
+    assert 0.8 < measured / smoothed_radius(Morlet(), 1e-5) < 1.05
+
+
+def test_large_offsets_do_not_hurt_single_precision() -> None:
+    x = recording()
+    grid = a_grid()
+    layout = octave_layouts(grid, op="wct", hop_s=4, convention="standard")[0]
+    exact = block_at(x, 5 * layout.tile, grid, layout, "wct")
+    raw = np.round(x * 8) + 2.0**20  # raw counts; what is left is exact in single precision
+    single = block_at(raw.astype(np.float32), 5 * layout.tile, grid, layout, "wct")
+    double = block_at(raw, 5 * layout.tile, grid, layout, "wct")
+    assert single.values.dtype == np.float32
+    assert single.values == pytest.approx(double.values, abs=1e-4)
+    assert exact.phase is not None
+
+
+def test_windows_without_a_valid_sample_give_masked_zeros() -> None:
+    grid = a_grid()
+    layout = octave_layouts(grid, op="wct", hop_s=1, convention="standard")[0]
+    block = block_at(np.full((N, 2), np.nan), 0, grid, layout, "wct")
+    assert block.mask.all()
+    assert not block.values.any()
+
+
+def test_quantities_follow_from_the_coefficients() -> None:
+    x = recording()
+    grid = a_grid()
+    layout = octave_layouts(grid, op="xwt", hop_s=1, convention="standard")[0]
+    common: dict[str, Any] = {
+        "window_first": 0, "tile_first": layout.tile * 4, "grid": grid, "layout": layout,
+        "op": "xwt", "convention": "standard",
+    }  # fmt: skip
+    cross = compute_block(x, quantity="complex", **common)
+    power = compute_block(x, quantity="power", **common)
+    amplitude = compute_block(x, quantity="amplitude", **common)
+    phase = compute_block(x, quantity="phase", **common)
+    assert power.values == pytest.approx(np.abs(cross.values))
+    assert amplitude.values**2 == pytest.approx(power.values)
+    assert phase.values == pytest.approx(np.angle(cross.values))
+    assert cross.phase == pytest.approx(phase.values)
+    with pytest.raises(ValueError, match="quantity='coherence'"):
+        compute_block(x, quantity="coherence", **common)
+    with pytest.raises(ValueError, match=r"window has shape \(6000, 1\)"):
+        compute_block(x[:, :1], quantity="power", **common)
+    with pytest.raises(ValueError, match="dtype int64"):
+        compute_block(x.astype(np.int64), quantity="power", **common)
+
+
+@settings(max_examples=50, deadline=None)
+@given(octaves=st.integers(0, 9), voices=st.integers(1, 32), fmax=st.floats(0.5, 14.0))
+def test_grids_reach_down_to_fmin_and_fall_into_octaves(
+    octaves: int, voices: int, fmax: float
+) -> None:
+    fmin = fmax / 2**octaves
+    grid = VoiceGrid(
+        fs_hz=FS, fmin_hz=fmin, fmax_hz=fmax, voices_per_octave=voices, wavelet=Morlet()
+    )
+    assert grid.freqs_hz[-1] == pytest.approx(fmin)
+    slices = [grid.octave_slice(k) for k in range(grid.n_octaves)]
+    assert [s.start for s in slices[1:]] == [s.stop for s in slices[:-1]]
+    assert slices[-1].stop == len(grid.freqs_hz) == len(grid.scales_s)
+
+
+@pytest.mark.parametrize("op", ["cwt", "xwt", "wct"])
+def test_layouts_hold_whole_steps(op: BlockOp) -> None:
+    for layout in octave_layouts(a_grid(), op=op, hop_s=0.37, convention="standard"):
+        assert layout.step & (layout.step - 1) == 0
+        assert layout.tile % layout.step == layout.margin % layout.step == 0
+        assert layout.tile >= 0.37 * FS * 2**layout.octave - 1e-6
+
+
+def test_block_significance_agrees_with_the_full_simulation() -> None:
+    grid = a_grid()
+    J = grid.n_voices - 1
+    full = wct_significance(0.8, 0.4, 1 / FS, 1 / 6, grid.scales_s[0], J + 24, mc_count=600, rng=1)
+    layouts = octave_layouts(grid, op="wct", hop_s=1, convention="standard")
+    quick = np.concatenate(
+        [
+            block_significance(
+                grid=grid, layout=layout, convention="standard",
+                al1=0.8, al2=0.4, level=0.95, mc_count=600, seed=2,
+            )
+            for layout in layouts
+        ]
+    )  # fmt: skip
+    # The boxcar ends at the end of each analysis's own scales: compare what is whole in both.
+    whole = slice(0, J - 1)
+    assert full.standard_error is not None
+    tolerance = 4 * np.sqrt(2) * full.standard_error[whole] + 0.003
+    assert (np.abs(quick[whole] - np.asarray(full)[whole]) < tolerance).all()

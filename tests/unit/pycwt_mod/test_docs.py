@@ -1,0 +1,20 @@
+"""The examples in the docstrings run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = (
+    "rednoise", "transform", "chi_square", "wavelets", "wavelets.morlet", "wavelets.paul",
+    "wavelets.dog", "backends.registry", "montecarlo.significance", "blocks.grid",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"pycwt_mod.{name}"))
+    assert result.attempted > 0
+    assert result.failed == 0

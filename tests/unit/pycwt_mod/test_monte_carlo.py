@@ -1,0 +1,124 @@
+"""Monte Carlo levels: reproducible, correct, and wherever the tasks may run."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pycwt_mod import get_backend, list_backends, rednoise, wct, wct_significance
+from pycwt_mod.backends import registry
+from pycwt_mod.montecarlo.levels import quantile
+from pycwt_mod.montecarlo.null import run_task
+from pycwt_mod.montecarlo.plan import MonteCarloPlan
+from pycwt_mod.wavelets import DOG, Morlet
+
+
+def plan(**changes: Any) -> MonteCarloPlan:
+    options: dict[str, Any] = {
+        "al1": 0.5, "al2": 0.2, "dj": 1 / 4, "s0": 2.0, "J": 12, "wavelet": Morlet(),
+        "mc_count": 50, "convention": "standard", "entropy": 1,
+    }  # fmt: skip
+    return MonteCarloPlan(**{**options, **changes})
+
+
+def test_levels_agree_with_coherence_of_simulated_records() -> None:
+    """The slow way: whole records, the offline transform, what lies outside the cone."""
+    J, dj, s0 = 10, 1 / 2, 2.0
+    n = int(np.ceil(6 * s0 * 2 ** (J * dj)))
+    counts = np.zeros((J + 1, 1000), np.int64)
+    for k in range(150):
+        x, y = rednoise(n, 0.7, rng=2 * k), rednoise(n, 0.3, rng=2 * k + 1)
+        result = wct(x, y, 1.0, dj, s0, J, sig=False)
+        outside = 1 / result.freqs[:, None] <= result.coi
+        bins = np.minimum((result.coherence * 1000).astype(int), 999)
+        for j in range(J + 1):
+            counts[j] += np.bincount(bins[j][outside[j]], minlength=1000)
+    slow = np.array([quantile(row, 0.95) for row in counts])
+
+    quick = wct_significance(0.7, 0.3, 1.0, dj, s0, J, mc_count=1500, rng=1)
+
+    assert quick.standard_error is not None
+    # The slow way has a tenth of the pairs: √11 standard errors of the quick one for both.
+    assert (np.abs(slow - np.asarray(quick)) < 4 * np.sqrt(11) * quick.standard_error).all()
+
+
+def test_standard_error_is_the_scatter_between_seeds() -> None:
+    runs = [wct_significance(0.5, 0.5, 1.0, 1 / 2, 2.0, 6, mc_count=60, rng=k) for k in range(30)]
+    scatter = np.std([np.asarray(run) for run in runs], axis=0)
+    stated = np.mean([run.standard_error for run in runs if run.standard_error is not None], axis=0)
+    assert stated == pytest.approx(scatter, rel=0.5)
+
+
+def test_same_seed_gives_same_bits_whatever_the_backend() -> None:
+    arguments = (0.5, 0.2, 1.0, 1 / 4, 2.0, 12)
+    one = wct_significance(*arguments, mc_count=50, seed=9)
+    two = wct_significance(*arguments, mc_count=50, rng=9, backend="joblib", n_jobs=2)
+    other = wct_significance(*arguments, mc_count=50, seed=10)
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+    assert (one.seed, one.mc_count) == (9, 50)
+    again = wct_significance(*arguments, mc_count=50, seed=np.random.default_rng(3))
+    assert np.array_equal(again, wct_significance(*arguments, mc_count=50, seed=again.seed))
+
+
+def test_tasks_give_the_same_histograms_in_any_order() -> None:
+    tasks = [task for octave in plan().tasks() for task in octave]
+    forwards = [run_task(task) for task in tasks]
+    backwards = [run_task(task) for task in reversed(tasks)][::-1]
+    assert all(np.array_equal(a, b) for a, b in zip(forwards, backwards, strict=True))
+    assert sum(task.pairs for task in plan().tasks()[0]) == 50
+
+
+def test_plans_differ_whenever_the_numbers_would() -> None:
+    changes: tuple[dict[str, Any], ...] = (
+        {"al1": 0.1}, {"al2": 0.1}, {"dj": 0.1}, {"s0": 1.0}, {"J": 3}, {"wavelet": DOG(2)},
+        {"mc_count": 3}, {"convention": "pycwt"}, {"entropy": 3}, {"version": 0},
+    )  # fmt: skip
+    assert len({plan(), *(plan(**change) for change in changes)}) == 1 + len(changes)
+
+
+def test_progress_counts_to_the_end_and_nothing_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def report(done: int, total: int) -> None:
+        seen.append((done, total))
+
+    wct_significance(0.1, 0.1, 1.0, 1 / 2, 2.0, 4, mc_count=5, rng=1, progress=report)
+    wct_significance(0.1, 0.1, 1.0, 1 / 2, 2.0, 4, mc_count=5, rng=1, progress=True)
+    assert [done for done, _ in seen] == list(range(1, seen[-1][1] + 1))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_derived_arrays_do_not_carry_the_facts_of_another() -> None:
+    levels = wct_significance(0.1, 0.1, 1.0, 1 / 2, 2.0, 4, mc_count=5, rng=1)
+    assert levels.standard_error is not None
+    assert getattr(levels[1:], "standard_error", 0) is None
+
+
+def test_built_in_backends_are_listed_and_available() -> None:
+    infos = {info.name: info for info in list_backends()}
+    assert {"sequential", "joblib"} <= set(infos)
+    assert infos["joblib"].available
+    assert infos["joblib"].error is None
+    assert list(get_backend("joblib").map(abs, [-1, -2], n_jobs=1)) == [1, 2]
+    assert get_backend("sequential").is_available()
+
+
+def test_a_registered_backend_that_cannot_be_imported_is_listed_with_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    point = EntryPoint("broken", "no_such_module:Backend", registry.GROUP)
+    good = EntryPoint("own", "pycwt_mod.backends.sequential:SequentialBackend", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: (point, good))
+    broken, own = list_backends()[2:]
+    assert not broken.available
+    assert "no_such_module" in str(broken.error)
+    assert own.available
+    assert get_backend("own").is_available()
+    with pytest.raises(ValueError, match="can't be loaded"):
+        get_backend("broken")
