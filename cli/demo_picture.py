@@ -28,6 +28,7 @@ def draw(
     """Write the picture of all pairs to `path`."""
     # matplotlib is an optional dependency, and slow to import.
     from matplotlib.figure import Figure
+
     from pycwt_mod.plot import plot_coherence
 
     figure = Figure(figsize=(11, 4.2 * len(pictures)), layout="constrained")

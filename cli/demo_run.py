@@ -24,7 +24,7 @@ __all__ = ["DemoRun"]
 CHUNK_S = 0.2
 POLL_S = 0.25
 #: After the last chunk; a busy small machine needs a few seconds.
-FINISH_TIMEOUT_S = 120.0
+FINISH_TIMEOUT_S = 60.0
 
 
 @dataclass
@@ -39,6 +39,8 @@ class DemoRun:
     scalograms: dict[tuple[str, ...], Scalogram] = field(default_factory=dict)
     played: int = 0
     ended: bool = False
+    #: Why windows were given up on, by id.
+    dropped: dict[str, str] = field(default_factory=dict)
     #: Wall-clock seconds from the first chunk to the last result.
     took_s: float = 0.0
 
@@ -102,16 +104,24 @@ class DemoRun:
         async with client.events(self.definition.name) as events:
             async for event in events:
                 self.table.feed_event(event)
+                if event.kind == "dropped":
+                    self.dropped[event.id] = event.detail
 
     async def _until_complete(self, client: Client) -> None:
         """Return once all samples are taken in and every window made of them has its result."""
         with anyio.move_on_after(FINISH_TIMEOUT_S):
             await until_stable(lambda: self._complete(client))
+            self._check_dropped()
             return
         raise CommandError(
             f"{FINISH_TIMEOUT_S:g} s after the last chunk, results are still missing "
             f"({self.results} came)"
         )
+
+    def _check_dropped(self) -> None:
+        if self.dropped:
+            reason = next(iter(self.dropped.values()))
+            raise CommandError(f"{len(self.dropped)} windows gave no result, the first: {reason}")
 
     async def _complete(self, client: Client) -> bool:
         status = await client.get_stream(self.definition.name)
@@ -120,7 +130,7 @@ class DemoRun:
             status.epoch == self.epoch
             and (status.next_sample or 0) >= len(self.recording.samples)
             and backlog.waiting + backlog.in_flight == 0
-            and self.results >= status.windows
+            and self.results + len(self.dropped) >= status.windows
         )
 
 

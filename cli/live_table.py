@@ -107,6 +107,7 @@ class LiveTable:
         self._epochs: dict[str, str] = {}
         self._streams: dict[str, Counters] = {}
         self._last_events: deque[StreamEvent] = deque(maxlen=LAST_EVENTS)
+        self._untold: deque[StreamEvent] = deque(maxlen=LAST_EVENTS)
         self.events: Counter[str] = Counter()
 
     def feed_result(self, result: AnalysisResult, now_s: float) -> None:
@@ -130,6 +131,7 @@ class LiveTable:
     def feed_event(self, event: StreamEvent) -> None:
         """Take in an event."""
         self._last_events.append(event)
+        self._untold.append(event)
         self.events[event.kind] += 1
 
     def feed_status(self, status: StreamStatus, now_s: float) -> None:
@@ -153,35 +155,43 @@ class LiveTable:
             before = key
         if not self._rows:
             table.add_row("waiting for results", *[""] * 7)
-        return Group(table, *(Text(line) for line in self._below(now_s)))
+        below = [*self._rates(now_s), *map(_event_words, self._last_events)]
+        return Group(table, *map(Text, below))
 
     def lines(self, now_s: float) -> list[str]:
-        """Return the same in few plain lines: of each channel set, the octave with the peak."""
+        """Return the same in few plain lines: of each channel set, the octave with the peak.
+
+        Each event is in it once.
+        """
+        events = [_event_words(event) for event in self._untold]
+        self._untold.clear()
         best: dict[tuple[str, ...], tuple[RowKey, Row]] = {}
-        rates: Counter[tuple[str, ...]] = Counter()
+        rates: dict[tuple[str, ...], float] = {}
         for key, row in sorted(self._rows.items()):
             place = (key.stream, key.analysis, *key.channels)
-            rates[place] += row.rate.per_second(now_s)  # type: ignore[assignment] # sums floats
+            rates[place] = rates.get(place, 0.0) + row.rate.per_second(now_s)
             known = best.get(place)
             if row.peak and (known is None or known[1].peak is None or row.peak > known[1].peak):
                 best[place] = (key, row)
-        return [
+        peaks = [
             f"{key.stream} {key.analysis} {' with '.join(key.channels)}, octave {key.octave} "
             f"({row.low_hz:.3g}-{row.high_hz:.3g} Hz): {_peak_words(row)}, "
             f"latency {row.latency_s:.2f} s, {rates[place]:.1f} results/s"
             for place, (key, row) in best.items()
-        ] + self._below(now_s)
+        ]
+        return [*peaks, *self._rates(now_s), *events]
 
-    def _below(self, now_s: float) -> list[str]:
-        lines = [
+    def _rates(self, now_s: float) -> list[str]:
+        return [
             f"{name}: {c.chunks.per_second(now_s):.1f} chunks/s, "
             f"{c.windows.per_second(now_s):.1f} windows/s "
             f"({c.chunks.total} chunks, {c.windows.total} windows so far)"
             for name, c in sorted(self._streams.items())
         ]
-        return lines + [
-            f"event: {event.stream} {event.kind} {event.detail}" for event in self._last_events
-        ]
+
+
+def _event_words(event: StreamEvent) -> str:
+    return f"event: {event.stream} {event.kind} {event.detail}"
 
 
 def _cells(row: Row, now_s: float) -> tuple[str, ...]:

@@ -87,6 +87,12 @@ def test_the_last_events_are_told_and_all_are_counted() -> None:
     assert shown(table).count("event: s gap d") == 4
 
 
+def test_plain_lines_tell_an_event_once() -> None:
+    table = LiveTable()
+    table.feed_event(StreamEvent(id="1", stream="s", kind="gap", detail="d", t_ns=1))
+    assert [table.lines(1.0), table.lines(2.0)] == [["event: s gap d"], []]
+
+
 def test_without_results_it_says_that_it_waits() -> None:
     assert "waiting for results" in shown(LiveTable())
 
