@@ -1,0 +1,68 @@
+"""What a worker can compute on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.hardware import HwListing, SerialDevice
+from services.compute.hardware import answer_hardware
+from services.hwbridge.app import list_endpoint
+from services.runtime.logs import logger
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.micro import Identity, serve_endpoints
+
+pytestmark = pytest.mark.anyio
+
+BRIDGE = Identity(name="hwbridge", id="h", version="0.0.1", description="")
+
+
+async def test_without_a_bridge_and_without_a_card_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    reply = await answer_hardware(MemoryBus())
+    assert not reply.fpga.available
+    assert "bridge does not answer" in reply.fpga.detail
+    assert "nvidia-smi is not installed" in reply.gpu.detail
+    assert reply.cpu.cores >= 1
+
+
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        ((), "no serial ports"),
+        ((SerialDevice(port="/dev/ttyUSB7"),), "/dev/ttyUSB7"),
+    ],
+)
+async def test_what_the_bridge_lists_is_told_and_no_port_is_taken_for_a_device(
+    devices: tuple[SerialDevice, ...], words: str
+) -> None:
+    bus = MemoryBus()
+    endpoint = list_endpoint(lambda: HwListing(devices=devices))
+    async with serve_endpoints(bus, BRIDGE, [endpoint], logger("test")):
+        reply = await answer_hardware(bus)
+    assert words in reply.fpga.detail
+    assert words in reply.embedded.detail
+    assert not reply.fpga.available
+
+
+@pytest.mark.parametrize(
+    ("script", "available", "words"),
+    [
+        ("echo 'Card X, 8192 MiB'", True, "Card X"),
+        ("exit 9", False, "no graphics card"),
+        ("true", False, "no graphics card"),
+    ],
+)
+async def test_the_graphics_card_is_what_its_driver_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, available: bool, words: str
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    gpu = (await answer_hardware(MemoryBus())).gpu
+    assert gpu.available is available
+    assert words in (gpu.device or "") + gpu.detail

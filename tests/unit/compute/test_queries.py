@@ -1,0 +1,124 @@
+"""Questions about whole signals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pycwt_mod
+from schemas.errors import NotFound, Unavailable, Unprocessable
+from schemas.query import CwtRequest, WctRequest, XwtRequest
+from services.compute.queries import (
+    answer_backend,
+    answer_backends,
+    answer_cwt,
+    answer_wct,
+    answer_xwt,
+)
+
+N, DT = 256, 0.5
+X, Y = np.random.default_rng(2).standard_normal((2, N))
+
+
+def test_cwt_is_the_librarys() -> None:
+    reply = answer_cwt(CwtRequest(data=X, dt=DT, mother="paul"))
+    expected = pycwt_mod.cwt(X, DT, 0.25, wavelet="paul")
+    np.testing.assert_array_equal(reply.wave, expected.coefs)
+    np.testing.assert_array_equal(reply.freqs, expected.freqs)
+    assert reply.computation_time > 0
+
+
+def test_the_precision_is_the_one_asked_for() -> None:
+    assert answer_cwt(CwtRequest(data=X, dt=DT, dtype="float32")).wave.dtype == np.complex64
+    assert answer_cwt(CwtRequest(data=X, dt=DT)).wave.dtype == np.complex128
+
+
+def test_the_convention_is_the_one_asked_for() -> None:
+    standard = answer_cwt(CwtRequest(data=X + 9, dt=DT))
+    pycwts = answer_cwt(CwtRequest(data=X + 9, dt=DT, convention="pycwt"))
+    expected = pycwt_mod.cwt(X + 9, DT, 0.25, convention="pycwt")
+    np.testing.assert_array_equal(pycwts.wave, expected.coefs)
+    assert not np.array_equal(standard.wave, pycwts.wave)
+
+
+def test_xwt_gives_the_phase_too() -> None:
+    reply = answer_xwt(XwtRequest(signal1=X, signal2=Y, dt=DT))
+    np.testing.assert_allclose(reply.phase, np.angle(reply.xwt))
+    assert reply.signif is not None
+
+
+def test_wct_without_a_level_has_none() -> None:
+    reply = answer_wct(WctRequest(signal1=X, signal2=Y, dt=DT, significance_level=None))
+    assert reply.signif is None
+    assert reply.seed is None
+    assert reply.WCT.max() <= 1
+
+
+def test_the_seed_in_the_reply_makes_the_same_level_again() -> None:
+    first = answer_wct(WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=10))
+    again = answer_wct(WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=10, seed=first.seed))
+    assert first.signif is not None
+    assert again.signif is not None
+    np.testing.assert_array_equal(first.signif, again.signif)
+
+
+def test_the_level_asked_for_is_the_level_given() -> None:
+    low, high = (
+        answer_wct(
+            WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=20, seed=1, significance_level=level)
+        )
+        for level in (0.8, 0.99)
+    )
+    assert low.signif is not None
+    assert high.signif is not None
+    assert np.nanmean(low.signif) < np.nanmean(high.signif)
+
+
+def test_an_unknown_backend_is_not_found_with_those_there_are() -> None:
+    with pytest.raises(NotFound, match="sequential"):
+        answer_wct(WctRequest(signal1=X, signal2=Y, dt=DT, backend="abacus"))
+
+
+def test_the_backends_are_listed() -> None:
+    found = {info.name: info for info in answer_backends().backends}
+    assert found["sequential"].available
+    assert found["joblib"].available
+    assert answer_backend("joblib") == found["joblib"]
+
+
+def test_a_backend_that_is_not_available_is_replaced_only_on_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    absent = pycwt_mod.BackendInfo(
+        name="fpga", available=False, description="", type="hardware", error="no port"
+    )
+    known = (*pycwt_mod.list_backends(), absent)
+    monkeypatch.setattr(pycwt_mod, "list_backends", lambda: known)
+    request = WctRequest(signal1=X, signal2=Y, dt=DT, backend="fpga", mc_count=5)
+    with pytest.raises(Unavailable, match="no port"):
+        answer_wct(request)
+    reply = answer_wct(request.model_copy(update={"fallback": True}))
+    assert reply.backend_used == "sequential"
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (CwtRequest(data=np.ones(1), dt=DT), "data"),
+        (WctRequest(signal1=np.ones(N), signal2=Y, dt=DT), "signal1"),
+        (WctRequest(signal1=X, signal2=np.ones(N), dt=DT), "signal2"),
+        (CwtRequest(data=np.full(N, np.nan), dt=DT), "data"),
+    ],
+)
+def test_what_the_library_refuses_is_refused_by_the_requests_own_field(
+    request_: CwtRequest | WctRequest, field: str
+) -> None:
+    with pytest.raises(Unprocessable) as caught:
+        answer_cwt(request_) if isinstance(request_, CwtRequest) else answer_wct(request_)
+    assert field in caught.value.fields
+
+
+def test_an_answer_too_large_for_memory_is_refused_before_it_is_computed() -> None:
+    request = CwtRequest(data=np.zeros(400_000), dt=DT, dj=0.01)
+    with pytest.raises(Unprocessable, match="bytes"):
+        answer_cwt(request)

@@ -1,0 +1,128 @@
+"""From windows to results."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import pycwt_mod
+from schemas.errors import Unprocessable
+from schemas.result import AnalysisResult
+from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from schemas.window import AnalysisWindow
+from services.compute.windows import Provenance, compute_window
+from tests import pipeline
+
+FS, N = 64.0, 4096
+ME = Provenance(worker="me", computed_ns=5)
+
+
+def definition(**changes: object) -> StreamDefinition:
+    fields: dict[str, object] = {
+        "name": "a", "op": "wct", "pairs": [("x", "y")], "fmin_hz": 1, "fmax_hz": 8,
+        "voices_per_octave": 12, "hop_s": 1, "quantity": "coherence", **changes,
+    }  # fmt: skip
+    return StreamDefinition(
+        name="s",
+        fs_hz=FS,
+        channels=(Channel(name="x"), Channel(name="y")),
+        analyses=(AnalysisSpec.model_validate(fields),),
+    )
+
+
+def signals() -> NDArray[np.float64]:
+    rng = np.random.default_rng(3)
+    common = np.sin(2 * np.pi * 3 * np.arange(N) / FS)
+    noise: NDArray[np.float64] = rng.standard_normal((N, 2))
+    return common[:, None] + noise
+
+
+def results(spec: StreamDefinition, samples: NDArray[np.float64]) -> list[AnalysisResult]:
+    return list(pipeline.results(spec, pipeline.chunks_of(samples, repeat(333))).values())
+
+
+def a_window(**changes: object) -> AnalysisWindow:
+    for output in pipeline.outputs(definition(), pipeline.chunks_of(signals(), [N])):
+        if isinstance(output, AnalysisWindow):
+            return output.model_copy(update=changes)
+    raise AssertionError
+
+
+def test_live_coherence_equals_the_offline_coherence_where_nothing_is_masked() -> None:
+    found = results(definition(), signals())
+    x, y = signals().T
+    s0 = 1 / (pycwt_mod.Morlet().fourier_factor * 8)
+    offline = pycwt_mod.wct(x, y, 1 / FS, dj=1 / 12, s0=s0, J=36, wavelet="morlet", sig=False)
+    compared = 0
+    for result in found:
+        rows = result.octave * 12 + np.arange(len(result.freqs_hz))
+        np.testing.assert_allclose(offline.freqs[rows], result.freqs_hz)
+        columns = result.t.first_sample + result.t.step * np.arange(result.t.n)
+        assert result.mask is not None
+        free = ~result.mask & (columns < N)
+        expected = offline.coherence[rows][:, np.minimum(columns, N - 1)]
+        np.testing.assert_allclose(result.values[free], expected[free], atol=1e-5)
+        compared += int(free.sum())
+    assert compared > 4000
+
+
+def test_a_result_tells_where_it_comes_from() -> None:
+    window = a_window()
+    result = compute_window(window, ME)
+    assert result.id == window.id
+    assert (result.engine.library, result.engine.version) == ("pycwt_mod", pycwt_mod.__version__)
+    assert (result.engine.worker, result.times_ns.computed) == ("me", 5)
+    assert (result.input.first_sample, result.input.n_samples) == (
+        window.first_sample,
+        window.n_samples,
+    )
+    assert result.t.step * result.t.n == window.tile.n
+
+
+def test_the_level_comes_when_asked_for_and_is_between_chance_and_one() -> None:
+    with_level = definition(significance={"level": 0.95})
+    for result in results(with_level, signals()):
+        assert result.signif is not None
+        assert np.all((result.signif > 0.5) & (result.signif < 1))
+    assert results(definition(), signals())[0].signif is None
+
+
+@pytest.mark.parametrize("samples", [np.ones((N, 2)), np.full((N, 2), np.nan)])
+def test_signals_without_variance_or_value_give_finite_results(
+    samples: NDArray[np.float64],
+) -> None:
+    for result in results(definition(significance={"level": 0.95}), samples):
+        assert np.all(np.isfinite(result.signif if result.signif is not None else 0))
+        assert np.all(np.isfinite(result.values))
+
+
+def test_all_missing_is_all_masked() -> None:
+    for result in results(definition(), np.full((N, 2), np.nan)):
+        assert result.mask is not None
+        assert result.mask.all()
+
+
+@pytest.mark.parametrize(
+    ("op", "quantity", "kind"),
+    [
+        ("cwt", "complex", "c"),
+        ("cwt", "power", "f"),
+        ("cwt", "phase", "f"),
+        ("xwt", "complex", "c"),
+    ],
+)
+def test_every_quantity_is_what_it_says(op: str, quantity: str, kind: str) -> None:
+    sets = {"channels": ["x"], "pairs": []} if op == "cwt" else {"pairs": [("x", "y")]}
+    found = results(definition(op=op, quantity=quantity, **sets), signals())
+    assert {result.values.dtype.kind for result in found} == {kind}
+
+
+def test_a_window_that_does_not_fit_its_analysis_is_refused_by_field() -> None:
+    with pytest.raises(Unprocessable, match="octave"):
+        compute_window(a_window(octave=40), ME)
+    tile = a_window().tile.model_copy(update={"n": 7})
+    with pytest.raises(Unprocessable, match=r"tile\.n"):
+        compute_window(a_window(tile=tile), ME)

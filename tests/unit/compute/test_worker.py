@@ -1,0 +1,148 @@
+"""Every way out of a window: acknowledged, handed back, given up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from schemas import storage, subjects
+from schemas.codec import ContentType, decode, encode
+from schemas.dead import DeadLetter
+from schemas.event import StreamEvent
+from schemas.result import AnalysisResult
+from schemas.window import AnalysisWindow
+from services.compute.windows import compute_window
+from services.compute.worker import Compute, WindowWorker
+from services.runtime.bus import StoredMessage
+from services.runtime.logs import logger
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.settings import StorageSettings
+from services.runtime.stopping import Stop
+from services.runtime.topology import system_topology
+from tests.unit.compute.test_windows import a_window
+
+pytestmark = pytest.mark.anyio
+
+SUBJECT = subjects.window("s", "a")
+
+
+async def a_bus(*bodies: bytes) -> MemoryBus:
+    bus = MemoryBus()
+    await bus.log.declare(system_topology(StorageSettings()))
+    for i, body in enumerate(bodies):
+        headers = {"Content-Type": "application/msgpack"}
+        await bus.log.store(SUBJECT, body, msg_id=f"w{i}", headers=headers)
+    return bus
+
+
+def a_worker(bus: MemoryBus, compute: Compute = compute_window, tries: int = 3) -> WindowWorker:
+    return WindowWorker(
+        bus.log,
+        name="w",
+        limiter=anyio.CapacityLimiter(1),
+        max_tries=tries,
+        log=logger("test"),
+        compute=compute,
+    )
+
+
+def body(window: AnalysisWindow) -> bytes:
+    return encode(window, ContentType.MSGPACK)
+
+
+async def handle_next(bus: MemoryBus, worker: WindowWorker) -> None:
+    async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
+        with anyio.fail_after(10):
+            await worker.handle(await consumer.next())
+
+
+async def kept(bus: MemoryBus, stream: str, count: int) -> list[StoredMessage]:
+    async with bus.log.replay(stream, (">",)) as messages:
+        with anyio.fail_after(5):
+            return [await anext(messages) for _ in range(count)]
+
+
+async def queue_length(bus: MemoryBus) -> int:
+    backlog = await bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+    return backlog.waiting + backlog.in_flight
+
+
+def failing(*args: Any) -> AnalysisResult:
+    del args
+    raise MemoryError("no room")
+
+
+async def test_a_computed_window_is_acknowledged_after_its_result_is_kept() -> None:
+    bus = await a_bus(body(a_window()))
+    await handle_next(bus, a_worker(bus))
+    (stored,) = await kept(bus, storage.RESULTS, 1)
+    result = decode(AnalysisResult, stored.message.data, ContentType.MSGPACK)
+    assert stored.message.subject == subjects.result("s", "a")
+    assert (result.id, result.engine.worker) == (a_window().id, "w")
+    assert await queue_length(bus) == 0
+
+
+async def test_a_window_computed_twice_has_one_result() -> None:
+    bus = await a_bus(body(a_window()), body(a_window()))
+    for _ in range(2):
+        await handle_next(bus, a_worker(bus))
+    assert await bus.log.last_seq(storage.RESULTS) == 1
+
+
+async def test_a_failure_hands_the_window_back() -> None:
+    bus = await a_bus(body(a_window()))
+    await handle_next(bus, a_worker(bus, failing))
+    assert await queue_length(bus) == 1
+    await handle_next(bus, a_worker(bus))
+    assert await bus.log.last_seq(storage.RESULTS) == 1
+
+
+async def test_after_the_last_try_there_is_a_dead_letter_and_an_event() -> None:
+    bus = await a_bus(body(a_window()))
+    for _ in range(2):
+        await handle_next(bus, a_worker(bus, failing, tries=2))
+    (letter,) = await kept(bus, storage.DEAD, 1)
+    dead = decode(DeadLetter, letter.message.data, ContentType.MSGPACK)
+    assert (dead.subject, dead.deliveries, dead.payload) == (SUBJECT, 2, body(a_window()))
+    assert "MemoryError" in dead.reason
+    (told,) = await kept(bus, storage.RESULTS, 1)
+    assert decode(StreamEvent, told.message.data, ContentType.MSGPACK).kind == "dropped"
+    assert await queue_length(bus) == 0
+
+
+async def test_a_window_that_kills_its_workers_is_given_up_without_another_try() -> None:
+    bus = await a_bus(body(a_window()))
+    async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
+        for _ in range(2):  # two workers that died with it
+            await (await consumer.next()).nak()
+    await handle_next(bus, a_worker(bus, failing, tries=2))
+    (letter,) = await kept(bus, storage.DEAD, 1)
+    assert "never finished" in decode(DeadLetter, letter.message.data, ContentType.MSGPACK).reason
+
+
+@pytest.mark.parametrize(
+    "rubbish", [b"", b"\x00", body(a_window())[:-9], body(a_window(octave=50))]
+)
+def test_rubbish_on_the_queue_is_given_up_at_once(rubbish: bytes) -> None:
+    async def scenario() -> None:
+        bus = await a_bus(rubbish)
+        await handle_next(bus, a_worker(bus))
+        assert await bus.log.last_seq(storage.DEAD) == 1
+        assert await queue_length(bus) == 0
+
+    anyio.run(scenario)
+
+
+async def test_asked_to_stop_a_worker_finishes_what_it_has() -> None:
+    bus, stop = await a_bus(body(a_window())), Stop()
+
+    def compute_then_stop(*args: Any) -> AnalysisResult:
+        anyio.from_thread.run_sync(stop.set)
+        return compute_window(*args)
+
+    with anyio.fail_after(10):
+        await a_worker(bus, compute_then_stop).run(stop)
+    assert await bus.log.last_seq(storage.RESULTS) == 1
+    assert await queue_length(bus) == 0

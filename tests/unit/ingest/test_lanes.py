@@ -1,0 +1,47 @@
+"""What has to be cut from a stream."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from schemas.errors import Unprocessable
+from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from services.ingest.lanes import plan_lanes
+
+
+def definition(**changes: object) -> StreamDefinition:
+    fields: dict[str, object] = {
+        "name": "a", "op": "wct", "pairs": [("x", "y"), ("y", "z")], "fmin_hz": 1, "fmax_hz": 16,
+        "hop_s": 1, "quantity": "coherence", **changes,
+    }  # fmt: skip
+    return StreamDefinition(
+        name="s",
+        fs_hz=100,
+        channels=tuple(Channel(name=name) for name in "xyz"),
+        analyses=(AnalysisSpec.model_validate(fields),),
+    )
+
+
+def test_there_is_a_lane_per_octave_with_all_channel_sets() -> None:
+    lanes = plan_lanes(definition())
+    assert [lane.octave for lane in lanes] == [0, 1, 2, 3, 4]
+    assert [each.columns for each in lanes[0].sets] == [(0, 1), (1, 2)]
+
+
+def test_each_octave_has_windows_about_twice_as_long() -> None:
+    lanes = plan_lanes(definition())
+    for higher, lower in pairwise(lanes[:4]):
+        assert 1.7 < lower.window / higher.window < 2.3
+
+
+def test_a_window_too_large_for_a_message_is_refused_with_the_numbers() -> None:
+    with pytest.raises(Unprocessable, match="bytes, and a message carries") as caught:
+        plan_lanes(definition(fmin_hz=0.0005))
+    assert "analyses.a.fmin_hz" in caught.value.message
+
+
+def test_a_frequency_too_high_for_blocks_is_refused_with_the_highest_possible() -> None:
+    with pytest.raises(Unprocessable, match="at most"):
+        plan_lanes(definition(fmax_hz=49))

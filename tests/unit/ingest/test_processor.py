@@ -1,0 +1,234 @@
+"""One stream from chunks to windows and events, as a function of the log."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from schemas.event import StreamEvent
+from schemas.signal import SignalChunk
+from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from schemas.window import AnalysisWindow
+from services.ingest.processor import LogEntry, Output, StreamProcessor
+from tests import pipeline
+
+FS = 64.0
+LENGTH = 1200
+
+
+def definition(**changes: object) -> StreamDefinition:
+    spec = AnalysisSpec(
+        name="a", op="cwt", channels=("x", "y"), fmin_hz=2, fmax_hz=8, voices_per_octave=2,
+        hop_s=0.5, quantity="power",
+    )  # fmt: skip
+    fields: dict[str, object] = {
+        "name": "s",
+        "fs_hz": FS,
+        "channels": (Channel(name="x"), Channel(name="y")),
+        "analyses": (spec,),
+        **changes,
+    }
+    return StreamDefinition.model_validate(fields)
+
+
+def signal(n: int = LENGTH) -> NDArray[np.float64]:
+    return np.random.default_rng(1).standard_normal((n, 2))
+
+
+def windows(outputs: list[Output]) -> dict[str, AnalysisWindow]:
+    found = [output for output in outputs if isinstance(output, AnalysisWindow)]
+    assert len({window.id for window in found}) == len(found)
+    return {window.id: content(window) for window in found}
+
+
+def content(window: AnalysisWindow) -> AnalysisWindow:
+    """Return the window without the times, which depend on how the chunks were cut."""
+    times = window.times_ns.model_copy(update={"received": 0, "windowed": 0})
+    return window.model_copy(update={"times_ns": times})
+
+
+def events(outputs: list[Output]) -> list[str]:
+    return [output.kind for output in outputs if isinstance(output, StreamEvent)]
+
+
+def run(*chunks: SignalChunk) -> list[Output]:
+    return list(pipeline.outputs(definition(), chunks))
+
+
+def chunk(first: int | None, samples: NDArray[np.float64], epoch: str = "e") -> SignalChunk:
+    return SignalChunk(epoch=epoch, first_sample=first, samples=samples)
+
+
+WHOLE = windows(run(chunk(0, signal())))
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=30))
+def test_however_the_device_cuts_its_chunks_the_windows_are_the_same(lengths: list[int]) -> None:
+    cut = pipeline.chunks_of(signal(), [*lengths, LENGTH])
+    assert windows(list(pipeline.outputs(definition(), cut))) == WHOLE
+
+
+def test_sample_by_sample_gives_the_same_windows() -> None:
+    one_by_one = pipeline.chunks_of(signal(), repeat(1))
+    assert windows(list(pipeline.outputs(definition(), one_by_one))) == WHOLE
+
+
+def test_windows_carry_their_samples_and_the_margin_that_there_is() -> None:
+    x = signal()
+    for window in WHOLE.values():
+        column = ("x", "y").index(window.channels[0])
+        end = window.first_sample + window.n_samples
+        np.testing.assert_array_equal(window.samples[:, 0], x[window.first_sample : end, column])
+        assert window.first_sample <= window.tile.first_sample
+        assert end >= window.tile.first_sample + window.tile.n
+
+
+def test_the_tiles_of_a_channel_and_octave_have_no_hole_and_no_overlap() -> None:
+    for channel in ("x", "y"):
+        for octave in (0, 1):
+            tiles = [
+                window.tile
+                for window in WHOLE.values()
+                if window.channels == (channel,) and window.octave == octave
+            ]
+            assert [tile.first_sample for tile in tiles] == [
+                i * tiles[0].n for i in range(len(tiles))
+            ]
+
+
+def test_every_chunk_twice_changes_no_window_and_is_told() -> None:
+    chunks = list(pipeline.chunks_of(signal(), repeat(100)))
+    found = run(*[each for each in chunks for _ in range(2)])
+    assert windows(found) == WHOLE
+    assert events(found) == ["overlap"] * len(chunks)
+
+
+def test_a_gap_is_told_and_stands_as_missing_samples_in_the_windows() -> None:
+    x = signal()
+    found = run(chunk(0, x[:500]), chunk(520, x[520:]))
+    assert events(found) == ["gap"]
+    x[500:520] = np.nan
+    assert windows(found) == windows([*run(chunk(0, x))])
+
+
+def test_missing_values_are_told_once_a_chunk() -> None:
+    x = signal()
+    x[10, 0] = x[11, 1] = np.nan
+    (event,) = [output for output in run(chunk(0, x)) if isinstance(output, StreamEvent)]
+    assert (event.kind, event.first_sample, event.n_samples) == ("missing", 10, 2)
+
+
+def test_a_new_epoch_begins_afresh_after_the_rest_of_the_old_one() -> None:
+    x = signal()
+    found = run(chunk(0, x[:700]), chunk(0, x[700:], epoch="f"))
+    assert events(found) == ["reset"]
+    by_epoch: dict[str, list[AnalysisWindow]] = {"e": [], "f": []}
+    for window in windows(found).values():
+        by_epoch[window.epoch].append(window)
+    assert max(w.tile.first_sample + w.tile.n for w in by_epoch["e"]) >= 700
+    assert min(w.tile.first_sample for w in by_epoch["f"]) == 0
+
+
+def test_a_jump_longer_than_any_window_costs_no_memory_and_restarts_on_the_tile_grid() -> None:
+    far = 10**12 + 7
+    found = run(chunk(0, signal()), chunk(far, signal()))
+    assert events(found) == ["gap"]
+    after = [w for w in windows(found).values() if w.tile.first_sample > LENGTH * 2]
+    assert after
+    assert all(w.tile.first_sample % w.tile.n == 0 for w in after)
+    assert min(w.tile.first_sample for w in after) <= far
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "reason"),
+    [
+        ({}, b"\xff\x00 rubbish", "read"),
+        ({"Content-Type": "text/plain"}, b"1,2", "Content-Type"),
+        ({"Content-Type": "application/octet-stream", "Cwt-Dtype": "<f2"}, b"12", "Cwt-Dtype"),
+        ({}, b'{"schema":"signal.chunk/1","epoch":"e","samples":[[1,2,3]]}', "channels"),
+        ({}, b'{"schema":"signal.chunk/2","epoch":"e","samples":[[1,2]]}', "version"),
+    ],
+)
+def test_a_chunk_that_cannot_be_used_is_told_with_the_reason_and_the_stream_goes_on(
+    headers: dict[str, str], body: bytes, reason: str
+) -> None:
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    first, *rest = pipeline.chunks_of(signal(), repeat(LENGTH // 2))
+    found = list(processor.take(pipeline.entry(first, 1)))
+    bad = LogEntry(seq=2, stored_ns=2, headers=headers, body=body, now_ns=0)
+    (event,) = processor.take(bad)
+    assert isinstance(event, StreamEvent)
+    assert event.kind == "rejected"
+    assert reason in event.detail
+    for seq, good in enumerate(rest, 3):
+        found.extend(processor.take(pipeline.entry(good, seq)))
+    assert windows(found) == WHOLE
+
+
+@settings(max_examples=25)
+@given(
+    lengths=st.lists(st.integers(1, 300), min_size=1, max_size=12),
+    crash=st.floats(0, 1),
+    lost=st.integers(0, 3),
+)
+def test_from_a_checkpoint_the_log_gives_the_same_windows_under_the_same_ids(
+    lengths: list[int], crash: float, lost: int
+) -> None:
+    chunks = list(pipeline.chunks_of(signal(), [*lengths, LENGTH]))
+    entries = [pipeline.entry(each, seq) for seq, each in enumerate(chunks, 1)]
+    kept = int(crash * len(entries))
+    first = StreamProcessor(definition(), pipeline.fresh(definition()))
+    before = [output for each in entries[:kept] for output in first.take(each)]
+    checkpoint = first.checkpoint()
+    # What was published after the checkpoint and before the crash comes again.
+    again = [output for each in entries[kept : kept + lost] for output in first.take(each)]
+    second = StreamProcessor(definition(), checkpoint)
+    replayed = entries[checkpoint.replay_from_seq - 1 :]
+    after = [output for each in replayed for output in second.take(each)]
+    assert {output.id for output in again} <= {output.id for output in after}
+    assert windows([*before, *after]) == WHOLE
+
+
+def test_a_replay_over_an_epoch_change_tells_nothing_twice() -> None:
+    x = signal()
+    entries = [
+        pipeline.entry(each, seq)
+        for seq, each in enumerate(
+            (chunk(0, x[:700]), chunk(0, x[:50], "f"), chunk(50, x[50:], "f")), 1
+        )
+    ]
+    first = StreamProcessor(definition(), pipeline.fresh(definition()))
+    all_ids = [output.id for each in entries for output in first.take(each)]
+    second = StreamProcessor(definition(), pipeline.fresh(definition()))
+    before = [output.id for each in entries[:2] for output in second.take(each)]
+    third = StreamProcessor(definition(), second.checkpoint())
+    assert second.checkpoint().replay_from_seq == 2
+    after = [output.id for each in entries[1:] for output in third.take(each)]
+    assert before + after == all_ids
+
+
+def test_float32_samples_travel_as_float32_and_others_lose_nothing() -> None:
+    narrow = run(chunk(0, signal().astype(np.float32).astype(np.float64)))
+    assert {w.samples.dtype for w in windows(narrow).values()} == {np.dtype("<f4")}
+    assert {w.samples.dtype for w in WHOLE.values()} == {np.dtype("<f8")}
+
+
+def test_times_follow_the_device_clock_of_the_newest_chunk() -> None:
+    x = signal()
+    stamped = SignalChunk(epoch="e", first_sample=0, t0_ns=10**18, samples=x)
+    for window in windows(run(stamped)).values():
+        assert window.t0_ns == 10**18 + round(window.tile.first_sample / FS * 1e9)
+
+
+def test_a_stream_without_analyses_keeps_no_samples() -> None:
+    bare = definition(analyses=())
+    processor = StreamProcessor(bare, pipeline.fresh(bare))
+    list(processor.take(pipeline.entry(chunk(0, signal()), 1)))
+    assert processor.replay_from_seq > 1 or processor.checkpoint().replay_from_seq == 2
+    assert processor.status().next_sample == LENGTH
