@@ -27,7 +27,9 @@ from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence, gap_mask
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 #: Rows are transformed in blocks of about this many bytes, to stay in the cache.
-_BLOCK_BYTES = 2**23
+_BLOCK_BYTES = 2**22
+#: Part of a wavelet's maximum that is nothing beside it in double precision.
+_NOTHING = 1e-16
 
 
 class _CwtFields(NamedTuple):
@@ -86,16 +88,22 @@ def filter_rows(
     if convention == "standard" and length % 2 == 0:
         omega[length // 2] = np.pi  # TC98 count the Nyquist bin among the positive ones
     kind = spectrum.dtype
-    real = spectrum.real.dtype
+    top = wavelet.frequency_band(_NOTHING)[1]
+    both_sides = convention == "pycwt" or not wavelet.analytic
     out = np.empty((*spectrum.shape[:-1], len(scales), n), kind)
     per_block = max(1, _BLOCK_BYTES // (spectrum.size * kind.itemsize))
     for start in range(0, len(scales), per_block):
         some = scales[start : start + per_block]
-        psi = np.sqrt(2 * np.pi * some)[:, None] * np.conj(wavelet.psi_ft(some[:, None] * omega))
-        if convention == "standard" and wavelet.analytic:
-            psi[:, omega <= 0] = 0
-        precise = kind if np.iscomplexobj(psi) else real
-        product: Complexes = spectrum[..., None, :] * psi.astype(precise)
+        product = np.zeros((*spectrum.shape[:-1], len(some), length), kind)
+        for row, s in enumerate(some):
+            used = min(length // 2, math.ceil(top / s * length / (2 * np.pi)))
+            sides = [slice(0 if both_sides else 1, used + 1)]
+            if both_sides:
+                sides.append(slice(max(length - used, length // 2 + 1), length))
+            for bins in sides:
+                psi = math.sqrt(2 * np.pi * s) * np.conj(wavelet.psi_ft(s * omega[bins]))
+                precise = kind if np.iscomplexobj(psi) else spectrum.real.dtype
+                product[..., row, bins] = spectrum[..., bins] * psi.astype(precise)
         rows = scipy.fft.ifft(product, axis=-1, overwrite_x=True, workers=workers)
         out[..., start : start + per_block, :] = rows[..., :n]
     return out

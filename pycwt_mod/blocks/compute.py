@@ -82,6 +82,8 @@ def compute_block(
     quantity : {"complex", "power", "amplitude", "phase", "coherence"}
         "power" is |W|², or |W1 W2*| for "xwt"; "amplitude" is its root. "wct" has "coherence".
     convention : {"standard", "pycwt"}
+        A constant offset is removed in both; pycwt's offline `cwt` keeps it, so that with a
+        large one the steps at the ends of its record are felt far beyond the mask.
 
     Returns
     -------

@@ -72,7 +72,8 @@ def wct_significance(
         Where levels are looked up and kept; used with a given seed only, since fresh
         entropy has no equal. True and False are accepted for pycwt's sake; no file is written.
     convention : {"standard", "pycwt"}
-        "pycwt" has its boxcar in scale, and NaN at the last scale.
+        "pycwt" has its boxcar in scale, and NaN at the last scale; its noise, which is white
+        whatever the coefficients, isn't repeated.
     rng, seed : int, SeedSequence, Generator or None
         Two names for one thing. The same seed gives the same levels, bit for bit, whatever
         the backend and `n_jobs`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -176,3 +177,12 @@ def test_a_user_defined_wavelet_works_everywhere() -> None:
 
     x = noise(128)
     assert cwt(x, 1.0, wavelet=Own()).coefs == pytest.approx(cwt(x, 1.0).coefs)
+
+
+def test_results_keep_their_mask_when_they_travel_between_processes() -> None:
+    x = noise(100)
+    x[50] = np.nan
+    result = cwt(x, 1.0)
+    returned = pickle.loads(pickle.dumps(result))
+    assert np.array_equal(returned.mask, result.mask)
+    assert np.array_equal(returned.coefs, result.coefs)
