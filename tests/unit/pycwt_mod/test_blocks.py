@@ -25,7 +25,7 @@ from pycwt_mod import (
     wct,
     wct_significance,
 )
-from pycwt_mod.blocks import Block, BlockOp
+from pycwt_mod.blocks import Block, BlockOp, highest_freq_hz
 from pycwt_mod.blocks.layout import support_radius
 from pycwt_mod.smoothing import gaussian_filter, smooth_in_time, smoothed_radius
 
@@ -113,6 +113,14 @@ def test_blocks_equal_the_offline_transform(
     grid = a_grid()
     truth = offline(x, grid, op, convention)
     assert worst_error(x, grid, op, convention, max(hop_s, 0.5), truth) < RTOL
+
+
+@pytest.mark.parametrize("op", ["cwt", "xwt", "wct"])
+def test_blocks_equal_the_offline_transform_up_to_the_highest_frequency(op: BlockOp) -> None:
+    x = recording()
+    grid = a_grid(fmax_hz=highest_freq_hz(FS, Morlet()))
+    truth = offline(x, grid, op, "standard")
+    assert worst_error(x, grid, op, "standard", 2.0, truth) < RTOL
 
 
 @pytest.mark.parametrize("wavelet", [Paul(), DOG(2), DOG(6)], ids=repr)
