@@ -13,11 +13,11 @@ from pycwt_mod.wavelets import Wavelet
 
 #: A row whose band is cut at Nyquist (or at zero) rings on; at this part of the wavelet's
 #: maximum the ringing stays within the tolerance of blocks.
-EDGE_TOL = 2e-5
+EDGE_TOL = 1e-5
 
 
 def highest_freq_hz(fs_hz: float, wavelet: Wavelet) -> float:
-    """Return the highest frequency whose band ends below Nyquist; 0.285 `fs_hz` for Morlet 6.
+    """Return the highest frequency whose band ends below Nyquist; 0.28 `fs_hz` for Morlet 6.
 
     Above it, the transform rings for as long as the record, and a block that sees a part of
     it can't equal the offline transform.
