@@ -15,6 +15,10 @@ from pycwt_mod.wavelets import Morlet
 
 __all__ = ["check_matplotlib", "draw"]
 
+CAPTION = f"""Wavelet coherence. {SOURCE}
+framed: above the 95 % level; arrow right: in phase, down: the first signal leads by 90 degrees
+hatched: cone of influence, touched by missing data, or needing samples after the end"""
+
 
 def check_matplotlib() -> None:
     """Raise a `CommandError` if pictures cannot be drawn here."""
@@ -46,8 +50,7 @@ def draw(
             coi_hz=coi_hz(times_s, duration_s),
         )
         ax.set_title(" with ".join(channels))
-        ax.set_xlim(0, duration_s)
-    figure.suptitle(f"Wavelet coherence. {SOURCE}", fontsize="small")
+    figure.suptitle(CAPTION, fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 

@@ -81,7 +81,8 @@ def summary_in_words(pair: tuple[str, str], summary: PairSummary | None, level: 
         leader, follower = (first, second) if summary.lead_ms >= 0 else (second, first)
         words += (
             f"; phase {summary.phase_deg:.0f} degrees: "
-            f"{leader} leads {follower} by {abs(summary.lead_ms):.0f} ms"
+            f"{leader} leads {follower} by {abs(summary.lead_ms):.0f} ms "
+            f"(give or take whole periods of {1000 / summary.freq_hz:.0f} ms)"
         )
     return words
 

@@ -20,13 +20,15 @@ PING = "$SRV.PING"
 ROUND_S = 0.3
 
 
-async def count_services(bus: Bus, expected: Mapping[str, int]) -> Counter[str]:
+async def count_services(
+    bus: Bus, expected: Mapping[str, int], *, round_s: float = ROUND_S
+) -> Counter[str]:
     """Return how many instances of each service answer; done once all expected ones have."""
     inbox = f"_INBOX.{secrets.token_hex(12)}"
     found: dict[str, str] = {}
     async with bus.subscribe(inbox) as answers:
         await bus.publish(PING, b"", reply=inbox)
-        with anyio.move_on_after(ROUND_S):
+        with anyio.move_on_after(round_s):
             async for answer in answers:
                 if not answer.data:
                     continue  # the server's own word that nobody listens
@@ -43,8 +45,10 @@ def missing(found: Mapping[str, int], expected: Mapping[str, int]) -> dict[str, 
     return {name: count for name, count in lacking.items() if count > 0}
 
 
-async def wait_for_services(bus: Bus, expected: Mapping[str, int], *, timeout_s: float) -> None:
-    """Return when all `expected` instances answer.
+async def wait_for_services(
+    bus: Bus, expected: Mapping[str, int], *, timeout_s: float, round_s: float = ROUND_S
+) -> None:
+    """Return when all `expected` instances answer; asks again every `round_s`.
 
     Raises
     ------
@@ -54,7 +58,7 @@ async def wait_for_services(bus: Bus, expected: Mapping[str, int], *, timeout_s:
     lacking = dict(expected)
     with anyio.move_on_after(timeout_s):
         while True:
-            lacking = missing(await count_services(bus, expected), expected)
+            lacking = missing(await count_services(bus, expected, round_s=round_s), expected)
             if not lacking:
                 return
     names = ", ".join(f"{count} x {name}" for name, count in lacking.items())

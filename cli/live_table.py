@@ -84,6 +84,7 @@ class Counters:
 
     chunks: RateMeter = field(default_factory=RateMeter)
     windows: RateMeter = field(default_factory=RateMeter)
+    asked_s: float = 0.0
 
 
 def latest_peak(result: AnalysisResult) -> tuple[int, Peak] | None:
@@ -137,6 +138,7 @@ class LiveTable:
     def feed_status(self, status: StreamStatus, now_s: float) -> None:
         """Take in what ingest says of a stream."""
         counters = self._streams.setdefault(status.definition.name, Counters())
+        counters.asked_s = now_s
         counters.chunks.count(status.chunks, now_s)
         counters.windows.count(status.windows, now_s)
 
@@ -145,7 +147,7 @@ class LiveTable:
         table = Table(title="wavelet analysis, live", title_justify="left")
         for heading in ("stream", "analysis", "channels"):
             table.add_column(heading)
-        for heading in ("band [Hz]", "latest", "at [Hz]", "latency [s]", "results/s"):
+        for heading in ("band [Hz]", "latest", "at [Hz]", "latency [ms]", "results/s"):
             table.add_column(heading, justify="right")
         before: RowKey | None = None
         for key, row in sorted(self._rows.items()):
@@ -155,7 +157,7 @@ class LiveTable:
             before = key
         if not self._rows:
             table.add_row("waiting for results", *[""] * 7)
-        below = [*self._rates(now_s), *map(_event_words, self._last_events)]
+        below = [*self._rates(), *map(_event_words, self._last_events)]
         return Group(table, *map(Text, below))
 
     def lines(self, now_s: float) -> list[str]:
@@ -176,15 +178,16 @@ class LiveTable:
         peaks = [
             f"{key.stream} {key.analysis} {' with '.join(key.channels)}, octave {key.octave} "
             f"({row.low_hz:.3g}-{row.high_hz:.3g} Hz): {_peak_words(row)}, "
-            f"latency {row.latency_s:.2f} s, {rates[place]:.1f} results/s"
+            f"latency {1000 * row.latency_s:.0f} ms, {rates[place]:.1f} results/s"
             for place, (key, row) in best.items()
         ]
-        return [*peaks, *self._rates(now_s), *events]
+        return [*peaks, *self._rates(), *events]
 
-    def _rates(self, now_s: float) -> list[str]:
+    def _rates(self) -> list[str]:
         return [
-            f"{name}: {c.chunks.per_second(now_s):.1f} chunks/s, "
-            f"{c.windows.per_second(now_s):.1f} windows/s "
+            # Up to the last question: since then nothing is known of ingest's counts.
+            f"{name}: {c.chunks.per_second(c.asked_s):.1f} chunks/s, "
+            f"{c.windows.per_second(c.asked_s):.1f} windows/s "
             f"({c.chunks.total} chunks, {c.windows.total} windows so far)"
             for name, c in sorted(self._streams.items())
         ]
@@ -199,7 +202,7 @@ def _cells(row: Row, now_s: float) -> tuple[str, ...]:
     return (
         f"{row.low_hz:.3g} - {row.high_hz:.3g}",
         *peak,
-        f"{row.latency_s:.2f}",
+        f"{1000 * row.latency_s:.0f}",
         f"{row.rate.per_second(now_s):.1f}",
     )
 

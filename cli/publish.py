@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.faults import USAGE, CommandError
 from cli.player import epoch_now, play
 from cli.recording import Recording, read_recording
+from cli.samples import DEFINITION, shown
 from cli.shell import command_log, run_command, server_url
 from pycwt_client import Client, connect
 from schemas.codec import ContentType, decode
@@ -106,7 +107,7 @@ async def _defined(
     except NotFound:
         raise CommandError(
             f"no stream is called {stream}: define it with --define FILE.json "
-            "(cli/recordings/icu.json is an example), or with cwt.stream.put"
+            f"({shown(DEFINITION)} is an example), or with cwt.stream.put"
         ) from None
 
 

@@ -11,21 +11,25 @@ import typer
 from rich.console import Console
 from rich.panel import Panel
 
+from cli.samples import DEFINITION, RECORDING, shown
 from cli.shell import command_log, given_url, run_command, stoppable
-from cli.system import RunningSystem, SystemPlan, running_system
+from cli.system import SystemPlan, running_system
 from services.runtime.logs import Log
 
 __all__ = ["up"]
 
-TRY_NEXT = """\
+#: What the other commands use without being told.
+DEFAULT_URL = "nats://127.0.0.1:4222"
+
+WHAT_RUNS = """\
 Running: {services}
 Server:  {url}
-Data:    {data}
+Data:    {data}"""
 
+TRY_NEXT = """\
 Try in another terminal{hint}:
   nats req cwt.query.health ''
-  pycwt-mod publish cli/recordings/physio_mimic037_125hz.csv.gz --stream icu \\
-      --define cli/recordings/icu.json
+  pycwt-mod publish {recording} --stream icu --define {definition}
   pycwt-mod watch
 
 Ctrl-C stops everything in order; a second Ctrl-C does not wait."""
@@ -50,17 +54,17 @@ async def _up(workers: int, data: Path, port: int, host: str) -> None:
 
 async def _run(plan: SystemPlan, log: Log, kill: anyio.Event) -> None:
     async with running_system(plan, log, kill=kill) as system:
-        Console().print(Panel(welcome(plan, system), title="pycwt-mod", expand=False))
+        welcome(plan, system.url, Console())
         await anyio.sleep_forever()
 
 
-def welcome(plan: SystemPlan, system: RunningSystem) -> str:
-    """Return what the user needs to know of a system that came up."""
+def welcome(plan: SystemPlan, url: str, console: Console) -> None:
+    """Print what the user needs to know of a system that came up."""
     services = ", ".join(f"{count} x {name}" for name, count in plan.instances.items())
-    default = system.url == "nats://127.0.0.1:4222"
-    return TRY_NEXT.format(
-        services=services,
-        url=system.url,
-        data="kept by that server" if plan.url else plan.folder,
-        hint="" if default else f", with CWT_NATS_URL={system.url}",
-    )
+    data = "kept by that server" if plan.url else plan.folder
+    what = WHAT_RUNS.format(services=services, url=url, data=data)
+    console.print(Panel(what, title="pycwt-mod", expand=False))
+    hint = "" if url == DEFAULT_URL else f", with CWT_NATS_URL={url}"
+    # Outside the panel and unwrapped, so that a command can be copied.
+    text = TRY_NEXT.format(hint=hint, recording=shown(RECORDING), definition=shown(DEFINITION))
+    console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,16 @@
+"""A bus in memory with the system's streams."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.settings import StorageSettings
+from services.runtime.topology import system_topology
+
+
+@pytest.fixture
+async def bus() -> MemoryBus:
+    memory = MemoryBus()
+    await memory.log.declare(system_topology(StorageSettings()))
+    return memory

@@ -1,0 +1,108 @@
+"""The command line: what it prints, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cli.__main__ import app
+from cli.faults import USAGE, CommandError, expected_fault
+from cli.shell import given_url, run_command, server_url, stoppable
+from pycwt_mod._version import __version__
+from schemas.errors import NotFound
+from services.runtime.embedded_server import FolderInUseError
+from services.runtime.errors import BusTimeoutError, StorageFullError
+from services.runtime.settings import SettingsError
+
+
+def test_the_version_is_printed() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output.strip()) == (0, f"pycwt-mod {__version__}")
+
+
+def test_every_command_explains_itself() -> None:
+    for command in ("up", "demo", "publish", "watch"):
+        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["publish"], ["up", "--workers", "0"], ["demo", "--speed", "-1"]]
+)
+def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == USAGE
+
+
+def test_a_file_that_cannot_be_read_ends_with_2_and_one_sentence() -> None:
+    result = CliRunner().invoke(app, ["publish", "none.csv", "--stream", "s"])
+    assert result.exit_code == USAGE
+    assert result.stderr == "pycwt-mod: none.csv cannot be read: No such file or directory\n"
+
+
+def failing(error: Exception) -> Callable[[], Awaitable[None]]:
+    async def work() -> None:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (NotFound("no stream is called x"), "no stream is called x"),
+        (StorageFullError("maximum bytes"), "CWT_SIGNALS_MAX_BYTES"),
+        (BusTimeoutError("slow"), "the message bus failed: slow"),
+        (FolderInUseError("another server"), "another server"),
+        (SettingsError("CWT_X: bad"), "CWT_X: bad"),
+        (ExceptionGroup("", [CommandError("inner"), NotFound("other")]), "inner"),
+    ],
+)
+def test_an_expected_fault_is_one_sentence(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as caught:
+        run_command(failing(error))
+    assert caught.value.exit_code in {1, USAGE}
+    assert words in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_command(failing(ZeroDivisionError()))
+    assert expected_fault(ExceptionGroup("", [CommandError("x"), ZeroDivisionError()])) is None
+
+
+def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (given_url(), server_url()) == (None, "nats://127.0.0.1:4222")
+    monkeypatch.setenv("CWT_NATS_URL", "nats://far:1")
+    assert (given_url(), server_url()) == ("nats://far:1", "nats://far:1")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_first_signal_cancels_and_the_second_tells_not_to_wait(
+    number: signal.Signals,
+) -> None:
+    async def work(again: anyio.Event) -> None:
+        os.kill(os.getpid(), number)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True), anyio.fail_after(5):
+                os.kill(os.getpid(), number)
+                await again.wait()
+
+    assert await stoppable(work)
+
+
+@pytest.mark.anyio
+async def test_work_that_ends_by_itself_was_not_stopped() -> None:
+    async def work(_again: anyio.Event) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    assert not await stoppable(work)

@@ -1,0 +1,131 @@
+"""The demo against services made of a few lines."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from cli.demo import conclusion
+from cli.demo_picture import coi_hz, draw
+from cli.demo_run import DemoRun, until_stable
+from cli.faults import CommandError
+from cli.recording import Recording
+from pycwt_client import Client
+from schemas import storage, subjects
+from schemas.codec import ContentType, encode
+from schemas.event import StreamEvent
+from schemas.headers import CONTENT_TYPE
+from schemas.message import Message
+from schemas.stream import (
+    Channel,
+    StreamDefinition,
+    StreamGet,
+    StreamList,
+    StreamListing,
+    StreamStatus,
+)
+from services.runtime.memory_bus import MemoryBus
+from tests.unit.client.blocks import block
+from tests.unit.client.conftest import serving
+
+pytestmark = pytest.mark.anyio
+
+DEFINITION = StreamDefinition(
+    name="s", fs_hz=100.0, channels=(Channel(name="x"), Channel(name="y"))
+)
+RECORDING = Recording(columns=("x", "y"), samples=np.zeros((64, 2), dtype="<f4"), fs_hz=100.0)
+MSGPACK = {CONTENT_TYPE: ContentType.MSGPACK.value}
+
+
+def a_run() -> DemoRun:
+    return DemoRun(DEFINITION, RECORDING, speed=0, epoch="e")
+
+
+async def run_against_fakes(run: DemoRun, bus: MemoryBus, *, windows: int) -> None:
+    status = StreamStatus(definition=DEFINITION, epoch="e", next_sample=64, windows=windows)
+
+    def answer(_request: Message) -> Message:
+        return status
+
+    def listing(_request: Message) -> Message:
+        return StreamListing(streams=(status,))
+
+    async with (
+        serving(bus, subjects.stream("put"), StreamDefinition, answer),
+        serving(bus, subjects.stream("get"), StreamGet, answer),
+        serving(bus, subjects.stream("list"), StreamList, listing),
+    ):
+        await run.run(Client(bus), Console(file=io.StringIO()))
+
+
+async def keep_results(bus: MemoryBus, count: int) -> None:
+    for number in range(count):
+        each = block(0, 4 * number, value=0.25)
+        body = encode(each, ContentType.MSGPACK)
+        await bus.log.store(subjects.result("s", "a"), body, msg_id=each.id, headers=MSGPACK)
+
+
+async def test_it_ends_when_every_window_has_its_result(bus: MemoryBus) -> None:
+    run = a_run()
+    await keep_results(bus, 3)
+    await run_against_fakes(run, bus, windows=3)
+    assert (run.results, run.played) == (3, 64)
+    assert await bus.log.last_seq(storage.SIGNALS) == 4
+    assert "all played" in run.headline()
+
+
+async def test_a_window_given_up_on_is_a_failure_that_says_why(bus: MemoryBus) -> None:
+    await keep_results(bus, 1)
+    event = StreamEvent(id="d", stream="s", kind="dropped", detail="poison", t_ns=1)
+    body = encode(event, ContentType.MSGPACK)
+    await bus.log.store(subjects.event("s"), body, msg_id="d", headers=MSGPACK)
+    with pytest.raises(ExceptionGroup) as caught:
+        await run_against_fakes(a_run(), bus, windows=2)
+    assert caught.group_contains(CommandError, match="1 windows gave no result.*poison")
+
+
+async def test_the_conclusion_names_pair_events_and_source(bus: MemoryBus) -> None:
+    spec = {"name": "a", "op": "wct", "pairs": (("x", "y"),), "quantity": "coherence"}
+    analysis = {**spec, "fmin_hz": 1.0, "fmax_hz": 8.0}
+    definition = StreamDefinition.model_validate(
+        {**DEFINITION.model_dump(by_alias=True), "analyses": (analysis,)}
+    )
+    run = a_run()
+    await keep_results(bus, 3)
+    await run_against_fakes(run, bus, windows=3)
+    run.definition = definition
+    pictures = {channels: each.resample(12) for channels, each in run.scalograms.items()}
+    text = "\n".join(conclusion(run, pictures))
+    assert "x with y: strongest at 6.00 Hz, median coherence 0.75" in text
+    assert "events: none" in text
+    assert "MIMIC" in text
+
+
+async def test_the_picture_is_drawn(bus: MemoryBus, tmp_path: Path) -> None:
+    run = a_run()
+    await keep_results(bus, 3)
+    await run_against_fakes(run, bus, windows=3)
+    pictures = {channels: each.resample(12) for channels, each in run.scalograms.items()}
+    draw(pictures, fs_hz=100.0, duration_s=0.64, path=tmp_path / "new" / "p.png")
+    assert (tmp_path / "new" / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_cone_of_influence_is_widest_at_the_ends() -> None:
+    edge = coi_hz(np.array([0.0, 10.0, 50.0, 100.0]), 100.0)
+    assert edge[0] == edge[3] > edge[1] > edge[2]
+    # Torrence & Compo: the Fourier period sqrt(2)-fold within a distance, 1.033 / 1.414.
+    assert 1 / edge[1] == pytest.approx(10 * 1.033 / np.sqrt(2), rel=1e-3)
+
+
+async def test_stable_is_two_polls_in_a_row() -> None:
+    answers = [True, False, True, True]
+
+    async def holds() -> bool:
+        return answers.pop(0)
+
+    await until_stable(holds, poll_s=0)
+    assert answers == []

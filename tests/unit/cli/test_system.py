@@ -1,0 +1,58 @@
+"""What is started, and what keeps it from being started."""
+
+from __future__ import annotations
+
+import io
+import socket
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli.faults import CommandError
+from cli.system import SystemPlan, check_port
+from cli.up import welcome
+
+PLAN = SystemPlan(url=None, folder=Path("d"), host="127.0.0.1", port=4222, workers=2)
+
+
+def test_every_worker_is_a_process_of_its_own_name() -> None:
+    programs = PLAN.programs()
+    assert [program.name for program in programs] == [
+        "ingest",
+        "compute-1",
+        "compute-2",
+        "hwbridge",
+    ]
+    assert programs[1].command[1:] == ("-m", "services.compute")
+
+
+def test_a_port_that_is_taken_says_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(CommandError, match=f"CWT_NATS_URL=nats://127.0.0.1:{port}.*--port"):
+            check_port("127.0.0.1", port)
+
+
+def test_any_free_port_needs_no_check() -> None:
+    check_port("127.0.0.1", -1)
+
+
+def test_an_address_that_is_not_here_is_a_fault() -> None:
+    with pytest.raises(CommandError, match="cannot listen on 203.0.113.1:4222"):
+        check_port("203.0.113.1", 4222)
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("nats://127.0.0.1:4222", "Try in another terminal:"),
+        ("nats://127.0.0.1:5000", "with CWT_NATS_URL=nats://127.0.0.1:5000:"),
+    ],
+)
+def test_the_welcome_tells_what_to_try(url: str, hint: str) -> None:
+    text = io.StringIO()
+    welcome(PLAN, url, Console(file=text, width=60))
+    assert "1 x ingest, 2 x compute, 1 x hwbridge" in text.getvalue()
+    assert hint in text.getvalue()
+    assert "\n  pycwt-mod watch\n" in text.getvalue()
