@@ -48,7 +48,7 @@ def demo(
     """Play ten minutes of an intensive-care patient through the whole system."""
     folder = Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     run_command(partial(_demo, speed, workers, seconds, out, keep, folder))
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # after a failure it stays: the logs are in it
 
 
 async def _demo(
@@ -74,6 +74,7 @@ async def _demo(
             raise
         raise CommandError(f"{fault}. The logs are in {folder / 'logs'}") from error
     if stopped and not run.took_s:
+        shutil.rmtree(folder, ignore_errors=True)
         raise CommandError("the demo was stopped before its end")
 
 

@@ -12,7 +12,7 @@ import anyio.abc
 import typer
 from rich.console import Console
 
-from cli.faults import CommandError, expected_fault
+from cli.faults import expected_fault
 from services.runtime.logs import Log, configure_logs, logger
 from services.runtime.settings import ServiceSettings, load_settings
 
@@ -94,9 +94,3 @@ async def _watch_signals(
         task_status.started()
         async for _ in received:
             interrupts.take()
-
-
-def fail_if(stopped: bool, what: str) -> None:
-    """Raise a `CommandError` if the user stopped `what` before its end."""
-    if stopped:
-        raise CommandError(f"{what} was stopped before its end")

@@ -90,7 +90,7 @@ async def test_a_window_given_up_on_is_a_failure_that_says_why(bus: MemoryBus) -
 
 async def test_the_conclusion_names_pair_events_and_source(bus: MemoryBus) -> None:
     spec = {"name": "a", "op": "wct", "pairs": (("x", "y"),), "quantity": "coherence"}
-    analysis = {**spec, "fmin_hz": 1.0, "fmax_hz": 8.0}
+    analysis = {**spec, "fmin_hz": 1.0, "fmax_hz": 8.0, "hop_s": 0.1}
     definition = StreamDefinition.model_validate(
         {**DEFINITION.model_dump(by_alias=True), "analyses": (analysis,)}
     )

@@ -54,7 +54,7 @@ def test_the_rate_is_as_asked_or_of_the_file_or_of_the_stream(
 
 
 def test_a_rate_that_is_not_the_streams_is_refused() -> None:
-    with pytest.raises(CommandError, match="50 Hz .* 100 Hz"):
+    with pytest.raises(CommandError, match=r"50 Hz .* 100 Hz"):
         rate_of(recording("x", fs_hz=50.0), DEFINED, None)
 
 

@@ -39,7 +39,7 @@ def test_any_free_port_needs_no_check() -> None:
 
 
 def test_an_address_that_is_not_here_is_a_fault() -> None:
-    with pytest.raises(CommandError, match="cannot listen on 203.0.113.1:4222"):
+    with pytest.raises(CommandError, match="cannot listen on 203"):
         check_port("203.0.113.1", 4222)
 
 
