@@ -35,9 +35,10 @@ def definition(**changes: object) -> StreamDefinition:
 
 def signals() -> NDArray[np.float64]:
     rng = np.random.default_rng(3)
-    common = np.sin(2 * np.pi * 3 * np.arange(N) / FS)
+    common: NDArray[np.float64] = np.sin(2 * np.pi * 3 * np.arange(N) / FS)
     noise: NDArray[np.float64] = rng.standard_normal((N, 2))
-    return common[:, None] + noise
+    noise += common[:, None]
+    return noise
 
 
 def results(spec: StreamDefinition, samples: NDArray[np.float64]) -> list[AnalysisResult]:

@@ -1,0 +1,203 @@
+"""Processes and the server below them: settings, absence, restart, death of the parent."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from pycwt_client import Client
+from services.runtime.embedded_server import EmbeddedServer, FolderInUseError, start_server
+from services.runtime.errors import BusUnreachableError
+from services.runtime.logs import logger
+from services.runtime.nats_bus import connect_bus
+from services.runtime.orphan_guard import guarded
+from tests.system.conftest import POLL_S, START_S
+from tests.system.test_faults import blank, collect, definition, expected, publish
+from tests.system.test_faults import signal as samples_of
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+
+def free_port() -> int:
+    """Return a port that nobody has, below those that outgoing connections are given."""
+    for port in random.Random(os.getpid()).sample(range(20_000, 30_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
+async def gone(pid: int) -> None:
+    with anyio.fail_after(START_S):
+        while status(pid) != "Z":  # noqa: ASYNC110 - a process of others has no event
+            await anyio.sleep(POLL_S)
+
+
+def status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
+def start_service(service: str, url: str, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            guarded([sys.executable, "-m", f"services.{service}"]),
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "CWT_NATS_URL": url},
+        )
+
+
+async def written(log: Path, word: str) -> None:
+    with anyio.fail_after(START_S):
+        while word not in log.read_text():  # noqa: ASYNC110, ASYNC240 - a file has no event
+            await anyio.sleep(POLL_S)
+
+
+class RestartableServer:
+    """A server that can be killed, and comes back on the same folder and port."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._port = port
+        self._stack = AsyncExitStack()
+        self._pid = 0
+
+    async def start(self) -> None:
+        server = await self._stack.enter_async_context(start_server(self._folder, port=self._port))
+        self._pid = server.pid
+
+    async def kill_and_restart(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+        await self.close()
+        await self.start()
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        self._stack = AsyncExitStack()
+
+
+@asynccontextmanager
+async def restartable_server(folder: Path, port: int) -> AsyncIterator[RestartableServer]:
+    server = RestartableServer(folder, port)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+@pytest.mark.parametrize("service", ["ingest", "compute", "hwbridge"])
+async def test_a_wrong_setting_stops_the_service_with_all_faults_listed(service: str) -> None:
+    wrong = {"CWT_NATS_URL": "localhost", "CWT_DRAIN_S": "soon"}
+    done = await anyio.run_process(
+        [sys.executable, "-m", f"services.{service}"], env={**os.environ, **wrong}, check=False
+    )
+    assert done.returncode == 78
+    told = done.stderr.decode()
+    assert all(name in told for name in wrong)
+    assert "Traceback" not in told
+
+
+async def test_a_server_that_is_away_is_waited_for_and_that_is_said(tmp_path: Path) -> None:
+    port = free_port()
+    log = tmp_path / "ingest.log"
+    process = start_service("ingest", f"nats://127.0.0.1:{port}", log)
+    try:
+        await written(log, "bus_waiting")
+        async with start_server(tmp_path / "nats", port=port):
+            await written(log, '"ready"')
+            process.send_signal(signal.SIGTERM)
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert f"127.0.0.1:{port}" in log.read_text()
+
+
+async def test_a_server_killed_and_restarted_on_its_store_changes_no_result(
+    tmp_path: Path,
+) -> None:
+    port, x = free_port(), samples_of(6000)
+    url = f"nats://127.0.0.1:{port}"
+    processes = []
+    async with (
+        restartable_server(tmp_path / "nats", port) as server,
+        connect_bus(url, name="test", log=logger("test")) as bus,
+    ):
+        try:
+            for service in ("ingest", "compute"):
+                processes.append(start_service(service, url, tmp_path / f"{service}.log"))
+                await written(tmp_path / f"{service}.log", '"ready"')
+            client = Client(bus)
+            await client.put_stream(definition())
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(publish, client, x)
+                await collect(client, 5)
+                await server.kill_and_restart()
+            assert await collect(client, len(expected(x))) == blank(expected(x))
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
+async def test_the_embedded_server_listens_on_loopback_and_is_healthy(
+    nats_server: EmbeddedServer,
+) -> None:
+    assert nats_server.url.startswith("nats://127.0.0.1:")
+    url = f"{nats_server.monitoring_url}/healthz"
+    body = await anyio.to_thread.run_sync(lambda: urllib.request.urlopen(url).read())
+    assert b"ok" in body
+
+
+async def test_a_folder_has_one_server_at_a_time(tmp_path: Path) -> None:
+    async with start_server(tmp_path):
+        with pytest.raises(FolderInUseError, match="another server"):
+            async with start_server(tmp_path):
+                raise AssertionError
+    async with start_server(tmp_path):
+        pass
+
+
+async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(BusUnreachableError, match="in use"):
+            async with start_server(tmp_path, port=taken.getsockname()[1]):
+                raise AssertionError
+
+
+async def test_the_embedded_server_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script = (
+        "import anyio\n"
+        "from pathlib import Path\n"
+        "from services.runtime.embedded_server import start_server\n"
+        "async def main():\n"
+        f"    async with start_server(Path({str(tmp_path)!r})) as server:\n"
+        "        print(server.pid, flush=True)\n"
+        "        await anyio.sleep_forever()\n"
+        "anyio.run(main)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)  # noqa: ASYNC220
+    assert parent.stdout is not None
+    pid = int(await anyio.to_thread.run_sync(parent.stdout.readline))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    await gone(pid)
