@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent / "recordings"
 RECORDING = FOLDER / "physio_mimic037_125hz.csv.gz"
 DEFINITION = FOLDER / "icu.json"
 #: The licence asks that it be named.
-SOURCE = "MIMIC Database, record 037, PhysioNet (doi:10.13026/C2JS34), ODC-BY 1.0"
+SOURCE = "MIMIC Database, record 037, PhysioNet, ODC-BY 1.0"
 
 
 def shown(path: Path) -> str:
