@@ -62,12 +62,25 @@ class RunningSystem:
 
     async def stop(self, name: str) -> int:
         """SIGTERM, and wait for the end; return the exit code."""
-        process = self.processes.pop(name)
+        process = self.processes[name]
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(STOP_S):
             while process.poll() is None:  # noqa: ASYNC110 - a process has no event
                 await anyio.sleep(POLL_S)
-        return process.returncode
+        self.processes.pop(name)
+        return int(process.returncode)
+
+    async def stop_all(self) -> dict[str, int]:
+        """SIGTERM to all that still run; return their exit codes."""
+        codes: dict[str, int] = {}
+
+        async def stop(name: str) -> None:
+            codes[name] = await self.stop(name)
+
+        async with anyio.create_task_group() as tasks:
+            for name in list(self.processes):
+                tasks.start_soon(stop, name)
+        return codes
 
     def log(self, name: str) -> list[dict[str, object]]:
         """Return the records that `name` has written."""
@@ -94,6 +107,8 @@ async def running_system(
                 for i in range(workers):
                     tasks.start_soon(system.start, f"compute-{i}", "compute")
             yield system
+            codes = await system.stop_all()
+            assert set(codes.values()) <= {0}, codes
         finally:
             for name in list(system.processes):
                 system.kill(name)

@@ -1,0 +1,233 @@
+"""The three services side by side on one bus: what clients ask and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import numpy as np
+import orjson
+import pytest
+
+from pycwt_client import Client
+from schemas import subjects
+from schemas.errors import ContractError, ErrorCode
+from schemas.headers import SERVICE_ERROR_CODE
+from schemas.query import HealthReply, HealthRequest
+from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from services.compute import app as compute
+from services.compute.settings import ComputeSettings
+from services.hwbridge import app as hwbridge
+from services.hwbridge.settings import HwBridgeSettings
+from services.ingest import app as ingest
+from services.ingest.settings import IngestSettings
+from services.runtime.bus import Bus
+from services.runtime.embedded_server import start_server
+from services.runtime.errors import BusError
+from services.runtime.lifecycle import Context
+from services.runtime.logs import logger
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.micro import Identity
+from services.runtime.nats_bus import connect_bus
+from services.runtime.settings import StorageSettings
+from services.runtime.stopping import Stop
+from services.runtime.topology import system_topology
+
+pytestmark = pytest.mark.anyio
+
+Serve = Callable[[Context, Any], Coroutine[Any, Any, None]]
+SERVICES: dict[str, tuple[Serve, Any]] = {
+    "ingest": (ingest.serve, IngestSettings()),
+    "compute": (compute.serve, ComputeSettings()),
+    "hwbridge": (hwbridge.serve, HwBridgeSettings()),
+}
+
+
+@asynccontextmanager
+async def running(bus: Bus, *names: str) -> AsyncIterator[None]:
+    """Run services in this very process while the context is open."""
+    stop = Stop()
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            serve, settings = SERVICES[name]
+            identity = Identity(name=name, id=f"{name}-1", version="0.0.1", description="")
+            context = Context(bus=bus, identity=identity, log=logger(name), stop=stop)
+            tasks.start_soon(serve, context, settings)
+        for name in names:
+            await answering(bus, name)
+        yield
+        stop.set()
+
+
+async def answering(bus: Bus, name: str) -> None:
+    """Return when the service can be discovered."""
+    with anyio.fail_after(10):
+        while True:
+            try:
+                await bus.request(f"$SRV.PING.{name}", b"", timeout_s=1)
+                return
+            except BusError:
+                await anyio.lowlevel.checkpoint()  # not there yet
+
+
+@pytest.fixture(params=["memory", "nats"])
+async def system_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
+    """A bus with the system's own streams."""
+    topology = system_topology(StorageSettings())
+    if request.param == "memory":
+        memory = MemoryBus()
+        await memory.log.declare(topology)
+        yield memory
+        return
+    async with (
+        start_server(tmp_path) as server,
+        connect_bus(server.url, name="test", log=logger("test")) as bus,
+    ):
+        await bus.log.declare(topology)
+        yield bus
+
+
+@pytest.fixture
+async def client(system_bus: Bus) -> AsyncIterator[Client]:
+    """A client of all three services."""
+    async with running(system_bus, *SERVICES):
+        yield Client(system_bus)
+
+
+def definition(name: str = "s", **changes: Any) -> StreamDefinition:
+    spec: dict[str, Any] = {
+        "name": "a", "op": "cwt", "channels": ["x"], "fmin_hz": 4, "fmax_hz": 16, "hop_s": 0.5,
+        "quantity": "power", **changes,
+    }  # fmt: skip
+    return StreamDefinition(
+        name=name,
+        fs_hz=100,
+        channels=(Channel(name="x"),),
+        analyses=(AnalysisSpec.model_validate(spec),),
+    )
+
+
+async def ask(client: Client, subject: str, body: object = None) -> dict[str, Any]:
+    """Ask as ``nats req`` does: JSON, no headers."""
+    data = b"" if body is None else orjson.dumps(body)
+    reply = await client.bus.request(subject, data, timeout_s=20)
+    answer: dict[str, Any] = orjson.loads(reply.data)
+    refused = isinstance(answer.get("error"), dict)
+    assert refused == (SERVICE_ERROR_CODE in reply.headers)
+    return answer
+
+
+async def publish(client: Client, name: str, n: int = 1000, epoch: str = "e") -> None:
+    async with client.publisher(name, epoch) as publisher:
+        for first in range(0, n, 50):
+            await publisher.publish(np.sin(np.arange(first, first + 50) * 0.5))
+
+
+async def test_a_defined_stream_is_listed_described_and_deleted(client: Client) -> None:
+    await client.put_stream(definition("one"))
+    await client.put_stream(definition("two"))
+    assert [s.definition.name for s in await client.list_streams()] == ["one", "two"]
+    assert (await client.get_stream("one")).definition == definition("one")
+    await client.delete_stream("one")
+    assert [s.definition.name for s in await client.list_streams()] == ["two"]
+    with pytest.raises(ContractError) as caught:
+        await client.get_stream("one")
+    assert caught.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_an_analysis_that_cannot_run_live_is_refused_and_not_kept(client: Client) -> None:
+    with pytest.raises(ContractError, match="bytes") as caught:
+        await client.put_stream(definition(fmin_hz=0.0001))
+    assert caught.value.code is ErrorCode.UNPROCESSABLE
+    assert await client.list_streams() == ()
+
+
+async def test_samples_become_results_and_the_status_counts_them(client: Client) -> None:
+    await client.put_stream(definition())
+    await publish(client, "s")
+    async with client.results("s") as results:
+        with anyio.fail_after(20):
+            result = await anext(results)
+    assert result.values.shape == (len(result.freqs_hz), result.t.n)
+    status = await client.get_stream("s")
+    assert status.chunks > 0
+    assert status.epoch == "e"
+
+
+async def test_a_changed_definition_starts_afresh_and_the_same_one_does_not(
+    client: Client,
+) -> None:
+    await client.put_stream(definition())
+    await publish(client, "s")
+    async with client.results("s") as results:
+        with anyio.fail_after(20):
+            await anext(results)
+    assert (await client.put_stream(definition())).chunks > 0
+    changed = await client.put_stream(definition(fmin_hz=5))
+    assert (changed.chunks, changed.epoch) == (0, None)
+
+
+async def test_definitions_outlive_the_service(system_bus: Bus) -> None:
+    client = Client(system_bus)
+    async with running(system_bus, "ingest"):
+        await client.put_stream(definition())
+    async with running(system_bus, "ingest"):
+        assert (await client.get_stream("s")).definition == definition()
+
+
+async def test_a_plain_json_question_gets_its_numbers(client: Client) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 128)).tolist()
+    answer = await ask(
+        client,
+        subjects.query("wct"),
+        {"signal1": x[0], "signal2": x[1], "dt": 0.5, "mc_count": 10, "seed": 1},
+    )
+    assert np.shape(answer["WCT"]) == (len(answer["freqs"]), 128)
+    assert (answer["backend_used"], answer["seed"]) == ("sequential", 1)
+    transform = await ask(client, subjects.query("cwt"), {"data": x[0], "dt": 0.5})
+    assert set(transform["wave"]) == {"re", "im"}
+    cross = await ask(client, subjects.query("xwt"), {"signal1": x[0], "signal2": x[1], "dt": 0.5})
+    assert np.shape(cross["phase"]) == np.shape(cross["xwt"]["re"])
+
+
+@pytest.mark.parametrize(
+    ("op", "body", "code", "words"),
+    [
+        ("wct", {"signal1": [1, 2], "signal2": [1], "dt": 1}, "unprocessable", "signal2"),
+        ("wct", {"signal1": [1, 2], "signal2": [1, 2]}, "unprocessable", "dt"),
+        ("cwt", {"data": [1, "two"], "dt": 1}, "unprocessable", "data"),
+        ("cwt", {"data": [1, 2], "dt": -1}, "unprocessable", "dt"),
+        ("cwt", {"data": [1, 2], "dt": 1, "colour": 3}, "unprocessable", "colour"),
+        ("backend", {"name": "abacus"}, "not_found", "sequential"),
+        ("cwt", {"data": [1.0] * 60_000, "dt": 1, "dj": 0.1}, "payload_too_large", "msgpack"),
+    ],
+)
+async def test_a_bad_question_is_answered_with_the_field_and_what_to_do(
+    client: Client, op: subjects.QueryOp, body: object, code: str, words: str
+) -> None:
+    error = (await ask(client, subjects.query(op), body))["error"]
+    assert error["code"] == code
+    assert words in error["message"]
+
+
+async def test_backends_hardware_and_health_answer_an_empty_body(client: Client) -> None:
+    backends = await ask(client, subjects.query("backends"))
+    assert {"sequential", "joblib"} <= {each["name"] for each in backends["backends"]}
+    assert (await ask(client, subjects.query("backend"), {"name": "joblib"}))["available"]
+    hardware = await ask(client, subjects.query("hardware"))
+    assert hardware["cpu"]["cores"] >= 1
+    assert "no port was given" in hardware["fpga"]["detail"]
+    health = await client.ask(subjects.query("health"), HealthRequest(), HealthReply)
+    assert (health.status, health.lag) == ("ok", 0)
+    assert "devices" in await ask(client, subjects.HW_LIST)
+
+
+async def test_a_chunk_on_a_subject_without_a_name_is_told(client: Client) -> None:
+    await client.bus.log.store("cwt.signal.not.one", b"x", msg_id="x")
+    async with client.events("nameless") as events:
+        with anyio.fail_after(10):
+            assert "no stream's name" in (await anext(events)).detail

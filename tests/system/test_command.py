@@ -1,0 +1,154 @@
+"""The command line as a stranger uses it: real processes from start to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from pycwt_client import connect
+from schemas import subjects
+from schemas.query import HealthReply, HealthRequest
+from services.runtime.bus import Bus
+from services.runtime.errors import BusError
+from tests.system.conftest import POLL_S, START_S
+from tests.system.test_processes import free_port, gone
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+ROOT = Path(__file__).parents[2]
+RECORDING = ROOT / "cli/recordings/physio_mimic037_125hz.csv.gz"
+DEFINITION = ROOT / "cli/recordings/icu.json"
+
+
+async def run(*arguments: str, code: int = 0, cwd: Path = ROOT, url: str | None = None) -> str:
+    """Run ``pycwt-mod`` to its end and return what it printed."""
+    environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
+    with anyio.fail_after(100):
+        done = await anyio.run_process(
+            [sys.executable, "-m", "cli", *arguments],
+            env=environment,
+            cwd=cwd,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    text = done.stdout.decode()
+    assert done.returncode == code, text
+    assert "Traceback" not in text
+    return text
+
+
+@asynccontextmanager
+async def up(folder: Path, port: int) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Run ``pycwt-mod up`` while the context is open."""
+    output = folder / "up.log"
+    arguments = ["up", "--workers", "1", "--port", str(port), "--data", str(folder / "data")]
+    with output.open("wb") as log:
+        process = subprocess.Popen(  # noqa: ASYNC220
+            [sys.executable, "-m", "cli", *arguments], stdout=log, stderr=log, cwd=ROOT
+        )
+    try:
+        with anyio.fail_after(START_S):
+            while "nats req" not in output.read_text():
+                assert process.poll() is None, output.read_text()
+                await anyio.sleep(POLL_S)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+async def test_the_demo_ends_by_itself_with_a_picture_and_a_summary(tmp_path: Path) -> None:
+    text = await run("demo", "--seconds", "150", "--speed", "50", "--out", str(tmp_path))
+    assert "abp with ecg: strongest at" in text
+    assert "abp with resp: strongest at" in text
+    assert "make up" in text
+    assert "PhysioNet" in text
+    assert (tmp_path / "coherence.png").read_bytes().startswith(b"\x89PNG")
+
+
+async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"nats://127.0.0.1:{port}"
+    async with up(tmp_path, port) as process:
+        published = await run(
+            "publish", str(RECORDING), "--stream", "icu", "--define", str(DEFINITION),
+            "--speed", "0", "--epoch", "one", url=url,
+        )  # fmt: skip
+        assert "3000" in published
+        again = await run(
+            "publish", str(RECORDING), "--stream", "icu", "--speed", "0", "--epoch", "one", url=url
+        )
+        assert "3000" in again  # all of them duplicates
+        async with connect(url) as client:
+            await client.ask(subjects.query("health"), HealthRequest(), HealthReply)
+            async with client.results("icu") as results:
+                with anyio.fail_after(30):
+                    assert (await anext(results)).analysis == "coherence"
+        process.send_signal(signal.SIGINT)
+        with anyio.fail_after(START_S):
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+
+
+async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
+    port = free_port()
+    async with up(tmp_path, port) as process:
+        (pid,) = children_of(process.pid, "services.ingest")
+        os.kill(pid, signal.SIGKILL)
+        await gone(pid)
+        async with connect(f"nats://127.0.0.1:{port}") as client:
+            with anyio.fail_after(START_S):
+                while not await answers(client.bus):  # noqa: ASYNC110 - a process has no event
+                    await anyio.sleep(POLL_S)
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(START_S):
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+
+
+async def answers(bus: Bus) -> bool:
+    try:
+        await bus.request("$SRV.PING.ingest", b"", timeout_s=1)
+    except BusError:
+        return False  # not there yet
+    return True
+
+
+def children_of(parent: int, word: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                command = (entry / "cmdline").read_bytes().decode()
+            except OSError:
+                continue  # it ended while we looked
+            if int(fields[1]) == parent and word in command and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+async def test_publishing_to_an_unknown_stream_says_how_to_define_it(tmp_path: Path) -> None:
+    port = free_port()
+    async with up(tmp_path, port):
+        text = await run(
+            "publish", str(RECORDING), "--stream", "nobody", code=1,
+            url=f"nats://127.0.0.1:{port}",
+        )  # fmt: skip
+    assert "--define" in text
+
+
+async def test_without_a_server_the_command_says_what_to_do() -> None:
+    text = await run(
+        "publish", str(RECORDING), "--stream", "icu", code=1,
+        url=f"nats://127.0.0.1:{free_port()}",
+    )  # fmt: skip
+    assert "pycwt-mod up" in text
