@@ -1,0 +1,44 @@
+"""The programs in examples/ do what they say, against the running system."""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+
+from pycwt_client import Client
+from tests.system.conftest import RunningSystem
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+
+async def run(*words: str) -> str:
+    with anyio.fail_after(60):
+        done = await anyio.run_process([sys.executable, *words], check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+async def test_a_device_with_nothing_but_a_socket_is_analysed(system: RunningSystem) -> None:
+    server = urlsplit(system.url)
+    said = await run("examples/device.py", str(server.hostname), str(server.port))
+    assert said.count("'stream': 'CWT_SIGNALS'") == 20
+    async with Client(system.bus).results("bench") as results:
+        with anyio.fail_after(30):
+            while (result := await anext(results)).octave != 1:  # 4 to 8 Hz
+                pass
+    middle = result.values[:, result.t.n // 2]
+    assert result.freqs_hz[middle.argmax()] == pytest.approx(5, rel=0.05)
+    again = await run("examples/device.py", str(server.hostname), str(server.port))
+    assert again.count("'duplicate': True") == 20
+
+
+async def test_a_program_defines_publishes_and_watches(system: RunningSystem) -> None:
+    said = await run("examples/define_and_watch.py", system.url)
+    lines = said.splitlines()
+    assert len(lines) == 20
+    near = [line for line in lines if "octave 0" in line]
+    assert near
+    assert all("left leads by" in line for line in near)

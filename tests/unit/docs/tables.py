@@ -1,0 +1,129 @@
+"""The tables of the documents that follow from the code.
+
+``python -m tests.unit.docs.tables`` prints them all, to paste where a test finds another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.compute.settings import ComputeSettings
+from services.ingest.settings import IngestSettings
+from services.runtime import metrics
+from services.runtime.logs import Action
+from services.runtime.settings import ServiceSettings, StorageSettings
+from services.runtime.topology import Topology, system_topology
+
+DOCS = Path(__file__).parents[3] / "docs"
+UNITS = {1024**3: "GiB", 1024**2: "MiB"}
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def settings_table(kind: type[ServiceSettings], *, without: type | None = None) -> str:
+    """Return the settings of one service, or those it has beyond what `without` has."""
+    known = getattr(without, "model_fields", {})
+    return table(
+        ("variable", "default", "meaning"),
+        [
+            (f"`CWT_{name.upper()}`", shown(field.default), field.description or "")
+            for name, field in kind.model_fields.items()
+            if name not in known
+        ],
+    )
+
+
+def shown(value: object) -> str:
+    return "unset" if value is None else f"`{value}`"
+
+
+def size(count: int) -> str:
+    unit = next(unit for unit in UNITS if count % unit == 0)
+    return f"{count // unit} {UNITS[unit]}"
+
+
+def age(seconds: float) -> str:
+    return f"{seconds / 86_400:g} d" if seconds else "for ever"
+
+
+def topology() -> Topology:
+    return system_topology(StorageSettings())
+
+
+def streams_table() -> str:
+    return table(
+        ("stream", "subjects", "kept", "size", "age", "when full"),
+        [
+            (
+                f"`{stream.name}`",
+                ", ".join(f"`{subject}`" for subject in stream.subjects),
+                {"limits": "until a limit", "workqueue": "until acknowledged"}[stream.retention],
+                size(stream.max_bytes),
+                age(stream.max_age_s),
+                {"refuse_new": "refuses the new", "drop_old": "drops the oldest"}[stream.when_full],
+            )
+            for stream in topology().streams
+        ],
+    )
+
+
+def consumers_table() -> str:
+    return table(
+        ("durable consumer", "of", "acknowledge within", "handed out at most"),
+        [
+            (
+                f"`{each.name}`",
+                f"`{each.stream}`",
+                f"{each.ack_wait_s:g} s",
+                str(each.max_ack_pending),
+            )
+            for each in topology().consumers
+        ],
+    )
+
+
+def buckets_table() -> str:
+    return table(
+        ("bucket", "revisions kept"),
+        [(f"`{bucket.name}`", str(bucket.history)) for bucket in topology().buckets],
+    )
+
+
+def metrics_table() -> str:
+    found = [getattr(metrics, name) for name in metrics.__all__ if name.isupper()]
+    return table(
+        ("metric", "kind", "labels", "meaning"),
+        sorted(
+            (
+                f"`{each._name}{'_total' if isinstance(each, Counter) else ''}`",
+                each._type,
+                ", ".join(each._labelnames) or "none",
+                each._documentation,
+            )
+            for each in found
+            if isinstance(each, Counter | Gauge | Histogram)
+        ),
+    )
+
+
+def actions() -> list[str]:
+    return [action.value for action in Action]
+
+
+if __name__ == "__main__":
+    every = (
+        settings_table(IngestSettings),
+        settings_table(ComputeSettings, without=ServiceSettings),
+        streams_table(),
+        consumers_table(),
+        buckets_table(),
+        metrics_table(),
+    )
+    print("\n\n".join(every))  # noqa: T201 - that is what it is for

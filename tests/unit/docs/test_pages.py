@@ -1,0 +1,71 @@
+"""What the pages point at is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cli.__main__ import app
+from tests.unit.docs.conftest import PAGES, ROOT
+
+FOLDERS = (
+    r"(?:pycwt_mod|schemas|services|pycwt_client|cli|tests|docs|deploy|examples|benchmarks|\.ci)"
+)
+PATH = re.compile(rf"(?<![\w./-])({FOLDERS}/[\w./*-]*[\w*/])")
+
+each_page = pytest.mark.parametrize("page", PAGES)
+
+
+def without_code_of_others(text: str) -> str:
+    """Leave out what is typed on a machine that is not the reader's clone."""
+    return re.sub(r"https?://\S+", "", text)
+
+
+@each_page
+def test_every_path_exists(page: str) -> None:
+    named = {path.rstrip("/.") for path in PATH.findall(without_code_of_others(PAGES[page]))}
+    assert [path for path in sorted(named) if not list(ROOT.glob(path))] == []
+
+
+@each_page
+def test_every_make_target_exists(page: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"(?:`|^|\$ )make ([a-z]+)", PAGES[page], re.MULTILINE))
+    assert named <= targets
+
+
+@each_page
+def test_every_command_of_ours_exists(page: str) -> None:
+    commands = {
+        command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    named = set(re.findall(r"(?:`|^|\$ |\d )pycwt-mod ([a-z]+)", PAGES[page], re.MULTILINE))
+    assert named <= commands
+
+
+@each_page
+def test_every_relative_link_resolves(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", PAGES[page]):
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file), target
+
+
+def anchors(file: Path) -> set[str]:
+    """The anchors of the headings, as the usual renderers make them."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_a_page_is_for_strangers(page: str) -> None:
+    """No machine's own paths, no issue numbers, no pictures in place of words."""
+    text = PAGES[page]
+    assert not re.findall(r"(?<![\w.])/(?:home|root|work|tmp)/", text)
+    assert not re.findall(r"(?<!\w)#\d+\b(?!\])", text)
+    assert not re.findall("[\U0001f300-\U0001faff\u2600-\u27bf]", text)

@@ -1,0 +1,80 @@
+"""What the pages list is what the code has."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from schemas.endpoints import ENDPOINTS
+from schemas.errors import ErrorCode
+from schemas.event import EventKind
+from services.compute.settings import ComputeSettings
+from services.hwbridge.settings import HwBridgeSettings
+from services.ingest.settings import IngestSettings
+from services.runtime.settings import ServiceSettings
+from tests.unit.docs import tables
+from tests.unit.docs.conftest import PAGES
+
+SETTINGS = PAGES["docs/settings.md"]
+OPERATING = PAGES["docs/operating.md"]
+MESSAGES = PAGES["docs/messages.md"]
+
+
+def test_the_settings_page_lists_every_setting_with_its_default() -> None:
+    assert tables.settings_table(ServiceSettings) in SETTINGS
+    assert tables.settings_table(ComputeSettings, without=ServiceSettings) in SETTINGS
+
+
+@pytest.mark.parametrize("kind", [IngestSettings, HwBridgeSettings])
+def test_the_other_services_have_no_settings_of_their_own(kind: type[ServiceSettings]) -> None:
+    assert set(kind.model_fields) == set(ServiceSettings.model_fields)
+
+
+def test_the_settings_page_lists_nothing_that_is_no_setting() -> None:
+    known = {*ServiceSettings.model_fields, *ComputeSettings.model_fields}
+    listed = {name.lower() for name in re.findall(r"\| `CWT_(\w+)`", SETTINGS)}
+    assert listed == known
+
+
+def test_the_operating_page_lists_what_the_server_keeps() -> None:
+    assert tables.streams_table() in OPERATING
+    assert tables.consumers_table() in OPERATING
+    assert tables.buckets_table() in OPERATING
+
+
+def test_the_operating_page_lists_every_metric() -> None:
+    assert tables.metrics_table() in OPERATING
+
+
+def test_the_operating_page_explains_every_action_and_no_other() -> None:
+    logs = OPERATING.partition("## Logs")[2]
+    rows = [line.split("|")[1] for line in logs.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(tables.actions())
+
+
+def test_the_messages_page_names_every_error_with_its_status() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\d{3}) \|", MESSAGES, re.MULTILINE))
+    assert rows == {code.value: str(code.status) for code in ErrorCode}
+
+
+def test_the_messages_page_names_every_kind_of_event() -> None:
+    part = MESSAGES.partition("## Events")[2].partition("## Queries")[0]
+    assert {kind for kind in get_args(EventKind) if f"`{kind}`" in part} == set(get_args(EventKind))
+
+
+@pytest.mark.parametrize("subject", ENDPOINTS)
+def test_the_messages_page_names_every_endpoint(subject: str) -> None:
+    family, _, verb = subject.rpartition(".")
+    part = MESSAGES.partition("## Subjects")[2].partition("## Signals")[0]
+    row = next(line for line in part.splitlines() if f"`{family}." in line)
+    assert f"`{subject}`" in row or f"`{verb}`" in row
+
+
+@pytest.mark.parametrize("op", ["cwt", "xwt", "wct", "health"])
+def test_the_queries_table_has_the_fields_of_the_reply(op: str) -> None:
+    part = MESSAGES.partition("## Queries")[2].partition("## Errors")[0]
+    row = next(line for line in part.splitlines() if line.startswith(f"| `{op}` |"))
+    listed = row.split("|")[3].strip(" `").split(", ")
+    assert listed == list(ENDPOINTS[f"cwt.query.{op}"].reply.model_fields)
