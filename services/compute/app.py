@@ -36,6 +36,9 @@ from services.runtime.micro import serve_endpoints
 
 __all__ = ["ComputeService", "serve"]
 
+#: Requests of up to 8 MiB that may wait for a thread, per transform.
+HEAVY_WAITING = 16
+
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
     """Run until asked to stop."""
@@ -59,6 +62,7 @@ class ComputeService:
     def __init__(self, context: Context, limiter: anyio.CapacityLimiter) -> None:
         self._context = context
         self._limiter = limiter
+        self._threads = int(limiter.total_tokens)
         self._started = time.monotonic()
 
     def endpoints(self) -> list[Endpoint]:
@@ -66,7 +70,7 @@ class ComputeService:
         return [
             self._heavy("cwt", queries.answer_cwt),
             self._heavy("xwt", queries.answer_xwt),
-            self._heavy("wct", queries.answer_wct),
+            self._heavy("wct", partial(queries.answer_wct, n_jobs=self._threads)),
             _light("backends", self._backends),
             _light("backend", self._backend),
             _light("hardware", self._hardware),
@@ -83,7 +87,8 @@ class ComputeService:
         return Endpoint(
             contract=QUERY_ENDPOINTS[subjects.query(op)],
             handle=handle,
-            concurrency=int(self._limiter.total_tokens),
+            concurrency=self._threads,
+            waiting=HEAVY_WAITING,
         )
 
     async def _backends(self, question: BackendsRequest) -> BackendsReply:

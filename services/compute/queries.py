@@ -85,8 +85,11 @@ def answer_xwt(request: XwtRequest) -> XwtReply:
     )
 
 
-def answer_wct(request: WctRequest) -> WctReply:
-    """Return the wavelet coherence of two signals, with its level unless none was asked for."""
+def answer_wct(request: WctRequest, *, n_jobs: int = 1) -> WctReply:
+    """Return the wavelet coherence of two signals, with its level unless none was asked for.
+
+    A backend that works in parallel has at most `n_jobs` jobs.
+    """
     started = time.perf_counter()
     wanted = request.significance_level is not None
     backend = _backend(request.backend, fallback=request.fallback)
@@ -103,6 +106,7 @@ def answer_wct(request: WctRequest) -> WctReply:
             convention=request.convention,
             mc_count=request.mc_count,
             backend=backend,
+            n_jobs=n_jobs,
             rng=seed,
             max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES * PLANES,
         )

@@ -29,7 +29,11 @@ async def serve(context: Context, settings: IngestSettings) -> None:
     await bus_log.declare(system_topology(settings), update=True)
     checkpoints = Checkpoints(await bus_log.bucket(storage.KV_CHECKPOINTS))
     definitions = Definitions(
-        await bus_log.bucket(storage.KV_STREAMS), checkpoints, bus_log, context.log
+        await bus_log.bucket(storage.KV_STREAMS),
+        checkpoints,
+        bus_log,
+        context.log,
+        max_message_bytes=context.bus.max_message_bytes,
     )
     await definitions.load()
     follower = Follower(bus_log, definitions, checkpoints, context.log)

@@ -28,8 +28,17 @@ __all__ = ["Definitions"]
 class Definitions:
     """Answers ``cwt.stream.*`` and knows the processor of every defined stream."""
 
-    def __init__(self, bucket: Bucket, checkpoints: Checkpoints, bus_log: BusLog, log: Log) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        checkpoints: Checkpoints,
+        bus_log: BusLog,
+        log: Log,
+        *,
+        max_message_bytes: int,
+    ) -> None:
         self._bucket = bucket
+        self._max_message_bytes = max_message_bytes
         self._checkpoints = checkpoints
         self._bus_log = bus_log
         self._log = log
@@ -52,7 +61,8 @@ class Definitions:
 
     async def put(self, definition: StreamDefinition) -> StreamStatus:
         """Define a stream, or define it anew: a changed definition starts its analyses afresh."""
-        plan_lanes(definition)  # refused before anything is kept
+        # Refused before anything is kept.
+        plan_lanes(definition, max_message_bytes=self._max_message_bytes)
         present = self._processors.get(definition.name)
         if present is not None and present.definition == definition:
             return present.status()

@@ -16,6 +16,7 @@ from schemas.codec import ContentType, encode
 from schemas.errors import ContractError
 from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
+from schemas.limits import MAX_TEXT
 from schemas.window import AnalysisWindow
 from services.ingest.checkpoints import Checkpoints
 from services.ingest.definitions import Definitions
@@ -23,6 +24,7 @@ from services.ingest.processor import LogEntry, Output, StreamProcessor
 from services.runtime import metrics
 from services.runtime.bus import Log as BusLog
 from services.runtime.bus import StoredMessage
+from services.runtime.errors import NotStoredError
 from services.runtime.logs import Action, Log
 from services.runtime.stopping import Stop
 from services.runtime.storing import store_until_kept
@@ -114,14 +116,37 @@ class Follower:
         )
 
     async def _store(self, subject: str, output: Output) -> None:
-        await store_until_kept(
-            self._bus_log,
-            subject,
-            encode(output, ContentType.MSGPACK),
-            msg_id=output.id,
-            headers={CONTENT_TYPE: ContentType.MSGPACK.value},
-            log=self._log,
-        )
+        try:
+            await store_until_kept(
+                self._bus_log,
+                subject,
+                encode(output, ContentType.MSGPACK),
+                msg_id=output.id,
+                headers={CONTENT_TYPE: ContentType.MSGPACK.value},
+                log=self._log,
+            )
+        except (NotStoredError, ContractError) as error:
+            # Storing it again would fail again, and ingest would never get past this chunk.
+            if isinstance(output, AnalysisWindow):
+                event = _not_stored(output, str(error))
+                self._tell(event)
+                await self._store(subjects.event(output.stream), event)
+            else:
+                self._log.error(Action.FAILED, exc=error, id=output.id)
+
+
+def _not_stored(window: AnalysisWindow, reason: str) -> StreamEvent:
+    return StreamEvent(
+        id=f"{window.id}/dropped",
+        stream=window.stream,
+        epoch=window.epoch,
+        kind="dropped",
+        first_sample=window.tile.first_sample,
+        n_samples=window.tile.n,
+        detail=f"octave {window.octave} of {window.analysis.name}: its window was refused by the "
+        f"server, so the result will not come: {reason}"[:MAX_TEXT],
+        t_ns=window.times_ns.received,
+    )
 
 
 def _unknown(stream: str, stored: StoredMessage) -> StreamEvent:

@@ -13,8 +13,10 @@ __all__ = ["ChannelSet", "Lane", "plan_lanes"]
 
 #: Bytes of a window beside its samples: the analysis, the names, the times, and their encoding.
 WINDOW_OVERHEAD_BYTES = 64 * 1024
-#: Samples travel as float64 at worst.
+#: Samples travel as float64 at worst, and are held so.
 SAMPLE_BYTES = 8
+#: Memory that the samples of one stream may take.
+MAX_HELD_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,17 @@ class Lane:
         return self.tile + 2 * self.margin
 
 
-def plan_lanes(definition: StreamDefinition) -> tuple[Lane, ...]:
+def plan_lanes(
+    definition: StreamDefinition, *, max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> tuple[Lane, ...]:
     """Return the lanes of all analyses of a stream.
+
+    Parameters
+    ----------
+    definition
+        The stream.
+    max_message_bytes
+        What a message can carry; a window travels in one.
 
     Raises
     ------
@@ -70,7 +81,7 @@ def plan_lanes(definition: StreamDefinition) -> tuple[Lane, ...]:
                 margin=layout.margin,
                 sets=sets,
             )
-            _check_size(lane, definition.fs_hz)
+            _check(lane, definition, max_message_bytes)
             lanes.append(lane)
     return tuple(lanes)
 
@@ -87,14 +98,27 @@ def _channel_sets(definition: StreamDefinition, spec: AnalysisSpec) -> tuple[Cha
     )
 
 
-def _check_size(lane: Lane, fs_hz: float) -> None:
+def _check(lane: Lane, definition: StreamDefinition, max_message_bytes: int) -> None:
+    seconds = lane.window / definition.fs_hz
+    window = f"octave {lane.octave} needs windows of {lane.window} samples ({seconds:.4g} s)"
     channels = max(len(each.names) for each in lane.sets)
     size = lane.window * channels * SAMPLE_BYTES + WINDOW_OVERHEAD_BYTES
-    if size <= MAX_MESSAGE_BYTES:
-        return
-    problem = (
-        f"octave {lane.octave} needs windows of {lane.window} samples ({lane.window / fs_hz:.0f} s)"
-        f" of {channels} channels, {size} bytes, and a message carries {MAX_MESSAGE_BYTES}: "
-        "raise fmin_hz, lower hop_s, or send a lower rate"
-    )
-    raise Unprocessable.of({f"analyses.{lane.analysis.name}.fmin_hz": problem})
+    if size > max_message_bytes:
+        raise _refused(
+            lane,
+            "fmin_hz",
+            f"{window} of {channels} channels, {size} bytes, and a message carries "
+            f"{max_message_bytes}: raise fmin_hz, lower hop_s, or send a lower rate",
+        )
+    held = lane.window * len(definition.channels) * SAMPLE_BYTES
+    if held > MAX_HELD_BYTES:
+        raise _refused(
+            lane,
+            "fmin_hz",
+            f"{window}, and to hold them for {len(definition.channels)} channels takes {held} "
+            f"bytes, of {MAX_HELD_BYTES} possible: raise fmin_hz, or divide the stream",
+        )
+
+
+def _refused(lane: Lane, field: str, problem: str) -> Unprocessable:
+    return Unprocessable.of({f"analyses.{lane.analysis.name}.{field}": problem})

@@ -190,6 +190,10 @@ class Bus(Protocol):
         """Return when the connection is closed for good."""
 
     @property
+    def max_message_bytes(self) -> int:
+        """The largest body that a message can have here, whatever the server allows at most."""
+
+    @property
     def log(self) -> Log:
         """The persisted half."""
 

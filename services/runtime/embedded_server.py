@@ -68,13 +68,13 @@ def server_binary() -> str:
     return found
 
 
-def server_config(folder: Path, *, host: str, port: int) -> str:
+def server_config(folder: Path, *, host: str, port: int, max_payload: int) -> str:
     """Return the server's configuration; port -1 lets the server choose a free one."""
     return "\n".join(
         (
             f"listen: {json.dumps(f'{host}:{port}')}",
             f"http: {json.dumps(f'{host}:-1')}",
-            f"max_payload: {MAX_PAYLOAD_BYTES}",
+            f"max_payload: {max_payload}",
             f"ports_file_dir: {json.dumps(str(folder))}",
             f"jetstream {{ store_dir: {json.dumps(str(folder / 'jetstream'))} }}",
             "",
@@ -84,7 +84,11 @@ def server_config(folder: Path, *, host: str, port: int) -> str:
 
 @asynccontextmanager
 async def start_server(
-    folder: Path, *, host: str = "127.0.0.1", port: int = -1
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = -1,
+    max_payload: int = MAX_PAYLOAD_BYTES,
 ) -> AsyncIterator[EmbeddedServer]:
     """Run a server on `folder` while the context is open.
 
@@ -103,7 +107,7 @@ async def start_server(
         for stale in folder.glob("nats-server_*.ports"):
             stale.unlink()
         config = folder / "nats-server.conf"
-        config.write_text(server_config(folder, host=host, port=port))
+        config.write_text(server_config(folder, host=host, port=port, max_payload=max_payload))
         # Popen returns at once; the guard has to be a child of this very thread's process.
         process = subprocess.Popen(  # noqa: ASYNC220, S603
             guarded([binary, "-c", str(config)]),

@@ -16,7 +16,6 @@ from schemas.codec import ContentType, content_type_of, decode, encode, reply_ty
 from schemas.endpoints import Endpoint as Contract
 from schemas.errors import ContractError, Internal, PayloadTooLarge
 from schemas.headers import CONTENT_TYPE
-from schemas.limits import MAX_MESSAGE_BYTES
 from schemas.message import Message as Model
 from services.runtime.bus import Message
 from services.runtime.logs import Action, Log
@@ -50,14 +49,17 @@ class Endpoint:
         return self.contract.subject.rpartition(".")[2]
 
 
-async def answer(endpoint: Endpoint, message: Message, log: Log) -> Reply:
-    """Decode, handle and encode one request; never raises but for cancellation."""
+async def answer(endpoint: Endpoint, message: Message, log: Log, *, max_bytes: int) -> Reply:
+    """Decode, handle and encode one request; never raises but for cancellation.
+
+    A reply of more than `max_bytes` becomes `payload_too_large`.
+    """
     accepted = reply_type(message.headers)
     try:
         request = decode(endpoint.contract.request, message.data, content_type_of(message.headers))
         data = encode(await endpoint.handle(request), accepted, max_bytes=None)
-        if len(data) > MAX_MESSAGE_BYTES:
-            raise too_large(len(data), accepted)
+        if len(data) > max_bytes:
+            raise too_large(len(data), max_bytes, accepted)
         return Reply(data=data, headers={CONTENT_TYPE: accepted.value})
     except ContractError as error:
         return error_reply(error, accepted)
@@ -67,7 +69,7 @@ async def answer(endpoint: Endpoint, message: Message, log: Log) -> Reply:
         return error_reply(Internal(f"the service failed; its log knows this as {fault}"), accepted)
 
 
-def too_large(size: int, accepted: ContentType) -> PayloadTooLarge:
+def too_large(size: int, limit: int, accepted: ContentType) -> PayloadTooLarge:
     """Return the error for a reply that no message can carry."""
     advice = (
         "ask for msgpack (header Accept: application/msgpack), float32, or fewer scales"
@@ -75,7 +77,8 @@ def too_large(size: int, accepted: ContentType) -> PayloadTooLarge:
         else "ask for float32 or fewer scales, or split the signal"
     )
     return PayloadTooLarge(
-        f"the reply has {size} bytes and a message carries {MAX_MESSAGE_BYTES}: {advice}"
+        f"the reply has {size} bytes and a message carries {limit}: {advice}",
+        {"size": size, "limit": limit},
     )
 
 

@@ -114,7 +114,7 @@ async def _serve_request(bus: Bus, tally: _Tally, message: Message, log: Log) ->
     async with tally.slots:
         tally.waiting -= 1
         before = time.perf_counter_ns()
-        reply = await answer(tally.endpoint, message, log)
+        reply = await answer(tally.endpoint, message, log, max_bytes=bus.max_message_bytes)
         tally.busy_ns += time.perf_counter_ns() - before
     if reply.error is not None:
         tally.errors += 1

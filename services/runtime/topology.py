@@ -10,8 +10,10 @@ from services.runtime.settings import StorageSettings
 
 __all__ = ["BucketSpec", "ConsumerSpec", "StreamSpec", "Topology", "system_topology"]
 
-#: A duplicate window has to outlast the longest retry (redelivery, restart of a service or server).
-DUPLICATE_WINDOW_S = 600.0
+#: Publishers and ingest try again within a minute; the server remembers ids for twice that.
+DUPLICATE_WINDOW_S = 120.0
+#: A window can come back to a worker after several deadlines and delays; its result must not.
+RESULT_DUPLICATE_WINDOW_S = 600.0
 #: A worker that has not acknowledged, nor said that it is still at it, is taken for dead.
 ACK_WAIT_S = 10.0
 #: Windows handed out and not acknowledged, over all workers.
@@ -87,6 +89,7 @@ def system_topology(limits: StorageSettings) -> Topology:
                 retention="limits",
                 when_full="drop_old",
                 max_bytes=limits.results_max_bytes,
+                duplicate_window_s=RESULT_DUPLICATE_WINDOW_S,
                 max_age_s=limits.results_max_age_s,
             ),
             StreamSpec(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,9 +16,11 @@ from schemas.errors import NotFound
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from schemas.message import Message as Model
 from services.runtime.bus import Bus, Message
+from services.runtime.embedded_server import start_server
 from services.runtime.endpoint import Endpoint
 from services.runtime.logs import logger
 from services.runtime.micro import Identity, serve_endpoints
+from services.runtime.nats_bus import connect_bus
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +31,12 @@ class Question(Model):
     """A number."""
 
     x: int
+
+
+class Text(Model):
+    """Some text."""
+
+    text: str
 
 
 class Answer(Model):
@@ -179,3 +188,23 @@ async def test_a_published_message_without_reply_subject_hurts_nobody(bus: Bus) 
     async with served(bus):
         await bus.publish("calc.double", b'{"x": 1}')
         assert orjson.loads((await ask(bus, b'{"x": 2}')).data) == {"y": 4}
+
+
+async def test_a_reply_larger_than_the_server_takes_is_refused_with_the_numbers(
+    tmp_path: Path,
+) -> None:
+    async def large(question: Question) -> Text:
+        return Text(text="x" * question.x)
+
+    contract = Contract(subject="calc.large", request=Question, reply=Text)
+    async with (
+        start_server(tmp_path / "nats", max_payload=65_536) as server,
+        connect_bus(server.url, name="test", log=logger("test")) as bus,
+        serve_endpoints(bus, IDENTITY, [Endpoint(contract=contract, handle=large)], logger("test")),
+    ):
+        small = await bus.request("calc.large", b'{"x": 1000}', timeout_s=5)
+        refused = await bus.request("calc.large", b'{"x": 70000}', timeout_s=5)
+    assert len(small.data) > 1000
+    error = orjson.loads(refused.data)["error"]
+    assert error["code"] == "payload_too_large"
+    assert error["detail"]["limit"] == 65_536 - 4096

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.lowlevel
 
+from schemas.limits import MAX_MESSAGE_BYTES
 from services.runtime.bus import Message, Subscription
 from services.runtime.errors import BusTimeoutError, NoRespondersError
 from services.runtime.memory_bus.log import MemoryLog
@@ -45,6 +46,11 @@ class MemoryBus:
         self._inboxes = itertools.count(1)
         self._closed = anyio.Event()
         self._log = MemoryLog()
+
+    @property
+    def max_message_bytes(self) -> int:
+        """As of a server that is configured as this project's is."""
+        return MAX_MESSAGE_BYTES
 
     @property
     def log(self) -> MemoryLog:

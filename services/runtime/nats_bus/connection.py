@@ -9,6 +9,7 @@ import anyio
 import nats.errors
 from nats.aio.client import Client
 
+from schemas.limits import HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES
 from services.runtime.bus import Message, Subscription
 from services.runtime.logs import Action, Log
 from services.runtime.nats_bus.client import OrderedClient
@@ -36,6 +37,11 @@ class NatsBus:
         self._client = client
         self._closed = closed
         self._log = NatsLog(client)
+
+    @property
+    def max_message_bytes(self) -> int:
+        """What this server takes, less the room for headers, and never above the contract's."""
+        return min(self._client.max_payload - HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES)
 
     @property
     def log(self) -> NatsLog:

@@ -45,3 +45,18 @@ def test_a_window_too_large_for_a_message_is_refused_with_the_numbers() -> None:
 def test_a_frequency_too_high_for_blocks_is_refused_with_the_highest_possible() -> None:
     with pytest.raises(Unprocessable, match="at most"):
         plan_lanes(definition(fmax_hz=49))
+
+
+def test_a_server_that_takes_less_refuses_more() -> None:
+    plan_lanes(definition())
+    with pytest.raises(Unprocessable, match="a message carries 100000"):
+        plan_lanes(definition(), max_message_bytes=100_000)
+
+
+def test_a_stream_whose_samples_would_fill_the_memory_is_refused() -> None:
+    wide = definition(fmin_hz=0.01).model_copy(
+        update={"channels": tuple(Channel(name=f"c{i}") for i in range(1000))}
+    )
+    known = wide.analyses[0].model_copy(update={"pairs": (("c0", "c1"),)})
+    with pytest.raises(Unprocessable, match="1000 channels takes"):
+        plan_lanes(wide.model_copy(update={"analyses": (known,)}))
