@@ -19,8 +19,9 @@ from schemas import subjects
 from schemas.query import HealthReply, HealthRequest
 from services.runtime.bus import Bus
 from services.runtime.errors import BusError
+from tests.servers import free_port
 from tests.system.conftest import POLL_S, START_S
-from tests.system.test_processes import free_port, gone
+from tests.system.test_processes import gone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -23,20 +20,12 @@ from services.runtime.errors import BusUnreachableError
 from services.runtime.logs import logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.orphan_guard import guarded
+from tests.servers import free_port, restartable_server
 from tests.system.conftest import POLL_S, START_S
 from tests.system.test_faults import blank, collect, definition, expected, publish
 from tests.system.test_faults import signal as samples_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
-
-
-def free_port() -> int:
-    """Return a port that nobody has, below those that outgoing connections are given."""
-    for port in random.Random(os.getpid()).sample(range(20_000, 30_000), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
 
 
 async def gone(pid: int) -> None:
@@ -66,39 +55,6 @@ async def written(log: Path, word: str) -> None:
     with anyio.fail_after(START_S):
         while word not in log.read_text():  # noqa: ASYNC110, ASYNC240 - a file has no event
             await anyio.sleep(POLL_S)
-
-
-class RestartableServer:
-    """A server that can be killed, and comes back on the same folder and port."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder = folder
-        self._port = port
-        self._stack = AsyncExitStack()
-        self._pid = 0
-
-    async def start(self) -> None:
-        server = await self._stack.enter_async_context(start_server(self._folder, port=self._port))
-        self._pid = server.pid
-
-    async def kill_and_restart(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
-        await self.close()
-        await self.start()
-
-    async def close(self) -> None:
-        await self._stack.aclose()
-        self._stack = AsyncExitStack()
-
-
-@asynccontextmanager
-async def restartable_server(folder: Path, port: int) -> AsyncIterator[RestartableServer]:
-    server = RestartableServer(folder, port)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.close()
 
 
 @pytest.mark.parametrize("service", ["ingest", "compute", "hwbridge"])

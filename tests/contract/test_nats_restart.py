@@ -1,0 +1,102 @@
+"""What the bus over NATS adds to the contract: it survives its server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from schemas import storage, subjects
+from services.runtime.bus import Delivery
+from services.runtime.errors import BusError
+from services.runtime.logs import logger
+from services.runtime.nats_bus import NatsBus, connect_bus
+from services.runtime.storing import store_until_kept
+from tests.contract.conftest import small_topology
+from tests.servers import RestartableServer, free_port, restartable_server
+
+pytestmark = pytest.mark.anyio
+
+LOG = logger("test")
+SIGNAL = subjects.signal("s")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RestartableServer]:
+    async with restartable_server(tmp_path, free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+async def bus(server: RestartableServer) -> AsyncIterator[NatsBus]:
+    async with connect_bus(server.url, name="test", log=LOG) as connected:
+        await connected.log.declare(small_topology())
+        yield connected
+
+
+async def keep(bus: NatsBus, subject: str, first: int, end: int) -> None:
+    for i in range(first, end):
+        await store_until_kept(bus.log, subject, b"%d" % i, msg_id=f"i{i}", log=LOG)
+
+
+async def test_a_replay_goes_on_after_a_restart_without_a_hole_and_without_repeating(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    await keep(bus, SIGNAL, 0, 20)
+    seen: list[bytes] = []
+    async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+        with anyio.fail_after(30):
+            while len(seen) < 40:
+                seen.append((await anext(messages)).message.data)
+                if len(seen) == 10:
+                    await server.kill_and_restart()
+                    await keep(bus, SIGNAL, 20, 40)
+    assert seen == [b"%d" % i for i in range(40)]
+
+
+async def test_a_consumer_that_waits_gets_what_comes_after_a_restart(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    taken: list[Delivery] = []
+    async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
+
+        async def take() -> None:
+            taken.append(await consumer.next())
+
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(take)
+                await server.kill_and_restart()
+                await keep(bus, subjects.window("s", "a"), 0, 1)
+        await taken[0].ack()
+    assert taken[0].stored.message.data == b"0"
+
+
+async def test_storing_while_the_server_is_away_fails_as_something_that_passes(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    server.kill()
+    with pytest.raises(BusError) as caught:
+        with anyio.fail_after(20):
+            await bus.log.store(SIGNAL, b"x", msg_id="x")
+    assert caught.value.transient
+    await server.restart()
+    ack = await store_until_kept(bus.log, SIGNAL, b"x", msg_id="x", log=LOG)
+    assert (ack.stream, ack.seq) == (storage.SIGNALS, 1)
+
+
+async def test_what_was_acknowledged_is_there_after_a_kill(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    await keep(bus, SIGNAL, 0, 50)
+    bucket = await bus.log.bucket(storage.KV_STREAMS)
+    await bucket.put("k", b"v")
+    await server.kill_and_restart()
+    with anyio.fail_after(20):
+        await keep(bus, SIGNAL, 50, 51)
+    assert await bus.log.last_seq(storage.SIGNALS) == 51
+    entry = await bucket.get("k")
+    assert entry is not None
+    assert entry.value == b"v"
