@@ -59,7 +59,7 @@ def topology() -> Topology:
 
 def streams_table() -> str:
     return table(
-        ("stream", "subjects", "kept", "size", "age", "when full"),
+        ("stream", "subjects", "kept", "size", "age", "when full", "ids remembered"),
         [
             (
                 f"`{stream.name}`",
@@ -68,6 +68,7 @@ def streams_table() -> str:
                 size(stream.max_bytes),
                 age(stream.max_age_s),
                 {"refuse_new": "refuses the new", "drop_old": "drops the oldest"}[stream.when_full],
+                f"{stream.duplicate_window_s / 60:g} min",
             )
             for stream in topology().streams
         ],

@@ -78,3 +78,11 @@ def test_the_queries_table_has_the_fields_of_the_reply(op: str) -> None:
     row = next(line for line in part.splitlines() if line.startswith(f"| `{op}` |"))
     listed = row.split("|")[3].strip(" `").split(", ")
     assert listed == list(ENDPOINTS[f"cwt.query.{op}"].reply.model_fields)
+
+
+def test_the_pages_say_for_how_long_ids_are_remembered() -> None:
+    minutes = {stream.name: stream.duplicate_window_s / 60 for stream in tables.topology().streams}
+    assert minutes["CWT_SIGNALS"] == 2
+    assert "within two minutes the second one is" in MESSAGES
+    assert minutes["CWT_RESULTS"] == 10
+    assert "drops a repeated one for ten minutes" in PAGES["docs/architecture.md"]
