@@ -21,6 +21,7 @@ from pycwt_mod.coherence import WctResult, wct
 from pycwt_mod.cross import XwtResult, xwt
 from pycwt_mod.montecarlo import MonteCarloLevels, MonteCarloPlan, wct_significance
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
+from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
 from pycwt_mod.transform import CwtResult, cwt, icwt
 from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, wavelet_from_name
 
@@ -51,12 +52,16 @@ __all__ = [
     "compute_block",
     "cwt",
     "get_backend",
+    "global_spectrum",
     "icwt",
+    "inside_cone",
     "list_backends",
     "octave_layouts",
     "rednoise",
+    "scale_average",
     "significance",
     "wavelet_from_name",
+    "wavelet_power",
     "wct",
     "wct_significance",
     "xwt",
