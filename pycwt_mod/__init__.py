@@ -17,12 +17,15 @@ from pycwt_mod.blocks import (
     octave_layouts,
 )
 from pycwt_mod.chi_square import Significance, significance
-from pycwt_mod.coherence import WctResult, wct
-from pycwt_mod.cross import XwtResult, xwt
+from pycwt_mod.coherence import wct
+from pycwt_mod.cross import xwt
 from pycwt_mod.montecarlo import MonteCarloLevels, MonteCarloPlan, wct_significance
+from pycwt_mod.multirate import MultirateResult, Octave
+from pycwt_mod.plan import CwtPlan, plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
+from pycwt_mod.results import CwtResult, WctResult, XwtResult
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
-from pycwt_mod.transform import CwtResult, cwt, icwt
+from pycwt_mod.transform import cwt, icwt, multirate
 from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, wavelet_from_name
 
 __all__ = [
@@ -33,11 +36,14 @@ __all__ = [
     "BackendInfo",
     "Block",
     "Convention",
+    "CwtPlan",
     "CwtResult",
     "MexicanHat",
     "MonteCarloLevels",
     "MonteCarloPlan",
     "Morlet",
+    "MultirateResult",
+    "Octave",
     "OctaveLayout",
     "Paul",
     "Significance",
@@ -56,7 +62,9 @@ __all__ = [
     "icwt",
     "inside_cone",
     "list_backends",
+    "multirate",
     "octave_layouts",
+    "plan",
     "rednoise",
     "scale_average",
     "significance",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
-    Bools,
     Complexes,
     Convention,
     Floats,
@@ -18,9 +17,10 @@ from pycwt_mod.arrays import (
     check_level,
     check_memory,
 )
-from pycwt_mod.cross import check_pair, lag1_of, standardise
 from pycwt_mod.montecarlo import Cache, Progress, wct_significance
+from pycwt_mod.pairs import check_pair, lag1_of, standardise
 from pycwt_mod.rednoise import Seed
+from pycwt_mod.results import WctResult
 from pycwt_mod.scale_axis import ScaleAxis
 from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
 from pycwt_mod.transform import cwt, padded_length
@@ -29,46 +29,6 @@ from pycwt_mod.wavelets import Wavelet, as_wavelet
 #: Bytes per point of the plane that are alive at once (two transforms, two smoothed spectra).
 _BYTES_PER_POINT = 96
 _BLOCK_POINTS = 2**18
-
-
-class _WctFields(NamedTuple):
-    coherence: Floats
-    phase: Floats
-    coi: Floats
-    freqs: Floats
-    signif: Floats
-
-
-class WctResult(_WctFields):
-    """What `wct` returns; it unpacks as pycwt's five values.
-
-    Attributes
-    ----------
-    coherence : ndarray, shape (scales, time)
-        R², from 0 to 1.
-    phase : ndarray, shape (scales, time), radians
-        Argument of W1 W2*, not smoothed, by which the first signal leads.
-    coi : ndarray, shape (time,)
-        Longest Fourier period free of edge effects.
-    freqs : ndarray, shape (scales,)
-    signif : ndarray, shape (scales,)
-        Level of R² by Monte Carlo (see `wct_significance`); ``[0]`` with ``sig=False``.
-    smoothed_phase : ndarray, shape (scales, time), radians
-        Argument of the smoothed cross spectrum, less noisy than `phase`.
-    mask : ndarray of bool, shape (scales, time)
-        True within the cone of influence of a missing sample of either signal.
-    """
-
-    smoothed_phase: Floats
-    mask: Bools
-
-    def __new__(  # noqa: D102
-        cls, *fields: NDArray[Any], smoothed_phase: Floats | None = None, mask: Bools | None = None
-    ) -> WctResult:
-        self = super().__new__(cls, *fields)
-        self.smoothed_phase = self.phase if smoothed_phase is None else smoothed_phase
-        self.mask = np.zeros(self.coherence.shape, np.bool_) if mask is None else mask
-        return self
 
 
 def wct(
@@ -176,8 +136,8 @@ def wct(
             n_jobs=n_jobs,
         )
     r2 = coherence(auto, cross)
-    angle = np.angle(cross)
-    return WctResult(r2, phase, t1.coi, grid.freqs, levels, smoothed_phase=angle, mask=mask)
+    smoothed = np.stack([cross.real, cross.imag])
+    return WctResult(r2, phase, t1.coi, grid.freqs, levels, smoothed=smoothed, mask=mask)
 
 
 def _smooth(

@@ -3,87 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import chi2
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
-    Bools,
-    Complexes,
     Convention,
-    Floats,
-    as_series,
     check_convention,
-    check_lag1,
     check_level,
 )
 from pycwt_mod.chi_square import cross_quantile
-from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
+from pycwt_mod.pairs import check_pair, lag1_of, standardise
+from pycwt_mod.rednoise import ar1_spectrum
+from pycwt_mod.results import XwtResult
 from pycwt_mod.transform import cwt
 from pycwt_mod.wavelets import Wavelet, as_wavelet
-
-
-class _XwtFields(NamedTuple):
-    cross: Complexes
-    coi: Floats
-    freqs: Floats
-    signif: Floats
-
-
-class XwtResult(_XwtFields):
-    """What `xwt` returns; it unpacks as pycwt's four values.
-
-    Attributes
-    ----------
-    cross : ndarray, shape (scales, time), complex
-        W1 W2*; its argument is the phase by which the first signal leads.
-    coi : ndarray, shape (time,)
-        Longest Fourier period free of edge effects.
-    freqs : ndarray, shape (scales,)
-    signif : ndarray, shape (scales,)
-        Level of |cross|.
-    mask : ndarray of bool, shape (scales, time)
-        True within the cone of influence of a missing sample of either signal.
-    """
-
-    mask: Bools
-
-    def __new__(cls, *fields: NDArray[Any], mask: Bools | None = None) -> XwtResult:  # noqa: D102
-        self = super().__new__(cls, *fields)
-        self.mask = np.zeros(self.cross.shape, np.bool_) if mask is None else mask
-        return self
-
-
-def check_pair(y1: ArrayLike, y2: ArrayLike) -> tuple[Floats, Floats]:
-    """Return both signals as series of equal length and type."""
-    first, second = as_series("y1", y1), as_series("y2", y2)
-    if len(first) != len(second):
-        raise ValueError(f"y1 has {len(first)} samples and y2 {len(second)}; they must be equal")
-    kind = np.result_type(first, second)
-    return first.astype(kind), second.astype(kind)
-
-
-def standardise(name: str, y: Floats) -> Floats:
-    """Return (y - mean)/std over the valid samples, NaN kept.
-
-    Raises
-    ------
-    ValueError
-        If the signal is constant.
-    """
-    wide = y.astype(np.float64)
-    std = float(np.nanstd(wide))
-    if std <= 4 * np.finfo(y.dtype).eps * float(np.nanmax(np.abs(wide))):
-        raise ValueError(f"{name} is constant, so it can't be divided by its standard deviation")
-    return np.asarray((wide - np.nanmean(wide)) / std).astype(y.dtype)
-
-
-def lag1_of(name: str, y: Floats, given: float | None) -> float:
-    """Return the caller's AR(1) coefficient if given, otherwise the estimate."""
-    return estimate_ar1(y, name).g if given is None else check_lag1(f"al of {name}", given)
 
 
 def xwt(

@@ -61,16 +61,16 @@ def cone_of_influence(n: int, dt: float, wavelet: Wavelet) -> NDArray[np.float64
     return np.asarray(wavelet.fourier_factor / wavelet.efolding * dt * distance)
 
 
-def gap_mask(missing: Bools, scales: Floats, dt: float, wavelet: Wavelet) -> Bools:
-    """Return where a missing sample is nearer than the e-folding time of the scale."""
+def gap_mask(missing: Bools, scales: Floats, dt: float, wavelet: Wavelet, step: int = 1) -> Bools:
+    """Return where, every `step` samples, one is missing nearer than the e-folding time."""
     n = missing.shape[-1]
-    mask = np.zeros((*missing.shape[:-1], len(scales), n), np.bool_)
+    mask = np.zeros((*missing.shape[:-1], len(scales), -(-n // step)), np.bool_)
     if not missing.any():
         return mask
     index = np.arange(n)
     before = np.maximum.accumulate(np.where(missing, index, -(10**12)), axis=-1)
     flipped = np.where(missing, index, 10**12)[..., ::-1]
     after = np.minimum.accumulate(flipped, axis=-1)[..., ::-1]
-    distance = np.minimum(index - before, after - index)
-    np.less(distance[..., None, :] * dt, wavelet.efolding * scales[:, None], out=mask)
+    distance = np.minimum(index - before, after - index)[..., None, ::step]
+    np.less(distance * dt, wavelet.efolding * scales[:, None], out=mask)
     return mask

@@ -4,109 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
 
 import numpy as np
-import scipy.fft
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
-    Bools,
-    Complexes,
     Convention,
     Floats,
     as_signal,
-    check_convention,
-    check_memory,
     check_positive,
-    complex_dtype,
-    fill_missing,
 )
-from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence, gap_mask
+from pycwt_mod.multirate import MultirateResult
+from pycwt_mod.plan import CwtPlan, padded_length, plan
+from pycwt_mod.results import CwtResult
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
-#: Rows are transformed in blocks of about this many bytes, to stay in the cache.
-_BLOCK_BYTES = 2**22
-#: Part of a wavelet's maximum that is nothing beside it in double precision.
-_NOTHING = 1e-16
+__all__ = ["CwtResult", "cwt", "icwt", "multirate", "padded_length", "plan_for"]
 
-
-class _CwtFields(NamedTuple):
-    coefs: Complexes
-    scales: Floats
-    freqs: Floats
-    coi: Floats
-    fft: Complexes
-    fftfreqs: Floats
-
-
-class CwtResult(_CwtFields):
-    """What `cwt` returns; it unpacks as pycwt's six values.
-
-    Attributes
-    ----------
-    coefs : ndarray, shape (..., scales, time), complex
-        Always finite; see `mask`.
-    scales, freqs : ndarray, shape (scales,)
-        In units of `dt` and 1/`dt`.
-    coi : ndarray, shape (time,)
-        Longest Fourier period free of edge effects.
-    fft, fftfreqs : ndarray
-        Spectrum of the padded signal, without mean and Nyquist, over √N; its frequencies.
-    mask : ndarray of bool, shape (..., scales, time)
-        True within the cone of influence of a missing (NaN) sample. The ends of the record
-        are not part of it: `coi` tells those.
-    """
-
-    mask: Bools
-
-    def __new__(cls, *fields: NDArray[Any], mask: Bools | None = None) -> CwtResult:  # noqa: D102
-        self = super().__new__(cls, *fields)
-        self.mask = np.zeros(self.coefs.shape, np.bool_) if mask is None else mask
-        return self
-
-
-def padded_length(n: int, convention: Convention) -> int:
-    """Return the FFT length: TC98's, at least 1.4 n, or pycwt's next power of two."""
-    if convention == "pycwt":
-        return int(2 ** math.ceil(math.log2(n)))
-    return int(2 ** (int(math.log2(n) + 0.4999) + 1))
-
-
-def filter_rows(
-    spectrum: Complexes,
-    scales: Floats,
-    wavelet: Wavelet,
-    n: int,
-    convention: Convention,
-    workers: int,
-) -> Complexes:
-    """Return the first `n` samples of every row; `scales` in samples, `spectrum` a full FFT."""
-    length = spectrum.shape[-1]
-    omega = 2 * np.pi * scipy.fft.fftfreq(length)
-    if convention == "standard" and length % 2 == 0:
-        omega[length // 2] = np.pi  # TC98 count the Nyquist bin among the positive ones
-    kind = spectrum.dtype
-    top = wavelet.frequency_band(_NOTHING)[1]
-    both_sides = convention == "pycwt" or not wavelet.analytic
-    out = np.empty((*spectrum.shape[:-1], len(scales), n), kind)
-    per_block = max(1, _BLOCK_BYTES // (spectrum.size * kind.itemsize))
-    for start in range(0, len(scales), per_block):
-        some = scales[start : start + per_block]
-        product = np.zeros((*spectrum.shape[:-1], len(some), length), kind)
-        for row, s in enumerate(some):
-            used = min(length // 2, math.ceil(top / s * length / (2 * np.pi)))
-            sides = [slice(0 if both_sides else 1, used + 1)]
-            if both_sides:
-                sides.append(slice(max(length - used, length // 2 + 1), length))
-            for bins in sides:
-                psi = math.sqrt(2 * np.pi * s) * np.conj(wavelet.psi_ft(s * omega[bins]))
-                precise = kind if np.iscomplexobj(psi) else spectrum.real.dtype
-                product[..., row, bins] = spectrum[..., bins] * psi.astype(precise)
-        rows = scipy.fft.ifft(product, axis=-1, overwrite_x=True, workers=workers)
-        out[..., start : start + per_block, :] = rows[..., :n]
-    return out
+#: Tables of records up to this length are kept for the next call.
+_KEPT_SAMPLES = 2**17
 
 
 def cwt(
@@ -123,6 +41,7 @@ def cwt(
     pad_to: int | None = None,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
+    rtol: float | None = None,
 ) -> CwtResult:
     """Continuous wavelet transform, W(s, n) = Σ_k x̂_k √(2πs/δt) ψ̂0*(s ω_k) exp(i ω_k n δt)/N.
 
@@ -150,9 +69,14 @@ def cwt(
     pad_to : int, optional
         FFT length, at least n, instead of the convention's.
     workers : int
-        FFT threads.
+        Threads; the numbers don't depend on it.
     max_bytes : int
         Largest coefficient matrix that is computed.
+    rtol : float, optional
+        Part of a wavelet's maximum below which its spectrum counts as zero: for Morlet the band
+        of a row is [ω0 - r, ω0 + r]/s with r = √(-2 ln rtol). It is also the error of a row, as
+        a part of its maximum, as long as the signal's spectrum is not much larger outside the
+        band than in it. 1e-12 in double and 1e-6 in single precision if not given.
 
     Returns
     -------
@@ -178,31 +102,111 @@ def cwt(
     >>> bool(abs(1 / result.freqs[power.argmax()] - 8) < 0.5)
     True
     """
-    check_convention(convention)
-    mother = as_wavelet(wavelet)
     values = as_signal("signal", np.moveaxis(np.asarray(signal), axis, -1))
-    n = values.shape[-1]
-    grid = ScaleAxis.make(n, dt, dj, s0, J, mother, freqs)
-    if pad_to is not None and pad_to < n:
-        raise ValueError(f"{pad_to=} must be at least the number of samples, {n}")
-    kind = complex_dtype(values.dtype)
-    check_memory("the transform", values.size * len(grid.scales) * kind.itemsize, max_bytes)
-    filled, missing = fill_missing(values)
-    if convention == "standard":
-        mean = filled.mean(axis=-1, keepdims=True, dtype=np.float64)
-        filled = (filled - mean).astype(values.dtype)
-    length = pad_to or padded_length(n, convention)
-    spectrum: Complexes = scipy.fft.fft(filled, length, axis=-1, workers=workers)
-    coefs = filter_rows(spectrum, grid.scales / dt, mother, n, convention, workers)
-    return CwtResult(
-        coefs,
-        grid.scales,
-        grid.freqs,
-        cone_of_influence(n, dt, mother),
-        spectrum[..., 1 : length // 2] / math.sqrt(length),
-        scipy.fft.fftfreq(length, dt)[1 : length // 2],
-        mask=gap_mask(missing, grid.scales, dt, mother),
+    analysis = plan_for(
+        values, dt, dj, s0, J, wavelet, freqs, convention=convention, pad_to=pad_to, rtol=rtol
     )
+    return analysis.cwt(values, workers=workers, max_bytes=max_bytes)
+
+
+def multirate(
+    signal: ArrayLike | Sequence[float],
+    dt: float,
+    dj: float = 1 / 12,
+    s0: float = -1,
+    J: float = -1,
+    wavelet: Wavelet | str = "morlet",
+    freqs: ArrayLike | None = None,
+    *,
+    convention: Convention = "standard",
+    axis: int = -1,
+    pad_to: int | None = None,
+    workers: int = 1,
+    max_bytes: int = MEMORY_LIMIT_BYTES,
+    rtol: float | None = None,
+) -> MultirateResult:
+    """Continuous wavelet transform with every octave at the rate that its band needs.
+
+    A row at scale s (in samples) has a band of width 2r/s, so every D-th sample describes it in
+    full, with D the largest power of two for which 2π/D >= 2r/s. These samples are those of
+    `cwt`, not averages; all octaves together take about four times the first one, in time and
+    memory linear in n.
+
+    Parameters
+    ----------
+    signal, dt, dj, s0, J, wavelet, freqs, convention, axis, pad_to, workers, rtol
+        As in `cwt`. A larger `rtol` makes the band narrower, and so the steps longer.
+    max_bytes : int
+        Largest result that is computed.
+
+    Returns
+    -------
+    MultirateResult
+        Its `full()` is the matrix of `cwt`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or the result would not fit `max_bytes`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.sin(np.arange(1024) / 9)
+    >>> result = multirate(x, 1.0)
+    >>> [octave.step for octave in result.octaves][-1] > 100
+    True
+    >>> bool(np.allclose(result.full(), cwt(x, 1.0).coefs))
+    True
+    """
+    values = as_signal("signal", np.moveaxis(np.asarray(signal), axis, -1))
+    analysis = plan_for(
+        values, dt, dj, s0, J, wavelet, freqs, convention=convention, pad_to=pad_to, rtol=rtol
+    )
+    return analysis.multirate(values, workers=workers, max_bytes=max_bytes)
+
+
+def plan_for(
+    values: Floats,
+    dt: float,
+    dj: float,
+    s0: float,
+    J: float,
+    wavelet: Wavelet | str,
+    freqs: ArrayLike | None = None,
+    *,
+    convention: Convention = "standard",
+    pad_to: int | None = None,
+    rtol: float | None = None,
+) -> CwtPlan:
+    """Return a plan for `values`, the same one for the same question while it is kept."""
+    n = values.shape[-1]
+    wanted = None if freqs is None else np.atleast_1d(np.asarray(freqs))
+    if wanted is not None and wanted.ndim != 1:
+        raise ValueError(f"{freqs=} must be a list of numbers")
+    key = None if wanted is None else tuple(wanted.tolist())
+    make = _kept_plan if n <= _KEPT_SAMPLES else _kept_plan.__wrapped__
+    return make(n, dt, dj, s0, J, wavelet, key, convention, pad_to, values.dtype.char, rtol)
+
+
+@lru_cache(maxsize=4)
+def _kept_plan(
+    n: int,
+    dt: float,
+    dj: float,
+    s0: float,
+    J: float,
+    wavelet: Wavelet | str,
+    freqs: tuple[float, ...] | None,
+    convention: Convention,
+    pad_to: int | None,
+    dtype: str,
+    rtol: float | None,
+) -> CwtPlan:
+    return plan(
+        n, dt, dj, s0, J, wavelet, freqs,
+        convention=convention, pad_to=pad_to, dtype=np.dtype(dtype), rtol=rtol,
+    )  # fmt: skip
 
 
 def icwt(

@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 MODULES = (
-    "rednoise", "transform", "chi_square", "wavelets", "wavelets.morlet", "wavelets.paul",
+    "rednoise", "transform", "plan", "chi_square", "wavelets", "wavelets.morlet", "wavelets.paul",
     "wavelets.dog", "backends.registry", "montecarlo.significance", "blocks.grid",
 )  # fmt: skip
 

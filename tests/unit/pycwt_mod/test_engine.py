@@ -1,0 +1,166 @@
+"""The engine: sampling steps, interpolation and threads change nothing but the time."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pycwt_mod as ours
+from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, multirate, rednoise
+from pycwt_mod.bands import Band
+
+with warnings.catch_warnings():
+    # pycwt imports a SciPy namespace that is about to go.
+    warnings.filterwarnings("ignore", "Please import `hermitenorm`", DeprecationWarning)
+    import pycwt as theirs
+
+Array = np.ndarray[Any, np.dtype[Any]]
+WAVELETS: list[Wavelet] = [Morlet(), Paul(), DOG(2), DOG(3)]
+
+
+def row_error(found: Array, expected: Array) -> float:
+    """Largest difference, as a part of the row's maximum."""
+    worst = np.abs(found - expected).max(axis=-1) / np.abs(expected).max(axis=-1)
+    return float(worst.max())
+
+
+def direct(x: Array, wavelet: Wavelet, scales: Array, length: int, convention: Convention) -> Array:
+    """TC98 eq. 4, one product and one inverse FFT per scale, nothing left out."""
+    omega = 2 * np.pi * np.fft.fftfreq(length)
+    if convention == "standard":
+        x = x - x.mean()
+        omega[length // 2] = np.pi
+    psi = np.sqrt(2 * np.pi * scales)[:, None] * np.conj(wavelet.psi_ft(scales[:, None] * omega))
+    if convention == "standard" and wavelet.analytic:
+        psi[:, omega <= 0] = 0
+    return np.asarray(np.fft.ifft(np.fft.fft(x, length) * psi)[:, : len(x)])
+
+
+@pytest.mark.parametrize("n", [3000, 8192, 20_011])
+@pytest.mark.parametrize("wavelet", WAVELETS, ids=repr)
+@pytest.mark.parametrize("convention", ["standard", "pycwt"])
+def test_rows_equal_the_direct_formula(n: int, wavelet: Wavelet, convention: Convention) -> None:
+    x = rednoise(n, 0.9, rng=n) + 3
+    length = ours.plan(n, 1.0, convention=convention).length
+    double = cwt(x, 1.0, 1 / 5, wavelet=wavelet, convention=convention)
+    single = cwt((x - 3).astype(np.float32), 1.0, 1 / 5, wavelet=wavelet, convention=convention)
+
+    expected = direct(x, wavelet, double.scales, length, convention)
+    centred = direct(x - 3, wavelet, double.scales, length, convention)
+
+    # Rows don't know of what a longer FFT does to the step of Morlet's spectrum at zero.
+    assert row_error(double.coefs, expected) < (1e-10 if convention == "pycwt" else 1e-8)
+    assert row_error(single.coefs, centred) < 1e-5
+
+
+@pytest.mark.parametrize("n", [5000, 4096])
+def test_long_records_agree_with_pycwt(n: int) -> None:
+    x = rednoise(n, 0.7, rng=1) + 3
+    found = cwt(x, 0.25, convention="pycwt")
+    expected = theirs.cwt(x, 0.25)
+    assert row_error(found.coefs, expected[0]) < 1e-9
+    assert found.fft == pytest.approx(expected[4], rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(2, 6000),
+    voices=st.integers(1, 12),
+    wavelet=st.sampled_from(WAVELETS),
+    convention=st.sampled_from(["standard", "pycwt"]),
+    single=st.booleans(),
+)
+def test_multirate_holds_every_step_of_cwt_and_leads_back_to_it(
+    n: int, voices: int, wavelet: Wavelet, convention: Convention, single: bool
+) -> None:
+    x = rednoise(n, 0.5, rng=n).astype(np.float32 if single else np.float64)
+    whole = cwt(x, 0.5, 1 / voices, 1.0, 6 * voices, wavelet, convention=convention).coefs
+    result = multirate(x, 0.5, 1 / voices, 1.0, 6 * voices, wavelet, convention=convention)
+
+    # What two samples leave after their mean is rounding, which no row resolves.
+    least = np.abs(whole).max(axis=-1, keepdims=True) + 1e-3 * np.abs(x).max()
+    tolerance = (1e-5 if single else 1e-10) * least
+    assert (np.abs(result.full() - whole) < tolerance).all()
+    for octave in result.octaves:
+        rows = np.searchsorted(result.scales, octave.scales)
+        shown = whole[rows][:, :: octave.step]
+        assert octave.coefs.shape == octave.mask.shape == shown.shape
+        assert (np.abs(octave.coefs - shown) < tolerance[rows]).all()
+
+
+@pytest.mark.parametrize("rtol", [1e-3, 1e-5, 1e-8])
+def test_rtol_decides_on_the_band_and_on_the_error(rtol: float) -> None:
+    x = rednoise(20_000, 0.0, rng=1)
+    exact = cwt(x, 1.0, 1 / 4)
+    found = multirate(x, 1.0, 1 / 4, rtol=rtol)
+    band = Band.of(Morlet(), rtol, "standard")
+
+    radius = np.sqrt(-2 * np.log(rtol))
+    assert (band.low, band.high) == (max(0, 6 - radius), 6 + radius)
+    for octave in found.octaves[2:]:
+        needed = 2 * np.pi * octave.scales[0] / (band.high - band.low)
+        assert octave.step <= needed < 4 * octave.step
+    error = row_error(found.full(), exact.coefs)
+    assert 1e-3 * rtol < error < 10 * rtol
+    assert row_error(cwt(x, 1.0, 1 / 4, rtol=rtol).coefs, exact.coefs) < 10 * rtol
+
+
+def test_multirate_time_and_memory_are_linear() -> None:
+    points = [
+        sum(octave.coefs.size for octave in multirate(np.arange(n) % 7.0, 1.0).octaves)
+        for n in (4000, 32_000)
+    ]
+    assert points[1] / points[0] == pytest.approx(8, rel=0.1)
+    assert points[1] < 25 * 32_000
+
+
+def test_threads_change_no_bit() -> None:
+    x = rednoise(6000, 0.5, rng=1)
+    one, two = cwt(x, 1.0), cwt(x, 1.0, workers=2)
+    assert np.array_equal(one.coefs, two.coefs)
+    assert np.array_equal(multirate(x, 1.0).full(), multirate(x, 1.0, workers=2).full(workers=2))
+
+
+def test_a_plan_serves_many_signals_and_threads_at_once() -> None:
+    signals = [rednoise(4000, 0.5, rng=k) for k in range(6)]
+    analysis = ours.plan(4000, 0.5, 1 / 6)
+
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda x: analysis.cwt(x).coefs, signals))
+
+    for x, found in zip(signals, together, strict=True):
+        assert np.array_equal(found, cwt(x, 0.5, 1 / 6).coefs)
+    batch = analysis.cwt(np.stack(signals, axis=1), axis=0).coefs
+    assert row_error(batch[3], together[3]) < 1e-12
+    halves = multirate(np.stack(signals), 0.5, 1 / 6)
+    assert row_error(halves.full()[2], together[2]) < 1e-10
+
+
+def test_a_plan_refuses_what_it_is_not_for() -> None:
+    analysis = ours.plan(100, 1.0)
+    with pytest.raises(ValueError, match="99 samples, but the plan is for 100"):
+        analysis.cwt(np.arange(99.0))
+    with pytest.raises(ValueError, match="workers=0"):
+        analysis.cwt(np.arange(100.0), workers=0)
+    with pytest.raises(ValueError, match="dtype=int64"):
+        ours.plan(100, 1.0, dtype=np.int64)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="rtol=2"):
+        ours.plan(100, 1.0, rtol=2)
+    with pytest.raises(ValueError, match="full matrix would need"):
+        multirate(np.arange(100.0), 1.0).full(max_bytes=1000)
+
+
+def test_gaps_are_masked_in_every_octave() -> None:
+    x = rednoise(3000, 0.5, rng=1)
+    x[1500] = np.nan
+    whole = cwt(x, 0.5)
+    result = multirate(x, 0.5)
+    for octave in result.octaves:
+        rows = np.searchsorted(result.scales, octave.scales)
+        assert np.array_equal(octave.mask, whole.mask[rows][:, :: octave.step])
