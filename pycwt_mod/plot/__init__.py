@@ -1,0 +1,25 @@
+"""Pictures of power and coherence over time and frequency, on axes that the caller owns.
+
+Matplotlib is optional (``pip install pycwt-mod[plot]``); nothing else in the library needs it.
+"""
+
+from __future__ import annotations
+
+from pycwt_mod.plot.pictures import (
+    COLOUR_MAP,
+    add_colour_bar,
+    plot_coherence,
+    plot_cross,
+    plot_scalogram,
+)
+from pycwt_mod.plot.side import plot_global_spectrum, plot_scale_average
+
+__all__ = [
+    "COLOUR_MAP",
+    "add_colour_bar",
+    "plot_coherence",
+    "plot_cross",
+    "plot_global_spectrum",
+    "plot_scale_average",
+    "plot_scalogram",
+]

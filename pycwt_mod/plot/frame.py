@@ -1,0 +1,113 @@
+"""The axes of a picture: time to the right, frequency or period upwards, both named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import to_rgba
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK = "#1b1b1b"
+_VEIL = to_rgba("white", 0.45)
+_HATCH = to_rgba(INK, 0.35)
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frame:
+    """Where values lie in a picture.
+
+    Attributes
+    ----------
+    times : ndarray, shape (n,)
+    freqs : ndarray, shape (k,)
+    period_axis : bool
+        Periods downwards in octaves, as in the papers; otherwise frequencies upwards.
+    time_unit : str
+        Unit of `times`; that of `freqs` is its inverse.
+    """
+
+    times: Numbers
+    freqs: Numbers
+    period_axis: bool
+    time_unit: str
+
+    @classmethod
+    def of(cls, times: ArrayLike, freqs: ArrayLike, *, period_axis: bool, time_unit: str) -> Frame:
+        """Return the frame of a picture."""
+        return cls(
+            times=np.asarray(times, dtype=np.float64),
+            freqs=np.asarray(freqs, dtype=np.float64),
+            period_axis=period_axis,
+            time_unit=time_unit,
+        )
+
+    @property
+    def rows(self) -> Numbers:
+        """Where the frequencies lie on the vertical axis."""
+        return self.height(self.freqs)
+
+    def height(self, freqs: Numbers) -> Numbers:
+        """Return where `freqs` lie on the vertical axis."""
+        return 1 / freqs if self.period_axis else freqs
+
+    def checked(self, values: ArrayLike, name: str) -> Numbers:
+        """Return `values` as an array; raise ValueError unless of shape (k, n)."""
+        array = np.asarray(values)
+        shape = (self.freqs.size, self.times.size)
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, but must be {shape}")
+        return array
+
+    def label(self, ax: Axes) -> None:
+        """Scale, limit and name both axes."""
+        self.label_rows(ax)
+        ax.set_xlim(self.times[0], self.times[-1])
+        ax.set_xlabel(f"Time ({self.time_unit})")
+
+    def label_rows(self, ax: Axes) -> None:
+        """Scale, limit and name the vertical axis."""
+        ends = self.height(np.array([self.freqs.min(), self.freqs.max()]))
+        if self.period_axis:
+            ax.set_yscale("log", base=2)
+            ax.yaxis.set_major_locator(LogLocator(base=2))
+            ax.set_ylabel(f"Period ({self.time_unit})")
+        else:
+            ax.set_yscale("log")
+            # Less than a decade would be left with one label, or none.
+            ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+            ax.set_ylabel("Frequency (Hz)" if self.time_unit == "s" else self._frequency_label())
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.set_ylim(float(ends[0]), float(ends[1]))
+
+    def _frequency_label(self) -> str:
+        return f"Frequency (1/{self.time_unit})"
+
+    def veil(self, ax: Axes, coi_hz: ArrayLike | None, mask: ArrayLike | None) -> None:
+        """Hatch the cone of influence, and what is masked."""
+        style: dict[str, Any] = {
+            "facecolor": _VEIL,
+            "edgecolor": _HATCH,
+            "linewidth": 0,
+            "hatch": "///",
+        }
+        low, high = self.freqs.min(), self.freqs.max()
+        if coi_hz is not None:
+            edge = self.height(np.clip(np.asarray(coi_hz, dtype=np.float64), low, high))
+            bottom = np.full(self.times.size, float(self.height(np.array([low]))[0]))
+            ax.fill_between(self.times, bottom, edge, **style)
+            ax.plot(self.times, edge, color=INK, linewidth=0.8)
+        if mask is not None and np.any(mask):
+            hatched = np.asarray(mask, dtype=np.float64)
+            area = ax.contourf(
+                self.times, self.rows, hatched, levels=[0.5, 1.5], colors=[_VEIL], hatches=["xxx"]
+            )
+            area.set(edgecolor=_HATCH, linewidth=0)
