@@ -18,6 +18,11 @@ class ReplayState(Message):
     #: The last epochs that ended; their chunks are refused.
     ended_epochs: Items[Epoch] = ()
     sequenced: bool | None = None
+    #: Where a chunk ended that was too far ahead to be believed.
+    suspect_end: Count | None = None
+    #: The device's newest time stamp, and the sample that it belongs to.
+    clock_sample: Count | None = None
+    clock_ns: Count | None = None
 
 
 class StreamCheckpoint(PersistedMessage):

@@ -53,6 +53,19 @@ MAX_LISTED_PROBLEMS = 50
 #: Largest position, time in nanoseconds, or sequence number: a signed 64-bit integer.
 MAX_INT64 = 2**63 - 1
 
+#: Index of the first sample of a chunk: 28 years at 10 MHz, and far from where int64 overflows.
+MAX_FIRST_SAMPLE = 2**53
+
+#: Time stamp of a chunk: the year 2116, far from where int64 overflows.
+MAX_T0_NS = 2**62
+
+#: Windows per second of one stream: about what one ingest process publishes.
+MAX_WINDOWS_PER_S = 5000
+
+#: Rows times samples of surrogate noise in one query: about half a minute of one thread. More is
+#: for a job.
+MAX_QUERY_MC_CELLS = 30_000_000_000
+
 #: Characters of an explanation meant for people.
 MAX_TEXT = 4096
 

@@ -107,6 +107,11 @@ def wrong_field(field: str, problem: str) -> PydanticCustomError:
     return PydanticCustomError(WRONG_FIELD, "{field}: {problem}", facts)
 
 
+def clipped(text: str) -> str:
+    """Return `text` cut to what a field of type `Text` takes."""
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 4] + " ..."
+
+
 def schema_of(model: type[PersistedMessage]) -> str:
     """Return the name and version that messages of this type carry, such as ``signal.chunk/1``."""
     return str(model.model_fields["schema_id"].default)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.arrays import SampleArray
-from schemas.limits import MAX_CHANNELS, MAX_CHUNK_SAMPLES
-from schemas.message import Count, Epoch, PersistedMessage, wrong_field
+from schemas.limits import MAX_CHANNELS, MAX_CHUNK_SAMPLES, MAX_FIRST_SAMPLE, MAX_T0_NS
+from schemas.message import Epoch, PersistedMessage, wrong_field
 
 
 class SignalChunk(PersistedMessage):
@@ -18,9 +18,9 @@ class SignalChunk(PersistedMessage):
     #: Which run of the device; a new one starts the analysis afresh.
     epoch: Epoch
     #: Index of the first sample since the epoch began; none means "right after the last chunk".
-    first_sample: Count | None = None
+    first_sample: Annotated[int, Field(ge=0, le=MAX_FIRST_SAMPLE)] | None = None
     #: When the first sample was taken.
-    t0_ns: Count | None = None
+    t0_ns: Annotated[int, Field(ge=0, le=MAX_T0_NS)] | None = None
     #: (time,) or (time, channel); NaN is a missing sample.
     samples: SampleArray
 

@@ -71,13 +71,22 @@ class AnalysisSpec(Message):
         """What is transformed together: each channel by itself, or the pairs."""
         return self.pairs or tuple((name,) for name in self.channels)
 
+    def narrowed(self, channels: ChannelSet) -> AnalysisSpec:
+        """Return the analysis of one channel set alone."""
+        sets = {"channels": channels} if self.op == "cwt" else {"pairs": (channels,)}
+        return self.model_copy(update=sets)
+
     def spec_hash(self, *, fs_hz: float, channels: ChannelSet) -> str:
         """Return 16 hexadecimal characters that name this computation of one channel set.
+
+        What has its default value does not count, so that a field to come changes no hash.
 
         The same in every process. The analysis's other channels don't count, so adding one leaves
         the results of the others as they are.
         """
-        own = self.model_dump(mode="json", by_alias=True, exclude={"channels", "pairs"})
+        own = self.model_dump(
+            mode="json", by_alias=True, exclude={"channels", "pairs"}, exclude_defaults=True
+        )
         return _hash({"analysis": own, "fs_hz": float(fs_hz), "channels": list(channels)})
 
     @model_validator(mode="after")
@@ -89,6 +98,9 @@ class AnalysisSpec(Message):
             raise wrong_field("fmin_hz", problem)
         if (self.op == "wct") != (self.quantity == "coherence"):
             raise wrong_field("quantity", f"{self.quantity!r} is not possible for {self.op}")
+        if self.significance is not None and self.op != "wct":
+            # Their levels scale with the variance of the whole recording, which live nobody knows.
+            raise wrong_field("significance", f"live levels are of wct, and this is {self.op}")
         self._check_channels()
         return self
 
@@ -126,7 +138,7 @@ class StreamDefinition(PersistedMessage):
 
     def definition_hash(self) -> str:
         """Return 16 hexadecimal characters that change whenever anything here does."""
-        return _hash(self.model_dump(mode="json", by_alias=True))
+        return _hash(self.model_dump(mode="json", by_alias=True, exclude_defaults=True))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

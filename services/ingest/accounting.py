@@ -7,8 +7,12 @@ expected next::
     first >  expected   a gap: the samples between are missing
     first <  expected   an overlap: what is known already is dropped, what is new is kept
 
-A chunk without an index continues the stream by definition. A new epoch is a restart of the
-device and starts the account afresh; an epoch that has ended does not come back.
+One wrong index, from a flipped bit or a confused counter, must not silence a stream: a chunk
+further ahead than any window is refused, and believed only when the next one continues it. Then the
+stream has really moved, and the analysis starts afresh there.
+
+A chunk without an index continues the stream by definition. A new epoch is a restart of the device
+and starts the account afresh; an epoch that has ended does not come back.
 """
 
 from __future__ import annotations
@@ -33,6 +37,8 @@ class Position:
     ended: tuple[str, ...] = ()
     #: False once a chunk came without an index; None before the first chunk.
     sequenced: bool | None = None
+    #: Where a chunk ended that was too far ahead to be believed.
+    suspect_end: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +65,9 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """Nothing of the chunk can be used; the position stays."""
+    """Nothing of the chunk can be used."""
 
+    position: Position
     reason: str
 
 
@@ -77,21 +84,27 @@ def account(
         What the chunk says of itself; `first_sample` None means that it goes on where the last
         ended.
     max_gap
-        A longer gap, in samples, is not filled with missing data: the analysis starts afresh
-        after it.
+        A longer gap, in samples, has to be confirmed by a second chunk, and is not filled with
+        missing data: the analysis starts afresh after it.
     """
     if epoch != position.epoch:
         return _new_epoch(position, epoch, first_sample or 0, n, sequenced=first_sample is not None)
     sequenced = first_sample is not None and position.sequenced is not False
     first = position.expected if first_sample is None else first_sample
     end = first + n
-    here = replace(position, sequenced=sequenced)
+    here = replace(position, sequenced=sequenced, suspect_end=None)
     if first < position.expected:
         return _overlap(here, first, n)
     advanced = replace(here, expected=end)
     if first == position.expected:
         return Accepted(position=advanced, first_sample=first, skip=0)
     lost = first - position.expected
+    if lost > max_gap and first != position.suspect_end:
+        reason = f"sample {first} is {lost} ahead of what is expected, and any gap of more than "
+        return Refused(
+            position=replace(position, suspect_end=end),
+            reason=f"{reason}{max_gap} is believed only when a second chunk continues it",
+        )
     gap = Finding(
         kind="gap",
         first_sample=position.expected,
@@ -108,7 +121,10 @@ def _new_epoch(
     position: Position, epoch: str, first: int, n: int, *, sequenced: bool
 ) -> Accepted | Refused:
     if epoch in position.ended:
-        return Refused(reason=f"epoch {epoch!r} has ended; the present one is {position.epoch!r}")
+        return Refused(
+            position=position,
+            reason=f"epoch {epoch!r} has ended; the present one is {position.epoch!r}",
+        )
     findings: tuple[Finding, ...] = ()
     ended = position.ended
     if position.epoch is not None:

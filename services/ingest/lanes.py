@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.errors import Unprocessable
-from schemas.limits import MAX_MESSAGE_BYTES
+from schemas.limits import MAX_MESSAGE_BYTES, MAX_WINDOWS_PER_S
 from schemas.stream import AnalysisSpec, StreamDefinition
 from services.runtime.analysis import plan_analysis
 
@@ -25,6 +25,8 @@ class ChannelSet:
 
     names: tuple[str, ...]
     columns: tuple[int, ...]
+    #: The analysis of this set alone: what a window carries.
+    spec: AnalysisSpec
     spec_hash: str
 
 
@@ -50,7 +52,10 @@ class Lane:
 
 
 def plan_lanes(
-    definition: StreamDefinition, *, max_message_bytes: int = MAX_MESSAGE_BYTES
+    definition: StreamDefinition,
+    *,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    log_max_age_s: float = 0.0,
 ) -> tuple[Lane, ...]:
     """Return the lanes of all analyses of a stream.
 
@@ -60,6 +65,8 @@ def plan_lanes(
         The stream.
     max_message_bytes
         What a message can carry; a window travels in one.
+    log_max_age_s
+        How long the signal log keeps a chunk, 0 for ever; a window is made from kept chunks.
 
     Raises
     ------
@@ -70,7 +77,7 @@ def plan_lanes(
     for spec in definition.analyses:
         try:
             plan = plan_analysis(spec, definition.fs_hz)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise Unprocessable.of({f"analyses.{spec.name}": str(error)}) from error
         sets = _channel_sets(definition, spec)
         for layout in plan.layouts:
@@ -81,8 +88,9 @@ def plan_lanes(
                 margin=layout.margin,
                 sets=sets,
             )
-            _check(lane, definition, max_message_bytes)
+            _check(lane, definition, max_message_bytes, log_max_age_s)
             lanes.append(lane)
+    _check_rate(lanes, definition.fs_hz)
     return tuple(lanes)
 
 
@@ -92,13 +100,16 @@ def _channel_sets(definition: StreamDefinition, spec: AnalysisSpec) -> tuple[Cha
         ChannelSet(
             names=names,
             columns=tuple(column[name] for name in names),
+            spec=spec.narrowed(names),
             spec_hash=spec.spec_hash(fs_hz=definition.fs_hz, channels=names),
         )
         for names in spec.channel_sets
     )
 
 
-def _check(lane: Lane, definition: StreamDefinition, max_message_bytes: int) -> None:
+def _check(
+    lane: Lane, definition: StreamDefinition, max_message_bytes: int, log_max_age_s: float
+) -> None:
     seconds = lane.window / definition.fs_hz
     window = f"octave {lane.octave} needs windows of {lane.window} samples ({seconds:.4g} s)"
     channels = max(len(each.names) for each in lane.sets)
@@ -117,6 +128,26 @@ def _check(lane: Lane, definition: StreamDefinition, max_message_bytes: int) -> 
             "fmin_hz",
             f"{window}, and to hold them for {len(definition.channels)} channels takes {held} "
             f"bytes, of {MAX_HELD_BYTES} possible: raise fmin_hz, or divide the stream",
+        )
+    if log_max_age_s and seconds > log_max_age_s:
+        raise _refused(
+            lane,
+            "fmin_hz",
+            f"{window}, and the signal log keeps chunks for {log_max_age_s:g} s: raise fmin_hz, "
+            "or let ingest keep more (CWT_SIGNALS_MAX_AGE_S)",
+        )
+
+
+def _check_rate(lanes: list[Lane], fs_hz: float) -> None:
+    rates = {lane.key: len(lane.sets) * fs_hz / lane.tile for lane in lanes}
+    total = sum(rates.values())
+    if total > MAX_WINDOWS_PER_S:
+        busiest = max(lanes, key=lambda lane: rates[lane.key])
+        raise _refused(
+            busiest,
+            "hop_s",
+            f"the stream would make {total:.0f} windows a second, of {MAX_WINDOWS_PER_S} possible: "
+            "raise hop_s, or analyse fewer channels",
         )
 
 

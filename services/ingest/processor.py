@@ -17,6 +17,8 @@ from schemas.checkpoint import ReplayState, StreamCheckpoint
 from schemas.codec import decode_chunk
 from schemas.errors import ContractError
 from schemas.event import EventKind, StreamEvent
+from schemas.limits import MAX_INT64
+from schemas.message import clipped
 from schemas.signal import SignalChunk
 from schemas.stream import StreamDefinition, StreamStatus
 from schemas.timing import WindowTimes
@@ -49,7 +51,7 @@ class _Anchor:
     """A chunk in the buffer: where to resume if its samples are needed again."""
 
     seq: int
-    before: Position
+    before: ReplayState
     end: int
 
 
@@ -74,15 +76,20 @@ class StreamProcessor:
         self._position = _position(checkpoint.state)
         self._buffer = SampleBuffer(len(definition.channels), self._position.expected)
         self._anchors: deque[_Anchor] = deque()
-        self._clock: tuple[int, int] | None = None
-        self._max_gap = max((lane.window for lane, _ in self._lanes), default=0)
-        self._chunks = self._windows = 0
+        self._clock = _clock(checkpoint.state)
+        self._max_gap = max((lane.window for lane, _ in self._lanes), default=MAX_INT64)
+        self._chunks = self._windows = self._samples = 0
         self._last_chunk_ns: int | None = None
 
     @property
     def replay_from_seq(self) -> int:
         """The first message of the log that this state still needs."""
         return self._anchors[0].seq if self._anchors else self._replay_from
+
+    @property
+    def accepted_samples(self) -> int:
+        """Samples accepted by this process, over all channels."""
+        return self._samples
 
     def take(self, entry: LogEntry) -> Iterator[Output]:
         """Take one message of the stream's subject; yield what it causes, in order."""
@@ -107,7 +114,7 @@ class StreamProcessor:
             replay_from_seq=anchor.seq if anchor else self._last_seq + 1,
             last_seq=self._last_seq,
             tiles={lane.key: tiling.next_index for lane, tiling in self._lanes},
-            state=_replay_state(anchor.before if anchor else self._position),
+            state=anchor.before if anchor else self._state(),
         )
 
     def status(self) -> StreamStatus:
@@ -137,19 +144,22 @@ class StreamProcessor:
             max_gap=self._max_gap,
         )
         if isinstance(verdict, Refused):
+            self._position = verdict.position
             yield self._event(entry, "rejected", detail=verdict.reason)
             return
         if verdict.restart:
             if not replaying:
                 yield from self._rest(entry)
             self._restart(verdict.first_sample, keep_tiles=replaying)
-        before, self._position = self._position, verdict.position
+        before, self._position = self._state(), verdict.position
         for finding in verdict.findings:
             yield self._finding(entry, finding)
+        if not replaying:
+            self._samples += (chunk.n_samples - verdict.skip) * chunk.n_channels
         yield from self._append(entry, chunk, verdict, before)
 
     def _append(
-        self, entry: LogEntry, chunk: SignalChunk, verdict: Accepted, before: Position
+        self, entry: LogEntry, chunk: SignalChunk, verdict: Accepted, before: ReplayState
     ) -> Iterator[Output]:
         samples = chunk.samples.reshape(chunk.n_samples, -1)[verdict.skip :]
         if not len(samples):
@@ -179,6 +189,18 @@ class StreamProcessor:
             for _, tiling in self._lanes:
                 tiling.start_at(first)
 
+    def _state(self) -> ReplayState:
+        sample, t0_ns = self._clock or (None, None)
+        return ReplayState(
+            epoch=self._position.epoch,
+            next_sample=self._position.expected,
+            ended_epochs=self._position.ended,
+            sequenced=self._position.sequenced,
+            suspect_end=self._position.suspect_end,
+            clock_sample=sample,
+            clock_ns=t0_ns,
+        )
+
     def _forget(self) -> None:
         needed = min((tiling.needed_from for _, tiling in self._lanes), default=self._buffer.end)
         self._buffer.forget(needed)
@@ -192,7 +214,7 @@ class StreamProcessor:
                 id=self._window_id(lane, channels, tile),
                 stream=self.definition.name,
                 epoch=self._position.epoch or "",
-                analysis=lane.analysis,
+                analysis=channels.spec,
                 fs_hz=self.definition.fs_hz,
                 channels=channels.names,
                 octave=lane.octave,
@@ -220,7 +242,8 @@ class StreamProcessor:
         if self._clock is None:
             return None
         at, t0_ns = self._clock
-        return max(t0_ns + round((sample - at) * NANOSECONDS / self.definition.fs_hz), 0)
+        then = t0_ns + round((sample - at) * NANOSECONDS / self.definition.fs_hz)
+        return then if 0 <= then <= MAX_INT64 else None
 
     def _finding(self, entry: LogEntry, finding: Finding) -> StreamEvent:
         return self._event(
@@ -247,7 +270,7 @@ class StreamProcessor:
             kind=kind,
             first_sample=first_sample,
             n_samples=n_samples,
-            detail=detail,
+            detail=clipped(detail),
             t_ns=entry.stored_ns,
         )
 
@@ -280,13 +303,11 @@ def _position(state: ReplayState) -> Position:
         expected=state.next_sample,
         ended=state.ended_epochs,
         sequenced=state.sequenced,
+        suspect_end=state.suspect_end,
     )
 
 
-def _replay_state(position: Position) -> ReplayState:
-    return ReplayState(
-        epoch=position.epoch,
-        next_sample=position.expected,
-        ended_epochs=position.ended,
-        sequenced=position.sequenced,
-    )
+def _clock(state: ReplayState) -> tuple[int, int] | None:
+    if state.clock_sample is None or state.clock_ns is None:
+        return None
+    return state.clock_sample, state.clock_ns

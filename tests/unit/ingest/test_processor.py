@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import repeat
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from schemas.codec import ContentType, encode
 from schemas.event import StreamEvent
 from schemas.signal import SignalChunk
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
@@ -137,8 +139,8 @@ def test_a_new_epoch_begins_afresh_after_the_rest_of_the_old_one() -> None:
 
 def test_a_jump_longer_than_any_window_costs_no_memory_and_restarts_on_the_tile_grid() -> None:
     far = 10**12 + 7
-    found = run(chunk(0, signal()), chunk(far, signal()))
-    assert events(found) == ["gap"]
+    found = run(chunk(0, signal()), chunk(far - 10, signal(10)), chunk(far, signal()))
+    assert events(found) == ["rejected", "gap"]
     after = [w for w in windows(found).values() if w.tile.first_sample > LENGTH * 2]
     assert after
     assert all(w.tile.first_sample % w.tile.n == 0 for w in after)
@@ -232,3 +234,81 @@ def test_a_stream_without_analyses_keeps_no_samples() -> None:
     list(processor.take(pipeline.entry(chunk(0, signal()), 1)))
     assert processor.replay_from_seq > 1 or processor.checkpoint().replay_from_seq == 2
     assert processor.status().next_sample == LENGTH
+
+
+def test_the_device_clock_outlives_a_restart() -> None:
+    x = signal()
+    stamped = SignalChunk(epoch="e", first_sample=0, t0_ns=10**18, samples=x[:200])
+    entries = [
+        pipeline.entry(each, seq)
+        for seq, each in enumerate((stamped, chunk(200, x[200:700]), chunk(700, x[700:])), 1)
+    ]
+    straight = StreamProcessor(definition(), pipeline.fresh(definition()))
+    expected = [output for each in entries for output in straight.take(each)]
+    first = StreamProcessor(definition(), pipeline.fresh(definition()))
+    before = [output for each in entries[:2] for output in first.take(each)]
+    checkpoint = first.checkpoint()
+    assert checkpoint.replay_from_seq == 2
+    second = StreamProcessor(definition(), checkpoint)
+    after = [output for each in entries[1:] for output in second.take(each)]
+    assert windows([*before, *after]) == windows(expected)
+    assert all(w.t0_ns is not None for w in windows(expected).values())
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["Content-Type", "Cwt-Dtype", "Cwt-Epoch", "Cwt-First-Sample", "Cwt-T0-Ns", "Accept"]
+    ),
+    st.one_of(
+        st.sampled_from(
+            ["application/octet-stream", "application/msgpack", "<f4", "<f8", "<i2", "e", "f"]
+        ),
+        st.integers(0, 2**64).map(str),
+        st.text(max_size=20),
+    ),
+)
+BODIES = st.one_of(
+    st.binary(max_size=400),
+    st.integers(1, 20).map(lambda n: np.zeros((n, 2)).tobytes()),
+    st.dictionaries(st.text(max_size=100), st.integers(), max_size=60).map(
+        lambda fields: (
+            orjson.dumps({**fields, "epoch": "e"}, option=orjson.OPT_NON_STR_KEYS)
+            if all(-(2**63) <= value < 2**64 for value in fields.values())
+            else b"{}"
+        )
+    ),
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(HEADERS, BODIES), min_size=1, max_size=6))
+def test_whatever_is_sent_nothing_is_raised_and_the_state_can_be_kept(
+    messages: list[tuple[dict[str, str], bytes]],
+) -> None:
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    for seq, (headers, body) in enumerate(messages, 1):
+        for output in processor.take(
+            LogEntry(seq=seq, stored_ns=seq, headers=headers, body=body, now_ns=0)
+        ):
+            encode(output, ContentType.MSGPACK)
+    encode(processor.checkpoint(), ContentType.JSON)
+    encode(processor.status(), ContentType.JSON)
+
+
+@pytest.mark.parametrize("t0_ns", [2**62, 2**63 - 1, 2**63])
+@pytest.mark.parametrize("first", [0, 2**53, 2**63 - 2])
+def test_numbers_at_the_end_of_their_range_are_told_or_taken(first: int, t0_ns: int) -> None:
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Cwt-Dtype": "<f8",
+        "Cwt-Epoch": "e",
+        "Cwt-First-Sample": str(first),
+        "Cwt-T0-Ns": str(t0_ns),
+    }
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    body = signal().tobytes()
+    for seq in (1, 2, 3):
+        moved = {**headers, "Cwt-First-Sample": str(first + (seq - 1) * LENGTH)}
+        list(processor.take(LogEntry(seq=seq, stored_ns=1, headers=moved, body=body, now_ns=0)))
+    encode(processor.checkpoint(), ContentType.JSON)
+    encode(processor.status(), ContentType.JSON)

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 import schemas
 from schemas import Message, hardware, query, result, stored, stream
-from schemas.limits import MAX_INT64
+from schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
 Strategy = st.SearchStrategy[Any]
 
@@ -52,8 +52,8 @@ samples = arrays(SAMPLES, st.tuples(lengths) | st.tuples(lengths, st.integers(2,
 chunks = st.builds(
     schemas.SignalChunk,
     epoch=epochs,
-    first_sample=maybe(counts),
-    t0_ns=maybe(counts),
+    first_sample=maybe(st.integers(0, MAX_FIRST_SAMPLE)),
+    t0_ns=maybe(st.integers(0, MAX_T0_NS)),
     samples=samples,
 )
 
@@ -78,7 +78,9 @@ def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> strea
         fmax_hz=fmin_hz * draw(st.floats(1.5, 20.0)),
         hop_s=draw(rates),
         quantity=draw(st.sampled_from(quantities)),
-        significance=draw(maybe(st.builds(stream.SignificanceSpec, level=levels))),
+        significance=(
+            draw(maybe(st.builds(stream.SignificanceSpec, level=levels))) if op == "wct" else None
+        ),
         convention=draw(st.sampled_from(["standard", "pycwt"])),
     )
 
