@@ -46,6 +46,13 @@ class RestartableServer:
         """Kill -9."""
         os.kill(self._pid, signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Stall it: connections stay, and what is sent waits, until `resume`."""
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self._pid, signal.SIGCONT)
+
     async def restart(self) -> None:
         """Start it again on what it left on the disk."""
         await self.close()

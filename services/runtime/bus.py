@@ -118,6 +118,8 @@ class Consumer(Protocol):
     async def next(self) -> Delivery:
         """Wait for the next message. Survives a server that goes away and comes back.
 
+        A wait that is cancelled loses no message.
+
         Raises
         ------
         BusClosedError
@@ -231,7 +233,11 @@ class Log(Protocol):
     def replay(
         self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
-        """Read the stream in order from `start_seq` and go on with what comes, without a hole."""
+        """Read the stream in order from `start_seq` and go on with what comes, without a hole.
+
+        A read that is cancelled loses nothing: the next one goes on after the last message that
+        was returned. It is read by one task at a time.
+        """
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""

@@ -18,6 +18,7 @@ class Action(StrEnum):
     """All that the services have to tell; a new kind of record starts here."""
 
     STARTING = "starting"
+    STANDBY = "standby"
     READY = "ready"
     DRAINING = "draining"
     STOPPED = "stopped"
@@ -32,7 +33,10 @@ class Action(StrEnum):
     STREAM_DEFINED = "stream_defined"
     STREAM_DELETED = "stream_deleted"
     STREAM_RESUMED = "stream_resumed"
+    STREAM_UNUSABLE = "stream_unusable"
     STREAM_EVENT = "stream_event"
+    CHUNK_FAILED = "chunk_failed"
+    CHECKPOINT_DELAYED = "checkpoint_delayed"
     WINDOW_RETRIED = "window_retried"
     WINDOW_DEAD = "window_dead"
     CHILD_STARTED = "child_started"

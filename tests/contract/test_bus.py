@@ -174,6 +174,39 @@ async def test_replay_of_more_than_a_batch_has_no_hole(bus: Bus) -> None:
     assert [stored.seq for stored in await read(bus, 300)] == list(range(1, 301))
 
 
+async def test_a_read_that_was_given_up_loses_nothing_and_repeats_nothing(bus: Bus) -> None:
+    async def store(first: int, end: int) -> None:
+        for i in range(first, end):
+            await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
+
+    found: list[int] = []
+    await store(0, 3)
+    async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+        with anyio.fail_after(20):
+            for start in (3, 6, 9):
+                while len(found) < start:
+                    found.append((await anext(messages)).seq)
+                with anyio.move_on_after(0.05) as gave_up:
+                    found.append((await anext(messages)).seq)
+                assert gave_up.cancelled_caught
+                await store(start, start + 3)
+            found.extend([(await anext(messages)).seq for _ in range(3)])
+    assert found == list(range(1, 13))
+
+
+async def test_a_wait_for_a_window_that_was_given_up_loses_none(bus: Bus) -> None:
+    async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
+        with anyio.move_on_after(0.05) as gave_up:
+            await consumer.next()
+        assert gave_up.cancelled_caught
+        await store_windows(bus, 3)
+        with anyio.fail_after(10):
+            for i in range(3):
+                delivery = await consumer.next()
+                assert (delivery.stored.message.data, delivery.deliveries) == (b"%d" % i, 1)
+                await delivery.ack()
+
+
 async def test_each_window_goes_to_one_consumer(bus: Bus) -> None:
     await store_windows(bus, 6)
     async with (

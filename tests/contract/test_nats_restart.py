@@ -100,3 +100,37 @@ async def test_what_was_acknowledged_is_there_after_a_kill(
     entry = await bucket.get("k")
     assert entry is not None
     assert entry.value == b"v"
+
+
+async def test_a_server_that_stalled_hands_out_what_was_asked_for_and_no_more(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
+        server.pause()
+        with anyio.move_on_after(4.0) as stalled:  # long enough to ask three times
+            await consumer.next()
+        assert stalled.cancelled_caught
+        server.resume()
+        await keep(bus, subjects.window("s", "a"), 0, 20)
+        with anyio.fail_after(10):
+            delivery = await consumer.next()
+        backlog = await bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+        assert (backlog.waiting, backlog.in_flight) == (19, 1)
+        await delivery.ack()
+
+
+async def test_a_replay_goes_on_after_a_stall_without_a_hole_and_without_repeating(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    await keep(bus, SIGNAL, 0, 10)
+    async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+        seen = [(await anext(messages)).message.data for _ in range(10)]
+        server.pause()
+        with anyio.move_on_after(3.0) as stalled:
+            await anext(messages)
+        assert stalled.cancelled_caught
+        server.resume()
+        await keep(bus, SIGNAL, 10, 20)
+        with anyio.fail_after(20):
+            seen += [(await anext(messages)).message.data for _ in range(10)]
+    assert seen == [b"%d" % i for i in range(20)]

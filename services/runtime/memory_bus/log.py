@@ -12,6 +12,7 @@ import anyio.lowlevel
 from services.runtime.bus import Backlog, Consumer, Entry, Message, StoreAck, StoredMessage
 from services.runtime.errors import BusUnreachableError, RevisionConflictError, StorageFullError
 from services.runtime.memory_bus.queue import MemoryConsumer, MemoryQueue
+from services.runtime.memory_bus.replay import MemoryReplay
 from services.runtime.memory_bus.subject import matches
 from services.runtime.topology import StreamSpec, Topology
 
@@ -143,20 +144,7 @@ class MemoryLog:
         self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
         """Read the stream in order from `start_seq` and go on with what comes."""
-        yield self._read(self._streams[stream], subjects, start_seq)
-
-    async def _read(
-        self, stream: MemoryStream, subjects: tuple[str, ...], start_seq: int
-    ) -> AsyncIterator[StoredMessage]:
-        seq = max(start_seq, 1)
-        while True:
-            grown = stream.grown
-            while seq <= stream.last_seq:
-                stored = stream.messages.get(seq)
-                seq += 1
-                if stored and any(matches(p, stored.message.subject) for p in subjects):
-                    yield stored
-            await grown.wait()
+        yield MemoryReplay(self._streams[stream], subjects, start_seq)
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""

@@ -74,8 +74,8 @@ class NatsConsumer:
     async def close(self) -> None:
         """Hand back what was prefetched and stop."""
         try:
+            await self._pull.close()
             for msg in self._pull.take_buffered():
                 await msg.nak()
-            await self._pull.close()
         except nats.errors.Error:
             pass  # the connection is gone: the server hands it out again after the deadline

@@ -23,7 +23,7 @@ from services.runtime.nats_bus.bucket import NatsBucket
 from services.runtime.nats_bus.consumer import NatsConsumer
 from services.runtime.nats_bus.message import driver_headers
 from services.runtime.nats_bus.pull import Pull
-from services.runtime.nats_bus.replay import replay_in_order
+from services.runtime.nats_bus.replay import NatsReplay
 from services.runtime.nats_bus.translate import driver_errors
 from services.runtime.topology import BucketSpec, ConsumerSpec, StreamSpec, Topology
 
@@ -102,11 +102,11 @@ class NatsLog:
         self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
         """Read the stream in order from `start_seq` and go on with what comes."""
-        messages = replay_in_order(self._client, self._js, stream, subjects, start_seq)
+        replay = NatsReplay(self._client, self._js, stream, subjects, start_seq)
         try:
-            yield messages
+            yield replay
         finally:
-            await messages.aclose()
+            await replay.close()
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""

@@ -6,17 +6,26 @@ request goes out when the last one is used up or answered with a status.
 
 Rules. Every request has its own reply subject ``<inbox>.<number>``, and the server's status
 messages arrive on it, so that a late status of an old request is not taken for the present one's.
-While a request is outstanding the server sends a heartbeat; when none comes the request is lost
-(server restart, connection loss) and is sent again. Delivered messages arrive under their own
-subject.
+Delivered messages arrive under their own subject. While a request is outstanding the server sends
+a heartbeat; when none comes the request is taken for lost (server restart, connection loss).
+
+A request taken for lost may still stand: a server that was only stalled reads everything sent to
+it meanwhile. So before the next request the inbox is given up for a new one, and the server drops
+the requests of an inbox that nobody listens to: it hands out what one request asked for, however
+many were sent. No request is sent while the connection is being made again; what the old inbox
+still brings is handed back.
+
+Cancelling `next` loses nothing: what has arrived stays here until somebody asks for it.
 """
 
 from __future__ import annotations
 
 import json
-import math
+from collections import deque
+from functools import partial
 
 import anyio
+import anyio.lowlevel
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -31,8 +40,10 @@ EXPIRES_S = 30.0
 HEARTBEAT_S = 0.5
 #: After this long without any word the request is taken for lost.
 SILENCE_S = 1.25
-#: Pause after the server said that the consumer does not answer.
-GONE_WAIT_S = 0.2
+#: Pause after the server said that it cannot serve a request at the moment.
+REFUSED_WAIT_S = 0.2
+#: Pause between two looks whether the connection is there again.
+RECONNECT_POLL_S = 0.1
 
 HEARTBEAT = "100"
 NO_RESPONDERS = "503"
@@ -51,16 +62,27 @@ class Pull:
         self._client = client
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._batch = batch
-        self._inbox = client.new_inbox()
-        self._number = 0
-        self._wanted = 0
+        self._inbox = ""
         self._subscription: Subscription | None = None
-        # Without limit: a pull request asks for no more than its batch.
-        self._send, self._receive = anyio.create_memory_object_stream[Msg](math.inf)
+        self._number = 0
+        #: What the present request has not brought yet.
+        self._wanted = 0
+        #: The present request was taken for lost: its inbox has to go before the next one.
+        self._lost = False
+        #: Status and description of a refusal that `next` has not seen.
+        self._refusal: tuple[str, str] | None = None
+        self._arrived: deque[Msg] = deque()
+        self._word = anyio.Event()
 
     async def open(self) -> None:
-        """Listen for what will be pulled."""
-        self._subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._send.send)
+        """Listen for what will be pulled, in place of what was listened to before."""
+        old, self._inbox = self._subscription, self._client.new_inbox()
+        with anyio.CancelScope(shield=True):  # two lines into the connection's buffer
+            self._subscription = await self._client.subscribe(
+                f"{self._inbox}.*", cb=partial(self._take, self._inbox)
+            )
+            if old is not None:
+                await old.unsubscribe()
 
     async def next(self) -> Msg:
         """Wait for the next message.
@@ -72,42 +94,39 @@ class Pull:
         BusClosedError
             The connection is closed for good.
         """
-        while True:
+        await anyio.lowlevel.checkpoint()
+        while not self._arrived:
             if self._client.is_closed:
                 raise BusClosedError("the connection to NATS is closed")
-            if self._wanted <= 0 and not self._receive.statistics().current_buffer_used:
+            if self._refusal is not None:
+                await self._yield_to_refusal(*self._refusal)
+            elif self._wanted <= 0:
                 await self._request()
-            msg: Msg | None = None
-            with anyio.move_on_after(SILENCE_S):
-                msg = await self._receive.receive()
-            if msg is None:
-                self._wanted = 0
-                continue
-            status = None if msg.reply else (msg.headers or {}).get("Status")
-            if status is None:
-                self._wanted -= 1
-                return msg
-            await self._take_status(msg, status)
+            else:
+                await self._listen()
+        return self._arrived.popleft()
 
     def take_buffered(self) -> list[Msg]:
         """Take out what has arrived and nobody has asked for yet."""
-        messages = []
-        while self._receive.statistics().current_buffer_used:
-            msg = self._receive.receive_nowait()
-            if msg.reply:
-                messages.append(msg)
+        messages = list(self._arrived)
+        self._arrived.clear()
         return messages
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._subscription is not None and not self._client.is_closed:
-            await self._subscription.unsubscribe()
-        self._send.close()
-        self._receive.close()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None and not self._client.is_closed:
+            await subscription.unsubscribe()
 
     async def _request(self) -> None:
+        if not self._client.is_connected:
+            await anyio.sleep(RECONNECT_POLL_S)
+            return
         self._number += 1
         self._wanted = self._batch
+        if self._lost:
+            self._lost = False
+            await self.open()
         body = {
             "batch": self._batch,
             "expires": int(EXPIRES_S * NANOSECONDS),
@@ -117,11 +136,37 @@ class Pull:
             self._subject, json.dumps(body).encode(), reply=f"{self._inbox}.{self._number}"
         )
 
-    async def _take_status(self, msg: Msg, status: str) -> None:
+    async def _listen(self) -> None:
+        with anyio.move_on_after(SILENCE_S) as silence:
+            await self._word.wait()
+        if silence.cancelled_caught:
+            self._wanted = 0
+            self._lost = True
+
+    async def _yield_to_refusal(self, status: str, detail: str) -> None:
+        self._refusal = None
+        await anyio.sleep(REFUSED_WAIT_S)
+        if status == NO_RESPONDERS or "Deleted" in detail:
+            raise ConsumerGoneError(detail or "no such consumer")
+
+    async def _take(self, inbox: str, msg: Msg) -> None:
+        if inbox != self._inbox:
+            if msg.reply:
+                await msg.nak()
+            return
+        if msg.reply:
+            self._wanted -= 1
+            self._arrived.append(msg)
+        else:
+            self._take_status(msg)
+        self._word.set()
+        self._word = anyio.Event()
+
+    def _take_status(self, msg: Msg) -> None:
+        headers = msg.headers or {}
+        status = headers.get("Status", HEARTBEAT)
         if status == HEARTBEAT or not msg.subject.endswith(f".{self._number}"):
             return
         self._wanted = 0
-        detail = (msg.headers or {}).get("Description", "")
-        if status == NO_RESPONDERS or (status == CONFLICT and "Deleted" in detail):
-            await anyio.sleep(GONE_WAIT_S)
-            raise ConsumerGoneError(detail or "no such consumer")
+        if status in {NO_RESPONDERS, CONFLICT}:
+            self._refusal = (status, headers.get("Description", ""))

@@ -3,11 +3,13 @@
 An ephemeral consumer without acknowledgements delivers in order, but what was on the wire when a
 connection broke is lost. The consumer's own sequence shows it: a jump means a hole, and a new
 consumer starts right after the last message that was passed on.
+
+Where the reading stands is in fields, not in a suspended generator, so a read that is cancelled
+or fails loses nothing: the next one goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import anyio
@@ -22,7 +24,7 @@ from services.runtime.nats_bus.message import AckSubject, stored_message_of
 from services.runtime.nats_bus.pull import ConsumerGoneError, Pull
 from services.runtime.nats_bus.translate import driver_errors
 
-__all__ = ["replay_in_order"]
+__all__ = ["NatsReplay"]
 
 #: Messages asked for at once: few enough that 8 MiB messages stay below the server's per-client
 #: limit.
@@ -33,51 +35,74 @@ INACTIVE_S = 60.0
 RETRY_S = 0.25
 
 
-async def replay_in_order(
-    client: Client, js: JetStreamContext, stream: str, subjects: tuple[str, ...], start_seq: int
-) -> AsyncGenerator[StoredMessage, None]:
-    """Yield every message on `subjects` from `start_seq` on, each once, in stream order."""
-    next_seq = max(start_seq, 1)
-    while True:
-        pull = await _open(client, js, stream, subjects, next_seq)
-        expected = 1
-        try:
-            while True:
+class NatsReplay:
+    """Every message on `subjects` from `start_seq` on, each once, in stream order, without end."""
+
+    def __init__(
+        self,
+        client: Client,
+        js: JetStreamContext,
+        stream: str,
+        subjects: tuple[str, ...],
+        start_seq: int,
+    ) -> None:
+        self._client = client
+        self._js = js
+        self._stream = stream
+        self._subjects = subjects
+        self._next_seq = max(start_seq, 1)
+        self._pull: Pull | None = None
+        #: The consumer's own number of the next message, if there is no hole.
+        self._expected = 1
+
+    def __aiter__(self) -> NatsReplay:
+        return self
+
+    async def __anext__(self) -> StoredMessage:
+        while True:
+            pull = self._pull or await self._open()
+            try:
                 with driver_errors():
                     msg = await pull.next()
-                if AckSubject.parse(msg.reply).consumer_seq != expected:
-                    break
-                expected += 1
-                stored = stored_message_of(msg)
-                next_seq = stored.seq + 1
-                yield stored
-        except ConsumerGoneError:
-            continue
-        finally:
+            except ConsumerGoneError:
+                await self.close()
+                continue
+            if AckSubject.parse(msg.reply).consumer_seq != self._expected:
+                await self.close()
+                continue
+            stored = stored_message_of(msg)
+            self._expected += 1
+            self._next_seq = stored.seq + 1
+            return stored
+
+    async def close(self) -> None:
+        """Let the server's consumer go."""
+        pull, self._pull = self._pull, None
+        if pull is not None:
             with suppress(nats.errors.Error):  # gone with the connection
                 await pull.close()
 
-
-async def _open(
-    client: Client, js: JetStreamContext, stream: str, subjects: tuple[str, ...], start_seq: int
-) -> Pull:
-    config = ConsumerConfig(
-        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=start_seq,
-        ack_policy=AckPolicy.NONE,
-        filter_subjects=list(subjects),
-        inactive_threshold=INACTIVE_S,
-        mem_storage=True,
-        num_replicas=1,
-    )
-    while True:
-        try:
-            with driver_errors():
-                info = await js.add_consumer(stream, config)
-                pull = Pull(client, stream, info.name, batch=BATCH)
-                await pull.open()
+    async def _open(self) -> Pull:
+        """Make a consumer that starts where the reading stands."""
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=self._next_seq,
+            ack_policy=AckPolicy.NONE,
+            filter_subjects=list(self._subjects),
+            inactive_threshold=INACTIVE_S,
+            mem_storage=True,
+            num_replicas=1,
+        )
+        while True:
+            try:
+                with driver_errors():
+                    info = await self._js.add_consumer(self._stream, config)
+                    pull = Pull(self._client, self._stream, info.name, batch=BATCH)
+                    await pull.open()
+            except BusError as error:
+                if not error.transient:
+                    raise
+                await anyio.sleep(RETRY_S)
+            else:
+                self._pull, self._expected = pull, 1
                 return pull
-        except BusError as error:
-            if not error.transient:
-                raise
-            await anyio.sleep(RETRY_S)

@@ -1,0 +1,46 @@
+"""Reading a stream in order, inside one process."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import anyio
+import anyio.lowlevel
+
+from services.runtime.bus import StoredMessage
+from services.runtime.memory_bus.subject import matches
+
+__all__ = ["MemoryReplay", "ReplayedStream"]
+
+
+class ReplayedStream(Protocol):
+    """The stream that is read."""
+
+    messages: dict[int, StoredMessage]
+    last_seq: int
+    grown: anyio.Event
+
+
+class MemoryReplay:
+    """Every message on `subjects` from `start_seq` on, in order, without end.
+
+    A read that is cancelled loses nothing: the next one goes on.
+    """
+
+    def __init__(self, stream: ReplayedStream, subjects: tuple[str, ...], start_seq: int) -> None:
+        self._stream = stream
+        self._subjects = subjects
+        self._next_seq = max(start_seq, 1)
+
+    def __aiter__(self) -> MemoryReplay:
+        return self
+
+    async def __anext__(self) -> StoredMessage:
+        await anyio.lowlevel.checkpoint()
+        while True:
+            while self._next_seq <= self._stream.last_seq:
+                stored = self._stream.messages.get(self._next_seq)
+                self._next_seq += 1
+                if stored and any(matches(p, stored.message.subject) for p in self._subjects):
+                    return stored
+            await self._stream.grown.wait()
