@@ -1,0 +1,88 @@
+"""Whether the process that holds the lease still lives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.ingest.holder import Holder, is_gone, read_holder, this_process
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/ns/pid").is_symlink(), reason="needs /proc")
+
+#: Says who it is, and waits for its standard input to end.
+SCRIPT = (
+    "import sys\n"
+    "from services.ingest.holder import this_process\n"
+    "print(this_process('other').model_dump_json(), flush=True)\n"
+    "sys.stdin.read()\n"
+)
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as running:
+        yield running
+        running.kill()
+
+
+def holder_of(process: subprocess.Popen[bytes]) -> Holder:
+    assert process.stdout is not None
+    holder = read_holder(process.stdout.readline())
+    assert holder is not None
+    return holder
+
+
+def test_a_process_is_gone_once_it_was_killed(process: subprocess.Popen[bytes]) -> None:
+    holder = holder_of(process)
+    assert holder.pid == process.pid
+    assert not is_gone(holder)
+    process.kill()
+    process.wait()
+    assert is_gone(holder)
+
+
+def test_a_killed_process_is_gone_before_its_parent_has_asked_for_its_end(
+    process: subprocess.Popen[bytes],
+) -> None:
+    holder = holder_of(process)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.kill(process.pid, 0)  # still in the table of processes
+    assert is_gone(holder)
+
+
+def test_another_process_that_was_given_the_same_number_is_not_taken_for_it() -> None:
+    me = this_process("me")
+    assert me.started_ticks is not None
+    assert not is_gone(me)
+    assert is_gone(me.model_copy(update={"started_ticks": me.started_ticks - 1}))
+
+
+@pytest.mark.parametrize("system", ["another boot pid:[4026531836]", None])
+def test_nothing_is_known_of_a_process_elsewhere(system: str | None) -> None:
+    me = this_process("me")
+    assert not is_gone(me.model_copy(update={"system": system, "started_ticks": 0}))
+
+
+def test_a_system_that_does_not_say_when_a_process_started_leaves_it_alive() -> None:
+    assert not is_gone(this_process("me").model_copy(update={"started_ticks": None}))
+
+
+def test_a_holder_is_read_as_it_was_written() -> None:
+    me = this_process("me")
+    assert read_holder(me.model_dump_json().encode()) == me
+
+
+def test_an_empty_lease_is_nobodys_and_an_unreadable_one_is_somebodys() -> None:
+    assert read_holder(b"") is None
+    for rubbish in (b"ingest-7", b'{"instance": "x", "pid": 99999999999}'):
+        somebody = read_holder(rubbish)
+        assert somebody is not None
+        assert not is_gone(somebody)
