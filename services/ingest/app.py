@@ -12,6 +12,8 @@ from schemas.subjects import StreamVerb
 from services.ingest.checkpoints import Checkpoints
 from services.ingest.definitions import Definitions
 from services.ingest.follower import Follower
+from services.ingest.holder import this_process
+from services.ingest.lease import Lease
 from services.ingest.settings import IngestSettings
 from services.runtime.endpoint import Endpoint
 from services.runtime.lifecycle import Context
@@ -23,11 +25,18 @@ __all__ = ["serve"]
 
 
 async def serve(context: Context, settings: IngestSettings) -> None:
-    """Run until asked to stop."""
+    """Stand by until this process may work, then work until asked to stop."""
+    bucket = await context.bus.log.bucket(storage.KV_CHECKPOINTS)
+    lease = Lease(bucket, this_process(context.identity.id), context.log)
+    if await lease.acquire(context.stop):
+        async with lease.kept():
+            await _work(context, settings, Checkpoints(bucket))
+
+
+async def _work(context: Context, settings: IngestSettings, checkpoints: Checkpoints) -> None:
     bus_log = context.bus.log
     # Ingest owns the streams' limits; the other services take them as they are.
     await bus_log.declare(system_topology(settings), update=True)
-    checkpoints = Checkpoints(await bus_log.bucket(storage.KV_CHECKPOINTS))
     definitions = Definitions(
         await bus_log.bucket(storage.KV_STREAMS),
         checkpoints,

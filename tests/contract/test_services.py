@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import orjson
 import pytest
 
 from pycwt_client import Client
-from schemas import subjects
+from schemas import storage, subjects
 from schemas.errors import ContractError, ErrorCode
 from schemas.headers import SERVICE_ERROR_CODE
 from schemas.query import HealthReply, HealthRequest
@@ -24,6 +25,8 @@ from services.compute.settings import ComputeSettings
 from services.hwbridge import app as hwbridge
 from services.hwbridge.settings import HwBridgeSettings
 from services.ingest import app as ingest
+from services.ingest.holder import Holder
+from services.ingest.lease import KEY, LeaseLostError
 from services.ingest.settings import IngestSettings
 from services.runtime.bus import Bus
 from services.runtime.embedded_server import start_server
@@ -45,21 +48,23 @@ SERVICES: dict[str, tuple[Serve, Any]] = {
     "compute": (compute.serve, ComputeSettings()),
     "hwbridge": (hwbridge.serve, HwBridgeSettings()),
 }
+NUMBERS = count(1)
 
 
 @asynccontextmanager
-async def running(bus: Bus, *names: str) -> AsyncIterator[None]:
-    """Run services in this very process while the context is open."""
-    stop = Stop()
+async def running(bus: Bus, *names: str, stop: Stop | None = None) -> AsyncIterator[list[str]]:
+    """Run services in this very process while the context is open; their instances' ids."""
+    stop = stop or Stop()
+    instances = [f"{name}-{next(NUMBERS)}" for name in names]
     async with anyio.create_task_group() as tasks:
-        for name in names:
+        for name, instance in zip(names, instances, strict=True):
             serve, settings = SERVICES[name]
-            identity = Identity(name=name, id=f"{name}-1", version="0.0.1", description="")
+            identity = Identity(name=name, id=instance, version="0.0.1", description="")
             context = Context(bus=bus, identity=identity, log=logger(name), stop=stop)
             tasks.start_soon(serve, context, settings)
         for name in names:
             await answering(bus, name)
-        yield
+        yield instances
         stop.set()
 
 
@@ -177,6 +182,28 @@ async def test_definitions_outlive_the_service(system_bus: Bus) -> None:
         await client.put_stream(definition())
     async with running(system_bus, "ingest"):
         assert (await client.get_stream("s")).definition == definition()
+
+
+async def test_a_second_ingest_goes_on_when_the_first_one_ends(system_bus: Bus) -> None:
+    client, stop = Client(system_bus), Stop()
+    async with (
+        running(system_bus, "ingest", stop=stop),
+        running(system_bus, "ingest") as (second,),
+    ):
+        await client.put_stream(definition())
+        stop.set()
+        await answering(system_bus, f"ingest.{second}")
+        assert (await client.get_stream("s")).definition == definition()
+
+
+async def test_an_ingest_that_another_one_overtook_fails(system_bus: Bus) -> None:
+    bucket = await system_bus.log.bucket(storage.KV_CHECKPOINTS)
+    overtaken = pytest.RaisesExc(LeaseLostError, match="another on elsewhere")
+    with anyio.fail_after(20), pytest.RaisesGroup(overtaken, flatten_subgroups=True):
+        async with running(system_bus, "ingest"):
+            another = Holder(instance="another", host="elsewhere")
+            await bucket.put(KEY, another.model_dump_json().encode())
+            await anyio.sleep_forever()
 
 
 async def test_a_plain_json_question_gets_its_numbers(client: Client) -> None:
