@@ -12,6 +12,7 @@ from pycwt_client.records import library_log
 from schemas.errors import Unavailable
 from services.runtime.logs import Log
 from services.runtime.nats_bus import connect_bus
+from services.runtime.urls import without_users
 
 __all__ = ["connect"]
 
@@ -58,11 +59,7 @@ async def connect(
             )
         if bus is None:
             raise Unavailable(
-                f"no NATS server answers at {_without_password(url)}: start one with "
+                f"no NATS server answers at {without_users(url)}: start one with "
                 "`pycwt-mod up`, or set CWT_NATS_URL to one that runs"
             )
         yield Client(bus)
-
-
-def _without_password(url: str) -> str:
-    return ",".join(part.rpartition("@")[2] for part in url.split(","))

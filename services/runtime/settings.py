@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.runtime.urls import without_users
 
 __all__ = ["ServiceSettings", "SettingsError", "StorageSettings", "load_settings"]
 
@@ -65,14 +68,20 @@ def load_settings(kind: type[S]) -> S:
     Raises
     ------
     SettingsError
-        One line for every setting at fault, each naming its variable.
+        One line for every setting at fault, each naming its variable. It goes to a log, so it
+        shows no user or password of a URL, and nothing of what was given as credentials.
     """
     try:
         return kind()
     except ValidationError as error:
-        faults = (
-            f"{PREFIX}{'_'.join(str(part) for part in fault['loc']).upper()}: "
-            f"{fault['msg']} (got {fault['input']!r})"
-            for fault in error.errors(include_url=False)
-        )
+        faults = [_told(fault) for fault in error.errors(include_url=False)]
         raise SettingsError("\n".join(faults)) from None
+
+
+def _told(fault: Mapping[str, Any]) -> str:
+    name = "_".join(str(part) for part in fault["loc"])
+    line = f"{PREFIX}{name.upper()}: {fault['msg']}"
+    if name in {"", "nats_creds"}:  # all settings at once, or a secret
+        return line
+    value = fault["input"]
+    return f"{line} (got {without_users(value) if name == 'nats_url' else value!r})"

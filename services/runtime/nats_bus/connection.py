@@ -17,6 +17,7 @@ from services.runtime.nats_bus.log import NatsLog
 from services.runtime.nats_bus.message import driver_headers, message_of
 from services.runtime.nats_bus.subscription import NatsSubscription
 from services.runtime.nats_bus.translate import driver_errors
+from services.runtime.urls import without_users
 
 __all__ = ["NatsBus", "connect_bus"]
 
@@ -141,8 +142,7 @@ class _Watch:
     """Tells in the log, and once for good in `closed`, what becomes of the connection."""
 
     def __init__(self, url: str, closed: anyio.Event, log: Log) -> None:
-        # Credentials may stand before the @.
-        self._url = ",".join(part.rpartition("@")[2] for part in url.split(","))
+        self._url = without_users(url)
         self._closed = closed
         self._log = log
         self._failures = 0
