@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
+from pycwt_client.records import library_log
 from schemas import storage
 from schemas.codec import content_type_of, decode
+from schemas.errors import ContractError
 from schemas.message import PersistedMessage
 from services.runtime.bus import Log, StoredMessage
+from services.runtime.logs import Action
 
 __all__ = ["Feed", "open_feed"]
 
@@ -19,27 +22,43 @@ Kept = TypeVar("Kept", bound=PersistedMessage)
 class Feed(Generic[Kept]):
     """An endless iteration over what is kept and what comes.
 
-    Delivery is at least once: a reader that must not count twice compares the ids.
+    Delivery is at least once: a reader that must not count twice compares the ids. A read that is
+    cancelled loses nothing: the next one goes on. A message that cannot be read as what it should
+    be ends nobody's reading: it is passed over, counted, and told to the logger ``pycwt_client``.
 
     Attributes
     ----------
     seq : int
         Place of the last message in the log; `start_seq = seq + 1` goes on there.
+    skipped : int
+        Messages passed over.
     """
 
     def __init__(self, messages: AsyncIterator[StoredMessage], model: type[Kept]) -> None:
         self._messages = messages
         self._model = model
+        self._records = library_log()
         self.seq = 0
+        self.skipped = 0
 
     def __aiter__(self) -> Feed[Kept]:
         return self
 
     async def __anext__(self) -> Kept:
-        stored = await anext(self._messages)
-        self.seq = stored.seq
-        message = stored.message
-        return decode(self._model, message.data, content_type_of(message.headers))
+        while True:
+            stored = await anext(self._messages)
+            self.seq = stored.seq
+            message = stored.message
+            try:
+                return decode(self._model, message.data, content_type_of(message.headers))
+            except ContractError as error:
+                self.skipped += 1
+                self._records.warning(
+                    Action.MESSAGE_SKIPPED,
+                    subject=message.subject,
+                    seq=stored.seq,
+                    detail=f"{error.code}: {error.message}",
+                )
 
 
 @asynccontextmanager

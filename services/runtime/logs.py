@@ -30,6 +30,7 @@ class Action(StrEnum):
     BUS_CLOSED = "bus_closed"
     STORE_RETRIED = "store_retried"
     REQUEST_FAILED = "request_failed"
+    MESSAGE_SKIPPED = "message_skipped"
     STREAM_DEFINED = "stream_defined"
     STREAM_DELETED = "stream_deleted"
     STREAM_RESUMED = "stream_resumed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
 import pytest
 
 from pycwt_client import Client, connect
@@ -93,6 +94,32 @@ async def test_results_are_read_from_the_start_and_from_where_one_was(bus: Memor
         assert results.seq == 3
     async with client.results(start_seq=3) as results:
         assert await anext(results) == sent[2]
+
+
+async def test_a_result_that_nobody_can_read_is_passed_over_counted_and_told(
+    bus: MemoryBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    subject = subjects.result("s", "a")
+    good = encode(block(0, 0), ContentType.MSGPACK)
+    strange = {CONTENT_TYPE: "text/plain"}
+    await bus.log.store(subject, b"junk", msg_id="1", headers=MSGPACK)
+    await bus.log.store(subject, good, msg_id="2", headers=strange)
+    await bus.log.store(subject, b"{}", msg_id="3", headers=JSON)
+    await bus.log.store(subject, good, msg_id="4", headers=MSGPACK)
+    async with Client(bus).results("s") as results:
+        assert await anext(results) == block(0, 0)
+        assert (results.seq, results.skipped) == (4, 3)
+    assert [record.getMessage() for record in caplog.records] == ["message_skipped"] * 3
+
+
+async def test_reading_goes_on_after_a_read_that_was_given_up(bus: MemoryBus) -> None:
+    async with Client(bus).results("s") as results:
+        with anyio.move_on_after(0.01) as gave_up:
+            await anext(results)
+        assert gave_up.cancelled_caught
+        body = encode(block(0, 0), ContentType.MSGPACK)
+        await bus.log.store(subjects.result("s", "a"), body, msg_id="r", headers=MSGPACK)
+        assert await anext(results) == block(0, 0)
 
 
 async def test_events_are_read_without_the_results_between(bus: MemoryBus) -> None:
