@@ -104,12 +104,14 @@ class Publisher:
         chunk = SignalChunk(epoch=self._epoch, first_sample=first, t0_ns=t0_ns, samples=samples)
         headers, body = self._encoded(chunk)
         await self._slots.acquire()
-        async with self._in_order:  # free, unless a chunk is being sent again
-            if self._failure is not None:
-                self._slots.release()
-                raise self._failure
-            self.next_sample = first + chunk.n_samples
-            self._tasks.start_soon(self._keep, f"{self._id_prefix}/{first}", headers, body)
+        try:
+            async with self._in_order:  # free, unless a chunk is being sent again
+                self.raise_failure()
+                self._tasks.start_soon(self._keep, f"{self._id_prefix}/{first}", headers, body)
+        except BaseException:  # cancelled while waiting, too: the slot is the next chunk's
+            self._slots.release()
+            raise
+        self.next_sample = first + chunk.n_samples
 
     def _encoded(self, chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
         if self._encoding is ContentType.OCTETS:

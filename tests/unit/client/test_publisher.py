@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import anyio
 import numpy as np
 import pytest
 
@@ -33,11 +34,14 @@ class FaultyLog(MemoryLog):
         super().__init__()
         self.faults = list(faults)
         self.after = after
+        self.failed = anyio.Event()
 
     async def store(
         self, subject: str, data: bytes, *, msg_id: str, headers: Mapping[str, str] | None = None
     ) -> StoreAck:
         fault = self.faults.pop(0) if self.faults else None
+        if fault is not None:
+            self.failed.set()
         if fault is not None and not self.after:
             raise fault
         ack = await super().store(subject, data, msg_id=msg_id, headers=headers)
@@ -121,6 +125,24 @@ async def test_a_permanent_fault_is_not_tried_again() -> None:
     with pytest.raises(NotStoredError, match="never"):
         await send(log, 1)
     assert log.faults == []
+
+
+async def test_a_chunk_that_was_given_up_while_another_is_sent_again_takes_no_slot() -> None:
+    log = await declared(FaultyLog(*[BusTimeoutError("slow")] * 2))
+    patient = RetryPolicy(first_delay_s=0.3, max_tries=None)
+    with anyio.fail_after(10):
+        async with open_publisher(
+            log, "s", "e", in_flight=2, encoding=ContentType.OCTETS, retry=patient
+        ) as publisher:
+            await publisher.publish(PAIR)
+            await log.failed.wait()
+            with anyio.move_on_after(0.05) as gave_up:
+                await publisher.publish(PAIR)
+            assert gave_up.cancelled_caught
+            assert publisher.next_sample == 3
+            for _ in range(3):
+                await publisher.publish(PAIR)
+    assert [chunk.first_sample for chunk in await kept(log)] == [0, 3, 6, 9]
 
 
 async def test_the_callers_own_error_comes_out_as_it_is(bus: MemoryBus) -> None:
