@@ -87,7 +87,9 @@ async def serve_endpoints(
         ]
         async with anyio.create_task_group() as control:
             for subscription in controls:
-                control.start_soon(_serve_control, bus, identity, tallies, started, subscription)
+                control.start_soon(
+                    _serve_control, bus, identity, tallies, started, subscription, log
+                )
             async with anyio.create_task_group() as work:
                 for tally, subscription in zip(tallies, served, strict=True):
                     work.start_soon(_serve_endpoint, bus, tally, subscription, work, log)
@@ -156,12 +158,12 @@ async def _serve_control(
     tallies: list[_Tally],
     started: datetime,
     subscription: Subscription,
+    log: Log,
 ) -> None:
     async for message in subscription:
-        if message.reply is None:
-            continue
         document = _document(message.subject.split(".")[1], identity, tallies, started)
-        await bus.publish(message.reply, orjson.dumps(document), {CONTENT_TYPE: "application/json"})
+        reply = Reply(data=orjson.dumps(document), headers={CONTENT_TYPE: "application/json"})
+        await _send(bus, message, reply, log)
 
 
 def _document(
