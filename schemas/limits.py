@@ -64,7 +64,7 @@ MAX_WINDOWS_PER_S = 5000
 
 #: Rows times samples of surrogate noise in one query: about half a minute of one thread. More is
 #: for a job.
-MAX_QUERY_MC_CELLS = 30_000_000_000
+MAX_QUERY_MC_CELLS = 100_000_000_000
 
 #: Characters of an explanation meant for people.
 MAX_TEXT = 4096

@@ -42,12 +42,12 @@ HEAVY_WAITING = 16
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
     """Run until asked to stop."""
-    limiter = anyio.CapacityLimiter(settings.compute_threads)
-    service = ComputeService(context, limiter)
+    # Two budgets: a query that takes long must not hold up live results, nor the other way round.
+    service = ComputeService(context, anyio.CapacityLimiter(settings.query_threads))
     worker = WindowWorker(
         context.bus.log,
         name=context.identity.id,
-        limiter=limiter,
+        limiter=anyio.CapacityLimiter(settings.compute_threads),
         max_tries=settings.compute_max_tries,
         log=context.log,
     )
@@ -68,16 +68,18 @@ class ComputeService:
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints; what computes goes to the thread budget."""
         return [
-            self._heavy("cwt", queries.answer_cwt),
-            self._heavy("xwt", queries.answer_xwt),
-            self._heavy("wct", partial(queries.answer_wct, n_jobs=self._threads)),
+            self._heavy("cwt", queries.answer_cwt, planes=2),
+            self._heavy("xwt", queries.answer_xwt, planes=3),
+            self._heavy("wct", partial(queries.answer_wct, n_jobs=self._threads), planes=2),
             _light("backends", self._backends),
             _light("backend", self._backend),
             _light("hardware", self._hardware),
             _light("health", self._health),
         ]
 
-    def _heavy(self, op: QueryOp, compute: Callable[[Any], Message]) -> Endpoint:
+    def _heavy(self, op: QueryOp, compute: Callable[[Any], Message], *, planes: int) -> Endpoint:
+        """Return an endpoint that computes; its reply has `planes` numbers per scale and sample."""
+
         async def handle(question: Message) -> Message:
             with metrics.WORKERS_BUSY.track_inprogress():
                 return await anyio.to_thread.run_sync(
@@ -87,6 +89,7 @@ class ComputeService:
         return Endpoint(
             contract=QUERY_ENDPOINTS[subjects.query(op)],
             handle=handle,
+            reply_numbers=lambda question: planes * queries.output_cells(question),
             concurrency=self._threads,
             waiting=HEAVY_WAITING,
         )

@@ -1,15 +1,23 @@
-"""What is left of a window that was given up."""
+"""What is left of a window that was given up: a letter, and an event. Total: it takes anything."""
 
 from __future__ import annotations
 
+from schemas import storage, subjects
 from schemas.dead import DeadLetter
+from schemas.errors import ContractError
+from schemas.event import StreamEvent
 from schemas.headers import MSG_ID
-from schemas.limits import MAX_MESSAGE_BYTES
+from schemas.limits import MAX_ID, MAX_MESSAGE_BYTES
+from schemas.message import clipped
 from services.runtime.bus import StoredMessage
 
-__all__ = ["dead_letter"]
+__all__ = ["dead_letter", "dropped_event"]
 
 WHERE = "compute"
+#: Takes the events of windows whose subject names no stream.
+NAMELESS = "nameless"
+#: What a letter holds of a subject.
+MAX_SUBJECT = 256
 #: Room for the letter's own fields beside the payload.
 LETTER_OVERHEAD_BYTES = 64 * 1024
 
@@ -17,14 +25,30 @@ LETTER_OVERHEAD_BYTES = 64 * 1024
 def dead_letter(stored: StoredMessage, reason: str, *, deliveries: int, now_ns: int) -> DeadLetter:
     """Return the letter, with the window's body cut only where it would not fit a message."""
     message = stored.message
+    headers = {name[:MAX_ID]: value[:MAX_ID] for name, value in message.headers.items()}
     return DeadLetter(
         where=WHERE,
-        subject=message.subject,
-        id=message.headers.get(MSG_ID),
-        headers=dict(message.headers),
-        reason=reason,
+        subject=message.subject[:MAX_SUBJECT],
+        id=headers.get(MSG_ID),
+        headers=headers,
+        reason=clipped(reason),
         deliveries=deliveries,
         t_ns=now_ns,
         payload=message.data[: MAX_MESSAGE_BYTES - LETTER_OVERHEAD_BYTES],
         payload_bytes=len(message.data),
+    )
+
+
+def dropped_event(stored: StoredMessage, reason: str, *, now_ns: int) -> StreamEvent:
+    """Return the event that tells the stream's readers; of whichever stream, if any, it was."""
+    try:
+        stream = subjects.lane_of_window(stored.message.subject).stream
+    except ContractError:
+        stream = NAMELESS
+    return StreamEvent(
+        id=f"{stream}/{storage.WINDOWS}/{stored.seq}/dropped",
+        stream=stream,
+        kind="dropped",
+        detail=clipped(f"a window was given up, its result will not come: {reason}"),
+        t_ns=now_ns,
     )

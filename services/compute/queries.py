@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 import pycwt_mod
 from schemas.errors import NotFound, Unavailable, Unprocessable
-from schemas.limits import MAX_INT64, MAX_OUTPUT_CELLS
+from schemas.limits import MAX_INT64, MAX_OUTPUT_CELLS, MAX_QUERY_MC_CELLS
 from schemas.query import (
     BackendInfo,
     BackendsReply,
@@ -35,6 +36,43 @@ FALLBACK = "sequential"
 CELL_BYTES = 16
 #: Transforms hold several planes of the answer's size at once.
 PLANES = 8
+
+
+def output_cells(request: TransformRequest) -> int:
+    """Return scales times samples of the answer, as pycwt's rules for -1 have it."""
+    n = len(request.data) if isinstance(request, CwtRequest) else 0
+    if isinstance(request, PairRequest):
+        n = len(request.signal1)
+    return _rows(request, n) * n
+
+
+def _rows(request: TransformRequest, n: int) -> int:
+    if request.J != -1:
+        return request.J + 1
+    s0 = _smallest_scale(request)
+    return max(round(math.log2(max(n * request.dt / s0, 1.0)) / request.dj), 0) + 1
+
+
+def _smallest_scale(request: TransformRequest) -> float:
+    if request.s0 != -1:
+        return request.s0
+    mother = wavelet_of(request.mother, request.param) if isinstance(request, CwtRequest) else None
+    factor = (mother or wavelet_of("morlet", -1)).fourier_factor
+    return 2 * request.dt / factor
+
+
+def _check_monte_carlo(request: WctRequest) -> None:
+    """Refuse what would compute for minutes: the service has others to answer."""
+    rows = _rows(request, len(request.signal1))
+    longest = _smallest_scale(request) * 2 ** ((rows - 1) * request.dj)
+    cells = math.ceil(6 * longest / request.dt) * rows
+    possible = MAX_QUERY_MC_CELLS // max(cells, 1)
+    if request.mc_count > possible:
+        problem = (
+            f"{request.mc_count} pairs of {cells} values take too long for a query, "
+            f"{possible} are possible here"
+        )
+        raise Unprocessable.of({"mc_count": problem})
 
 
 def answer_cwt(request: CwtRequest) -> CwtReply:
@@ -92,6 +130,8 @@ def answer_wct(request: WctRequest, *, n_jobs: int = 1) -> WctReply:
     """
     started = time.perf_counter()
     wanted = request.significance_level is not None
+    if wanted:
+        _check_monte_carlo(request)
     backend = _backend(request.backend, fallback=request.fallback)
     seed = request.seed if request.seed is not None else secrets.randbelow(MAX_INT64)
     with _library_refusals():

@@ -15,7 +15,10 @@ class ComputeSettings(ServiceSettings):
     """Beyond what every service reads: how much is computed at once."""
 
     compute_threads: Annotated[int, Field(ge=1, le=256)] = Field(
-        1, description="windows and queries computed at the same time"
+        1, description="windows computed at the same time"
+    )
+    query_threads: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="queries computed at the same time, beside the windows"
     )
     compute_max_tries: Annotated[int, Field(ge=1, le=100)] = Field(
         5, description="deliveries of a window before it is given up as a dead letter"

@@ -18,12 +18,11 @@ import anyio.to_thread
 from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError
-from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
 from schemas.message import PersistedMessage
 from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
-from services.compute.dead_letters import dead_letter
+from services.compute.dead_letters import dead_letter, dropped_event
 from services.compute.windows import Provenance, compute_window
 from services.runtime import metrics
 from services.runtime.bus import Delivery
@@ -100,6 +99,8 @@ class WindowWorker:
         except BusError as error:
             # Nothing was acknowledged: the window is handed out again after the deadline.
             self._log.warning(Action.BUS_ERROR, detail=str(error))
+        except Exception as error:  # noqa: BLE001 - no message may take the worker with it
+            self._log.error(Action.WINDOW_DEAD, exc=error, seq=delivery.stored.seq)
         finally:
             slots.release()
 
@@ -115,8 +116,9 @@ class WindowWorker:
             result = await _kept_alive(delivery, lambda: self._compute_and_store(window))
         except BusError:
             raise
-        except ContractError as error:
-            await self._give_up(delivery, error.message)
+        except (ContractError, ValueError) as error:
+            # The same window would be refused again, here and everywhere.
+            await self._give_up(delivery, getattr(error, "message", str(error)))
         except Exception as error:  # noqa: BLE001 - whatever it was, the window gets an end
             await self._failed(delivery, error)
         else:
@@ -164,16 +166,9 @@ class WindowWorker:
         dead_id = f"{storage.WINDOWS}/{stored.seq}"
         letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=now)
         await self._store(subjects.dead(letter.where), letter, msg_id=dead_id)
-        stream = subjects.lane_of_window(stored.message.subject).stream
-        event = StreamEvent(
-            id=f"{stream}/{dead_id}/dropped",
-            stream=stream,
-            kind="dropped",
-            detail=f"a window was given up, its result will not come: {reason}",
-            t_ns=now,
-        )
-        await self._store(subjects.event(stream), event, msg_id=event.id)
-        await delivery.term(reason)
+        event = dropped_event(stored, reason, now_ns=now)
+        await self._store(subjects.event(event.stream), event, msg_id=event.id)
+        await delivery.term(" ".join(reason.split())[:200])
         self._log.error(Action.WINDOW_DEAD, seq=stored.seq, reason=reason)
         metrics.WINDOWS_COMPUTED.labels("any", "dead").inc()
 

@@ -10,7 +10,7 @@ from schemas.endpoints import STREAM_ENDPOINTS
 from schemas.message import Message
 from schemas.subjects import StreamVerb
 from services.ingest.checkpoints import Checkpoints
-from services.ingest.definitions import Definitions
+from services.ingest.definitions import Definitions, WindowLimits
 from services.ingest.follower import Follower
 from services.ingest.holder import this_process
 from services.ingest.lease import Lease
@@ -42,7 +42,10 @@ async def _work(context: Context, settings: IngestSettings, checkpoints: Checkpo
         checkpoints,
         bus_log,
         context.log,
-        max_message_bytes=context.bus.max_message_bytes,
+        limits=WindowLimits(
+            max_message_bytes=context.bus.max_message_bytes,
+            log_max_age_s=settings.signals_max_age_s,
+        ),
     )
     await definitions.load()
     follower = Follower(bus_log, definitions, checkpoints, context.log)

@@ -1,14 +1,19 @@
-"""Checkpoints of streams, and of the log as a whole, in a bucket."""
+"""Checkpoints of streams, and of the log as a whole, in a bucket.
+
+A checkpoint is kept under the stream's name and its definition's hash: while a stream is being
+defined anew, the old definition's checkpoint stays what it is until the new definition is kept.
+"""
 
 from __future__ import annotations
 
 from schemas.checkpoint import StreamCheckpoint
 from schemas.codec import ContentType, decode, encode
+from schemas.stream import StreamDefinition
 from services.runtime.bus import Bucket
 
 __all__ = ["Checkpoints"]
 
-#: How far the log was read, whatever its streams; no stream can have a dot in its name.
+#: How far the log was read, whatever its streams.
 LOG_POSITION = "log.position"
 
 
@@ -18,18 +23,25 @@ class Checkpoints:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
 
-    async def read(self, stream: str) -> StreamCheckpoint | None:
-        """Return the checkpoint of `stream`, if there is one."""
-        entry = await self._bucket.get(stream)
+    async def read(self, definition: StreamDefinition) -> StreamCheckpoint | None:
+        """Return the checkpoint of a stream as defined, if there is one.
+
+        Raises
+        ------
+        ContractError
+            There is one that cannot be read.
+        """
+        entry = await self._bucket.get(_key(definition.name, definition.definition_hash()))
         return None if entry is None else decode(StreamCheckpoint, entry.value)
 
     async def write(self, checkpoint: StreamCheckpoint) -> None:
         """Keep a checkpoint; everything it stands for has to be kept already."""
-        await self._bucket.put(checkpoint.stream, encode(checkpoint, ContentType.JSON))
+        key = _key(checkpoint.stream, checkpoint.definition_hash)
+        await self._bucket.put(key, encode(checkpoint, ContentType.JSON))
 
-    async def remove(self, stream: str) -> None:
-        """Forget the checkpoint of `stream`."""
-        await self._bucket.delete(stream)
+    async def remove(self, definition: StreamDefinition) -> None:
+        """Forget the checkpoint of a stream as defined."""
+        await self._bucket.delete(_key(definition.name, definition.definition_hash()))
 
     async def log_position(self) -> int:
         """Return the last message of the log that was taken, 0 for none."""
@@ -39,3 +51,8 @@ class Checkpoints:
     async def set_log_position(self, seq: int) -> None:
         """Keep the last message of the log that was taken."""
         await self._bucket.put(LOG_POSITION, str(seq).encode())
+
+
+def _key(stream: str, definition_hash: str) -> str:
+    # No stream has a dot in its name, so this is no other key of the bucket.
+    return f"stream.{stream}.{definition_hash}"

@@ -208,3 +208,17 @@ async def test_a_reply_larger_than_the_server_takes_is_refused_with_the_numbers(
     error = orjson.loads(refused.data)["error"]
     assert error["code"] == "payload_too_large"
     assert error["detail"]["limit"] == 65_536 - 4096
+
+
+async def test_a_reply_that_cannot_fit_is_refused_before_any_work(bus: Bus) -> None:
+    worked = []
+
+    async def work(question: Question) -> Answer:
+        worked.append(question)
+        return Answer(y=1)
+
+    async with served(bus, handle=work, reply_numbers=lambda question: question.x):
+        refused = orjson.loads((await ask(bus, b'{"x": 10000000}')).data)
+        assert (await ask(bus, b'{"x": 10}')).data == b'{"y":1}'
+    assert refused["error"]["code"] == "payload_too_large"
+    assert len(worked) == 1

@@ -14,6 +14,7 @@ from services.compute.queries import (
     answer_cwt,
     answer_wct,
     answer_xwt,
+    output_cells,
 )
 
 N, DT = 256, 0.5
@@ -122,3 +123,24 @@ def test_an_answer_too_large_for_memory_is_refused_before_it_is_computed() -> No
     request = CwtRequest(data=np.zeros(400_000), dt=DT, dj=0.01)
     with pytest.raises(Unprocessable, match="bytes"):
         answer_cwt(request)
+
+
+def test_a_simulation_of_minutes_is_refused_with_what_is_possible() -> None:
+    x = np.random.default_rng(0).standard_normal(20_000)
+    request = WctRequest(signal1=x, signal2=x, dt=1, dj=1 / 12, mc_count=100_000)
+    with pytest.raises(Unprocessable, match="are possible here") as caught:
+        answer_wct(request)
+    assert "mc_count" in caught.value.fields
+
+
+@pytest.mark.parametrize("dj", [0.25, 1 / 12])
+@pytest.mark.parametrize("n", [16, 100, 1000])
+def test_the_size_of_an_answer_is_known_before_it_is_computed(n: int, dj: float) -> None:
+    x = np.random.default_rng(0).standard_normal(n)
+    for request in (
+        CwtRequest(data=x, dt=0.3, dj=dj),
+        CwtRequest(data=x, dt=0.3, dj=dj, mother="paul"),
+        CwtRequest(data=x, dt=0.3, dj=dj, s0=1.0),
+        CwtRequest(data=x, dt=0.3, dj=dj, J=3),
+    ):
+        assert output_cells(request) == answer_cwt(request).wave.size

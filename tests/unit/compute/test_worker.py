@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from schemas import storage, subjects
@@ -13,9 +14,10 @@ from schemas.dead import DeadLetter
 from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
+from services.compute.dead_letters import dead_letter, dropped_event
 from services.compute.windows import compute_window
 from services.compute.worker import Compute, WindowWorker
-from services.runtime.bus import StoredMessage
+from services.runtime.bus import Message, StoredMessage
 from services.runtime.logs import logger
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.settings import StorageSettings
@@ -146,3 +148,60 @@ async def test_asked_to_stop_a_worker_finishes_what_it_has() -> None:
         await a_worker(bus, compute_then_stop).run(stop)
     assert await bus.log.last_seq(storage.RESULTS) == 1
     assert await queue_length(bus) == 0
+
+
+@pytest.mark.parametrize(
+    ("subject", "headers"),
+    [
+        ("cwt.window.oops", {}),
+        ("cwt.window.a b.c", {}),
+        (SUBJECT, {"Content-Type": "x" * 5000, "Nats-Msg-Id": "y" * 2000}),
+        ("cwt.window." + "z" * 400 + ".a", {"k" * 2000: "v"}),
+    ],
+)
+async def test_nothing_on_the_queue_takes_the_worker_with_it(
+    subject: str, headers: dict[str, str]
+) -> None:
+    message = Message(subject=subject, data=b"x", headers=headers)
+    stored = StoredMessage(message=message, seq=7, stored_ns=1)
+    letter = dead_letter(stored, "r" * 9000, deliveries=3, now_ns=1)
+    event = dropped_event(stored, "r" * 9000, now_ns=1)
+    assert encode(letter, ContentType.MSGPACK)
+    assert encode(event, ContentType.MSGPACK)
+    assert event.stream in {"s", "nameless"}
+
+
+async def test_what_the_library_refuses_is_given_up_without_another_try() -> None:
+    def refusing(*args: Any) -> AnalysisResult:
+        del args
+        raise ValueError("no such thing")
+
+    bus = await a_bus(body(a_window()))
+    await handle_next(bus, a_worker(bus, refusing))
+    assert await bus.log.last_seq(storage.DEAD) == 1
+    assert await queue_length(bus) == 0
+
+
+async def test_a_worker_outlives_a_window_whose_end_fails_too() -> None:
+    bus, stop = await a_bus(b"rubbish", body(a_window())), Stop()
+    store, failures = bus.log.store, 0
+
+    async def failing_once(subject: str, data: bytes, **rest: Any) -> Any:
+        nonlocal failures
+        if subject.startswith("cwt.dead.") and failures == 0:
+            failures += 1
+            raise RuntimeError("the disk is on fire")
+        return await store(subject, data, **rest)
+
+    bus.log.store = failing_once  # type: ignore[method-assign]
+
+    async def stop_when_done() -> None:
+        while await bus.log.last_seq(storage.RESULTS) == 0:
+            await anyio.lowlevel.checkpoint()
+        stop.set()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop_when_done)
+            await a_worker(bus).run(stop)
+    assert failures == 1
