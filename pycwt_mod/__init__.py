@@ -19,9 +19,10 @@ from pycwt_mod.blocks import (
 from pycwt_mod.chi_square import Significance, significance
 from pycwt_mod.coherence import wct
 from pycwt_mod.cross import xwt
+from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.montecarlo import MonteCarloLevels, MonteCarloPlan, wct_significance
-from pycwt_mod.multirate import MultirateResult, Octave
-from pycwt_mod.plan import CwtPlan, plan
+from pycwt_mod.octaves import MultirateResult, Octave
+from pycwt_mod.planning import plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power

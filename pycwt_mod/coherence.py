@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
-    Complexes,
     Convention,
     Floats,
     check_convention,
     check_level,
-    check_memory,
 )
 from pycwt_mod.montecarlo import Cache, Progress, wct_significance
-from pycwt_mod.pairs import check_pair, lag1_of, standardise
+from pycwt_mod.pairs import check_pair, lag1_of
+from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import Seed
-from pycwt_mod.results import WctResult
-from pycwt_mod.scale_axis import ScaleAxis
-from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
-from pycwt_mod.transform import cwt, padded_length
-from pycwt_mod.wavelets import Wavelet, as_wavelet
-
-#: Bytes per point of the plane that are alive at once (two transforms, two smoothed spectra).
-_BYTES_PER_POINT = 96
-_BLOCK_POINTS = 2**18
+from pycwt_mod.results import PhaseOf, WctResult
+from pycwt_mod.wavelets import Wavelet
 
 
 def wct(
@@ -46,8 +38,11 @@ def wct(
     convention: Convention = "standard",
     al1: float | None = None,
     al2: float | None = None,
+    phase_of: PhaseOf = "cross",
+    axis: int = -1,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
+    rtol: float | None = None,
     mc_count: int = 300,
     progress: bool | Progress = False,
     cache: bool | Cache = False,
@@ -62,10 +57,10 @@ def wct(
 
     Parameters
     ----------
-    y1, y2 : array_like, shape (n,)
+    y1, y2 : array_like, shape (n,) or batches along `axis`
         Signals sampled together; NaN means missing.
-    dt, dj, s0, J, wavelet, workers, max_bytes
-        As in `cwt`; the wavelet needs a δj0.
+    dt, dj, s0, J, wavelet, axis, workers, max_bytes, rtol
+        As in `cwt`; the wavelet needs a δj0. `rtol` bounds the smoothed spectra.
     sig : bool
         Whether to compute the level.
     significance_level : float
@@ -74,6 +69,9 @@ def wct(
         Divide by the standard deviations first; coherence itself doesn't depend on it.
     convention : {"standard", "pycwt"}
         Also decides the boxcar in scale (`pycwt_mod.smoothing.ScaleBoxcar`).
+    phase_of : {"cross", "smoothed"}
+        Whether `phase` is the argument of W1 W2*, as in pycwt, or of S(W1 W2*/s), which is less
+        noisy, and which a mean direction of arrows is made of.
     al1, al2 : float, optional
         AR(1) coefficients; estimated if not given.
     mc_count, progress, cache, rng, seed, backend, n_jobs
@@ -82,7 +80,8 @@ def wct(
     Returns
     -------
     WctResult
-        ``(coherence, phase, coi, freqs, signif)``.
+        ``(coherence, phase, coi, freqs, signif)``; for batches all but `coi` and `freqs` have
+        their axes.
 
     Raises
     ------
@@ -96,59 +95,38 @@ def wct(
     """
     check_convention(convention)
     check_level("significance_level", significance_level)
-    mother = as_wavelet(wavelet)
-    first, second = check_pair(y1, y2)
-    n = len(first)
-    grid = ScaleAxis.make(n, dt, dj, s0, J, mother)
-    check_memory("coherence", len(grid.scales) * n * _BYTES_PER_POINT, max_bytes)
-    boxcar = ScaleBoxcar.of(mother.deltaj0, dj, convention)
-    lags = (lag1_of("y1", first, al1), lag1_of("y2", second, al2)) if sig else (0.0, 0.0)
-    a, b = standardise("y1", first), standardise("y2", second)
-    if not normalize:
-        a, b = first, second
-    options: dict[str, Any] = {"convention": convention, "workers": workers, "max_bytes": max_bytes}
-    t1 = cwt(a, dt, dj, s0, J, mother, **options)
-    t2 = cwt(b, dt, dj, s0, J, mother, **options)
-    mask = t1.mask | t2.mask
-    w1, w2 = t1.coefs, t2.coefs
-    root = (1 / np.sqrt(grid.scales)).astype(w1.real.dtype)[:, None]
-    w1 *= root
-    w2 *= root
-    phase = np.angle(w1 * np.conj(w2))
-    auto, cross = _smooth(w1, w2, grid.scales / dt, boxcar, padded_length(n, convention), workers)
-    levels: Floats = np.zeros(1)
-    if sig:
-        levels = wct_significance(
-            *lags,
-            dt,
-            dj,
-            float(grid.scales[0]),
-            len(grid.scales) - 1,
-            significance_level,
-            mother,
-            mc_count,
-            progress,
-            cache,
-            convention=convention,
-            rng=rng,
-            seed=seed,
-            backend=backend,
-            n_jobs=n_jobs,
-        )
-    r2 = coherence(auto, cross)
-    smoothed = np.stack([cross.real, cross.imag])
-    return WctResult(r2, phase, t1.coi, grid.freqs, levels, smoothed=smoothed, mask=mask)
-
-
-def _smooth(
-    w1: Complexes, w2: Complexes, scales: Floats, boxcar: ScaleBoxcar, length: int, workers: int
-) -> tuple[Complexes, Complexes]:
-    """Return S1 + i S2 and S12 from rows already divided by √s; `scales` in samples."""
-    auto, cross = np.empty_like(w1), np.empty_like(w2)
-    per_block = max(1, _BLOCK_POINTS // length)
-    for start in range(0, len(scales), per_block):
-        rows = slice(start, start + per_block)
-        gauss = gaussian_filter(scales[rows], length).astype(w1.real.dtype)
-        auto[rows], cross[rows] = smooth_in_time(w1[rows], w2[rows], gauss, workers)
-    everything = slice(0, len(scales))
-    return boxcar.apply(auto, everything), boxcar.apply(cross, everything)
+    first, second = check_pair(y1, y2, axis)
+    analysis = plan_for(first, dt, dj, s0, J, wavelet, convention=convention, rtol=rtol)
+    lags = (lag1_of("y1", first, al1), lag1_of("y2", second, al2)) if sig else None
+    found = analysis.wct(
+        first, second, normalize=normalize, phase_of=phase_of, workers=workers, max_bytes=max_bytes
+    )
+    if lags is None:
+        return found
+    scales = analysis.scales
+    ask = partial(
+        wct_significance,
+        dt=dt,
+        dj=dj,
+        s0=float(scales[0]),
+        J=len(scales) - 1,
+        significance_level=significance_level,
+        wavelet=analysis.wavelet,
+        mc_count=mc_count,
+        progress=progress,
+        cache=cache,
+        convention=convention,
+        rng=rng,
+        seed=seed,
+        backend=backend,
+        n_jobs=n_jobs,
+    )
+    levels: Floats
+    if first.ndim == 1:
+        levels = ask(float(lags[0]), float(lags[1]))
+    else:
+        pairs = zip(lags[0].ravel(), lags[1].ravel(), strict=True)
+        levels = np.array([ask(float(g1), float(g2)) for g1, g2 in pairs])
+        levels = levels.reshape(*lags[0].shape, -1)
+    fields = (found.coherence, found.phase, found.coi, found.freqs, levels)
+    return WctResult(*fields, smoothed=found.smoothed, mask=found.mask)

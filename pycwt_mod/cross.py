@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
     Convention,
+    Floats,
     check_convention,
     check_level,
 )
 from pycwt_mod.chi_square import cross_quantile
-from pycwt_mod.pairs import check_pair, lag1_of, standardise
+from pycwt_mod.pairs import check_pair, lag1_of
+from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import ar1_spectrum
 from pycwt_mod.results import XwtResult
-from pycwt_mod.transform import cwt
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import Wavelet
 
 
 def xwt(
@@ -37,16 +37,18 @@ def xwt(
     convention: Convention = "standard",
     al1: float | None = None,
     al2: float | None = None,
+    axis: int = -1,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
+    rtol: float | None = None,
 ) -> XwtResult:
     """Cross wavelet transform W1(s, n) W2*(s, n).
 
     Parameters
     ----------
-    y1, y2 : array_like, shape (n,)
+    y1, y2 : array_like, shape (n,) or batches along `axis`
         Signals sampled together; NaN means missing.
-    dt, dj, s0, J, wavelet, workers, max_bytes
+    dt, dj, s0, J, wavelet, axis, workers, max_bytes, rtol
         As in `cwt`.
     significance_level : float
         p, between 0 and 1.
@@ -61,7 +63,7 @@ def xwt(
     Returns
     -------
     XwtResult
-        ``(cross, coi, freqs, signif)``.
+        ``(cross, coi, freqs, signif)``; for batches all but `coi` and `freqs` have their axes.
 
     Raises
     ------
@@ -74,25 +76,24 @@ def xwt(
     """
     check_convention(convention)
     check_level("significance_level", significance_level)
-    mother = as_wavelet(wavelet)
-    first, second = check_pair(y1, y2)
+    first, second = check_pair(y1, y2, axis)
     lag1, lag2 = lag1_of("y1", first, al1), lag1_of("y2", second, al2)
-    scale = 1.0
-    if normalize:
-        w1_in, w2_in = standardise("y1", first), standardise("y2", second)
-    else:
-        w1_in, w2_in = first, second
-        scale = float(np.nanstd(first, dtype=np.float64) * np.nanstd(second, dtype=np.float64))
-    options: dict[str, Any] = {"convention": convention, "workers": workers, "max_bytes": max_bytes}
-    t1 = cwt(w1_in, dt, dj, s0, J, mother, **options)
-    t2 = cwt(w2_in, dt, dj, s0, J, mother, **options)
-    nu = mother.dofmin
+    analysis = plan_for(first, dt, dj, s0, J, wavelet, convention=convention, rtol=rtol)
+    found = analysis.xwt(first, second, normalize=normalize, workers=workers, max_bytes=max_bytes)
+    nu = analysis.wavelet.dofmin
     if convention == "pycwt":
         quantile = float(chi2.ppf(significance_level, nu))
     else:
         quantile = cross_quantile(significance_level, nu)
-    theory = np.sqrt(ar1_spectrum(t1.freqs * dt, lag1) * ar1_spectrum(t1.freqs * dt, lag2))
-    cross = t1.coefs
-    mask = t1.mask | t2.mask
-    cross *= np.conj(t2.coefs)
-    return XwtResult(cross, t1.coi, t1.freqs, scale * theory * quantile / nu, mask=mask)
+    freqs = analysis.freqs * dt
+    theory = np.sqrt(red_spectra(freqs, lag1) * red_spectra(freqs, lag2))
+    if not normalize:
+        deviations = [np.nanstd(y, axis=-1, dtype=np.float64) for y in (first, second)]
+        theory *= (deviations[0] * deviations[1])[..., None]
+    return XwtResult(found.cross, found.coi, found.freqs, theory * quantile / nu, mask=found.mask)
+
+
+def red_spectra(freqs: Floats, lag1: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return AR(1) spectra, one row per coefficient."""
+    rows = [ar1_spectrum(freqs, float(g)) for g in lag1.ravel()]
+    return np.array(rows).reshape(*lag1.shape, -1)

@@ -94,29 +94,42 @@ class Interpolation:
         return np.asarray(self.step / window)
 
     def write(self, samples: NDArray[Any], out: NDArray[Any]) -> None:
-        """Fill `out`, one row of n, from the circular `samples` every D of a corrected row."""
-        lead = self.taps // 2 - 1
+        """Fill rows of n, `out`, from circular `samples` every D of corrected rows.
+
+        Both have the same leading axes.
+        """
+        n = out.shape[-1]
         per_row = self.steps * self.step
-        n_windows = -(-len(out) // per_row)
-        needed = n_windows * self.steps + self.taps - 1
-        if needed - lead <= len(samples) and lead <= len(samples):
-            around = np.concatenate([samples[len(samples) - lead :], samples[: needed - lead]])
-        else:
-            around = np.take(samples, np.arange(-lead, needed - lead), mode="wrap")
-        reals = around.view(self.matrix.dtype)
+        n_windows = -(-n // per_row)
+        around = self._around(samples, n_windows * self.steps + self.taps - 1)
         width = self.matrix.shape[0]
-        stride = reals.itemsize
+        lead = around.shape[:-1]
         windows = as_strided(
-            reals, (n_windows, width), (self.parts * self.steps * stride, stride), writeable=False
+            around,
+            (*lead, n_windows, width),
+            (*around.strides[:-1], self.parts * self.steps * around.itemsize, around.itemsize),
+            writeable=False,
         )
         chunk = max(1, _SMALL_PRODUCT // self.matrix.size)
-        whole = len(out) // per_row // chunk * chunk
+        whole = n // per_row // chunk * chunk
         if whole:
-            target = out[: whole * per_row].view(self.matrix.dtype)
+            target = out[..., : whole * per_row].view(self.matrix.dtype)
             np.matmul(
-                np.ascontiguousarray(windows[:whole]).reshape(-1, chunk, width),
+                np.ascontiguousarray(windows[..., :whole, :]).reshape(*lead, -1, chunk, width),
                 self.matrix,
-                out=target.reshape(-1, chunk, self.matrix.shape[1]),
+                out=target.reshape(*lead, -1, chunk, self.matrix.shape[1]),
             )
-        rest = (np.ascontiguousarray(windows[whole:]) @ self.matrix).view(out.dtype).ravel()
-        out[whole * per_row :] = rest[: len(out) - whole * per_row]
+        rest = np.ascontiguousarray(windows[..., whole:, :]) @ self.matrix
+        found = rest.view(out.dtype).reshape(*lead, -1)
+        out[..., whole * per_row :] = found[..., : n - whole * per_row]
+
+    def _around(self, samples: NDArray[Any], count: int) -> Floats:
+        """Return `count` samples from before the first output on, as reals."""
+        lead = self.taps // 2 - 1
+        period = samples.shape[-1]
+        if lead <= period and count - lead <= period:
+            parts = [samples[..., period - lead :], samples[..., : count - lead]]
+            around = np.concatenate(parts, axis=-1)
+        else:
+            around = np.take(samples, np.arange(-lead, count - lead), axis=-1, mode="wrap")
+        return np.asarray(around.view(self.matrix.dtype))

@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import Any
 
-from pycwt_mod.arrays import Floats, as_series, check_lag1
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pycwt_mod.arrays import Floats, as_signal, check_lag1
 from pycwt_mod.rednoise import estimate_ar1
 
 
-def check_pair(y1: ArrayLike, y2: ArrayLike) -> tuple[Floats, Floats]:
-    """Return both signals as series of equal length and type."""
-    first, second = as_series("y1", y1), as_series("y2", y2)
-    if len(first) != len(second):
-        raise ValueError(f"y1 has {len(first)} samples and y2 {len(second)}; they must be equal")
+def check_pair(y1: ArrayLike, y2: ArrayLike, axis: int = -1) -> tuple[Floats, Floats]:
+    """Return both signals, or batches of them, with time last and of equal shape and type."""
+    first = as_signal("y1", _time_last(y1, axis))
+    second = as_signal("y2", _time_last(y2, axis))
+    if first.shape[-1] != second.shape[-1]:
+        counts = f"y1 has {first.shape[-1]} samples and y2 {second.shape[-1]}"
+        raise ValueError(f"{counts}; they must be equal")
+    if first.shape != second.shape:
+        raise ValueError(f"y1 has shape {first.shape} and y2 {second.shape}; they must be equal")
     kind = np.result_type(first, second)
     return first.astype(kind), second.astype(kind)
 
 
+def _time_last(y: ArrayLike, axis: int) -> NDArray[Any]:
+    array = np.asarray(y)
+    return np.moveaxis(array, axis, -1) if array.ndim > 1 else array
+
+
 def standardise(name: str, y: Floats) -> Floats:
-    """Return (y - mean)/std over the valid samples, NaN kept.
+    """Return (y - mean)/std over the valid samples of each signal, NaN kept.
 
     Raises
     ------
     ValueError
-        If the signal is constant.
+        If a signal is constant.
     """
     wide = y.astype(np.float64)
-    std = float(np.nanstd(wide))
-    if std <= 4 * np.finfo(y.dtype).eps * float(np.nanmax(np.abs(wide))):
+    std = np.nanstd(wide, axis=-1, keepdims=True)
+    largest = np.nanmax(np.abs(wide), axis=-1, keepdims=True)
+    if (std <= 4 * np.finfo(y.dtype).eps * largest).any():
         raise ValueError(f"{name} is constant, so it can't be divided by its standard deviation")
-    return np.asarray((wide - np.nanmean(wide)) / std).astype(y.dtype)
+    return np.asarray((wide - np.nanmean(wide, axis=-1, keepdims=True)) / std).astype(y.dtype)
 
 
-def lag1_of(name: str, y: Floats, given: float | None) -> float:
-    """Return the caller's AR(1) coefficient if given, otherwise the estimate."""
-    return estimate_ar1(y, name).g if given is None else check_lag1(f"al of {name}", given)
+def lag1_of(name: str, y: Floats, given: float | None) -> NDArray[np.float64]:
+    """Return AR(1) coefficients of each signal: the caller's if given, otherwise estimates."""
+    shape = y.shape[:-1]
+    if given is not None:
+        return np.full(shape, check_lag1(f"al of {name}", given))
+    found = [estimate_ar1(series, name).g for series in y.reshape(-1, y.shape[-1])]
+    return np.array(found).reshape(shape)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Floats
+
+#: The phase of what: W1 W2*, or S(W1 W2*/s), which is less noisy and of which R² is the size.
+PhaseOf: TypeAlias = Literal["cross", "smoothed"]
+
+
+def check_phase_of(phase_of: str) -> None:
+    """Raise ValueError unless `phase_of` is one of the two."""
+    if phase_of not in ("cross", "smoothed"):
+        raise ValueError(f"{phase_of=} must be 'cross' or 'smoothed'")
 
 
 class _CwtFields(NamedTuple):

@@ -36,13 +36,14 @@ class RowPlan:
 
     Attributes
     ----------
-    n : int
-        Samples of a record.
+    n, length : int
+        Samples of a record, and what it is padded to.
     n_scales : int
     groups : tuple of RowGroup
     """
 
     n: int
+    length: int
     n_scales: int
     groups: tuple[RowGroup, ...]
 
@@ -85,7 +86,7 @@ class RowPlan:
             )
             for (fft_length, step), index in members.items()
         )  # fmt: skip
-        return cls(n, len(scales), groups)
+        return cls(n, length, len(scales), groups)
 
     @property
     def table_bytes(self) -> int:
@@ -120,12 +121,19 @@ class RowPlan:
     ) -> dict[int, Complexes]:
         """Return the signal's spectra by FFT length; `spectrum` is the one of its padding."""
         lengths = {group.length for group in self.groups}
-        return {
-            length: spectrum
-            if spectrum.shape[-1] == length // 2 + 1
-            else scipy.fft.rfft(signal, length, axis=-1, workers=workers)
-            for length in lengths
-        }
+        return spectra_by_length(signal, spectrum, self.length, lengths, workers)
+
+
+def spectra_by_length(
+    signal: Floats, spectrum: Complexes, length: int, lengths: Iterable[int], workers: int
+) -> dict[int, Complexes]:
+    """Return `rfft` of each of `lengths`; `spectrum` is the one of `length`."""
+    return {
+        wanted: spectrum
+        if wanted == length
+        else scipy.fft.rfft(signal, wanted, axis=-1, workers=workers)
+        for wanted in lengths
+    }
 
 
 def interpolation_step(band: Band, scale: float, length: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,15 +15,12 @@ from pycwt_mod.arrays import (
     as_signal,
     check_positive,
 )
-from pycwt_mod.multirate import MultirateResult
-from pycwt_mod.plan import CwtPlan, padded_length, plan
+from pycwt_mod.octaves import MultirateResult
+from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
-__all__ = ["CwtResult", "cwt", "icwt", "multirate", "padded_length", "plan_for"]
-
-#: Tables of records up to this length are kept for the next call.
-_KEPT_SAMPLES = 2**17
+__all__ = ["cwt", "icwt", "multirate"]
 
 
 def cwt(
@@ -166,70 +162,32 @@ def multirate(
     return analysis.multirate(values, workers=workers, max_bytes=max_bytes)
 
 
-def plan_for(
-    values: Floats,
-    dt: float,
-    dj: float,
-    s0: float,
-    J: float,
-    wavelet: Wavelet | str,
-    freqs: ArrayLike | None = None,
-    *,
-    convention: Convention = "standard",
-    pad_to: int | None = None,
-    rtol: float | None = None,
-) -> CwtPlan:
-    """Return a plan for `values`, the same one for the same question while it is kept."""
-    n = values.shape[-1]
-    wanted = None if freqs is None else np.atleast_1d(np.asarray(freqs))
-    if wanted is not None and wanted.ndim != 1:
-        raise ValueError(f"{freqs=} must be a list of numbers")
-    key = None if wanted is None else tuple(wanted.tolist())
-    make = _kept_plan if n <= _KEPT_SAMPLES else _kept_plan.__wrapped__
-    return make(n, dt, dj, s0, J, wavelet, key, convention, pad_to, values.dtype.char, rtol)
-
-
-@lru_cache(maxsize=4)
-def _kept_plan(
-    n: int,
-    dt: float,
-    dj: float,
-    s0: float,
-    J: float,
-    wavelet: Wavelet | str,
-    freqs: tuple[float, ...] | None,
-    convention: Convention,
-    pad_to: int | None,
-    dtype: str,
-    rtol: float | None,
-) -> CwtPlan:
-    return plan(
-        n, dt, dj, s0, J, wavelet, freqs,
-        convention=convention, pad_to=pad_to, dtype=np.dtype(dtype), rtol=rtol,
-    )  # fmt: skip
-
-
 def icwt(
     W: ArrayLike,
     sj: ArrayLike,
     dt: float,
     dj: float = 1 / 12,
     wavelet: Wavelet | str = "morlet",
+    *,
+    between: tuple[float, float] | None = None,
 ) -> Floats:
     """Inverse transform, x_n = δj √δt / (C_δ ψ0(0)) Σ_j Re W(s_j, n)/√s_j.
 
     Parameters
     ----------
-    W : array_like, shape (scales, time)
+    W : array_like, shape (..., scales, time)
         Coefficients from `cwt`; shape (time, scales) is accepted as pycwt does.
     sj : array_like, shape (scales,)
         Scales from `cwt`.
     dt, dj, wavelet
         As given to `cwt`.
+    between : (float, float), optional
+        Smallest and largest scale of the sum, both included, for the part of the signal in a
+        band: a filter whose response is the sum of those of the scales.
 
     Returns
     -------
-    ndarray, shape (time,), real
+    ndarray, shape (..., time), real
         The signal without what lies outside the scales: its mean, and with the default
         smallest scale part of its fastest changes. Start at a quarter of that scale to keep
         more than 99.5 %.
@@ -237,22 +195,42 @@ def icwt(
     Raises
     ------
     ValueError
-        If the shapes don't match, or the wavelet vanishes at 0 (odd DOG).
+        If the shapes don't match, no scale lies in the band, or the wavelet vanishes at 0 (odd
+        DOG).
 
     References
     ----------
-    Torrence & Compo (1998), eq. 11.
+    Torrence & Compo (1998), eq. 11, and eq. 29 for bands.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> t = np.arange(2048)
+    >>> slow, fast = np.sin(2 * np.pi * t / 256), np.sin(2 * np.pi * t / 16)
+    >>> result = cwt(slow + fast, 1.0)
+    >>> band = icwt(result.coefs, result.scales, 1.0, between=(64, 1024))
+    >>> bool(np.abs(band - slow)[512:1536].max() < 0.03)
+    True
     """
     mother = as_wavelet(wavelet)
     check_positive("dt", dt)
     check_positive("dj", dj)
     coefs = np.asarray(W)
     scales = np.asarray(sj, dtype=np.float64)
-    if coefs.ndim != 2 or scales.ndim != 1 or scales.size not in coefs.shape:
-        raise ValueError(f"W has shape {coefs.shape}, but must be ({scales.size}, time) as sj")
-    real: Floats = np.real(coefs if coefs.shape[0] == scales.size else coefs.T)
+    if coefs.ndim == 2 and coefs.shape[0] != scales.size:
+        coefs = coefs.T
+    if coefs.ndim < 2 or scales.ndim != 1 or coefs.shape[-2] != scales.size:
+        raise ValueError(f"W has shape {np.shape(W)}, but must be ({scales.size}, time) as sj")
     factor = dj * math.sqrt(dt) / (mother.cdelta * mother.psi0) if mother.psi0 else math.nan
     if math.isnan(factor):
         raise ValueError(f"wavelet={mother!r} vanishes at t = 0: eq. 11 has no inverse for it")
-    weights = (factor / np.sqrt(scales)).astype(real.dtype)
-    return np.asarray(np.einsum("j,jn->n", weights, real))
+    chosen = np.ones(scales.size, np.bool_)
+    if between is not None:
+        chosen = (scales >= between[0]) & (scales <= between[1])
+    if not chosen.any():
+        raise ValueError(f"{between=} holds none of the scales, {scales[0]:g} to {scales[-1]:g}")
+    real: Floats = np.real(coefs)
+    weights = np.where(chosen, factor / np.sqrt(scales), 0).astype(real.dtype)
+    first, last = np.flatnonzero(chosen)[[0, -1]]
+    some = slice(int(first), int(last) + 1)
+    return np.asarray(np.einsum("j,...jn->...n", weights[some], real[..., some, :]))

@@ -18,25 +18,21 @@ from pycwt_mod.arrays import (
     Convention,
     Floats,
     as_signal,
-    check_convention,
     check_count,
     check_memory,
     complex_dtype,
     fill_missing,
 )
-from pycwt_mod.bands import resolve_rtol
-from pycwt_mod.multirate import MultirateResult, Octave, octave_samples
-from pycwt_mod.results import CwtResult
-from pycwt_mod.row_plan import RowPlan
+from pycwt_mod.coherence_rows import CoherenceRows
+from pycwt_mod.octaves import MultirateResult, Octave, octave_samples
+from pycwt_mod.pairs import check_pair, standardise
+from pycwt_mod.results import CwtResult, PhaseOf, WctResult, XwtResult, check_phase_of
+from pycwt_mod.row_plan import RowPlan, spectra_by_length
 from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence, gap_mask
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import Wavelet
 
-
-def padded_length(n: int, convention: Convention) -> int:
-    """Return the FFT length: TC98's, at least 1.4 n, or pycwt's next power of two."""
-    if convention == "pycwt":
-        return int(2 ** math.ceil(math.log2(n)))
-    return int(2 ** (int(math.log2(n) + 0.4999) + 1))
+#: Planes of reals that a coherence keeps: R², phase, two of the smoothed cross spectrum, mask.
+_WCT_PLANES = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,6 +55,8 @@ class CwtPlan:
         Part of a wavelet's maximum below which its spectrum counts as zero.
     length : int
         FFT length that records are padded to.
+    dj : float or None
+        Spacing of the scales in octaves; None with frequencies of the caller's own.
     scales, freqs : ndarray, shape (scales,)
     """
 
@@ -69,6 +67,7 @@ class CwtPlan:
     dtype: np.dtype[Any]
     rtol: float
     length: int
+    dj: float | None
     axis: ScaleAxis = field(repr=False)
 
     @property
@@ -157,6 +156,79 @@ class CwtPlan:
             _wavelet=self.wavelet, _convention=self.convention, _rtol=self.rtol, _dt=self.dt,
         )  # fmt: skip
 
+    def xwt(
+        self,
+        y1: ArrayLike,
+        y2: ArrayLike,
+        *,
+        normalize: bool = True,
+        axis: int = -1,
+        workers: int = 1,
+        max_bytes: int = MEMORY_LIMIT_BYTES,
+    ) -> XwtResult:
+        """Return the cross transform of two signals or batches; its level is 0, see `xwt`."""
+        a, b = self._pair(y1, y2, axis, normalize=normalize)
+        first = self.cwt(a, workers=workers, max_bytes=max_bytes)
+        second = self.cwt(b, workers=workers, max_bytes=max_bytes)
+        cross = first.coefs
+        cross *= np.conj(second.coefs, out=second.coefs)
+        mask = first.mask | second.mask
+        return XwtResult(cross, self.coi, self.freqs, np.zeros(1), mask=mask)
+
+    def wct(
+        self,
+        y1: ArrayLike,
+        y2: ArrayLike,
+        *,
+        normalize: bool = True,
+        phase_of: PhaseOf = "cross",
+        axis: int = -1,
+        workers: int = 1,
+        max_bytes: int = MEMORY_LIMIT_BYTES,
+    ) -> WctResult:
+        """Return the coherence of two signals or batches, its level 0; see `pycwt_mod.wct`.
+
+        Levels don't depend on the signals but by their AR(1): see `wct_significance`.
+        """
+        check_count("workers", workers)
+        check_phase_of(phase_of)
+        a, b = self._pair(y1, y2, axis, normalize=normalize)
+        shape = (*a.shape[:-1], len(self.scales), self.n)
+        check_memory("coherence", math.prod(shape) * _WCT_PLANES * self.dtype.itemsize, max_bytes)
+        tables = self._coherence
+        filled, spectrum, missing = self._prepare(np.stack([a, b], axis=-2), workers)
+        spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
+        r2, phase = np.empty(shape, self.dtype), np.empty(shape, self.dtype)
+        smoothed = np.empty((2, *shape), self.dtype)
+        for k in np.ndindex(shape[:-2]):
+            unsmoothed = phase[k] if phase_of == "cross" else None
+            some = {length: found[k] for length, found in spectra.items()}
+            tables.compute(some, r2[k], smoothed[(slice(None), *k)], unsmoothed, workers)
+        if phase_of == "smoothed":
+            np.arctan2(smoothed[1], smoothed[0], out=phase)
+        gaps = gap_mask(
+            np.any(missing, axis=-2, keepdims=False), self.scales, self.dt, self.wavelet
+        )
+        nothing = np.zeros(1)
+        return WctResult(r2, phase, self.coi, self.freqs, nothing, smoothed=smoothed, mask=gaps)
+
+    @cached_property
+    def _coherence(self) -> CoherenceRows:
+        if self.dj is None:
+            raise ValueError("freqs were given, but coherence smooths over scales s0 2^(j dj)")
+        return CoherenceRows.build(
+            self.wavelet, self.scales / self.dt, self.n, self.length, dj=self.dj,
+            convention=self.convention, dtype=self.dtype, rtol=self.rtol,
+        )  # fmt: skip
+
+    def _pair(
+        self, y1: ArrayLike, y2: ArrayLike, axis: int, *, normalize: bool
+    ) -> tuple[Floats, Floats]:
+        first, second = check_pair(y1, y2, axis)
+        if normalize:
+            first, second = standardise("y1", first), standardise("y2", second)
+        return self.as_record("y1", first), self.as_record("y2", second)
+
     def as_record(self, name: str, signal: ArrayLike, axis: int = -1) -> Floats:
         """Return `signal` with time last and in the plan's precision.
 
@@ -183,59 +255,3 @@ class CwtPlan:
             filled = (filled - mean).astype(self.dtype)
         spectrum: Complexes = scipy.fft.rfft(filled, self.length, axis=-1, workers=workers)
         return filled, spectrum, missing
-
-
-def plan(
-    n: int,
-    dt: float,
-    dj: float = 1 / 12,
-    s0: float = -1,
-    J: float = -1,
-    wavelet: Wavelet | str = "morlet",
-    freqs: ArrayLike | None = None,
-    *,
-    convention: Convention = "standard",
-    pad_to: int | None = None,
-    dtype: np.dtype[Any] | type[np.floating[Any]] = np.float64,
-    rtol: float | None = None,
-) -> CwtPlan:
-    """Plan the analysis of records of `n` samples.
-
-    Parameters
-    ----------
-    n : int
-        Samples of a record, at least 2.
-    dt, dj, s0, J, wavelet, freqs, convention, pad_to, rtol
-        As in `cwt`.
-    dtype : {numpy.float64, numpy.float32}
-        Precision of the computation.
-
-    Returns
-    -------
-    CwtPlan
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of its range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> analysis = plan(256, 0.5, dtype=np.float32)
-    >>> analysis.cwt(np.sin(np.arange(256.0))).coefs.dtype
-    dtype('complex64')
-    """
-    check_count("n", n, least=2)
-    check_convention(convention)
-    mother = as_wavelet(wavelet)
-    grid = ScaleAxis.make(n, dt, dj, s0, J, mother, freqs)
-    if pad_to is not None and pad_to < n:
-        raise ValueError(f"{pad_to=} must be at least the number of samples, {n}")
-    kind = np.dtype(dtype)
-    if kind not in (np.float32, np.float64):
-        raise ValueError(f"dtype={kind} must be float32 or float64")
-    return CwtPlan(
-        n=n, dt=dt, wavelet=mother, convention=convention, dtype=kind,
-        rtol=resolve_rtol(rtol, kind), length=pad_to or padded_length(n, convention), axis=grid,
-    )  # fmt: skip

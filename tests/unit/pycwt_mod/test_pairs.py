@@ -1,0 +1,174 @@
+"""Two signals at once: what is computed at few samples equals what is computed at all."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pycwt_mod as ours
+from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, icwt, rednoise, wct, xwt
+from pycwt_mod.record_ends import end_weights
+from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
+
+with warnings.catch_warnings():
+    # pycwt imports a SciPy namespace that is about to go.
+    warnings.filterwarnings("ignore", "Please import `hermitenorm`", DeprecationWarning)
+    import pycwt as theirs
+
+Array = np.ndarray[Any, np.dtype[Any]]
+WAVELETS: list[Wavelet] = [Morlet(), Paul(), DOG(2)]
+
+
+def pair(n: int) -> tuple[Array, Array]:
+    common = rednoise(n, 0.8, rng=n)
+    return common + 5, rednoise(n, 0.3, rng=n + 1) + 0.5 * common
+
+
+def turn(a: Array, b: Array) -> float:
+    """Largest distance of two phases on the circle."""
+    return float(np.abs(np.exp(1j * a) - np.exp(1j * b)).max())
+
+
+def slow_coherence(
+    x: Array, y: Array, dj: float, wavelet: Wavelet, convention: Convention
+) -> tuple[Array, Array]:
+    """Every row at every sample, smoothed one by one: R², and the smoothed cross spectrum."""
+    length = ours.plan(len(x), 1.0, convention=convention).length
+    first, second = ((v - v.mean()) / v.std() for v in (x, y))
+    t1 = cwt(first, 1.0, dj, wavelet=wavelet, convention=convention)
+    t2 = cwt(second, 1.0, dj, wavelet=wavelet, convention=convention)
+    root = np.sqrt(t1.scales)[:, None]
+    gauss = gaussian_filter(t1.scales, length)
+    auto, cross = smooth_in_time(t1.coefs / root, t2.coefs / root, gauss)
+    boxcar = ScaleBoxcar.of(wavelet.deltaj0, dj, convention)
+    rows = slice(0, len(t1.scales))
+    auto, cross = boxcar.apply(auto, rows), boxcar.apply(cross, rows)
+    return np.asarray(coherence(auto, cross)), np.asarray(cross)
+
+
+@pytest.mark.parametrize("n", [2500, 4096, 7000])
+@pytest.mark.parametrize("wavelet", WAVELETS, ids=repr)
+@pytest.mark.parametrize("convention", ["standard", "pycwt"])
+def test_coherence_equals_that_of_full_rate_rows(
+    n: int, wavelet: Wavelet, convention: Convention
+) -> None:
+    x, y = pair(n)
+    r2, cross = slow_coherence(x, y, 1 / 5, wavelet, convention)
+
+    double = wct(x, y, 1.0, 1 / 5, sig=False, wavelet=wavelet, convention=convention)
+    single = wct(
+        x.astype(np.float32), y.astype(np.float32), 1.0, 1 / 5, sig=False,
+        wavelet=wavelet, convention=convention,
+    )  # fmt: skip
+
+    assert double.coherence == pytest.approx(r2, abs=1e-9)
+    found = double.smoothed[0] + 1j * double.smoothed[1]
+    worst = np.abs(found - cross).max(axis=1) / np.abs(cross).max(axis=1)
+    assert worst.max() < 1e-9
+    assert single.coherence.dtype == single.phase.dtype == np.float32
+    assert np.median(np.abs(single.coherence - r2)) < 1e-6
+
+
+@pytest.mark.parametrize(("n", "dj"), [(3000, 1 / 12), (4096, 1 / 4), (5001, 1 / 10)])
+def test_coherence_of_long_records_agrees_with_pycwt(n: int, dj: float) -> None:
+    x, y = pair(n)
+    found = wct(x, y, 0.5, dj, sig=False, convention="pycwt")
+    expected = theirs.wct(x, y, 0.5, dj, sig=False, wavelet=theirs.Morlet(6))
+    assert found.coherence == pytest.approx(expected[0], abs=1e-9)
+    # Where W1 W2* almost vanishes, its argument is that of a difference of large numbers.
+    assert turn(found.phase, expected[1]) < 1e-8
+
+
+def test_phase_may_be_that_of_the_smoothed_spectrum() -> None:
+    x, y = pair(3000)
+    plain = wct(x, y, 1.0, 1 / 4, sig=False)
+    smooth = wct(x, y, 1.0, 1 / 4, sig=False, phase_of="smoothed")
+    assert turn(plain.smoothed_phase, smooth.phase) < 1e-12
+    assert np.array_equal(plain.coherence, smooth.coherence)
+    assert turn(plain.phase, smooth.phase) > 0.5
+    assert turn(plain.phase, np.angle(xwt(x, y, 1.0, 1 / 4).cross)) < 1e-7
+    with pytest.raises(ValueError, match="phase_of='rough'"):
+        wct(x, y, 1.0, sig=False, phase_of="rough")  # type: ignore[arg-type]
+
+
+def test_pairs_come_in_batches() -> None:
+    x, y = pair(300)
+    xs, ys = np.stack([x, x], axis=1), np.stack([y, y], axis=1)
+    ys[:, 1] = rednoise(300, 0.1, rng=9)
+    cross = xwt(xs, ys, 0.5, 1 / 4, axis=0)
+    both = wct(xs, ys, 0.5, 1 / 4, axis=0, mc_count=20, rng=1)
+    for k in range(2):
+        alone = xwt(xs[:, k], ys[:, k], 0.5, 1 / 4)
+        assert cross.cross[k] == pytest.approx(alone.cross)
+        assert cross.signif[k] == pytest.approx(alone.signif)
+        one = wct(xs[:, k], ys[:, k], 0.5, 1 / 4, mc_count=20, rng=1)
+        assert both.coherence[k] == pytest.approx(one.coherence)
+        assert both.phase[k] == pytest.approx(one.phase)
+        assert both.signif[k] == pytest.approx(np.asarray(one.signif), nan_ok=True)
+        assert both.smoothed[:, k] == pytest.approx(one.smoothed)
+    with pytest.raises(ValueError, match="y1 has shape"):
+        xwt(xs.T, ys.T[0], 1.0)
+
+
+def test_threads_change_no_bit_of_a_coherence() -> None:
+    x, y = pair(5000)
+    analysis = ours.plan(5000, 1.0)
+    one, two = analysis.wct(x, y), analysis.wct(x, y, workers=2)
+    with ThreadPoolExecutor(3) as pool:
+        more = list(pool.map(lambda _: analysis.wct(x, y).coherence, range(3)))
+    assert np.array_equal(one.coherence, two.coherence)
+    assert np.array_equal(one.phase, two.phase)
+    assert np.array_equal(one.smoothed, two.smoothed)
+    assert all(np.array_equal(one.coherence, found) for found in more)
+    assert np.array_equal(wct(x, y, 1.0, sig=False).coherence, one.coherence)
+
+
+def test_plans_of_own_frequencies_have_cross_transforms_but_no_coherence() -> None:
+    x, y = pair(300)
+    analysis = ours.plan(300, 1.0, freqs=[0.3, 0.07])
+    assert analysis.xwt(x, y).cross.shape == (2, 300)
+    with pytest.raises(ValueError, match="freqs were given"):
+        analysis.wct(x, y)
+
+
+def test_coherence_keeps_what_it_knows_when_it_travels_between_processes() -> None:
+    x, y = pair(300)
+    y[40] = np.nan
+    result = wct(x, y, 1.0, sig=False)
+    returned = pickle.loads(pickle.dumps(result))
+    assert np.array_equal(returned.mask, result.mask)
+    assert np.array_equal(returned.smoothed_phase, result.smoothed_phase)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(50, 700), step=st.sampled_from([2, 4, 8]), turns=st.floats(0, 1))
+def test_few_samples_sum_to_all_samples(n: int, step: int, turns: float) -> None:
+    """Any oscillation within the bandwidth, from the first to the last sample of the record."""
+    omega = turns * np.pi / step / 1.6
+    weights, before = end_weights(n, step, 1.6, 1e-12)
+    places = (np.arange(len(weights)) - before) * step
+    few = step * (weights * np.exp(1j * omega * places)).sum()
+    assert few == pytest.approx(np.exp(1j * omega * np.arange(n)).sum(), abs=1e-10 * n)
+
+
+def test_bands_of_a_signal_are_rebuilt_and_add_up() -> None:
+    x, _ = pair(2000)
+    result = cwt(np.stack([x, -x]), 1.0, 1 / 12, 0.5)
+    scales = result.scales
+    middle = float(np.sqrt(scales[80] * scales[81]))
+    whole = icwt(result.coefs, scales, 1.0)
+    fast = icwt(result.coefs, scales, 1.0, between=(0, middle))
+    slow = icwt(result.coefs, scales, 1.0, between=(middle, np.inf))
+    assert whole.shape == (2, 2000)
+    assert whole[1] == pytest.approx(-whole[0])
+    assert fast + slow == pytest.approx(whole)
+    assert np.abs(np.diff(slow[0])).mean() < 0.3 * np.abs(np.diff(fast[0])).mean()
+    with pytest.raises(ValueError, match="holds none of the scales"):
+        icwt(result.coefs, scales, 1.0, between=(0.1, 0.2))
