@@ -27,12 +27,13 @@ QueryOp = Literal[
 JobVerb = Literal["submit", "get", "list", "cancel", "retry"]
 HwVerb = Literal["info", "selftest", "fft", "cwt", "mc"]
 
-#: What a service or a JetStream stream listens to: all subjects of a kind.
+#: What a service or a JetStream stream listens to: all subjects of a kind. What devices publish is
+#: taken in whatever its form, so that a wrong subject is told; what services publish is of one.
 SIGNALS: Final = "cwt.signal.>"
 STREAMS: Final = "cwt.stream.>"
-WINDOWS: Final = "cwt.window.>"
-RESULTS: Final = "cwt.result.>"
-EVENTS: Final = "cwt.event.>"
+WINDOWS: Final = "cwt.window.*.*"
+RESULTS: Final = "cwt.result.*.*"
+EVENTS: Final = "cwt.event.*"
 QUERIES: Final = "cwt.query.>"
 JOBS: Final = "cwt.job.>"
 TASKS: Final = "cwt.task.>"
@@ -81,7 +82,7 @@ def result(stream: str, analysis: str) -> str:
 
 def results_of(stream: str) -> str:
     """All results of a stream."""
-    return f"cwt.result.{checked(stream, 'stream')}.>"
+    return f"cwt.result.{checked(stream, 'stream')}.*"
 
 
 def event(stream: str) -> str:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import BadRequest, ContractError, Unprocessable, names, storage, subjects
+from services.runtime.memory_bus.subject import matches
 from tests.unit.schemas import strategies
 
 ROUND_TRIPS: list[tuple[Callable[..., str], Callable[[str], Any], int, str]] = [
@@ -38,7 +39,22 @@ def test_a_subject_gives_back_the_names_that_made_it(
     subject = build(*given_names)
 
     assert parse(subject) == (given_names[0] if count == 1 else tuple(given_names))
-    assert subject.startswith(wildcard.removesuffix(">"))
+    assert matches(wildcard, subject)
+
+
+@pytest.mark.parametrize(
+    ("wildcard", "longest"),
+    [
+        (subjects.WINDOWS, subjects.window("s", "a")),
+        (subjects.RESULTS, subjects.result("s", "a")),
+        (subjects.EVENTS, subjects.event("s")),
+    ],
+)
+def test_what_services_publish_is_kept_under_its_own_form_alone(
+    wildcard: str, longest: str
+) -> None:
+    assert not matches(wildcard, f"{longest}.more")
+    assert not matches(wildcard, longest.rpartition(".")[0])
 
 
 @EACH
@@ -53,7 +69,7 @@ def test_a_subject_is_built_from_names_alone(
     with pytest.raises(Unprocessable):
         build(*["ok"] * (count - 1), wrong)
     with pytest.raises(BadRequest):
-        parse(wildcard.replace(">", ".".join(["ok"] * (count - 1) + [wrong])))
+        parse(".".join([*wildcard.split(".")[:2], *["ok"] * (count - 1), wrong]))
 
 
 @pytest.mark.parametrize(("build", "parse", "count"), [each[:3] for each in ROUND_TRIPS])
@@ -93,7 +109,7 @@ def test_no_device_hides_the_listing() -> None:
 
 
 def test_all_of_one_stream_or_job_can_be_subscribed() -> None:
-    assert subjects.results_of("eeg") == "cwt.result.eeg.>"
+    assert subjects.results_of("eeg") == "cwt.result.eeg.*"
     assert subjects.job_results_of("j1") == "cwt.jobresult.j1.>"
 
 
