@@ -204,7 +204,10 @@ class Log(Protocol):
     """Streams, work queues and buckets: kept once acknowledged, delivered at least once."""
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
-        """Create what is missing; with `update`, also bring existing limits to those stated."""
+        """Create what is missing; with `update`, also bring existing limits to those stated.
+
+        Only the limits that a topology states are changed; what an operator set besides stays.
+        """
 
     async def store(
         self,

@@ -29,6 +29,9 @@ class StorageSettings(BaseSettings):
     windows_max_bytes: Bytes = Field(2 * GIB, description="size of the window queue, bytes")
     results_max_bytes: Bytes = Field(4 * GIB, description="size of the result log, bytes")
     results_max_age_s: AgeSeconds = Field(604_800, description="age of the result log, seconds")
+    replicas: Annotated[int, Field(ge=1, le=5)] = Field(
+        1, description="servers of a cluster that keep each stream and bucket, when it is made"
+    )
 
 
 class ServiceSettings(StorageSettings):

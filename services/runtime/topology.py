@@ -10,7 +10,9 @@ from services.runtime.settings import StorageSettings
 
 __all__ = ["BucketSpec", "ConsumerSpec", "StreamSpec", "Topology", "system_topology"]
 
-#: Publishers and ingest try again within a minute; the server remembers ids for twice that.
+#: Longer than the client library tries to store one chunk, about 100 s with all time-outs. Ingest
+#: tries for as long as it takes, so after this it may store a window twice; the window's result is
+#: then stored under the id that it had, see below. A chunk stored twice is told by its position.
 DUPLICATE_WINDOW_S = 120.0
 #: A window can come back to a worker after several deadlines and delays; its result must not.
 RESULT_DUPLICATE_WINDOW_S = 600.0
@@ -35,6 +37,8 @@ class StreamSpec:
     #: Seconds; 0 means for ever.
     max_age_s: float = 0.0
     duplicate_window_s: float = DUPLICATE_WINDOW_S
+    #: On so many servers of a cluster, when it is made; its consumers have as many.
+    replicas: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,8 @@ class BucketSpec:
 
     name: str
     history: int = 1
+    #: As of a stream.
+    replicas: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +72,7 @@ class Topology:
 
 def system_topology(limits: StorageSettings) -> Topology:
     """Return the streams, consumers and buckets of the system under the given limits."""
+    replicas = limits.replicas
     return Topology(
         streams=(
             StreamSpec(
@@ -75,6 +82,7 @@ def system_topology(limits: StorageSettings) -> Topology:
                 when_full="refuse_new",
                 max_bytes=limits.signals_max_bytes,
                 max_age_s=limits.signals_max_age_s,
+                replicas=replicas,
             ),
             StreamSpec(
                 name=storage.WINDOWS,
@@ -82,6 +90,7 @@ def system_topology(limits: StorageSettings) -> Topology:
                 retention="workqueue",
                 when_full="refuse_new",
                 max_bytes=limits.windows_max_bytes,
+                replicas=replicas,
             ),
             StreamSpec(
                 name=storage.RESULTS,
@@ -91,6 +100,7 @@ def system_topology(limits: StorageSettings) -> Topology:
                 max_bytes=limits.results_max_bytes,
                 duplicate_window_s=RESULT_DUPLICATE_WINDOW_S,
                 max_age_s=limits.results_max_age_s,
+                replicas=replicas,
             ),
             StreamSpec(
                 name=storage.DEAD,
@@ -98,11 +108,12 @@ def system_topology(limits: StorageSettings) -> Topology:
                 retention="limits",
                 when_full="drop_old",
                 max_bytes=DEAD_MAX_BYTES,
+                replicas=replicas,
             ),
         ),
         consumers=(ConsumerSpec(stream=storage.WINDOWS, name=storage.COMPUTE_WINDOWS),),
         buckets=(
-            BucketSpec(name=storage.KV_STREAMS, history=8),
-            BucketSpec(name=storage.KV_CHECKPOINTS),
+            BucketSpec(name=storage.KV_STREAMS, history=8, replicas=replicas),
+            BucketSpec(name=storage.KV_CHECKPOINTS, replicas=replicas),
         ),
     )

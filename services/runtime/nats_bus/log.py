@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import nats.js.errors
 from nats.aio.client import Client
@@ -46,25 +47,39 @@ class NatsLog:
             for stream in topology.streams:
                 await self._declare_stream(stream, update=update)
             for consumer in topology.consumers:
-                await self._js.add_consumer(consumer.stream, consumer_config(consumer))
+                await self._declare_consumer(consumer, update=update)
             for bucket in topology.buckets:
                 await self._declare_bucket(bucket)
 
     async def _declare_stream(self, spec: StreamSpec, *, update: bool) -> None:
         try:
-            await self._js.stream_info(spec.name)
+            present = (await self._js.stream_info(spec.name)).config
         except nats.js.errors.NotFoundError:
             await self._js.add_stream(stream_config(spec))
-        else:
-            if update:
-                await self._js.update_stream(stream_config(spec))
+            return
+        wanted = present.evolve(**stream_limits(spec))
+        if update and wanted != present:
+            await self._js.update_stream(wanted)
+
+    async def _declare_consumer(self, spec: ConsumerSpec, *, update: bool) -> None:
+        try:
+            present = (await self._js.consumer_info(spec.stream, spec.name)).config
+        except nats.js.errors.NotFoundError:
+            await self._js.add_consumer(spec.stream, consumer_config(spec))
+            return
+        wanted = present.evolve(**consumer_limits(spec))
+        if update and wanted != present:
+            await self._js.add_consumer(spec.stream, wanted)
 
     async def _declare_bucket(self, spec: BucketSpec) -> None:
         try:
             await self._js.key_value(spec.name)
         except nats.js.errors.BucketNotFoundError:
             config = KeyValueConfig(
-                bucket=spec.name, history=spec.history, storage=StorageType.FILE
+                bucket=spec.name,
+                history=spec.history,
+                storage=StorageType.FILE,
+                replicas=spec.replicas,
             )
             await self._js.create_key_value(config)
 
@@ -127,29 +142,39 @@ class NatsLog:
 
 
 def stream_config(spec: StreamSpec) -> StreamConfig:
-    """Return the server's configuration of a declared stream."""
+    """Return the server's configuration of a stream that is made."""
     return StreamConfig(
         name=spec.name,
-        subjects=list(spec.subjects),
         retention=(
             RetentionPolicy.WORK_QUEUE if spec.retention == "workqueue" else RetentionPolicy.LIMITS
         ),
-        discard=DiscardPolicy.NEW if spec.when_full == "refuse_new" else DiscardPolicy.OLD,
-        max_bytes=spec.max_bytes,
-        max_age=spec.max_age_s,
-        duplicate_window=spec.duplicate_window_s,
         storage=StorageType.FILE,
         allow_direct=True,
-    )
+        num_replicas=spec.replicas,
+    ).evolve(**stream_limits(spec))
+
+
+def stream_limits(spec: StreamSpec) -> dict[str, Any]:
+    """Return what this project states of a stream that exists; the rest is its operator's."""
+    return {
+        "subjects": list(spec.subjects),
+        "discard": DiscardPolicy.NEW if spec.when_full == "refuse_new" else DiscardPolicy.OLD,
+        "max_bytes": spec.max_bytes,
+        "max_age": spec.max_age_s,
+        "duplicate_window": spec.duplicate_window_s,
+    }
 
 
 def consumer_config(spec: ConsumerSpec) -> ConsumerConfig:
-    """Return the server's configuration of a declared work-queue consumer."""
+    """Return the server's configuration of a work-queue consumer that is made."""
     return ConsumerConfig(
         durable_name=spec.name,
         ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=spec.ack_wait_s,
         # Without limit: giving up is the worker's decision, which leaves a dead letter.
         max_deliver=-1,
-        max_ack_pending=spec.max_ack_pending,
-    )
+    ).evolve(**consumer_limits(spec))
+
+
+def consumer_limits(spec: ConsumerSpec) -> dict[str, Any]:
+    """Return what this project states of a consumer that exists; the rest is its operator's."""
+    return {"ack_wait": spec.ack_wait_s, "max_ack_pending": spec.max_ack_pending}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pycwt_client import Client
-from pycwt_client.publisher import Publisher, open_publisher
+from pycwt_client.publisher import PATIENT, Publisher, open_publisher
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode_chunk
 from schemas.signal import SignalChunk
@@ -17,9 +17,10 @@ from services.runtime.bus import StoreAck
 from services.runtime.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.memory_bus.log import MemoryLog
+from services.runtime.nats_bus.log import STORE_TIMEOUT_S
 from services.runtime.retry import RetryPolicy
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.topology import DUPLICATE_WINDOW_S, system_topology
 
 pytestmark = pytest.mark.anyio
 
@@ -149,3 +150,9 @@ async def test_the_callers_own_error_comes_out_as_it_is(bus: MemoryBus) -> None:
     with pytest.raises(ZeroDivisionError):
         async with Client(bus).publisher("s", "e"):
             raise ZeroDivisionError
+
+
+def test_the_server_remembers_an_id_for_longer_than_it_is_tried() -> None:
+    assert PATIENT.max_tries is not None
+    pauses = sum(PATIENT.ceiling_s(tries) for tries in range(1, PATIENT.max_tries))
+    assert pauses + (PATIENT.max_tries + 1) * STORE_TIMEOUT_S < DUPLICATE_WINDOW_S

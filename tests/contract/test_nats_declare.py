@@ -1,0 +1,98 @@
+"""What declaring does to a server's streams, and what it leaves to their operator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import nats
+import pytest
+from nats.js import JetStreamContext
+
+from schemas import storage
+from services.runtime.embedded_server import EmbeddedServer
+from services.runtime.errors import NotStoredError
+from services.runtime.logs import logger
+from services.runtime.nats_bus import NatsBus, connect_bus
+from services.runtime.topology import Topology
+from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
+
+pytestmark = pytest.mark.anyio
+
+SMALL = small_topology()
+CHANGED = Topology(
+    streams=tuple(
+        replace(
+            spec,
+            subjects=(*spec.subjects, f"more.{spec.name}"),
+            max_bytes=2 * SMALL_STREAM_BYTES,
+            max_age_s=3600.0,
+            duplicate_window_s=60.0,
+        )
+        for spec in SMALL.streams
+    ),
+    consumers=tuple(replace(spec, ack_wait_s=5.0, max_ack_pending=7) for spec in SMALL.consumers),
+    buckets=SMALL.buckets,
+)
+
+
+@pytest.fixture
+async def bus(nats_server: EmbeddedServer) -> AsyncIterator[NatsBus]:
+    async with connect_bus(nats_server.url, name="test", log=logger("test")) as connected:
+        await connected.log.declare(SMALL)
+        yield connected
+
+
+@pytest.fixture
+async def operator(nats_server: EmbeddedServer) -> AsyncIterator[JetStreamContext]:
+    """Somebody with the server's own tools."""
+    async with await nats.connect(nats_server.url) as client:
+        yield client.jetstream()
+
+
+async def test_declaring_again_leaves_what_the_operator_set(
+    bus: NatsBus, operator: JetStreamContext
+) -> None:
+    config = (await operator.stream_info(storage.SIGNALS)).config
+    theirs = {"description": "mine", "max_msgs_per_subject": 1000, "metadata": {"owner": "me"}}
+    await operator.update_stream(config.evolve(**theirs))
+    consumer = (await operator.consumer_info(storage.WINDOWS, storage.COMPUTE_WINDOWS)).config
+    await operator.add_consumer(storage.WINDOWS, consumer.evolve(description="mine"))
+
+    await bus.log.declare(CHANGED, update=True)
+
+    found = (await operator.stream_info(storage.SIGNALS)).config
+    assert (found.description, found.max_msgs_per_subject) == ("mine", 1000)
+    assert found.metadata is not None
+    assert found.metadata["owner"] == "me"
+    wanted = CHANGED.streams[0]
+    assert (found.max_bytes, found.max_age, found.duplicate_window, found.subjects) == (
+        wanted.max_bytes,
+        wanted.max_age_s,
+        wanted.duplicate_window_s,
+        list(wanted.subjects),
+    )
+    consumer = (await operator.consumer_info(storage.WINDOWS, storage.COMPUTE_WINDOWS)).config
+    assert (consumer.description, consumer.ack_wait, consumer.max_ack_pending) == ("mine", 5.0, 7)
+
+
+async def test_declaring_without_update_changes_nothing(
+    bus: NatsBus, operator: JetStreamContext
+) -> None:
+    before = (await operator.stream_info(storage.SIGNALS)).config
+    await bus.log.declare(CHANGED)
+    assert (await operator.stream_info(storage.SIGNALS)).config == before
+    consumer = (await operator.consumer_info(storage.WINDOWS, storage.COMPUTE_WINDOWS)).config
+    assert consumer.ack_wait == SMALL.consumers[0].ack_wait_s
+
+
+async def test_replicas_are_asked_for_where_a_stream_is_made(bus: NatsBus) -> None:
+    stream = replace(SMALL.streams[0], name="OTHER", subjects=("other",), replicas=3)
+    with pytest.raises(NotStoredError, match="replicas"):
+        await bus.log.declare(Topology(streams=(stream,), consumers=(), buckets=()))
+
+
+async def test_replicas_are_asked_for_where_a_bucket_is_made(bus: NatsBus) -> None:
+    bucket = replace(SMALL.buckets[0], name="other", replicas=3)
+    with pytest.raises(NotStoredError, match="replicas"):
+        await bus.log.declare(Topology(streams=(), consumers=(), buckets=(bucket,)))
