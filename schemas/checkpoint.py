@@ -36,6 +36,9 @@ class StreamCheckpoint(PersistedMessage):
     replay_from_seq: Count
     #: Sequence number of the last chunk taken in.
     last_seq: Count
+    #: When the log took that chunk; what is newer is new, whatever its number: a log that lost its
+    #: end counts on from there.
+    last_stored_ns: Count = 0
     #: Index of the next tile, by ``<analysis>/<octave>``.
     tiles: dict[Annotated[str, Field(max_length=256)], Count] = Field(default_factory=dict)
     state: ReplayState = ReplayState()

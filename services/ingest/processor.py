@@ -73,6 +73,7 @@ class StreamProcessor:
             tiling.next_index = checkpoint.tiles.get(lane.key, 0)
         self._replay_from = checkpoint.replay_from_seq
         self._last_seq = checkpoint.last_seq
+        self._last_stored_ns = checkpoint.last_stored_ns
         self._position = _position(checkpoint.state)
         self._buffer = SampleBuffer(len(definition.channels), self._position.expected)
         self._anchors: deque[_Anchor] = deque()
@@ -95,7 +96,7 @@ class StreamProcessor:
         """Take one message of the stream's subject; yield what it causes, in order."""
         if entry.seq < self._replay_from:
             return
-        known = entry.seq <= self._last_seq
+        known = entry.seq <= self._last_seq and entry.stored_ns <= self._last_stored_ns
         for output in self._take(entry, replaying=known):
             if not known:
                 self._windows += isinstance(output, AnalysisWindow)
@@ -103,6 +104,7 @@ class StreamProcessor:
         if not known:
             self._chunks += 1
             self._last_seq = entry.seq
+            self._last_stored_ns = max(self._last_stored_ns, entry.stored_ns)
             self._last_chunk_ns = entry.stored_ns
 
     def checkpoint(self) -> StreamCheckpoint:
@@ -113,6 +115,7 @@ class StreamProcessor:
             definition_hash=self.definition.definition_hash(),
             replay_from_seq=anchor.seq if anchor else self._last_seq + 1,
             last_seq=self._last_seq,
+            last_stored_ns=self._last_stored_ns,
             tiles={lane.key: tiling.next_index for lane, tiling in self._lanes},
             state=anchor.before if anchor else self._state(),
         )
@@ -209,6 +212,8 @@ class StreamProcessor:
 
     def _cut(self, entry: LogEntry, lane: Lane, tile: Tile) -> Iterator[AnalysisWindow]:
         first, samples = self._buffer.read(tile.window_first, tile.window_end)
+        if not len(samples):
+            return  # nothing of it is in the log any more
         for channels in lane.sets:
             yield AnalysisWindow(
                 id=self._window_id(lane, channels, tile),

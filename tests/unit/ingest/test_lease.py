@@ -115,7 +115,7 @@ async def bucket() -> Trouble:
 
 
 def lease(bucket: Bucket, me: Holder = ME, timing: Timing = QUICK) -> Lease:
-    return Lease(bucket, me, logger("ingest"), timing)
+    return Lease(bucket, me, logger("ingest"), timing=timing)
 
 
 async def held_by(bucket: Bucket, holder: Holder) -> int:
@@ -239,7 +239,7 @@ async def test_a_holder_that_cannot_renew_ends(bucket: Trouble) -> None:
     mine = lease(bucket, timing=IMPATIENT)
     assert await mine.acquire(Stop())
     with anyio.fail_after(20):
-        with pytest.RaisesGroup(pytest.RaisesExc(LeaseLostError, match="not be renewed")):
+        with pytest.RaisesGroup(pytest.RaisesExc(LeaseLostError, match="not renewed")):
             async with mine.kept():
                 bucket.then = "unreachable"
                 await anyio.sleep_forever()
@@ -264,6 +264,28 @@ async def test_a_lease_is_taken_over_a_bad_line(bucket: Trouble, how: str) -> No
     bucket.next = [how]
     with anyio.fail_after(20):
         assert await lease(bucket).acquire(Stop())
+
+
+async def test_a_holder_that_was_halted_changes_nothing_that_its_successor_may_have_written(
+    bucket: Trouble,
+) -> None:
+    now = [100.0]
+    mine = Lease(bucket, ME, logger("ingest"), clock=lambda: now[0])
+    assert await mine.acquire(Stop())
+    guarded = mine.guarded(bucket)
+    await guarded.put("s", b"old")
+    now[0] += Timing().give_up_s
+    await bucket.put("s", b"new")
+    with pytest.raises(LeaseLostError, match="not renewed for 5 s"):
+        await guarded.put("s", b"old")
+    with pytest.raises(LeaseLostError):
+        await guarded.replace("t", b"old", 0)
+    with pytest.raises(LeaseLostError):
+        await guarded.delete("s")
+    entry = await guarded.get("s")
+    assert entry is not None
+    assert entry.value == b"new"
+    assert await guarded.keys() == (KEY, "s")
 
 
 async def test_a_connection_that_is_closed_for_good_ends_the_standby(bucket: Trouble) -> None:

@@ -312,3 +312,30 @@ def test_numbers_at_the_end_of_their_range_are_told_or_taken(first: int, t0_ns: 
         list(processor.take(LogEntry(seq=seq, stored_ns=1, headers=moved, body=body, now_ns=0)))
     encode(processor.checkpoint(), ContentType.JSON)
     encode(processor.status(), ContentType.JSON)
+
+
+@pytest.mark.parametrize("lost", [2, 10])
+def test_a_log_that_lost_its_end_and_went_on_passes_no_new_chunk_for_a_known_one(lost: int) -> None:
+    chunks = list(pipeline.chunks_of(signal(4000), repeat(100)))
+    entries = [pipeline.entry(each, seq) for seq, each in enumerate(chunks, 1)]
+    first = StreamProcessor(definition(), pipeline.fresh(definition()))
+    for each in entries[:20]:
+        list(first.take(each))
+    checkpoint = first.checkpoint()
+    # The server comes back without the last chunks; the device has sent others since.
+    kept = entries[checkpoint.replay_from_seq - 1 : 20 - lost]
+    since = [
+        LogEntry(
+            seq=20 - lost + number,
+            stored_ns=10_000 + number,
+            headers=each.headers,
+            body=each.body,
+            now_ns=0,
+        )
+        for number, each in enumerate(entries[20:], 1)
+    ]
+    second = StreamProcessor(definition(), checkpoint)
+    found = [output for each in [*kept, *since] for output in second.take(each)]
+    assert events(found)[-1] == "gap"
+    tiles = [w.tile for w in windows(found).values() if w.octave == 0 and w.channels == ("x",)]
+    assert tiles[-1].first_sample + tiles[-1].n > 3500
