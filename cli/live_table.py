@@ -147,7 +147,7 @@ class LiveTable:
         table = Table(title="wavelet analysis, live", title_justify="left")
         for heading in ("stream", "analysis", "channels"):
             table.add_column(heading)
-        for heading in ("band [Hz]", "latest", "at [Hz]", "latency [ms]", "results/s"):
+        for heading in ("band (Hz)", "latest", "at (Hz)", "latency (ms)", "results/s"):
             table.add_column(heading, justify="right")
         before: RowKey | None = None
         for key, row in sorted(self._rows.items()):

@@ -114,3 +114,8 @@ def test_a_rate_is_a_mean_that_survives_a_restart_of_the_count(
     for at_s, total in counts:
         meter.count(total, at_s)
     assert meter.per_second(now_s) == rate
+
+
+def test_the_units_in_the_headings_reach_the_screen() -> None:
+    text = shown(LiveTable())
+    assert all(unit in text for unit in ("band (Hz)", "at (Hz)", "latency (ms)"))
