@@ -30,7 +30,7 @@ async def serve(context: Context, settings: IngestSettings) -> None:
     lease = Lease(bucket, this_process(context.identity.id), context.log)
     if await lease.acquire(context.stop):
         async with lease.kept():
-            await _work(context, settings, Checkpoints(bucket))
+            await _work(context, settings, Checkpoints(lease.guarded(bucket)))
 
 
 async def _work(context: Context, settings: IngestSettings, checkpoints: Checkpoints) -> None:

@@ -5,21 +5,23 @@ While the context `kept` is open, a task renews it; if that fails, what runs in 
 cancelled, and the service fails: a supervisor starts it again, as a standby. Leaving the context in
 order gives the lease back, and a standby goes on at its next look.
 
-A holder that was halted (suspended, stopped by a debugger) notices that it lost the lease at its
-next renewal, so for up to `renew_s` two can work. What ingest makes has ids that follow from the
-log, and the server drops the second one of each.
+A holder that was halted for a while (its machine slept, somebody sent SIGSTOP) may go on for a
+moment before its next renewal tells it that the lease is lost. `guarded` keeps it from overwriting
+what its successor wrote meanwhile. Windows and events that it still publishes have ids that follow
+from the log, and the server drops the second one of each.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
 
 from services.ingest.claim import Lost, Sight, Take, Timing, Wait, as_holder, as_standby
 from services.ingest.holder import Holder, is_gone, read_holder
-from services.runtime.bus import Bucket
+from services.runtime.bus import Bucket, Entry
 from services.runtime.errors import BusError, RevisionConflictError
 from services.runtime.logs import Action, Log
 from services.runtime.stopping import Stop
@@ -38,6 +40,11 @@ class LeaseLostError(Exception):
     """Another process follows the log from here on, or may do so soon; the message says why."""
 
 
+def since_boot() -> float:
+    """Return seconds on a clock that, where there is one, goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class Lease:
     """The claim of one process.
 
@@ -51,13 +58,24 @@ class Lease:
         Where it is said that the process stands by.
     timing
         How often, and for how long.
+    clock
+        Seconds since any moment.
     """
 
-    def __init__(self, bucket: Bucket, me: Holder, log: Log, timing: Timing | None = None) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        me: Holder,
+        log: Log,
+        *,
+        timing: Timing | None = None,
+        clock: Callable[[], float] = since_boot,
+    ) -> None:
         self._bucket = bucket
         self._me = me
         self._log = log
         self._timing = timing or Timing()
+        self._clock = clock
         self._revision = 0
         self._renewed_at = 0.0
         self._seen = 0
@@ -92,6 +110,24 @@ class Lease:
             tasks.cancel_scope.cancel()
         await self._give_back()
 
+    def guarded(self, bucket: Bucket) -> Bucket:
+        """Return `bucket` so that nothing is changed in it once the lease may be another's."""
+        return GuardedBucket(bucket, self)
+
+    def check(self) -> None:
+        """Make sure that nobody else can have taken the lease yet.
+
+        Raises
+        ------
+        LeaseLostError
+            It was not renewed for too long.
+        """
+        if self._left_s() <= 0:
+            raise LeaseLostError(f"the lease was not renewed for {self._timing.give_up_s:g} s")
+
+    def _left_s(self) -> float:
+        return self._renewed_at + self._timing.give_up_s - self._clock()
+
     async def _standby(self) -> Take | Wait:
         while True:
             try:
@@ -101,7 +137,7 @@ class Lease:
 
     async def _look(self) -> Sight:
         entry = await self._bucket.get(KEY)
-        now = anyio.current_time()
+        now = self._clock()
         revision = entry.revision if entry else 0
         if revision != self._seen:
             self._seen, self._seen_since = revision, now
@@ -114,7 +150,7 @@ class Lease:
         )
 
     async def _take(self, decision: Take) -> bool:
-        began = anyio.current_time()
+        began = self._clock()
         try:
             self._revision = await self._bucket.replace(KEY, self._mine(), decision.revision)
         except RevisionConflictError:
@@ -128,18 +164,14 @@ class Lease:
     async def _keep(self) -> None:
         while True:
             await anyio.sleep(self._timing.renew_s)
-            deadline = self._renewed_at + self._timing.give_up_s
-            with anyio.CancelScope(deadline=deadline) as scope:
+            with anyio.move_on_after(self._left_s()):
                 self._renewed_at = await self._write(self._mine())
-            if scope.cancelled_caught:
-                raise LeaseLostError(
-                    f"the lease could not be renewed for {self._timing.give_up_s:g} s"
-                )
+            self.check()
 
     async def _write(self, value: bytes) -> float:
         """Replace the lease, which is this process's; return when that was begun."""
         while True:
-            began = anyio.current_time()
+            began = self._clock()
             with anyio.move_on_after(self._timing.attempt_s):
                 try:
                     self._revision = await self._bucket.replace(KEY, value, self._revision)
@@ -164,6 +196,37 @@ class Lease:
 
     def _mine(self) -> bytes:
         return self._me.model_dump_json().encode()
+
+
+class GuardedBucket:
+    """Implements `services.runtime.bus.Bucket`; changing it needs the lease."""
+
+    def __init__(self, bucket: Bucket, lease: Lease) -> None:
+        self._bucket = bucket
+        self._lease = lease
+
+    async def get(self, key: str) -> Entry | None:
+        """Return the newest value of `key`, or None."""
+        return await self._bucket.get(key)
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Set `key`, whatever it was, and return the revision."""
+        self._lease.check()
+        return await self._bucket.put(key, value)
+
+    async def replace(self, key: str, value: bytes, revision: int) -> int:
+        """Set `key` if its revision is still `revision` (0: if there is none yet)."""
+        self._lease.check()
+        return await self._bucket.replace(key, value, revision)
+
+    async def delete(self, key: str) -> None:
+        """Remove `key`; removing what is not there is no error."""
+        self._lease.check()
+        await self._bucket.delete(key)
+
+    async def keys(self) -> tuple[str, ...]:
+        """Return all keys, sorted."""
+        return await self._bucket.keys()
 
 
 async def _pause_if_transient(error: BusError) -> None:
