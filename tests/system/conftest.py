@@ -17,7 +17,7 @@ import pytest
 
 from services.runtime.bus import Bus
 from services.runtime.embedded_server import start_server
-from services.runtime.logs import logger
+from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.orphan_guard import guarded
 
@@ -37,8 +37,8 @@ class RunningSystem:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
-    async def start(self, name: str, service: str) -> None:
-        """Start ``python -m services.<service>`` as `name` and wait until it is ready."""
+    async def start(self, name: str, service: str, *, until: Action = Action.READY) -> None:
+        """Start ``python -m services.<service>`` as `name` and wait until it says `until`."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             offset = output.tell()
@@ -50,8 +50,14 @@ class RunningSystem:
                 stderr=output,
                 env={**os.environ, "CWT_NATS_URL": self.url, **self.environment},
             )
+        await self.said(name, until, offset=offset)
+
+    async def said(self, name: str, action: Action, *, offset: int = 0) -> None:
+        """Return when `name` has written a record of `action` after the first `offset` bytes."""
+        log = self.folder / f"{name}.log"
+        word = f'"action":"{action}"'.encode()
         with anyio.fail_after(START_S):
-            while b'"action":"ready"' not in log.read_bytes()[offset:].replace(b" ", b""):
+            while word not in log.read_bytes()[offset:].replace(b" ", b""):
                 assert self.processes[name].poll() is None, log.read_text()
                 await anyio.sleep(POLL_S)
 
@@ -62,8 +68,12 @@ class RunningSystem:
 
     async def stop(self, name: str) -> int:
         """SIGTERM, and wait for the end; return the exit code."""
+        self.processes[name].send_signal(signal.SIGTERM)
+        return await self.ended(name)
+
+    async def ended(self, name: str) -> int:
+        """Wait for the end of `name`; return the exit code."""
         process = self.processes[name]
-        process.send_signal(signal.SIGTERM)
         with anyio.fail_after(STOP_S):
             while process.poll() is None:  # noqa: ASYNC110 - a process has no event
                 await anyio.sleep(POLL_S)

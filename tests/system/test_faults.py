@@ -7,70 +7,29 @@ from itertools import repeat
 from pathlib import Path
 
 import anyio
-import numpy as np
 import orjson
 import pytest
-from numpy.typing import NDArray
 
 from pycwt_client import Client
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode, encode_raw_chunk
-from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
-from schemas.result import AnalysisResult
 from schemas.signal import SignalChunk
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from tests import pipeline
 from tests.system.conftest import RunningSystem, running_system
+from tests.system.scenario import (
+    CHUNK,
+    blank,
+    checkpointed,
+    collect,
+    definition,
+    events,
+    expected,
+    publish,
+    signal,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
-
-FS = 100.0
-CHUNK = 50
-
-
-def definition() -> StreamDefinition:
-    spec = AnalysisSpec(
-        name="a", op="wct", pairs=(("x", "y"),), fmin_hz=2, fmax_hz=16, hop_s=0.5,
-        quantity="coherence",
-    )  # fmt: skip
-    channels = (Channel(name="x"), Channel(name="y"))
-    return StreamDefinition(name="s", fs_hz=FS, channels=channels, analyses=(spec,))
-
-
-def signal(n: int = 4000) -> NDArray[np.float64]:
-    return np.random.default_rng(5).standard_normal((n, 2))
-
-
-def expected(samples: NDArray[np.float64]) -> dict[str, AnalysisResult]:
-    return pipeline.results(definition(), pipeline.chunks_of(samples, repeat(CHUNK)))
-
-
-async def publish(client: Client, samples: NDArray[np.float64], first: int = 0) -> None:
-    async with client.publisher("s", "e") as publisher:
-        for at in range(first, len(samples), CHUNK):
-            await publisher.publish(samples[at : at + CHUNK], first_sample=at)
-
-
-async def collect(client: Client, count: int) -> dict[str, AnalysisResult]:
-    found: dict[str, AnalysisResult] = {}
-    async with client.results("s") as feed:
-        with anyio.fail_after(60):
-            while len(found) < count:
-                result = await anext(feed)
-                assert result.id not in found, "the log holds a result twice"
-                found[result.id] = result
-    return {key: pipeline.numbers(value) for key, value in found.items()}
-
-
-async def events(client: Client, count: int) -> list[StreamEvent]:
-    async with client.events("s") as feed:
-        with anyio.fail_after(30):
-            return [await anext(feed) for _ in range(count)]
-
-
-def blank(found: dict[str, AnalysisResult]) -> dict[str, AnalysisResult]:
-    return {key: pipeline.numbers(value) for key, value in found.items()}
 
 
 @pytest.fixture
@@ -97,7 +56,7 @@ async def test_unusable_chunks_are_told_and_the_stream_goes_on(small: RunningSys
     told = await events(client, len(rubbish))
     assert [event.kind for event in told] == ["rejected"] * len(rubbish)
     assert all(event.detail for event in told)
-    assert await collect(client, len(expected(x))) == blank(expected(x))
+    assert blank(await collect(client, len(expected(x)))) == blank(expected(x))
 
 
 async def test_the_three_encodings_give_the_same(small: RunningSystem) -> None:
@@ -107,7 +66,7 @@ async def test_the_three_encodings_give_the_same(small: RunningSystem) -> None:
         await small.bus.log.store(
             subjects.signal("s"), body, msg_id=f"s/e/{chunk.first_sample}", headers=headers
         )
-    assert await collect(client, len(expected(x))) == blank(expected(x))
+    assert blank(await collect(client, len(expected(x)))) == blank(expected(x))
 
 
 def encodings(chunk: SignalChunk) -> list[tuple[dict[str, str], bytes]]:
@@ -129,16 +88,22 @@ async def test_a_chunk_of_an_unknown_stream_is_told_on_that_streams_subject(
     assert "cwt.stream.put" in event.detail
 
 
-async def test_ingest_killed_in_mid_stream_loses_nothing_and_repeats_nothing(
+async def test_ingest_killed_in_mid_stream_goes_on_from_its_checkpoint(
     small: RunningSystem,
 ) -> None:
-    client, x = Client(small.bus), signal()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(publish, client, x)
-        await collect(client, 5)
-        small.kill("ingest")
-        await small.start("ingest", "ingest")
-    assert await collect(client, len(expected(x))) == blank(expected(x))
+    client, x = Client(small.bus), signal(6000)
+    for end in (1000, 2000, 3000):
+        await publish(client, x[:end], first=end - 1000)
+        await checkpointed(small.bus, end // CHUNK)
+    await publish(client, x[:4000], first=3000)
+    await collect(client, len(expected(x[:3000])) + 1)
+    small.kill("ingest")
+    await publish(client, x, first=4000)
+    await small.start("ingest", "ingest")
+    assert blank(await collect(client, len(expected(x)))) == blank(expected(x))
+    assert await small.bus.log.last_seq(storage.RESULTS) == len(expected(x))
+    (resumed,) = [each for each in small.log("ingest") if each["action"] == "stream_resumed"]
+    assert 3000 // CHUNK <= int(str(resumed["last_seq"])) <= 4000 // CHUNK
 
 
 async def test_ingest_stopped_and_started_again_goes_on_where_it_was(
@@ -150,7 +115,7 @@ async def test_ingest_stopped_and_started_again_goes_on_where_it_was(
     assert await small.stop("ingest") == 0
     await publish(client, x, first=2000)
     await small.start("ingest", "ingest")
-    assert await collect(client, len(expected(x))) == blank(expected(x))
+    assert blank(await collect(client, len(expected(x)))) == blank(expected(x))
     assert await small.bus.log.last_seq(storage.RESULTS) == len(expected(x))
 
 

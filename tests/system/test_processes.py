@@ -22,23 +22,10 @@ from services.runtime.nats_bus import connect_bus
 from services.runtime.orphan_guard import guarded
 from tests.servers import free_port, restartable_server
 from tests.system.conftest import POLL_S, START_S
-from tests.system.test_faults import blank, collect, definition, expected, publish
-from tests.system.test_faults import signal as samples_of
+from tests.system.scenario import blank, collect, definition, expected, gone, publish
+from tests.system.scenario import signal as samples_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
-
-
-async def gone(pid: int) -> None:
-    with anyio.fail_after(START_S):
-        while status(pid) != "Z":  # noqa: ASYNC110 - a process of others has no event
-            await anyio.sleep(POLL_S)
-
-
-def status(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return "Z"
 
 
 def start_service(service: str, url: str, log: Path) -> subprocess.Popen[bytes]:
@@ -105,7 +92,7 @@ async def test_a_server_killed_and_restarted_on_its_store_changes_no_result(
                 tasks.start_soon(publish, client, x)
                 await collect(client, 5)
                 await server.kill_and_restart()
-            assert await collect(client, len(expected(x))) == blank(expected(x))
+            assert blank(await collect(client, len(expected(x)))) == blank(expected(x))
         finally:
             for process in processes:
                 process.kill()

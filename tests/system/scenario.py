@@ -1,0 +1,108 @@
+"""What the system tests have in common: a stream, its samples, and what has to come of them."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from pathlib import Path
+
+import anyio
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_client import Client
+from schemas import storage
+from schemas.event import StreamEvent
+from schemas.result import AnalysisResult
+from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from services.ingest.checkpoints import Checkpoints
+from services.runtime.bus import Bus
+from tests import pipeline
+from tests.system.conftest import POLL_S, START_S
+
+__all__ = [
+    "CHUNK",
+    "STREAM",
+    "blank",
+    "checkpointed",
+    "collect",
+    "definition",
+    "events",
+    "expected",
+    "gone",
+    "publish",
+    "signal",
+]
+
+STREAM = "s"
+FS = 100.0
+CHUNK = 50
+EPOCH = "e"
+
+
+def definition() -> StreamDefinition:
+    spec = AnalysisSpec(
+        name="a", op="wct", pairs=(("x", "y"),), fmin_hz=2, fmax_hz=16, hop_s=0.5,
+        quantity="coherence",
+    )  # fmt: skip
+    channels = (Channel(name="x"), Channel(name="y"))
+    return StreamDefinition(name=STREAM, fs_hz=FS, channels=channels, analyses=(spec,))
+
+
+def signal(n: int = 4000) -> NDArray[np.float64]:
+    return np.random.default_rng(5).standard_normal((n, 2))
+
+
+def expected(samples: NDArray[np.float64]) -> dict[str, AnalysisResult]:
+    """Return what has to come of the samples, by id."""
+    return pipeline.results(definition(), pipeline.chunks_of(samples, repeat(CHUNK), epoch=EPOCH))
+
+
+def blank(found: dict[str, AnalysisResult]) -> dict[str, AnalysisResult]:
+    """Return the results without what depends on who computed them, and when."""
+    return {key: pipeline.numbers(value) for key, value in found.items()}
+
+
+async def publish(client: Client, samples: NDArray[np.float64], first: int = 0) -> None:
+    async with client.publisher(STREAM, EPOCH) as publisher:
+        for at in range(first, len(samples), CHUNK):
+            await publisher.publish(samples[at : at + CHUNK], first_sample=at)
+
+
+async def collect(client: Client, count: int, stream: str = STREAM) -> dict[str, AnalysisResult]:
+    """Return the first `count` results of the log, none of which may be there twice."""
+    found: dict[str, AnalysisResult] = {}
+    async with client.results(stream) as feed:
+        with anyio.fail_after(90):
+            while len(found) < count:
+                result = await anext(feed)
+                assert result.id not in found, "the log holds a result twice"
+                found[result.id] = result
+    return found
+
+
+async def events(client: Client, count: int) -> list[StreamEvent]:
+    async with client.events(STREAM) as feed:
+        with anyio.fail_after(30):
+            return [await anext(feed) for _ in range(count)]
+
+
+async def checkpointed(bus: Bus, chunks: int) -> None:
+    """Return when ingest has written down that it took so many chunks."""
+    checkpoints = Checkpoints(await bus.log.bucket(storage.KV_CHECKPOINTS))
+    with anyio.fail_after(30):
+        while await checkpoints.log_position() < chunks:  # noqa: ASYNC110 - of another process
+            await anyio.sleep(POLL_S)
+
+
+async def gone(pid: int) -> None:
+    """Return when the process has ended, whether or not its parent knows."""
+    with anyio.fail_after(START_S):
+        while _status(pid) != "Z":  # noqa: ASYNC110 - a process of others has no event
+            await anyio.sleep(POLL_S)
+
+
+def _status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"
