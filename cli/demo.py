@@ -79,7 +79,7 @@ async def _demo(
 
 
 async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: anyio.Event) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"Recording: {SOURCE}; {run.duration_s:.0f} s at {run.definition.fs_hz:g} Hz")
     console.print(f"Starting a NATS server, ingest, {plan.workers} x compute, hwbridge ...")
     async with running_system(plan, command_log(quiet=True), kill=kill) as system:
@@ -102,7 +102,7 @@ def _conclude(run: DemoRun, out: Path, console: Console) -> None:
     draw(pictures, fs_hz=run.definition.fs_hz, duration_s=run.duration_s, path=path)
     console.print()
     for line in conclusion(run, pictures):
-        console.print(line, markup=False)
+        console.print(line)
     console.print(f"Picture: {path}")
     console.print()
     console.print(NEXT.format(recording=shown(RECORDING), definition=shown(DEFINITION)))
