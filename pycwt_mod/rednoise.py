@@ -149,9 +149,14 @@ def rednoise(N: int, g: float, a: float = 1.0, *, rng: Seed = None) -> NDArray[n
 
 def red_samples(rng: np.random.Generator, shape: tuple[int, ...], g: float) -> NDArray[np.float64]:
     """Return AR(1) noise with unit innovations along the last axis, stationary from the start."""
-    noise = rng.standard_normal(shape)
+    return redden(rng.standard_normal(shape), g)
+
+
+def redden(white: NDArray[np.float64], g: float) -> NDArray[np.float64]:
+    """Return AR(1) noise whose innovations are `white`, stationary from the start."""
     if g == 0:
-        return noise
+        return white
+    noise = white.copy()
     noise[..., 0] /= math.sqrt(1 - g**2)
     return np.asarray(lfilter([1.0], [1.0, -g], noise, axis=-1))
 

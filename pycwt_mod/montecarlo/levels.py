@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.montecarlo.null import BINS
+
+#: Where levels come from: a simulation of the very question, or a table of earlier ones.
+Method: TypeAlias = Literal["montecarlo", "table"]
 
 _CENTRES = (np.arange(BINS) + 0.5) / BINS
 #: Half width in R² over which the density at the level is taken.
@@ -18,22 +23,30 @@ class MonteCarloLevels(np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
     Attributes
     ----------
     standard_error : ndarray, shape (scales,), or None
-        Sampling error of each level, from the scatter between the tasks; NaN with less than
-        two of them. None on arrays derived from a result.
+        Error of each level. With ``method="montecarlo"`` the sampling error, from the scatter
+        between the tasks; NaN with less than two of them. With ``method="table"`` the error
+        of the table for the noises it covers. None on arrays derived from a result.
+    pairs : ndarray of int, shape (scales,), or None
+        Number of surrogate pairs behind each level; None for levels from the table.
     seed : int or None
-        Give it as `rng` to get the same levels again, bit for bit.
+        Give it as `rng` to get the same levels again, bit for bit; None for the table.
     mc_count : int or None
-        Number of surrogate pairs.
+        Number of surrogate pairs that was asked for; None for the table.
+    method : {"montecarlo", "table"} or None
     """
 
     standard_error: NDArray[np.float64] | None
+    pairs: NDArray[np.int64] | None
     seed: int | None
     mc_count: int | None
+    method: Method | None
 
     def __array_finalize__(self, obj: object) -> None:
         self.standard_error = None
+        self.pairs = None
         self.seed = None
         self.mc_count = None
+        self.method = None
 
 
 def quantile(histogram: NDArray[np.int64], level: float) -> float:
@@ -48,17 +61,20 @@ def quantile(histogram: NDArray[np.int64], level: float) -> float:
 def standard_error(chunks: NDArray[np.int64], level_r2: float) -> float:
     """Return the standard error of a quantile from independent `chunks`, shape (chunks, BINS).
 
-    The part of each chunk that lies below the pooled level scatters; divided by the density
-    at the level this is the error of the level.
+    The part of each chunk that lies below the pooled level scatters about the pooled part;
+    the scatter, each chunk weighted by its counts, divided by the density at the level is the
+    error of the level.
     """
     counts = chunks.sum(axis=1)
     if len(chunks) < 2 or not counts.all() or np.isnan(level_r2):
         return np.nan
     edges = np.arange(BINS + 1) / BINS
     cumulative = np.concatenate([np.zeros((len(chunks), 1)), chunks.cumsum(axis=1)], axis=1)
-    below = np.array([np.interp(level_r2, edges, c) for c in cumulative]) / counts
+    below = np.array([np.interp(level_r2, edges, c) for c in cumulative])
     pooled = cumulative.sum(axis=0) / counts.sum()
     low, high = max(0.0, level_r2 - _DENSITY_REACH), min(1.0, level_r2 + _DENSITY_REACH)
     density = float(np.diff(np.interp([low, high], edges, pooled))[0]) / (high - low)
-    scatter = float(below.std(ddof=1)) / np.sqrt(len(chunks))
+    residual = below - counts * (below.sum() / counts.sum())
+    bessel = len(chunks) / (len(chunks) - 1)
+    scatter = float(np.sqrt(bessel * np.sum(residual**2))) / float(counts.sum())
     return scatter / density if density > 0 else np.nan

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Floats
 from pycwt_mod.bandfold import FoldedRows
-from pycwt_mod.rednoise import ar1_spectrum, red_samples
+from pycwt_mod.rednoise import ar1_spectrum, redden
 from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
 from pycwt_mod.wavelets import Wavelet
 
@@ -26,7 +26,7 @@ BINS = 1000
 #: Where bands are cut in simulations: far below the width of a bin.
 NULL_TOL = 1e-4
 #: Complex numbers in a batch of rows; larger ones leave the cache.
-_BATCH_POINTS = 2**17
+BATCH_POINTS = 2**17
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def run_task(task: NullTask) -> NDArray[np.int64]:
     n_kept = rows.keep[1] - rows.keep[0]
     histogram = np.zeros(n_kept * BINS, np.int64)
     offsets = (np.arange(n_kept) * BINS)[:, None]
-    per_batch = max(1, _BATCH_POINTS // gauss.size)
+    per_batch = max(1, BATCH_POINTS // gauss.size)
     for start in range(0, task.pairs, per_batch):
         pairs = min(per_batch, task.pairs - start)
         waves = filters.rows(_noise_band(rows, filters, rng, pairs))
@@ -123,7 +123,7 @@ def _noise_band(
 ) -> Complexes:
     """Return the bins that the filters use, of 2 x `pairs` noises; shape (2, pairs, bins)."""
     if rows.record:
-        noise = np.stack([red_samples(rng, (pairs, rows.record), g) for g in (rows.al1, rows.al2)])
+        noise = _records(rows, rng, pairs)
         if rows.centred:
             noise -= noise.mean(axis=-1, keepdims=True)
         spectrum = scipy.fft.rfft(noise.astype(np.float32), rows.length, axis=-1)
@@ -131,11 +131,18 @@ def _noise_band(
     bins = filters.used_bins
     freqs = np.arange(bins.start, bins.stop) / rows.length
     amplitude = np.sqrt(np.stack([ar1_spectrum(freqs, g) for g in (rows.al1, rows.al2)]))
-    shape = (2, pairs, bins.stop - bins.start, 2)
+    # Pair by pair, so that the stream of random numbers is cut alike into batches of any size.
+    shape = (pairs, 2, bins.stop - bins.start, 2)
     pairs_of_reals = rng.standard_normal(shape, dtype=np.float32)
-    band: Complexes = pairs_of_reals.view(np.complex64)[..., 0]
+    band: Complexes = pairs_of_reals.view(np.complex64)[..., 0].swapaxes(0, 1)
     band *= amplitude.astype(np.float32)[:, None, :]
     return band
+
+
+def _records(rows: NullRows, rng: np.random.Generator, pairs: int) -> NDArray[np.float64]:
+    """Return AR(1) noises drawn pair by pair; shape (2, pairs, record)."""
+    white = rng.standard_normal((pairs, 2, rows.record)).swapaxes(0, 1)
+    return np.stack([redden(w, g) for w, g in zip(white, (rows.al1, rows.al2), strict=True)])
 
 
 def _coherence(rows: NullRows, gauss: Floats, waves: Complexes) -> Floats:

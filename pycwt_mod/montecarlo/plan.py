@@ -15,7 +15,7 @@ from pycwt_mod.smoothing import ScaleBoxcar, coherence_bandwidth
 from pycwt_mod.wavelets import Wavelet
 
 #: Raise it when the numbers of a seed change; it is part of every plan, and so of cache keys.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 #: Length of endless noise in units of an octave's largest scale.
 ENDLESS_SCALES = 64
 #: Tasks per octave; their scatter gives the standard error.
@@ -29,6 +29,7 @@ class MonteCarloPlan:
     """All that decides the histograms of `wct_significance`, bit for bit.
 
     Hashable, so it serves as the key of a cache. `s0` is in samples; `entropy` is the seed.
+    With a `precision`, `mc_count` is the number of pairs to begin with.
     """
 
     al1: float
@@ -40,6 +41,7 @@ class MonteCarloPlan:
     mc_count: int
     convention: Convention
     entropy: int
+    precision: float | None = None
     version: int = ALGORITHM_VERSION
 
     def octaves(self) -> tuple[NullRows, ...]:
@@ -70,15 +72,22 @@ class MonteCarloPlan:
 
     def tasks(self) -> tuple[tuple[NullTask, ...], ...]:
         """Return the tasks of each octave; together they simulate `mc_count` pairs."""
-        sizes = [len(part) for part in np.array_split(np.arange(self.mc_count), CHUNKS)]
         return tuple(
-            tuple(
-                NullTask(rows=rows, pairs=pairs, entropy=self.entropy, spawn_key=(octave, chunk))
-                for chunk, pairs in enumerate(sizes)
-                if pairs
-            )
+            chunked(rows, octave, self.mc_count, self.entropy)
             for octave, rows in enumerate(self.octaves())
         )
+
+
+def chunked(
+    rows: NullRows, octave: int, pairs: int, entropy: int, first: int = 0
+) -> tuple[NullTask, ...]:
+    """Return up to `CHUNKS` tasks that share `pairs`, numbered from `first`."""
+    sizes = [len(part) for part in np.array_split(np.arange(pairs), CHUNKS)]
+    return tuple(
+        NullTask(rows=rows, pairs=size, entropy=entropy, spawn_key=(octave, first + chunk))
+        for chunk, size in enumerate(sizes)
+        if size
+    )
 
 
 def null_rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,15 +15,13 @@ from pycwt_mod.arrays import (
     check_level,
     check_positive,
 )
-from pycwt_mod.backends import get_backend
-from pycwt_mod.montecarlo.levels import MonteCarloLevels, quantile, standard_error
-from pycwt_mod.montecarlo.null import run_task
+from pycwt_mod.levels.table import LevelTable
+from pycwt_mod.montecarlo.levels import Method, MonteCarloLevels
 from pycwt_mod.montecarlo.plan import MonteCarloPlan
+from pycwt_mod.montecarlo.simulation import Progress, simulate
 from pycwt_mod.rednoise import Seed
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
-#: Called with the number of finished tasks and of all tasks.
-Progress: TypeAlias = Callable[[int, int], None]
 #: Keeps levels between calls; the key is (plan, level).
 Cache: TypeAlias = MutableMapping[tuple[MonteCarloPlan, float], MonteCarloLevels]
 
@@ -42,6 +40,8 @@ def wct_significance(
     cache: bool | Cache = False,
     *,
     convention: Convention = "standard",
+    method: Method = "montecarlo",
+    precision: float | None = None,
     rng: Seed = None,
     seed: Seed = None,
     backend: str = "sequential",
@@ -64,9 +64,10 @@ def wct_significance(
         p, between 0 and 1.
     wavelet : Wavelet or str
     mc_count : int
-        Number of surrogate pairs.
+        Number of surrogate pairs; with `precision`, the number to begin with.
     progress : callable, optional
-        Called as ``progress(done, total)``, counted in tasks. True and False are accepted
+        Called as ``progress(done, total)``, counted in tasks; with `precision` the total grows
+        while more turn out to be needed. True and False are accepted
         for pycwt's sake and show nothing.
     cache : MutableMapping, optional
         Where levels are looked up and kept; used with a given seed only, since fresh
@@ -74,6 +75,15 @@ def wct_significance(
     convention : {"standard", "pycwt"}
         "pycwt" has its boxcar in scale, and NaN at the last scale; its noise, which is white
         whatever the coefficients, isn't repeated.
+    method : {"montecarlo", "table"}
+        "table" looks levels up that were simulated with white noise, in less than a
+        millisecond and without a seed; `standard_error` then holds the table's own error,
+        see docs/decisions/0011-instant-levels.md for what other noises add. It covers Morlet 6,
+        Paul 4 and DOG 2 and 6, some values of `dj`, levels from 0.8 to 0.995, and axes so
+        long that no scale feels both of their ends.
+    precision : float, optional
+        Standard error that every level shall reach. Octaves are simulated until theirs do, or
+        until 2^20 pairs; `standard_error` and `pairs` of the result say what came of it.
     rng, seed : int, SeedSequence, Generator or None
         Two names for one thing. The same seed gives the same levels, bit for bit, whatever
         the backend and `n_jobs`.
@@ -85,13 +95,14 @@ def wct_significance(
     Returns
     -------
     MonteCarloLevels, shape (J + 1,)
-        An array with `standard_error`, `seed` and `mc_count`. NaN where a scale has no
-        point outside the cone of influence.
+        An array with `standard_error`, `pairs`, `seed`, `mc_count` and `method`. NaN where a
+        scale has no point outside the cone of influence.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, or the wavelet has no δj0.
+        If an argument is out of range, the wavelet has no δj0, or the table doesn't cover the
+        question.
 
     References
     ----------
@@ -106,6 +117,7 @@ def wct_significance(
     if rng is not None and seed is not None:
         raise ValueError(f"{seed=} and rng={rng!r} are two names for one thing: give one")
     given = rng if rng is not None else seed
+    check_convention(convention)
     plan = MonteCarloPlan(
         al1=check_lag1("al1", al1),
         al2=check_lag1("al2", al2),
@@ -115,14 +127,18 @@ def wct_significance(
         wavelet=as_wavelet(wavelet),
         mc_count=check_count("mc_count", mc_count),
         convention=convention,
-        entropy=entropy_of(given),
+        entropy=0 if method == "table" else entropy_of(given),
+        precision=None if precision is None else check_positive("precision", precision),
     )
-    check_convention(convention)
     level = check_level("significance_level", significance_level)
+    if method == "table":
+        return _look_up(plan, level)
+    if method != "montecarlo":
+        raise ValueError(f"{method=} must be 'montecarlo' or 'table'")
     kept = cache if isinstance(cache, MutableMapping) and given is not None else {}
     if (plan, level) not in kept:
         report = progress if callable(progress) else None
-        kept[plan, level] = _simulate(plan, level, backend, n_jobs, report)
+        kept[plan, level] = simulate(plan, level, backend=backend, n_jobs=n_jobs, progress=report)
     return kept[plan, level]
 
 
@@ -139,27 +155,12 @@ def entropy_of(seed: Seed) -> int:
     return int(fresh)
 
 
-def _simulate(
-    plan: MonteCarloPlan, level: float, backend: str, n_jobs: int, progress: Progress | None
-) -> MonteCarloLevels:
-    octaves = plan.tasks()
-    tasks = [task for octave in octaves for task in octave]
-    histograms = []
-    for histogram in get_backend(backend).map(run_task, tasks, n_jobs=n_jobs):
-        histograms.append(histogram)
-        if progress is not None:
-            progress(len(histograms), len(tasks))
-    found: list[float] = []
-    errors: list[float] = []
-    for octave in octaves:
-        chunks = np.stack([histograms.pop(0) for _ in octave])
-        for row in range(chunks.shape[1]):
-            found.append(quantile(chunks[:, row].sum(axis=0), level))
-            errors.append(standard_error(chunks[:, row], found[-1]))
+def _look_up(plan: MonteCarloPlan, level: float) -> MonteCarloLevels:
+    table = LevelTable.of(plan.wavelet, plan.dj, plan.convention)
+    found, errors = table.record(plan.s0, plan.J, level)
     if plan.convention == "pycwt":
         found[-1] = errors[-1] = np.nan
-    levels = np.array(found).view(MonteCarloLevels)
-    levels.standard_error = np.array(errors)
-    levels.seed = plan.entropy
-    levels.mc_count = plan.mc_count
+    levels = found.view(MonteCarloLevels)
+    levels.standard_error = errors
+    levels.method = "table"
     return levels

@@ -1,0 +1,80 @@
+"""How far instant levels are from simulations: ``python -m benchmarks.level_errors``.
+
+Prints one line per wavelet, number of voices, pair of noises and length of record: the largest
+differences from a large simulation of that very question, near Nyquist and elsewhere, their
+root mean square, and the largest standard error of that simulation.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import product
+
+import joblib
+import numpy as np
+
+from pycwt_mod import DOG, Morlet, Paul, wct_significance
+from pycwt_mod.arrays import CONVENTIONS, Convention
+from pycwt_mod.levels.table import nyquist_rows
+from pycwt_mod.wavelets import Wavelet
+
+WAVELETS: tuple[Wavelet, ...] = (Morlet(), Paul(), DOG(2), DOG(6))
+VOICES = (4, 12)
+NOISES = ((0.0, 0.0), (0.5, 0.5), (0.9, 0.2), (0.95, 0.95), (0.99, 0.99))
+#: Octaves of scales; the record has 6 times the largest.
+OCTAVES = (6, 9)
+PAIRS = 2400
+HEADINGS = (
+    "wavelet", "1/dj", "convention", "AR(1)", "octaves",
+    "near Nyquist", "elsewhere", "RMS", "simulation",
+)  # fmt: skip
+
+
+def difference(
+    wavelet: Wavelet,
+    voices: int,
+    convention: Convention,
+    noises: tuple[float, float],
+    octaves: int,
+    level: float,
+    pairs: int,
+) -> tuple[float, float, float, float]:
+    """Return largest differences near Nyquist and elsewhere, their RMS, and the simulation's error.
+
+    Near Nyquist are the rows within `NYQUIST_OCTAVES` of a period of two samples.
+    """
+    s0 = 2 / wavelet.fourier_factor
+    arguments = (*noises, 1.0, 1 / voices, s0, octaves * voices, level, wavelet)
+    table = wct_significance(*arguments, convention=convention, method="table")
+    simulated = wct_significance(*arguments, pairs, convention=convention, rng=7)
+    off = np.abs(np.asarray(table) - np.asarray(simulated))
+    near = nyquist_rows(voices, 0.0)
+    error = simulated.standard_error
+    assert error is not None
+    return (
+        float(off[:near].max()),
+        float(np.nanmax(off[near:])),
+        float(np.sqrt(np.nanmean(off**2))),
+        float(np.nanmax(error)),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n-jobs", type=int, default=1)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--level", type=float, default=0.95)
+    given = parser.parse_args()
+    asked = list(product(WAVELETS, VOICES, CONVENTIONS, NOISES, OCTAVES))
+    pool = joblib.Parallel(n_jobs=given.n_jobs)
+    found = pool(joblib.delayed(difference)(*each, given.level, given.pairs) for each in asked)
+    print(f"| {' | '.join(HEADINGS)} |")
+    print("|---" * len(HEADINGS) + "|")
+    for (wavelet, voices, convention, noises, octaves), numbers in zip(asked, found, strict=True):
+        order = getattr(wavelet, "m", getattr(wavelet, "f0", ""))
+        cells = [f"{wavelet.name} {order:g}", voices, convention, "{}, {}".format(*noises), octaves]
+        print("|", " | ".join([*map(str, cells), *(f"{x:.4f}" for x in numbers)]), "|")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Simulate the table of instant levels: ``python -m benchmarks.level_table [--n-jobs N]``.
+
+White noise. What other noises and other records make of it is
+measured by `benchmarks.level_errors`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_mod import __version__
+from pycwt_mod.arrays import CONVENTIONS, Convention
+from pycwt_mod.levels import table
+from pycwt_mod.montecarlo.levels import quantile, standard_error
+from pycwt_mod.montecarlo.null import NullRows, NullTask, run_task
+from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION, null_rows
+from pycwt_mod.smoothing import ScaleBoxcar
+from pycwt_mod.wavelets import Wavelet
+
+SEED = 20_260_101
+#: Surrogate pairs of records, from the uppermost octave down: the error halves by itself.
+RECORD_PAIRS = (12_000, 6_000, 3_000, 3_000)
+#: Pairs of endless noise, of 64 largest scales each, over the octaves that the boxcar spans:
+#: the more of them, the more noise is averaged anyway.
+ENDLESS_PAIRS = 4_000
+CHUNKS = 20
+#: Smallest scale in samples; its band lies far below Nyquist.
+SMALLEST = 16.0
+FOLDER = Path(table.__file__).parent
+
+
+def simulate(
+    wavelet: Wavelet, convention: Convention, voices: int, shorter: int = 1
+) -> NDArray[np.uint16]:
+    """Return all rows of one analysis in the order of `table.LevelTable`, in `table.UNIT`."""
+    boxcar = ScaleBoxcar.of(wavelet.deltaj0, 1 / voices, convention)
+    below, above = -boxcar.first, boxcar.last
+    octaves = math.ceil((above + below + 1) / voices)
+    pairs = ENDLESS_PAIRS // octaves // shorter
+    endless = _chunks(_endless_rows(wavelet, boxcar, voices), pairs, len(RECORD_PAIRS))
+    n_rows = endless.shape[1]
+    found = [endless[:, i] for i in range(below)]
+    found.append(endless[:, below : n_rows - above].sum(axis=1))
+    found += [endless[:, n_rows - 1 - i] for i in range(above)]
+    for octave, count in enumerate(RECORD_PAIRS):
+        rows = _record_rows(wavelet, convention, boxcar, voices, octave)
+        ending = _chunks(rows, count // shorter, octave)
+        found += [ending[:, i] for i in reversed(range(ending.shape[1]))]
+    for number, start in enumerate(table.NYQUIST_STARTS, len(RECORD_PAIRS) + 1):
+        low = _chunks(_nyquist_rows(wavelet, boxcar, voices, start), pairs, number)
+        found += [low[:, i] for i in range(low.shape[1])]
+    return _levels(found)
+
+
+def _levels(found: list[NDArray[np.int64]]) -> NDArray[np.uint16]:
+    """Return levels and errors of rows of histograms, each of shape (chunks, bins)."""
+    levels = np.array([[quantile(row.sum(axis=0), p) for p in table.LEVELS] for row in found])
+    errors = [
+        [standard_error(row, at) for at in at_row]
+        for row, at_row in zip(found, levels, strict=True)
+    ]
+    # Without a count near a level there is no estimate: the error is then said to be 1.
+    stated = np.nan_to_num(np.array(errors), nan=1.0)
+    return np.round(np.stack([levels, stated]) / table.UNIT).astype(np.uint16)
+
+
+def _endless_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int) -> NullRows:
+    count = boxcar.last - boxcar.first + 1
+    scales = tuple(float(s) for s in SMALLEST * 2 ** (np.arange(count) / voices))
+    return null_rows(wavelet, scales, (0, count), boxcar, 0.0, 0.0)
+
+
+def _nyquist_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int, start: float) -> NullRows:
+    """Return rows from `start` octaves above a period of two samples, so far as Nyquist counts."""
+    smallest = 2 / wavelet.fourier_factor * 2**start
+    keep = table.nyquist_rows(voices, start) - boxcar.first
+    scales = tuple(float(s) for s in smallest * 2 ** (np.arange(keep + boxcar.last) / voices))
+    return null_rows(wavelet, scales, (0, keep), boxcar, 0.0, 0.0)
+
+
+def _record_rows(
+    wavelet: Wavelet, convention: Convention, boxcar: ScaleBoxcar, voices: int, octave: int
+) -> NullRows:
+    """Return the rows of the octave that is `octave` below the uppermost one."""
+    largest = SMALLEST * 2 ** (len(RECORD_PAIRS) + 1)
+    top = octave * voices
+    bottom = min(top + voices, table.top_rows(voices))
+    first, last = bottom - 1 - boxcar.first, max(0, top - boxcar.last)
+    below_top = np.arange(first, last - 1, -1)
+    scales = tuple(float(s) for s in largest * 2.0 ** (-below_top / voices))
+    keep = (first - bottom + 1, first - top + 1)
+    return null_rows(
+        wavelet, scales, keep, boxcar, 0.0, 0.0,
+        record=math.ceil(6 * largest), centred=convention == "standard",
+    )  # fmt: skip
+
+
+def _chunks(rows: NullRows, pairs: int, number: int) -> NDArray[np.int64]:
+    """Return the histograms of `CHUNKS` tasks; shape (chunks, rows, bins)."""
+    each = max(1, pairs // CHUNKS)
+    tasks = (
+        NullTask(rows=rows, pairs=each, entropy=SEED, spawn_key=(number, chunk))
+        for chunk in range(CHUNKS)
+    )
+    return np.stack([run_task(task) for task in tasks])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n-jobs", type=int, default=1)
+    parser.add_argument("--shorter", type=int, default=1, help="divide the pairs by this")
+    given = parser.parse_args()
+    names = {name: wavelet for wavelet, name in reversed(table.WAVELETS.items())}
+    asked = [
+        (name, convention, voices)
+        for voices in reversed(table.VOICES)
+        for name in names
+        for convention in CONVENTIONS
+    ]
+    pool = joblib.Parallel(n_jobs=given.n_jobs, batch_size=1)
+    found = pool(
+        joblib.delayed(simulate)(names[name], convention, voices, given.shorter)
+        for name, convention, voices in asked
+    )
+    facts = {
+        "library": __version__,
+        "algorithm": ALGORITHM_VERSION,
+        "numpy": np.__version__,
+        "seed": SEED,
+        "record_pairs": [pairs // given.shorter for pairs in RECORD_PAIRS],
+        "endless_pairs": ENDLESS_PAIRS // given.shorter,
+        "levels": table.LEVELS,
+        "made_by": "python -m benchmarks.level_table",
+    }
+    arrays: dict[str, Any] = {
+        table.file_key(*key): rows for key, rows in zip(asked, found, strict=True)
+    }
+    np.savez_compressed(FOLDER / table.FILE, provenance=np.array(json.dumps(facts)), **arrays)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Instant levels: right where the table covers, refused where it doesn't."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pycwt_mod import (
+    DOG,
+    MexicanHat,
+    Morlet,
+    Paul,
+    VoiceGrid,
+    block_significance,
+    octave_layouts,
+    wct_significance,
+)
+from pycwt_mod.arrays import Convention
+from pycwt_mod.levels import LEVELS, VOICES, WAVELETS, LevelTable, block_level
+from pycwt_mod.levels.table import nyquist_rows, provenance, top_rows
+from pycwt_mod.wavelets import Wavelet
+
+AXIS: dict[str, Any] = {
+    "al1": 0.5, "al2": 0.5, "dt": 0.25, "dj": 1 / 4, "s0": 0.5, "J": 28, "method": "table",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("convention", ["standard", "pycwt"])
+@pytest.mark.parametrize("wavelet", [Morlet(), Paul(), DOG(2), DOG(6)])
+@pytest.mark.parametrize(("lag1", "colour"), [(0.0, 0.003), (0.4, 0.03)])
+def test_table_agrees_with_a_simulation_of_the_same_axis(
+    lag1: float, colour: float, wavelet: Wavelet, convention: Convention
+) -> None:
+    """To the sampling errors for white noise, from which red noise differs by `colour`."""
+    s0 = 2 / wavelet.fourier_factor
+    options: dict[str, Any] = {"wavelet": wavelet, "convention": convention}
+    axis = (lag1, lag1, 1.0, 1 / 4, s0, 28)
+    looked_up = wct_significance(*axis, method="table", **options)
+    simulated = wct_significance(*axis, rng=1, mc_count=300, **options)
+    assert simulated.standard_error is not None
+    assert looked_up.standard_error is not None
+    off = np.abs(np.asarray(looked_up) - np.asarray(simulated))
+    allowed = colour + 3.5 * np.hypot(simulated.standard_error, looked_up.standard_error)
+    some = np.isfinite(off)
+    assert some.sum() >= 28
+    assert (off[some] <= allowed[some]).all()
+
+
+def test_result_says_that_it_is_looked_up_and_how_exact_it_is() -> None:
+    levels = wct_significance(**AXIS)
+    assert (levels.method, levels.seed, levels.mc_count, levels.pairs) == ("table",) + (None,) * 3
+    assert levels.standard_error is not None
+    assert levels.standard_error.shape == levels.shape == (29,)
+    assert (levels.standard_error < 0.01).all()
+    assert np.array_equal(levels, wct_significance(**AXIS))
+
+
+def test_levels_grow_with_the_probability() -> None:
+    found = [wct_significance(**AXIS, significance_level=p) for p in np.linspace(0.8, 0.995, 40)]
+    assert (np.diff(np.array(found), axis=0) > 0).all()
+
+
+def test_interpolated_probability_agrees_with_a_simulation() -> None:
+    table = LevelTable.of(Morlet(), 1 / 4, "standard")
+    s0 = 2 * 2**0.6
+    simulated = wct_significance(0.0, 0.0, 1.0, 1 / 4, s0, 28, 0.93, rng=2, precision=0.006)
+    found, _ = table.record(s0, 28, 0.93)
+    assert found == pytest.approx(np.asarray(simulated), abs=0.03)
+
+
+def test_the_largest_scale_is_nan_in_pycwts_convention() -> None:
+    levels = wct_significance(**AXIS, convention="pycwt")
+    assert np.isnan(levels[-1])
+    assert np.isfinite(levels[:-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"dj": 0.3}, r"1/dj must be one of \(1, 2, 3"),
+        ({"wavelet": Morlet(8.0, given_deltaj0=0.5)}, "'morlet-6'"),
+        ({"wavelet": Morlet(6.0, given_deltaj0=0.5)}, "'morlet-6'"),
+        ({"significance_level": 0.999}, "0.8 to 0.995"),
+        ({"significance_level": 0.5}, "0.8 to 0.995"),
+        ({"J": 15}, "there must be"),
+        ({"s0": 0.2}, "a period of two"),
+    ],
+)
+def test_what_the_table_does_not_cover_is_refused_with_what_it_does(
+    changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        wct_significance(**{**AXIS, **changes})
+
+
+def test_every_table_is_complete_and_exact() -> None:
+    for wavelet in WAVELETS:
+        for voices in VOICES:
+            for convention in ("standard", "pycwt"):
+                table = LevelTable.of(wavelet, 1 / voices, convention)
+                assert table.ending.shape == (2, top_rows(voices), len(LEVELS))
+                for rows in (table.lower, table.middle, table.upper, table.ending, *table.cut):
+                    assert ((rows[0] > 0) & (rows[0] <= 1)).all()
+                    assert (np.diff(rows[0], axis=1) >= 0).all()
+                    assert (rows[1, :, 2] < 0.01).all()
+    assert nyquist_rows(12, 0.0) == 15
+    assert LevelTable.of(MexicanHat(), 1, "standard").ending.shape[1] == 4
+
+
+def test_table_says_where_it_comes_from() -> None:
+    facts = provenance()
+    assert facts["made_by"] == "python -m benchmarks.level_table"
+    assert facts["levels"] == list(LEVELS)
+    assert {"seed", "record_pairs", "endless_pairs", "library", "algorithm"} <= set(facts)
+
+
+@pytest.mark.parametrize("convention", ["standard", "pycwt"])
+def test_live_levels_are_those_that_a_worker_would_simulate(convention: Convention) -> None:
+    grid = VoiceGrid(fs_hz=125, fmin_hz=0.1, fmax_hz=8, voices_per_octave=12, wavelet=Morlet())
+    layouts = octave_layouts(grid, op="wct", hop_s=2, convention=convention)
+    for layout in (layouts[0], layouts[3], layouts[-1]):
+        options: dict[str, Any] = {
+            "grid": grid, "layout": layout, "convention": convention, "al1": 0.3, "al2": 0.9,
+            "level": 0.95,
+        }  # fmt: skip
+        looked_up = block_level(**options)
+        simulated = block_significance(**options, mc_count=1200, seed=0)
+        assert looked_up == pytest.approx(simulated, abs=0.02)
+
+
+def test_live_grids_that_are_too_short_are_refused() -> None:
+    grid = VoiceGrid(fs_hz=125, fmin_hz=7, fmax_hz=8, voices_per_octave=12, wavelet=Morlet())
+    layout = octave_layouts(grid, op="wct", hop_s=2, convention="standard")[0]
+    with pytest.raises(ValueError, match=r"3 scales from .* there must be 8 or more"):
+        block_level(grid=grid, layout=layout, convention="standard", al1=0.0, al2=0.0, level=0.95)
+
+
+def test_example_runs() -> None:
+    result = doctest.testmod(importlib.import_module("pycwt_mod.levels.block"))
+    assert result.attempted > 0
+    assert result.failed == 0
