@@ -1,0 +1,76 @@
+"""``python -m benchmarks``: measure everything, print the tables, write docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from threadpoolctl import threadpool_limits
+
+from benchmarks.codec import request_work, window_works
+from benchmarks.coherences import coherence_work, instant_work, significance_work
+from benchmarks.machine import machine, versions
+from benchmarks.measurement import Work
+from benchmarks.pipeline import pipeline_work
+from benchmarks.report import page, terminal_tables
+from benchmarks.transforms import N, floor_work, growth_work, transform_works
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
+    """Yield everything that is measured, at full size; about three minutes."""
+    yield lambda: transform_works("float32", N, 7)
+    yield lambda: transform_works("float64", N, 5)
+    yield lambda: (floor_work(N, 9),)
+    yield lambda: (growth_work(N, 7),)
+    yield lambda: (coherence_work(10_000, 5),)
+    yield lambda: (significance_work(1000, 300, 7, peer_runs=8),)
+    yield lambda: (instant_work(1000, 15),)
+    yield lambda: (request_work(10_000, 9),)
+    yield lambda: window_works(4000, 9)
+    yield lambda: (pipeline_work(600, 3),)
+
+
+def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
+    """Yield the same with little data."""
+    yield lambda: transform_works("float32", 600, 1)
+    yield lambda: transform_works("float64", 600, 1)
+    yield lambda: (floor_work(600, 1),)
+    yield lambda: (growth_work(600, 1),)
+    yield lambda: (coherence_work(300, 1),)
+    yield lambda: (significance_work(70, 5, 1, peer_runs=2),)
+    yield lambda: (instant_work(300, 1),)
+    yield lambda: (request_work(100, 1),)
+    yield lambda: window_works(100, 1)
+    yield lambda: (pipeline_work(30, 1),)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="little data, no page written")
+    parser.add_argument("--output", type=Path, help="where to write the page")
+    given = parser.parse_args(arguments)
+    output = given.output or (None if given.quick else PAGE)
+    console = Console()
+    console.width = max(console.width, 132)  # tables don't read well in a narrower one
+    works: list[Work] = []
+    # BLAS has no part in this; no work shall have more threads than it says.
+    with threadpool_limits(1):
+        for measure in quick() if given.quick else full():
+            found = measure()
+            works += found
+            for table in terminal_tables(found):
+                console.print(table, markup=False)
+                console.print()
+    if output is not None:
+        command = "python -m benchmarks" + (" --quick" if given.quick else "")
+        output.write_text(page(works, machine(), versions(), command), encoding="utf-8")
+        console.print(f"Written: {output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Wall time of repeated runs, and the memory of a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import re
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+#: ru_maxrss counts kilobytes on Linux and bytes on macOS.
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def once_s(work: Callable[[], object]) -> float:
+    """Return the wall time of one run; what peers print or warn of is kept off the report."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+
+
+def rounds(works: list[Callable[[], object]], repeats: int) -> list[tuple[float, ...]]:
+    """Return the wall times of every work.
+
+    The works take turns, so that a neighbour's load falls on all alike. The first round fills
+    caches and isn't counted.
+    """
+    taken = [[once_s(work) for work in works] for _ in range(repeats + 1)]
+    return [tuple(column) for column in zip(*taken[1:], strict=True)]
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """Return the largest resident memory of a fresh process that runs `work` once.
+
+    `work` is a function of a module, since the process imports it by name.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(_peak_here, work).result()
+
+
+def _peak_here(work: Callable[[], object]) -> int:
+    once_s(work)
+    status = Path("/proc/self/status")
+    if status.exists():
+        # ru_maxrss would include what the parent had when it made this process.
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        if found is not None:
+            return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT

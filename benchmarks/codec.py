@@ -1,0 +1,97 @@
+"""Messages to and from bytes, against the standard library's json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.clock import rounds
+from benchmarks.measurement import Measurement, Work
+from cli.samples import DEFINITION
+from pycwt_mod import rednoise
+from schemas.codec import ContentType, decode, encode
+from schemas.query import CwtRequest
+from schemas.stream import AnalysisSpec, StreamDefinition
+from schemas.timing import WindowTimes
+from schemas.window import AnalysisWindow, Tile
+
+US = "schemas.codec"
+PEER = "json"
+#: Runs within one measurement: a single one is too short for the clock.
+WITHIN = 20
+
+
+def request_work(n: int, repeats: int) -> Work:
+    """Measure a request's way from JSON to a checked message."""
+    samples = rednoise(n, 0.7, rng=1)
+    body = json.dumps({"data": samples.tolist(), "dt": 1.0}).encode()
+    ours, theirs = _per_run(
+        [
+            lambda: decode(CwtRequest, body),
+            lambda: np.asarray(json.loads(body)["data"], dtype=np.float64),
+        ],
+        repeats,
+    )
+    lines = (
+        Measurement(who=US, seconds=ours, note=f"{len(body):,} bytes, every field checked"),
+        Measurement(who=PEER, seconds=theirs, note="json.loads and np.asarray, nothing checked"),
+    )
+    return Work(title=f"decode a JSON request of {n:,} samples", measurements=lines)
+
+
+def window_works(n: int, repeats: int) -> tuple[Work, Work]:
+    """Measure an analysis window to msgpack and back."""
+    window = _window(n)
+    tree = {"samples": window.samples.tolist()}
+    packed = encode(window, ContentType.MSGPACK, max_bytes=None)
+    text = json.dumps(tree).encode()
+    to_us, to_them, from_us, from_them = _per_run(
+        [
+            lambda: encode(window, ContentType.MSGPACK, max_bytes=None),
+            lambda: json.dumps({"samples": window.samples.tolist()}).encode(),
+            lambda: decode(AnalysisWindow, packed, ContentType.MSGPACK, max_bytes=None),
+            lambda: np.asarray(json.loads(text)["samples"], dtype=np.float32),
+        ],
+        repeats,
+    )
+    sizes = f"{len(packed):,} bytes", f"{len(text):,} bytes, the samples alone"
+    titles = (
+        f"encode a window of {n:,} x 2 float32 as msgpack",
+        f"decode a window of {n:,} x 2 float32 from msgpack",
+    )
+    found = []
+    for title, mine, peer in zip(titles, (to_us, from_us), (to_them, from_them), strict=True):
+        lines = (
+            Measurement(who=US, seconds=mine, note=sizes[0]),
+            Measurement(who=PEER, seconds=peer, note=sizes[1]),
+        )
+        found.append(Work(title=title, measurements=lines))
+    return found[0], found[1]
+
+
+def _per_run(works: list[Callable[[], object]], repeats: int) -> list[tuple[float, ...]]:
+    many = [_repeated(work) for work in works]
+    return [tuple(each / WITHIN for each in times) for times in rounds(many, repeats)]
+
+
+def _repeated(work: Callable[[], object]) -> Callable[[], object]:
+    def run() -> None:
+        for _ in range(WITHIN):
+            work()
+
+    return run
+
+
+def _window(n: int) -> AnalysisWindow:
+    definition = decode(StreamDefinition, Path(DEFINITION).read_bytes())
+    spec: AnalysisSpec = definition.analyses[0]
+    noise = np.stack([rednoise(n, 0.7, rng=seed) for seed in (1, 2)], axis=1)
+    return AnalysisWindow(
+        id="0" * 32, stream="icu", epoch="run", analysis=spec, fs_hz=125.0,
+        channels=spec.channel_sets[0], octave=0, tile=Tile(first_sample=0, n=250),
+        first_sample=0, samples=noise.astype(np.float32), spec_hash="0" * 16,
+        times_ns=WindowTimes(received=1, windowed=2),
+    )  # fmt: skip

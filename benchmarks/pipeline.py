@@ -1,0 +1,61 @@
+"""The running system: the shipped recording from a publisher to the last result."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import anyio
+from rich.console import Console
+
+from benchmarks.measurement import Measurement, Work
+from cli.demo_run import DemoRun
+from cli.publish import read_definition
+from cli.recording import Recording, read_recording
+from cli.samples import DEFINITION, RECORDING
+from cli.shell import command_log
+from cli.system import SystemPlan, running_system
+from schemas.stream import StreamDefinition
+
+STREAM = "icu"
+WORKERS = 2
+
+
+def pipeline_work(seconds: float, runs: int) -> Work:
+    """Play `seconds` of the recording as fast as it goes, through a new system each time."""
+    definition = read_definition(DEFINITION, STREAM)
+    recording = read_recording(RECORDING).first(seconds, definition.fs_hz)
+    times, results = [], 0
+    for _ in range(runs):
+        took, results = anyio.run(partial(_play, definition, recording))
+        times.append(took)
+    length_s = len(recording.samples) / definition.fs_hz
+    speed = length_s / sorted(times)[len(times) // 2]
+    note = (
+        f"{speed:.0f} x real time; {len(recording.samples):,} samples of "
+        f"{len(definition.channels)} channels, {results} results, each with its level; from the "
+        "definition of the stream until the last result has come, polled every 0.25 s"
+    )
+    line = Measurement(who="pycwt-mod system", seconds=tuple(times), note=note)
+    title = (
+        f"system: {length_s:.0f} s of recording at {definition.fs_hz:g} Hz, embedded server, "
+        f"ingest and {WORKERS} compute processes"
+    )
+    return Work(title=title, measurements=(line,))
+
+
+async def _play(definition: StreamDefinition, recording: Recording) -> tuple[float, int]:
+    """Return how long a run took, and how many results came of it."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        plan = SystemPlan(
+            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=WORKERS,
+            log_folder=folder / "logs",
+        )  # fmt: skip
+        run = DemoRun(definition, recording, speed=0)
+        log = command_log(quiet=True)
+        async with running_system(plan, log, kill=anyio.Event()) as system:
+            await run.run(system.client, Console(file=io.StringIO()))
+        return run.took_s, run.results

@@ -1,0 +1,80 @@
+"""The table, on the terminal and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from benchmarks.measurement import Measurement, Work
+
+HEADINGS = ("", "median", "shortest to longest", "runs", "of ours", "peak memory", "notes")
+
+INTRODUCTION = """\
+# Benchmarks
+
+`{command}` measured all of this in one run and wrote this page; the peers did the same work in
+the same run, in turns. Times are wall time, without the first run of each. "of ours" is the
+peer's median in units of the first line's. Peak memory is the largest resident set of a process
+that does that work once, interpreter and imports included.
+
+`python -m benchmarks --quick` does the same with little data, to see that everything runs.
+"""
+
+
+def terminal_tables(works: Sequence[Work]) -> list[Table]:
+    """Return one table per piece of work."""
+    tables = []
+    for work in works:
+        table = Table(title=work.title, title_justify="left", show_edge=False)
+        for heading in HEADINGS[:-1]:
+            table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        table.add_column(HEADINGS[-1], overflow="fold")
+        for line in work.measurements:
+            table.add_row(*_cells(work, line))
+        tables.append(table)
+    return tables
+
+
+def page(
+    works: Sequence[Work], machine: Mapping[str, str], versions: Mapping[str, str], command: str
+) -> str:
+    """Return the whole page as Markdown."""
+    parts = [INTRODUCTION.format(command=command)]
+    parts += ["## Machine", "", *_facts(machine), "", "## Versions", "", *_facts(versions), ""]
+    for work in works:
+        parts += [f"## {work.title}", "", _row(HEADINGS), _row(["---"] * len(HEADINGS))]
+        parts += [_row(_cells(work, line)) for line in work.measurements]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _facts(facts: Mapping[str, str]) -> list[str]:
+    return [_row(["", ""]), _row(["---", "---"]), *(_row(item) for item in facts.items())]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(work: Work, line: Measurement) -> list[str]:
+    spread, ratio = line.spread_s, work.ratio(line)
+    return [
+        line.who,
+        duration(line.median_s),
+        f"{duration(spread[0])} to {duration(spread[1])}" if spread else "",
+        str(len(line.seconds) or ""),
+        "" if ratio is None or line is work.measurements[0] else f"{ratio:,.3g}",
+        "" if line.peak_bytes is None else f"{line.peak_bytes / 2**20:.0f} MiB",
+        line.note,
+    ]
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in the unit that leaves it readable."""
+    if seconds is None:
+        return "-"
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
