@@ -1,10 +1,12 @@
 """The life of a service process: settings, logs, bus, work, a clean end.
 
 SIGTERM or SIGINT sets `stop`; the service takes nothing new, finishes and acknowledges what it
-has, and returns; then the connection is drained. Work that is not finished within the drain time
-is cancelled: it is not acknowledged, so somebody else does it again. Exit codes: 0 stopped as
-asked, 1 failed (a supervisor starts it again), 78 settings that cannot be used (EX_CONFIG:
-starting again is no use).
+has, and returns; then the connection is drained. A service that still waits for the server ends
+at once. Work that is not finished within the drain time is cancelled: it is not acknowledged, so
+somebody else does it again. Work in a thread cannot be cancelled; when it goes on for a few seconds
+more, the process is ended under it (`last_resort`), for the same reason without loss. The same
+holds when the connection is closed for good. Exit codes: 0 stopped as asked, 1 failed (a
+supervisor starts it again), 78 settings that cannot be used (EX_CONFIG: starting again is no use).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -23,6 +26,7 @@ import threadpoolctl
 
 from services.runtime.bus import Bus
 from services.runtime.errors import BusClosedError
+from services.runtime.last_resort import LastResort
 from services.runtime.logs import Action, Log, configure_logs, logger
 from services.runtime.metrics import serve_metrics
 from services.runtime.micro import Identity
@@ -70,33 +74,35 @@ def run_service(
         description=description,
     )
     # One thread budget: parallel work is the services' own decision, not the BLAS library's.
+    last_resort = LastResort()
     with threadpoolctl.threadpool_limits(1):
-        return anyio.run(_run, identity, settings, serve)
+        outcome = anyio.run(_run, identity, settings, serve, last_resort)
+    last_resort.disarm()
+    return outcome
 
 
 async def _run(
     identity: Identity,
     settings: Any,  # noqa: ANN401 - `serve` fixes the type
     serve: Callable[[Context, Any], Awaitable[None]],
+    last_resort: LastResort,
 ) -> int:
     log = logger(identity.name).bind(instance=identity.id)
     log.info(Action.STARTING, version=identity.version)
     stop = Stop()
     outcome = 0
     async with anyio.create_task_group() as signals:
-        await signals.start(_watch_signals, stop, settings.drain_s, signals.cancel_scope, log)
+        end = _End(stop, signals.cancel_scope, last_resort, settings.drain_s, log)
+        await signals.start(_watch_signals, end)
         try:
-            async with (
-                connect_bus(
+            async with AsyncExitStack() as stack:
+                connection = connect_bus(
                     settings.nats_url, name=identity.id, log=log, creds=settings.nats_creds
-                ) as bus,
-                serve_metrics(settings.metrics_host, settings.metrics_port),
-                anyio.create_task_group() as tasks,
-            ):
-                await bus.log.declare(system_topology(settings))
-                tasks.start_soon(_fail_when_closed, bus)
-                await serve(Context(bus=bus, identity=identity, log=log, stop=stop), settings)
-                tasks.cancel_scope.cancel()
+                )
+                bus = await stop.unless_stopped(lambda: stack.enter_async_context(connection))
+                if bus is not None:
+                    context = Context(bus=bus, identity=identity, log=log, stop=stop)
+                    await _work(context, settings, serve, end)
         except Exception as error:  # noqa: BLE001 - the last record before the process ends
             log.error(Action.FAILED, exc=error)
             outcome = 1
@@ -105,23 +111,53 @@ async def _run(
     return outcome
 
 
-async def _fail_when_closed(bus: Bus) -> None:
+async def _work(
+    context: Context,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+    end: _End,
+) -> None:
+    async with (
+        serve_metrics(settings.metrics_host, settings.metrics_port),
+        anyio.create_task_group() as tasks,
+    ):
+        await context.bus.log.declare(system_topology(settings))
+        tasks.start_soon(_fail_when_closed, context.bus, end)
+        await serve(context, settings)
+        tasks.cancel_scope.cancel()
+
+
+async def _fail_when_closed(bus: Bus, end: _End) -> None:
     await bus.closed()
+    end.is_due()
     raise BusClosedError("the connection to NATS is closed for good")
 
 
-async def _watch_signals(
-    stop: Stop,
-    drain_s: float,
-    everything: anyio.CancelScope,
-    log: Log,
-    *,
-    task_status: anyio.abc.TaskStatus[None],
-) -> None:
+@dataclass(frozen=True)
+class _End:
+    """How a process is brought to its end, and by when."""
+
+    stop: Stop
+    everything: anyio.CancelScope
+    last_resort: LastResort
+    drain_s: float
+    log: Log
+
+    def ask(self, number: signal.Signals) -> None:
+        """Ask for the end: finish what there is, within the drain time."""
+        if not self.stop.is_set():
+            self.log.info(Action.DRAINING, signal=number.name, limit_s=self.drain_s)
+            self.stop.set()
+            self.everything.deadline = anyio.current_time() + self.drain_s
+            self.is_due()
+
+    def is_due(self) -> None:
+        """From now on nothing keeps the process for longer than the drain time and the grace."""
+        self.last_resort.arm(self.drain_s, self.log)
+
+
+async def _watch_signals(end: _End, *, task_status: anyio.abc.TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
         task_status.started()
         async for number in received:
-            if not stop.is_set():
-                log.info(Action.DRAINING, signal=number.name, limit_s=drain_s)
-                stop.set()
-                everything.deadline = anyio.current_time() + drain_s
+            end.ask(number)

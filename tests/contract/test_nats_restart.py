@@ -134,3 +134,10 @@ async def test_a_replay_goes_on_after_a_stall_without_a_hole_and_without_repeati
         with anyio.fail_after(20):
             seen += [(await anext(messages)).message.data for _ in range(10)]
     assert seen == [b"%d" % i for i in range(20)]
+
+
+async def test_leaving_a_server_that_stalled_does_not_take_long(server: RestartableServer) -> None:
+    with anyio.fail_after(8):
+        async with connect_bus(server.url, name="test", log=LOG):
+            server.pause()
+    server.resume()

@@ -96,46 +96,37 @@ class NatsBus:
         """Return when the connection is closed for good."""
         await self._closed.wait()
 
-    async def drain(self) -> None:
-        """Send what is buffered, then close."""
-        if self._client.is_closed:
-            return
-        try:
-            await self._client.drain()
-        except nats.errors.Error:
-            # Nothing can be sent to a server that is away; closing is all that is left.
-            await self._client.close()
-
 
 @asynccontextmanager
 async def connect_bus(
     url: str, *, name: str, log: Log, creds: str | None = None
 ) -> AsyncIterator[NatsBus]:
-    """Connect, waiting for the server as long as it takes; leaving drains and closes."""
+    """Connect, waiting for the server as long as it takes; leaving drains and closes.
+
+    Whoever does not want to wait that long cancels; nothing stays open then.
+    """
     closed = anyio.Event()
     client = OrderedClient()
     watch = _Watch(url, closed, log)
-    await client.connect(
-        servers=url.split(","),
-        name=name,
-        user_credentials=creds,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type] # used as a float
-        ping_interval=PING_INTERVAL_S,
-        pending_size=PENDING_BYTES,
-        error_cb=watch.on_error,
-        disconnected_cb=watch.on_lost,
-        reconnected_cb=watch.on_connected,
-        closed_cb=watch.on_closed,
-    )
-    await watch.on_connected()
-    bus = NatsBus(client, closed)
     try:
-        yield bus
+        await client.connect(
+            servers=url.split(","),
+            name=name,
+            user_credentials=creds,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type] # used as a float
+            ping_interval=PING_INTERVAL_S,
+            pending_size=PENDING_BYTES,
+            error_cb=watch.on_error,
+            disconnected_cb=watch.on_lost,
+            reconnected_cb=watch.on_connected,
+            closed_cb=watch.on_closed,
+        )
+        await watch.on_connected()
+        yield NatsBus(client, closed)
     finally:
         watch.leaving = True
-        with anyio.CancelScope(shield=True):
-            await bus.drain()
+        await client.leave()
 
 
 class _Watch:

@@ -1,0 +1,23 @@
+"""``python -m tests.system.stuck_service``: a service whose work in a thread never ends."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import anyio.to_thread
+
+from services.runtime.lifecycle import Context, run_service
+from services.runtime.logs import Action
+from services.runtime.settings import ServiceSettings
+
+
+async def serve(context: Context, settings: ServiceSettings) -> None:
+    """Say that work has begun, and never end it."""
+    del settings
+    context.log.info(Action.READY)
+    await anyio.to_thread.run_sync(threading.Event().wait)
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("stuck", "never ends", ServiceSettings, serve))
