@@ -15,6 +15,8 @@ from pycwt_mod.wavelets import Wavelet
 #: Default part of the row's maximum that may be lost, per precision of the signal.
 DEFAULT_RTOL = {"f": 1e-6, "d": 1e-12}
 _GRID_POINTS = 20_001
+#: Radians per sample of a band that lies beyond the Nyquist frequency altogether.
+_NARROWEST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class Band:
         """Whether the Nyquist frequency cuts the band, so that the row rings far in time."""
         return max(self.high, -self.low) > math.pi * scale
 
-    def width(self, scale: float) -> float:
-        """Return the width in radians per sample, as far as the sampling theorem lets it."""
+    def octave_width(self, scale: float) -> float:
+        """Return the width in radians per sample of all bands from `scale` to twice as much."""
+        low = self.low / (2 if self.low > 0 else 1)
         nyquist = math.pi * scale
-        return (min(self.high, nyquist) - max(self.low, -nyquist)) / scale
+        width = (min(self.high, nyquist) - max(low, -nyquist)) / scale
+        return max(width, _NARROWEST)
 
     def bins(self, smallest: float, largest: float, length: int) -> tuple[int, int]:
         """Return the first and last bin of an FFT that scales in this range need."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -21,7 +20,7 @@ from pycwt_mod.arrays import (
 from pycwt_mod.bands import Band, used_bins
 from pycwt_mod.interpolation import Interpolation
 from pycwt_mod.row_groups import RowGroup, fold
-from pycwt_mod.row_plan import RowPlan, interpolation_step, run
+from pycwt_mod.row_plan import RowPlan, interpolation_step, octave_of, run
 from pycwt_mod.wavelets import Wavelet
 
 
@@ -100,31 +99,49 @@ class MultirateResult:
         return out
 
     def _expand(self, octave: Octave, band: Band, out: Complexes, k: int) -> None:
-        """Write the rows of an octave of signal `k`: their band, unfolded and sampled densely."""
-        group, length = octave._group, octave._group.length
+        """Write the rows of an octave of signal `k`."""
+        length = octave._group.length
         circular = octave._circular
         rows = circular.reshape(-1, *circular.shape[-2:])[k]
-        real = rows.real.dtype
-        bins = group.first_bin + np.arange(group.table.shape[1])
-        omega = bins * (2 * np.pi / length)
-        step = min(interpolation_step(band, float(s), length) for s in octave.scales / self._dt)
+        similar: dict[tuple[int, int], list[int]] = {}
+        for j, s in enumerate((octave.scales / self._dt).tolist()):
+            key = interpolation_step(band, s, length), octave_of(s)
+            similar.setdefault(key, []).append(j)
+        for (step, _), some in similar.items():
+            self._unfold(octave, band, rows, some, step, out)
+
+    def _unfold(
+        self,
+        octave: Octave,
+        band: Band,
+        rows: Complexes,
+        some: list[int],
+        step: int,
+        out: Complexes,
+    ) -> None:
+        """Write some rows with similar bands: spread out each band, and sample it densely."""
+        group, length = octave._group, octave._group.length
+        scales = octave.scales[some] / self._dt
+        ends = [used_bins(self._wavelet, band, s, s, self._convention, length) for s in scales]
+        first, last = min(low for low, _ in ends), max(high for _, high in ends)
+        bins = np.arange(first, last + 1)
+        gain = np.full(len(bins), float(group.step))
         kernel = None
-        gain: Any = np.full(len(bins), float(group.step))
         if step:
-            sigma = length / (step * len(bins))
-            centre = (omega[0] + omega[-1]) / 2
-            kernel = Interpolation.build(step, sigma, self._rtol, dtype=real, centre=centre)
+            omega = bins * (2 * np.pi / length)
+            kernel = Interpolation.build(
+                step, length / (step * len(bins)), self._rtol, dtype=rows.real.dtype,
+                centre=(omega[0] + omega[-1]) / 2,
+            )  # fmt: skip
             gain *= kernel.correction(omega) / step
-        for row, target, s in zip(rows, group.index, octave.scales / self._dt, strict=True):
-            ends = used_bins(self._wavelet, band, s, s, self._convention, length)
-            inside = (bins >= ends[0]) & (bins <= ends[1])
-            spectrum = scipy.fft.fft(row)[bins % len(row)]
-            weights = np.where(inside, gain, 0).astype(real)
-            dense = scipy.fft.ifft(fold(spectrum, weights, group.first_bin, length // (step or 1)))
+        for j, (low, high) in zip(some, ends, strict=True):
+            weights = np.where((bins >= low) & (bins <= high), gain, 0).astype(rows.real.dtype)
+            spectrum = scipy.fft.fft(rows[j])[bins % rows.shape[-1]]
+            dense = scipy.fft.ifft(fold(spectrum, weights, first, length // (step or 1)))
             if kernel is None:
-                out[target] = dense[: self.n]
+                out[group.index[j]] = dense[: self.n]
             else:
-                kernel.write(dense, out[target])
+                kernel.write(dense, out[group.index[j]])
 
 
 def octave_samples(

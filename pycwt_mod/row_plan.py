@@ -68,23 +68,24 @@ class RowPlan:
         band = Band.of(wavelet, rtol, convention)
         unit = power_of_two_below(max(n / 256, _LARGEST_STEP))
         short = folded_length(n * (1 + _SHORT_PAD), unit)
-        members: dict[tuple[int, int], list[int]] = {}
-        for j, s in enumerate(scales):
+        members: dict[tuple[int, int, bool, int], list[int]] = {}
+        for j, s in enumerate(scales.tolist()):
             near = short < length and not band.rings(s) and band.radius * s <= short - n
             fft_length = short if near else length
-            first, last = used_bins(wavelet, band, float(s), float(s), convention, fft_length)
+            first, last = used_bins(wavelet, band, s, s, convention, fft_length)
             step = critical_step(last - first + 1, fft_length)
-            if full_rate:
+            between = interpolation_step(band, s, fft_length) if full_rate else 0
+            if full_rate and not between:
                 in_cache = fft_length * complex_dtype(dtype).itemsize <= _CACHED_BYTES
-                several = 1 if in_cache else min(step, 2)
-                step = interpolation_step(band, float(s), fft_length) or several
-            members.setdefault((fft_length, step), []).append(j)
+                step = 1 if in_cache else min(step, 2)
+            octave = octave_of(s) if between else 0
+            members.setdefault((fft_length, between or step, between > 0, octave), []).append(j)
         groups = tuple(
             RowGroup.build(
                 wavelet, scales[index], np.array(index), fft_length, step, convention=convention,
-                dtype=dtype, rtol=rtol, interpolate=full_rate and step >= _LEAST_STEP,
+                dtype=dtype, rtol=rtol, interpolate=interpolate,
             )
-            for (fft_length, step), index in members.items()
+            for (fft_length, step, interpolate, _), index in members.items()
         )  # fmt: skip
         return cls(n, length, len(scales), groups)
 
@@ -140,9 +141,14 @@ def interpolation_step(band: Band, scale: float, length: int) -> int:
     """Return the step from which a row is interpolated; 0 where plain FFTs are faster."""
     if length <= _SHORT_FFT:
         return 0
-    step = power_of_two_below(2 * math.pi / (OVERSAMPLING * band.width(scale)))
+    step = power_of_two_below(2 * math.pi / (OVERSAMPLING * band.octave_width(scale)))
     step = min(step, _LARGEST_STEP, power_of_two_in(length))
     return step if step >= _LEAST_STEP else 0
+
+
+def octave_of(scale: float) -> int:
+    """Return which octave a scale belongs to: rows of one have bands that hardly differ."""
+    return math.floor(math.log2(scale))
 
 
 def critical_step(bins: int, length: int) -> int:
