@@ -15,8 +15,8 @@ from services.runtime.logs import Action, Log
 
 __all__ = ["GRACE_S", "LastResort"]
 
-#: After the drain time: what was cancelled ends, and the connection is closed, within this. With the
-#: default drain time the process is gone before `pycwt-mod up` or Docker would kill it.
+#: After the drain time: what was cancelled ends, and the connection is closed, within this. With
+#: the default drain time the process is gone before `pycwt-mod up` or Docker would kill it.
 GRACE_S = 4.0
 FAILED = 1
 

@@ -277,6 +277,12 @@ async def test_a_subject_that_no_stream_holds_counts_as_unreachable(bus: Bus) ->
         await bus.log.store("other.subject", b"", msg_id="x")
 
 
+@pytest.mark.parametrize("subject", ["cwt.window.s", "cwt.result.s.a.b", "cwt.event.s.x"])
+async def test_what_has_not_the_form_of_its_kind_is_not_kept(bus: Bus, subject: str) -> None:
+    with pytest.raises(BusUnreachableError):
+        await bus.log.store(subject, b"", msg_id="x")
+
+
 async def test_a_bucket_keeps_the_newest_value(bus: Bus) -> None:
     bucket = await bus.log.bucket(storage.KV_STREAMS)
     assert await bucket.get("k") is None
