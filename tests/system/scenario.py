@@ -31,6 +31,7 @@ __all__ = [
     "gone",
     "publish",
     "signal",
+    "written",
 ]
 
 STREAM = "s"
@@ -98,6 +99,13 @@ async def gone(pid: int) -> None:
     """Return when the process has ended, whether or not its parent knows."""
     with anyio.fail_after(START_S):
         while _status(pid) != "Z":  # noqa: ASYNC110 - a process of others has no event
+            await anyio.sleep(POLL_S)
+
+
+async def written(log: Path, word: str) -> None:
+    """Return when `word` is in the file."""
+    with anyio.fail_after(START_S):
+        while word not in log.read_text():  # noqa: ASYNC110, ASYNC240 - a file has no event
             await anyio.sleep(POLL_S)
 
 

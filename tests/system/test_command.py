@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from cli.discovery import count_services
 from pycwt_client import connect
 from schemas import subjects
 from schemas.query import HealthReply, HealthRequest
@@ -21,7 +22,7 @@ from services.runtime.bus import Bus
 from services.runtime.errors import BusError
 from tests.servers import free_port
 from tests.system.conftest import POLL_S, START_S
-from tests.system.scenario import gone
+from tests.system.scenario import gone, written
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -48,13 +49,20 @@ async def run(*arguments: str, code: int = 0, cwd: Path = ROOT, url: str | None 
 
 
 @asynccontextmanager
-async def up(folder: Path, port: int) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Run ``pycwt-mod up`` while the context is open."""
-    output = folder / "up.log"
+async def up(
+    folder: Path, port: int, *, url: str | None = None
+) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Run ``pycwt-mod up`` while the context is open; with `url`, beside that server."""
+    output = folder / ("joined.log" if url else "up.log")
+    environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
     arguments = ["up", "--workers", "1", "--port", str(port), "--data", str(folder / "data")]
     with output.open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220
-            [sys.executable, "-m", "cli", *arguments], stdout=log, stderr=log, cwd=ROOT
+            [sys.executable, "-m", "cli", *arguments],
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            env=environment,
         )
     try:
         with anyio.fail_after(START_S):
@@ -113,6 +121,18 @@ async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(START_S):
             assert await anyio.to_thread.run_sync(process.wait) == 0
+
+
+async def test_up_beside_a_running_system_brings_a_standby(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"nats://127.0.0.1:{port}"
+    async with up(tmp_path, port), up(tmp_path, port, url=url) as second:
+        await written(tmp_path / "joined.log", '"standby"')
+        async with connect(url) as client:
+            assert (await count_services(client.bus, {"ingest": 2}))["ingest"] == 1
+        second.send_signal(signal.SIGTERM)
+        with anyio.fail_after(START_S):
+            assert await anyio.to_thread.run_sync(second.wait) == 0
 
 
 async def answers(bus: Bus) -> bool:

@@ -21,8 +21,7 @@ from services.runtime.logs import logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.orphan_guard import guarded
 from tests.servers import free_port, restartable_server
-from tests.system.conftest import POLL_S, START_S
-from tests.system.scenario import blank, collect, definition, expected, gone, publish
+from tests.system.scenario import blank, collect, definition, expected, gone, publish, written
 from tests.system.scenario import signal as samples_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -36,12 +35,6 @@ def start_service(service: str, url: str, log: Path) -> subprocess.Popen[bytes]:
             stderr=output,
             env={**os.environ, "CWT_NATS_URL": url},
         )
-
-
-async def written(log: Path, word: str) -> None:
-    with anyio.fail_after(START_S):
-        while word not in log.read_text():  # noqa: ASYNC110, ASYNC240 - a file has no event
-            await anyio.sleep(POLL_S)
 
 
 @pytest.mark.parametrize("service", ["ingest", "compute", "hwbridge"])
