@@ -15,7 +15,7 @@ from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.scale_axis import ScaleAxis
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
-#: Tables of records up to this length are kept for the next call.
+#: Tables of records up to this length are kept for the next call, of two analyses at most.
 _KEPT_SAMPLES = 2**17
 
 
@@ -106,7 +106,7 @@ def plan_for(
     return make(n, dt, dj, s0, J, wavelet, key, convention, pad_to, values.dtype.char, rtol)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _kept_plan(
     n: int,
     dt: float,

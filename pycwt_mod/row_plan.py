@@ -89,11 +89,6 @@ class RowPlan:
         )  # fmt: skip
         return cls(n, length, len(scales), groups)
 
-    @property
-    def table_bytes(self) -> int:
-        """Memory that the tables take."""
-        return sum(group.table.nbytes for group in self.groups)
-
     def full(self, signal: Floats, spectrum: Complexes, workers: int = 1) -> Complexes:
         """Return the rows at every sample, shape (..., scales, n).
 
