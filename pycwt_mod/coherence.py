@@ -16,6 +16,7 @@ from pycwt_mod.arrays import (
     check_level,
 )
 from pycwt_mod.montecarlo import Cache, Progress, wct_significance
+from pycwt_mod.montecarlo.levels import Method
 from pycwt_mod.pairs import check_pair, lag1_of
 from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import Seed
@@ -44,6 +45,8 @@ def wct(
     max_bytes: int = MEMORY_LIMIT_BYTES,
     rtol: float | None = None,
     mc_count: int = 300,
+    method: Method = "montecarlo",
+    precision: float | None = None,
     progress: bool | Progress = False,
     cache: bool | Cache = False,
     rng: Seed = None,
@@ -74,7 +77,7 @@ def wct(
         noisy, and which a mean direction of arrows is made of.
     al1, al2 : float, optional
         AR(1) coefficients; estimated if not given.
-    mc_count, progress, cache, rng, seed, backend, n_jobs
+    mc_count, method, precision, progress, cache, rng, seed, backend, n_jobs
         As in `wct_significance`.
 
     Returns
@@ -113,6 +116,8 @@ def wct(
         significance_level=significance_level,
         wavelet=analysis.wavelet,
         mc_count=mc_count,
+        method=method,
+        precision=precision,
         progress=progress,
         cache=cache,
         convention=convention,
