@@ -9,11 +9,15 @@ import anyio
 import pytest
 
 from schemas import storage, subjects
+from schemas.limits import MAX_MESSAGE_BYTES
 from services.runtime.bus import Delivery
+from services.runtime.embedded_server import start_server
 from services.runtime.errors import BusError
 from services.runtime.logs import logger
 from services.runtime.nats_bus import NatsBus, connect_bus
+from services.runtime.settings import StorageSettings
 from services.runtime.storing import store_until_kept
+from services.runtime.topology import system_topology
 from tests.contract.conftest import small_topology
 from tests.servers import RestartableServer, free_port, restartable_server
 
@@ -141,3 +145,21 @@ async def test_leaving_a_server_that_stalled_does_not_take_long(server: Restarta
         async with connect_bus(server.url, name="test", log=LOG):
             server.pause()
     server.resume()
+
+
+async def test_messages_as_large_as_can_be_do_not_cut_the_reader_off(tmp_path: Path) -> None:
+    body = bytes(MAX_MESSAGE_BYTES)
+    async with (
+        start_server(tmp_path) as server,
+        connect_bus(server.url, name="test", log=LOG) as bus,
+    ):
+        await bus.log.declare(system_topology(StorageSettings()))
+        for i in range(16):
+            await bus.log.store(SIGNAL, body, msg_id=f"{i}")
+        async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+            with anyio.fail_after(30):
+                first = await anext(messages)
+                # A slow reader: the server could send all the rest meanwhile.
+                await bus.request("$SYS.REQ.USER.INFO", b"", timeout_s=5)
+                rest = [await anext(messages) for _ in range(15)]
+    assert [stored.seq for stored in (first, *rest)] == list(range(1, 17))

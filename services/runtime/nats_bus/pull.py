@@ -40,6 +40,9 @@ EXPIRES_S = 30.0
 HEARTBEAT_S = 0.5
 #: After this long without any word the request is taken for lost.
 SILENCE_S = 1.25
+#: A request brings no more than this, so that the server never has more waiting for this connection
+#: than it allows (64 MiB by default), however large the messages are; above it, it cuts us off.
+MAX_BYTES = 32 * 1024 * 1024
 #: Pause after the server said that it cannot serve a request at the moment.
 REFUSED_WAIT_S = 0.2
 #: Pause between two looks whether the connection is there again.
@@ -48,6 +51,8 @@ RECONNECT_POLL_S = 0.1
 HEARTBEAT = "100"
 NO_RESPONDERS = "503"
 CONFLICT = "409"
+#: Descriptions of the conflicts that only say that a request with a byte limit is fulfilled.
+FULFILLED = ("Batch Completed", "Message Size Exceeds MaxBytes")
 NANOSECONDS = 1_000_000_000
 
 
@@ -129,6 +134,7 @@ class Pull:
             await self.open()
         body = {
             "batch": self._batch,
+            "max_bytes": MAX_BYTES,
             "expires": int(EXPIRES_S * NANOSECONDS),
             "idle_heartbeat": int(HEARTBEAT_S * NANOSECONDS),
         }
@@ -168,5 +174,6 @@ class Pull:
         if status == HEARTBEAT or not msg.subject.endswith(f".{self._number}"):
             return
         self._wanted = 0
-        if status in {NO_RESPONDERS, CONFLICT}:
-            self._refusal = (status, headers.get("Description", ""))
+        detail = headers.get("Description", "")
+        if status in {NO_RESPONDERS, CONFLICT} and detail not in FULFILLED:
+            self._refusal = (status, detail)

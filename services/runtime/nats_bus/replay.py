@@ -26,8 +26,7 @@ from services.runtime.nats_bus.translate import driver_errors
 
 __all__ = ["NatsReplay"]
 
-#: Messages asked for at once: few enough that 8 MiB messages stay below the server's per-client
-#: limit.
+#: Messages asked for at once, as far as the bytes of one request reach.
 BATCH = 64
 #: The server forgets a reader that has not pulled for so long.
 INACTIVE_S = 60.0
