@@ -59,6 +59,30 @@ def test_rows_equal_the_direct_formula(n: int, wavelet: Wavelet, convention: Con
     assert row_error(single.coefs, centred) < 1e-5
 
 
+def loud_elsewhere(n: int) -> dict[str, Array]:
+    """Signals whose rows are faint beside what lies outside of their bands."""
+    rng = np.random.default_rng(n)
+    t, white = np.arange(n), rng.standard_normal(n)
+    return {
+        "random walk": np.cumsum(white),
+        "steep": np.cumsum(np.cumsum(white)),
+        "blue": np.gradient(np.gradient(white)),
+        "line": 1e3 * np.sin(t / 37) + white,
+        "step": np.where(t > n / 2, 100.0, 0.0) + white,
+    }
+
+
+@pytest.mark.parametrize("kind", loud_elsewhere(8))
+@pytest.mark.parametrize("wavelet", [Morlet(), Paul(), DOG(2)], ids=repr)
+def test_error_bounds_hold_for_signals_that_are_loud_elsewhere(kind: str, wavelet: Wavelet) -> None:
+    x = loud_elsewhere(12_000)[kind]
+    double = cwt(x, 1.0, 1 / 3, wavelet=wavelet)
+    single = cwt(x.astype(np.float32), 1.0, 1 / 3, wavelet=wavelet)
+    expected = direct(x, wavelet, double.scales, ours.plan(len(x), 1.0).length, "standard")
+    assert row_error(double.coefs, expected) < 1e-6
+    assert row_error(single.coefs, expected) < 1e-4
+
+
 @pytest.mark.parametrize("n", [5000, 4096])
 def test_long_records_agree_with_pycwt(n: int) -> None:
     x = rednoise(n, 0.7, rng=1) + 3
