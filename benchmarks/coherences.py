@@ -69,7 +69,9 @@ def instant_work(n: int, repeats: int) -> Work:
     levels = table()
     largest = 0.0 if levels.standard_error is None else float(levels.standard_error.max())
     lines = (
-        Measurement(who=US, seconds=quick, note=f"method='table'; largest error {largest:.4f}"),
+        Measurement(
+            who=US, seconds=quick, note=f"method='table'; largest standard error {largest:.4f}"
+        ),
         Measurement(who=US, seconds=slow, note=f"method='montecarlo', {PAIRS} pairs"),
     )
     return Work(title=f"instant level of a whole axis, n={n:,}, dj=1/12", measurements=lines)

@@ -19,11 +19,10 @@ from pycwt_mod.levels.table import nyquist_rows
 from pycwt_mod.wavelets import Wavelet
 
 WAVELETS: tuple[Wavelet, ...] = (Morlet(), Paul(), DOG(2), DOG(6))
-VOICES = (4, 12)
-NOISES = ((0.0, 0.0), (0.5, 0.5), (0.9, 0.2), (0.95, 0.95), (0.99, 0.99))
-#: Octaves of scales; the record has 6 times the largest.
-OCTAVES = (6, 9)
-PAIRS = 2400
+NOISES = ((0.0, 0.0), (0.5, 0.5), (0.9, 0.2), (0.99, 0.99))
+#: Voices per octave, and octaves of scales; the record has 6 times the largest.
+AXES = ((3, 9), (4, 7), (6, 8))
+PAIRS = 600
 HEADINGS = (
     "wavelet", "1/dj", "convention", "AR(1)", "octaves",
     "near Nyquist", "elsewhere", "RMS", "simulation",
@@ -32,10 +31,9 @@ HEADINGS = (
 
 def difference(
     wavelet: Wavelet,
-    voices: int,
+    axis: tuple[int, int],
     convention: Convention,
     noises: tuple[float, float],
-    octaves: int,
     level: float,
     pairs: int,
 ) -> tuple[float, float, float, float]:
@@ -43,6 +41,7 @@ def difference(
 
     Near Nyquist are the rows within `NYQUIST_OCTAVES` of a period of two samples.
     """
+    voices, octaves = axis
     s0 = 2 / wavelet.fourier_factor
     arguments = (*noises, 1.0, 1 / voices, s0, octaves * voices, level, wavelet)
     table = wct_significance(*arguments, convention=convention, method="table")
@@ -65,12 +64,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--level", type=float, default=0.95)
     given = parser.parse_args()
-    asked = list(product(WAVELETS, VOICES, CONVENTIONS, NOISES, OCTAVES))
+    asked = list(product(WAVELETS, AXES, CONVENTIONS, NOISES))
     pool = joblib.Parallel(n_jobs=given.n_jobs)
     found = pool(joblib.delayed(difference)(*each, given.level, given.pairs) for each in asked)
     print(f"| {' | '.join(HEADINGS)} |")
     print("|---" * len(HEADINGS) + "|")
-    for (wavelet, voices, convention, noises, octaves), numbers in zip(asked, found, strict=True):
+    for (wavelet, (voices, octaves), convention, noises), numbers in zip(asked, found, strict=True):
         order = getattr(wavelet, "m", getattr(wavelet, "f0", ""))
         cells = [f"{wavelet.name} {order:g}", voices, convention, "{}, {}".format(*noises), octaves]
         print("|", " | ".join([*map(str, cells), *(f"{x:.4f}" for x in numbers)]), "|")

@@ -21,6 +21,7 @@ def machine() -> dict[str, str]:
         "memory": f"{_memory_bytes() / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
+        "load before the run": f"{os.getloadavg()[0]:.1f} (of {os.cpu_count()} cores)",
     }
 
 

@@ -46,6 +46,11 @@ WAVELETS: dict[Wavelet, str] = {
     MexicanHat(): "dog-2",
     DOG(6): "dog-6",
 }
+#: AR(1) coefficients from here on are covered: estimates for white noise fall below zero.
+LEAST_LAG1 = -0.1
+#: Up to here they are: within the band of a broad wavelet the colour counts, see
+#: docs/decisions/0011-instant-levels.md.
+MOST_LAG1 = {"morlet-6": 0.99, "paul-4": 0.5, "dog-2": 0.5, "dog-6": 0.5}
 #: Levels and errors are kept as whole numbers of this unit.
 UNIT = 1 / 50_000
 FILE = "levels.npz"
@@ -66,6 +71,16 @@ def nyquist_rows(voices: int, start: float) -> int:
 def file_key(name: str, convention: str, voices: int) -> str:
     """Return what the tables of an analysis are called in the file."""
     return f"{name}/{convention}/{voices}"
+
+
+def check_noise(wavelet: Wavelet, *lags: float) -> None:
+    """Raise ValueError unless the levels of white noise stand for AR(1) noise of these `lags`."""
+    most = MOST_LAG1[WAVELETS[wavelet]]
+    if not all(LEAST_LAG1 <= lag <= most for lag in lags):
+        raise ValueError(
+            f"AR(1) coefficients {lags} aren't in the table of levels: for {wavelet!r} they must "
+            f"lie between {LEAST_LAG1} and {most}"
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

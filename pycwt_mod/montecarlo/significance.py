@@ -15,7 +15,7 @@ from pycwt_mod.arrays import (
     check_level,
     check_positive,
 )
-from pycwt_mod.levels.table import LevelTable
+from pycwt_mod.levels.table import LevelTable, check_noise
 from pycwt_mod.montecarlo.levels import Method, MonteCarloLevels
 from pycwt_mod.montecarlo.plan import MonteCarloPlan
 from pycwt_mod.montecarlo.simulation import Progress, simulate
@@ -77,10 +77,10 @@ def wct_significance(
         whatever the coefficients, isn't repeated.
     method : {"montecarlo", "table"}
         "table" looks levels up that were simulated with white noise, in less than a
-        millisecond and without a seed; `standard_error` then holds the table's own error,
-        see docs/decisions/0011-instant-levels.md for what other noises add. It covers Morlet 6,
-        Paul 4 and DOG 2 and 6, some values of `dj`, levels from 0.8 to 0.995, and axes so
-        long that no scale feels both of their ends.
+        millisecond and without a seed. Those of other noise differ by less than 0.03 for
+        Morlet 6 (coefficients up to 0.99) and 0.05 for Paul 4, DOG 2 and DOG 6 (up to 0.5);
+        see docs/decisions/0011-instant-levels.md. The table covers these wavelets, some values
+        of `dj`, levels from 0.8 to 0.995, and axes so long that no scale feels both ends.
     precision : float, optional
         Standard error that every level shall reach. Octaves are simulated until theirs do, or
         until 2^20 pairs; `standard_error` and `pairs` of the result say what came of it.
@@ -157,6 +157,7 @@ def entropy_of(seed: Seed) -> int:
 
 def _look_up(plan: MonteCarloPlan, level: float) -> MonteCarloLevels:
     table = LevelTable.of(plan.wavelet, plan.dj, plan.convention)
+    check_noise(plan.wavelet, plan.al1, plan.al2)
     found, errors = table.record(plan.s0, plan.J, level)
     if plan.convention == "pycwt":
         found[-1] = errors[-1] = np.nan

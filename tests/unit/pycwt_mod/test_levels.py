@@ -88,6 +88,9 @@ def test_the_largest_scale_is_nan_in_pycwts_convention() -> None:
         ({"significance_level": 0.5}, "0.8 to 0.995"),
         ({"J": 15}, "there must be"),
         ({"s0": 0.2}, "a period of two"),
+        ({"al1": 0.995}, "between -0.1 and 0.99"),
+        ({"al2": 0.9, "wavelet": "paul", "J": 40}, "between -0.1 and 0.5"),
+        ({"al2": -0.5}, "between -0.1 and 0.99"),
     ],
 )
 def test_what_the_table_does_not_cover_is_refused_with_what_it_does(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PAGES = ("tutorial.md",)
+PAGES = ("tutorial.md", "coming-from-pycwt.md")
 #: Of a picture in the repository.
 MAX_IMAGE_BYTES = 200_000
 
