@@ -23,6 +23,7 @@ from pycwt_mod.arrays import (
     complex_dtype,
     fill_missing,
 )
+from pycwt_mod.bands import Band
 from pycwt_mod.coherence_rows import CoherenceRows
 from pycwt_mod.octaves import MultirateResult, Octave, octave_samples
 from pycwt_mod.pairs import check_pair, standardise
@@ -135,8 +136,11 @@ class CwtPlan:
         """Return the transform octave by octave; see `pycwt_mod.multirate`."""
         check_count("workers", workers)
         values = self.as_record("signal", signal, axis)
-        # Two points per row and time are beyond what any octave but the first two takes.
-        check_memory("the octaves", 8 * values.size * values.itemsize, max_bytes)
+        band = Band.of(self.wavelet, self.rtol, self.convention)
+        # Steps are powers of two, so up to twice as many points as the band needs.
+        densities = [min(1.0, band.octave_width(s) / math.pi) for s in self.scales / self.dt]
+        points = math.ceil(sum(densities) * self.length) * (values.size // self.n)
+        check_memory("the octaves", points * complex_dtype(self.dtype).itemsize, max_bytes)
         filled, spectrum, missing = self._prepare(values, workers)
         groups = self._critical.groups
         found = octave_samples(self._critical, filled, spectrum, workers)

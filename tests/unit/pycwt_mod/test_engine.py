@@ -142,6 +142,8 @@ def test_multirate_time_and_memory_are_linear() -> None:
     ]
     assert points[1] / points[0] == pytest.approx(8, rel=0.1)
     assert points[1] < 25 * 32_000
+    with pytest.raises(ValueError, match="octaves would need"):
+        multirate(np.arange(32_000) % 7.0, 1.0, max_bytes=points[1] * 16)
 
 
 def test_threads_change_no_bit() -> None:
@@ -176,6 +178,8 @@ def test_a_plan_refuses_what_it_is_not_for() -> None:
         ours.plan(100, 1.0, dtype=np.int64)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rtol=2"):
         ours.plan(100, 1.0, rtol=2)
+    with pytest.raises(ValueError, match="octaves would need"):
+        multirate(np.arange(100.0), 1.0, max_bytes=10_000)
     with pytest.raises(ValueError, match="full matrix would need"):
         multirate(np.arange(100.0), 1.0).full(max_bytes=1000)
 
