@@ -27,7 +27,7 @@ def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: (floor_work(N, 9),)
     yield lambda: (growth_work(N, 7),)
     yield lambda: (coherence_work(10_000, 5),)
-    yield lambda: (significance_work(1000, 300, 7, peer_runs=8),)
+    yield lambda: (significance_work(1000, 300, 5, peer_runs=10),)
     yield lambda: (instant_work(1000, 15),)
     yield lambda: (request_work(10_000, 9),)
     yield lambda: window_works(4000, 9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,21 +44,30 @@ def coherence_work(n: int, repeats: int) -> Work:
 
 
 def significance_work(n: int, pairs: int, repeats: int, peer_runs: int) -> Work:
-    """Measure the Monte Carlo level; pycwt by runs of a single pair."""
+    """Measure the Monte Carlo level: as many pairs as pycwt, and as exact as pycwt's."""
     arguments = axis_arguments(n)
-    work = partial(ours.wct_significance, *arguments, mc_count=pairs, rng=1)
-    levels = work()
-    (seconds,) = rounds([work], repeats)
-    largest = 0.0 if levels.standard_error is None else float(np.nanmax(levels.standard_error))
-    line = Measurement(
-        who=US,
-        seconds=seconds,
-        peak_bytes=peak_bytes(partial(_significance_once, n, pairs)),
-        note=f"{pairs} pairs, 1 thread; largest standard error {largest:.4f} (between its tasks)",
-    )
-    title = f"wct_significance, n={n:,}, dj=1/12, {pairs} pairs"
-    theirs = _pycwt_significance(arguments, pairs, peer_runs)
-    return Work(title=title, measurements=(line, theirs))
+    theirs, error = _pycwt_significance(arguments, pairs, peer_runs)
+    works = [partial(ours.wct_significance, *arguments, mc_count=pairs, rng=1)]
+    if error is not None:
+        works.append(
+            partial(ours.wct_significance, *arguments, mc_count=pairs, rng=1, precision=error)
+        )
+    lines = []
+    for work, seconds in zip(works, rounds(list(works), repeats), strict=True):
+        levels = work()
+        assert levels.standard_error is not None
+        assert levels.pairs is not None
+        note = (
+            f"{levels.pairs.min()} to {levels.pairs.max()} pairs, 1 thread; largest standard "
+            f"error {np.nanmax(levels.standard_error):.4f} (between its tasks)"
+        )
+        lines.append(Measurement(who=US, seconds=seconds, note=note))
+    memory = peak_bytes(partial(_significance_once, n, pairs))
+    lines[0] = replace(lines[0], peak_bytes=memory)
+    if error is not None:  # what is as exact as the peer is what the peer is compared with
+        lines.reverse()
+    title = f"wct_significance, n={n:,}, dj=1/12, {pairs} pairs of pycwt's"
+    return Work(title=title, measurements=(*lines, theirs))
 
 
 def instant_work(n: int, repeats: int) -> Work:
@@ -94,7 +104,7 @@ def _significance_once(n: int, pairs: int) -> object:
 
 def _pycwt_significance(
     arguments: tuple[float, float, float, float, float, int], pairs: int, runs: int
-) -> Measurement:
+) -> tuple[Measurement, float | None]:
     """Return pycwt's time for one pair, scaled, and the error that its pairs would leave.
 
     A level from one pair scatters from run to run; the standard deviation over the runs
@@ -102,7 +112,7 @@ def _pycwt_significance(
     """
     pycwt = peers.load("pycwt")
     if pycwt is None:
-        return peers.missing("pycwt")
+        return peers.missing("pycwt"), None
     seconds, found = [], []
     for run in range(runs):
         np.random.seed(run)  # noqa: NPY002 - pycwt draws from the global state
@@ -117,7 +127,7 @@ def _pycwt_significance(
         seconds.append(once_s(one))
     scatter = np.std(np.array(found)[:, :-1], axis=0, ddof=1)
     error = float(np.nanmax(scatter)) / np.sqrt(pairs)
-    return Measurement(
+    line = Measurement(
         who=peers.who("pycwt"),
         seconds=tuple(seconds),
         scaled=pairs,
@@ -126,3 +136,4 @@ def _pycwt_significance(
             f"(scatter of those runs over the root of {pairs})"
         ),
     )
+    return line, error
