@@ -35,6 +35,7 @@ format: $(READY)  ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)   ## measure against the peers in one run and write docs/benchmarks.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks
 
 docs: $(READY)    ## make the generated documents again

@@ -32,10 +32,8 @@ __all__ = ["answer_backends", "answer_cwt", "answer_wct", "answer_xwt"]
 
 #: What steps in for a backend that is not available, if the request allows it.
 FALLBACK = "sequential"
-#: Complex128 is what a transform of float64 takes per cell of the answer.
-CELL_BYTES = 16
-#: Transforms hold several planes of the answer's size at once.
-PLANES = 8
+#: What one query may take of a worker's memory. An answer that a message can carry needs far less.
+MAX_COMPUTE_BYTES = MAX_OUTPUT_CELLS * 16
 
 
 def output_cells(request: TransformRequest) -> int:
@@ -87,7 +85,7 @@ def answer_cwt(request: CwtRequest) -> CwtReply:
             request.J,
             wavelet_of(request.mother, request.param),
             convention=request.convention,
-            max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES,
+            max_bytes=MAX_COMPUTE_BYTES,
         )
     return CwtReply(
         wave=found.coefs,
@@ -111,7 +109,7 @@ def answer_xwt(request: XwtRequest) -> XwtReply:
             request.s0,
             request.J,
             convention=request.convention,
-            max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES * PLANES,
+            max_bytes=MAX_COMPUTE_BYTES,
         )
     return XwtReply(
         xwt=found.cross,
@@ -148,7 +146,7 @@ def answer_wct(request: WctRequest, *, n_jobs: int = 1) -> WctReply:
             backend=backend,
             n_jobs=n_jobs,
             rng=seed,
-            max_bytes=MAX_OUTPUT_CELLS * CELL_BYTES * PLANES,
+            max_bytes=MAX_COMPUTE_BYTES,
         )
     return WctReply(
         WCT=found.coherence,
