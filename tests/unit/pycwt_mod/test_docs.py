@@ -8,7 +8,8 @@ import importlib
 import pytest
 
 MODULES = (
-    "rednoise", "transform", "planning", "chi_square", "wavelets", "wavelets.morlet", "wavelets.paul",
+    "rednoise", "transform", "planning", "chi_square", "wavelets", "wavelets.morlet",
+    "wavelets.paul",
     "wavelets.dog", "backends.registry", "montecarlo.significance", "blocks.grid",
 )  # fmt: skip
 
