@@ -19,7 +19,7 @@ from cli.faults import CommandError, expected_fault
 from cli.publish import read_definition
 from cli.recording import read_recording
 from cli.samples import DEFINITION, RECORDING, SOURCE, shown
-from cli.shell import command_log, run_command, stoppable
+from cli.shell import command_log, program, run_command, stoppable
 from cli.system import SystemPlan, running_system
 from pycwt_client import Picture
 
@@ -31,9 +31,9 @@ COLUMNS = 1000
 
 NEXT = """\
 Keep the system up and feed it yourself:
-  make up                                   (or: pycwt-mod up)
-  pycwt-mod publish {recording} --stream icu --define {definition}
-  pycwt-mod watch icu"""
+  {program} up
+  {program} publish {recording} --stream icu --define {definition}
+  {program} watch icu"""
 
 
 def demo(
@@ -105,7 +105,8 @@ def _conclude(run: DemoRun, out: Path, console: Console) -> None:
         console.print(line)
     console.print(f"Picture: {path}")
     console.print()
-    console.print(NEXT.format(recording=shown(RECORDING), definition=shown(DEFINITION)))
+    names = {"recording": shown(RECORDING), "definition": shown(DEFINITION)}
+    console.print(NEXT.format(program=program(), **names))
 
 
 def conclusion(run: DemoRun, pictures: dict[tuple[str, ...], Picture]) -> list[str]:

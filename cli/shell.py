@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import sysconfig
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -16,10 +19,27 @@ from cli.faults import expected_fault
 from services.runtime.logs import Log, configure_logs, logger
 from services.runtime.settings import ServiceSettings, load_settings
 
-__all__ = ["Interrupts", "command_log", "given_url", "run_command", "server_url", "stoppable"]
+__all__ = [
+    "Interrupts",
+    "command_log",
+    "given_url",
+    "program",
+    "run_command",
+    "server_url",
+    "stoppable",
+]
 
 #: As shells report a process that SIGINT ended.
 INTERRUPTED = 130
+
+
+def program() -> str:
+    """Return the command as this terminal can run it: by its name, or by where it is installed."""
+    name = "pycwt-mod"
+    if shutil.which(name):
+        return name
+    installed = Path(sysconfig.get_path("scripts")) / name
+    return os.path.relpath(installed) if installed.exists() else "python -m cli"
 
 
 def run_command(work: Callable[[], Awaitable[None]]) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from cli.samples import DEFINITION, RECORDING, shown
-from cli.shell import command_log, given_url, run_command, stoppable
+from cli.shell import command_log, given_url, program, run_command, stoppable
 from cli.system import SystemPlan, running_system
 from services.runtime.logs import Log
 
@@ -29,8 +29,8 @@ Data:    {data}"""
 TRY_NEXT = """\
 Try in another terminal{hint}:
   nats req cwt.query.health ''
-  pycwt-mod publish {recording} --stream icu --define {definition}
-  pycwt-mod watch
+  {program} publish {recording} --stream icu --define {definition}
+  {program} watch
 
 Ctrl-C stops everything in order; a second Ctrl-C does not wait."""
 
@@ -66,5 +66,6 @@ def welcome(plan: SystemPlan, url: str, console: Console) -> None:
     console.print(Panel(what, title="pycwt-mod", expand=False))
     hint = "" if url == DEFAULT_URL else f", with CWT_NATS_URL={url}"
     # Outside the panel and unwrapped, so that a command can be copied.
-    text = TRY_NEXT.format(hint=hint, recording=shown(RECORDING), definition=shown(DEFINITION))
+    names = {"recording": shown(RECORDING), "definition": shown(DEFINITION)}
+    text = TRY_NEXT.format(hint=hint, program=program(), **names)
     console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 
 from cli.discovery import count_services
+from cli.shell import program
 from pycwt_client import connect
 from schemas import subjects
 from schemas.query import HealthReply, HealthRequest
@@ -80,7 +81,7 @@ async def test_the_demo_ends_by_itself_with_a_picture_and_a_summary(tmp_path: Pa
     text = await run("demo", "--seconds", "150", "--speed", "50", "--out", str(tmp_path))
     assert "abp with ecg: strongest at" in text
     assert "abp with resp: strongest at" in text
-    assert "make up" in text
+    assert f"{program()} up" in text
     assert "PhysioNet" in text
     assert (tmp_path / "coherence.png").read_bytes().startswith(b"\x89PNG")
 

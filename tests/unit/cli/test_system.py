@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from cli.faults import CommandError
+from cli.shell import program
 from cli.system import SystemPlan, check_port
 from cli.up import welcome
 
@@ -55,4 +56,4 @@ def test_the_welcome_tells_what_to_try(url: str, hint: str) -> None:
     welcome(PLAN, url, Console(file=text, width=60))
     assert "1 x ingest, 2 x compute, 1 x hwbridge" in text.getvalue()
     assert hint in text.getvalue()
-    assert "\n  pycwt-mod watch\n" in text.getvalue()
+    assert f"\n  {program()} watch\n" in text.getvalue()
