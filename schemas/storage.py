@@ -32,11 +32,5 @@ KV_SIGNIFICANCE: Final = "cwt_significance"
 #: Replies and results too large for a message.
 OBJECTS: Final = "cwt_objects"
 
-#: The reader of the signal log.
-INGEST_SIGNALS: Final = "ingest-signals"
-#: The readers that all workers share.
+#: The reader of the window queue that all workers share.
 COMPUTE_WINDOWS: Final = "compute-windows"
-COMPUTE_TASKS: Final = "compute-tasks"
-
-#: The queue group in which workers share queries.
-COMPUTE_GROUP: Final = "compute"

@@ -25,9 +25,8 @@ from services.runtime.logs import Action, Log
 
 __all__ = ["Endpoint", "Reply", "answer"]
 
-#: Bytes that a number takes at the very least: float32 in msgpack; a digit and a comma, and most
-#: often ten more, in JSON.
-LEAST_BYTES = {ContentType.MSGPACK: 4, ContentType.JSON: 6}
+#: Bytes that a number takes at the very least: a float32 in msgpack, ``0.0,`` in JSON.
+LEAST_BYTES = {ContentType.MSGPACK: 4, ContentType.JSON: 4}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ WINDOWS_EMITTED = Counter("cwt_windows_emitted", "Analysis windows put on the qu
 WINDOWS_COMPUTED = Counter("cwt_windows_computed", "Analysis windows by outcome", ["op", "outcome"])
 WINDOW_SECONDS = Histogram("cwt_window_seconds", "Time to compute one window, seconds", ["op"])
 WINDOW_LATENCY = Histogram(
-    "cwt_window_latency_seconds", "From the last chunk's arrival to the stored result, seconds"
+    "cwt_window_latency_seconds", "From the last chunk's arrival to the computed result, seconds"
 )
 WORKERS_BUSY = Gauge("cwt_workers_busy", "Windows and queries being computed at this moment")
 

@@ -60,3 +60,21 @@ def test_a_stream_whose_samples_would_fill_the_memory_is_refused() -> None:
     known = wide.analyses[0].model_copy(update={"pairs": (("c0", "c1"),)})
     with pytest.raises(Unprocessable, match="1000 channels takes"):
         plan_lanes(wide.model_copy(update={"analyses": (known,)}))
+
+
+def test_more_windows_than_ingest_can_publish_are_refused() -> None:
+    names = [f"c{i}" for i in range(1000)]
+    pairs = tuple((one, other) for one, other in pairwise(names))
+    spec = definition().analyses[0].model_copy(update={"pairs": pairs, "hop_s": 0.01})
+    channels = tuple(Channel(name=name) for name in names)
+    wide = definition().model_copy(update={"channels": channels, "analyses": (spec,)})
+    with pytest.raises(Unprocessable, match="windows a second, of 5000 possible") as caught:
+        plan_lanes(wide)
+    assert "analyses.a.hop_s" in caught.value.message
+
+
+def test_a_window_longer_than_the_log_keeps_chunks_is_refused() -> None:
+    plan_lanes(definition(), log_max_age_s=0)
+    plan_lanes(definition(), log_max_age_s=3600)
+    with pytest.raises(Unprocessable, match="keeps chunks for 10 s"):
+        plan_lanes(definition(), log_max_age_s=10)
