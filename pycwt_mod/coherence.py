@@ -101,26 +101,26 @@ def wct(
     first, second = check_pair(y1, y2, axis)
     analysis = plan_for(first, dt, dj, s0, J, wavelet, convention=convention, rtol=rtol)
     lags = (lag1_of("y1", first, al1), lag1_of("y2", second, al2)) if sig else None
-    found = analysis.wct(
-        first, second, normalize=normalize, phase_of=phase_of, workers=workers, max_bytes=max_bytes
-    )
+    find = partial(
+        analysis.wct, first, second, normalize=normalize, phase_of=phase_of, workers=workers,
+        max_bytes=max_bytes,
+    )  # fmt: skip
     if lags is None:
-        return found
-    scales = analysis.scales
+        return find()
     ask = partial(
         wct_significance,
         dt=dt,
         dj=dj,
-        s0=float(scales[0]),
-        J=len(scales) - 1,
-        significance_level=significance_level,
+        s0=float(analysis.scales[0]),
+        J=len(analysis.scales) - 1,
         wavelet=analysis.wavelet,
+        convention=convention,
+        significance_level=significance_level,
         mc_count=mc_count,
         method=method,
         precision=precision,
         progress=progress,
         cache=cache,
-        convention=convention,
         rng=rng,
         seed=seed,
         backend=backend,
@@ -133,5 +133,4 @@ def wct(
         pairs = zip(lags[0].ravel(), lags[1].ravel(), strict=True)
         levels = np.array([ask(float(g1), float(g2)) for g1, g2 in pairs])
         levels = levels.reshape(*lags[0].shape, -1)
-    fields = (found.coherence, found.phase, found.coi, found.freqs, levels)
-    return WctResult(*fields, smoothed=found.smoothed, mask=found.mask)
+    return find(signif=levels)

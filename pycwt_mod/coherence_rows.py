@@ -18,9 +18,10 @@ import scipy.fft
 from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
 from pycwt_mod.bandfold import folded_length, power_of_two_below
 from pycwt_mod.bands import Band
-from pycwt_mod.row_plan import run
+from pycwt_mod.results import PhaseOf
 from pycwt_mod.smoothed_group import OVERSAMPLING, SmoothedGroup, kernel_correction
 from pycwt_mod.smoothing import ScaleBoxcar, coherence_bandwidth
+from pycwt_mod.threads import run
 from pycwt_mod.wavelets import Wavelet
 
 #: Between these steps interpolation is faster than a longer FFT, and its tables are small.
@@ -83,6 +84,28 @@ class CoherenceRows:
     def lengths(self) -> set[int]:
         """The FFT lengths of the signals that `compute` asks for."""
         return {group.rows.length for group in self.groups}
+
+    def all(
+        self,
+        spectra: dict[int, Complexes],
+        shape: tuple[int, ...],
+        phase_of: PhaseOf,
+        workers: int = 1,
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return R², phase and the smoothed cross spectrum, (2, ...), of a batch.
+
+        `shape` is (..., scales, n); the spectra are those of pairs, shape (..., 2, bins).
+        """
+        kind = next(iter(spectra.values())).real.dtype
+        r2, phase = np.empty(shape, kind), np.empty(shape, kind)
+        smoothed = np.empty((2, *shape), kind)
+        for k in np.ndindex(shape[:-2]):
+            unsmoothed = phase[k] if phase_of == "cross" else None
+            some = {length: found[k] for length, found in spectra.items()}
+            self.compute(some, r2[k], smoothed[(slice(None), *k)], unsmoothed, workers)
+        if phase_of == "smoothed":
+            np.arctan2(smoothed[1], smoothed[0], out=phase)
+        return r2, phase, smoothed
 
     def compute(
         self,

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from numpy.typing import ArrayLike
 
-from pycwt_mod.arrays import (
-    MEMORY_LIMIT_BYTES,
-    Convention,
-    Floats,
-    check_convention,
-    check_level,
-)
-from pycwt_mod.chi_square import cross_quantile
-from pycwt_mod.pairs import check_pair, lag1_of
+from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention, check_convention
+from pycwt_mod.pairs import check_pair
 from pycwt_mod.planning import plan_for
-from pycwt_mod.rednoise import ar1_spectrum
 from pycwt_mod.results import XwtResult
 from pycwt_mod.wavelets import Wavelet
 
@@ -75,25 +65,9 @@ def xwt(
     Torrence & Compo (1998), eq. 30-31. Grinsted et al. (2004), doi:10.5194/npg-11-561-2004
     """
     check_convention(convention)
-    check_level("significance_level", significance_level)
     first, second = check_pair(y1, y2, axis)
-    lag1, lag2 = lag1_of("y1", first, al1), lag1_of("y2", second, al2)
     analysis = plan_for(first, dt, dj, s0, J, wavelet, convention=convention, rtol=rtol)
-    found = analysis.xwt(first, second, normalize=normalize, workers=workers, max_bytes=max_bytes)
-    nu = analysis.wavelet.dofmin
-    if convention == "pycwt":
-        quantile = float(chi2.ppf(significance_level, nu))
-    else:
-        quantile = cross_quantile(significance_level, nu)
-    freqs = analysis.freqs * dt
-    theory = np.sqrt(red_spectra(freqs, lag1) * red_spectra(freqs, lag2))
-    if not normalize:
-        deviations = [np.nanstd(y, axis=-1, dtype=np.float64) for y in (first, second)]
-        theory *= (deviations[0] * deviations[1])[..., None]
-    return XwtResult(found.cross, found.coi, found.freqs, theory * quantile / nu, mask=found.mask)
-
-
-def red_spectra(freqs: Floats, lag1: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return AR(1) spectra, one row per coefficient."""
-    rows = [ar1_spectrum(freqs, float(g)) for g in lag1.ravel()]
-    return np.array(rows).reshape(*lag1.shape, -1)
+    return analysis.xwt(
+        first, second, significance_level, normalize=normalize, al1=al1, al2=al2,
+        workers=workers, max_bytes=max_bytes,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
@@ -23,13 +23,15 @@ from pycwt_mod.arrays import (
     complex_dtype,
     fill_missing,
 )
-from pycwt_mod.bands import Band
 from pycwt_mod.coherence_rows import CoherenceRows
-from pycwt_mod.octaves import MultirateResult, Octave, octave_samples
+from pycwt_mod.cross_levels import cross_levels
+from pycwt_mod.octaves import MultirateResult, octaves_of
 from pycwt_mod.pairs import check_pair, standardise
 from pycwt_mod.results import CwtResult, PhaseOf, WctResult, XwtResult, check_phase_of
-from pycwt_mod.row_plan import RowPlan, spectra_by_length
+from pycwt_mod.row_plan import RowPlan
+from pycwt_mod.row_portions import Kind, Question, portions
 from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence, gap_mask
+from pycwt_mod.sources import spectra_by_length
 from pycwt_mod.wavelets import Wavelet
 
 #: Planes of reals that a coherence keeps: R², phase, two of the smoothed cross spectrum, mask.
@@ -86,19 +88,24 @@ class CwtPlan:
         """Longest Fourier period free of edge effects, at every sample."""
         return cone_of_influence(self.n, self.dt, self.wavelet)
 
+    @property
+    def _question(self) -> Question:
+        return Question(
+            wavelet=self.wavelet, scales=self.scales / self.dt, n=self.n, length=self.length,
+            convention=self.convention, dtype=self.dtype, rtol=self.rtol,
+        )  # fmt: skip
+
     @cached_property
     def _full_rate(self) -> RowPlan:
-        return self._rows(full_rate=True)
+        return RowPlan.build(self._question, full_rate=True)
+
+    @cached_property
+    def _shared(self) -> dict[Kind, NDArray[np.intp]]:
+        return portions(self._question, full_rate=False)
 
     @cached_property
     def _critical(self) -> RowPlan:
-        return self._rows(full_rate=False)
-
-    def _rows(self, *, full_rate: bool) -> RowPlan:
-        return RowPlan.build(
-            self.wavelet, self.scales / self.dt, self.n, self.length, full_rate=full_rate,
-            convention=self.convention, dtype=self.dtype, rtol=self.rtol,
-        )  # fmt: skip
+        return RowPlan.build(self._question, full_rate=False)
 
     def cwt(
         self,
@@ -111,7 +118,8 @@ class CwtPlan:
         """Return the transform of one signal or of a batch along `axis`; see `pycwt_mod.cwt`."""
         check_count("workers", workers)
         values = self.as_record("signal", signal, axis)
-        self.check_memory(values, max_bytes)
+        item = complex_dtype(self.dtype).itemsize
+        check_memory("the transform", values.size * len(self.scales) * item, max_bytes)
         filled, spectrum, missing = self._prepare(values, workers)
         coefs = self._full_rate.full(filled, spectrum, workers)
         half = self.length // 2
@@ -136,85 +144,72 @@ class CwtPlan:
         """Return the transform octave by octave; see `pycwt_mod.multirate`."""
         check_count("workers", workers)
         values = self.as_record("signal", signal, axis)
-        band = Band.of(self.wavelet, self.rtol, self.convention)
-        # Steps are powers of two, so up to twice as many points as the band needs.
-        densities = [min(1.0, band.octave_width(s) / math.pi) for s in self.scales / self.dt]
-        points = math.ceil(sum(densities) * self.length) * (values.size // self.n)
-        check_memory("the octaves", points * complex_dtype(self.dtype).itemsize, max_bytes)
-        filled, spectrum, missing = self._prepare(values, workers)
-        groups = self._critical.groups
-        found = octave_samples(self._critical, filled, spectrum, workers)
-        octaves = []
-        for group, rows in zip(groups, found, strict=True):
-            scales = self.scales[group.index]
-            mask = gap_mask(missing, scales, self.dt, self.wavelet, group.step)
-            octaves.append(
-                Octave(
-                    scales=scales, freqs=self.freqs[group.index], step=group.step,
-                    coefs=rows[..., : -(-self.n // group.step)], mask=mask,
-                    _group=group, _circular=rows,
-                )
-            )  # fmt: skip
+        held = sum(len(index) * kind.points(self.n) for kind, index in self._shared.items())
+        item = complex_dtype(self.dtype).itemsize
+        check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
+        octaves = octaves_of(
+            self._critical, self.axis, self.dt, *self._prepare(values, workers), workers
+        )
         return MultirateResult(
-            octaves=tuple(octaves), scales=self.scales, freqs=self.freqs, coi=self.coi, n=self.n,
-            _wavelet=self.wavelet, _convention=self.convention, _rtol=self.rtol, _dt=self.dt,
-        )  # fmt: skip
+            octaves=octaves, scales=self.scales, freqs=self.freqs, coi=self.coi, n=self.n
+        )
 
     def xwt(
         self,
         y1: ArrayLike,
         y2: ArrayLike,
+        significance_level: float = 0.95,
         *,
         normalize: bool = True,
+        al1: float | None = None,
+        al2: float | None = None,
         axis: int = -1,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> XwtResult:
-        """Return the cross transform of two signals or batches; its level is 0, see `xwt`."""
-        a, b = self._pair(y1, y2, axis, normalize=normalize)
+        """Return the cross transform of two signals or batches; see `pycwt_mod.xwt`."""
+        y1, y2 = check_pair(y1, y2, axis)
+        levels = cross_levels(
+            y1, y2, self.freqs * self.dt, significance_level, self.wavelet, al1=al1, al2=al2,
+            convention=self.convention, normalize=normalize,
+        )  # fmt: skip
+        a, b = self._pair(y1, y2, normalize=normalize)
         first = self.cwt(a, workers=workers, max_bytes=max_bytes)
         second = self.cwt(b, workers=workers, max_bytes=max_bytes)
         cross = first.coefs
         cross *= np.conj(second.coefs, out=second.coefs)
         mask = first.mask | second.mask
-        return XwtResult(cross, self.coi, self.freqs, np.zeros(1), mask=mask)
+        return XwtResult(cross, self.coi, self.freqs, levels, mask=mask)
 
     def wct(
         self,
         y1: ArrayLike,
         y2: ArrayLike,
         *,
+        signif: ArrayLike | None = None,
         normalize: bool = True,
         phase_of: PhaseOf = "cross",
         axis: int = -1,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> WctResult:
-        """Return the coherence of two signals or batches, its level 0; see `pycwt_mod.wct`.
+        """Return the coherence of two signals or batches; see `pycwt_mod.wct`.
 
-        Levels don't depend on the signals but by their AR(1): see `wct_significance`.
+        `signif` is what the result says of its levels, ``[0]`` if not given. They depend on the
+        signals by their AR(1) alone, so one `wct_significance` serves many pairs.
         """
         check_count("workers", workers)
         check_phase_of(phase_of)
-        a, b = self._pair(y1, y2, axis, normalize=normalize)
+        a, b = self._pair(*check_pair(y1, y2, axis), normalize=normalize)
         shape = (*a.shape[:-1], len(self.scales), self.n)
         check_memory("coherence", math.prod(shape) * _WCT_PLANES * self.dtype.itemsize, max_bytes)
         tables = self._coherence
         filled, spectrum, missing = self._prepare(np.stack([a, b], axis=-2), workers)
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
-        r2, phase = np.empty(shape, self.dtype), np.empty(shape, self.dtype)
-        smoothed = np.empty((2, *shape), self.dtype)
-        for k in np.ndindex(shape[:-2]):
-            unsmoothed = phase[k] if phase_of == "cross" else None
-            some = {length: found[k] for length, found in spectra.items()}
-            tables.compute(some, r2[k], smoothed[(slice(None), *k)], unsmoothed, workers)
-        if phase_of == "smoothed":
-            np.arctan2(smoothed[1], smoothed[0], out=phase)
-        gaps = gap_mask(
-            np.any(missing, axis=-2, keepdims=False), self.scales, self.dt, self.wavelet
-        )
-        nothing = np.zeros(1)
-        return WctResult(r2, phase, self.coi, self.freqs, nothing, smoothed=smoothed, mask=gaps)
+        r2, phase, smoothed = tables.all(spectra, shape, phase_of, workers)
+        gaps = gap_mask(np.any(missing, axis=-2), self.scales, self.dt, self.wavelet)
+        levels = np.zeros(1) if signif is None else np.asanyarray(signif)
+        return WctResult(r2, phase, self.coi, self.freqs, levels, smoothed=smoothed, mask=gaps)
 
     @cached_property
     def _coherence(self) -> CoherenceRows:
@@ -225,13 +220,10 @@ class CwtPlan:
             convention=self.convention, dtype=self.dtype, rtol=self.rtol,
         )  # fmt: skip
 
-    def _pair(
-        self, y1: ArrayLike, y2: ArrayLike, axis: int, *, normalize: bool
-    ) -> tuple[Floats, Floats]:
-        first, second = check_pair(y1, y2, axis)
+    def _pair(self, y1: Floats, y2: Floats, *, normalize: bool) -> tuple[Floats, Floats]:
         if normalize:
-            first, second = standardise("y1", first), standardise("y2", second)
-        return self.as_record("y1", first), self.as_record("y2", second)
+            y1, y2 = standardise("y1", y1), standardise("y2", y2)
+        return self.as_record("y1", y1), self.as_record("y2", y2)
 
     def as_record(self, name: str, signal: ArrayLike, axis: int = -1) -> Floats:
         """Return `signal` with time last and in the plan's precision.
@@ -245,11 +237,6 @@ class CwtPlan:
         if values.shape[-1] != self.n:
             raise ValueError(f"{name} has {values.shape[-1]} samples, but the plan is for {self.n}")
         return values.astype(self.dtype, copy=False)
-
-    def check_memory(self, values: Floats, max_bytes: int) -> None:
-        """Raise ValueError with the number of bytes if the full matrix would not fit."""
-        itemsize = complex_dtype(self.dtype).itemsize
-        check_memory("the transform", values.size * len(self.scales) * itemsize, max_bytes)
 
     def _prepare(self, values: Floats, workers: int) -> tuple[Floats, Complexes, Bools]:
         """Return the signal without gaps and as the convention has its mean, and its spectrum."""

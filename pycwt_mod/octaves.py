@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import scipy.fft
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
     Bools,
     Complexes,
-    Convention,
     Floats,
     check_memory,
     complex_dtype,
 )
-from pycwt_mod.bands import Band, used_bins
-from pycwt_mod.interpolation import Interpolation
-from pycwt_mod.row_groups import RowGroup, fold
-from pycwt_mod.row_plan import RowPlan, interpolation_step, octave_of, run
-from pycwt_mod.wavelets import Wavelet
+from pycwt_mod.expansion import CircularRows, RingingRows
+from pycwt_mod.row_groups import RowGroup
+from pycwt_mod.row_plan import RowPlan
+from pycwt_mod.scale_axis import ScaleAxis, gap_mask
+from pycwt_mod.segments import Segments
+from pycwt_mod.sources import Sources
+from pycwt_mod.threads import run
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,8 +45,7 @@ class Octave:
     step: int
     coefs: Complexes
     mask: Bools
-    _group: RowGroup
-    _circular: Complexes
+    _origin: CircularRows | RingingRows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,10 +69,6 @@ class MultirateResult:
     freqs: Floats
     coi: Floats
     n: int
-    _wavelet: Wavelet
-    _convention: Convention
-    _rtol: float
-    _dt: float
 
     def full(self, *, workers: int = 1, max_bytes: int = MEMORY_LIMIT_BYTES) -> Complexes:
         """Return the coefficients at every sample, as `cwt` does; shape (..., scales, n).
@@ -87,83 +83,76 @@ class MultirateResult:
         check_memory("the full matrix", int(np.prod(shape)) * first.dtype.itemsize, max_bytes)
         out: Complexes = np.empty(shape, first.dtype)
         flat = out.reshape(-1, *shape[-2:])
-        band = Band.of(self._wavelet, self._rtol, self._convention)
         run(
             (
-                partial(self._expand, octave, band, flat[k], k)
+                task
                 for octave in self.octaves
                 for k in range(len(flat))
+                for task in octave._origin.tasks(flat[k], k)
             ),
             workers,
         )
         return out
 
-    def _expand(self, octave: Octave, band: Band, out: Complexes, k: int) -> None:
-        """Write the rows of an octave of signal `k`."""
-        length = octave._group.length
-        circular = octave._circular
-        rows = circular.reshape(-1, *circular.shape[-2:])[k]
-        similar: dict[tuple[int, int], list[int]] = {}
-        for j, s in enumerate((octave.scales / self._dt).tolist()):
-            key = interpolation_step(band, s, length), octave_of(s)
-            similar.setdefault(key, []).append(j)
-        for (step, _), some in similar.items():
-            self._unfold(octave, band, rows, some, step, out)
 
-    def _unfold(
-        self,
-        octave: Octave,
-        band: Band,
-        rows: Complexes,
-        some: list[int],
-        step: int,
-        out: Complexes,
-    ) -> None:
-        """Write some rows with similar bands: spread out each band, and sample it densely."""
-        group, length = octave._group, octave._group.length
-        scales = octave.scales[some] / self._dt
-        ends = [used_bins(self._wavelet, band, s, s, self._convention, length) for s in scales]
-        first, last = min(low for low, _ in ends), max(high for _, high in ends)
-        bins = np.arange(first, last + 1)
-        gain = np.full(len(bins), float(group.step))
-        kernel = None
-        if step:
-            omega = bins * (2 * np.pi / length)
-            kernel = Interpolation.build(
-                step, length / (step * len(bins)), self._rtol, dtype=rows.real.dtype,
-                centre=(omega[0] + omega[-1]) / 2,
-            )  # fmt: skip
-            gain *= kernel.correction(omega) / step
-        for j, (low, high) in zip(some, ends, strict=True):
-            weights = np.where((bins >= low) & (bins <= high), gain, 0).astype(rows.real.dtype)
-            spectrum = scipy.fft.fft(rows[j])[bins % rows.shape[-1]]
-            dense = scipy.fft.ifft(fold(spectrum, weights, first, length // (step or 1)))
-            if kernel is None:
-                out[group.index[j]] = dense[: self.n]
-            else:
-                kernel.write(dense, out[group.index[j]])
+def octaves_of(
+    plan: RowPlan,
+    axis: ScaleAxis,
+    dt: float,
+    signal: Floats,
+    spectrum: Complexes,
+    missing: Bools,
+    workers: int,
+) -> tuple[Octave, ...]:
+    """Return the octaves of a signal without gaps; `missing` says where they were."""
+    sources = plan.sources(signal, spectrum, workers)
+    found = _samples(plan, signal, sources, workers)
+    octaves = []
+    for group, rows in zip(plan.groups, found, strict=True):
+        scales, step = axis.scales[group.index], group.step
+        origin: CircularRows | RingingRows = CircularRows(plan, group, rows)
+        if isinstance(group, Segments) and group.rings:
+            origin = RingingRows(plan, group, sources.carriers[group.length])
+        octaves.append(
+            Octave(
+                scales=scales, freqs=axis.freqs[group.index], step=step,
+                coefs=rows[..., : -(-plan.asked.n // step)],
+                mask=gap_mask(missing, scales, dt, plan.asked.wavelet, step), _origin=origin,
+            )
+        )  # fmt: skip
+    return tuple(octaves)
 
 
-def octave_samples(
-    plan: RowPlan, signal: Floats, spectrum: Complexes, workers: int
-) -> list[Complexes]:
-    """Return the circular rows of every group of `plan`; shape (..., rows, P)."""
-    spectra = plan.spectra(signal, spectrum, workers)
+def _samples(plan: RowPlan, signal: Floats, sources: Sources, workers: int) -> list[Complexes]:
+    """Return the rows of every group, shape (..., rows, points)."""
     kind = complex_dtype(signal.dtype)
-    found: list[Complexes] = [
-        np.empty((*signal.shape[:-1], len(group.index), group.length // group.step), kind)
-        for group in plan.groups
+    found = [
+        np.empty((*signal.shape[:-1], len(group.index), points), kind)
+        for group, points in zip(plan.groups, plan.points, strict=True)
     ]
-
-    def compute(group: RowGroup, rows: slice, out: Complexes) -> None:
-        out[..., rows, :] = group.samples(spectra[group.length], rows)
-
     run(
         (
-            partial(compute, group, rows, out)
+            task
             for group, out in zip(plan.groups, found, strict=True)
-            for rows in group.chunks()
+            for k, flat in enumerate(out.reshape(-1, *out.shape[-2:]))
+            for task in _tasks(group, sources.one(k), flat)
         ),
         workers,
     )
     return found
+
+
+def _tasks(
+    group: RowGroup | Segments, sources: Sources, out: Complexes
+) -> Iterable[Callable[[], object]]:
+    if isinstance(group, Segments):
+        parts = sources.carriers[group.length]
+        for start in group.starts(out.shape[-1] * group.step):
+            yield partial(group.write, parts, start, out, slice(None))
+        return
+
+    def compute(rows: slice) -> None:
+        out[rows] = group.samples(sources.spectra[group.length], rows)
+
+    for rows in group.chunks():
+        yield partial(compute, rows)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import pycwt_mod as ours
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, multirate, rednoise
 from pycwt_mod.bands import Band
+from tests.formula import direct, loud_elsewhere, row_error
 
 with warnings.catch_warnings():
     # pycwt imports a SciPy namespace that is about to go.
@@ -22,24 +23,6 @@ with warnings.catch_warnings():
 
 Array = np.ndarray[Any, np.dtype[Any]]
 WAVELETS: list[Wavelet] = [Morlet(), Morlet(40.0), Paul(), DOG(2), DOG(3)]
-
-
-def row_error(found: Array, expected: Array) -> float:
-    """Largest difference, as a part of the row's maximum."""
-    worst = np.abs(found - expected).max(axis=-1) / np.abs(expected).max(axis=-1)
-    return float(worst.max())
-
-
-def direct(x: Array, wavelet: Wavelet, scales: Array, length: int, convention: Convention) -> Array:
-    """TC98 eq. 4, one product and one inverse FFT per scale, nothing left out."""
-    omega = 2 * np.pi * np.fft.fftfreq(length)
-    if convention == "standard":
-        x = x - x.mean()
-        omega[length // 2] = np.pi
-    psi = np.sqrt(2 * np.pi * scales)[:, None] * np.conj(wavelet.psi_ft(scales[:, None] * omega))
-    if convention == "standard" and wavelet.analytic:
-        psi[:, omega <= 0] = 0
-    return np.asarray(np.fft.ifft(np.fft.fft(x, length) * psi)[:, : len(x)])
 
 
 @pytest.mark.parametrize("n", [3000, 8192, 20_011])
@@ -57,19 +40,6 @@ def test_rows_equal_the_direct_formula(n: int, wavelet: Wavelet, convention: Con
     # Rows don't know of what a longer FFT does to the step of Morlet's spectrum at zero.
     assert row_error(double.coefs, expected) < (1e-10 if convention == "pycwt" else 1e-8)
     assert row_error(single.coefs, centred) < 1e-5
-
-
-def loud_elsewhere(n: int) -> dict[str, Array]:
-    """Signals whose rows are faint beside what lies outside of their bands."""
-    rng = np.random.default_rng(n)
-    t, white = np.arange(n), rng.standard_normal(n)
-    return {
-        "random walk": np.cumsum(white),
-        "steep": np.cumsum(np.cumsum(white)),
-        "blue": np.gradient(np.gradient(white)),
-        "line": 1e3 * np.sin(t / 37) + white,
-        "step": np.where(t > n / 2, 100.0, 0.0) + white,
-    }
 
 
 @pytest.mark.parametrize("kind", loud_elsewhere(8))

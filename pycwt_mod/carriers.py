@@ -1,0 +1,107 @@
+"""The signal as overlapping segments ask for it: as it is, or its positive or negative half.
+
+A row that is cut at zero or at the Nyquist frequency rings through the whole record, which no
+segment of it can show. But the cut can be made before, in the signal: its positive half
+x₊ = Σ_(ω>0) X(ω) exp(iωt), the analytic signal, is one FFT of the whole record, and what is
+left of the wavelet has no edge any more. For a two-sided wavelet x₋ = x - x₊ is the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import Complexes, Floats
+
+#: Which frequencies of the signal.
+Part: TypeAlias = Literal["all", "positive", "negative"]
+
+
+@dataclass(frozen=True, eq=False)
+class Carrier:
+    """Consecutive samples; `values` has shape (..., samples), the first is sample `first`."""
+
+    values: NDArray[Any]
+    first: int
+
+    @classmethod
+    def around(cls, values: NDArray[Any], period: int, reach: int, count: int) -> Carrier:
+        """Return the samples from -`reach` to `count` + `reach` of a circle of `period`.
+
+        Behind those given the circle is zero.
+        """
+        total = count + 2 * reach
+        out = np.zeros((*values.shape[:-1], total), values.dtype)
+        given = values.shape[-1]
+        turn = -reach // period * period
+        while turn < count + reach:
+            low, high = max(turn, -reach), min(turn + given, count + reach)
+            if high > low:
+                out[..., low + reach : high + reach] = values[..., low - turn : high - turn]
+            turn += period
+        return cls(out, -reach)
+
+    def one(self, k: int) -> Carrier:
+        """Return signal `k` of the flattened batch."""
+        return Carrier(self.values.reshape(-1, self.values.shape[-1])[k], self.first)
+
+    def piece(self, start: int, count: int) -> NDArray[Any]:
+        """Return `count` samples from `start` on; zero where there are none."""
+        low = start - self.first
+        high = low + count
+        size = self.values.shape[-1]
+        if low >= 0 and high <= size:
+            return self.values[..., low:high]
+        out = np.zeros((*self.values.shape[:-1], count), self.values.dtype)
+        inside = slice(max(low, 0), min(high, size))
+        if inside.stop > inside.start:
+            out[..., inside.start - low : inside.stop - low] = self.values[..., inside]
+        return out
+
+
+def halves(
+    signal: Floats,
+    spectrum: Complexes,
+    length: int,
+    parts: Iterable[Part],
+    *,
+    nyquist_counts: bool,
+    workers: int,
+) -> dict[Part, NDArray[Any]]:
+    """Return parts of a signal padded to `length`; `spectrum` is its `rfft`.
+
+    `nyquist_counts` says whether the Nyquist frequency is one of the positive ones.
+    """
+    wanted = set(parts)
+    found: dict[Part, NDArray[Any]] = {}
+    if "all" in wanted:
+        found["all"] = signal
+    if wanted - {"all"}:
+        positive = _positive(signal, spectrum, length, nyquist_counts, workers)
+        found["positive"] = positive
+        if "negative" in wanted:
+            negative = -positive
+            negative[..., : signal.shape[-1]] += signal
+            found["negative"] = negative
+    return found
+
+
+def _positive(
+    signal: Floats, spectrum: Complexes, length: int, nyquist_counts: bool, workers: int
+) -> Complexes:
+    """Return (x + iHx)/2, with H the Hilbert transform, and of zero and Nyquist what counts."""
+    out: Complexes = np.empty((*signal.shape[:-1], length), spectrum.dtype)
+    turned = spectrum * spectrum.dtype.type(-0.5j)
+    out.imag = scipy.fft.irfft(turned, length, axis=-1, overwrite_x=True, workers=workers)
+    out.real = -spectrum[..., :1].real / (2 * length)
+    out.real[..., : signal.shape[-1]] += signal / 2
+    if length % 2 == 0:
+        half = spectrum[..., -1:].real / (2 * length) * (1 if nyquist_counts else -1)
+        out.real[..., ::2] += half
+        out.real[..., 1::2] -= half
+    return out
