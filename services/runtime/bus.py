@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from schemas.stored import StoredObject
 from services.runtime.topology import Topology
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Entry",
     "Log",
     "Message",
+    "Objects",
     "StoreAck",
     "StoredMessage",
     "Subscription",
@@ -152,6 +154,25 @@ class Bucket(Protocol):
         """Return all keys, sorted."""
 
 
+class Objects(Protocol):
+    """A bucket of values too large for a message; what is kept is whole, or not there."""
+
+    async def put(self, name: str, data: bytes) -> StoredObject:
+        """Keep `data` under `name`, in place of what was there, and say where it is.
+
+        Raises
+        ------
+        StorageFullError
+            There is no room; nothing is kept of it.
+        """
+
+    async def get(self, name: str) -> bytes | None:
+        """Return what is kept under `name`; None if there is nothing, or no longer all of it."""
+
+    async def delete(self, name: str) -> None:
+        """Remove what is kept under `name`; removing what is not there is no error."""
+
+
 class Bus(Protocol):
     """Core messaging: at most once, in order per publisher and subject, nothing kept."""
 
@@ -250,3 +271,6 @@ class Log(Protocol):
 
     async def bucket(self, name: str) -> Bucket:
         """Open a declared bucket."""
+
+    async def objects(self, name: str) -> Objects:
+        """Open a declared bucket of the object store."""

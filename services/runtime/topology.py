@@ -8,7 +8,14 @@ from typing import Literal
 from schemas import storage, subjects
 from services.runtime.settings import StorageSettings
 
-__all__ = ["BucketSpec", "ConsumerSpec", "StreamSpec", "Topology", "system_topology"]
+__all__ = [
+    "BucketSpec",
+    "ConsumerSpec",
+    "ObjectsSpec",
+    "StreamSpec",
+    "Topology",
+    "system_topology",
+]
 
 #: Longer than the client library tries to store one chunk, about 100 s with all time-outs. Ingest
 #: tries for as long as it takes, so after this it may store a window twice; the window's result is
@@ -62,12 +69,24 @@ class BucketSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObjectsSpec:
+    """One bucket of the object store; the fields are those of a stream."""
+
+    name: str
+    when_full: Literal["refuse_new", "drop_old"]
+    max_bytes: int
+    max_age_s: float = 0.0
+    replicas: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Topology:
     """All that has to exist on the server before a service can work."""
 
     streams: tuple[StreamSpec, ...]
     consumers: tuple[ConsumerSpec, ...]
     buckets: tuple[BucketSpec, ...]
+    objects: tuple[ObjectsSpec, ...] = ()
 
 
 def system_topology(limits: StorageSettings) -> Topology:
@@ -115,5 +134,22 @@ def system_topology(limits: StorageSettings) -> Topology:
         buckets=(
             BucketSpec(name=storage.KV_STREAMS, history=8, replicas=replicas),
             BucketSpec(name=storage.KV_CHECKPOINTS, replicas=replicas),
+        ),
+        objects=(
+            ObjectsSpec(
+                name=storage.OBJECTS,
+                when_full="refuse_new",
+                max_bytes=limits.objects_max_bytes,
+                max_age_s=limits.objects_max_age_s,
+                replicas=replicas,
+            ),
+            # The oldest reply was fetched long ago, or never will be.
+            ObjectsSpec(
+                name=storage.REPLIES,
+                when_full="drop_old",
+                max_bytes=limits.replies_max_bytes,
+                max_age_s=limits.replies_max_age_s,
+                replicas=replicas,
+            ),
         ),
     )

@@ -17,6 +17,7 @@ from services.runtime.settings import StorageSettings
 from services.runtime.topology import (
     BucketSpec,
     ConsumerSpec,
+    ObjectsSpec,
     StreamSpec,
     Topology,
     system_topology,
@@ -24,6 +25,7 @@ from services.runtime.topology import (
 
 #: Small enough to be filled in a test.
 SMALL_STREAM_BYTES = 64 * 1024
+SMALL_OBJECTS_BYTES = 3 * 1024 * 1024
 #: Short enough to be waited for.
 ACK_WAIT_S = 0.3
 
@@ -48,6 +50,10 @@ def small_topology() -> Topology:
             ),
         ),
         buckets=(BucketSpec(name=storage.KV_STREAMS), BucketSpec(name=storage.KV_CHECKPOINTS)),
+        objects=tuple(
+            ObjectsSpec(name=spec.name, when_full=spec.when_full, max_bytes=SMALL_OBJECTS_BYTES)
+            for spec in system.objects
+        ),
     )
 
 

@@ -11,6 +11,7 @@ import anyio.lowlevel
 
 from services.runtime.bus import Backlog, Consumer, Entry, Message, StoreAck, StoredMessage
 from services.runtime.errors import BusUnreachableError, RevisionConflictError, StorageFullError
+from services.runtime.memory_bus.objects import MemoryObjects
 from services.runtime.memory_bus.queue import MemoryConsumer, MemoryQueue
 from services.runtime.memory_bus.replay import MemoryReplay
 from services.runtime.memory_bus.subject import matches
@@ -99,6 +100,7 @@ class MemoryLog:
         self._streams: dict[str, MemoryStream] = {}
         self._queues: dict[tuple[str, str], MemoryQueue] = {}
         self._buckets: dict[str, MemoryBucket] = {}
+        self._objects: dict[str, MemoryObjects] = {}
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
         """Create what is missing; with `update`, also bring existing limits to those stated."""
@@ -114,6 +116,10 @@ class MemoryLog:
             )
         for bucket in topology.buckets:
             self._buckets.setdefault(bucket.name, MemoryBucket())
+        for objects in topology.objects:
+            kept = self._objects.setdefault(objects.name, MemoryObjects(objects))
+            if update:
+                kept.spec = objects
 
     async def store(
         self,
@@ -157,3 +163,7 @@ class MemoryLog:
     async def bucket(self, name: str) -> MemoryBucket:
         """Open a declared bucket."""
         return self._buckets[name]
+
+    async def objects(self, name: str) -> MemoryObjects:
+        """Open a declared bucket of the object store."""
+        return self._objects[name]

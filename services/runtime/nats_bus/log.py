@@ -23,10 +23,17 @@ from services.runtime.bus import Backlog, Consumer, StoreAck, StoredMessage
 from services.runtime.nats_bus.bucket import NatsBucket
 from services.runtime.nats_bus.consumer import NatsConsumer
 from services.runtime.nats_bus.message import driver_headers
+from services.runtime.nats_bus.objects import NatsObjects, objects_config, objects_limits
 from services.runtime.nats_bus.pull import Pull
 from services.runtime.nats_bus.replay import NatsReplay
 from services.runtime.nats_bus.translate import driver_errors
-from services.runtime.topology import BucketSpec, ConsumerSpec, StreamSpec, Topology
+from services.runtime.topology import (
+    BucketSpec,
+    ConsumerSpec,
+    ObjectsSpec,
+    StreamSpec,
+    Topology,
+)
 
 __all__ = ["NatsLog"]
 
@@ -50,14 +57,24 @@ class NatsLog:
                 await self._declare_consumer(consumer, update=update)
             for bucket in topology.buckets:
                 await self._declare_bucket(bucket)
+            for objects in topology.objects:
+                await self._declare_objects(objects, update=update)
 
     async def _declare_stream(self, spec: StreamSpec, *, update: bool) -> None:
+        await self._declare_config(stream_config(spec), stream_limits(spec), update=update)
+
+    async def _declare_objects(self, spec: ObjectsSpec, *, update: bool) -> None:
+        await self._declare_config(objects_config(spec), objects_limits(spec), update=update)
+
+    async def _declare_config(
+        self, fresh: StreamConfig, limits: dict[str, Any], *, update: bool
+    ) -> None:
         try:
-            present = (await self._js.stream_info(spec.name)).config
+            present = (await self._js.stream_info(str(fresh.name))).config
         except nats.js.errors.NotFoundError:
-            await self._js.add_stream(stream_config(spec))
+            await self._js.add_stream(fresh)
             return
-        wanted = present.evolve(**stream_limits(spec))
+        wanted = present.evolve(**limits)
         if update and wanted != present:
             await self._js.update_stream(wanted)
 
@@ -139,6 +156,11 @@ class NatsLog:
         """Open a declared bucket."""
         with driver_errors():
             return NatsBucket(await self._js.key_value(name))
+
+    async def objects(self, name: str) -> NatsObjects:
+        """Open a declared bucket of the object store."""
+        with driver_errors():
+            return NatsObjects(self._js, await self._js.object_store(name), name)
 
 
 def stream_config(spec: StreamSpec) -> StreamConfig:

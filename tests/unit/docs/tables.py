@@ -50,7 +50,9 @@ def size(count: int) -> str:
 
 
 def age(seconds: float) -> str:
-    return f"{seconds / 86_400:g} d" if seconds else "for ever"
+    if not seconds:
+        return "for ever"
+    return f"{seconds / 86_400:g} d" if seconds >= 86_400 else f"{seconds / 60:g} min"
 
 
 def topology() -> Topology:
@@ -97,6 +99,21 @@ def buckets_table() -> str:
     )
 
 
+def objects_table() -> str:
+    return table(
+        ("object bucket", "size", "age", "when full"),
+        [
+            (
+                f"`{each.name}`",
+                size(each.max_bytes),
+                age(each.max_age_s),
+                {"refuse_new": "refuses the new", "drop_old": "drops the oldest"}[each.when_full],
+            )
+            for each in topology().objects
+        ],
+    )
+
+
 def metrics_table() -> str:
     found = [getattr(metrics, name) for name in metrics.__all__ if name.isupper()]
     return table(
@@ -125,6 +142,7 @@ if __name__ == "__main__":
         streams_table(),
         consumers_table(),
         buckets_table(),
+        objects_table(),
         metrics_table(),
     )
     print("\n\n".join(every))  # noqa: T201 - that is what it is for

@@ -42,6 +42,7 @@ def test_the_operating_page_lists_what_the_server_keeps() -> None:
     assert tables.streams_table() in OPERATING
     assert tables.consumers_table() in OPERATING
     assert tables.buckets_table() in OPERATING
+    assert tables.objects_table() in OPERATING
 
 
 def test_the_operating_page_lists_every_metric() -> None:

@@ -1,0 +1,68 @@
+"""Large values: kept whole under a name, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from schemas import storage
+from services.runtime.bus import Bus, Objects
+from services.runtime.errors import StorageFullError
+
+pytestmark = pytest.mark.anyio
+
+#: Two of them fit a small bucket, three do not; more than one chunk each.
+LARGE = np.random.default_rng(1).bytes(1_300_000)
+
+
+@pytest.fixture
+async def objects(bus: Bus) -> Objects:
+    return await bus.log.objects(storage.OBJECTS)
+
+
+@pytest.fixture
+async def replies(bus: Bus) -> Objects:
+    return await bus.log.objects(storage.REPLIES)
+
+
+@pytest.mark.parametrize("data", [b"", b"small", LARGE])
+async def test_what_is_put_is_got_and_its_hash_is_told(objects: Objects, data: bytes) -> None:
+    told = await objects.put("a/b-1", data)
+    assert await objects.get("a/b-1") == data
+    assert (told.bucket, told.name, told.size) == (storage.OBJECTS, "a/b-1", len(data))
+    assert told.sha256 == hashlib.sha256(data).hexdigest()
+
+
+async def test_what_was_never_put_is_none(objects: Objects) -> None:
+    assert await objects.get("nothing") is None
+
+
+async def test_the_newest_value_of_a_name_counts(objects: Objects) -> None:
+    await objects.put("a", LARGE)
+    await objects.put("a", b"new")
+    assert await objects.get("a") == b"new"
+
+
+async def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(objects: Objects) -> None:
+    await objects.put("a", b"x")
+    await objects.delete("a")
+    await objects.delete("a")
+    assert await objects.get("a") is None
+
+
+async def test_a_full_store_refuses_and_keeps_what_it_has(objects: Objects) -> None:
+    await objects.put("1", LARGE)
+    await objects.put("2", LARGE)
+    with pytest.raises(StorageFullError):
+        await objects.put("3", LARGE)
+    assert await objects.get("3") is None
+    assert [await objects.get(name) == LARGE for name in "12"] == [True, True]
+
+
+async def test_full_replies_drop_the_oldest_and_never_hand_out_a_part(replies: Objects) -> None:
+    for name in "123":
+        await replies.put(name, LARGE)
+    assert await replies.get("1") is None
+    assert await replies.get("3") == LARGE
