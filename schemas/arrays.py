@@ -22,6 +22,10 @@ _FLOATS = ("<f4", "<f8")
 _INTEGERS = ("<i2", "<i4")
 _COMPLEX = ("<c8", "<c16")
 
+#: The empty array, of one axis.
+NOTHING: Array = np.zeros(0, dtype="<f4")
+NOTHING.flags.writeable = False
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayType:
@@ -36,14 +40,19 @@ class ArrayType:
         only floats are possible, and float64 becomes complex128 where only complex is.
     mask : bool
         Values are 0 and 1, held as bool and carried as ``<i2``.
+    may_be_empty : bool
+        Nothing at all is possible too; whatever its form and dtype, it becomes `NOTHING`.
     """
 
     axes: tuple[int, ...]
     dtypes: tuple[str, ...]
     mask: bool = False
+    may_be_empty: bool = False
 
     def validate(self, value: object) -> Array:
         """Return the array, or raise ``ValueError`` with what is wrong."""
+        if self.may_be_empty and _is_empty(value):
+            return NOTHING
         array = self._mask(value) if self.mask else self._cast(_read(value))
         if array.ndim not in self.axes:
             allowed = " or ".join(map(str, self.axes))
@@ -84,7 +93,8 @@ class ArrayType:
         if self.dtypes == _COMPLEX:
             return []
         element = {"enum": [0, 1]} if self.mask else {"type": ["number", "null"]}
-        return [_nested(axes, element) for axes in self.axes]
+        nested = [_nested(axes, element) for axes in self.axes]
+        return [{"type": "array", "maxItems": 0}, *nested] if self.may_be_empty else nested
 
     def _parts_schemas(self) -> list[dict[str, Any]]:
         if not set(_COMPLEX) & set(self.dtypes):
@@ -109,7 +119,7 @@ class ArrayType:
                 "dtype": {"enum": ["<i2"] if self.mask else list(self.dtypes)},
                 "shape": {
                     "type": "array",
-                    "items": {"type": "integer", "minimum": 1},
+                    "items": {"type": "integer", "minimum": 0 if self.may_be_empty else 1},
                     "minItems": min(self.axes),
                     "maxItems": max(self.axes),
                 },
@@ -134,6 +144,14 @@ def _read(value: object) -> Array:
     raise ValueError("an array is expected")
 
 
+def _is_empty(value: object) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.size == 0
+    if isinstance(value, dict):
+        return value.get("data") == b"" and value.get("shape") in ([0], [0, 0])
+    return isinstance(value, list | tuple) and len(value) == 0
+
+
 def _nested(axes: int, element: dict[str, Any]) -> dict[str, Any]:
     for _ in range(axes):
         element = {"type": "array", "items": element, "minItems": 1}
@@ -152,10 +170,10 @@ ComplexMatrix = Annotated[
 ValueMatrix = Annotated[
     npt.NDArray[np.inexact[Any]], ArrayType(axes=(2,), dtypes=_FLOATS + _COMPLEX)
 ]
-#: (time,) or (time, channel); converter counts stay integers.
+#: (time,) or (time, channel); converter counts stay integers. Empty where nothing is left to say.
 SampleArray = Annotated[
     npt.NDArray[np.floating[Any] | np.integer[Any]],
-    ArrayType(axes=(1, 2), dtypes=_INTEGERS + _FLOATS),
+    ArrayType(axes=(1, 2), dtypes=_INTEGERS + _FLOATS, may_be_empty=True),
 ]
 #: 1 where missing data or an edge touches the value; bool in memory.
 MaskMatrix = Annotated[npt.NDArray[np.bool_], ArrayType(axes=(2,), dtypes=_INTEGERS, mask=True)]

@@ -216,6 +216,7 @@ def _raw_chunk() -> dict[str, Any]:
                 headers.EPOCH: {"type": "string"},
                 headers.FIRST_SAMPLE: number,
                 headers.T0_NS: number,
+                headers.FINAL: {"type": "string", "enum": ["0", "1"]},
             },
             "required": [headers.CONTENT_TYPE, headers.DTYPE, headers.EPOCH],
         },

@@ -134,6 +134,7 @@ def encode_raw_chunk(chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
         header.DTYPE: chunk.samples.dtype.str,
         header.EPOCH: chunk.epoch,
         **{name: str(value) for name, value in given.items() if value is not None},
+        **({header.FINAL: "1"} if chunk.final else {}),
     }
     return headers, chunk.samples.tobytes()
 
@@ -148,7 +149,8 @@ def decode_raw_chunk(headers: Headers, body: bytes, channels: int) -> SignalChun
         raise Unprocessable.of({header.DTYPE: f"has to be one of {allowed}"})
     dtype = np.dtype(name)
     step = dtype.itemsize * channels
-    if len(body) == 0 or len(body) % step:
+    final = _header_flag(headers, header.FINAL)
+    if len(body) % step or (len(body) == 0 and not final):
         problem = f"{len(body)} bytes are no whole number of steps of {channels} {name} ({step})"
         raise Unprocessable.of({"samples": problem})
     shape = (len(body) // step,) if channels == 1 else (len(body) // step, channels)
@@ -157,6 +159,7 @@ def decode_raw_chunk(headers: Headers, body: bytes, channels: int) -> SignalChun
         "first_sample": _header_int(headers, header.FIRST_SAMPLE),
         "t0_ns": _header_int(headers, header.T0_NS),
         "samples": np.ndarray(shape, dtype=dtype, buffer=bytes(body)),
+        "final": final,
     }
     return _validate(SignalChunk, tree)
 
@@ -167,7 +170,7 @@ def decode_chunk(headers: Headers | None, body: bytes, channels: int) -> SignalC
     if content_type is ContentType.OCTETS:
         return decode_raw_chunk(headers or {}, body, channels)
     chunk = decode(SignalChunk, body, content_type)
-    if chunk.n_channels != channels:
+    if chunk.n_channels != channels and chunk.n_samples:
         problem = f"{chunk.n_channels} channels, the stream has {channels}"
         raise Unprocessable.of({"samples": problem})
     return chunk
@@ -185,6 +188,13 @@ def _header_int(headers: Headers, name: str) -> int | None:
     if re.fullmatch("[0-9]{1,19}", given) is None:
         raise Unprocessable.of({name: "has to be a whole number, zero or more"})
     return int(given)
+
+
+def _header_flag(headers: Headers, name: str) -> bool:
+    given = headers.get(name, "0")
+    if given not in {"0", "1"}:
+        raise Unprocessable.of({name: "has to be 1 or 0"})
+    return given == "1"
 
 
 def _parse(data: bytes, content_type: ContentType) -> object:

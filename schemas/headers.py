@@ -21,3 +21,5 @@ DTYPE: Final = "Cwt-Dtype"
 FIRST_SAMPLE: Final = "Cwt-First-Sample"
 EPOCH: Final = "Cwt-Epoch"
 T0_NS: Final = "Cwt-T0-Ns"
+#: ``1`` in the last chunk of an epoch.
+FINAL: Final = "Cwt-Final"

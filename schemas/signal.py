@@ -21,8 +21,10 @@ class SignalChunk(PersistedMessage):
     first_sample: Annotated[int, Field(ge=0, le=MAX_FIRST_SAMPLE)] | None = None
     #: When the first sample was taken.
     t0_ns: Annotated[int, Field(ge=0, le=MAX_T0_NS)] | None = None
-    #: (time,) or (time, channel); NaN is a missing sample.
+    #: (time,) or (time, channel); NaN is a missing sample. Empty in a final chunk alone.
     samples: SampleArray
+    #: The epoch ends with this chunk: what its last samples belong to is computed without more.
+    final: bool = False
 
     @property
     def n_samples(self) -> int:
@@ -36,6 +38,8 @@ class SignalChunk(PersistedMessage):
 
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
+        if self.n_samples == 0 and not self.final:
+            raise wrong_field("samples", "empty: at least one is needed, unless the chunk is final")
         if self.n_samples > MAX_CHUNK_SAMPLES:
             raise wrong_field(
                 "samples", f"{self.n_samples} steps, {MAX_CHUNK_SAMPLES} are possible"

@@ -139,6 +139,14 @@ class StreamProcessor:
         except ContractError as error:
             yield self._event(entry, "rejected", detail=error.message)
             return
+        if chunk.n_samples:
+            yield from self._take_samples(entry, chunk, replaying=replaying)
+        if chunk.final and chunk.epoch == self._position.epoch and not replaying:
+            yield from self._rest(entry)
+
+    def _take_samples(
+        self, entry: LogEntry, chunk: SignalChunk, *, replaying: bool
+    ) -> Iterator[Output]:
         verdict = account(
             self._position,
             epoch=chunk.epoch,

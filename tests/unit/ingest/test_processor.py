@@ -339,3 +339,14 @@ def test_a_log_that_lost_its_end_and_went_on_passes_no_new_chunk_for_a_known_one
     assert events(found)[-1] == "gap"
     tiles = [w.tile for w in windows(found).values() if w.octave == 0 and w.channels == ("x",)]
     assert tiles[-1].first_sample + tiles[-1].n > 3500
+
+
+@pytest.mark.parametrize("with_samples", [False, True])
+def test_a_final_chunk_brings_what_the_end_of_the_recording_touches(with_samples: bool) -> None:
+    chunks = list(pipeline.chunks_of(signal(), repeat(100)))
+    last = chunks[-1].model_copy(update={"final": True})
+    empty = SignalChunk(epoch="e", first_sample=LENGTH, samples=np.zeros(0), final=True)
+    ended = [*chunks[:-1], last] if with_samples else [*chunks, empty]
+    restart = SignalChunk(epoch="f", first_sample=0, samples=signal()[:1])
+    by_epoch = windows(list(pipeline.outputs(definition(), [*chunks, restart])))
+    assert windows(list(pipeline.outputs(definition(), [*ended, ended[-1]]))) == by_epoch

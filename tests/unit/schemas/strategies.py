@@ -55,6 +55,7 @@ chunks = st.builds(
     first_sample=maybe(st.integers(0, MAX_FIRST_SAMPLE)),
     t0_ns=maybe(st.integers(0, MAX_T0_NS)),
     samples=samples,
+    final=st.booleans(),
 )
 
 

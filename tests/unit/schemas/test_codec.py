@@ -87,6 +87,27 @@ def test_a_raw_chunk_gives_back_the_same_chunk(chunk: SignalChunk) -> None:
     assert schemas.decode_chunk(head, body, chunk.n_channels) == chunk
 
 
+@pytest.mark.parametrize("encoding", [*ENCODINGS, ContentType.OCTETS])
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 3)])
+def test_a_final_chunk_may_be_empty_in_every_form(
+    shape: tuple[int, ...], encoding: ContentType
+) -> None:
+    chunk = SignalChunk(epoch="e", first_sample=7, samples=np.ones(shape), final=True)
+    head, body = schemas.encode_raw_chunk(chunk)
+    if encoding is not ContentType.OCTETS:
+        head, body = {headers.CONTENT_TYPE: encoding.value}, schemas.encode(chunk, encoding)
+    back = schemas.decode_chunk(head, body, 3)
+    assert (back.final, back.first_sample, back.n_samples) == (True, 7, shape[0])
+
+
+def test_a_raw_chunk_that_is_not_final_is_not_empty_and_says_final_with_1_or_0() -> None:
+    head, _ = schemas.encode_raw_chunk(SignalChunk(epoch="e", samples=np.ones(1)))
+    with pytest.raises(Unprocessable, match="samples"):
+        schemas.decode_chunk(head, b"", 1)
+    with pytest.raises(Unprocessable, match="Cwt-Final"):
+        schemas.decode_chunk({**head, headers.FINAL: "yes"}, b"12345678", 1)
+
+
 @settings(max_examples=50)
 @given(chunk=strategies.chunks, encoding=st.sampled_from(ENCODINGS))
 def test_a_chunk_is_dispatched_by_its_content_type(
