@@ -15,7 +15,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.measurement import Work
 from benchmarks.pipeline import pipeline_work
 from benchmarks.report import page, terminal_tables
-from benchmarks.transforms import N, floor_work, growth_work, transform_works
+from benchmarks.transforms import N, floor_work, growth_works, transform_works
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -25,7 +25,7 @@ def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: transform_works("float32", N, 5)
     yield lambda: transform_works("float64", N, 3)
     yield lambda: (floor_work(N, 9),)
-    yield lambda: (growth_work(N, 7),)
+    yield lambda: growth_works(N, 5)
     yield lambda: (coherence_work(10_000, 5),)
     yield lambda: (significance_work(1000, 300, 5, peer_runs=10),)
     yield lambda: (instant_work(1000, 15),)
@@ -39,7 +39,7 @@ def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: transform_works("float32", 600, 1)
     yield lambda: transform_works("float64", 600, 1)
     yield lambda: (floor_work(600, 1),)
-    yield lambda: (growth_work(600, 1),)
+    yield lambda: growth_works(600, 1)
     yield lambda: (coherence_work(300, 1),)
     yield lambda: (significance_work(70, 5, 1, peer_runs=2),)
     yield lambda: (instant_work(300, 1),)

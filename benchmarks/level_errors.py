@@ -19,19 +19,20 @@ from pycwt_mod.levels.table import nyquist_rows
 from pycwt_mod.wavelets import Wavelet
 
 WAVELETS: tuple[Wavelet, ...] = (Morlet(), Paul(), DOG(2), DOG(6))
-NOISES = ((0.0, 0.0), (0.5, 0.5), (0.9, 0.2), (0.99, 0.99))
-#: Voices per octave, and octaves of scales; the record has 6 times the largest.
-AXES = ((3, 9), (4, 7), (6, 8))
-PAIRS = 600
+NOISES = ((0.0, 0.0), (0.5, 0.5), (0.7, 0.3), (0.9, 0.2), (0.95, 0.95), (0.95, 0.0), (0.99, 0.99))
+#: Voices per octave, octaves of scales, and how many octaves above a period of two samples they
+#: start; the record has 6 times the largest scale.
+AXES = ((3, 9, 0.0), (4, 7, 0.4), (6, 8, 0.0), (12, 7, 0.0), (12, 7, 3.0))
+PAIRS = 2000
 HEADINGS = (
-    "wavelet", "1/dj", "convention", "AR(1)", "octaves",
+    "wavelet", "1/dj", "convention", "AR(1)", "octaves", "start",
     "near Nyquist", "elsewhere", "RMS", "simulation",
 )  # fmt: skip
 
 
 def difference(
     wavelet: Wavelet,
-    axis: tuple[int, int],
+    axis: tuple[int, int, float],
     convention: Convention,
     noises: tuple[float, float],
     level: float,
@@ -41,17 +42,17 @@ def difference(
 
     Near Nyquist are the rows within `NYQUIST_OCTAVES` of a period of two samples.
     """
-    voices, octaves = axis
-    s0 = 2 / wavelet.fourier_factor
+    voices, octaves, start = axis
+    s0 = 2 / wavelet.fourier_factor * 2**start
     arguments = (*noises, 1.0, 1 / voices, s0, octaves * voices, level, wavelet)
     table = wct_significance(*arguments, convention=convention, method="table")
     simulated = wct_significance(*arguments, pairs, convention=convention, rng=7)
     off = np.abs(np.asarray(table) - np.asarray(simulated))
-    near = nyquist_rows(voices, 0.0)
+    near = nyquist_rows(voices, start)
     error = simulated.standard_error
     assert error is not None
     return (
-        float(off[:near].max()),
+        float(off[:near].max(initial=0.0)),
         float(np.nanmax(off[near:])),
         float(np.sqrt(np.nanmean(off**2))),
         float(np.nanmax(error)),
@@ -69,9 +70,12 @@ def main() -> None:
     found = pool(joblib.delayed(difference)(*each, given.level, given.pairs) for each in asked)
     print(f"| {' | '.join(HEADINGS)} |")
     print("|---" * len(HEADINGS) + "|")
-    for (wavelet, (voices, octaves), convention, noises), numbers in zip(asked, found, strict=True):
+    for (wavelet, (voices, octaves, start), convention, noises), numbers in zip(
+        asked, found, strict=True
+    ):
         order = getattr(wavelet, "m", getattr(wavelet, "f0", ""))
-        cells = [f"{wavelet.name} {order:g}", voices, convention, "{}, {}".format(*noises), octaves]
+        cells = [f"{wavelet.name} {order:g}", voices, convention, "{}, {}".format(*noises)]
+        cells += [octaves, start]
         print("|", " | ".join([*map(str, cells), *(f"{x:.4f}" for x in numbers)]), "|")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -59,21 +60,36 @@ def transform_works(dtype: str, n: int, repeats: int) -> tuple[Work, Work]:
     )
 
 
-def growth_work(n: int, repeats: int) -> Work:
-    """Measure multirate for records that double."""
-    sizes = (n, 2 * n, 4 * n, 8 * n)
-    records = [record(size, "float32") for size in sizes]
-    times = rounds([partial(ours.multirate, x, 1.0) for x in records], repeats)
+def growth_works(n: int, repeats: int) -> tuple[Work, Work]:
+    """Measure records that double: multirate from n/2 to 16 n, the full matrix to 4 n."""
+    sizes = [n * 2**k // 2 for k in range(6)]
+    return (
+        _growth("multirate", ours.multirate, _multirate_once, sizes, repeats),
+        _growth("cwt at full rate", ours.cwt, _full_once, sizes[:4], repeats),
+    )
+
+
+def _growth(
+    title: str,
+    transform: Callable[..., object],
+    once: Callable[[str, int], object],
+    sizes: list[int],
+    repeats: int,
+) -> Work:
+    """Measure a transform of records of all sizes, in turns."""
+    works: list[Callable[[], object]] = [
+        partial(transform, record(size, "float32"), 1.0) for size in sizes
+    ]
     lines = tuple(
         Measurement(
             who=US,
             seconds=seconds,
-            peak_bytes=peak_bytes(partial(_multirate_once, "float32", size)),
-            note=f"n={size:,}",
+            peak_bytes=peak_bytes(partial(once, "float32", size)),
+            note=f"n={size:,}; {statistics.median(seconds) / size * 1e9:.0f} ns a sample",
         )
-        for size, seconds in zip(sizes, times, strict=True)
+        for size, seconds in zip(sizes, rounds(works, repeats), strict=True)
     )
-    return Work(title=f"multirate, cost with length, {OCTAVES_NOTE}, float32", measurements=lines)
+    return Work(title=f"{title}, cost with length, {OCTAVES_NOTE}, float32", measurements=lines)
 
 
 def floor_work(n: int, repeats: int) -> Work:

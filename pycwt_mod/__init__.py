@@ -20,6 +20,7 @@ from pycwt_mod.chi_square import Significance, significance
 from pycwt_mod.coherence import wct
 from pycwt_mod.cross import xwt
 from pycwt_mod.cwt_plan import CwtPlan
+from pycwt_mod.levels import NotTabulated, block_level
 from pycwt_mod.montecarlo import MonteCarloLevels, MonteCarloPlan, wct_significance
 from pycwt_mod.octaves import MultirateResult, Octave
 from pycwt_mod.planning import plan
@@ -44,6 +45,7 @@ __all__ = [
     "MonteCarloPlan",
     "Morlet",
     "MultirateResult",
+    "NotTabulated",
     "Octave",
     "OctaveLayout",
     "Paul",
@@ -55,6 +57,7 @@ __all__ = [
     "__version__",
     "ar1",
     "ar1_spectrum",
+    "block_level",
     "block_significance",
     "compute_block",
     "cwt",

@@ -43,7 +43,7 @@ def check_level(name: str, value: float) -> float:
 
 def check_count(name: str, value: int, *, least: int = 1) -> int:
     """Return `value` as int; raise ValueError naming it unless a whole number >= `least`."""
-    if int(value) != value or value < least:
+    if not math.isfinite(value) or int(value) != value or value < least:
         raise ValueError(f"{name}={value!r} must be a whole number >= {least}")
     return int(value)
 
@@ -84,6 +84,16 @@ def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
     if np.isnan(signal).all(axis=-1).any():
         raise ValueError(f"{name} holds NaN alone; at least one valid sample is needed")
     return signal
+
+
+def time_last(name: str, values: ArrayLike | Sequence[float], axis: int) -> NDArray[Any]:
+    """Return `values` with `axis` last; raise ValueError if there is no such axis."""
+    array = np.asarray(values)
+    if array.ndim < 2:
+        return array  # there is but one axis, and a wrong shape is told by `as_signal`
+    if not -array.ndim <= axis < array.ndim:
+        raise ValueError(f"{axis=} must be an axis of {name}, which has shape {array.shape}")
+    return np.moveaxis(array, axis, -1)
 
 
 def as_series(name: str, values: ArrayLike | Sequence[float]) -> Floats:

@@ -16,7 +16,7 @@ from scipy.special import kv
 from scipy.stats import chi2
 
 from pycwt_mod.arrays import as_series, check_lag1, check_level, check_positive
-from pycwt_mod.rednoise import ar1, ar1_spectrum
+from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 Levels = NDArray[np.float64]
@@ -116,7 +116,11 @@ def _variance_and_lag1(
         return variance, 0.0 if alpha is None else check_lag1("alpha", alpha)
     series = as_series("signal", signal)
     variance = float(np.nanvar(series, dtype=np.float64))
-    return variance, ar1(series).g if alpha is None else check_lag1("alpha", alpha)
+    if variance <= (4 * np.finfo(series.dtype).eps * float(np.nanmax(np.abs(series)))) ** 2:
+        raise ValueError("signal is constant, so it has no variance to compare with")
+    return variance, (
+        estimate_ar1(series, "signal").g if alpha is None else check_lag1("alpha", alpha)
+    )
 
 
 def _points(dof: ArrayLike, n_scales: int, dofmin: int) -> Levels:

@@ -22,6 +22,7 @@ from pycwt_mod.arrays import (
     check_memory,
     complex_dtype,
     fill_missing,
+    time_last,
 )
 from pycwt_mod.coherence_rows import CoherenceRows
 from pycwt_mod.cross_levels import cross_levels
@@ -120,7 +121,7 @@ class CwtPlan:
         values = self.as_record("signal", signal, axis)
         item = complex_dtype(self.dtype).itemsize
         check_memory("the transform", values.size * len(self.scales) * item, max_bytes)
-        filled, spectrum, missing = self._prepare(values, workers)
+        filled, spectrum, missing = self._prepare(values, workers, max_bytes)
         coefs = self._full_rate.full(filled, spectrum, workers)
         half = self.length // 2
         return CwtResult(
@@ -148,7 +149,7 @@ class CwtPlan:
         item = complex_dtype(self.dtype).itemsize
         check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
         octaves = octaves_of(
-            self._critical, self.axis, self.dt, *self._prepare(values, workers), workers
+            self._critical, self.axis, self.dt, *self._prepare(values, workers, max_bytes), workers
         )
         return MultirateResult(
             octaves=octaves, scales=self.scales, freqs=self.freqs, coi=self.coi, n=self.n
@@ -204,7 +205,7 @@ class CwtPlan:
         shape = (*a.shape[:-1], len(self.scales), self.n)
         check_memory("coherence", math.prod(shape) * _WCT_PLANES * self.dtype.itemsize, max_bytes)
         tables = self._coherence
-        filled, spectrum, missing = self._prepare(np.stack([a, b], axis=-2), workers)
+        filled, spectrum, missing = self._prepare(np.stack([a, b], axis=-2), workers, max_bytes)
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
         r2, phase, smoothed = tables.all(spectra, shape, phase_of, workers)
         gaps = gap_mask(np.any(missing, axis=-2), self.scales, self.dt, self.wavelet)
@@ -233,13 +234,17 @@ class CwtPlan:
         ValueError
             If it doesn't hold real numbers, or has another length than the plan.
         """
-        values = as_signal(name, np.moveaxis(np.asarray(signal), axis, -1))
+        values = as_signal(name, time_last(name, signal, axis))
         if values.shape[-1] != self.n:
             raise ValueError(f"{name} has {values.shape[-1]} samples, but the plan is for {self.n}")
         return values.astype(self.dtype, copy=False)
 
-    def _prepare(self, values: Floats, workers: int) -> tuple[Floats, Complexes, Bools]:
+    def _prepare(
+        self, values: Floats, workers: int, max_bytes: int
+    ) -> tuple[Floats, Complexes, Bools]:
         """Return the signal without gaps and as the convention has its mean, and its spectrum."""
+        bins = (self.length // 2 + 1) * (values.size // self.n)
+        check_memory("the spectrum", bins * complex_dtype(self.dtype).itemsize, max_bytes)
         filled, missing = fill_missing(values)
         if self.convention == "standard":
             mean = filled.mean(axis=-1, keepdims=True, dtype=np.float64)

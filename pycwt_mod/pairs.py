@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays import Floats, as_signal, check_lag1
+from pycwt_mod.arrays import Floats, as_signal, check_lag1, time_last
 from pycwt_mod.rednoise import estimate_ar1
 
 
 def check_pair(y1: ArrayLike, y2: ArrayLike, axis: int = -1) -> tuple[Floats, Floats]:
     """Return both signals, or batches of them, with time last and of equal shape and type."""
-    first = as_signal("y1", _time_last(y1, axis))
-    second = as_signal("y2", _time_last(y2, axis))
+    first = as_signal("y1", time_last("y1", y1, axis))
+    second = as_signal("y2", time_last("y2", y2, axis))
     if first.shape[-1] != second.shape[-1]:
         counts = f"y1 has {first.shape[-1]} samples and y2 {second.shape[-1]}"
         raise ValueError(f"{counts}; they must be equal")
@@ -22,11 +20,6 @@ def check_pair(y1: ArrayLike, y2: ArrayLike, axis: int = -1) -> tuple[Floats, Fl
         raise ValueError(f"y1 has shape {first.shape} and y2 {second.shape}; they must be equal")
     kind = np.result_type(first, second)
     return first.astype(kind), second.astype(kind)
-
-
-def _time_last(y: ArrayLike, axis: int) -> NDArray[Any]:
-    array = np.asarray(y)
-    return np.moveaxis(array, axis, -1) if array.ndim > 1 else array
 
 
 def standardise(name: str, y: Floats) -> Floats:

@@ -71,8 +71,8 @@ def plan(
     check_convention(convention)
     mother = as_wavelet(wavelet)
     grid = ScaleAxis.make(n, dt, dj, s0, J, mother, freqs)
-    if pad_to is not None and pad_to < n:
-        raise ValueError(f"{pad_to=} must be at least the number of samples, {n}")
+    if pad_to is not None:
+        check_count("pad_to", pad_to, least=n)
     kind = np.dtype(dtype)
     if kind not in (np.float32, np.float64):
         raise ValueError(f"dtype={kind} must be float32 or float64")

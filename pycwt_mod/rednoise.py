@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 
-from pycwt_mod.arrays import Floats, as_series, check_count, check_lag1
+from pycwt_mod.arrays import Floats, as_series, check_count, check_lag1, check_memory
 
 #: What randomness may be given as.
 Seed: TypeAlias = int | np.random.SeedSequence | np.random.Generator | None
@@ -140,9 +140,9 @@ def rednoise(N: int, g: float, a: float = 1.0, *, rng: Seed = None) -> NDArray[n
     Raises
     ------
     ValueError
-        If N < 1 or not -1 < g < 1.
+        If N < 1, not -1 < g < 1, or the noise would not fit `MEMORY_LIMIT_BYTES`.
     """
-    check_count("N", N)
+    check_memory("the noise", 8 * check_count("N", N))
     check_lag1("g", g)
     return red_samples(as_generator(rng), (N,), g) * a
 

@@ -13,6 +13,8 @@ from pycwt_mod.wavelets import Wavelet
 
 #: More scales than any record resolves: 60 octaves of 1,000 voices stay below.
 MAX_SCALES = 100_000
+#: Scales up to 2^this leave room for what is computed from them.
+MAX_LOG2 = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +49,25 @@ class ScaleAxis:
             return cls(scales=1 / (wavelet.fourier_factor * wanted), freqs=wanted)
         first: float = 2 * dt / wavelet.fourier_factor if s0 == -1 else check_positive("s0", s0)
         count = round(math.log2(n * dt / first) / dj) if J == -1 else J
-        if count < 0 or int(count) != count:
+        if not math.isfinite(count) or count < 0 or int(count) != count:
             raise ValueError(f"J={J!r} must be a whole number >= 0, or -1 for automatic; {s0=}")
-        if count >= MAX_SCALES:
-            raise ValueError(f"J={count!r} must be less than {MAX_SCALES}; {dj=}, {s0=}")
-        scales = first * 2.0 ** (np.arange(int(count) + 1) * dj)
+        scales = geometric(first, dj, int(count))
         return cls(scales=scales, freqs=1 / (wavelet.fourier_factor * scales))
+
+
+def geometric(s0: float, dj: float, J: int) -> NDArray[np.float64]:
+    """Return s0 2^(j dj) for j from 0 to `J`.
+
+    Raises
+    ------
+    ValueError
+        If there would be more of them than `MAX_SCALES`, or the largest beyond all numbers.
+    """
+    if J >= MAX_SCALES:
+        raise ValueError(f"{J=} must be less than {MAX_SCALES}; {dj=}, {s0=}")
+    if not math.log2(s0) + J * dj < MAX_LOG2:
+        raise ValueError(f"largest of the scales, s0 2^(J dj), is too large: {s0=}, {J=}, {dj=}")
+    return np.asarray(s0 * 2.0 ** (np.arange(J + 1) * dj))
 
 
 def cone_of_influence(n: int, dt: float, wavelet: Wavelet) -> NDArray[np.float64]:

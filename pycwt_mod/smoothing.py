@@ -53,6 +53,11 @@ class ScaleBoxcar:
         """Offset of the last neighbour."""
         return self.first + len(self.weights) - 1
 
+    @property
+    def centre(self) -> float:
+        """Mean offset of the neighbours: 0, or half a row where the boxcar is off centre."""
+        return self.first + (len(self.weights) - 1) / 2
+
     def apply(self, rows: NDArray[Any], keep: slice) -> NDArray[Any]:
         """Return the sums for the rows `keep` of `rows`, whose scale axis is the last but one.
 

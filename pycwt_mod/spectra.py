@@ -137,6 +137,7 @@ def scale_average(
     dj: float,
     between: tuple[float, float],
     wavelet: Wavelet | str = "morlet",
+    mask: ArrayLike | None = None,
 ) -> Floats:
     """Variance within a band of scales over time, (δj δt/C_δ) Σ_j |W(s_j, n)|²/s_j.
 
@@ -151,11 +152,13 @@ def scale_average(
     between : (float, float)
         Smallest and largest scale of the band, both included: the `dof` of
         ``significance(..., sigma_test=2)``, which gives the level.
+    mask : array_like of bool, shape (..., scales, time), optional
+        True where a value isn't valid: the `mask` of a result, `inside_cone`, or both.
 
     Returns
     -------
     ndarray, shape (..., time)
-        In the signal's unit squared.
+        In the signal's unit squared; NaN where any scale of the band is masked.
 
     Raises
     ------
@@ -184,7 +187,13 @@ def scale_average(
         raise ValueError(f"{between=} holds none of the scales, {s[0]:g} to {s[-1]:g}")
     kept = w[..., chosen, :]
     weights = dj * dt / mother.cdelta / s[chosen]
-    return np.asarray(np.einsum("j,...jn->...n", weights, kept.real**2 + kept.imag**2))
+    average = np.asarray(np.einsum("j,...jn->...n", weights, kept.real**2 + kept.imag**2))
+    if mask is None:
+        return average
+    invalid = np.asarray(mask, np.bool_)
+    if invalid.shape != w.shape:
+        raise ValueError(f"mask has shape {invalid.shape}, but coefs {w.shape}")
+    return np.where(invalid[..., chosen, :].any(axis=-2), np.nan, average)
 
 
 def _pair(coefs: ArrayLike, scales: ArrayLike) -> tuple[NDArray[np.complexfloating], Floats]:

@@ -14,6 +14,7 @@ from pycwt_mod.arrays import (
     Floats,
     as_signal,
     check_positive,
+    time_last,
 )
 from pycwt_mod.octaves import MultirateResult
 from pycwt_mod.planning import plan_for
@@ -98,7 +99,7 @@ def cwt(
     >>> bool(abs(1 / result.freqs[power.argmax()] - 8) < 0.5)
     True
     """
-    values = as_signal("signal", np.moveaxis(np.asarray(signal), axis, -1))
+    values = as_signal("signal", time_last("signal", signal, axis))
     analysis = plan_for(
         values, dt, dj, s0, J, wavelet, freqs, convention=convention, pad_to=pad_to, rtol=rtol
     )
@@ -155,7 +156,7 @@ def multirate(
     >>> bool(np.allclose(result.full(), cwt(x, 1.0).coefs))
     True
     """
-    values = as_signal("signal", np.moveaxis(np.asarray(signal), axis, -1))
+    values = as_signal("signal", time_last("signal", signal, axis))
     analysis = plan_for(
         values, dt, dj, s0, J, wavelet, freqs, convention=convention, pad_to=pad_to, rtol=rtol
     )

@@ -7,6 +7,14 @@
 from __future__ import annotations
 
 from pycwt_mod.levels.block import block_level
-from pycwt_mod.levels.table import CONVENTIONS, LEVELS, VOICES, WAVELETS, LevelTable
+from pycwt_mod.levels.table import CONVENTIONS, LEVELS, VOICES, WAVELETS, LevelTable, NotTabulated
 
-__all__ = ["CONVENTIONS", "LEVELS", "VOICES", "WAVELETS", "LevelTable", "block_level"]
+__all__ = [
+    "CONVENTIONS",
+    "LEVELS",
+    "VOICES",
+    "WAVELETS",
+    "LevelTable",
+    "NotTabulated",
+    "block_level",
+]

@@ -21,10 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import CONVENTIONS, Convention, check_convention, check_level, check_positive
+from pycwt_mod.levels.colours import exponents
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet
 
-__all__ = ["CONVENTIONS", "LEVELS", "VOICES", "WAVELETS", "LevelTable", "provenance"]
+__all__ = [
+    "CONVENTIONS",
+    "LEVELS",
+    "VOICES",
+    "WAVELETS",
+    "LevelTable",
+    "NotTabulated",
+    "provenance",
+]
 
 #: Covered numbers of voices per octave, 1/dj.
 VOICES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
@@ -48,9 +57,9 @@ WAVELETS: dict[Wavelet, str] = {
 }
 #: AR(1) coefficients from here on are covered: estimates for white noise fall below zero.
 LEAST_LAG1 = -0.1
-#: Up to here they are: within the band of a broad wavelet the colour counts, see
-#: docs/decisions/0011-instant-levels.md.
-MOST_LAG1 = {"morlet-6": 0.99, "paul-4": 0.5, "dog-2": 0.5, "dog-6": 0.5}
+#: Up to here they are for records, whose ends redder noise would feel. Endless noise may be as
+#: red as it likes: beyond a point its spectrum falls like ω^-2 wherever rows look.
+MOST_LAG1 = 0.999
 #: Levels and errors are kept as whole numbers of this unit.
 UNIT = 1 / 50_000
 FILE = "levels.npz"
@@ -73,19 +82,13 @@ def file_key(name: str, convention: str, voices: int) -> str:
     return f"{name}/{convention}/{voices}"
 
 
-def check_noise(wavelet: Wavelet, *lags: float) -> None:
-    """Raise ValueError unless the levels of white noise stand for AR(1) noise of these `lags`."""
-    most = MOST_LAG1[WAVELETS[wavelet]]
-    if not all(LEAST_LAG1 <= lag <= most for lag in lags):
-        raise ValueError(
-            f"AR(1) coefficients {lags} aren't in the table of levels: for {wavelet!r} they must "
-            f"lie between {LEAST_LAG1} and {most}"
-        )
+class NotTabulated(ValueError):  # noqa: N818 - a name that reads as what it says
+    """The table of levels has no answer, the message says why: simulate the level instead."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LevelTable:
-    """Levels of one wavelet, convention and number of voices.
+    """Levels of one wavelet, convention and number of voices, for white noise.
 
     Every array has shape (2, rows, len(LEVELS)): the levels of R², and their standard errors.
 
@@ -103,8 +106,9 @@ class LevelTable:
         Endless noise, rows from the smallest scale up, for each of `NYQUIST_STARTS`.
     """
 
+    wavelet: Wavelet
+    convention: Convention
     voices: int
-    fourier_factor: float
 
     lower: Numbers
     middle: Numbers
@@ -118,56 +122,87 @@ class LevelTable:
 
         Raises
         ------
-        ValueError
+        NotTabulated
             If they don't cover it; the message says what they cover.
         """
         check_convention(convention)
         voices = round(1 / check_positive("dj", dj))
         if voices not in VOICES or abs(dj * voices - 1) > 1e-9:
-            raise ValueError(f"{dj=} isn't in the table of levels: 1/dj must be one of {VOICES}")
+            raise NotTabulated(f"{dj=} isn't in the table of levels: 1/dj must be one of {VOICES}")
         if wavelet not in WAVELETS:
             covered = sorted(set(WAVELETS.values()))
-            raise ValueError(f"{wavelet=} isn't in the table of levels, which has {covered}")
+            raise NotTabulated(f"{wavelet=} isn't in the table of levels, which has {covered}")
         return _load(file_key(WAVELETS[wavelet], convention, voices), wavelet, convention)
 
-    def record(self, s0: float, J: int, level: float) -> tuple[Numbers, Numbers]:
+    def record(
+        self, s0: float, J: int, level: float, lags: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[Numbers, Numbers]:
         """Return levels and errors for the scales s0 2^(j/voices) of records of 6 s_max samples.
 
+        `lags` are the AR(1) coefficients of the noises, per sample.
+
         Raises
         ------
-        ValueError
-            If `s0` (in samples), `J` or the level is not covered.
+        NotTabulated
+            If `s0` (in samples), `J`, the level or the noise is not covered.
         """
-        return self._joined(s0, J + 1, self.ending, level)
+        return self._found(s0, self._joined(s0, J + 1, self.ending), level, lags)
 
-    def endless(self, s0: float, n_voices: int, level: float) -> tuple[Numbers, Numbers]:
+    def endless(
+        self, s0: float, n_voices: int, level: float, lags: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[Numbers, Numbers]:
         """Return levels and errors for `n_voices` scales from `s0` of noise without ends.
 
+        `lags` are the AR(1) coefficients of the noises, per sample.
+
         Raises
         ------
-        ValueError
-            If `s0` (in samples), the number of voices or the level is not covered.
+        NotTabulated
+            If `s0` (in samples), the number of voices, the level or the noise is not covered.
         """
-        return self._joined(s0, n_voices, self.upper, level)
+        return self._found(s0, self._joined(s0, n_voices, self.upper), level, lags, 1.0)
 
-    def _joined(self, s0: float, count: int, top: Numbers, level: float) -> tuple[Numbers, Numbers]:
+    def _found(
+        self,
+        s0: float,
+        rows: Numbers,
+        level: float,
+        lags: tuple[float, float],
+        most_lag1: float = MOST_LAG1,
+    ) -> tuple[Numbers, Numbers]:
+        """Return white rows at `level` as they are for red noise."""
+        lowest, highest = min(lags), max(lags)
+        if not LEAST_LAG1 <= lowest <= highest <= most_lag1:
+            raise NotTabulated(
+                f"AR(1) coefficients {lags} aren't in the table of levels: they must lie between "
+                f"{LEAST_LAG1} and {most_lag1}"
+            )
+        if highest > 0:
+            g = exponents(
+                self.wavelet, WAVELETS[self.wavelet], self.convention, self.voices, s0,
+                rows.shape[1], lags,
+            )  # fmt: skip
+            rows = np.stack([1 - (1 - rows[0]) ** g, rows[1]])
+        return _at_level(rows, level)
+
+    def _joined(self, s0: float, count: int, top: Numbers) -> Numbers:
         low = self._low(s0)
         middle = count - low.shape[1] - top.shape[1]
         if middle < 0:
-            raise ValueError(
+            raise NotTabulated(
                 f"{count} scales from {s0:g} samples aren't in the table of levels: at this dj "
                 f"there must be {count - middle} or more, so that none feels both ends of the axis"
             )
         rows = [low, np.repeat(self.middle, middle, axis=1), top[:, ::-1]]
-        return _at_level(np.concatenate(rows, axis=1), level)
+        return np.concatenate(rows, axis=1)
 
     def _low(self, s0: float) -> Numbers:
         """Return the rows that feel the lower end of the axis, interpolated between starts."""
-        start = math.log2(s0 * self.fourier_factor / 2)
+        start = math.log2(s0 * self.wavelet.fourier_factor / 2)
         if start < -1e-9:
-            raise ValueError(
+            raise NotTabulated(
                 f"a smallest scale of {s0:g} samples isn't in the table of levels: "
-                f"from {2 / self.fourier_factor:g} samples on they are, a period of two"
+                f"from {2 / self.wavelet.fourier_factor:g} samples on they are, a period of two"
             )
         if start >= NYQUIST_OCTAVES:
             return self.lower
@@ -185,7 +220,9 @@ class LevelTable:
 def _at_level(rows: Numbers, level: float) -> tuple[Numbers, Numbers]:
     check_level("level", level)
     if not LEVELS[0] <= level <= LEVELS[-1]:
-        raise ValueError(f"{level=} isn't in the table of levels: {LEVELS[0]} to {LEVELS[-1]} are")
+        raise NotTabulated(
+            f"{level=} isn't in the table of levels: {LEVELS[0]} to {LEVELS[-1]} are"
+        )
     above = max(1, int(np.searchsorted(LEVELS, level)))
     low, high = LEVELS[above - 1], LEVELS[above]
     weight = math.log((1 - level) / (1 - low)) / math.log((1 - high) / (1 - low))
@@ -216,6 +253,6 @@ def _load(key: str, wavelet: Wavelet, convention: Convention) -> LevelTable:
     lengths += [nyquist_rows(voices, start) - boxcar.first for start in NYQUIST_STARTS]
     lower, middle, upper, ending, *cut = np.split(rows, np.cumsum(lengths)[:-1], axis=1)
     return LevelTable(
-        voices=voices, fourier_factor=wavelet.fourier_factor, lower=lower, middle=middle,
+wavelet=wavelet, convention=convention, voices=voices, lower=lower, middle=middle,
         upper=upper, ending=ending, cut=tuple(cut),
     )  # fmt: skip

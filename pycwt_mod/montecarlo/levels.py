@@ -25,7 +25,8 @@ class MonteCarloLevels(np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
     standard_error : ndarray, shape (scales,), or None
         Error of each level. With ``method="montecarlo"`` the sampling error, from the scatter
         between the tasks; NaN with less than two of them. With ``method="table"`` that of
-        the table for white noise. None on arrays derived from a result.
+        the table for white noise; for red it is somewhat more. None on arrays derived from a
+        result.
     pairs : ndarray of int, shape (scales,), or None
         Number of surrogate pairs behind each level; None for levels from the table.
     seed : int or None

@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from pycwt_mod.arrays import Convention
 from pycwt_mod.bandfold import folded_length, power_of_two_below
 from pycwt_mod.montecarlo.null import NULL_TOL, NullRows, NullTask
+from pycwt_mod.scale_axis import geometric
 from pycwt_mod.smoothing import ScaleBoxcar, coherence_bandwidth
 from pycwt_mod.wavelets import Wavelet
 
@@ -47,7 +46,7 @@ class MonteCarloPlan:
     def octaves(self) -> tuple[NullRows, ...]:
         """Return the rows to simulate, octave by octave."""
         boxcar = ScaleBoxcar.of(self.wavelet.deltaj0, self.dj, self.convention)
-        scales = self.s0 * 2 ** (np.arange(self.J + 1) * self.dj)
+        scales = geometric(self.s0, self.dj, self.J)
         record = math.ceil(6 * scales[-1])
         per_octave = max(1, round(1 / self.dj))
         found = []
@@ -82,7 +81,8 @@ def chunked(
     rows: NullRows, octave: int, pairs: int, entropy: int, first: int = 0
 ) -> tuple[NullTask, ...]:
     """Return up to `CHUNKS` tasks that share `pairs`, numbered from `first`."""
-    sizes = [len(part) for part in np.array_split(np.arange(pairs), CHUNKS)]
+    each, more = divmod(pairs, CHUNKS)
+    sizes = [each + (chunk < more) for chunk in range(CHUNKS)]
     return tuple(
         NullTask(rows=rows, pairs=size, entropy=entropy, spawn_key=(octave, first + chunk))
         for chunk, size in enumerate(sizes)

@@ -15,7 +15,7 @@ from pycwt_mod.arrays import (
     check_level,
     check_positive,
 )
-from pycwt_mod.levels.table import LevelTable, check_noise
+from pycwt_mod.levels.table import LevelTable
 from pycwt_mod.montecarlo.levels import Method, MonteCarloLevels
 from pycwt_mod.montecarlo.plan import MonteCarloPlan
 from pycwt_mod.montecarlo.simulation import Progress, simulate
@@ -76,11 +76,11 @@ def wct_significance(
         "pycwt" has its boxcar in scale, and NaN at the last scale; its noise, which is white
         whatever the coefficients, isn't repeated.
     method : {"montecarlo", "table"}
-        "table" looks levels up that were simulated with white noise, in less than a
-        millisecond and without a seed. Those of other noise differ by less than 0.03 for
-        Morlet 6 (coefficients up to 0.99) and 0.05 for Paul 4, DOG 2 and DOG 6 (up to 0.5);
-        see docs/decisions/0011-instant-levels.md. The table covers these wavelets, some values
-        of `dj`, levels from 0.8 to 0.995, and axes so long that no scale feels both ends.
+        "table" looks levels up that were simulated once, in less than a millisecond and without
+        a seed. They differ by less than 0.05 from those of a large simulation, most by less
+        than 0.02; see docs/decisions/0011-instant-levels.md. The table covers Morlet 6, Paul 4,
+        DOG 2 and DOG 6, coefficients from -0.1 to 0.999, some
+        values of `dj`, levels from 0.8 to 0.995, and axes so long that no scale feels both ends.
     precision : float, optional
         Standard error that every level shall reach. Octaves are simulated until theirs do, or
         until 2^20 pairs; `standard_error` and `pairs` of the result say what came of it.
@@ -101,8 +101,9 @@ def wct_significance(
     Raises
     ------
     ValueError
-        If an argument is out of range, the wavelet has no δj0, or the table doesn't cover the
-        question.
+        If an argument is out of range, or the wavelet has no δj0.
+    NotTabulated
+        A ValueError: the table doesn't cover the question, see ``method``.
 
     References
     ----------
@@ -157,8 +158,7 @@ def entropy_of(seed: Seed) -> int:
 
 def _look_up(plan: MonteCarloPlan, level: float) -> MonteCarloLevels:
     table = LevelTable.of(plan.wavelet, plan.dj, plan.convention)
-    check_noise(plan.wavelet, plan.al1, plan.al2)
-    found, errors = table.record(plan.s0, plan.J, level)
+    found, errors = table.record(plan.s0, plan.J, level, (plan.al1, plan.al2))
     if plan.convention == "pycwt":
         found[-1] = errors[-1] = np.nan
     levels = found.view(MonteCarloLevels)

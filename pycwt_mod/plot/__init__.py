@@ -5,17 +5,13 @@ Matplotlib is optional (``pip install pycwt-mod[plot]``); nothing else in the li
 
 from __future__ import annotations
 
-from pycwt_mod.plot.pictures import (
-    COLOUR_MAP,
-    add_colour_bar,
-    plot_coherence,
-    plot_cross,
-    plot_scalogram,
-)
+from pycwt_mod.plot.canvas import COLOUR_MAP, Options, add_colour_bar
+from pycwt_mod.plot.pictures import plot_coherence, plot_cross, plot_scalogram
 from pycwt_mod.plot.side import plot_global_spectrum, plot_scale_average
 
 __all__ = [
     "COLOUR_MAP",
+    "Options",
     "add_colour_bar",
     "plot_coherence",
     "plot_cross",

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
-from matplotlib.colorbar import Colorbar
 from numpy.typing import ArrayLike
 
+from pycwt_mod.plot.canvas import Canvas, Options
 from pycwt_mod.plot.frame import Frame, Numbers
-from pycwt_mod.plot.marks import arrows, contour
+from pycwt_mod.plot.marks import arrows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
 
-#: Perceptually uniform, and read alike by all forms of colour vision.
-COLOUR_MAP = "cividis"
 #: Phase is shown where coherence is at least this, or significant.
 _ARROW_COHERENCE = 0.5
 #: Range of the colours of power.
@@ -30,12 +28,7 @@ def plot_coherence(
     coherence: ArrayLike,
     *,
     phase: ArrayLike | None = None,
-    signif: ArrayLike | None = None,
-    coi_hz: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
-    period_axis: bool = False,
-    time_unit: str = "s",
-    colour_bar: bool = True,
+    **options: Unpack[Options],
 ) -> QuadMesh:
     """Draw coherence over time and frequency.
 
@@ -78,18 +71,15 @@ def plot_coherence(
     ----------
     Grinsted et al. (2004), figure 6, doi:10.5194/npg-11-561-2004
     """
-    frame = Frame.of(times_s, freqs_hz, period_axis=period_axis, time_unit=time_unit)
+    canvas = Canvas(**options)
+    frame = canvas.frame(times_s, freqs_hz)
     r2 = frame.checked(coherence, "coherence").astype(np.float64)
-    mesh = _mesh(ax, frame, r2, 0, 1)
-    frame.veil(ax, coi_hz, mask)
-    level = None if signif is None else np.asarray(signif, dtype=np.float64)[:, None]
-    if level is not None:
-        contour(ax, frame, r2 - level)
+    mesh = canvas.draw(ax, frame, r2, (0, 1), "Coherence R²")
+    canvas.encircle(ax, frame, r2)
     if phase is not None:
+        level = canvas.level
         shown = r2 >= (_ARROW_COHERENCE if level is None else np.fmin(level, _ARROW_COHERENCE))
         arrows(ax, frame, phase, shown)
-    if colour_bar:
-        add_colour_bar(ax, mesh, "Coherence R²")
     return mesh
 
 
@@ -99,13 +89,8 @@ def plot_scalogram(
     freqs_hz: ArrayLike,
     power: ArrayLike,
     *,
-    signif: ArrayLike | None = None,
-    coi_hz: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
     unit: str = "",
-    period_axis: bool = False,
-    time_unit: str = "s",
-    colour_bar: bool = True,
+    **options: Unpack[Options],
 ) -> QuadMesh:
     """Draw wavelet power over time and frequency, in decibels below its maximum.
 
@@ -127,9 +112,10 @@ def plot_scalogram(
     ValueError
         If the shapes don't match.
     """
-    frame = Frame.of(times_s, freqs_hz, period_axis=period_axis, time_unit=time_unit)
+    canvas = Canvas(**options)
+    frame = canvas.frame(times_s, freqs_hz)
     p = frame.checked(power, "power").astype(np.float64)
-    return _power(ax, frame, p, signif, coi_hz, mask, f"{unit}²" if unit else "", colour_bar)
+    return _power(ax, canvas, frame, p, f"{unit}²" if unit else "")
 
 
 def plot_cross(
@@ -138,13 +124,8 @@ def plot_cross(
     freqs_hz: ArrayLike,
     cross: ArrayLike,
     *,
-    signif: ArrayLike | None = None,
-    coi_hz: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
     unit: str = "",
-    period_axis: bool = False,
-    time_unit: str = "s",
-    colour_bar: bool = True,
+    **options: Unpack[Options],
 ) -> QuadMesh:
     """Draw cross-wavelet power over time and frequency, and the phase where it is significant.
 
@@ -171,51 +152,20 @@ def plot_cross(
     ----------
     Grinsted et al. (2004), figure 5, doi:10.5194/npg-11-561-2004
     """
-    frame = Frame.of(times_s, freqs_hz, period_axis=period_axis, time_unit=time_unit)
+    canvas = Canvas(**options)
+    frame = canvas.frame(times_s, freqs_hz)
     values = frame.checked(cross, "cross")
     p = np.abs(values).astype(np.float64)
-    mesh = _power(ax, frame, p, signif, coi_hz, mask, unit, colour_bar)
-    level = 0.0 if signif is None else np.asarray(signif, dtype=np.float64)[:, None]
+    mesh = _power(ax, canvas, frame, p, unit)
+    level = 0.0 if canvas.level is None else canvas.level
     arrows(ax, frame, np.angle(values), p >= level)
     return mesh
 
 
-def add_colour_bar(ax: Axes, mesh: QuadMesh, label: str) -> Colorbar:
-    """Add a slim colour bar to the right of `ax`."""
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise ValueError(f"{ax=} must belong to a figure")
-    bar = figure.colorbar(mesh, ax=ax, pad=0.015, fraction=0.04, aspect=30)
-    bar.set_label(label)
-    bar.outline.set_visible(False)
-    return bar
-
-
-def _power(
-    ax: Axes,
-    frame: Frame,
-    power: Numbers,
-    signif: ArrayLike | None,
-    coi_hz: ArrayLike | None,
-    mask: ArrayLike | None,
-    unit: str,
-    colour_bar: bool,
-) -> QuadMesh:
+def _power(ax: Axes, canvas: Canvas, frame: Frame, power: Numbers, unit: str) -> QuadMesh:
     top = float(np.nanmax(power)) or 1.0
     decibel = 10 * np.log10(np.maximum(power / top, 1e-12))
-    mesh = _mesh(ax, frame, decibel, -_DECIBELS, 0)
-    frame.veil(ax, coi_hz, mask)
-    if signif is not None:
-        contour(ax, frame, power / np.asarray(signif, dtype=np.float64)[:, None] - 1)
-    if colour_bar:
-        add_colour_bar(ax, mesh, f"Power (dB re {top:.3g}{f' {unit}' if unit else ''})")
-    return mesh
-
-
-def _mesh(ax: Axes, frame: Frame, values: Numbers, low: float, high: float) -> QuadMesh:
-    mesh = ax.pcolormesh(
-        frame.times, frame.rows, values,
-        cmap=COLOUR_MAP, vmin=low, vmax=high, shading="nearest", rasterized=True,
-    )  # fmt: skip
-    frame.label(ax)
+    label = f"Power (dB re {top:.3g}{f' {unit}' if unit else ''})"
+    mesh = canvas.draw(ax, frame, decibel, (-_DECIBELS, 0), label)
+    canvas.encircle(ax, frame, power)
     return mesh

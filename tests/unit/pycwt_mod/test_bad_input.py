@@ -12,7 +12,9 @@ from pycwt_mod import (
     VoiceGrid,
     cwt,
     icwt,
+    multirate,
     rednoise,
+    scale_average,
     significance,
     wct,
     wct_significance,
@@ -61,6 +63,39 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ("two names", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, rng=1, seed=2)),
     ("N=0", lambda: rednoise(0, 0.5)),
     ("g=1", lambda: rednoise(5, 1)),
+    ("signal", lambda: multirate([], 1.0)),
+    ("signal.*infinite", lambda: multirate([1.0, -np.inf], 1.0)),
+    ("signal.*shape", lambda: cwt(3.0, 1.0)),
+    ("axis=2 must be an axis of y1", lambda: xwt(np.ones((3, 64)), Y, 1.0, axis=2)),
+    ("axis=5 must be an axis of signal", lambda: cwt(np.ones((3, 64)), 1.0, axis=5)),
+    ("dt=nan", lambda: cwt(X, np.nan)),
+    ("dt=0", lambda: xwt(X, Y, 0)),
+    ("dj=-1", lambda: wct(X, Y, 1.0, -1)),
+    ("s0=0", lambda: wct(X, Y, 1.0, s0=0)),
+    ("J=nan", lambda: cwt(X, 1.0, J=np.nan)),
+    ("J=inf", lambda: cwt(X, 1.0, J=np.inf)),
+    ("J=2.5", lambda: cwt(X, 1.0, J=2.5)),
+    ("largest of the scales", lambda: cwt(X, 1.0, 1.0, J=2000)),
+    ("pad_to=64.5", lambda: cwt(X, 1.0, pad_to=64.5)),  # type: ignore[arg-type]
+    ("workers=nan", lambda: cwt(X, 1.0, workers=np.nan)),  # type: ignore[arg-type]
+    ("y1.*complex", lambda: xwt(X * 1j, Y, 1.0)),
+    ("y2.*NaN alone", lambda: wct(X, np.full(64, np.nan), 1.0)),
+    ("y2.*infinite", lambda: xwt(X, np.full(64, np.inf), 1.0)),
+    ("wavelet='haar'", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, wavelet="haar")),
+    ("wavelet='haar'", lambda: significance(1.0, 1.0, [2.0], wavelet="haar")),
+    ("dt=0", lambda: significance(1.0, 0.0, [2.0])),
+    ("dt=-1", lambda: wct_significance(0.1, 0.1, -1, 0.5, 2, 4)),
+    ("dj=0", lambda: wct_significance(0.1, 0.1, 1, 0, 2, 4)),
+    ("s0=-1", lambda: wct_significance(0.1, 0.1, 1, 0.5, -1, 4)),
+    ("J=-1", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, -1)),
+    ("J=1000000000", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 10**9)),
+    ("largest of the scales", lambda: wct_significance(0.1, 0.1, 1, 1.0, 2, 5000)),
+    ("level=1.5", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, 1.5)),
+    ("mc_count=2.5", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, mc_count=2.5)),  # type: ignore[arg-type]
+    ("dt=0", lambda: icwt(np.ones((3, 5)), np.ones(3), 0.0)),
+    ("dj=nan", lambda: icwt(np.ones((3, 5)), np.ones(3), 1.0, np.nan)),
+    ("signal.*constant", lambda: significance(np.ones(64), 1.0, [2.0])),
+    ("mask has shape", lambda: scale_average(np.ones((2, 9)), [1, 2], 1, 1, (1, 2), mask=[True])),
     ("fmax_hz=60", lambda: grid(60)),
     ("fmin_hz", lambda: grid(0.5)),
 ]
@@ -82,3 +117,7 @@ def test_results_beyond_the_memory_limit_are_refused_before_anything_is_allocate
         cwt(np.zeros(n), 1.0, 1 / 100, 2.0, 1000)
     with pytest.raises(ValueError, match="max_bytes"):
         wct(X, Y, 1.0, max_bytes=1000)
+    with pytest.raises(ValueError, match=r"spectrum would need 8\d+ bytes"):
+        cwt(X, 1.0, pad_to=10**12)
+    with pytest.raises(ValueError, match=r"noise would need 8000000000000 bytes"):
+        rednoise(10**12, 0.5)

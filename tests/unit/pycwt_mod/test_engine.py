@@ -42,6 +42,32 @@ def test_rows_equal_the_direct_formula(n: int, wavelet: Wavelet, convention: Con
     assert row_error(single.coefs, centred) < 1e-5
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(2, 3000),
+    s0=st.floats(0.6, 30),
+    voices=st.integers(1, 10),
+    count=st.integers(0, 25),
+    wavelet=st.sampled_from([*WAVELETS, Morlet(5.0), Paul(2), DOG(6)]),
+    convention=st.sampled_from(["standard", "pycwt"]),
+    single=st.booleans(),
+)
+def test_any_length_scales_and_precision_agree_with_the_direct_formula(
+    n: int, s0: float, voices: int, count: int, wavelet: Wavelet, convention: Convention,
+    single: bool,
+) -> None:  # fmt: skip
+    x = rednoise(n, 0.5, rng=n).astype(np.float32 if single else np.float64)
+    found = cwt(x, 1.0, 1 / voices, s0, count, wavelet, convention=convention)
+    length = ours.plan(n, 1.0, convention=convention).length
+    expected = direct(x.astype(np.float64), wavelet, found.scales, length, convention)
+
+    assert found.coefs.dtype == (np.complex64 if single else np.complex128)
+    assert np.allclose(found.scales, s0 * 2 ** (np.arange(count + 1) / voices))
+    # Rows beyond the signal's band hold nothing but what the tolerance leaves.
+    least = np.abs(expected).max(axis=-1, keepdims=True) + 1e-2 * np.abs(x).max()
+    assert (np.abs(found.coefs - expected) < (1e-4 if single else 1e-6) * least).all()
+
+
 @pytest.mark.parametrize("kind", loud_elsewhere(8))
 @pytest.mark.parametrize("wavelet", [Morlet(), Paul(), DOG(2)], ids=repr)
 def test_error_bounds_hold_for_signals_that_are_loud_elsewhere(kind: str, wavelet: Wavelet) -> None:

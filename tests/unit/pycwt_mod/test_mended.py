@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -163,3 +166,24 @@ def test_wavelets_by_name_and_a_cache_that_tells_everything_apart() -> None:
     for change in changes:
         levels(**change)
     assert len(cache) == 1 + len(changes)
+
+
+ALONE = """
+import sys
+
+sys.modules |= dict.fromkeys(["matplotlib", "numba", "pyfftw", "ducc0"])  # not there
+import numpy, pycwt_mod
+
+x, y = (pycwt_mod.rednoise(300, 0.5, rng=seed) for seed in (1, 2))
+found = pycwt_mod.wct(x, y, 1.0, 1 / 4, mc_count=20, rng=1)
+print(found.coherence.tobytes().hex(), found.signif.tobytes().hex())
+"""
+
+
+def test_results_do_not_depend_on_optional_packages() -> None:
+    # pycwt pads to another length where pyfftw is installed.
+    command = [sys.executable, "-c", ALONE]
+    alone = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    x, y = (rednoise(300, 0.5, rng=seed) for seed in (1, 2))
+    found = wct(x, y, 1.0, 1 / 4, mc_count=20, rng=1)
+    assert alone == [found.coherence.tobytes().hex(), found.signif.tobytes().hex()]

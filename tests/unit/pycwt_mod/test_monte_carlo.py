@@ -120,5 +120,8 @@ def test_a_registered_backend_that_cannot_be_imported_is_listed_with_its_error(
     assert "no_such_module" in str(broken.error)
     assert own.available
     assert get_backend("own").is_available()
+    axis = 0.5, 0.2, 1.0, 0.5, 2.0, 6
+    mine = wct_significance(*axis, mc_count=20, rng=1, backend="own")
+    assert np.array_equal(mine, wct_significance(*axis, mc_count=20, rng=1), equal_nan=True)
     with pytest.raises(ValueError, match="can't be loaded"):
         get_backend("broken")

@@ -13,7 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pycwt_mod as ours
-from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, icwt, rednoise, wct, xwt
+from pycwt_mod import (
+    DOG,
+    Convention,
+    Morlet,
+    Paul,
+    Wavelet,
+    cwt,
+    icwt,
+    rednoise,
+    scale_average,
+    significance,
+    wct,
+    xwt,
+)
 from pycwt_mod.record_ends import end_weights
 from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
 
@@ -181,3 +194,44 @@ def test_bands_of_a_signal_are_rebuilt_and_add_up() -> None:
     assert np.abs(np.diff(slow[0])).mean() < 0.3 * np.abs(np.diff(fast[0])).mean()
     with pytest.raises(ValueError, match="holds none of the scales"):
         icwt(result.coefs, scales, 1.0, between=(0.1, 0.2))
+
+
+@pytest.mark.parametrize(("single", "wide"), [(np.float32, np.complex64), (np.float64, complex)])
+def test_precision_of_pairs_is_kept(single: type[np.floating[Any]], wide: type) -> None:
+    x, y = (each.astype(single) for each in pair(400))
+    result = wct(x, y, 1.0, 1 / 4, sig=False)
+    cross = xwt(x, y, 1.0, 1 / 4)
+    assert cross.cross.dtype == wide
+    assert {f.dtype for f in (result.coherence, result.phase, result.smoothed)} == {
+        np.dtype(single)
+    }
+    rebuilt = icwt(cwt(x, 1.0, 1 / 4).coefs, cwt(x, 1.0, 1 / 4).scales, 1.0, 1 / 4)
+    assert rebuilt.dtype == single
+
+
+def test_gaps_of_either_signal_have_their_own_cone() -> None:
+    x, y = pair(600)
+    x[100], y[400] = np.nan, np.nan
+    apart = [cwt(each, 1.0, 1 / 4).mask for each in (x, y)]
+    cross, coherent = xwt(x, y, 1.0, 1 / 4), wct(x, y, 1.0, 1 / 4, sig=False)
+    assert np.array_equal(cross.mask, apart[0] | apart[1])
+    assert np.array_equal(coherent.mask, cross.mask)
+    assert not cross.mask[0, 200:300].any()
+    found = cwt(x, 1.0, 1 / 4)
+    average = scale_average(found.coefs, found.scales, 1.0, 1 / 4, (2, 8), mask=found.mask)
+    assert np.isnan(average[100])
+    assert np.isfinite(average[:80]).all()
+    assert significance(x, 1.0, found.scales).signif == pytest.approx(
+        significance(pair(600)[0], 1.0, found.scales).signif, rel=0.05
+    )
+
+
+def test_a_plan_gives_the_levels_of_a_cross_transform_and_keeps_those_of_coherence() -> None:
+    x, y = pair(400)
+    analysis = ours.plan(400, 0.5, 1 / 4)
+    mine, face = analysis.xwt(x, y, 0.9, al1=0.5), xwt(x, y, 0.5, 1 / 4, -1, -1, 0.9, al1=0.5)
+    assert np.array_equal(mine.signif, face.signif)
+    assert mine.signif.shape == analysis.scales.shape
+    levels = np.linspace(0.6, 0.7, len(analysis.scales))
+    assert np.array_equal(analysis.wct(x, y, signif=levels).signif, levels)
+    assert analysis.wct(x, y).signif.tolist() == [0]

@@ -1,0 +1,125 @@
+"""Simulate what colour does to levels: ``python -m benchmarks.level_colours [--n-jobs N]``.
+
+For every pair of knees in `pycwt_mod.levels.colours.KNEES` a row in the middle of the axis is
+simulated, for every pair of coefficients in `LAGS` the rows above a period of two samples: with
+red and with white noise made of the same random numbers, so that the ratio of
+log(1 - R²), which is what the table holds, scatters much less than the levels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from itertools import combinations_with_replacement
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.level_table import FOLDER, SEED
+from pycwt_mod import __version__
+from pycwt_mod.arrays import CONVENTIONS, Convention
+from pycwt_mod.levels import colours, table
+from pycwt_mod.montecarlo.levels import quantile
+from pycwt_mod.montecarlo.null import NullTask, run_task
+from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION, null_rows
+from pycwt_mod.smoothing import ScaleBoxcar
+from pycwt_mod.wavelets import Wavelet
+
+PAIRS = 600
+#: Scale of the row in samples: Nyquist is far away, and all knees are below it.
+SCALE = 64.0
+
+
+def simulate(
+    wavelet: Wavelet, convention: Convention, voices: int, pairs: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the exponents of all pairs of knees, and of coefficients near Nyquist.
+
+    Shapes (knees, knees, levels) and (rows, lags, lags, levels).
+    """
+    boxcar = ScaleBoxcar.of(wavelet.deltaj0, 1 / voices, convention)
+    around = np.arange(boxcar.first, boxcar.last + 1)
+    middle = partial(
+        _levels, wavelet, SCALE * 2 ** (around / voices), (-boxcar.first, 1 - boxcar.first), boxcar
+    )
+    count = colours.NEAR_OCTAVES * voices + 1
+    above = np.arange(count + boxcar.last)
+    smallest = 2 / wavelet.fourier_factor
+    near = partial(_levels, wavelet, smallest * 2 ** (above / voices), (0, count), boxcar)
+    lags = tuple(_lag1(knee) for knee in colours.KNEES)
+    return _exponents(middle, lags, pairs)[0], _exponents(near, colours.LAGS, pairs)
+
+
+def _exponents(
+    levels: Callable[[float, float, int], NDArray[np.float64]], lags: tuple[float, ...], pairs: int
+) -> NDArray[np.float32]:
+    """Return the exponents of all pairs of `lags`, shape (rows, lags, lags, levels)."""
+    white = np.log1p(-levels(0.0, 0.0, pairs))
+    found = np.ones((len(white), len(lags), len(lags), white.shape[1]), np.float32)
+    for i, j in combinations_with_replacement(range(len(lags)), 2):
+        red = np.log1p(-levels(lags[i], lags[j], pairs))
+        found[:, i, j] = found[:, j, i] = red / white
+    return found
+
+
+def _lag1(knee: float) -> float:
+    """Return the AR(1) coefficient whose knee is `knee` for the row; `colours.knee` backwards."""
+    half = knee / SCALE / 2
+    return (math.sqrt(half**2 + 1) - half) ** 2
+
+
+def _levels(
+    wavelet: Wavelet,
+    scales: NDArray[np.float64],
+    keep: tuple[int, int],
+    boxcar: ScaleBoxcar,
+    al1: float,
+    al2: float,
+    pairs: int,
+) -> NDArray[np.float64]:
+    """Return the levels of the rows that are kept, shape (rows, levels)."""
+    rows = null_rows(wavelet, tuple(scales.tolist()), keep, boxcar, al1, al2)
+    task = NullTask(rows=rows, pairs=pairs, entropy=SEED, spawn_key=(0,))
+    return np.array(
+        [[quantile(histogram, level) for level in table.LEVELS] for histogram in run_task(task)]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n-jobs", type=int, default=1)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    given = parser.parse_args()
+    names = {name: wavelet for wavelet, name in reversed(table.WAVELETS.items())}
+    asked = [
+        (name, convention, voices)
+        for voices in colours.VOICES
+        for name in names
+        for convention in CONVENTIONS
+    ]
+    found = joblib.Parallel(n_jobs=given.n_jobs, batch_size=1)(
+        joblib.delayed(simulate)(names[name], convention, voices, given.pairs)
+        for name, convention, voices in asked
+    )
+    facts = {
+        "library": __version__,
+        "algorithm": ALGORITHM_VERSION,
+        "numpy": np.__version__,
+        "seed": SEED,
+        "pairs": given.pairs,
+        "made_by": "python -m benchmarks.level_colours",
+    }
+    arrays: dict[str, Any] = {}
+    for each, (middle, near) in zip(asked, found, strict=True):
+        key = table.file_key(*each)
+        arrays |= {key: middle, colours.near_key(key): near}
+    np.savez_compressed(FOLDER / colours.FILE, provenance=np.array(json.dumps(facts)), **arrays)
+
+
+if __name__ == "__main__":
+    main()
