@@ -32,7 +32,7 @@ MAX_CHANNELS = 1024
 #: Analyses of one stream; each one costs a tiling and a window per octave.
 MAX_ANALYSES = 64
 
-#: Channels or pairs of one analysis; each one is a message per octave and tile.
+#: Channels or pairs of one analysis; each one is a result per octave and tile.
 MAX_CHANNEL_SETS = 1024
 
 #: Rows per octave: neighbouring rows are copies of each other long before this.
@@ -59,8 +59,8 @@ MAX_FIRST_SAMPLE = 2**53
 #: Time stamp of a chunk: the year 2116, far from where int64 overflows.
 MAX_T0_NS = 2**62
 
-#: Windows per second of one stream: about what one ingest process publishes.
-MAX_WINDOWS_PER_S = 5000
+#: Results per second of one stream: each one is a message, and a few workers keep about so many.
+MAX_RESULTS_PER_S = 5000
 
 #: Rows times samples of surrogate noise in one query: about half a minute of one thread. More is
 #: for a job.

@@ -59,7 +59,7 @@ class AnalysisResult(PersistedMessage):
     """
 
     schema_id: Literal["result.analysis/1"] = Field(default="result.analysis/1", alias="schema")
-    #: The window's id.
+    #: The same whenever this result is made again.
     id: Id
     stream: Name
     epoch: Epoch
@@ -72,8 +72,10 @@ class AnalysisResult(PersistedMessage):
     #: (scale,)
     scales_s: RealVector
     t: TimeAxis
-    #: When the first column's sample was taken.
+    #: When the first column's sample was taken, by the clock fitted to the device's time stamps.
     t0_ns: Count | None = None
+    #: The same by the newest time stamp alone.
+    t0_raw_ns: Count | None = None
     #: (scale, time), in the quantity that the analysis asks for.
     values: ValueMatrix
     #: (scale, time), in radians.

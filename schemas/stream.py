@@ -71,23 +71,25 @@ class AnalysisSpec(Message):
         """What is transformed together: each channel by itself, or the pairs."""
         return self.pairs or tuple((name,) for name in self.channels)
 
-    def narrowed(self, channels: ChannelSet) -> AnalysisSpec:
-        """Return the analysis of one channel set alone."""
-        sets = {"channels": channels} if self.op == "cwt" else {"pairs": (channels,)}
-        return self.model_copy(update=sets)
+    def narrowed(self, *sets: ChannelSet) -> AnalysisSpec:
+        """Return the analysis of these channel sets alone."""
+        own = {"channels": tuple(c for each in sets for c in each)} if self.op == "cwt" else {}
+        return self.model_copy(update=own or {"pairs": sets})
 
-    def spec_hash(self, *, fs_hz: float, channels: ChannelSet) -> str:
-        """Return 16 hexadecimal characters that name this computation of one channel set.
+    def spec_hash(self, *, fs_hz: float, channels: ChannelSet | None = None) -> str:
+        """Return 16 hexadecimal characters that name this computation.
 
-        What has its default value does not count, so that a field to come changes no hash.
+        With `channels`, that of one channel set: the analysis's other sets don't count, so adding
+        one leaves the results of the others as they are. Without, that of all its sets.
 
-        The same in every process. The analysis's other channels don't count, so adding one leaves
-        the results of the others as they are.
+        What has its default value does not count, so that a field to come changes no hash. The
+        same in every process.
         """
         own = self.model_dump(
             mode="json", by_alias=True, exclude={"channels", "pairs"}, exclude_defaults=True
         )
-        return _hash({"analysis": own, "fs_hz": float(fs_hz), "channels": list(channels)})
+        sets = {"sets": self.channel_sets} if channels is None else {"channels": channels}
+        return _hash({"analysis": own, "fs_hz": float(fs_hz), **sets})
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.arrays import RealMatrix
-from schemas.limits import MAX_OCTAVE
+from schemas.limits import MAX_CHANNELS, MAX_OCTAVE
 from schemas.message import (
     Count,
     Epoch,
@@ -37,25 +37,31 @@ class Tile(Message):
 
 
 class AnalysisWindow(PersistedMessage):
-    """The samples that one octave of one channel set needs to cover one tile."""
+    """The samples that one octave needs to cover one tile, for some channel sets of an analysis."""
 
     schema_id: Literal["window.analysis/1"] = Field(default="window.analysis/1", alias="schema")
-    #: The same whenever this window is made again; the result has it too.
+    #: The same whenever this window is made again.
     id: Id
     stream: Name
     epoch: Epoch
+    #: The analysis of the channel sets in this window alone; each of them has its own result.
     analysis: AnalysisSpec
     fs_hz: PositiveReal
-    #: One of the analysis's channel sets, in the order of the columns.
-    channels: Annotated[Items[Name], Field(min_length=1, max_length=2)]
+    #: The channels that the sets need, each one once, in the order of the columns.
+    channels: Annotated[Items[Name], Field(min_length=1, max_length=MAX_CHANNELS)]
     octave: Octave
     tile: Tile
     #: Position of the first row of ``samples``.
     first_sample: Position
     #: (time, channel); NaN is a missing sample.
     samples: RealMatrix
-    #: When the first sample of the tile was taken.
+    #: When the first sample of the tile was taken, by the clock fitted to the device's time stamps.
     t0_ns: Count | None = None
+    #: The same by the newest time stamp alone.
+    t0_raw_ns: Count | None = None
+    #: Older than this, the window is told as dropped instead of computed; None: it never is.
+    stale_after_s: PositiveReal | None = None
+    #: Of the analysis with the channel sets in this window.
     spec_hash: ShortHash
     times_ns: WindowTimes
 
@@ -64,11 +70,17 @@ class AnalysisWindow(PersistedMessage):
         """Number of time steps, the tile and what it needs on either side."""
         return int(self.samples.shape[0])
 
+    @property
+    def columns(self) -> dict[str, int]:
+        """The column of each channel."""
+        return {name: column for column, name in enumerate(self.channels)}
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         columns = self.samples.shape[1]
         if columns != len(self.channels):
             raise wrong_field("samples", f"{columns} columns for {len(self.channels)} channels")
-        if self.channels not in self.analysis.channel_sets:
-            raise wrong_field("channels", "no channel set of the analysis")
+        needed = {name for names in self.analysis.channel_sets for name in names}
+        if len(needed) != columns or needed != set(self.channels):
+            raise wrong_field("channels", "not those of the analysis's channel sets, each one once")
         return self

@@ -64,9 +64,10 @@ def results(
 ) -> dict[str, AnalysisResult]:
     """Return what the system makes of the chunks, by id."""
     return {
-        output.id: compute_window(output, NOWHERE)
+        result.id: result
         for output in outputs(definition, chunks)
         if isinstance(output, AnalysisWindow)
+        for result in compute_window(output, NOWHERE)
     }
 
 

@@ -1,4 +1,4 @@
-"""From an analysis window to its result: a pure function."""
+"""From an analysis window to its results, one per channel set: a pure function."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pycwt_mod import __version__
 from pycwt_mod.blocks import OctaveLayout, VoiceGrid, block_significance, compute_block
 from schemas.errors import Unprocessable
+from schemas.ids import tile_id
 from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
-from schemas.stream import Convention
+from schemas.stream import ChannelSet, Convention
 from schemas.timing import ResultTimes
 from schemas.window import AnalysisWindow
 from services.runtime.analysis import AnalysisPlan, plan_analysis
@@ -40,8 +41,8 @@ class Provenance:
     computed_ns: int
 
 
-def compute_window(window: AnalysisWindow, provenance: Provenance) -> AnalysisResult:
-    """Return the result of `window`; the same window gives the same numbers everywhere.
+def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[AnalysisResult, ...]:
+    """Return the results of `window`; the same window gives the same numbers everywhere.
 
     Raises
     ------
@@ -50,12 +51,27 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> AnalysisRe
     """
     plan = plan_analysis(window.analysis, window.fs_hz)
     layout = _layout(plan, window)
+    return tuple(
+        _result(window, names, plan.grid, layout, provenance)
+        for names in window.analysis.channel_sets
+    )
+
+
+def _result(
+    window: AnalysisWindow,
+    names: ChannelSet,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    provenance: Provenance,
+) -> AnalysisResult:
     spec = window.analysis
+    columns = [window.columns[name] for name in names]
+    samples = window.samples[:, columns]
     block = compute_block(
-        window.samples,
+        samples,
         window_first=window.first_sample,
         tile_first=window.tile.first_sample,
-        grid=plan.grid,
+        grid=grid,
         layout=layout,
         op=spec.op,
         quantity=spec.quantity,
@@ -63,14 +79,22 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> AnalysisRe
     )
     signif = None
     if spec.significance is not None:
-        signif = _levels(plan.grid, layout, window, spec.significance.level)
+        signif = _levels(grid, layout, samples, spec.convention, spec.significance.level)
+    spec_hash = spec.spec_hash(fs_hz=window.fs_hz, channels=names)
     return AnalysisResult(
-        id=window.id,
+        id=tile_id(
+            stream=window.stream,
+            epoch=window.epoch,
+            analysis=spec.name,
+            spec_hash=spec_hash,
+            octave=window.octave,
+            first_sample=window.tile.first_sample,
+        ),
         stream=window.stream,
         epoch=window.epoch,
         analysis=spec.name,
         op=spec.op,
-        channels=window.channels,
+        channels=names,
         octave=window.octave,
         freqs_hz=block.freqs_hz,
         scales_s=block.scales_s,
@@ -78,12 +102,13 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> AnalysisRe
             first_sample=window.tile.first_sample, step=layout.step, n=block.values.shape[1]
         ),
         t0_ns=window.t0_ns,
+        t0_raw_ns=window.t0_raw_ns,
         values=block.values,
         phase=block.phase,
         signif=signif,
         mask=block.mask.astype(np.bool_),
         input=InputSpan(first_sample=window.first_sample, n_samples=window.n_samples),
-        spec_hash=window.spec_hash,
+        spec_hash=spec_hash,
         engine=Engine(
             library="pycwt_mod",
             version=__version__,
@@ -110,10 +135,14 @@ def _layout(plan: AnalysisPlan, window: AnalysisWindow) -> OctaveLayout:
 
 
 def _levels(
-    grid: VoiceGrid, layout: OctaveLayout, window: AnalysisWindow, level: float
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    samples: NDArray[np.floating],
+    convention: Convention,
+    level: float,
 ) -> NDArray[np.float64]:
-    first, second = sorted(_lag1(column) for column in window.samples.T)
-    return _cached_levels(grid, layout, window.analysis.convention, first, second, level)
+    first, second = sorted(_lag1(column) for column in samples.T)
+    return _cached_levels(grid, layout, convention, first, second, level)
 
 
 @lru_cache(maxsize=1024)

@@ -1,15 +1,15 @@
 """A worker's share of the window queue: take, compute off the loop, keep the result, acknowledge.
 
-Every way out of a window is one of three: acknowledged after its result is kept; handed back with a
-delay; given up, which leaves a dead letter and an event. A worker that dies does none of them, and
-after the acknowledgement deadline the server hands the window to another.
+Every way out of a window is one of three: acknowledged after all its results are kept; handed back
+with a delay; given up, which leaves a dead letter and an event. A worker that dies does none of
+them, and after the acknowledgement deadline the server hands the window to another.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
@@ -41,7 +41,10 @@ HEARTBEAT_S = ACK_WAIT_S / 3
 NANOSECONDS = 1_000_000_000
 
 T = TypeVar("T")
-Compute = Callable[[AnalysisWindow, Provenance], AnalysisResult]
+Compute = Callable[[AnalysisWindow, Provenance], Sequence[AnalysisResult]]
+
+#: Results of one window on their way to the server at the same time.
+STORES_IN_FLIGHT = 16
 
 
 class WindowWorker:
@@ -113,7 +116,7 @@ class WindowWorker:
         message = delivery.stored.message
         try:
             window = decode(AnalysisWindow, message.data, content_type_of(message.headers))
-            result = await _kept_alive(delivery, lambda: self._compute_and_store(window))
+            computed_ns = await _kept_alive(delivery, lambda: self._compute_and_store(window))
         except BusError:
             raise
         except (ContractError, ValueError) as error:
@@ -124,24 +127,39 @@ class WindowWorker:
         else:
             await delivery.ack()
             metrics.WINDOWS_COMPUTED.labels(window.analysis.op, "computed").inc()
-            metrics.WINDOW_LATENCY.observe(
-                (result.times_ns.computed - result.times_ns.received) / NANOSECONDS
-            )
+            metrics.WINDOW_LATENCY.observe((computed_ns - window.times_ns.received) / NANOSECONDS)
 
-    async def _compute_and_store(self, window: AnalysisWindow) -> AnalysisResult:
-        result = await anyio.to_thread.run_sync(self._timed_compute, window, limiter=self._limiter)
+    async def _compute_and_store(self, window: AnalysisWindow) -> int:
+        """Return when the results were computed, after all of them are kept."""
+        results = await anyio.to_thread.run_sync(self._timed_compute, window, limiter=self._limiter)
+        now = time.time_ns()
         subject = subjects.result(window.stream, window.analysis.name)
-        await self._store(subject, result, msg_id=result.id)
-        return result
+        slots = anyio.Semaphore(STORES_IN_FLIGHT)
+        failures: list[Exception] = []
 
-    def _timed_compute(self, window: AnalysisWindow) -> AnalysisResult:
+        async def store(result: AnalysisResult) -> None:
+            try:
+                await self._store(subject, result, msg_id=result.id)
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the group
+                failures.append(error)
+            finally:
+                slots.release()
+
+        async with anyio.create_task_group() as tasks:
+            for result in results:
+                await slots.acquire()
+                if failures:
+                    break
+                times = result.times_ns.model_copy(update={"computed": now})
+                tasks.start_soon(store, result.model_copy(update={"times_ns": times}))
+        if failures:
+            raise failures[0]
+        return now
+
+    def _timed_compute(self, window: AnalysisWindow) -> Sequence[AnalysisResult]:
         seconds = metrics.WINDOW_SECONDS.labels(window.analysis.op)
         with metrics.WORKERS_BUSY.track_inprogress(), seconds.time():
-            result = self._compute(
-                window, Provenance(worker=self._name, computed_ns=time.time_ns())
-            )
-        times = result.times_ns.model_copy(update={"computed": time.time_ns()})
-        return result.model_copy(update={"times_ns": times})
+            return self._compute(window, Provenance(worker=self._name, computed_ns=time.time_ns()))
 
     async def _failed(self, delivery: Delivery, error: Exception) -> None:
         # Jitter spreads retries; it has nothing to do with secrets.

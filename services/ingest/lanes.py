@@ -1,31 +1,35 @@
-"""What has to be cut from a stream: one lane per octave of an analysis."""
+"""What has to be cut from a stream: one lane per octave of an analysis, its sets in batches."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.errors import Unprocessable
-from schemas.limits import MAX_MESSAGE_BYTES, MAX_WINDOWS_PER_S
-from schemas.stream import AnalysisSpec, StreamDefinition
+from schemas.limits import MAX_MESSAGE_BYTES, MAX_RESULTS_PER_S
+from schemas.stream import AnalysisSpec, ChannelSet, StreamDefinition
 from services.runtime.analysis import plan_analysis
 
-__all__ = ["ChannelSet", "Lane", "plan_lanes"]
+__all__ = ["Batch", "Lane", "plan_lanes"]
 
 #: Bytes of a window beside its samples: the analysis, the names, the times, and their encoding.
 WINDOW_OVERHEAD_BYTES = 64 * 1024
 #: Samples travel as float64 at worst, and are held so.
 SAMPLE_BYTES = 8
+#: What the samples of a window may take before the analysis's channel sets are shared out between
+#: several: less, and the cost of a message outweighs its work; more, and few workers get any.
+TARGET_WINDOW_BYTES = 1024 * 1024
 #: Memory that the samples of one stream may take.
 MAX_HELD_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChannelSet:
-    """Channels that are transformed together, where they stand in a chunk, and the spec's hash."""
+class Batch:
+    """Channel sets that travel in one window, and where their channels stand in a chunk."""
 
     names: tuple[str, ...]
     columns: tuple[int, ...]
-    #: The analysis of this set alone: what a window carries.
+    #: The analysis of these sets alone: what a window carries.
     spec: AnalysisSpec
     spec_hash: str
 
@@ -38,7 +42,7 @@ class Lane:
     octave: int
     tile: int
     margin: int
-    sets: tuple[ChannelSet, ...]
+    batches: tuple[Batch, ...]
 
     @property
     def key(self) -> str:
@@ -79,14 +83,14 @@ def plan_lanes(
             plan = plan_analysis(spec, definition.fs_hz)
         except (ValueError, OverflowError) as error:
             raise Unprocessable.of({f"analyses.{spec.name}": str(error)}) from error
-        sets = _channel_sets(definition, spec)
         for layout in plan.layouts:
+            channel_bytes = (layout.tile + 2 * layout.margin) * SAMPLE_BYTES
             lane = Lane(
                 analysis=spec,
                 octave=layout.octave,
                 tile=layout.tile,
                 margin=layout.margin,
-                sets=sets,
+                batches=_batches(definition, spec, TARGET_WINDOW_BYTES // channel_bytes),
             )
             _check(lane, definition, max_message_bytes, log_max_age_s)
             lanes.append(lane)
@@ -94,17 +98,36 @@ def plan_lanes(
     return tuple(lanes)
 
 
-def _channel_sets(definition: StreamDefinition, spec: AnalysisSpec) -> tuple[ChannelSet, ...]:
+def _batches(
+    definition: StreamDefinition, spec: AnalysisSpec, max_channels: int
+) -> tuple[Batch, ...]:
     column = {name: index for index, name in enumerate(definition.channel_names)}
-    return tuple(
-        ChannelSet(
-            names=names,
-            columns=tuple(column[name] for name in names),
-            spec=spec.narrowed(names),
-            spec_hash=spec.spec_hash(fs_hz=definition.fs_hz, channels=names),
+    batches = []
+    for sets in _grouped(spec.channel_sets, max_channels):
+        names = tuple(dict.fromkeys(name for each in sets for name in each))
+        narrowed = spec.narrowed(*sets)
+        batches.append(
+            Batch(
+                names=names,
+                columns=tuple(column[name] for name in names),
+                spec=narrowed,
+                spec_hash=narrowed.spec_hash(fs_hz=definition.fs_hz),
+            )
         )
-        for names in spec.channel_sets
-    )
+    return tuple(batches)
+
+
+def _grouped(sets: tuple[ChannelSet, ...], max_channels: int) -> Iterator[tuple[ChannelSet, ...]]:
+    """Yield the sets in groups, each of at most so many different channels, or of one set."""
+    group: list[ChannelSet] = []
+    channels: set[str] = set()
+    for each in sets:
+        if group and len(channels.union(each)) > max_channels:
+            yield tuple(group)
+            group, channels = [], set()
+        group.append(each)
+        channels.update(each)
+    yield tuple(group)
 
 
 def _check(
@@ -112,7 +135,7 @@ def _check(
 ) -> None:
     seconds = lane.window / definition.fs_hz
     window = f"octave {lane.octave} needs windows of {lane.window} samples ({seconds:.4g} s)"
-    channels = max(len(each.names) for each in lane.sets)
+    channels = max(len(batch.names) for batch in lane.batches)
     size = lane.window * channels * SAMPLE_BYTES + WINDOW_OVERHEAD_BYTES
     if size > max_message_bytes:
         raise _refused(
@@ -139,14 +162,14 @@ def _check(
 
 
 def _check_rate(lanes: list[Lane], fs_hz: float) -> None:
-    rates = {lane.key: len(lane.sets) * fs_hz / lane.tile for lane in lanes}
+    rates = {lane.key: len(lane.analysis.channel_sets) * fs_hz / lane.tile for lane in lanes}
     total = sum(rates.values())
-    if total > MAX_WINDOWS_PER_S:
+    if total > MAX_RESULTS_PER_S:
         busiest = max(lanes, key=lambda lane: rates[lane.key])
         raise _refused(
             busiest,
             "hop_s",
-            f"the stream would make {total:.0f} windows a second, of {MAX_WINDOWS_PER_S} possible: "
+            f"the stream would make {total:.0f} results a second, of {MAX_RESULTS_PER_S} possible: "
             "raise hop_s, or analyse fewer channels",
         )
 

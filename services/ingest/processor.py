@@ -13,21 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pycwt_mod.streaming import CutWindow, Windower
 from schemas.checkpoint import ReplayState, StreamCheckpoint
 from schemas.codec import decode_chunk
 from schemas.errors import ContractError
 from schemas.event import EventKind, StreamEvent
+from schemas.ids import tile_id
 from schemas.limits import MAX_INT64
 from schemas.message import clipped
 from schemas.signal import SignalChunk
 from schemas.stream import StreamDefinition, StreamStatus
 from schemas.timing import WindowTimes
-from schemas.window import AnalysisWindow
-from schemas.window import Tile as WindowTile
+from schemas.window import AnalysisWindow, Tile
 from services.ingest.accounting import Accepted, Finding, Position, Refused, account
-from services.ingest.buffer import SampleBuffer
-from services.ingest.lanes import ChannelSet, Lane, plan_lanes
-from services.ingest.tiling import Tile, Tiling
+from services.ingest.lanes import Batch, Lane, plan_lanes
 
 __all__ = ["LogEntry", "Output", "StreamProcessor"]
 
@@ -68,17 +67,18 @@ class StreamProcessor:
 
     def __init__(self, definition: StreamDefinition, checkpoint: StreamCheckpoint) -> None:
         self.definition = definition
-        self._lanes = [(lane, Tiling(lane.tile, lane.margin)) for lane in plan_lanes(definition)]
-        for lane, tiling in self._lanes:
-            tiling.next_index = checkpoint.tiles.get(lane.key, 0)
+        self._lanes = plan_lanes(definition)
         self._replay_from = checkpoint.replay_from_seq
         self._last_seq = checkpoint.last_seq
         self._last_stored_ns = checkpoint.last_stored_ns
         self._position = _position(checkpoint.state)
-        self._buffer = SampleBuffer(len(definition.channels), self._position.expected)
+        self._windower = Windower(
+            self._lanes, len(definition.channels), first=self._position.expected
+        )
+        self._windower.resume([checkpoint.tiles.get(lane.key, 0) for lane in self._lanes])
         self._anchors: deque[_Anchor] = deque()
         self._clock = _clock(checkpoint.state)
-        self._max_gap = max((lane.window for lane, _ in self._lanes), default=MAX_INT64)
+        self._max_gap = max((lane.window for lane in self._lanes), default=MAX_INT64)
         self._chunks = self._windows = self._samples = 0
         self._last_chunk_ns: int | None = None
 
@@ -116,7 +116,9 @@ class StreamProcessor:
             replay_from_seq=anchor.seq if anchor else self._last_seq + 1,
             last_seq=self._last_seq,
             last_stored_ns=self._last_stored_ns,
-            tiles={lane.key: tiling.next_index for lane, tiling in self._lanes},
+            tiles=dict(
+                zip((lane.key for lane in self._lanes), self._windower.next_tiles, strict=True)
+            ),
             state=anchor.before if anchor else self._state(),
         )
 
@@ -177,28 +179,24 @@ class StreamProcessor:
             return
         if (missing := _missing(samples, verdict.first_sample)) is not None:
             yield self._finding(entry, missing)
-        self._buffer.append(verdict.first_sample, samples)
-        self._anchors.append(_Anchor(entry.seq, before, self._buffer.end))
+        end = verdict.first_sample + len(samples)
+        self._anchors.append(_Anchor(entry.seq, before, end))
         if chunk.t0_ns is not None:
             self._clock = (verdict.first_sample - verdict.skip, chunk.t0_ns)
-        for lane, tiling in self._lanes:
-            for tile in tiling.due(self._buffer.end):
-                yield from self._cut(entry, lane, tile)
-        self._forget()
+        for window in self._windower.push(verdict.first_sample, samples):
+            yield from self._cut(entry, window)
+        while self._anchors and self._anchors[0].end <= self._windower.needed_from:
+            self._anchors.popleft()
 
     def _rest(self, entry: LogEntry) -> Iterator[Output]:
         """Cut the tiles that have begun and will not be completed any more."""
-        for lane, tiling in self._lanes:
-            for tile in tiling.rest(self._buffer.end):
-                yield from self._cut(entry, lane, tile)
+        for window in self._windower.flush():
+            yield from self._cut(entry, window)
 
     def _restart(self, first: int, *, keep_tiles: bool) -> None:
-        self._buffer = SampleBuffer(len(self.definition.channels), first)
+        self._windower.restart(first, keep_tiles=keep_tiles)
         self._anchors.clear()
         self._clock = None
-        if not keep_tiles:
-            for _, tiling in self._lanes:
-                tiling.start_at(first)
 
     def _state(self) -> ReplayState:
         sample, t0_ns = self._clock or (None, None)
@@ -212,43 +210,33 @@ class StreamProcessor:
             clock_ns=t0_ns,
         )
 
-    def _forget(self) -> None:
-        needed = min((tiling.needed_from for _, tiling in self._lanes), default=self._buffer.end)
-        self._buffer.forget(needed)
-        while self._anchors and self._anchors[0].end <= needed:
-            self._anchors.popleft()
-
-    def _cut(self, entry: LogEntry, lane: Lane, tile: Tile) -> Iterator[AnalysisWindow]:
-        first, samples = self._buffer.read(tile.window_first, tile.window_end)
-        if not len(samples):
-            return  # nothing of it is in the log any more
-        for channels in lane.sets:
+    def _cut(self, entry: LogEntry, window: CutWindow) -> Iterator[AnalysisWindow]:
+        lane, first = self._lanes[window.lane], window.tile.first
+        for batch in lane.batches:
             yield AnalysisWindow(
-                id=self._window_id(lane, channels, tile),
+                id=self._window_id(lane, batch, first),
                 stream=self.definition.name,
                 epoch=self._position.epoch or "",
-                analysis=channels.spec,
+                analysis=batch.spec,
                 fs_hz=self.definition.fs_hz,
-                channels=channels.names,
+                channels=batch.names,
                 octave=lane.octave,
-                tile=WindowTile(first_sample=tile.first, n=tile.n),
-                first_sample=first,
-                samples=_narrow(samples[:, channels.columns]),
-                t0_ns=self._time_of(tile.first),
-                spec_hash=channels.spec_hash,
+                tile=Tile(first_sample=first, n=window.tile.n),
+                first_sample=window.first,
+                samples=_narrow(window.samples[:, batch.columns]),
+                t0_ns=self._time_of(first),
+                spec_hash=batch.spec_hash,
                 times_ns=WindowTimes(received=entry.stored_ns, windowed=entry.now_ns),
             )
 
-    def _window_id(self, lane: Lane, channels: ChannelSet, tile: Tile) -> str:
-        return "/".join(
-            (
-                self.definition.name,
-                self._position.epoch or "",
-                lane.analysis.name,
-                channels.spec_hash,
-                str(lane.octave),
-                str(tile.first),
-            )
+    def _window_id(self, lane: Lane, batch: Batch, first: int) -> str:
+        return tile_id(
+            stream=self.definition.name,
+            epoch=self._position.epoch or "",
+            analysis=lane.analysis.name,
+            spec_hash=batch.spec_hash,
+            octave=lane.octave,
+            first_sample=first,
         )
 
     def _time_of(self, sample: int) -> int | None:
@@ -303,7 +291,7 @@ def _missing(samples: NDArray[np.generic], first: int) -> Finding | None:
     )
 
 
-def _narrow(samples: NDArray[np.float64]) -> NDArray[np.float32] | NDArray[np.float64]:
+def _narrow(samples: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the samples as float32 where that loses nothing: half the bytes on the bus."""
     with np.errstate(over="ignore"):
         narrow = samples.astype(np.float32)

@@ -45,11 +45,15 @@ def results(spec: StreamDefinition, samples: NDArray[np.float64]) -> list[Analys
     return list(pipeline.results(spec, pipeline.chunks_of(samples, repeat(333))).values())
 
 
-def a_window(**changes: object) -> AnalysisWindow:
-    for output in pipeline.outputs(definition(), pipeline.chunks_of(signals(), [N])):
+def a_window_of(spec: StreamDefinition) -> AnalysisWindow:
+    for output in pipeline.outputs(spec, pipeline.chunks_of(signals(), [N])):
         if isinstance(output, AnalysisWindow):
-            return output.model_copy(update=changes)
+            return output
     raise AssertionError
+
+
+def a_window(**changes: object) -> AnalysisWindow:
+    return a_window_of(definition()).model_copy(update=changes)
 
 
 def test_live_coherence_equals_the_offline_coherence_where_nothing_is_masked() -> None:
@@ -72,8 +76,9 @@ def test_live_coherence_equals_the_offline_coherence_where_nothing_is_masked() -
 
 def test_a_result_tells_where_it_comes_from() -> None:
     window = a_window()
-    result = compute_window(window, ME)
-    assert result.id == window.id
+    (result,) = compute_window(window, ME)
+    assert result.spec_hash == window.analysis.spec_hash(fs_hz=FS, channels=("x", "y"))
+    assert result.id == f"s/e/a/{result.spec_hash}/{window.octave}/{window.tile.first_sample}"
     assert (result.engine.library, result.engine.version) == ("pycwt_mod", pycwt_mod.__version__)
     assert (result.engine.worker, result.times_ns.computed) == ("me", 5)
     assert (result.input.first_sample, result.input.n_samples) == (
@@ -119,6 +124,16 @@ def test_every_quantity_is_what_it_says(op: str, quantity: str, kind: str) -> No
     sets = {"channels": ["x"], "pairs": []} if op == "cwt" else {"pairs": [("x", "y")]}
     found = results(definition(op=op, quantity=quantity, **sets), signals())
     assert {result.values.dtype.kind for result in found} == {kind}
+
+
+def test_channel_sets_in_one_window_give_what_each_gives_alone() -> None:
+    sets = {"op": "cwt", "pairs": [], "quantity": "power"}
+    alone = [results(definition(channels=[name], **sets), signals()) for name in "xy"]
+    together = results(definition(channels=["x", "y"], **sets), signals())
+    expected = {result.id: result for each in alone for result in each}
+    assert {result.id for result in together} == set(expected)
+    for result in together:
+        assert pipeline.numbers(result) == pipeline.numbers(expected[result.id])
 
 
 def test_a_window_that_does_not_fit_its_analysis_is_refused_by_field() -> None:

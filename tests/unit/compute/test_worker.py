@@ -23,7 +23,7 @@ from services.runtime.memory_bus import MemoryBus
 from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
-from tests.unit.compute.test_windows import a_window
+from tests.unit.compute.test_windows import a_window, a_window_of, definition
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def queue_length(bus: MemoryBus) -> int:
     return backlog.waiting + backlog.in_flight
 
 
-def failing(*args: Any) -> AnalysisResult:
+def failing(*args: Any) -> tuple[AnalysisResult, ...]:
     del args
     raise MemoryError("no room")
 
@@ -82,7 +82,7 @@ async def test_a_computed_window_is_acknowledged_after_its_result_is_kept() -> N
     (stored,) = await kept(bus, storage.RESULTS, 1)
     result = decode(AnalysisResult, stored.message.data, ContentType.MSGPACK)
     assert stored.message.subject == subjects.result("s", "a")
-    assert (result.id, result.engine.worker) == (a_window().id, "w")
+    assert (result.channels, result.engine.worker) == (("x", "y"), "w")
     assert await queue_length(bus) == 0
 
 
@@ -91,6 +91,26 @@ async def test_a_window_computed_twice_has_one_result() -> None:
     for _ in range(2):
         await handle_next(bus, a_worker(bus))
     assert await bus.log.last_seq(storage.RESULTS) == 1
+
+
+async def test_a_window_of_many_channel_sets_is_acknowledged_after_all_their_results_are_kept() -> (
+    None
+):
+    sets = definition(op="cwt", channels=["x", "y"], pairs=[], quantity="power")
+    bus = await a_bus(body(a_window_of(sets)))
+    store, lengths = bus.log.store, []
+
+    async def noted(*args: Any, **rest: Any) -> Any:
+        lengths.append(await queue_length(bus))
+        return await store(*args, **rest)
+
+    bus.log.store = noted  # type: ignore[method-assign]
+    await handle_next(bus, a_worker(bus))
+    found = [
+        decode(AnalysisResult, stored.message.data, ContentType.MSGPACK).channels
+        for stored in await kept(bus, storage.RESULTS, 2)
+    ]
+    assert (sorted(found), lengths, await queue_length(bus)) == ([("x",), ("y",)], [1, 1], 0)
 
 
 async def test_a_failure_hands_the_window_back() -> None:
@@ -140,7 +160,7 @@ def test_rubbish_on_the_queue_is_given_up_at_once(rubbish: bytes) -> None:
 async def test_asked_to_stop_a_worker_finishes_what_it_has() -> None:
     bus, stop = await a_bus(body(a_window())), Stop()
 
-    def compute_then_stop(*args: Any) -> AnalysisResult:
+    def compute_then_stop(*args: Any) -> tuple[AnalysisResult, ...]:
         anyio.from_thread.run_sync(stop.set)
         return compute_window(*args)
 
@@ -172,7 +192,7 @@ async def test_nothing_on_the_queue_takes_the_worker_with_it(
 
 
 async def test_what_the_library_refuses_is_given_up_without_another_try() -> None:
-    def refusing(*args: Any) -> AnalysisResult:
+    def refusing(*args: Any) -> tuple[AnalysisResult, ...]:
         del args
         raise ValueError("no such thing")
 

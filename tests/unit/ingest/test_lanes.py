@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import Unprocessable
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from services.ingest.lanes import plan_lanes
+from services.ingest.lanes import SAMPLE_BYTES, TARGET_WINDOW_BYTES, plan_lanes
 
 
 def definition(**changes: object) -> StreamDefinition:
@@ -27,7 +27,20 @@ def definition(**changes: object) -> StreamDefinition:
 def test_there_is_a_lane_per_octave_with_all_channel_sets() -> None:
     lanes = plan_lanes(definition())
     assert [lane.octave for lane in lanes] == [0, 1, 2, 3, 4]
-    assert [each.columns for each in lanes[0].sets] == [(0, 1), (1, 2)]
+    assert [batch.columns for batch in lanes[0].batches] == [(0, 1, 2)]
+    assert lanes[0].batches[0].spec.pairs == (("x", "y"), ("y", "z"))
+
+
+def test_windows_carry_as_many_channel_sets_as_are_small_together() -> None:
+    lanes = plan_lanes(definition(fmin_hz=0.005))
+    for lane in lanes:
+        for batch in lane.batches:
+            size = lane.window * SAMPLE_BYTES * len(batch.names)
+            assert len(batch.spec.pairs) == 1 or size <= TARGET_WINDOW_BYTES
+        carried = [pair for batch in lane.batches for pair in batch.spec.pairs]
+        assert carried == [("x", "y"), ("y", "z")]
+    assert [len(lane.batches) for lane in (lanes[0], lanes[-1])] == [1, 2]
+    assert len({batch.spec_hash for batch in lanes[-1].batches}) == 2
 
 
 def test_each_octave_has_windows_about_twice_as_long() -> None:
@@ -62,13 +75,13 @@ def test_a_stream_whose_samples_would_fill_the_memory_is_refused() -> None:
         plan_lanes(wide.model_copy(update={"analyses": (known,)}))
 
 
-def test_more_windows_than_ingest_can_publish_are_refused() -> None:
+def test_more_results_than_workers_can_keep_are_refused() -> None:
     names = [f"c{i}" for i in range(1000)]
     pairs = tuple((one, other) for one, other in pairwise(names))
     spec = definition().analyses[0].model_copy(update={"pairs": pairs, "hop_s": 0.01})
     channels = tuple(Channel(name=name) for name in names)
     wide = definition().model_copy(update={"channels": channels, "analyses": (spec,)})
-    with pytest.raises(Unprocessable, match="windows a second, of 5000 possible") as caught:
+    with pytest.raises(Unprocessable, match="results a second, of 5000 possible") as caught:
         plan_lanes(wide)
     assert "analyses.a.hop_s" in caught.value.message
 

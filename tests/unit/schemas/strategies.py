@@ -114,7 +114,8 @@ statuses = st.builds(
 @st.composite
 def windows(draw: st.DrawFn) -> schemas.AnalysisWindow:
     spec = draw(specs())
-    channels = draw(st.sampled_from(spec.channel_sets))
+    needed = dict.fromkeys(name for names in spec.channel_sets for name in names)
+    channels = tuple(draw(st.permutations(list(needed))))
     return schemas.AnalysisWindow(
         id=draw(ids),
         stream=draw(names),
@@ -127,6 +128,8 @@ def windows(draw: st.DrawFn) -> schemas.AnalysisWindow:
         first_sample=draw(positions),
         samples=draw(arrays(FLOATS, st.tuples(lengths, st.just(len(channels))))),
         t0_ns=draw(maybe(counts)),
+        t0_raw_ns=draw(maybe(counts)),
+        stale_after_s=draw(maybe(rates)),
         spec_hash=draw(hashes),
         times_ns=schemas.WindowTimes(received=draw(counts), windowed=draw(counts)),
     )
@@ -148,6 +151,7 @@ def results(draw: st.DrawFn) -> schemas.AnalysisResult:
         scales_s=draw(arrays(FLOATS, vector)),
         t=result.TimeAxis(first_sample=draw(counts), step=draw(positive_counts), n=n),
         t0_ns=draw(maybe(counts)),
+        t0_raw_ns=draw(maybe(counts)),
         values=draw(arrays(FLOATS + COMPLEX, matrix)),
         phase=draw(maybe(arrays(FLOATS, matrix))),
         signif=draw(maybe(arrays(FLOATS, vector))),

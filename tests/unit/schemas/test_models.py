@@ -205,6 +205,7 @@ def test_the_hash_of_an_analysis_names_what_is_computed() -> None:
         wider.spec_hash(fs_hz=250, channels=("b",)),
     }
     assert len(others | {of_a}) == 4
+    assert wider.narrowed(("a",)).spec_hash(fs_hz=250) != wider.spec_hash(fs_hz=250)
 
 
 def test_the_hash_is_the_same_in_another_process() -> None:
@@ -221,7 +222,7 @@ def test_the_hash_is_the_same_in_another_process() -> None:
     assert out == schemas.decode(StreamDefinition, orjson.dumps(STREAM)).definition_hash()
 
 
-def test_a_window_has_a_column_per_channel_of_one_channel_set() -> None:
+def test_a_window_has_a_column_for_each_channel_of_its_sets_and_no_other() -> None:
     tree = {
         "schema": "window.analysis/1",
         "id": "i",
@@ -240,7 +241,8 @@ def test_a_window_has_a_column_per_channel_of_one_channel_set() -> None:
 
     assert decoded(schemas.AnalysisWindow, tree) is not None
     assert refused_fields(schemas.AnalysisWindow, tree | {"samples": [[1]]}) == ("samples",)
-    assert refused_fields(schemas.AnalysisWindow, tree | {"channels": ["b", "a"]}) == ("channels",)
+    assert refused_fields(schemas.AnalysisWindow, tree | {"channels": ["b", "c"]}) == ("channels",)
+    assert refused_fields(schemas.AnalysisWindow, tree | {"channels": ["a", "a"]}) == ("channels",)
 
 
 @pytest.mark.parametrize("field", ["scales_s", "values", "phase", "signif", "mask"])

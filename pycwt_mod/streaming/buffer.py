@@ -1,9 +1,9 @@
-"""The samples of one stream that windows still need."""
+"""The samples of one signal that windows still need."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["SampleBuffer"]
 
@@ -20,10 +20,12 @@ class SampleBuffer:
         Number of channels.
     first
         Index of the first sample it will hold.
+    dtype
+        float64, or float32 for half the memory.
     """
 
-    def __init__(self, channels: int, first: int = 0) -> None:
-        self._store = np.empty((1024, channels), dtype=np.float64)
+    def __init__(self, channels: int, first: int = 0, dtype: DTypeLike = np.float64) -> None:
+        self._store = np.empty((1024, channels), dtype=dtype)
         self._begin = 0
         self._length = 0
         self.first = first
@@ -48,12 +50,17 @@ class SampleBuffer:
         self._store[at + gap : self._begin + total] = samples
         self._length = total
 
-    def read(self, first: int, end: int) -> tuple[int, NDArray[np.float64]]:
-        """Return what is held of ``[first, end)``: where it begins, and a copy (n, channels)."""
+    def view(self, first: int, end: int) -> tuple[int, NDArray[np.floating]]:
+        """Return what is held of ``[first, end)``: where it begins, and (n, channels).
+
+        The array is a read-only view, valid until the next `append`.
+        """
         begin = min(max(first, self.first), self.end)
         stop = max(min(end, self.end), begin)
         offset = self._begin - self.first
-        return begin, self._store[begin + offset : stop + offset].copy()
+        held = self._store[begin + offset : stop + offset]
+        held.flags.writeable = False
+        return begin, held
 
     def forget(self, before: int) -> None:
         """Drop the samples before index `before`."""
@@ -67,7 +74,7 @@ class SampleBuffer:
             return
         held = self._store[self._begin : self._begin + self._length]
         if total * GROWTH > len(self._store):
-            grown = np.empty((total * GROWTH, self._store.shape[1]), dtype=np.float64)
+            grown = np.empty((total * GROWTH, self._store.shape[1]), dtype=self._store.dtype)
             grown[: self._length] = held
             self._store = grown
         else:

@@ -1,0 +1,141 @@
+"""From samples as they come to the windows that results are computed from.
+
+Each lane, which is one octave of one analysis, cuts the axis into tiles of its own length. All
+lanes share one buffer, which holds what the windows to come still need and nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pycwt_mod.streaming.buffer import SampleBuffer
+from pycwt_mod.streaming.tiling import Tile, Tiling
+
+__all__ = ["CutWindow", "Lane", "Windower"]
+
+
+class Lane(Protocol):
+    """What a windower needs of an octave; a `pycwt_mod.OctaveLayout` has it."""
+
+    @property
+    def tile(self) -> int:
+        """Samples by which windows advance."""
+
+    @property
+    def margin(self) -> int:
+        """Samples needed on either side of a tile."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CutWindow:
+    """One window of one lane.
+
+    Attributes
+    ----------
+    lane : int
+        Which of the windower's lanes.
+    tile : Tile
+    first : int
+        Index of the first row of `samples`; at the ends of a signal a window may lack a part.
+    samples : ndarray, shape (n, channels)
+        A read-only view, valid until the windower takes more samples; NaN is missing.
+    """
+
+    lane: int
+    tile: Tile
+    first: int
+    samples: NDArray[np.floating]
+
+
+class Windower:
+    """Takes samples in pieces of any size and hands out every window once, when it is complete.
+
+    Which windows there are depends on the samples' indices alone, not on the pieces.
+
+    Parameters
+    ----------
+    lanes
+        What to cut.
+    channels
+        Number of channels.
+    first
+        Index of the first sample to come.
+    dtype
+        In which samples are held.
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        channels: int,
+        *,
+        first: int = 0,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self._channels = channels
+        self._dtype = dtype
+        self._tilings = [Tiling(lane.tile, lane.margin) for lane in lanes]
+        self._buffer = SampleBuffer(channels, first, dtype)
+
+    @property
+    def end(self) -> int:
+        """Index one past the last sample taken."""
+        return self._buffer.end
+
+    @property
+    def needed_from(self) -> int:
+        """The first sample that a window to come will need; may be negative."""
+        return min((tiling.needed_from for tiling in self._tilings), default=self.end)
+
+    @property
+    def next_tiles(self) -> tuple[int, ...]:
+        """The number of the next tile of each lane; sample 0 begins tile 0."""
+        return tuple(tiling.next_index for tiling in self._tilings)
+
+    def resume(self, next_tiles: Sequence[int]) -> None:
+        """Go on with these tiles; those before were handed out already."""
+        for tiling, index in zip(self._tilings, next_tiles, strict=True):
+            tiling.next_index = index
+
+    def push(self, first: int, samples: NDArray[np.generic]) -> Iterator[CutWindow]:
+        """Take `samples` (n, channels) from index `first` on; yield the windows they complete.
+
+        What lies between `end` and `first` is missing. The samples are taken as soon as the
+        first window is asked for; exhaust the iterator before the next call.
+
+        Raises
+        ------
+        ValueError
+            If `first` lies before `end`.
+        """
+        self._buffer.append(first, samples)
+        for lane, tiling in enumerate(self._tilings):
+            for tile in tiling.due(self.end):
+                yield from self._cut(lane, tile)
+        self._buffer.forget(self.needed_from)
+
+    def flush(self) -> Iterator[CutWindow]:
+        """Yield the windows of the tiles that have begun, with the samples there are."""
+        for lane, tiling in enumerate(self._tilings):
+            for tile in tiling.rest(self.end):
+                yield from self._cut(lane, tile)
+
+    def restart(self, first: int, *, keep_tiles: bool = False) -> None:
+        """Forget all samples; the next one has index `first`.
+
+        Unless `keep_tiles`, each lane goes on with the tile that holds that sample.
+        """
+        self._buffer = SampleBuffer(self._channels, first, self._dtype)
+        if not keep_tiles:
+            for tiling in self._tilings:
+                tiling.start_at(first)
+
+    def _cut(self, lane: int, tile: Tile) -> Iterator[CutWindow]:
+        first, samples = self._buffer.view(tile.window_first, tile.window_end)
+        if len(samples):  # else nothing of it is held any more
+            yield CutWindow(lane=lane, tile=tile, first=first, samples=samples)
