@@ -28,9 +28,9 @@ def block_level(
     table is read. Rows near both ends of the grid have their own levels, since they lack
     neighbours to be averaged with, and so have rows near Nyquist.
 
-    The error is below 0.01 for Morlet 6 and below 0.02 for Paul 4, DOG 2 and DOG 6, in R² at
-    level 0.95, as compared with simulations of a thousand pairs, whose own error is half of it:
-    docs/decisions/0011-instant-levels.md has the numbers.
+    The error in R² at level 0.95 is below 0.015 for Morlet 6, 0.025 for Paul 4 and 0.03 for
+    DOG 2 and DOG 6, as compared with simulations of 600 pairs, whose own error is part of it;
+    docs/decisions/0011-instant-levels.md has more.
 
     Parameters
     ----------

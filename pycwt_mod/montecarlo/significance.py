@@ -77,10 +77,11 @@ def wct_significance(
         whatever the coefficients, isn't repeated.
     method : {"montecarlo", "table"}
         "table" looks levels up that were simulated once, in less than a millisecond and without
-        a seed. They differ by less than 0.05 from those of a large simulation, most by less
-        than 0.02; see docs/decisions/0011-instant-levels.md. The table covers Morlet 6, Paul 4,
-        DOG 2 and DOG 6, coefficients from -0.1 to 0.999, some
-        values of `dj`, levels from 0.8 to 0.995, and axes so long that no scale feels both ends.
+        a seed. Up to coefficients of 0.99 they differ by less than 0.02 (Morlet 6) or 0.05 from
+        those of a large simulation, at 0.999 by somewhat more; see
+        docs/decisions/0011-instant-levels.md. The table covers Morlet 6, Paul 4, DOG 2 and
+        DOG 6, coefficients from -0.1 to 0.999, some values of `dj`, levels from 0.8 to 0.995,
+        and axes so long that no scale feels both ends.
     precision : float, optional
         Standard error that every level shall reach. Octaves are simulated until theirs do, or
         until 2^20 pairs; `standard_error` and `pairs` of the result say what came of it.
