@@ -5,6 +5,7 @@ is kept in ``schemas.storage``, header names in ``schemas.headers``, sizes in ``
 array fields in ``schemas.arrays``.
 """
 
+from schemas.benchmark import BackendTiming, BenchmarkReply, BenchmarkRequest
 from schemas.checkpoint import ReplayState, StreamCheckpoint
 from schemas.codec import (
     ContentType,
@@ -17,6 +18,7 @@ from schemas.codec import (
     reply_type,
 )
 from schemas.dead import DeadLetter
+from schemas.description import SchemaReply, SchemaRequest
 from schemas.errors import (
     BadRequest,
     Conflict,
@@ -60,6 +62,7 @@ from schemas.query import (
 )
 from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
 from schemas.signal import SignalChunk
+from schemas.significance import SignificanceReply, SignificanceRequest
 from schemas.stored import StoredObject, StoredReply
 from schemas.stream import (
     AnalysisSpec,
@@ -82,9 +85,12 @@ __all__ = [
     "AnalysisWindow",
     "BackendInfo",
     "BackendRequest",
+    "BackendTiming",
     "BackendsReply",
     "BackendsRequest",
     "BadRequest",
+    "BenchmarkReply",
+    "BenchmarkRequest",
     "Channel",
     "ConfiguredPort",
     "Conflict",
@@ -115,8 +121,12 @@ __all__ = [
     "PersistedMessage",
     "ReplayState",
     "ResultTimes",
+    "SchemaReply",
+    "SchemaRequest",
     "SerialDevice",
     "SignalChunk",
+    "SignificanceReply",
+    "SignificanceRequest",
     "SignificanceSpec",
     "StoredObject",
     "StoredReply",

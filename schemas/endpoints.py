@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas import subjects
+from schemas.benchmark import BenchmarkReply, BenchmarkRequest
+from schemas.description import SchemaReply, SchemaRequest
 from schemas.hardware import HardwareReply, HardwareRequest, HwList, HwListing
 from schemas.message import Message
 from schemas.query import (
@@ -23,6 +25,7 @@ from schemas.query import (
     XwtReply,
     XwtRequest,
 )
+from schemas.significance import SignificanceReply, SignificanceRequest
 from schemas.stream import (
     StreamDelete,
     StreamGet,
@@ -64,6 +67,13 @@ QUERY_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.query("cwt"), request=CwtRequest, reply=CwtReply),
     Endpoint(subject=subjects.query("xwt"), request=XwtRequest, reply=XwtReply),
     Endpoint(subject=subjects.query("wct"), request=WctRequest, reply=WctReply),
+    Endpoint(
+        subject=subjects.query("significance"),
+        request=SignificanceRequest,
+        reply=SignificanceReply,
+    ),
+    Endpoint(subject=subjects.query("benchmark"), request=BenchmarkRequest, reply=BenchmarkReply),
+    Endpoint(subject=subjects.query("schema"), request=SchemaRequest, reply=SchemaReply),
     Endpoint(subject=subjects.query("backends"), request=BackendsRequest, reply=BackendsReply),
     Endpoint(subject=subjects.query("backend"), request=BackendRequest, reply=BackendInfo),
     Endpoint(subject=subjects.query("hardware"), request=HardwareRequest, reply=HardwareReply),

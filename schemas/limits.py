@@ -20,6 +20,9 @@ MAX_OUTPUT_CELLS = 32 * 1024 * 1024
 #: Scales of one transform: over 300 octaves at the usual 12 voices.
 MAX_SCALES = 4096
 
+#: A reply that is kept in the object store: as much as the numbers of one answer may take.
+MAX_REPLY_BYTES = 512 * 1024 * 1024
+
 #: Surrogate pairs of one significance estimate: beyond this the level's error is under 0.1 %.
 MAX_MC_COUNT = 100_000
 
@@ -40,6 +43,9 @@ MAX_VOICES_PER_OCTAVE = 96
 
 #: Octaves that a position within 63 bits can have.
 MAX_OCTAVE = 62
+
+#: Backends of one benchmark; each one computes the same several times.
+MAX_BENCHMARK_BACKENDS = 8
 
 #: Tasks of one job: its status stays well below one message.
 MAX_TASKS_PER_JOB = 1000

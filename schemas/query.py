@@ -16,6 +16,7 @@ from schemas.names import Name
 from schemas.stream import Convention, Level, Wavelet
 
 Precision = Literal["float32", "float64"]
+LevelMethod = Literal["montecarlo", "table"]
 #: Such as ``sequential``, ``joblib`` or ``cluster``.
 BackendName = Name
 Seed = Annotated[int, Field(ge=0, le=MAX_INT64)]
@@ -23,7 +24,39 @@ Seed = Annotated[int, Field(ge=0, le=MAX_INT64)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
-class TransformRequest(Message):
+class WaveletChoice(Message):
+    """With which wavelet, after whose conventions, in which precision."""
+
+    mother: Wavelet = "morlet"
+    #: Order or central frequency; -1 is the wavelet's usual one (6, 4 and 2).
+    param: Annotated[float, Field(ge=-1)] = -1.0
+    convention: Convention = "standard"
+    #: In which precision to compute and to answer.
+    dtype: Precision = "float64"
+
+    @model_validator(mode="after")
+    def _param_possible(self) -> Self:
+        if self.param != -1 and self.param <= 0:
+            raise wrong_field("param", f"{self.param:g} has to be > 0, or -1 for the usual one")
+        return self
+
+
+class LevelChoice(Message):
+    """How a coherence's level of significance is found."""
+
+    #: ``table`` looks up what was simulated before, within a millisecond, where it covers the case.
+    method: LevelMethod = "montecarlo"
+    #: Surrogate pairs.
+    mc_count: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)] = 300
+    #: Where the surrogates are simulated.
+    backend: BackendName = "sequential"
+    #: Whether another backend may step in for one that isn't available.
+    fallback: bool = False
+    #: None lets the service choose; the reply says which it was.
+    seed: Seed | None = None
+
+
+class TransformRequest(WaveletChoice):
     """What all transforms take."""
 
     #: Sampling interval in seconds.
@@ -34,9 +67,6 @@ class TransformRequest(Message):
     s0: float = -1.0
     #: Number of scales less one; -1 is as many as the length allows.
     J: Annotated[int, Field(ge=-1, lt=MAX_SCALES)] = -1
-    convention: Convention = "standard"
-    #: In which precision to compute.
-    dtype: Precision = "float64"
 
     @model_validator(mode="after")
     def _s0_possible(self) -> Self:
@@ -66,15 +96,10 @@ class CwtRequest(TransformRequest):
 
     #: (time,); NaN is a missing sample.
     data: RealVector
-    mother: Wavelet = "morlet"
-    #: Order or central frequency; -1 is the wavelet's usual one (6, 4 and 2).
-    param: Annotated[float, Field(ge=-1)] = -1.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_length("data", len(self.data))
-        if self.param != -1 and self.param <= 0:
-            raise wrong_field("param", f"{self.param:g} has to be > 0, or -1 for the usual one")
         return self
 
 
@@ -95,22 +120,18 @@ class CwtReply(Message):
     computation_time: Seconds
 
 
-class WctRequest(PairRequest):
+class WctRequest(PairRequest, LevelChoice):
     """Asks for the wavelet coherence of two signals."""
 
     #: None leaves the significance out.
     significance_level: Level | None = 0.95
-    #: Surrogate pairs.
-    mc_count: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)] = 300
-    backend: BackendName = "sequential"
-    #: Whether another backend may step in for one that isn't available.
-    fallback: bool = False
-    #: None lets the service choose; the reply says which it was.
-    seed: Seed | None = None
 
 
 class WctReply(Message):
-    """The wavelet coherence."""
+    """The wavelet coherence.
+
+    Values that a missing sample touches are missing, here and in the other transforms.
+    """
 
     #: (scale, time), coherence from 0 to 1.
     WCT: RealMatrix
@@ -122,13 +143,16 @@ class WctReply(Message):
     freqs: RealVector
     #: (scale,), NaN where no level can be given; none if none was asked for.
     signif: RealVector | None = None
-    backend_used: BackendName
+    #: None if nothing was simulated.
+    backend_used: BackendName | None = None
     seed: Seed | None = None
     computation_time: Seconds
 
 
 class XwtRequest(PairRequest):
     """Asks for the cross-wavelet transform of two signals."""
+
+    significance_level: Level = 0.95
 
 
 class XwtReply(Message):

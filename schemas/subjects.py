@@ -22,6 +22,7 @@ QueryOp = Literal[
     "backend",
     "hardware",
     "benchmark",
+    "schema",
     "health",
 ]
 JobVerb = Literal["submit", "get", "list", "cancel", "retry"]

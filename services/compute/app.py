@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from schemas import storage, subjects
+from schemas.description import SchemaReply, SchemaRequest
 from schemas.endpoints import QUERY_ENDPOINTS
 from schemas.hardware import HardwareReply, HardwareRequest
 from schemas.message import Message
@@ -71,13 +72,18 @@ class ComputeService:
             self._heavy("cwt", queries.answer_cwt, planes=2),
             self._heavy("xwt", queries.answer_xwt, planes=3),
             self._heavy("wct", partial(queries.answer_wct, n_jobs=self._threads), planes=2),
+            self._heavy("significance", partial(queries.answer_significance, n_jobs=self._threads)),
+            self._heavy("benchmark", partial(queries.answer_benchmark, n_jobs=self._threads)),
+            _light("schema", self._schema),
             _light("backends", self._backends),
             _light("backend", self._backend),
             _light("hardware", self._hardware),
             _light("health", self._health),
         ]
 
-    def _heavy(self, op: QueryOp, compute: Callable[[Any], Message], *, planes: int) -> Endpoint:
+    def _heavy(
+        self, op: QueryOp, compute: Callable[[Any], Message], *, planes: int = 0
+    ) -> Endpoint:
         """Return an endpoint that computes; its reply has `planes` numbers per scale and sample."""
 
         async def handle(question: Message) -> Message:
@@ -89,10 +95,15 @@ class ComputeService:
         return Endpoint(
             contract=QUERY_ENDPOINTS[subjects.query(op)],
             handle=handle,
-            reply_numbers=lambda question: planes * queries.output_cells(question),
+            reply_numbers=(
+                (lambda question: planes * queries.output_cells(question)) if planes else None
+            ),
             concurrency=self._threads,
             waiting=HEAVY_WAITING,
         )
+
+    async def _schema(self, question: SchemaRequest) -> SchemaReply:
+        return queries.answer_schema(question.name)
 
     async def _backends(self, question: BackendsRequest) -> BackendsReply:
         del question

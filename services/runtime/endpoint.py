@@ -15,12 +15,16 @@ from typing import Any
 
 import anyio.to_thread
 
+from schemas import storage
 from schemas.codec import ContentType, content_type_of, decode, encode, reply_type
 from schemas.endpoints import Endpoint as Contract
-from schemas.errors import ContractError, Internal, PayloadTooLarge
+from schemas.errors import ContractError, Internal, PayloadTooLarge, Unavailable
 from schemas.headers import CONTENT_TYPE
+from schemas.limits import MAX_REPLY_BYTES
 from schemas.message import Message as Model
-from services.runtime.bus import Message
+from schemas.stored import StoredReply
+from services.runtime.bus import Bus, Message
+from services.runtime.errors import BusError
 from services.runtime.logs import Action, Log
 
 __all__ = ["Endpoint", "Reply", "answer"]
@@ -57,10 +61,11 @@ class Endpoint:
         return self.contract.subject.rpartition(".")[2]
 
 
-async def answer(endpoint: Endpoint, message: Message, log: Log, *, max_bytes: int) -> Reply:
+async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Reply:
     """Decode, handle and encode one request; never raises but for cancellation.
 
-    A reply of more than `max_bytes` becomes `payload_too_large`.
+    A reply too large for a message goes to the object store, which msgpack's readers can follow;
+    in JSON, for people and small programs, it becomes `payload_too_large`.
     """
     accepted = reply_type(message.headers)
     try:
@@ -68,13 +73,16 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, *, max_bytes: i
         request = await _off_loop(endpoint, decode, endpoint.contract.request, message.data, given)
         if endpoint.reply_numbers is not None:
             least = endpoint.reply_numbers(request) * LEAST_BYTES[accepted]
-            if least > max_bytes:
-                raise too_large(least, max_bytes, accepted)
+            limit = bus.max_message_bytes if accepted is ContentType.JSON else MAX_REPLY_BYTES
+            if least > limit:
+                raise too_large(least, limit, accepted)
         data = await _off_loop(
             endpoint, partial(encode, max_bytes=None), await endpoint.handle(request), accepted
         )
-        if len(data) > max_bytes:
-            raise too_large(len(data), max_bytes, accepted)
+        if len(data) > bus.max_message_bytes:
+            if accepted is ContentType.JSON:
+                raise too_large(len(data), bus.max_message_bytes, accepted)
+            data = encode(await kept(data, bus), accepted)
         return Reply(data=data, headers={CONTENT_TYPE: accepted.value})
     except ContractError as error:
         return error_reply(error, accepted)
@@ -91,6 +99,19 @@ async def _off_loop(endpoint: Endpoint, work: Callable[..., Any], *arguments: ob
     return await anyio.to_thread.run_sync(partial(work, *arguments))
 
 
+async def kept(data: bytes, bus: Bus) -> StoredReply:
+    """Put an encoded reply into the object store and return what tells where it is."""
+    try:
+        replies = await bus.log.objects(storage.REPLIES)
+        return StoredReply(object=await replies.put(f"reply-{secrets.token_hex(16)}", data))
+    except BusError as error:
+        raise Unavailable(
+            f"the reply has {len(data)} bytes, more than a message carries, and the object store "
+            f"does not take it ({error}): ask for float32 or fewer scales, or try again",
+            {"size": len(data), "limit": bus.max_message_bytes},
+        ) from error
+
+
 def too_large(size: int, limit: int, accepted: ContentType) -> PayloadTooLarge:
     """Return the error for a reply that no message can carry."""
     advice = (
@@ -99,7 +120,7 @@ def too_large(size: int, limit: int, accepted: ContentType) -> PayloadTooLarge:
         else "ask for float32 or fewer scales, or split the signal"
     )
     return PayloadTooLarge(
-        f"the reply has at least {size} bytes and a message carries {limit}: {advice}",
+        f"the reply has at least {size} bytes and {limit} are possible: {advice}",
         {"size": size, "limit": limit},
     )
 

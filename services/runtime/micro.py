@@ -22,6 +22,7 @@ import anyio
 import orjson
 from anyio.abc import TaskGroup
 
+from schemas import subjects
 from schemas.codec import reply_type
 from schemas.errors import Overloaded
 from schemas.headers import CONTENT_TYPE
@@ -116,7 +117,7 @@ async def _serve_request(bus: Bus, tally: _Tally, message: Message, log: Log) ->
     async with tally.slots:
         tally.waiting -= 1
         before = time.perf_counter_ns()
-        reply = await answer(tally.endpoint, message, log, max_bytes=bus.max_message_bytes)
+        reply = await answer(tally.endpoint, message, log, bus)
         tally.busy_ns += time.perf_counter_ns() - before
     if reply.error is not None:
         tally.errors += 1
@@ -191,14 +192,16 @@ def _document(
 
 
 def _endpoint_info(endpoint: Endpoint) -> dict[str, object]:
+    schema_id = endpoint.contract.schema_id
     return {
         "name": endpoint.name,
         "subject": endpoint.contract.subject,
         "queue_group": QUEUE_GROUP,
         "metadata": {
-            "schema": endpoint.contract.schema_id,
+            "schema": schema_id,
             "request": endpoint.contract.request.__name__,
             "reply": endpoint.contract.reply.__name__,
+            "json_schema": f"request {subjects.query('schema')} with name {schema_id}",
         },
     }
 

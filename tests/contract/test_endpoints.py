@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,20 +12,32 @@ import anyio
 import orjson
 import pytest
 
+from schemas import storage
+from schemas.codec import ContentType, decode
 from schemas.endpoints import Endpoint as Contract
 from schemas.errors import NotFound
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from schemas.message import Message as Model
+from schemas.stored import StoredReply
 from services.runtime.bus import Bus, Message
 from services.runtime.embedded_server import start_server
 from services.runtime.endpoint import Endpoint
 from services.runtime.logs import logger
 from services.runtime.micro import Identity, serve_endpoints
 from services.runtime.nats_bus import connect_bus
+from services.runtime.topology import ObjectsSpec, Topology
 
 pytestmark = pytest.mark.anyio
 
 IDENTITY = Identity(name="calc", id="calc-1", version="1.2.3", description="tests")
+
+
+LARGE_REPLIES = Topology(
+    streams=(),
+    consumers=(),
+    buckets=(),
+    objects=(ObjectsSpec(name=storage.REPLIES, when_full="drop_old", max_bytes=64 * 1024**2),),
+)
 
 
 class Question(Model):
@@ -208,6 +221,41 @@ async def test_a_reply_larger_than_the_server_takes_is_refused_with_the_numbers(
     error = orjson.loads(refused.data)["error"]
     assert error["code"] == "payload_too_large"
     assert error["detail"]["limit"] == 65_536 - 4096
+    assert "msgpack" in error["message"]
+
+
+async def test_a_large_reply_in_msgpack_is_kept_and_the_reply_says_where(bus: Bus) -> None:
+    async def large(question: Question) -> Text:
+        return Text(text="x" * question.x)
+
+    contract = Contract(subject="calc.large", request=Question, reply=Text)
+    size = bus.max_message_bytes + 1
+    await bus.log.declare(LARGE_REPLIES, update=True)
+    async with serve_endpoints(
+        bus, IDENTITY, [Endpoint(contract=contract, handle=large)], logger("test")
+    ):
+        headers = {ACCEPT: "application/msgpack"}
+        told = await bus.request("calc.large", b'{"x": %d}' % size, headers, timeout_s=10)
+    found = decode(StoredReply, told.data, ContentType.MSGPACK).object
+    kept = await (await bus.log.objects(found.bucket)).get(found.name)
+    assert kept is not None
+    assert len(kept) == found.size
+    assert hashlib.sha256(kept).hexdigest() == found.sha256
+    assert decode(Text, kept, ContentType.MSGPACK, max_bytes=None).text == "x" * size
+
+
+async def test_a_large_reply_that_is_not_kept_is_refused_with_what_to_do(bus: Bus) -> None:
+    async def large(question: Question) -> Text:
+        return Text(text="x" * question.x)
+
+    contract = Contract(subject="calc.large", request=Question, reply=Text)
+    body = b'{"x": %d}' % (bus.max_message_bytes + 1)
+    async with serve_endpoints(
+        bus, IDENTITY, [Endpoint(contract=contract, handle=large)], logger("test")
+    ):
+        told = await bus.request("calc.large", body, {ACCEPT: "application/msgpack"}, timeout_s=10)
+    assert told.headers[SERVICE_ERROR_CODE] == "503"
+    assert "float32" in told.headers[SERVICE_ERROR]
 
 
 async def test_a_reply_that_cannot_fit_is_refused_before_any_work(bus: Bus) -> None:

@@ -66,3 +66,12 @@ async def test_full_replies_drop_the_oldest_and_never_hand_out_a_part(replies: O
         await replies.put(name, LARGE)
     assert await replies.get("1") is None
     assert await replies.get("3") == LARGE
+
+
+async def test_what_is_larger_than_the_whole_store_is_refused(
+    objects: Objects, replies: Objects
+) -> None:
+    for store in (objects, replies):
+        with pytest.raises(StorageFullError):
+            await store.put("1", LARGE * 3)
+        assert await store.get("1") is None

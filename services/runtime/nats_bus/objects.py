@@ -14,7 +14,7 @@ from nats.js.api import StreamConfig as Config
 from nats.js.object_store import ObjectStore
 
 from schemas.stored import StoredObject
-from services.runtime.errors import BusTimeoutError
+from services.runtime.errors import BusTimeoutError, StorageFullError
 from services.runtime.nats_bus.translate import driver_errors
 from services.runtime.topology import ObjectsSpec
 
@@ -39,6 +39,9 @@ class NatsObjects:
         meta = ObjectMeta(name=name, options=ObjectMetaOptions(max_chunk_size=CHUNK_BYTES))
         with driver_errors():
             info = await self._store.put(name, data, meta)
+            if not await self._whole(info):  # a bucket that drops the oldest drops its beginning
+                await self._store.delete(name)
+                raise StorageFullError(f"{self._name} has no room for {len(data)} bytes")
         return StoredObject(bucket=self._name, name=name, size=len(data), sha256=digest_of(info))
 
     async def get(self, name: str) -> bytes | None:
@@ -63,9 +66,11 @@ class NatsObjects:
 
     async def _whole(self, info: ObjectInfo) -> bool:
         """Tell whether all chunks are there; the driver would wait for the others for ever."""
+        if not info.chunks:
+            return True
         chunks = f"$O.{self._name}.C.{info.nuid}"
         found = await self._js.stream_info(stream_name(self._name), subjects_filter=chunks)
-        return (found.state.subjects or {}).get(chunks, 0) == (info.chunks or 0)
+        return (found.state.subjects or {}).get(chunks, 0) == info.chunks
 
     async def delete(self, name: str) -> None:
         """Remove what is kept under `name`; removing what is not there is no error."""

@@ -7,11 +7,14 @@ import pytest
 
 import pycwt_mod
 from schemas.errors import NotFound, Unavailable, Unprocessable
-from schemas.query import CwtRequest, WctRequest, XwtRequest
+from schemas.query import CwtRequest, LevelMethod, Precision, WctRequest, XwtRequest
+from schemas.significance import SignificanceRequest
+from schemas.stream import Convention, Wavelet
 from services.compute.queries import (
     answer_backend,
     answer_backends,
     answer_cwt,
+    answer_significance,
     answer_wct,
     answer_xwt,
     output_cells,
@@ -144,3 +147,84 @@ def test_the_size_of_an_answer_is_known_before_it_is_computed(n: int, dj: float)
         CwtRequest(data=x, dt=0.3, dj=dj, J=3),
     ):
         assert output_cells(request) == answer_cwt(request).wave.size
+
+
+@pytest.mark.parametrize("mother", ["paul", "dog"])
+def test_the_wavelet_is_the_one_asked_for_in_every_transform(mother: Wavelet) -> None:
+    order = 6
+    wavelet = pycwt_mod.wavelet_from_name(mother, order)
+    pair = {"signal1": X, "signal2": Y, "dt": DT, "mother": mother, "param": order}
+    crossed = answer_xwt(XwtRequest.model_validate(pair))
+    expected = pycwt_mod.xwt(X, Y, DT, 0.25, wavelet=wavelet)
+    np.testing.assert_array_equal(crossed.xwt, expected.cross)
+    if mother == "dog":
+        found = answer_wct(WctRequest.model_validate({**pair, "significance_level": None}))
+        coherence = pycwt_mod.wct(X, Y, DT, 0.25, sig=False, wavelet=wavelet).coherence
+        np.testing.assert_array_equal(found.WCT, coherence)
+
+
+@pytest.mark.parametrize("convention", ["standard", "pycwt"])
+def test_significance_is_the_librarys(convention: Convention) -> None:
+    request = SignificanceRequest(
+        al1=0.4, al2=0.6, dt=DT, dj=0.25, s0=2 * DT, J=9, mc_count=20, seed=5,
+        significance_level=0.9, convention=convention, mother="dog", param=6,
+    )  # fmt: skip
+    expected = pycwt_mod.wct_significance(
+        0.4, 0.6, DT, 0.25, 2 * DT, 9, 0.9, pycwt_mod.DOG(6), 20, seed=5, convention=convention
+    )
+    reply = answer_significance(request)
+    np.testing.assert_array_equal(reply.signif, expected)
+    assert (reply.backend_used, reply.seed) == ("sequential", 5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_precision_is_the_one_asked_for_in_every_reply(dtype: Precision) -> None:
+    pair = {"signal1": X, "signal2": Y, "dt": DT, "dtype": dtype}
+    coherence = answer_wct(WctRequest.model_validate({**pair, "mc_count": 2}))
+    crossed = answer_xwt(XwtRequest.model_validate(pair))
+    level = answer_significance(
+        SignificanceRequest(al1=0, al2=0, dt=1, dj=0.25, s0=2, J=4, mc_count=2, dtype=dtype)
+    )
+    found = [coherence.WCT, coherence.aWCT, coherence.signif, crossed.xwt.real, crossed.phase]
+    found += [crossed.signif, level.signif]
+    assert {str(each.dtype) for each in found if each is not None} == {dtype}
+
+
+@pytest.mark.parametrize(("method", "backend"), [("table", None), ("montecarlo", "sequential")])
+def test_a_level_from_the_table_was_simulated_nowhere(
+    method: LevelMethod, backend: str | None
+) -> None:
+    request = WctRequest(signal1=X, signal2=Y, dt=DT, method=method, mc_count=5)
+    reply = answer_wct(request)
+    assert reply.backend_used == backend
+    assert (reply.seed is None) == (backend is None)
+    assert reply.signif is not None
+    assert 0.5 < np.nanmedian(reply.signif) < 1
+
+
+def test_what_a_missing_sample_touches_is_missing_in_every_transform() -> None:
+    gappy = X.copy()
+    gappy[100] = np.nan
+    mask = pycwt_mod.cwt(gappy, DT, 0.25).mask
+    assert 0 < mask.mean() < 1
+    np.testing.assert_array_equal(np.isnan(answer_cwt(CwtRequest(data=gappy, dt=DT)).wave), mask)
+    pair = {"signal1": gappy, "signal2": Y, "dt": DT}
+    np.testing.assert_array_equal(np.isnan(answer_xwt(XwtRequest(**pair)).xwt), mask)
+    reply = answer_wct(WctRequest(**pair, significance_level=None))
+    np.testing.assert_array_equal(np.isnan(reply.WCT), np.isnan(reply.aWCT))
+    assert np.isnan(reply.WCT[mask]).all()
+
+
+def test_the_level_of_a_cross_spectrum_is_the_one_asked_for() -> None:
+    pair = {"signal1": X, "signal2": Y, "dt": DT}
+    expected = pycwt_mod.xwt(X, Y, DT, 0.25, significance_level=0.8).signif
+    found = answer_xwt(XwtRequest.model_validate({**pair, "significance_level": 0.8})).signif
+    assert found is not None
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_beyond_the_range_of_the_numbers_are_refused_as_the_signals() -> None:
+    with pytest.raises(Unprocessable, match="range") as caught:
+        answer_cwt(CwtRequest(data=np.sign(X) * 1.7e308, dt=DT))
+    assert caught.value.fields == ("data",)

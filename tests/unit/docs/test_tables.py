@@ -73,7 +73,9 @@ def test_the_messages_page_names_every_endpoint(subject: str) -> None:
     assert f"`{subject}`" in row or f"`{verb}`" in row
 
 
-@pytest.mark.parametrize("op", ["cwt", "xwt", "wct", "health"])
+@pytest.mark.parametrize(
+    "op", ["cwt", "xwt", "wct", "significance", "benchmark", "schema", "health"]
+)
 def test_the_queries_table_has_the_fields_of_the_reply(op: str) -> None:
     part = MESSAGES.partition("## Queries")[2].partition("## Errors")[0]
     row = next(line for line in part.splitlines() if line.startswith(f"| `{op}` |"))

@@ -209,8 +209,20 @@ transform: dict[str, Strategy] = {
     "dj": rates,
     "s0": st.sampled_from([-1.0, 0.5]),
     "J": st.integers(-1, 4095),
+}
+wavelet = {
+    "mother": st.sampled_from(["morlet", "paul", "dog"]),
+    "param": st.sampled_from([-1.0, 4.0]),
     "convention": st.sampled_from(["standard", "pycwt"]),
     "dtype": st.sampled_from(["float32", "float64"]),
+}
+transform |= wavelet
+simulation: dict[str, Strategy] = {
+    "method": st.sampled_from(["montecarlo", "table"]),
+    "mc_count": st.integers(1, 100_000),
+    "backend": names,
+    "fallback": st.booleans(),
+    "seed": maybe(counts),
 }
 
 
@@ -247,6 +259,14 @@ serial_devices = st.builds(
     pid=maybe(st.integers(0, 0xFFFF)),
     serial_number=maybe(texts),
 )
+timings = st.builds(
+    schemas.BackendTiming,
+    status=st.sampled_from(["ok", "unavailable", "failed"]),
+    computation_time=maybe(seconds),
+    speedup=maybe(st.floats(0.01, 100)),
+    max_difference=maybe(st.floats(0, 1)),
+    error=maybe(texts),
+)
 problems = st.builds(
     schemas.errors.Problem,
     code=st.sampled_from(schemas.ErrorCode),
@@ -277,8 +297,6 @@ BY_MODEL: dict[type[Message], Strategy] = {
     schemas.CwtRequest: st.builds(
         schemas.CwtRequest,
         data=vectors,
-        mother=st.sampled_from(["morlet", "paul", "dog"]),
-        param=st.sampled_from([-1.0, 4.0]),
         **transform,
     ),
     schemas.CwtReply: st.builds(
@@ -294,10 +312,7 @@ BY_MODEL: dict[type[Message], Strategy] = {
     schemas.WctRequest: pairs(
         schemas.WctRequest,
         significance_level=maybe(levels),
-        mc_count=st.integers(1, 100_000),
-        backend=names,
-        fallback=st.booleans(),
-        seed=maybe(counts),
+        **simulation,
     ),
     schemas.WctReply: st.builds(
         schemas.WctReply,
@@ -306,11 +321,52 @@ BY_MODEL: dict[type[Message], Strategy] = {
         coi=vectors,
         freqs=vectors,
         signif=maybe(vectors),
-        backend_used=names,
+        backend_used=maybe(names),
         seed=maybe(counts),
         computation_time=seconds,
     ),
-    schemas.XwtRequest: pairs(schemas.XwtRequest),
+    schemas.SignificanceRequest: st.builds(
+        schemas.SignificanceRequest,
+        al1=st.floats(-0.99, 0.99),
+        al2=st.floats(-0.99, 0.99),
+        dt=st.floats(1e-3, 1e3),
+        dj=st.floats(0.01, 1),
+        s0=st.floats(1e-3, 1e3),
+        J=st.integers(0, 4095),
+        significance_level=levels,
+        **wavelet,
+        **simulation,
+    ),
+    schemas.SignificanceReply: st.builds(
+        schemas.SignificanceReply,
+        signif=vectors,
+        backend_used=maybe(names),
+        seed=maybe(counts),
+        computation_time=seconds,
+    ),
+    schemas.BenchmarkRequest: st.builds(
+        schemas.BenchmarkRequest,
+        signal_length=st.integers(32, 500_000),
+        mc_count=st.integers(1, 100_000),
+        backends=st.lists(names, min_size=1, max_size=3, unique=True).map(tuple),
+    ),
+    schemas.BenchmarkReply: st.builds(
+        schemas.BenchmarkReply,
+        signal_length=counts,
+        mc_count=counts,
+        results=st.dictionaries(names, timings, max_size=3),
+    ),
+    schemas.SchemaRequest: st.builds(schemas.SchemaRequest, name=names),
+    schemas.SchemaReply: st.builds(
+        schemas.SchemaReply,
+        name=names,
+        subject=names,
+        request=st.just({"type": "object"}),
+        reply=st.just({"type": "object"}),
+        error=st.just({"type": "object"}),
+        stored=st.just({"type": "object"}),
+    ),
+    schemas.XwtRequest: pairs(schemas.XwtRequest, significance_level=levels),
     schemas.XwtReply: st.builds(
         schemas.XwtReply,
         xwt=complex_matrices,

@@ -1,0 +1,44 @@
+"""The level of significance of a coherence, asked for without signals."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.arrays import RealVector
+from schemas.limits import MAX_SCALES
+from schemas.message import Message, PositiveReal
+from schemas.query import BackendName, LevelChoice, Seconds, Seed, WaveletChoice
+from schemas.stream import Level
+
+#: Of a red noise: correlation of neighbouring samples.
+Lag1 = Annotated[float, Field(gt=-1, lt=1)]
+
+
+class SignificanceRequest(WaveletChoice, LevelChoice):
+    """Asks which coherence two unrelated red noises rarely exceed."""
+
+    #: Of the first and the second noise.
+    al1: Lag1
+    al2: Lag1
+    #: Sampling interval in seconds.
+    dt: PositiveReal
+    #: Distance of scales in octaves.
+    dj: PositiveReal
+    #: Smallest scale in seconds.
+    s0: PositiveReal
+    #: Number of scales less one.
+    J: Annotated[int, Field(ge=0, lt=MAX_SCALES)]
+    significance_level: Level = 0.95
+
+
+class SignificanceReply(Message):
+    """The level, per scale."""
+
+    #: (scale,), NaN where no level can be given.
+    signif: RealVector
+    #: None if nothing was simulated.
+    backend_used: BackendName | None = None
+    seed: Seed | None = None
+    computation_time: Seconds

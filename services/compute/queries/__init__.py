@@ -1,0 +1,20 @@
+"""Questions that a worker answers: from the request to the reply, as pure functions."""
+
+from services.compute.queries.backends import answer_backend, answer_backends
+from services.compute.queries.benchmark import answer_benchmark
+from services.compute.queries.descriptions import answer_schema
+from services.compute.queries.significance import answer_significance
+from services.compute.queries.sizes import output_cells
+from services.compute.queries.transforms import answer_cwt, answer_wct, answer_xwt
+
+__all__ = [
+    "answer_backend",
+    "answer_backends",
+    "answer_benchmark",
+    "answer_cwt",
+    "answer_schema",
+    "answer_significance",
+    "answer_wct",
+    "answer_xwt",
+    "output_cells",
+]

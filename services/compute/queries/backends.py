@@ -1,0 +1,51 @@
+"""Where surrogates can be simulated."""
+
+from __future__ import annotations
+
+import pycwt_mod
+from schemas.errors import NotFound, Unavailable
+from schemas.query import BackendInfo, BackendsReply
+
+__all__ = ["FALLBACK", "answer_backend", "answer_backends", "chosen_backend"]
+
+#: What steps in for a backend that is not available, if the request allows it.
+FALLBACK = "sequential"
+
+
+def answer_backends() -> BackendsReply:
+    """Return every Monte Carlo backend that this worker knows."""
+    return BackendsReply(
+        backends=tuple(
+            BackendInfo(
+                name=info.name,
+                available=info.available,
+                description=info.description,
+                type=info.type,
+                error=info.error,
+            )
+            for info in pycwt_mod.list_backends()
+        )
+    )
+
+
+def answer_backend(name: str) -> BackendInfo:
+    """Return one Monte Carlo backend."""
+    known = answer_backends().backends
+    for info in known:
+        if info.name == name:
+            return info
+    names = ", ".join(info.name for info in known)
+    raise NotFound(f"no backend is called {name}; there are {names}")
+
+
+def chosen_backend(name: str, *, fallback: bool) -> str:
+    """Return the backend to use: the one asked for, or its stand-in where the request allows it."""
+    info = answer_backend(name)
+    if info.available:
+        return name
+    if fallback:
+        return FALLBACK
+    raise Unavailable(
+        f"backend {name} is not available: {info.error or 'no reason given'}; "
+        f"send fallback: true to take {FALLBACK} instead"
+    )

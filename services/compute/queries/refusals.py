@@ -1,0 +1,35 @@
+"""What the library refuses, as a refusal of the request's own field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from pydantic import ValidationError
+
+from schemas.errors import Unprocessable
+
+__all__ = ["library_refusals"]
+
+#: The library's names of what the request calls otherwise.
+_FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother"}
+
+
+@contextmanager
+def library_refusals(signal: str) -> Iterator[None]:
+    """Turn what the library or the reply refuses into a refusal of the field.
+
+    The library's ``ValueError`` names the argument. A reply that cannot be made has values beyond
+    the range of its numbers, which is `signal`'s doing; they are not warned of on the way there.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (ValidationError, FloatingPointError):
+        problem = "the result exceeds the range of the numbers: scale it, or ask for float64"
+        raise Unprocessable.of({signal: problem}) from None
+    except (ValueError, OverflowError) as error:
+        text = str(error)
+        argument = text.replace("=", " ").split(maxsplit=1)[0].rstrip(":,") if text else "request"
+        raise Unprocessable.of({_FIELDS.get(argument, argument): text}) from None

@@ -1,0 +1,47 @@
+"""The level of significance of a coherence, without signals."""
+
+from __future__ import annotations
+
+import time
+
+import pycwt_mod
+from schemas.significance import SignificanceReply, SignificanceRequest
+from services.compute.queries.refusals import library_refusals
+from services.compute.queries.simulation import simulation_of
+from services.runtime.analysis import wavelet_of
+
+__all__ = ["answer_significance"]
+
+
+def answer_significance(request: SignificanceRequest, *, n_jobs: int = 1) -> SignificanceReply:
+    """Return the coherence that unrelated red noises rarely exceed, per scale.
+
+    A backend that works in parallel has at most `n_jobs` jobs.
+    """
+    started = time.perf_counter()
+    backend, seed = simulation_of(
+        request, rows=request.J + 1, dj=request.dj, s0=request.s0 / request.dt
+    )
+    with library_refusals("s0"):
+        levels = pycwt_mod.wct_significance(
+            request.al1,
+            request.al2,
+            request.dt,
+            request.dj,
+            request.s0,
+            request.J,
+            request.significance_level,
+            wavelet_of(request.mother, request.param),
+            request.mc_count,
+            convention=request.convention,
+            method=request.method,
+            rng=seed,
+            backend=backend or request.backend,
+            n_jobs=n_jobs,
+        )
+        return SignificanceReply(
+            signif=levels.astype(request.dtype),
+            backend_used=backend,
+            seed=seed,
+            computation_time=time.perf_counter() - started,
+        )

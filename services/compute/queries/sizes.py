@@ -1,0 +1,67 @@
+"""How large an answer is and what it costs, as the request tells before any work."""
+
+from __future__ import annotations
+
+import math
+
+from schemas.errors import Unprocessable
+from schemas.limits import MAX_OUTPUT_CELLS, MAX_QUERY_MC_CELLS
+from schemas.query import CwtRequest, PairRequest, TransformRequest
+from services.runtime.analysis import wavelet_of
+
+__all__ = ["MAX_COMPUTE_BYTES", "check_simulation", "output_cells", "scale_count", "smallest_scale"]
+
+#: What one query may take of a worker's memory. An answer that a message can carry needs far less.
+MAX_COMPUTE_BYTES = MAX_OUTPUT_CELLS * 16
+
+
+def output_cells(request: TransformRequest) -> int:
+    """Return scales times samples of the answer, as pycwt's rules for -1 have it."""
+    return scale_count(request) * sample_count(request)
+
+
+def sample_count(request: TransformRequest) -> int:
+    """Return the samples of each signal."""
+    if isinstance(request, PairRequest):
+        return len(request.signal1)
+    return len(request.data) if isinstance(request, CwtRequest) else 0
+
+
+def scale_count(request: TransformRequest) -> int:
+    """Return the number of scales, which is one more than J."""
+    if request.J != -1:
+        return request.J + 1
+    longest = max(sample_count(request) * request.dt / smallest_scale(request), 1.0)
+    return max(round(math.log2(longest) / request.dj), 0) + 1
+
+
+def smallest_scale(request: TransformRequest) -> float:
+    """Return s0 in seconds, also where the request leaves it to the wavelet."""
+    if request.s0 != -1:
+        return request.s0
+    return 2 * request.dt / wavelet_of(request.mother, request.param).fourier_factor
+
+
+def check_simulation(*, rows: int, dj: float, s0: float, mc_count: int) -> None:
+    """Refuse a simulation of minutes: the service has others to answer.
+
+    Parameters
+    ----------
+    s0
+        Smallest scale in samples.
+
+    Raises
+    ------
+    Unprocessable
+        With the number of pairs that are possible.
+    """
+    octaves = (rows - 1) * dj
+    # More octaves than this overflow, and are too many long before.
+    cells = math.ceil(6 * s0 * 2 ** min(octaves, 512.0)) * rows
+    possible = MAX_QUERY_MC_CELLS // max(cells, 1)
+    if mc_count > possible:
+        problem = (
+            f"{mc_count} pairs of {cells:.3g} values take too long for a query, "
+            f"{possible} are possible here; method: table takes none"
+        )
+        raise Unprocessable.of({"mc_count": problem})

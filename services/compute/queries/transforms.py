@@ -1,0 +1,139 @@
+"""Transforms of whole signals."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pycwt_mod
+from schemas.query import (
+    CwtReply,
+    CwtRequest,
+    PairRequest,
+    TransformRequest,
+    WctReply,
+    WctRequest,
+    XwtReply,
+    XwtRequest,
+)
+from services.compute.queries.refusals import library_refusals
+from services.compute.queries.simulation import simulation_of
+from services.compute.queries.sizes import MAX_COMPUTE_BYTES, scale_count, smallest_scale
+from services.runtime.analysis import wavelet_of
+
+__all__ = ["answer_cwt", "answer_wct", "answer_xwt"]
+
+Values = TypeVar("Values", bound=NDArray[Any])
+
+
+def answer_cwt(request: CwtRequest) -> CwtReply:
+    """Return the wavelet transform of one signal."""
+    started = time.perf_counter()
+    with library_refusals("data"):
+        found = pycwt_mod.cwt(_cast(request.data, request), **_arguments(request))
+        return CwtReply(
+            wave=_missing(found.coefs, found.mask),
+            scales=found.scales,
+            freqs=found.freqs,
+            coi=found.coi,
+            fft=found.fft,
+            fftfreqs=found.fftfreqs,
+            computation_time=time.perf_counter() - started,
+        )
+
+
+def answer_xwt(request: XwtRequest) -> XwtReply:
+    """Return the cross-wavelet transform of two signals."""
+    started = time.perf_counter()
+    with library_refusals("signal1"):
+        found = pycwt_mod.xwt(
+            *_pair(request), **_arguments(request), significance_level=request.significance_level
+        )
+        cross = _missing(found.cross, found.mask)
+        return XwtReply(
+            xwt=cross,
+            phase=np.angle(cross),
+            coi=found.coi,
+            freqs=found.freqs,
+            signif=found.signif.astype(request.dtype),
+            computation_time=time.perf_counter() - started,
+        )
+
+
+def answer_wct(request: WctRequest, *, n_jobs: int = 1) -> WctReply:
+    """Return the wavelet coherence of two signals, with its level unless none was asked for.
+
+    A backend that works in parallel has at most `n_jobs` jobs.
+    """
+    started = time.perf_counter()
+    wanted = request.significance_level is not None
+    backend, seed = simulation_of(
+        request,
+        wanted=wanted,
+        rows=scale_count(request),
+        dj=request.dj,
+        s0=smallest_scale(request) / request.dt,
+    )
+    with library_refusals("signal1"):
+        found = pycwt_mod.wct(
+            *_pair(request),
+            **_arguments(request),
+            sig=wanted,
+            significance_level=request.significance_level or 0.95,
+            mc_count=request.mc_count,
+            method=request.method,
+            backend=backend or request.backend,
+            n_jobs=n_jobs,
+            rng=seed,
+        )
+        return WctReply(
+            WCT=_missing(found.coherence, found.mask),
+            aWCT=_missing(found.phase, found.mask),
+            coi=found.coi,
+            freqs=found.freqs,
+            signif=found.signif.astype(request.dtype) if wanted else None,
+            backend_used=backend,
+            seed=seed,
+            computation_time=time.perf_counter() - started,
+        )
+
+
+def _arguments(request: TransformRequest) -> dict[str, Any]:
+    """Return what all transforms of the library take by name."""
+    return {
+        "dt": request.dt,
+        "dj": request.dj,
+        "s0": request.s0,
+        "J": request.J,
+        "wavelet": wavelet_of(request.mother, request.param),
+        "convention": request.convention,
+        "max_bytes": MAX_COMPUTE_BYTES,
+    }
+
+
+def _pair(request: PairRequest) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    return _cast(request.signal1, request), _cast(request.signal2, request)
+
+
+def _cast(signal: NDArray[np.floating], request: TransformRequest) -> NDArray[np.floating]:
+    return signal.astype(request.dtype, copy=False)
+
+
+def _missing(values: Values, mask: NDArray[np.bool_]) -> Values:
+    """Return the values, missing where a missing sample touches them; ready to travel.
+
+    Raises
+    ------
+    FloatingPointError
+        Numbers overflowed on the way; a Fourier transform spreads that over all columns.
+    """
+    if np.isnan(values[:, 0][~mask[:, 0]]).any():
+        raise FloatingPointError("overflow")
+    if mask.any():
+        values[mask] = np.nan
+    # Nobody writes to it any more, so the message need not copy it.
+    values.flags.writeable = False
+    return values

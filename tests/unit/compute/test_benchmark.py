@@ -1,0 +1,74 @@
+"""The same task on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypeVar
+
+import pytest
+
+import pycwt_mod
+from pycwt_mod.backends import registry
+from schemas.benchmark import BenchmarkRequest
+from schemas.errors import Unprocessable
+from services.compute.queries import answer_benchmark
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Broken:
+    """A backend that says that it is there, and is not."""
+
+    name = "broken"
+    description = "fails"
+    type: Literal["hardware"] = "hardware"
+
+    def is_available(self) -> bool:
+        return True
+
+    def map(
+        self, function: Callable[[T], R], tasks: Sequence[T], *, n_jobs: int = 1
+    ) -> Iterator[R]:
+        raise RuntimeError(f"secret /path of {function}, {len(tasks)}, {n_jobs}")
+
+
+def small(*backends: str) -> BenchmarkRequest:
+    return BenchmarkRequest(signal_length=64, mc_count=4, backends=backends)
+
+
+def test_the_measure_is_run_whether_asked_for_or_not_and_is_its_own_measure() -> None:
+    reply = answer_benchmark(small("joblib"))
+    assert list(reply.results) == ["sequential", "joblib"]
+    assert reply.results["sequential"].speedup == 1
+    assert (reply.signal_length, reply.mc_count) == (64, 4)
+
+
+def test_the_speedup_is_the_quotient_of_the_times_and_the_numbers_are_the_same() -> None:
+    found = answer_benchmark(small("sequential", "joblib")).results
+    ours, theirs = found["sequential"].computation_time, found["joblib"].computation_time
+    assert ours
+    assert theirs
+    assert found["joblib"].speedup == pytest.approx(ours / theirs)
+    assert found["joblib"].max_difference == 0
+
+
+def test_a_backend_that_is_not_there_is_told_and_the_others_are_measured() -> None:
+    found = answer_benchmark(small("abacus", "sequential")).results
+    assert found["abacus"].status == "unavailable"
+    assert "abacus" in str(found["abacus"].error)
+    assert found["sequential"].status == "ok"
+
+
+def test_a_backend_that_fails_is_told_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    built_in = registry._built_in()
+    monkeypatch.setattr(registry, "_built_in", lambda: (*built_in, Broken()))
+    found = answer_benchmark(small("broken")).results["broken"]
+    assert found.status == "failed"
+    assert found.error == "RuntimeError while it computed"
+    assert pycwt_mod.get_backend("broken").is_available()
+
+
+def test_a_benchmark_of_minutes_is_refused() -> None:
+    with pytest.raises(Unprocessable, match="are possible"):
+        answer_benchmark(BenchmarkRequest(signal_length=100_000, mc_count=100_000))
