@@ -2,7 +2,7 @@
 
 Arrays in, arrays out: nothing is printed, logged, cached on disk or kept between calls but
 tables of pure functions. See `cwt` for the transform, `wct` for coherence, and
-`pycwt_mod.blocks` for what stream workers run.
+`StreamingCwt` for signals that are still being recorded.
 """
 
 from pycwt_mod._version import __version__
@@ -27,6 +27,7 @@ from pycwt_mod.planning import plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
+from pycwt_mod.streaming import LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, assemble
 from pycwt_mod.transform import cwt, icwt, multirate
 from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, wavelet_from_name
 
@@ -40,6 +41,7 @@ __all__ = [
     "Convention",
     "CwtPlan",
     "CwtResult",
+    "LiveBlock",
     "MexicanHat",
     "MonteCarloLevels",
     "MonteCarloPlan",
@@ -50,6 +52,9 @@ __all__ = [
     "OctaveLayout",
     "Paul",
     "Significance",
+    "StreamingCwt",
+    "StreamingWct",
+    "StreamingXwt",
     "VoiceGrid",
     "Wavelet",
     "WctResult",
@@ -57,6 +62,7 @@ __all__ = [
     "__version__",
     "ar1",
     "ar1_spectrum",
+    "assemble",
     "block_level",
     "block_significance",
     "compute_block",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pycwt_mod.blocks.compute import QUANTITIES, Block, Quantity, compute_block
+from pycwt_mod.blocks.compute import QUANTITIES, Block, Quantity, compute_block, compute_blocks
 from pycwt_mod.blocks.grid import VoiceGrid, highest_freq_hz
 from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, octave_layouts
 from pycwt_mod.blocks.significance import block_significance
@@ -16,6 +16,7 @@ __all__ = [
     "VoiceGrid",
     "block_significance",
     "compute_block",
+    "compute_blocks",
     "highest_freq_hz",
     "octave_layouts",
 ]

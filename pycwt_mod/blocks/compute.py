@@ -1,4 +1,4 @@
-"""From a window of samples to one block of results: a pure function.
+"""From a window of samples to blocks of results: a pure function.
 
 The window is laid into a buffer of tile and margins, and missing samples are replaced by the
 mean of the valid ones. Rows come from `pycwt_mod.bandfold` at the octave's step. What a
@@ -7,6 +7,7 @@ missing sample may have touched is masked; the rest equals the offline transform
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -18,10 +19,14 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Bools, Complexes, Convention, Floats, check_convention
 from pycwt_mod.bandfold import FoldedRows, folded_length
 from pycwt_mod.blocks.grid import VoiceGrid
-from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, check_op, grid_boxcar, support_radius
-from pycwt_mod.smoothing import coherence, gaussian_filter, smooth_in_time
+from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, check_op, grid_boxcar
+from pycwt_mod.blocks.masks import block_mask
+from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter
 
 Quantity: TypeAlias = Literal["complex", "power", "amplitude", "phase", "coherence"]
+
+#: Columns of a window, one tuple per channel or pair.
+Sets: TypeAlias = Sequence[tuple[int, ...]]
 
 #: What each operation can publish.
 QUANTITIES: dict[BlockOp, tuple[Quantity, ...]] = {
@@ -95,62 +100,118 @@ def compute_block(
     ValueError
         If the window has the wrong shape or type, or `op` can't give `quantity`.
     """
-    _check(window, op, quantity, convention)
+    channels = tuple(range(1 if op == "cwt" else 2))
+    if window.ndim != 2 or window.shape[1] != len(channels):
+        raise ValueError(f"window has shape {window.shape}, but must be (samples, {len(channels)})")
+    (block,) = compute_blocks(
+        window, (channels,), window_first=window_first, tile_first=tile_first, grid=grid,
+        layout=layout, op=op, quantity=quantity, convention=convention,
+    )  # fmt: skip
+    return block
+
+
+def compute_blocks(
+    window: NDArray[Any],
+    sets: Sets,
+    *,
+    window_first: int,
+    tile_first: int,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    op: BlockOp,
+    quantity: Quantity,
+    convention: Convention,
+) -> tuple[Block, ...]:
+    """Return the blocks of many channels or pairs of one window, in one batch of transforms.
+
+    Each one is what `compute_block` gives of its own columns.
+
+    Parameters
+    ----------
+    window : ndarray, shape (samples, channels), float32 or float64
+    sets : sequence of tuple of int
+        Columns of `window`: one for "cwt", two for the others; a column may be in many pairs.
+    window_first, tile_first, grid, layout, op, quantity, convention
+        As for `compute_block`.
+
+    Raises
+    ------
+    ValueError
+        If the window has the wrong shape or type, a set names other columns than there are, or
+        `op` can't give `quantity`.
+    """
+    _check(window, sets, op, quantity, convention)
     signal, missing = _buffer(window, window_first, tile_first - layout.margin, layout)
-    filters, gauss = _filters(
-        grid, op, layout.rows.start, layout.rows.stop, layout.step, len(signal), signal.dtype.char
-    )
-    spectrum = scipy.fft.rfft(signal, filters.length, axis=0)
-    waves = filters.rows(np.ascontiguousarray(spectrum[filters.used_bins].T))
+    waves, gauss = _waves(signal, grid, op, layout)
     first = layout.margin // layout.step
     columns = slice(first, first + layout.tile // layout.step)
-    phase: NDArray[Any] | None = None
-    values: NDArray[Any]
+    found: Iterator[tuple[NDArray[Any], NDArray[Any] | None]]
     if op == "wct":
-        values, phase = _coherence(waves, gauss, columns, grid, layout, convention)
+        start = layout.rows.start
+        keep = slice(layout.voices.start - start, layout.voices.stop - start)
+        boxcar = grid_boxcar(grid, "wct", convention)
+        found = _coherence(waves, gauss, sets, columns, boxcar, keep)
     else:
-        kept = waves[..., columns]
-        coefs = kept[0] if op == "cwt" else kept[0] * np.conj(kept[1])
-        phase = np.angle(coefs) if op == "xwt" else None
-        values = _quantity(coefs, op, quantity)
-    return Block(
-        freqs_hz=grid.freqs_hz[layout.voices],
-        scales_s=grid.scales_s[layout.voices],
-        values=values,
-        phase=phase,
-        mask=_mask(missing, grid, layout, op, convention),
-    )
+        found = (_single if op == "cwt" else _cross)(waves, sets, columns, quantity)
+    masks: dict[bytes, NDArray[np.uint8]] = {}
+    blocks = []
+    for names, (values, phase) in zip(sets, found, strict=True):
+        gaps: Bools = np.logical_or.reduce(missing[list(names)])
+        key = gaps.tobytes()
+        if key not in masks:
+            masks[key] = block_mask(gaps, grid, layout, op, convention)
+        blocks.append(
+            Block(
+                freqs_hz=grid.freqs_hz[layout.voices], scales_s=grid.scales_s[layout.voices],
+                values=values, phase=phase, mask=masks[key],
+            )
+        )  # fmt: skip
+    return tuple(blocks)
 
 
-def _check(window: NDArray[Any], op: BlockOp, quantity: Quantity, convention: Convention) -> None:
+def _check(
+    window: NDArray[Any], sets: Sets, op: BlockOp, quantity: Quantity, convention: Convention
+) -> None:
     check_op(op)
     check_convention(convention)
     if quantity not in QUANTITIES[op]:
         raise ValueError(f"{quantity=} must be one of {QUANTITIES[op]} for {op=}")
-    channels = 1 if op == "cwt" else 2
-    if window.ndim != 2 or window.shape[1] != channels:
-        raise ValueError(f"window has shape {window.shape}, but must be (samples, {channels})")
+    if window.ndim != 2:
+        raise ValueError(f"window has shape {window.shape}, but must be (samples, channels)")
     if window.dtype not in (np.float32, np.float64):
         raise ValueError(f"window has dtype {window.dtype}, but must be float32 or float64")
+    size = 1 if op == "cwt" else 2
+    for names in sets:
+        if len(names) != size or not all(0 <= column < window.shape[1] for column in names):
+            raise ValueError(f"set {names} must be {size} of the {window.shape[1]} columns")
 
 
 def _buffer(
     window: NDArray[Any], window_first: int, buffer_first: int, layout: OctaveLayout
 ) -> tuple[Floats, Bools]:
-    """Return tile and margins with missing samples filled, their mean removed; and the gaps."""
+    """Return tile and margins with missing samples filled, their mean removed; and the gaps.
+
+    Both have shape (channels, tile + 2 margins).
+    """
     size = layout.tile + 2 * layout.margin
-    buffer = np.full((size, window.shape[1]), np.nan)
     low = max(window_first, buffer_first)
     high = min(window_first + len(window), buffer_first + size)
-    if high > low:
-        part = window[low - window_first : high - window_first]
-        buffer[low - buffer_first : high - buffer_first] = part
-    valid = np.isfinite(buffer)
-    count = np.maximum(valid.sum(axis=0), 1)
+    part = window[low - window_first : max(high, low) - window_first].T
+    valid = np.isfinite(part)
+    whole = bool(valid.all())
+    kept = part if whole else np.where(valid, part, 0)
     # The mean goes before single precision does: raw counts may sit on a large offset.
-    mean = np.where(valid, buffer, 0.0).sum(axis=0) / count
-    filled = np.where(valid, buffer - mean, 0.0)
-    return filled.astype(window.dtype), ~valid.all(axis=1)
+    total = kept.sum(axis=1, dtype=np.float64, keepdims=True)
+    mean = total / np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    filled = np.zeros((window.shape[1], size), window.dtype)
+    missing = np.ones(filled.shape, np.bool_)
+    if high > low:
+        here = slice(low - buffer_first, high - buffer_first)
+        np.subtract(kept, mean, out=filled[:, here], casting="same_kind", dtype=np.float64)
+        if not whole:
+            filled[:, here][~valid] = 0
+        missing[:, here] = ~valid
+    return filled, missing
 
 
 @lru_cache(maxsize=128)
@@ -169,48 +230,68 @@ def _filters(
     return filters, gauss.astype(dtype)
 
 
+def _waves(
+    channels: Floats, grid: VoiceGrid, op: BlockOp, layout: OctaveLayout
+) -> tuple[Complexes, Floats]:
+    """Return the rows of all channels, (channels, rows, columns), and the time smoothing."""
+    filters, gauss = _filters(
+        grid, op, layout.rows.start, layout.rows.stop, layout.step,
+        channels.shape[-1], channels.dtype.char,
+    )  # fmt: skip
+    spectrum = scipy.fft.rfft(channels, filters.length, axis=-1)
+    return filters.rows(spectrum[:, filters.used_bins]), gauss
+
+
+def _single(
+    waves: Complexes, sets: Sets, columns: slice, quantity: Quantity
+) -> Iterator[tuple[NDArray[Any], None]]:
+    for (channel,) in sets:
+        yield _quantity(waves[channel, :, columns], "cwt", quantity), None
+
+
+def _cross(
+    waves: Complexes, sets: Sets, columns: slice, quantity: Quantity
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    for one, other in sets:
+        coefs = waves[one, :, columns] * np.conj(waves[other, :, columns])
+        yield _quantity(coefs, "xwt", quantity), np.angle(coefs)
+
+
 def _coherence(
     waves: Complexes,
     gauss: Floats,
+    sets: Sets,
     columns: slice,
-    grid: VoiceGrid,
-    layout: OctaveLayout,
-    convention: Convention,
-) -> tuple[Floats, Floats]:
-    auto, cross = smooth_in_time(waves[0], waves[1], gauss)
-    boxcar = grid_boxcar(grid, "wct", convention)
-    keep = slice(layout.voices.start - layout.rows.start, layout.voices.stop - layout.rows.start)
-    auto = boxcar.apply(auto[:, columns], keep)
-    cross = boxcar.apply(cross[:, columns], keep)
-    return coherence(auto, cross), np.angle(cross)
+    boxcar: ScaleBoxcar,
+    keep: slice,
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield R² and phase; each channel's own spectrum is smoothed once, however many pairs."""
+
+    def smoothed(rows: Complexes) -> Complexes:
+        spectrum = scipy.fft.fft(rows, axis=-1, overwrite_x=True)
+        spectrum *= gauss
+        full = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)
+        out: Complexes = boxcar.apply(full[..., columns], keep)
+        return out
+
+    power = waves.real**2 + waves.imag**2
+    # The filter is real and even, so two real spectra share one complex transform.
+    packed = np.zeros_like(waves[: (len(waves) + 1) // 2])
+    packed.real, packed.imag[: len(waves) // 2] = power[::2], power[1::2]
+    halves = smoothed(packed)
+    auto = [half for both in halves for half in (both.real, both.imag)]
+    for one, other in sets:
+        cross = smoothed(waves[one] * np.conj(waves[other]))
+        yield coherence(auto[one] + 1j * auto[other], cross), np.angle(cross)
 
 
 def _quantity(coefs: Complexes, op: BlockOp, quantity: Quantity) -> NDArray[Any]:
     if quantity == "complex":
-        return coefs
+        return np.ascontiguousarray(coefs)
     if quantity == "phase":
         return np.angle(coefs)
+    if op == "cwt" and quantity == "power":
+        power: Floats = coefs.real**2 + coefs.imag**2
+        return power
     size: Floats = np.abs(coefs)
-    if op == "xwt":
-        return size if quantity == "power" else np.sqrt(size)
-    return size * size if quantity == "power" else size
-
-
-def _mask(
-    missing: Bools, grid: VoiceGrid, layout: OctaveLayout, op: BlockOp, convention: Convention
-) -> NDArray[np.uint8]:
-    """Return where a gap is within the radius of the row, or of its largest neighbour."""
-    n_out = layout.tile // layout.step
-    n_voices = layout.voices.stop - layout.voices.start
-    if not missing.any():
-        return np.zeros((n_voices, n_out), np.uint8)
-    boxcar = grid_boxcar(grid, op, convention)
-    largest = np.arange(layout.voices.start, layout.voices.stop) + boxcar.last
-    scales = grid.scales_s[np.minimum(largest, grid.n_voices - 1)] * grid.fs_hz
-    radius = np.ceil(support_radius(grid.wavelet, op, layout.rtol) * scales).astype(np.int64)
-    gaps_before = np.concatenate([[0], np.cumsum(missing)])
-    centre = layout.margin + np.arange(n_out) * layout.step
-    low = np.maximum(centre - radius[:, None], 0)
-    high = np.minimum(centre + radius[:, None] + 1, len(missing))
-    near: Bools = gaps_before[high] > gaps_before[low]
-    return near.astype(np.uint8)
+    return np.sqrt(size) if op == "xwt" and quantity == "amplitude" else size

@@ -97,6 +97,10 @@ class Windower:
         """The number of the next tile of each lane; sample 0 begins tile 0."""
         return tuple(tiling.next_index for tiling in self._tilings)
 
+    def held(self) -> tuple[int, NDArray[np.floating]]:
+        """Return the samples held: where they begin, and a read-only view (n, channels)."""
+        return self._buffer.view(self._buffer.first, self.end)
+
     def resume(self, next_tiles: Sequence[int]) -> None:
         """Go on with these tiles; those before were handed out already."""
         for tiling, index in zip(self._tilings, next_tiles, strict=True):

@@ -25,7 +25,7 @@ from pycwt_mod import (
     wct,
     wct_significance,
 )
-from pycwt_mod.blocks import Block, BlockOp, highest_freq_hz
+from pycwt_mod.blocks import Block, BlockOp, compute_blocks, highest_freq_hz
 from pycwt_mod.blocks.layout import support_radius
 from pycwt_mod.smoothing import gaussian_filter, smooth_in_time, smoothed_radius
 
@@ -267,3 +267,38 @@ def test_block_significance_agrees_with_the_full_simulation() -> None:
     assert full.standard_error is not None
     tolerance = 4 * np.sqrt(2) * full.standard_error[whole] + 0.003
     assert (np.abs(quick[whole] - np.asarray(full)[whole]) < tolerance).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("op", "sets"),
+    [("cwt", [(2,), (0,), (1,)]), ("xwt", [(0, 1), (2, 1)]), ("wct", [(0, 1), (2, 1), (0, 2)])],
+)
+def test_many_sets_of_a_window_give_what_each_gives_alone(
+    op: BlockOp, sets: list[tuple[int, ...]], dtype: type
+) -> None:
+    x: Array = np.column_stack([recording(), rednoise(N, 0.5, rng=7)]).astype(dtype)
+    x[3000, 1] = np.nan
+    grid = a_grid()
+    layout = octave_layouts(grid, op=op, hop_s=3, convention="standard")[1]
+    common: dict[str, Any] = {
+        "window_first": 0, "tile_first": 2800 // layout.tile * layout.tile, "grid": grid,
+        "layout": layout, "op": op, "convention": "standard",
+        "quantity": "coherence" if op == "wct" else "complex",
+    }  # fmt: skip
+    for columns, block in zip(sets, compute_blocks(x, sets, **common), strict=True):
+        alone = compute_block(x[:, list(columns)], **common)
+        rms = np.sqrt((np.abs(alone.values) ** 2).mean())
+        assert np.abs(block.values - alone.values).max() < 1e-5 * rms
+        assert block.values.dtype == alone.values.dtype
+        np.testing.assert_array_equal(block.mask, alone.mask)
+
+
+def test_a_set_of_columns_that_are_not_there_is_refused() -> None:
+    grid = a_grid()
+    layout = octave_layouts(grid, op="cwt", hop_s=3, convention="standard")[0]
+    with pytest.raises(ValueError, match=r"set \(5,\) must be 1 of the 2 columns"):
+        compute_blocks(
+            recording(), [(5,)], window_first=0, tile_first=0, grid=grid, layout=layout, op="cwt",
+            quantity="power", convention="standard",
+        )  # fmt: skip

@@ -1,0 +1,120 @@
+"""The level of live coherence: from the table, or where it has none, simulated once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import Convention
+from pycwt_mod.blocks import OctaveLayout, VoiceGrid, block_significance
+from pycwt_mod.levels import NotTabulated, block_level
+
+__all__ = ["LevelMethod", "lag1_of", "window_level"]
+
+LevelMethod: TypeAlias = Literal["table", "monte-carlo"]
+
+#: Surrogate pairs behind a simulated level: its standard error is below 0.01.
+PAIRS = 300
+#: The levels of live results have to be the same whoever computes them.
+SEED = 0
+#: Lag-1 coefficients are rounded so, and levels kept: looked up, they move by less than 0.001.
+TABLE_DIGITS = 2
+#: Range of the table's noise.
+TABLE_LEAST, TABLE_MOST = -0.1, 0.999
+#: A simulated level takes a tenth of a second, and hardly depends on the coefficients (at most 0.01
+#: from 0 to 0.999): they are rounded to one digit.
+SIMULATED_DIGITS, SIMULATED_MOST = 1, 0.9
+#: Fewer pairs of samples than this say nothing about a lag-1 coefficient.
+MIN_PAIRS = 16
+
+Levels: TypeAlias = NDArray[np.float64]
+
+
+def window_level(
+    samples: NDArray[Any],
+    *,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    level: float,
+) -> tuple[Levels, LevelMethod]:
+    """Return the levels of R² of a pair of signals, and where they come from.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (samples, 2)
+        A window; the AR(1) coefficients of the null hypothesis are estimated on it.
+    grid, layout, convention
+        As for `compute_block`, of "wct".
+    level : float
+        Probability with which unrelated noise stays below.
+
+    Returns
+    -------
+    levels : ndarray, shape (k,), read-only
+        One per published voice.
+    method : {"table", "monte-carlo"}
+        `block_level`, or `block_significance` where the table doesn't cover the analysis.
+    """
+    first, second = sorted((lag1_of(samples[:, 0]), lag1_of(samples[:, 1])))
+    return _levels(
+        grid, layout, convention, round(first, TABLE_DIGITS), round(second, TABLE_DIGITS), level
+    )
+
+
+def lag1_of(samples: NDArray[Any]) -> float:
+    """Return the lag-1 autocorrelation of a signal; NaN is missing, and its pairs are left out.
+
+    A signal without variance counts as white.
+    """
+    valid = np.isfinite(samples)
+    pairs = valid[:-1] & valid[1:]
+    if np.count_nonzero(pairs) < MIN_PAIRS:
+        return 0.0
+    x = samples.astype(np.float64) - samples[valid].mean(dtype=np.float64)
+    early, late = (x[:-1], x[1:]) if pairs.all() else (x[:-1][pairs], x[1:][pairs])
+    power = float(np.sqrt(np.dot(early, early) * np.dot(late, late)))
+    return float(np.dot(early, late)) / power if power else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _levels(
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    first: float,
+    second: float,
+    level: float,
+) -> tuple[Levels, LevelMethod]:
+    al1, al2 = (min(max(lag, TABLE_LEAST), TABLE_MOST) for lag in (first, second))
+    method: LevelMethod = "table"
+    try:
+        levels = block_level(
+            grid=grid, layout=layout, convention=convention, al1=al1, al2=al2, level=level
+        )
+    except NotTabulated:
+        method = "monte-carlo"
+        al1, al2 = (
+            min(max(round(lag, SIMULATED_DIGITS), 0.0), SIMULATED_MOST) for lag in (first, second)
+        )
+        levels = _simulated(grid, layout, convention, al1, al2, level)
+    levels.flags.writeable = False
+    return levels, method
+
+
+@lru_cache(maxsize=1024)
+def _simulated(
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    al1: float,
+    al2: float,
+    level: float,
+) -> Levels:
+    return block_significance(
+        grid=grid, layout=layout, convention=convention, al1=al1, al2=al2, level=level,
+        mc_count=PAIRS, seed=SEED,
+    )  # fmt: skip
