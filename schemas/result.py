@@ -82,6 +82,8 @@ class AnalysisResult(PersistedMessage):
     phase: RealMatrix | None = None
     #: (scale,)
     signif: RealVector | None = None
+    #: Where ``signif`` comes from: looked up, or simulated where the table has no such level.
+    signif_method: Literal["table", "monte-carlo"] | None = None
     #: (scale, time), 1 where missing data or an edge touches the value.
     mask: MaskMatrix | None = None
     input: InputSpan

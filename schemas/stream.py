@@ -85,11 +85,19 @@ class AnalysisSpec(Message):
         What has its default value does not count, so that a field to come changes no hash. The
         same in every process.
         """
+        sets = {"sets": self.channel_sets} if channels is None else {"channels": channels}
+        return _hash({**self._hashed(fs_hz), **sets})
+
+    def set_hashes(self, *, fs_hz: float) -> tuple[str, ...]:
+        """Return `spec_hash` of each channel set."""
+        own = self._hashed(fs_hz)
+        return tuple(_hash({**own, "channels": channels}) for channels in self.channel_sets)
+
+    def _hashed(self, fs_hz: float) -> dict[str, object]:
         own = self.model_dump(
             mode="json", by_alias=True, exclude={"channels", "pairs"}, exclude_defaults=True
         )
-        sets = {"sets": self.channel_sets} if channels is None else {"channels": channels}
-        return _hash({"analysis": own, "fs_hz": float(fs_hz), **sets})
+        return {"analysis": own, "fs_hz": float(fs_hz)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -196,7 +196,7 @@ def _buffer(
     size = layout.tile + 2 * layout.margin
     low = max(window_first, buffer_first)
     high = min(window_first + len(window), buffer_first + size)
-    part = window[low - window_first : max(high, low) - window_first].T
+    part = np.ascontiguousarray(window[low - window_first : max(high, low) - window_first].T)
     valid = np.isfinite(part)
     whole = bool(valid.all())
     kept = part if whole else np.where(valid, part, 0)

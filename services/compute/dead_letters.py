@@ -9,9 +9,10 @@ from schemas.event import StreamEvent
 from schemas.headers import MSG_ID
 from schemas.limits import MAX_ID, MAX_MESSAGE_BYTES
 from schemas.message import clipped
+from schemas.window import AnalysisWindow
 from services.runtime.bus import StoredMessage
 
-__all__ = ["dead_letter", "dropped_event"]
+__all__ = ["dead_letter", "dropped_event", "stale_event"]
 
 WHERE = "compute"
 #: Takes the events of windows whose subject names no stream.
@@ -49,6 +50,25 @@ def dropped_event(stored: StoredMessage, reason: str, *, now_ns: int) -> StreamE
         id=f"{stream}/{storage.WINDOWS}/{stored.seq}/dropped",
         stream=stream,
         kind="dropped",
-        detail=clipped(f"a window was given up, its result will not come: {reason}"),
+        detail=clipped(f"a window was given up, its results will not come: {reason}"),
+        t_ns=now_ns,
+    )
+
+
+def stale_event(window: AnalysisWindow, *, age_s: float, now_ns: int) -> StreamEvent:
+    """Return the event that tells of a window dropped because it was too old."""
+    spec, n_sets = window.analysis, len(window.analysis.channel_sets)
+    return StreamEvent(
+        id=f"{window.id}/dropped",
+        stream=window.stream,
+        epoch=window.epoch,
+        kind="dropped",
+        first_sample=window.tile.first_sample,
+        n_samples=window.tile.n,
+        detail=clipped(
+            f"octave {window.octave} of {spec.name}, {n_sets} channel sets: its samples were "
+            f"{age_s:.3g} s old, more than stale_after_s = {window.stale_after_s:g}; its results "
+            "are masked"
+        ),
         t_ns=now_ns,
     )

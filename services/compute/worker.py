@@ -22,8 +22,8 @@ from schemas.headers import CONTENT_TYPE
 from schemas.message import PersistedMessage
 from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
-from services.compute.dead_letters import dead_letter, dropped_event
-from services.compute.windows import Provenance, compute_window
+from services.compute.dead_letters import dead_letter, dropped_event, stale_event
+from services.compute.windows import Provenance, compute_window, drop_window
 from services.runtime import metrics
 from services.runtime.bus import Delivery
 from services.runtime.bus import Log as BusLog
@@ -116,7 +116,10 @@ class WindowWorker:
         message = delivery.stored.message
         try:
             window = decode(AnalysisWindow, message.data, content_type_of(message.headers))
-            computed_ns = await _kept_alive(delivery, lambda: self._compute_and_store(window))
+            age_s = _stale_age_s(window)
+            computed_ns = await _kept_alive(
+                delivery, lambda: self._compute_and_store(window, age_s)
+            )
         except BusError:
             raise
         except (ContractError, ValueError) as error:
@@ -126,40 +129,64 @@ class WindowWorker:
             await self._failed(delivery, error)
         else:
             await delivery.ack()
-            metrics.WINDOWS_COMPUTED.labels(window.analysis.op, "computed").inc()
+            metrics.WINDOWS_COMPUTED.labels(
+                window.analysis.op, "computed" if age_s is None else "stale"
+            ).inc()
             metrics.WINDOW_LATENCY.observe((computed_ns - window.times_ns.received) / NANOSECONDS)
 
-    async def _compute_and_store(self, window: AnalysisWindow) -> int:
+    async def _compute_and_store(self, window: AnalysisWindow, age_s: float | None) -> int:
         """Return when the results were computed, after all of them are kept."""
-        results = await anyio.to_thread.run_sync(self._timed_compute, window, limiter=self._limiter)
+        compute = self._timed_compute if age_s is None else self._drop
+        bodies = await anyio.to_thread.run_sync(compute, window, limiter=self._limiter)
         now = time.time_ns()
-        subject = subjects.result(window.stream, window.analysis.name)
+        await self._store_all(subjects.result(window.stream, window.analysis.name), bodies)
+        if age_s is not None:
+            event = stale_event(window, age_s=age_s, now_ns=now)
+            await self._store(subjects.event(event.stream), event, msg_id=event.id)
+        return now
+
+    async def _store_all(self, subject: str, bodies: Sequence[tuple[str, bytes]]) -> None:
+        """Store results by id, some at the same time; return when all are kept."""
         slots = anyio.Semaphore(STORES_IN_FLIGHT)
         failures: list[Exception] = []
 
-        async def store(result: AnalysisResult) -> None:
+        async def store(msg_id: str, body: bytes) -> None:
             try:
-                await self._store(subject, result, msg_id=result.id)
+                await self._store_body(subject, body, msg_id=msg_id)
             except Exception as error:  # noqa: BLE001 - raised below, outside of the group
                 failures.append(error)
             finally:
                 slots.release()
 
         async with anyio.create_task_group() as tasks:
-            for result in results:
+            for msg_id, body in bodies:
                 await slots.acquire()
                 if failures:
                     break
-                times = result.times_ns.model_copy(update={"computed": now})
-                tasks.start_soon(store, result.model_copy(update={"times_ns": times}))
+                tasks.start_soon(store, msg_id, body)
         if failures:
             raise failures[0]
-        return now
 
-    def _timed_compute(self, window: AnalysisWindow) -> Sequence[AnalysisResult]:
+    def _timed_compute(self, window: AnalysisWindow) -> list[tuple[str, bytes]]:
         seconds = metrics.WINDOW_SECONDS.labels(window.analysis.op)
         with metrics.WORKERS_BUSY.track_inprogress(), seconds.time():
-            return self._compute(window, Provenance(worker=self._name, computed_ns=time.time_ns()))
+            return self._encoded(self._compute(window, self._provenance()))
+
+    def _drop(self, window: AnalysisWindow) -> list[tuple[str, bytes]]:
+        return self._encoded(drop_window(window, self._provenance()))
+
+    def _provenance(self) -> Provenance:
+        return Provenance(worker=self._name, computed_ns=time.time_ns())
+
+    def _encoded(self, results: Sequence[AnalysisResult]) -> list[tuple[str, bytes]]:
+        """Return ids and bodies, with the time at which the results were there."""
+        now = time.time_ns()
+        found = []
+        for result in results:
+            times = result.times_ns.model_copy(update={"computed": now})
+            done = result.model_copy(update={"times_ns": times})
+            found.append((result.id, encode(done, ContentType.MSGPACK)))
+        return found
 
     async def _failed(self, delivery: Delivery, error: Exception) -> None:
         # Jitter spreads retries; it has nothing to do with secrets.
@@ -191,10 +218,13 @@ class WindowWorker:
         metrics.WINDOWS_COMPUTED.labels("any", "dead").inc()
 
     async def _store(self, subject: str, message: PersistedMessage, *, msg_id: str) -> None:
+        await self._store_body(subject, encode(message, ContentType.MSGPACK), msg_id=msg_id)
+
+    async def _store_body(self, subject: str, body: bytes, *, msg_id: str) -> None:
         await store_until_kept(
             self._bus_log,
             subject,
-            encode(message, ContentType.MSGPACK),
+            body,
             msg_id=msg_id,
             headers={CONTENT_TYPE: ContentType.MSGPACK.value},
             log=self._log,
@@ -224,3 +254,11 @@ async def _kept_alive(delivery: Delivery, work: Callable[[], Awaitable[T]]) -> T
     if failure is not None:
         raise failure
     return outcome[0]
+
+
+def _stale_age_s(window: AnalysisWindow) -> float | None:
+    """Return how old the window's samples are if that is too old for its stream."""
+    if window.stale_after_s is None:
+        return None
+    age_s = (time.time_ns() - window.times_ns.received) / NANOSECONDS
+    return age_s if age_s > window.stale_after_s else None

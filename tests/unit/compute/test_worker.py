@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from schemas.codec import ContentType, decode, encode
 from schemas.dead import DeadLetter
 from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
+from schemas.timing import WindowTimes
 from schemas.window import AnalysisWindow
 from services.compute.dead_letters import dead_letter, dropped_event
 from services.compute.windows import compute_window
@@ -111,6 +113,37 @@ async def test_a_window_of_many_channel_sets_is_acknowledged_after_all_their_res
         for stored in await kept(bus, storage.RESULTS, 2)
     ]
     assert (sorted(found), lengths, await queue_length(bus)) == ([("x",), ("y",)], [1, 1], 0)
+
+
+async def test_a_window_older_than_its_stream_allows_is_told_as_masked_results_and_one_event() -> (
+    None
+):
+    sets = definition(op="cwt", channels=["x", "y"], pairs=[], quantity="power")
+    stale = a_window_of(sets).model_copy(update={"stale_after_s": 1.0})
+    bus = await a_bus(body(stale))
+    await handle_next(bus, a_worker(bus, failing))
+    stored = await kept(bus, storage.RESULTS, 3)
+    assert await queue_length(bus) == 0
+    for each in stored[:2]:
+        result = decode(AnalysisResult, each.message.data, ContentType.MSGPACK)
+        assert result.mask is not None
+        assert result.mask.all()
+        assert not result.values.any()
+        assert result.engine.backend == "none"
+    event = decode(StreamEvent, stored[2].message.data, ContentType.MSGPACK)
+    assert (event.kind, event.first_sample) == ("dropped", stale.tile.first_sample)
+    assert "stale_after_s = 1" in event.detail
+
+
+async def test_a_window_young_enough_is_computed() -> None:
+    now = time.time_ns()
+    times = WindowTimes(received=now, windowed=now)
+    bus = await a_bus(body(a_window(stale_after_s=3600.0, times_ns=times)))
+    await handle_next(bus, a_worker(bus))
+    (stored,) = await kept(bus, storage.RESULTS, 1)
+    result = decode(AnalysisResult, stored.message.data, ContentType.MSGPACK)
+    assert result.engine.backend == "numpy"
+    assert result.values.any()
 
 
 async def test_a_failure_hands_the_window_back() -> None:
