@@ -6,10 +6,21 @@
 ...             print(result.channels, result.freqs_hz[0], result.values[:, -1])
 """
 
+from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.client import Client
 from pycwt_client.connection import connect
 from pycwt_client.feed import Feed
 from pycwt_client.publisher import Publisher
 from pycwt_client.scalogram import Picture, Scalogram
 
-__all__ = ["Client", "Feed", "Picture", "Publisher", "Scalogram", "connect"]
+__all__ = [
+    "Client",
+    "CwtAnswer",
+    "Feed",
+    "Picture",
+    "Publisher",
+    "Scalogram",
+    "WctAnswer",
+    "XwtAnswer",
+    "connect",
+]

@@ -123,7 +123,7 @@ def decode(
         raise BadRequest(f"the body has to be an object, as {content_type}")
     if issubclass(model, PersistedMessage) and model.schema_required and "schema" not in tree:
         raise Unprocessable.of({"schema": f"is missing, {schema_of(model)!r} expected"})
-    return _validate(model, tree)
+    return validated(model, tree)
 
 
 def encode_raw_chunk(chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
@@ -161,7 +161,7 @@ def decode_raw_chunk(headers: Headers, body: bytes, channels: int) -> SignalChun
         "samples": np.ndarray(shape, dtype=dtype, buffer=bytes(body)),
         "final": final,
     }
-    return _validate(SignalChunk, tree)
+    return validated(SignalChunk, tree)
 
 
 def decode_chunk(headers: Headers | None, body: bytes, channels: int) -> SignalChunk:
@@ -222,7 +222,8 @@ def _no_extension(code: int, _data: bytes) -> object:
     raise ValueError(f"extension {code}")
 
 
-def _validate(model: type[M], tree: dict[str, Any]) -> M:
+def validated(model: type[M], tree: Mapping[str, Any]) -> M:
+    """Return the message, or raise ``Unprocessable`` that names every wrong field."""
     try:
         return model.model_validate(tree)
     except ValidationError as error:

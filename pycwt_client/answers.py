@@ -1,0 +1,73 @@
+"""What the services answer, as the library returns it, with what only a service knows.
+
+Values that a missing sample touches are NaN here, and `mask` tells them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pycwt_mod import CwtResult, WctResult, XwtResult
+from schemas.query import CwtReply, WctReply, XwtReply
+
+__all__ = ["CwtAnswer", "WctAnswer", "XwtAnswer"]
+
+
+class CwtAnswer(CwtResult):
+    """A `pycwt_mod.CwtResult`, and the seconds that the worker took for it."""
+
+    computation_time: float
+
+    @classmethod
+    def of(cls, reply: CwtReply) -> CwtAnswer:
+        """Return the answer in a reply."""
+        fields = (
+            reply.wave, reply.scales, reply.freqs, reply.coi, reply.fft, reply.fftfreqs,
+        )  # fmt: skip
+        found = cls(*fields, mask=np.isnan(reply.wave))
+        found.computation_time = reply.computation_time
+        return found
+
+
+class XwtAnswer(XwtResult):
+    """A `pycwt_mod.XwtResult`, its phase in radians, and the seconds that the worker took."""
+
+    phase: np.ndarray
+    computation_time: float
+
+    @classmethod
+    def of(cls, reply: XwtReply) -> XwtAnswer:
+        """Return the answer in a reply."""
+        levels = np.full(len(reply.freqs), np.nan) if reply.signif is None else reply.signif
+        found = cls(reply.xwt, reply.coi, reply.freqs, levels, mask=np.isnan(reply.xwt))
+        found.phase = reply.phase
+        found.computation_time = reply.computation_time
+        return found
+
+
+class WctAnswer(WctResult):
+    """A `pycwt_mod.WctResult` and how it came about.
+
+    Attributes
+    ----------
+    backend_used : str or None
+        Where the level was simulated; None if it was not.
+    seed : int or None
+        Gives the same level again.
+    computation_time : float
+        Seconds that the worker took.
+    """
+
+    backend_used: str | None
+    seed: int | None
+    computation_time: float
+
+    @classmethod
+    def of(cls, reply: WctReply) -> WctAnswer:
+        """Return the answer in a reply; without a level `signif` is ``[0]``, as in the library."""
+        levels = np.zeros(1) if reply.signif is None else reply.signif
+        found = cls(reply.WCT, reply.aWCT, reply.coi, reply.freqs, levels, mask=np.isnan(reply.WCT))
+        found.backend_used = reply.backend_used
+        found.seed = reply.seed
+        found.computation_time = reply.computation_time
+        return found

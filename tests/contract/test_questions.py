@@ -1,0 +1,129 @@
+"""Questions through the client, answered by a worker, over both buses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+import pycwt_mod
+from pycwt_client import Client
+from pycwt_client.asking import fetch
+from schemas import storage, subjects
+from schemas.errors import (
+    ContractError,
+    Internal,
+    NotFound,
+    Timeout,
+    Unavailable,
+    Unprocessable,
+)
+from services.runtime.bus import Bus
+from services.runtime.topology import ObjectsSpec, Topology
+from tests.contract.test_services import running
+
+pytestmark = pytest.mark.anyio
+
+N, DT = 300, 0.5
+X, Y = np.random.default_rng(4).standard_normal((2, N))
+ROOM = Topology(
+    streams=(),
+    consumers=(),
+    buckets=(),
+    objects=(ObjectsSpec(name=storage.REPLIES, when_full="drop_old", max_bytes=64 * 1024**2),),
+)
+
+
+@pytest.fixture
+async def client(bus: Bus) -> AsyncIterator[Client]:
+    await bus.log.declare(ROOM, update=True)
+    async with running(bus, "compute"):
+        yield Client(bus)
+
+
+async def test_a_transform_is_the_librarys_with_its_names(client: Client) -> None:
+    found = await client.cwt(X, DT, wavelet="paul", param=4)
+    expected = pycwt_mod.cwt(X, DT, 0.25, wavelet="paul")
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert not found.mask.any()
+    assert found.computation_time > 0
+
+
+async def test_a_coherence_is_the_librarys_of_the_same_seed(client: Client) -> None:
+    found = await client.wct(X, Y, DT, mc_count=10, seed=3)
+    expected = pycwt_mod.wct(X, Y, DT, 0.25, mc_count=10, seed=3)
+    np.testing.assert_array_equal(found.coherence, expected.coherence)
+    np.testing.assert_array_equal(found.signif, expected.signif)
+    assert (found.backend_used, found.seed) == ("sequential", 3)
+
+
+async def test_a_cross_spectrum_of_float32_stays_float32(client: Client) -> None:
+    found = await client.xwt(X.astype(np.float32), Y.astype(np.float32), DT)
+    assert found.cross.dtype == np.complex64
+    np.testing.assert_allclose(found.phase, np.angle(found.cross), atol=1e-6)
+
+
+async def test_a_masked_sample_is_missing_and_the_mask_tells(client: Client) -> None:
+    found = await client.cwt(np.ma.masked_where(np.arange(N) == 100, X), DT)
+    gappy = np.where(np.arange(N) == 100, np.nan, X)
+    np.testing.assert_array_equal(found.mask, pycwt_mod.cwt(gappy, DT, 0.25).mask)
+
+
+async def test_a_level_and_a_benchmark_need_no_signal(client: Client) -> None:
+    level = await client.significance(0.5, 0.5, 1.0, 0.25, 2.0, 8, mc_count=5, seed=1)
+    expected = pycwt_mod.wct_significance(0.5, 0.5, 1.0, 0.25, 2.0, 8, mc_count=5, seed=1)
+    np.testing.assert_array_equal(level.signif, expected)
+    timed = await client.benchmark(64, 4)
+    assert timed.results["sequential"].speedup == 1
+
+
+async def test_the_workers_tell_how_they_are(client: Client) -> None:
+    assert (await client.health()).status == "ok"
+    assert "sequential" in {info.name for info in await client.backends()}
+    assert (await client.hardware()).cpu.cores >= 1
+
+
+async def test_a_reply_too_large_for_a_message_comes_all_the_same(client: Client) -> None:
+    long = np.random.default_rng(1).standard_normal(30_000)
+    found = await client.cwt(long, DT, J=19)
+    assert found.coefs.nbytes > client.bus.max_message_bytes
+    np.testing.assert_array_equal(found.coefs, pycwt_mod.cwt(long, DT, 0.25, J=19).coefs)
+
+
+async def test_an_object_that_is_gone_or_damaged_is_told(client: Client) -> None:
+    objects = await client.bus.log.objects(storage.REPLIES)
+    place = await objects.put("reply-1", b"right")
+    await objects.put("reply-1", b"wrong")
+    with pytest.raises(Internal, match="SHA-256"):
+        await fetch(client.bus, place)
+    await objects.delete("reply-1")
+    with pytest.raises(Unavailable, match="ask again"):
+        await fetch(client.bus, place)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "word"),
+    [
+        ({"dt": 0}, Unprocessable, "dt"),
+        ({"y1": np.ones((2, 2))}, Unprocessable, "signal1"),
+        ({"y2": X + 1j}, Unprocessable, "signal2"),
+        ({"y2": ["a"] * N}, Unprocessable, "signal2"),
+        ({"backend": "abacus"}, NotFound, "sequential"),
+        ({"timeout_s": 1e-9}, Timeout, "within"),
+    ],
+)
+async def test_a_refusal_is_an_exception_with_its_code(
+    client: Client, changes: dict[str, object], kind: type[ContractError], word: str
+) -> None:
+    arguments = {"y1": X, "y2": Y, "dt": DT, "mc_count": 5, **changes}
+    with pytest.raises(kind, match=word) as caught:
+        await client.wct(**arguments)
+    assert caught.value.code
+
+
+async def test_without_workers_the_exception_says_what_to_start(bus: Bus) -> None:
+    with pytest.raises(Unavailable, match="pycwt-mod up") as caught:
+        await Client(bus).health()
+    assert subjects.query("health") in caught.value.message
