@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
+from cli.bench import bench
 from cli.demo import demo
+from cli.doctor import doctor
 from cli.publish import publish
+from cli.query import query
 from cli.up import up
 from cli.watch import watch
 from pycwt_mod._version import __version__
@@ -21,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Wavelet analysis of live and recorded signals on a message bus.",
 )
-for command in (up, demo, publish, watch):
+for command in (up, demo, publish, watch, query, bench, doctor):
     app.command()(command)
 
 

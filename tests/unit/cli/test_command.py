@@ -27,7 +27,7 @@ def test_the_version_is_printed() -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for command in ("up", "demo", "publish", "watch"):
+    for command in ("up", "demo", "publish", "watch", "query", "bench", "doctor"):
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 
 

@@ -1,0 +1,141 @@
+"""What is looked at when something is wrong, and what it means, as pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+__all__ = ["Finding", "clock_finding", "service_findings", "storage_findings", "stream_findings"]
+
+#: Events and results carry the clocks of several machines; more makes their order doubtful.
+CLOCK_LIMIT_S = 1.0
+#: Of a stream's size or of what the server may store: time to raise it, or to remove something.
+FULL = 0.9
+#: A worker has a window for a fraction of a second; more than this many wait longer than that.
+LAG_LIMIT = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    about: str
+    verdict: Literal["ok", "note", "wrong"]
+    detail: str
+    #: What to do about it.
+    advice: str = ""
+
+
+def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> list[Finding]:
+    """Judge which services answer, given as their ADR-32 documents, and in which version."""
+    found = []
+    for name, without in (
+        ("ingest", "streams are not analysed"),
+        ("compute", "nothing is computed or answered"),
+    ):
+        count = sum(each["name"] == name for each in instances)
+        if count:
+            found.append(Finding(about=name, verdict="ok", detail=f"{count} running"))
+        else:
+            found.append(
+                Finding(
+                    about=name,
+                    verdict="wrong",
+                    detail=f"none answers: {without}",
+                    advice=f"start it with `pycwt-mod up`, or `python -m services.{name}`",
+                )
+            )
+    ours = [each for each in instances if each["name"] in {"ingest", "compute", "hwbridge"}]
+    others = sorted(
+        {f"{each['name']} {each['version']}" for each in ours if each["version"] != version}
+    )
+    if others:
+        found.append(
+            Finding(
+                about="versions",
+                verdict="wrong",
+                detail=f"this is {version}, but there are {', '.join(others)}",
+                advice="install the same version everywhere and start those services again",
+            )
+        )
+    elif ours:
+        found.append(Finding(about="versions", verdict="ok", detail=f"all are {version}"))
+    return found
+
+
+def storage_findings(account: Mapping[str, Any]) -> Finding:
+    """Judge what JetStream says of itself."""
+    used = int(account.get("storage", 0))
+    limit = int(account.get("limits", {}).get("max_storage", -1))
+    streams = account.get("streams", 0)
+    detail = f"{used / 2**20:.0f} MiB in {streams} streams"
+    if limit > 0 and used > FULL * limit:
+        return Finding(
+            about="storage",
+            verdict="wrong",
+            detail=f"{detail}, of {limit / 2**20:.0f} MiB",
+            advice="lower the limits of the streams (docs/settings.md), or give the server more",
+        )
+    return Finding(about="storage", verdict="ok", detail=detail)
+
+
+def stream_findings(name: str, info: Mapping[str, Any]) -> Finding:
+    """Judge a stream by its information."""
+    if "error" in info:
+        return Finding(
+            about=name,
+            verdict="wrong",
+            detail=str(info["error"].get("description", "missing")),
+            advice="start ingest once: it makes what is missing",
+        )
+    size, limit = int(info["state"]["bytes"]), int(info["config"]["max_bytes"])
+    detail = f"{info['state']['messages']} messages, {size / 2**20:.1f} MiB"
+    cluster = info.get("cluster") or {}
+    behind = [each["name"] for each in cluster.get("replicas") or () if not each.get("current")]
+    if behind:
+        return Finding(
+            about=name,
+            verdict="wrong",
+            detail=f"{detail}; replicas behind: {', '.join(behind)}",
+            advice="look at these servers: `nats server report jetstream`",
+        )
+    refuses = info["config"].get("discard") == "new"
+    if refuses and limit > 0 and size > FULL * limit:
+        return Finding(
+            about=name,
+            verdict="wrong",
+            detail=f"{detail}, nearly full, and then it refuses what comes",
+            advice=f"raise CWT_{name.removeprefix('CWT_')}_MAX_BYTES, or add workers",
+        )
+    return Finding(about=name, verdict="ok", detail=detail)
+
+
+def lag_finding(waiting: int, workers: int) -> Finding:
+    """Judge how many windows wait."""
+    if waiting > LAG_LIMIT:
+        return Finding(
+            about="lag",
+            verdict="wrong",
+            detail=f"{waiting} windows wait for {workers} workers",
+            advice="start more workers, on any machine that reaches the server",
+        )
+    return Finding(about="lag", verdict="ok", detail=f"{waiting} windows wait")
+
+
+def clock_finding(server_time: str, here: datetime) -> Finding:
+    """Judge this machine's clock by the server's."""
+    # The server writes nanoseconds, of which Python reads six digits.
+    head, _, tail = server_time.partition(".")
+    there = datetime.fromisoformat(f"{head}.{tail.rstrip('Z')[:6] or '0'}").replace(tzinfo=UTC)
+    apart = (here - there).total_seconds()
+    detail = f"{abs(apart):.3f} s {'ahead of' if apart > 0 else 'behind'} the server's"
+    if abs(apart) > CLOCK_LIMIT_S:
+        return Finding(
+            about="clock",
+            verdict="wrong",
+            detail=detail,
+            advice="let this machine and the server set their clocks by NTP",
+        )
+    return Finding(about="clock", verdict="ok", detail=detail)

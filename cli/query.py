@@ -1,0 +1,159 @@
+"""`pycwt-mod query`: a transform of what is in files, from whichever worker is free."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, cast, get_args
+
+import numpy as np
+import orjson
+import typer
+from numpy.typing import NDArray
+
+from cli.answer_text import json_of, summary
+from cli.demo_picture import check_matplotlib
+from cli.faults import USAGE, CommandError
+from cli.query_picture import draw_answer
+from cli.recording import read_recording
+from cli.shell import command_log, run_command, server_url
+from pycwt_client import Client, CwtAnswer, WctAnswer, XwtAnswer, connect
+from schemas.query import LevelMethod
+from schemas.stream import Convention, Op, Wavelet
+
+__all__ = ["Question", "query", "read_signals"]
+
+Transform = Literal["cwt", "xwt", "wct"]
+Signals = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked."""
+
+    op: Op
+    signals: Signals
+    fs_hz: float
+    dj: float = 0.25
+    level: float = 0.95
+    wavelet: Wavelet = "morlet"
+    param: float = -1
+    convention: Convention = "standard"
+    method: LevelMethod = "montecarlo"
+    mc_count: int = 300
+    seed: int | None = None
+    backend: str = "sequential"
+
+    async def ask(self, client: Client) -> CwtAnswer | XwtAnswer | WctAnswer:
+        """Return the answer of whichever worker is free."""
+        signals, dt = list(self.signals.values()), 1 / self.fs_hz
+        if self.op == "cwt":
+            return await client.cwt(
+                signals[0], dt, self.dj, wavelet=self.wavelet, param=self.param,
+                convention=self.convention,
+            )  # fmt: skip
+        if self.op == "xwt":
+            return await client.xwt(
+                signals[0], signals[1], dt, self.dj, significance_level=self.level,
+                wavelet=self.wavelet, param=self.param, convention=self.convention,
+            )  # fmt: skip
+        return await client.wct(
+            signals[0], signals[1], dt, self.dj, significance_level=self.level,
+            wavelet=self.wavelet, param=self.param, convention=self.convention,
+            method=self.method, mc_count=self.mc_count, seed=self.seed, backend=self.backend,
+        )  # fmt: skip
+
+
+def read_signals(
+    op: Op, files: list[Path], columns: str | None, fs_hz: float | None
+) -> tuple[Signals, float]:
+    """Return the signals that `op` takes, by name, and their rate.
+
+    Raises
+    ------
+    CommandError
+        Too few or too many of them, different lengths or rates, or a rate that nobody says.
+    """
+    recordings = [read_recording(path) for path in files]
+    if columns is not None:
+        chosen = tuple(name.strip() for name in columns.split(","))
+        recordings = [each.selected(chosen) for each in recordings]
+    found: Signals = {}
+    for path, each in zip(files, recordings, strict=True):
+        for place, name in enumerate(each.columns):
+            known = name in found
+            found[f"{path.name}:{name}" if known else name] = each.samples[:, place]
+    wanted = 1 if op == "cwt" else 2
+    if len(found) != wanted:
+        raise CommandError(
+            f"{op} takes {wanted} of the columns {', '.join(found)}: choose with --columns", USAGE
+        )
+    lengths = {len(signal) for signal in found.values()}
+    if len(lengths) > 1:
+        raise CommandError(f"the signals have {sorted(lengths)} samples: equal ones are expected")
+    rates = {fs_hz} if fs_hz else {each.fs_hz for each in recordings}
+    if rates == {None} or len(rates) > 1:
+        raise CommandError("the files do not agree on a sampling rate: give it with --fs", USAGE)
+    return found, cast("float", rates.pop())
+
+
+def query(
+    op: Annotated[str, typer.Argument(metavar="cwt|xwt|wct", help="which transform")],
+    files: Annotated[list[Path], typer.Argument(help="CSV files, one row per sample")],
+    columns: Annotated[str | None, typer.Option(help="which columns, such as ecg,abp")] = None,
+    fs: Annotated[float | None, typer.Option(min=1e-9, help="samples per second")] = None,
+    dj: Annotated[float, typer.Option(min=1e-3, help="distance of scales in octaves")] = 0.25,
+    level: Annotated[float, typer.Option(help="of significance, for xwt and wct")] = 0.95,
+    wavelet: Annotated[str, typer.Option(metavar="morlet|paul|dog", help="which")] = "morlet",
+    param: Annotated[float, typer.Option(help="its order or frequency; -1: the usual one")] = -1,
+    convention: Annotated[str, typer.Option(metavar="standard|pycwt", help="")] = "standard",
+    method: Annotated[
+        str, typer.Option(metavar="montecarlo|table", help="how the level is found")
+    ] = "montecarlo",
+    mc_count: Annotated[int, typer.Option(min=1, help="surrogate pairs")] = 300,
+    seed: Annotated[int | None, typer.Option(help="of the surrogates")] = None,
+    backend: Annotated[str, typer.Option(help="where they are simulated")] = "sequential",
+    plot: Annotated[Path | None, typer.Option(help="draw the answer to this file")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the whole answer")] = False,
+) -> None:
+    """Ask for the transform of one signal, or of two, in CSV files."""
+    closed = (
+        ("the transform", op, get_args(Transform)), ("--wavelet", wavelet, get_args(Wavelet)),
+        ("--convention", convention, get_args(Convention)),
+        ("--method", method, get_args(LevelMethod)),
+    )  # fmt: skip
+    for what, value, possible in closed:
+        if value not in possible:
+            raise typer.BadParameter(f"{what} is one of {', '.join(possible)}, not {value!r}")
+
+    def question() -> Question:
+        signals, fs_hz = read_signals(cast("Op", op), files, columns, fs)
+        return Question(
+            op=cast("Op", op), signals=signals, fs_hz=fs_hz, dj=dj, level=level,
+            wavelet=cast("Wavelet", wavelet), param=param,
+            convention=cast("Convention", convention), method=cast("LevelMethod", method),
+            mc_count=mc_count, seed=seed, backend=backend,
+        )  # fmt: skip
+
+    async def work() -> None:
+        if plot is not None:
+            check_matplotlib()
+        await _query(question(), plot, as_json=as_json)
+
+    run_command(work)
+
+
+async def _query(question: Question, plot: Path | None, *, as_json: bool) -> None:
+    log = command_log(quiet=True)
+    async with connect(server_url(), name="pycwt-mod query", log=log) as client:
+        answer = await question.ask(client)
+    if plot is not None:
+        draw_answer(answer, tuple(question.signals), question.fs_hz, plot)
+    if as_json:
+        option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+        sys.stdout.buffer.write(orjson.dumps(json_of(answer), option=option))
+        return
+    typer.echo(summary(answer, tuple(question.signals)))
+    if plot is not None:
+        typer.echo(f"Picture: {plot}")

@@ -1,0 +1,66 @@
+"""Questions from the terminal, to a running system."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import anyio
+import pytest
+
+from services.runtime.embedded_server import start_server
+from tests.servers import free_port
+from tests.system.conftest import RunningSystem
+from tests.system.test_command import run
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+
+def recording(folder: Path, n: int = 300) -> Path:
+    path = folder / "pair.csv"
+    lines = ["# fs_hz=64", "a,b"]
+    for i in range(n):
+        noise = (i * 7919 % 13) / 13
+        lines.append(f"{math.sin(i / 2.5) + noise:.4f},{math.sin(i / 2.5 - 1) + noise / 2:.4f}")
+    path.write_text("\n".join(lines))
+    return path
+
+
+async def test_files_are_asked_about_with_a_picture_and_in_json(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    path, url = str(recording(tmp_path)), system.url
+    picture = tmp_path / "out.png"
+    said = await run("query", "wct", path, "--seed", "1", "--plot", str(picture), url=url)
+    assert "a with b: 300 samples" in said
+    assert "from seed 1" in said
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    answer = json.loads(await run("query", "cwt", path, "--columns", "a", "--json", url=url))
+    assert len(answer["wave"]["re"][0]) == 300
+    assert "cross power" in await run("query", "xwt", path, url=url)
+    said = await run("query", "cwt", path, code=2, url=url)
+    assert "--columns" in said
+
+
+async def test_the_workers_are_timed_and_the_doctor_finds_nothing_wrong(
+    system: RunningSystem,
+) -> None:
+    said = await run("bench", "--length", "100", "--mc-count", "5", url=system.url)
+    assert "sequential" in said
+    assert "1.00 x" in said
+    said = await run("doctor", url=system.url)
+    assert "WRONG" not in said
+    assert "compute: 2 running" in said
+    assert "permissions: nothing was refused" in said
+
+
+async def test_the_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
+    nowhere = f"nats://127.0.0.1:{free_port()}"
+    assert "pycwt-mod up" in await run("doctor", url=nowhere, code=1)
+    async with start_server(tmp_path / "nats") as server:
+        with anyio.fail_after(60):
+            said = await run("doctor", url=server.url, code=1)
+    assert "CWT_SIGNALS: stream not found" in said
+    assert "compute: none answers" in said
+    assert "python -m services.compute" in said

@@ -1,0 +1,68 @@
+"""What the doctor makes of what it sees."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cli.findings import (
+    clock_finding,
+    lag_finding,
+    service_findings,
+    storage_findings,
+    stream_findings,
+)
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SERVER_NOW = "2026-01-01T12:00:00.123456789Z"
+
+
+def stream(size: int, **more: Any) -> dict[str, Any]:
+    config = {"max_bytes": 1000, "discard": "new"}
+    return {"state": {"messages": 1, "bytes": size}, "config": config, **more}
+
+
+def test_services_of_another_version_are_named() -> None:
+    instances = [{"name": name, "version": "1.0"} for name in ("ingest", "compute")]
+    assert {each.verdict for each in service_findings(instances, "1.0")} == {"ok"}
+    mixed = [*instances, {"name": "compute", "version": "0.9"}]
+    wrong = [each for each in service_findings(mixed, "1.0") if each.verdict == "wrong"]
+    assert "compute 0.9" in wrong[0].detail
+
+
+@pytest.mark.parametrize(
+    ("info", "word"),
+    [
+        ({"error": {"description": "stream not found"}}, "not found"),
+        (stream(950), "nearly full"),
+        (stream(1, cluster={"replicas": [{"name": "n2", "current": False}]}), "n2"),
+    ],
+)
+def test_a_stream_that_is_missing_full_or_behind_is_told_with_advice(
+    info: dict[str, Any], word: str
+) -> None:
+    found = stream_findings("CWT_SIGNALS", info)
+    assert found.verdict == "wrong"
+    assert word in found.detail
+    assert found.advice
+
+
+def test_a_stream_with_room_is_fine() -> None:
+    assert stream_findings("CWT_SIGNALS", stream(1)).verdict == "ok"
+
+
+def test_a_server_that_is_nearly_full_is_told() -> None:
+    assert storage_findings({"storage": 95, "limits": {"max_storage": 100}}).verdict == "wrong"
+    assert storage_findings({"storage": 95, "limits": {"max_storage": -1}}).verdict == "ok"
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.2, "ok"), (5, "wrong"), (-5, "wrong")])
+def test_a_clock_that_is_off_is_told(apart: float, verdict: str) -> None:
+    assert clock_finding(SERVER_NOW, NOW + timedelta(seconds=apart)).verdict == verdict
+
+
+def test_a_queue_that_grows_asks_for_workers() -> None:
+    assert lag_finding(3, 2).verdict == "ok"
+    assert "more workers" in lag_finding(100_000, 2).advice
