@@ -84,7 +84,7 @@ class AnalysisResult(PersistedMessage):
     signif: RealVector | None = None
     #: Where ``signif`` comes from: looked up, or simulated where the table has no such level.
     signif_method: Literal["table", "monte-carlo"] | None = None
-    #: (scale, time), 1 where missing data or an edge touches the value.
+    #: (scale, time), 1 where missing data or an edge touches the value; None: nowhere.
     mask: MaskMatrix | None = None
     input: InputSpan
     spec_hash: ShortHash

@@ -66,8 +66,8 @@ def test_live_coherence_equals_the_offline_coherence_where_nothing_is_masked() -
         rows = result.octave * 12 + np.arange(len(result.freqs_hz))
         np.testing.assert_allclose(offline.freqs[rows], result.freqs_hz)
         columns = result.t.first_sample + result.t.step * np.arange(result.t.n)
-        assert result.mask is not None
-        free = ~result.mask & (columns < N)
+        masked = np.zeros(result.values.shape, np.bool_) if result.mask is None else result.mask
+        free = ~masked & (columns < N)
         expected = offline.coherence[rows][:, np.minimum(columns, N - 1)]
         np.testing.assert_allclose(result.values[free], expected[free], atol=1e-5)
         compared += int(free.sum())
@@ -104,6 +104,13 @@ def test_signals_without_variance_or_value_give_finite_results(
     for result in results(definition(significance={"level": 0.95}), samples):
         assert np.all(np.isfinite(result.signif if result.signif is not None else 0))
         assert np.all(np.isfinite(result.values))
+
+
+def test_a_result_has_a_mask_only_where_something_is_masked() -> None:
+    found = results(definition(), signals())
+    begin = [result for result in found if result.t.first_sample == 0]
+    assert all(result.mask is not None and result.mask.any() for result in begin)
+    assert any(result.mask is None for result in found)
 
 
 def test_all_missing_is_all_masked() -> None:
