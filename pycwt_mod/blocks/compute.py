@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Convention, Floats, check_convention
-from pycwt_mod.bandfold import FoldedRows, folded_length
 from pycwt_mod.blocks.grid import VoiceGrid
-from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, check_op, grid_boxcar
+from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, check_op
 from pycwt_mod.blocks.masks import block_mask
-from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter
+from pycwt_mod.blocks.prepared import Prepared, prepared
+from pycwt_mod.smoothing import coherence
 
 Quantity: TypeAlias = Literal["complex", "power", "amplitude", "phase", "coherence"]
 
@@ -142,28 +140,27 @@ def compute_blocks(
     """
     _check(window, sets, op, quantity, convention)
     signal, missing = _buffer(window, window_first, tile_first - layout.margin, layout)
-    waves, gauss = _waves(signal, grid, op, layout)
-    first = layout.margin // layout.step
-    columns = slice(first, first + layout.tile // layout.step)
+    shared = prepared(grid, layout, op, convention, window.dtype.char)
+    waves = shared.waves(signal)
     found: Iterator[tuple[NDArray[Any], NDArray[Any] | None]]
     if op == "wct":
-        start = layout.rows.start
-        keep = slice(layout.voices.start - start, layout.voices.stop - start)
-        boxcar = grid_boxcar(grid, "wct", convention)
-        found = _coherence(waves, gauss, sets, columns, boxcar, keep)
+        found = _coherence(waves, sets, shared)
     else:
-        found = (_single if op == "cwt" else _cross)(waves, sets, columns, quantity)
+        found = (_single if op == "cwt" else _cross)(waves, sets, shared.columns, quantity)
     masks: dict[bytes, NDArray[np.uint8]] = {}
     blocks = []
     for names, (values, phase) in zip(sets, found, strict=True):
-        gaps: Bools = np.logical_or.reduce(missing[list(names)])
-        key = gaps.tobytes()
-        if key not in masks:
-            masks[key] = block_mask(gaps, grid, layout, op, convention)
+        mask = shared.whole
+        if missing is not None:
+            gaps: Bools = np.logical_or.reduce(missing[list(names)])
+            key = gaps.tobytes()
+            if key not in masks:
+                masks[key] = block_mask(gaps, grid, layout, op, convention)
+            mask = masks[key]
         blocks.append(
             Block(
-                freqs_hz=grid.freqs_hz[layout.voices], scales_s=grid.scales_s[layout.voices],
-                values=values, phase=phase, mask=masks[key],
+                freqs_hz=shared.freqs_hz, scales_s=shared.scales_s,
+                values=values, phase=phase, mask=mask,
             )
         )  # fmt: skip
     return tuple(blocks)
@@ -188,58 +185,30 @@ def _check(
 
 def _buffer(
     window: NDArray[Any], window_first: int, buffer_first: int, layout: OctaveLayout
-) -> tuple[Floats, Bools]:
+) -> tuple[Floats, Bools | None]:
     """Return tile and margins with missing samples filled, their mean removed; and the gaps.
 
-    Both have shape (channels, tile + 2 margins).
+    Both have shape (channels, tile + 2 margins); None: there are no gaps.
     """
     size = layout.tile + 2 * layout.margin
     low = max(window_first, buffer_first)
     high = min(window_first + len(window), buffer_first + size)
     part = np.ascontiguousarray(window[low - window_first : max(high, low) - window_first].T)
-    valid = np.isfinite(part)
-    whole = bool(valid.all())
-    kept = part if whole else np.where(valid, part, 0)
     # The mean goes before single precision does: raw counts may sit on a large offset.
+    total = part.sum(axis=1, dtype=np.float64, keepdims=True)
+    if part.shape[1] == size and np.isfinite(total).all():
+        return np.subtract(part, total / size, dtype=np.float64).astype(window.dtype), None
+    valid = np.isfinite(part)
+    kept = np.where(valid, part, 0)
     total = kept.sum(axis=1, dtype=np.float64, keepdims=True)
     mean = total / np.maximum(valid.sum(axis=1, keepdims=True), 1)
     filled = np.zeros((window.shape[1], size), window.dtype)
     missing = np.ones(filled.shape, np.bool_)
     if high > low:
         here = slice(low - buffer_first, high - buffer_first)
-        np.subtract(kept, mean, out=filled[:, here], casting="same_kind", dtype=np.float64)
-        if not whole:
-            filled[:, here][~valid] = 0
+        filled[:, here] = np.where(valid, kept - mean, 0)
         missing[:, here] = ~valid
     return filled, missing
-
-
-@lru_cache(maxsize=128)
-def _filters(
-    grid: VoiceGrid, op: BlockOp, first: int, last: int, step: int, size: int, kind: str
-) -> tuple[FoldedRows, Floats]:
-    """Return the filters of some rows, and of the time smoothing; built once per layout."""
-    scales = grid.scales_s[first:last] * grid.fs_hz
-    length = folded_length(size, step)
-    dtype = np.dtype(kind)
-    filters = FoldedRows.build(grid.wavelet, scales, length, step, dtype=dtype)
-    if op != "wct":
-        return filters, np.empty((0, 0))
-    filters.table[...] /= np.sqrt(scales).astype(dtype)[:, None]
-    gauss = gaussian_filter(scales, length // step, step)
-    return filters, gauss.astype(dtype)
-
-
-def _waves(
-    channels: Floats, grid: VoiceGrid, op: BlockOp, layout: OctaveLayout
-) -> tuple[Complexes, Floats]:
-    """Return the rows of all channels, (channels, rows, columns), and the time smoothing."""
-    filters, gauss = _filters(
-        grid, op, layout.rows.start, layout.rows.stop, layout.step,
-        channels.shape[-1], channels.dtype.char,
-    )  # fmt: skip
-    spectrum = scipy.fft.rfft(channels, filters.length, axis=-1)
-    return filters.rows(spectrum[:, filters.used_bins]), gauss
 
 
 def _single(
@@ -258,30 +227,17 @@ def _cross(
 
 
 def _coherence(
-    waves: Complexes,
-    gauss: Floats,
-    sets: Sets,
-    columns: slice,
-    boxcar: ScaleBoxcar,
-    keep: slice,
+    waves: Complexes, sets: Sets, shared: Prepared
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Yield R² and phase; each channel's own spectrum is smoothed once, however many pairs."""
-
-    def smoothed(rows: Complexes) -> Complexes:
-        spectrum = scipy.fft.fft(rows, axis=-1, overwrite_x=True)
-        spectrum *= gauss
-        full = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)
-        out: Complexes = boxcar.apply(full[..., columns], keep)
-        return out
-
     power = waves.real**2 + waves.imag**2
     # The filter is real and even, so two real spectra share one complex transform.
     packed = np.zeros_like(waves[: (len(waves) + 1) // 2])
     packed.real, packed.imag[: len(waves) // 2] = power[::2], power[1::2]
-    halves = smoothed(packed)
+    halves = shared.smoothed(packed)
     auto = [half for both in halves for half in (both.real, both.imag)]
     for one, other in sets:
-        cross = smoothed(waves[one] * np.conj(waves[other]))
+        cross = shared.smoothed(waves[one] * np.conj(waves[other]))
         yield coherence(auto[one] + 1j * auto[other], cross), np.angle(cross)
 
 

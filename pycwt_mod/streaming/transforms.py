@@ -8,184 +8,20 @@ read, written, or waited for: the caller brings the samples. Each block is compu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from pycwt_mod.arrays import Convention, check_count, check_level
-from pycwt_mod.blocks import (
-    BlockOp,
-    OctaveLayout,
-    Quantity,
-    VoiceGrid,
-    compute_blocks,
-    octave_layouts,
-)
-from pycwt_mod.streaming.block import LiveBlock
-from pycwt_mod.streaming.level import window_level
-from pycwt_mod.streaming.windower import CutWindow, Windower
-from pycwt_mod.wavelets import Wavelet
-from pycwt_mod.wavelets import as_wavelet as known_wavelet
+from pycwt_mod.arrays import Convention, check_level
+from pycwt_mod.blocks import Quantity, VoiceGrid
+from pycwt_mod.streaming.engine import Analysis, Precision, Stream
+from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 __all__ = ["StreamingCwt", "StreamingWct", "StreamingXwt"]
 
-#: Version of what `snapshot` returns.
-SNAPSHOT = "pycwt_mod.streaming/1"
-
-Precision: TypeAlias = Literal["float32", "float64"]
 Pair: TypeAlias = tuple[int, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Analysis:
-    op: BlockOp
-    quantity: Quantity
-    convention: Convention
-    sets: tuple[tuple[int, ...], ...]
-    channels: int
-    level: float | None
-    dtype: Precision
-
-
-class _Stream:
-    """A windower, and `compute_blocks` for what it cuts."""
-
-    def __init__(self, grid: VoiceGrid, hop_s: float, analysis: _Analysis) -> None:
-        if analysis.dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype={analysis.dtype!r} must be 'float32' or 'float64'")
-        check_count("channels", analysis.channels)
-        wrong = [c for each in analysis.sets for c in each if not 0 <= c < analysis.channels]
-        if wrong:
-            raise ValueError(f"channel {wrong[0]} must be below channels={analysis.channels}")
-        self.grid = grid
-        self.layouts: tuple[OctaveLayout, ...] = octave_layouts(
-            grid, op=analysis.op, hop_s=hop_s, convention=analysis.convention
-        )
-        self._analysis = analysis
-        self._described = {"grid": repr(grid), "hop_s": float(hop_s), **asdict(analysis)}
-        self._windower = self._new_windower(0)
-
-    @property
-    def n_samples(self) -> int:
-        """Samples taken so far, skipped ones included."""
-        return self._windower.end
-
-    def push(self, samples: ArrayLike) -> tuple[LiveBlock, ...]:
-        """Take the next samples and return the blocks that they finish.
-
-        Parameters
-        ----------
-        samples : array_like, shape (n,) or (n, channels)
-            NaN is missing: what it may have touched is masked. None at all is allowed.
-
-        Raises
-        ------
-        ValueError
-            If the shape is wrong, or a value is infinite or no real number; nothing is taken.
-        """
-        given = np.asarray(samples)
-        if given.ndim == 1:
-            given = given[:, None] if self._analysis.channels == 1 else given[None, :]
-        if given.ndim != 2 or given.shape[1] != self._analysis.channels:
-            raise ValueError(
-                f"samples have shape {np.shape(samples)}, but must be "
-                f"(n, {self._analysis.channels}), or one sample of every channel"
-            )
-        if given.dtype.kind not in "fiu":
-            raise ValueError(f"samples have dtype {given.dtype}, but must be real numbers")
-        if np.isinf(given).any():
-            raise ValueError("samples hold infinite values; missing samples are given as NaN")
-        return self._computed(self._windower.push(self.n_samples, given))
-
-    def skip(self, n: int) -> tuple[LiveBlock, ...]:
-        """Take `n` missing samples, as after a loss, and return the blocks that they finish."""
-        missing = np.full((check_count("n", n), self._analysis.channels), np.nan)
-        return self._computed(self._windower.push(self.n_samples, missing))
-
-    def flush(self) -> tuple[LiveBlock, ...]:
-        """Return the blocks that have begun, as at the end of the recording.
-
-        What the samples that never came would have touched is masked. Samples pushed afterwards
-        count for the blocks after these.
-        """
-        return self._computed(self._windower.flush())
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state as dicts, lists, numbers, strings and bytes, fit for msgpack.
-
-        It holds the samples that blocks to come still need.
-        """
-        first, held = self._windower.held()
-        return {
-            "format": SNAPSHOT,
-            "analysis": _plain(self._described),
-            "first_sample": first,
-            "samples": held.astype(self._wire).tobytes(),
-            "tiles": list(self._windower.next_tiles),
-        }
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Go on from the `snapshot` of a transform with the same arguments.
-
-        Raises
-        ------
-        ValueError
-            If it is of another version, or of a transform with other arguments; nothing changes.
-        """
-        if snapshot.get("format") != SNAPSHOT:
-            raise ValueError(f"format={snapshot.get('format')!r} must be {SNAPSHOT!r}")
-        theirs = snapshot["analysis"]
-        mine = {name: _plain(value) for name, value in self._described.items()}
-        differing = [name for name in mine if _plain(theirs.get(name)) != mine[name]]
-        if differing:
-            name = differing[0]
-            raise ValueError(
-                f"the snapshot is of {name}={theirs.get(name)!r}, this is {name}={mine[name]!r}"
-            )
-        held = np.frombuffer(snapshot["samples"], self._wire)
-        windower = self._new_windower(int(snapshot["first_sample"]))
-        windower.resume([int(tile) for tile in snapshot["tiles"]])
-        again = windower.push(windower.end, held.reshape(-1, self._analysis.channels))
-        if any(True for _ in again):
-            raise ValueError("the snapshot holds samples of blocks that were finished before")
-        self._windower = windower
-
-    @property
-    def _wire(self) -> np.dtype[Any]:
-        return np.dtype(self._analysis.dtype).newbyteorder("<")
-
-    def _new_windower(self, first: int) -> Windower:
-        dtype = np.dtype(self._analysis.dtype)
-        return Windower(self.layouts, self._analysis.channels, first=first, dtype=dtype)
-
-    def _computed(self, windows: Iterator[CutWindow]) -> tuple[LiveBlock, ...]:
-        return tuple(block for window in windows for block in self._blocks(window))
-
-    def _blocks(self, window: CutWindow) -> Iterator[LiveBlock]:
-        layout, asked = self.layouts[window.lane], self._analysis
-        found = compute_blocks(
-            window.samples, asked.sets, window_first=window.first, tile_first=window.tile.first,
-            grid=self.grid, layout=layout, op=asked.op, quantity=asked.quantity,
-            convention=asked.convention,
-        )  # fmt: skip
-        for channels, block in zip(asked.sets, found, strict=True):
-            signif = method = None
-            if asked.level is not None:
-                signif, method = window_level(
-                    window.samples[:, list(channels)], grid=self.grid, layout=layout,
-                    convention=asked.convention, level=asked.level,
-                )  # fmt: skip
-            yield LiveBlock(
-                **vars(block), channels=channels, octave=layout.octave,
-                first_sample=window.tile.first, step=layout.step,
-                signif=signif, signif_method=method,
-            )  # fmt: skip
-
-
-class StreamingCwt(_Stream):
+class StreamingCwt(Stream):
     """The wavelet transform of one or many channels, block by block.
 
     Parameters
@@ -235,7 +71,7 @@ class StreamingCwt(_Stream):
         convention: Convention = "standard",
         dtype: Precision = "float64",
     ) -> None:
-        analysis = _Analysis(
+        analysis = Analysis(
             op="cwt", quantity=quantity, convention=convention, level=None, dtype=dtype,
             sets=tuple((channel,) for channel in range(channels)), channels=channels,
         )  # fmt: skip
@@ -243,7 +79,7 @@ class StreamingCwt(_Stream):
         super().__init__(grid, hop_s, analysis)
 
 
-class StreamingXwt(_Stream):
+class StreamingXwt(Stream):
     """The cross-wavelet transform W1 W2* of pairs of channels, in the signals' own units.
 
     Parameters
@@ -276,7 +112,7 @@ class StreamingXwt(_Stream):
         convention: Convention = "standard",
         dtype: Precision = "float64",
     ) -> None:
-        analysis = _Analysis(
+        analysis = Analysis(
             op="xwt", quantity=quantity, convention=convention, level=None, dtype=dtype,
             sets=_pairs(pairs), channels=channels,
         )  # fmt: skip
@@ -284,7 +120,7 @@ class StreamingXwt(_Stream):
         super().__init__(grid, hop_s, analysis)
 
 
-class StreamingWct(_Stream):
+class StreamingWct(Stream):
     """Wavelet coherence R² and its phase, of pairs of channels.
 
     Parameters
@@ -320,7 +156,7 @@ class StreamingWct(_Stream):
         convention: Convention = "standard",
         dtype: Precision = "float64",
     ) -> None:
-        analysis = _Analysis(
+        analysis = Analysis(
             op="wct", quantity="coherence", convention=convention, dtype=dtype,
             level=None if level is None else check_level("level", level),
             sets=_pairs(pairs), channels=channels,
@@ -334,7 +170,7 @@ def _grid(
 ) -> VoiceGrid:
     return VoiceGrid(
         fs_hz=fs_hz, fmin_hz=fmin_hz, fmax_hz=fmax_hz, voices_per_octave=voices,
-        wavelet=known_wavelet(wavelet),
+        wavelet=as_wavelet(wavelet),
     )  # fmt: skip
 
 
@@ -342,10 +178,3 @@ def _pairs(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     if not pairs or any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"{pairs=} must be one or more pairs of channels")
     return tuple((int(one), int(other)) for one, other in pairs)
-
-
-def _plain(value: object) -> object:
-    """Return mappings as dicts and sequences as lists, as a decoder gives them back."""
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.to_thread
@@ -23,6 +22,7 @@ from schemas.message import PersistedMessage
 from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
 from services.compute.dead_letters import dead_letter, dropped_event, stale_event
+from services.compute.heartbeat import Heartbeat
 from services.compute.windows import Provenance, compute_window, drop_window
 from services.runtime import metrics
 from services.runtime.bus import Delivery
@@ -32,15 +32,11 @@ from services.runtime.logs import Action, Log
 from services.runtime.retry import GiveUp, RetryPolicy, decide
 from services.runtime.stopping import Stop
 from services.runtime.storing import store_until_kept
-from services.runtime.topology import ACK_WAIT_S
 
 __all__ = ["WindowWorker"]
 
-#: Often enough that a window under way is never taken for abandoned.
-HEARTBEAT_S = ACK_WAIT_S / 3
 NANOSECONDS = 1_000_000_000
 
-T = TypeVar("T")
 Compute = Callable[[AnalysisWindow, Provenance], Sequence[AnalysisResult]]
 
 #: Results of one window on their way to the server at the same time.
@@ -80,6 +76,7 @@ class WindowWorker:
         self._policy = RetryPolicy(max_tries=max_tries)
         self._log = log
         self._compute = compute
+        self._heartbeat = Heartbeat()
 
     async def run(self, stop: Stop) -> None:
         """Take windows until asked to stop, then finish those under way."""
@@ -87,14 +84,17 @@ class WindowWorker:
         slots = anyio.Semaphore(int(self._limiter.total_tokens) + 1)
         async with (
             self._bus_log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer,
-            anyio.create_task_group() as tasks,
+            anyio.create_task_group() as background,
         ):
-            while True:
-                await slots.acquire()
-                delivery = await stop.unless_stopped(consumer.next)
-                if delivery is None:
-                    break
-                tasks.start_soon(self._serve, delivery, slots)
+            background.start_soon(self._heartbeat.run)
+            async with anyio.create_task_group() as tasks:
+                while True:
+                    await slots.acquire()
+                    delivery = await stop.unless_stopped(consumer.next)
+                    if delivery is None:
+                        break
+                    tasks.start_soon(self._serve, delivery, slots)
+            background.cancel_scope.cancel()
 
     async def _serve(self, delivery: Delivery, slots: anyio.Semaphore) -> None:
         try:
@@ -117,9 +117,8 @@ class WindowWorker:
         try:
             window = decode(AnalysisWindow, message.data, content_type_of(message.headers))
             age_s = _stale_age_s(window)
-            computed_ns = await _kept_alive(
-                delivery, lambda: self._compute_and_store(window, age_s)
-            )
+            with self._heartbeat.of(delivery):
+                computed_ns = await self._compute_and_store(window, age_s)
         except BusError:
             raise
         except (ContractError, ValueError) as error:
@@ -147,6 +146,10 @@ class WindowWorker:
 
     async def _store_all(self, subject: str, bodies: Sequence[tuple[str, bytes]]) -> None:
         """Store results by id, some at the same time; return when all are kept."""
+        if len(bodies) == 1:
+            ((msg_id, body),) = bodies
+            await self._store_body(subject, body, msg_id=msg_id)
+            return
         slots = anyio.Semaphore(STORES_IN_FLIGHT)
         failures: list[Exception] = []
 
@@ -229,31 +232,6 @@ class WindowWorker:
             headers={CONTENT_TYPE: ContentType.MSGPACK.value},
             log=self._log,
         )
-
-
-async def _kept_alive(delivery: Delivery, work: Callable[[], Awaitable[T]]) -> T:
-    """Return what `work` returns; until then, tell the server that the window is worked on."""
-
-    async def beat() -> None:
-        while True:
-            await anyio.sleep(HEARTBEAT_S)
-            try:
-                await delivery.in_progress()
-            except BusError:
-                return  # the server is away; at worst the window is computed twice
-
-    outcome: list[T] = []
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(beat)
-        try:
-            outcome.append(await work())
-        except Exception as error:  # noqa: BLE001 - raised below, outside of the group
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return outcome[0]
 
 
 def _stale_age_s(window: AnalysisWindow) -> float | None:

@@ -1,0 +1,95 @@
+"""What all blocks of one octave share, built once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import Complexes, Convention, Floats
+from pycwt_mod.bandfold import FoldedRows, folded_length
+from pycwt_mod.blocks.grid import VoiceGrid
+from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, grid_boxcar
+from pycwt_mod.smoothing import gaussian_filter
+
+__all__ = ["Prepared", "prepared"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """The axes, filters and smoothing of one octave, for one precision.
+
+    Attributes
+    ----------
+    freqs_hz, scales_s : ndarray, shape (k,)
+    filters : FoldedRows
+    columns : slice
+        Those of the filters' rows that lie in the tile.
+    gauss : ndarray, shape (rows, columns), or None
+        Smoothing in time of coherence, per bin.
+    boxcar : ndarray, shape (k, rows), or None
+        Its smoothing over scales, as a matrix.
+    whole : ndarray of uint8, shape (k, n)
+        The mask of a block without gaps.
+    """
+
+    freqs_hz: NDArray[np.float64]
+    scales_s: NDArray[np.float64]
+    filters: FoldedRows
+    columns: slice
+    gauss: Floats | None
+    boxcar: Floats | None
+    whole: NDArray[np.uint8]
+
+    def waves(self, channels: Floats) -> Complexes:
+        """Return the rows of all channels, shape (channels, rows, columns)."""
+        spectrum = scipy.fft.rfft(channels, self.filters.length, axis=-1)
+        return self.filters.rows(spectrum[:, self.filters.used_bins])
+
+    def smoothed(self, rows: Complexes) -> Complexes:
+        """Return `rows` smoothed in time and over scales, the tile alone; overwrites `rows`."""
+        if self.gauss is None or self.boxcar is None:
+            raise ValueError("only coherence is smoothed")
+        spectrum = scipy.fft.fft(rows, axis=-1, overwrite_x=True)
+        spectrum *= self.gauss
+        full = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)
+        # Complex numbers as pairs: the weights are real.
+        pairs = np.ascontiguousarray(full[..., self.columns]).view(self.boxcar.dtype)
+        out: Complexes = (self.boxcar @ pairs).view(full.dtype)
+        return out
+
+
+@lru_cache(maxsize=256)
+def prepared(
+    grid: VoiceGrid, layout: OctaveLayout, op: BlockOp, convention: Convention, kind: str
+) -> Prepared:
+    """Return what blocks of this octave share; `kind` is the samples' dtype, as one character."""
+    dtype = np.dtype(kind)
+    scales = grid.scales_s[layout.rows] * grid.fs_hz
+    length = folded_length(layout.tile + 2 * layout.margin, layout.step)
+    filters = FoldedRows.build(grid.wavelet, scales, length, layout.step, dtype=dtype)
+    gauss = boxcar = None
+    if op == "wct":
+        filters.table[...] /= np.sqrt(scales).astype(dtype)[:, None]
+        gauss = gaussian_filter(scales, length // layout.step, layout.step).astype(dtype)
+        boxcar = _boxcar(grid, layout, convention).astype(dtype)
+    first, n = layout.margin // layout.step, layout.tile // layout.step
+    freqs_hz, scales_s = grid.freqs_hz[layout.voices], grid.scales_s[layout.voices]
+    whole = np.zeros((len(freqs_hz), n), np.uint8)
+    for shared in (freqs_hz, scales_s, whole):
+        shared.flags.writeable = False
+    return Prepared(
+        freqs_hz=freqs_hz, scales_s=scales_s, filters=filters, columns=slice(first, first + n),
+        gauss=gauss, boxcar=boxcar, whole=whole,
+    )  # fmt: skip
+
+
+def _boxcar(grid: VoiceGrid, layout: OctaveLayout, convention: Convention) -> NDArray[Any]:
+    start = layout.rows.start
+    keep = slice(layout.voices.start - start, layout.voices.stop - start)
+    each = np.eye(layout.rows.stop - start, dtype=np.complex128)
+    return np.ascontiguousarray(grid_boxcar(grid, "wct", convention).apply(each, keep).real)

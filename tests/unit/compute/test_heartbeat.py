@@ -1,0 +1,61 @@
+"""Windows under way are told to the server."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from services.compute.heartbeat import Heartbeat
+from services.runtime.bus import Delivery
+from services.runtime.errors import BusError
+
+pytestmark = pytest.mark.anyio
+
+
+class Beaten:
+    """A delivery that counts its beats."""
+
+    def __init__(self, failing: bool = False) -> None:
+        self.beats = 0
+        self.failing = failing
+
+    async def in_progress(self) -> None:
+        self.beats += 1
+        if self.failing:
+            raise BusError("away")
+
+    async def until(self, beats: int) -> None:
+        while self.beats < beats:
+            await anyio.lowlevel.checkpoint()
+
+
+def delivery(beaten: Beaten) -> Delivery:
+    return cast(Any, beaten)  # type: ignore[no-any-return]
+
+
+async def test_what_is_under_way_is_kept_alive_and_what_is_done_is_not() -> None:
+    heartbeat, done, slow = Heartbeat(every_s=0), Beaten(), Beaten()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(heartbeat.run)
+            with heartbeat.of(delivery(slow)):
+                with heartbeat.of(delivery(done)):
+                    await done.until(3)
+                beats = done.beats
+                await slow.until(slow.beats + 3)
+            tasks.cancel_scope.cancel()
+    assert done.beats == beats
+
+
+async def test_a_server_that_is_away_does_not_end_the_pulse() -> None:
+    heartbeat, beaten = Heartbeat(every_s=0), Beaten(failing=True)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(heartbeat.run)
+            with heartbeat.of(delivery(beaten)):
+                await beaten.until(3)
+            tasks.cancel_scope.cancel()
+    assert beaten.beats >= 3
