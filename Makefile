@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo up test lint format bench docs clean help
+.PHONY: demo up test lint format bench bench-queries docs clean help
 
 help:             ## this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -37,6 +37,9 @@ format: $(READY)  ## rewrite the code in the project's style
 bench: $(READY)   ## measure against the peers in one run and write docs/benchmarks.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks
+
+bench-queries: $(READY) ## measure questions to a running system and write docs/benchmarks-queries.md
+	$(BIN)/python -m benchmarks.queries
 
 docs: $(READY)    ## make the generated documents again
 	$(BIN)/python -m schemas.asyncapi > docs/asyncapi.json

@@ -46,7 +46,7 @@ class XwtAnswer(XwtResult):
 
 
 class WctAnswer(WctResult):
-    """A `pycwt_mod.WctResult` and how it came about.
+    """A `pycwt_mod.WctResult` and how it came about; the smoothed spectrum is not told (NaN).
 
     Attributes
     ----------
@@ -66,7 +66,12 @@ class WctAnswer(WctResult):
     def of(cls, reply: WctReply) -> WctAnswer:
         """Return the answer in a reply; without a level `signif` is ``[0]``, as in the library."""
         levels = np.zeros(1) if reply.signif is None else reply.signif
-        found = cls(reply.WCT, reply.aWCT, reply.coi, reply.freqs, levels, mask=np.isnan(reply.WCT))
+        # Not in the reply: the library would make one of the phase, in ten milliseconds.
+        unknown = np.broadcast_to(np.nan, (2, *reply.WCT.shape))
+        found = cls(
+            reply.WCT, reply.aWCT, reply.coi, reply.freqs, levels,
+            smoothed=unknown, mask=np.isnan(reply.WCT),
+        )  # fmt: skip
         found.backend_used = reply.backend_used
         found.seed = reply.seed
         found.computation_time = reply.computation_time

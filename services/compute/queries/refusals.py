@@ -15,6 +15,11 @@ __all__ = ["library_refusals"]
 #: The library's names of what the request calls otherwise.
 _FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother"}
 
+#: What both call the same.
+_OWN_NAMES = {
+    "dt", "dj", "s0", "J", "al1", "al2", "mc_count", "significance_level", "convention", "method",
+}  # fmt: skip
+
 
 @contextmanager
 def library_refusals(signal: str) -> Iterator[None]:
@@ -30,6 +35,14 @@ def library_refusals(signal: str) -> Iterator[None]:
         problem = "the result exceeds the range of the numbers: scale it, or ask for float64"
         raise Unprocessable.of({signal: problem}) from None
     except (ValueError, OverflowError) as error:
-        text = str(error)
-        argument = text.replace("=", " ").split(maxsplit=1)[0].rstrip(":,") if text else "request"
-        raise Unprocessable.of({_FIELDS.get(argument, argument): text}) from None
+        raise Unprocessable.of({field_of(str(error)): str(error)}) from None
+
+
+def field_of(text: str) -> str:
+    """Return the field that the library blames; what the table does not cover is `method`'s."""
+    argument = text.replace("=", " ").partition(" ")[0].rstrip(":,")
+    if argument in _FIELDS:
+        return _FIELDS[argument]
+    if argument in _OWN_NAMES:
+        return argument
+    return "method" if "table" in text else "request"

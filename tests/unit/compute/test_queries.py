@@ -223,6 +223,13 @@ def test_the_level_of_a_cross_spectrum_is_the_one_asked_for() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+def test_what_the_table_does_not_cover_is_refused_as_the_methods() -> None:
+    request = SignificanceRequest(al1=0, al2=0, dt=1, dj=0.25, s0=2, J=4, method="table")
+    with pytest.raises(Unprocessable, match="table") as caught:
+        answer_significance(request)
+    assert caught.value.fields == ("method",)
+
+
 @pytest.mark.filterwarnings("error")
 def test_values_beyond_the_range_of_the_numbers_are_refused_as_the_signals() -> None:
     with pytest.raises(Unprocessable, match="range") as caught:

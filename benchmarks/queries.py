@@ -1,0 +1,277 @@
+"""``python -m benchmarks.queries``: what a question costs besides its work, and under load."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import anyio
+import nats
+import numpy as np
+import orjson
+from threadpoolctl import threadpool_limits
+
+import pycwt_mod
+from benchmarks.machine import machine, versions
+from benchmarks.measurement import Measurement, Work
+from benchmarks.report import page
+from cli.shell import command_log
+from cli.system import SystemPlan, running_system
+from pycwt_client import Client, connect
+from schemas.codec import ContentType, decode
+from schemas.errors import ContractError
+from schemas.query import WctRequest
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-queries.md"
+TITLE = "# Benchmarks of queries"
+WORKERS = 2
+ECHO = """
+import anyio, nats, sys
+async def main():
+    client = await nats.connect(sys.argv[1])
+    async def echo(message):
+        await message.respond(message.data)
+    await client.subscribe("echo", cb=echo)
+    await client.flush()
+    print("ready", flush=True)
+    await anyio.sleep_forever()
+anyio.run(main)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much is measured."""
+
+    samples: int
+    runs: int
+    small_runs: int
+    clients: int
+    seconds: float
+
+
+FULL = Size(samples=10_000, runs=15, small_runs=2000, clients=64, seconds=60)
+QUICK = Size(samples=500, runs=2, small_runs=20, clients=8, seconds=1)
+
+
+async def timed(work: Callable[[], Awaitable[object]], runs: int) -> tuple[float, ...]:
+    """Return the seconds of `runs` runs, after one that does not count."""
+    await work()
+    found = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        await work()
+        found.append(time.perf_counter() - started)
+    return tuple(found)
+
+
+async def in_turns(
+    works: Mapping[str, Callable[[], Awaitable[object]]], runs: int
+) -> dict[str, tuple[float, ...]]:
+    """Return the seconds of each work, run in turns."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for turn, (name, work) in itertools.product(range(runs + 1), works.items()):
+        seconds = await timed_once(work)
+        if turn:
+            found[name].append(seconds)
+    return {name: tuple(seconds) for name, seconds in found.items()}
+
+
+async def timed_once(work: Callable[[], Awaitable[object]]) -> float:
+    started = time.perf_counter()
+    await work()
+    return time.perf_counter() - started
+
+
+async def coherence_work(client: Client, size: Size) -> Work:
+    """Return a coherence with its level, asked for and called directly."""
+    x, y = np.random.default_rng(1).standard_normal((2, size.samples))
+
+    async def direct() -> object:
+        return pycwt_mod.wct(x, y, 1.0, 0.25, mc_count=300, seed=1)
+
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "query in msgpack": partial(client.wct, x, y, 1.0, mc_count=300, seed=1),
+        "pycwt_mod.wct, called directly": direct,
+    }
+    found = await in_turns(works, size.runs)
+    ours, theirs = (statistics.median(seconds) for seconds in found.values())
+    bytes_back = 2 * (await client.wct(x, y, 1.0, significance_level=None)).coherence.nbytes
+    note = f"{(ours - theirs) * 1000:.1f} ms more, for {bytes_back / 1e6:.1f} MB of reply"
+    lines = [
+        Measurement(who=name, seconds=seconds, note="" if i else note)
+        for i, (name, seconds) in enumerate(found.items())
+    ]
+    title = f"wct of {size.samples:,} samples, float64, level of 300 pairs"
+    return Work(title=title, measurements=tuple(lines))
+
+
+async def small_work(client: Client, url: str, size: Size) -> Work:
+    """Return questions without work, beside nats-py's own request and reply."""
+    echo = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-c", ECHO, url], stdout=subprocess.PIPE
+    )
+    assert echo.stdout is not None
+    echo.stdout.readline()
+    bare = await nats.connect(url)
+    try:
+        works: dict[str, Callable[[], Awaitable[object]]] = {
+            "health": client.health,
+            "backends": client.backends,
+            f"nats-py {version('nats-py')}, echo of 100 bytes": partial(
+                bare.request, "echo", bytes(100)
+            ),
+        }
+        lines = []
+        for name, work in works.items():
+            seconds = await timed(work, size.small_runs)
+            note = f"99 % within {np.percentile(seconds, 99) * 1000:.2f} ms"
+            lines.append(Measurement(who=name, seconds=seconds, note=note))
+    finally:
+        await bare.close()
+        echo.kill()
+        echo.wait()
+    return Work(title="questions without work, idle system", measurements=tuple(lines))
+
+
+def json_work(size: Size) -> Work:
+    """Return the reading of a request in JSON."""
+    x = np.random.default_rng(1).standard_normal(size.samples).tolist()
+    body = orjson.dumps({"signal1": x, "signal2": x, "dt": 1.0})
+    works: dict[str, Callable[[], object]] = {
+        "decoded and validated": partial(decode, WctRequest, body, ContentType.JSON),
+        "orjson alone, lists of floats": partial(orjson.loads, body),
+    }
+    lines = []
+    for name, work in works.items():
+        work()
+        seconds = []
+        for _ in range(size.runs):
+            started = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - started)
+        lines.append(Measurement(who=name, seconds=tuple(seconds)))
+    title = f"wct request in JSON, two signals of {size.samples:,} samples, {len(body):,} bytes"
+    return Work(title=title, measurements=tuple(lines))
+
+
+async def load_work(url: str, size: Size) -> Work:
+    """Return many clients at once, each on a connection of its own, asking without a pause."""
+    outcomes: Counter[str] = Counter()
+    seconds: dict[str, list[float]] = {}
+    memory = [resident_bytes()]
+    async with anyio.create_task_group() as tasks:
+        for number in range(size.clients):
+            tasks.start_soon(_client, url, number, size.seconds, outcomes, seconds)
+        for _ in range(4):
+            await anyio.sleep(size.seconds / 4)
+            memory.append(resident_bytes())
+    answered = outcomes.pop("answered", 0)
+    told = ", ".join(f"{count} {code}" for code, count in sorted(outcomes.items())) or "no error"
+    mib = " ".join(f"{each / 2**20:.0f}" for each in memory)
+    lines = [
+        Measurement(
+            who=name,
+            seconds=tuple(each),
+            note=f"99 % within {np.percentile(each, 99) * 1000:.0f} ms",
+        )
+        for name, each in sorted(seconds.items())
+    ]
+    title = (
+        f"{size.clients} clients, mixed questions for {size.seconds:g} s, {WORKERS} workers: "
+        f"{answered} answered, {told}; workers' memory at the start and at each quarter {mib} MiB"
+    )
+    return Work(title=title, measurements=tuple(lines))
+
+
+async def _client(
+    url: str, number: int, for_s: float, outcomes: Counter[str], seconds: dict[str, list[float]]
+) -> None:
+    x, y = np.random.default_rng(number).standard_normal((2, 500))
+    end = time.perf_counter() + for_s
+    async with connect(url, name=f"bench-{number}", timeout_s=30) as client:
+        asks: dict[str, Callable[[], Awaitable[Any]]] = {
+            "cwt of 500 samples": partial(client.cwt, x, 1.0),
+            "wct of 500 samples, 20 pairs": partial(client.wct, x, y, 1.0, mc_count=20),
+            "significance, 20 pairs": partial(
+                client.significance, 0.5, 0.5, 1.0, 0.25, 2.0, 20, mc_count=20
+            ),
+            "health": client.health,
+            "backends": client.backends,
+        }
+        for name in itertools.islice(itertools.cycle(asks), number % 5, None):
+            started = time.perf_counter()
+            if started >= end:
+                return
+            try:
+                await asks[name]()
+                outcomes["answered"] += 1
+                seconds.setdefault(name, []).append(time.perf_counter() - started)
+            except ContractError as error:
+                outcomes[error.code.value] += 1
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of all compute processes below this one."""
+    total = 0
+    for folder in Path("/proc").iterdir():
+        try:
+            command = (folder / "cmdline").read_bytes()
+            status = (folder / "status").read_text() if b"services.compute" in command else ""
+            if int(status.partition("PPid:")[2].split()[0]) == os.getpid():
+                total += int(status.partition("VmRSS:")[2].split()[0]) * 1024
+        except (OSError, IndexError):
+            continue
+    return total
+
+
+async def measure(size: Size) -> list[Work]:
+    """Return everything, of one system."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        plan = SystemPlan(
+            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=WORKERS,
+            log_folder=folder / "logs",
+        )  # fmt: skip
+        log = command_log(quiet=True)
+        async with running_system(plan, log, kill=anyio.Event()) as system:
+            return [
+                await coherence_work(system.client, size),
+                await small_work(system.client, system.url, size),
+                json_work(size),
+                await load_work(system.url, size),
+            ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.queries", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="little data, no page written")
+    parser.add_argument("--output", type=Path, help="where to write the page")
+    given = parser.parse_args(arguments)
+    with threadpool_limits(1):
+        works = anyio.run(measure, QUICK if given.quick else FULL)
+    command = "python -m benchmarks.queries" + (" --quick" if given.quick else "")
+    text = page(works, machine(), versions(), command).replace("# Benchmarks\n", f"{TITLE}\n", 1)
+    text = text.replace("`python -m benchmarks --quick`", "`python -m benchmarks.queries --quick`")
+    output = given.output or (None if given.quick else PAGE)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
