@@ -7,105 +7,35 @@ the filtered spectra, which are short; and a kernel leads to every sample in the
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import scipy.fft
 
-from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
-from pycwt_mod.bandfold import folded_length, power_of_two_below
-from pycwt_mod.bands import Band
-from pycwt_mod.results import PhaseOf
-from pycwt_mod.smoothed_group import OVERSAMPLING, SmoothedGroup, kernel_correction
-from pycwt_mod.smoothing import ScaleBoxcar, coherence_bandwidth
+from pycwt_mod.arrays import Complexes, Floats, complex_dtype
+from pycwt_mod.smoothed_group import SmoothedGroup, kernel_correction
+from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.threads import run
-from pycwt_mod.wavelets import Wavelet
-
-#: Between these steps interpolation is faster than a longer FFT, and its tables are small.
-_LEAST_STEP, _LARGEST_STEP = 2, 64
-#: FFTs up to this length are computed as they are.
-_SHORT_FFT = 2048
 
 
 @dataclass(frozen=True, eq=False)
 class CoherenceRows:
-    """All tables of the coherence of records of n samples.
+    """The tables of some rows of the coherence of records of n samples.
 
     Attributes
     ----------
     n, length : int
         Samples, and the FFT length of the smoothing, which is circular.
+    outputs : range
+        The rows that are finished; `groups` have their neighbours as well.
     """
 
     n: int
     length: int
     boxcar: ScaleBoxcar
     groups: tuple[SmoothedGroup, ...]
-
-    @classmethod
-    def build(
-        cls,
-        wavelet: Wavelet,
-        scales: Floats,
-        n: int,
-        length: int,
-        *,
-        dj: float,
-        convention: Convention,
-        dtype: np.dtype[Any],
-        rtol: float,
-    ) -> CoherenceRows:
-        """Choose steps and tabulate; `scales` in samples."""
-        boxcar = ScaleBoxcar.of(wavelet.deltaj0, dj, convention)
-        width = coherence_bandwidth(wavelet, rtol)
-        band = Band.of(wavelet, rtol, convention)
-        short = folded_length(n * 17 / 16, _LARGEST_STEP)
-        members: list[tuple[tuple[int, int], list[int]]] = []
-        for j, s in enumerate(scales):
-            step = _step(width, float(s), length)
-            near = short < length and not band.rings(s) and band.radius * s <= short - n
-            key = (short if near else length, step)
-            if not members or members[-1][0] != key:
-                members.append((key, []))
-            members[-1][1].append(j)
-        groups = []
-        for (fft_length, step), index in members:
-            group = SmoothedGroup.build(
-                wavelet, scales[index], np.array(index), n, length, fft_length, step,
-                convention=convention, dtype=dtype, rtol=rtol,
-            )  # fmt: skip
-            groups.append(group)
-        return cls(n, length, boxcar, tuple(groups))
-
-    @property
-    def lengths(self) -> set[int]:
-        """The FFT lengths of the signals that `compute` asks for."""
-        return {group.rows.length for group in self.groups}
-
-    def all(
-        self,
-        spectra: dict[int, Complexes],
-        shape: tuple[int, ...],
-        phase_of: PhaseOf,
-        workers: int = 1,
-    ) -> tuple[Floats, Floats, Floats]:
-        """Return R², phase and the smoothed cross spectrum, (2, ...), of a batch.
-
-        `shape` is (..., scales, n); the spectra are those of pairs, shape (..., 2, bins).
-        """
-        kind = next(iter(spectra.values())).real.dtype
-        r2, phase = np.empty(shape, kind), np.empty(shape, kind)
-        smoothed = np.empty((2, *shape), kind)
-        for k in np.ndindex(shape[:-2]):
-            unsmoothed = phase[k] if phase_of == "cross" else None
-            some = {length: found[k] for length, found in spectra.items()}
-            self.compute(some, r2[k], smoothed[(slice(None), *k)], unsmoothed, workers)
-        if phase_of == "smoothed":
-            np.arctan2(smoothed[1], smoothed[0], out=phase)
-        return r2, phase, smoothed
+    outputs: range
 
     def compute(
         self,
@@ -133,10 +63,17 @@ class CoherenceRows:
         run(
             (
                 partial(self._finish, group, rows, filtered, coherence, smoothed)
-                for group, rows in portions
+                for group, portion in portions
+                if (rows := self._finished(group, portion)).stop > rows.start
             ),
             workers,
         )
+
+    def _finished(self, group: SmoothedGroup, rows: slice) -> slice:
+        """Return which of the rows of a group are outputs."""
+        ends = np.searchsorted(group.rows.index, [self.outputs.start, self.outputs.stop])
+        first = max(rows.start, int(ends[0]))
+        return slice(first, max(first, min(rows.stop, int(ends[1]))))
 
     def _filter(
         self,
@@ -153,8 +90,10 @@ class CoherenceRows:
         products[0].imag = w2.real**2 + w2.imag**2
         np.multiply(w1, np.conj(w2, out=w2), out=products[1])
         index = group.rows.index[rows]
-        if phase is not None:
-            group.write_phase(products[1], index, phase)
+        some = self._finished(group, rows)
+        if phase is not None and some.stop > some.start:
+            cross = products[1, some.start - rows.start : some.stop - rows.start]
+            group.write_phase(cross, group.rows.index[some], phase)
         period = self.length // group.rows.step
         found = scipy.fft.fft(group.within_record(products, period), axis=-1, overwrite_x=True)
         for k, (place, gauss) in enumerate(zip(index, group.gauss[rows], strict=True)):
@@ -214,12 +153,3 @@ class CoherenceRows:
             out[:, :half] += part[:, middle : middle + half]
             out[:, period - half :] += part[:, middle - half : middle]
         out *= out.real.dtype.type(usual)
-
-
-def _step(width: float, scale: float, length: int) -> int:
-    """Return the step at which a row is squared and smoothed."""
-    if length <= _SHORT_FFT:
-        return 1
-    step = power_of_two_below(math.pi * scale / (OVERSAMPLING * width))
-    step = min(step, _LARGEST_STEP, length & -length)
-    return step if step >= _LEAST_STEP else 1

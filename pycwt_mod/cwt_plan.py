@@ -24,7 +24,7 @@ from pycwt_mod.arrays import (
     fill_missing,
     time_last,
 )
-from pycwt_mod.coherence_rows import CoherenceRows
+from pycwt_mod.coherence_tables import CoherenceTables
 from pycwt_mod.cross_levels import cross_levels
 from pycwt_mod.octaves import MultirateResult, octaves_of
 from pycwt_mod.pairs import check_pair, standardise
@@ -213,10 +213,10 @@ class CwtPlan:
         return WctResult(r2, phase, self.coi, self.freqs, levels, smoothed=smoothed, mask=gaps)
 
     @cached_property
-    def _coherence(self) -> CoherenceRows:
+    def _coherence(self) -> CoherenceTables:
         if self.dj is None:
             raise ValueError("freqs were given, but coherence smooths over scales s0 2^(j dj)")
-        return CoherenceRows.build(
+        return CoherenceTables.build(
             self.wavelet, self.scales / self.dt, self.n, self.length, dj=self.dj,
             convention=self.convention, dtype=self.dtype, rtol=self.rtol,
         )  # fmt: skip

@@ -75,7 +75,7 @@ class SmoothedGroup:
     def portions(self, length: int) -> list[slice]:
         """Return the rows in portions that stay in the cache."""
         full_rate = length // self.rows.step if self.kernel is None else length
-        size = max(4, _CHUNK_POINTS // full_rate)
+        size = max(2, _CHUNK_POINTS // full_rate)
         count = len(self.rows.index)
         return [slice(k, min(k + size, count)) for k in range(0, count, size)]
 
