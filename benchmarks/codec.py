@@ -88,10 +88,11 @@ def _repeated(work: Callable[[], object]) -> Callable[[], object]:
 def _window(n: int) -> AnalysisWindow:
     definition = decode(StreamDefinition, Path(DEFINITION).read_bytes())
     spec: AnalysisSpec = definition.analyses[0]
+    channels = spec.channel_sets[0]
     noise = np.stack([rednoise(n, 0.7, rng=seed) for seed in (1, 2)], axis=1)
     return AnalysisWindow(
-        id="0" * 32, stream="icu", epoch="run", analysis=spec, fs_hz=125.0,
-        channels=spec.channel_sets[0], octave=0, tile=Tile(first_sample=0, n=250),
+        id="0" * 32, stream="icu", epoch="run", analysis=spec.narrowed(channels), fs_hz=125.0,
+        channels=channels, octave=0, tile=Tile(first_sample=0, n=250),
         first_sample=0, samples=noise.astype(np.float32), spec_hash="0" * 16,
         times_ns=WindowTimes(received=1, windowed=2),
     )  # fmt: skip
