@@ -12,7 +12,8 @@ further ahead than any window is refused, and believed only when the next one co
 stream has really moved, and the analysis starts afresh there.
 
 A chunk without an index continues the stream by definition. A new epoch is a restart of the device
-and starts the account afresh; an epoch that has ended does not come back.
+and starts the account afresh; an epoch that has ended, by another one or by its final chunk, does
+not come back.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-__all__ = ["Accepted", "Finding", "Position", "Refused", "account"]
+__all__ = ["Accepted", "Finding", "Position", "Refused", "account", "finished"]
 
 #: Epochs that ended and are remembered, so that their late chunks are told from a new epoch's.
 ENDED_EPOCHS = 16
@@ -87,6 +88,8 @@ def account(
         A longer gap, in samples, has to be confirmed by a second chunk, and is not filled with
         missing data: the analysis starts afresh after it.
     """
+    if epoch in position.ended:
+        return Refused(position=position, reason=_why_ended(position, epoch))
     if epoch != position.epoch:
         return _new_epoch(position, epoch, first_sample or 0, n, sequenced=first_sample is not None)
     sequenced = first_sample is not None and position.sequenced is not False
@@ -117,18 +120,23 @@ def account(
     )
 
 
-def _new_epoch(
-    position: Position, epoch: str, first: int, n: int, *, sequenced: bool
-) -> Accepted | Refused:
-    if epoch in position.ended:
-        return Refused(
-            position=position,
-            reason=f"epoch {epoch!r} has ended; the present one is {position.epoch!r}",
-        )
+def finished(position: Position) -> Position:
+    """Return the account after the final chunk of the present epoch: nothing more belongs to it."""
+    if position.epoch is None or position.epoch in position.ended:
+        return position
+    return replace(position, ended=(*position.ended, position.epoch)[-ENDED_EPOCHS:])
+
+
+def _why_ended(position: Position, epoch: str) -> str:
+    if epoch == position.epoch:
+        return f"epoch {epoch!r} ended with its final chunk, at sample {position.expected}"
+    return f"epoch {epoch!r} has ended; the present one is {position.epoch!r}"
+
+
+def _new_epoch(position: Position, epoch: str, first: int, n: int, *, sequenced: bool) -> Accepted:
     findings: tuple[Finding, ...] = ()
-    ended = position.ended
+    ended = finished(position).ended
     if position.epoch is not None:
-        ended = (*ended, position.epoch)[-ENDED_EPOCHS:]
         findings = (
             Finding(
                 kind="reset",

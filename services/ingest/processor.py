@@ -25,7 +25,7 @@ from schemas.signal import SignalChunk
 from schemas.stream import StreamDefinition, StreamStatus
 from schemas.timing import WindowTimes
 from schemas.window import AnalysisWindow, Tile
-from services.ingest.accounting import Accepted, Finding, Position, Refused, account
+from services.ingest.accounting import Accepted, Finding, Position, Refused, account, finished
 from services.ingest.lanes import Batch, Lane, plan_lanes
 
 __all__ = ["LogEntry", "Output", "StreamProcessor"]
@@ -143,8 +143,10 @@ class StreamProcessor:
             return
         if chunk.n_samples:
             yield from self._take_samples(entry, chunk, replaying=replaying)
-        if chunk.final and chunk.epoch == self._position.epoch and not replaying:
-            yield from self._rest(entry)
+        if chunk.final and chunk.epoch == self._position.epoch:
+            if not replaying:
+                yield from self._rest(entry)
+            self._position = finished(self._position)
 
     def _take_samples(
         self, entry: LogEntry, chunk: SignalChunk, *, replaying: bool

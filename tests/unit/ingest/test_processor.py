@@ -343,3 +343,20 @@ def test_a_final_chunk_brings_what_the_end_of_the_recording_touches(with_samples
     restart = SignalChunk(epoch="f", first_sample=0, samples=signal()[:1])
     by_epoch = windows(list(pipeline.outputs(definition(), [*chunks, restart])))
     assert windows(list(pipeline.outputs(definition(), [*ended, ended[-1]]))) == by_epoch
+
+
+def test_samples_after_the_final_chunk_are_refused_and_told_also_after_a_restart() -> None:
+    chunks = list(pipeline.chunks_of(signal(), repeat(100)))
+    ended = [*chunks[:-1], chunks[-1].model_copy(update={"final": True}), chunk(LENGTH, signal())]
+    entries = [pipeline.entry(each, seq) for seq, each in enumerate(ended, 1)]
+    first = StreamProcessor(definition(), pipeline.fresh(definition()))
+    for each in entries[:-1]:
+        list(first.take(each))
+    second = StreamProcessor(definition(), first.checkpoint())
+    for each in entries[first.checkpoint().replay_from_seq - 1 : -1]:
+        assert list(second.take(each)) == []
+    for processor in (first, second):
+        (told,) = processor.take(entries[-1])
+        assert isinstance(told, StreamEvent)
+        assert told.kind == "rejected"
+        assert "ended with its final chunk" in told.detail
