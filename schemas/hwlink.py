@@ -1,7 +1,7 @@
 """The numbers of the serial link to the FPGA: frame, message types, refusals, states, limits.
 
 ``docs/hardware-link.md`` is the specification and says what they mean; the gateware and the host
-both take them from here. The layouts of payloads are in ``schemas.hwlink_layouts``.
+both are to take them from here. The layouts of payloads are in ``schemas.hwlink_layouts``.
 """
 
 from __future__ import annotations
