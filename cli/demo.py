@@ -93,7 +93,7 @@ async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: any
 
 def _conclude(run: DemoRun, out: Path, console: Console) -> None:
     pictures: dict[tuple[str, ...], Picture] = {
-        channels: scalogram.resample(COLUMNS)
+        channels: scalogram.resample(COLUMNS, end=len(run.recording.samples))
         for channels, scalogram in sorted(run.scalograms.items())
     }
     if not pictures:

@@ -17,7 +17,7 @@ __all__ = ["check_matplotlib", "draw"]
 
 CAPTION = f"""Wavelet coherence. {SOURCE}
 framed: above the 95 % level; arrow right: in phase, down: the first signal leads by 90 degrees
-hatched: cone of influence, touched by missing data, or needing samples after the end"""
+hatched: cone of influence, or touched by missing data"""
 
 
 def check_matplotlib() -> None:

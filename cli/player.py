@@ -42,6 +42,8 @@ async def play(
 ) -> None:
     """Publish the recording in chunks, each when a device at `speed` times real time has it.
 
+    Ends the epoch after the last one, so that the results of the end come as well.
+
     Parameters
     ----------
     speed
@@ -63,3 +65,4 @@ async def play(
             t0_ns=t0_ns + round(first / fs_hz * NS),
         )
         played(end)
+    await publisher.finish()

@@ -45,6 +45,7 @@ async def publish(client: Client, epoch: str) -> None:
     async with client.publisher("pair", epoch) as publisher:
         for first in range(0, len(t), 50):
             await publisher.publish(samples[first : first + 50])
+        await publisher.finish()  # the results of the end need no more samples
 
 
 async def watch(client: Client, epoch: str) -> None:

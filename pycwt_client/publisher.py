@@ -70,6 +70,7 @@ class Publisher:
         self._epoch = epoch
         self._encoding = encoding
         self._retry = retry
+        self._in_flight = in_flight
         self._slots = anyio.Semaphore(in_flight)
         self._in_order = anyio.Lock()
         self._records = library_log()
@@ -112,6 +113,30 @@ class Publisher:
             self._slots.release()
             raise
         self.next_sample = first + chunk.n_samples
+
+    async def finish(self) -> None:
+        """Say that the epoch ends here, so that its last results come without more samples.
+
+        Waits until every chunk is kept, so that this is the last one in the log. What is published
+        in this epoch afterwards is refused.
+
+        Raises
+        ------
+        BusError
+            A chunk, or this word, could not be kept.
+        """
+        for _ in range(self._in_flight):
+            await self._slots.acquire()
+        for _ in range(self._in_flight):
+            self._slots.release()
+        self.raise_failure()
+        samples = np.zeros(0, np.float32)
+        first = self.next_sample
+        end = SignalChunk(epoch=self._epoch, first_sample=first, samples=samples, final=True)
+        headers, body = self._encoded(end)
+        await self._slots.acquire()
+        await self._keep(f"{self._id_prefix}/{first}", headers, body)
+        self.raise_failure()
 
     def _encoded(self, chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
         if self._encoding is ContentType.OCTETS:

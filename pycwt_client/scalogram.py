@@ -96,11 +96,19 @@ class Scalogram:
         lasts = (blocks[max(blocks)].t for _, blocks in self._octaves())
         return max(t.first_sample + t.step * t.n for t in lasts)
 
-    def resample(self, n_columns: int) -> Picture:
+    def resample(self, n_columns: int, *, end: int | None = None) -> Picture:
         """Return the picture on `n_columns` instants between the first result and the last.
 
         Each octave gives its nearest column, which is at most half its own step away; farther
         ones would be another instant's value, so the picture has NaN there.
+
+        Parameters
+        ----------
+        n_columns
+            Instants, evenly spaced.
+        end
+            Position at which the picture stops. The last results of a recording reach beyond its
+            end, masked: its length is where to stop.
 
         Raises
         ------
@@ -111,7 +119,8 @@ class Scalogram:
             raise ValueError("no results yet")
         octaves = self._octaves()
         start = min(min(blocks) for _, blocks in octaves)
-        samples = np.linspace(start, self.end_sample - 1, n_columns).astype(np.int64)
+        stop = self.end_sample if end is None else max(min(end, self.end_sample), start + 1)
+        samples = np.linspace(start, stop - 1, n_columns).astype(np.int64)
         parts = [_resampled(blocks, samples) for _, blocks in octaves]
         values = np.concatenate([part.values for part in parts])
         phase = _stacked([part.phase for part in parts], [p.values.shape for p in parts])

@@ -74,7 +74,7 @@ async def test_it_ends_when_every_window_has_its_result(bus: MemoryBus) -> None:
     await keep_results(bus, 3)
     await run_against_fakes(run, bus, windows=3)
     assert (run.results, run.played) == (3, 64)
-    assert await bus.log.last_seq(storage.SIGNALS) == 4
+    assert await bus.log.last_seq(storage.SIGNALS) == 5  # the chunks, and the end
     assert "all played" in run.headline()
 
 

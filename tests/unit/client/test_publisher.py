@@ -121,6 +121,40 @@ async def test_storage_that_stays_full_reaches_the_caller(in_flight: int) -> Non
         await send(log, 20, in_flight=in_flight)
 
 
+@pytest.mark.parametrize("in_flight", [1, 4])
+async def test_the_end_of_an_epoch_is_said_after_everything_else_is_kept(in_flight: int) -> None:
+    log = await declared(FaultyLog(None, StorageFullError("full")))
+    async with open_publisher(
+        log, "icu", "a", in_flight=in_flight, encoding=ContentType.OCTETS, retry=AT_ONCE
+    ) as publisher:
+        for _ in range(3):
+            await publisher.publish(PAIR)
+        await publisher.finish()
+    chunks = await kept(log)
+    assert [chunk.final for chunk in chunks] == [False, False, False, True]
+    assert chunks[-1].first_sample == 9
+    assert chunks[-1].n_samples == 0
+
+
+async def test_an_end_that_cannot_be_kept_reaches_the_caller() -> None:
+    log = await declared(FaultyLog(None, NotStoredError("no")))
+    told: list[BusError] = []
+    with pytest.raises(NotStoredError):
+        await send_and_finish(log, told)
+    assert len(told) == 1
+
+
+async def send_and_finish(log: MemoryLog, told: list[BusError]) -> None:
+    async with open_publisher(
+        log, "icu", "a", in_flight=1, encoding=ContentType.OCTETS, retry=AT_ONCE
+    ) as publisher:
+        await publisher.publish(PAIR)
+        try:
+            await publisher.finish()
+        except BusError as error:
+            told.append(error)
+
+
 async def test_a_permanent_fault_is_not_tried_again() -> None:
     log = await declared(FaultyLog(NotStoredError("never")))
     with pytest.raises(NotStoredError, match="never"):

@@ -87,3 +87,10 @@ def test_blocks_of_something_else_are_refused(stranger: AnalysisResult) -> None:
 def test_a_picture_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no results"):
         Scalogram("s", "a", ("x", "y")).resample(4)
+
+
+def test_a_picture_can_stop_at_the_end_of_the_recording() -> None:
+    whole = assembled([block(0, 0), block(0, 4)])
+    picture = whole.resample(6, end=6)
+    assert picture.samples.tolist() == [0, 1, 2, 3, 4, 5]
+    assert whole.resample(8, end=100).samples[-1] == whole.end_sample - 1
