@@ -26,7 +26,7 @@ from schemas import subjects
 from schemas.codec import ContentType, encode, encode_raw_chunk
 from schemas.headers import CONTENT_TYPE
 from schemas.signal import SignalChunk
-from services.runtime.bus import Log
+from services.runtime.bus import Log, StoreAck
 from services.runtime.errors import BusError
 from services.runtime.retry import RetryPolicy
 from services.runtime.storing import store_until_kept
@@ -134,9 +134,7 @@ class Publisher:
         first = self.next_sample
         end = SignalChunk(epoch=self._epoch, first_sample=first, samples=samples, final=True)
         headers, body = self._encoded(end)
-        await self._slots.acquire()
-        await self._keep(f"{self._id_prefix}/{first}", headers, body)
-        self.raise_failure()
+        await self._stored(f"{self._id_prefix}/{first}", headers, body)
 
     def _encoded(self, chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
         if self._encoding is ContentType.OCTETS:
@@ -145,28 +143,31 @@ class Publisher:
 
     async def _keep(self, msg_id: str, headers: dict[str, str], body: bytes) -> None:
         try:
-            try:
-                ack = await self._log.store(self._subject, body, msg_id=msg_id, headers=headers)
-            except BusError as error:
-                if not error.transient:
-                    raise
-                self.resent += 1
-                async with self._in_order:
-                    ack = await store_until_kept(
-                        self._log,
-                        self._subject,
-                        body,
-                        msg_id=msg_id,
-                        headers=headers,
-                        log=self._records,
-                        policy=self._retry,
-                    )
+            ack = await self._stored(msg_id, headers, body)
             self.kept += 1
             self.duplicates += ack.duplicate
         except BusError as error:
             self._failure = self._failure or error
         finally:
             self._slots.release()
+
+    async def _stored(self, msg_id: str, headers: dict[str, str], body: bytes) -> StoreAck:
+        try:
+            return await self._log.store(self._subject, body, msg_id=msg_id, headers=headers)
+        except BusError as error:
+            if not error.transient:
+                raise
+        self.resent += 1
+        async with self._in_order:
+            return await store_until_kept(
+                self._log,
+                self._subject,
+                body,
+                msg_id=msg_id,
+                headers=headers,
+                log=self._records,
+                policy=self._retry,
+            )
 
     def raise_failure(self) -> None:
         """Raise what kept a chunk from being kept, if anything did."""
