@@ -72,10 +72,8 @@ class AnalysisResult(PersistedMessage):
     #: (scale,)
     scales_s: RealVector
     t: TimeAxis
-    #: When the first column's sample was taken, by the clock fitted to the device's time stamps.
+    #: When the first column's sample was taken, counted from the device's newest time stamp.
     t0_ns: Count | None = None
-    #: The same by the newest time stamp alone.
-    t0_raw_ns: Count | None = None
     #: (scale, time), in the quantity that the analysis asks for.
     values: ValueMatrix
     #: (scale, time), in radians.

@@ -55,11 +55,10 @@ class AnalysisWindow(PersistedMessage):
     first_sample: Position
     #: (time, channel); NaN is a missing sample.
     samples: RealMatrix
-    #: When the first sample of the tile was taken, by the clock fitted to the device's time stamps.
+    #: When the first sample of the tile was taken, counted from the device's newest time stamp.
     t0_ns: Count | None = None
-    #: The same by the newest time stamp alone.
-    t0_raw_ns: Count | None = None
-    #: Older than this, the window is told as dropped instead of computed; None: it never is.
+    #: Older than this, the window is told as dropped instead of computed; None: it never is, and
+    #: ingest's windows never are: a maker of windows for a closed loop may ask for it.
     stale_after_s: PositiveReal | None = None
     #: Of the analysis with the channel sets in this window.
     spec_hash: ShortHash

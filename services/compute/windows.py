@@ -144,7 +144,6 @@ def _results(
             scales_s=block.scales_s,
             t=t,
             t0_ns=window.t0_ns,
-            t0_raw_ns=window.t0_raw_ns,
             values=_frozen(block.values),
             phase=None if block.phase is None else _frozen(block.phase),
             signif=signif,
