@@ -1,0 +1,17 @@
+"""The client for programs and notebooks without an event loop: the same names, and calls that wait.
+
+>>> with connect("nats://127.0.0.1:4222") as client:  # doctest: +SKIP
+...     with client.publisher("icu", epoch="boot-1") as publisher:
+...         publisher.publish(samples)
+...     with client.results("icu") as results:
+...         for result in results:
+...             print(result.channels, result.freqs_hz[0], result.values[:, -1])
+
+What is opened has `close` as well, for a notebook, where a ``with`` cannot reach the next cell.
+"""
+
+from pycwt_client.blocking.client import Client, connect
+from pycwt_client.blocking.feed import Feed
+from pycwt_client.blocking.publisher import Publisher
+
+__all__ = ["Client", "Feed", "Publisher", "connect"]

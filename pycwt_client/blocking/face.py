@@ -1,0 +1,105 @@
+"""An object that lives in an event loop of another thread, with a face for this one.
+
+How a face is made: a class on `Blocking`, and one line for each method, which keeps the signature
+and the docstring.
+
+    class Client(Blocking[AsyncClient]):
+        put_stream = waiting(AsyncClient.put_stream)          # a coroutine: call it, and wait
+        results = opening(AsyncClient.results, Feed[...])     # a context: enter it, give its face
+
+An interrupt (Ctrl-C) while a call waits cancels the call in the other thread as well. A face may
+be used by several threads as far as what is behind it may be used by several tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack
+from functools import partial, wraps
+from types import TracebackType
+from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
+
+from anyio.from_thread import BlockingPortal
+
+__all__ = ["Blocking", "opening", "waiting"]
+
+Own = TypeVar("Own")
+Own_co = TypeVar("Own_co", covariant=True)
+Inner = TypeVar("Inner")
+Face = TypeVar("Face")
+Answer = TypeVar("Answer")
+P = ParamSpec("P")
+
+
+class Blocking(Generic[Own_co]):
+    """The face of `own`, which lives in the event loop behind `portal`.
+
+    Parameters
+    ----------
+    portal
+        The way into the other thread.
+    own
+        What is called there.
+    held
+        What `close` leaves: the context that `own` came out of.
+    """
+
+    def __init__(self, portal: BlockingPortal, own: Own_co, held: ExitStack) -> None:
+        self._portal = portal
+        self._own = own
+        self._held = held
+
+    def close(self) -> None:
+        """Leave the context that this came out of; closing again does nothing."""
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return self._held.__exit__(kind, error, trace)
+
+    def _wait(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Run `work` in the loop and return what it returns."""
+        future = self._portal.start_task_soon(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # an interrupt of this thread; of what has ended, it does nothing
+            raise
+
+
+def waiting(
+    method: Callable[Concatenate[Own, P], Awaitable[Answer]],
+) -> Callable[Concatenate[Blocking[Own], P], Answer]:
+    """Return `method` as one that waits for its answer."""
+
+    @wraps(method)
+    def call(face: Blocking[Own], /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        return face._wait(partial(method, face._own, *args, **kwargs))
+
+    return call
+
+
+def opening(
+    method: Callable[Concatenate[Own, P], AbstractAsyncContextManager[Inner]],
+    outer: Callable[[BlockingPortal, Inner, ExitStack], Face],
+) -> Callable[Concatenate[Blocking[Own], P], Face]:
+    """Return `method` as one that enters its context and gives the face `outer` of what is inside.
+
+    Leaving the face, or its `close`, leaves the context.
+    """
+
+    @wraps(method)
+    def call(face: Blocking[Own], /, *args: P.args, **kwargs: P.kwargs) -> Face:
+        portal = face._portal
+        held = ExitStack()
+        context = method(face._own, *args, **kwargs)
+        return outer(portal, held.enter_context(portal.wrap_async_context_manager(context)), held)
+
+    return call

@@ -1,0 +1,38 @@
+"""`pycwt_client.Publisher` for a program that waits."""
+
+from __future__ import annotations
+
+from pycwt_client.blocking.face import Blocking, waiting
+from pycwt_client.publisher import Publisher as AsyncPublisher
+
+__all__ = ["Publisher"]
+
+
+class Publisher(Blocking[AsyncPublisher]):
+    """Publishes the chunks of one epoch of one stream, as `pycwt_client.Publisher`.
+
+    Leaving the ``with``, or `close`, waits until every chunk is kept.
+    """
+
+    publish = waiting(AsyncPublisher.publish)
+    finish = waiting(AsyncPublisher.finish)
+
+    @property
+    def next_sample(self) -> int:
+        """Position that the next chunk gets when it says none."""
+        return self._own.next_sample
+
+    @property
+    def kept(self) -> int:
+        """Chunks acknowledged."""
+        return self._own.kept
+
+    @property
+    def duplicates(self) -> int:
+        """How many of the kept ones were in the log before."""
+        return self._own.duplicates
+
+    @property
+    def resent(self) -> int:
+        """Chunks that had to be sent again."""
+        return self._own.resent
