@@ -54,7 +54,7 @@ class FilterTable:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BankPlan:
-    """A filter bank: filters 0 to `rows` - 1 in each octave, and the filter that halves the rate."""
+    """A filter bank: filters 0 to `rows` - 1 per octave, and the filter that halves the rate."""
 
     table: FilterTable
     octaves: int

@@ -48,7 +48,7 @@ class PortBusyError(PortError):
 
 
 class PortForbiddenError(PortError):
-    """This user may not open the port."""
+    """The port may not be opened by this user."""
 
 
 class LineLostError(DeviceError):
