@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
 from pycwt_mod.backends.joblib_backend import JoblibBackend
@@ -97,7 +100,26 @@ def _built_in() -> tuple[Backend, ...]:
 
 def _points() -> tuple[EntryPoint, ...]:
     taken = {backend.name for backend in _built_in()}
-    return tuple(point for point in entry_points(group=GROUP) if point.name not in taken)
+    return tuple(point for point in _entry_points(_installed()) if point.name not in taken)
+
+
+@lru_cache(maxsize=1)
+def _entry_points(installed: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
+    """Read what is registered, two milliseconds of many small files, once per state of the path."""
+    del installed
+    return tuple(entry_points(group=GROUP))
+
+
+def _installed() -> tuple[tuple[str, int], ...]:
+    """Return where packages are looked for, and when something was last installed there."""
+    return tuple((folder, _changed_ns(folder)) for folder in sys.path)
+
+
+def _changed_ns(folder: str) -> int:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _load(point: EntryPoint) -> Backend:

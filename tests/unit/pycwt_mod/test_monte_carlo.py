@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,13 +110,31 @@ def test_built_in_backends_are_listed_and_available() -> None:
     assert get_backend("sequential").is_available()
 
 
+def install(folder: Path, backends: dict[str, str]) -> None:
+    """Put an installed package into `folder`, as far as its metadata go."""
+    package = folder / "other-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    lines = [f"[{registry.GROUP}]", *(f"{name} = {place}" for name, place in backends.items())]
+    (package / "entry_points.txt").write_text("\n".join(lines))
+
+
 def test_a_registered_backend_that_cannot_be_imported_is_listed_with_its_error(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    point = EntryPoint("broken", "no_such_module:Backend", registry.GROUP)
-    good = EntryPoint("own", "pycwt_mod.backends.sequential:SequentialBackend", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda **_: (point, good))
-    broken, own = list_backends()[2:]
+    monkeypatch.syspath_prepend(tmp_path)
+    before = list_backends()
+    install(
+        tmp_path,
+        {
+            "broken": "no_such_module:Backend",
+            "own": "pycwt_mod.backends.sequential:SequentialBackend",
+        },
+    )
+    os.utime(tmp_path, (0, 0))  # a folder's time is as coarse as the clock of the kernel
+    found = list_backends()
+    assert len(found) == len(before) + 2
+    broken, own = (next(i for i in found[2:] if i.name == n) for n in ("broken", "sequential"))
     assert not broken.available
     assert "no_such_module" in str(broken.error)
     assert own.available

@@ -1,0 +1,102 @@
+"""Large messages, cut as the socket may cut them: what the driver's own parser makes of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nats.aio.transport import TcpTransport
+from nats.protocol.command import hpub_cmd, pub_cmd
+from nats.protocol.parser import Parser
+
+from services.runtime.nats_bus.bulk import LARGE_BYTES, BulkParser, BulkTransport, publish_parts
+
+BLOCK = b"NATS/1.0\r\nCwt-Epoch: e\r\n\r\n"
+#: Around the limit, where a mistake of two bytes would show, and far from it.
+SIZES = st.sampled_from([0, 1, 100, *range(LARGE_BYTES - 40, LARGE_BYTES + 3), 3 * LARGE_BYTES])
+messages = st.lists(st.tuples(SIZES, st.booleans()), min_size=1, max_size=4)
+
+
+class Heard:
+    """What a parser told its client, in order."""
+
+    def __init__(self) -> None:
+        self.all: list[Any] = []
+
+    async def _process_msg(self, *told: Any) -> None:
+        self.all.append(told)
+
+    async def _process_ping(self) -> None:
+        self.all.append("ping")
+
+
+def wire(given_messages: list[tuple[int, bool]]) -> bytes:
+    out = b""
+    for number, (size, with_headers) in enumerate(given_messages):
+        payload = bytes((number + i) % 251 for i in range(size))
+        if with_headers:
+            total = len(BLOCK) + size
+            out += b"HMSG s 1 r %d %d\r\n%b%b\r\nPING\r\n" % (len(BLOCK), total, BLOCK, payload)
+        else:
+            out += b"MSG s 1 %d\r\n%b\r\n" % (size, payload)
+    return out
+
+
+async def heard(kind: Callable[[Any], Parser], pieces: list[bytes]) -> list[Any]:
+    client = Heard()
+    parser = kind(client)
+    for piece in pieces:
+        await parser.parse(piece)
+    return client.all
+
+
+@settings(deadline=None, max_examples=60)
+@given(messages, st.data())
+def test_messages_in_any_pieces_are_read_as_the_driver_reads_them_whole(
+    given_messages: list[tuple[int, bool]], data: st.DataObject
+) -> None:
+    stream = wire(given_messages)
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=8))
+    places = [0, *sorted(cuts), len(stream)]
+    pieces = [stream[a:b] for a, b in itertools.pairwise(places)]
+    expected = anyio.run(heard, Parser, [stream])
+    assert len(expected) >= len(given_messages)
+    assert anyio.run(heard, BulkParser, pieces) == expected
+
+
+def test_a_parser_that_was_reset_has_forgotten_half_a_message() -> None:
+    client = Heard()
+    parser = BulkParser(client)
+    stream = wire([(3 * LARGE_BYTES, True)])
+
+    async def feed() -> None:
+        await parser.parse(stream[:LARGE_BYTES])
+        parser.reset()
+        await parser.parse(stream)
+
+    anyio.run(feed)
+    assert len(client.all) == 2
+
+
+@pytest.mark.parametrize("headers", [None, {"Content-Type": "a/b", "X": "two\nlines"}])
+def test_a_publish_in_parts_is_the_drivers_publish(headers: dict[str, str] | None) -> None:
+    payload = b"x" * 10
+    parts = b"".join(publish_parts("a.b", "r", headers, payload))
+    block = b"NATS/1.0\r\nContent-Type: a/b\r\nX: two lines\r\n\r\n"
+    theirs = (
+        pub_cmd("a.b", "r", payload) if headers is None else hpub_cmd("a.b", "r", block, payload)
+    )
+    assert parts == theirs
+
+
+def test_small_parts_go_out_together_and_large_ones_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(TcpTransport, "write", lambda _, part: written.append(bytes(part)))
+    big = b"b" * LARGE_BYTES
+    BulkTransport().writelines([b"1", b"2", big, b"3", big])  # type: ignore[no-untyped-call]
+    assert written == [b"12", big, b"3", big]
