@@ -90,8 +90,9 @@ MAX_STEP = 3
 SAMPLE_ROOM = 1024
 OUTPUT_ROOM = 512
 
-#: Rows computed and rows binned in one pass of Monte Carlo.
-MC_MAX_ROWS = 32
+#: Rows computed and rows binned in one pass of Monte Carlo. A place for one row more holds what the
+#: boxcar reads, in the memory of the products' histories.
+MC_MAX_ROWS = 31
 MC_MAX_BINNED_ROWS = 12
 MC_MAX_DECIMATIONS = 15
 MC_MAX_NOISE_SHIFT = 15
