@@ -255,10 +255,16 @@ class Log(Protocol):
         """Take part in the work queue; on leaving, what was prefetched is handed back."""
 
     def replay(
-        self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
+        self,
+        stream: str,
+        subjects: tuple[str, ...],
+        *,
+        start_seq: int = 1,
+        start_time_ns: int | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
         """Read the stream in order from `start_seq` and go on with what comes, without a hole.
 
+        With `start_time_ns`, what was stored before that time, nanoseconds UTC, is left out too.
         A read that is cancelled loses nothing: the next one goes on after the last message that
         was returned. It is read by one task at a time.
         """

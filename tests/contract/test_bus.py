@@ -32,10 +32,12 @@ async def take(bus: Bus, count: int) -> list[Delivery]:
             return [await consumer.next() for _ in range(count)]
 
 
-async def read(bus: Bus, count: int, *, start_seq: int = 1) -> list[StoredMessage]:
+async def read(
+    bus: Bus, count: int, *, start_seq: int = 1, start_time_ns: int | None = None
+) -> list[StoredMessage]:
     found: list[StoredMessage] = []
     async with bus.log.replay(
-        storage.SIGNALS, (subjects.SIGNALS,), start_seq=start_seq
+        storage.SIGNALS, (subjects.SIGNALS,), start_seq=start_seq, start_time_ns=start_time_ns
     ) as messages:
         with anyio.fail_after(10):
             async for stored in messages:
@@ -162,6 +164,25 @@ async def test_replay_starts_where_asked_and_goes_on_with_what_comes(bus: Bus) -
                 if stored.seq == 5:
                     break
     assert found == [b"2", b"3", b"new"]
+
+
+async def test_replay_starts_at_the_nanosecond_asked_for(bus: Bus) -> None:
+    for i in range(6):
+        await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
+    stored = await read(bus, 6)
+    for at in range(1, 6):
+        exactly, before = stored[at].stored_ns, stored[at - 1].stored_ns + 1
+        assert await read(bus, 6 - at, start_time_ns=exactly) == stored[at:]
+        assert await read(bus, 6 - at, start_time_ns=before) == stored[at:]
+
+
+async def test_replay_from_a_time_and_a_place_starts_at_the_later_one(bus: Bus) -> None:
+    for i in range(4):
+        await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
+    stored = await read(bus, 4)
+    early, late = stored[0].stored_ns, stored[3].stored_ns
+    assert await read(bus, 2, start_seq=3, start_time_ns=early) == stored[2:]
+    assert await read(bus, 1, start_seq=2, start_time_ns=late) == stored[3:]
 
 
 async def test_replay_of_more_than_a_batch_has_no_hole(bus: Bus) -> None:

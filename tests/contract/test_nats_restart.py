@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -58,6 +59,27 @@ async def test_a_replay_goes_on_after_a_restart_without_a_hole_and_without_repea
                     await server.kill_and_restart()
                     await keep(bus, SIGNAL, 20, 40)
     assert seen == [b"%d" % i for i in range(40)]
+
+
+async def test_a_replay_from_a_time_survives_a_restart_before_the_first_message(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    await keep(bus, SIGNAL, 0, 3)
+    now_ns = time.time_ns()
+    seen: list[bytes] = []
+    async with (
+        bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,), start_time_ns=now_ns) as messages,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def take() -> None:
+            seen.append((await anext(messages)).message.data)
+
+        with anyio.fail_after(30):
+            tasks.start_soon(take)
+            await server.kill_and_restart()
+            await keep(bus, SIGNAL, 3, 4)
+    assert seen == [b"3"]
 
 
 async def test_a_consumer_that_waits_gets_what_comes_after_a_restart(

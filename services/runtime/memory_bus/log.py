@@ -147,10 +147,15 @@ class MemoryLog:
 
     @asynccontextmanager
     async def replay(
-        self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
+        self,
+        stream: str,
+        subjects: tuple[str, ...],
+        *,
+        start_seq: int = 1,
+        start_time_ns: int | None = None,
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
-        """Read the stream in order from `start_seq` and go on with what comes."""
-        yield MemoryReplay(self._streams[stream], subjects, start_seq)
+        """Read the stream in order from a sequence or a time, and go on with what comes."""
+        yield MemoryReplay(self._streams[stream], subjects, start_seq, start_time_ns or 0)
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""

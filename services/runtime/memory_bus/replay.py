@@ -22,15 +22,18 @@ class ReplayedStream(Protocol):
 
 
 class MemoryReplay:
-    """Every message on `subjects` from `start_seq` on, in order, without end.
+    """Every message on `subjects` from a place and a time on, in order, without end.
 
     A read that is cancelled loses nothing: the next one goes on.
     """
 
-    def __init__(self, stream: ReplayedStream, subjects: tuple[str, ...], start_seq: int) -> None:
+    def __init__(
+        self, stream: ReplayedStream, subjects: tuple[str, ...], start_seq: int, start_time_ns: int
+    ) -> None:
         self._stream = stream
         self._subjects = subjects
         self._next_seq = max(start_seq, 1)
+        self._start_time_ns = start_time_ns
 
     def __aiter__(self) -> MemoryReplay:
         return self
@@ -41,6 +44,11 @@ class MemoryReplay:
             while self._next_seq <= self._stream.last_seq:
                 stored = self._stream.messages.get(self._next_seq)
                 self._next_seq += 1
-                if stored and any(matches(p, stored.message.subject) for p in self._subjects):
+                if stored and self._wanted(stored):
                     return stored
             await self._stream.grown.wait()
+
+    def _wanted(self, stored: StoredMessage) -> bool:
+        return stored.stored_ns >= self._start_time_ns and any(
+            matches(pattern, stored.message.subject) for pattern in self._subjects
+        )

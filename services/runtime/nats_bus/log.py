@@ -131,10 +131,15 @@ class NatsLog:
 
     @asynccontextmanager
     async def replay(
-        self, stream: str, subjects: tuple[str, ...], *, start_seq: int = 1
+        self,
+        stream: str,
+        subjects: tuple[str, ...],
+        *,
+        start_seq: int = 1,
+        start_time_ns: int | None = None,
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
-        """Read the stream in order from `start_seq` and go on with what comes."""
-        replay = NatsReplay(self._client, self._js, stream, subjects, start_seq)
+        """Read the stream in order from a sequence or a time, and go on with what comes."""
+        replay = NatsReplay(self._client, self._js, stream, subjects, start_seq, start_time_ns)
         try:
             yield replay
         finally:

@@ -11,6 +11,8 @@ or fails loses nothing: the next one goes on.
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import anyio
 import nats.errors
@@ -32,10 +34,12 @@ BATCH = 64
 INACTIVE_S = 60.0
 #: Pause before trying again to make a consumer on a server that is coming up.
 RETRY_S = 0.25
+#: Of the count of nanoseconds.
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NatsReplay:
-    """Every message on `subjects` from `start_seq` on, each once, in stream order, without end."""
+    """Every message on `subjects` from a place and a time on, each once, in order, without end."""
 
     def __init__(
         self,
@@ -44,12 +48,15 @@ class NatsReplay:
         stream: str,
         subjects: tuple[str, ...],
         start_seq: int,
+        start_time_ns: int | None,
     ) -> None:
         self._client = client
         self._js = js
         self._stream = stream
         self._subjects = subjects
         self._next_seq = max(start_seq, 1)
+        #: None once a message was passed on: from there on the sequence says where.
+        self._start_time_ns = start_time_ns
         self._pull: Pull | None = None
         #: The consumer's own number of the next message, if there is no hole.
         self._expected = 1
@@ -71,8 +78,10 @@ class NatsReplay:
                 continue
             stored = stored_message_of(msg)
             self._expected += 1
-            self._next_seq = stored.seq + 1
-            return stored
+            if stored.seq >= self._next_seq and stored.stored_ns >= (self._start_time_ns or 0):
+                self._next_seq = stored.seq + 1
+                self._start_time_ns = None
+                return stored
 
     async def close(self) -> None:
         """Let the server's consumer go."""
@@ -84,14 +93,12 @@ class NatsReplay:
     async def _open(self) -> Pull:
         """Make a consumer that starts where the reading stands."""
         config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=self._next_seq,
             ack_policy=AckPolicy.NONE,
             filter_subjects=list(self._subjects),
             inactive_threshold=INACTIVE_S,
             mem_storage=True,
             num_replicas=1,
-        )
+        ).evolve(**self._start())
         while True:
             try:
                 with driver_errors():
@@ -105,3 +112,13 @@ class NatsReplay:
             else:
                 self._pull, self._expected = pull, 1
                 return pull
+
+    def _start(self) -> dict[str, Any]:
+        if self._start_time_ns is None:
+            return {
+                "deliver_policy": DeliverPolicy.BY_START_SEQUENCE,
+                "opt_start_seq": self._next_seq,
+            }
+        # A datetime has whole microseconds; what it lets through is left out above.
+        start = BEGINNING + timedelta(microseconds=self._start_time_ns // 1000)
+        return {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": start}
