@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 
 from pycwt_client.feed import Feed, open_feed
 from pycwt_client.publisher import PATIENT, ChunkEncoding, Publisher, open_publisher
 from pycwt_client.questions import Questions
-from schemas import subjects
+from pycwt_client.repeats import SeenEvents, SeenResults
+from schemas import storage, subjects
 from schemas.codec import ContentType
 from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
@@ -71,15 +73,69 @@ class Client(Questions):
         )
 
     def results(
-        self, stream: str | None = None, *, start_seq: int = 1
+        self,
+        stream: str | None = None,
+        analysis: str | None = None,
+        *,
+        start_seq: int = 1,
+        start_time: datetime | None = None,
     ) -> AbstractAsyncContextManager[Feed[AnalysisResult]]:
-        """Read the results of `stream` (None: of all), from `start_seq` on, as they come."""
-        subject = subjects.RESULTS if stream is None else subjects.results_of(stream)
-        return open_feed(self._bus.log, AnalysisResult, subject, start_seq=start_seq)
+        """Read results, those that are kept and then those that come, each once.
+
+        Parameters
+        ----------
+        stream, analysis
+            Whose; None: of all.
+        start_seq
+            Place in the log to start at, such as `Feed.seq` + 1, or `next_seq()` for what comes.
+        start_time
+            Leave out what was stored before that time.
+
+        Returns
+        -------
+        context manager
+            Gives a `Feed` of results. Of each, `values` is (scale, time) with `freqs_hz`,
+            `times_s`, `mask` and, where the analysis has them, `phase` and `signif`.
+
+        Raises
+        ------
+        ValueError
+            `start_time` has no time zone, or an analysis is asked for without its stream.
+        """
+        return open_feed(
+            self._bus.log,
+            AnalysisResult,
+            _subject(stream, analysis),
+            is_new=SeenResults().is_new,
+            start_seq=start_seq,
+            start_time=start_time,
+        )
 
     def events(
-        self, stream: str | None = None, *, start_seq: int = 1
+        self,
+        stream: str | None = None,
+        *,
+        start_seq: int = 1,
+        start_time: datetime | None = None,
     ) -> AbstractAsyncContextManager[Feed[StreamEvent]]:
-        """Read the events of `stream` (None: of all), from `start_seq` on, as they come."""
-        subject = subjects.EVENTS if stream is None else subjects.event(stream)
-        return open_feed(self._bus.log, StreamEvent, subject, start_seq=start_seq)
+        """Read what happened to `stream` (None: to all); otherwise as `results`."""
+        return open_feed(
+            self._bus.log,
+            StreamEvent,
+            subjects.EVENTS if stream is None else subjects.event(stream),
+            is_new=SeenEvents().is_new,
+            start_seq=start_seq,
+            start_time=start_time,
+        )
+
+    async def next_seq(self) -> int:
+        """Return the place that the next result or event will have: `start_seq` for new ones."""
+        return await self._bus.log.last_seq(storage.RESULTS) + 1
+
+
+def _subject(stream: str | None, analysis: str | None) -> str:
+    if stream is None:
+        if analysis is not None:
+            raise ValueError(f"of which stream is the analysis {analysis}? Name it as well")
+        return subjects.RESULTS
+    return subjects.results_of(stream) if analysis is None else subjects.result(stream, analysis)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from pycwt_client.records import library_log
@@ -18,11 +19,14 @@ __all__ = ["Feed", "open_feed"]
 
 Kept = TypeVar("Kept", bound=PersistedMessage)
 
+#: Of the count of nanoseconds.
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Feed(Generic[Kept]):
     """An endless iteration over what is kept and what comes.
 
-    Delivery is at least once: a reader that must not count twice compares the ids. A read that is
+    Each message comes once: one that was stored twice is passed over, and counted. A read that is
     cancelled loses nothing: the next one goes on. A message that cannot be read as what it should
     be ends nobody's reading: it is passed over, counted, and told to the logger ``pycwt_client``.
 
@@ -31,15 +35,24 @@ class Feed(Generic[Kept]):
     seq : int
         Place of the last message in the log; `start_seq = seq + 1` goes on there.
     skipped : int
-        Messages passed over.
+        Messages passed over because nobody can read them.
+    repeated : int
+        Messages passed over because they came before.
     """
 
-    def __init__(self, messages: AsyncIterator[StoredMessage], model: type[Kept]) -> None:
+    def __init__(
+        self,
+        messages: AsyncIterator[StoredMessage],
+        model: type[Kept],
+        is_new: Callable[[Kept], bool],
+    ) -> None:
         self._messages = messages
         self._model = model
+        self._is_new = is_new
         self._records = library_log()
         self.seq = 0
         self.skipped = 0
+        self.repeated = 0
 
     def __aiter__(self) -> Feed[Kept]:
         return self
@@ -50,7 +63,7 @@ class Feed(Generic[Kept]):
             self.seq = stored.seq
             message = stored.message
             try:
-                return decode(self._model, message.data, content_type_of(message.headers))
+                found = decode(self._model, message.data, content_type_of(message.headers))
             except ContractError as error:
                 self.skipped += 1
                 self._records.warning(
@@ -59,12 +72,38 @@ class Feed(Generic[Kept]):
                     seq=stored.seq,
                     detail=f"{error.code}: {error.message}",
                 )
+                continue
+            if self._is_new(found):
+                return found
+            self.repeated += 1
 
 
 @asynccontextmanager
 async def open_feed(
-    log: Log, model: type[Kept], subject: str, *, start_seq: int
+    log: Log,
+    model: type[Kept],
+    subject: str,
+    *,
+    is_new: Callable[[Kept], bool],
+    start_seq: int,
+    start_time: datetime | None,
 ) -> AsyncIterator[Feed[Kept]]:
-    """Read the messages on `subject` while the context is open."""
-    async with log.replay(storage.RESULTS, (subject,), start_seq=start_seq) as messages:
-        yield Feed(messages, model)
+    """Read the messages on `subject` while the context is open.
+
+    Raises
+    ------
+    ValueError
+        `start_time` has no time zone.
+    """
+    start_ns = None if start_time is None else nanoseconds(start_time)
+    async with log.replay(
+        storage.RESULTS, (subject,), start_seq=start_seq, start_time_ns=start_ns
+    ) as messages:
+        yield Feed(messages, model, is_new)
+
+
+def nanoseconds(time: datetime) -> int:
+    """Return an instant as nanoseconds UTC."""
+    if time.tzinfo is None:
+        raise ValueError(f"{time} has no time zone: use datetime.now(UTC), or .astimezone()")
+    return (time - BEGINNING) // timedelta(microseconds=1) * 1000

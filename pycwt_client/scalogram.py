@@ -2,7 +2,7 @@
 
 Results of one stream, analysis and channel set tile the plane: each octave has its own time step,
 and its blocks come in whatever order, some of them twice. `Scalogram` keeps each block once;
-`Scalogram.resample` reads all octaves on one time grid.
+`Scalogram.resample` reads all octaves on one time grid. A rolling one keeps the newest stretch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from schemas.result import AnalysisResult
 __all__ = ["Picture", "Scalogram"]
 
 Real = npt.NDArray[np.floating[Any]]
+
+#: Epochs and definitions that a rolling picture has left, whose late blocks it knows.
+MAX_RUNS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +39,28 @@ class Picture:
     mask: npt.NDArray[np.bool_]
     #: (scale,), NaN where a scale has none; None if the results have none.
     signif: Real | None
+    #: Samples per second; None if the results do not say.
+    fs_hz: float | None
+
+    @property
+    def times_s(self) -> Real:
+        """(time,) seconds from the start of the epoch.
+
+        Raises
+        ------
+        ValueError
+            The results are from before they said their rate.
+        """
+        if self.fs_hz is None:
+            raise ValueError("the results do not say their rate: divide samples by the stream's")
+        return self.samples / self.fs_hz
 
 
 class Scalogram:
-    """Collects the results of one channel set of one analysis, over one epoch.
+    """Collects the results of one channel set of one analysis.
+
+    Without `keep_samples`, of one epoch, all of them. With it, a rolling picture: blocks that ended
+    so long before the newest one are let go, and a new epoch or definition starts afresh.
 
     Parameters
     ----------
@@ -47,39 +68,79 @@ class Scalogram:
         Whose results.
     channels
         One of the analysis's channel sets.
+    keep_samples
+        How much of the stream a rolling picture shows.
     """
 
-    def __init__(self, stream: str, analysis: str, channels: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        stream: str,
+        analysis: str,
+        channels: tuple[str, ...],
+        *,
+        keep_samples: int | None = None,
+    ) -> None:
+        if keep_samples is not None and keep_samples < 1:
+            raise ValueError(f"{keep_samples=} has to be at least 1")
         self.stream = stream
         self.analysis = analysis
         self.channels = channels
-        self._run: tuple[str, str] | None = None
+        self.keep_samples = keep_samples
+        #: Epoch and definition of what is shown, the latest of those there were.
+        self._runs: list[tuple[str, str]] = []
         self._blocks: dict[int, dict[int, AnalysisResult]] = {}
-        self._ids: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return sum(map(len, self._blocks.values()))
 
     def add(self, result: AnalysisResult) -> bool:
-        """Put a block in its place; return False if it was there already.
+        """Put a block in its place; return False if it was there already, or is let go by now.
 
         Raises
         ------
         ValueError
-            It belongs to other signals, to another epoch, or to an analysis defined otherwise.
+            It belongs to other signals; or, unless the picture rolls, to another epoch, or to an
+            analysis defined otherwise.
         """
         here = (self.stream, self.analysis, self.channels)
         if (result.stream, result.analysis, result.channels) != here:
             raise ValueError(f"{result.id} is no result of {' '.join((*here[:2], *here[2]))}")
-        run = (result.epoch, result.spec_hash)
-        if self._run not in {None, run}:
-            raise ValueError(f"{result.id} is of another epoch or definition than those before")
-        if result.id in self._ids:
+        if not self._is_of_this_run(result):
             return False
-        self._run = run
-        self._ids.add(result.id)
-        self._blocks.setdefault(result.octave, {})[result.t.first_sample] = result
+        blocks = self._blocks.setdefault(result.octave, {})
+        late = len(blocks) > 0 and _stop(result) <= self._start
+        if late or result.t.first_sample in blocks:
+            return False
+        blocks[result.t.first_sample] = result
+        self._let_go()
         return True
+
+    def _is_of_this_run(self, result: AnalysisResult) -> bool:
+        run = (result.epoch, result.spec_hash)
+        if self._runs and run != self._runs[-1]:
+            if self.keep_samples is None:
+                raise ValueError(f"{result.id} is of another epoch or definition than those before")
+            if run in self._runs:
+                return False
+            self._blocks.clear()
+        if not self._runs or run != self._runs[-1]:
+            self._runs = [*self._runs[-MAX_RUNS:], run]
+        return True
+
+    @property
+    def _start(self) -> int:
+        """Before this position nothing is kept."""
+        if self.keep_samples is None or len(self) == 0:
+            return 0
+        return max(self.end_sample - self.keep_samples, 0)
+
+    def _let_go(self) -> None:
+        start = self._start
+        for octave, blocks in self._blocks.items():
+            past = [first for first, block in blocks.items() if _stop(block) <= start]
+            # The last one stays: its rows are part of the picture, though nothing came for long.
+            for first in past if len(past) < len(blocks) else sorted(past)[:-1]:
+                del self._blocks[octave][first]
 
     @property
     def freqs_hz(self) -> Real:
@@ -88,13 +149,12 @@ class Scalogram:
 
     @property
     def _rows_hz(self) -> Real:
-        return np.concatenate([_any(blocks).freqs_hz for _, blocks in self._octaves()])
+        return np.concatenate([_any(blocks).freqs_hz for blocks in self._octaves()])
 
     @property
     def end_sample(self) -> int:
         """Position right after the last column of any octave."""
-        lasts = (blocks[max(blocks)].t for _, blocks in self._octaves())
-        return max(t.first_sample + t.step * t.n for t in lasts)
+        return max(_stop(blocks[max(blocks)]) for blocks in self._blocks.values() if blocks)
 
     def resample(self, n_columns: int, *, end: int | None = None) -> Picture:
         """Return the picture on `n_columns` instants between the first result and the last.
@@ -115,18 +175,18 @@ class Scalogram:
         ValueError
             Nothing came yet.
         """
-        if not self._ids:
+        if len(self) == 0:
             raise ValueError("no results yet")
         octaves = self._octaves()
-        start = min(min(blocks) for _, blocks in octaves)
+        start = max(min(min(blocks) for blocks in octaves), self._start)
         stop = self.end_sample if end is None else max(min(end, self.end_sample), start + 1)
         samples = np.linspace(start, stop - 1, n_columns).astype(np.int64)
-        parts = [_resampled(blocks, samples) for _, blocks in octaves]
+        parts = [_resampled(blocks, samples) for blocks in octaves]
         values = np.concatenate([part.values for part in parts])
         phase = _stacked([part.phase for part in parts], [p.values.shape for p in parts])
         signif = _stacked(
-            [_any(blocks).signif for _, blocks in octaves],
-            [_any(blocks).freqs_hz.shape for _, blocks in octaves],
+            [_any(blocks).signif for blocks in octaves],
+            [_any(blocks).freqs_hz.shape for blocks in octaves],
         )
         rows = np.argsort(-self._rows_hz, kind="stable")
         return Picture(
@@ -136,10 +196,13 @@ class Scalogram:
             phase=None if phase is None else phase[rows],
             mask=np.concatenate([part.mask for part in parts])[rows],
             signif=None if signif is None else signif[rows],
+            fs_hz=_any(octaves[0]).fs_hz,
         )
 
-    def _octaves(self) -> list[tuple[int, dict[int, AnalysisResult]]]:
-        return sorted(self._blocks.items(), key=lambda item: -_any(item[1]).freqs_hz.max())
+    def _octaves(self) -> list[dict[int, AnalysisResult]]:
+        """Return the blocks of each octave by their first sample, the highest octave first."""
+        kept = (blocks for blocks in self._blocks.values() if blocks)
+        return sorted(kept, key=lambda blocks: -_any(blocks).freqs_hz.max())
 
 
 @dataclass(frozen=True)
@@ -147,6 +210,11 @@ class _Rows:
     values: npt.NDArray[np.inexact[Any]]
     phase: Real | None
     mask: npt.NDArray[np.bool_]
+
+
+def _stop(block: AnalysisResult) -> int:
+    """Return the position right after the last column."""
+    return block.t.first_sample + block.t.step * block.t.n
 
 
 def _any(blocks: dict[int, AnalysisResult]) -> AnalysisResult:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from schemas.arrays import MaskMatrix, RealMatrix, RealVector, ValueMatrix
@@ -16,6 +18,7 @@ from schemas.message import (
     PersistedMessage,
     Position,
     PositiveCount,
+    PositiveReal,
     ShortHash,
     wrong_field,
 )
@@ -72,6 +75,8 @@ class AnalysisResult(PersistedMessage):
     #: (scale,)
     scales_s: RealVector
     t: TimeAxis
+    #: Samples per second of the stream; None in results from before it was written down.
+    fs_hz: PositiveReal | None = None
     #: When the first column's sample was taken, counted from the device's newest time stamp.
     t0_ns: Count | None = None
     #: (scale, time), in the quantity that the analysis asks for.
@@ -88,6 +93,30 @@ class AnalysisResult(PersistedMessage):
     spec_hash: ShortHash
     engine: Engine
     times_ns: ResultTimes
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """(time,) sample index of each column, from the start of the epoch."""
+        return self.t.first_sample + self.t.step * np.arange(self.t.n, dtype=np.int64)
+
+    @property
+    def times_s(self) -> npt.NDArray[np.float64]:
+        """(time,) seconds from the start of the epoch to each column.
+
+        Raises
+        ------
+        ValueError
+            The result is from before results said their rate.
+        """
+        if self.fs_hz is None:
+            raise ValueError(f"{self.id} does not say its rate: divide positions by the stream's")
+        return self.positions / self.fs_hz
+
+    @property
+    def masked(self) -> np.ma.MaskedArray[Any, Any]:
+        """(scale, time) the values, with `mask` as numpy's."""
+        mask = np.ma.nomask if self.mask is None else np.asarray(self.mask, dtype=bool)
+        return np.ma.MaskedArray(self.values, mask)
 
     @model_validator(mode="after")
     def _shapes_agree(self) -> Self:

@@ -37,6 +37,7 @@ class Client(Blocking[AsyncClient]):
     hardware = waiting(AsyncClient.hardware)
     health = waiting(AsyncClient.health)
 
+    next_seq = waiting(AsyncClient.next_seq)
     publisher = opening(AsyncClient.publisher, Publisher)
     results = opening(AsyncClient.results, Feed[AnalysisResult])
     events = opening(AsyncClient.events, Feed[StreamEvent])

@@ -46,5 +46,10 @@ class Feed(Blocking[AsyncFeed[Kept]]):
 
     @property
     def skipped(self) -> int:
-        """Messages passed over because nobody could read them."""
+        """Messages passed over because nobody can read them."""
         return self._own.skipped
+
+    @property
+    def repeated(self) -> int:
+        """Messages passed over because they came before."""
+        return self._own.repeated

@@ -143,6 +143,7 @@ def _results(
             freqs_hz=block.freqs_hz,
             scales_s=block.scales_s,
             t=t,
+            fs_hz=window.fs_hz,
             t0_ns=window.t0_ns,
             values=_frozen(block.values),
             phase=None if block.phase is None else _frozen(block.phase),

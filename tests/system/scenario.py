@@ -76,8 +76,9 @@ async def collect(client: Client, count: int, stream: str = STREAM) -> dict[str,
         with anyio.fail_after(90):
             while len(found) < count:
                 result = await anext(feed)
-                assert result.id not in found, "the log holds a result twice"
                 found[result.id] = result
+    assert feed.repeated == 0, "the log holds a result twice"
+    assert len(found) == count
     return found
 
 

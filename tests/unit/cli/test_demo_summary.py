@@ -20,6 +20,7 @@ def picture(*, mask: bool = False, signif: float | None = 0.7, phase: float = 0.
         phase=np.full((3, 10), phase),
         mask=np.full((3, 10), mask),
         signif=None if signif is None else np.full(3, signif),
+        fs_hz=None,
     )
 
 

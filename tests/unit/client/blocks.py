@@ -18,6 +18,7 @@ def block(
     epoch: str = "e",
     stream: str = "s",
     masked: bool = False,
+    fs_hz: float | None = None,
 ) -> AnalysisResult:
     """A block of two rows whose values are the sample positions, unless `value` says else."""
     step = 2**octave if step is None else step
@@ -35,6 +36,7 @@ def block(
         freqs_hz=freqs,
         scales_s=1 / freqs,
         t=TimeAxis(first_sample=first, step=step, n=n),
+        fs_hz=fs_hz,
         values=np.stack([row, row + 0.5]),
         phase=np.stack([row, row]) / 100,
         signif=np.array([0.7, 0.8]),

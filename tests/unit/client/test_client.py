@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
@@ -94,6 +95,47 @@ async def test_results_are_read_from_the_start_and_from_where_one_was(bus: Memor
         assert results.seq == 3
     async with client.results(start_seq=3) as results:
         assert await anext(results) == sent[2]
+
+
+async def test_a_result_that_was_stored_twice_is_read_once_and_counted(bus: MemoryBus) -> None:
+    for number, first in enumerate((0, 0, 4)):
+        body = encode(block(0, first), ContentType.MSGPACK)
+        await bus.log.store(subjects.result("s", "a"), body, msg_id=f"{number}", headers=MSGPACK)
+    async with Client(bus).results("s") as results:
+        assert [await anext(results), await anext(results)] == [block(0, 0), block(0, 4)]
+        assert (results.seq, results.repeated) == (3, 1)
+
+
+async def test_results_are_read_of_one_analysis_and_from_a_time_on(bus: MemoryBus) -> None:
+    client, begin = Client(bus), datetime.now(UTC)
+    for analysis in ("a", "b"):
+        body = encode(block(0, 0).model_copy(update={"analysis": analysis}), ContentType.MSGPACK)
+        await bus.log.store(subjects.result("s", analysis), body, msg_id=analysis, headers=MSGPACK)
+    async with client.results("s", "b", start_time=begin) as results:
+        assert (await anext(results)).analysis == "b"
+    later = datetime.now(UTC) + timedelta(microseconds=1)
+    async with client.results("s", start_time=later) as results:
+        with anyio.move_on_after(0.01) as nothing_came:
+            await anext(results)
+        assert nothing_came.cancelled_caught
+    assert await client.next_seq() == 3
+
+
+async def test_a_question_that_can_have_no_answer_is_refused(bus: MemoryBus) -> None:
+    with pytest.raises(ValueError, match="of which stream is the analysis a"):
+        Client(bus).results(None, "a")
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001 - that is the point
+    with pytest.raises(ValueError, match="no time zone"):
+        async with Client(bus).results(start_time=naive):
+            pass
+
+
+async def test_a_result_says_by_itself_when_it_is_of() -> None:
+    result = block(1, 6, fs_hz=4.0, masked=True)
+    assert result.times_s.tolist() == [1.5, 2.0, 2.5, 3.0]
+    assert result.masked.count() == 0
+    with pytest.raises(ValueError, match="does not say its rate"):
+        _ = block(0, 0).times_s
 
 
 async def test_a_result_that_nobody_can_read_is_passed_over_counted_and_told(

@@ -94,3 +94,48 @@ def test_a_picture_can_stop_at_the_end_of_the_recording() -> None:
     picture = whole.resample(6, end=6)
     assert picture.samples.tolist() == [0, 1, 2, 3, 4, 5]
     assert whole.resample(8, end=100).samples[-1] == whole.end_sample - 1
+
+
+def rolling(keep: int, blocks: list[AnalysisResult]) -> Scalogram:
+    scalogram = Scalogram("s", "a", ("x", "y"), keep_samples=keep)
+    for each in blocks:
+        scalogram.add(each)
+    return scalogram
+
+
+@given(st.permutations(BLOCKS))
+def test_a_rolling_picture_is_the_end_of_the_whole_one(order: list[AnalysisResult]) -> None:
+    expected = assembled(BLOCKS).resample(48)
+    found = rolling(20, order).resample(20)
+    np.testing.assert_array_equal(found.samples, expected.samples[-20:])
+    np.testing.assert_array_equal(found.values, expected.values[:, -20:])
+
+
+def test_a_rolling_picture_holds_no_more_however_long_it_rolls() -> None:
+    many = [block(k, first, n=16 >> k) for first in range(0, 16_000, 16) for k in range(3)]
+    assert len(rolling(40, many)) <= 3 * 4
+
+
+def test_a_row_of_which_nothing_came_for_long_stays_as_missing() -> None:
+    picture = rolling(8, [block(1, 0), block(0, 0), block(0, 96)]).resample(4)
+    assert len(picture.freqs_hz) == 4
+    assert np.isnan(picture.values[2:]).all()
+
+
+def test_a_rolling_picture_starts_afresh_with_an_epoch_and_drops_the_old_ones_rest() -> None:
+    scalogram = rolling(100, [block(0, 0), block(0, 4), block(0, 0, epoch="later")])
+    assert not scalogram.add(block(0, 8))
+    assert len(scalogram) == 1
+    assert scalogram.end_sample == 4
+
+
+def test_a_rolling_picture_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="keep_samples=0"):
+        Scalogram("s", "a", ("x", "y"), keep_samples=0)
+
+
+def test_a_picture_says_when_if_the_results_say_their_rate() -> None:
+    picture = assembled([block(0, 0, fs_hz=8.0)]).resample(4)
+    np.testing.assert_array_equal(picture.times_s, [0, 0.125, 0.25, 0.375])
+    with pytest.raises(ValueError, match="do not say their rate"):
+        _ = assembled([block(0, 0)]).resample(4).times_s

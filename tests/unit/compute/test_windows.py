@@ -77,6 +77,7 @@ def test_live_coherence_equals_the_offline_coherence_where_nothing_is_masked() -
 def test_a_result_tells_where_it_comes_from() -> None:
     window = a_window()
     (result,) = compute_window(window, ME)
+    assert result.fs_hz == FS
     assert result.spec_hash == window.analysis.spec_hash(fs_hz=FS, channels=("x", "y"))
     assert result.id == f"s/e/a/{result.spec_hash}/{window.octave}/{window.tile.first_sample}"
     assert (result.engine.library, result.engine.version) == ("pycwt_mod", pycwt_mod.__version__)

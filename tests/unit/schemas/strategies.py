@@ -153,6 +153,7 @@ def results(draw: st.DrawFn) -> schemas.AnalysisResult:
         values=draw(arrays(FLOATS + COMPLEX, matrix)),
         phase=draw(maybe(arrays(FLOATS, matrix))),
         signif=draw(maybe(arrays(FLOATS, vector))),
+        fs_hz=draw(st.none() | st.floats(1e-3, 1e6)),
         signif_method=draw(st.sampled_from([None, "table", "monte-carlo"])),
         mask=draw(maybe(hnp.arrays(np.bool_, matrix))),
         input=result.InputSpan(first_sample=draw(positions), n_samples=draw(positive_counts)),
