@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
 
 from services.ingest.claim import Lost, Sight, Take, Timing, Wait, as_holder, as_standby
 from services.ingest.holder import Holder, is_gone, read_holder
-from services.runtime.bus import Bucket, Entry
+from services.runtime.bus import Bucket, Change, Entry
 from services.runtime.errors import BusError, RevisionConflictError
 from services.runtime.logs import Action, Log
 from services.runtime.stopping import Stop
@@ -227,6 +227,10 @@ class GuardedBucket:
     async def keys(self) -> tuple[str, ...]:
         """Return all keys, sorted."""
         return await self._bucket.keys()
+
+    def watch(self, keys: str = ">") -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """Read the newest value of every key that `keys` matches, then every change, in order."""
+        return self._bucket.watch(keys)
 
 
 async def _pause_if_transient(error: BusError) -> None:

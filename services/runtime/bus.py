@@ -19,6 +19,7 @@ __all__ = [
     "Backlog",
     "Bucket",
     "Bus",
+    "Change",
     "Consumer",
     "Delivery",
     "Entry",
@@ -50,6 +51,8 @@ class StoredMessage:
     seq: int
     #: When the server stored it, nanoseconds UTC.
     stored_ns: int
+    #: How many more of what the reader asked for were there already when it was handed out.
+    pending: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +70,15 @@ class Entry:
     """A value in a bucket and the revision to give when replacing it."""
 
     value: bytes
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What became of a key of a bucket; no value: it was removed."""
+
+    key: str
+    value: bytes | None
     revision: int
 
 
@@ -152,6 +164,14 @@ class Bucket(Protocol):
 
     async def keys(self) -> tuple[str, ...]:
         """Return all keys, sorted."""
+
+    def watch(self, keys: str = ">") -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """Read the newest value of every key that `keys` matches, then every change, in order.
+
+        `keys` is a pattern as of subjects. Survives a server that goes away and comes back; then,
+        of several changes of one key in between, only the newest may be seen. It is read by one
+        task at a time, and a read that is cancelled loses nothing.
+        """
 
 
 class Objects(Protocol):
@@ -271,6 +291,9 @@ class Log(Protocol):
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
+
+    async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
+        """Return how many messages `stream` holds of each subject that `pattern` matches."""
 
     async def backlog(self, stream: str, durable: str) -> Backlog:
         """Return how far the durable consumer is behind."""

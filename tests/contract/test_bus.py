@@ -336,6 +336,55 @@ async def test_a_deleted_key_is_gone_and_can_be_made_again(bus: Bus) -> None:
     assert await bucket.keys() == ("k", "other")
 
 
+async def test_a_watch_begins_with_the_newest_values_and_goes_on_with_changes(bus: Bus) -> None:
+    bucket = await bus.log.bucket(storage.KV_STREAMS)
+    for value in (b"old", b"new"):
+        await bucket.put("a.1", value)
+    await bucket.put("b", b"other")
+    async with bucket.watch("a.*") as changes:
+        with anyio.fail_after(10):
+            first = await anext(changes)
+            again = await bucket.put("a.2", b"more")
+            second = await anext(changes)
+            await bucket.delete("a.1")
+            third = await anext(changes)
+    assert (first.key, first.value) == ("a.1", b"new")
+    assert (second.key, second.value, second.revision) == ("a.2", b"more", again)
+    assert (third.key, third.value) == ("a.1", None)
+
+
+async def test_a_watch_that_was_given_up_waiting_misses_nothing(bus: Bus) -> None:
+    bucket = await bus.log.bucket(storage.KV_STREAMS)
+    async with bucket.watch() as changes:
+        with anyio.move_on_after(0.05):
+            await anext(changes)
+        await bucket.put("a", b"1")
+        with anyio.fail_after(10):
+            assert (await anext(changes)).value == b"1"
+
+
+async def test_a_revision_from_before_a_deletion_replaces_nothing(bus: Bus) -> None:
+    bucket = await bus.log.bucket(storage.KV_STREAMS)
+    revision = await bucket.put("a", b"1")
+    await bucket.delete("a")
+    with pytest.raises(RevisionConflictError):
+        await bucket.replace("a", b"2", revision)
+
+
+async def test_a_reader_is_told_how_much_more_there_is(bus: Bus) -> None:
+    for i in range(3):
+        await bus.log.store(subjects.signal("s"), b"x", msg_id=f"{i}")
+    assert [stored.pending for stored in await read(bus, 3)] == [2, 1, 0]
+
+
+async def test_messages_are_counted_by_subject(bus: Bus) -> None:
+    for i, name in enumerate(("s", "s", "other")):
+        await bus.log.store(subjects.signal(name), b"x", msg_id=f"{i}")
+    counts = await bus.log.subject_counts(storage.SIGNALS, subjects.SIGNALS)
+    assert dict(counts) == {subjects.signal("s"): 2, subjects.signal("other"): 1}
+    assert not await bus.log.subject_counts(storage.SIGNALS, subjects.signal("nobody"))
+
+
 async def test_declaring_twice_is_declaring_once(bus: Bus) -> None:
     await bus.log.store(subjects.signal("s"), b"x", msg_id="x")
     await bus.log.declare(small_topology(), update=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
 
-from services.runtime.bus import Backlog, Consumer, Entry, Message, StoreAck, StoredMessage
-from services.runtime.errors import BusUnreachableError, RevisionConflictError, StorageFullError
+from services.runtime.bus import Backlog, Consumer, Message, StoreAck, StoredMessage
+from services.runtime.errors import BusUnreachableError, StorageFullError
+from services.runtime.memory_bus.bucket import MemoryBucket
 from services.runtime.memory_bus.objects import MemoryObjects
 from services.runtime.memory_bus.queue import MemoryConsumer, MemoryQueue
 from services.runtime.memory_bus.replay import MemoryReplay
@@ -58,39 +60,6 @@ class MemoryStream:
             if self.spec.when_full == "refuse_new" or not self.messages:
                 raise StorageFullError(f"maximum bytes exceeded in {self.spec.name}")
             del self.messages[min(self.messages)]
-
-
-class MemoryBucket:
-    """Implements `services.runtime.bus.Bucket`."""
-
-    def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
-        self._revision = 0
-
-    async def get(self, key: str) -> Entry | None:
-        """Return the newest value of `key`, or None."""
-        return self._entries.get(key)
-
-    async def put(self, key: str, value: bytes) -> int:
-        """Set `key`, whatever it was, and return the revision."""
-        self._revision += 1
-        self._entries[key] = Entry(value=value, revision=self._revision)
-        return self._revision
-
-    async def replace(self, key: str, value: bytes, revision: int) -> int:
-        """Set `key` if its revision is still `revision` (0: if there is none yet)."""
-        present = self._entries.get(key)
-        if (present.revision if present else 0) != revision:
-            raise RevisionConflictError("the key was changed by somebody else")
-        return await self.put(key, value)
-
-    async def delete(self, key: str) -> None:
-        """Remove `key`; removing what is not there is no error."""
-        self._entries.pop(key, None)
-
-    async def keys(self) -> tuple[str, ...]:
-        """Return all keys, sorted."""
-        return tuple(sorted(self._entries))
 
 
 class MemoryLog:
@@ -160,6 +129,11 @@ class MemoryLog:
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
         return self._streams[stream].last_seq
+
+    async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
+        """Return how many messages `stream` holds of each subject that `pattern` matches."""
+        held = (stored.message.subject for stored in self._streams[stream].messages.values())
+        return Counter(subject for subject in held if matches(pattern, subject))
 
     async def backlog(self, stream: str, durable: str) -> Backlog:
         """Return how far the durable consumer is behind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import anyio
@@ -44,11 +45,16 @@ class MemoryReplay:
             while self._next_seq <= self._stream.last_seq:
                 stored = self._stream.messages.get(self._next_seq)
                 self._next_seq += 1
-                if stored and self._wanted(stored):
-                    return stored
+                if stored and self._wants(stored):
+                    return replace(stored, pending=self._pending())
             await self._stream.grown.wait()
 
-    def _wanted(self, stored: StoredMessage) -> bool:
+    def _wants(self, stored: StoredMessage) -> bool:
         return stored.stored_ns >= self._start_time_ns and any(
             matches(pattern, stored.message.subject) for pattern in self._subjects
         )
+
+    def _pending(self) -> int:
+        later = range(self._next_seq, self._stream.last_seq + 1)
+        held = (self._stream.messages.get(seq) for seq in later)
+        return sum(stored is not None and self._wants(stored) for stored in held)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import nats.js.errors
-from nats.js.kv import KeyValue
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from services.runtime.bus import Entry
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.kv import KV_DEL, KV_OP, KV_PURGE, KeyValue
+
+from services.runtime.bus import Change, Entry
+from services.runtime.nats_bus.replay import NatsReplay
 from services.runtime.nats_bus.translate import driver_errors
 
 __all__ = ["NatsBucket"]
@@ -14,8 +20,11 @@ __all__ = ["NatsBucket"]
 class NatsBucket:
     """Implements `services.runtime.bus.Bucket`."""
 
-    def __init__(self, bucket: KeyValue) -> None:
+    def __init__(self, client: Client, js: JetStreamContext, bucket: KeyValue, name: str) -> None:
+        self._client = client
+        self._js = js
         self._bucket = bucket
+        self._name = name
 
     async def get(self, key: str) -> Entry | None:
         """Return the newest value of `key`, or None."""
@@ -50,3 +59,36 @@ class NatsBucket:
                 return tuple(sorted(await self._bucket.keys()))
             except nats.js.errors.NoKeysError:
                 return ()
+
+    @asynccontextmanager
+    async def watch(self, keys: str = ">") -> AsyncIterator[AsyncIterator[Change]]:
+        """Read the newest value of every key that `keys` matches, then every change, in order."""
+        # A bucket is a stream whose subjects are the keys (ADR-8).
+        prefix = f"$KV.{self._name}."
+        replay = NatsReplay(
+            self._client, self._js, f"KV_{self._name}", (prefix + keys,), 1, newest=True
+        )
+        try:
+            yield NatsWatch(replay, prefix)
+        finally:
+            await replay.close()
+
+
+class NatsWatch:
+    """Changes as they come. Not a generator: a read that is cancelled must not end it."""
+
+    def __init__(self, replay: NatsReplay, prefix: str) -> None:
+        self._replay = replay
+        self._prefix = prefix
+
+    def __aiter__(self) -> NatsWatch:
+        return self
+
+    async def __anext__(self) -> Change:
+        stored = await anext(self._replay)
+        removed = stored.message.headers.get(KV_OP) in {KV_DEL, KV_PURGE}
+        return Change(
+            key=stored.message.subject.removeprefix(self._prefix),
+            value=None if removed else stored.message.data,
+            revision=stored.seq,
+        )

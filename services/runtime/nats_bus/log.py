@@ -151,6 +151,12 @@ class NatsLog:
             info = await self._js.stream_info(stream)
         return int(info.state.last_seq)
 
+    async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
+        """Return how many messages `stream` holds of each subject that `pattern` matches."""
+        with driver_errors():
+            info = await self._js.stream_info(stream, subjects_filter=pattern)
+        return info.state.subjects or {}
+
     async def backlog(self, stream: str, durable: str) -> Backlog:
         """Return how far the durable consumer is behind."""
         with driver_errors():
@@ -160,7 +166,7 @@ class NatsLog:
     async def bucket(self, name: str) -> NatsBucket:
         """Open a declared bucket."""
         with driver_errors():
-            return NatsBucket(await self._js.key_value(name))
+            return NatsBucket(self._client, self._js, await self._js.key_value(name), name)
 
     async def objects(self, name: str) -> NatsObjects:
         """Open a declared bucket of the object store."""

@@ -21,6 +21,7 @@ class AckSubject:
     stream_seq: int
     consumer_seq: int
     stored_ns: int
+    pending: int
 
     @classmethod
     def parse(cls, reply: str) -> AckSubject:
@@ -33,6 +34,7 @@ class AckSubject:
             stream_seq=int(fields[3]),
             consumer_seq=int(fields[4]),
             stored_ns=int(fields[5]),
+            pending=int(fields[6]),
         )
 
 
@@ -50,6 +52,7 @@ def stored_message_of(msg: Msg) -> StoredMessage:
         message=Message(subject=msg.subject, data=msg.data, headers=msg.headers or {}),
         seq=place.stream_seq,
         stored_ns=place.stored_ns,
+        pending=place.pending,
     )
 
 

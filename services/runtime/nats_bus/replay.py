@@ -39,7 +39,10 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NatsReplay:
-    """Every message on `subjects` from a place and a time on, each once, in order, without end."""
+    """Every message on `subjects` from a place and a time on, each once, in order, without end.
+
+    With `newest`, it begins with the newest message of each subject instead.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,9 @@ class NatsReplay:
         stream: str,
         subjects: tuple[str, ...],
         start_seq: int,
-        start_time_ns: int | None,
+        start_time_ns: int | None = None,
+        *,
+        newest: bool = False,
     ) -> None:
         self._client = client
         self._js = js
@@ -57,6 +62,8 @@ class NatsReplay:
         self._next_seq = max(start_seq, 1)
         #: None once a message was passed on: from there on the sequence says where.
         self._start_time_ns = start_time_ns
+        #: False once a message was passed on.
+        self._newest = newest
         self._pull: Pull | None = None
         #: The consumer's own number of the next message, if there is no hole.
         self._expected = 1
@@ -81,6 +88,7 @@ class NatsReplay:
             if stored.seq >= self._next_seq and stored.stored_ns >= (self._start_time_ns or 0):
                 self._next_seq = stored.seq + 1
                 self._start_time_ns = None
+                self._newest = False
                 return stored
 
     async def close(self) -> None:
@@ -114,6 +122,8 @@ class NatsReplay:
                 return pull
 
     def _start(self) -> dict[str, Any]:
+        if self._newest:
+            return {"deliver_policy": DeliverPolicy.LAST_PER_SUBJECT}
         if self._start_time_ns is None:
             return {
                 "deliver_policy": DeliverPolicy.BY_START_SEQUENCE,

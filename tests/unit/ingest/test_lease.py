@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 import anyio
 import anyio.lowlevel
@@ -12,7 +14,7 @@ import pytest
 from services.ingest.claim import Lost, Sight, Take, Timing, Wait, as_holder, as_standby
 from services.ingest.holder import Holder, this_process
 from services.ingest.lease import KEY, Lease, LeaseLostError
-from services.runtime.bus import Bucket, Entry
+from services.runtime.bus import Bucket, Change, Entry
 from services.runtime.errors import BusClosedError, BusTimeoutError, BusUnreachableError
 from services.runtime.logs import configure_logs, logger
 from services.runtime.memory_bus import MemoryBus
@@ -105,6 +107,9 @@ class Trouble:
 
     async def keys(self) -> tuple[str, ...]:
         return await self._bucket.keys()
+
+    def watch(self, keys: str = ">") -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        return self._bucket.watch(keys)
 
 
 @pytest.fixture
