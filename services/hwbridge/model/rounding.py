@@ -1,0 +1,25 @@
+"""Rounding and limiting, as after every sum of the data path."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["SATURATIONS_MAX", "Integers", "limit", "rnd"]
+
+#: Where the device's count of limited numbers stays.
+SATURATIONS_MAX = 0xFFFF
+
+Integers = npt.NDArray[np.int64]
+
+
+def rnd(values: Integers, shift: int | Integers) -> Integers:
+    """Return ``floor((values + 2**(shift - 1)) / 2**shift)``; `values` for a shift of 0."""
+    half = np.left_shift(1, shift) >> 1
+    return (values + half) >> shift
+
+
+def limit(values: Integers, bits: int) -> tuple[Integers, int]:
+    """Limit to what a signed number of `bits` bits can hold; also how many had to be."""
+    limited = np.clip(values, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    return limited, int(np.count_nonzero(limited != values))
