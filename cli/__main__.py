@@ -9,6 +9,7 @@ import typer
 from cli.bench import bench
 from cli.demo import demo
 from cli.doctor import doctor
+from cli.hw import hw
 from cli.publish import publish
 from cli.query import query
 from cli.up import up
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (up, demo, publish, watch, query, bench, doctor):
     app.command()(command)
+app.add_typer(hw)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,7 +7,8 @@ import shutil
 import signal
 import sys
 import sysconfig
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -24,6 +25,7 @@ __all__ = [
     "command_log",
     "given_url",
     "program",
+    "reported",
     "run_command",
     "server_url",
     "stoppable",
@@ -43,9 +45,16 @@ def program() -> str:
 
 
 def run_command(work: Callable[[], Awaitable[None]]) -> None:
-    """Run `work`; an expected fault becomes one sentence on standard error and its exit code."""
-    try:
+    """Run `work`, `reported`."""
+    with reported():
         anyio.run(work)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn an expected fault into one sentence on standard error and its exit code."""
+    try:
+        yield
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:

@@ -1,0 +1,12 @@
+"""`pycwt-mod hw`: boards on serial ports, and the simulated one."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.hw_sim import sim
+
+__all__ = ["hw"]
+
+hw = typer.Typer(name="hw", no_args_is_help=True, help="Boards on serial ports.")
+hw.command()(sim)

@@ -1,0 +1,81 @@
+"""`pycwt-mod hw sim`: this project's gateware in a simulator, behind a pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.faults import USAGE, CommandError
+from cli.shell import reported
+
+__all__ = ["sim"]
+
+
+class SimulatorChoice(StrEnum):
+    """What simulates."""
+
+    AUTO = "auto"
+    VERILATOR = "verilator"
+    AMARANTH = "amaranth"
+
+
+def sim(
+    serial: Annotated[
+        bool, typer.Option("--serial", help="simulate the line's bits too; needs Verilator")
+    ] = False,
+    simulator: Annotated[
+        SimulatorChoice, typer.Option(help="auto: Verilator where it is installed")
+    ] = SimulatorChoice.AUTO,
+    folder: Annotated[Path, typer.Option(help="where compiled designs are kept")] = Path(
+        "var/gateware"
+    ),
+) -> None:
+    """Run the gateware in a simulator; the first line printed is the port to open.
+
+    Ends with Ctrl-C or SIGTERM. What it answers says that it is simulated.
+    """
+    with reported():
+        _sim(serial, simulator, folder)
+
+
+def _sim(serial: bool, choice: SimulatorChoice, folder: Path) -> None:
+    try:
+        from gateware.sim.engine import EngineError
+        from gateware.sim.engines import chosen_engine
+        from gateware.sim.terminal import opened_terminal, serve
+    except ImportError as error:
+        raise CommandError(
+            f"the simulator is not installed ({error}): pip install 'pycwt-mod[sim]'"
+        ) from error
+    try:
+        made = chosen_engine("serial" if serial else "bytes", choice.value, folder)
+    except EngineError as error:
+        raise CommandError(str(error), USAGE) from error
+    with _stop_signal() as stop, opened_terminal() as terminal, closing(made.engine):
+        typer.echo(terminal.path)
+        typer.echo(f"simulated by {made.simulator}, at the level of {made.level}", err=True)
+        serve(made.engine, terminal.ours, stop)
+
+
+@contextmanager
+def _stop_signal() -> Iterator[int]:
+    """Turn Ctrl-C and SIGTERM into something to read."""
+    readable, writable = os.pipe()
+    before = {
+        number: signal.signal(number, lambda *_: os.write(writable, b"."))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield readable
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(readable)
+        os.close(writable)
