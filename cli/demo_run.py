@@ -12,10 +12,10 @@ from rich.console import Console
 from cli.display import show
 from cli.faults import CommandError
 from cli.live_table import LiveTable
-from cli.player import epoch_now, play
+from cli.player import play
 from cli.recording import Recording
 from cli.watch import follow_streams
-from pycwt_client import Client, Scalogram
+from pycwt_client import Client, Scalogram, new_epoch
 from schemas import storage
 from schemas.stream import StreamDefinition
 
@@ -34,7 +34,7 @@ class DemoRun:
     definition: StreamDefinition
     recording: Recording
     speed: float
-    epoch: str = field(default_factory=epoch_now)
+    epoch: str = field(default_factory=new_epoch)
     table: LiveTable = field(default_factory=LiveTable)
     scalograms: dict[tuple[str, ...], Scalogram] = field(default_factory=dict)
     played: int = 0

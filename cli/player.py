@@ -5,21 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import anyio
 
 from cli.recording import Recording
 from pycwt_client import Publisher
 
-__all__ = ["epoch_now", "play", "start_time_ns"]
+__all__ = ["play", "start_time_ns"]
 
 NS = 1_000_000_000
-
-
-def epoch_now() -> str:
-    """Return a name for a run that starts now."""
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def start_time_ns(now_ns: int, duration_s: float, speed: float) -> int:

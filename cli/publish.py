@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.faults import USAGE, CommandError
-from cli.player import epoch_now, play
+from cli.player import play
 from cli.recording import Recording, read_recording
 from cli.samples import DEFINITION, shown
 from cli.shell import command_log, run_command, server_url
-from pycwt_client import Client, connect
+from pycwt_client import Client, connect, new_epoch
 from schemas.codec import ContentType, decode
 from schemas.errors import ContractError, NotFound
 from schemas.stream import StreamDefinition
@@ -62,7 +62,7 @@ async def _publish(
         definition = await _defined(client, stream, wanted)
         fs_hz = rate_of(recording, definition, fs)
         check_columns(recording, definition)
-        run = epoch or epoch_now()
+        run = epoch or new_epoch()
         with _progress(len(recording.samples)) as progress:
             bar = progress.add_task(stream, total=len(recording.samples))
             async with client.publisher(stream, run) as publisher:

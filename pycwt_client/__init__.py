@@ -9,6 +9,7 @@
 from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.client import Client
 from pycwt_client.connection import connect
+from pycwt_client.epochs import new_epoch
 from pycwt_client.feed import Feed
 from pycwt_client.publisher import Publisher
 from pycwt_client.scalogram import Picture, Scalogram
@@ -23,4 +24,5 @@ __all__ = [
     "WctAnswer",
     "XwtAnswer",
     "connect",
+    "new_epoch",
 ]

@@ -5,13 +5,23 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
+from pycwt_client.epochs import new_epoch
 from pycwt_client.feed import Feed, open_feed
-from pycwt_client.publisher import PATIENT, ChunkEncoding, Publisher, open_publisher
+from pycwt_client.publisher import (
+    BATCH_S,
+    IN_FLIGHT,
+    PATIENT,
+    ChunkEncoding,
+    Publisher,
+    Sending,
+    open_publisher,
+)
 from pycwt_client.questions import Questions
 from pycwt_client.repeats import SeenEvents, SeenResults
 from schemas import storage, subjects
 from schemas.codec import ContentType
 from schemas.event import StreamEvent
+from schemas.limits import MAX_CHUNK_SAMPLES
 from schemas.result import AnalysisResult
 from schemas.stream import (
     StreamDefinition,
@@ -61,16 +71,43 @@ class Client(Questions):
     def publisher(
         self,
         stream: str,
-        epoch: str,
+        epoch: str | None = None,
         *,
-        in_flight: int = 1,
+        in_flight: int = IN_FLIGHT,
+        batch_samples: int = MAX_CHUNK_SAMPLES,
+        batch_s: float = BATCH_S,
         encoding: ChunkEncoding = ContentType.OCTETS,
         retry: RetryPolicy = PATIENT,
     ) -> AbstractAsyncContextManager[Publisher]:
-        """Open the way of a device's samples into `stream`; see `Publisher`."""
-        return open_publisher(
-            self._bus.log, stream, epoch, in_flight=in_flight, encoding=encoding, retry=retry
+        """Open the way of a device's samples into `stream`; leaving waits until all are kept.
+
+        Parameters
+        ----------
+        stream
+            A stream that is defined.
+        epoch
+            Name of this run of the device. The same name again, with the same positions, repeats
+            nothing. None: a new one, made of the time.
+        in_flight
+            Chunks on their way at a time; 1 keeps them strictly in order, and costs the time of
+            the way there and back for each.
+        batch_samples, batch_s
+            What is given to `Publisher.push` leaves once there are so many samples, or after so
+            many seconds.
+        encoding
+            Raw samples, or msgpack.
+        retry
+            How long what fails for a passing reason is sent again; half a minute by default.
+        """
+        sending = Sending(
+            in_flight=in_flight,
+            encoding=encoding,
+            retry=retry,
+            batch_samples=batch_samples,
+            batch_s=batch_s,
         )
+        run = new_epoch() if epoch is None else epoch
+        return open_publisher(self._bus.log, stream, run, sending=sending)
 
     def results(
         self,

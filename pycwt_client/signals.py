@@ -1,4 +1,4 @@
-"""What a program has in its hands as what a query takes."""
+"""What a program has in its hands as what a query or a chunk takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from schemas.errors import Unprocessable
 from schemas.query import Precision
 
-__all__ = ["as_signal", "precision_of"]
+__all__ = ["Samples", "as_samples", "as_signal", "precision_of"]
+
+Samples = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
 
 def as_signal(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
@@ -29,6 +31,27 @@ def as_signal(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
         raise Unprocessable.of({name: "real numbers in one dimension are expected"}) from error
     if found.ndim != 1:
         raise Unprocessable.of({name: f"{found.ndim} axes, one is expected"})
+    return found
+
+
+def as_samples(values: ArrayLike) -> Samples:
+    """Return samples (time,) or (time, channel); a masked value becomes NaN, its integers floats.
+
+    Raises
+    ------
+    ValueError
+        There are other axes.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        real = values.astype(np.result_type(values.dtype, np.float32))
+        found: NDArray[Any] = np.ma.filled(real, np.nan)
+    else:
+        found = np.asarray(values)
+    if found.ndim not in (1, 2):
+        raise ValueError(
+            f"samples of shape {found.shape}: (time,) or (time, channel) is expected, "
+            "for one sample of several channels (1, channel)"
+        )
     return found
 
 

@@ -15,11 +15,19 @@ class Publisher(Blocking[AsyncPublisher]):
     """
 
     publish = waiting(AsyncPublisher.publish)
+    push = waiting(AsyncPublisher.push)
+    flush = waiting(AsyncPublisher.flush)
     finish = waiting(AsyncPublisher.finish)
+    restart = waiting(AsyncPublisher.restart)
+
+    @property
+    def epoch(self) -> str:
+        """Name of the present run."""
+        return self._own.epoch
 
     @property
     def next_sample(self) -> int:
-        """Position that the next chunk gets when it says none."""
+        """Position that the next sample gets when the call says none."""
         return self._own.next_sample
 
     @property
@@ -36,3 +44,8 @@ class Publisher(Blocking[AsyncPublisher]):
     def resent(self) -> int:
         """Chunks that had to be sent again."""
         return self._own.resent
+
+    @property
+    def first_unkept(self) -> int | None:
+        """After a failure: the lowest position that may not be kept."""
+        return self._own.first_unkept

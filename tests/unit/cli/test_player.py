@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cli.player import NS, epoch_now, play, start_time_ns
+from cli.player import NS, play, start_time_ns
 from cli.recording import Recording
 from pycwt_client import Client
 from schemas import storage, subjects
@@ -52,7 +52,3 @@ async def test_time_stamps_follow_the_samples() -> None:
 @pytest.mark.parametrize(("speed", "back_s"), [(1, 0), (0.5, 0), (20, 95), (0, 100)])
 def test_no_sample_is_from_the_future(speed: float, back_s: float) -> None:
     assert start_time_ns(1000 * NS, 100.0, speed) == (1000 - back_s) * NS
-
-
-def test_an_epoch_can_be_used_as_one() -> None:
-    assert SignalChunk(epoch=epoch_now(), samples=np.zeros(1)).epoch

@@ -1,17 +1,20 @@
-"""What a device sends is kept once, in order, or the caller hears of it."""
+"""What a device sends is kept once, or the caller hears of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import anyio
+import anyio.lowlevel
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from pycwt_client import Client
-from pycwt_client.publisher import PATIENT, Publisher, open_publisher
+from pycwt_client.publisher import MAX_CHUNK_BYTES, PATIENT, Publisher, Sending, open_publisher
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode_chunk
+from schemas.errors import Unprocessable
 from schemas.signal import SignalChunk
 from services.runtime.bus import StoreAck
 from services.runtime.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
@@ -89,7 +92,7 @@ async def test_what_is_in_the_log_already_counts_as_a_duplicate(bus: MemoryBus) 
 
 async def send(log: MemoryLog, chunks: int, *, in_flight: int = 1) -> Publisher:
     async with open_publisher(
-        log, "s", "e", in_flight=in_flight, encoding=ContentType.OCTETS, retry=AT_ONCE
+        log, "s", "e", sending=Sending(in_flight=in_flight, retry=AT_ONCE)
     ) as publisher:
         for _ in range(chunks):
             await publisher.publish(PAIR)
@@ -125,7 +128,7 @@ async def test_storage_that_stays_full_reaches_the_caller(in_flight: int) -> Non
 async def test_the_end_of_an_epoch_is_said_after_everything_else_is_kept(in_flight: int) -> None:
     log = await declared(FaultyLog(None, StorageFullError("full")))
     async with open_publisher(
-        log, "icu", "a", in_flight=in_flight, encoding=ContentType.OCTETS, retry=AT_ONCE
+        log, "icu", "a", sending=Sending(in_flight=in_flight, retry=AT_ONCE)
     ) as publisher:
         for _ in range(3):
             await publisher.publish(PAIR)
@@ -139,7 +142,7 @@ async def test_the_end_of_an_epoch_is_said_after_everything_else_is_kept(in_flig
 async def test_an_end_that_cannot_be_kept_reaches_the_caller() -> None:
     log = await declared(FaultyLog(None, NotStoredError("no")))
     async with open_publisher(
-        log, "icu", "a", in_flight=1, encoding=ContentType.OCTETS, retry=AT_ONCE
+        log, "icu", "a", sending=Sending(in_flight=1, retry=AT_ONCE)
     ) as publisher:
         await publisher.publish(PAIR)
         with pytest.raises(NotStoredError):
@@ -159,7 +162,7 @@ async def test_a_chunk_that_was_given_up_while_another_is_sent_again_takes_no_sl
     patient = RetryPolicy(first_delay_s=0.3, max_tries=None)
     with anyio.fail_after(10):
         async with open_publisher(
-            log, "s", "e", in_flight=2, encoding=ContentType.OCTETS, retry=patient
+            log, "s", "e", sending=Sending(in_flight=2, retry=patient)
         ) as publisher:
             await publisher.publish(PAIR)
             await log.failed.wait()
@@ -170,6 +173,170 @@ async def test_a_chunk_that_was_given_up_while_another_is_sent_again_takes_no_sl
             for _ in range(3):
                 await publisher.publish(PAIR)
     assert [chunk.first_sample for chunk in await kept(log)] == [0, 3, 6, 9]
+
+
+async def test_a_full_log_is_waited_for_once_and_says_from_where_on_to_send_again() -> None:
+    log = await declared(FaultyLog(None, None, *[StorageFullError("full")] * 100))
+    sending = Sending(in_flight=8, retry=AT_ONCE)
+    opened: list[Publisher] = []
+
+    async def overflow() -> None:
+        async with open_publisher(log, "s", "e", sending=sending) as publisher:
+            opened.append(publisher)
+            for _ in range(20):
+                await publisher.publish(PAIR)
+
+    with pytest.raises(StorageFullError):
+        await overflow()
+    assert opened[0].first_unkept == 2 * len(PAIR)
+    tries = 100 - len(log.faults)
+    assert tries <= 8 + (AT_ONCE.max_tries or 0)  # each in flight once, and one of them to the end
+    log.faults.clear()
+    async with open_publisher(log, "s", "e", sending=sending) as publisher:
+        await publisher.publish(PAIR, first_sample=2 * len(PAIR))
+    assert [chunk.first_sample for chunk in await kept(log)] == [0, 3, 6]
+
+
+class GatedLog(MemoryLog):
+    """Stores nothing until told, and counts who waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = 0
+        self.arrived = anyio.Event()
+        self.gate = anyio.Event()
+
+    async def store(
+        self, subject: str, data: bytes, *, msg_id: str, headers: Mapping[str, str] | None = None
+    ) -> StoreAck:
+        self.waiting += 1
+        self.arrived.set()
+        await self.gate.wait()
+        return await super().store(subject, data, msg_id=msg_id, headers=headers)
+
+
+async def test_the_first_chunk_of_an_epoch_goes_by_itself_and_then_as_many_as_allowed() -> None:
+    log = GatedLog()
+    await log.declare(system_topology(StorageSettings()))
+
+    async def send_all(publisher: Publisher) -> None:
+        for _ in range(20):
+            await publisher.publish(PAIR)
+
+    async with (
+        open_publisher(log, "s", "e", sending=Sending(in_flight=4)) as publisher,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(send_all, publisher)
+        await log.arrived.wait()
+        await anyio.wait_all_tasks_blocked()
+        assert log.waiting == 1
+        gate, log.gate = log.gate, anyio.Event()
+        gate.set()
+        await anyio.wait_all_tasks_blocked()
+        assert (log.waiting, publisher.kept) == (5, 1)
+        log.gate.set()
+    assert publisher.kept == 20
+
+
+async def test_small_pushes_are_joined_to_chunks(bus: MemoryBus) -> None:
+    rows = np.arange(60, dtype="<f4").reshape(30, 2)
+    async with Client(bus).publisher("s", "e", batch_samples=8) as publisher:
+        for at, row in enumerate(rows):
+            await publisher.push(row[None], t0_ns=1000 + at)
+    chunks = await kept(bus.log)
+    assert [chunk.n_samples for chunk in chunks] == [8, 8, 8, 6]
+    assert [chunk.t0_ns for chunk in chunks] == [1000, 1008, 1016, 1024]
+    np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in chunks]), rows)
+
+
+async def test_what_is_pushed_leaves_in_time_without_more(bus: MemoryBus) -> None:
+    async with Client(bus).publisher("s", "e", batch_s=0.01) as publisher:
+        with anyio.fail_after(10):
+            for count in (1, 2, 3):
+                await publisher.push(PAIR)
+                async with bus.log.replay(
+                    storage.SIGNALS, (subjects.SIGNALS,), start_seq=count
+                ) as messages:
+                    await anext(messages)
+
+
+async def test_the_end_comes_after_what_was_pushed(bus: MemoryBus) -> None:
+    async with Client(bus).publisher("s", "e", batch_s=60) as publisher:
+        await publisher.push(PAIR)
+        await publisher.finish()
+    assert [chunk.final for chunk in await kept(bus.log)] == [False, True]
+
+
+async def test_a_push_that_was_given_up_is_sent_all_the_same() -> None:
+    log = GatedLog()
+    await log.declare(system_topology(StorageSettings()))
+    sending = Sending(in_flight=1, batch_samples=3)
+    async with open_publisher(log, "s", "e", sending=sending) as publisher:
+        await publisher.push(PAIR)
+        with anyio.move_on_after(0.01) as gave_up:
+            await publisher.push(PAIR)
+        assert gave_up.cancelled_caught
+        log.gate.set()
+        await publisher.push(PAIR)
+    assert [chunk.first_sample for chunk in await kept(log)] == [0, 3, 6]
+
+
+async def test_a_new_epoch_counts_from_the_start(bus: MemoryBus) -> None:
+    async with Client(bus).publisher("s", "one") as publisher:
+        await publisher.push(PAIR)
+        await publisher.restart("two")
+        await publisher.push(PAIR)
+        await publisher.restart()
+        await publisher.push(PAIR)
+    chunks = await kept(bus.log)
+    assert [chunk.first_sample for chunk in chunks] == [0, 0, 0]
+    assert [chunk.epoch for chunk in chunks] == ["one", "two", publisher.epoch]
+    assert publisher.epoch > "2026"
+
+
+async def test_without_a_name_an_epoch_is_named_by_the_time(bus: MemoryBus) -> None:
+    async with Client(bus).publisher("s") as publisher:
+        await publisher.publish(PAIR)
+    assert [chunk.epoch for chunk in await kept(bus.log)] == [publisher.epoch]
+
+
+async def test_a_large_chunk_goes_out_in_several_and_nothing_is_lost(bus: MemoryBus) -> None:
+    samples = np.arange(700_000, dtype="<f4").reshape(-1, 2)
+    async with Client(bus).publisher("s", "e") as publisher:
+        await publisher.publish(samples, t0_ns=5)
+    chunks = await kept(bus.log)
+    assert max(chunk.samples.nbytes for chunk in chunks) <= MAX_CHUNK_BYTES
+    assert [chunk.t0_ns for chunk in chunks] == [5, None, None]
+    np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in chunks]), samples)
+
+
+async def test_masked_samples_are_missing_ones(bus: MemoryBus) -> None:
+    masked = np.ma.MaskedArray(np.array([1, 2, 3], "<i2"), [False, True, False])
+    async with Client(bus).publisher("s", "e") as publisher:
+        await publisher.push(masked)
+    (chunk,) = await kept(bus.log, channels=1)
+    np.testing.assert_array_equal(chunk.samples, [1, np.nan, 3])
+
+
+async def push_for_ever(bus: MemoryBus, *samples: ArrayLike) -> None:
+    """Push the samples, and then good ones until somebody complains."""
+    async with Client(bus).publisher("s", "e", batch_s=0.001) as publisher:
+        for each in samples:
+            await publisher.push(each)  # type: ignore[arg-type] # as a caller without types may
+        with anyio.fail_after(10):
+            while True:
+                await publisher.push(np.array([1.0]))
+                await anyio.lowlevel.checkpoint()
+
+
+async def test_samples_that_no_chunk_can_have_reach_the_caller(bus: MemoryBus) -> None:
+    with pytest.raises(Unprocessable, match="infinity"):
+        await push_for_ever(bus, np.array([2.0, np.inf]))
+    with pytest.raises(ValueError, match=r"\(1, channel\)"):
+        await push_for_ever(bus, 3.0)
+    with pytest.raises(ValueError, match="the channels have to stay the same"):
+        await push_for_ever(bus, np.zeros((1, 2)))
 
 
 async def test_the_callers_own_error_comes_out_as_it_is(bus: MemoryBus) -> None:
