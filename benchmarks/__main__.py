@@ -14,6 +14,7 @@ from benchmarks.coherences import coherence_work, instant_work, significance_wor
 from benchmarks.machine import machine, versions
 from benchmarks.measurement import Work
 from benchmarks.pipeline import pipeline_work
+from benchmarks.publishing import publishing_works
 from benchmarks.report import page, terminal_tables
 from benchmarks.transforms import N, floor_work, growth_works, transform_works
 
@@ -31,6 +32,7 @@ def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: (instant_work(1000, 15),)
     yield lambda: (request_work(10_000, 9),)
     yield lambda: window_works(4000, 9)
+    yield lambda: publishing_works(20_000, 5)
     yield lambda: (pipeline_work(600, 3),)
 
 
@@ -45,6 +47,7 @@ def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: (instant_work(300, 1),)
     yield lambda: (request_work(100, 1),)
     yield lambda: window_works(100, 1)
+    yield lambda: publishing_works(200, 1)
     yield lambda: (pipeline_work(30, 1),)
 
 

@@ -20,6 +20,7 @@ SECTIONS = (
     "decode a JSON request of 100 samples",
     "encode a window of 100 x 2 float32 as msgpack",
     "decode a window of 100 x 2 float32 from msgpack",
+    "publish 0.04 million samples (200 channels",
     "system: 30 s of recording",
 )
 
