@@ -44,6 +44,25 @@ from schemas.hardware import (
     HwListing,
     SerialDevice,
 )
+from schemas.job import (
+    CwtTask,
+    JobCancel,
+    JobGet,
+    JobList,
+    JobListing,
+    JobOutcome,
+    JobProgress,
+    JobRetry,
+    JobState,
+    JobStatus,
+    JobSubmit,
+    JobSubmitted,
+    JobTasks,
+    SignificanceTask,
+    TaskState,
+    WctTask,
+    XwtTask,
+)
 from schemas.message import Message, PersistedMessage, schema_of
 from schemas.names import Name
 from schemas.query import (
@@ -63,6 +82,7 @@ from schemas.query import (
 from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
 from schemas.signal import SignalChunk
 from schemas.significance import SignificanceReply, SignificanceRequest
+from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from schemas.stored import StoredObject, StoredReply
 from schemas.stream import (
     AnalysisSpec,
@@ -99,6 +119,7 @@ __all__ = [
     "CpuReport",
     "CwtReply",
     "CwtRequest",
+    "CwtTask",
     "DeadLetter",
     "DeviceReport",
     "Engine",
@@ -113,9 +134,22 @@ __all__ = [
     "HwListing",
     "InputSpan",
     "Internal",
+    "JobCancel",
+    "JobGet",
+    "JobList",
+    "JobListing",
+    "JobOutcome",
+    "JobProgress",
+    "JobRetry",
+    "JobState",
+    "JobStatus",
+    "JobSubmit",
+    "JobSubmitted",
+    "JobTasks",
     "Message",
     "Name",
     "NotFound",
+    "NullRowsShape",
     "Overloaded",
     "PayloadTooLarge",
     "PersistedMessage",
@@ -128,6 +162,10 @@ __all__ = [
     "SignificanceReply",
     "SignificanceRequest",
     "SignificanceSpec",
+    "SignificanceTask",
+    "SimulateReply",
+    "SimulateRequest",
+    "SimulationTask",
     "StoredObject",
     "StoredReply",
     "StreamCheckpoint",
@@ -139,6 +177,7 @@ __all__ = [
     "StreamListing",
     "StreamPut",
     "StreamStatus",
+    "TaskState",
     "Tile",
     "TimeAxis",
     "Timeout",
@@ -146,9 +185,11 @@ __all__ = [
     "Unprocessable",
     "WctReply",
     "WctRequest",
+    "WctTask",
     "WindowTimes",
     "XwtReply",
     "XwtRequest",
+    "XwtTask",
     "content_type_of",
     "decode",
     "decode_chunk",

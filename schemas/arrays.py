@@ -166,6 +166,10 @@ ComplexVector = Annotated[
 ComplexMatrix = Annotated[
     npt.NDArray[np.complexfloating[Any, Any]], ArrayType(axes=(2,), dtypes=_COMPLEX)
 ]
+#: Counts; from JSON, which has no dtypes, they come as float64.
+CountMatrix = Annotated[
+    npt.NDArray[np.integer[Any] | np.float64], ArrayType(axes=(2,), dtypes=("<i4", "<f8"))
+]
 #: Real or complex, as the quantity asks.
 ValueMatrix = Annotated[
     npt.NDArray[np.inexact[Any]], ArrayType(axes=(2,), dtypes=_FLOATS + _COMPLEX)

@@ -20,6 +20,7 @@ from schemas.dead import DeadLetter
 from schemas.endpoints import ENDPOINTS, Endpoint
 from schemas.errors import ErrorBody
 from schemas.event import StreamEvent
+from schemas.job import JobOutcome, JobProgress
 from schemas.message import Message, PersistedMessage, schema_of
 from schemas.names import PATTERN
 from schemas.result import AnalysisResult
@@ -27,6 +28,7 @@ from schemas.signal import SignalChunk
 from schemas.stored import StoredReply
 from schemas.window import AnalysisWindow
 from schemas.wirearray import RAW_DTYPES
+from schemas.work import JobWork
 
 #: Version of the contract: the major number is that of the schemas.
 CONTRACT_VERSION: Final = "1.0.0"
@@ -80,6 +82,30 @@ FLOWS: Final = (
         parameters=("stream",),
         action="send",
         summary="Services publish what happened to a stream besides its data.",
+    ),
+    Flow(
+        name="task",
+        model=JobWork,
+        address=subjects.task,
+        parameters=("job",),
+        action="send",
+        summary="Compute publishes the tasks of jobs, a work queue for itself.",
+    ),
+    Flow(
+        name="jobresult",
+        model=JobOutcome,
+        address=subjects.job_result,
+        parameters=("job", "task"),
+        action="send",
+        summary="Compute publishes what became of tasks.",
+    ),
+    Flow(
+        name="progress",
+        model=JobProgress,
+        address=subjects.progress,
+        parameters=("job",),
+        action="send",
+        summary="Compute announces how far jobs have come.",
     ),
     Flow(
         name="dead",

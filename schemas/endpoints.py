@@ -10,6 +10,16 @@ from schemas import subjects
 from schemas.benchmark import BenchmarkReply, BenchmarkRequest
 from schemas.description import SchemaReply, SchemaRequest
 from schemas.hardware import HardwareReply, HardwareRequest, HwList, HwListing
+from schemas.job import (
+    JobCancel,
+    JobGet,
+    JobList,
+    JobListing,
+    JobRetry,
+    JobState,
+    JobSubmit,
+    JobSubmitted,
+)
 from schemas.message import Message
 from schemas.query import (
     BackendInfo,
@@ -26,6 +36,7 @@ from schemas.query import (
     XwtRequest,
 )
 from schemas.significance import SignificanceReply, SignificanceRequest
+from schemas.simulation import SimulateReply, SimulateRequest
 from schemas.stream import (
     StreamDelete,
     StreamGet,
@@ -73,11 +84,21 @@ QUERY_ENDPOINTS: Final = _table(
         reply=SignificanceReply,
     ),
     Endpoint(subject=subjects.query("benchmark"), request=BenchmarkRequest, reply=BenchmarkReply),
+    Endpoint(subject=subjects.query("simulate"), request=SimulateRequest, reply=SimulateReply),
     Endpoint(subject=subjects.query("schema"), request=SchemaRequest, reply=SchemaReply),
     Endpoint(subject=subjects.query("backends"), request=BackendsRequest, reply=BackendsReply),
     Endpoint(subject=subjects.query("backend"), request=BackendRequest, reply=BackendInfo),
     Endpoint(subject=subjects.query("hardware"), request=HardwareRequest, reply=HardwareReply),
     Endpoint(subject=subjects.query("health"), request=HealthRequest, reply=HealthReply),
+)
+
+#: Answered by whichever compute worker is free.
+JOB_ENDPOINTS: Final = _table(
+    Endpoint(subject=subjects.job("submit"), request=JobSubmit, reply=JobSubmitted),
+    Endpoint(subject=subjects.job("get"), request=JobGet, reply=JobState),
+    Endpoint(subject=subjects.job("list"), request=JobList, reply=JobListing),
+    Endpoint(subject=subjects.job("cancel"), request=JobCancel, reply=JobState),
+    Endpoint(subject=subjects.job("retry"), request=JobRetry, reply=JobState),
 )
 
 #: Answered by the hardware bridge.
@@ -86,4 +107,9 @@ HW_ENDPOINTS: Final = _table(
 )
 
 #: All of them, by subject.
-ENDPOINTS: Final[Mapping[str, Endpoint]] = {**STREAM_ENDPOINTS, **QUERY_ENDPOINTS, **HW_ENDPOINTS}
+ENDPOINTS: Final[Mapping[str, Endpoint]] = {
+    **STREAM_ENDPOINTS,
+    **QUERY_ENDPOINTS,
+    **JOB_ENDPOINTS,
+    **HW_ENDPOINTS,
+}

@@ -23,3 +23,9 @@ EPOCH: Final = "Cwt-Epoch"
 T0_NS: Final = "Cwt-T0-Ns"
 #: ``1`` in the last chunk of an epoch.
 FINAL: Final = "Cwt-Final"
+
+#: Of outcomes of jobs, so that their state can be told without reading results: ``done`` or
+#: ``failed``, the reason, and in JSON where a large outcome is.
+TASK_STATUS: Final = "Cwt-Status"
+TASK_ERROR: Final = "Cwt-Error"
+TASK_OBJECT: Final = "Cwt-Object"

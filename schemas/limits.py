@@ -50,6 +50,18 @@ MAX_BENCHMARK_BACKENDS = 8
 #: Tasks of one job: its status stays well below one message.
 MAX_TASKS_PER_JOB = 1000
 
+#: The tasks of one job together, in the object store: each worker that spreads them holds them.
+MAX_JOB_BYTES = 256 * 1024 * 1024
+
+#: Jobs in one listing: it stays well below one message.
+MAX_LISTED_JOBS = 1000
+
+#: Rows times samples of surrogate noise in one task of a job: about eight hours of one thread.
+MAX_TASK_MC_CELLS = 100_000_000_000_000
+
+#: Tasks of one share of a simulation: an octave has no more of them in one round.
+MAX_SHARE_TASKS = 32
+
 #: Items of one msgpack list or map, so that a few bytes can't claim gigabytes.
 MAX_PACKED_ITEMS = 1024 * 1024
 

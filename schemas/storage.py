@@ -29,10 +29,12 @@ KV_CHECKPOINTS: Final = "cwt_checkpoints"
 #: Significance levels already computed, by the hash of what they depend on.
 KV_SIGNIFICANCE: Final = "cwt_significance"
 
-#: Results of jobs that are too large for a message.
+#: The tasks of jobs, and results of theirs that are too large for a message.
 OBJECTS: Final = "cwt_objects"
 #: Replies that are too large for a message; whoever asked fetches them within minutes.
 REPLIES: Final = "cwt_replies"
 
 #: The reader of the window queue that all workers share.
 COMPUTE_WINDOWS: Final = "compute-windows"
+#: The reader of the task queue that all workers share.
+COMPUTE_TASKS: Final = "compute-tasks"

@@ -22,6 +22,7 @@ QueryOp = Literal[
     "backend",
     "hardware",
     "benchmark",
+    "simulate",
     "schema",
     "health",
 ]

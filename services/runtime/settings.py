@@ -29,8 +29,19 @@ class StorageSettings(BaseSettings):
     windows_max_bytes: Bytes = Field(2 * GIB, description="size of the window queue, bytes")
     results_max_bytes: Bytes = Field(4 * GIB, description="size of the result log, bytes")
     results_max_age_s: AgeSeconds = Field(604_800, description="age of the result log, seconds")
-    objects_max_bytes: Bytes = Field(2 * GIB, description="size of large job results, bytes")
-    objects_max_age_s: AgeSeconds = Field(604_800, description="age of large job results, seconds")
+    tasks_max_bytes: Bytes = Field(1 * GIB, description="size of the queue of tasks, bytes")
+    job_results_max_bytes: Bytes = Field(
+        2 * GIB, description="size of the log of job results, bytes"
+    )
+    jobs_max_age_s: AgeSeconds = Field(
+        604_800, description="age of jobs and of the log of their results, seconds"
+    )
+    objects_max_bytes: Bytes = Field(
+        2 * GIB, description="size of jobs' tasks and large results, bytes"
+    )
+    objects_max_age_s: AgeSeconds = Field(
+        604_800, description="age of jobs' tasks and large results, seconds"
+    )
     replies_max_bytes: Bytes = Field(1 * GIB, description="size of large query replies, bytes")
     replies_max_age_s: AgeSeconds = Field(600, description="age of large query replies, seconds")
     replicas: Annotated[int, Field(ge=1, le=5)] = Field(

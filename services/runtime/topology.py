@@ -29,6 +29,8 @@ ACK_WAIT_S = 10.0
 MAX_ACK_PENDING = 1024
 #: Dead letters wait for an operator; results and signals have limits set by settings.
 DEAD_MAX_BYTES = 256 * 1024 * 1024
+#: Some hundred thousand jobs.
+JOBS_MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class StreamSpec:
     #: Seconds; 0 means for ever.
     max_age_s: float = 0.0
     duplicate_window_s: float = DUPLICATE_WINDOW_S
+    #: Messages kept of each subject, the newest; None means all.
+    per_subject: int | None = None
     #: On so many servers of a cluster, when it is made; its consumers have as many.
     replicas: int = 1
 
@@ -64,6 +68,10 @@ class BucketSpec:
 
     name: str
     history: int = 1
+    #: Seconds since a key was last set; 0 means for ever.
+    max_age_s: float = 0.0
+    #: Of all keys together; None means no limit. A bucket that is full refuses the new.
+    max_bytes: int | None = None
     #: As of a stream.
     replicas: int = 1
 
@@ -122,6 +130,26 @@ def system_topology(limits: StorageSettings) -> Topology:
                 replicas=replicas,
             ),
             StreamSpec(
+                name=storage.TASKS,
+                subjects=(subjects.TASKS,),
+                retention="workqueue",
+                when_full="refuse_new",
+                max_bytes=limits.tasks_max_bytes,
+                replicas=replicas,
+            ),
+            StreamSpec(
+                name=storage.JOB_RESULTS,
+                subjects=(subjects.JOB_RESULTS,),
+                retention="limits",
+                # A job waits for room rather than lose what it has computed.
+                when_full="refuse_new",
+                max_bytes=limits.job_results_max_bytes,
+                max_age_s=limits.jobs_max_age_s,
+                # Each task has one outcome: that of a retry replaces the failure before it.
+                per_subject=1,
+                replicas=replicas,
+            ),
+            StreamSpec(
                 name=storage.DEAD,
                 subjects=(subjects.DEAD,),
                 retention="limits",
@@ -130,10 +158,19 @@ def system_topology(limits: StorageSettings) -> Topology:
                 replicas=replicas,
             ),
         ),
-        consumers=(ConsumerSpec(stream=storage.WINDOWS, name=storage.COMPUTE_WINDOWS),),
+        consumers=(
+            ConsumerSpec(stream=storage.WINDOWS, name=storage.COMPUTE_WINDOWS),
+            ConsumerSpec(stream=storage.TASKS, name=storage.COMPUTE_TASKS),
+        ),
         buckets=(
             BucketSpec(name=storage.KV_STREAMS, history=8, replicas=replicas),
             BucketSpec(name=storage.KV_CHECKPOINTS, replicas=replicas),
+            BucketSpec(
+                name=storage.KV_JOBS,
+                max_age_s=limits.jobs_max_age_s,
+                max_bytes=JOBS_MAX_BYTES,
+                replicas=replicas,
+            ),
         ),
         objects=(
             ObjectsSpec(

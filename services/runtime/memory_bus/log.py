@@ -41,6 +41,7 @@ class MemoryStream:
         """Store `message` unless its id is known."""
         if (known := self.ids.get(msg_id)) is not None:
             return StoreAck(stream=self.spec.name, seq=known, duplicate=True)
+        self._keep_newest(message.subject)
         self._make_room(len(message.data))
         self.last_seq += 1
         self.ids[msg_id] = self.last_seq
@@ -54,6 +55,15 @@ class MemoryStream:
         """Tell everybody who waits that something changed."""
         self.grown.set()
         self.grown = anyio.Event()
+
+    def _keep_newest(self, subject: str) -> None:
+        """Leave room for one more message of `subject`."""
+        limit = self.spec.per_subject
+        if limit is None:
+            return
+        kept = [seq for seq, each in self.messages.items() if each.message.subject == subject]
+        for seq in kept[: len(kept) - limit + 1]:
+            del self.messages[seq]
 
     def _make_room(self, wanted: int) -> None:
         while self.size + wanted > self.spec.max_bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -39,6 +40,8 @@ __all__ = ["NatsLog"]
 
 #: A JetStream acknowledgement takes a fraction of a millisecond; this covers a leader election.
 STORE_TIMEOUT_S = 5.0
+#: Of a key-value bucket, as the driver makes it.
+BUCKET_DUPLICATE_WINDOW_S = 120.0
 
 
 class NatsLog:
@@ -56,7 +59,7 @@ class NatsLog:
             for consumer in topology.consumers:
                 await self._declare_consumer(consumer, update=update)
             for bucket in topology.buckets:
-                await self._declare_bucket(bucket)
+                await self._declare_bucket(bucket, update=update)
             for objects in topology.objects:
                 await self._declare_objects(objects, update=update)
 
@@ -88,17 +91,24 @@ class NatsLog:
         if update and wanted != present:
             await self._js.add_consumer(spec.stream, wanted)
 
-    async def _declare_bucket(self, spec: BucketSpec) -> None:
+    async def _declare_bucket(self, spec: BucketSpec, *, update: bool) -> None:
+        stream = f"KV_{spec.name}"  # ADR-8
         try:
-            await self._js.key_value(spec.name)
-        except nats.js.errors.BucketNotFoundError:
+            present = (await self._js.stream_info(stream)).config
+        except nats.js.errors.NotFoundError:
             config = KeyValueConfig(
                 bucket=spec.name,
                 history=spec.history,
+                ttl=spec.max_age_s,
+                max_bytes=spec.max_bytes,
                 storage=StorageType.FILE,
                 replicas=spec.replicas,
             )
             await self._js.create_key_value(config)
+            return
+        wanted = present.evolve(**bucket_limits(spec))
+        if update and wanted != present:
+            await self._js.update_stream(wanted)
 
     async def store(
         self,
@@ -195,6 +205,17 @@ def stream_limits(spec: StreamSpec) -> dict[str, Any]:
         "max_bytes": spec.max_bytes,
         "max_age": spec.max_age_s,
         "duplicate_window": spec.duplicate_window_s,
+        "max_msgs_per_subject": -1 if spec.per_subject is None else spec.per_subject,
+    }
+
+
+def bucket_limits(spec: BucketSpec) -> dict[str, Any]:
+    """Return what this project states of a bucket that exists; the rest is its operator's."""
+    return {
+        "max_age": spec.max_age_s,
+        "max_bytes": -1 if spec.max_bytes is None else spec.max_bytes,
+        # The server wants ids forgotten before messages are.
+        "duplicate_window": min(BUCKET_DUPLICATE_WINDOW_S, spec.max_age_s or math.inf),
     }
 
 

@@ -94,8 +94,16 @@ def consumers_table() -> str:
 
 def buckets_table() -> str:
     return table(
-        ("bucket", "revisions kept"),
-        [(f"`{bucket.name}`", str(bucket.history)) for bucket in topology().buckets],
+        ("bucket", "revisions kept", "size", "age"),
+        [
+            (
+                f"`{each.name}`",
+                str(each.history),
+                "no limit" if each.max_bytes is None else size(each.max_bytes),
+                age(each.max_age_s),
+            )
+            for each in topology().buckets
+        ],
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import schemas
-from schemas import Message, hardware, query, result, stored, stream
+from schemas import Message, hardware, query, result, stored, stream, work
 from schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
 Strategy = st.SearchStrategy[Any]
@@ -414,5 +414,173 @@ BY_MODEL: dict[type[Message], Strategy] = {
         ),
     ),
 }
+
+
+def task(model: Callable[..., Message], request: type[Message], kind: str) -> Strategy:
+    """What a query asks for, as a task of a job."""
+    return BY_MODEL[request].map(
+        lambda asked: model(
+            type=kind, **{name: getattr(asked, name) for name in type(asked).model_fields}
+        )
+    )
+
+
+objects = st.builds(
+    stored.StoredObject,
+    bucket=texts,
+    name=texts,
+    size=counts,
+    sha256=st.from_regex("[0-9a-f]{64}", fullmatch=True),
+)
+engines = st.builds(
+    schemas.Engine,
+    library=texts.map(lambda text: text[:64]),
+    version=texts,
+    backend=names,
+    worker=names,
+)
+task_ids = st.from_regex(r"[0-9]{1,4}", fullmatch=True)
+statuses = st.sampled_from(schemas.JobStatus)
+task_strategies: dict[type[Message], Strategy] = {
+    schemas.CwtTask: task(schemas.CwtTask, schemas.CwtRequest, "cwt"),
+    schemas.XwtTask: task(schemas.XwtTask, schemas.XwtRequest, "xwt"),
+    schemas.WctTask: task(schemas.WctTask, schemas.WctRequest, "wct"),
+    schemas.SignificanceTask: task(
+        schemas.SignificanceTask, schemas.SignificanceRequest, "significance"
+    ),
+}
+any_task = st.one_of(*task_strategies.values())
+tasks = st.lists(any_task, min_size=1, max_size=2).map(tuple)
+expansions = st.builds(
+    work.Expansion,
+    name=maybe(texts),
+    digest=hashes,
+    tasks_count=positive_counts,
+    tasks=objects,
+    created_ns=counts,
+)
+summaries = st.builds(
+    work.JobSummary, status=statuses, done=counts, failed=counts, finished_ns=counts
+)
+how_far = {
+    "job_id": names,
+    "status": statuses,
+    "progress": st.floats(0, 100),
+    "tasks_count": positive_counts,
+    "done": counts,
+    "failed": counts,
+}
+task_states = st.builds(
+    schemas.TaskState,
+    task_id=task_ids,
+    status=st.sampled_from(["queued", "done", "failed", "cancelled"]),
+    subject=maybe(texts),
+    stream_seq=maybe(positive_counts),
+    object=maybe(objects),
+    error=maybe(texts),
+)
+states = st.builds(
+    schemas.JobState,
+    name=maybe(texts),
+    results=st.lists(task_states, max_size=2).map(tuple),
+    created_ns=counts,
+    started_ns=maybe(counts),
+    finished_ns=maybe(counts),
+    attempt=positive_counts,
+    **how_far,
+)
+outcome = {
+    "job_id": names,
+    "task_id": task_ids,
+    "type": st.sampled_from(["cwt", "xwt", "wct", "significance"]),
+    "attempt": positive_counts,
+    "engine": engines,
+    "started_ns": counts,
+    "finished_ns": counts,
+}
+task_replies = st.one_of(
+    BY_MODEL[schemas.CwtReply],
+    BY_MODEL[schemas.XwtReply],
+    BY_MODEL[schemas.WctReply],
+    BY_MODEL[schemas.SignificanceReply],
+)
+rows = st.builds(
+    schemas.NullRowsShape,
+    wavelet=st.sampled_from(["morlet", "paul", "dog"]),
+    param=st.floats(1, 10),
+    scales=st.lists(st.floats(1, 1e6), min_size=2, max_size=4).map(tuple),
+    keep_first=st.just(0),
+    keep_end=st.integers(1, 2),
+    step=st.just(4),
+    length=st.integers(10, 1000).map(lambda steps: 4 * steps),
+    record=st.integers(0, 40),
+    al1=st.floats(-0.99, 0.99),
+    al2=st.floats(-0.99, 0.99),
+    centred=st.booleans(),
+    boxcar_first=st.integers(-8, 0),
+    boxcar_weights=st.lists(st.floats(0, 1), min_size=1, max_size=4).map(tuple),
+)
+JOBS: dict[type[Message], Strategy] = {
+    **task_strategies,
+    schemas.JobTasks: st.builds(schemas.JobTasks, tasks=tasks),
+    schemas.JobSubmit: st.builds(
+        schemas.JobSubmit, job_id=maybe(names), name=maybe(texts), tasks=tasks
+    )
+    | st.builds(schemas.JobSubmit, tasks_object=objects),
+    schemas.JobSubmitted: st.builds(
+        schemas.JobSubmitted, job_id=names, status=statuses, tasks_count=positive_counts
+    ),
+    schemas.JobGet: st.builds(schemas.JobGet, job_id=names, results=st.booleans()),
+    schemas.JobCancel: st.builds(schemas.JobCancel, job_id=names),
+    schemas.JobRetry: st.builds(schemas.JobRetry, job_id=names),
+    schemas.JobList: st.builds(schemas.JobList, status=maybe(statuses), limit=st.integers(1, 1000)),
+    schemas.JobState: states,
+    schemas.JobListing: st.builds(schemas.JobListing, jobs=st.lists(states, max_size=2).map(tuple)),
+    schemas.JobProgress: st.builds(schemas.JobProgress, t_ns=counts, **how_far),
+    schemas.JobOutcome: st.builds(
+        schemas.JobOutcome, status=st.just("done"), result=task_replies, **outcome
+    )
+    | st.builds(schemas.JobOutcome, status=st.just("done"), object=objects, **outcome)
+    | st.builds(schemas.JobOutcome, status=st.just("failed"), error=problems, **outcome),
+    work.JobWork: st.builds(
+        work.JobWork,
+        job_id=names,
+        attempt=positive_counts,
+        work=expansions
+        | st.builds(work.QueuedTask, task_id=task_ids, request=any_task, replaces=counts),
+    ),
+    work.JobRecord: st.builds(
+        work.JobRecord,
+        job_id=names,
+        name=maybe(texts),
+        digest=hashes,
+        tasks_count=positive_counts,
+        tasks=objects,
+        created_ns=counts,
+        started_ns=maybe(counts),
+        attempt=positive_counts,
+        summary=maybe(summaries),
+    ),
+    schemas.SimulateRequest: st.builds(
+        schemas.SimulateRequest,
+        algorithm=positive_counts,
+        rows=rows,
+        seed=st.from_regex("[0-9]{1,40}", fullmatch=True),
+        tasks=st.lists(
+            st.builds(
+                schemas.SimulationTask,
+                pairs=st.integers(1, 100_000),
+                octave=st.integers(0, 62),
+                chunk=counts,
+            ),
+            min_size=1,
+            max_size=3,
+        ).map(tuple),
+    ),
+    schemas.SimulateReply: st.builds(
+        schemas.SimulateReply, histograms=arrays(("<i4",), st.tuples(lengths, lengths))
+    ),
+}
+BY_MODEL.update(JOBS)
 
 messages = st.sampled_from(list(BY_MODEL)).flatmap(BY_MODEL.__getitem__)

@@ -77,6 +77,9 @@ def test_persisted_messages_have_to_carry_their_schema(made: dict[str, Any]) -> 
     assert required == {
         "SignalChunk",
         "AnalysisWindow",
+        "JobOutcome",
+        "JobProgress",
+        "JobWork",
         "AnalysisResult",
         "StreamEvent",
         "DeadLetter",
