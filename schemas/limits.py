@@ -56,8 +56,8 @@ MAX_JOB_BYTES = 256 * 1024 * 1024
 #: Jobs in one listing: it stays well below one message.
 MAX_LISTED_JOBS = 1000
 
-#: Rows times samples of surrogate noise in one task of a job: about eight hours of one thread.
-MAX_TASK_MC_CELLS = 100_000_000_000_000
+#: Seconds of one core that one task of a job may take, as estimated before: about a day.
+MAX_TASK_COST_S = 100_000.0
 
 #: Tasks of one share of a simulation: an octave has no more of them in one round.
 MAX_SHARE_TASKS = 32
