@@ -34,6 +34,7 @@ from services.runtime.errors import BusError
 from services.runtime.lifecycle import Context
 from services.runtime.logs import Action
 from services.runtime.micro import serve_endpoints
+from services.runtime.sync_bus import reachable_from_threads
 
 __all__ = ["ComputeService", "serve"]
 
@@ -43,6 +44,11 @@ HEAVY_WAITING = 16
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
     """Run until asked to stop."""
+    with reachable_from_threads(context.bus):
+        await _serve(context, settings)
+
+
+async def _serve(context: Context, settings: ComputeSettings) -> None:
     # Two budgets: a query that takes long must not hold up live results, nor the other way round.
     service = ComputeService(context, anyio.CapacityLimiter(settings.query_threads))
     worker = WindowWorker(
