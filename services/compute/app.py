@@ -25,6 +25,8 @@ from schemas.query import (
 )
 from schemas.subjects import QueryOp
 from services.compute import queries
+from services.compute.calculator import open_pool
+from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.hardware import answer_hardware
 from services.compute.settings import ComputeSettings
 from services.compute.worker import WindowWorker
@@ -58,9 +60,11 @@ async def _serve(context: Context, settings: ComputeSettings) -> None:
         max_tries=settings.compute_max_tries,
         log=context.log,
     )
-    async with serve_endpoints(context.bus, context.identity, service.endpoints(), context.log):
-        context.log.info(Action.READY, threads=settings.compute_threads)
-        await worker.run(context.stop)
+    async with open_pool(context.identity.id, settings.job_processes) as pool:
+        endpoints = [*service.endpoints(), simulate_endpoint(pool)]
+        async with serve_endpoints(context.bus, context.identity, endpoints, context.log):
+            context.log.info(Action.READY, threads=settings.compute_threads)
+            await worker.run(context.stop)
 
 
 class ComputeService:

@@ -20,6 +20,9 @@ class ComputeSettings(ServiceSettings):
     query_threads: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="queries computed at the same time, beside the windows"
     )
+    job_processes: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="tasks of jobs computed at the same time, in processes of low priority"
+    )
     compute_max_tries: Annotated[int, Field(ge=1, le=100)] = Field(
-        5, description="deliveries of a window before it is given up as a dead letter"
+        5, description="deliveries of a window or a task before it is given up as a dead letter"
     )

@@ -1,0 +1,51 @@
+"""A share of another worker's simulation, computed here if there is time for it."""
+
+from __future__ import annotations
+
+from schemas import subjects
+from schemas.codec import ContentType, decode, encode
+from schemas.endpoints import QUERY_ENDPOINTS
+from schemas.errors import Internal, Overloaded, Unavailable
+from schemas.simulation import SimulateReply, SimulateRequest
+from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
+from services.compute.calculator.answers import refusal_of
+from services.compute.calculator.frames import Kind
+from services.runtime.endpoint import Endpoint
+
+__all__ = ["compute_share", "simulate_endpoint"]
+
+
+def simulate_endpoint(pool: CalculatorPool) -> Endpoint:
+    """Return the endpoint ``cwt.query.simulate``; it has no queue: who asks has others to ask."""
+
+    async def handle(question: SimulateRequest) -> SimulateReply:
+        with pool.free_one() as calculator:
+            if calculator is None:
+                raise Overloaded("this worker computes already; ask another one, or later")
+            return await compute_share(calculator, question)
+
+    return Endpoint(
+        contract=QUERY_ENDPOINTS[subjects.query("simulate")],
+        handle=handle,
+        # A request more than there are calculators is refused by the one that finds none.
+        concurrency=pool.size + 1,
+    )
+
+
+async def compute_share(calculator: Calculator, question: SimulateRequest) -> SimulateReply:
+    """Return the histograms of a share.
+
+    Raises
+    ------
+    ContractError
+        The share is at fault, or the process that computed it died.
+    """
+    try:
+        answer = await calculator.ask(Kind.SHARE, encode(question, ContentType.MSGPACK))
+    except CalculatorDiedError as error:
+        raise Unavailable(str(error)) from error
+    if answer.kind is Kind.REFUSED:
+        raise refusal_of(answer)
+    if answer.kind is not Kind.DONE:
+        raise Internal(f"a share failed: {answer.body.decode(errors='replace')}")
+    return decode(SimulateReply, answer.body, ContentType.MSGPACK)

@@ -1,0 +1,156 @@
+"""Tasks of a simulation as messages, and back: every number bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_mod.montecarlo.null import BINS, NullRows, NullTask, run_task
+from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION
+from pycwt_mod.smoothing import ScaleBoxcar
+from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet, wavelet_from_name
+from schemas.errors import Unprocessable
+from schemas.limits import MAX_SHARE_TASKS
+from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
+from schemas.stream import Wavelet as WaveletName
+
+__all__ = ["answer_simulate", "histograms_of", "request_of", "shares_of"]
+
+#: Pairs times rows of one share, if it has more than one task: about a tenth of a second.
+SHARE_ROWS = 8000
+
+Histogram = NDArray[np.int64]
+
+
+def shares_of(tasks: Sequence[NullTask]) -> tuple[tuple[NullTask, ...], ...]:
+    """Return the tasks in pieces for one worker each: neighbours, of the same octave."""
+    return tuple(
+        piece
+        for _, same in groupby(tasks, key=lambda task: (task.rows, task.entropy))
+        for piece in _pieces(same)
+    )
+
+
+def _pieces(tasks: Iterator[NullTask]) -> Iterator[tuple[NullTask, ...]]:
+    piece: list[NullTask] = []
+    rows = 0
+    for task in tasks:
+        piece.append(task)
+        rows += task.pairs * len(task.rows.scales)
+        if rows >= SHARE_ROWS or len(piece) == MAX_SHARE_TASKS:
+            yield tuple(piece)
+            piece, rows = [], 0
+    if piece:
+        yield tuple(piece)
+
+
+def request_of(share: Sequence[NullTask]) -> SimulateRequest:
+    """Return what asks another worker for a share.
+
+    Raises
+    ------
+    ValueError
+        The wavelet is none that a message can name.
+    """
+    rows = share[0].rows
+    name, param = _named(rows.wavelet)
+    return SimulateRequest(
+        algorithm=ALGORITHM_VERSION,
+        rows=NullRowsShape(
+            wavelet=name,
+            param=param,
+            scales=rows.scales,
+            keep_first=rows.keep[0],
+            keep_end=rows.keep[1],
+            step=rows.step,
+            length=rows.length,
+            record=rows.record,
+            al1=rows.al1,
+            al2=rows.al2,
+            centred=rows.centred,
+            boxcar_first=rows.boxcar.first,
+            boxcar_weights=rows.boxcar.weights,
+        ),
+        seed=str(share[0].entropy),
+        tasks=tuple(
+            SimulationTask(pairs=task.pairs, octave=task.spawn_key[0], chunk=task.spawn_key[1])
+            for task in share
+        ),
+    )
+
+
+def answer_simulate(request: SimulateRequest) -> SimulateReply:
+    """Return the histograms of a share: those that whoever asks would get by itself.
+
+    Raises
+    ------
+    Unprocessable
+        The other side has another version of the algorithm, or asks for what cannot be.
+    """
+    if request.algorithm != ALGORITHM_VERSION:
+        raise Unprocessable.of(
+            {"algorithm": f"this worker has version {ALGORITHM_VERSION}, whose numbers differ"}
+        )
+    try:
+        rows = _rows(request.rows)
+    except ValueError as error:
+        raise Unprocessable.of({"rows": str(error)}) from error
+    found = [
+        run_task(
+            NullTask(
+                rows=rows,
+                pairs=task.pairs,
+                entropy=int(request.seed),
+                spawn_key=(task.octave, task.chunk),
+            )
+        )
+        for task in request.tasks
+    ]
+    return SimulateReply(histograms=np.concatenate(found).astype("<i4"))
+
+
+def histograms_of(reply: SimulateReply, share: Sequence[NullTask]) -> tuple[Histogram, ...]:
+    """Return the histogram of each task of the share.
+
+    Raises
+    ------
+    ValueError
+        The reply has another shape than the share.
+    """
+    keep = share[0].rows.keep
+    shape = (len(share), keep[1] - keep[0], BINS)
+    return tuple(np.asarray(reply.histograms).astype(np.int64).reshape(shape))
+
+
+def _rows(shape: NullRowsShape) -> NullRows:
+    return NullRows(
+        wavelet=wavelet_from_name(shape.wavelet, shape.param),
+        scales=shape.scales,
+        keep=(shape.keep_first, shape.keep_end),
+        step=shape.step,
+        length=shape.length,
+        record=shape.record,
+        al1=shape.al1,
+        al2=shape.al2,
+        centred=shape.centred,
+        boxcar=ScaleBoxcar(shape.boxcar_first, shape.boxcar_weights),
+    )
+
+
+def _named(wavelet: Wavelet) -> tuple[WaveletName, float]:
+    name: WaveletName
+    match wavelet:
+        case Morlet():
+            name, param = "morlet", float(wavelet.f0)
+        case Paul():
+            name, param = "paul", float(wavelet.m)
+        case DOG():
+            name, param = "dog", float(wavelet.m)
+        case _:
+            raise ValueError(f"{wavelet=} is none of morlet, paul and dog: it can't travel")
+    if wavelet_from_name(name, param) != wavelet:
+        raise ValueError(f"{wavelet=} differs from the {name} that its name stands for")
+    return name, param

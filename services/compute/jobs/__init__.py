@@ -1,0 +1,1 @@
+"""Jobs: many analyses, kept, spread over all workers, and each computed once in effect."""
