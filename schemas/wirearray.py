@@ -120,6 +120,8 @@ def to_json(array: Array) -> Array | dict[str, Array]:
 def _wire_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.kind not in "iufc":
         raise ValueError(f"dtype {dtype} doesn't travel: {', '.join(WIRE_DTYPES)} do")
+    if dtype.str in WIRE_DTYPES:
+        return dtype
     for name in WIRE_DTYPES:
         if np.can_cast(dtype, name, casting="safe"):
             return np.dtype(name)

@@ -222,7 +222,7 @@ def _cross(
     waves: Complexes, sets: Sets, columns: slice, quantity: Quantity
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     for one, other in sets:
-        coefs = waves[one, :, columns] * np.conj(waves[other, :, columns])
+        coefs = _product(waves[:, :, columns], (one, other))
         yield _quantity(coefs, "xwt", quantity), np.angle(coefs)
 
 
@@ -232,13 +232,23 @@ def _coherence(
     """Yield R² and phase; each channel's own spectrum is smoothed once, however many pairs."""
     power = waves.real**2 + waves.imag**2
     # The filter is real and even, so two real spectra share one complex transform.
-    packed = np.zeros_like(waves[: (len(waves) + 1) // 2])
-    packed.real, packed.imag[: len(waves) // 2] = power[::2], power[1::2]
-    halves = shared.smoothed(packed)
-    auto = [half for both in halves for half in (both.real, both.imag)]
+    n_packed = (len(waves) + 1) // 2
+    # A single pair goes along with them; of many, each fits the cache better by itself.
+    packed = np.zeros((n_packed + (len(sets) == 1), *waves.shape[1:]), waves.dtype)
+    packed.real[:n_packed] = power[::2]
+    packed.imag[: len(waves) // 2] = power[1::2]
+    if len(sets) == 1:
+        packed[n_packed] = _product(waves, sets[0])
+    smoothed = shared.smoothed(packed)
+    auto = [half for both in smoothed[:n_packed] for half in (both.real, both.imag)]
     for one, other in sets:
-        cross = shared.smoothed(waves[one] * np.conj(waves[other]))
+        cross = smoothed[-1] if len(sets) == 1 else shared.smoothed(_product(waves, (one, other)))
         yield coherence(auto[one] + 1j * auto[other], cross), np.angle(cross)
+
+
+def _product(waves: Complexes, names: tuple[int, ...]) -> Complexes:
+    product: Complexes = waves[names[0]] * np.conj(waves[names[1]])
+    return product
 
 
 def _quantity(coefs: Complexes, op: BlockOp, quantity: Quantity) -> NDArray[Any]:

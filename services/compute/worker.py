@@ -1,8 +1,11 @@
-"""A worker's share of the window queue: take, compute off the loop, keep the result, acknowledge.
+"""A worker's share of the window queue: take, compute, keep the result, acknowledge.
 
 Every way out of a window is one of three: acknowledged after all its results are kept; handed back
 with a delay; given up, which leaves a dead letter and an event. A worker that dies does none of
 them, and after the acknowledgement deadline the server hands the window to another.
+
+Computing is done in threads, off the loop. Only a window of a kind that was computed within a few
+milliseconds before is computed where it is: handing it over would take longer than its work.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
 from services.compute.dead_letters import dead_letter, dropped_event, stale_event
 from services.compute.heartbeat import Heartbeat
+from services.compute.pace import Pace
 from services.compute.windows import Provenance, compute_window, drop_window
 from services.runtime import metrics
 from services.runtime.bus import Delivery
@@ -38,6 +42,8 @@ __all__ = ["WindowWorker"]
 NANOSECONDS = 1_000_000_000
 
 Compute = Callable[[AnalysisWindow, Provenance], Sequence[AnalysisResult]]
+#: Ids and bodies of results.
+Bodies = list[tuple[str, bytes]]
 
 #: Results of one window on their way to the server at the same time.
 STORES_IN_FLIGHT = 16
@@ -58,6 +64,8 @@ class WindowWorker:
         Deliveries before a window is given up.
     compute
         The work itself.
+    pace
+        Decides what is computed without a thread.
     """
 
     def __init__(
@@ -69,6 +77,7 @@ class WindowWorker:
         max_tries: int,
         log: Log,
         compute: Compute = compute_window,
+        pace: Pace | None = None,
     ) -> None:
         self._bus_log = bus_log
         self._name = name
@@ -76,6 +85,7 @@ class WindowWorker:
         self._policy = RetryPolicy(max_tries=max_tries)
         self._log = log
         self._compute = compute
+        self._pace = pace or Pace()
         self._heartbeat = Heartbeat()
 
     async def run(self, stop: Stop) -> None:
@@ -135,8 +145,7 @@ class WindowWorker:
 
     async def _compute_and_store(self, window: AnalysisWindow, age_s: float | None) -> int:
         """Return when the results were computed, after all of them are kept."""
-        compute = self._timed_compute if age_s is None else self._drop
-        bodies = await anyio.to_thread.run_sync(compute, window, limiter=self._limiter)
+        bodies = await self._bodies(self._timed_compute if age_s is None else self._drop, window)
         now = time.time_ns()
         await self._store_all(subjects.result(window.stream, window.analysis.name), bodies)
         if age_s is not None:
@@ -144,7 +153,24 @@ class WindowWorker:
             await self._store(subjects.event(event.stream), event, msg_id=event.id)
         return now
 
-    async def _store_all(self, subject: str, bodies: Sequence[tuple[str, bytes]]) -> None:
+    async def _bodies(
+        self, compute: Callable[[AnalysisWindow], Bodies], window: AnalysisWindow
+    ) -> Bodies:
+        """Compute under the thread budget; here if that is short, else in a thread."""
+        if self._pace.is_short(_kind(window)):
+            borrower = object()
+            try:
+                self._limiter.acquire_on_behalf_of_nowait(borrower)
+            except anyio.WouldBlock:
+                pass  # the budget is spent: wait for it below
+            else:
+                try:
+                    return compute(window)
+                finally:
+                    self._limiter.release_on_behalf_of(borrower)
+        return await anyio.to_thread.run_sync(compute, window, limiter=self._limiter)
+
+    async def _store_all(self, subject: str, bodies: Bodies) -> None:
         """Store results by id, some at the same time; return when all are kept."""
         if len(bodies) == 1:
             ((msg_id, body),) = bodies
@@ -170,18 +196,22 @@ class WindowWorker:
         if failures:
             raise failures[0]
 
-    def _timed_compute(self, window: AnalysisWindow) -> list[tuple[str, bytes]]:
-        seconds = metrics.WINDOW_SECONDS.labels(window.analysis.op)
-        with metrics.WORKERS_BUSY.track_inprogress(), seconds.time():
-            return self._encoded(self._compute(window, self._provenance()))
+    def _timed_compute(self, window: AnalysisWindow) -> Bodies:
+        started = time.perf_counter()
+        with metrics.WORKERS_BUSY.track_inprogress():
+            bodies = self._encoded(self._compute(window, self._provenance()))
+        seconds = time.perf_counter() - started
+        metrics.WINDOW_SECONDS.labels(window.analysis.op).observe(seconds)
+        self._pace.took(_kind(window), seconds)
+        return bodies
 
-    def _drop(self, window: AnalysisWindow) -> list[tuple[str, bytes]]:
+    def _drop(self, window: AnalysisWindow) -> Bodies:
         return self._encoded(drop_window(window, self._provenance()))
 
     def _provenance(self) -> Provenance:
         return Provenance(worker=self._name, computed_ns=time.time_ns())
 
-    def _encoded(self, results: Sequence[AnalysisResult]) -> list[tuple[str, bytes]]:
+    def _encoded(self, results: Sequence[AnalysisResult]) -> Bodies:
         """Return ids and bodies, with the time at which the results were there."""
         now = time.time_ns()
         found = []
@@ -232,6 +262,10 @@ class WindowWorker:
             headers={CONTENT_TYPE: ContentType.MSGPACK.value},
             log=self._log,
         )
+
+
+def _kind(window: AnalysisWindow) -> tuple[str, int, int]:
+    return window.spec_hash, window.octave, window.n_samples
 
 
 def _stale_age_s(window: AnalysisWindow) -> float | None:
