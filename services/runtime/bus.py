@@ -257,11 +257,17 @@ class Log(Protocol):
         *,
         msg_id: str,
         headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
     ) -> StoreAck:
         """Append to the stream that holds `subject`; a known `msg_id` is not stored again.
 
+        With `expect_seq`, only if that is the sequence of the newest message of `subject` (0: there
+        is none); a message that was stored before is a conflict then, too.
+
         Raises
         ------
+        RevisionConflictError
+            Another message of `subject` is the newest.
         BusTimeoutError, BusUnreachableError, StorageFullError
             Transient: try again with the same id. A subject that no stream holds looks the same as
             a stream that is starting, so it is unreachable too.
@@ -281,8 +287,11 @@ class Log(Protocol):
         *,
         start_seq: int = 1,
         start_time_ns: int | None = None,
+        headers_only: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
         """Read the stream in order from `start_seq` and go on with what comes, without a hole.
+
+        With `headers_only`, bodies stay where they are, and what is read has none.
 
         With `start_time_ns`, what was stored before that time, nanoseconds UTC, is left out too.
         A read that is cancelled loses nothing: the next one goes on after the last message that

@@ -41,6 +41,7 @@ def small_topology() -> Topology:
                 retention=spec.retention,
                 when_full=spec.when_full,
                 max_bytes=SMALL_STREAM_BYTES,
+                per_subject=spec.per_subject,
             )
             for spec in system.streams
         ),

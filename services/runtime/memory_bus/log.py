@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from services.runtime.bus import Backlog, Consumer, Message, StoreAck, StoredMessage
-from services.runtime.errors import BusUnreachableError, StorageFullError
+from services.runtime.errors import BusUnreachableError, RevisionConflictError, StorageFullError
 from services.runtime.memory_bus.bucket import MemoryBucket
 from services.runtime.memory_bus.objects import MemoryObjects
 from services.runtime.memory_bus.queue import MemoryConsumer, MemoryQueue
@@ -37,8 +37,10 @@ class MemoryStream:
         """Bytes of payload held."""
         return sum(len(stored.message.data) for stored in self.messages.values())
 
-    def append(self, message: Message, msg_id: str) -> StoreAck:
-        """Store `message` unless its id is known."""
+    def append(self, message: Message, msg_id: str, expect_seq: int | None) -> StoreAck:
+        """Store `message` unless its id is known, or another one than expected is the newest."""
+        if expect_seq is not None and expect_seq != self._newest(message.subject):
+            raise RevisionConflictError(f"another message of {message.subject} is the newest")
         if (known := self.ids.get(msg_id)) is not None:
             return StoreAck(stream=self.spec.name, seq=known, duplicate=True)
         self._keep_newest(message.subject)
@@ -55,6 +57,10 @@ class MemoryStream:
         """Tell everybody who waits that something changed."""
         self.grown.set()
         self.grown = anyio.Event()
+
+    def _newest(self, subject: str) -> int:
+        kept = (seq for seq, each in self.messages.items() if each.message.subject == subject)
+        return max(kept, default=0)
 
     def _keep_newest(self, subject: str) -> None:
         """Leave room for one more message of `subject`."""
@@ -107,13 +113,14 @@ class MemoryLog:
         *,
         msg_id: str,
         headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
     ) -> StoreAck:
         """Append to the stream that holds `subject`; a known `msg_id` is not stored again."""
         await anyio.lowlevel.checkpoint()
         for stream in self._streams.values():
             if any(matches(pattern, subject) for pattern in stream.spec.subjects):
                 message = Message(subject=subject, data=data, headers=dict(headers or {}))
-                return stream.append(message, msg_id)
+                return stream.append(message, msg_id, expect_seq)
         raise BusUnreachableError(f"no stream holds {subject}")
 
     @asynccontextmanager
@@ -132,9 +139,16 @@ class MemoryLog:
         *,
         start_seq: int = 1,
         start_time_ns: int | None = None,
+        headers_only: bool = False,
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
         """Read the stream in order from a sequence or a time, and go on with what comes."""
-        yield MemoryReplay(self._streams[stream], subjects, start_seq, start_time_ns or 0)
+        yield MemoryReplay(
+            self._streams[stream],
+            subjects,
+            start_seq,
+            start_time_ns or 0,
+            headers_only=headers_only,
+        )
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""

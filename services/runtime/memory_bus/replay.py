@@ -29,12 +29,19 @@ class MemoryReplay:
     """
 
     def __init__(
-        self, stream: ReplayedStream, subjects: tuple[str, ...], start_seq: int, start_time_ns: int
+        self,
+        stream: ReplayedStream,
+        subjects: tuple[str, ...],
+        start_seq: int,
+        start_time_ns: int,
+        *,
+        headers_only: bool = False,
     ) -> None:
         self._stream = stream
         self._subjects = subjects
         self._next_seq = max(start_seq, 1)
         self._start_time_ns = start_time_ns
+        self._headers_only = headers_only
 
     def __aiter__(self) -> MemoryReplay:
         return self
@@ -46,7 +53,9 @@ class MemoryReplay:
                 stored = self._stream.messages.get(self._next_seq)
                 self._next_seq += 1
                 if stored and self._wants(stored):
-                    return replace(stored, pending=self._pending())
+                    data = b"" if self._headers_only else stored.message.data
+                    message = replace(stored.message, data=data)
+                    return replace(stored, message=message, pending=self._pending())
             await self._stream.grown.wait()
 
     def _wants(self, stored: StoredMessage) -> bool:

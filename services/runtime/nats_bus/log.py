@@ -40,6 +40,8 @@ __all__ = ["NatsLog"]
 
 #: A JetStream acknowledgement takes a fraction of a millisecond; this covers a leader election.
 STORE_TIMEOUT_S = 5.0
+#: The server stores a message only if this is the sequence of the newest one of its subject.
+EXPECTED_SUBJECT_SEQ = "Nats-Expected-Last-Subject-Sequence"
 #: Of a key-value bucket, as the driver makes it.
 BUCKET_DUPLICATE_WINDOW_S = 120.0
 
@@ -117,12 +119,14 @@ class NatsLog:
         *,
         msg_id: str,
         headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
     ) -> StoreAck:
         """Append to the stream that holds `subject`; a known `msg_id` is not stored again."""
+        given = {**(headers or {}), MSG_ID: msg_id}
+        if expect_seq is not None:
+            given[EXPECTED_SUBJECT_SEQ] = str(expect_seq)
         with driver_errors():
-            ack = await self._js.publish(
-                subject, data, headers=driver_headers({**(headers or {}), MSG_ID: msg_id})
-            )
+            ack = await self._js.publish(subject, data, headers=driver_headers(given))
         return StoreAck(stream=ack.stream, seq=ack.seq, duplicate=bool(ack.duplicate))
 
     @asynccontextmanager
@@ -147,9 +151,18 @@ class NatsLog:
         *,
         start_seq: int = 1,
         start_time_ns: int | None = None,
+        headers_only: bool = False,
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
         """Read the stream in order from a sequence or a time, and go on with what comes."""
-        replay = NatsReplay(self._client, self._js, stream, subjects, start_seq, start_time_ns)
+        replay = NatsReplay(
+            self._client,
+            self._js,
+            stream,
+            subjects,
+            start_seq,
+            start_time_ns,
+            headers_only=headers_only,
+        )
         try:
             yield replay
         finally:
@@ -205,7 +218,7 @@ def stream_limits(spec: StreamSpec) -> dict[str, Any]:
         "max_bytes": spec.max_bytes,
         "max_age": spec.max_age_s,
         "duplicate_window": spec.duplicate_window_s,
-        "max_msgs_per_subject": -1 if spec.per_subject is None else spec.per_subject,
+        **({} if spec.per_subject is None else {"max_msgs_per_subject": spec.per_subject}),
     }
 
 

@@ -54,6 +54,7 @@ class NatsReplay:
         start_time_ns: int | None = None,
         *,
         newest: bool = False,
+        headers_only: bool = False,
     ) -> None:
         self._client = client
         self._js = js
@@ -64,6 +65,7 @@ class NatsReplay:
         self._start_time_ns = start_time_ns
         #: False once a message was passed on.
         self._newest = newest
+        self._headers_only = headers_only
         self._pull: Pull | None = None
         #: The consumer's own number of the next message, if there is no hole.
         self._expected = 1
@@ -106,6 +108,7 @@ class NatsReplay:
             inactive_threshold=INACTIVE_S,
             mem_storage=True,
             num_replicas=1,
+            headers_only=self._headers_only,
         ).evolve(**self._start())
         while True:
             try:

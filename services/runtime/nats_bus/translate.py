@@ -26,6 +26,9 @@ INSUFFICIENT_RESOURCES = 10023
 STREAM_STORE_FAILED = 10077
 MAXIMUM_REACHED = {INSUFFICIENT_RESOURCES, 10047, STREAM_STORE_FAILED, 10122}
 
+#: Another message than the expected one is the newest of its subject.
+WRONG_LAST_SEQUENCE = {10071, 10164}
+
 #: Driver class to bus class; the first that matches counts.
 _TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
     (nats.js.errors.KeyWrongLastSequenceError, RevisionConflictError),
@@ -59,6 +62,8 @@ def translate(error: Exception) -> BusError:
     description = getattr(error, "description", None)
     if code in MAXIMUM_REACHED:
         return StorageFullError(description or "the stream is full")
+    if code in WRONG_LAST_SEQUENCE:
+        return RevisionConflictError(description or "another message is the newest")
     for driver_class, bus_class in _TABLE:
         if isinstance(error, driver_class):
             return bus_class(str(error) or driver_class.__name__)

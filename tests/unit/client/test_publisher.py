@@ -41,14 +41,22 @@ class FaultyLog(MemoryLog):
         self.failed = anyio.Event()
 
     async def store(
-        self, subject: str, data: bytes, *, msg_id: str, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
     ) -> StoreAck:
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None:
             self.failed.set()
         if fault is not None and not self.after:
             raise fault
-        ack = await super().store(subject, data, msg_id=msg_id, headers=headers)
+        ack = await super().store(
+            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
+        )
         if fault is not None:
             raise fault
         return ack
@@ -207,12 +215,20 @@ class GatedLog(MemoryLog):
         self.gate = anyio.Event()
 
     async def store(
-        self, subject: str, data: bytes, *, msg_id: str, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
     ) -> StoreAck:
         self.waiting += 1
         self.arrived.set()
         await self.gate.wait()
-        return await super().store(subject, data, msg_id=msg_id, headers=headers)
+        return await super().store(
+            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
+        )
 
 
 async def test_the_first_chunk_of_an_epoch_goes_by_itself_and_then_as_many_as_allowed() -> None:

@@ -38,11 +38,19 @@ class Picky(MemoryLog):
     refuse_windows = False
 
     async def store(
-        self, subject: str, data: bytes, *, msg_id: str, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
     ) -> StoreAck:
         if self.refuse_windows and subject.startswith("cwt.window."):
             raise NotStoredError("message size exceeds maximum allowed")
-        return await super().store(subject, data, msg_id=msg_id, headers=headers)
+        return await super().store(
+            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
+        )
 
 
 def definition(name: str = "s") -> StreamDefinition:

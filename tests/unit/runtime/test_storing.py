@@ -26,9 +26,15 @@ class FailingLog(MemoryLog):
         self.ids: list[str] = []
 
     async def store(
-        self, subject: str, data: bytes, *, msg_id: str, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
     ) -> StoreAck:
-        del subject, data, headers
+        del subject, data, headers, expect_seq
         self.ids.append(msg_id)
         if self.errors:
             raise self.errors.pop(0)
