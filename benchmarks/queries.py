@@ -147,6 +147,37 @@ async def small_work(client: Client, url: str, size: Size) -> Work:
     return Work(title="questions without work, idle system", measurements=tuple(lines))
 
 
+async def busy_work(client: Client, url: str, size: Size) -> Work:
+    """Return questions without work while another client keeps every core busy."""
+    x, y = np.random.default_rng(2).standard_normal((2, size.samples))
+    heavy = 0
+
+    async def ask_heavily(other: Client) -> None:
+        nonlocal heavy
+        while True:
+            try:
+                # Without a seed of its own each one would be answered from the cache.
+                heavy += 1
+                await other.wct(x, y, 1.0, mc_count=300, seed=heavy)
+            except ContractError:
+                await anyio.sleep(0.05)
+
+    lines = []
+    async with (
+        connect(url, name="bench-heavy", timeout_s=30) as other,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(4 * WORKERS):
+            tasks.start_soon(ask_heavily, other)
+        for name, work in {"health": client.health, "backends": client.backends}.items():
+            seconds = await timed(work, size.small_runs)
+            note = f"99 % within {np.percentile(seconds, 99) * 1000:.1f} ms"
+            lines.append(Measurement(who=name, seconds=seconds, note=note))
+        tasks.cancel_scope.cancel()
+    title = f"questions without work while {WORKERS} workers compute coherences, {heavy} of them"
+    return Work(title=title, measurements=tuple(lines))
+
+
 def json_work(size: Size) -> Work:
     """Return the reading of a request in JSON."""
     x = np.random.default_rng(1).standard_normal(size.samples).tolist()
@@ -251,6 +282,7 @@ async def measure(size: Size) -> list[Work]:
             return [
                 await coherence_work(system.client, size),
                 await small_work(system.client, system.url, size),
+                await busy_work(system.client, system.url, size),
                 json_work(size),
                 await load_work(system.url, size),
             ]

@@ -80,9 +80,8 @@ MAX_T0_NS = 2**62
 #: Results per second of one stream: each one is a message, and a few workers keep about so many.
 MAX_RESULTS_PER_S = 5000
 
-#: Rows times samples of surrogate noise in one query: about half a minute of one thread. More is
-#: for a job.
-MAX_QUERY_MC_CELLS = 100_000_000_000
+#: Seconds that one query may take of one core, as estimated before any work. More is for a job.
+MAX_QUERY_COST_S = 30.0
 
 #: Characters of an explanation meant for people.
 MAX_TEXT = 4096

@@ -24,6 +24,7 @@ import anyio
 import anyio.abc
 import threadpoolctl
 
+from services.runtime.allocator import keep_freed_memory
 from services.runtime.bus import Bus
 from services.runtime.errors import BusClosedError
 from services.runtime.last_resort import LastResort
@@ -73,6 +74,7 @@ def run_service(
         version=version(DISTRIBUTION),
         description=description,
     )
+    keep_freed_memory()
     # One thread budget: parallel work is the services' own decision, not the BLAS library's.
     last_resort = LastResort()
     with threadpoolctl.threadpool_limits(1):

@@ -15,7 +15,8 @@ from schemas.errors import ContractError
 from schemas.message import clipped
 from schemas.query import WctRequest
 from services.compute.queries.backends import FALLBACK, chosen_backend
-from services.compute.queries.sizes import check_simulation, scale_count, smallest_scale
+from services.compute.queries.cost import check_simulation
+from services.compute.queries.sizes import scale_count
 from services.compute.queries.transforms import answer_wct
 
 __all__ = ["answer_benchmark"]
@@ -40,10 +41,7 @@ def answer_benchmark(request: BenchmarkRequest, *, n_jobs: int = 1) -> Benchmark
     task = _task(request)
     names = (REFERENCE, *(name for name in request.backends if name != REFERENCE))
     check_simulation(
-        rows=scale_count(task),
-        dj=task.dj,
-        s0=smallest_scale(task) / task.dt,
-        mc_count=task.mc_count * (RUNS + 1) * len(names),
+        rows=scale_count(task), dj=task.dj, mc_count=task.mc_count, runs=(RUNS + 1) * len(names)
     )
     refused = {name: error for name in names if (error := _refusal(name)) is not None}
     runnable = [name for name in names if name not in refused]

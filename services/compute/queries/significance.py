@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pycwt_mod
+from pycwt_mod.montecarlo import Cache as Levels
+from schemas.limits import MAX_QUERY_COST_S
 from schemas.significance import SignificanceReply, SignificanceRequest
 from services.compute.queries.refusals import library_refusals
 from services.compute.queries.simulation import simulation_of
@@ -13,17 +15,22 @@ from services.runtime.analysis import wavelet_of
 __all__ = ["answer_significance"]
 
 
-def answer_significance(request: SignificanceRequest, *, n_jobs: int = 1) -> SignificanceReply:
+def answer_significance(
+    request: SignificanceRequest,
+    *,
+    n_jobs: int = 1,
+    levels: Levels | None = None,
+    max_cost_s: float = MAX_QUERY_COST_S,
+) -> SignificanceReply:
     """Return the coherence that unrelated red noises rarely exceed, per scale.
 
-    A backend that works in parallel has at most `n_jobs` jobs.
+    A backend that works in parallel has at most `n_jobs` jobs; levels known before are looked up
+    in `levels`, and new ones kept there.
     """
     started = time.perf_counter()
-    backend, seed = simulation_of(
-        request, rows=request.J + 1, dj=request.dj, s0=request.s0 / request.dt
-    )
+    backend, seed = simulation_of(request, rows=request.J + 1, max_cost_s=max_cost_s)
     with library_refusals("s0"):
-        levels = pycwt_mod.wct_significance(
+        found = pycwt_mod.wct_significance(
             request.al1,
             request.al2,
             request.dt,
@@ -33,6 +40,7 @@ def answer_significance(request: SignificanceRequest, *, n_jobs: int = 1) -> Sig
             request.significance_level,
             wavelet_of(request.mother, request.param),
             request.mc_count,
+            cache=False if levels is None else levels,
             convention=request.convention,
             method=request.method,
             rng=seed,
@@ -40,7 +48,7 @@ def answer_significance(request: SignificanceRequest, *, n_jobs: int = 1) -> Sig
             n_jobs=n_jobs,
         )
         return SignificanceReply(
-            signif=levels.astype(request.dtype),
+            signif=found.astype(request.dtype),
             backend_used=backend,
             seed=seed,
             computation_time=time.perf_counter() - started,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import NamedTuple
 
-from schemas.limits import MAX_INT64
-from schemas.query import LevelChoice
+from schemas.limits import MAX_QUERY_COST_S
+from schemas.query import WctRequest
+from schemas.significance import SignificanceRequest
 from services.compute.queries.backends import answer_backend, chosen_backend
-from services.compute.queries.sizes import check_simulation
+from services.compute.queries.cost import check_simulation
+from services.compute.queries.identity import content_seed
 
 __all__ = ["Simulation", "simulation_of"]
 
@@ -21,21 +22,15 @@ class Simulation(NamedTuple):
 
 
 def simulation_of(
-    request: LevelChoice, *, wanted: bool = True, rows: int, dj: float, s0: float
+    request: WctRequest | SignificanceRequest,
+    *,
+    rows: int,
+    max_cost_s: float = MAX_QUERY_COST_S,
 ) -> Simulation:
-    """Return the simulation that a level takes, after its cost was found bearable.
-
-    Parameters
-    ----------
-    wanted
-        Whether there is to be a level at all.
-    rows, dj, s0
-        Number of scales, their distance in octaves, and the smallest one in samples.
-    """
-    if not wanted or request.method == "table":
+    """Return the simulation that a level of so many scales takes, its cost being bearable."""
+    if request.significance_level is None or request.method == "table":
         answer_backend(request.backend)  # a wrong name is told, whether it is needed or not
         return Simulation(None, None)
-    check_simulation(rows=rows, dj=dj, s0=s0, mc_count=request.mc_count)
+    check_simulation(rows=rows, dj=request.dj, mc_count=request.mc_count, max_cost_s=max_cost_s)
     backend = chosen_backend(request.backend, fallback=request.fallback)
-    seed = secrets.randbelow(MAX_INT64) if request.seed is None else request.seed
-    return Simulation(backend, seed)
+    return Simulation(backend, content_seed(request) if request.seed is None else request.seed)

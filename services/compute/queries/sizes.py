@@ -1,15 +1,14 @@
-"""How large an answer is and what it costs, as the request tells before any work."""
+"""How large an answer is, as the request tells before any work."""
 
 from __future__ import annotations
 
 import math
 
-from schemas.errors import Unprocessable
-from schemas.limits import MAX_OUTPUT_CELLS, MAX_QUERY_MC_CELLS
+from schemas.limits import MAX_OUTPUT_CELLS
 from schemas.query import CwtRequest, PairRequest, TransformRequest
 from services.runtime.analysis import wavelet_of
 
-__all__ = ["MAX_COMPUTE_BYTES", "check_simulation", "output_cells", "scale_count", "smallest_scale"]
+__all__ = ["MAX_COMPUTE_BYTES", "output_cells", "scale_count", "smallest_scale"]
 
 #: What one query may take of a worker's memory. An answer that a message can carry needs far less.
 MAX_COMPUTE_BYTES = MAX_OUTPUT_CELLS * 16
@@ -40,28 +39,3 @@ def smallest_scale(request: TransformRequest) -> float:
     if request.s0 != -1:
         return request.s0
     return 2 * request.dt / wavelet_of(request.mother, request.param).fourier_factor
-
-
-def check_simulation(*, rows: int, dj: float, s0: float, mc_count: int) -> None:
-    """Refuse a simulation of minutes: the service has others to answer.
-
-    Parameters
-    ----------
-    s0
-        Smallest scale in samples.
-
-    Raises
-    ------
-    Unprocessable
-        With the number of pairs that are possible.
-    """
-    octaves = (rows - 1) * dj
-    # More octaves than this overflow, and are too many long before.
-    cells = math.ceil(6 * s0 * 2 ** min(octaves, 512.0)) * rows
-    possible = MAX_QUERY_MC_CELLS // max(cells, 1)
-    if mc_count > possible:
-        problem = (
-            f"{mc_count} pairs of {cells:.3g} values take too long for a query, "
-            f"{possible} are possible here; method: table takes none"
-        )
-        raise Unprocessable.of({"mc_count": problem})

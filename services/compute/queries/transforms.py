@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pycwt_mod
+from pycwt_mod.montecarlo import Cache as Levels
+from schemas.limits import MAX_QUERY_COST_S
 from schemas.query import (
     CwtReply,
     CwtRequest,
@@ -21,7 +23,7 @@ from schemas.query import (
 )
 from services.compute.queries.refusals import library_refusals
 from services.compute.queries.simulation import simulation_of
-from services.compute.queries.sizes import MAX_COMPUTE_BYTES, scale_count, smallest_scale
+from services.compute.queries.sizes import MAX_COMPUTE_BYTES, scale_count
 from services.runtime.analysis import wavelet_of
 
 __all__ = ["answer_cwt", "answer_wct", "answer_xwt"]
@@ -63,20 +65,21 @@ def answer_xwt(request: XwtRequest) -> XwtReply:
         )
 
 
-def answer_wct(request: WctRequest, *, n_jobs: int = 1) -> WctReply:
+def answer_wct(
+    request: WctRequest,
+    *,
+    n_jobs: int = 1,
+    levels: Levels | None = None,
+    max_cost_s: float = MAX_QUERY_COST_S,
+) -> WctReply:
     """Return the wavelet coherence of two signals, with its level unless none was asked for.
 
-    A backend that works in parallel has at most `n_jobs` jobs.
+    A backend that works in parallel has at most `n_jobs` jobs; levels known before are looked up
+    in `levels`, and new ones kept there.
     """
     started = time.perf_counter()
     wanted = request.significance_level is not None
-    backend, seed = simulation_of(
-        request,
-        wanted=wanted,
-        rows=scale_count(request),
-        dj=request.dj,
-        s0=smallest_scale(request) / request.dt,
-    )
+    backend, seed = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
     with library_refusals("signal1"):
         found = pycwt_mod.wct(
             *_pair(request),
@@ -85,6 +88,7 @@ def answer_wct(request: WctRequest, *, n_jobs: int = 1) -> WctReply:
             significance_level=request.significance_level or 0.95,
             mc_count=request.mc_count,
             method=request.method,
+            cache=False if levels is None else levels,
             backend=backend or request.backend,
             n_jobs=n_jobs,
             rng=seed,

@@ -58,6 +58,15 @@ def test_wct_without_a_level_has_none() -> None:
     assert reply.WCT.max() <= 1
 
 
+def test_a_question_without_a_seed_has_the_same_answer_every_time() -> None:
+    request = WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=5)
+    first, again = answer_wct(request), answer_wct(request)
+    assert first.seed == again.seed
+    np.testing.assert_array_equal(first.signif, again.signif)
+    other = answer_wct(request.model_copy(update={"signal1": Y}))
+    assert other.seed != first.seed
+
+
 def test_the_seed_in_the_reply_makes_the_same_level_again() -> None:
     first = answer_wct(WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=10))
     again = answer_wct(WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=10, seed=first.seed))
