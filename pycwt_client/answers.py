@@ -14,9 +14,10 @@ __all__ = ["CwtAnswer", "WctAnswer", "XwtAnswer"]
 
 
 class CwtAnswer(CwtResult):
-    """A `pycwt_mod.CwtResult`, and the seconds that the worker took for it."""
+    """A `pycwt_mod.CwtResult`, the seconds a worker took for it, and whether that was before."""
 
     computation_time: float
+    cached: bool
 
     @classmethod
     def of(cls, reply: CwtReply) -> CwtAnswer:
@@ -26,14 +27,16 @@ class CwtAnswer(CwtResult):
         )  # fmt: skip
         found = cls(*fields, mask=np.isnan(reply.wave))
         found.computation_time = reply.computation_time
+        found.cached = reply.cached
         return found
 
 
 class XwtAnswer(XwtResult):
-    """A `pycwt_mod.XwtResult`, its phase in radians, and the seconds that the worker took."""
+    """A `pycwt_mod.XwtResult`, its phase in radians, seconds taken, and whether that was before."""
 
     phase: np.ndarray
     computation_time: float
+    cached: bool
 
     @classmethod
     def of(cls, reply: XwtReply) -> XwtAnswer:
@@ -42,6 +45,7 @@ class XwtAnswer(XwtResult):
         found = cls(reply.xwt, reply.coi, reply.freqs, levels, mask=np.isnan(reply.xwt))
         found.phase = reply.phase
         found.computation_time = reply.computation_time
+        found.cached = reply.cached
         return found
 
 
@@ -56,11 +60,14 @@ class WctAnswer(WctResult):
         Gives the same level again.
     computation_time : float
         Seconds that the worker took.
+    cached : bool
+        Whether somebody asked the same before, and `computation_time` is of then.
     """
 
     backend_used: str | None
     seed: int | None
     computation_time: float
+    cached: bool
 
     @classmethod
     def of(cls, reply: WctReply) -> WctAnswer:
@@ -75,4 +82,5 @@ class WctAnswer(WctResult):
         found.backend_used = reply.backend_used
         found.seed = reply.seed
         found.computation_time = reply.computation_time
+        found.cached = reply.cached
         return found

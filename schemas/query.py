@@ -22,6 +22,8 @@ BackendName = Name
 Seed = Annotated[int, Field(ge=0, le=MAX_INT64)]
 #: Time that the computation took, without the way there and back.
 Seconds = Annotated[float, Field(ge=0)]
+#: Whether somebody asked the same before; `computation_time` is of then.
+Cached = bool
 
 
 class WaveletChoice(Message):
@@ -118,6 +120,7 @@ class CwtReply(Message):
     fft: ComplexVector
     fftfreqs: RealVector
     computation_time: Seconds
+    cached: Cached = False
 
 
 class WctRequest(PairRequest, LevelChoice):
@@ -147,6 +150,7 @@ class WctReply(Message):
     backend_used: BackendName | None = None
     seed: Seed | None = None
     computation_time: Seconds
+    cached: Cached = False
 
 
 class XwtRequest(PairRequest):
@@ -169,6 +173,7 @@ class XwtReply(Message):
     #: (scale,), of the cross power.
     signif: RealVector | None = None
     computation_time: Seconds
+    cached: Cached = False
 
 
 class BackendsRequest(Message):

@@ -9,7 +9,7 @@ from pydantic import Field
 from schemas.arrays import RealVector
 from schemas.limits import MAX_SCALES
 from schemas.message import Message, PositiveReal
-from schemas.query import BackendName, LevelChoice, Seconds, Seed, WaveletChoice
+from schemas.query import BackendName, Cached, LevelChoice, Seconds, Seed, WaveletChoice
 from schemas.stream import Level
 
 #: Of a red noise: correlation of neighbouring samples.
@@ -42,3 +42,4 @@ class SignificanceReply(Message):
     backend_used: BackendName | None = None
     seed: Seed | None = None
     computation_time: Seconds
+    cached: Cached = False

@@ -33,6 +33,8 @@ KV_SIGNIFICANCE: Final = "cwt_significance"
 OBJECTS: Final = "cwt_objects"
 #: Replies that are too large for a message; whoever asked fetches them within minutes.
 REPLIES: Final = "cwt_replies"
+#: Answers to queries that were dear, for whoever asks the same again.
+ANSWERS: Final = "cwt_answers"
 
 #: The reader of the window queue that all workers share.
 COMPUTE_WINDOWS: Final = "compute-windows"

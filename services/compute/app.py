@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any, Literal
 
 import anyio
-import anyio.to_thread
 
-from schemas import storage, subjects
+from schemas import subjects
 from schemas.description import SchemaReply, SchemaRequest
 from schemas.endpoints import QUERY_ENDPOINTS
 from schemas.hardware import HardwareReply, HardwareRequest
@@ -25,14 +24,16 @@ from schemas.query import (
 )
 from schemas.subjects import QueryOp
 from services.compute import queries
+from services.compute.admission import Admission
+from services.compute.answering import Answering
 from services.compute.calculator import open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.hardware import answer_hardware
+from services.compute.kept_answers import KeptAnswers
+from services.compute.lag import Lag
 from services.compute.settings import ComputeSettings
 from services.compute.worker import WindowWorker
-from services.runtime import metrics
 from services.runtime.endpoint import Endpoint
-from services.runtime.errors import BusError
 from services.runtime.lifecycle import Context
 from services.runtime.logs import Action
 from services.runtime.micro import serve_endpoints
@@ -40,8 +41,11 @@ from services.runtime.sync_bus import reachable_from_threads
 
 __all__ = ["ComputeService", "serve"]
 
-#: Requests of up to 8 MiB that may wait for a thread, per transform.
-HEAVY_WAITING = 16
+#: Questions of one kind that are read and looked up at the same time. Their cost decides who is
+#: computed (`admission`); this bounds what they hold, up to 8 MiB each, until then.
+HEAVY_AT_ONCE = 40
+#: Those of one kind that wait to be read.
+HEAVY_WAITING = 8
 
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
@@ -52,7 +56,7 @@ async def serve(context: Context, settings: ComputeSettings) -> None:
 
 async def _serve(context: Context, settings: ComputeSettings) -> None:
     # Two budgets: a query that takes long must not hold up live results, nor the other way round.
-    service = ComputeService(context, anyio.CapacityLimiter(settings.query_threads))
+    service = ComputeService(context, settings)
     worker = WindowWorker(
         context.bus.log,
         name=context.identity.id,
@@ -70,20 +74,25 @@ async def _serve(context: Context, settings: ComputeSettings) -> None:
 class ComputeService:
     """The endpoints of ``cwt.query.*``."""
 
-    def __init__(self, context: Context, limiter: anyio.CapacityLimiter) -> None:
+    def __init__(self, context: Context, settings: ComputeSettings) -> None:
         self._context = context
-        self._limiter = limiter
-        self._threads = int(limiter.total_tokens)
+        self._threads = settings.query_threads
+        self._answering = Answering(
+            Admission(settings.query_threads, settings.query_backlog_s),
+            KeptAnswers(context.bus.log),
+        )
+        self._lag = Lag(context.bus.log)
         self._started = time.monotonic()
 
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints; what computes goes to the thread budget."""
+        n_jobs = self._threads
         return [
-            self._heavy("cwt", queries.answer_cwt, planes=2),
-            self._heavy("xwt", queries.answer_xwt, planes=3),
-            self._heavy("wct", partial(queries.answer_wct, n_jobs=self._threads), planes=2),
-            self._heavy("significance", partial(queries.answer_significance, n_jobs=self._threads)),
-            self._heavy("benchmark", partial(queries.answer_benchmark, n_jobs=self._threads)),
+            self._heavy("cwt", queries.answer_cwt),
+            self._heavy("xwt", queries.answer_xwt),
+            self._heavy("wct", partial(queries.answer_wct, n_jobs=n_jobs)),
+            self._heavy("significance", partial(queries.answer_significance, n_jobs=n_jobs)),
+            self._heavy("benchmark", partial(queries.answer_benchmark, n_jobs=n_jobs)),
             _light("schema", self._schema),
             _light("backends", self._backends),
             _light("backend", self._backend),
@@ -91,24 +100,18 @@ class ComputeService:
             _light("health", self._health),
         ]
 
-    def _heavy(
-        self, op: QueryOp, compute: Callable[[Any], Message], *, planes: int = 0
-    ) -> Endpoint:
-        """Return an endpoint that computes; its reply has `planes` numbers per scale and sample."""
+    def _heavy(self, op: QueryOp, compute: Callable[[Any], Message]) -> Endpoint:
+        """Return an endpoint that computes."""
+        contract = QUERY_ENDPOINTS[subjects.query(op)]
 
         async def handle(question: Message) -> Message:
-            with metrics.WORKERS_BUSY.track_inprogress():
-                return await anyio.to_thread.run_sync(
-                    partial(compute, question), limiter=self._limiter
-                )
+            return await self._answering.answer(question, compute, contract.reply)
 
         return Endpoint(
-            contract=QUERY_ENDPOINTS[subjects.query(op)],
+            contract=contract,
             handle=handle,
-            reply_numbers=(
-                (lambda question: planes * queries.output_cells(question)) if planes else None
-            ),
-            concurrency=self._threads,
+            reply_numbers=queries.reply_numbers,
+            concurrency=HEAVY_AT_ONCE,
             waiting=HEAVY_WAITING,
         )
 
@@ -128,12 +131,7 @@ class ComputeService:
 
     async def _health(self, question: HealthRequest) -> HealthReply:
         del question
-        lag: int | None = None
-        try:
-            backlog = await self._context.bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
-            lag = backlog.waiting + backlog.in_flight
-        except BusError:
-            pass  # JetStream does not answer: told by the status and the missing number
+        lag = await self._lag.now()
         healthy: Literal["ok", "degraded"] = "degraded" if lag is None else "ok"
         return HealthReply(
             status="stopping" if self._context.stop.is_set() else healthy,

@@ -18,7 +18,10 @@ class ComputeSettings(ServiceSettings):
         1, description="windows computed at the same time"
     )
     query_threads: Annotated[int, Field(ge=1, le=256)] = Field(
-        1, description="queries computed at the same time, beside the windows"
+        1, description="queries computed at the same time, beside the windows; as many quick ones"
+    )
+    query_backlog_s: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="estimated seconds of queries that wait, per thread; more is refused"
     )
     job_processes: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="tasks of jobs computed at the same time, in processes of low priority"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 __all__ = [
+    "ANSWERS_CACHED",
     "CHUNKS",
     "EVENTS",
     "SAMPLES",
@@ -28,6 +29,7 @@ WINDOW_SECONDS = Histogram("cwt_window_seconds", "Time to compute one window, se
 WINDOW_LATENCY = Histogram(
     "cwt_window_latency_seconds", "From the last chunk's arrival to the computed result, seconds"
 )
+ANSWERS_CACHED = Counter("cwt_answers_cached", "Queries answered from what was kept")
 WORKERS_BUSY = Gauge("cwt_workers_busy", "Windows and queries being computed at this moment")
 
 

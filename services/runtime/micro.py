@@ -38,6 +38,8 @@ CONTROL_PREFIX = "$SRV"
 PING_TYPE = "io.nats.micro.v1.ping_response"
 INFO_TYPE = "io.nats.micro.v1.info_response"
 STATS_TYPE = "io.nats.micro.v1.stats_response"
+#: When to come again after `overloaded`: requests that wait to be read are read by then.
+RETRY_S = 1.0
 #: All instances of a service share the work in this queue group.
 QUEUE_GROUP = "q"
 
@@ -128,8 +130,9 @@ async def _serve_request(bus: Bus, tally: _Tally, message: Message, log: Log) ->
 def _refusal(tally: _Tally, message: Message) -> Reply:
     tally.errors += 1
     error = Overloaded(
-        f"{tally.endpoint.waiting} requests wait already; try again in a second, "
-        "or start more workers"
+        f"{tally.endpoint.waiting} requests wait already; try again in {RETRY_S:g} s, "
+        "or start more workers",
+        {"retry_after_s": RETRY_S},
     )
     tally.last_error = f"{error.code}: {error.message}"
     return error_reply(error, reply_type(message.headers))

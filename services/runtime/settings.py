@@ -44,6 +44,8 @@ class StorageSettings(BaseSettings):
     )
     replies_max_bytes: Bytes = Field(1 * GIB, description="size of large query replies, bytes")
     replies_max_age_s: AgeSeconds = Field(600, description="age of large query replies, seconds")
+    answers_max_bytes: Bytes = Field(GIB // 2, description="size of kept query answers, bytes")
+    answers_max_age_s: AgeSeconds = Field(86_400, description="age of kept query answers, seconds")
     replicas: Annotated[int, Field(ge=1, le=5)] = Field(
         1, description="servers of a cluster that keep each stream and bucket, when it is made"
     )

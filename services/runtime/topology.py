@@ -188,5 +188,13 @@ def system_topology(limits: StorageSettings) -> Topology:
                 max_age_s=limits.replies_max_age_s,
                 replicas=replicas,
             ),
+            # What goes is computed again.
+            ObjectsSpec(
+                name=storage.ANSWERS,
+                when_full="drop_old",
+                max_bytes=limits.answers_max_bytes,
+                max_age_s=limits.answers_max_age_s,
+                replicas=replicas,
+            ),
         ),
     )

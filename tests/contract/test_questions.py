@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +21,14 @@ from schemas.errors import (
     Unavailable,
     Unprocessable,
 )
+from schemas.query import CwtReply, WctReply
+from services.compute.kept_answers import KeptAnswers
 from services.runtime.bus import Bus
+from services.runtime.embedded_server import start_server
+from services.runtime.errors import BusError
+from services.runtime.logs import logger
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.nats_bus import connect_bus
 from services.runtime.topology import ObjectsSpec, Topology
 from tests.contract.test_services import running
 
@@ -31,7 +40,10 @@ ROOM = Topology(
     streams=(),
     consumers=(),
     buckets=(),
-    objects=(ObjectsSpec(name=storage.REPLIES, when_full="drop_old", max_bytes=64 * 1024**2),),
+    objects=tuple(
+        ObjectsSpec(name=name, when_full="drop_old", max_bytes=64 * 1024**2)
+        for name in (storage.REPLIES, storage.ANSWERS)
+    ),
 )
 
 
@@ -127,3 +139,52 @@ async def test_without_workers_the_exception_says_what_to_start(bus: Bus) -> Non
     with pytest.raises(Unavailable, match="pycwt-mod up") as caught:
         await Client(bus).health()
     assert subjects.query("health") in caught.value.message
+
+
+async def test_a_dear_question_is_computed_once_and_then_found(client: Client) -> None:
+    ask = partial(client.significance, 0.5, 0.5, 1.0, 0.25, 2.0, 40, mc_count=200)
+    first, again = await ask(), await ask()
+    assert (first.cached, again.cached) == (False, True)
+    assert again.model_copy(update={"cached": False}) == first
+    assert not (await ask(seed=5)).cached
+    pair = partial(client.wct, X, Y, DT, mc_count=300, seed=1)
+    assert [(await pair()).cached for _ in range(2)] == [False, True]
+
+
+async def test_a_cheap_question_is_not_kept(client: Client) -> None:
+    for _ in range(2):
+        assert not (await client.cwt(X, DT)).cached
+        assert not (await client.benchmark(64, 400)).results["sequential"].error
+
+
+async def test_what_does_not_fit_or_cannot_be_read_is_computed_again(bus: Bus) -> None:
+    kept = KeptAnswers(bus.log)  # in a bucket of 3 MiB
+    small, big = (cwt_reply(n) for n in (10, 400_000))
+    await kept.keep("small", small)
+    assert await kept.find("small", CwtReply) == small.model_copy(update={"cached": True})
+    assert await kept.find("small", WctReply) is None
+    assert await kept.find("other", CwtReply) is None
+    await kept.keep("big", big)
+    assert await kept.find("big", CwtReply) is None
+
+
+async def test_answers_are_given_where_nothing_is_kept(tmp_path: Path) -> None:
+    """As with a server that was set up by hand, and has no such bucket."""
+    async with (
+        start_server(tmp_path) as server,
+        connect_bus(server.url, name="test", log=logger("test")) as nats_bus,
+    ):
+        for bare in (MemoryBus(), nats_bus):
+            kept = KeptAnswers(bare.log)
+            await kept.keep("small", cwt_reply(10))
+            assert await kept.find("small", CwtReply) is None
+            with pytest.raises(BusError):
+                await bare.log.bucket(storage.KV_STREAMS)
+
+
+def cwt_reply(n: int) -> CwtReply:
+    row = np.ones(n)
+    return CwtReply(
+        wave=np.ones((1, n), complex), scales=row[:1], freqs=row[:1], coi=row,
+        fft=row.astype(complex), fftfreqs=row, computation_time=0.5,
+    )  # fmt: skip

@@ -2,11 +2,11 @@
 
 from services.compute.queries.backends import answer_backend, answer_backends
 from services.compute.queries.benchmark import answer_benchmark
-from services.compute.queries.cost import cost_s
+from services.compute.queries.cost import cost_s, worth_keeping
 from services.compute.queries.descriptions import answer_schema
 from services.compute.queries.identity import content_digest, content_seed
 from services.compute.queries.significance import answer_significance
-from services.compute.queries.sizes import output_cells
+from services.compute.queries.sizes import output_cells, reply_numbers
 from services.compute.queries.transforms import answer_cwt, answer_wct, answer_xwt
 
 __all__ = [
@@ -22,4 +22,6 @@ __all__ = [
     "content_seed",
     "cost_s",
     "output_cells",
+    "reply_numbers",
+    "worth_keeping",
 ]

@@ -15,9 +15,9 @@ from schemas.message import Message
 from schemas.query import CwtRequest, TransformRequest, WctRequest, XwtRequest
 from schemas.significance import SignificanceRequest
 from schemas.subjects import job
-from services.compute.queries.sizes import output_cells, scale_count
+from services.compute.queries.sizes import output_cells, reply_numbers, scale_count
 
-__all__ = ["check_simulation", "cost_s", "simulation_cost_s"]
+__all__ = ["check_simulation", "cost_s", "simulation_cost_s", "worth_keeping"]
 
 #: Of any question: decoding, plans, numpy's calls.
 CALL_S = 1e-3
@@ -30,6 +30,13 @@ ROW_TASK_S = 65e-6
 ROW_PAIR_S = 13e-6
 #: Tasks that the pairs of an octave are shared among (`pycwt_mod.montecarlo.plan.CHUNKS`).
 ROW_TASKS = 20
+#: Reading what was kept: round trips to the store, and its bytes over two hops and a decoder.
+READ_S = 4e-3
+READ_BYTES_PER_S = 200e6
+NUMBER_BYTES = 8
+#: How much dearer an answer has to be than reading it, and about as much than keeping it: so
+#: keeping what nobody asks for again costs at most a twentieth.
+KEPT_FACTOR = 20
 #: Runs of a benchmark, the first one included, which does not count.
 BENCHMARK_RUNS = 4
 
@@ -49,6 +56,17 @@ def cost_s(request: Message) -> float:
             return _benchmark_cost_s(request)
         case _:
             return 0.0
+
+
+def worth_keeping(request: Message) -> bool:
+    """Return whether an answer is so dear that reading it again is far cheaper.
+
+    Timings are not: nobody wants those of another day.
+    """
+    if isinstance(request, BenchmarkRequest):
+        return False
+    reading_s = READ_S + NUMBER_BYTES * reply_numbers(request) / READ_BYTES_PER_S
+    return cost_s(request) > KEPT_FACTOR * reading_s
 
 
 def simulation_cost_s(rows: int, pairs: int) -> float:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 
 from schemas.limits import MAX_OUTPUT_CELLS
-from schemas.query import CwtRequest, PairRequest, TransformRequest
+from schemas.message import Message
+from schemas.query import CwtRequest, PairRequest, TransformRequest, WctRequest, XwtRequest
 from services.runtime.analysis import wavelet_of
 
-__all__ = ["MAX_COMPUTE_BYTES", "output_cells", "scale_count", "smallest_scale"]
+__all__ = [
+    "MAX_COMPUTE_BYTES",
+    "output_cells",
+    "reply_numbers",
+    "scale_count",
+    "smallest_scale",
+]
 
 #: What one query may take of a worker's memory. An answer that a message can carry needs far less.
 MAX_COMPUTE_BYTES = MAX_OUTPUT_CELLS * 16
@@ -17,6 +24,19 @@ MAX_COMPUTE_BYTES = MAX_OUTPUT_CELLS * 16
 def output_cells(request: TransformRequest) -> int:
     """Return scales times samples of the answer, as pycwt's rules for -1 have it."""
     return scale_count(request) * sample_count(request)
+
+
+def reply_numbers(request: Message) -> int:
+    """Return how many numbers the answer has; 0 for few, or as good as few."""
+    match request:
+        case CwtRequest():  # complex
+            return 2 * output_cells(request)
+        case XwtRequest():  # complex, and the phase
+            return 3 * output_cells(request)
+        case WctRequest():
+            return 2 * output_cells(request)
+        case _:
+            return 0
 
 
 def sample_count(request: TransformRequest) -> int:

@@ -11,7 +11,12 @@ import anyio
 import anyio.lowlevel
 
 from services.runtime.bus import Backlog, Consumer, Message, StoreAck, StoredMessage
-from services.runtime.errors import BusUnreachableError, RevisionConflictError, StorageFullError
+from services.runtime.errors import (
+    BusUnreachableError,
+    NotStoredError,
+    RevisionConflictError,
+    StorageFullError,
+)
 from services.runtime.memory_bus.bucket import MemoryBucket
 from services.runtime.memory_bus.objects import MemoryObjects
 from services.runtime.memory_bus.queue import MemoryConsumer, MemoryQueue
@@ -165,8 +170,12 @@ class MemoryLog:
 
     async def bucket(self, name: str) -> MemoryBucket:
         """Open a declared bucket."""
+        if name not in self._buckets:
+            raise NotStoredError(f"there is no bucket {name}")
         return self._buckets[name]
 
     async def objects(self, name: str) -> MemoryObjects:
         """Open a declared bucket of the object store."""
+        if name not in self._objects:
+            raise NotStoredError(f"there is no bucket {name}")
         return self._objects[name]

@@ -17,6 +17,7 @@ from schemas.codec import ContentType, decode
 from schemas.errors import ErrorBody, ErrorCode
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from services.compute.app import ComputeService
+from services.compute.settings import ComputeSettings
 from services.runtime.bus import Message
 from services.runtime.endpoint import Endpoint, Reply, answer
 from services.runtime.lifecycle import Context
@@ -80,7 +81,7 @@ class Asker:
     def __call__(self, op: str, body: bytes, headers: dict[str, str]) -> tuple[Reply, list[Any]]:
         async def ask() -> Reply:
             await self._bus.log.declare(system_topology(StorageSettings()))
-            service = ComputeService(self._context, anyio.CapacityLimiter(1))
+            service = ComputeService(self._context, ComputeSettings())
             found: dict[str, Endpoint] = {each.name: each for each in service.endpoints()}
             message = Message(subject=f"cwt.query.{op}", data=body, headers=headers)
             return await answer(found[op], message, self._log, self._bus)
