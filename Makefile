@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo up test lint format bench bench-queries docs clean help
+.PHONY: demo up test lint format bench bench-queries gateware docs clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -40,6 +40,10 @@ bench: $(READY)   ## measure against the peers in one run and write docs/benchma
 
 bench-queries: $(READY) ## measure questions to a running system and write docs/benchmarks-queries.md
 	$(BIN)/python -m benchmarks.queries
+
+gateware: $(READY) ## the bitstream for the Tang Nano 9K; writes its size into docs/gateware.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gateware]'
+	$(BIN)/python -m gateware.board
 
 docs: $(READY)    ## make the generated documents again
 	$(BIN)/python -m schemas.asyncapi > docs/asyncapi.json

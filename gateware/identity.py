@@ -34,7 +34,12 @@ class Identity:
 def source_files() -> list[Path]:
     """Return the files that a design is made of, not those that simulate or build it."""
     root = Path(__file__).parents[1]
-    patterns = ("gateware/*.py", "gateware/datapath/*.py", "schemas/hwlink*.py")
+    patterns = (
+        "gateware/*.py",
+        "gateware/datapath/*.py",
+        "gateware/board/top.py",
+        "schemas/hwlink*.py",
+    )
     return sorted(path for pattern in patterns for path in root.glob(pattern))
 
 
