@@ -11,7 +11,8 @@ from cli.__main__ import app
 from tests.unit.docs.conftest import PAGES, ROOT
 
 FOLDERS = (
-    r"(?:pycwt_mod|schemas|services|pycwt_client|cli|tests|docs|deploy|examples|benchmarks|\.ci)"
+    r"(?:pycwt_mod|schemas|services|pycwt_client|cli|gateware|tests|docs|deploy|examples"
+    r"|benchmarks|\.ci)"
 )
 PATH = re.compile(rf"(?<![\w./-])({FOLDERS}/[\w./*-]*[\w*/])")
 
@@ -42,6 +43,7 @@ def test_every_command_of_ours_exists(page: str) -> None:
     commands = {
         command.callback.__name__ for command in app.registered_commands if command.callback
     }
+    commands |= {group.name for group in app.registered_groups if group.name}
     named = set(re.findall(r"(?:`|^|\$ |\d )pycwt-mod ([a-z]+)", PAGES[page], re.MULTILINE))
     assert named <= commands
 
