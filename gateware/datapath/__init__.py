@@ -7,7 +7,8 @@ and reads status and results; refusals, ranges and job numbers are not known her
 How it works. One engine (`engine.Engine`) computes every filter there is, two taps in a clock, from
 coefficients and one of two memories of history. Two sequencers write samples into history and
 tell the engine which filter is next: `bank.Bank` and `monte_carlo.MonteCarlo`; one works at a time.
-The engine's sums go through one rounder, and from there where their command said.
+The engine's sums go through one rounder, and from there where their command said: to the link, to
+the next octave's history, or by `products.Products` and `binning.Binning` to the histograms.
 
 Block memories, of 26 (18 kbit each):
 

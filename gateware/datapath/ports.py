@@ -83,8 +83,8 @@ class DatapathSignature(wiring.Signature):
         runs.
     start_fir, start_selftest, start_mc
         For one clock, only while nothing runs. `bank` (the first two), `selftest` and `mc` are read
-        in that clock alone. Clears counters, histories, waiting samples and outputs; a Monte Carlo
-        start clears the histograms too.
+        in that clock alone. Clears counters, histories, waiting samples and outputs, before
+        anything is computed; a Monte Carlo start clears the histograms too.
     abort
         For one clock, at any time: ends what runs and forgets what waits. Histograms stay.
     samples

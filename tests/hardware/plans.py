@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from schemas.hwlink import FILTERS, SMOOTHING_BASE
+from schemas.hwlink import (
+    FILTERS,
+    MC_MAX_BINNED_ROWS,
+    MC_MAX_ROWS,
+    MC_MAX_SMOOTHING_TAPS,
+    MC_MAX_TAPS,
+    SMOOTHING_BASE,
+)
 from schemas.hwlink_layouts import FilterEntry, McStart
 from schemas.hwplan import BankPlan, FilterTable, McPlan
 
@@ -57,6 +64,39 @@ def mc_plan(
         count=count,
         product_shift=int(rng.integers(12, 16)),
         decimator=DECIMATOR,
+        boxcar=BOXCAR,
+    )
+    return McPlan(table=table.made(), start=start)
+
+
+def full_mc_plan(seed: int) -> McPlan:
+    """Return a pass in which nothing could be more but the decimations; most filters are short."""
+    rng = np.random.default_rng(seed)
+    table = _Table(rng)
+    for row in range(MC_MAX_ROWS):
+        long = row in (0, MC_MAX_ROWS - 1)
+        table.add(row, MC_MAX_TAPS if long else int(rng.integers(1, 17)))
+        table.add(
+            SMOOTHING_BASE + row,
+            MC_MAX_SMOOTHING_TAPS if long else int(rng.integers(1, 17)),
+            positive=True,
+        )
+    h = (MC_MAX_ROWS - MC_MAX_BINNED_ROWS) // 2
+    table.add(BOXCAR, 2 * h + 1, positive=True)
+    start = McStart(
+        seed=rng.bytes(16),
+        warmup=2,
+        instants=36,
+        a1=29000,
+        a2=-12000,
+        noise_shift=4,
+        decimations=0,
+        step=0,
+        rows=MC_MAX_ROWS,
+        first=h,
+        count=MC_MAX_BINNED_ROWS,
+        product_shift=14,
+        decimator=0,
         boxcar=BOXCAR,
     )
     return McPlan(table=table.made(), start=start)

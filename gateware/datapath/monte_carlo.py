@@ -1,0 +1,253 @@
+"""The sequencer of Monte Carlo: which filter at which sample of which level.
+
+At an instant the row filters r and the smoothing filters s follow each other as r0, r1, s0, r2, s1
+..., so that a row's products are made while the engine computes the next row.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gateware.datapath.bank import COUNTER_BITS
+from gateware.datapath.commands import Command, Result, Source, Target
+from gateware.datapath.memories import ProductQuad, SamplePair
+from gateware.datapath.ports import FilterRow, McSettings
+from schemas.hwlink import FILTERS, MC_MAX_ROWS, SMOOTHING_BASE
+
+__all__ = ["MonteCarlo"]
+
+#: Where in the memory of products the smoothed ones lie: row r at place 31 - r, because filters
+#: go backwards through their history.
+SMOOTHED_SLOT = MC_MAX_ROWS
+
+#: Ratios on their way: one is divided while the engine computes the next.
+_RATIOS_AT_ONCE = 2
+
+
+class MonteCarlo(wiring.Component):
+    """Takes pairs of noise and tells the engine what to compute.
+
+    Members
+    -------
+    settings
+        Are to stay while the pass runs.
+    pairs
+        The noise.
+    filter_address, filter_row
+        The filter table, which answers a clock later.
+    store, level, place, pair
+        Into the sample history.
+    keep, row, instant, quad
+        Into the product history.
+    command, result_valid, result
+        To the engine, and what comes back from the rounder.
+    ratio_settled
+        A ratio was binned, or has no bin.
+    done
+        Instants that were binned.
+    finished
+        All were.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "settings": In(McSettings),
+                "pairs": In(stream.Signature(SamplePair)),
+                "filter_address": Out(range(FILTERS)),
+                "filter_row": In(FilterRow),
+                "store": Out(1),
+                "level": Out(4),
+                "place": Out(7),
+                "pair": Out(SamplePair),
+                "keep": Out(1),
+                "row": Out(5),
+                "instant": Out(5),
+                "quad": Out(ProductQuad),
+                "command": Out(stream.Signature(Command)),
+                "result_valid": In(1),
+                "result": In(Result),
+                "ratio_settled": In(1),
+                "done": Out(32),
+                "finished": Out(1),
+            }
+        )
+
+    def elaborate(self, _platform: object) -> Module:
+        """Build it."""
+        m = Module()
+        m.submodules.quads = quads = _Quads()
+        settings, command, entry = self.settings, self.command.payload, self.filter_row
+        counter, number, level = Signal(COUNTER_BITS), Signal(COUNTER_BITS), Signal(4)
+        pair, warmed, done = Signal(SamplePair), Signal(32), Signal(32)
+        row, smoothing, binned = Signal(5), Signal(5), Signal(4)
+        multiplied, smoothed = Signal(5), Signal(5)
+        ratios = Signal(range(_RATIOS_AT_ONCE + 1))
+        issued, due, instant, ratio_made = Signal(), Signal(), Signal(5), Signal()
+
+        with m.Switch(settings.step):
+            for step in range(4):
+                with m.Case(step):
+                    m.d.comb += [due.eq(number[:step] == 0), instant.eq(number >> step)]
+        m.d.comb += [
+            issued.eq(self.command.valid & self.command.ready),
+            self.level.eq(level),
+            self.place.eq(number),
+            self.pair.eq(pair),
+            command.start.eq(entry.start),
+            command.length.eq(entry.length),
+            command.shift.eq(entry.shift),
+            self.done.eq(done),
+            quads.result_valid.eq(self.result_valid),
+            quads.result.eq(self.result),
+            self.keep.eq(quads.multiplied | quads.smoothed),
+            self.row.eq(Mux(quads.smoothed, SMOOTHED_SLOT, multiplied)),
+            self.instant.eq(Mux(quads.smoothed, 31 - smoothed, instant)),
+            self.quad.eq(quads.quad),
+        ]
+        m.d.sync += [
+            multiplied.eq(multiplied + quads.multiplied),
+            smoothed.eq(smoothed + quads.smoothed),
+            ratios.eq(ratios + ratio_made - self.ratio_settled),
+        ]
+
+        with m.FSM():
+            with m.State("NEXT"):
+                m.d.comb += self.finished.eq(done == settings.instants)
+                m.d.comb += self.pairs.ready.eq(~self.finished & self.command.ready)
+                with m.If(self.pairs.valid & self.pairs.ready):
+                    m.d.sync += [
+                        counter.eq(counter + 1),
+                        number.eq(counter + 1),
+                        level.eq(0),
+                        pair.eq(self.pairs.payload),
+                    ]
+                    m.next = "STORE"
+            with m.State("STORE"):
+                m.d.comb += self.store.eq(1)
+                m.d.sync += [row.eq(0), smoothing.eq(0), binned.eq(0)]
+                m.d.sync += [multiplied.eq(0), smoothed.eq(0)]
+                with m.If(level != settings.decimations):
+                    m.d.comb += self.filter_address.eq(settings.decimator)
+                    m.next = "NEXT"
+                    with m.If(~number[0]):
+                        m.next = "HALVE"
+                with m.Elif(due):
+                    m.next = "ROW"
+                with m.Else():
+                    m.next = "NEXT"
+            with m.State("HALVE"):
+                m.d.comb += [
+                    self.filter_address.eq(settings.decimator),
+                    self.command.valid.eq(1),
+                    command.source.eq(Source.PAIRS),
+                    command.newest.eq(number),
+                    command.slot.eq(level),
+                    command.keep.eq(0b0101),
+                    command.target.eq(Target.SAMPLE),
+                ]
+                with m.If(issued):
+                    m.next = "DESCEND"
+            with m.State("DESCEND"):
+                with m.If(self.result_valid & (self.result.target == Target.SAMPLE)):
+                    m.d.sync += pair[self.result.index[1]].eq(self.result.value)
+                    with m.If(self.result.last):
+                        m.d.sync += [number.eq(number >> 1), level.eq(level + 1)]
+                        m.next = "STORE"
+            with m.State("ROW"):
+                m.d.comb += [
+                    self.filter_address.eq(row),
+                    self.command.valid.eq(1),
+                    command.source.eq(Source.PAIRS),
+                    command.newest.eq(number),
+                    command.slot.eq(level),
+                    command.keep.eq(0b1111),
+                    command.target.eq(Target.ROW),
+                ]
+                with m.If(issued):
+                    m.d.sync += row.eq(row + 1)
+                    with m.If((row == 0) & (settings.rows != 1)):
+                        m.d.comb += self.filter_address.eq(1)
+                    with m.Else():
+                        m.d.comb += self.filter_address.eq(SMOOTHING_BASE + smoothing)
+                        m.next = "SMOOTH"
+            with m.State("SMOOTH"):
+                m.d.comb += [
+                    self.filter_address.eq(SMOOTHING_BASE + smoothing),
+                    self.command.valid.eq(multiplied > smoothing),
+                    command.source.eq(Source.PRODUCTS),
+                    command.newest.eq(instant),
+                    command.slot.eq(smoothing),
+                    command.keep.eq(0b1111),
+                    command.target.eq(Target.SMOOTHED),
+                ]
+                with m.If(issued):
+                    m.d.sync += smoothing.eq(smoothing + 1)
+                    with m.If(row != settings.rows):
+                        m.d.comb += self.filter_address.eq(row)
+                        m.next = "ROW"
+                    with m.Elif(smoothing + 1 != settings.rows):
+                        m.d.comb += self.filter_address.eq(SMOOTHING_BASE + smoothing + 1)
+                    with m.Else():
+                        m.next = "SETTLE"
+            with m.State("SETTLE"):
+                m.d.comb += self.filter_address.eq(settings.boxcar)
+                with m.If(smoothed == settings.rows):
+                    with m.If(warmed == settings.warmup):
+                        m.next = "BOXCAR"
+                    with m.Else():
+                        m.d.sync += warmed.eq(warmed + 1)
+                        m.next = "NEXT"
+            with m.State("BOXCAR"):
+                m.d.comb += [
+                    self.filter_address.eq(settings.boxcar),
+                    self.command.valid.eq(ratios != _RATIOS_AT_ONCE),
+                    ratio_made.eq(issued),
+                    command.source.eq(Source.PRODUCTS),
+                    command.newest.eq(31 - settings.first - binned + (entry.length >> 1)),
+                    command.slot.eq(SMOOTHED_SLOT),
+                    command.keep.eq(0b1111),
+                    command.target.eq(Target.BOXCAR),
+                ]
+                with m.If(issued):
+                    m.d.sync += binned.eq(binned + 1)
+                    with m.If(binned + 1 == settings.count):
+                        m.next = "BIN"
+            with m.State("BIN"), m.If(ratios == 0):
+                m.d.sync += done.eq(done + 1)
+                m.next = "NEXT"
+        return m
+
+
+class _Quads(wiring.Component):
+    """Gathers products, and smoothed products, until there are four of either."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "result_valid": In(1),
+                "result": In(Result),
+                "multiplied": Out(1),
+                "smoothed": Out(1),
+                "quad": Out(ProductQuad),
+            }
+        )
+
+    def elaborate(self, _platform: object) -> Module:
+        """Build it."""
+        m = Module()
+        value, index = self.result.value, self.result.index
+        m.d.comb += self.quad[3].eq(value)
+        for target, complete in (
+            (Target.PRODUCT, self.multiplied),
+            (Target.SMOOTHED, self.smoothed),
+        ):
+            gathered = Signal(ProductQuad, name=f"gathered_{target.name.lower()}")
+            with m.If(self.result_valid & (self.result.target == target)):
+                m.d.sync += gathered[index].eq(value)
+                m.d.comb += complete.eq(self.result.last)
+                for i in range(3):
+                    m.d.comb += self.quad[i].eq(gathered[i])
+        return m

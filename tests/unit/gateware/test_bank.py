@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.hwlink import MAX_TAPS
+from schemas.hwlink_layouts import FilterEntry
+from schemas.hwplan import BankPlan, FilterTable
+from services.hwbridge.model import run_bank, run_selftest
+from tests.hardware.plans import DECIMATOR, bank_plan
+from tests.unit.gateware.datapath_bench import Bench, Samples, simulate
+
+
+def noise(seed: int, count: int) -> Samples:
+    return np.random.default_rng(seed).integers(-32768, 32768, count).astype(np.int16)
+
+
+async def agrees(bench: Bench, plan: BankPlan, samples: Samples, offer: float, take: float) -> None:
+    """One job; `offer` and `take` say how often a sample is there, and room for an output."""
+    rng = np.random.default_rng(0)
+    expected = run_bank(plan, samples)
+    await bench.load(plan.table)
+    await bench.start_fir(plan)
+
+    outputs, clocks = await bench.fir(
+        samples,
+        len(expected.outputs),
+        lambda: bool(rng.random() < offer),
+        lambda: bool(rng.random() < take),
+    )
+    await bench.settle()
+
+    ran = bench.ran(outputs, clocks)
+    assert ran.outputs == expected.outputs.tolist()
+    assert ran.saturations == expected.saturations
+    assert (ran.done, ran.made, ran.signature) == (len(samples), len(outputs), 0)
+    await bench.strobe("abort")
+
+
+def test_random_banks_one_after_the_other_are_the_models() -> None:
+    async def work(bench: Bench) -> None:
+        for seed in range(8):
+            await agrees(bench, bank_plan(seed), noise(seed, 32), offer=1, take=1)
+
+    simulate(work)
+
+
+def test_a_bank_whose_samples_come_now_and_then_is_the_models() -> None:
+    async def work(bench: Bench) -> None:
+        await agrees(bench, bank_plan(0), noise(0, 32), offer=0.02, take=1)
+
+    simulate(work)
+
+
+def test_a_bank_whose_outputs_are_not_fetched_stops_and_goes_on() -> None:
+    """Short filters make more than the 512 outputs that there is room for."""
+    plan = bank_plan(4, longest=4)
+    samples = noise(21, 160)
+    expected = run_bank(plan, samples).outputs
+    assert len(expected) > 700
+
+    async def work(bench: Bench) -> None:
+        await bench.load(plan.table)
+        await bench.start_fir(plan)
+        await bench.fir(samples, 0, lambda: True, lambda: False)
+        await bench.ctx.tick().repeat(6000)
+        assert bench.ctx.get(bench.dut.outputs_ready) == 512
+        assert bench.ctx.get(bench.dut.made) == 512
+
+        outputs, _ = await bench.fir(samples[:0], len(expected), lambda: False, lambda: True)
+
+        assert outputs == expected.tolist()
+
+    simulate(work)
+
+
+def test_the_longest_filter_at_every_place_of_the_ring_is_the_models() -> None:
+    """256 taps leave no spare place, and 264 samples go round."""
+    rng = np.random.default_rng(1)
+    table = FilterTable(
+        coefficients=rng.integers(-32768, 32768, (2 * MAX_TAPS + 1, 2)).astype(np.int16),
+        filters=(
+            (0, FilterEntry(start=0, length=MAX_TAPS, shift=19, step=3)),
+            (1, FilterEntry(start=MAX_TAPS + 1, length=MAX_TAPS, shift=20)),
+        ),
+    )
+    plan = BankPlan(table=table, octaves=1, rows=2, decimator=0)
+
+    async def work(bench: Bench) -> None:
+        await agrees(bench, plan, noise(2, 264), offer=1, take=1)
+
+    simulate(work)
+
+
+def test_the_largest_sums_are_exact_and_limited() -> None:
+    """All at -32768: 256 products of 2**30 each, up to a shift that brings them into 16 bits."""
+    table = FilterTable(
+        coefficients=np.full((MAX_TAPS, 2), -32768, dtype=np.int16),
+        filters=tuple(
+            (row, FilterEntry(start=0, length=MAX_TAPS, shift=shift))
+            for row, shift in enumerate((0, 22, 23, 24, 31))
+        ),
+    )
+    plan = BankPlan(table=table, octaves=1, rows=5, decimator=0)
+
+    async def work(bench: Bench) -> None:
+        await agrees(bench, plan, np.full(20, -32768, dtype=np.int16), offer=1, take=1)
+
+    simulate(work)
+
+
+def test_an_aborted_bank_leaves_nothing_behind() -> None:
+    async def work(bench: Bench) -> None:
+        first, second = bank_plan(4), bank_plan(5)
+        await bench.load(first.table)
+        await bench.start_fir(first)
+        await bench.fir(noise(4, 50), 60, lambda: True, lambda: True)
+        await bench.strobe("abort")
+        assert bench.ctx.get(bench.dut.outputs_ready) == 0
+        assert bench.ctx.get(bench.dut.sample_room) == 1024
+
+        await agrees(bench, second, noise(5, 24), offer=1, take=1)
+
+    simulate(work)
+
+
+def test_the_selftest_signs_what_the_model_signs() -> None:
+    async def work(bench: Bench) -> None:
+        for seed in range(4):
+            plan = bank_plan(seed)
+            await bench.load(plan.table)
+
+            ran = await bench.selftest(plan, 1 + seed, 40)
+
+            told = run_selftest(plan, seed=1 + seed, samples=40)
+            assert (ran.signature, ran.made) == (told.signature, told.outputs)
+            assert (ran.saturations, ran.done) == (told.saturations, 40)
+
+    simulate(work)
+
+
+def test_ten_octaves_are_the_models() -> None:
+    """The shortest filters there are, so that 600 samples are simulated in seconds."""
+    table = FilterTable(
+        coefficients=np.array([[16384, 0], [16384, -16384], [9000, 7]], dtype=np.int16),
+        filters=(
+            (0, FilterEntry(start=1, length=2, shift=15, step=1)),
+            (DECIMATOR, FilterEntry(start=0, length=3, shift=15)),
+        ),
+    )
+    plan = BankPlan(table=table, octaves=10, rows=1, decimator=DECIMATOR)
+
+    async def work(bench: Bench) -> None:
+        await bench.load(plan.table)
+        ran = await bench.selftest(plan, 99, 600)
+        assert ran.signature == run_selftest(plan, seed=99, samples=600).signature
+
+    simulate(work)
