@@ -13,10 +13,10 @@ from rich.console import Console
 from benchmarks.measurement import Measurement, Work
 from cli.demo_run import DemoRun
 from cli.publish import read_definition
-from cli.recording import Recording, read_recording
 from cli.samples import DEFINITION, RECORDING
 from cli.shell import command_log
 from cli.system import SystemPlan, running_system
+from pycwt_client.sources.csv_file import Recording, read_recording
 from schemas.stream import StreamDefinition
 
 STREAM = "icu"

@@ -17,11 +17,11 @@ from cli.demo_run import DemoRun
 from cli.demo_summary import events_in_words, summarise, summary_in_words
 from cli.faults import CommandError, expected_fault
 from cli.publish import read_definition
-from cli.recording import read_recording
 from cli.samples import DEFINITION, RECORDING, SOURCE, shown
 from cli.shell import command_log, program, run_command, stoppable
 from cli.system import SystemPlan, running_system
 from pycwt_client import Picture
+from pycwt_client.sources.csv_file import read_recording
 
 __all__ = ["demo"]
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from cli.display import show
 from cli.faults import CommandError
 from cli.live_table import LiveTable
-from cli.player import play
-from cli.recording import Recording
 from cli.watch import follow_streams
 from pycwt_client import Client, Scalogram, new_epoch
+from pycwt_client.sources import play
+from pycwt_client.sources.csv_file import Recording
 from schemas import storage
 from schemas.stream import StreamDefinition
 
@@ -70,14 +70,8 @@ class DemoRun:
             tasks.start_soon(follow_streams, client, self.definition.name, self.table)
             tasks.start_soon(show, self.table, console, self.headline)
             async with client.publisher(self.definition.name, self.epoch) as publisher:
-                await play(
-                    self.recording,
-                    publisher,
-                    fs_hz=self.definition.fs_hz,
-                    chunk_s=CHUNK_S,
-                    speed=self.speed,
-                    played=self._note,
-                )
+                signals = self.recording.signals(self.definition.fs_hz, chunk_s=CHUNK_S)
+                await play(signals, publisher, speed=self.speed, played=self._note)
             self.ended = True
             await self._until_complete(client)
             tasks.cancel_scope.cancel()

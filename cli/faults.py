@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pycwt_client.sources import SourceError
 from schemas.errors import ContractError
 from services.runtime.embedded_server import FolderInUseError, ServerBinaryMissingError
 from services.runtime.errors import BusError, StorageFullError
@@ -49,6 +50,8 @@ def expected_fault(error: BaseException) -> CommandError | None:
             return CommandError(f"the message bus failed: {error}")
         case FolderInUseError() | ServerBinaryMissingError():
             return CommandError(str(error))
+        case SourceError():
+            return CommandError(str(error), USAGE)
         case SettingsError():
             return CommandError(f"settings that cannot be used: {error}", USAGE)
         case _:

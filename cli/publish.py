@@ -1,21 +1,31 @@
-"""`pycwt-mod publish`: a recorded file into a stream."""
+"""`pycwt-mod publish`: a recording or a device into a stream."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import anyio
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from cli.derived import Wishes, derived_definition, parse_wishes
 from cli.faults import USAGE, CommandError
-from cli.player import play
-from cli.recording import Recording, read_recording
 from cli.samples import DEFINITION, shown
-from cli.shell import command_log, run_command, server_url
-from pycwt_client import Client, connect, new_epoch
+from cli.shell import command_log, run_command, server_url, stoppable
+from pycwt_client import Client, Publisher, connect, new_epoch
+from pycwt_client.sources import Signals, SourceInfo, named_source, play
 from schemas.codec import ContentType, decode
 from schemas.errors import ContractError, NotFound
 from schemas.stream import StreamDefinition
@@ -23,61 +33,175 @@ from schemas.stream import StreamDefinition
 __all__ = ["publish"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What the command line asks for."""
+
+    source: str
+    stream: str
+    fs_hz: float | None
+    speed: float
+    chunk_s: float | None
+    epoch: str | None
+    columns: tuple[str, ...] | None
+    define: Path | None
+    wishes: Wishes | None
+
+
 def publish(
-    file: Annotated[Path, typer.Argument(help="comma-separated columns; may end in .gz")],
     stream: Annotated[str, typer.Option(help="the stream to publish to")],
-    fs: Annotated[float | None, typer.Option(help="sampling rate in Hz, if the file has none")] = (
-        None
-    ),
-    speed: Annotated[float, typer.Option(min=0, help="times real time; 0: as fast as it goes")] = 1,
-    chunk_s: Annotated[float, typer.Option(min=0.001, help="seconds in one chunk")] = 0.2,
+    file: Annotated[
+        str | None, typer.Argument(help="a recording: CSV (may end in .gz), WAV, EDF, BDF or XDF")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="or where samples come from: csv:FILE, wav:FILE, edf:FILE, xdf:FILE, "
+            "xdf:FILE#STREAM, lsl:NAME, lsl:type=EEG, brainflow:BOARD,serial_port=PORT"
+        ),
+    ] = None,
+    fs: Annotated[float | None, typer.Option(help="sampling rate in Hz, if a CSV has none")] = None,
+    speed: Annotated[
+        float, typer.Option(min=0, help="of a recording, times real time; 0: as fast as it goes")
+    ] = 1,
+    chunk_s: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="seconds in one chunk; else 0.2, of a device 0.02"),
+    ] = None,
     epoch: Annotated[
         str | None, typer.Option(help="name of this run; the same one again repeats nothing")
     ] = None,
-    columns: Annotated[str | None, typer.Option(help="columns to send, such as ecg,abp")] = None,
+    columns: Annotated[str | None, typer.Option(help="channels to send, such as ecg,abp")] = None,
     define: Annotated[
         Path | None, typer.Option(help="define the stream first, from this JSON file")
     ] = None,
+    power: Annotated[
+        str | None, typer.Option(help="or define it to give the power of channels, such as c3,c4")
+    ] = None,
+    coherence: Annotated[
+        list[str] | None, typer.Option(help="and the coherence of two, such as c3,c4; repeatable")
+    ] = None,
+    band: Annotated[
+        str | None, typer.Option(help="of power and coherence: lowest and highest Hz, such as 2,40")
+    ] = None,
 ) -> None:
-    """Publish a recorded file as the device that recorded it would have."""
-    run_command(partial(_publish, file, stream, fs, speed, chunk_s, epoch, columns, define))
+    """Publish a recording as the device that made it would have, or a device as it measures."""
+    run_command(
+        partial(
+            _publish_given, file, source, stream, fs, speed, chunk_s, epoch, columns, define,
+            power, coherence or [], band,
+        )
+    )  # fmt: skip
 
 
-async def _publish(
-    file: Path,
+async def _publish_given(
+    file: str | None,
+    source: str | None,
     stream: str,
     fs: float | None,
     speed: float,
-    chunk_s: float,
+    chunk_s: float | None,
     epoch: str | None,
     columns: str | None,
     define: Path | None,
+    power: str | None,
+    coherence: list[str],
+    band: str | None,
 ) -> None:
-    recording = read_recording(file)
-    if columns is not None:
-        recording = recording.selected(tuple(name.strip() for name in columns.split(",")))
-    wanted = None if define is None else read_definition(define, stream)
+    wishes = parse_wishes(power, coherence, band)
+    if wishes is not None and define is not None:
+        raise CommandError("--define says what to compute: leave out --power, --coherence", USAGE)
+    order = Order(
+        source=the_source(file, source),
+        stream=stream,
+        fs_hz=fs,
+        speed=speed,
+        chunk_s=chunk_s,
+        epoch=epoch,
+        columns=None if columns is None else tuple(name.strip() for name in columns.split(",")),
+        define=define,
+        wishes=wishes,
+    )
+    await _publish(order)
+
+
+def the_source(file: str | None, source: str | None) -> str:
+    """Return the one of the two that is given."""
+    given = [each for each in (file, source) if each is not None]
+    if len(given) != 1:
+        raise CommandError("say one FILE, or one --source", USAGE)
+    return given[0]
+
+
+async def _publish(order: Order) -> None:
+    wanted = None if order.define is None else read_definition(order.define, order.stream)
+    find = partial(
+        named_source,
+        order.source,
+        channels=order.columns,
+        chunk_s=order.chunk_s,
+        fs_hz=order.fs_hz,
+    )
+    find()  # a file that is not there is told before a server that is not
     log = command_log(quiet=True)
     async with connect(server_url(), name="pycwt-mod publish", log=log) as client:
-        definition = await _defined(client, stream, wanted)
-        fs_hz = rate_of(recording, definition, fs)
-        check_columns(recording, definition)
-        run = epoch or new_epoch()
-        with _progress(len(recording.samples)) as progress:
-            bar = progress.add_task(stream, total=len(recording.samples))
-            async with client.publisher(stream, run) as publisher:
-                await play(
-                    recording,
-                    publisher,
-                    fs_hz=fs_hz,
-                    chunk_s=chunk_s,
-                    speed=speed,
-                    played=lambda samples: progress.update(bar, completed=samples),
+        known = wanted or await _known(client, order.stream)
+        source = find(assumed_fs_hz=None if known is None else known.fs_hz)
+        async with source.open() as signals:
+            if order.wishes is not None:
+                wanted = derived_definition(order.stream, signals.info, order.wishes)
+            definition = wanted or known
+            if definition is None:
+                raise CommandError(
+                    f"no stream is called {order.stream}: define it with --define FILE.json "
+                    f"({shown(DEFINITION)} is an example), or with --coherence A,B --band 2,40"
                 )
+            check_rate(signals.info, definition)
+            check_channels(signals.info, definition)
+            if wanted is not None:
+                await client.put_stream(wanted)
+            await _send(client, order, signals)
+
+
+async def _known(client: Client, stream: str) -> StreamDefinition | None:
+    try:
+        return (await client.get_stream(stream)).definition
+    except NotFound:
+        return None
+
+
+async def _send(client: Client, order: Order, signals: Signals) -> None:
+    run = order.epoch or new_epoch()
+    with _progress(signals.info) as progress:
+        bar = progress.add_task(order.stream, total=signals.info.n_samples)
+
+        async def sent(publisher: Publisher) -> None:
+            await play(
+                signals,
+                publisher,
+                speed=order.speed,
+                played=lambda samples: progress.update(bar, completed=samples),
+            )
+
+        async with client.publisher(order.stream, run) as publisher:
+            if signals.info.live:
+                await _until_stopped(partial(sent, publisher), publisher)
+            else:
+                await sent(publisher)
     typer.echo(
-        f"{publisher.kept} chunks of {stream} kept under epoch {run}, "
+        f"{publisher.kept} chunks of {order.stream} kept under epoch {run}, "
         f"{publisher.duplicates} of them were there already"
     )
+
+
+async def _until_stopped(send: Callable[[], Awaitable[None]], publisher: Publisher) -> None:
+    """Send until Ctrl-C; then say that the epoch is over, for its last results."""
+
+    async def work(_again: anyio.Event) -> None:
+        await send()
+
+    await stoppable(work)
+    await publisher.finish()
 
 
 def read_definition(path: Path, stream: str) -> StreamDefinition:
@@ -97,50 +221,41 @@ def read_definition(path: Path, stream: str) -> StreamDefinition:
     return definition
 
 
-async def _defined(
-    client: Client, stream: str, wanted: StreamDefinition | None
-) -> StreamDefinition:
-    if wanted is not None:
-        return (await client.put_stream(wanted)).definition
-    try:
-        return (await client.get_stream(stream)).definition
-    except NotFound:
+def check_rate(info: SourceInfo, definition: StreamDefinition) -> None:
+    """Raise a `CommandError` if the source has another rate than the stream."""
+    if abs(info.fs_hz - definition.fs_hz) > 1e-9 * info.fs_hz:
         raise CommandError(
-            f"no stream is called {stream}: define it with --define FILE.json "
-            f"({shown(DEFINITION)} is an example), or with cwt.stream.put"
-        ) from None
-
-
-def rate_of(recording: Recording, definition: StreamDefinition, fs: float | None) -> float:
-    """Return the sampling rate: as asked, else as the file says, else as the stream is defined."""
-    rate = fs or recording.fs_hz or definition.fs_hz
-    if abs(rate - definition.fs_hz) > 1e-9 * rate:
-        raise CommandError(
-            f"the recording has {rate:g} Hz and the stream {definition.name} is defined with "
+            f"{info.name} has {info.fs_hz:g} Hz and the stream {definition.name} is defined with "
             f"{definition.fs_hz:g} Hz: correct one with --fs or --define",
             USAGE,
         )
-    return rate
 
 
-def check_columns(recording: Recording, definition: StreamDefinition) -> None:
-    """Raise a `CommandError` if the columns cannot be the stream's channels."""
-    columns, channels = recording.columns, definition.channel_names
+def check_channels(info: SourceInfo, definition: StreamDefinition) -> None:
+    """Raise a `CommandError` if the source's channels cannot be the stream's."""
+    columns, channels = info.channel_names, definition.channel_names
     if len(columns) != len(channels):
         raise CommandError(
-            f"the recording has the columns {', '.join(columns)} and the stream the channels "
+            f"{info.name} has the channels {', '.join(columns)} and the stream the channels "
             f"{', '.join(channels)}: choose as many, in that order, with --columns",
             USAGE,
         )
 
 
-def _progress(samples: int) -> Progress:
+def _progress(info: SourceInfo) -> Progress:
+    samples = TextColumn("samples")
+    if info.live:
+        shown_columns = (TextColumn("{task.completed}"), samples, TimeElapsedColumn())
+        return Progress(TextColumn("{task.description}"), *shown_columns, console=_errors())
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("samples"),
+        samples,
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=samples == 0,
+        console=_errors(),
     )
+
+
+def _errors() -> Console:
+    return Console(stderr=True)

@@ -16,9 +16,9 @@ from cli.answer_text import json_of, summary
 from cli.demo_picture import check_matplotlib
 from cli.faults import USAGE, CommandError
 from cli.query_picture import draw_answer
-from cli.recording import read_recording
 from cli.shell import command_log, run_command, server_url
 from pycwt_client import Client, CwtAnswer, WctAnswer, XwtAnswer, connect
+from pycwt_client.sources.csv_file import read_recording
 from schemas.query import LevelMethod
 from schemas.stream import Convention, Op, Wavelet
 

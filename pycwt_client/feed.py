@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from pycwt_client.records import library_log
+from pycwt_client.times import nanoseconds
 from schemas import storage
 from schemas.codec import content_type_of, decode
 from schemas.errors import ContractError
@@ -18,9 +19,6 @@ from services.runtime.logs import Action
 __all__ = ["Feed", "open_feed"]
 
 Kept = TypeVar("Kept", bound=PersistedMessage)
-
-#: Of the count of nanoseconds.
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Feed(Generic[Kept]):
@@ -100,10 +98,3 @@ async def open_feed(
         storage.RESULTS, (subject,), start_seq=start_seq, start_time_ns=start_ns
     ) as messages:
         yield Feed(messages, model, is_new)
-
-
-def nanoseconds(time: datetime) -> int:
-    """Return an instant as nanoseconds UTC."""
-    if time.tzinfo is None:
-        raise ValueError(f"{time} has no time zone: use datetime.now(UTC), or .astimezone()")
-    return (time - BEGINNING) // timedelta(microseconds=1) * 1000

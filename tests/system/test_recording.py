@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cli.recording import read_recording
 from pycwt_client import Client, Scalogram
+from pycwt_client.sources.csv_file import read_recording
 from schemas import storage
 from schemas.result import AnalysisResult
 from schemas.stream import StreamDefinition

@@ -13,8 +13,8 @@ from cli.demo import conclusion
 from cli.demo_picture import coi_hz, draw
 from cli.demo_run import DemoRun, until_stable
 from cli.faults import CommandError
-from cli.recording import Recording
 from pycwt_client import Client
+from pycwt_client.sources.csv_file import Recording
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode
 from schemas.event import StreamEvent

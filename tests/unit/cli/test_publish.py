@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cli.faults import CommandError
-from cli.publish import check_columns, rate_of, read_definition
-from cli.recording import Recording
+from cli.publish import check_channels, check_rate, read_definition, the_source
 from cli.samples import DEFINITION
+from pycwt_client.sources import SourceInfo
 from schemas.stream import Channel, StreamDefinition
 
 DEFINED = StreamDefinition(name="s", fs_hz=100.0, channels=(Channel(name="x"),))
 
 
-def recording(*columns: str, fs_hz: float | None = None) -> Recording:
-    return Recording(columns=columns, samples=np.zeros((3, len(columns)), dtype="<f4"), fs_hz=fs_hz)
+def source(*names: str, fs_hz: float = 100.0) -> SourceInfo:
+    channels = tuple(Channel(name=name) for name in names)
+    return SourceInfo(name="f", channels=channels, fs_hz=fs_hz, n_samples=3)
 
 
 def test_the_shipped_definition_is_one() -> None:
@@ -46,19 +46,20 @@ def test_a_definition_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
         read_definition(tmp_path / "none.json", "s")
 
 
-@pytest.mark.parametrize(("of_file", "asked"), [(None, None), (100.0, None), (50.0, 100.0)])
-def test_the_rate_is_as_asked_or_of_the_file_or_of_the_stream(
-    of_file: float | None, asked: float | None
-) -> None:
-    assert rate_of(recording("x", fs_hz=of_file), DEFINED, asked) == 100
-
-
 def test_a_rate_that_is_not_the_streams_is_refused() -> None:
+    check_rate(source("x"), DEFINED)
     with pytest.raises(CommandError, match=r"50 Hz .* 100 Hz"):
-        rate_of(recording("x", fs_hz=50.0), DEFINED, None)
+        check_rate(source("x", fs_hz=50.0), DEFINED)
 
 
-def test_as_many_columns_as_channels_are_needed() -> None:
-    check_columns(recording("whatever"), DEFINED)
-    with pytest.raises(CommandError, match="columns a, b and the stream the channels x"):
-        check_columns(recording("a", "b"), DEFINED)
+def test_as_many_channels_as_the_stream_has_are_needed() -> None:
+    check_channels(source("whatever"), DEFINED)
+    with pytest.raises(CommandError, match="channels a, b and the stream the channels x"):
+        check_channels(source("a", "b"), DEFINED)
+
+
+@pytest.mark.parametrize(("file", "named"), [(None, None), ("a.csv", "lsl:x")])
+def test_one_source_is_needed(file: str | None, named: str | None) -> None:
+    assert the_source("a.csv", None) == the_source(None, "a.csv") == "a.csv"
+    with pytest.raises(CommandError, match="one FILE, or one --source"):
+        the_source(file, named)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cli.player import NS, play, start_time_ns
-from cli.recording import Recording
 from pycwt_client import Client
+from pycwt_client.sources.csv_file import Recording
+from pycwt_client.sources.player import NS, play, start_time_ns
 from schemas import storage, subjects
 from schemas.codec import decode_chunk
 from schemas.signal import SignalChunk
@@ -27,7 +27,8 @@ async def played(speed: float) -> tuple[list[SignalChunk], list[int]]:
     await bus.log.declare(system_topology(StorageSettings()))
     told: list[int] = []
     async with Client(bus).publisher("s", "e") as publisher:
-        await play(RECORDING, publisher, fs_hz=100.0, chunk_s=0.1, speed=speed, played=told.append)
+        signals = RECORDING.signals(100.0, chunk_s=0.1)
+        await play(signals, publisher, speed=speed, played=told.append)
     async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
         stored = [(await anext(messages)).message for _ in told]
     return [decode_chunk(each.headers, each.data, 2) for each in stored], told

@@ -14,16 +14,22 @@ import gzip
 import math
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from anyio import to_thread
 
-from cli.faults import USAGE, CommandError
+from pycwt_client.signals import Samples
+from pycwt_client.sources.errors import SourceError
+from pycwt_client.sources.names import channels_of
+from pycwt_client.sources.recorded import Recorded
+from pycwt_client.sources.source import CHUNK_S, Signals, SourceInfo
 
-__all__ = ["Recording", "parse_recording", "read_recording"]
+__all__ = ["CsvSource", "Recording", "parse_recording", "read_recording"]
 
 _RATE = re.compile(r"#\s*fs_hz\s*=\s*(\S+)")
 
@@ -42,9 +48,8 @@ class Recording:
         """Return the recording with those columns alone, in that order."""
         unknown = [name for name in columns if name not in self.columns]
         if unknown:
-            raise CommandError(
-                f"no column is called {', '.join(unknown)}; there are {', '.join(self.columns)}",
-                USAGE,
+            raise SourceError(
+                f"no column is called {', '.join(unknown)}; there are {', '.join(self.columns)}"
             )
         places = [self.columns.index(name) for name in columns]
         return Recording(
@@ -61,13 +66,67 @@ class Recording:
             fs_hz=self.fs_hz,
         )
 
+    def signals(
+        self, fs_hz: float, *, name: str = "recording", chunk_s: float = CHUNK_S
+    ) -> Recorded:
+        """Return it as an open source at this rate."""
+        info = SourceInfo(
+            name=name,
+            channels=channels_of(self.columns, [None] * len(self.columns)),
+            fs_hz=fs_hz,
+            n_samples=len(self.samples),
+        )
+
+        def read(start: int, stop: int) -> Samples:
+            return self.samples[start:stop]
+
+        return Recorded(info, read, chunk_s=chunk_s)
+
+
+class CsvSource:
+    """A file of comma-separated columns; the module says how it has to look.
+
+    Parameters
+    ----------
+    path
+        The file; may end in ``.gz``.
+    fs_hz
+        Its rate, whatever the file says.
+    assumed_fs_hz
+        Its rate, if neither `fs_hz` nor the file says.
+    chunk_s
+        Seconds in one piece.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        fs_hz: float | None = None,
+        assumed_fs_hz: float | None = None,
+        chunk_s: float = CHUNK_S,
+    ) -> None:
+        self._path = path
+        self._fs_hz = fs_hz
+        self._assumed_fs_hz = assumed_fs_hz
+        self._chunk_s = chunk_s
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Signals]:
+        """Read the file, whole."""
+        recording = await to_thread.run_sync(read_recording, self._path)
+        fs_hz = self._fs_hz or recording.fs_hz or self._assumed_fs_hz
+        if fs_hz is None:
+            raise SourceError(f"{self._path} does not say its rate: begin it with # fs_hz=125")
+        yield recording.signals(fs_hz, name=self._path.name, chunk_s=self._chunk_s)
+
 
 def read_recording(path: Path) -> Recording:
     """Read the recording in a file.
 
     Raises
     ------
-    CommandError
+    SourceError
         It cannot be read; the message says where and why.
     """
     opened = gzip.open if path.suffix == ".gz" else open
@@ -75,11 +134,11 @@ def read_recording(path: Path) -> Recording:
         with opened(path, "rt", encoding="utf-8") as lines:
             return parse_recording(lines, str(path))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CommandError(f"{path} is no complete gzip file: {error}", USAGE) from None
+        raise SourceError(f"{path} is no complete gzip file: {error}") from None
     except UnicodeDecodeError:
-        raise CommandError(f"{path} is no text file in UTF-8", USAGE) from None
+        raise SourceError(f"{path} is no text file in UTF-8") from None
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}", USAGE) from None
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def parse_recording(lines: Iterable[str], name: str) -> Recording:
@@ -96,7 +155,7 @@ def parse_recording(lines: Iterable[str], name: str) -> Recording:
         elif line or len(columns) == 1:
             rows.append(_row(line, columns, f"{name}, line {number}"))
     if not rows:
-        raise CommandError(f"{name} has no samples", USAGE)
+        raise SourceError(f"{name} has no samples")
     return Recording(columns=columns, samples=np.array(rows, dtype="<f4"), fs_hz=fs_hz)
 
 
@@ -109,17 +168,16 @@ def _rate(line: str, where: str) -> float | None:
     except ValueError:
         rate = math.nan
     if not 0 < rate < math.inf:
-        raise CommandError(f"{where}: {found[1]!r} is no sampling rate", USAGE)
+        raise SourceError(f"{where}: {found[1]!r} is no sampling rate")
     return rate
 
 
 def _header(line: str, where: str) -> tuple[str, ...]:
     columns = tuple(field.strip() for field in line.split(","))
     if not all(columns) or len(set(columns)) < len(columns) or any(map(_is_number, columns)):
-        raise CommandError(
+        raise SourceError(
             f"{where}: a line with the columns' names is expected before the samples, "
             "such as ecg,abp",
-            USAGE,
         )
     return columns
 
@@ -127,14 +185,14 @@ def _header(line: str, where: str) -> tuple[str, ...]:
 def _row(line: str, columns: tuple[str, ...], where: str) -> list[float]:
     fields = line.split(",")
     if len(fields) != len(columns):
-        raise CommandError(f"{where}: {len(fields)} fields, {len(columns)} expected", USAGE)
+        raise SourceError(f"{where}: {len(fields)} fields, {len(columns)} expected")
     try:
         row = [float(field) if field.strip() else math.nan for field in fields]
     except ValueError:
         wrong = next(f for f in fields if f.strip() and not _is_number(f))
-        raise CommandError(f"{where}: {wrong.strip()[:40]!r} is no number", USAGE) from None
+        raise SourceError(f"{where}: {wrong.strip()[:40]!r} is no number") from None
     if any(map(math.isinf, row)):
-        raise CommandError(f"{where}: infinity is no sample; leave a missing one empty", USAGE)
+        raise SourceError(f"{where}: infinity is no sample; leave a missing one empty")
     return row
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.faults import USAGE, CommandError
-from cli.recording import parse_recording, read_recording
 from cli.samples import RECORDING
+from pycwt_client.sources import CsvSource, SourceError
+from pycwt_client.sources.csv_file import parse_recording, read_recording
 
 TEXT = "# fs_hz=125\n# a remark\na,b\n1,2\n,nan\n3.5,-4\n"
 
@@ -30,7 +30,7 @@ def test_in_a_single_column_an_empty_line_is_a_missing_sample() -> None:
 def test_columns_are_chosen_and_put_in_order() -> None:
     recording = parse_recording(TEXT.splitlines(), "f").selected(("b",))
     np.testing.assert_array_equal(recording.samples[:, 0], [2, np.nan, -4])
-    with pytest.raises(CommandError, match="no column is called c; there are b"):
+    with pytest.raises(SourceError, match="no column is called c; there are b"):
         recording.selected(("c",))
 
 
@@ -52,9 +52,8 @@ def test_the_first_seconds_are_cut_off() -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(lines: list[str], fault: str) -> None:
-    with pytest.raises(CommandError, match=fault) as caught:
+    with pytest.raises(SourceError, match=fault):
         parse_recording(lines, "f")
-    assert caught.value.exit_code == USAGE
 
 
 def test_a_packed_file_is_unpacked(tmp_path: Path) -> None:
@@ -73,12 +72,12 @@ def test_a_packed_file_is_unpacked(tmp_path: Path) -> None:
 )
 def test_a_broken_file_is_a_fault(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(CommandError, match=fault):
+    with pytest.raises(SourceError, match=fault):
         read_recording(tmp_path / name)
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="cannot be read: No such file"):
+    with pytest.raises(SourceError, match="cannot be read: No such file"):
         read_recording(tmp_path / "none.csv")
 
 
@@ -88,3 +87,20 @@ def test_the_shipped_recording_is_what_its_description_says() -> None:
     assert recording.columns == ("ecg_mV", "abp_mmHg", "resp_NU")
     assert recording.samples.shape == (75_000, 3)
     np.testing.assert_array_equal(np.isnan(recording.samples).sum(axis=0), [0, 0, 4])
+
+
+@pytest.mark.anyio
+async def test_the_rate_is_as_asked_or_of_the_file_or_as_assumed(tmp_path: Path) -> None:
+    said, silent = tmp_path / "said.csv", tmp_path / "silent.csv"
+    said.write_text(TEXT)
+    silent.write_text("a\n1\n2\n")
+    for source, fs_hz in (
+        (CsvSource(said, fs_hz=50, assumed_fs_hz=10), 50),
+        (CsvSource(said, assumed_fs_hz=10), 125),
+        (CsvSource(silent, assumed_fs_hz=10), 10),
+    ):
+        async with source.open() as signals:
+            assert signals.info.fs_hz == fs_hz
+    with pytest.raises(SourceError, match="does not say its rate"):
+        async with CsvSource(silent).open():
+            pass

@@ -1,0 +1,147 @@
+"""A board that BrainFlow drives: OpenBCI, Muse, g.tec and others, and its synthetic one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import numpy as np
+from anyio import to_thread
+from numpy.typing import NDArray
+
+from pycwt_client.piece import Piece
+from pycwt_client.sources.errors import MissingDriverError, SourceError
+from pycwt_client.sources.names import channels_of
+from pycwt_client.sources.places import GAP_S, ByCounter, ByTime, Run
+from pycwt_client.sources.source import LIVE_CHUNK_S, Signals, SourceInfo
+
+if TYPE_CHECKING:
+    from brainflow.board_shim import BoardShim
+
+__all__ = ["BrainflowSource"]
+
+#: Boards whose packages carry one sample each and a counter of eight bits. Of the others, lost
+#: samples are told by the time.
+COUNTED = {"SYNTHETIC_BOARD", "CYTON_BOARD", "CYTON_WIFI_BOARD"}
+MODULUS = 256
+#: What is read: the first of these that a board has.
+KINDS = ("eeg_channels", "ecg_channels", "emg_channels", "eog_channels")
+
+
+class BrainflowSource:
+    """A board by BrainFlow's name of it, such as ``synthetic``, ``cyton`` or ``muse_s``.
+
+    Its EEG, ECG, EMG or EOG channels in microvolts; times are BrainFlow's stamps, which are UTC.
+
+    Parameters
+    ----------
+    board
+        A name of `brainflow.BoardIds`, in any case, with or without ``_BOARD`` at the end.
+    parameters
+        Fields of `brainflow.BrainFlowInputParams`, such as ``{"serial_port": "/dev/ttyUSB0"}``.
+    chunk_s
+        Seconds in one piece.
+    gap_s
+        Longest step between two samples that is jitter, for boards that do not count their samples.
+    """
+
+    def __init__(
+        self,
+        board: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        chunk_s: float = LIVE_CHUNK_S,
+        gap_s: float = GAP_S,
+    ) -> None:
+        self._board = board
+        self._parameters = dict(parameters or {})
+        self._chunk_s = chunk_s
+        self._gap_s = gap_s
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Signals]:
+        """Connect to the board and let it run."""
+        name, board = await to_thread.run_sync(_prepared, self._board, self._parameters)
+        try:
+            yield _Board(board, name, self._chunk_s, self._gap_s)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(board.release_session)
+
+
+class _Board:
+    def __init__(self, board: BoardShim, name: str, chunk_s: float, gap_s: float) -> None:
+        described: dict[str, Any] = board.get_board_descr(board.get_board_id())
+        self._board = board
+        self._chunk_s = chunk_s
+        self._rows: list[int] = next((described[k] for k in KINDS if described.get(k)), [])
+        if not self._rows:
+            raise SourceError(f"{described['name']} has none of {', '.join(KINDS)}")
+        self._time_row = described["timestamp_channel"]
+        self._count_row = described["package_num_channel"]
+        fs_hz = float(described["sampling_rate"])
+        self._by_count = ByCounter(fs_hz, MODULUS) if name in COUNTED else None
+        self._by_time = ByTime(fs_hz, gap_s)
+        labels = str(described.get("eeg_names", "")).split(",")
+        if len(labels) != len(self._rows):
+            labels = [""] * len(self._rows)
+        self._info = SourceInfo(
+            name=str(described["name"]),
+            channels=channels_of(labels, ["uV"] * len(self._rows)),
+            fs_hz=fs_hz,
+            n_samples=None,
+        )
+
+    @property
+    def info(self) -> SourceInfo:
+        return self._info
+
+    async def __aiter__(self) -> AsyncIterator[Piece]:
+        while True:
+            data = await to_thread.run_sync(self._board.get_board_data)
+            times_s = data[self._time_row]
+            samples = np.ascontiguousarray(data[self._rows].T).astype("<f4")
+            for run in self._placed(data, times_s):
+                yield Piece(
+                    first_sample=run.first_sample,
+                    t0_ns=round(float(times_s[run.start]) * 1e9),
+                    samples=samples[run.start : run.stop],
+                )
+            await anyio.sleep(self._chunk_s)
+
+    def _placed(self, data: NDArray[np.float64], times_s: NDArray[np.float64]) -> list[Run]:
+        if self._by_count is not None:
+            return self._by_count.place(data[self._count_row], times_s)
+        return self._by_time.place(times_s)
+
+
+def _prepared(board: str, parameters: dict[str, str]) -> tuple[str, BoardShim]:
+    try:
+        from brainflow.board_shim import BoardIds, BoardShim, BrainFlowInputParams
+        from brainflow.exit_codes import BrainFlowError
+    except ImportError:
+        raise MissingDriverError("a BrainFlow board", "brainflow") from None
+    plain = board.upper().replace("-", "_")
+    name = next((each for each in (plain, f"{plain}_BOARD") if each in BoardIds.__members__), None)
+    if name is None:
+        known = ", ".join(
+            sorted(each.removesuffix("_BOARD").lower() for each in BoardIds.__members__)
+        )
+        raise SourceError(f"BrainFlow knows no board {board}; it knows {known}")
+    given = BrainFlowInputParams()
+    for field, value in parameters.items():
+        if not hasattr(given, field):
+            raise SourceError(f"{field} is no parameter of a board; {', '.join(vars(given))} are")
+        setattr(given, field, type(getattr(given, field))(value))
+    BoardShim.disable_board_logger()  # it writes to the terminal
+    shim = BoardShim(BoardIds[name].value, given)
+    try:
+        shim.prepare_session()
+        shim.start_stream()
+    except BrainFlowError as error:
+        if shim.is_prepared():
+            shim.release_session()
+        raise SourceError(f"the board {board} does not start: {error}") from None
+    return name, shim

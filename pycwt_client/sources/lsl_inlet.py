@@ -1,0 +1,156 @@
+"""An inlet of the Lab Streaming Layer: amplifiers, eye trackers, and programs that stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import numpy as np
+from anyio import to_thread
+
+from pycwt_client.piece import Piece
+from pycwt_client.sources.errors import MissingDriverError, SourceError
+from pycwt_client.sources.lsl_names import labels_and_units
+from pycwt_client.sources.names import channels_of
+from pycwt_client.sources.places import GAP_S, ByTime
+from pycwt_client.sources.recorded import steps_of
+from pycwt_client.sources.source import LIVE_CHUNK_S, Signals, SourceInfo
+
+if TYPE_CHECKING:
+    from pylsl import StreamInfo, StreamInlet
+
+__all__ = ["LslSource"]
+
+#: To find a stream on the network, and to be connected.
+FIND_S = 5.0
+#: A wait for samples ends after so long, so that it can be given up.
+PATIENCE_S = 0.2
+#: What the inlet keeps while the log is away, seconds.
+BUFFER_S = 60
+MAX_SAMPLES = 16_384
+#: 64 bits that are whole numbers have no place on the bus.
+WIRE = {np.dtype(np.int64): np.dtype("<f8")}
+
+
+class LslSource:
+    """A stream of the Lab Streaming Layer, by its name.
+
+    Times are the outlet's own stamps, put to this machine's clock by the layer, and then to UTC.
+    A stream that goes away is waited for; what it lost meanwhile is a gap.
+
+    Parameters
+    ----------
+    name
+        Of the stream; or a property and its value, such as ``type=EEG``.
+    chunk_s
+        Seconds in one piece.
+    gap_s
+        Longest step between two samples that is jitter and no loss.
+    find_s
+        How long to look for it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        chunk_s: float = LIVE_CHUNK_S,
+        gap_s: float = GAP_S,
+        find_s: float = FIND_S,
+    ) -> None:
+        self._property, _, self._value = name.rpartition("=")
+        self._property = self._property or "name"
+        self._chunk_s = chunk_s
+        self._gap_s = gap_s
+        self._find_s = find_s
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Signals]:
+        """Find the stream and connect."""
+        found = await to_thread.run_sync(_find, self._property, self._value, self._find_s)
+        inlet, info = await to_thread.run_sync(_connect, found, self._find_s)
+        try:
+            places = ByTime(info.fs_hz, self._gap_s)
+            yield _Inlet(inlet, info, places, steps_of(self._chunk_s, info.fs_hz))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(inlet.close_stream)
+
+
+class _Inlet:
+    def __init__(self, inlet: StreamInlet, info: SourceInfo, places: ByTime, step: int) -> None:
+        self._inlet = inlet
+        self._info = info
+        self._places = places
+        self._step = min(step, MAX_SAMPLES)
+
+    @property
+    def info(self) -> SourceInfo:
+        return self._info
+
+    async def __aiter__(self) -> AsyncIterator[Piece]:
+        from pylsl import local_clock
+
+        while True:
+            samples, times_s = await to_thread.run_sync(self._pull)
+            to_utc_ns = time.time_ns() - round(local_clock() * 1e9)
+            samples = samples.astype(WIRE.get(samples.dtype, samples.dtype), copy=False)
+            for run in self._places.place(times_s):
+                t0_ns = to_utc_ns + round(float(times_s[run.start]) * 1e9)
+                piece = Piece(
+                    first_sample=run.first_sample,
+                    t0_ns=t0_ns,
+                    samples=samples[run.start : run.stop],
+                )
+                yield piece
+
+    def _pull(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        samples, times_s = self._inlet.pull_chunk(
+            timeout=PATIENCE_S, max_samples=MAX_SAMPLES, min_samples=self._step, as_numpy=True
+        )
+        return samples, np.asarray(times_s, dtype=np.float64)
+
+
+def _find(prop: str, value: str, find_s: float) -> StreamInfo:
+    try:
+        import pylsl
+    except ImportError:
+        raise MissingDriverError("a stream of the Lab Streaming Layer", "lsl") from None
+    found = pylsl.resolve_byprop(prop, value, timeout=find_s)
+    if found:
+        return found[0]
+    others = ", ".join(sorted({each.name() for each in pylsl.resolve_streams(wait_time=1.0)}))
+    raise SourceError(
+        f"no stream with {prop} {value} is on the network; there are: {others or 'none'}"
+    )
+
+
+def _connect(found: StreamInfo, find_s: float) -> tuple[StreamInlet, SourceInfo]:
+    import pylsl
+
+    fs_hz, count = found.nominal_srate(), found.channel_count()
+    if fs_hz <= 0 or found.channel_format() == pylsl.cf_string:
+        raise SourceError(f"{found.name()} has no rate: it is a stream of events, not of samples")
+    inlet = pylsl.StreamInlet(found, max_buflen=BUFFER_S, processing_flags=pylsl.proc_clocksync)
+    try:
+        full = inlet.info(find_s)
+        inlet.open_stream(timeout=find_s)
+    except (pylsl.TimeoutError, pylsl.LostError):
+        raise SourceError(f"{found.name()} was there and does not answer") from None
+    labels, units = labels_and_units(_described(full), count)
+    info = SourceInfo(
+        name=found.name(), channels=channels_of(labels, units), fs_hz=fs_hz, n_samples=None
+    )
+    return inlet, info
+
+
+def _described(info: StreamInfo) -> dict[str, Any]:
+    """Return the description of the channels, nested as in a file."""
+    channels, each = [], info.desc().child("channels").child("channel")
+    while not each.empty():
+        channels.append({name: [each.child_value(name)] for name in ("label", "name", "unit")})
+        each = each.next_sibling("channel")
+    return {"desc": [{"channels": [{"channel": channels}]}]}

@@ -1,0 +1,63 @@
+"""A source into a stream: a recording at its own pace or faster, a device as it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import anyio
+
+from pycwt_client.publisher import Publisher
+from pycwt_client.sources.source import Signals
+
+__all__ = ["play", "start_time_ns"]
+
+NS = 1_000_000_000
+
+
+def start_time_ns(now_ns: int, duration_s: float, speed: float) -> int:
+    """Return when the first sample was taken, so that no sample is from the future.
+
+    At real time that is now; faster, the last sample is from the moment it is sent.
+    """
+    ahead = 1.0 if speed == 0 else max(1 - 1 / speed, 0.0)
+    return now_ns - round(duration_s * ahead * NS)
+
+
+async def play(
+    signals: Signals,
+    publisher: Publisher,
+    *,
+    speed: float = 1.0,
+    played: Callable[[int], None] = lambda _samples: None,
+) -> None:
+    """Publish what comes from an open source.
+
+    A recording is played as its device would have sent it, and at its end the epoch is ended, so
+    that the results of the end come as well. A device has no end: whoever stops it, by cancelling
+    this, calls `Publisher.finish`.
+
+    Parameters
+    ----------
+    signals, publisher
+        Where from, where to.
+    speed
+        Of a recording, times real time; 0: as fast as it goes.
+    played
+        Told after each piece how many samples are out.
+    """
+    info = signals.info
+    pace = 0.0 if info.live else speed
+    t0_ns = None
+    if info.n_samples is not None:
+        t0_ns = start_time_ns(time.time_ns(), info.n_samples / info.fs_hz, speed)
+    begin = anyio.current_time()
+    async for piece in signals:
+        if pace > 0:
+            await anyio.sleep_until(begin + piece.next_sample / info.fs_hz / pace)
+        at_ns = piece.t0_ns
+        if at_ns is None and t0_ns is not None:
+            at_ns = t0_ns + round(piece.first_sample / info.fs_hz * NS)
+        await publisher.publish(piece.samples, first_sample=piece.first_sample, t0_ns=at_ns)
+        played(piece.next_sample)
+    await publisher.finish()

@@ -1,0 +1,141 @@
+"""Devices as sources: an outlet of the Lab Streaming Layer, and BrainFlow's synthetic board."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import anyio
+import numpy as np
+import pylsl
+import pytest
+
+from pycwt_client.piece import Piece
+from pycwt_client.sources import (
+    BrainflowSource,
+    LslSource,
+    Signals,
+    SourceError,
+    named_source,
+)
+from schemas.stream import Channel
+
+pytestmark = pytest.mark.anyio
+
+FS = 200.0
+
+
+@pytest.fixture(scope="module")
+def name() -> str:
+    """A name of this run alone: others on the network may stream, too."""
+    # Its records are no warnings of this project's.
+    pylsl.set_config_content("[log]\nlevel = -3\n[multicast]\nResolveScope = machine\n")
+    return f"test-{os.getpid()}"
+
+
+@pytest.fixture
+def outlet(name: str) -> pylsl.StreamOutlet:
+    info = pylsl.StreamInfo(name, "EEG", 2, FS, "float32", name)
+    channels = info.desc().append_child("channels")
+    for label in ("Fz", "Cz"):
+        channel = channels.append_child("channel")
+        channel.append_child_value("label", label)
+        channel.append_child_value("unit", "microvolts")
+    return pylsl.StreamOutlet(info)
+
+
+async def take(signals: Signals, samples: int) -> list[Piece]:
+    pieces: list[Piece] = []
+    with anyio.fail_after(20):
+        async for piece in signals:
+            pieces.append(piece)
+            if sum(len(each.samples) for each in pieces) >= samples:
+                break
+    return pieces
+
+
+def rows(first: int, n: int) -> list[list[float]]:
+    return [[float(at), -float(at)] for at in range(first, first + n)]
+
+
+async def test_an_outlet_is_read_with_its_names_times_and_gaps(
+    outlet: pylsl.StreamOutlet, name: str
+) -> None:
+    async with LslSource(name, chunk_s=0.05).open() as signals:
+        assert signals.info.channels == (
+            Channel(name="Fz", unit="uV"),
+            Channel(name="Cz", unit="uV"),
+        )
+        assert (signals.info.fs_hz, signals.info.live) == (FS, True)
+        begin = pylsl.local_clock()
+        outlet.push_chunk(rows(0, 100), begin + 99 / FS)  # the time is that of the last one
+        outlet.push_chunk(rows(300, 100), begin + 399 / FS)  # 200 samples did not come
+        pieces = await take(signals, 200)
+    found = {
+        piece.first_sample + at: row for piece in pieces for at, row in enumerate(piece.samples)
+    }
+    assert sorted(found) == [*range(100), *range(300, 400)]
+    assert all(row.tolist() == [at, -at] for at, row in found.items())
+    t0_ns = pieces[0].t0_ns
+    assert t0_ns is not None
+    assert abs(t0_ns - (time.time_ns() - (pylsl.local_clock() - begin) * 1e9)) < 50e6
+
+
+async def test_a_stream_is_found_by_another_property(outlet: pylsl.StreamOutlet, name: str) -> None:
+    del outlet
+    async with named_source(f"lsl:source_id={name}").open() as signals:
+        assert signals.info.name == name
+
+
+async def test_a_stream_that_is_not_there_is_told_with_those_that_are(
+    outlet: pylsl.StreamOutlet, name: str
+) -> None:
+    del outlet
+    with pytest.raises(SourceError, match=f"no stream with name none .*{name}"):
+        async with LslSource("none", find_s=0.1).open():
+            pass
+
+
+async def test_a_stream_of_events_is_no_source(name: str) -> None:
+    info = pylsl.StreamInfo(f"{name}-events", "Markers", 1, 0, "string", f"{name}-events")
+    outlet = pylsl.StreamOutlet(info)
+    with pytest.raises(SourceError, match="events, not of samples"):
+        async with LslSource(f"{name}-events").open():
+            pass
+    del outlet
+
+
+async def test_the_synthetic_board_gives_samples_that_follow_each_other() -> None:
+    async with named_source("brainflow:synthetic").open() as signals:
+        info = signals.info
+        pieces = await take(signals, 100)
+    assert (info.fs_hz, info.live, len(info.channels)) == (250, True, 16)
+    assert info.channels[:2] == (Channel(name="Fz", unit="uV"), Channel(name="C3", unit="uV"))
+    ends = [0, *(piece.next_sample for piece in pieces[:-1])]
+    assert [piece.first_sample for piece in pieces] == ends
+    assert np.isfinite(np.concatenate([piece.samples for piece in pieces])).all()
+    now_ns = time.time_ns()
+    assert all(piece.t0_ns is not None for piece in pieces)
+    assert all(0 < now_ns - (piece.t0_ns or 0) < 20e9 for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("board", "fault"),
+    [
+        ("toaster", "BrainFlow knows no board toaster"),
+        ("cyton,speed=9", "speed is no parameter of a board; serial_port"),
+        ("cyton,speed", "speed is no parameter"),
+        ("cyton,serial_port=/dev/none", "does not start"),
+    ],
+)
+async def test_a_board_that_cannot_run_is_told(board: str, fault: str) -> None:
+    async def open_it() -> None:
+        async with named_source(f"brainflow:{board}").open():
+            pass
+
+    with pytest.raises(SourceError, match=fault):
+        await open_it()
+
+
+def test_a_board_is_named_without_touching_it() -> None:
+    BrainflowSource("cyton", {"serial_port": "/dev/none"})
