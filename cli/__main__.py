@@ -10,6 +10,7 @@ from cli.bench import bench
 from cli.demo import demo
 from cli.doctor import doctor
 from cli.hw import hw
+from cli.job import job
 from cli.publish import publish
 from cli.query import query
 from cli.up import up
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (up, demo, publish, watch, query, bench, doctor):
     app.command()(command)
+app.add_typer(job)
 app.add_typer(hw)
 
 

@@ -1,4 +1,4 @@
-"""`pycwt-mod query`: a transform of what is in files, from whichever worker is free."""
+"""`pycwt-mod query`: a transform or a level of what is in files, from whichever worker is free."""
 
 from __future__ import annotations
 
@@ -15,16 +15,26 @@ from numpy.typing import NDArray
 from cli.answer_text import json_of, summary
 from cli.demo_picture import check_matplotlib
 from cli.faults import USAGE, CommandError
-from cli.query_picture import draw_answer
+from cli.query_picture import draw_answer, draw_level
 from cli.shell import command_log, run_command, server_url
-from pycwt_client import Client, CwtAnswer, WctAnswer, XwtAnswer, connect
+from pycwt_client import Client, connect
+from pycwt_client.job import Answer
 from pycwt_client.sources.csv_file import read_recording
+from pycwt_mod import CwtPlan, ar1, plan
 from schemas.query import LevelMethod
-from schemas.stream import Convention, Op, Wavelet
+from schemas.significance import SignificanceReply
+from schemas.stream import Convention, Wavelet
+from services.runtime.analysis import wavelet_of
 
-__all__ = ["Question", "query", "read_signals"]
+__all__ = ["Question", "check_choices", "query", "read_signals"]
 
-Transform = Literal["cwt", "xwt", "wct"]
+Op = Literal["cwt", "xwt", "wct", "significance"]
+#: What the options take that take nothing else.
+CHOICES = {
+    "wavelet": get_args(Wavelet),
+    "convention": get_args(Convention),
+    "method": get_args(LevelMethod),
+}
 Signals = dict[str, NDArray[np.float32]]
 
 
@@ -44,8 +54,9 @@ class Question:
     mc_count: int = 300
     seed: int | None = None
     backend: str = "sequential"
+    fallback: bool = False
 
-    async def ask(self, client: Client) -> CwtAnswer | XwtAnswer | WctAnswer:
+    async def ask(self, client: Client) -> Answer:
         """Return the answer of whichever worker is free."""
         signals, dt = list(self.signals.values()), 1 / self.fs_hz
         if self.op == "cwt":
@@ -58,11 +69,33 @@ class Question:
                 signals[0], signals[1], dt, self.dj, significance_level=self.level,
                 wavelet=self.wavelet, param=self.param, convention=self.convention,
             )  # fmt: skip
+        if self.op == "significance":
+            return await self._ask_for_level(client, signals, dt)
         return await client.wct(
             signals[0], signals[1], dt, self.dj, significance_level=self.level,
             wavelet=self.wavelet, param=self.param, convention=self.convention,
             method=self.method, mc_count=self.mc_count, seed=self.seed, backend=self.backend,
+            fallback=self.fallback,
         )  # fmt: skip
+
+    async def _ask_for_level(
+        self, client: Client, signals: list[NDArray[np.float32]], dt: float
+    ) -> Answer:
+        """Ask for the level that the coherence of these signals would be given."""
+        al1, al2 = (float(ar1(signal[np.isfinite(signal)]).g) for signal in signals)
+        scales = self.plan().scales
+        s0, J = float(scales[0]), len(scales) - 1
+        return await client.significance(
+            al1, al2, dt, self.dj, s0, J, self.level, wavelet=self.wavelet, param=self.param,
+            convention=self.convention, method=self.method, mc_count=self.mc_count,
+            seed=self.seed, backend=self.backend, fallback=self.fallback,
+        )  # fmt: skip
+
+    def plan(self) -> CwtPlan:
+        """Return the scales that a coherence of these signals has."""
+        n = len(next(iter(self.signals.values())))
+        wavelet = wavelet_of(self.wavelet, self.param)
+        return plan(n, 1 / self.fs_hz, self.dj, wavelet=wavelet, convention=self.convention)
 
 
 def read_signals(
@@ -99,7 +132,7 @@ def read_signals(
 
 
 def query(
-    op: Annotated[str, typer.Argument(metavar="cwt|xwt|wct", help="which transform")],
+    op: Annotated[str, typer.Argument(metavar="cwt|xwt|wct|significance", help="what")],
     files: Annotated[list[Path], typer.Argument(help="CSV files, one row per sample")],
     columns: Annotated[str | None, typer.Option(help="which columns, such as ecg,abp")] = None,
     fs: Annotated[float | None, typer.Option(min=1e-9, help="samples per second")] = None,
@@ -114,18 +147,16 @@ def query(
     mc_count: Annotated[int, typer.Option(min=1, help="surrogate pairs")] = 300,
     seed: Annotated[int | None, typer.Option(help="of the surrogates")] = None,
     backend: Annotated[str, typer.Option(help="where they are simulated")] = "sequential",
+    fallback: Annotated[
+        bool, typer.Option("--fallback", help="take sequential if that is not available")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="draw the answer to this file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the whole answer")] = False,
 ) -> None:
-    """Ask for the transform of one signal, or of two, in CSV files."""
-    closed = (
-        ("the transform", op, get_args(Transform)), ("--wavelet", wavelet, get_args(Wavelet)),
-        ("--convention", convention, get_args(Convention)),
-        ("--method", method, get_args(LevelMethod)),
-    )  # fmt: skip
-    for what, value, possible in closed:
-        if value not in possible:
-            raise typer.BadParameter(f"{what} is one of {', '.join(possible)}, not {value!r}")
+    """Ask for the transform of one signal or two in CSV files, or for the level of two."""
+    if op not in get_args(Op):
+        raise typer.BadParameter(f"{', '.join(get_args(Op))} are possible, not {op!r}")
+    check_choices(wavelet=wavelet, convention=convention, method=method)
 
     def question() -> Question:
         signals, fs_hz = read_signals(cast("Op", op), files, columns, fs)
@@ -133,7 +164,7 @@ def query(
             op=cast("Op", op), signals=signals, fs_hz=fs_hz, dj=dj, level=level,
             wavelet=cast("Wavelet", wavelet), param=param,
             convention=cast("Convention", convention), method=cast("LevelMethod", method),
-            mc_count=mc_count, seed=seed, backend=backend,
+            mc_count=mc_count, seed=seed, backend=backend, fallback=fallback,
         )  # fmt: skip
 
     async def work() -> None:
@@ -144,12 +175,29 @@ def query(
     run_command(work)
 
 
+def check_choices(**given: str) -> None:
+    """Refuse a value that is none of its option's choices.
+
+    Raises
+    ------
+    typer.BadParameter
+        With those that are possible.
+    """
+    for option, value in given.items():
+        possible = CHOICES[option]
+        if value not in possible:
+            raise typer.BadParameter(f"--{option} is one of {', '.join(possible)}, not {value!r}")
+
+
 async def _query(question: Question, plot: Path | None, *, as_json: bool) -> None:
     log = command_log(quiet=True)
     async with connect(server_url(), name="pycwt-mod query", log=log) as client:
         answer = await question.ask(client)
     if plot is not None:
-        draw_answer(answer, tuple(question.signals), question.fs_hz, plot)
+        if isinstance(answer, SignificanceReply):
+            draw_level(answer.signif, question.plan().freqs, tuple(question.signals), plot)
+        else:
+            draw_answer(answer, tuple(question.signals), question.fs_hz, plot)
     if as_json:
         option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
         sys.stdout.buffer.write(orjson.dumps(json_of(answer), option=option))

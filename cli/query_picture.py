@@ -8,7 +8,7 @@ import numpy as np
 
 from pycwt_client import CwtAnswer, WctAnswer, XwtAnswer
 
-__all__ = ["draw_answer"]
+__all__ = ["draw_answer", "draw_level"]
 
 
 def draw_answer(
@@ -36,5 +36,17 @@ def draw_answer(
                 ax, times_s, answer.freqs, answer.coherence, phase=answer.phase, **options
             )
     ax.set_title(" with ".join(names))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def draw_level(level: np.ndarray, freqs_hz: np.ndarray, names: tuple[str, ...], path: Path) -> None:
+    """Write the picture of a level over frequency to `path`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    ax = figure.subplots()
+    ax.semilogx(freqs_hz, level)
+    ax.set(xlabel="frequency (Hz)", ylabel="coherence", ylim=(0, 1), title=" with ".join(names))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

@@ -11,6 +11,7 @@ from pycwt_client.client import Client
 from pycwt_client.connection import connect
 from pycwt_client.epochs import new_epoch
 from pycwt_client.feed import Feed
+from pycwt_client.job import Job, TaskResult
 from pycwt_client.publisher import Publisher
 from pycwt_client.scalogram import Picture, Scalogram
 
@@ -18,9 +19,11 @@ __all__ = [
     "Client",
     "CwtAnswer",
     "Feed",
+    "Job",
     "Picture",
     "Publisher",
     "Scalogram",
+    "TaskResult",
     "WctAnswer",
     "XwtAnswer",
     "connect",

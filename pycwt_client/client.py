@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pycwt_client.epochs import new_epoch
 from pycwt_client.feed import Feed, open_feed
+from pycwt_client.jobs import Jobs
 from pycwt_client.publisher import (
     BATCH_S,
     IN_FLIGHT,
@@ -16,7 +17,6 @@ from pycwt_client.publisher import (
     Sending,
     open_publisher,
 )
-from pycwt_client.questions import Questions
 from pycwt_client.repeats import SeenEvents, SeenResults
 from schemas import storage, subjects
 from schemas.codec import ContentType
@@ -31,13 +31,12 @@ from schemas.stream import (
     StreamListing,
     StreamStatus,
 )
-from services.runtime.bus import Bus
 from services.runtime.retry import RetryPolicy
 
 __all__ = ["Client"]
 
 
-class Client(Questions):
+class Client(Jobs):
     """What a user of the system can do, over any bus; `pycwt_client.connect` makes one.
 
     Parameters
@@ -45,11 +44,6 @@ class Client(Questions):
     bus
         The connection; it stays its owner's.
     """
-
-    @property
-    def bus(self) -> Bus:
-        """The connection below, for what has no method here."""
-        return self._bus
 
     async def put_stream(self, definition: StreamDefinition) -> StreamStatus:
         """Define a stream, or change what it is."""

@@ -53,6 +53,11 @@ class Questions:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
+    @property
+    def bus(self) -> Bus:
+        """The connection below, for what has no method here."""
+        return self._bus
+
     async def ask(
         self,
         subject: str,

@@ -67,6 +67,10 @@ class Problem(Message):
     message: str
     detail: dict[str, JsonValue] | None = None
 
+    def exception(self) -> ContractError:
+        """Return the exception that the other side meant."""
+        return _KINDS[self.code](self.message, self.detail)
+
 
 class ErrorBody(Message):
     """The body of every refusal: ``{"error": {"code", "message", "detail"}}``."""
@@ -75,8 +79,7 @@ class ErrorBody(Message):
 
     def exception(self) -> ContractError:
         """Return the exception that the other side meant."""
-        problem = self.error
-        return _KINDS[problem.code](problem.message, problem.detail)
+        return self.error.exception()
 
 
 class ContractError(Exception):

@@ -12,6 +12,7 @@ What is opened has `close` as well, for a notebook, where a ``with`` cannot reac
 
 from pycwt_client.blocking.client import Client, connect
 from pycwt_client.blocking.feed import Feed
+from pycwt_client.blocking.job import Job
 from pycwt_client.blocking.publisher import Publisher
 
-__all__ = ["Client", "Feed", "Publisher", "connect"]
+__all__ = ["Client", "Feed", "Job", "Publisher", "connect"]

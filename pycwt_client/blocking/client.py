@@ -6,8 +6,9 @@ from contextlib import ExitStack
 
 from anyio.from_thread import start_blocking_portal
 
-from pycwt_client.blocking.face import Blocking, opening, waiting
+from pycwt_client.blocking.face import Blocking, giving, opening, waiting
 from pycwt_client.blocking.feed import Feed
+from pycwt_client.blocking.job import Job
 from pycwt_client.blocking.publisher import Publisher
 from pycwt_client.client import Client as AsyncClient
 from pycwt_client.connection import CONNECT_TIMEOUT_S
@@ -36,6 +37,13 @@ class Client(Blocking[AsyncClient]):
     backends = waiting(AsyncClient.backends)
     hardware = waiting(AsyncClient.hardware)
     health = waiting(AsyncClient.health)
+
+    submit = giving(AsyncClient.submit, Job)
+    jobs = waiting(AsyncClient.jobs)
+
+    def job(self, job_id: str) -> Job:
+        """Return the job of that id; whether there is one shows when it is asked."""
+        return Job(self._portal, self._own.job(job_id), ExitStack())
 
     next_seq = waiting(AsyncClient.next_seq)
     publisher = opening(AsyncClient.publisher, Publisher)

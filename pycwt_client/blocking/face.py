@@ -6,6 +6,7 @@ and the docstring.
     class Client(Blocking[AsyncClient]):
         put_stream = waiting(AsyncClient.put_stream)          # a coroutine: call it, and wait
         results = opening(AsyncClient.results, Feed[...])     # a context: enter it, give its face
+        submit = giving(AsyncClient.submit, Job)              # a coroutine: give the answer's face
 
 An interrupt (Ctrl-C) while a call waits cancels the call in the other thread as well. A face may
 be used by several threads as far as what is behind it may be used by several tasks.
@@ -13,21 +14,22 @@ be used by several threads as far as what is behind it may be used by several ta
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from functools import partial, wraps
 from types import TracebackType
 from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal
 
-__all__ = ["Blocking", "opening", "waiting"]
+__all__ = ["Blocking", "giving", "iterating", "opening", "waiting"]
 
 Own = TypeVar("Own")
 Own_co = TypeVar("Own_co", covariant=True)
 Inner = TypeVar("Inner")
 Face = TypeVar("Face")
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 P = ParamSpec("P")
 
 
@@ -101,5 +103,42 @@ def opening(
         held = ExitStack()
         context = method(face._own, *args, **kwargs)
         return outer(portal, held.enter_context(portal.wrap_async_context_manager(context)), held)
+
+    return call
+
+
+def giving(
+    method: Callable[Concatenate[Own, P], Awaitable[Inner]],
+    outer: Callable[[BlockingPortal, Inner, ExitStack], Face],
+) -> Callable[Concatenate[Blocking[Own], P], Face]:
+    """Return `method` as one that waits for its answer and gives the face `outer` of it."""
+
+    @wraps(method)
+    def call(face: Blocking[Own], /, *args: P.args, **kwargs: P.kwargs) -> Face:
+        answer = face._wait(partial(method, face._own, *args, **kwargs))
+        return outer(face._portal, answer, ExitStack())
+
+    return call
+
+
+def iterating(
+    method: Callable[Concatenate[Own, P], AsyncGenerator[Item, None]],
+) -> Callable[Concatenate[Blocking[Own], P], Iterator[Item]]:
+    """Return `method` as an iteration that waits for each item.
+
+    Each step is a task of its own in the other thread, so the generator must not yield within a
+    cancel scope or a task group.
+    """
+
+    @wraps(method)
+    def call(face: Blocking[Own], /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Item]:
+        items = method(face._own, *args, **kwargs)
+        try:
+            with suppress(StopAsyncIteration):
+                while True:
+                    yield face._wait(items.__anext__)
+        finally:
+            with suppress(RuntimeError):  # the client was closed, and all with it
+                face._wait(items.aclose)
 
     return call

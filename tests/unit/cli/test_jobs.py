@@ -1,0 +1,112 @@
+"""Jobs at the terminal: from files to tasks, and what is said of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from cli.faults import CommandError
+from cli.job_display import jobs_table, result_line, show_progress, state_lines
+from cli.job_tasks import read_tasks, tasks_of_files
+from pycwt_client import TaskResult
+from schemas.errors import Unprocessable
+from schemas.job import JobProgress, JobState, JobStatus, TaskState
+from schemas.significance import SignificanceReply
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "r.csv"
+    path.write_text("# fs_hz=10\na,b,c\n" + "\n".join(f"{i},{i % 3},{-i}" for i in range(20)))
+    return path
+
+
+def test_a_transform_is_of_each_column_and_a_coherence_of_each_two(recording: Path) -> None:
+    labels, tasks = tasks_of_files("cwt", [recording], None, None, {"dj": 0.5})
+    assert labels == ["r.csv: a", "r.csv: b", "r.csv: c"]
+    assert (tasks[1]["type"], tasks[1]["dt"], tasks[1]["dj"]) == ("cwt", 0.1, 0.5)
+    np.testing.assert_array_equal(tasks[1]["data"], np.arange(20) % 3)
+    labels, tasks = tasks_of_files("wct", [recording, recording], "a,c", 5, {})
+    assert labels == ["r.csv: a with c"] * 2
+    assert tasks[0]["dt"] == 0.2
+
+
+def test_a_file_without_a_rate_or_a_second_column_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("a\n1\n2\n")
+    with pytest.raises(CommandError, match="--fs"):
+        tasks_of_files("cwt", [path], None, None, {})
+    with pytest.raises(CommandError, match="of two"):
+        tasks_of_files("wct", [path], None, 1, {})
+
+
+@pytest.mark.parametrize("body", [b'[{"type": "cwt"}]', b'{"tasks": [{"type": "cwt"}]}'])
+def test_tasks_are_read_as_a_list_or_as_a_submission(body: bytes) -> None:
+    assert read_tasks(body, "f") == [{"type": "cwt"}]
+
+
+@pytest.mark.parametrize("body", [b"{", b"3", b'{"task": []}', b"[3]"])
+def test_what_is_no_list_of_tasks_is_told_by_the_files_name(body: bytes) -> None:
+    with pytest.raises(CommandError, match=r"^f "):
+        read_tasks(body, "f")
+
+
+def state(**changes: Any) -> JobState:
+    fields: dict[str, Any] = {
+        "job_id": "j", "name": "night", "status": JobStatus.FAILED, "progress": 100.0,
+        "tasks_count": 30, "done": 5, "failed": 25, "created_ns": 0,
+        "results": tuple(
+            TaskState(task_id=str(i), status="failed" if i >= 5 else "done", error="dt: too large")
+            for i in range(30)
+        ),
+    }  # fmt: skip
+    return JobState(**{**fields, **changes})
+
+
+def test_a_status_lists_what_failed_and_why_but_not_without_end() -> None:
+    lines = state_lines(state())
+    assert lines[0] == "j (night): failed, 100 %"
+    assert "task 5: dt: too large" in lines
+    assert lines[-1] == "and 5 more that failed"
+    assert len(lines) == 23
+
+
+def test_jobs_are_listed_one_a_line() -> None:
+    console = Console(width=120, record=True)
+    console.print(jobs_table([state(), state(job_id="k", name=None)]))
+    text = console.export_text()
+    assert "night" in text
+    assert "1970-01-01 00:00:00 UTC" in text
+
+
+def test_a_result_is_told_in_a_line() -> None:
+    signif = np.array([0.5, np.nan, 0.75])
+    answer = SignificanceReply(signif=signif, computation_time=1.0)
+    done = TaskResult(index=0, answer=answer, error=None, worker="w")
+    assert result_line(done) == "0: levels of 3 scales, 0.5 to 0.75"
+    wrong = Unprocessable.of({"dt": "is wrong"})
+    assert result_line(TaskResult(index=1, answer=None, error=wrong, worker="w")) == (
+        "1: failed: dt: is wrong"
+    )
+
+
+async def test_progress_is_told_in_lines_where_there_is_no_terminal() -> None:
+    async def news() -> Any:
+        for done in (0, 2):
+            yield JobProgress(
+                job_id="j", status=JobStatus.RUNNING, progress=50.0 * done, tasks_count=2,
+                done=done, failed=0, t_ns=0,
+            )  # fmt: skip
+
+    console = Console(force_terminal=False, record=True)
+    await show_progress(news(), console)
+    assert console.export_text().splitlines() == [
+        "j running: 0 of 2 done",
+        "j running: 2 of 2 done",
+    ]
