@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import tty
-from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -19,14 +19,17 @@ _CHUNK = 4096
 class TwinTerminal:
     """A pseudo-terminal with a twin at its far end; `port` is the name to open.
 
-    Bytes that arrive while code runs are dropped, but for the ``q`` that stops it.
+    As on the board, nothing is kept for anybody: what a host does not read in time is lost, and so
+    is what it sends while code runs, but for the ``q`` that stops it.
     """
 
     def __init__(self) -> None:
         self._far, self._near = os.openpty()
         # The near end stays open here, else the twin would see a hang-up when its user leaves.
         tty.setraw(self._near)
+        os.set_blocking(self._far, False)
         self.port = os.ttyname(self._near)
+        self._stop = -1
         self._console = Console(self._show, self._typed)
 
     def __enter__(self) -> Self:
@@ -41,17 +44,21 @@ class TwinTerminal:
         os.close(self._far)
         os.close(self._near)
 
-    def serve(self, stopped: Callable[[], bool], wait_s: float = 0.1) -> None:
-        """Answer until `stopped` says so; it is asked about every `wait_s`."""
-        while not stopped():
-            if self._readable(wait_s):
-                self._console.type(os.read(self._far, _CHUNK))
-
-    def _readable(self, wait_s: float) -> bool:
-        return bool(select.select([self._far], [], [], wait_s)[0])
+    def serve(self, stop: int) -> None:
+        """Answer until `stop` can be read."""
+        self._stop = stop
+        while True:
+            readable, _, _ = select.select([self._far, stop], [], [])
+            if stop in readable:
+                return
+            self._console.type(os.read(self._far, _CHUNK))
 
     def _typed(self) -> bytes:
-        return os.read(self._far, _CHUNK) if self._readable(0) else b""
+        readable, _, _ = select.select([self._far, self._stop], [], [], 0)
+        if self._stop in readable:
+            return b"q"
+        return os.read(self._far, _CHUNK) if readable else b""
 
     def _show(self, data: bytes) -> None:
-        os.write(self._far, data)
+        with suppress(BlockingIOError):
+            os.write(self._far, data)

@@ -204,7 +204,7 @@ local function bin(J, i)
   for k = 1, 4 do
     local s = 0.0
     for m = 1, t.n do s = s + t.re[m] * J.smooth[k][before + m] end
-    v[k] = limit((s + t.half) // t.scale, 131071)
+    v[k] = limit((s + t.half) // t.scale, 131071) + 0.0
   end
   if v[1] > 0 and v[2] > 0 then
     local b = 256.0 * (v[3] * v[3] + v[4] * v[4]) // (v[1] * v[2])

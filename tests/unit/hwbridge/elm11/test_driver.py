@@ -74,9 +74,7 @@ def test_the_selftest_passes_whatever_the_seed(line: TwinLine, driver: Elm11Driv
 
 
 @pytest.mark.parametrize("n", [8, 32, 1024, MAX_POINTS])
-def test_a_transform_is_the_models_bit_for_bit(
-    line: TwinLine, driver: Elm11Driver, n: int
-) -> None:
+def test_a_transform_is_the_models_bit_for_bit(line: TwinLine, driver: Elm11Driver, n: int) -> None:
     found = driver.fft(noise(n), leash(line))
     assert found.exponent == n.bit_length() - 1 - SCALE_BITS
     np.testing.assert_array_equal(found.values[: n // 2 + 1], spectrum(noise(n)))
