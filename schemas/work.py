@@ -67,5 +67,7 @@ class JobRecord(PersistedMessage):
     #: When the first task of this attempt was begun.
     started_ns: Count | None = None
     attempt: PositiveCount = 1
+    #: Failures up to this place in the log of outcomes are those of earlier attempts.
+    retried_seq: Count = 0
     #: None until it has ended.
     summary: JobSummary | None = None

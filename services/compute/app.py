@@ -29,6 +29,7 @@ from services.compute.answering import Answering
 from services.compute.calculator import open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.hardware import answer_hardware
+from services.compute.jobs.service import open_jobs
 from services.compute.kept_answers import KeptAnswers
 from services.compute.lag import Lag
 from services.compute.settings import ComputeSettings
@@ -65,9 +66,20 @@ async def _serve(context: Context, settings: ComputeSettings) -> None:
         log=context.log,
     )
     async with open_pool(context.identity.id, settings.job_processes) as pool:
-        endpoints = [*service.endpoints(), simulate_endpoint(pool)]
-        async with serve_endpoints(context.bus, context.identity, endpoints, context.log):
+        jobs = await open_jobs(
+            context.bus,
+            pool,
+            name=context.identity.id,
+            max_tries=settings.compute_max_tries,
+            log=context.log,
+        )
+        endpoints = [*service.endpoints(), simulate_endpoint(pool), *jobs.endpoints]
+        async with (
+            serve_endpoints(context.bus, context.identity, endpoints, context.log),
+            anyio.create_task_group() as workers,
+        ):
             context.log.info(Action.READY, threads=settings.compute_threads)
+            workers.start_soon(jobs.worker.run, context.stop)
             await worker.run(context.stop)
 
 

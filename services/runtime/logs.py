@@ -40,6 +40,13 @@ class Action(StrEnum):
     CHECKPOINT_DELAYED = "checkpoint_delayed"
     WINDOW_RETRIED = "window_retried"
     WINDOW_DEAD = "window_dead"
+    JOB_SUBMITTED = "job_submitted"
+    JOB_CANCELLED = "job_cancelled"
+    JOB_RETRIED = "job_retried"
+    JOB_ENDED = "job_ended"
+    TASK_RETRIED = "task_retried"
+    TASK_FAILED = "task_failed"
+    TASK_DEAD = "task_dead"
     CHILD_STARTED = "child_started"
     CHILD_DIED = "child_died"
 

@@ -12,6 +12,8 @@ __all__ = [
     "CHUNKS",
     "EVENTS",
     "SAMPLES",
+    "TASKS_COMPUTED",
+    "TASK_SECONDS",
     "WINDOWS_COMPUTED",
     "WINDOWS_EMITTED",
     "WINDOW_LATENCY",
@@ -30,6 +32,8 @@ WINDOW_LATENCY = Histogram(
     "cwt_window_latency_seconds", "From the last chunk's arrival to the computed result, seconds"
 )
 ANSWERS_CACHED = Counter("cwt_answers_cached", "Queries answered from what was kept")
+TASKS_COMPUTED = Counter("cwt_tasks_computed", "Tasks of jobs by outcome", ["type", "outcome"])
+TASK_SECONDS = Histogram("cwt_task_seconds", "Time to compute one task of a job, seconds", ["type"])
 WORKERS_BUSY = Gauge("cwt_workers_busy", "Windows and queries being computed at this moment")
 
 

@@ -28,6 +28,7 @@ async def store_until_kept(
     log: Log,
     headers: Mapping[str, str] | None = None,
     policy: RetryPolicy = UNTIL_KEPT,
+    expect_seq: int | None = None,
 ) -> StoreAck:
     """Store, and try again under the same id as long as `policy` says so.
 
@@ -39,7 +40,9 @@ async def store_until_kept(
     tries = 0
     while True:
         try:
-            return await bus_log.store(subject, data, msg_id=msg_id, headers=headers)
+            return await bus_log.store(
+                subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
+            )
         except BusError as error:
             tries += 1
             # Jitter spreads retries; it has nothing to do with secrets.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -145,6 +146,8 @@ def system_topology(limits: StorageSettings) -> Topology:
                 when_full="refuse_new",
                 max_bytes=limits.job_results_max_bytes,
                 max_age_s=limits.jobs_max_age_s,
+                # The server wants ids forgotten before messages are.
+                duplicate_window_s=min(DUPLICATE_WINDOW_S, limits.jobs_max_age_s or math.inf),
                 # Each task has one outcome: that of a retry replaces the failure before it.
                 per_subject=1,
                 replicas=replicas,

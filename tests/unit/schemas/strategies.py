@@ -559,6 +559,7 @@ JOBS: dict[type[Message], Strategy] = {
         created_ns=counts,
         started_ns=maybe(counts),
         attempt=positive_counts,
+        retried_seq=counts,
         summary=maybe(summaries),
     ),
     schemas.SimulateRequest: st.builds(

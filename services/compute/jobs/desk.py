@@ -1,0 +1,240 @@
+"""The endpoints of ``cwt.job.*``: jobs are taken, shown, stopped and taken up again.
+
+Submitting keeps the tasks, then puts one small message on the queue, then writes the record. Each
+step may be repeated, and whoever finds the message writes the record if it is missing; so a worker
+that dies in between leaves nothing, or a job that runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import anyio.to_thread
+
+from schemas import storage, subjects
+from schemas.codec import ContentType, decode, encode
+from schemas.endpoints import JOB_ENDPOINTS
+from schemas.errors import Conflict, Unavailable, Unprocessable
+from schemas.job import (
+    JobCancel,
+    JobGet,
+    JobList,
+    JobListing,
+    JobRetry,
+    JobState,
+    JobSubmit,
+    JobSubmitted,
+    JobTasks,
+)
+from schemas.limits import MAX_JOB_BYTES
+from schemas.message import Message
+from schemas.stored import StoredObject
+from schemas.subjects import JobVerb
+from schemas.work import Expansion, JobRecord, JobWork
+from services.compute.jobs import states
+from services.compute.jobs.store import JobStore
+from services.compute.jobs.submission import check_tasks, digest_of, job_id_of, tasks_name
+from services.runtime.endpoint import Endpoint
+from services.runtime.errors import BusError, StorageFullError
+from services.runtime.logs import Action, Log
+
+__all__ = ["JobDesk", "expansion_id"]
+
+Asked = TypeVar("Asked", bound=Message)
+PACKED = ContentType.MSGPACK
+#: Submissions checked at the same time: each one may be of some hundred MiB.
+SUBMISSIONS = 2
+
+
+def expansion_id(job_id: str, attempt: int) -> str:
+    """Return the message id of what puts the tasks of an attempt on the queue."""
+    return f"{job_id}/{attempt}/tasks"
+
+
+class JobDesk:
+    """Answers whoever hands jobs over.
+
+    Parameters
+    ----------
+    announce
+        Called with the id of a job whose state has changed.
+    """
+
+    def __init__(self, store: JobStore, log: Log, announce: Callable[[str], None]) -> None:
+        self._store = store
+        self._log = log
+        self._announce = announce
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the endpoints of ``cwt.job.*``."""
+        return [
+            # `reply_numbers` has messages that may be large decoded off the event loop.
+            _endpoint("submit", self.submit, reply_numbers=_none, concurrency=SUBMISSIONS),
+            _endpoint("get", self.get),
+            _endpoint("list", self.list),
+            _endpoint("cancel", self.cancel),
+            _endpoint("retry", self.retry),
+        ]
+
+    async def submit(self, request: JobSubmit) -> JobSubmitted:
+        """Keep a job, after all of it was found possible."""
+        tasks, body = await self._tasks_of(request)
+        await anyio.to_thread.run_sync(check_tasks, tasks.tasks)
+        digest = await anyio.to_thread.run_sync(digest_of, request.name, body)
+        job_id = job_id_of(request, digest)
+        record = await self._store.record(job_id)
+        if record is None:
+            where = request.tasks_object or await self._store.put_object(
+                tasks_name(job_id, digest), body
+            )
+            expansion = Expansion(
+                name=request.name,
+                digest=digest,
+                tasks_count=len(tasks.tasks),
+                tasks=where,
+                created_ns=time.time_ns(),
+            )
+            record = await self._begin(job_id, expansion)
+        if record.digest != digest:
+            raise Conflict(
+                f"job_id: another job is called {job_id}, with other tasks or another name",
+                {"job_id": job_id},
+            )
+        told = await self._state(record, results=False)
+        return JobSubmitted(job_id=job_id, status=told.status, tasks_count=record.tasks_count)
+
+    async def _begin(self, job_id: str, expansion: Expansion) -> JobRecord:
+        work = JobWork(job_id=job_id, attempt=1, work=expansion)
+        # The digest is in the id: of two jobs with one id, the record decides later.
+        msg_id = f"{expansion_id(job_id, 1)}/{expansion.digest}"
+        await self._store.enqueue(work, msg_id=msg_id, patient=False)
+        self._log.info(Action.JOB_SUBMITTED, job=job_id, tasks=expansion.tasks_count)
+        return await self._store.create(record_for(job_id, expansion))
+
+    async def _tasks_of(self, request: JobSubmit) -> tuple[JobTasks, bytes]:
+        """Return the tasks and their form in msgpack, whichever way they came."""
+        where = request.tasks_object
+        if where is None:
+            tasks = JobTasks(tasks=request.tasks)
+            encoded = partial(encode, tasks, PACKED, max_bytes=None)
+            return tasks, await anyio.to_thread.run_sync(encoded)
+        body = await self._object(where)
+        decoded = partial(decode, JobTasks, body, PACKED, max_bytes=None)
+        return await anyio.to_thread.run_sync(decoded), body
+
+    async def _object(self, where: StoredObject) -> bytes:
+        if where.bucket != storage.OBJECTS:
+            raise Unprocessable.of({"tasks_object.bucket": f"has to be {storage.OBJECTS}"})
+        if where.size > MAX_JOB_BYTES:
+            problem = f"{where.size} bytes, {MAX_JOB_BYTES} are possible: make several jobs"
+            raise Unprocessable.of({"tasks_object.size": problem})
+        body = await self._store.get_object(where)
+        if body is None or len(body) != where.size:
+            problem = "no such object of that size is in the bucket: put it there first"
+            raise Unprocessable.of({"tasks_object.name": problem})
+        return body
+
+    async def get(self, request: JobGet) -> JobState:
+        """Return how a job stands."""
+        record = await self._store.existing(request.job_id)
+        return await self._state(record, results=request.results)
+
+    async def list(self, request: JobList) -> JobListing:
+        """Return the newest jobs."""
+        records = sorted(await self._store.records(), key=lambda each: -each.created_ns)
+        found: list[JobState] = []
+        for record in records:
+            told = await self._state(record, results=False)
+            if request.status in {None, told.status}:
+                found.append(told)
+            if len(found) == request.limit:
+                break
+        return JobListing(jobs=tuple(found))
+
+    async def cancel(self, request: JobCancel) -> JobState:
+        """Stop a job; its workers see it in the record."""
+        tally = await self._store.tally(request.job_id)
+        record = await self._store.change(
+            request.job_id, lambda before: states.cancelled(before, tally, time.time_ns())
+        )
+        self._log.info(Action.JOB_CANCELLED, job=request.job_id)
+        self._announce(request.job_id)
+        return states.state(record, tally, results=False)
+
+    async def retry(self, request: JobRetry) -> JobState:
+        """Have what has no result computed again."""
+        job_id = request.job_id
+        tally = await self._store.tally(job_id)
+        before = await self._store.existing(job_id)
+        after = states.retried(before, tally)
+        expansion = Expansion(
+            name=after.name,
+            digest=after.digest,
+            tasks_count=after.tasks_count,
+            tasks=after.tasks,
+            created_ns=after.created_ns,
+        )
+        work = JobWork(job_id=job_id, attempt=after.attempt, work=expansion)
+        # First the message: a worker that finds it before the record has changed waits for that.
+        await self._store.enqueue(work, msg_id=expansion_id(job_id, after.attempt), patient=False)
+        record = await self._store.change(job_id, lambda each: states.retried(each, tally))
+        self._log.info(Action.JOB_RETRIED, job=job_id, attempt=record.attempt)
+        self._announce(job_id)
+        return states.state(record, tally, results=False)
+
+    async def _state(self, record: JobRecord, *, results: bool) -> JobState:
+        """Return how a job stands, and note its end if nobody has yet."""
+        if record.summary is not None and not results:
+            return states.state(record, states.Tally(), results=False)
+        tally = await self._store.tally(record.job_id)
+        if states.sealed(record, tally) != record:
+            record = await self._store.change(
+                record.job_id, lambda each: states.sealed(each, tally)
+            )
+        return states.state(record, tally, results=results)
+
+
+def record_for(job_id: str, expansion: Expansion) -> JobRecord:
+    """Return the record of a job that was just submitted."""
+    return JobRecord(
+        job_id=job_id,
+        name=expansion.name,
+        digest=expansion.digest,
+        tasks_count=expansion.tasks_count,
+        tasks=expansion.tasks,
+        created_ns=expansion.created_ns,
+    )
+
+
+def _endpoint(
+    verb: JobVerb,
+    handle: Callable[[Asked], Awaitable[Message]],
+    *,
+    reply_numbers: Callable[[Message], int] | None = None,
+    concurrency: int = 4,
+) -> Endpoint:
+    async def answer(request: Asked) -> Message:
+        try:
+            return await handle(request)
+        except StorageFullError as error:
+            raise Unavailable(
+                "the server has no room for more jobs: wait until some are done or too old, or "
+                f"raise its limits ({error})"
+            ) from error
+        except BusError as error:
+            raise Unavailable(f"what is kept of jobs cannot be reached now ({error})") from error
+
+    return Endpoint(
+        contract=JOB_ENDPOINTS[subjects.job(verb)],
+        handle=answer,
+        reply_numbers=reply_numbers,
+        concurrency=concurrency,
+    )
+
+
+def _none(request: Message) -> int:
+    del request
+    return 0

@@ -1,0 +1,208 @@
+"""What is kept of jobs: records in a bucket, outcomes in a log, tasks and large results apart."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+import anyio
+
+from schemas import storage, subjects
+from schemas.codec import ContentType, decode, encode
+from schemas.errors import NotFound
+from schemas.headers import CONTENT_TYPE
+from schemas.message import PersistedMessage
+from schemas.stored import StoredObject
+from schemas.work import JobRecord, JobWork
+from services.compute.jobs.outcomes import entry_of
+from services.compute.jobs.states import Outcome, Tally
+from services.runtime.bus import Bucket
+from services.runtime.bus import Log as BusLog
+from services.runtime.errors import BusError, BusTimeoutError, RevisionConflictError
+from services.runtime.logs import Action, Log
+from services.runtime.retry import GiveUp, decide
+from services.runtime.storing import UNTIL_KEPT, store_until_kept
+
+__all__ = ["JobStore"]
+
+PACKED = ContentType.MSGPACK
+#: Headers of the largest job are read in a fraction of this.
+READ_TIMEOUT_S = 30.0
+
+
+class JobStore:
+    """Jobs as the server keeps them; it holds nothing itself."""
+
+    def __init__(self, bus_log: BusLog, bucket: Bucket, log: Log) -> None:
+        self._bus_log = bus_log
+        self._bucket = bucket
+        self._log = log
+
+    @classmethod
+    async def open(cls, bus_log: BusLog, log: Log) -> JobStore:
+        """Return the store of a bus on which everything is declared."""
+        return cls(bus_log, await bus_log.bucket(storage.KV_JOBS), log)
+
+    @property
+    def bucket(self) -> Bucket:
+        """The records, by the id of the job."""
+        return self._bucket
+
+    async def record(self, job_id: str) -> JobRecord | None:
+        """Return what was asked of a job; None if there is none, or no longer."""
+        entry = await self._bucket.get(job_id)
+        return record_of(entry.value) if entry else None
+
+    async def records(self) -> list[JobRecord]:
+        """Return all records."""
+        found = [await self.record(key) for key in await self._bucket.keys()]
+        return [record for record in found if record is not None]
+
+    async def create(self, record: JobRecord) -> JobRecord:
+        """Keep a record unless there is one of that id; return the one that is there."""
+        try:
+            await self._bucket.replace(record.job_id, encode(record, PACKED), 0)
+        except RevisionConflictError:
+            return await self.existing(record.job_id)
+        return record
+
+    async def existing(self, job_id: str) -> JobRecord:
+        """Return the record.
+
+        Raises
+        ------
+        NotFound
+            There is none, or no longer.
+        """
+        record = await self.record(job_id)
+        if record is None:
+            raise _unknown(job_id)
+        return record
+
+    async def change(self, job_id: str, change: Callable[[JobRecord], JobRecord]) -> JobRecord:
+        """Replace a record by what `change` makes of it, whoever else does the same.
+
+        Raises
+        ------
+        NotFound
+            There is none, or no longer.
+        """
+        while True:
+            entry = await self._bucket.get(job_id)
+            if entry is None:
+                raise _unknown(job_id)
+            before = record_of(entry.value)
+            after = change(before)
+            if after == before:
+                return before
+            try:
+                await self._bucket.replace(job_id, encode(after, PACKED), entry.revision)
+            except RevisionConflictError:
+                continue
+            return after
+
+    async def tally(self, job_id: str) -> Tally:
+        """Return all outcomes of a job so far."""
+        return Tally(await self._outcomes(subjects.job_results_of(job_id)))
+
+    async def outcome(self, job_id: str, task_id: str) -> Outcome | None:
+        """Return the outcome of a task, if it has one."""
+        return (await self._outcomes(subjects.job_result(job_id, task_id))).get(task_id)
+
+    async def _outcomes(self, pattern: str) -> dict[str, Outcome]:
+        found: dict[str, Outcome] = {}
+        if not await self._bus_log.subject_counts(storage.JOB_RESULTS, pattern):
+            return found
+        with anyio.move_on_after(READ_TIMEOUT_S):
+            async with self._bus_log.replay(
+                storage.JOB_RESULTS, (pattern,), headers_only=True
+            ) as messages:
+                async for stored in messages:
+                    task_id, outcome = entry_of(stored)
+                    found[task_id] = outcome
+                    if not stored.pending:
+                        return found
+        raise BusTimeoutError(f"the outcomes on {pattern} were not read in {READ_TIMEOUT_S:g} s")
+
+    async def keep_outcome(
+        self,
+        job_id: str,
+        task_id: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        msg_id: str,
+        replaces: int,
+    ) -> None:
+        """Keep an outcome in place of the one with sequence `replaces`; else the other one stays.
+
+        It is tried until the server has room and says that it has it.
+        """
+        try:
+            await store_until_kept(
+                self._bus_log,
+                subjects.job_result(job_id, task_id),
+                body,
+                msg_id=msg_id,
+                headers=headers,
+                log=self._log,
+                expect_seq=replaces,
+            )
+        except RevisionConflictError:
+            return  # another worker was faster, or the first try was kept after all
+
+    async def enqueue(self, work: JobWork, *, msg_id: str, patient: bool = True) -> None:
+        """Put a message on the queue of tasks; patient, wait as long as it is full."""
+        subject, body, headers = subjects.task(work.job_id), encode(work, PACKED), _HEADERS
+        if patient:
+            await store_until_kept(
+                self._bus_log, subject, body, msg_id=msg_id, headers=headers, log=self._log
+            )
+        else:
+            await self._bus_log.store(subject, body, msg_id=msg_id, headers=headers)
+
+    async def bury(self, subject: str, letter: PersistedMessage, *, msg_id: str) -> None:
+        """Keep a dead letter."""
+        body = encode(letter, PACKED)
+        await store_until_kept(
+            self._bus_log, subject, body, msg_id=msg_id, headers=_HEADERS, log=self._log
+        )
+
+    async def put_object(self, name: str, data: bytes) -> StoredObject:
+        """Keep an object at once, or fail."""
+        return await (await self._bus_log.objects(storage.OBJECTS)).put(name, data)
+
+    async def put_object_until_kept(self, name: str, data: bytes) -> StoredObject:
+        """Keep an object, and try again as long as there is no room."""
+        tries = 0
+        while True:
+            try:
+                return await self.put_object(name, data)
+            except BusError as error:
+                tries += 1
+                # Jitter spreads retries; it has nothing to do with secrets.
+                jitter = random.random()  # noqa: S311
+                decision = decide(UNTIL_KEPT, tries=tries, transient=error.transient, jitter=jitter)
+                if isinstance(decision, GiveUp):
+                    raise
+                self._log.warning(Action.STORE_RETRIED, id=name, tries=tries, detail=str(error))
+                await anyio.sleep(decision.delay_s)
+
+    async def get_object(self, where: StoredObject) -> bytes | None:
+        """Return an object of the jobs' bucket; None if it is not there, or no longer."""
+        return await (await self._bus_log.objects(storage.OBJECTS)).get(where.name)
+
+
+_HEADERS = {CONTENT_TYPE: PACKED.value}
+
+
+def record_of(value: bytes) -> JobRecord:
+    """Return the record in the value of a key."""
+    return decode(JobRecord, value, PACKED)
+
+
+def _unknown(job_id: str) -> NotFound:
+    return NotFound(
+        f"no job is called {job_id}; jobs and results are kept for CWT_JOBS_MAX_AGE_S after "
+        "they end, then they are gone"
+    )

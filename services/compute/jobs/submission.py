@@ -1,0 +1,73 @@
+"""Whether a job can be taken, and what it is called: decided before anything of it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from schemas.errors import ContractError, Unprocessable
+from schemas.job import JobSubmit, SignificanceTask, TaskRequest, WctTask
+from schemas.limits import MAX_LISTED_PROBLEMS, MAX_OUTPUT_CELLS, MAX_TASK_COST_S
+from services.compute.queries import answer_backend, output_cells
+from services.compute.queries.cost import check_simulation
+from services.compute.queries.sizes import scale_count
+from services.runtime.analysis import wavelet_of
+
+__all__ = ["check_tasks", "digest_of", "job_id_of", "tasks_name"]
+
+
+def check_tasks(tasks: Sequence[TaskRequest]) -> None:
+    """Refuse a job of which a task could not be computed anywhere.
+
+    Raises
+    ------
+    Unprocessable
+        Naming every such task and field.
+    """
+    problems: dict[str, str] = {}
+    for number, task in enumerate(tasks):
+        try:
+            _check(task)
+        except Unprocessable as error:
+            for field in error.fields:
+                problems[f"tasks.{number}.{field}"] = error.message.removeprefix(f"{field}: ")
+        except ContractError as error:
+            problems[f"tasks.{number}.backend"] = error.message
+        if len(problems) >= MAX_LISTED_PROBLEMS:
+            break
+    if problems:
+        raise Unprocessable.of(problems)
+
+
+def _check(task: TaskRequest) -> None:
+    try:
+        wavelet_of(task.mother, task.param)
+    except ValueError as error:
+        raise Unprocessable.of({"param": str(error)}) from None
+    if not isinstance(task, SignificanceTask):
+        cells = output_cells(task)
+        if cells > MAX_OUTPUT_CELLS:
+            problem = f"{cells} values in the answer, {MAX_OUTPUT_CELLS} are possible"
+            raise Unprocessable.of({"J": problem})
+    if isinstance(task, WctTask | SignificanceTask):
+        answer_backend(task.backend)
+        if task.significance_level is not None and task.method == "montecarlo":
+            rows = task.J + 1 if isinstance(task, SignificanceTask) else scale_count(task)
+            check_simulation(
+                rows=rows, dj=task.dj, mc_count=task.mc_count, max_cost_s=MAX_TASK_COST_S
+            )
+
+
+def digest_of(name: str | None, tasks: bytes) -> str:
+    """Return what tells jobs apart: a hash of the name and of the tasks in msgpack."""
+    return hashlib.sha256((name or "").encode() + b"\0" + tasks).hexdigest()[:16]
+
+
+def job_id_of(request: JobSubmit, digest: str) -> str:
+    """Return the id that the client gave, or else the one of the content."""
+    return request.job_id or f"job-{digest}"
+
+
+def tasks_name(job_id: str, digest: str) -> str:
+    """Return where the tasks are kept in the object store."""
+    return f"tasks.{job_id}.{digest}"

@@ -1,0 +1,428 @@
+"""A worker's share of the queue of tasks: take, compute in a process apart, keep, acknowledge.
+
+Every way out of a message is one of three: acknowledged after the outcome is kept, or because
+nobody wants it any more; handed back with a delay; given up, which leaves a failed outcome and a
+dead letter. A worker that dies does none of them, and after the acknowledgement deadline the server
+hands the task to another, which looks for an outcome before it computes. Should two compute the
+same task all the same, the log takes the outcome of one.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from schemas import storage, subjects
+from schemas.codec import ContentType, content_type_of, decode, encode
+from schemas.errors import ContractError, Internal
+from schemas.job import JobTasks
+from schemas.limits import MAX_MESSAGE_BYTES
+from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
+from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
+from services.compute.calculator.answers import outcome_of, refusal_of
+from services.compute.calculator.frames import Kind
+from services.compute.cluster.backend import own_shares
+from services.compute.cluster.endpoint import compute_share
+from services.compute.dead_letters import dead_letter
+from services.compute.heartbeat import Heartbeat
+from services.compute.jobs import outcomes, states
+from services.compute.jobs.desk import record_for
+from services.compute.jobs.progress import Announcer
+from services.compute.jobs.store import JobStore, record_of
+from services.compute.jobs.tasks import needs_the_bus, spread
+from services.runtime import metrics
+from services.runtime.bus import Delivery
+from services.runtime.bus import Log as BusLog
+from services.runtime.errors import BusError
+from services.runtime.logs import Action, Log
+from services.runtime.retry import GiveUp, RetryPolicy, decide
+from services.runtime.stopping import Stop
+
+__all__ = ["JobWorker"]
+
+PACKED = ContentType.MSGPACK
+#: Tasks of one job on their way to the queue at the same time.
+ENQUEUED_AT_ONCE = 16
+#: Until a message is handed out again that came before the record it is about, or while the tasks
+#: of another job are being put on the queue.
+NOT_YET_S = 0.5
+
+
+class TaskFaultError(Exception):
+    """A task met a fault of the program; the message is for people, `trace` for the log."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+class JobWorker:
+    """Computes tasks, at most as many at once as the pool has calculators."""
+
+    def __init__(
+        self,
+        bus_log: BusLog,
+        store: JobStore,
+        pool: CalculatorPool,
+        announcer: Announcer,
+        *,
+        name: str,
+        max_tries: int,
+        log: Log,
+    ) -> None:
+        self._bus_log = bus_log
+        self._store = store
+        self._pool = pool
+        self._announcer = announcer
+        self._name = name
+        self._policy = RetryPolicy(max_tries=max_tries)
+        self._max_tries = max_tries
+        self._log = log
+        self._heartbeat = Heartbeat()
+        #: The newest records that were seen, so that a task costs no look at the bucket.
+        self._records: dict[str, JobRecord] = {}
+        #: What is being computed, to be cancelled with its job.
+        self._running: dict[anyio.CancelScope, JobWork] = {}
+        self._expanding = anyio.Lock()
+
+    async def run(self, stop: Stop) -> None:
+        """Take tasks until asked to stop, then finish those under way."""
+        # One more than can be computed: what it needs is there when a calculator is free.
+        slots = anyio.Semaphore(self._pool.size + 1)
+        async with (
+            self._bus_log.consume(storage.TASKS, storage.COMPUTE_TASKS) as consumer,
+            anyio.create_task_group() as background,
+        ):
+            background.start_soon(self._heartbeat.run)
+            background.start_soon(self._announcer.run)
+            background.start_soon(self._watch)
+            async with anyio.create_task_group() as tasks:
+                while True:
+                    await slots.acquire()
+                    delivery = await stop.unless_stopped(consumer.next)
+                    if delivery is None:
+                        break
+                    tasks.start_soon(self._serve, delivery, slots)
+            await self._announcer.flush()
+            background.cancel_scope.cancel()
+
+    async def _watch(self) -> None:
+        """Follow the records; stop what is not wanted any more."""
+        async with self._store.bucket.watch() as changes:
+            async for change in changes:
+                if change.value is None:
+                    self._records.pop(change.key, None)
+                    continue
+                try:
+                    record = record_of(change.value)
+                except ContractError:
+                    continue  # of another version; its own workers know what to do with it
+                self._records[change.key] = record
+                for scope, work in tuple(self._running.items()):
+                    if work.job_id == change.key and not states.wanted(record, work.attempt):
+                        scope.cancel()
+
+    async def _serve(self, delivery: Delivery, slots: anyio.Semaphore) -> None:
+        try:
+            with self._heartbeat.of(delivery):
+                await self.handle(delivery)
+        except BusError as error:
+            # Nothing was acknowledged: it is handed out again after the deadline.
+            self._log.warning(Action.BUS_ERROR, detail=str(error))
+        except Exception as error:  # noqa: BLE001 - no message may take the worker with it
+            self._log.error(Action.TASK_DEAD, exc=error, seq=delivery.stored.seq)
+        finally:
+            slots.release()
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Bring one delivery to one of its three ends."""
+        message = delivery.stored.message
+        try:
+            work = decode(JobWork, message.data, content_type_of(message.headers))
+        except ContractError as error:
+            await self._bury(delivery, error.message)
+            return
+        if isinstance(work.work, Expansion):
+            await self._expand(delivery, work, work.work)
+        else:
+            await self._compute(delivery, work, work.work)
+
+    # Putting the tasks of a job on the queue
+
+    async def _expand(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
+        if self._expanding.locked():
+            # It may wait for room on the queue, which takes the other slots to make.
+            await delivery.nak(NOT_YET_S)
+            return
+        async with self._expanding:
+            record = await self._record_of(work, expansion)
+            if record.digest != expansion.digest or record.attempt > work.attempt:
+                await delivery.ack()
+            elif record.attempt < work.attempt:
+                await self._not_yet(delivery)
+            elif record.summary is not None:
+                await delivery.ack()
+            else:
+                await self._enqueue(delivery, record)
+
+    async def _record_of(self, work: JobWork, expansion: Expansion) -> JobRecord:
+        record = await self._store.record(work.job_id)
+        return record or await self._store.create(record_for(work.job_id, expansion))
+
+    async def _not_yet(self, delivery: Delivery) -> None:
+        """Wait for the record; its change was on the way when whoever asked for it died."""
+        if delivery.deliveries > self._max_tries:
+            await delivery.ack()
+        else:
+            await delivery.nak(NOT_YET_S)
+
+    async def _enqueue(self, delivery: Delivery, record: JobRecord) -> None:
+        body = await self._store.get_object(record.tasks)
+        if body is None:
+            await self._bury(delivery, f"the tasks of job {record.job_id} are no longer kept")
+            return
+        tasks = await anyio.to_thread.run_sync(
+            partial(decode, JobTasks, body, PACKED, max_bytes=None)
+        )
+        tally = await self._store.tally(record.job_id)
+        slots = anyio.Semaphore(ENQUEUED_AT_ONCE)
+        failures: list[BusError] = []
+
+        async def enqueue(task_id: str, replaces: int) -> None:
+            task = QueuedTask(task_id=task_id, request=tasks.tasks[int(task_id)], replaces=replaces)
+            work = JobWork(job_id=record.job_id, attempt=record.attempt, work=task)
+            msg_id = outcomes.outcome_id(record.job_id, task_id, record.attempt)
+            try:
+                await self._store.enqueue(work, msg_id=msg_id)
+            except BusError as error:
+                failures.append(error)
+            finally:
+                slots.release()
+
+        async with anyio.create_task_group() as group:
+            for task_id, replaces in states.left(record, tally):
+                await slots.acquire()
+                if failures or not states.wanted(self._newest(record), record.attempt):
+                    break
+                group.start_soon(enqueue, task_id, replaces)
+        if failures:
+            raise failures[0]
+        await delivery.ack()
+        self._announcer.mark(record.job_id)
+
+    def _newest(self, record: JobRecord) -> JobRecord:
+        """Return the record as it was seen last, if that is newer."""
+        seen = self._records.get(record.job_id)
+        return record if seen is None or seen.attempt < record.attempt else seen
+
+    # Computing a task
+
+    async def _compute(self, delivery: Delivery, work: JobWork, task: QueuedTask) -> None:
+        record = await self._known(work)
+        if record is None or not states.wanted(record, work.attempt):
+            await delivery.ack()
+            return
+        outcome = await self._store.outcome(work.job_id, task.task_id)
+        if outcome is not None and outcome.seq != task.replaces:
+            # Computed before, by a worker that died before it could say so.
+            await self._done(delivery, work)
+            return
+        if delivery.deliveries > self._max_tries:
+            reason = f"delivered {delivery.deliveries} times and never finished"
+            await self._give_up(delivery, work, task, reason)
+            return
+        if record.started_ns is None:
+            now = time.time_ns()
+            await self._store.change(work.job_id, lambda each: states.begun(each, now))
+        started = time.time_ns()
+        with anyio.CancelScope() as scope:
+            self._running[scope] = work
+            try:
+                body = await self._computed(delivery, work, task)
+            except ContractError as error:
+                await self._failed(delivery, work, task, error, started)
+                return
+            except (CalculatorDiedError, TaskFaultError) as error:
+                await self._tried(delivery, work, task, error)
+                return
+            finally:
+                del self._running[scope]
+        if scope.cancelled_caught:
+            await delivery.ack()
+            return
+        await self._keep(work, task, body, started)
+        metrics.TASKS_COMPUTED.labels(task.request.type, "done").inc()
+        await self._done(delivery, work)
+
+    async def _known(self, work: JobWork) -> JobRecord | None:
+        seen = self._records.get(work.job_id)
+        if seen is not None and seen.attempt >= work.attempt:
+            return seen
+        record = await self._store.record(work.job_id)
+        if record is not None:
+            self._records[work.job_id] = record
+        return record
+
+    async def _computed(self, delivery: Delivery, work: JobWork, task: QueuedTask) -> bytes:
+        """Return the outcome in msgpack.
+
+        Raises
+        ------
+        ContractError
+            The task is at fault.
+        CalculatorDiedError, TaskFaultError
+            It may succeed another time.
+        """
+        async with self._pool.calculator() as calculator:
+            with (
+                metrics.WORKERS_BUSY.track_inprogress(),
+                metrics.TASK_SECONDS.labels(task.request.type).time(),
+            ):
+                if needs_the_bus(task.request):
+                    return await self._computed_with_the_bus(calculator, work, task)
+                answer = await calculator.ask(Kind.TASK, delivery.stored.message.data)
+        if answer.kind is Kind.REFUSED:
+            raise refusal_of(answer)
+        if answer.kind is not Kind.DONE:
+            raise TaskFaultError("it met a fault", answer.body.decode(errors="replace"))
+        return answer.body
+
+    async def _computed_with_the_bus(
+        self, calculator: Calculator, work: JobWork, task: QueuedTask
+    ) -> bytes:
+        """Compute in a thread of this process; its own shares go to the calculator all the same."""
+        spread_task = task.model_copy(update={"request": spread(task.request)})
+
+        def compute() -> bytes:
+            done = outcome_of(work.job_id, work.attempt, spread_task, self._name)
+            return encode(done, PACKED, max_bytes=None)
+
+        with own_shares(partial(compute_share, calculator)):
+            try:
+                return await anyio.to_thread.run_sync(
+                    compute, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+                )
+            except ContractError as error:
+                if error.transient:
+                    raise TaskFaultError(error.message) from error
+                raise
+
+    async def _keep(self, work: JobWork, task: QueuedTask, body: bytes, started_ns: int) -> None:
+        """Keep the outcome of a task that was computed, in the object store if it is large."""
+        msg_id = outcomes.outcome_id(work.job_id, task.task_id, work.attempt)
+        headers = outcomes.headers_of("done")
+        if len(body) > MAX_MESSAGE_BYTES:
+            name = f"result.{work.job_id}.{task.task_id}.{work.attempt}"
+            where = await self._store.put_object_until_kept(name, body)
+            outcome = outcomes.moved(
+                work.job_id,
+                work.attempt,
+                task,
+                where,
+                worker=self._name,
+                started_ns=started_ns,
+                now_ns=time.time_ns(),
+            )
+            body, headers = encode(outcome, PACKED), outcomes.headers_of("done", where=where)
+        await self._store.keep_outcome(
+            work.job_id, task.task_id, body, headers, msg_id=msg_id, replaces=task.replaces
+        )
+
+    async def _done(self, delivery: Delivery, work: JobWork) -> None:
+        await delivery.ack()
+        self._announcer.mark(work.job_id)
+
+    # What did not go well
+
+    async def _tried(
+        self, delivery: Delivery, work: JobWork, task: QueuedTask, error: Exception
+    ) -> None:
+        """Hand the task back, or give it up."""
+        # Jitter spreads retries; it has nothing to do with secrets.
+        jitter = random.random()  # noqa: S311
+        decision = decide(self._policy, tries=delivery.deliveries, transient=True, jitter=jitter)
+        if isinstance(decision, GiveUp):
+            await self._give_up(delivery, work, task, f"{decision.reason}: {error}", error)
+            return
+        self._log.warning(
+            Action.TASK_RETRIED,
+            job=work.job_id,
+            task=task.task_id,
+            tries=delivery.deliveries,
+            detail=getattr(error, "trace", "") or str(error),
+        )
+        await delivery.nak(decision.delay_s)
+
+    async def _failed(
+        self,
+        delivery: Delivery,
+        work: JobWork,
+        task: QueuedTask,
+        error: ContractError,
+        started_ns: int,
+    ) -> None:
+        """Keep that the task failed for a reason of its own; trying again would not help."""
+        await self._keep_failure(work, task, error, started_ns)
+        self._log.warning(
+            Action.TASK_FAILED, job=work.job_id, task=task.task_id, detail=error.message
+        )
+        metrics.TASKS_COMPUTED.labels(task.request.type, "failed").inc()
+        await self._done(delivery, work)
+
+    async def _give_up(
+        self,
+        delivery: Delivery,
+        work: JobWork,
+        task: QueuedTask,
+        reason: str,
+        error: Exception | None = None,
+    ) -> None:
+        """Leave a failed outcome and a dead letter: the job goes on without this task."""
+        fault = secrets.token_hex(6)
+        self._log.error(
+            Action.TASK_DEAD,
+            job=work.job_id,
+            task=task.task_id,
+            fault=fault,
+            reason=getattr(error, "trace", "") or reason,
+        )
+        told = Internal(f"given up: {reason}; the worker's log knows this as {fault}")
+        await self._keep_failure(work, task, told, time.time_ns())
+        await self._bury(delivery, reason)
+        metrics.TASKS_COMPUTED.labels(task.request.type, "dead").inc()
+        self._announcer.mark(work.job_id)
+
+    async def _keep_failure(
+        self, work: JobWork, task: QueuedTask, error: ContractError, started_ns: int
+    ) -> None:
+        outcome = outcomes.failure(
+            work.job_id,
+            work.attempt,
+            task,
+            error,
+            worker=self._name,
+            started_ns=started_ns,
+            now_ns=time.time_ns(),
+        )
+        await self._store.keep_outcome(
+            work.job_id,
+            task.task_id,
+            encode(outcome, PACKED),
+            outcomes.headers_of("failed", error=error.message),
+            msg_id=outcomes.outcome_id(work.job_id, task.task_id, work.attempt),
+            replaces=task.replaces,
+        )
+
+    async def _bury(self, delivery: Delivery, reason: str) -> None:
+        """Leave a dead letter, then take the message off the queue."""
+        stored = delivery.stored
+        letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=time.time_ns())
+        await self._store.bury(
+            subjects.dead(letter.where), letter, msg_id=f"{storage.TASKS}/{stored.seq}"
+        )
+        await delivery.term(" ".join(reason.split())[:200])

@@ -1,0 +1,336 @@
+"""Jobs on both buses, with workers in this process and real calculators beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+import pycwt_mod
+from schemas import storage, subjects
+from schemas.codec import decode, encode
+from schemas.errors import Conflict, NotFound, Unavailable, Unprocessable
+from schemas.job import JobOutcome, JobProgress, JobStatus, JobSubmit, JobSubmitted, JobTasks
+from schemas.message import Message
+from schemas.work import JobWork, QueuedTask
+from services.compute.calculator import open_pool
+from services.compute.cluster.endpoint import simulate_endpoint
+from services.compute.jobs.service import open_jobs
+from services.compute.queries import answer_wct
+from services.runtime.bus import Bus
+from services.runtime.embedded_server import start_server
+from services.runtime.logs import logger
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.micro import Identity, serve_endpoints
+from services.runtime.nats_bus import connect_bus
+from services.runtime.settings import StorageSettings
+from services.runtime.stopping import Stop
+from services.runtime.sync_bus import reachable_from_threads
+from services.runtime.topology import system_topology
+from tests.jobs import PACKED, JobClient, coherence, endless, quick, refused
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["memory", "nats"])
+async def bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
+    """The whole topology, inside the process and over a real server."""
+    if request.param == "memory":
+        memory = MemoryBus()
+        await memory.log.declare(system_topology(StorageSettings()))
+        yield memory
+        return
+    async with (
+        start_server(tmp_path / "nats") as server,
+        connect_bus(server.url, name="test", log=logger("test")) as bus,
+    ):
+        await bus.log.declare(system_topology(StorageSettings()))
+        yield bus
+
+
+@asynccontextmanager
+async def workers(bus: Bus, *names: str) -> AsyncIterator[None]:
+    """Workers with one calculator each, while the context is open."""
+    stop = Stop()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(reachable_from_threads(bus))
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        for name in names:
+            pool = await stack.enter_async_context(open_pool(name, 1))
+            jobs = await open_jobs(bus, pool, name=name, max_tries=2, log=logger(name))
+            identity = Identity(name="compute", id=name, version="0.0.1", description="")
+            endpoints = [*jobs.endpoints, simulate_endpoint(pool)]
+            await stack.enter_async_context(serve_endpoints(bus, identity, endpoints, logger(name)))
+            tasks.start_soon(jobs.worker.run, stop)
+        yield
+        stop.set()
+
+
+def array(message: Message | None, field: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    found = getattr(message, field)
+    assert isinstance(found, np.ndarray)
+    return found
+
+
+async def test_a_job_is_worked_on_by_all_and_each_result_is_that_of_the_query(bus: Bus) -> None:
+    client, tasks = JobClient(bus), [coherence(seed, n=100, mc_count=20) for seed in range(5)]
+    async with workers(bus, "one", "two"):
+        submitted = await client.submit(*tasks, name="five")
+        state = await client.ended(submitted.job_id)
+
+    assert submitted.tasks_count == 5
+    assert (state.status, state.done, state.failed) == (JobStatus.COMPLETED, 5, 0)
+    assert (state.progress, state.name) == (100, "five")
+    assert state.started_ns is not None
+    assert state.finished_ns is not None
+    outcomes = await client.outcomes(submitted.job_id)
+    for number, task in enumerate(tasks):
+        assert state.results[number].status == "done"
+        found, asked = outcomes[str(number)], answer_wct(task)
+        np.testing.assert_array_equal(array(found.result, "WCT"), asked.WCT)
+        np.testing.assert_array_equal(array(found.result, "signif"), array(asked, "signif"))
+
+
+async def test_the_same_submission_again_is_the_same_job(bus: Bus) -> None:
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        first = await client.submit(quick(1), quick(2))
+        again = await client.submit(quick(1), quick(2))
+        await client.ended(first.job_id)
+        late = await client.submit(quick(1), quick(2))
+        other = await client.submit(quick(1), quick(3))
+
+        assert first.job_id == again.job_id == late.job_id != other.job_id
+        assert late.status is JobStatus.COMPLETED
+        assert len((await client.list()).jobs) == 2
+
+
+async def test_another_job_under_the_same_id_is_a_conflict(bus: Bus) -> None:
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        await client.submit(quick(1), job_id="mine")
+        assert (await client.submit(quick(1), job_id="mine")).job_id == "mine"
+        with pytest.raises(Conflict, match="another job is called mine"):
+            await client.submit(quick(2), job_id="mine")
+
+
+async def test_nothing_is_queued_of_a_job_with_an_impossible_task(bus: Bus) -> None:
+    client = JobClient(bus)
+    wrong = coherence().model_copy(update={"backend": "abacus"})
+    odd = quick().model_copy(update={"mother": "paul", "param": 4.5})
+    async with workers(bus, "one"):
+        with pytest.raises(Unprocessable) as refusal:
+            await client.submit(quick(), wrong, odd, job_id="wrong")
+        with pytest.raises(NotFound):
+            await client.get("wrong")
+
+    assert refusal.value.fields == ("tasks.1.backend", "tasks.2.param")
+    assert await bus.log.last_seq(storage.TASKS) == 0
+
+
+async def test_a_task_that_is_refused_fails_alone_with_its_reason(bus: Bus) -> None:
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        job = await client.submit(quick(1), refused(), quick(2))
+        state = await client.ended(job.job_id)
+
+    assert (state.status, state.done, state.failed) == (JobStatus.FAILED, 2, 1)
+    assert [task.status for task in state.results] == ["done", "failed", "done"]
+    assert "signal1" in (state.results[1].error or "")
+    outcome = (await client.outcomes(job.job_id))["1"]
+    assert outcome.error is not None
+    assert outcome.error.code == "unprocessable"
+
+
+async def test_a_retry_computes_what_failed_and_nothing_else(bus: Bus) -> None:
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        job = await client.submit(quick(1), refused())
+        before = await client.ended(job.job_id)
+        await client.retry(job.job_id)
+        after = await client.ended(job.job_id)
+
+    assert (before.attempt, after.attempt) == (1, 2)
+    assert after.status is JobStatus.FAILED
+    seqs = [[task.stream_seq for task in state.results] for state in (before, after)]
+    assert seqs[0][0] == seqs[1][0]
+    assert seqs[0][1] != seqs[1][1]
+    assert (await client.outcomes(job.job_id))["1"].attempt == 2
+
+
+async def test_only_what_has_failed_can_be_tried_again_and_only_what_runs_cancelled(
+    bus: Bus,
+) -> None:
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        job = await client.submit(quick(1))
+        await client.ended(job.job_id)
+        with pytest.raises(Conflict, match="completed already"):
+            await client.cancel(job.job_id)
+        with pytest.raises(Conflict, match="every task has its result"):
+            await client.retry(job.job_id)
+        for ask in (client.get, client.cancel, client.retry):
+            with pytest.raises(NotFound, match="no job is called nobody"):
+                await ask("nobody")
+
+
+async def test_cancelling_ends_what_runs_and_the_rest_never_starts(bus: Bus) -> None:
+    client = JobClient(bus)
+    async with workers(bus, "one", "two"):
+        job = await client.submit(quick(1), endless(1), endless(2), quick(2), job_id="long")
+        await client.ended("long", done=1)
+        with anyio.fail_after(20):
+            state = await client.cancel("long")
+            # A new job is worked on: both workers are free again.
+            other = await client.submit(quick(3), quick(4))
+            await client.ended(other.job_id)
+        assert (await client.cancel("long")).status is JobStatus.CANCELLED
+
+    assert state.status is JobStatus.CANCELLED
+    told = await client_state(bus, job.job_id)
+    assert set(told) <= {"done", "cancelled"}
+    assert told[1] == told[2] == "cancelled"
+
+
+async def client_state(bus: Bus, job_id: str) -> list[str]:
+    async with workers(bus, "reader"):
+        return [task.status for task in (await JobClient(bus).get(job_id)).results]
+
+
+async def test_a_cancelled_job_can_be_taken_up_again(bus: Bus) -> None:
+    client = JobClient(bus)
+    tasks = [coherence(seed, n=200, mc_count=300) for seed in range(4)]
+    async with workers(bus, "one"):
+        job = await client.submit(*tasks)
+        await client.ended(job.job_id, done=1)
+        await client.cancel(job.job_id)
+        assert (await client.retry(job.job_id)).status in {JobStatus.QUEUED, JobStatus.RUNNING}
+        state = await client.ended(job.job_id)
+
+    assert (state.status, state.done, state.attempt) == (JobStatus.COMPLETED, 4, 2)
+    assert len(await client.outcomes(job.job_id)) == 4
+
+
+async def test_progress_is_announced_to_the_end(bus: Bus) -> None:
+    client, told = JobClient(bus), []
+    async with bus.subscribe(subjects.progress("mine")) as announced, workers(bus, "one"):
+        await client.submit(*map(quick, range(20)), job_id="mine")
+        with anyio.fail_after(30):
+            async for message in announced:
+                told.append(decode(JobProgress, message.data))
+                if told[-1].status.ended:
+                    break
+
+    assert [each.done for each in told] == sorted(each.done for each in told)
+    assert (told[-1].status, told[-1].done, told[-1].progress) == ("completed", 20, 100)
+
+
+async def test_a_large_simulation_is_spread_and_gives_the_numbers_of_one_worker(bus: Bus) -> None:
+    client = JobClient(bus)
+    task = endless(5).model_copy(update={"mc_count": 5000})
+    async with workers(bus, "one", "two"):
+        job = await client.submit(task)
+        state = await client.ended(job.job_id)
+
+    assert state.status is JobStatus.COMPLETED, state.results
+    result = (await client.outcomes(job.job_id))["0"].result
+    assert getattr(result, "backend_used", None) == "cluster"
+    alone = pycwt_mod.wct_significance(
+        task.al1, task.al2, 1.0, task.dj, task.s0, task.J, mc_count=5000, rng=5
+    )
+    np.testing.assert_array_equal(array(result, "signif"), alone)
+
+
+async def test_a_result_too_large_for_a_message_is_an_object(bus: Bus) -> None:
+    client = JobClient(bus)
+    task = quick(1, n=20_000).model_copy(update={"dj": 1 / 3})
+    async with workers(bus, "one"):
+        job = await client.submit(task)
+        state = await client.ended(job.job_id)
+
+    where = state.results[0].object
+    assert where is not None
+    assert (await client.outcomes(job.job_id))["0"].object == where
+    body = await (await bus.log.objects(storage.OBJECTS)).get(where.name)
+    assert body is not None
+    assert len(body) == where.size
+    outcome = decode(JobOutcome, body, PACKED, max_bytes=None)
+    assert array(outcome.result, "wave").shape[1] == 20_000
+
+
+async def test_tasks_too_large_for_a_message_are_submitted_as_an_object(bus: Bus) -> None:
+    client = JobClient(bus)
+    tasks = JobTasks(tasks=tuple(map(quick, range(3))))
+    objects = await bus.log.objects(storage.OBJECTS)
+    where = await objects.put("anything", encode(tasks, PACKED))
+    async with workers(bus, "one"):
+        job = await client.ask("submit", JobSubmit(tasks_object=where), JobSubmitted)
+        state = await client.ended(job.job_id)
+        gone = where.model_copy(update={"name": "nothing"})
+        with pytest.raises(Unprocessable, match="no such object"):
+            await client.ask("submit", JobSubmit(tasks_object=gone), JobSubmitted)
+
+    assert (state.status, state.done) == (JobStatus.COMPLETED, 3)
+    assert job.job_id == (await resubmitted(bus, tasks)).job_id
+
+
+async def resubmitted(bus: Bus, tasks: JobTasks) -> JobSubmitted:
+    """The same tasks, in the message."""
+    async with workers(bus, "two"):
+        return await JobClient(bus).submit(*tasks.tasks)
+
+
+async def test_a_task_that_was_computed_is_not_computed_again(bus: Bus) -> None:
+    """The worker died after the outcome was kept, and before it could acknowledge."""
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        job = await client.submit(quick(1), quick(2))
+        before = await client.ended(job.job_id)
+    work = JobWork(job_id=job.job_id, attempt=1, work=QueuedTask(task_id="0", request=quick(1)))
+    await bus.log.store(
+        subjects.task(job.job_id),
+        encode(work, PACKED),
+        msg_id="redelivered",
+        headers={"Content-Type": PACKED.value},
+    )
+    async with workers(bus, "two"):
+        other = await client.submit(quick(3))
+        await client.ended(other.job_id)
+        after = await client.get(job.job_id)
+
+    assert after.results == before.results
+
+
+async def test_work_of_a_job_that_has_expired_is_dropped(bus: Bus) -> None:
+    client = JobClient(bus)
+    work = JobWork(job_id="gone", attempt=1, work=QueuedTask(task_id="0", request=quick(1)))
+    await bus.log.store(
+        subjects.task("gone"),
+        encode(work, PACKED),
+        msg_id="late",
+        headers={"Content-Type": PACKED.value},
+    )
+    async with workers(bus, "one"):
+        other = await client.submit(quick(3))
+        await client.ended(other.job_id)
+
+    assert await client.outcomes("gone") == {}
+    backlog = await bus.log.backlog(storage.TASKS, storage.COMPUTE_TASKS)
+    assert (backlog.waiting, backlog.in_flight) == (0, 0)
+
+
+async def test_a_storage_without_room_refuses_the_job_and_says_so(
+    bus: Bus,
+) -> None:
+    client = JobClient(bus)
+    small = system_topology(StorageSettings(objects_max_bytes=1024 * 1024))
+    await bus.log.declare(small, update=True)
+    async with workers(bus, "one"):
+        with pytest.raises(Unavailable, match="no room for more jobs"):
+            await client.submit(*(quick(seed, n=20_000) for seed in range(10)), job_id="large")
+        with pytest.raises(NotFound):
+            await client.get("large")

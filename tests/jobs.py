@@ -1,0 +1,126 @@
+"""A client of jobs for tests: three lines for each question, and a wait that looks."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import anyio
+import numpy as np
+
+from schemas import storage, subjects
+from schemas.codec import ContentType, content_type_of, decode, encode
+from schemas.errors import ErrorBody
+from schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
+from schemas.job import (
+    CwtTask,
+    JobCancel,
+    JobGet,
+    JobList,
+    JobListing,
+    JobOutcome,
+    JobRetry,
+    JobState,
+    JobSubmit,
+    JobSubmitted,
+    SignificanceTask,
+    TaskRequest,
+    WctTask,
+)
+from schemas.message import Message
+from schemas.subjects import JobVerb
+from services.runtime.bus import Bus
+
+R = TypeVar("R", bound=Message)
+PACKED = ContentType.MSGPACK
+WAIT_S = 60.0
+
+
+class JobClient:
+    """Asks over a bus, in msgpack."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def ask(self, verb: JobVerb, request: Message, reply: type[R]) -> R:
+        answer = await self._bus.request(
+            subjects.job(verb), encode(request, PACKED), {CONTENT_TYPE: PACKED.value}, timeout_s=20
+        )
+        given = content_type_of(answer.headers)
+        if SERVICE_ERROR_CODE in answer.headers:
+            raise decode(ErrorBody, answer.data, given).exception()
+        return decode(reply, answer.data, given)
+
+    async def submit(
+        self, *tasks: TaskRequest, job_id: str | None = None, name: str | None = None
+    ) -> JobSubmitted:
+        return await self.ask(
+            "submit", JobSubmit(job_id=job_id, name=name, tasks=tasks), JobSubmitted
+        )
+
+    async def get(self, job_id: str) -> JobState:
+        return await self.ask("get", JobGet(job_id=job_id), JobState)
+
+    async def cancel(self, job_id: str) -> JobState:
+        return await self.ask("cancel", JobCancel(job_id=job_id), JobState)
+
+    async def retry(self, job_id: str) -> JobState:
+        return await self.ask("retry", JobRetry(job_id=job_id), JobState)
+
+    async def list(self) -> JobListing:
+        return await self.ask("list", JobList(), JobListing)
+
+    async def ended(self, job_id: str, *, done: int | None = None) -> JobState:
+        """Look until the job has ended, or so many tasks are done."""
+        with anyio.fail_after(WAIT_S):
+            while True:
+                state = await self.get(job_id)
+                if state.status.ended or (done is not None and state.done >= done):
+                    return state
+                await anyio.sleep(0.02)
+
+    async def outcomes(self, job_id: str) -> dict[str, JobOutcome]:
+        """Read the log of outcomes as it stands."""
+        found: dict[str, JobOutcome] = {}
+        pattern = subjects.job_results_of(job_id)
+        if not await self._bus.log.subject_counts(storage.JOB_RESULTS, pattern):
+            return found
+        async with self._bus.log.replay(storage.JOB_RESULTS, (pattern,)) as messages:
+            async for stored in messages:
+                outcome = decode(JobOutcome, stored.message.data, PACKED)
+                assert outcome.task_id not in found, "two outcomes of one task"
+                found[outcome.task_id] = outcome
+                if not stored.pending:
+                    break
+        return found
+
+
+def quick(seed: int = 0, n: int = 64) -> CwtTask:
+    """Some milliseconds."""
+    data = np.random.default_rng(seed).standard_normal(n)
+    return CwtTask(type="cwt", dt=1.0, data=data)
+
+
+def coherence(seed: int = 0, n: int = 500, mc_count: int = 100) -> WctTask:
+    """About a tenth of a second."""
+    one, other = np.random.default_rng(seed).standard_normal((2, n))
+    return WctTask(type="wct", dt=1.0, signal1=one, signal2=other, mc_count=mc_count)
+
+
+def refused() -> WctTask:
+    """A task that only the library can see is impossible: its signal doesn't vary."""
+    return WctTask(type="wct", dt=1.0, signal1=np.zeros(64), signal2=np.zeros(64), mc_count=5)
+
+
+def endless(seed: int = 0) -> SignificanceTask:
+    """Minutes of one core."""
+    return SignificanceTask(
+        type="significance",
+        al1=0.5,
+        al2=0.5,
+        dt=1.0,
+        dj=0.05,
+        s0=2.0,
+        J=100,
+        mc_count=100_000,
+        seed=seed,
+    )

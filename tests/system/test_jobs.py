@@ -1,0 +1,181 @@
+"""Jobs with real processes and a real server, whichever of them goes away in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from schemas import storage
+from schemas.codec import decode
+from schemas.dead import DeadLetter
+from schemas.errors import NotFound
+from schemas.job import JobStatus
+from services.compute.queries import answer_wct
+from services.runtime.logs import Action, logger
+from services.runtime.nats_bus import connect_bus
+from services.runtime.settings import StorageSettings
+from services.runtime.topology import system_topology
+from tests.jobs import PACKED, JobClient, coherence, endless, quick
+from tests.servers import RestartableServer, free_port, restartable_server
+from tests.system.conftest import POLL_S, RunningSystem
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.timeout(240)]
+
+MIB = 1024 * 1024
+
+
+@asynccontextmanager
+async def compute_workers(
+    folder: Path, count: int, **environment: str
+) -> AsyncIterator[tuple[RunningSystem, RestartableServer]]:
+    """A server and some workers, nothing else."""
+    async with (
+        restartable_server(folder / "nats", free_port()) as server,
+        connect_bus(server.url, name="test", log=logger("test")) as bus,
+    ):
+        system = RunningSystem(url=server.url, bus=bus, folder=folder, environment=environment)
+        try:
+            async with anyio.create_task_group() as tasks:
+                for number in range(count):
+                    tasks.start_soon(system.start, f"compute-{number}", "compute")
+            yield system, server
+            codes = await system.stop_all()
+            assert set(codes.values()) <= {0}, codes
+        finally:
+            for name in list(system.processes):
+                system.kill(name)
+
+
+async def nothing_left(system: RunningSystem) -> None:
+    """Return when the queue of tasks is empty."""
+    with anyio.fail_after(30):
+        while True:
+            backlog = await system.bus.log.backlog(storage.TASKS, storage.COMPUTE_TASKS)
+            if backlog.waiting == backlog.in_flight == 0:
+                return
+            await anyio.sleep(POLL_S)
+
+
+async def test_a_worker_killed_in_mid_job_costs_one_task_a_second_try(tmp_path: Path) -> None:
+    tasks = [coherence(seed, n=300, mc_count=150) for seed in range(16)]
+    async with compute_workers(tmp_path, 2) as (system, _):
+        client = JobClient(system.bus)
+        job = await client.submit(*tasks)
+        await client.ended(job.job_id, done=2)
+        system.kill("compute-0")
+        state = await client.ended(job.job_id)
+        outcomes = await client.outcomes(job.job_id)
+        await nothing_left(system)
+
+    assert (state.status, state.done, state.failed) == (JobStatus.COMPLETED, 16, 0)
+    assert {outcome.attempt for outcome in outcomes.values()} == {1}
+    for number, task in enumerate(tasks):
+        result, alone = outcomes[str(number)].result, answer_wct(task)
+        np.testing.assert_array_equal(getattr(result, "WCT", None), alone.WCT)
+        np.testing.assert_array_equal(getattr(result, "signif", None), alone.signif)
+
+
+async def test_a_server_killed_in_mid_job_and_started_again_loses_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    async with compute_workers(tmp_path, 1) as (system, server):
+        client = JobClient(system.bus)
+        job = await client.submit(*(coherence(seed, n=300, mc_count=150) for seed in range(10)))
+        before = await client.ended(job.job_id, done=2)
+        await server.kill_and_restart()
+        state = await client.ended(job.job_id)
+        again = await client.submit(*(coherence(seed, n=300, mc_count=150) for seed in range(10)))
+        await nothing_left(system)
+
+    assert (state.status, state.done) == (JobStatus.COMPLETED, 10)
+    kept = {task.task_id: task.stream_seq for task in before.results if task.status == "done"}
+    assert kept.items() <= {task.task_id: task.stream_seq for task in state.results}.items()
+    assert (again.job_id, again.status) == (job.job_id, JobStatus.COMPLETED)
+
+
+async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path) -> None:
+    async with compute_workers(tmp_path, 1, CWT_COMPUTE_MAX_TRIES="2") as (system, _):
+        client = JobClient(system.bus)
+        # Below what is spread over all workers, and far longer than it takes to be killed.
+        poison = endless().model_copy(update={"mc_count": 3500})
+        job = await client.submit(quick(1), poison, quick(2))
+        await client.ended(job.job_id, done=2)
+        state = await client.get(job.job_id)
+        while not state.status.ended:
+            kill_calculators(system.processes["compute-0"].pid)
+            await anyio.sleep(0.1)
+            state = await client.get(job.job_id)
+        after = await client.submit(quick(3))
+        assert (await client.ended(after.job_id)).status is JobStatus.COMPLETED
+        async with system.bus.log.replay(storage.DEAD, ("cwt.dead.>",)) as letters:
+            with anyio.fail_after(10):
+                letter = decode(DeadLetter, (await anext(letters)).message.data, PACKED)
+
+    assert (state.status, state.done, state.failed) == (JobStatus.FAILED, 2, 1)
+    assert "ended by signal 9" in (state.results[1].error or "")
+    assert "failed 2 times" in letter.reason
+
+
+def kill_calculators(worker: int) -> None:
+    """Kill -9 what the worker computes with."""
+    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+
+
+async def test_an_expired_job_is_not_found_and_its_storage_is_free(tmp_path: Path) -> None:
+    async with compute_workers(tmp_path, 1, CWT_JOBS_MAX_AGE_S="3") as (system, _):
+        client = JobClient(system.bus)
+        job = await client.submit(quick(1))
+        await client.ended(job.job_id)
+        with anyio.fail_after(30), pytest.raises(NotFound, match="kept for CWT_JOBS_MAX_AGE_S"):
+            await forgotten(client, job.job_id)
+        with anyio.fail_after(30):
+            while await client.outcomes(job.job_id):  # noqa: ASYNC110 - age has no event
+                await anyio.sleep(POLL_S)
+
+        again = await client.submit(quick(1))
+        assert (again.job_id, (await client.ended(job.job_id)).done) == (job.job_id, 1)
+
+
+async def forgotten(client: JobClient, job_id: str) -> None:
+    while True:
+        await client.get(job_id)
+        await anyio.sleep(POLL_S)
+
+
+async def test_a_job_waits_for_room_rather_than_lose_what_it_computed(tmp_path: Path) -> None:
+    async with compute_workers(tmp_path, 1, CWT_JOB_RESULTS_MAX_BYTES=str(MIB)) as (system, _):
+        client = JobClient(system.bus)
+        job = await client.submit(*(quick(seed, n=4000) for seed in range(4)))
+        await system.said("compute-0", Action.STORE_RETRIED)
+        full = await client.get(job.job_id)
+        await system.bus.log.declare(system_topology(StorageSettings()), update=True)
+        state = await client.ended(job.job_id)
+
+    assert full.status is JobStatus.RUNNING
+    assert full.done < 4
+    assert (state.status, state.done) == (JobStatus.COMPLETED, 4)
+
+
+async def test_a_cancelled_job_leaves_its_worker_free_at_once(tmp_path: Path) -> None:
+    async with compute_workers(tmp_path, 1) as (system, _):
+        client = JobClient(system.bus)
+        poison = endless().model_copy(update={"mc_count": 3500})
+        job = await client.submit(quick(1), *([poison] * 3))
+        await client.ended(job.job_id, done=1)
+        await client.cancel(job.job_id)
+        after = await client.submit(quick(3))
+        assert (await client.ended(after.job_id)).status is JobStatus.COMPLETED
+        state = await client.get(job.job_id)
+        await nothing_left(system)
+
+    assert state.status is JobStatus.CANCELLED
+    assert [task.status for task in state.results] == ["done", *["cancelled"] * 3]
