@@ -81,7 +81,7 @@ from schemas.query import (
 )
 from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
 from schemas.signal import SignalChunk
-from schemas.significance import SignificanceReply, SignificanceRequest
+from schemas.significance import KeptLevels, SignificanceReply, SignificanceRequest
 from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from schemas.stored import StoredObject, StoredReply
 from schemas.stream import (
@@ -146,6 +146,7 @@ __all__ = [
     "JobSubmit",
     "JobSubmitted",
     "JobTasks",
+    "KeptLevels",
     "Message",
     "Name",
     "NotFound",

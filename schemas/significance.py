@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from schemas.arrays import RealVector
 from schemas.limits import MAX_SCALES
-from schemas.message import Message, PositiveReal
+from schemas.message import Count, Items, Message, PersistedMessage, PositiveReal
 from schemas.query import BackendName, Cached, LevelChoice, Seconds, Seed, WaveletChoice
 from schemas.stream import Level
 
@@ -31,6 +31,19 @@ class SignificanceRequest(WaveletChoice, LevelChoice):
     #: Number of scales less one.
     J: Annotated[int, Field(ge=0, lt=MAX_SCALES)]
     significance_level: Level = 0.95
+
+
+class KeptLevels(PersistedMessage):
+    """Levels that a worker simulated, for all of them; the key says what of."""
+
+    schema_id: Literal["significance.levels/1"] = Field(
+        default="significance.levels/1", alias="schema"
+    )
+    #: (scale,), NaN where no level can be given, and its standard error.
+    signif: RealVector
+    standard_error: RealVector
+    #: (scale,), surrogate pairs behind each level.
+    pairs: Items[Count]
 
 
 class SignificanceReply(Message):

@@ -33,6 +33,7 @@ from services.compute.jobs.service import open_jobs
 from services.compute.kept_answers import KeptAnswers
 from services.compute.lag import Lag
 from services.compute.settings import ComputeSettings
+from services.compute.shared_levels import SharedLevels
 from services.compute.worker import WindowWorker
 from services.runtime.endpoint import Endpoint
 from services.runtime.lifecycle import Context
@@ -98,12 +99,14 @@ class ComputeService:
 
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints; what computes goes to the thread budget."""
-        n_jobs = self._threads
+        n_jobs, levels = self._threads, SharedLevels(self._context.bus.log)
         return [
             self._heavy("cwt", queries.answer_cwt),
             self._heavy("xwt", queries.answer_xwt),
-            self._heavy("wct", partial(queries.answer_wct, n_jobs=n_jobs)),
-            self._heavy("significance", partial(queries.answer_significance, n_jobs=n_jobs)),
+            self._heavy("wct", partial(queries.answer_wct, n_jobs=n_jobs, levels=levels)),
+            self._heavy(
+                "significance", partial(queries.answer_significance, n_jobs=n_jobs, levels=levels)
+            ),
             self._heavy("benchmark", partial(queries.answer_benchmark, n_jobs=n_jobs)),
             _light("schema", self._schema),
             _light("backends", self._backends),

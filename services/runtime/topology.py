@@ -28,6 +28,9 @@ RESULT_DUPLICATE_WINDOW_S = 600.0
 ACK_WAIT_S = 10.0
 #: Windows handed out and not acknowledged, over all workers.
 MAX_ACK_PENDING = 1024
+#: Levels of a hundred scales are 2 kB: room for a hundred thousand simulations, for a month each.
+SIGNIFICANCE_MAX_BYTES = 256 * 1024 * 1024
+SIGNIFICANCE_MAX_AGE_S = 30 * 86_400.0
 #: Dead letters wait for an operator; results and signals have limits set by settings.
 DEAD_MAX_BYTES = 256 * 1024 * 1024
 #: Some hundred thousand jobs.
@@ -172,6 +175,12 @@ def system_topology(limits: StorageSettings) -> Topology:
                 name=storage.KV_JOBS,
                 max_age_s=limits.jobs_max_age_s,
                 max_bytes=JOBS_MAX_BYTES,
+                replicas=replicas,
+            ),
+            BucketSpec(
+                name=storage.KV_SIGNIFICANCE,
+                max_age_s=SIGNIFICANCE_MAX_AGE_S,
+                max_bytes=SIGNIFICANCE_MAX_BYTES,
                 replicas=replicas,
             ),
         ),

@@ -343,6 +343,13 @@ BY_MODEL: dict[type[Message], Strategy] = {
         backend_used=maybe(names),
         seed=maybe(counts),
         computation_time=seconds,
+        cached=st.booleans(),
+    ),
+    schemas.KeptLevels: st.builds(
+        schemas.KeptLevels,
+        signif=vectors,
+        standard_error=vectors,
+        pairs=tuples_of(counts),
     ),
     schemas.BenchmarkRequest: st.builds(
         schemas.BenchmarkRequest,
