@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo up test lint format bench bench-queries gateware docs clean help
+.PHONY: demo up test lint format bench bench-queries gateware docs lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -47,6 +47,11 @@ gateware: $(READY) ## the bitstream for the Tang Nano 9K; writes its size into d
 
 docs: $(READY)    ## make the generated documents again
 	$(BIN)/python -m schemas.asyncapi > docs/asyncapi.json
+
+lua: var/bin/lua32 ## a Lua with 32-bit integers, for the tests of the ELM11's program; needs cc
+
+var/bin/lua32: $(READY) tests/unit/hwbridge/elm11/build_lua32.sh
+	tests/unit/hwbridge/elm11/build_lua32.sh $(BIN)/python
 
 clean:            ## remove what make has made
 	rm -rf $(VENV) var out .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,12 +1,14 @@
-"""`pycwt-mod hw`: boards on serial ports, and the simulated one."""
+"""`pycwt-mod hw`: boards on serial ports, and what stands in for them."""
 
 from __future__ import annotations
 
 import typer
 
 from cli.hw_sim import sim
+from cli.hw_twin import twin
 
 __all__ = ["hw"]
 
 hw = typer.Typer(name="hw", no_args_is_help=True, help="Boards on serial ports.")
 hw.command()(sim)
+hw.command()(twin)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.faults import USAGE, CommandError
-from cli.shell import reported
+from cli.shell import reported, stop_signal
 
 __all__ = ["sim"]
 
@@ -58,24 +55,7 @@ def _sim(serial: bool, choice: SimulatorChoice, folder: Path) -> None:
         made = chosen_engine("serial" if serial else "bytes", choice.value, folder)
     except EngineError as error:
         raise CommandError(str(error), USAGE) from error
-    with _stop_signal() as stop, opened_terminal() as terminal, closing(made.engine):
+    with stop_signal() as stop, opened_terminal() as terminal, closing(made.engine):
         typer.echo(terminal.path)
         typer.echo(f"simulated by {made.simulator}, at the level of {made.level}", err=True)
         serve(made.engine, terminal.ours, stop)
-
-
-@contextmanager
-def _stop_signal() -> Iterator[int]:
-    """Turn Ctrl-C and SIGTERM into something to read."""
-    readable, writable = os.pipe()
-    before = {
-        number: signal.signal(number, lambda *_: os.write(writable, b"."))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield readable
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(readable)
-        os.close(writable)

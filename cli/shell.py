@@ -28,6 +28,7 @@ __all__ = [
     "reported",
     "run_command",
     "server_url",
+    "stop_signal",
     "stoppable",
 ]
 
@@ -123,3 +124,20 @@ async def _watch_signals(
         task_status.started()
         async for _ in received:
             interrupts.take()
+
+
+@contextmanager
+def stop_signal() -> Iterator[int]:
+    """Turn Ctrl-C and SIGTERM into something to read."""
+    readable, writable = os.pipe()
+    before = {
+        number: signal.signal(number, lambda *_: os.write(writable, b"."))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield readable
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(readable)
+        os.close(writable)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
 from cli.__main__ import app
 from tests.unit.docs.conftest import PAGES, ROOT
@@ -40,10 +41,7 @@ def test_every_make_target_exists(page: str) -> None:
 
 @each_page
 def test_every_command_of_ours_exists(page: str) -> None:
-    commands = {
-        command.callback.__name__ for command in app.registered_commands if command.callback
-    }
-    commands |= {group.name for group in app.registered_groups if group.name}
+    commands = set(typer.main.get_group(app).commands)
     named = set(re.findall(r"(?:`|^|\$ |\d )pycwt-mod ([a-z]+)", PAGES[page], re.MULTILINE))
     assert named <= commands
 

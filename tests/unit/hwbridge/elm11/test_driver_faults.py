@@ -1,0 +1,228 @@
+"""What becomes of an operation when the line or the device fails; every fault has one outcome."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from services.hwbridge.elm11.checks import trial_plan
+from services.hwbridge.elm11.driver import Elm11Driver
+from services.hwbridge.errors import (
+    CalledOffError,
+    DeviceError,
+    LineLostError,
+    LinkDownError,
+    NoAnswerError,
+    OverdueError,
+    ResetError,
+    WrongDeviceError,
+)
+from services.hwbridge.leash import Leash
+from services.hwbridge.model import run_mc
+from tests.unit.hwbridge.elm11.lines import TwinLine, VirtualLine
+
+PLAN = trial_plan(3)
+
+
+class Answering(VirtualLine):
+    """Answers every byte with whatever `device` says."""
+
+    def __init__(self, device: Callable[[bytes], bytes]) -> None:
+        super().__init__()
+        self._device = device
+
+    def write(self, data: bytes) -> None:
+        self.arrived += self._device(data)
+
+
+def opened(line: TwinLine) -> Elm11Driver:
+    driver = Elm11Driver(clock=line.clock)
+    driver.open(line, leash(line))
+    return driver
+
+
+def leash(line: VirtualLine, timeout_s: float = 600.0) -> Leash:
+    return Leash(timeout_s, clock=line.clock)
+
+
+def computes(driver: Elm11Driver, line: TwinLine) -> bool:
+    found = driver.mc(PLAN, leash(line))
+    return bool((found.histograms == run_mc(PLAN).histograms).all())
+
+
+def every(count: int, fault: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Apply `fault` to about one byte in `count`, always the same ones."""
+    rng = random.Random(count)
+
+    def change(data: bytes) -> bytes:
+        pieces = (bytes([byte]) for byte in data)
+        return b"".join(fault(one) if rng.randrange(count) == 0 else one for one in pieces)
+
+    return change
+
+
+FAULTS: dict[str, Callable[[bytes], bytes]] = {
+    "lost": lambda _: b"",
+    "doubled": lambda one: one + one,
+    "changed": lambda one: bytes([one[0] ^ 0x11]),
+    "followed by garbage": lambda one: one + b"\x00\xff\x1b[\n=",
+}
+
+
+def test_silence_is_no_answer_within_seconds() -> None:
+    line = VirtualLine()
+    with pytest.raises(NoAnswerError):
+        Elm11Driver(clock=line.clock).open(line, leash(line))
+    assert line.now < 5
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        lambda _: b"\x80\x00garbage\xff",
+        lambda data: data,
+        lambda data: data.replace(b"\r", b"\r\nbash: syntax error near unexpected token\r\n$ "),
+        lambda _: b"$ " * 10,
+        lambda _: b"x" * 5000,
+        lambda _: b"\r\n$$ ",
+    ],
+    ids=["garbage", "loopback", "shell", "prompts", "flood", "never finished"],
+)
+def test_what_is_no_lua_prompt_is_the_wrong_device(device: Callable[[bytes], bytes]) -> None:
+    line = Answering(device)
+    with pytest.raises(WrongDeviceError, match="not Lua at its prompt"):
+        Elm11Driver(clock=line.clock).open(line, leash(line))
+    assert line.now < 10
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        b"some words that nobody finished",
+        b"x = [[a long string\r",
+        b"for i = 1, 2 do\rif i then\r",
+        b"cmd\r",
+        b"cmd\rlist|prog",
+        b"error('x')\r",
+        b"print('= 0000 00000000 x')\r",
+    ],
+)
+def test_the_prompt_is_reached_from_wherever_the_device_was_left(typed: bytes) -> None:
+    line = TwinLine()
+    line.twin.type(typed)
+    assert computes(opened(line), line)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_one_byte_in_a_thousand_changes_no_result(fault: str, way: str) -> None:
+    line = TwinLine()
+    driver = opened(line)
+    setattr(line, way, every(1000, FAULTS[fault]))
+    assert computes(driver, line)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_byte_in_fifty_gives_the_result_or_an_error_and_the_next_one_works(fault: str) -> None:
+    line = TwinLine()
+    driver = opened(line)
+    line.up = line.down = every(50, FAULTS[fault])
+    with suppress(DeviceError):
+        assert computes(driver, line)
+    line.up = line.down = lambda data: data
+    driver.open(line, leash(line))
+    assert computes(driver, line)
+
+
+def test_a_reset_in_the_middle_is_told_and_the_device_can_be_opened_again() -> None:
+    line = TwinLine()
+    driver = opened(line)
+
+    def reset(done: int, total: int) -> None:
+        if 0 < done < total:
+            line.twin.boot()
+
+    with pytest.raises(ResetError, match="was reset"):
+        driver.mc(PLAN, Leash(600, reset, line.clock))
+    driver.open(line, leash(line))
+    assert computes(driver, line)
+
+
+def test_a_device_that_someone_else_took_over_is_told_as_reset() -> None:
+    line = TwinLine()
+    driver = opened(line)
+    opened(line)
+    with pytest.raises(ResetError, match="another session"):
+        driver.probe(leash(line))
+
+
+def test_a_device_that_falls_silent_is_down_within_its_patience() -> None:
+    line = TwinLine()
+    driver = opened(line)
+    line.down = lambda _: b""
+    before = line.now
+    with pytest.raises(LinkDownError):
+        driver.probe(leash(line))
+    assert line.now - before < 10
+
+
+def test_replies_cut_short_are_asked_for_again_and_given_up() -> None:
+    line = TwinLine()
+    driver = opened(line)
+    line.down = lambda data: data[:-7] if data.startswith(b"=") else data
+    with pytest.raises(LinkDownError):
+        driver.probe(leash(line))
+
+
+def test_a_reply_to_another_question_is_no_reply() -> None:
+    line = TwinLine()
+    driver = opened(line)
+    line.down = lambda data: b"=ffff" + data[5:] if data.startswith(b"=") else data
+    with pytest.raises(LinkDownError):
+        driver.fft(np.zeros(8, np.int16), leash(line))
+
+
+def test_a_flood_does_not_hold_up_the_deadline() -> None:
+    line = TwinLine()
+    driver = opened(line)
+
+    def flood(timeout_s: float) -> bytes:
+        line.now += timeout_s
+        return b"noise " * 10
+
+    line.read = flood  # type: ignore[method-assign]
+    with pytest.raises((LinkDownError, OverdueError)):
+        driver.probe(leash(line, 30))
+
+
+def test_an_operation_that_is_called_off_ends_and_the_next_one_works() -> None:
+    line = TwinLine()
+    driver = opened(line)
+    held = Leash(600, lambda done, _: held.call_off() if done > 4 else None, line.clock)
+    with pytest.raises(CalledOffError):
+        driver.mc(PLAN, held)
+    assert computes(driver, line)
+
+
+def test_a_deadline_in_the_middle_of_a_line_leaves_the_device_usable() -> None:
+    line = TwinLine()
+    driver = opened(line)
+    with pytest.raises(OverdueError):
+        driver.mc(PLAN, leash(line, 0.4))
+    assert computes(driver, line)
+
+
+def test_an_unplugged_device_is_the_lines_error() -> None:
+    line = TwinLine()
+    driver = opened(line)
+
+    def unplugged(data: bytes) -> None:
+        raise LineLostError(f"the port is gone, with {len(data)} bytes")
+
+    line.write = unplugged  # type: ignore[method-assign]
+    with pytest.raises(LineLostError):
+        driver.mc(PLAN, leash(line))
