@@ -109,11 +109,13 @@ def test_the_largest_sums_are_exact_and_limited() -> None:
 
 
 def test_an_aborted_bank_leaves_nothing_behind() -> None:
+    """The first one has been all round its ring, so that what it leaves there would be seen."""
+
     async def work(bench: Bench) -> None:
-        first, second = bank_plan(4), bank_plan(5)
+        first, second = bank_plan(27, longest=4), bank_plan(5)
         await bench.load(first.table)
         await bench.start_fir(first)
-        await bench.fir(noise(4, 50), 60, lambda: True, lambda: True)
+        await bench.fir(noise(4, 270), 270, lambda: True, lambda: True)
         await bench.strobe("abort")
         assert bench.ctx.get(bench.dut.outputs_ready) == 0
         assert bench.ctx.get(bench.dut.sample_room) == 1024
