@@ -72,3 +72,20 @@ async def bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[B
     ):
         await bus.log.declare(small_topology())
         yield bus
+
+
+@pytest.fixture(params=["memory", "nats"])
+async def system_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
+    """A bus with the system's own streams."""
+    topology = system_topology(StorageSettings())
+    if request.param == "memory":
+        memory = MemoryBus()
+        await memory.log.declare(topology)
+        yield memory
+        return
+    async with (
+        start_server(tmp_path) as server,
+        connect_bus(server.url, name="test", log=logger("test")) as bus,
+    ):
+        await bus.log.declare(topology)
+        yield bus

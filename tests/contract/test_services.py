@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -32,16 +31,11 @@ from services.ingest.holder import Holder
 from services.ingest.lease import KEY, LeaseLostError
 from services.ingest.settings import IngestSettings
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import start_server
 from services.runtime.errors import BusError
 from services.runtime.lifecycle import Context
 from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
 from services.runtime.micro import Identity
-from services.runtime.nats_bus import connect_bus
-from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
-from services.runtime.topology import system_topology
 
 pytestmark = pytest.mark.anyio
 
@@ -80,23 +74,6 @@ async def answering(bus: Bus, name: str) -> None:
                 return
             except BusError:
                 await anyio.lowlevel.checkpoint()  # not there yet
-
-
-@pytest.fixture(params=["memory", "nats"])
-async def system_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
-    """A bus with the system's own streams."""
-    topology = system_topology(StorageSettings())
-    if request.param == "memory":
-        memory = MemoryBus()
-        await memory.log.declare(topology)
-        yield memory
-        return
-    async with (
-        start_server(tmp_path) as server,
-        connect_bus(server.url, name="test", log=logger("test")) as bus,
-    ):
-        await bus.log.declare(topology)
-        yield bus
 
 
 @pytest.fixture
