@@ -42,12 +42,15 @@ class ArrayType:
         Values are 0 and 1, held as bool and carried as ``<i2``.
     may_be_empty : bool
         Nothing at all is possible too; whatever its form and dtype, it becomes `NOTHING`.
+    whole : bool
+        Floats are taken for the integers that they are equal to, since nested lists give floats.
     """
 
     axes: tuple[int, ...]
     dtypes: tuple[str, ...]
     mask: bool = False
     may_be_empty: bool = False
+    whole: bool = False
 
     def validate(self, value: object) -> Array:
         """Return the array, or raise ``ValueError`` with what is wrong."""
@@ -60,6 +63,8 @@ class ArrayType:
         return array
 
     def _cast(self, array: Array) -> Array:
+        if self.whole and array.dtype.kind == "f":
+            array = _integers(array)
         if array.dtype.str in self.dtypes:
             return array
         for name in self.dtypes:
@@ -144,6 +149,14 @@ def _read(value: object) -> Array:
     raise ValueError("an array is expected")
 
 
+def _integers(array: Array) -> Array:
+    limits = np.iinfo(np.int32)
+    whole = (array == np.floor(array)) & (array >= limits.min) & (array <= limits.max)
+    if not whole.all():
+        raise ValueError("whole numbers of 32 bits are expected")
+    return wirearray.from_numpy(array.astype(np.int32))
+
+
 def _is_empty(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return value.size == 0
@@ -181,3 +194,7 @@ SampleArray = Annotated[
 ]
 #: 1 where missing data or an edge touches the value; bool in memory.
 MaskMatrix = Annotated[npt.NDArray[np.bool_], ArrayType(axes=(2,), dtypes=_INTEGERS, mask=True)]
+#: Counts, and what a device computed in whole numbers.
+IntegerMatrix = Annotated[
+    npt.NDArray[np.integer[Any]], ArrayType(axes=(2,), dtypes=_INTEGERS, whole=True)
+]

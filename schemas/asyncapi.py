@@ -20,6 +20,7 @@ from schemas.dead import DeadLetter
 from schemas.endpoints import ENDPOINTS, Endpoint
 from schemas.errors import ErrorBody
 from schemas.event import StreamEvent
+from schemas.hardware import HwEvent
 from schemas.job import JobOutcome, JobProgress
 from schemas.message import Message, PersistedMessage, schema_of
 from schemas.names import PATTERN
@@ -108,6 +109,14 @@ FLOWS: Final = (
         summary="Compute announces how far jobs have come.",
     ),
     Flow(
+        name="hw_event",
+        model=HwEvent,
+        address=lambda: subjects.HW_EVENTS,
+        parameters=(),
+        action="send",
+        summary="The hardware bridge publishes what happened to a device.",
+    ),
+    Flow(
         name="dead",
         model=DeadLetter,
         address=subjects.dead,
@@ -157,7 +166,7 @@ def _channels(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         channels[flow.name] = {
             "address": template(flow),
             "messages": _message_refs(names),
-            "parameters": {name: {"description": f"A name: {PATTERN}"} for name in flow.parameters},
+            "parameters": _parameters(flow.parameters),
         }
     for endpoint in endpoints:
         key = _key(endpoint)
@@ -165,10 +174,17 @@ def _channels(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "address": endpoint.subject,
             "messages": _message_refs([endpoint.request.__name__]),
         }
+        names = re.findall(r"\{(\w+)\}", endpoint.subject)
+        if names:
+            channels[key]["parameters"] = _parameters(names)
         replies = [endpoint.reply.__name__, StoredReply.__name__, ErrorBody.__name__]
         # The requester names an inbox of its own, so there is no address to write down.
         channels[f"{key}.reply"] = {"address": None, "messages": _message_refs(replies)}
     return channels
+
+
+def _parameters(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"description": f"A name: {PATTERN}"} for name in names}
 
 
 def _operations(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -272,7 +288,7 @@ def _message_refs(names: Iterable[str]) -> dict[str, Any]:
 
 
 def _key(endpoint: Endpoint) -> str:
-    return endpoint.subject.removeprefix("cwt.")
+    return endpoint.schema_id.rpartition("/")[0]
 
 
 def _first_line(model: type[Message]) -> str:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, cast
 
 from schemas import subjects
 from schemas.benchmark import BenchmarkReply, BenchmarkRequest
 from schemas.description import SchemaReply, SchemaRequest
 from schemas.hardware import HardwareReply, HardwareRequest, HwList, HwListing
+from schemas.hwops import (
+    HwCancel,
+    HwCancelled,
+    HwCwtReply,
+    HwCwtRequest,
+    HwFftReply,
+    HwFftRequest,
+    HwInfo,
+    HwInfoRequest,
+    HwMcReply,
+    HwMcRequest,
+    HwSelftestReply,
+    HwSelftestRequest,
+)
 from schemas.job import (
     JobCancel,
     JobGet,
@@ -45,20 +59,35 @@ from schemas.stream import (
     StreamPut,
     StreamStatus,
 )
+from schemas.subjects import HwVerb
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One request-reply endpoint."""
+    """One request-reply endpoint; of devices, one for each, with ``{device}`` for its name."""
 
     subject: str
     request: type[Message]
     reply: type[Message]
+    #: Of the endpoint of one device: the subject that stands for those of all devices.
+    family: str | None = None
 
     @property
     def schema_id(self) -> str:
         """Name and version for the metadata of the NATS service, such as ``query.cwt/1``."""
-        return f"{self.subject.removeprefix('cwt.')}/1"
+        name = (self.family or self.subject).removeprefix("cwt.")
+        return f"{name.replace('{device}', 'device')}/1"
+
+    def of_device(self, device: str) -> Endpoint:
+        """Return the endpoint of one device.
+
+        Raises
+        ------
+        Unprocessable
+            No device can be called that.
+        """
+        verb = cast("HwVerb", self.subject.rpartition(".")[2])
+        return replace(self, subject=subjects.hw(device, verb), family=self.subject)
 
 
 def _table(*endpoints: Endpoint) -> Mapping[str, Endpoint]:
@@ -106,10 +135,26 @@ HW_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.HW_LIST, request=HwList, reply=HwListing),
 )
 
+
+def _of_devices(verb: HwVerb, request: type[Message], reply: type[Message]) -> Endpoint:
+    return Endpoint(subject=f"{subjects.HW_DEVICE}.{verb}", request=request, reply=reply)
+
+
+#: Answered by the hardware bridge, for each device that it was given a port for.
+DEVICE_ENDPOINTS: Final[Mapping[HwVerb, Endpoint]] = {
+    "info": _of_devices("info", HwInfoRequest, HwInfo),
+    "selftest": _of_devices("selftest", HwSelftestRequest, HwSelftestReply),
+    "fft": _of_devices("fft", HwFftRequest, HwFftReply),
+    "cwt": _of_devices("cwt", HwCwtRequest, HwCwtReply),
+    "mc": _of_devices("mc", HwMcRequest, HwMcReply),
+    "cancel": _of_devices("cancel", HwCancel, HwCancelled),
+}
+
 #: All of them, by subject.
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
     **STREAM_ENDPOINTS,
     **QUERY_ENDPOINTS,
     **JOB_ENDPOINTS,
     **HW_ENDPOINTS,
+    **_table(*DEVICE_ENDPOINTS.values()),
 }

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.message import Items, Message, Text
+from schemas.message import Count, Id, Items, Message, PersistedMessage, Text
 from schemas.names import Name
+
+#: The kinds of device that there is a driver for.
+DeviceKind = Literal["tangnano9k", "elm11"]
+
+#: What a device computes; which of them a device has is in the bridge's answer to ``info``.
+HwOperation = Literal["selftest", "fft", "cwt", "mc"]
+
+#: ``absent``: there is no such port, or it may not be opened; ``faulty``: what is on the port does
+#: not answer as it should.
+DeviceState = Literal["absent", "faulty", "ready", "busy"]
 
 Label = Annotated[str, Field(max_length=256)]
 UsbId = Annotated[int, Field(ge=0, le=0xFFFF)]
@@ -29,6 +39,14 @@ class ConfiguredPort(Message):
 
     device: Name
     port: Label
+    kind: DeviceKind
+    state: DeviceState = "absent"
+    #: What answered last; none while nothing does.
+    build_hash: Label | None = None
+    simulated: bool = False
+    operations: Items[HwOperation] = ()
+    #: Why it cannot be used.
+    detail: Text = ""
 
 
 class HwList(Message):
@@ -40,6 +58,26 @@ class HwListing(Message):
 
     devices: Items[SerialDevice]
     configured: Items[ConfiguredPort] = ()
+
+
+HwEventKind = Literal[
+    "connected", "absent", "lost", "wrong_device", "link_down", "reset", "progress", "failed"
+]
+
+
+class HwEvent(PersistedMessage):
+    """Something that happened to a device on a serial port."""
+
+    schema_id: Literal["hw.event/1"] = Field(default="hw.event/1", alias="schema")
+    id: Id
+    device: Name
+    kind: HwEventKind
+    detail: Text = ""
+    #: What it was doing, and how far that was.
+    operation: HwOperation | None = None
+    done: Count | None = None
+    total: Count | None = None
+    t_ns: Count
 
 
 class HardwareRequest(Message):

@@ -31,6 +31,10 @@ Level = Annotated[float, Field(gt=0, lt=1)]
 Pair = Items[Name]
 
 
+#: No stream has this name: the hardware's events are where its own would be.
+RESERVED_NAME = "hw"
+
+
 class Channel(Message):
     """One measured quantity."""
 
@@ -152,6 +156,8 @@ class StreamDefinition(PersistedMessage):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.name == RESERVED_NAME:
+            raise wrong_field("name", f"{RESERVED_NAME} stands for the hardware in events")
         _check_unique("channels", self.channel_names)
         _check_unique("analyses", [each.name for each in self.analyses])
         known = set(self.channel_names)

@@ -27,7 +27,7 @@ QueryOp = Literal[
     "health",
 ]
 JobVerb = Literal["submit", "get", "list", "cancel", "retry"]
-HwVerb = Literal["info", "selftest", "fft", "cwt", "mc"]
+HwVerb = Literal["info", "selftest", "fft", "cwt", "mc", "cancel"]
 
 #: What a service or a JetStream stream listens to: all subjects of a kind. What devices publish is
 #: taken in whatever its form, so that a wrong subject is told; what services publish is of one.
@@ -43,6 +43,12 @@ JOB_RESULTS: Final = "cwt.jobresult.>"
 PROGRESS: Final = "cwt.progress.>"
 DEAD: Final = "cwt.dead.>"
 HW: Final = "cwt.hw.>"
+
+#: Where the devices' states and faults are read; no stream may be called ``hw``.
+HW_EVENTS: Final = "cwt.event.hw"
+
+#: What the subjects of a device begin with, with its name still to be filled in.
+HW_DEVICE: Final = "cwt.hw.{device}"
 
 #: Asks the bridge for its devices and ports; no device may be called ``list``.
 HW_LIST: Final = "cwt.hw.list"

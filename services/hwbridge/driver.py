@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from schemas.hwops import HwOperation
+from schemas.hardware import HwOperation
 from schemas.hwplan import BankPlan, McPlan
 from services.hwbridge.leash import Leash
 from services.hwbridge.line import Line

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import schemas
-from schemas import Message, hardware, query, result, stored, stream, work
+from schemas import Message, hardware, hwops, query, result, stored, stream, work
 from schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
 Strategy = st.SearchStrategy[Any]
@@ -279,6 +279,24 @@ def tuples_of(strategy: Strategy) -> Strategy:
     return st.lists(strategy, max_size=3).map(tuple)
 
 
+integers = arrays(("<i2", "<i4"), st.tuples(lengths, lengths))
+#: JSON has but these, and a test narrows no more than the fields of the message itself.
+wide_vectors = arrays(("<f8",), st.tuples(lengths))
+kinds = st.sampled_from(["tangnano9k", "elm11"])
+device_states = st.sampled_from(["absent", "faulty", "ready", "busy"])
+operations = st.lists(
+    st.sampled_from(["selftest", "fft", "cwt", "mc"]), max_size=4, unique=True
+).map(tuple)
+#: What every request to a device takes, and what every result of one says.
+asked: dict[str, Strategy] = {"timeout_s": st.floats(0.1, 3600), "id": maybe(names)}
+origin: dict[str, Strategy] = {
+    "device": names,
+    "kind": kinds,
+    "build_hash": texts,
+    "simulated": st.booleans(),
+    "computation_time": seconds,
+}
+
 BY_MODEL: dict[type[Message], Strategy] = {
     schemas.SignalChunk: chunks,
     schemas.StreamDefinition: definitions(),
@@ -399,7 +417,110 @@ BY_MODEL: dict[type[Message], Strategy] = {
     schemas.HwListing: st.builds(
         schemas.HwListing,
         devices=tuples_of(serial_devices),
-        configured=tuples_of(st.builds(hardware.ConfiguredPort, device=names, port=texts)),
+        configured=tuples_of(
+            st.builds(
+                hardware.ConfiguredPort,
+                device=names,
+                port=texts,
+                kind=kinds,
+                state=device_states,
+                build_hash=maybe(texts),
+                simulated=st.booleans(),
+                operations=operations,
+                detail=texts,
+            )
+        ),
+    ),
+    schemas.HwEvent: st.builds(
+        schemas.HwEvent,
+        id=ids,
+        device=names,
+        kind=st.sampled_from(["connected", "lost", "reset", "progress"]),
+        detail=texts,
+        operation=maybe(st.sampled_from(["cwt", "mc"])),
+        done=maybe(counts),
+        total=maybe(counts),
+        t_ns=counts,
+    ),
+    hwops.HwInfoRequest: st.builds(hwops.HwInfoRequest),
+    hwops.HwInfo: st.builds(
+        hwops.HwInfo,
+        device=names,
+        kind=kinds,
+        port=texts,
+        state=device_states,
+        build_hash=texts,
+        simulated=st.booleans(),
+        operations=operations,
+        baud=positive_counts,
+        clock_hz=maybe(positive_counts),
+        limits=st.dictionaries(names, counts, max_size=3),
+        queued=counts,
+        detail=texts,
+    ),
+    hwops.HwSelftestRequest: st.builds(
+        hwops.HwSelftestRequest, seed=st.integers(1, 2**32 - 1), **asked
+    ),
+    hwops.HwSelftestReply: st.builds(
+        hwops.HwSelftestReply,
+        passed=st.booleans(),
+        checks=tuples_of(st.builds(hwops.HwCheck, name=texts, passed=st.booleans(), detail=texts)),
+        seed=counts,
+        **origin,
+    ),
+    hwops.HwFftRequest: st.builds(hwops.HwFftRequest, data=vectors, **asked),
+    hwops.HwFftReply: st.builds(
+        hwops.HwFftReply, fft=complex_vectors, integers=integers, scale=rates, **origin
+    ),
+    hwops.HwCwtRequest: st.builds(
+        hwops.HwCwtRequest,
+        data=vectors,
+        dt=rates,
+        voices=st.integers(1, 12),
+        s0=rates,
+        octaves=st.integers(1, 16),
+        **wavelet,
+        **asked,
+    ),
+    hwops.HwCwtReply: st.builds(
+        hwops.HwCwtReply,
+        octaves=tuples_of(
+            st.builds(
+                hwops.HwOctave,
+                scales=wide_vectors,
+                freqs=wide_vectors,
+                integers=arrays(("<i4",), st.tuples(lengths, lengths)),
+                scale=wide_vectors,
+                first_sample=st.floats(-1e6, 1e6),
+                step=positive_counts,
+            )
+        ),
+        saturations=counts,
+        **origin,
+    ),
+    hwops.HwMcRequest: st.builds(
+        hwops.HwMcRequest,
+        al1=st.floats(-0.99, 0.99),
+        al2=st.floats(-0.99, 0.99),
+        dj=st.floats(0.01, 1),
+        s0=rates,
+        rows=st.integers(1, 12),
+        pairs=st.integers(1, 100_000),
+        seed=counts,
+        **wavelet,
+        **asked,
+    ),
+    hwops.HwMcReply: st.builds(
+        hwops.HwMcReply,
+        scales=vectors,
+        histograms=integers,
+        saturations=counts,
+        seed=counts,
+        **origin,
+    ),
+    hwops.HwCancel: st.builds(hwops.HwCancel, id=names),
+    hwops.HwCancelled: st.builds(
+        hwops.HwCancelled, id=names, was=st.sampled_from(["queued", "running"])
     ),
     schemas.HardwareRequest: st.builds(schemas.HardwareRequest),
     schemas.HardwareReply: st.builds(

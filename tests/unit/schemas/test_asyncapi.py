@@ -62,7 +62,9 @@ def test_every_address_is_a_subject_that_a_builder_makes(made: dict[str, Any]) -
 
 def test_every_endpoint_has_an_operation_with_a_reply(made: dict[str, Any]) -> None:
     for subject in ENDPOINTS:
-        operation = made["operations"][f"answer.{subject.removeprefix('cwt.')}"]
+        operation = made["operations"][
+            f"answer.{subject.removeprefix('cwt.').replace('{device}', 'device')}"
+        ]
         assert operation["action"] == "receive"
         assert "reply" in operation
 
@@ -82,6 +84,7 @@ def test_persisted_messages_have_to_carry_their_schema(made: dict[str, Any]) -> 
         "JobWork",
         "AnalysisResult",
         "StreamEvent",
+        "HwEvent",
         "DeadLetter",
     }
 

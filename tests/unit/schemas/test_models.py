@@ -331,3 +331,7 @@ def test_a_payload_has_to_be_base64_in_json() -> None:
         "payload": "not base64!",
     }
     assert refused_fields(schemas.DeadLetter, tree) == ("payload",)
+
+
+def test_no_stream_can_be_called_as_the_hardware_is() -> None:
+    assert refused_fields(StreamDefinition, {"name": "hw", "fs_hz": 1, "channels": [{"name": "a"}]})

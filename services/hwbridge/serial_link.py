@@ -1,0 +1,104 @@
+"""A serial port as a `Line`, by pyserial: the one place that opens ports."""
+
+from __future__ import annotations
+
+import errno
+import select
+from typing import NoReturn
+
+import serial
+
+from schemas.hwlink import DEFAULT_BAUD
+from services.hwbridge.errors import (
+    LineLostError,
+    PortAbsentError,
+    PortBusyError,
+    PortError,
+    PortForbiddenError,
+)
+
+__all__ = ["SerialLine", "open_serial_line"]
+
+#: More than arrives between two looks at the port, at 3 Mbaud.
+READ_BYTES = 65_536
+#: For all that is written at a time to leave; a port that takes nothing for so long is of no use.
+WRITE_TIMEOUT_S = 2.0
+
+_ABSENT = {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO}
+_FORBIDDEN = {errno.EACCES, errno.EPERM}
+_BUSY = {errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK}
+
+
+def open_serial_line(port: str, baud: int = DEFAULT_BAUD) -> SerialLine:
+    """Open `port` for this process alone.
+
+    Raises
+    ------
+    PortAbsentError, PortBusyError, PortForbiddenError, PortError
+        It cannot be opened; the message says why, and what to do.
+    """
+    try:
+        opened = serial.Serial(port, baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+    except (serial.SerialException, OSError, ValueError) as error:
+        _refuse(port, error)
+    return SerialLine(opened, port)
+
+
+class SerialLine:
+    """An open port; see `services.hwbridge.line.Line`."""
+
+    def __init__(self, opened: serial.Serial, port: str) -> None:
+        self._serial = opened
+        self._port = port
+
+    @property
+    def baud(self) -> int:
+        """The present rate."""
+        return int(self._serial.baudrate)
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return what has arrived; wait up to `timeout_s` for the first byte."""
+        try:
+            # Setting pyserial's own timeout would set up the whole port anew each time.
+            if not select.select([self._serial.fileno()], [], [], max(timeout_s, 0.0))[0]:
+                return b""
+            return bytes(self._serial.read(READ_BYTES))
+        except (serial.SerialException, OSError, ValueError) as error:
+            self._lost(error)
+
+    def write(self, data: bytes) -> None:
+        """Hand all of `data` to the operating system."""
+        try:
+            self._serial.write(data)
+        except (serial.SerialException, OSError, ValueError) as error:
+            self._lost(error)
+
+    def set_baud(self, baud: int) -> None:
+        """Change the rate once all that was written has left."""
+        try:
+            self._serial.flush()
+            self._serial.baudrate = baud
+        except (serial.SerialException, OSError, ValueError) as error:
+            self._lost(error)
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._serial.close()
+
+    def _lost(self, error: Exception) -> NoReturn:
+        self.close()
+        raise LineLostError(f"the port {self._port} is gone: was the device unplugged?") from error
+
+
+def _refuse(port: str, error: Exception) -> NoReturn:
+    number = getattr(error, "errno", None)
+    if number in _ABSENT:
+        raise PortAbsentError(f"there is no port {port}: is the device plugged in?") from error
+    if number in _FORBIDDEN:
+        raise PortForbiddenError(
+            f"the port {port} may not be opened: add the bridge's user to the port's group, "
+            "often dialout"
+        ) from error
+    if number in _BUSY:
+        raise PortBusyError(f"another program has the port {port}: close it there") from error
+    raise PortError(f"the port {port} cannot be used as a serial port") from error

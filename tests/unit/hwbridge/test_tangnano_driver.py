@@ -1,0 +1,226 @@
+"""The driver, over a real serial port of a pseudo-terminal, against a device from the page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from schemas.hwlink import Feature, MessageType
+from schemas.hwlink_layouts import FilterEntry, McStart
+from schemas.hwplan import FilterTable, McPlan
+from services.hwbridge.errors import (
+    CalledOffError,
+    LineLostError,
+    LinkDownError,
+    NoAnswerError,
+    OverdueError,
+    ResetError,
+    WrongDeviceError,
+)
+from services.hwbridge.leash import Leash
+from services.hwbridge.model import run_bank, run_mc
+from services.hwbridge.serial_link import SerialLine, open_serial_line
+from services.hwbridge.tangnano9k import TangNanoDriver
+from services.hwbridge.tangnano9k.selftest_plan import selftest_plan
+from tests.hwpeer.peer import DevicePeer, Identity
+from tests.hwpeer.pty_device import PtyDevice
+from tests.hwpeer.trouble import Trouble
+from tests.hwpeer.work import Work
+
+SAMPLES = np.random.default_rng(1).integers(-20_000, 20_000, 700).astype(np.int16)
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[PtyDevice]:
+    # Not as a simulation, which is given seconds for what a device does in milliseconds.
+    own = Identity(features=Feature.FIR | Feature.SELFTEST | Feature.MC | Feature.BAUD)
+    with PtyDevice(tmp_path / "fpga", DevicePeer(own)) as device:
+        yield device
+
+
+@pytest.fixture
+def line(device: PtyDevice) -> Iterator[SerialLine]:
+    line = open_serial_line(str(device.path))
+    yield line
+    line.close()
+
+
+@pytest.fixture
+def driver(line: SerialLine) -> Iterator[TangNanoDriver]:
+    driver = TangNanoDriver()
+    driver.open(line, Leash(5))
+    yield driver
+    driver.close()
+
+
+def mc_plan(instants: int = 500) -> McPlan:
+    random = np.random.default_rng(3)
+    taps = random.integers(-8000, 8000, (5 * 20 + 5 * 8 + 3, 2)).astype(np.int16)
+    taps[100:] = np.abs(taps[100:])
+    rows = [(row, FilterEntry(start=20 * row, length=20, shift=15)) for row in range(5)]
+    smooth = [(64 + row, FilterEntry(start=100 + 8 * row, length=8, shift=15)) for row in range(5)]
+    boxcar = (40, FilterEntry(start=140, length=3, shift=14))
+    start = McStart(
+        seed=bytes(range(16)), warmup=20, instants=instants, a1=16000, a2=-8000, noise_shift=4,
+        decimations=0, step=1, rows=5, first=1, count=3, product_shift=12, decimator=0, boxcar=40,
+    )  # fmt: skip
+    table = FilterTable(coefficients=taps, filters=(*rows, *smooth, boxcar))
+    return McPlan(table=table, start=start)
+
+
+def test_it_says_what_it_opened(driver: TangNanoDriver, line: SerialLine) -> None:
+    info = driver.probe(Leash(5))
+    assert not info.simulated
+    assert info.operations == {"cwt", "mc", "selftest"}
+    assert (info.build_hash, info.boot, line.baud) == ("0001020304050607", 0x1234, 3_000_000)
+
+
+def test_a_selftest_agrees_with_the_model(driver: TangNanoDriver) -> None:
+    checks = driver.selftest(7, Leash(5)).checks
+    assert [check.passed for check in checks] == [True] * 3
+
+
+class WornWork(Work):
+    """A device of which one bit of memory is stuck."""
+
+    def load_coefficients(self, first: int, values: NDArray[np.int16]) -> None:
+        super().load_coefficients(first, values | 1)
+
+
+def test_a_selftest_finds_a_stuck_bit(driver: TangNanoDriver, device: PtyDevice) -> None:
+    device.peer.work = WornWork()
+    checks = driver.selftest(7, Leash(5)).checks
+    assert [check.passed for check in checks][:2] == [False, True]
+    assert "the model has" in checks[0].detail
+
+
+@pytest.mark.parametrize("count", [1, 117, 700])
+def test_a_bank_gives_what_the_model_gives(driver: TangNanoDriver, count: int) -> None:
+    plan = selftest_plan()
+    found = driver.cwt(plan, SAMPLES[:count], Leash(5))
+    expected = run_bank(plan, SAMPLES[:count])
+    assert np.array_equal(found.outputs, expected.outputs)
+    assert found.saturations == expected.saturations
+
+
+def test_monte_carlo_gives_what_the_model_gives(driver: TangNanoDriver) -> None:
+    plan = mc_plan()
+    found, expected = driver.mc(plan, Leash(10)), run_mc(plan)
+    assert np.array_equal(found.histograms, expected.histograms)
+    assert found.histograms.sum() > 0
+
+
+def test_a_line_that_is_bad_at_high_rates_is_used_at_a_lower_one(
+    device: PtyDevice, line: SerialLine
+) -> None:
+    fast = Trouble(0.01)
+    slow = device.trouble
+
+    class RateDependent(Trouble):
+        def through(self, data: bytes) -> bytes:
+            return (fast if device.peer.divisor == 9 else slow).through(data)
+
+    device.trouble = RateDependent(0.0)
+    driver = TangNanoDriver()
+    assert driver.open(line, Leash(20)).baud == 1_000_000
+    driver.close()
+
+
+@pytest.mark.parametrize("rate", [0.0003, 0.003, 0.01])
+def test_bytes_that_are_changed_lost_doubled_or_cut_off_change_no_result(
+    driver: TangNanoDriver, device: PtyDevice, rate: float
+) -> None:
+    device.trouble = Trouble(rate)
+    plan = selftest_plan()
+    expected = run_bank(plan, SAMPLES)
+    started = time.monotonic()
+    try:
+        found = driver.cwt(plan, SAMPLES, Leash(30))
+        assert np.array_equal(found.outputs, expected.outputs)
+    except LinkDownError:  # so bad that nothing can be said over it, which is said
+        assert rate >= 0.003
+    assert time.monotonic() - started < 30
+    device.trouble = Trouble(0.0)
+
+
+def test_a_device_unplugged_in_mid_operation_is_lost_at_once(
+    driver: TangNanoDriver, device: PtyDevice
+) -> None:
+    device.unplug_after = 3000
+    started = time.monotonic()
+    with pytest.raises(LineLostError, match="unplugged"):
+        driver.cwt(selftest_plan(), SAMPLES, Leash(30))
+    assert time.monotonic() - started < 5
+
+
+def test_a_reset_in_mid_job_is_told_and_the_device_can_be_used_again(
+    driver: TangNanoDriver, device: PtyDevice, line: SerialLine
+) -> None:
+    device.reset_after = 3000
+    with pytest.raises((ResetError, LinkDownError)):
+        driver.cwt(selftest_plan(), SAMPLES, Leash(30))
+    driver.open(line, Leash(10))
+    found = driver.cwt(selftest_plan(), SAMPLES, Leash(10))
+    assert np.array_equal(found.outputs, run_bank(selftest_plan(), SAMPLES).outputs)
+
+
+@pytest.mark.parametrize("mood", ["silent", "garbage", "flood"])
+def test_a_device_that_stops_making_sense_is_down_and_does_not_hang(
+    driver: TangNanoDriver, device: PtyDevice, mood: str
+) -> None:
+    device.mood = mood  # type: ignore[assignment]  # of the parameters above
+    started = time.monotonic()
+    with pytest.raises(LinkDownError):
+        driver.cwt(selftest_plan(), SAMPLES, Leash(60))
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("mood", "fault"), [("silent", NoAnswerError), ("garbage", WrongDeviceError)]
+)
+def test_what_does_not_greet_is_no_device(
+    device: PtyDevice, line: SerialLine, mood: str, fault: type[Exception]
+) -> None:
+    device.mood = mood  # type: ignore[assignment]  # of the parameters above
+    with pytest.raises(fault):
+        TangNanoDriver().open(line, Leash(10))
+
+
+def test_another_version_of_the_protocol_is_refused(device: PtyDevice, line: SerialLine) -> None:
+    device.peer = DevicePeer(Identity(version=2))
+    with pytest.raises(WrongDeviceError, match="version 2"):
+        TangNanoDriver().open(line, Leash(10))
+
+
+def test_a_job_can_be_called_off_and_the_next_one_works(
+    driver: TangNanoDriver, device: PtyDevice
+) -> None:
+    device.peer.work.held = True
+    leash = Leash(30)
+    threading.Timer(0.2, leash.call_off).start()
+    with pytest.raises(CalledOffError):
+        driver.mc(mc_plan(), leash)
+    device.peer.work.held = False
+    assert driver.mc(mc_plan(50), Leash(10)).histograms.shape == (3, 256)
+
+
+def test_a_job_ends_at_its_deadline(driver: TangNanoDriver, device: PtyDevice) -> None:
+    device.peer.work.held = True
+    with pytest.raises(OverdueError, match="was not done within"):
+        driver.mc(mc_plan(), Leash(0.3))
+    assert MessageType.ABORT in device.peer.executed
+
+
+def test_gateware_without_monte_carlo_does_not_offer_it(
+    device: PtyDevice, line: SerialLine
+) -> None:
+    device.peer = DevicePeer(Identity(features=Feature.FIR | Feature.SIMULATED))
+    info = TangNanoDriver().open(line, Leash(10))
+    assert info.operations == {"cwt"}
+    assert (info.simulated, info.baud) == (True, 115_200)
