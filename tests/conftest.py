@@ -10,6 +10,12 @@ import pytest
 import structlog
 
 from services.runtime.embedded_server import EmbeddedServer, start_server
+from tests.seed import SEED
+
+
+def pytest_report_header() -> str:
+    """Say how to repeat what was random."""
+    return f"random faults: FAULT_SEED={SEED}"
 
 
 @pytest.fixture(scope="session")

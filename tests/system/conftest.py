@@ -37,7 +37,9 @@ class RunningSystem:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
-    async def start(self, name: str, service: str, *, until: Action = Action.READY) -> None:
+    async def start(
+        self, name: str, service: str, *, until: Action | tuple[Action, ...] = Action.READY
+    ) -> None:
         """Start ``python -m services.<service>`` as `name` and wait until it says `until`."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
@@ -52,12 +54,18 @@ class RunningSystem:
             )
         await self.said(name, until, offset=offset)
 
-    async def said(self, name: str, action: Action, *, offset: int = 0) -> None:
+    async def said(
+        self, name: str, action: Action | tuple[Action, ...], *, offset: int = 0
+    ) -> None:
         """Return when `name` has written a record of `action` after the first `offset` bytes."""
+        actions = action if isinstance(action, tuple) else (action,)
         log = self.folder / f"{name}.log"
-        word = f'"action":"{action}"'.encode()
+        words = [f'"action":"{each}"'.encode() for each in actions]
         with anyio.fail_after(START_S):
-            while word not in log.read_bytes()[offset:].replace(b" ", b""):
+            while True:
+                text = log.read_bytes()[offset:].replace(b" ", b"")
+                if any(word in text for word in words):
+                    return
                 assert self.processes[name].poll() is None, log.read_text()
                 await anyio.sleep(POLL_S)
 

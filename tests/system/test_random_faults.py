@@ -1,0 +1,170 @@
+"""Whoever is killed, and whatever a device does: the results are right, once, and losses told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import anyio
+import numpy as np
+import pytest
+
+from schemas import subjects
+from tests.seed import chance
+from tests.system.laboratory import SERVER, Laboratory, faults, laboratory, rubbish, sent
+from tests.system.recording import (
+    CHUNK,
+    Recording,
+    check,
+    definition,
+    expected_count,
+    final,
+    only,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+#: A recording of 4000 samples, one chunk every 30 ms.
+PLAYING_S = 2.4
+WORKERS = tuple(f"compute-{i}" for i in range(3))
+INGESTS = tuple(f"ingest-{i}" for i in range(2))
+
+
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Laboratory]:
+    """Two ingests and three workers, for all of these tests: each has a stream of its own."""
+    folder = tmp_path_factory.mktemp("laboratory")
+    async with laboratory(folder, ingests=len(INGESTS), workers=len(WORKERS)) as running:
+        yield running
+
+
+@pytest.fixture
+async def lab(shared: Laboratory) -> Laboratory:
+    """The laboratory with everybody alive."""
+    await shared.everybody()
+    shared.history.clear()
+    return shared
+
+
+async def survives(lab: Laboratory, name: str, who: tuple[str, ...], times: int) -> None:
+    """Play a recording while somebody is killed at random, and check everything."""
+    rng, stream = chance(name), definition(name)
+    recording = Recording.of(rng)
+    await lab.client.put_stream(stream)
+    schedule = faults(rng, who, times=times, within_s=PLAYING_S)
+    await lab.play(name, sent(name, [*recording.chunks(), final(recording)]), schedule)
+    results = await lab.results(name, expected_count(stream, [recording]))
+    check(results, stream, recording)
+    assert await lab.events(name) == [], str(lab)
+
+
+async def test_without_any_fault_live_equals_offline(lab: Laboratory) -> None:
+    await survives(lab, "calm", (), 0)
+
+
+async def test_workers_killed_at_random_times(lab: Laboratory) -> None:
+    await survives(lab, "workers", WORKERS, 4)
+
+
+async def test_ingests_killed_at_random_times(lab: Laboratory) -> None:
+    await survives(lab, "ingests", INGESTS, 3)
+
+
+async def test_the_server_killed_and_restarted_on_its_store(lab: Laboratory) -> None:
+    await survives(lab, "server", (SERVER,), 2)
+
+
+async def test_everybody_killed_at_random_times(lab: Laboratory) -> None:
+    await survives(lab, "anybody", (*WORKERS, *INGESTS, SERVER), 5)
+
+
+async def test_an_ingest_killed_right_after_a_window_was_kept_makes_none_twice(
+    lab: Laboratory,
+) -> None:
+    """Between the window's acknowledgement and the checkpoint, which is written once a second."""
+    rng, stream = chance("window"), definition("window")
+    recording = Recording.of(rng)
+    await lab.client.put_stream(stream)
+    messages = sent(stream.name, [*recording.chunks(), final(recording)])
+    for part in np.array_split(np.arange(len(messages)), 3):
+        async with lab.bus.subscribe(subjects.window(stream.name, "c")) as windows:
+            await lab.play(stream.name, [messages[at] for at in part], every_s=0.0)
+            with anyio.fail_after(30):
+                for _ in range(rng.randint(1, 4)):
+                    await anext(aiter(windows))
+        await lab.kill_and_start(INGESTS)  # the one that owns the stream, whichever it is
+    check(await lab.results("window", expected_count(stream, [recording])), stream, recording)
+    assert await lab.events("window") == []
+
+
+async def test_every_chunk_sent_twice_counts_once_and_the_second_is_told(lab: Laboratory) -> None:
+    rng, stream = chance("twice"), definition("twice")
+    recording = Recording.of(rng)
+    once = sent("twice", recording.chunks())
+    again = [replace(each, msg_id=f"{each.msg_id}/again") for each in once]
+    await lab.client.put_stream(stream)
+    end = replace(sent("twice", [final(recording)])[0], msg_id="end")
+    # Of each chunk the server drops the second, by its id, and ingest the third, by its position.
+    three = [each for copies in zip(once, once, again, strict=True) for each in copies]
+    await lab.play("twice", [*three, end], every_s=0.0)
+    check(await lab.results("twice", expected_count(stream, [recording])), stream, recording)
+    told = await lab.events("twice")
+    assert {event.kind for event in told} == {"overlap"}
+    assert [event.first_sample for event in told] == [c.first_sample for c in recording.chunks()]
+
+
+async def test_chunks_that_did_not_come_are_told_and_masked_and_both_sides_are_right(
+    lab: Laboratory,
+) -> None:
+    rng, stream = chance("gaps"), definition("gaps")
+    recording = Recording.of(rng)
+    chunks = recording.chunks()
+    missing = sorted(rng.sample(range(15, len(chunks) - 15), 3))
+    missing = sorted({*missing, missing[1] + 1})  # two of them in a row
+    await lab.client.put_stream(stream)
+    kept = [chunk for at, chunk in enumerate(chunks) if at not in missing]
+    await lab.play("gaps", sent("gaps", [*kept, final(recording)]), every_s=0.0)
+    lost = [(at * CHUNK, (at + 1) * CHUNK) for at in missing]
+    check(await lab.results("gaps", expected_count(stream, [recording])), stream, recording, lost)
+    told = await lab.events("gaps")
+    assert {event.kind for event in told} == {"gap"}
+    gaps = {(e.first_sample or 0) + i for e in told for i in range(e.n_samples or 0)}
+    assert gaps == {at for first, end in lost for at in range(first, end)}
+
+
+async def test_a_device_that_restarts_begins_anew_and_what_it_had_sent_is_finished(
+    lab: Laboratory,
+) -> None:
+    rng, stream = chance("restart"), definition("restart")
+    before, after = Recording.of(rng, 2000, "before"), Recording.of(rng, 2000, "after")
+    await lab.client.put_stream(stream)
+    chunks = [*before.chunks(), *after.chunks(), final(after)]
+    await lab.play("restart", sent("restart", chunks), every_s=0.0)
+    results = await lab.results("restart", expected_count(stream, [before, after]))
+    check(results, stream, before)
+    check(results, stream, after)
+    assert [event.kind for event in await lab.events("restart")] == ["reset"]
+
+
+async def test_rubbish_is_told_and_missing_values_are_masked(lab: Laboratory) -> None:
+    rng, stream = chance("rubbish"), definition("rubbish")
+    recording = Recording.of(rng)
+    at = rng.randrange(1500, 2500)
+    holed = recording.samples.copy()
+    holed[at : at + 7, 0] = np.nan
+    messages = sent("rubbish", [*Recording(holed).chunks(), final(recording)])
+    wrong = list(rubbish(rng))
+    for each in wrong:
+        messages.insert(rng.randrange(len(messages) - 1), each)
+    await lab.client.put_stream(stream)
+    await lab.play("rubbish", messages, every_s=0.0)
+    results = await lab.results("rubbish", expected_count(stream, [recording]))
+    untouched = [result for result in results if result.channels == ("y",)]
+    touched = [result for result in results if result.channels != ("y",)]
+    check(untouched, only(stream, [("y",)]), recording)
+    check(touched, only(stream, [("x",), ("x", "y")]), recording, [(at, at + 7)])
+    told = await lab.events("rubbish")
+    assert sorted(event.kind for event in told) == ["missing", *["rejected"] * len(wrong)]
+    assert all(event.detail for event in told)
+    (missing,) = [event for event in told if event.kind == "missing"]
+    assert missing.first_sample == at
