@@ -6,7 +6,7 @@ array fields in ``schemas.arrays``.
 """
 
 from schemas.benchmark import BackendTiming, BenchmarkReply, BenchmarkRequest
-from schemas.checkpoint import ReplayState, StreamCheckpoint
+from schemas.checkpoint import ClockState, ReplayState, StreamCheckpoint
 from schemas.codec import (
     ContentType,
     content_type_of,
@@ -88,12 +88,15 @@ from schemas.stored import StoredObject, StoredReply
 from schemas.stream import (
     AnalysisSpec,
     Channel,
+    ClockStatus,
     SignificanceSpec,
     StreamDefinition,
     StreamDelete,
     StreamGet,
+    StreamLag,
     StreamList,
     StreamListing,
+    StreamProgress,
     StreamPut,
     StreamStatus,
 )
@@ -113,6 +116,8 @@ __all__ = [
     "BenchmarkReply",
     "BenchmarkRequest",
     "Channel",
+    "ClockState",
+    "ClockStatus",
     "ConfiguredPort",
     "Conflict",
     "ContentType",
@@ -176,8 +181,10 @@ __all__ = [
     "StreamDelete",
     "StreamEvent",
     "StreamGet",
+    "StreamLag",
     "StreamList",
     "StreamListing",
+    "StreamProgress",
     "StreamPut",
     "StreamStatus",
     "TaskState",

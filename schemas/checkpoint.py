@@ -1,4 +1,4 @@
-"""Where ingest resumes a stream."""
+"""Where ingest resumes a stream, and whose it is meanwhile."""
 
 from __future__ import annotations
 
@@ -6,8 +6,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.message import Count, Epoch, Items, Message, PersistedMessage, ShortHash
+from schemas.message import Count, Epoch, Items, Message, PersistedMessage
 from schemas.names import Name
+from schemas.stream import StreamProgress
+
+
+class ClockState(Message):
+    """A line through the device's time stamps: its origin, and the central moments about it."""
+
+    sample: Count
+    t_ns: Count
+    newest_sample: Count
+    newest_ns: Count
+    stamps: Count
+    weight: float
+    mean_x: float
+    mean_y: float
+    cxx: float
+    cxy: float
+    cyy: float
+    #: Stamps in a row that were far from the line.
+    outliers: Count = 0
+    #: How often the device's clock was set.
+    steps: Count = 0
 
 
 class ReplayState(Message):
@@ -20,18 +41,21 @@ class ReplayState(Message):
     sequenced: bool | None = None
     #: Where a chunk ended that was too far ahead to be believed.
     suspect_end: Count | None = None
-    #: The device's newest time stamp, and the sample that it belongs to.
-    clock_sample: Count | None = None
-    clock_ns: Count | None = None
+    clock: ClockState | None = None
 
 
 class StreamCheckpoint(PersistedMessage):
-    """The state of one stream as a function of the signal log up to ``last_seq``."""
+    """The state of one stream as a function of the signal log up to ``last_seq``.
 
-    schema_id: Literal["stream.checkpoint/1"] = Field(default="stream.checkpoint/1", alias="schema")
+    Who replaces it, revision by revision, owns the stream.
+    """
+
+    schema_id: Literal["stream.checkpoint/2"] = Field(default="stream.checkpoint/2", alias="schema")
     stream: Name
-    #: Hash of the definition that the state belongs to.
-    definition_hash: ShortHash
+    #: The process that follows the stream; none: nobody does at the moment.
+    owner: Annotated[str, Field(max_length=128)] | None = None
+    #: Revision of the definition that the state belongs to.
+    definition_revision: Count
     #: Sequence number in the log of the first chunk whose samples are still needed.
     replay_from_seq: Count
     #: Sequence number of the last chunk taken in.
@@ -39,6 +63,9 @@ class StreamCheckpoint(PersistedMessage):
     #: When the log took that chunk; what is newer is new, whatever its number: a log that lost its
     #: end counts on from there.
     last_stored_ns: Count = 0
+    #: After these chunks the log went quiet, and what had waited for its turn was let go.
+    released_after: Items[Count] = ()
     #: Index of the next tile, by ``<analysis>/<octave>``.
     tiles: dict[Annotated[str, Field(max_length=256)], Count] = Field(default_factory=dict)
     state: ReplayState = ReplayState()
+    progress: StreamProgress = StreamProgress()

@@ -88,3 +88,6 @@ MAX_TEXT = 4096
 
 #: Characters of an id; `stream/epoch/analysis/channel:channel/octave/tile` of the longest names.
 MAX_ID = 512
+
+#: Seconds of samples that may wait for a missing chunk: longer, and a live result is none.
+MAX_REORDER_S = 60.0

@@ -77,8 +77,10 @@ class AnalysisResult(PersistedMessage):
     t: TimeAxis
     #: Samples per second of the stream; None in results from before it was written down.
     fs_hz: PositiveReal | None = None
-    #: When the first column's sample was taken, counted from the device's newest time stamp.
+    #: When the first column's sample was taken, by the line through the device's time stamps.
     t0_ns: Count | None = None
+    #: The same by its newest time stamp and the nominal rate alone.
+    t0_raw_ns: Count | None = None
     #: (scale, time), in the quantity that the analysis asks for.
     values: ValueMatrix
     #: (scale, time), in radians.

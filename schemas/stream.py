@@ -9,13 +9,20 @@ from typing import Annotated, ClassVar, Literal, Self
 import orjson
 from pydantic import Field, model_validator
 
-from schemas.limits import MAX_ANALYSES, MAX_CHANNEL_SETS, MAX_CHANNELS, MAX_VOICES_PER_OCTAVE
+from schemas.limits import (
+    MAX_ANALYSES,
+    MAX_CHANNEL_SETS,
+    MAX_CHANNELS,
+    MAX_REORDER_S,
+    MAX_VOICES_PER_OCTAVE,
+)
 from schemas.message import (
     Count,
     Epoch,
     Items,
     Message,
     PersistedMessage,
+    PositiveCount,
     PositiveReal,
     wrong_field,
 )
@@ -25,7 +32,11 @@ Op = Literal["cwt", "xwt", "wct"]
 Wavelet = Literal["morlet", "paul", "dog"]
 Quantity = Literal["complex", "power", "amplitude", "phase", "coherence"]
 Convention = Literal["standard", "pycwt"]
+WhenBehind = Literal["keep", "latest"]
 ChannelSet = tuple[str, ...]
+
+#: What a closed loop can still use, where a definition does not say.
+DEFAULT_STALE_AFTER_S = 1.0
 
 Level = Annotated[float, Field(gt=0, lt=1)]
 Pair = Items[Name]
@@ -140,6 +151,21 @@ class StreamDefinition(PersistedMessage):
     fs_hz: PositiveReal
     channels: Annotated[Items[Channel], Field(min_length=1, max_length=MAX_CHANNELS)]
     analyses: Annotated[Items[AnalysisSpec], Field(max_length=MAX_ANALYSES)] = ()
+    #: The first message of the signal log that counts; none: the first one to come.
+    start_seq: PositiveCount | None = None
+    #: How far the samples may run on while a missing chunk is waited for, seconds; 0: not at all.
+    reorder_s: Annotated[float, Field(ge=0, le=MAX_REORDER_S)] = 1.0
+    #: When workers are slower than the device: keep every window, or drop those that are too old.
+    when_behind: WhenBehind = "keep"
+    #: Windows whose samples have been waiting for longer are dropped; for ``latest`` alone.
+    stale_after_s: PositiveReal | None = None
+
+    @property
+    def drop_after_s(self) -> float | None:
+        """Age at which a window is dropped, seconds; None where every one is kept."""
+        if self.when_behind == "keep":
+            return None
+        return self.stale_after_s or DEFAULT_STALE_AFTER_S
 
     @property
     def channel_names(self) -> ChannelSet:
@@ -150,14 +176,22 @@ class StreamDefinition(PersistedMessage):
         """Return the analysis of that name, or None."""
         return next((each for each in self.analyses if each.name == name), None)
 
-    def definition_hash(self) -> str:
-        """Return 16 hexadecimal characters that change whenever anything here does."""
-        return _hash(self.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    def same_as(self, other: StreamDefinition) -> bool:
+        """Return whether `other` asks for the same, or for the same from anywhere."""
+        anywhere = {"start_seq": None}
+        if other.start_seq not in (None, self.start_seq):
+            return False
+        return self.model_copy(update=anywhere) == other.model_copy(update=anywhere)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.name == RESERVED_NAME:
             raise wrong_field("name", f"{RESERVED_NAME} stands for the hardware in events")
+        if self.stale_after_s is not None and self.when_behind == "keep":
+            problem = (
+                "nothing is dropped where when_behind is 'keep'; say 'latest', or leave it out"
+            )
+            raise wrong_field("stale_after_s", problem)
         _check_unique("channels", self.channel_names)
         _check_unique("analyses", [each.name for each in self.analyses])
         known = set(self.channel_names)
@@ -194,19 +228,54 @@ class StreamDelete(Message):
     name: Name
 
 
-class StreamStatus(Message):
-    """A stream, and how far it has come. The reply to ``put``, ``get`` and ``delete``."""
+class ClockStatus(Message):
+    """The device's clock against its count of samples."""
 
-    definition: StreamDefinition
+    #: How much faster it runs than samples come at the nominal rate, parts per million.
+    drift_ppm: float
+    #: Standard deviation of the time stamps about the fitted line, seconds.
+    jitter_s: Annotated[float, Field(ge=0)]
+    #: Time stamps in the fit, and how often the clock was set since the epoch began.
+    stamps: Count
+    steps: Count
+
+
+class StreamLag(Message):
+    """How far the computation is behind the device."""
+
+    #: Chunks in the log that nobody has taken yet.
+    chunks: Count = 0
+    #: Windows that wait for a worker or are being computed.
+    windows: Count = 0
+    #: How long the oldest of both has been waiting.
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+
+
+class StreamProgress(Message):
+    """How far a stream has come since it was defined."""
+
     #: Whether chunks say where they belong; none until the first one came.
     sequenced: bool | None = None
     epoch: Epoch | None = None
     #: Index of the sample that is expected next.
     next_sample: Count | None = None
-    #: Chunks and windows since this process started.
     chunks: Count = 0
     windows: Count = 0
     last_chunk_ns: Count | None = None
+    #: None where the device sends no time stamps.
+    clock: ClockStatus | None = None
+    lag: StreamLag = StreamLag()
+
+
+class StreamStatus(StreamProgress):
+    """A stream, and how far it has come. The reply to ``put``, ``get`` and ``delete``.
+
+    At most about a second old.
+    """
+
+    definition: StreamDefinition
+    #: The process that follows it; none: nobody does at the moment.
+    owner: str | None = None
 
 
 class StreamListing(Message):

@@ -83,6 +83,11 @@ def window(stream: str, analysis: str) -> str:
     return f"cwt.window.{checked(stream, 'stream')}.{checked(analysis, 'analysis')}"
 
 
+def windows_of(stream: str) -> str:
+    """All windows of a stream."""
+    return f"cwt.window.{checked(stream, 'stream')}.*"
+
+
 def result(stream: str, analysis: str) -> str:
     """Where results are read."""
     return f"cwt.result.{checked(stream, 'stream')}.{checked(analysis, 'analysis')}"

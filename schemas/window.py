@@ -55,10 +55,11 @@ class AnalysisWindow(PersistedMessage):
     first_sample: Position
     #: (time, channel); NaN is a missing sample.
     samples: RealMatrix
-    #: When the first sample of the tile was taken, counted from the device's newest time stamp.
+    #: When the first sample of the tile was taken, by the line through the device's time stamps.
     t0_ns: Count | None = None
-    #: Older than this, the window is told as dropped instead of computed; None: it never is, and
-    #: ingest's windows never are: a maker of windows for a closed loop may ask for it.
+    #: The same by its newest time stamp and the nominal rate alone.
+    t0_raw_ns: Count | None = None
+    #: Older than this, the window is told as dropped instead of computed; None: it never is.
     stale_after_s: PositiveReal | None = None
     #: Of the analysis with the channel sets in this window.
     spec_hash: ShortHash

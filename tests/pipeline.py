@@ -25,7 +25,7 @@ def fresh(definition: StreamDefinition) -> StreamCheckpoint:
     """Return the checkpoint of a stream that was just defined on an empty log."""
     return StreamCheckpoint(
         stream=definition.name,
-        definition_hash=definition.definition_hash(),
+        definition_revision=1,
         replay_from_seq=1,
         last_seq=0,
     )
@@ -53,10 +53,12 @@ def entry(chunk: SignalChunk, seq: int) -> LogEntry:
 def outputs(
     definition: StreamDefinition, chunks: Iterable[SignalChunk], *, first_seq: int = 1
 ) -> Iterator[Output]:
-    """Yield what ingest makes of the chunks."""
+    """Yield what ingest makes of the chunks, and of the quiet after them."""
     processor = StreamProcessor(definition, fresh(definition))
     for seq, chunk in enumerate(chunks, first_seq):
         yield from processor.take(entry(chunk, seq))
+    processor.note_release()
+    yield from processor.release(0)
 
 
 def results(
@@ -80,5 +82,6 @@ def numbers(result: AnalysisResult) -> AnalysisResult:
                 update={"received": 0, "windowed": 0, "computed": 0}
             ),
             "t0_ns": None,
+            "t0_raw_ns": None,
         }
     )

@@ -145,6 +145,7 @@ def _results(
             t=t,
             fs_hz=window.fs_hz,
             t0_ns=window.t0_ns,
+            t0_raw_ns=window.t0_raw_ns,
             values=_frozen(block.values),
             phase=None if block.phase is None else _frozen(block.phase),
             signif=signif,

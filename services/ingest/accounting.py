@@ -11,7 +11,8 @@ One wrong index, from a flipped bit or a confused counter, must not silence a st
 further ahead than any window is refused, and believed only when the next one continues it. Then the
 stream has really moved, and the analysis starts afresh there.
 
-A chunk without an index continues the stream by definition. A new epoch is a restart of the device
+A chunk without an index continues the stream, unless its time stamp says that it is late: then the
+samples that it is late by are missing. A new epoch is a restart of the device
 and starts the account afresh; an epoch that has ended, by another one or by its final chunk, does
 not come back.
 """
@@ -73,7 +74,13 @@ class Refused:
 
 
 def account(
-    position: Position, *, epoch: str, first_sample: int | None, n: int, max_gap: int
+    position: Position,
+    *,
+    epoch: str,
+    first_sample: int | None,
+    n: int,
+    max_gap: int,
+    late: int = 0,
 ) -> Accepted | Refused:
     """Decide what the `n` samples of a chunk are.
 
@@ -87,13 +94,15 @@ def account(
     max_gap
         A longer gap, in samples, has to be confirmed by a second chunk, and is not filled with
         missing data: the analysis starts afresh after it.
+    late
+        Samples that are missing before a chunk without an index, as its time stamp says.
     """
     if epoch in position.ended:
         return Refused(position=position, reason=_why_ended(position, epoch))
     if epoch != position.epoch:
         return _new_epoch(position, epoch, first_sample or 0, n, sequenced=first_sample is not None)
     sequenced = first_sample is not None and position.sequenced is not False
-    first = position.expected if first_sample is None else first_sample
+    first = _by_time(position, late, n) if first_sample is None else first_sample
     end = first + n
     here = replace(position, sequenced=sequenced, suspect_end=None)
     if first < position.expected:
@@ -113,11 +122,20 @@ def account(
         first_sample=position.expected,
         n_samples=lost,
         detail=f"{lost} samples did not come"
+        + (", by the device's time stamps" if first_sample is None else "")
         + ("" if lost <= max_gap else f"; more than {max_gap}, so the analysis starts afresh"),
     )
     return Accepted(
         position=advanced, first_sample=first, skip=0, restart=lost > max_gap, findings=(gap,)
     )
+
+
+def _by_time(position: Position, late: int, n: int) -> int:
+    """Return where a chunk begins that says when, but not where."""
+    first = position.expected + late
+    suspect = position.suspect_end
+    # Times are not exact to the sample; what is about there continues the chunk not yet believed.
+    return suspect if suspect is not None and abs(first - suspect) <= n else first
 
 
 def finished(position: Position) -> Position:

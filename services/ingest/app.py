@@ -1,20 +1,28 @@
-"""Ingest on the bus: the endpoints of stream definitions, and the follower of the signal log."""
+"""Ingest on the bus: the endpoints of stream definitions, and this process's share of streams."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
+
 from schemas import storage, subjects
 from schemas.endpoints import STREAM_ENDPOINTS
 from schemas.message import Message
 from schemas.subjects import StreamVerb
-from services.ingest.checkpoints import Checkpoints
-from services.ingest.definitions import Definitions, WindowLimits
+from services.ingest.backlog import WindowBacklog
+from services.ingest.catalogue import Catalogue, WindowLimits
 from services.ingest.follower import Follower
-from services.ingest.holder import this_process
-from services.ingest.lease import Lease
+from services.ingest.lag import LagWatch
+from services.ingest.member import this_process
+from services.ingest.membership import Membership
+from services.ingest.ownership import Claim, Ownership
+from services.ingest.processor import StreamProcessor
 from services.ingest.settings import IngestSettings
+from services.ingest.sharing import Sharing
+from services.ingest.strays import Strays
+from services.ingest.window_queue import WindowQueue
 from services.runtime.endpoint import Endpoint
 from services.runtime.lifecycle import Context
 from services.runtime.logs import Action
@@ -23,44 +31,54 @@ from services.runtime.topology import system_topology
 
 __all__ = ["serve"]
 
+#: One stream's part of the window queue's bytes; so many streams can be stuck before it is full.
+QUEUE_SHARE = 16
+
 
 async def serve(context: Context, settings: IngestSettings) -> None:
-    """Stand by until this process may work, then work until asked to stop."""
-    bucket = await context.bus.log.bucket(storage.KV_CHECKPOINTS)
-    lease = Lease(bucket, this_process(context.identity.id), context.log)
-    if await lease.acquire(context.stop):
-        async with lease.kept():
-            await _work(context, settings, Checkpoints(lease.guarded(bucket)))
-
-
-async def _work(context: Context, settings: IngestSettings, checkpoints: Checkpoints) -> None:
+    """Share the streams with the other ingests until asked to stop."""
     bus_log = context.bus.log
     # Ingest owns the streams' limits; the other services take them as they are.
     await bus_log.declare(system_topology(settings), update=True)
-    definitions = Definitions(
-        await bus_log.bucket(storage.KV_STREAMS),
-        checkpoints,
-        bus_log,
-        context.log,
-        limits=WindowLimits(
-            max_message_bytes=context.bus.max_message_bytes,
-            log_max_age_s=settings.signals_max_age_s,
-        ),
+    definitions = await bus_log.bucket(storage.KV_STREAMS)
+    checkpoints = await bus_log.bucket(storage.KV_CHECKPOINTS)
+    membership = Membership(checkpoints, this_process(context.identity.id), context.log)
+    ownership = Ownership(checkpoints, membership, context.log)
+
+    def follow(claim: Claim, processor: StreamProcessor) -> Follower:
+        backlog = WindowBacklog(
+            settings.windows_per_stream, settings.windows_max_bytes // QUEUE_SHARE
+        )
+        queue = WindowQueue(bus_log, processor.definition.name, backlog)
+        lag = LagWatch(settings.lag_event_s)
+        return Follower(claim, processor, bus_log, queue, lag, context.log)
+
+    sharing = Sharing(definitions, membership, ownership, bus_log, context.log, follow=follow)
+    limits = WindowLimits(
+        max_message_bytes=context.bus.max_message_bytes, log_max_age_s=settings.signals_max_age_s
     )
-    await definitions.load()
-    follower = Follower(bus_log, definitions, checkpoints, context.log)
-    async with serve_endpoints(context.bus, context.identity, endpoints(definitions), context.log):
-        context.log.info(Action.READY, streams=len(definitions.processors()))
-        await follower.run(context.stop)
+    catalogue = Catalogue(
+        definitions, checkpoints, bus_log, context.log, limits=limits, progress=sharing.progress
+    )
+    strays = Strays(bus_log, membership, lambda: sharing.streams, definitions, context.log)
+    async with (
+        membership.joined(),
+        serve_endpoints(context.bus, context.identity, endpoints(catalogue), context.log),
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(strays.run)
+        context.log.info(Action.READY)
+        await sharing.run(context.stop)
+        tasks.cancel_scope.cancel()
 
 
-def endpoints(definitions: Definitions) -> list[Endpoint]:
+def endpoints(catalogue: Catalogue) -> list[Endpoint]:
     """Return the endpoints of ``cwt.stream.*``; one change at a time, so that none is lost."""
     handlers: dict[StreamVerb, Callable[[Any], Awaitable[Message]]] = {
-        "put": definitions.put,
-        "get": definitions.get,
-        "list": definitions.list,
-        "delete": definitions.delete,
+        "put": catalogue.put,
+        "get": catalogue.get,
+        "list": catalogue.list,
+        "delete": catalogue.delete,
     }
     return [
         Endpoint(contract=STREAM_ENDPOINTS[subjects.stream(verb)], handle=handle, concurrency=1)

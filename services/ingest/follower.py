@@ -1,28 +1,30 @@
-"""Following the signal log: every message to its stream's processor, every output to its subject.
+"""Following one stream through the signal log: every chunk to the processor, every output out.
 
 Order of things, which the delivery promise rests on: a chunk's windows and events are kept by the
-server before the next chunk of any stream is taken, and a checkpoint is written only between
-chunks. A crash in between means that some windows are published again, under the same ids.
+server before the next chunk is taken, and a checkpoint is written only between chunks. A crash in
+between means that some windows are published again, under the same ids.
 
-Nothing that a message holds stops the follower. What a processor cannot digest is told as an event
-and left behind; what the server refuses for good is told as dropped.
+Nothing that a message holds stops the follower. What the processor cannot digest is told as an
+event and left behind; what the server refuses for good is told as dropped.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 
 import anyio
 
 from schemas import storage, subjects
-from schemas.errors import ContractError
-from schemas.event import StreamEvent
+from schemas.event import EventKind, StreamEvent
 from schemas.message import clipped
-from services.ingest.checkpoints import Checkpoints
-from services.ingest.definitions import Definitions
-from services.ingest.outlet import Outlet
+from schemas.stream import StreamLag, StreamProgress
+from services.ingest.lag import LagWatch
+from services.ingest.outlet import InterruptedPublishError, Outlet
+from services.ingest.ownership import Claim
 from services.ingest.processor import LogEntry, Output, StreamProcessor
+from services.ingest.window_queue import WindowQueue
 from services.runtime import metrics
 from services.runtime.bus import Log as BusLog
 from services.runtime.bus import StoredMessage
@@ -34,79 +36,121 @@ __all__ = ["Follower"]
 
 #: Longest time that a restart would have to make up for.
 CHECKPOINT_EVERY_S = 1.0
-#: Takes the events of chunks whose subject holds no stream's name.
-NAMELESS = "nameless"
 
 
 class Follower:
-    """Reads the log from the oldest point that any stream needs, and goes on with what comes."""
+    """Reads a stream from the oldest point that it needs, and goes on with what comes.
+
+    Parameters
+    ----------
+    claim
+        The stream, which is this process's.
+    processor
+        Its state, as the claim's checkpoint has it.
+    queue
+        Its share of the window queue.
+    lag
+        Says when the stream is told to be behind.
+    """
 
     def __init__(
         self,
+        claim: Claim,
+        processor: StreamProcessor,
         bus_log: BusLog,
-        definitions: Definitions,
-        checkpoints: Checkpoints,
+        queue: WindowQueue,
+        lag: LagWatch,
         log: Log,
         *,
         save_every_s: float = CHECKPOINT_EVERY_S,
     ) -> None:
+        self._claim = claim
+        self._processor = processor
         self._bus_log = bus_log
-        self._definitions = definitions
-        self._checkpoints = checkpoints
-        self._outlet = Outlet(bus_log, log)
+        self._queue = queue
+        self._lag = lag
         self._log = log
         self._save_every_s = save_every_s
-        self._position = self._saved_position = 0
-        self._dirty: set[StreamProcessor] = set()
+        self._writing = anyio.Lock()
+        self._dirty = False
+        self._newest: StoredMessage | None = None
+        #: The state is ahead of what is kept: no checkpoint of it may be written.
+        self._under_way = False
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+        return self._processor.definition.name
+
+    def progress(self) -> StreamProgress:
+        """Return how far the stream is at this moment."""
+        return self._processor.progress().model_copy(update={"lag": self._measured()})
 
     async def run(self, stop: Stop) -> None:
-        """Follow the log until asked to stop, then write the checkpoints."""
-        last = await self._bus_log.last_seq(storage.SIGNALS)
-        # A log that was restored or lost its end counts anew.
-        self._position = min(await self._checkpoints.log_position(), last)
-        needed = [processor.replay_from_seq for processor in self._definitions.processors()]
-        start = min((*needed, self._position + 1))
+        """Follow the stream until asked to stop, then leave it to whoever claims it.
+
+        Raises
+        ------
+        OwnershipLostError
+            In an exception group: somebody else has the stream.
+        """
+        outlet = Outlet(self._bus_log, self._queue, stop, self._log)
+        subject = subjects.signal(self.stream)
+        start = self._processor.replay_from_seq
         async with (
             anyio.create_task_group() as tasks,
-            self._bus_log.replay(storage.SIGNALS, (subjects.SIGNALS,), start_seq=start) as messages,
+            self._bus_log.replay(storage.SIGNALS, (subject,), start_seq=start) as messages,
         ):
+            tasks.start_soon(self._look_regularly, outlet)
             tasks.start_soon(self._save_regularly)
-            while (stored := await stop.unless_stopped(lambda: anext(messages))) is not None:
-                async with self._definitions.lock:
-                    await self._take(stored)
+            with suppress(InterruptedPublishError):
+                await self._follow(messages, outlet, stop)
             tasks.cancel_scope.cancel()
-        await self.save()
-
-    async def save(self) -> None:
-        """Write the checkpoints of the streams that moved on; what fails is tried next time."""
-        async with self._definitions.lock:
-            try:
-                for processor in tuple(self._dirty):
-                    if self._definitions.processor(processor.definition.name) is processor:
-                        await self._checkpoints.write(processor.checkpoint())
-                    self._dirty.discard(processor)
-                if self._position != self._saved_position:
-                    await self._checkpoints.set_log_position(self._position)
-                    self._saved_position = self._position
-            except BusError as error:
-                self._log.warning(Action.CHECKPOINT_DELAYED, detail=str(error))
+        await self._save()
+        await self._let_go()
 
     async def _save_regularly(self) -> None:
         while True:
             await anyio.sleep(self._save_every_s)
-            await self.save()
+            await self._save()
 
-    async def _take(self, stored: StoredMessage) -> None:
-        stream, processor = self._route(stored.message.subject)
-        if processor is not None:
-            await self._process(stream, processor, stored)
-        elif stored.seq > self._position:
-            await self._outlet.publish(stream, [_unknown(stream, stored)])
-        self._position = max(self._position, stored.seq)
+    async def _save(self) -> None:
+        """Write the checkpoint if the stream moved on; what fails is tried next time."""
+        if not self._dirty:
+            return
+        try:
+            await self._write()
+        except BusError as error:
+            self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))
 
-    async def _process(
-        self, stream: str, processor: StreamProcessor, stored: StoredMessage
+    async def _write(self) -> None:
+        """Write the checkpoint: as of the last chunk that was taken whole, with today's lag."""
+        async with self._writing:
+            self._dirty = False
+            newest = self._claim.checkpoint if self._under_way else self._processor.checkpoint()
+            progress = newest.progress.model_copy(update={"lag": self._measured()})
+            try:
+                await self._claim.write(newest.model_copy(update={"progress": progress}))
+            except BaseException:
+                self._dirty = True
+                raise
+
+    async def _follow(
+        self, messages: AsyncIterator[StoredMessage], outlet: Outlet, stop: Stop
     ) -> None:
+        while not stop.is_set():
+            stored = None
+            with anyio.move_on_after(self._processor.waiting_s or None):
+                stored = await stop.unless_stopped(lambda: anext(messages))
+            if stop.is_set():
+                return
+            if stored is not None:
+                await self._take(stored, outlet)
+            elif self._processor.waiting_s:
+                await self._release(outlet)
+
+    async def _take(self, stored: StoredMessage, outlet: Outlet) -> None:
+        self._newest = stored
         entry = LogEntry(
             seq=stored.seq,
             stored_ns=stored.stored_ns,
@@ -114,44 +158,77 @@ class Follower:
             body=stored.message.data,
             now_ns=time.time_ns(),
         )
-        before = processor.accepted_samples
+        before = self._processor.accepted_samples
+        await self._publish(self._processor.take(entry), outlet, stored)
+        metrics.CHUNKS.labels(self.stream).inc()
+        metrics.SAMPLES.labels(self.stream).inc(self._processor.accepted_samples - before)
+
+    async def _release(self, outlet: Outlet) -> None:
+        """Let go of what has waited while the log is quiet; the checkpoint knows of it first."""
+        self._processor.note_release()
+        await self._write()
+        await self._publish(self._processor.release(time.time_ns()), outlet, self._newest)
+
+    async def _publish(
+        self, outputs: Iterable[Output], outlet: Outlet, stored: StoredMessage | None
+    ) -> None:
+        self._under_way = True
         try:
-            outputs: Iterable[Output] = processor.take(entry)
-            await self._outlet.publish(stream, outputs)
-        except (BusError, BaseExceptionGroup):
-            raise  # the server's doing: the process starts again and takes the chunk again
-        except Exception as error:  # noqa: BLE001 - no chunk may stop the streams of others
-            self._log.error(Action.CHUNK_FAILED, exc=error, stream=stream, seq=stored.seq)
-            await self._outlet.publish(stream, [_indigestible(stream, stored, error)])
-        self._dirty.add(processor)
-        metrics.CHUNKS.labels(stream).inc()
-        metrics.SAMPLES.labels(stream).inc(processor.accepted_samples - before)
+            await outlet.publish(outputs)
+        except (BusError, BaseExceptionGroup, InterruptedPublishError):
+            raise  # not the chunk's doing: it is taken again after the next start
+        except Exception as error:  # noqa: BLE001 - no chunk may stop the stream
+            seq = stored.seq if stored else 0
+            self._log.error(Action.CHUNK_FAILED, exc=error, stream=self.stream, seq=seq)
+            detail = f"the chunk could not be processed: {type(error).__name__}"
+            await outlet.tell(self._event("rejected", f"{seq}/rejected", detail))
+        self._under_way = False
+        self._dirty = True
 
-    def _route(self, subject: str) -> tuple[str, StreamProcessor | None]:
+    async def _look_regularly(self, outlet: Outlet) -> None:
+        while True:
+            await anyio.sleep(self._save_every_s)
+            await self._look(outlet)
+
+    async def _look(self, outlet: Outlet) -> None:
+        """See how far behind the stream is, and say so if it is much."""
         try:
-            stream = subjects.stream_of_signal(subject)
-        except ContractError:
-            return NAMELESS, None
-        return stream, self._definitions.processor(stream)
+            if self._queue.backlog.windows:
+                await self._queue.look()
+                self._dirty = True  # its status is in the checkpoint
+            measured = self._measured()
+            metrics.LAG.labels(self.stream).set(measured.seconds)
+            detail = self._lag.told(measured)
+            if detail is not None:
+                await outlet.tell(self._event("lag", f"{time.time_ns()}/lag", detail))
+        except BusError:
+            pass  # the server is away: the next look tells
 
+    def _measured(self) -> StreamLag:
+        newest, backlog = self._newest, self._queue.backlog
+        behind = newest is not None and (self._under_way or newest.pending > 0)
+        waiting = [backlog.since_ns] if backlog.since_ns is not None else []
+        if behind and newest is not None:
+            waiting.append(newest.stored_ns)
+        now = time.time_ns()
+        return StreamLag(
+            chunks=newest.pending if newest else 0,
+            windows=backlog.windows,
+            seconds=max((now - min(waiting)) / 1e9, 0.0) if waiting else 0.0,
+        )
 
-def _unknown(stream: str, stored: StoredMessage) -> StreamEvent:
-    if stream == NAMELESS:
-        detail = "the subject holds no stream's name: cwt.signal.<name>, of A-Z a-z 0-9 _ -"
-    else:
-        detail = f"no stream is called {stream}; define it with cwt.stream.put, then publish"
-    return _rejected(stream, stored, detail)
+    def _event(self, kind: EventKind, name: str, detail: str) -> StreamEvent:
+        return StreamEvent(
+            id=f"{self.stream}/{name}",
+            stream=self.stream,
+            epoch=self._processor.progress().epoch,
+            kind=kind,
+            detail=clipped(detail),
+            t_ns=time.time_ns(),
+        )
 
-
-def _indigestible(stream: str, stored: StoredMessage, error: Exception) -> StreamEvent:
-    return _rejected(stream, stored, f"the chunk could not be processed: {type(error).__name__}")
-
-
-def _rejected(stream: str, stored: StoredMessage, detail: str) -> StreamEvent:
-    return StreamEvent(
-        id=f"{stream}/{stored.seq}/rejected",
-        stream=stream,
-        kind="rejected",
-        detail=clipped(detail),
-        t_ns=stored.stored_ns,
-    )
+    async def _let_go(self) -> None:
+        try:
+            await self._claim.let_go()
+        except BusError as error:  # whoever claims it waits until this process is there no more
+            self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))

@@ -1,7 +1,8 @@
-"""What comes out of ingest: windows and events onto their subjects, kept before more is made."""
+"""What comes out of a stream: windows and events onto their subjects, kept before more is made."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import anyio
@@ -14,29 +15,52 @@ from schemas.headers import CONTENT_TYPE
 from schemas.message import clipped
 from schemas.window import AnalysisWindow
 from services.ingest.processor import Output
+from services.ingest.window_queue import WindowQueue
 from services.runtime import metrics
 from services.runtime.bus import Log as BusLog
 from services.runtime.errors import NotStoredError
 from services.runtime.logs import Action, Log
+from services.runtime.stopping import Stop
 from services.runtime.storing import store_until_kept
 
-__all__ = ["Outlet"]
+__all__ = ["InterruptedPublishError", "Outlet"]
 
 #: Outputs encoded and not yet acknowledged; a window has up to 8 MiB.
 IN_FLIGHT = 16
 
 
-class Outlet:
-    """Publishes what processors make."""
+class InterruptedPublishError(Exception):
+    """Stopping was asked for while windows waited for room; what is left has to be made again."""
 
-    def __init__(self, bus_log: BusLog, log: Log) -> None:
+
+class Outlet:
+    """Publishes what one stream's processor makes.
+
+    Parameters
+    ----------
+    bus_log
+        Where to.
+    queue
+        The stream's share of the window queue.
+    stop
+        Ends waiting for room on the queue.
+    """
+
+    def __init__(self, bus_log: BusLog, queue: WindowQueue, stop: Stop, log: Log) -> None:
         self._bus_log = bus_log
+        self._queue = queue
+        self._stop = stop
         self._log = log
 
-    async def publish(self, stream: str, outputs: Iterable[Output]) -> None:
+    async def publish(self, outputs: Iterable[Output]) -> None:
         """Publish `outputs` in order; return when every one is kept or told as dropped.
 
-        `outputs` is read only as fast as the server keeps them.
+        `outputs` is read only as fast as the server keeps them and workers take them.
+
+        Raises
+        ------
+        InterruptedPublishError
+            Stopping was asked for first.
         """
         slots = anyio.Semaphore(IN_FLIGHT)
         failure: Exception | None = None
@@ -44,20 +68,36 @@ class Outlet:
             try:
                 for output in outputs:
                     await slots.acquire()
-                    tasks.start_soon(self._publish, stream, output, slots)
+                    if isinstance(output, AnalysisWindow):
+                        await self._take_room(output)
+                    tasks.start_soon(self._publish, output, slots)
             except Exception as error:  # noqa: BLE001 - raised below, outside of the group
                 failure = error
         if failure is not None:
             raise failure
 
-    async def _publish(self, stream: str, output: Output, slots: anyio.Semaphore) -> None:
+    async def tell(self, event: StreamEvent) -> None:
+        """Publish an event."""
+        metrics.EVENTS.labels(event.stream, event.kind).inc()
+        self._log.info(
+            Action.STREAM_EVENT, stream=event.stream, kind=event.kind, detail=event.detail
+        )
+        await self._store(subjects.event(event.stream), event)
+
+    async def _take_room(self, window: AnalysisWindow) -> None:
+        backlog = self._queue.backlog
+        if backlog.is_full and not await self._stop.unless_stopped(self._queue.room):
+            raise InterruptedPublishError
+        backlog.published(window.samples.nbytes, time.time_ns())
+        self._queue.storing += 1
+
+    async def _publish(self, output: Output, slots: anyio.Semaphore) -> None:
         try:
             if isinstance(output, AnalysisWindow):
-                metrics.WINDOWS_EMITTED.labels(stream).inc()
+                metrics.WINDOWS_EMITTED.labels(output.stream).inc()
                 await self._store_window(output)
             else:
-                self._tell(output)
-                await self._store(subjects.event(stream), output)
+                await self.tell(output)
         finally:
             slots.release()
 
@@ -66,15 +106,9 @@ class Outlet:
             await self._store(subjects.window(window.stream, window.analysis.name), window)
         except (NotStoredError, ContractError) as error:
             # Storing it again would fail again, and ingest would never get past this chunk.
-            event = _dropped(window, str(error))
-            self._tell(event)
-            await self._store(subjects.event(window.stream), event)
-
-    def _tell(self, event: StreamEvent) -> None:
-        metrics.EVENTS.labels(event.stream, event.kind).inc()
-        self._log.info(
-            Action.STREAM_EVENT, stream=event.stream, kind=event.kind, detail=event.detail
-        )
+            await self.tell(_dropped(window, str(error)))
+        finally:
+            self._queue.storing -= 1
 
     async def _store(self, subject: str, output: Output) -> None:
         await store_until_kept(

@@ -2,6 +2,10 @@
 
 The same log from the same checkpoint gives the same windows under the same ids. Chunks up to the
 checkpoint's `last_seq` are read again only to fill the buffer; what they caused was published then.
+
+Chunks are taken in the order of their samples, not of the log (`reordering`). So a checkpoint is
+the state before the first chunk, in that order, whose samples are still needed; reading begins at
+the earliest place in the log of such a chunk. What else is met there again counts as known.
 """
 
 from __future__ import annotations
@@ -22,16 +26,19 @@ from schemas.ids import tile_id
 from schemas.limits import MAX_INT64
 from schemas.message import clipped
 from schemas.signal import SignalChunk
-from schemas.stream import StreamDefinition, StreamStatus
+from schemas.stream import StreamDefinition, StreamProgress
 from schemas.timing import WindowTimes
 from schemas.window import AnalysisWindow, Tile
 from services.ingest.accounting import Accepted, Finding, Position, Refused, account, finished
+from services.ingest.clock import Clock
 from services.ingest.lanes import Batch, Lane, plan_lanes
+from services.ingest.reordering import Arrival, Reordering
 
 __all__ = ["LogEntry", "Output", "StreamProcessor"]
 
 Output = AnalysisWindow | StreamEvent
-NANOSECONDS = 1_000_000_000
+#: However long the chunks are, a quiet log is waited for no longer, unless the stream says so.
+MAX_QUIET_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,15 @@ class LogEntry:
     headers: Mapping[str, str]
     body: bytes
     now_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cause:
+    """What the outputs of one step are due to: the time, and whether they are known already."""
+
+    stored_ns: int
+    now_ns: int
+    known: bool
 
 
 @dataclass(frozen=True)
@@ -67,133 +83,205 @@ class StreamProcessor:
 
     def __init__(self, definition: StreamDefinition, checkpoint: StreamCheckpoint) -> None:
         self.definition = definition
+        self._revision = checkpoint.definition_revision
+        #: Where reading again began, until it has come to where the checkpoint was written.
+        self._resumed: StreamCheckpoint | None = checkpoint
         self._lanes = plan_lanes(definition)
-        self._replay_from = checkpoint.replay_from_seq
         self._last_seq = checkpoint.last_seq
         self._last_stored_ns = checkpoint.last_stored_ns
+        self._released_after = checkpoint.released_after
         self._position = _position(checkpoint.state)
+        self._clock = _clock(checkpoint.state, definition.fs_hz)
         self._windower = Windower(
             self._lanes, len(definition.channels), first=self._position.expected
         )
         self._windower.resume([checkpoint.tiles.get(lane.key, 0) for lane in self._lanes])
         self._anchors: deque[_Anchor] = deque()
-        self._clock = _clock(checkpoint.state)
         self._max_gap = max((lane.window for lane in self._lanes), default=MAX_INT64)
-        self._chunks = self._windows = self._samples = 0
-        self._last_chunk_ns: int | None = None
+        self._reordering = Reordering(round(definition.reorder_s * definition.fs_hz), self._max_gap)
+        done = checkpoint.progress
+        self._chunks, self._windows, self._samples = done.chunks, done.windows, 0
+        self._last_chunk_ns = done.last_chunk_ns
 
     @property
     def replay_from_seq(self) -> int:
         """The first message of the log that this state still needs."""
-        return self._anchors[0].seq if self._anchors else self._replay_from
+        if self._resumed is not None:
+            return self._resumed.replay_from_seq
+        needed = (*(anchor.seq for anchor in self._anchors), *self._reordering.seqs)
+        return min(needed, default=self._last_seq + 1)
 
     @property
     def accepted_samples(self) -> int:
         """Samples accepted by this process, over all channels."""
         return self._samples
 
+    @property
+    def waiting_s(self) -> float:
+        """How long the log may be quiet before `release`, seconds; 0 where nothing waits."""
+        longest_s = self._reordering.longest / self.definition.fs_hz
+        if not longest_s:
+            return 0.0
+        # The next chunk is not late before its own length has passed.
+        return max(self.definition.reorder_s, min(2 * longest_s, MAX_QUIET_S))
+
     def take(self, entry: LogEntry) -> Iterator[Output]:
         """Take one message of the stream's subject; yield what it causes, in order."""
-        if entry.seq < self._replay_from:
+        if self._resumed is not None and entry.seq < self._resumed.replay_from_seq:
             return
         known = entry.seq <= self._last_seq and entry.stored_ns <= self._last_stored_ns
-        for output in self._take(entry, replaying=known):
-            if not known:
-                self._windows += isinstance(output, AnalysisWindow)
-                yield output
+        cause = _Cause(stored_ns=entry.stored_ns, now_ns=entry.now_ns, known=known)
+        yield from self._told(self._take(entry, cause), cause)
         if not known:
+            self._resumed = None
             self._chunks += 1
             self._last_seq = entry.seq
             self._last_stored_ns = max(self._last_stored_ns, entry.stored_ns)
             self._last_chunk_ns = entry.stored_ns
+        elif entry.seq in self._released_after:
+            # The last one was perhaps written down and not carried out; its outputs have ids.
+            again = entry.seq == self._last_seq
+            cause = _Cause(stored_ns=entry.stored_ns, now_ns=entry.now_ns, known=not again)
+            yield from self._told(self._let_go(cause), cause)
+        if known and entry.seq == self._last_seq:
+            self._resumed = None
+
+    def note_release(self) -> None:
+        """Put it into the checkpoint that `release` follows now."""
+        self._resumed = None  # the log is quiet: there is nothing more to read again
+        if self._last_seq not in self._released_after:
+            kept = [seq for seq in self._released_after if seq >= self.replay_from_seq]
+            self._released_after = (*kept, self._last_seq)
+
+    def release(self, now_ns: int) -> Iterator[Output]:
+        """Wait no longer for what is missing before the chunks that came; yield what that causes.
+
+        The checkpoint has to be kept between `note_release` and this, for it is not in the log
+        that it went quiet.
+        """
+        cause = _Cause(stored_ns=self._last_stored_ns, now_ns=now_ns, known=False)
+        yield from self._told(self._let_go(cause), cause)
 
     def checkpoint(self) -> StreamCheckpoint:
         """Return the state as a function of the log up to the last message taken."""
-        anchor = self._anchors[0] if self._anchors else None
+        if self._resumed is not None:
+            return self._resumed
+        start = self.replay_from_seq
         return StreamCheckpoint(
             stream=self.definition.name,
-            definition_hash=self.definition.definition_hash(),
-            replay_from_seq=anchor.seq if anchor else self._last_seq + 1,
+            definition_revision=self._revision,
+            replay_from_seq=start,
             last_seq=self._last_seq,
             last_stored_ns=self._last_stored_ns,
+            released_after=tuple(seq for seq in self._released_after if seq >= start),
             tiles=dict(
                 zip((lane.key for lane in self._lanes), self._windower.next_tiles, strict=True)
             ),
-            state=anchor.before if anchor else self._state(),
+            state=self._anchors[0].before if self._anchors else self._state(),
+            progress=self.progress(),
         )
 
-    def status(self) -> StreamStatus:
-        """Return the stream and how far it has come."""
+    def progress(self) -> StreamProgress:
+        """Return how far the stream has come."""
         started = self._position.epoch is not None
-        return StreamStatus(
-            definition=self.definition,
+        return StreamProgress(
             sequenced=self._position.sequenced,
             epoch=self._position.epoch,
             next_sample=self._position.expected if started else None,
             chunks=self._chunks,
             windows=self._windows,
             last_chunk_ns=self._last_chunk_ns,
+            clock=self._clock.status() if self._clock else None,
         )
 
-    def _take(self, entry: LogEntry, *, replaying: bool) -> Iterator[Output]:
+    def _told(self, outputs: Iterator[Output], cause: _Cause) -> Iterator[Output]:
+        for output in outputs:
+            if not cause.known:
+                self._windows += isinstance(output, AnalysisWindow)
+                yield output
+
+    def _take(self, entry: LogEntry, cause: _Cause) -> Iterator[Output]:
         try:
             chunk = decode_chunk(entry.headers, entry.body, len(self.definition.channels))
         except ContractError as error:
-            yield self._event(entry, "rejected", detail=error.message)
+            yield self._event(entry.seq, cause, "rejected", detail=error.message)
             return
-        if chunk.n_samples:
-            yield from self._take_samples(entry, chunk, replaying=replaying)
-        if chunk.final and chunk.epoch == self._position.epoch:
-            if not replaying:
-                yield from self._rest(entry)
-            self._position = finished(self._position)
+        self._reordering.add(Arrival(seq=entry.seq, chunk=chunk))
+        yield from self._take_in_turn(cause)
 
-    def _take_samples(
-        self, entry: LogEntry, chunk: SignalChunk, *, replaying: bool
-    ) -> Iterator[Output]:
+    def _let_go(self, cause: _Cause) -> Iterator[Output]:
+        self._reordering.release()
+        yield from self._take_in_turn(cause)
+
+    def _take_in_turn(self, cause: _Cause) -> Iterator[Output]:
+        while (arrival := self._reordering.pop(self._position)) is not None:
+            chunk = arrival.chunk
+            if chunk.n_samples:
+                yield from self._take_samples(arrival, cause)
+            if chunk.final and chunk.epoch == self._position.epoch:
+                if not cause.known:
+                    yield from self._rest(cause)
+                self._position = finished(self._position)
+
+    def _take_samples(self, arrival: Arrival, cause: _Cause) -> Iterator[Output]:
+        chunk = arrival.chunk
         verdict = account(
             self._position,
             epoch=chunk.epoch,
             first_sample=chunk.first_sample,
             n=chunk.n_samples,
             max_gap=self._max_gap,
+            late=self._late(chunk),
         )
         if isinstance(verdict, Refused):
             self._position = verdict.position
-            yield self._event(entry, "rejected", detail=verdict.reason)
+            yield self._event(arrival.seq, cause, "rejected", detail=verdict.reason)
             return
         if verdict.restart:
-            if not replaying:
-                yield from self._rest(entry)
-            self._restart(verdict.first_sample, keep_tiles=replaying)
+            if not cause.known:
+                yield from self._rest(cause)
+            self._restart(verdict.first_sample, keep_tiles=cause.known)
         before, self._position = self._state(), verdict.position
         for finding in verdict.findings:
-            yield self._finding(entry, finding)
-        if not replaying:
+            yield self._finding(arrival.seq, cause, finding)
+        if not cause.known:
             self._samples += (chunk.n_samples - verdict.skip) * chunk.n_channels
-        yield from self._append(entry, chunk, verdict, before)
+        yield from self._append(arrival, cause, verdict, before)
 
     def _append(
-        self, entry: LogEntry, chunk: SignalChunk, verdict: Accepted, before: ReplayState
+        self, arrival: Arrival, cause: _Cause, verdict: Accepted, before: ReplayState
     ) -> Iterator[Output]:
+        chunk = arrival.chunk
         samples = chunk.samples.reshape(chunk.n_samples, -1)[verdict.skip :]
         if not len(samples):
             return
         if (missing := _missing(samples, verdict.first_sample)) is not None:
-            yield self._finding(entry, missing)
+            yield self._finding(arrival.seq, cause, missing)
         end = verdict.first_sample + len(samples)
-        self._anchors.append(_Anchor(entry.seq, before, end))
+        self._anchors.append(_Anchor(arrival.seq, before, end))
         if chunk.t0_ns is not None:
-            self._clock = (verdict.first_sample - verdict.skip, chunk.t0_ns)
+            self._stamp(verdict.first_sample - verdict.skip, chunk.t0_ns)
         for window in self._windower.push(verdict.first_sample, samples):
-            yield from self._cut(entry, window)
+            yield from self._cut(cause, window)
         while self._anchors and self._anchors[0].end <= self._windower.needed_from:
             self._anchors.popleft()
 
-    def _rest(self, entry: LogEntry) -> Iterator[Output]:
+    def _late(self, chunk: SignalChunk) -> int:
+        """Return how many samples are missing before a chunk without index, by its time stamp."""
+        if self._clock is None or chunk.t0_ns is None or chunk.first_sample is not None:
+            return 0
+        return self._clock.lost_before(self._position.expected, chunk.t0_ns, chunk.n_samples)
+
+    def _stamp(self, sample: int, t_ns: int) -> None:
+        if self._clock is None:
+            self._clock = Clock.started(self.definition.fs_hz, sample, t_ns)
+        else:
+            self._clock = self._clock.stamped(sample, t_ns)
+
+    def _rest(self, cause: _Cause) -> Iterator[Output]:
         """Cut the tiles that have begun and will not be completed any more."""
         for window in self._windower.flush():
-            yield from self._cut(entry, window)
+            yield from self._cut(cause, window)
 
     def _restart(self, first: int, *, keep_tiles: bool) -> None:
         self._windower.restart(first, keep_tiles=keep_tiles)
@@ -201,19 +289,17 @@ class StreamProcessor:
         self._clock = None
 
     def _state(self) -> ReplayState:
-        sample, t0_ns = self._clock or (None, None)
         return ReplayState(
             epoch=self._position.epoch,
             next_sample=self._position.expected,
             ended_epochs=self._position.ended,
             sequenced=self._position.sequenced,
             suspect_end=self._position.suspect_end,
-            clock_sample=sample,
-            clock_ns=t0_ns,
+            clock=self._clock.state if self._clock else None,
         )
 
-    def _cut(self, entry: LogEntry, window: CutWindow) -> Iterator[AnalysisWindow]:
-        lane, first = self._lanes[window.lane], window.tile.first
+    def _cut(self, cause: _Cause, window: CutWindow) -> Iterator[AnalysisWindow]:
+        lane, first, clock = self._lanes[window.lane], window.tile.first, self._clock
         for batch in lane.batches:
             yield AnalysisWindow(
                 id=self._window_id(lane, batch, first),
@@ -226,9 +312,11 @@ class StreamProcessor:
                 tile=Tile(first_sample=first, n=window.tile.n),
                 first_sample=window.first,
                 samples=_narrow(window.samples[:, batch.columns]),
-                t0_ns=self._time_of(first),
+                t0_ns=clock.time_of(first) if clock else None,
+                t0_raw_ns=clock.raw_time_of(first) if clock else None,
+                stale_after_s=self.definition.drop_after_s,
                 spec_hash=batch.spec_hash,
-                times_ns=WindowTimes(received=entry.stored_ns, windowed=entry.now_ns),
+                times_ns=WindowTimes(received=cause.stored_ns, windowed=cause.now_ns),
             )
 
     def _window_id(self, lane: Lane, batch: Batch, first: int) -> str:
@@ -241,16 +329,10 @@ class StreamProcessor:
             first_sample=first,
         )
 
-    def _time_of(self, sample: int) -> int | None:
-        if self._clock is None:
-            return None
-        at, t0_ns = self._clock
-        then = t0_ns + round((sample - at) * NANOSECONDS / self.definition.fs_hz)
-        return then if 0 <= then <= MAX_INT64 else None
-
-    def _finding(self, entry: LogEntry, finding: Finding) -> StreamEvent:
+    def _finding(self, seq: int, cause: _Cause, finding: Finding) -> StreamEvent:
         return self._event(
-            entry,
+            seq,
+            cause,
             finding.kind,
             first_sample=finding.first_sample,
             n_samples=finding.n_samples,
@@ -259,7 +341,8 @@ class StreamProcessor:
 
     def _event(
         self,
-        entry: LogEntry,
+        seq: int,
+        cause: _Cause,
         kind: EventKind,
         *,
         detail: str,
@@ -267,14 +350,14 @@ class StreamProcessor:
         n_samples: int | None = None,
     ) -> StreamEvent:
         return StreamEvent(
-            id=f"{self.definition.name}/{entry.seq}/{kind}",
+            id=f"{self.definition.name}/{seq}/{kind}",
             stream=self.definition.name,
             epoch=self._position.epoch,
             kind=kind,
             first_sample=first_sample,
             n_samples=n_samples,
             detail=clipped(detail),
-            t_ns=entry.stored_ns,
+            t_ns=cause.stored_ns,
         )
 
 
@@ -310,7 +393,5 @@ def _position(state: ReplayState) -> Position:
     )
 
 
-def _clock(state: ReplayState) -> tuple[int, int] | None:
-    if state.clock_sample is None or state.clock_ns is None:
-        return None
-    return state.clock_sample, state.clock_ns
+def _clock(state: ReplayState, fs_hz: float) -> Clock | None:
+    return None if state.clock is None else Clock(fs_hz=fs_hz, state=state.clock)

@@ -11,6 +11,7 @@ __all__ = [
     "ANSWERS_CACHED",
     "CHUNKS",
     "EVENTS",
+    "LAG",
     "SAMPLES",
     "TASKS_COMPUTED",
     "TASK_SECONDS",
@@ -25,6 +26,9 @@ __all__ = [
 CHUNKS = Counter("cwt_chunks", "Signal chunks read from the log", ["stream"])
 SAMPLES = Counter("cwt_samples", "Samples accepted, over all channels", ["stream"])
 EVENTS = Counter("cwt_events", "Stream events published", ["stream", "kind"])
+LAG = Gauge(
+    "cwt_stream_lag_seconds", "How long the oldest unfinished chunk or window waits", ["stream"]
+)
 WINDOWS_EMITTED = Counter("cwt_windows_emitted", "Analysis windows put on the queue", ["stream"])
 WINDOWS_COMPUTED = Counter("cwt_windows_computed", "Analysis windows by outcome", ["op", "outcome"])
 WINDOW_SECONDS = Histogram("cwt_window_seconds", "Time to compute one window, seconds", ["op"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -27,8 +27,8 @@ from services.compute.settings import ComputeSettings
 from services.hwbridge import app as hwbridge
 from services.hwbridge.settings import HwBridgeSettings
 from services.ingest import app as ingest
-from services.ingest.holder import Holder
-from services.ingest.lease import KEY, LeaseLostError
+from services.ingest.census import belongs_to
+from services.ingest.membership import MembershipLostError, key_of
 from services.ingest.settings import IngestSettings
 from services.runtime.bus import Bus
 from services.runtime.errors import BusError
@@ -116,7 +116,7 @@ async def test_a_defined_stream_is_listed_described_and_deleted(client: Client) 
     await client.put_stream(definition("one"))
     await client.put_stream(definition("two"))
     assert [s.definition.name for s in await client.list_streams()] == ["one", "two"]
-    assert (await client.get_stream("one")).definition == definition("one")
+    assert (await client.get_stream("one")).definition.same_as(definition("one"))
     await client.delete_stream("one")
     assert [s.definition.name for s in await client.list_streams()] == ["two"]
     with pytest.raises(ContractError) as caught:
@@ -161,28 +161,35 @@ async def test_definitions_outlive_the_service(system_bus: Bus) -> None:
     async with running(system_bus, "ingest"):
         await client.put_stream(definition())
     async with running(system_bus, "ingest"):
-        assert (await client.get_stream("s")).definition == definition()
+        assert (await client.get_stream("s")).definition.same_as(definition())
 
 
-async def test_a_second_ingest_goes_on_when_the_first_one_ends(system_bus: Bus) -> None:
+async def test_two_ingests_share_the_streams_and_one_goes_on_with_all(system_bus: Bus) -> None:
     client, stop = Client(system_bus), Stop()
+    names = [f"s{i}" for i in range(6)]
     async with (
-        running(system_bus, "ingest", stop=stop),
+        running(system_bus, "ingest", stop=stop) as (first,),
         running(system_bus, "ingest") as (second,),
     ):
-        await client.put_stream(definition())
+        for name in names:
+            await client.put_stream(definition(name))
+        await owned(client, {name: belongs_to(name, (first, second)) for name in names})
         stop.set()
-        await answering(system_bus, f"ingest.{second}")
-        assert (await client.get_stream("s")).definition == definition()
+        await owned(client, dict.fromkeys(names, second))
 
 
-async def test_an_ingest_that_another_one_overtook_fails(system_bus: Bus) -> None:
+async def owned(client: Client, wanted: Mapping[str, str | None]) -> None:
+    with anyio.fail_after(20):
+        while {s.definition.name: s.owner for s in await client.list_streams()} != wanted:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_an_ingest_that_was_taken_for_dead_fails(system_bus: Bus) -> None:
     bucket = await system_bus.log.bucket(storage.KV_CHECKPOINTS)
-    overtaken = pytest.RaisesExc(LeaseLostError, match="another on elsewhere")
-    with anyio.fail_after(20), pytest.RaisesGroup(overtaken, flatten_subgroups=True):
-        async with running(system_bus, "ingest"):
-            another = Holder(instance="another", host="elsewhere")
-            await bucket.put(KEY, another.model_dump_json().encode())
+    lost = pytest.RaisesExc(MembershipLostError, match="took this process for dead")
+    with anyio.fail_after(20), pytest.RaisesGroup(lost, flatten_subgroups=True):
+        async with running(system_bus, "ingest") as (instance,):
+            await bucket.put(key_of(instance), b"")
             await anyio.sleep_forever()
 
 

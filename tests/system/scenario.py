@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_client import Client
-from schemas import storage
+from schemas import decode, storage
+from schemas.checkpoint import StreamCheckpoint
 from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from services.ingest.checkpoints import Checkpoints
+from services.ingest.ownership import checkpoint_key
 from services.runtime.bus import Bus
 from tests import pipeline
 from tests.system.conftest import POLL_S, START_S
@@ -90,9 +91,12 @@ async def events(client: Client, count: int) -> list[StreamEvent]:
 
 async def checkpointed(bus: Bus, chunks: int) -> None:
     """Return when ingest has written down that it took so many chunks."""
-    checkpoints = Checkpoints(await bus.log.bucket(storage.KV_CHECKPOINTS))
+    bucket = await bus.log.bucket(storage.KV_CHECKPOINTS)
     with anyio.fail_after(30):
-        while await checkpoints.log_position() < chunks:  # noqa: ASYNC110 - of another process
+        while True:
+            entry = await bucket.get(checkpoint_key(STREAM))
+            if entry and decode(StreamCheckpoint, entry.value).progress.chunks >= chunks:
+                return
             await anyio.sleep(POLL_S)
 
 

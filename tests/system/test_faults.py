@@ -102,7 +102,7 @@ async def test_ingest_killed_in_mid_stream_goes_on_from_its_checkpoint(
     await small.start("ingest", "ingest")
     assert blank(await collect(client, len(expected(x)))) == blank(expected(x))
     assert await small.bus.log.last_seq(storage.RESULTS) == len(expected(x))
-    (resumed,) = [each for each in small.log("ingest") if each["action"] == "stream_resumed"]
+    resumed = [each for each in small.log("ingest") if each["action"] == "stream_resumed"][-1]
     assert 3000 // CHUNK <= int(str(resumed["last_seq"])) <= 4000 // CHUNK
 
 

@@ -1,127 +1,45 @@
-"""Following the log: what no message may stop, and what a restart begins with."""
+"""Following a stream: what no message may stop, and what a restart begins with."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import anyio
 import anyio.lowlevel
-import numpy as np
 import pytest
 
-from schemas import storage, subjects
-from schemas.checkpoint import StreamCheckpoint
-from schemas.codec import ContentType, decode, encode, encode_raw_chunk
-from schemas.event import StreamEvent
-from schemas.signal import SignalChunk
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition, StreamGet
-from services.ingest.checkpoints import Checkpoints
-from services.ingest.definitions import Definitions, WindowLimits
-from services.ingest.follower import Follower
+from schemas import storage
+from schemas.codec import ContentType, encode
+from schemas.stream import StreamGet
 from services.ingest.processor import LogEntry, Output, StreamProcessor
-from services.runtime.bus import StoreAck
-from services.runtime.errors import NotStoredError
-from services.runtime.logs import logger
-from services.runtime.memory_bus.log import MemoryLog
-from services.runtime.settings import StorageSettings
-from services.runtime.stopping import Stop
-from services.runtime.topology import system_topology
+from tests.unit.ingest.parts import (
+    a_log,
+    an_ingest,
+    definition,
+    first_event,
+    owned,
+    running,
+    saved,
+    send,
+)
 
 pytestmark = pytest.mark.anyio
-LOG = logger("test")
-
-
-class Picky(MemoryLog):
-    """Refuses windows for good, on request."""
-
-    refuse_windows = False
-
-    async def store(
-        self,
-        subject: str,
-        data: bytes,
-        *,
-        msg_id: str,
-        headers: Mapping[str, str] | None = None,
-        expect_seq: int | None = None,
-    ) -> StoreAck:
-        if self.refuse_windows and subject.startswith("cwt.window."):
-            raise NotStoredError("message size exceeds maximum allowed")
-        return await super().store(
-            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
-        )
-
-
-def definition(name: str = "s") -> StreamDefinition:
-    spec = AnalysisSpec(
-        name="a", op="cwt", channels=("x",), fmin_hz=4, fmax_hz=16, hop_s=0.5, quantity="power"
-    )
-    return StreamDefinition(name=name, fs_hz=100, channels=(Channel(name="x"),), analyses=(spec,))
-
-
-async def a_log() -> Picky:
-    log = Picky()
-    await log.declare(system_topology(StorageSettings()))
-    return log
-
-
-async def parts(log: MemoryLog) -> tuple[Definitions, Checkpoints]:
-    checkpoints = Checkpoints(await log.bucket(storage.KV_CHECKPOINTS))
-    limits = WindowLimits(max_message_bytes=8_000_000, log_max_age_s=0)
-    bucket = await log.bucket(storage.KV_STREAMS)
-    return Definitions(bucket, checkpoints, log, LOG, limits=limits), checkpoints
-
-
-@asynccontextmanager
-async def following(log: MemoryLog) -> AsyncIterator[Definitions]:
-    """Follow `log` while the context is open, with a stream defined."""
-    definitions, checkpoints = await parts(log)
-    await definitions.load()
-    if definitions.processor("s") is None:
-        await definitions.put(definition())
-    follower = Follower(log, definitions, checkpoints, LOG, save_every_s=0.001)
-    stop = Stop()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follower.run, stop)
-        yield definitions
-        stop.set()
-
-
-async def send(log: MemoryLog, first: int, n: int = 100) -> None:
-    chunk = SignalChunk(epoch="e", first_sample=first, samples=np.sin(np.arange(first, first + n)))
-    headers, body = encode_raw_chunk(chunk)
-    await log.store(subjects.signal("s"), body, msg_id=f"{first}", headers=headers)
-
-
-async def first_event(log: MemoryLog) -> StreamEvent:
-    async with log.replay(storage.RESULTS, (subjects.event("s"),)) as messages:
-        with anyio.fail_after(10):
-            stored = await anext(messages)
-    return decode(StreamEvent, stored.message.data, ContentType.MSGPACK)
-
-
-async def saved(log: MemoryLog, last_seq: int) -> StreamCheckpoint:
-    _, checkpoints = await parts(log)
-    with anyio.fail_after(10):
-        while True:
-            found = await checkpoints.read(definition())
-            if found is not None and found.last_seq >= last_seq:
-                return found
-            await anyio.lowlevel.checkpoint()
 
 
 async def test_the_checkpoint_is_written_when_the_log_goes_quiet() -> None:
     log = await a_log()
-    async with following(log):
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
         await send(log, 0)
-        assert (await saved(log, 1)).last_seq == 1
+        assert (await saved(log, 1)).owner == "me"
+    assert (await saved(log, 1)).owner is None
 
 
 async def test_a_window_that_the_server_refuses_is_told_and_the_stream_goes_on() -> None:
     log = await a_log()
     log.refuse_windows = True
-    async with following(log):
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
         await send(log, 0, 1000)
         event = await first_event(log)
         assert event.kind == "dropped"
@@ -144,13 +62,57 @@ async def test_a_chunk_that_cannot_be_processed_is_told_and_left_behind(
         yield from take(self, entry)
 
     monkeypatch.setattr(StreamProcessor, "take", poisoned)
-    async with following(log) as definitions:
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
         await send(log, 0)
         event = await first_event(log)
         assert "ZeroDivisionError" in event.detail
         await send(log, 100)
         await saved(log, 2)
-        assert (await definitions.get(StreamGet(name="s"))).chunks == 1
+        assert (await ingest.catalogue.get(StreamGet(name="s"))).chunks == 1
+
+
+async def test_chunks_that_wait_are_let_go_when_the_log_is_quiet_and_it_is_written_down() -> None:
+    log = await a_log()
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
+        await send(log, 0, 10)
+        await send(log, 20, 10)
+        event = await first_event(log)
+        assert (event.kind, event.first_sample, event.n_samples) == ("gap", 10, 10)
+        assert (await saved(log, 2)).released_after == (2,)
+
+
+async def test_a_stream_waits_with_its_chunks_while_its_share_of_the_queue_is_used_up() -> None:
+    log = await a_log()
+    async with running(await an_ingest(log, windows=3, lag_s=0.02)) as ingest:
+        await ingest.catalogue.put(definition())
+        await ingest.catalogue.put(definition("other"))
+        for first in range(0, 2000, 100):
+            await send(log, first)
+        event = await first_event(log)
+        assert event.kind == "lag"
+        assert "start more compute workers" in event.detail
+        assert await log.last_seq(storage.WINDOWS) == 3
+        await send(log, 0, 1000, stream="other")
+        with anyio.fail_after(10):
+            while await log.last_seq(storage.WINDOWS) < 6:
+                await anyio.lowlevel.checkpoint()
+        lag = (await ingest.catalogue.get(StreamGet(name="s"))).lag
+        assert (lag.windows, lag.chunks > 0, lag.seconds > 0) == (3, True, True)
+
+
+async def test_stopping_while_waiting_for_room_leaves_the_chunk_to_the_next_one() -> None:
+    log = await a_log()
+    async with running(await an_ingest(log, windows=1)) as ingest:
+        await ingest.catalogue.put(definition())
+        await send(log, 0, 1000)
+        with anyio.fail_after(10):
+            while await log.last_seq(storage.WINDOWS) == 0:
+                await anyio.lowlevel.checkpoint()
+    assert (await owned(log, None)).last_seq == 0
+    async with running(await an_ingest(log)):
+        assert (await saved(log, 1)).progress.windows > 1
 
 
 async def test_a_definition_that_cannot_be_used_does_not_stop_the_others() -> None:
@@ -159,14 +121,14 @@ async def test_a_definition_that_cannot_be_used_does_not_stop_the_others() -> No
     await bucket.put("junk", b"\xff")
     await bucket.put("old", encode(definition("old"), ContentType.JSON).replace(b"100", b"-1"))
     await bucket.put("s", encode(definition(), ContentType.JSON))
-    definitions, _ = await parts(log)
-    await definitions.load()
-    assert [p.definition.name for p in definitions.processors()] == ["s"]
+    async with running(await an_ingest(log)):
+        assert (await owned(log, "me")).stream == "s"
 
 
 async def test_a_log_that_lost_its_end_starts_the_analysis_afresh() -> None:
     log = await a_log()
-    async with following(log):
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
         for first in range(0, 500, 100):
             await send(log, first)
         await saved(log, 5)
@@ -176,21 +138,17 @@ async def test_a_log_that_lost_its_end_starts_the_analysis_afresh() -> None:
         for key in await old.keys():
             entry = await old.get(key)
             assert entry is not None
-            await new.put(key, entry.value)
+            while (await new.put(key, entry.value)) < entry.revision:
+                pass
     await send(restored, 0)
-    async with following(restored) as definitions:
-        await send(restored, 500, 1000)
-        await saved(restored, 2)
-        status = await definitions.get(StreamGet(name="s"))
-        assert (status.chunks, status.next_sample) == (1, 1500)
+    async with running(await an_ingest(restored)) as ingest:
+        await owned(restored, "me")
+        for first in range(500, 1500, 20):
+            await send(restored, first, 20)
+        with anyio.fail_after(10):
+            status = await ingest.catalogue.get(StreamGet(name="s"))
+            while status.next_sample != 1500:  # the first one waits for those before it
+                await anyio.lowlevel.checkpoint()
+                status = await ingest.catalogue.get(StreamGet(name="s"))
+        assert status.chunks == 50
         assert status.windows > 0
-
-
-async def test_defining_anew_leaves_the_old_checkpoint_until_it_is_kept() -> None:
-    log = await a_log()
-    definitions, checkpoints = await parts(log)
-    await definitions.put(definition())
-    changed = definition().model_copy(update={"fs_hz": 200.0})
-    await definitions.put(changed)
-    assert await checkpoints.read(definition()) is None
-    assert await checkpoints.read(changed) is not None

@@ -62,6 +62,11 @@ def run(*chunks: SignalChunk) -> list[Output]:
     return list(pipeline.outputs(definition(), chunks))
 
 
+def at_once() -> StreamDefinition:
+    """Return a definition by which no chunk waits for its turn."""
+    return definition(reorder_s=0.0)
+
+
 def chunk(first: int | None, samples: NDArray[np.float64], epoch: str = "e") -> SignalChunk:
     return SignalChunk(epoch=epoch, first_sample=first, samples=samples)
 
@@ -198,11 +203,11 @@ def test_a_replay_over_an_epoch_change_tells_nothing_twice() -> None:
             (chunk(0, x[:700]), chunk(0, x[:50], "f"), chunk(50, x[50:], "f")), 1
         )
     ]
-    first = StreamProcessor(definition(), pipeline.fresh(definition()))
+    first = StreamProcessor(at_once(), pipeline.fresh(at_once()))
     all_ids = [output.id for each in entries for output in first.take(each)]
-    second = StreamProcessor(definition(), pipeline.fresh(definition()))
+    second = StreamProcessor(at_once(), pipeline.fresh(at_once()))
     before = [output.id for each in entries[:2] for output in second.take(each)]
-    third = StreamProcessor(definition(), second.checkpoint())
+    third = StreamProcessor(at_once(), second.checkpoint())
     assert second.checkpoint().replay_from_seq == 2
     after = [output.id for each in entries[1:] for output in third.take(each)]
     assert before + after == all_ids
@@ -226,7 +231,7 @@ def test_a_stream_without_analyses_keeps_no_samples() -> None:
     processor = StreamProcessor(bare, pipeline.fresh(bare))
     list(processor.take(pipeline.entry(chunk(0, signal()), 1)))
     assert processor.replay_from_seq > 1 or processor.checkpoint().replay_from_seq == 2
-    assert processor.status().next_sample == LENGTH
+    assert processor.progress().next_sample == LENGTH
 
 
 def test_the_device_clock_outlives_a_restart() -> None:
@@ -285,7 +290,7 @@ def test_whatever_is_sent_nothing_is_raised_and_the_state_can_be_kept(
         ):
             encode(output, ContentType.MSGPACK)
     encode(processor.checkpoint(), ContentType.JSON)
-    encode(processor.status(), ContentType.JSON)
+    encode(processor.progress(), ContentType.JSON)
 
 
 @pytest.mark.parametrize("t0_ns", [2**62, 2**63 - 1, 2**63])
@@ -304,14 +309,14 @@ def test_numbers_at_the_end_of_their_range_are_told_or_taken(first: int, t0_ns: 
         moved = {**headers, "Cwt-First-Sample": str(first + (seq - 1) * LENGTH)}
         list(processor.take(LogEntry(seq=seq, stored_ns=1, headers=moved, body=body, now_ns=0)))
     encode(processor.checkpoint(), ContentType.JSON)
-    encode(processor.status(), ContentType.JSON)
+    encode(processor.progress(), ContentType.JSON)
 
 
 @pytest.mark.parametrize("lost", [2, 10])
 def test_a_log_that_lost_its_end_and_went_on_passes_no_new_chunk_for_a_known_one(lost: int) -> None:
     chunks = list(pipeline.chunks_of(signal(4000), repeat(100)))
     entries = [pipeline.entry(each, seq) for seq, each in enumerate(chunks, 1)]
-    first = StreamProcessor(definition(), pipeline.fresh(definition()))
+    first = StreamProcessor(at_once(), pipeline.fresh(definition()))
     for each in entries[:20]:
         list(first.take(each))
     checkpoint = first.checkpoint()
@@ -327,7 +332,7 @@ def test_a_log_that_lost_its_end_and_went_on_passes_no_new_chunk_for_a_known_one
         )
         for number, each in enumerate(entries[20:], 1)
     ]
-    second = StreamProcessor(definition(), checkpoint)
+    second = StreamProcessor(at_once(), checkpoint)
     found = [output for each in [*kept, *since] for output in second.take(each)]
     assert events(found)[-1] == "gap"
     tiles = [w.tile for w in windows(found).values() if w.octave == 0]
@@ -360,3 +365,134 @@ def test_samples_after_the_final_chunk_are_refused_and_told_also_after_a_restart
         assert isinstance(told, StreamEvent)
         assert told.kind == "rejected"
         assert "ended with its final chunk" in told.detail
+
+
+def shuffled(chunks: list[SignalChunk], seed: int, within: int = 10) -> list[SignalChunk]:
+    """Return the chunks out of order, none of them by more than `within` places."""
+    rng = np.random.default_rng(seed)
+    order = np.argsort(np.arange(len(chunks)) + rng.uniform(0, within, len(chunks)), kind="stable")
+    return [chunks[i] for i in order]
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60))
+def test_chunks_out_of_order_give_the_same_windows_and_nothing_to_tell(seed: int, n: int) -> None:
+    chunks = shuffled(list(pipeline.chunks_of(signal(), repeat(n))), seed)
+    found = list(pipeline.outputs(definition(), chunks))
+    assert windows(found) == WHOLE
+    assert events(found) == []
+
+
+def test_a_lost_chunk_is_waited_for_only_so_long() -> None:
+    chunks = list(pipeline.chunks_of(signal(), repeat(20)))
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    told = [
+        (seq, output.first_sample, output.n_samples)
+        for seq, each in enumerate([*chunks[:10], *chunks[11:]], 1)
+        for output in processor.take(pipeline.entry(each, seq))
+        if isinstance(output, StreamEvent)
+    ]
+    # 12 chunks may overtake one, and 64 samples, which is a second of them.
+    assert told == [(10 + 13, 200, 20)]
+
+
+def test_a_chunk_that_comes_after_it_was_given_up_is_told_and_changes_nothing() -> None:
+    chunks = list(pipeline.chunks_of(signal(), repeat(20)))
+    found = run(*chunks[:10], *chunks[11:], chunks[10])
+    assert events(found) == ["gap", "overlap"]
+    x = signal()
+    x[200:220] = np.nan
+    assert windows(found) == windows(run(chunk(0, x)))
+
+
+def test_the_rest_of_an_epoch_may_come_after_the_next_one_has_begun() -> None:
+    x = signal()
+    old, new = (list(pipeline.chunks_of(x[:800], repeat(40), epoch=name)) for name in "ef")
+    straight = run(*old, *new)
+    crossed = run(*old[:-2], new[1], old[-1], new[0], old[-2], *new[2:])
+    assert events(crossed) == ["reset"]
+    assert windows(crossed) == windows(straight)
+
+
+@settings(max_examples=150)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(5, 60),
+    drop=st.sets(st.integers(0, 200), max_size=4),
+    quiet=st.sets(st.integers(0, 200), max_size=4),
+    crash=st.floats(0, 1),
+    lost=st.integers(0, 8),
+)
+def test_from_a_checkpoint_chunks_in_any_order_give_the_same_again(
+    seed: int, n: int, drop: set[int], quiet: set[int], crash: float, lost: int
+) -> None:
+    cut = [
+        *pipeline.chunks_of(signal(700), repeat(n)),
+        *pipeline.chunks_of(signal(500), repeat(n), epoch="f"),
+    ]
+    chunks = shuffled([each for i, each in enumerate(cut) if i not in drop], seed)
+    entries = [pipeline.entry(each, seq) for seq, each in enumerate(chunks, 1)]
+
+    def went_on(processor: StreamProcessor, start: int, stop: int) -> list[Output]:
+        found: list[Output] = []
+        for each in entries[start:stop]:
+            found.extend(processor.take(each))
+            if each.seq in quiet and each.seq > start_of[id(processor)]:
+                processor.note_release()
+                found.extend(processor.release(0))
+        return found
+
+    start_of: dict[int, int] = {}
+    first = StreamProcessor(definition(), pipeline.fresh(definition()))
+    start_of[id(first)] = 0
+    kept = int(crash * len(entries))
+    before = went_on(first, 0, kept)
+    checkpoint = first.checkpoint()
+    again = went_on(first, kept, kept + lost)
+    rest = went_on(first, kept + lost, len(entries))
+    second = StreamProcessor(definition(), checkpoint)
+    start_of[id(second)] = kept
+    after = went_on(second, checkpoint.replay_from_seq - 1, len(entries))
+    # A release that was written down last is made again: its outputs have the ids they had.
+    fresh = [output for output in after if output.id not in {each.id for each in before}]
+    assert [output.id for output in fresh] == [output.id for output in [*again, *rest]]
+    assert windows(fresh) == windows([*again, *rest])
+
+
+def test_what_waits_when_the_log_goes_quiet_is_let_go_and_that_is_written_down() -> None:
+    chunks = list(pipeline.chunks_of(signal(), repeat(100)))
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    for seq, each in enumerate((chunks[0], chunks[2]), 1):
+        assert not events(list(processor.take(pipeline.entry(each, seq))))
+    assert processor.waiting_s == pytest.approx(2 * 100 / FS)
+    processor.note_release()
+    assert processor.checkpoint().released_after == (2,)
+    assert events(list(processor.release(0))) == ["gap"]
+    assert processor.waiting_s == 0
+
+
+def test_a_device_without_indices_is_missed_by_its_time_stamps() -> None:
+    x = signal()
+    stamped = [
+        SignalChunk(
+            epoch="e", t0_ns=10**18 + round(first / FS * 1e9), samples=x[first : first + 50]
+        )
+        for first in range(0, 1000, 50)
+    ]
+    found = run(*stamped[:10], *stamped[12:])
+    (gap,) = [output for output in found if isinstance(output, StreamEvent)]
+    assert (gap.kind, gap.first_sample, gap.n_samples) == ("gap", 500, 100)
+    assert "time stamps" in gap.detail
+    x[500:600] = np.nan
+    unstamped = {
+        key: value.model_copy(update={"t0_ns": None, "t0_raw_ns": None})
+        for key, value in windows(found).items()
+    }
+    assert unstamped == windows(run(chunk(0, x[:1000])))
+
+
+def test_windows_of_a_closed_loop_say_when_they_are_too_old() -> None:
+    latest = definition(when_behind="latest", stale_after_s=0.25)
+    found = windows(list(pipeline.outputs(latest, [chunk(0, signal())])))
+    assert {window.stale_after_s for window in found.values()} == {0.25}
+    assert {window.stale_after_s for window in WHOLE.values()} == {None}

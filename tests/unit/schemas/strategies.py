@@ -188,10 +188,20 @@ letters = st.builds(
     payload=st.binary(max_size=50),
     payload_bytes=counts,
 )
+clocks = st.builds(
+    schemas.ClockState,
+    sample=counts,
+    t_ns=counts,
+    newest_sample=counts,
+    newest_ns=counts,
+    stamps=counts,
+    **{name: st.floats(-1e9, 1e9) for name in ("weight", "mean_x", "mean_y", "cxx", "cxy", "cyy")},
+)
 checkpoints = st.builds(
     schemas.StreamCheckpoint,
     stream=names,
-    definition_hash=hashes,
+    owner=maybe(texts),
+    definition_revision=counts,
     replay_from_seq=counts,
     last_seq=counts,
     tiles=st.dictionaries(texts, counts, max_size=3),
@@ -201,6 +211,14 @@ checkpoints = st.builds(
         next_sample=counts,
         ended_epochs=st.lists(epochs, max_size=3).map(tuple),
         sequenced=maybe(st.booleans()),
+        clock=maybe(clocks),
+    ),
+    released_after=st.lists(counts, max_size=3).map(tuple),
+    progress=st.builds(
+        schemas.StreamProgress,
+        epoch=maybe(epochs),
+        chunks=counts,
+        lag=st.builds(schemas.StreamLag, chunks=counts, windows=counts, seconds=st.floats(0, 1e9)),
     ),
 )
 

@@ -1,9 +1,9 @@
-"""The process that holds the lease, described so that its successor knows whether it still lives.
+"""One process among those that share the streams, described so that others know whether it lives.
 
 A number of a process means something only within one pid namespace of one running kernel, and is
-given to another process later. So a holder names all three: the kernel by its boot, the namespace,
+given to another process later. So a member names all three: the kernel by its boot, the namespace,
 and when the process started. Where the system does not tell (it is Linux's ``/proc`` that does),
-nobody is ever taken for dead, and the term of the lease decides.
+nobody is ever taken for dead, and its silence decides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["Holder", "is_gone", "read_holder", "this_process"]
+__all__ = ["Member", "is_gone", "read_member", "this_process"]
 
 PROC = Path("/proc")
 #: From proc_pid_stat(5), counted after the name of the command: the state, and the start time.
@@ -25,8 +25,8 @@ START_FIELD = 19
 ENDED_STATES = ("Z", "X")
 
 
-class Holder(BaseModel):
-    """One process, as the lease names it."""
+class Member(BaseModel):
+    """One process, as the others see it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -40,10 +40,10 @@ class Holder(BaseModel):
     started_ticks: int | None = None
 
 
-def this_process(instance: str) -> Holder:
+def this_process(instance: str) -> Member:
     """Return the description of the process that asks."""
     stat = _stat(os.getpid())
-    return Holder(
+    return Member(
         instance=instance,
         host=platform.node(),
         system=_this_system(),
@@ -52,30 +52,30 @@ def this_process(instance: str) -> Holder:
     )
 
 
-def read_holder(value: bytes) -> Holder | None:
-    """Return the holder that the lease names, None if it was given back."""
+def read_member(value: bytes) -> Member | None:
+    """Return the process that a key describes, None if it is about to be removed."""
     if not value:
         return None
     try:
-        return Holder.model_validate_json(value)
+        return Member.model_validate_json(value)
     except ValidationError:
-        return Holder(instance="somebody")  # who wrote something else: the term decides
+        return Member(instance="somebody")  # who wrote something else: its silence decides
 
 
-def is_gone(holder: Holder) -> bool:
-    """Return whether `holder` was a process of this system and certainly is no more."""
-    if holder.system is None or holder.system != _this_system():
+def is_gone(member: Member) -> bool:
+    """Return whether `member` was a process of this system and certainly is no more."""
+    if member.system is None or member.system != _this_system():
         return False
     try:
-        os.kill(holder.pid, 0)  # /proc may hide the processes of other users; this does not
+        os.kill(member.pid, 0)  # /proc may hide the processes of other users; this does not
     except ProcessLookupError:
         return True
     except OSError:
         pass  # it exists, and belongs to somebody else
-    stat = _stat(holder.pid)
-    if stat is None or holder.started_ticks is None:
+    stat = _stat(member.pid)
+    if stat is None or member.started_ticks is None:
         return False
-    return int(stat[START_FIELD]) != holder.started_ticks or stat[STATE_FIELD] in ENDED_STATES
+    return int(stat[START_FIELD]) != member.started_ticks or stat[STATE_FIELD] in ENDED_STATES
 
 
 def _this_system() -> str | None:

@@ -1,4 +1,4 @@
-"""Whether the process that holds the lease still lives."""
+"""Whether another process still lives."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.holder import Holder, is_gone, read_holder, this_process
+from services.ingest.member import Member, is_gone, read_member, this_process
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/ns/pid").is_symlink(), reason="needs /proc")
 
 #: Says who it is, and waits for its standard input to end.
 SCRIPT = (
     "import sys\n"
-    "from services.ingest.holder import this_process\n"
+    "from services.ingest.member import this_process\n"
     "print(this_process('other').model_dump_json(), flush=True)\n"
     "sys.stdin.read()\n"
 )
@@ -32,30 +32,30 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         running.kill()
 
 
-def holder_of(process: subprocess.Popen[bytes]) -> Holder:
+def member_of(process: subprocess.Popen[bytes]) -> Member:
     assert process.stdout is not None
-    holder = read_holder(process.stdout.readline())
-    assert holder is not None
-    return holder
+    member = read_member(process.stdout.readline())
+    assert member is not None
+    return member
 
 
 def test_a_process_is_gone_once_it_was_killed(process: subprocess.Popen[bytes]) -> None:
-    holder = holder_of(process)
-    assert holder.pid == process.pid
-    assert not is_gone(holder)
+    member = member_of(process)
+    assert member.pid == process.pid
+    assert not is_gone(member)
     process.kill()
     process.wait()
-    assert is_gone(holder)
+    assert is_gone(member)
 
 
 def test_a_killed_process_is_gone_before_its_parent_has_asked_for_its_end(
     process: subprocess.Popen[bytes],
 ) -> None:
-    holder = holder_of(process)
+    member = member_of(process)
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     os.kill(process.pid, 0)  # still in the table of processes
-    assert is_gone(holder)
+    assert is_gone(member)
 
 
 def test_another_process_that_was_given_the_same_number_is_not_taken_for_it() -> None:
@@ -75,14 +75,14 @@ def test_a_system_that_does_not_say_when_a_process_started_leaves_it_alive() -> 
     assert not is_gone(this_process("me").model_copy(update={"started_ticks": None}))
 
 
-def test_a_holder_is_read_as_it_was_written() -> None:
+def test_a_member_is_read_as_it_was_written() -> None:
     me = this_process("me")
-    assert read_holder(me.model_dump_json().encode()) == me
+    assert read_member(me.model_dump_json().encode()) == me
 
 
-def test_an_empty_lease_is_nobodys_and_an_unreadable_one_is_somebodys() -> None:
-    assert read_holder(b"") is None
+def test_an_empty_key_is_nobodys_and_an_unreadable_one_is_somebodys() -> None:
+    assert read_member(b"") is None
     for rubbish in (b"ingest-7", b'{"instance": "x", "pid": 99999999999}'):
-        somebody = read_holder(rubbish)
+        somebody = read_member(rubbish)
         assert somebody is not None
         assert not is_gone(somebody)

@@ -1,0 +1,131 @@
+"""Chunks that came before their turn, until what is missing before them has come.
+
+A publisher keeps several chunks on their way, and sends again what was not acknowledged; so chunks
+reach the log out of order. Here each waits until the samples before it are there, and is given up
+waiting for by what the log holds alone, so that reading the log again decides the same:
+
+    the chunks that wait are more than ``WAITING_CHUNKS``, and
+    the last of their samples is more than ``reorder_s`` behind the first missing one
+
+What waits when the log goes quiet is let go by `release`, which the caller writes down.
+
+An epoch begins with sample 0. A chunk of a new epoch waits in the same way: for the rest of the
+present epoch, unless that has had its final chunk, and for its own first sample.
+
+Nothing waits that would not gain by it: a chunk without index goes where it comes; one of an epoch
+that has ended, and one further ahead than any window, are for the account to refuse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.signal import SignalChunk
+from services.ingest.accounting import Position
+
+__all__ = ["Arrival", "Reordering"]
+
+#: As many later chunks may come before one is taken for lost.
+WAITING_CHUNKS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """A chunk, and its place in the log."""
+
+    seq: int
+    chunk: SignalChunk
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Its place in its epoch."""
+        return (self.chunk.first_sample or 0, self.seq)
+
+    @property
+    def end(self) -> int:
+        """Index one past its last sample."""
+        return (self.chunk.first_sample or 0) + self.chunk.n_samples
+
+
+class Reordering:
+    """The chunks that wait.
+
+    Parameters
+    ----------
+    patience
+        Samples behind which a missing one is given up, 0 to wait for none.
+    max_gap
+        What is further ahead than so many samples does not wait.
+    """
+
+    def __init__(self, patience: int, max_gap: int) -> None:
+        self._patience = patience
+        self._max_gap = max_gap
+        self._waiting: list[Arrival] = []
+        self._released = False
+
+    @property
+    def seqs(self) -> tuple[int, ...]:
+        """Places in the log of the chunks that wait."""
+        return tuple(arrival.seq for arrival in self._waiting)
+
+    @property
+    def longest(self) -> int:
+        """Length of the longest chunk that waits, in samples; 0 where none does."""
+        return max((arrival.chunk.n_samples for arrival in self._waiting), default=0)
+
+    def add(self, arrival: Arrival) -> None:
+        """Take a chunk; `pop` says whose turn it is."""
+        self._waiting.append(arrival)
+        self._released = False
+
+    def release(self) -> None:
+        """Let go of all that waits now, in order."""
+        self._released = True
+
+    def pop(self, position: Position) -> Arrival | None:
+        """Hand out the chunk whose turn it is at `position`, None if all that is here waits."""
+        chosen = self._chosen(position)
+        if chosen is not None:
+            self._waiting.remove(chosen)
+        return chosen
+
+    def _chosen(self, position: Position) -> Arrival | None:
+        if not self._waiting:
+            return None
+        for arrival in self._waiting:
+            if self._is_no_use(arrival, position):
+                return arrival
+        present = [each for each in self._waiting if each.chunk.epoch == position.epoch]
+        first = min(present, key=lambda each: each.order, default=None)
+        if first is not None and (
+            first.order[0] <= position.expected or self._is_over(present, position.expected)
+        ):
+            return first
+        return self._of_next_epoch(position, first)
+
+    def _of_next_epoch(self, position: Position, left: Arrival | None) -> Arrival | None:
+        """Return what goes next when there may be a new epoch; `left` waits in the present one."""
+        others = [each for each in self._waiting if each.chunk.epoch != position.epoch]
+        if not others:
+            return None
+        group = [each for each in others if each.chunk.epoch == others[0].chunk.epoch]
+        first = min(group, key=lambda each: each.order)
+        over = len(group) < len(others) or self._is_over(group, first.order[0])
+        if position.epoch is None or position.epoch in position.ended:
+            return first if over or first.order[0] == 0 else None
+        return (left or first) if over else None
+
+    def _is_no_use(self, arrival: Arrival, position: Position) -> bool:
+        chunk = arrival.chunk
+        if chunk.first_sample is None or chunk.epoch in position.ended:
+            return True
+        ahead = chunk.first_sample - position.expected
+        return chunk.epoch == position.epoch and ahead > self._max_gap
+
+    def _is_over(self, group: list[Arrival], missing: int) -> bool:
+        """Return whether the chunks of `group` have waited long enough for sample `missing`."""
+        if self._released or not self._patience:
+            return True
+        reach = max(arrival.end for arrival in group) - missing
+        return len(group) > WAITING_CHUNKS and reach > self._patience

@@ -1,0 +1,100 @@
+"""Several ingests: they share the streams, and when one is gone, the others go on with its own."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from pycwt_client import Client
+from schemas import storage
+from tests.system.conftest import POLL_S, RunningSystem, running_system
+from tests.system.scenario import STREAM, blank, collect, definition, expected, publish
+from tests.system.scenario import signal as samples_of
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+#: What the operator is promised.
+TAKEOVER_S = 10.0
+
+
+@pytest.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[RunningSystem]:
+    """A system with two ingests, and a stream half of which has been published."""
+    async with running_system(tmp_path, workers=1) as running:
+        await running.start("other", "ingest")
+        client = Client(running.bus)
+        await client.put_stream(definition())
+        await publish(client, samples_of()[:2000])
+        await collect(client, 5)
+        yield running
+
+
+async def goes_on(running: RunningSystem) -> None:
+    """Publish the other half, and find each result once and nothing else, such as a false event."""
+    client, x = Client(running.bus), samples_of()
+    await publish(client, x, first=2000)
+    assert blank(await collect(client, len(expected(x)))) == blank(expected(x))
+    assert await running.bus.log.last_seq(storage.RESULTS) == len(expected(x))
+
+
+async def owner_other_than(running: RunningSystem, *instances: str | None) -> str:
+    """Return who follows the stream as soon as it is none of `instances`."""
+    client = Client(running.bus)
+    while True:
+        with anyio.move_on_after(1):  # one that is halted may be asked, and says nothing
+            owner = (await client.get_stream(STREAM)).owner
+            if owner is not None and owner not in instances:
+                return owner
+        await anyio.sleep(POLL_S)
+
+
+async def names_of(running: RunningSystem) -> tuple[str, str, str]:
+    """Return which of the two follows the stream and which does not, and the first's instance."""
+    with anyio.fail_after(TAKEOVER_S):
+        owner = await owner_other_than(running)
+    if owner == running.log("ingest")[0]["instance"]:
+        return "ingest", "other", owner
+    return "other", "ingest", owner
+
+
+async def test_two_ingests_lose_nothing_and_tell_nothing_twice(pair: RunningSystem) -> None:
+    await goes_on(pair)
+
+
+async def test_the_other_goes_on_where_a_killed_one_was(pair: RunningSystem) -> None:
+    owner, _, instance = await names_of(pair)
+    pair.kill(owner)
+    with anyio.fail_after(TAKEOVER_S):
+        await owner_other_than(pair, instance)
+    await goes_on(pair)
+
+
+async def test_the_other_goes_on_after_one_of_which_nothing_is_heard(pair: RunningSystem) -> None:
+    owner, _, instance = await names_of(pair)
+    pair.processes[owner].send_signal(signal.SIGSTOP)
+    with anyio.fail_after(TAKEOVER_S):
+        await owner_other_than(pair, instance)
+    pair.processes[owner].send_signal(signal.SIGCONT)
+    assert await pair.ended(owner) == 1
+    assert "MembershipLostError" in str(pair.log(owner))
+    await goes_on(pair)
+
+
+async def test_the_other_goes_on_at_once_when_one_is_stopped_in_order(pair: RunningSystem) -> None:
+    owner, _, instance = await names_of(pair)
+    assert await pair.stop(owner) == 0
+    with anyio.fail_after(3):
+        await owner_other_than(pair, instance)
+    await goes_on(pair)
+
+
+async def test_an_ingest_started_again_where_one_was_killed_goes_on(pair: RunningSystem) -> None:
+    owner, other, _ = await names_of(pair)
+    assert await pair.stop(other) == 0
+    pair.kill(owner)
+    await pair.start("again", "ingest")
+    await goes_on(pair)

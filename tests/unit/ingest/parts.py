@@ -1,0 +1,166 @@
+"""An ingest without a process, and what the tests of its parts do with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import numpy as np
+
+from schemas import storage, subjects
+from schemas.checkpoint import StreamCheckpoint
+from schemas.codec import ContentType, decode, encode_raw_chunk
+from schemas.event import StreamEvent
+from schemas.signal import SignalChunk
+from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from schemas.window import AnalysisWindow
+from services.ingest.backlog import WindowBacklog
+from services.ingest.catalogue import Catalogue, WindowLimits
+from services.ingest.census import Timing
+from services.ingest.follower import Follower
+from services.ingest.lag import LagWatch
+from services.ingest.member import this_process
+from services.ingest.membership import Membership
+from services.ingest.ownership import Claim, Ownership, checkpoint_key
+from services.ingest.processor import StreamProcessor
+from services.ingest.sharing import Sharing
+from services.ingest.window_queue import WindowQueue
+from services.runtime.bus import StoreAck
+from services.runtime.errors import NotStoredError
+from services.runtime.logs import logger
+from services.runtime.memory_bus.log import MemoryLog
+from services.runtime.settings import StorageSettings
+from services.runtime.stopping import Stop
+from services.runtime.topology import system_topology
+
+LOG = logger("test")
+QUICK = Timing(renew_s=0.01, attempt_s=0.05, give_up_s=30, term_s=60, look_s=0.01)
+
+
+class Picky(MemoryLog):
+    """Refuses windows for good, on request."""
+
+    refuse_windows = False
+
+    async def store(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
+    ) -> StoreAck:
+        if self.refuse_windows and subject.startswith("cwt.window."):
+            raise NotStoredError("message size exceeds maximum allowed")
+        return await super().store(
+            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
+        )
+
+
+class Ingest:
+    """One process's parts."""
+
+    def __init__(self, membership: Membership, sharing: Sharing, catalogue: Catalogue) -> None:
+        self.membership = membership
+        self.sharing = sharing
+        self.catalogue = catalogue
+        self.stop = Stop()
+
+
+def definition(name: str = "s", **changes: object) -> StreamDefinition:
+    spec = AnalysisSpec(
+        name="a", op="cwt", channels=("x",), fmin_hz=4, fmax_hz=16, hop_s=0.5, quantity="power"
+    )
+    fields = {
+        "name": name, "fs_hz": 100.0, "channels": (Channel(name="x"),), "analyses": (spec,),
+        "reorder_s": 0.05, **changes,
+    }  # fmt: skip
+    return StreamDefinition.model_validate(fields)
+
+
+async def a_log() -> Picky:
+    log = Picky()
+    await log.declare(system_topology(StorageSettings()))
+    return log
+
+
+async def an_ingest(
+    log: MemoryLog, instance: str = "me", *, windows: int = 1000, lag_s: float = 10.0
+) -> Ingest:
+    """Return the parts of an ingest on `log`, not running yet."""
+    checkpoints = await log.bucket(storage.KV_CHECKPOINTS)
+    definitions = await log.bucket(storage.KV_STREAMS)
+    membership = Membership(checkpoints, this_process(instance), LOG, timing=QUICK)
+
+    def follow(claim: Claim, processor: StreamProcessor) -> Follower:
+        queue = WindowQueue(log, processor.definition.name, WindowBacklog(windows, 10**9))
+        return Follower(claim, processor, log, queue, LagWatch(lag_s), LOG, save_every_s=0.01)
+
+    ownership = Ownership(checkpoints, membership, LOG)
+    sharing = Sharing(definitions, membership, ownership, log, LOG, follow=follow)
+    limits = WindowLimits(max_message_bytes=8_000_000, log_max_age_s=0)
+    catalogue = Catalogue(
+        definitions, checkpoints, log, LOG, limits=limits, progress=sharing.progress
+    )
+    return Ingest(membership, sharing, catalogue)
+
+
+@asynccontextmanager
+async def running(ingest: Ingest) -> AsyncIterator[Ingest]:
+    """Run `ingest` while the context is open."""
+    async with ingest.membership.joined(), anyio.create_task_group() as tasks:
+        tasks.start_soon(ingest.sharing.run, ingest.stop)
+        yield ingest
+        ingest.stop.set()
+
+
+async def send(log: MemoryLog, first: int, n: int = 100, *, stream: str = "s") -> None:
+    chunk = SignalChunk(epoch="e", first_sample=first, samples=np.sin(np.arange(first, first + n)))
+    headers, body = encode_raw_chunk(chunk)
+    await log.store(subjects.signal(stream), body, msg_id=f"{stream}/{first}", headers=headers)
+
+
+async def first_event(log: MemoryLog, stream: str = "s") -> StreamEvent:
+    async with log.replay(storage.RESULTS, (subjects.event(stream),)) as messages:
+        with anyio.fail_after(10):
+            stored = await anext(messages)
+    return decode(StreamEvent, stored.message.data, ContentType.MSGPACK)
+
+
+async def checkpoint(log: MemoryLog, stream: str = "s") -> StreamCheckpoint | None:
+    entry = await (await log.bucket(storage.KV_CHECKPOINTS)).get(checkpoint_key(stream))
+    return None if entry is None else decode(StreamCheckpoint, entry.value)
+
+
+async def saved(log: MemoryLog, last_seq: int, stream: str = "s") -> StreamCheckpoint:
+    """Return the first checkpoint that knows of message `last_seq`."""
+    with anyio.fail_after(10):
+        while True:
+            found = await checkpoint(log, stream)
+            if found is not None and found.last_seq >= last_seq:
+                return found
+            await anyio.lowlevel.checkpoint()
+
+
+async def owned(log: MemoryLog, by: str | None, stream: str = "s") -> StreamCheckpoint:
+    """Return the first checkpoint whose owner is `by`."""
+    with anyio.fail_after(10):
+        while True:
+            found = await checkpoint(log, stream)
+            if found is not None and found.owner == by:
+                return found
+            await anyio.lowlevel.checkpoint()
+
+
+async def windows(log: MemoryLog) -> list[str]:
+    """Return the ids of all windows on the queue."""
+    found: list[str] = []
+    last = await log.last_seq(storage.WINDOWS)
+    async with log.replay(storage.WINDOWS, (subjects.WINDOWS,)) as messages:
+        while len(found) < last:
+            stored = await anext(messages)
+            found.append(decode(AnalysisWindow, stored.message.data, ContentType.MSGPACK).id)
+    return found

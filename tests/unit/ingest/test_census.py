@@ -1,0 +1,64 @@
+"""Whose stream is whose."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from services.ingest.census import (
+    Lost,
+    Renew,
+    Sight,
+    Timing,
+    belongs_to,
+    is_dead,
+    still_mine,
+)
+from services.ingest.member import Member, this_process
+
+ME = this_process("me")
+FAR = Member(instance="far", host="elsewhere", system="other", pid=1, started_ticks=1)
+STREAMS = [f"s{i}" for i in range(900)]
+
+
+@pytest.mark.parametrize(
+    ("unchanged_s", "gone", "dead"), [(5.9, False, False), (6.0, False, True), (0.0, True, True)]
+)
+def test_who_is_silent_for_the_term_or_certainly_gone_is_dead(
+    unchanged_s: float, gone: bool, dead: bool
+) -> None:
+    seen = Sight(member=FAR, revision=7, unchanged_s=unchanged_s, gone=gone)
+    assert is_dead(seen, Timing()) is dead
+
+
+def test_a_process_goes_on_only_with_a_key_that_is_its_own() -> None:
+    assert still_mine(ME, 7, ME) == Renew(7)
+    assert isinstance(still_mine(FAR, 7, ME), Lost)
+    assert isinstance(still_mine(None, 0, ME), Lost)
+
+
+def test_a_process_ends_before_it_may_be_taken_for_dead() -> None:
+    with pytest.raises(ValueError, match="give_up_s < term_s"):
+        Timing(give_up_s=6, term_s=6)
+
+
+def test_a_takeover_takes_less_than_ten_seconds() -> None:
+    timing = Timing()
+    assert timing.term_s + 2 * timing.look_s < 10 - 2  # and two to claim and to read again
+
+
+def test_streams_are_shared_about_evenly_and_the_same_in_any_order() -> None:
+    owners = [belongs_to(s, ("a", "b", "c")) for s in STREAMS]
+    assert owners == [belongs_to(s, ("c", "a", "b")) for s in STREAMS]
+    assert all(250 < count < 350 for count in Counter(owners).values())
+
+
+def test_one_process_fewer_moves_its_own_streams_alone() -> None:
+    for stream in STREAMS:
+        before, after = belongs_to(stream, ("a", "b", "c")), belongs_to(stream, ("a", "b"))
+        assert before in ("c", after)
+
+
+def test_of_nobody_there_a_stream_is_nobodys() -> None:
+    assert belongs_to("s", ()) is None

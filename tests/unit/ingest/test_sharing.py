@@ -1,0 +1,156 @@
+"""Several ingests: each stream followed by one, and always by a next one."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from schemas import storage
+from schemas.stream import StreamDelete, StreamGet
+from services.ingest.census import belongs_to
+from services.ingest.membership import key_of
+from services.ingest.ownership import Claim, Defined, Ownership, OwnershipLostError, Taken
+from tests.unit.ingest.parts import (
+    LOG,
+    a_log,
+    an_ingest,
+    checkpoint,
+    definition,
+    owned,
+    running,
+    saved,
+    send,
+    windows,
+)
+
+pytestmark = pytest.mark.anyio
+NAMES = [f"s{i}" for i in range(8)]
+
+
+async def test_streams_are_shared_out_and_taken_over_when_somebody_leaves() -> None:
+    log = await a_log()
+    async with running(await an_ingest(log, "one")) as one:
+        async with running(await an_ingest(log, "two")):
+            for name in NAMES:
+                await one.catalogue.put(definition(name))
+            for name in NAMES:
+                await owned(log, belongs_to(name, ("one", "two")), name)
+                await send(log, 0, stream=name)
+            for seq, name in enumerate(NAMES, 1):
+                await saved(log, seq, name)
+        for name in NAMES:
+            await owned(log, "one", name)
+        assert {belongs_to(name, ("one", "two")) for name in NAMES} == {"one", "two"}
+
+
+async def test_who_comes_later_gets_its_share_and_goes_on_where_the_other_was() -> None:
+    log = await a_log()
+    async with running(await an_ingest(log, "one")) as one:
+        for name in NAMES:
+            await one.catalogue.put(definition(name))
+            await send(log, 0, 1000, stream=name)
+        for seq, name in enumerate(NAMES, 1):
+            await saved(log, seq, name)
+        async with running(await an_ingest(log, "two")):
+            for name in NAMES:
+                await owned(log, belongs_to(name, ("one", "two")), name)
+                await send(log, 1000, 1000, stream=name)
+            for seq, name in enumerate(NAMES, len(NAMES) + 1):
+                assert (await saved(log, seq, name)).state.epoch == "e"
+    found = await windows(log)
+    assert len(set(found)) == len(found)
+    straight = await a_log()
+    async with running(await an_ingest(straight)) as alone:
+        for name in NAMES:
+            await alone.catalogue.put(definition(name))
+        for name in NAMES:
+            await send(straight, 0, 2000, stream=name)
+        for seq, name in enumerate(NAMES, 1):
+            await saved(straight, seq, name)
+    assert sorted(found) == sorted(await windows(straight))
+
+
+async def test_any_ingest_tells_of_every_stream() -> None:
+    log = await a_log()
+    async with (
+        running(await an_ingest(log, "one")) as one,
+        running(await an_ingest(log, "two")) as two,
+    ):
+        await one.catalogue.put(definition())
+        owner = belongs_to("s", ("one", "two"))
+        await owned(log, owner)
+        await send(log, 0)
+        await saved(log, 1)
+        for each in (one, two):
+            status = await each.catalogue.get(StreamGet(name="s"))
+            assert (status.owner, status.chunks, status.next_sample) == (owner, 1, 100)
+
+
+async def test_a_changed_definition_starts_afresh_and_the_same_one_does_not() -> None:
+    log = await a_log()
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
+        await send(log, 0)
+        await saved(log, 1)
+        assert (await ingest.catalogue.put(definition())).chunks == 1
+        assert (await ingest.catalogue.put(definition(fs_hz=200.0))).chunks == 0
+        await send(log, 100)
+        while (found := await saved(log, 2)).definition_revision == 1:  # the last of the old one
+            await anyio.lowlevel.checkpoint()
+        assert found.progress.chunks == 1
+
+
+async def test_a_stream_can_begin_in_the_past() -> None:
+    log = await a_log()
+    for first in range(0, 500, 100):
+        await send(log, first)
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition(start_seq=3))
+        assert (await saved(log, 5)).progress.chunks == 3
+
+
+async def test_a_deleted_stream_is_left_and_its_checkpoint_is_gone() -> None:
+    log = await a_log()
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
+        await send(log, 0)
+        await saved(log, 1)
+        assert (await ingest.catalogue.delete(StreamDelete(name="s"))).chunks == 1
+        await ingest.catalogue.put(definition("t"))
+        await owned(log, "me", "t")
+        assert await checkpoint(log) is None
+
+
+async def test_what_somebody_has_who_is_there_is_not_taken_and_later_is() -> None:
+    log = await a_log()
+    bucket = await log.bucket(storage.KV_CHECKPOINTS)
+    one, two = await an_ingest(log, "one"), await an_ingest(log, "two")
+    defined = Defined(definition=definition(start_seq=1), revision=1)
+    async with one.membership.joined():
+        first = await Ownership(bucket, one.membership, LOG).claim(defined, 0)
+        assert isinstance(first, Claim)
+        async with two.membership.joined():
+            second = Ownership(bucket, two.membership, LOG)
+            assert await second.claim(defined, 0) == Taken("one")
+            await bucket.delete(key_of("one"))  # as if it had been taken for dead
+            assert isinstance(await second.claim(defined, 0), Claim)
+            with pytest.raises(OwnershipLostError):
+                await first.write(first.checkpoint)
+            await bucket.put(key_of("one"), b"")  # so that leaving finds something
+    assert (await owned(log, "two")).stream == "s"
+
+
+async def test_an_owner_that_was_taken_for_dead_leaves_the_stream_alone() -> None:
+    log = await a_log()
+    bucket = await log.bucket(storage.KV_CHECKPOINTS)
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
+        mine = await owned(log, "me")
+        theirs = mine.model_copy(update={"owner": "other"})
+        await bucket.put(key_of("other"), ingest.membership._me.model_dump_json().encode())
+        await bucket.put("stream.s", theirs.model_dump_json(by_alias=True).encode())
+        await send(log, 0)
+        with anyio.move_on_after(0.2):
+            await owned(log, "me")
+            pytest.fail("it wrote into a stream that is another's")
