@@ -214,14 +214,19 @@ class StreamProcessor:
         yield from self._take_in_turn(cause)
 
     def _take_in_turn(self, cause: _Cause) -> Iterator[Output]:
-        while (arrival := self._reordering.pop(self._position)) is not None:
-            chunk = arrival.chunk
-            if chunk.n_samples:
+        while (turn := self._reordering.pop(self._position)) is not None:
+            arrival, chunk = turn.arrival, turn.arrival.chunk
+            if turn.stray:
+                yield self._event(arrival.seq, cause, "rejected", detail=self._why_stray(chunk))
+            elif chunk.n_samples:
                 yield from self._take_samples(arrival, cause)
             if chunk.final and chunk.epoch == self._position.epoch:
                 if not cause.known:
                     yield from self._rest(cause)
                 self._position = finished(self._position)
+
+    def _why_stray(self, chunk: SignalChunk) -> str:
+        return f"epoch {chunk.epoch!r} did not begin: {self._position.epoch!r} went on"
 
     def _take_samples(self, arrival: Arrival, cause: _Cause) -> Iterator[Output]:
         chunk = arrival.chunk

@@ -12,8 +12,12 @@ What waits when the log goes quiet is let go by `release`, which the caller writ
 An epoch begins with sample 0. A chunk of a new epoch waits in the same way: for the rest of the
 present epoch, unless that has had its final chunk, and for its own first sample.
 
+One wrong bit in an index or a name must not hold anything up: when more than ``WAITING_CHUNKS``
+have come after it, a chunk that is further ahead than any window goes to the account, which refuses
+it unless another continues it; and one of another epoch, while the present one went on, is a stray.
+
 Nothing waits that would not gain by it: a chunk without index goes where it comes; one of an epoch
-that has ended, and one further ahead than any window, are for the account to refuse.
+that has ended is for the account to refuse.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from dataclasses import dataclass
 from schemas.signal import SignalChunk
 from services.ingest.accounting import Position
 
-__all__ = ["Arrival", "Reordering"]
+__all__ = ["Arrival", "Reordering", "Turn"]
 
 #: As many later chunks may come before one is taken for lost.
 WAITING_CHUNKS = 12
@@ -47,6 +51,15 @@ class Arrival:
         return (self.chunk.first_sample or 0) + self.chunk.n_samples
 
 
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """The chunk whose turn it is."""
+
+    arrival: Arrival
+    #: It names an epoch that did not begin: the present one went on.
+    stray: bool = False
+
+
 class Reordering:
     """The chunks that wait.
 
@@ -55,13 +68,15 @@ class Reordering:
     patience
         Samples behind which a missing one is given up, 0 to wait for none.
     max_gap
-        What is further ahead than so many samples does not wait.
+        What is further ahead than so many samples is hardly believed.
     """
 
     def __init__(self, patience: int, max_gap: int) -> None:
         self._patience = patience
         self._max_gap = max_gap
         self._waiting: list[Arrival] = []
+        #: Epochs of the chunks that came since the oldest one that waits, itself included.
+        self._since: list[tuple[int, str]] = []
         self._released = False
 
     @property
@@ -77,32 +92,40 @@ class Reordering:
     def add(self, arrival: Arrival) -> None:
         """Take a chunk; `pop` says whose turn it is."""
         self._waiting.append(arrival)
+        self._since.append((arrival.seq, arrival.chunk.epoch))
         self._released = False
 
     def release(self) -> None:
         """Let go of all that waits now, in order."""
         self._released = True
 
-    def pop(self, position: Position) -> Arrival | None:
+    def pop(self, position: Position) -> Turn | None:
         """Hand out the chunk whose turn it is at `position`, None if all that is here waits."""
-        chosen = self._chosen(position)
-        if chosen is not None:
-            self._waiting.remove(chosen)
-        return chosen
+        turn = self._turn(position)
+        if turn is not None:
+            self._waiting.remove(turn.arrival)
+        oldest = min(self.seqs, default=None)
+        self._since = [each for each in self._since if oldest is not None and each[0] >= oldest]
+        return turn
 
-    def _chosen(self, position: Position) -> Arrival | None:
-        if not self._waiting:
-            return None
+    def _turn(self, position: Position) -> Turn | None:
         for arrival in self._waiting:
-            if self._is_no_use(arrival, position):
-                return arrival
+            if arrival.chunk.first_sample is None or arrival.chunk.epoch in position.ended:
+                return Turn(arrival=arrival)
+            if self._is_stray(arrival, position):
+                return Turn(arrival=arrival, stray=True)
         present = [each for each in self._waiting if each.chunk.epoch == position.epoch]
         first = min(present, key=lambda each: each.order, default=None)
-        if first is not None and (
-            first.order[0] <= position.expected or self._is_over(present, position.expected)
-        ):
-            return first
-        return self._of_next_epoch(position, first)
+        if first is not None and self._is_due(first, present, position):
+            return Turn(arrival=first)
+        chosen = self._of_next_epoch(position, first)
+        return None if chosen is None else Turn(arrival=chosen)
+
+    def _is_due(self, first: Arrival, present: list[Arrival], position: Position) -> bool:
+        """Return whether the first chunk that waits in the present epoch goes now."""
+        ahead = first.order[0] - position.expected
+        far = ahead > self._max_gap and self._came_after(first) > WAITING_CHUNKS
+        return ahead <= 0 or far or self._is_over(present, position.expected)
 
     def _of_next_epoch(self, position: Position, left: Arrival | None) -> Arrival | None:
         """Return what goes next when there may be a new epoch; `left` waits in the present one."""
@@ -111,17 +134,10 @@ class Reordering:
             return None
         group = [each for each in others if each.chunk.epoch == others[0].chunk.epoch]
         first = min(group, key=lambda each: each.order)
-        over = len(group) < len(others) or self._is_over(group, first.order[0])
+        over = self._is_over(group, first.order[0])
         if position.epoch is None or position.epoch in position.ended:
             return first if over or first.order[0] == 0 else None
         return (left or first) if over else None
-
-    def _is_no_use(self, arrival: Arrival, position: Position) -> bool:
-        chunk = arrival.chunk
-        if chunk.first_sample is None or chunk.epoch in position.ended:
-            return True
-        ahead = chunk.first_sample - position.expected
-        return chunk.epoch == position.epoch and ahead > self._max_gap
 
     def _is_over(self, group: list[Arrival], missing: int) -> bool:
         """Return whether the chunks of `group` have waited long enough for sample `missing`."""
@@ -129,3 +145,15 @@ class Reordering:
             return True
         reach = max(arrival.end for arrival in group) - missing
         return len(group) > WAITING_CHUNKS and reach > self._patience
+
+    def _is_stray(self, arrival: Arrival, position: Position) -> bool:
+        if not self._patience or position.epoch in (None, arrival.chunk.epoch):
+            return False
+        return (
+            position.epoch not in position.ended
+            and self._came_after(arrival, position.epoch) > WAITING_CHUNKS
+        )
+
+    def _came_after(self, arrival: Arrival, epoch: str | None = None) -> int:
+        """Return how many chunks came after one, of `epoch` or of any."""
+        return sum(seq > arrival.seq and epoch in (None, own) for seq, own in self._since)

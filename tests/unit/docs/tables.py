@@ -145,7 +145,8 @@ def actions() -> list[str]:
 
 if __name__ == "__main__":
     every = (
-        settings_table(IngestSettings),
+        settings_table(ServiceSettings),
+        settings_table(IngestSettings, without=ServiceSettings),
         settings_table(ComputeSettings, without=ServiceSettings),
         streams_table(),
         consumers_table(),

@@ -459,6 +459,21 @@ def test_from_a_checkpoint_chunks_in_any_order_give_the_same_again(
     assert windows(fresh) == windows([*again, *rest])
 
 
+def test_a_wrong_bit_in_an_index_or_an_epochs_name_holds_nothing_up() -> None:
+    chunks = list(pipeline.chunks_of(signal(), repeat(20)))
+    far = chunks[10].model_copy(update={"first_sample": 2**40})
+    strange = chunks[10].model_copy(update={"epoch": "x"})
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    found = [
+        output
+        for seq, each in enumerate([*chunks[:10], far, strange, *chunks[10:]], 1)
+        for output in processor.take(pipeline.entry(each, seq))
+    ]
+    assert events(found) == ["rejected", "rejected"]
+    assert windows(found) == WHOLE
+    assert processor.waiting_s == 0
+
+
 def test_what_waits_when_the_log_goes_quiet_is_let_go_and_that_is_written_down() -> None:
     chunks = list(pipeline.chunks_of(signal(), repeat(100)))
     processor = StreamProcessor(definition(), pipeline.fresh(definition()))
