@@ -18,6 +18,7 @@ def pytest_report_header() -> str:
     """Say how to repeat what was random."""
     return f"random faults: FAULT_SEED={SEED}"
 
+
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
