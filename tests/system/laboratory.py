@@ -131,8 +131,8 @@ class Laboratory:
                 await self.start(fault.who)
 
     async def start(self, name: str) -> None:
-        """Start a service again, and wait until it works or stands by."""
-        await self.system.start(name, self.services[name], until=(Action.READY, Action.STANDBY))
+        """Start a service again, and wait until it works."""
+        await self.system.start(name, self.services[name], until=Action.READY)
 
     async def kill_and_start(self, names: Sequence[str]) -> None:
         """Kill services at once, and start them again at once."""
