@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -144,11 +145,13 @@ class LiveTable:
 
     def table(self, now_s: float) -> Group:
         """Return the picture for a terminal."""
-        table = Table(title="wavelet analysis, live", title_justify="left")
+        table = Table(title="wavelet analysis, live", title_justify="left", box=SIMPLE_HEAD)
+        # So that names of ten characters fit a terminal of 80.
+        table.pad_edge, table.padding = False, (0, 1, 0, 0)
         for heading in ("stream", "analysis", "channels"):
-            table.add_column(heading)
-        for heading in ("band (Hz)", "latest", "at (Hz)", "latency (ms)", "results/s"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, overflow="fold")
+        for heading in ("band\n(Hz)", "latest", "at\n(Hz)", "latency\n(ms)", "results\nper s"):
+            table.add_column(heading, justify="right", no_wrap=True)
         before: RowKey | None = None
         for key, row in sorted(self._rows.items()):
             same = before is not None and before[:3] == key[:3]
@@ -157,7 +160,7 @@ class LiveTable:
             before = key
         if not self._rows:
             table.add_row("waiting for results", *[""] * 7)
-        below = [*self._rates(), *map(_event_words, self._last_events)]
+        below = [*self.rate_lines(), *self.event_lines(LAST_EVENTS)]
         return Group(table, *map(Text, below))
 
     def lines(self, now_s: float) -> list[str]:
@@ -181,16 +184,22 @@ class LiveTable:
             f"latency {1000 * row.latency_s:.0f} ms, {rates[place]:.1f} results/s"
             for place, (key, row) in best.items()
         ]
-        return [*peaks, *self._rates(), *events]
+        return [*peaks, *self.rate_lines(), *events]
 
-    def _rates(self) -> list[str]:
+    def rate_lines(self, stream: str | None = None) -> list[str]:
+        """Return a line for each stream, or for one: how fast it goes."""
         return [
             # Up to the last question: since then nothing is known of ingest's counts.
             f"{name}: {c.chunks.per_second(c.asked_s):.1f} chunks/s, "
             f"{c.windows.per_second(c.asked_s):.1f} windows/s "
             f"({c.chunks.total} chunks, {c.windows.total} windows so far)"
             for name, c in sorted(self._streams.items())
+            if stream in {None, name}
         ]
+
+    def event_lines(self, most: int) -> list[str]:
+        """Return the last events, at most so many, a line each."""
+        return [_event_words(event) for event in self._last_events][-most:] if most else []
 
 
 def _event_words(event: StreamEvent) -> str:

@@ -2,48 +2,173 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import cycle
 from typing import Annotated
 
 import anyio
 import typer
 from rich.console import Console
+from rich.live import Live
 
-from cli.display import show
+from cli.display import REFRESH_S, show
+from cli.faults import USAGE, CommandError
+from cli.keys import keys, single_keys
 from cli.live_table import LiveTable
+from cli.live_view import LiveView, Subject, span_of, subjects_of
 from cli.shell import command_log, run_command, server_url, stoppable
 from pycwt_client import Client, connect
-from schemas import storage
 from schemas.errors import ContractError
 
 __all__ = ["follow_events", "follow_results", "follow_streams", "watch"]
 
 POLL_S = 1.0
+#: With --once: so many of the newest results and events are read, until none comes for so long.
+NEWEST = 5000
+QUIET_S = 0.5
+NEXT_KEYS = {"\t", "n", " "}
 
 
 def watch(
     stream: Annotated[str | None, typer.Argument(help="one stream; without: all of them")] = None,
+    analysis: Annotated[str | None, typer.Argument(help="one of its analyses")] = None,
+    channels: Annotated[str | None, typer.Option(help="which of its channels, c3 or c3,c4")] = None,
+    span: Annotated[float | None, typer.Option(min=0.1, help="seconds of signal shown")] = None,
+    once: Annotated[bool, typer.Option("--once", help="print a table of now, and end")] = False,
 ) -> None:
-    """Show the latest results, rates, latency and events, until Ctrl-C."""
-    run_command(partial(_watch, stream))
+    """Show a stream's picture as it grows, its rates, lag and events; without a name, a table."""
+    run_command(partial(_watch, stream, analysis, channels, span, once))
 
 
-async def _watch(stream: str | None) -> None:
+async def _watch(
+    stream: str | None, analysis: str | None, channels: str | None, span: float | None, once: bool
+) -> None:
     log = command_log(quiet=True)
+    console = Console()
     async with connect(server_url(), name="pycwt-mod watch", log=log) as client:
         # Asks first: a stream that is not there, or services that do not run, are told at once.
-        await (client.list_streams() if stream is None else client.get_stream(stream))
-        await stoppable(partial(_follow, client, stream))
+        subjects: list[Subject] = []
+        if stream is None:
+            await client.list_streams()
+        else:
+            definition = (await client.get_stream(stream)).definition
+            subjects = chosen(subjects_of(definition, analysis), channels, stream)
+        if once:
+            await _once(client, stream, console)
+        elif subjects and console.is_terminal:
+            await stoppable(partial(_view, client, subjects, span, console))
+        else:
+            await stoppable(partial(_follow, client, stream, console))
 
 
-async def _follow(client: Client, stream: str | None, _again: anyio.Event) -> None:
+def chosen(subjects: list[Subject], channels: str | None, stream: str) -> list[Subject]:
+    """Return the subjects, beginning with the one of these channels.
+
+    Raises
+    ------
+    CommandError
+        There is none.
+    """
+    wanted = None if channels is None else tuple(name.strip() for name in channels.split(","))
+    places = [at for at, each in enumerate(subjects) if wanted in {None, each.channels}]
+    if not places:
+        there = "; ".join(",".join(each.channels) for each in subjects[:20])
+        raise CommandError(f"{stream} has no such analysis; there is: {there or 'none'}", USAGE)
+    return [*subjects[places[0] :], *subjects[: places[0]]]
+
+
+async def _view(
+    client: Client, subjects: list[Subject], span_s: float | None, console: Console, _: anyio.Event
+) -> None:
+    """Show one subject after the other, each until a key asks for the next."""
     table = LiveTable()
-    start = await client.bus.log.last_seq(storage.RESULTS) + 1
+    stream = subjects[0].definition.name
+    colour = console.color_system is not None and not console.no_color
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_events, client, stream, table, await client.next_seq())
+        tasks.start_soon(follow_streams, client, stream, table)
+        with single_keys() as pressable, _screen(console) as live:
+            for subject in cycle(subjects):
+                view = LiveView(subject, span_s or span_of(subject.analysis), table)
+                async with _fed(client, view):
+                    with anyio.CancelScope() as turn:
+                        async with anyio.create_task_group() as turned:
+                            if pressable:
+                                turned.start_soon(_leave_on_key, turn)
+                            await _draw(view, live, console, colour)
+
+
+@asynccontextmanager
+async def _fed(client: Client, view: LiveView) -> AsyncIterator[None]:
+    """Feed the view with what is in the log of the time it shows, and with what comes."""
+    subject = view.subject
+    begin = datetime.now(UTC) - timedelta(seconds=view.span_s)
+
+    async def feed() -> None:
+        names = subject.definition.name, subject.analysis.name
+        async with client.results(*names, start_time=begin) as results:
+            async for result in results:
+                view.feed(result)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(feed)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+def _screen(console: Console) -> Live:
+    return Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop")
+
+
+async def _draw(view: LiveView, live: Live, console: Console, colour: bool) -> None:
+    while True:
+        size = console.size
+        live.update(view.render(size.width, size.height, time.time(), colour=colour), refresh=True)
+        await anyio.sleep(REFRESH_S)
+
+
+async def _leave_on_key(turn: anyio.CancelScope) -> None:
+    async for key in keys():
+        if key in NEXT_KEYS:
+            turn.cancel()
+
+
+async def _once(client: Client, stream: str | None, console: Console) -> None:
+    """Print the table of the newest results in the log, and how fast the streams go."""
+    table = LiveTable()
+    await _ask_streams(client, stream, table)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_read_newest, client, stream, table)
+        await anyio.sleep(POLL_S)  # two questions make a rate
+    await _ask_streams(client, stream, table)
+    console.print(table.table(time.time()))
+
+
+async def _read_newest(client: Client, stream: str | None, table: LiveTable) -> None:
+    end = await client.next_seq()
+    async with client.results(stream, start_seq=max(end - NEWEST, 1)) as results:
+        while results.seq < end - 1:
+            with anyio.move_on_after(QUIET_S) as quiet:
+                result = await anext(results)
+                table.feed_result(result, result.times_ns.computed / 1e9)
+            if quiet.cancelled_caught:
+                return  # the last ones are of other streams, or events
+
+
+async def _follow(
+    client: Client, stream: str | None, console: Console, _again: anyio.Event
+) -> None:
+    table = LiveTable()
+    start = await client.next_seq()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow_results, client, stream, table, start)
         tasks.start_soon(follow_events, client, stream, table, start)
         tasks.start_soon(follow_streams, client, stream, table)
-        await show(table, Console())
+        await show(table, console)
 
 
 async def follow_results(
@@ -67,11 +192,15 @@ async def follow_events(
 async def follow_streams(client: Client, stream: str | None, table: LiveTable) -> None:
     """Ask ingest every second how far the streams are, until cancelled."""
     while True:
-        try:
-            for status in await client.list_streams():
-                if stream in {None, status.definition.name}:
-                    table.feed_status(status, anyio.current_time())
-        except ContractError as error:
-            if not error.transient:
-                raise
+        await _ask_streams(client, stream, table)
         await anyio.sleep(POLL_S)
+
+
+async def _ask_streams(client: Client, stream: str | None, table: LiveTable) -> None:
+    try:
+        for status in await client.list_streams():
+            if stream in {None, status.definition.name}:
+                table.feed_status(status, anyio.current_time())
+    except ContractError as error:
+        if not error.transient:
+            raise

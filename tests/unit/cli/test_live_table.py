@@ -117,5 +117,21 @@ def test_a_rate_is_a_mean_that_survives_a_restart_of_the_count(
 
 
 def test_the_units_in_the_headings_reach_the_screen() -> None:
-    text = shown(LiveTable())
-    assert all(unit in text for unit in ("band (Hz)", "at (Hz)", "latency (ms)"))
+    heading, units = shown(LiveTable()).splitlines()[2:4]
+    assert heading.split() == ["band", "at", "latency", "results"]
+    assert units.split()[3:] == ["(Hz)", "latest", "(Hz)", "(ms)", "per", "s"]
+
+
+def test_a_terminal_of_80_columns_has_room_for_every_number_and_for_names() -> None:
+    table = LiveTable()
+    result = block(0, 0, stream="patient-37", value=0.25)
+    table.feed_result(result.model_copy(update={"analysis": "coherence"}), 10.0)
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as captured:
+        console.print(table.table(10.0))
+    (line,) = [line for line in captured.get().splitlines() if "x y" in line]
+    assert line.split() == ["patient-37", "coherence", "x", "y", "6", "-", "8", *NUMBERS]
+
+
+#: Peak, its frequency, latency, rate.
+NUMBERS = ["0.75", "6", "250", "0.0"]

@@ -1,0 +1,41 @@
+"""Keys that are pressed in a terminal, one by one, without Enter."""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+import tty
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import anyio
+
+__all__ = ["keys", "single_keys"]
+
+
+@contextmanager
+def single_keys() -> Iterator[bool]:
+    """Let the terminal pass keys on as they are pressed; say whether there is one to do so."""
+    if not sys.stdin.isatty():
+        yield False
+        return
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    tty.setcbreak(fd)
+    try:
+        yield True
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+async def keys() -> AsyncIterator[str]:
+    """Iterate over the keys that are pressed."""
+    fd = sys.stdin.fileno()
+    while True:
+        await anyio.wait_readable(fd)
+        pressed = os.read(fd, 64).decode(errors="replace")
+        if not pressed:
+            return
+        for key in pressed:
+            yield key

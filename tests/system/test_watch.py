@@ -1,0 +1,101 @@
+"""A recording of a laboratory's format, from the command line to the picture in a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import ioctl
+from pathlib import Path
+from termios import TIOCSWINSZ
+
+import anyio
+import anyio.to_thread
+import numpy as np
+import pytest
+
+from cli.scalogram_text import HALF
+from pycwt_client import Client
+from tests.system.conftest import START_S, RunningSystem
+from tests.system.test_command import ROOT, run
+from tests.unit.client.sources.test_files import write_edf
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+FS = 100.0
+
+
+@contextmanager
+def terminal(url: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the command in a terminal of 80 x 24 of its own; yield it and the terminal."""
+    here, there = pty.openpty()
+    ioctl(there, TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "CWT_NATS_URL": url, "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", *arguments],
+        stdin=there, stdout=there, stderr=there, cwd=ROOT, env=environment,
+    )  # fmt: skip
+    os.close(there)
+    try:
+        yield process, here
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        os.close(here)
+
+
+async def shown(screen: int, words: str, so_far: str = "") -> str:
+    """Return all that came to the screen once `words` are in it."""
+    with anyio.fail_after(START_S):
+        while words not in so_far:
+            await anyio.wait_readable(screen)
+            so_far += os.read(screen, 65536).decode(errors="replace")
+    return so_far
+
+
+async def test_an_edf_file_is_published_defined_and_watched(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    t = np.arange(0, 40, 1 / FS)
+    rng = np.random.default_rng(0)
+    tone = 40 * np.sin(2 * np.pi * 8 * t)
+    signals = [tone + 5 * rng.standard_normal(len(t)) for _ in range(2)]
+    write_edf(tmp_path / "night.edf", [("C3", FS, signals[0]), ("C4", FS, signals[1])])
+    said = await run(
+        "publish", "--source", f"edf:{tmp_path}/night.edf", "--stream", "night", "--speed", "0",
+        "--power", "C3", "--coherence", "C3,C4", "--band", "4,16", "--epoch", "one",
+        url=system.url,
+    )  # fmt: skip
+    assert "chunks of night kept under epoch one" in said
+    async with Client(system.bus).results("night", "coherence") as results:
+        with anyio.fail_after(60):
+            while (result := await anext(results)).t.first_sample < 1500 or result.octave:
+                pass
+    row = int(np.abs(result.freqs_hz - 8).argmin())
+    assert result.masked[row].mean() > 0.9
+
+    table = await run("watch", "night", "--once", url=system.url)
+    assert "C3 C4" in table
+
+    with terminal(system.url, "watch", "night", "--span", "60") as (process, screen):
+        text = await shown(screen, "night  power of C3  epoch one")
+        text = await shown(screen, HALF, text)
+        os.write(screen, b"\t")
+        await shown(screen, "night  coherence of C3 with C4")
+        process.send_signal(signal.SIGINT)
+        with anyio.fail_after(START_S):
+            while process.poll() is None:
+                await anyio.wait_readable(screen)
+                try:
+                    text = os.read(screen, 65536).decode(errors="replace")
+                except OSError:  # the other side of the terminal is closed
+                    break
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+    assert "Traceback" not in text

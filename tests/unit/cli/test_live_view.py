@@ -1,0 +1,106 @@
+"""A terminal's view of one analysis, by what it was fed."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from cli.faults import CommandError
+from cli.live_table import LiveTable
+from cli.live_view import LiveView, Subject, span_of, subjects_of
+from cli.watch import chosen
+from schemas.event import StreamEvent
+from schemas.stream import AnalysisSpec, Channel, StreamDefinition, StreamStatus
+from tests.unit.client.blocks import block
+
+COHERENCE = AnalysisSpec(
+    name="a", op="wct", pairs=(("x", "y"), ("y", "z")), fmin_hz=2, fmax_hz=8, hop_s=1,
+    quantity="coherence", significance={"level": 0.95},  # type: ignore[arg-type]
+)  # fmt: skip
+POWER = AnalysisSpec(
+    name="p", op="cwt", channels=("x",), fmin_hz=0.1, fmax_hz=8, hop_s=1, quantity="power"
+)
+DEFINITION = StreamDefinition(
+    name="s", fs_hz=40.0, channels=tuple(Channel(name=name) for name in "xyz"),
+    analyses=(COHERENCE, POWER),
+)  # fmt: skip
+
+
+def viewed(table: LiveTable | None = None) -> LiveView:
+    return LiveView(subjects_of(DEFINITION)[0], 10.0, table or LiveTable())
+
+
+def lines_of(
+    view: LiveView, width: int = 80, height: int = 24, *, colour: bool = True
+) -> list[str]:
+    console = Console(width=width, height=height, force_terminal=False)
+    with console.capture() as captured:
+        console.print(view.render(width, height, 2.0, colour=colour))
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 12), (200, 60), (20, 8)])
+@pytest.mark.parametrize("results", [0, 12])
+def test_the_view_fits_the_terminal_whatever_its_size(
+    width: int, height: int, results: int
+) -> None:
+    table = LiveTable()
+    table.feed_status(StreamStatus(definition=DEFINITION, chunks=5), 0.0)
+    for number in range(9):
+        table.feed_event(StreamEvent(id=f"{number}", stream="s", kind="gap", detail="d", t_ns=1))
+    view = viewed(table)
+    for at in range(results):
+        view.feed(block(0, 4 * at, fs_hz=40.0))
+    lines = lines_of(view, width, height)
+    assert len(lines) <= max(height, 10)
+    assert max(map(len, lines)) <= width
+    if height >= 24:
+        assert len(lines) == height
+
+
+def test_the_view_names_what_it_shows_its_level_its_rates_and_its_events() -> None:
+    table = LiveTable()
+    table.feed_status(StreamStatus(definition=DEFINITION, chunks=5), 0.0)
+    table.feed_event(StreamEvent(id="1", stream="s", kind="gap", detail="lost", t_ns=1))
+    view = viewed(table)
+    for at in range(3):
+        view.feed(block(0, 4 * at, value=0.9))
+    text = "\n".join(lines_of(view))
+    for words in (
+        "s  coherence of x with y  epoch e",
+        "coherence 0 to 1, Hz; bright: above the 95 % level; grey: edge or missing",
+        "5 chunks",
+        "latency 250 ms",
+        "event: s gap lost",
+        "at 0.3 s",
+    ):
+        assert words in text
+
+
+def test_results_of_other_channels_are_counted_and_not_shown() -> None:
+    view = viewed()
+    view.feed(block(0, 0).model_copy(update={"channels": ("y", "z")}))
+    assert any("waiting for results" in line for line in lines_of(view))
+
+
+def test_without_colours_the_level_is_named_by_its_shade() -> None:
+    view = viewed()
+    view.feed(block(0, 0))
+    assert any(
+        "dark: above the 95 % level; /: edge" in line for line in lines_of(view, colour=False)
+    )
+
+
+def test_all_there_is_to_look_at_is_listed_and_one_is_chosen() -> None:
+    subjects = subjects_of(DEFINITION)
+    assert [each.channels for each in subjects] == [("x", "y"), ("y", "z"), ("x",)]
+    assert [each.title for each in subjects_of(DEFINITION, "p")] == ["s  power of x"]
+    first: Subject = chosen(subjects, "y, z", "s")[0]
+    assert first.channels == ("y", "z")
+    assert len(chosen(subjects, "y,z", "s")) == 3
+    with pytest.raises(CommandError, match="there is: x,y; y,z; x"):
+        chosen(subjects, "q", "s")
+
+
+def test_the_time_shown_follows_the_lowest_frequency() -> None:
+    assert (span_of(COHERENCE), span_of(POWER)) == (10.0, 200.0)
