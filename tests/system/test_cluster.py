@@ -1,0 +1,128 @@
+"""Three servers as one: a node dies, and nothing that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from schemas import storage, subjects
+from services.runtime.bus import Bus
+from services.runtime.embedded_server import server_binary
+from services.runtime.errors import BusError
+from services.runtime.logs import logger
+from services.runtime.nats_bus import connect_bus
+from services.runtime.orphan_guard import guarded
+from services.runtime.settings import StorageSettings
+from services.runtime.topology import system_topology
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+CONFIG = Path(__file__).parents[2] / "deploy" / "cluster.conf"
+MIB = 1024**2
+#: Three copies of the usual sizes are more than a test may reserve.
+LIMITS = StorageSettings(
+    replicas=3, signals_max_bytes=64 * MIB, windows_max_bytes=64 * MIB, results_max_bytes=64 * MIB,
+    tasks_max_bytes=64 * MIB, job_results_max_bytes=64 * MIB, objects_max_bytes=64 * MIB,
+    replies_max_bytes=64 * MIB, answers_max_bytes=64 * MIB,
+)  # fmt: skip
+NODES = 3
+BEFORE, AFTER = 200, 200
+
+
+def ports(base: int) -> list[tuple[int, int, int]]:
+    """Return client, cluster and monitoring port of each node, below those of other tests."""
+    return [(base + i, base + NODES + i, base + 2 * NODES + i) for i in range(NODES)]
+
+
+@asynccontextmanager
+async def cluster(folder: Path) -> AsyncIterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Run the nodes of deploy/cluster.conf; their addresses, and their processes."""
+    used = ports(15_000 + os.getpid() % 4000)
+    routes = ", ".join(f"nats://127.0.0.1:{route}" for _, route, _ in used)
+    nodes = []
+    for i, (client, route, monitor) in enumerate(used):
+        own = {
+            "NODE": f"n{i}", "LISTEN": f"127.0.0.1:{client}", "MONITOR": f"127.0.0.1:{monitor}",
+            "CLUSTER": f"127.0.0.1:{route}", "ROUTES": f"[{routes}]",
+            "STORE": str(folder / f"n{i}"),
+        }  # fmt: skip
+        with (folder / f"n{i}.log").open("wb") as output:
+            nodes.append(
+                subprocess.Popen(  # noqa: ASYNC220
+                    guarded([server_binary(), "-c", str(CONFIG)]),
+                    env={**os.environ, **own},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                )
+            )
+    try:
+        yield ",".join(f"nats://127.0.0.1:{client}" for client, _, _ in used), nodes
+    finally:
+        for node in nodes:
+            node.kill()
+            node.wait()
+
+
+async def until_kept(bus: Bus, number: int) -> None:
+    """Store a chunk under its id until it is acknowledged, as devices do."""
+    with anyio.fail_after(60):
+        while True:
+            try:
+                await bus.log.store(subjects.signal("s"), b"%d" % number, msg_id=f"s/e/{number}")
+                return
+            except BusError:
+                await anyio.sleep(0.1)
+
+
+async def until_declared(bus: Bus) -> None:
+    """Make the streams as soon as the servers have found each other."""
+    with anyio.fail_after(60):
+        while True:
+            try:
+                await bus.log.declare(system_topology(LIMITS))
+                return
+            except BusError:
+                await anyio.sleep(0.2)
+
+
+async def kept_numbers(bus: Bus) -> list[int]:
+    found: list[int] = []
+    async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+        with anyio.fail_after(30):
+            while len(found) < BEFORE + AFTER:
+                found.append(int((await anext(messages)).message.data))
+            with anyio.move_on_after(0.5):
+                found.append(int((await anext(messages)).message.data))
+    return found
+
+
+@pytest.mark.parametrize("dies", range(NODES))
+async def test_whichever_node_is_killed_every_acknowledged_chunk_is_kept_once(
+    tmp_path: Path, dies: int
+) -> None:
+    async with (
+        cluster(tmp_path) as (urls, nodes),
+        connect_bus(urls, name="test", log=logger("test")) as bus,
+    ):
+        await until_declared(bus)
+        bucket = await bus.log.bucket(storage.KV_STREAMS)
+        await bucket.put("s", b"definition")
+        answers = await bus.log.objects(storage.ANSWERS)
+        await answers.put("a", bytes(3 * MIB))
+        for number in range(BEFORE):
+            await until_kept(bus, number)
+        nodes[dies].kill()
+        for number in range(BEFORE, BEFORE + AFTER):
+            await until_kept(bus, number)
+        assert await kept_numbers(bus) == list(range(BEFORE + AFTER))
+        entry = await bucket.get("s")
+        assert entry is not None
+        assert entry.value == b"definition"
+        assert await answers.get("a") == bytes(3 * MIB)
