@@ -61,7 +61,7 @@ class HwListing(Message):
 
 
 HwEventKind = Literal[
-    "connected", "absent", "lost", "wrong_device", "link_down", "reset", "progress", "failed"
+    "connected", "absent", "lost", "wrong_device", "link_down", "reset", "progress"
 ]
 
 

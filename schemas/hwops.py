@@ -29,6 +29,8 @@ __all__ = [
     "HwMcRequest",
     "HwOctave",
     "HwOperation",
+    "HwRequest",
+    "HwResult",
     "HwSelftestReply",
     "HwSelftestRequest",
 ]

@@ -12,8 +12,16 @@ import anyio
 from schemas import subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError
-from schemas.hardware import CpuReport, DeviceReport, HardwareReply, HwList, HwListing
+from schemas.hardware import (
+    CpuReport,
+    DeviceKind,
+    DeviceReport,
+    HardwareReply,
+    HwList,
+    HwListing,
+)
 from schemas.headers import CONTENT_TYPE
+from schemas.limits import MAX_TEXT
 from services.runtime.bus import Bus
 from services.runtime.errors import BusError
 
@@ -23,6 +31,9 @@ __all__ = ["answer_hardware"]
 BRIDGE_TIMEOUT_S = 2.0
 #: A driver that hangs must not take the answer with it.
 GPU_TIMEOUT_S = 5.0
+
+#: States of a device that can be used.
+WORKING = frozenset({"ready", "busy"})
 
 #: Ports named in a report; a machine can have dozens.
 NAMED_PORTS = 8
@@ -47,7 +58,26 @@ async def _bridge_reports(bus: Bus) -> tuple[DeviceReport, DeviceReport]:
     except (BusError, ContractError):
         absent = DeviceReport(available=False, detail="the hardware bridge does not answer")
         return absent, absent
-    return _unassigned("an FPGA board", listing), _unassigned("a microcontroller", listing)
+    return _report("tangnano9k", "an FPGA board", listing), _report(
+        "elm11", "a microcontroller", listing
+    )
+
+
+def _report(kind: DeviceKind, words: str, listing: HwListing) -> DeviceReport:
+    """Return the report of the first device of a kind that works, else of the first one."""
+    given = [each for each in listing.configured if each.kind == kind]
+    if not given:
+        return _unassigned(words, listing)
+    best = min(given, key=lambda each: each.state not in WORKING)
+    works = best.state in WORKING
+    operations = ", ".join(best.operations)
+    return DeviceReport(
+        available=works,
+        device=best.device,
+        build_hash=best.build_hash,
+        simulated=best.simulated,
+        detail=f"{best.state} on {best.port}: {operations if works else best.detail}"[:MAX_TEXT],
+    )
 
 
 def _unassigned(kind: str, listing: HwListing) -> DeviceReport:

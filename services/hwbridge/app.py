@@ -2,31 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
+import anyio
 import anyio.to_thread
 
 from schemas import subjects
-from schemas.endpoints import HW_ENDPOINTS
-from schemas.hardware import HwList, HwListing
+from schemas.codec import ContentType, encode
+from schemas.endpoints import DEVICE_ENDPOINTS, HW_ENDPOINTS
+from schemas.hardware import ConfiguredPort, HwEvent, HwList, HwListing, HwOperation
+from schemas.headers import CONTENT_TYPE
+from schemas.hwops import HwCancel, HwCancelled, HwInfo, HwInfoRequest, HwRequest, HwResult
+from services.hwbridge.devices import driver_factory
+from services.hwbridge.leash import Leash
+from services.hwbridge.operations import work_of
+from services.hwbridge.owner import Owner, Seen
+from services.hwbridge.port_config import PortConfig
+from services.hwbridge.serial_link import open_serial_line
 from services.hwbridge.serial_ports import list_serial_devices
 from services.hwbridge.settings import HwBridgeSettings
+from services.hwbridge.station import MAX_QUEUED, Progress, Station
+from services.runtime.bus import Bus
 from services.runtime.endpoint import Endpoint
+from services.runtime.errors import BusError
 from services.runtime.lifecycle import Context
-from services.runtime.logs import Action
+from services.runtime.logs import Action, Log
 from services.runtime.micro import serve_endpoints
 
-__all__ = ["list_endpoint", "serve"]
+__all__ = ["device_endpoints", "list_endpoint", "serve", "stations_of"]
+
+#: For a device to answer how it is, its port opened first if need be.
+INFO_S = 25.0
+#: Operations at one endpoint that are known of; the station's queue is the shorter one.
+AT_ONCE = MAX_QUEUED + 8
+OPERATIONS: tuple[HwOperation, ...] = ("selftest", "fft", "cwt", "mc")
 
 
 async def serve(context: Context, settings: HwBridgeSettings) -> None:
     """Run until asked to stop."""
-    del settings  # the bridge opens no port, so there is nothing to set
-    async with serve_endpoints(
-        context.bus, context.identity, [list_endpoint(list_serial_devices)], context.log
-    ):
-        context.log.info(Action.READY)
-        await context.stop.wait()
+    stations = stations_of(settings, partial(_tell, context.bus, context.log))
+    endpoints = [
+        list_endpoint(partial(_listing, stations)),
+        *(endpoint for station in stations for endpoint in device_endpoints(station)),
+    ]
+    async with anyio.create_task_group() as keepers:
+        for station in stations:
+            keepers.start_soon(station.keep)
+        async with serve_endpoints(context.bus, context.identity, endpoints, context.log):
+            context.log.info(Action.READY)
+            await context.stop.wait()
+        keepers.cancel_scope.cancel()
+
+
+def stations_of(
+    settings: HwBridgeSettings,
+    tell: Callable[[PortConfig, Seen | Progress], Awaitable[None]],
+) -> tuple[Station, ...]:
+    """Return a station for each device that the operator named; no port is opened yet."""
+    return tuple(
+        Station(
+            config,
+            Owner(
+                partial(open_serial_line, config.port),
+                driver_factory(config.kind, elm11_pace_s=settings.hw_elm11_pace_s),
+            ),
+            tell,
+        )
+        for config in settings.ports
+    )
 
 
 def list_endpoint(listing: Callable[[], HwListing]) -> Endpoint:
@@ -37,3 +83,96 @@ def list_endpoint(listing: Callable[[], HwListing]) -> Endpoint:
         return await anyio.to_thread.run_sync(listing)
 
     return Endpoint(contract=HW_ENDPOINTS[subjects.HW_LIST], handle=handle)
+
+
+def device_endpoints(station: Station) -> list[Endpoint]:
+    """Return what one device answers to."""
+    device = station.config.device
+
+    async def info(request: HwInfoRequest) -> HwInfo:
+        del request
+        return await _info(station)
+
+    async def cancel(request: HwCancel) -> HwCancelled:
+        return HwCancelled(id=request.id, was=station.cancel(request.id))
+
+    def operation(name: HwOperation) -> Endpoint:
+        async def handle(request: HwRequest) -> HwResult:
+            work = await anyio.to_thread.run_sync(work_of, request, station.config)
+            return await station.operate(name, request, work)
+
+        contract = DEVICE_ENDPOINTS[name].of_device(device)
+        return Endpoint(contract=contract, handle=handle, concurrency=AT_ONCE)
+
+    return [
+        Endpoint(contract=DEVICE_ENDPOINTS["info"].of_device(device), handle=info),
+        Endpoint(contract=DEVICE_ENDPOINTS["cancel"].of_device(device), handle=cancel),
+        *map(operation, OPERATIONS),
+    ]
+
+
+async def _info(station: Station) -> HwInfo:
+    found = await station.probe(Leash(INFO_S))
+    return HwInfo(
+        device=station.config.device,
+        kind=station.config.kind,
+        port=station.config.port,
+        state=station.owner.state,
+        build_hash=found.build_hash,
+        simulated=found.simulated,
+        operations=tuple(sorted(found.operations)),
+        baud=found.baud,
+        clock_hz=found.clock_hz,
+        limits=dict(found.limits),
+        queued=station.queued,
+        detail=found.detail,
+    )
+
+
+def _listing(stations: Sequence[Station]) -> HwListing:
+    listing = list_serial_devices()
+    return listing.model_copy(update={"configured": tuple(map(_configured, stations))})
+
+
+def _configured(station: Station) -> ConfiguredPort:
+    info = station.owner.info
+    return ConfiguredPort(
+        device=station.config.device,
+        port=station.config.port,
+        kind=station.config.kind,
+        state=station.owner.state,
+        build_hash=info.build_hash if info else None,
+        simulated=bool(info and info.simulated),
+        operations=tuple(sorted(info.operations)) if info else (),
+        detail=station.owner.detail,
+    )
+
+
+async def _tell(bus: Bus, log: Log, config: PortConfig, what: Seen | Progress) -> None:
+    """Publish an event; a server that is away does not hold up the device."""
+    event = _event(config, what)
+    if isinstance(what, Seen):
+        log.info(Action.DEVICE_EVENT, device=config.device, kind=what.kind, detail=what.detail)
+    try:
+        await bus.publish(
+            subjects.HW_EVENTS,
+            encode(event, ContentType.JSON),
+            {CONTENT_TYPE: ContentType.JSON.value},
+        )
+    except BusError as error:
+        log.warning(Action.BUS_ERROR, detail=str(error), subject=subjects.HW_EVENTS)
+
+
+def _event(config: PortConfig, what: Seen | Progress) -> HwEvent:
+    now = time.time_ns()
+    told = what if isinstance(what, Progress) else None
+    return HwEvent(
+        id=f"{config.device}/{now}/{secrets.token_hex(4)}",
+        device=config.device,
+        kind="progress" if isinstance(what, Progress) else what.kind,
+        detail="" if isinstance(what, Progress) else what.detail,
+        operation=told.operation if told else None,
+        done=told.done if told else None,
+        total=told.total if told else None,
+        t_ns=now,
+    )

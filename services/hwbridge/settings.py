@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from services.hwbridge.port_config import PortConfig, parse_ports
 from services.runtime.settings import ServiceSettings
 
 __all__ = ["HwBridgeSettings"]
 
 
 class HwBridgeSettings(ServiceSettings):
-    """The bridge needs nothing beyond what every service reads; it opens no port by itself."""
+    """Which ports the bridge may use; without them it opens none."""
+
+    hw_ports: str | None = Field(
+        None,
+        description="devices and their ports, such as "
+        "fpga0=tangnano9k:/dev/ttyUSB1,lua0=elm11:/dev/ttyUSB2; no other port is opened",
+    )
+    hw_elm11_pace_s: Annotated[float, Field(ge=0.001, le=0.02)] = Field(
+        0.001, description="pause after each byte that is sent to an ELM11, seconds"
+    )
+
+    @field_validator("hw_ports")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        parse_ports(value or "")
+        return value
+
+    @property
+    def ports(self) -> tuple[PortConfig, ...]:
+        """The devices, and their ports."""
+        return parse_ports(self.hw_ports or "")

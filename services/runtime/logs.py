@@ -49,6 +49,7 @@ class Action(StrEnum):
     TASK_RETRIED = "task_retried"
     TASK_FAILED = "task_failed"
     TASK_DEAD = "task_dead"
+    DEVICE_EVENT = "device_event"
     CHILD_STARTED = "child_started"
     CHILD_DIED = "child_died"
 

@@ -37,10 +37,10 @@ class PtyDevice:
         self.mood: Mood = "normal"
         #: Seconds that every answer is late.
         self.delay_s = 0.0
-        #: Fed so many bytes, the device is unplugged, or reset.
+        self.fed = 0
+        #: Fed so many bytes in all, the device is unplugged, or reset.
         self.unplug_after: int | None = None
         self.reset_after: int | None = None
-        self._fed = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._master = self._slave = -1
@@ -90,11 +90,11 @@ class PtyDevice:
         if not select.select([master], [], [], 0.02)[0]:
             return
         data = os.read(master, 65_536)
-        self._fed += len(data)
-        if self.reset_after is not None and self._fed >= self.reset_after:
+        self.fed += len(data)
+        if self.reset_after is not None and self.fed >= self.reset_after:
             self.reset_after = None
             self.peer.reset()
-        if self.unplug_after is not None and self._fed >= self.unplug_after:
+        if self.unplug_after is not None and self.fed >= self.unplug_after:
             self.unplug_after = None
             self.unplug()
             return
