@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from schemas import storage
 from schemas.checkpoint import StreamCheckpoint
 from schemas.codec import ContentType, decode, encode
-from schemas.errors import Conflict, ContractError, NotFound
+from schemas.errors import Conflict, ContractError, NotFound, Unprocessable
 from schemas.stream import (
     StreamDefinition,
     StreamDelete,
@@ -96,9 +96,12 @@ class Catalogue:
         present = _readable(entry.value) if entry else None
         if entry is not None and present is not None and present.same_as(definition):
             return await self._status(Defined(definition=present, revision=entry.revision))
+        last = await self._bus_log.last_seq(storage.SIGNALS)
         if definition.start_seq is None:
-            last = await self._bus_log.last_seq(storage.SIGNALS)
             definition = definition.model_copy(update={"start_seq": last + 1})
+        elif definition.start_seq > last + 1:
+            problem = f"{definition.start_seq}, and the signal log has {last} messages so far"
+            raise Unprocessable.of({"start_seq": problem})
         revision = await self._keep(definition, entry.revision if entry else 0)
         self._log.info(
             Action.STREAM_DEFINED, stream=definition.name, start_seq=definition.start_seq

@@ -36,6 +36,8 @@ __all__ = ["Follower"]
 
 #: Longest time that a restart would have to make up for.
 CHECKPOINT_EVERY_S = 1.0
+#: Pause before a checkpoint that has to be kept is written again.
+RETRY_S = 0.1
 
 
 class Follower:
@@ -106,6 +108,7 @@ class Follower:
             with suppress(InterruptedPublishError):
                 await self._follow(messages, outlet, stop)
             tasks.cancel_scope.cancel()
+        metrics.LAG.remove(self.stream)
         await self._save()
         await self._let_go()
 
@@ -166,7 +169,13 @@ class Follower:
     async def _release(self, outlet: Outlet) -> None:
         """Let go of what has waited while the log is quiet; the checkpoint knows of it first."""
         self._processor.note_release()
-        await self._write()
+        while True:
+            try:
+                await self._write()
+                break
+            except BusError as error:  # no chunk may come in between; not for long, see membership
+                self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))
+                await anyio.sleep(RETRY_S)
         await self._publish(self._processor.release(time.time_ns()), outlet, self._newest)
 
     async def _publish(

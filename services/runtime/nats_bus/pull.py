@@ -63,10 +63,19 @@ class ConsumerGoneError(Exception):
 class Pull:
     """One reader's share of a pull consumer."""
 
-    def __init__(self, client: Client, stream: str, consumer: str, *, batch: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        stream: str,
+        consumer: str,
+        *,
+        batch: int,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._client = client
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._batch = batch
+        self._max_bytes = max_bytes
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._number = 0
@@ -134,7 +143,7 @@ class Pull:
             await self.open()
         body = {
             "batch": self._batch,
-            "max_bytes": MAX_BYTES,
+            "max_bytes": self._max_bytes,
             "expires": int(EXPIRES_S * NANOSECONDS),
             "idle_heartbeat": int(HEARTBEAT_S * NANOSECONDS),
         }

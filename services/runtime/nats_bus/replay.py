@@ -28,8 +28,11 @@ from services.runtime.nats_bus.translate import driver_errors
 
 __all__ = ["NatsReplay"]
 
-#: Messages asked for at once, as far as the bytes of one request reach.
+#: Messages asked for at once, as far as the bytes of one request reach, which is one large message:
+#: a process may read hundreds of subjects.
 BATCH = 64
+#: Subject and headers of a message, and what the server counts besides.
+OVERHEAD_BYTES = 64 * 1024
 #: The server forgets a reader that has not pulled for so long.
 INACTIVE_S = 60.0
 #: Pause before trying again to make a consumer on a server that is coming up.
@@ -114,7 +117,11 @@ class NatsReplay:
             try:
                 with driver_errors():
                     info = await self._js.add_consumer(self._stream, config)
-                    pull = Pull(self._client, self._stream, info.name, batch=BATCH)
+                    # A message that is larger than a request's bytes would never come.
+                    largest = self._client.max_payload + OVERHEAD_BYTES
+                    pull = Pull(
+                        self._client, self._stream, info.name, batch=BATCH, max_bytes=largest
+                    )
                     await pull.open()
             except BusError as error:
                 if not error.transient:

@@ -7,6 +7,7 @@ import anyio.lowlevel
 import pytest
 
 from schemas import storage
+from schemas.errors import Unprocessable
 from schemas.stream import StreamDelete, StreamGet
 from services.ingest.census import belongs_to
 from services.ingest.membership import key_of
@@ -108,6 +109,12 @@ async def test_a_stream_can_begin_in_the_past() -> None:
     async with running(await an_ingest(log)) as ingest:
         await ingest.catalogue.put(definition(start_seq=3))
         assert (await saved(log, 5)).progress.chunks == 3
+
+
+async def test_a_stream_cannot_begin_in_a_future_that_nobody_knows() -> None:
+    ingest = await an_ingest(await a_log())
+    with pytest.raises(Unprocessable, match="has 0 messages so far"):
+        await ingest.catalogue.put(definition(start_seq=2))
 
 
 async def test_a_deleted_stream_is_left_and_its_checkpoint_is_gone() -> None:
