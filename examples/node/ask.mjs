@@ -1,0 +1,34 @@
+// Asks for the coherence of two signals, and says where it exceeds its level of significance.
+//
+//     npm install && node ask.mjs [nats://HOST:PORT]
+import { connect } from "@nats-io/transport-node";
+
+const FS_HZ = 100;
+const N = 1000;
+
+// Two tones of 5 Hz in noise of their own; a fixed seed, so that every run asks the same.
+let state = 1;
+const noise = () => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5;
+const tone = (lag) =>
+  Array.from({ length: N }, (_, n) => Math.sin((2 * Math.PI * 5 * n) / FS_HZ - lag) + noise());
+
+const connection = await connect({ servers: process.argv[2] ?? "nats://127.0.0.1:4222" });
+try {
+  const question = { signal1: tone(0), signal2: tone(1), dt: 1 / FS_HZ, dj: 1 / 12, seed: 7 };
+  const reply = await connection.request("cwt.query.wct", JSON.stringify(question), {
+    timeout: 60_000,
+  });
+  const answer = reply.json();
+  if (answer.error) {
+    throw new Error(`${answer.error.code}: ${answer.error.message}`);
+  }
+  // WCT is one row per frequency, one value per sample; a missing value is null.
+  const middle = answer.WCT.map((row) => row[N / 2]);
+  answer.freqs.forEach((hz, k) => {
+    if (middle[k] > answer.signif[k]) {
+      console.log(`${hz.toFixed(2)} Hz: ${middle[k].toFixed(3)} > ${answer.signif[k].toFixed(3)}`);
+    }
+  });
+} finally {
+  await connection.close();
+}

@@ -1,0 +1,58 @@
+// What a device does: ten seconds of a 5 Hz tone in raw int16 chunks, each sent until it is kept.
+//
+//     npm install && node device.mjs [nats://HOST:PORT [STREAM]]
+import { connect, headers } from "@nats-io/transport-node";
+
+const FS_HZ = 100;
+const CHUNK = 50;
+const TRIES = 10;
+const EPOCH = "boot-1";
+const stream = process.argv[3] ?? "node";
+const definition = {
+  name: stream,
+  fs_hz: FS_HZ,
+  channels: [{ name: "tone", unit: "counts" }],
+  analyses: [
+    { name: "power", op: "cwt", channels: ["tone"], fmin_hz: 2, fmax_hz: 16, hop_s: 1, quantity: "power" },
+  ],
+};
+
+const connection = await connect({
+  servers: process.argv[2] ?? "nats://127.0.0.1:4222",
+  reconnectTimeWait: 200,
+});
+
+// Only the log's answer says that a message is kept. Sent again with the same id it is not kept
+// twice, so after a silence it is safe to repeat.
+async function ask(subject, body, options = {}) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const answer = (await connection.request(subject, body, { timeout: 2000, ...options })).json();
+      if (answer.error) throw new Error(answer.error.message ?? answer.error.description);
+      return answer;
+    } catch (error) {
+      if (attempt === TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+try {
+  await ask("cwt.stream.put", JSON.stringify(definition));
+  for (let first = 0; first < 10 * FS_HZ; first += CHUNK) {
+    // Int16Array has the byte order of the processor, which is little-endian where Node runs.
+    const samples = Int16Array.from({ length: CHUNK }, (_, i) =>
+      Math.round(1000 * Math.sin((2 * Math.PI * 5 * (first + i)) / FS_HZ)),
+    );
+    const names = headers();
+    names.set("Content-Type", "application/octet-stream");
+    names.set("Cwt-Dtype", "<i2");
+    names.set("Cwt-Epoch", EPOCH);
+    names.set("Cwt-First-Sample", String(first));
+    names.set("Nats-Msg-Id", `${stream}/${EPOCH}/${first}`);
+    const kept = await ask(`cwt.signal.${stream}`, new Uint8Array(samples.buffer), { headers: names });
+    console.log(`samples ${first} to ${first + CHUNK - 1}: ${JSON.stringify(kept)}`);
+  }
+} finally {
+  await connection.close();
+}
