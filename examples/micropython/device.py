@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001, ANN201, INP001
 # What a device does, for MicroPython: ten seconds of a 5 Hz tone in raw int16 chunks, with nothing
 # but sockets. Each chunk is sent until the log has said that it is kept; when the connection is
 # lost, a new one is made. Connect the board's network first, then call `main` with the server's

@@ -8,12 +8,9 @@ import { connect } from "@nats-io/transport-node";
 const [stream, count = "10", servers = "nats://127.0.0.1:4222"] = process.argv.slice(2);
 const KINDS = { "<f4": Float32Array, "<f8": Float64Array, "<i2": Int16Array, "<i4": Int32Array };
 
-// An array on the bus is {dtype, shape, data}: row by row, little-endian. A copy of the bytes is
-// needed because a typed array has to begin at a multiple of its width.
-function rows({ dtype, shape: [height, width], data }) {
-  const flat = new KINDS[dtype](data.slice().buffer);
-  return Array.from({ length: height }, (_, k) => flat.subarray(k * width, (k + 1) * width));
-}
+// An array on the bus is {dtype, shape, data}: row by row, little-endian. The bytes are copied because
+// a typed array has to begin at a multiple of its width.
+const numbers = ({ dtype, data }) => new KINDS[dtype](Uint8Array.from(data).buffer);
 
 const connection = await connect({ servers });
 try {
@@ -23,12 +20,15 @@ try {
   let left = Number(count);
   for await (const message of await consumer.consume()) {
     const result = decode(message.data);
-    const values = rows(result.values);
-    const middle = values.map((row) => row[row.length >> 1]);
-    const strongest = middle.indexOf(Math.max(...middle));
+    const freqs = numbers(result.freqs_hz);
+    const values = numbers(result.values); // one row per frequency
+    const width = result.values.shape[1];
+    // A missing value is NaN, and so no row is stronger; `mask` says where edges reach.
+    const middle = Array.from(freqs, (_, k) => values[k * width + (width >> 1)]);
+    const strongest = middle.reduce((best, value, k) => (value > middle[best] ? k : best), 0);
     console.log(
       `octave ${result.octave}, from sample ${result.t.first_sample}: ` +
-        `strongest at ${result.freqs_hz[strongest].toFixed(2)} Hz`,
+        `strongest at ${freqs[strongest].toFixed(2)} Hz`,
     );
     if (--left === 0) break;
   }
