@@ -1,5 +1,5 @@
 % Asks for the coherence of two signals with the command line of NATS, and says where it exceeds its
-% level of significance. MATLAB runs it too, from a folder with `nats` on the path.
+% level of significance.
 %
 %     octave-cli ask.m [nats://HOST:PORT]
 1;

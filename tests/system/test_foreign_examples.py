@@ -67,7 +67,7 @@ async def finds_the_tone(system: RunningSystem, stream: str) -> bool:
 async def taken(system: RunningSystem, stream: str, samples: int) -> None:
     """Return when ingest has taken so many samples."""
     with anyio.fail_after(30):
-        while (await Client(system.bus).get_stream(stream)).next_sample != samples:
+        while (await Client(system.bus).get_stream(stream)).next_sample != samples:  # noqa: ASYNC110 - another process
             await anyio.sleep(POLL_S)
 
 
