@@ -20,6 +20,8 @@ class Progress(NamedTuple):
     sent: bytes
     #: It goes on by itself, without more input.
     working: bool
+    #: How long that took it.
+    clocks: int
 
 
 class Engine(Protocol):

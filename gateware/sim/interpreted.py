@@ -59,6 +59,7 @@ class Interpreted:
     def run(self, received: bytes, clocks: int) -> Progress:
         """See `Engine`."""
         self._offered.extend(received)
+        begin = self._clocks
         for _ in range(0, clocks, STRIDE):
             self._clocks += STRIDE
             self._simulator.run_until(self._clocks * CLOCK_S)
@@ -68,7 +69,7 @@ class Interpreted:
         self._offered.clear()
         sent = bytes(self._sent)
         self._sent.clear()
-        return Progress(taken, sent, bool(self._working))
+        return Progress(taken, sent, bool(self._working), self._clocks - begin)
 
     def set_host_divisor(self, divisor: int) -> None:
         """See `Engine`: there are no bits here."""

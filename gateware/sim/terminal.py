@@ -70,7 +70,7 @@ def serve(engine: Engine, terminal: int, stop: int) -> None:
         if writable:
             sent = sent[os.write(terminal, sent) :]
         if going:
-            taken, made, working = engine.run(received, CLOCKS)
+            taken, made, working, _ = engine.run(received, CLOCKS)
             received = received[taken:]
             sent += made
 

@@ -99,11 +99,11 @@ enum { SETTLE = 64 };
 
 // Returns the bytes taken. `sent` has room for `clocks` bytes.
 uint32_t device_run(void *handle, const uint8_t *received, uint32_t bytes, uint32_t clocks,
-                    uint8_t *sent, uint32_t *sent_bytes, uint32_t *working) {
+                    uint8_t *sent, uint32_t *sent_bytes, uint32_t *working, uint32_t *passed) {
     auto *simulation = static_cast<Simulation *>(handle);
     Vdevice &device = simulation->device;
-    uint32_t taken = 0, made = 0, still = 0;
-    for (uint32_t i = 0; i < clocks && still < SETTLE; i++) {
+    uint32_t taken = 0, made = 0, still = 0, i = 0;
+    for (; i < clocks && still < SETTLE; i++) {
 #ifdef SERIAL
         if (simulation->line_free() && taken < bytes) simulation->send(received[taken++]);
         uint8_t byte;
@@ -121,6 +121,7 @@ uint32_t device_run(void *handle, const uint8_t *received, uint32_t bytes, uint3
     }
     *sent_bytes = made;
     *working = simulation->busy();
+    *passed = i;
     return taken;
 }
 

@@ -113,11 +113,12 @@ class Verilated:
         sent = ctypes.create_string_buffer(clocks)
         made = ctypes.c_uint32()
         working = ctypes.c_uint32()
+        passed = ctypes.c_uint32()
         taken = self._library.device_run(
             self._handle, received, len(received), clocks,
-            sent, ctypes.byref(made), ctypes.byref(working),
+            sent, ctypes.byref(made), ctypes.byref(working), ctypes.byref(passed),
         )  # fmt: skip
-        return Progress(taken, sent.raw[: made.value], bool(working.value))
+        return Progress(taken, sent.raw[: made.value], bool(working.value), passed.value)
 
     def set_host_divisor(self, divisor: int) -> None:
         """See `Engine`."""

@@ -68,7 +68,7 @@ def asking(engine: Engine) -> Asking:
     def ask(sent: bytes) -> bytes:
         reply = b""
         for _ in range(0, CLOCKS, STRIDE):
-            taken, made, _ = engine.run(sent, STRIDE)
+            taken, made, *_ = engine.run(sent, STRIDE)
             sent = sent[taken:]
             reply += made
             if reply.endswith(b"\0"):
