@@ -6,7 +6,6 @@ that keep the window full. Times are counted in clocks of the device, so no mach
 
 from __future__ import annotations
 
-import argparse
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -19,23 +18,15 @@ from gateware.identity import CLOCK_HZ
 from gateware.sim.engine import Engine
 from gateware.sim.engines import chosen_engine
 from schemas.hwlink import (
-    COEFFS_PER_FRAME,
     NAK,
     RECEIVE_CREDIT,
     REPLY,
-    SAMPLES_PER_FRAME,
     WINDOW,
     MessageType,
 )
 from schemas.hwlink_layouts import (
-    FilterEntry,
-    FirIo,
-    FirReply,
-    FirStart,
     Header,
     HelloRequest,
-    LoadCoeffs,
-    LoadFilters,
     SetBaud,
 )
 
@@ -100,8 +91,10 @@ class Line:
         unanswered: deque[int] = deque()
         waiting, payloads = b"", []
         while frames or unanswered:
-            while frames and len(unanswered) < WINDOW and (
-                sum(unanswered) + len(frames[0]) <= RECEIVE_CREDIT
+            while (
+                frames
+                and len(unanswered) < WINDOW
+                and (sum(unanswered) + len(frames[0]) <= RECEIVE_CREDIT)
             ):
                 unanswered.append(len(frames[0]))
                 on_the_way.append((self._clock + self._latency, frames.popleft()))

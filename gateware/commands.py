@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gateware.datapath.ports import DatapathSignature
@@ -19,6 +20,7 @@ from schemas.hwlink import (
     FILTERS,
     HISTOGRAM_BINS,
     MAGIC,
+    MAX_DIVISOR,
     MAX_OCTAVES,
     MAX_ROWS,
     MAX_SHIFT,
@@ -124,9 +126,16 @@ NEEDS = {
     MessageType.MC_HISTOGRAM: Feature.MC,
 }
 
-#: Bytes of the longest fixed part.
-FIELD_BYTES = McStart.FORMAT.size
+#: Requests that start a job: their fixed part is the job's settings, and stays as long as it runs.
+STARTS = (MessageType.FIR_START, MessageType.SELFTEST, MessageType.MC_START)
+SETTINGS_BYTES = McStart.FORMAT.size
+SEED_BYTES = 16
+
+#: Bytes of the longest item, and of the longest fixed part that starts no job.
 ITEM_BYTES = FilterEntry.FORMAT.size
+
+#: Replies are made of words.
+WORD_BYTES = 4
 
 
 class Commands(wiring.Component):
@@ -172,7 +181,6 @@ class Commands(wiring.Component):
 
         state = Signal(State)
         job = Signal(16)
-        mc_seed = Signal(128)
         total = Signal(32)
         position = Signal(32)
         fetched = Signal(32)
@@ -182,7 +190,6 @@ class Commands(wiring.Component):
             m.d.sync += state.eq(State.SELFTEST_DONE)
         with m.If(datapath.finished & (state == State.MC)):
             m.d.sync += state.eq(State.MC_DONE)
-
         m.d.comb += self.working.eq(
             (state == State.SELFTEST)
             | (state == State.MC)
@@ -193,68 +200,72 @@ class Commands(wiring.Component):
             )
         )
 
-        # The request: its fixed part, and the item that is being read, at the top of each.
-        fixed = Signal(8 * FIELD_BYTES)
+        # The request: what it consists of, and its bytes as they are read, the last one uppermost.
+        settings = Signal(8 * SETTINGS_BYTES)
         item = Signal(8 * ITEM_BYTES)
-        fixed_bytes = Signal(range(FIELD_BYTES + 1))
+        fixed_bytes = Signal(range(SETTINGS_BYTES + 1))
         item_bytes = Signal(range(ITEM_BYTES + 1))
         rest = Signal(8)
-        items = Signal(8)
+        items = Signal(7)
         fits = Signal()
         known = Signal()
+        starts = Signal()
         with m.Switch(port.type):
             for message in requests:
                 shape = SHAPES[message]
                 with m.Case(message):
                     m.d.comb += [
                         known.eq(1),
+                        starts.eq(message in STARTS),
                         fixed_bytes.eq(shape.fixed_bytes),
                         item_bytes.eq(shape.item_bytes),
                         rest.eq(port.length - shape.fixed_bytes),
                     ]
                     if shape.item_bytes:
                         shift = shape.item_bytes.bit_length() - 1
+                        least = shape.fixed_bytes + shape.least * shape.item_bytes
                         m.d.comb += [
                             items.eq(rest >> shift),
-                            fits.eq(
-                                (port.length >= shape.fixed_bytes + shape.least * shape.item_bytes)
-                                & (rest[:shift] == 0)
-                            ),
+                            fits.eq(~at_most(port.length, least - 1) & (rest[:shift] == 0)),
                         ]
                     else:
                         m.d.comb += fits.eq(port.length == shape.fixed_bytes)
 
-        coeffs = unpack(fixed, LoadCoeffs)
-        filters = unpack(fixed, LoadFilters)
+        load = unpack(item[-32:], LoadCoeffs)
         entry = unpack(item, FilterEntry)
-        start = unpack(fixed, FirStart)
-        test = unpack(fixed, Selftest)
-        fir = unpack(fixed, FirIo)
-        mc = unpack(fixed, McStart)
-        histogram = unpack(fixed, Histogram)
-        same_mc = (
-            ((state == State.MC) | (state == State.MC_DONE))
-            & (mc["seed"] == mc_seed)
-            & (port.job == job)
-        )
+        fir = unpack(item, FirIo)
+        histogram = unpack(item, Histogram)
+        start = unpack(settings, FirStart)
+        test = unpack(settings, Selftest)
+        mc = unpack(settings, McStart)
 
-        # What a refusal depends on, in the order in which the page lists refusals.
+        # The seed of the last pass of Monte Carlo, byte by byte.
+        m.submodules.seed = seed = Memory(shape=8, depth=SEED_BYTES, init=[])
+        kept_seed = seed.read_port()
+        keep_seed = seed.write_port()
+        offset = Signal(8)
+        other_seed = Signal()
+        same_mc = ((state == State.MC) | (state == State.MC_DONE)) & ~other_seed & (port.job == job)
+
+        # What a refusal depends on.
         in_range = Signal(init=1)
         needs_rest = Signal()
         right_job = Signal(init=1)
         with m.Switch(port.type):
             for message, fine in {
-                MessageType.HELLO: unpack(fixed, HelloRequest)["magic"]
+                MessageType.HELLO: unpack(item, HelloRequest)["magic"]
                 == int.from_bytes(MAGIC, "little"),
-                MessageType.SET_BAUD: unpack(fixed, SetBaud)["divisor"] >= MIN_DIVISOR,
-                MessageType.LOAD_COEFFS: coeffs["first"] + items <= COEFFICIENTS,
-                MessageType.LOAD_FILTERS: filters["first"] + items <= FILTERS,
+                MessageType.SET_BAUD: within(
+                    unpack(item, SetBaud)["divisor"], MIN_DIVISOR, MAX_DIVISOR
+                ),
+                MessageType.LOAD_COEFFS: ends_in(load["first"], items, COEFFICIENTS),
+                MessageType.LOAD_FILTERS: ends_in(load["first"], items, FILTERS),
                 MessageType.FIR_START: bank_fits(start),
                 MessageType.SELFTEST: bank_fits(test) & test["seed"].any() & test["samples"].any(),
                 MessageType.MC_START: mc_fits(mc),
-                MessageType.MC_HISTOGRAM: (histogram["row"] < MC_MAX_BINNED_ROWS)
+                MessageType.MC_HISTOGRAM: at_most(histogram["row"], MC_MAX_BINNED_ROWS - 1)
                 & within(histogram["count"], 1, COUNTS_PER_FRAME)
-                & (histogram["first"] + histogram["count"] <= HISTOGRAM_BINS),
+                & ends_in(histogram["first"], histogram["count"], HISTOGRAM_BINS),
             }.items():
                 if message in requests:
                     with m.Case(message):
@@ -277,36 +288,34 @@ class Commands(wiring.Component):
                 )
         entry_in_range = (
             within(entry["length"], 1, MAX_TAPS)
-            & (entry["start"] + entry["length"] <= COEFFICIENTS)
-            & (entry["shift"] <= MAX_SHIFT)
-            & (entry["step"] <= MAX_STEP)
+            & ends_in(entry["start"], entry["length"][:9], COEFFICIENTS)
+            & at_most(entry["shift"], MAX_SHIFT)
+            & at_most(entry["step"], MAX_STEP)
         )
 
+        # Of the bank the job that runs says where its settings are: FIR_START is the shorter one.
+        number = Signal(range(MC_MAX_BINNED_ROWS * HISTOGRAM_BINS))
+        testing = Signal()
         m.d.comb += [
+            datapath.coefficient_write.address.eq(number),
+            datapath.filter_write.address.eq(number),
+            datapath.histogram_address.payload.eq(number),
             datapath.coefficient_write.data.eq(item[-32:]),
-            datapath.filter_write.data.start.eq(entry["start"]),
-            datapath.filter_write.data.length.eq(entry["length"]),
-            datapath.filter_write.data.shift.eq(entry["shift"]),
-            datapath.filter_write.data.step.eq(entry["step"]),
+            *(
+                getattr(datapath.filter_write.data, name).eq(entry[name])
+                for name in datapath.filter_write.data.shape().members
+            ),
             datapath.samples.payload.eq(item[-16:].as_signed()),
             datapath.selftest.seed.eq(test["seed"]),
             datapath.selftest.samples.eq(test["samples"]),
             *(getattr(datapath.mc, name).eq(mc[name]) for name in datapath.mc.shape().members),
+            *(
+                getattr(datapath.bank, name).eq(Mux(testing, test[name], start[name]))
+                for name in datapath.bank.shape().members
+            ),
         ]
-        for message, source in (
-            (MessageType.FIR_START, start),
-            (MessageType.SELFTEST, test),
-        ):
-            with m.If(port.type == message):
-                m.d.comb += [
-                    getattr(datapath.bank, name).eq(source[name])
-                    for name in datapath.bank.shape().members
-                ]
 
-        # The reply: a picture of one moment, then what the data path brings.
-        picture = Signal(8 * Status.FORMAT.size)
-        picture_bytes = Signal(range(HelloReply.FORMAT.size + 1))
-        extras = Signal(range(COUNTS_PER_FRAME + 1))
+        # The reply: words of the device's own, then as many that the data path brings.
         hello = pack(
             HelloReply,
             boot_nonce=self.boot_nonce,
@@ -321,7 +330,6 @@ class Commands(wiring.Component):
             coefficient_bits=16,
             sample_bits=16,
         )
-        hello_bytes = Array(hello.word_select(i, 8) for i in range(HelloReply.FORMAT.size))
         status = pack(
             Status,
             boot_nonce=self.boot_nonce,
@@ -337,12 +345,34 @@ class Commands(wiring.Component):
             outputs_ready=datapath.outputs_ready,
         )
         fir_reply = pack(FirReply, first=fetched, sample_room=datapath.sample_room)
+        own_words = Signal(range(HelloReply.FORMAT.size // WORD_BYTES + 1))
+        index = Signal.like(own_words)
+        own_word = Signal(8 * WORD_BYTES)
+        with m.Switch(port.type):
+            for message, words in {
+                MessageType.HELLO: hello,
+                MessageType.STATUS: status,
+                MessageType.FIR_IO: fir_reply,
+                MessageType.MC_HISTOGRAM: item[-8 * WORD_BYTES :],
+            }.items():
+                if message in requests:
+                    with m.Case(message):
+                        count = len(words) // (8 * WORD_BYTES)
+                        m.d.comb += own_words.eq(count)
+                        with m.Switch(index):
+                            for place in range(count):
+                                with m.Case(place):
+                                    m.d.comb += own_word.eq(words.word_select(place, 32))
+        extras = Signal(range(COUNTS_PER_FRAME + 1))
+        word = Signal(8 * WORD_BYTES)
+        byte = Signal(range(max(WORD_BYTES, ITEM_BYTES) + 1))
 
-        offset = Signal(8)
-        byte = Signal(range(max(FIELD_BYTES, HelloReply.FORMAT.size) + 1))
-        number = Signal(16)
-        extra = Signal(32)
-        m.d.comb += port.offset.eq(offset)
+        m.d.comb += [
+            port.offset.eq(offset),
+            kept_seed.addr.eq(offset),
+            keep_seed.addr.eq(offset - 1),
+            keep_seed.data.eq(port.data),
+        ]
 
         def refuse(code: NakCode) -> None:
             m.d.sync += port.code.eq(code)
@@ -353,8 +383,8 @@ class Commands(wiring.Component):
 
         with m.FSM():
             with m.State("REST"):
-                m.d.sync += [offset.eq(0), byte.eq(0), port.code.eq(0)]
-                m.d.sync += [picture_bytes.eq(0), extras.eq(0)]
+                m.d.sync += [offset.eq(0), byte.eq(0), port.code.eq(0), other_seed.eq(0)]
+                m.d.sync += [index.eq(0), extras.eq(0)]
                 with m.If(port.go):
                     with m.If(~known):
                         refuse(NakCode.TYPE)
@@ -368,17 +398,22 @@ class Commands(wiring.Component):
                 m.d.sync += offset.eq(offset + 1)
                 m.next = "FIXED"
             with m.State("FIXED"):
-                m.d.sync += fixed.eq(Cat(fixed[8:], port.data))
+                with m.If(~starts):
+                    m.d.sync += item.eq(Cat(item[8:], port.data))
+                with m.Elif(~busy):
+                    m.d.sync += settings.eq(Cat(settings[8:], port.data))
+                with m.If(at_most(offset, SEED_BYTES) & (kept_seed.data != port.data)):
+                    m.d.sync += other_seed.eq(1)
                 with m.If(offset == fixed_bytes):
                     m.next = "JUDGE"
                 with m.Else():
                     m.next = "FIXED_ADDRESS"
             with m.State("JUDGE"):
                 m.next = "DO"
-                with m.If(~in_range):
-                    refuse(NakCode.RANGE)
-                with m.Elif(needs_rest & busy):
+                with m.If(needs_rest & busy):
                     refuse(NakCode.BUSY)
+                with m.Elif(~in_range & ~(starts & busy)):
+                    refuse(NakCode.RANGE)
                 with m.Elif(~right_job):
                     refuse(NakCode.JOB)
                 if MessageType.FIR_IO in requests:
@@ -388,16 +423,12 @@ class Commands(wiring.Component):
                         with m.Elif(items > datapath.sample_room):
                             refuse(NakCode.NO_ROOM)
             with m.State("DO"):
-                m.d.sync += number.eq(coeffs["first"])
+                m.d.sync += number.eq(load["first"])
                 m.next = "ANSWER"
                 with m.Switch(port.type):
-                    with m.Case(MessageType.HELLO):
-                        m.d.sync += picture_bytes.eq(HelloReply.FORMAT.size)
-                    with m.Case(MessageType.STATUS):
-                        m.d.sync += [picture.eq(status), picture_bytes.eq(Status.FORMAT.size)]
                     if Feature.BAUD in features:
                         with m.Case(MessageType.SET_BAUD):
-                            m.d.sync += self.wanted.eq(unpack(fixed, SetBaud)["divisor"])
+                            m.d.sync += self.wanted.eq(unpack(item, SetBaud)["divisor"])
                         with m.Case(MessageType.CONFIRM_BAUD):
                             m.d.comb += self.confirm.eq(1)
                     with m.Case(MessageType.ABORT):
@@ -408,28 +439,40 @@ class Commands(wiring.Component):
                     ):
                         m.next = "ITEMS"
                     with m.Case(MessageType.FIR_START):
-                        m.d.comb += datapath.start_fir.eq(1)
-                        m.d.sync += [state.eq(State.FIR), total.eq(0), *start_job()]
+                        m.d.sync += [testing.eq(0), total.eq(0), *start_job()]
+                        m.next = "START"
                     with m.Case(MessageType.SELFTEST):
-                        m.d.comb += datapath.start_selftest.eq(1)
-                        m.d.sync += [state.eq(State.SELFTEST), total.eq(test["samples"])]
-                        m.d.sync += start_job()
+                        m.d.sync += [testing.eq(1), total.eq(test["samples"]), *start_job()]
+                        m.next = "START"
                     if MessageType.MC_START in requests:
                         with m.Case(MessageType.MC_START), m.If(~same_mc):
-                            m.d.comb += datapath.start_mc.eq(1)
-                            m.d.sync += [
-                                state.eq(State.MC),
-                                total.eq(mc["instants"]),
-                                mc_seed.eq(mc["seed"]),
-                                *start_job(),
-                            ]
+                            m.d.sync += [total.eq(mc["instants"]), offset.eq(0), *start_job()]
+                            m.next = "SEED_ADDRESS"
                         with m.Case(MessageType.MC_HISTOGRAM):
                             m.d.sync += [
-                                picture.eq(fixed[-8 * Histogram.FORMAT.size :]),
-                                picture_bytes.eq(Histogram.FORMAT.size),
                                 extras.eq(histogram["count"]),
                                 number.eq(Cat(histogram["first"], histogram["row"])),
                             ]
+            with m.State("SEED_ADDRESS"):
+                m.d.sync += offset.eq(offset + 1)
+                m.next = "SEED"
+            with m.State("SEED"):
+                m.d.comb += keep_seed.en.eq(1)
+                m.next = "SEED_ADDRESS"
+                with m.If(offset == SEED_BYTES):
+                    m.next = "START"
+            with m.State("START"):
+                m.next = "ANSWER"
+                with m.Switch(port.type):
+                    for message, strobe, begun in (
+                        (MessageType.FIR_START, datapath.start_fir, State.FIR),
+                        (MessageType.SELFTEST, datapath.start_selftest, State.SELFTEST),
+                        (MessageType.MC_START, datapath.start_mc, State.MC),
+                    ):
+                        if message in requests:
+                            with m.Case(message):
+                                m.d.comb += strobe.eq(1)
+                                m.d.sync += state.eq(begun)
             with m.State("ITEMS"):
                 m.d.sync += byte.eq(0)
                 with m.If(offset == port.length):
@@ -463,47 +506,38 @@ class Commands(wiring.Component):
                 m.next = "ANSWER"
                 if MessageType.FIR_IO in requests:
                     with m.If(port.type == MessageType.FIR_IO):
-                        m.d.sync += [
-                            picture.eq(fir_reply),
-                            picture_bytes.eq(FirReply.FORMAT.size),
-                            extras.eq(
-                                Mux(
-                                    datapath.outputs_ready > OUTPUTS_PER_FRAME,
-                                    OUTPUTS_PER_FRAME,
-                                    datapath.outputs_ready,
-                                )
-                            ),
-                        ]
+                        m.d.sync += extras.eq(
+                            Mux(
+                                at_most(datapath.outputs_ready, OUTPUTS_PER_FRAME),
+                                datapath.outputs_ready,
+                                OUTPUTS_PER_FRAME,
+                            )
+                        )
             with m.State("ANSWER"):
                 m.d.comb += port.answered.eq(1)
-                m.d.sync += byte.eq(0)
-                m.next = "PICTURE"
+                m.next = "OWN_WORDS"
                 with m.If(port.code != 0):
                     m.next = "REST"
-            with m.State("PICTURE"):
-                m.d.comb += [
-                    port.reply.valid.eq(byte != picture_bytes),
-                    port.reply.payload.eq(
-                        Mux(port.type == MessageType.HELLO, hello_bytes[byte], picture[:8])
-                    ),
-                ]
-                with m.If(port.reply.ready):
-                    m.d.sync += [byte.eq(byte + 1), picture.eq(picture >> 8)]
-                    with m.If(byte == picture_bytes):
-                        m.d.sync += byte.eq(0)
-                        m.next = "EXTRAS"
+            with m.State("OWN_WORDS"):
+                m.d.sync += [word.eq(own_word), byte.eq(0)]
+                with m.If(index == own_words):
+                    m.next = "EXTRAS"
+                with m.Elif(port.reply.ready):
+                    m.next = "WORD"
             with m.State("EXTRAS"):
                 with m.If(extras == 0):
                     m.d.comb += port.done.eq(1)
-                    m.next = "REST"
+                    with m.If(port.reply.ready):
+                        m.next = "REST"
                 with m.Elif(port.type == MessageType.FIR_IO):
-                    m.d.comb += datapath.outputs.ready.eq(1)
-                    with m.If(datapath.outputs.valid):
+                    m.d.comb += datapath.outputs.ready.eq(port.reply.ready)
+                    with m.If(port.reply.ready & datapath.outputs.valid):
                         m.d.sync += [
-                            extra.eq(Value.cast(datapath.outputs.payload)),
+                            word.eq(Value.cast(datapath.outputs.payload)),
                             fetched.eq(fetched + 1),
+                            extras.eq(extras - 1),
                         ]
-                        m.next = "EXTRA"
+                        m.next = "WORD"
                 with m.Else():
                     m.d.comb += datapath.histogram_address.valid.eq(1)
                     with m.If(datapath.histogram_address.ready):
@@ -511,26 +545,46 @@ class Commands(wiring.Component):
             with m.State("COUNT"):
                 m.d.comb += datapath.histogram_count.ready.eq(1)
                 with m.If(datapath.histogram_count.valid):
-                    m.d.sync += [extra.eq(datapath.histogram_count.payload), number.eq(number + 1)]
-                    m.next = "EXTRA"
-            with m.State("EXTRA"):
-                m.d.comb += [port.reply.valid.eq(1), port.reply.payload.eq(extra[:8])]
+                    m.d.sync += [
+                        word.eq(datapath.histogram_count.payload),
+                        number.eq(number + 1),
+                        extras.eq(extras - 1),
+                    ]
+                    m.next = "WORD"
+            with m.State("WORD"):
+                m.d.comb += [port.reply.valid.eq(1), port.reply.payload.eq(word[:8])]
                 with m.If(port.reply.ready):
-                    m.d.sync += [byte.eq(byte + 1), extra.eq(extra >> 8)]
-                    with m.If(byte == 3):
-                        m.d.sync += [byte.eq(0), extras.eq(extras - 1)]
+                    m.d.sync += [word.eq(word >> 8), byte.eq(byte + 1)]
+                    with m.If(byte == WORD_BYTES - 1):
+                        m.d.sync += byte.eq(0)
                         m.next = "EXTRAS"
-        m.d.comb += [
-            datapath.coefficient_write.address.eq(number),
-            datapath.filter_write.address.eq(number),
-            datapath.histogram_address.payload.eq(number),
-        ]
+                        with m.If(index != own_words):
+                            m.d.sync += index.eq(index + 1)
+                            m.next = "OWN_WORDS"
         return m
 
 
+def at_most(value: Any, most: int) -> Any:
+    """Return whether an unsigned `value` is `most` or less, without a chain of carries.
+
+    A comparison with `<` takes a slice of the chip for each bit.
+    """
+    fine: Any = Const(1, 1)
+    for place in range(len(value)):
+        bit = value[place]
+        fine = ~bit | fine if most >> place & 1 else ~bit & fine
+    return fine
+
+
 def within(value: Any, least: int, most: int) -> Any:
-    """Return whether `value` is from `least` to `most`, as a wire."""
-    return (value >= least) & (value <= most)
+    """Return whether an unsigned `value` is from `least` to `most`."""
+    return at_most(value, most) & ~at_most(value, least - 1)
+
+
+def ends_in(first: Any, count: Any, size: int) -> Any:
+    """Return whether `count` places from `first` on are within `size`, a power of two."""
+    bits = size.bit_length() - 1
+    return ~first[bits:].any() & at_most(first[:bits] + count, size)
 
 
 def bank_fits(fields: dict[str, Any]) -> Any:
@@ -538,7 +592,7 @@ def bank_fits(fields: dict[str, Any]) -> Any:
     return (
         within(fields["octaves"], 1, MAX_OCTAVES)
         & within(fields["rows"], 1, MAX_ROWS)
-        & (fields["decimator"] < FILTERS)
+        & at_most(fields["decimator"], FILTERS - 1)
     )
 
 
@@ -547,13 +601,13 @@ def mc_fits(fields: dict[str, Any]) -> Any:
     return (
         fields["seed"].any()
         & fields["instants"].any()
-        & (fields["noise_shift"] <= MC_MAX_NOISE_SHIFT)
-        & (fields["decimations"] <= MC_MAX_DECIMATIONS)
-        & (fields["step"] <= MAX_STEP)
+        & at_most(fields["noise_shift"], MC_MAX_NOISE_SHIFT)
+        & at_most(fields["decimations"], MC_MAX_DECIMATIONS)
+        & at_most(fields["step"], MAX_STEP)
         & within(fields["rows"], 1, MC_MAX_ROWS)
-        & (fields["first"] <= MC_MAX_ROWS)
+        & at_most(fields["first"], MC_MAX_ROWS)
         & within(fields["count"], 1, MC_MAX_BINNED_ROWS)
-        & (fields["product_shift"] <= MAX_SHIFT)
-        & (fields["decimator"] < FILTERS)
-        & (fields["boxcar"] < FILTERS)
+        & at_most(fields["product_shift"], MAX_SHIFT)
+        & at_most(fields["decimator"], FILTERS - 1)
+        & at_most(fields["boxcar"], FILTERS - 1)
     )

@@ -86,7 +86,6 @@ class Device(wiring.Component):
         connect(parts, session.frame, receiver.frame)
         connect(parts, session.replies, replies.port)
         connect(parts, fifo.r_stream, receiver.bytes)
-        connect(parts, fifo.w_stream, wiring.flipped(self.received))
         connect(parts, replies.line, wiring.flipped(self.sent))
 
         # Drawn by the first frame, since nobody can tell when it comes.
@@ -95,6 +94,9 @@ class Device(wiring.Component):
             drawn = clock ^ self.entropy
             parts.d.sync += nonce.eq(Mux(drawn == 0, clock, drawn))
         parts.d.comb += [
+            fifo.w_data.eq(self.received.payload),
+            fifo.w_en.eq(self.received.valid & ~session.settling),
+            self.received.ready.eq(fifo.w_rdy & ~session.settling),
             commands.boot_nonce.eq(nonce),
             commands.bad_frames.eq(session.bad_frames),
             commands.divisor.eq(rate.divisor),

@@ -1,19 +1,16 @@
-"""What the data path of this design can do."""
+"""What this design can do besides answering."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from gateware.datapath.datapath import Datapath
 from schemas.hwlink import Feature
 
-__all__ = ["datapath", "features"]
+__all__ = ["FEATURES", "datapath"]
+
+#: Of `datapath`.
+FEATURES = Feature.FIR | Feature.SELFTEST | Feature.MC
 
 
-def features() -> Feature:
-    """Return the features of `datapath`."""
-    return Feature(0)
-
-
-def datapath() -> Any:
-    """Return a new data path; None while there is none."""
-    return None
+def datapath() -> Datapath:
+    """Return a new data path."""
+    return Datapath()

@@ -33,7 +33,8 @@ class Session(wiring.Component):
     `line_idle` says that the last bit of the last reply is out; then, after a reply
     that announced it, `change` (the rate), `restore` (the first rate) or `restart` is high for a
     clock. `bad_frames` counts frames that could not be read, up to its limit.
-    `answering`: a request is being worked on.
+    `answering`: a request is being worked on. `settling`: its reply goes out and the change comes
+    after it; what is received until then belongs to neither rate, nor to the session to come.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,7 @@ class Session(wiring.Component):
                 "restart": Out(1),
                 "bad_frames": Out(16),
                 "answering": Out(1),
+                "settling": Out(1),
             }
         )
 
@@ -179,9 +181,11 @@ class Session(wiring.Component):
                 ("CHANGE", self.change),
                 ("RESTART", self.restart),
             ):
-                with m.State(state), m.If(replies.idle & self.line_idle):
-                    m.d.comb += strobe.eq(1)
-                    m.d.sync += bad_in_a_row.eq(0)
-                    m.next = "WAIT"
+                with m.State(state):
+                    m.d.comb += self.settling.eq(1)
+                    with m.If(replies.idle & self.line_idle):
+                        m.d.comb += strobe.eq(1)
+                        m.d.sync += bad_in_a_row.eq(0)
+                        m.next = "WAIT"
         m.d.comb += self.answering.eq(frame.whole | ~states.ongoing("WAIT"))
         return m

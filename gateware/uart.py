@@ -9,9 +9,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Receiver", "Transmitter"]
+from schemas.hwlink import MAX_DIVISOR
 
-DIVISOR_BITS = 16
+__all__ = ["DIVISOR_BITS", "Receiver", "Transmitter"]
+
+DIVISOR_BITS = MAX_DIVISOR.bit_length()
 
 
 class Receiver(wiring.Component):

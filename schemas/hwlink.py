@@ -43,7 +43,8 @@ DEFAULT_BAUD = 115_200
 
 #: Clocks per bit below which the receiver cannot find the middle of a bit.
 MIN_DIVISOR = 8
-MAX_DIVISOR = 65_535
+#: Above the first rate's, so that no rate is slower than it; 8 bits.
+MAX_DIVISOR = 255
 
 #: Frames that cannot be read, one after the other, before the device returns to its first rate.
 BAD_FRAMES_TO_DEFAULT_RATE = 16

@@ -10,7 +10,7 @@ from pathlib import Path
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 
 from gateware.board.top import Top
-from gateware.features import features
+from gateware.features import FEATURES
 from gateware.identity import CLOCK_HZ, Identity, build_hash
 from schemas.hwlink import Feature
 
@@ -51,7 +51,7 @@ def tool_versions() -> dict[str, str]:
 
 def board_identity() -> Identity:
     """Return what the board's HELLO will say."""
-    return Identity(build_hash=build_hash(tool_versions()), features=features() | Feature.BAUD)
+    return Identity(build_hash=build_hash(tool_versions()), features=FEATURES | Feature.BAUD)
 
 
 def build(identity: Identity, folder: Path) -> None:

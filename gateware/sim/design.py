@@ -7,23 +7,25 @@ from typing import Any, Literal
 import amaranth
 
 from gateware.device import Device, SerialDevice
-from gateware.features import datapath, features
+from gateware.features import FEATURES, datapath
 from gateware.identity import Identity, build_hash
 from schemas.hwlink import Feature
 
-__all__ = ["Level", "simulated_device"]
+__all__ = ["Level", "simulated_device", "simulated_identity"]
 
 #: Whole bytes, or the bits of a serial line.
 Level = Literal["bytes", "serial"]
 
 
-def simulated_device(level: Level, simulator: str, version: str) -> tuple[Identity, Any]:
-    """Return what HELLO will say, and the design."""
-    identity = Identity(
+def simulated_identity(level: Level, simulator: str, version: str) -> Identity:
+    """Return what HELLO will say."""
+    line = Feature.BAUD if level == "serial" else Feature(0)
+    return Identity(
         build_hash=build_hash({"amaranth": amaranth.__version__, simulator: version}),
-        features=features()
-        | Feature.SIMULATED
-        | (Feature.BAUD if level == "serial" else Feature(0)),
+        features=FEATURES | Feature.SIMULATED | line,
     )
-    make = SerialDevice if level == "serial" else Device
-    return identity, make(identity, datapath())
+
+
+def simulated_device(level: Level, identity: Identity) -> Any:
+    """Return the design."""
+    return (SerialDevice if level == "serial" else Device)(identity, datapath())

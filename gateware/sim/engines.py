@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import amaranth
 
-from gateware.sim.design import Level, simulated_device
+from gateware.sim.design import Level, simulated_device, simulated_identity
 from gateware.sim.engine import Engine, EngineError
 from gateware.sim.interpreted import Interpreted
 from gateware.sim.verilated import Verilated, compiled, missing_tools
@@ -47,5 +47,5 @@ def chosen_engine(
         raise EngineError(
             "a serial line is simulated by Verilator alone: install verilator and g++"
         )
-    _, device = simulated_device(level, "amaranth-sim", amaranth.__version__)
-    return Chosen(Interpreted(device, entropy), "amaranth", level)
+    identity = simulated_identity(level, "amaranth-sim", amaranth.__version__)
+    return Chosen(Interpreted(simulated_device(level, identity), entropy), "amaranth", level)

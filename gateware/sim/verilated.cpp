@@ -80,6 +80,8 @@ void *device_new(uint32_t entropy) {
     device.entropy = entropy;
 #ifdef SERIAL
     device.rx = 1;
+#else
+    device.line_idle = 1;
 #endif
     device.rst = 1;
     simulation->clock();

@@ -15,7 +15,7 @@ from typing import Any
 from amaranth.back import rtlil
 from amaranth.hdl import Value
 
-from gateware.sim.design import Level, simulated_device
+from gateware.sim.design import Level, simulated_device, simulated_identity
 from gateware.sim.engine import EngineError, Progress
 
 __all__ = ["Verilated", "compiled", "missing_tools"]
@@ -47,7 +47,7 @@ def compiled(level: Level, folder: Path) -> Path:
         raise EngineError(
             f"{', '.join(missing)} not installed: install verilator and a C++ compiler"
         )
-    identity, device = simulated_device(level, simulator="verilator", version=_version())
+    identity = simulated_identity(level, simulator="verilator", version=_version())
     glue = resources.files("gateware.sim").joinpath("verilated.cpp").read_bytes()
     name = f"{level}-{identity.build_hash.hex()}-{sha256(glue).hexdigest()[:8]}"
     library = folder / name / "device.so"
@@ -55,7 +55,7 @@ def compiled(level: Level, folder: Path) -> Path:
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-        made = _compile(device, glue, level, Path(scratch))
+        made = _compile(simulated_device(level, identity), glue, level, Path(scratch))
         made.replace(library)
     return library
 
@@ -73,7 +73,7 @@ def _compile(device: Any, glue: bytes, level: Level, folder: Path) -> Path:
     root = _run("verilator", "--getenv", "VERILATOR_ROOT", folder=folder).strip()
     _run(
         "verilator", "--cc", "--build", "-j", "2", "-O3", "-Wno-fatal", "-Wno-lint",
-        "--top-module", "device", "-CFLAGS", "-O2 -fPIC", "--Mdir", "obj", "device.v",
+        "--top-module", "device", "-CFLAGS", "-O1 -fPIC", "--Mdir", "obj", "device.v",
         folder=folder,
     )  # fmt: skip
     _run(

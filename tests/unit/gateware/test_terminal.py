@@ -21,6 +21,9 @@ from tests.unit.gateware.host import Host
 #: A byte's time is the simulator's, and a first run compiles.
 PATIENCE_S = 60
 
+#: The first one compiles the design.
+pytestmark = pytest.mark.timeout(600)
+
 needs_verilator = pytest.mark.skipif(
     bool(missing_tools()) and "CI" not in os.environ, reason="verilator is not installed"
 )
