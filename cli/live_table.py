@@ -14,7 +14,7 @@ from rich.text import Text
 
 from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
-from schemas.stream import StreamStatus
+from schemas.stream import ClockStatus, StreamLag, StreamStatus
 
 __all__ = ["LiveTable", "Peak", "RateMeter", "latest_peak"]
 
@@ -86,6 +86,8 @@ class Counters:
     chunks: RateMeter = field(default_factory=RateMeter)
     windows: RateMeter = field(default_factory=RateMeter)
     asked_s: float = 0.0
+    lag: StreamLag = field(default_factory=StreamLag)
+    clock: ClockStatus | None = None
 
 
 def latest_peak(result: AnalysisResult) -> tuple[int, Peak] | None:
@@ -142,6 +144,7 @@ class LiveTable:
         counters.asked_s = now_s
         counters.chunks.count(status.chunks, now_s)
         counters.windows.count(status.windows, now_s)
+        counters.lag, counters.clock = status.lag, status.clock
 
     def table(self, now_s: float) -> Group:
         """Return the picture for a terminal."""
@@ -187,19 +190,35 @@ class LiveTable:
         return [*peaks, *self.rate_lines(), *events]
 
     def rate_lines(self, stream: str | None = None) -> list[str]:
-        """Return a line for each stream, or for one: how fast it goes."""
+        """Return how fast each stream goes, or one, how far it is behind, and its clock."""
         return [
-            # Up to the last question: since then nothing is known of ingest's counts.
-            f"{name}: {c.chunks.per_second(c.asked_s):.1f} chunks/s, "
-            f"{c.windows.per_second(c.asked_s):.1f} windows/s "
-            f"({c.chunks.total} chunks, {c.windows.total} windows so far)"
-            for name, c in sorted(self._streams.items())
+            line
+            for name, counters in sorted(self._streams.items())
             if stream in {None, name}
+            for line in _stream_words(name, counters)
         ]
 
     def event_lines(self, most: int) -> list[str]:
         """Return the last events, at most so many, a line each."""
         return [_event_words(event) for event in self._last_events][-most:] if most else []
+
+
+def _stream_words(name: str, counters: Counters) -> list[str]:
+    lag, clock = counters.lag, counters.clock
+    # Up to the last question: since then nothing is known of ingest's counts.
+    chunks, windows = (
+        each.per_second(counters.asked_s) for each in (counters.chunks, counters.windows)
+    )
+    goes = (
+        f"{name}: {chunks:.1f} chunks/s, {windows:.1f} windows/s; "
+        f"behind: {lag.chunks} chunks, {lag.windows} windows, {lag.seconds:.1f} s"
+    )
+    if clock is None:
+        return [goes]
+    return [
+        goes,
+        f"{name}: device clock {clock.drift_ppm:+.1f} ppm, jitter {1000 * clock.jitter_s:.2f} ms",
+    ]
 
 
 def _event_words(event: StreamEvent) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from urllib.parse import urlsplit
 
@@ -42,3 +43,33 @@ async def test_a_program_defines_publishes_and_watches(system: RunningSystem) ->
     near = [line for line in lines if "octave 0" in line]
     assert near
     assert all("left leads by" in line for line in near)
+
+
+async def test_a_notebook_asks_streams_and_finds_its_chirp(system: RunningSystem) -> None:
+    said = await run("examples/notebook.py", system.url)
+    first, *found = said.splitlines()
+    assert first == "transform of 2000 samples at 121 scales"
+    assert len(found) == 7
+    for line in found:
+        _, _, near, _, _, true, _ = line.split()
+        assert float(near) == pytest.approx(float(true), rel=0.06), line  # a voice is 6 %
+
+
+async def test_an_amplifier_on_the_network_is_coherent_while_its_rhythm_lasts(
+    system: RunningSystem,
+) -> None:
+    name = f"amplifier-{os.getpid()}"
+    said = ""
+
+    async def coherence(scope: anyio.CancelScope) -> None:
+        nonlocal said
+        said = await run("examples/lsl_coherence.py", name, system.url)
+        scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, "examples/lsl_amplifier.py", name, "60")
+        tasks.start_soon(coherence, tasks.cancel_scope)
+    told = [line.split() for line in said.splitlines()]
+    shares = {float(words[0]): int(words[9]) for words in told}
+    assert max(share for at, share in shares.items() if at < 6) > 50, said
+    assert min(share for at, share in shares.items() if at > 7) < 50, said

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli.live_table import LiveTable, RateMeter, latest_peak
 from schemas.event import StreamEvent
-from schemas.stream import Channel, StreamDefinition, StreamStatus
+from schemas.stream import Channel, ClockStatus, StreamDefinition, StreamLag, StreamStatus
 from tests.unit.client.blocks import block
 
 
@@ -76,7 +76,18 @@ def test_rates_come_from_the_counts_of_ingest() -> None:
     table = LiveTable()
     table.feed_status(status(0, 0), 0.0)
     table.feed_status(status(20, 4), 2.0)
-    assert "s: 10.0 chunks/s, 2.0 windows/s (20 chunks, 4 windows so far)" in table.lines(2.0)
+    (line,) = table.lines(2.0)
+    assert line == "s: 10.0 chunks/s, 2.0 windows/s; behind: 0 chunks, 0 windows, 0.0 s"
+
+
+def test_what_a_stream_owes_and_how_its_clock_goes_is_told() -> None:
+    table = LiveTable()
+    lag = StreamLag(chunks=2, windows=5, seconds=0.75)
+    clock = ClockStatus(drift_ppm=-12.5, jitter_s=4e-4, stamps=90, steps=0)
+    table.feed_status(status(1, 1).model_copy(update={"lag": lag, "clock": clock}), 0.0)
+    goes, drifts = table.lines(1.0)
+    assert goes.endswith("behind: 2 chunks, 5 windows, 0.8 s")
+    assert drifts == "s: device clock -12.5 ppm, jitter 0.40 ms"
 
 
 def test_the_last_events_are_told_and_all_are_counted() -> None:

@@ -69,7 +69,7 @@ def test_the_view_names_what_it_shows_its_level_its_rates_and_its_events() -> No
     for words in (
         "s  coherence of x with y  epoch e",
         "coherence 0 to 1, Hz; bright: above the 95 % level; grey: edge or missing",
-        "5 chunks",
+        "0.0 chunks/s, 0.0 windows/s; behind: 0 chunks, 0 windows, 0.0 s",
         "latency 250 ms",
         "event: s gap lost",
         "at 0.3 s",

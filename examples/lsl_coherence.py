@@ -1,0 +1,88 @@
+"""From an amplifier to coherence, live, in one program.
+
+Run it against ``pycwt-mod up``, with an amplifier on the network or ``lsl_amplifier.py`` beside it:
+
+    pip install 'pycwt-mod[lsl]'
+    python examples/lsl_coherence.py [NAME [URL]]
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import anyio
+import numpy as np
+
+from pycwt_client import Client, Scalogram, connect
+from pycwt_client.sources import LslSource, Signals, SourceInfo, play
+from schemas.stream import AnalysisSpec, SignificanceSpec, StreamDefinition
+
+STREAM = "eeg"
+BAND_HZ = (8.0, 12.0)
+REPORTS = 10
+
+
+def defined(info: SourceInfo) -> StreamDefinition:
+    """The stream has the source's channels and rate; the first two are compared."""
+    first, second = info.channel_names[:2]
+    coherence = AnalysisSpec(
+        name="coherence",
+        op="wct",
+        pairs=((first, second),),
+        fmin_hz=4,
+        fmax_hz=40,
+        hop_s=0.2,
+        quantity="coherence",
+        significance=SignificanceSpec(level=0.95),
+    )
+    return StreamDefinition(
+        name=STREAM, fs_hz=info.fs_hz, channels=info.channels, analyses=(coherence,)
+    )
+
+
+async def publish(client: Client, signals: Signals) -> None:
+    """Send what the amplifier sends."""
+    async with client.publisher(STREAM) as publisher:
+        await play(signals, publisher)
+
+
+async def watch(client: Client, pair: tuple[str, ...], fs_hz: float, start_seq: int) -> None:
+    """Say every second how coherent the band was in the newest one that is final."""
+    scalogram = Scalogram(STREAM, "coherence", pair, keep_samples=round(10 * fs_hz))
+    told = 0.0
+    async with client.results(STREAM, "coherence", start_seq=start_seq) as results:
+        async for result in results:
+            scalogram.add(result)
+            picture = scalogram.resample(100)
+            assert picture.signif is not None
+            rows = (picture.freqs_hz >= BAND_HZ[0]) & (picture.freqs_hz <= BAND_HZ[1])
+            whole = np.flatnonzero(rows.any() & ~picture.mask[rows].any(axis=0))
+            if len(whole) < 10 or picture.times_s[whole[-1]] < told + 1:
+                continue
+            told = float(picture.times_s[whole[-1]])
+            values = picture.values[rows][:, whole[-10:]]
+            share = (values > picture.signif[rows][:, None]).mean()
+            print(
+                f"{told:6.1f} s: coherence {values.mean():.2f} between {BAND_HZ[0]:g} and "
+                f"{BAND_HZ[1]:g} Hz, {100 * share:3.0f} % of it above the 95 % level"
+            )
+            if told > REPORTS:
+                return
+
+
+async def main(name: str = "amplifier", url: str = "nats://127.0.0.1:4222") -> None:
+    """Publish and watch at the same time."""
+    async with LslSource(name).open() as signals, connect(url, name="lsl_coherence") as client:
+        definition = defined(signals.info)
+        await client.put_stream(definition)
+        start = await client.next_seq()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(publish, client, signals)
+            await watch(client, definition.analyses[0].channel_sets[0], definition.fs_hz, start)
+            tasks.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    given = dict(zip(("name", "url"), sys.argv[1:], strict=False))
+    anyio.run(partial(main, **given))

@@ -1,0 +1,60 @@
+"""A notebook's way: no event loop, one step after the other. Each ``# %%`` begins a cell.
+
+Run it against ``pycwt-mod up``, whole or cell by cell:
+
+    python examples/notebook.py [URL]
+"""
+
+# %% Connect
+import sys
+
+import numpy as np
+
+from pycwt_client import Scalogram, blocking
+from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+
+url = sys.argv[1] if len(sys.argv) > 1 else "nats://127.0.0.1:4222"
+client = blocking.connect(url, name="notebook")
+
+# %% A chirp from 2 to 20 Hz, twenty seconds at 100 Hz
+fs_hz = 100.0
+t = np.arange(2000) / fs_hz
+chirp = np.sin(2 * np.pi * (2 * t + 0.45 * t**2)).astype(np.float32)
+
+# %% Ask: the whole signal in, its transform out
+answer = client.cwt(chirp, 1 / fs_hz, dj=1 / 12)
+print(f"transform of {answer.coefs.shape[1]} samples at {answer.coefs.shape[0]} scales")
+
+# %% Or stream: define, publish, read
+power = AnalysisSpec(
+    name="power", op="cwt", channels=("chirp",), fmin_hz=2, fmax_hz=25, hop_s=1, quantity="power"
+)
+channels = (Channel(name="chirp"),)
+client.put_stream(
+    StreamDefinition(name="notebook", fs_hz=fs_hz, channels=channels, analyses=(power,))
+)
+start = client.next_seq()
+with client.publisher("notebook") as publisher:
+    for sample in chirp:  # as small as it comes; they leave in chunks
+        publisher.push(np.array([sample]))
+    publisher.finish()
+
+# %% Read until nothing more comes
+scalogram = Scalogram("notebook", "power", ("chirp",))
+with client.results("notebook", "power", start_seq=start) as results:
+    try:
+        while True:
+            scalogram.add(results.read(timeout_s=5))
+    except TimeoutError:
+        pass
+
+# %% Where is the chirp?
+picture = scalogram.resample(9, end=len(chirp))
+strength = np.where(picture.mask, -np.inf, picture.values)
+for column in range(1, 8):
+    found = picture.freqs_hz[strength[:, column].argmax()]
+    true = 2 + 0.9 * picture.times_s[column]
+    print(f"{picture.times_s[column]:5.2f} s: {found:5.2f} Hz, true {true:5.2f} Hz")
+
+# %% Leave
+client.close()
