@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 import anyio
+import anyio.to_thread
 
 from schemas import subjects
 from schemas.description import SchemaReply, SchemaRequest
@@ -135,10 +136,11 @@ class ComputeService:
 
     async def _backends(self, question: BackendsRequest) -> BackendsReply:
         del question
-        return queries.answer_backends()
+        # In a thread: whether a device is there, a backend asks the bridge.
+        return await anyio.to_thread.run_sync(queries.answer_backends)
 
     async def _backend(self, question: BackendRequest) -> BackendInfo:
-        return queries.answer_backend(question.name)
+        return await anyio.to_thread.run_sync(queries.answer_backend, question.name)
 
     async def _hardware(self, question: HardwareRequest) -> HardwareReply:
         del question

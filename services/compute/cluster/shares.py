@@ -17,7 +17,7 @@ from schemas.limits import MAX_SHARE_TASKS
 from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from schemas.stream import Wavelet as WaveletName
 
-__all__ = ["answer_simulate", "histograms_of", "request_of", "shares_of"]
+__all__ = ["answer_simulate", "histograms_of", "request_of", "shares_of", "wavelet_name"]
 
 #: Pairs times rows of one share, if it has more than one task: about a tenth of a second.
 SHARE_ROWS = 8000
@@ -56,7 +56,7 @@ def request_of(share: Sequence[NullTask]) -> SimulateRequest:
         The wavelet is none that a message can name.
     """
     rows = share[0].rows
-    name, param = _named(rows.wavelet)
+    name, param = wavelet_name(rows.wavelet)
     return SimulateRequest(
         algorithm=ALGORITHM_VERSION,
         rows=NullRowsShape(
@@ -140,7 +140,14 @@ def _rows(shape: NullRowsShape) -> NullRows:
     )
 
 
-def _named(wavelet: Wavelet) -> tuple[WaveletName, float]:
+def wavelet_name(wavelet: Wavelet) -> tuple[WaveletName, float]:
+    """Return what a message calls a wavelet.
+
+    Raises
+    ------
+    ValueError
+        It has no name.
+    """
     name: WaveletName
     match wavelet:
         case Morlet():

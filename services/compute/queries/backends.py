@@ -6,7 +6,7 @@ import pycwt_mod
 from schemas.errors import NotFound, Unavailable
 from schemas.query import BackendInfo, BackendsReply
 
-__all__ = ["FALLBACK", "answer_backend", "answer_backends", "chosen_backend"]
+__all__ = ["FALLBACK", "answer_backend", "answer_backends", "chosen_backend", "is_exact"]
 
 #: What steps in for a backend that is not available, if the request allows it.
 FALLBACK = "sequential"
@@ -49,3 +49,8 @@ def chosen_backend(name: str, *, fallback: bool) -> str:
         f"backend {name} is not available: {info.error or 'no reason given'}; "
         f"send fallback: true to take {FALLBACK} instead"
     )
+
+
+def is_exact(name: str) -> bool:
+    """Return whether a backend gives the numbers that every other gives: hardware does not."""
+    return pycwt_mod.get_backend(name).type != "hardware"

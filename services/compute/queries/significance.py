@@ -8,6 +8,7 @@ import pycwt_mod
 from pycwt_mod.montecarlo import Cache as Levels
 from schemas.limits import MAX_QUERY_COST_S
 from schemas.significance import SignificanceReply, SignificanceRequest
+from services.compute.queries.backends import is_exact
 from services.compute.queries.refusals import library_refusals
 from services.compute.queries.simulation import simulation_of
 from services.runtime.analysis import wavelet_of
@@ -40,7 +41,7 @@ def answer_significance(
             request.significance_level,
             wavelet_of(request.mother, request.param),
             request.mc_count,
-            cache=False if levels is None else levels,
+            cache=levels if levels is not None and is_exact(backend or request.backend) else False,
             convention=request.convention,
             method=request.method,
             rng=seed,

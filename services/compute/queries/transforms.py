@@ -21,6 +21,7 @@ from schemas.query import (
     XwtReply,
     XwtRequest,
 )
+from services.compute.queries.backends import is_exact
 from services.compute.queries.refusals import library_refusals
 from services.compute.queries.simulation import simulation_of
 from services.compute.queries.sizes import MAX_COMPUTE_BYTES, scale_count
@@ -88,7 +89,7 @@ def answer_wct(
             significance_level=request.significance_level or 0.95,
             mc_count=request.mc_count,
             method=request.method,
-            cache=False if levels is None else levels,
+            cache=levels if levels is not None and is_exact(backend or request.backend) else False,
             backend=backend or request.backend,
             n_jobs=n_jobs,
             rng=seed,

@@ -5,27 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 import numpy as np
 import pytest
 
 from schemas import subjects
-from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import (
     Conflict,
-    ErrorBody,
     NotFound,
     Timeout,
     Unavailable,
     Unprocessable,
 )
-from schemas.hardware import HwEvent, HwList, HwListing
-from schemas.headers import CONTENT_TYPE
+from schemas.hardware import HwList, HwListing
 from schemas.hwlink import Feature
 from schemas.hwops import (
     HwCancel,
@@ -41,27 +35,17 @@ from schemas.hwops import (
     HwSelftestReply,
     HwSelftestRequest,
 )
-from schemas.message import Message
-from schemas.subjects import HwVerb
-from services.hwbridge.app import serve
 from services.hwbridge.model import run_bank, run_mc
 from services.hwbridge.settings import HwBridgeSettings
 from services.runtime.device_plans import bank_job, null_job
-from services.runtime.lifecycle import Context
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.micro import Identity
-from services.runtime.settings import StorageSettings
-from services.runtime.stopping import Stop
-from services.runtime.topology import system_topology
 from tests.hwpeer.peer import DevicePeer
 from tests.hwpeer.peer import Identity as DeviceIdentity
 from tests.hwpeer.pty_device import PtyDevice
+from tests.hwpeer.running import Caller, bridge
 from tests.hwpeer.trouble import Trouble
 
 pytestmark = pytest.mark.anyio
 
-R = TypeVar("R", bound=Message)
 CWT = HwCwtRequest(data=np.sin(np.arange(400) / 5), dt=1.0, s0=4.0, octaves=2, timeout_s=20)
 MC = HwMcRequest(al1=0.5, al2=0.2, dj=0.25, s0=8.0, rows=2, pairs=3, seed=5, timeout_s=20)
 HARDWARE = Feature.FIR | Feature.SELFTEST | Feature.MC | Feature.BAUD
@@ -72,64 +56,6 @@ def device(tmp_path: Path) -> Iterator[PtyDevice]:
     # Not as a simulation, which is given seconds for what a device does in milliseconds.
     with PtyDevice(tmp_path / "fpga", DevicePeer(DeviceIdentity(features=HARDWARE))) as device:
         yield device
-
-
-class Caller:
-    """Asks the bridge, and hears its events."""
-
-    def __init__(self, bus: MemoryBus) -> None:
-        self.bus = bus
-        self.events: list[HwEvent] = []
-
-    async def ask(self, subject: str, request: Message, reply: type[R]) -> R:
-        answer = await self.bus.request(
-            subject,
-            encode(request, ContentType.MSGPACK),
-            {CONTENT_TYPE: ContentType.MSGPACK.value},
-            timeout_s=60,
-        )
-        kind = content_type_of(answer.headers)
-        if "Nats-Service-Error" in answer.headers:
-            raise decode(ErrorBody, answer.data, kind).exception()
-        return decode(reply, answer.data, kind)
-
-    async def device(self, verb: HwVerb, request: Message, reply: type[R]) -> R:
-        return await self.ask(subjects.hw("fpga0", verb), request, reply)
-
-    async def until(self, kind: str) -> HwEvent:
-        """Wait for an event of a kind."""
-        with anyio.fail_after(30):
-            while True:
-                for event in self.events:
-                    if event.kind == kind:
-                        return event
-                await anyio.sleep(0.02)
-
-    async def listen(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        async with self.bus.subscribe(subjects.HW_EVENTS) as messages:
-            task_status.started()
-            async for message in messages:
-                self.events.append(decode(HwEvent, message.data))
-
-
-@asynccontextmanager
-async def bridge(ports: str) -> AsyncIterator[Caller]:
-    bus = MemoryBus()
-    await bus.log.declare(system_topology(StorageSettings()))
-    stop = Stop()
-    identity = Identity(name="hwbridge", id="h", version="0.0.1", description="")
-    context = Context(bus=bus, identity=identity, log=logger("test"), stop=stop)
-    caller = Caller(bus)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(partial(caller.listen))
-        tasks.start_soon(serve, context, HwBridgeSettings(hw_ports=ports))
-        await anyio.wait_all_tasks_blocked()
-        try:
-            yield caller
-        finally:
-            stop.set()
-            await anyio.sleep(0.05)
-            tasks.cancel_scope.cancel()
 
 
 @pytest.fixture

@@ -1,0 +1,88 @@
+"""The bridge itself, on a bus inside of the process, and somebody who asks it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import anyio.abc
+
+from schemas import subjects
+from schemas.codec import ContentType, content_type_of, decode, encode
+from schemas.errors import ErrorBody
+from schemas.hardware import HwEvent
+from schemas.headers import CONTENT_TYPE
+from schemas.message import Message
+from schemas.subjects import HwVerb
+from services.hwbridge.app import serve
+from services.hwbridge.settings import HwBridgeSettings
+from services.runtime.lifecycle import Context
+from services.runtime.logs import logger
+from services.runtime.memory_bus import MemoryBus
+from services.runtime.micro import Identity
+from services.runtime.settings import StorageSettings
+from services.runtime.stopping import Stop
+from services.runtime.topology import system_topology
+
+R = TypeVar("R", bound=Message)
+
+
+class Caller:
+    """Asks the bridge, and hears its events."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self.bus = bus
+        self.events: list[HwEvent] = []
+
+    async def ask(self, subject: str, request: Message, reply: type[R]) -> R:
+        answer = await self.bus.request(
+            subject,
+            encode(request, ContentType.MSGPACK),
+            {CONTENT_TYPE: ContentType.MSGPACK.value},
+            timeout_s=60,
+        )
+        kind = content_type_of(answer.headers)
+        if "Nats-Service-Error" in answer.headers:
+            raise decode(ErrorBody, answer.data, kind).exception()
+        return decode(reply, answer.data, kind)
+
+    async def device(self, verb: HwVerb, request: Message, reply: type[R]) -> R:
+        return await self.ask(subjects.hw("fpga0", verb), request, reply)
+
+    async def until(self, kind: str) -> HwEvent:
+        """Wait for an event of a kind."""
+        with anyio.fail_after(30):
+            while True:
+                for event in self.events:
+                    if event.kind == kind:
+                        return event
+                await anyio.sleep(0.02)
+
+    async def listen(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        async with self.bus.subscribe(subjects.HW_EVENTS) as messages:
+            task_status.started()
+            async for message in messages:
+                self.events.append(decode(HwEvent, message.data))
+
+
+@asynccontextmanager
+async def bridge(ports: str) -> AsyncIterator[Caller]:
+    bus = MemoryBus()
+    await bus.log.declare(system_topology(StorageSettings()))
+    stop = Stop()
+    identity = Identity(name="hwbridge", id="h", version="0.0.1", description="")
+    context = Context(bus=bus, identity=identity, log=logger("test"), stop=stop)
+    caller = Caller(bus)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(partial(caller.listen))
+        tasks.start_soon(serve, context, HwBridgeSettings(hw_ports=ports))
+        await anyio.wait_all_tasks_blocked()
+        try:
+            yield caller
+        finally:
+            stop.set()
+            await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()

@@ -1,0 +1,128 @@
+"""Monte Carlo on a device by way of the bridge, from the query to the line and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import numpy as np
+import pytest
+
+import pycwt_mod
+from pycwt_mod.montecarlo.plan import MonteCarloPlan
+from pycwt_mod.wavelets import Morlet
+from schemas.errors import Unavailable
+from schemas.hwlink import Feature
+from schemas.significance import SignificanceRequest
+from services.compute.device_backends import requests_of, spread
+from services.compute.hardware import answer_hardware
+from services.compute.queries import answer_significance
+from services.compute.queries.backends import is_exact
+from services.hwbridge.model import run_mc
+from services.runtime.device_plans import null_job
+from services.runtime.sync_bus import reachable_from_threads
+from tests.hwpeer.peer import DevicePeer, Identity
+from tests.hwpeer.pty_device import PtyDevice
+from tests.hwpeer.running import Caller, bridge
+
+pytestmark = pytest.mark.anyio
+
+ASKED = SignificanceRequest(
+    al1=0.5, al2=0.3, dt=1.0, dj=0.25, s0=4.0, J=3, mc_count=60, backend="tangnano9k", seed=1
+)
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[PtyDevice]:
+    features = Feature.FIR | Feature.SELFTEST | Feature.MC
+    with PtyDevice(tmp_path / "fpga", DevicePeer(Identity(features=features))) as device:
+        yield device
+
+
+@pytest.fixture
+async def caller(device: PtyDevice) -> AsyncIterator[Caller]:
+    async with bridge(f"fpga0=tangnano9k:{device.path}") as caller:
+        await caller.until("connected")
+        yield caller
+
+
+async def test_levels_from_a_device_lie_where_the_librarys_lie(caller: Caller) -> None:
+    with reachable_from_threads(caller.bus):
+        reply = await anyio.to_thread.run_sync(answer_significance, ASKED)
+        again = await anyio.to_thread.run_sync(answer_significance, ASKED)
+    library = answer_significance(ASKED.model_copy(update={"backend": "sequential"}))
+    assert reply.backend_used == "tangnano9k"
+    assert np.array_equal(reply.signif, again.signif)
+    assert np.abs(reply.signif - library.signif).max() < 0.05
+
+
+async def test_a_device_that_is_absent_is_unavailable_unless_another_may_step_in() -> None:
+    async with bridge("fpga0=tangnano9k:/dev/no-such-port") as caller:
+        with reachable_from_threads(caller.bus):
+            with pytest.raises(Unavailable, match="fallback: true"):
+                await anyio.to_thread.run_sync(answer_significance, ASKED)
+            allowed = ASKED.model_copy(update={"fallback": True})
+            reply = await anyio.to_thread.run_sync(answer_significance, allowed)
+    assert reply.backend_used == "sequential"
+
+
+async def test_a_device_lost_in_the_middle_is_an_error_and_no_quiet_change_of_place(
+    caller: Caller, device: PtyDevice
+) -> None:
+    device.unplug_after = device.fed + 20_000
+    with reachable_from_threads(caller.bus), pytest.raises(Unavailable):
+        await anyio.to_thread.run_sync(
+            answer_significance, ASKED.model_copy(update={"fallback": True})
+        )
+
+
+async def test_the_hardware_query_tells_what_works(caller: Caller) -> None:
+    reply = await answer_hardware(caller.bus)
+    assert (reply.fpga.available, reply.fpga.device) == (True, "fpga0")
+    assert reply.fpga.build_hash == "0001020304050607"
+    assert "no port was given" in reply.embedded.detail
+
+
+async def test_levels_of_a_device_are_not_kept_as_those_of_the_library() -> None:
+    assert [is_exact(name) for name in ("sequential", "tangnano9k", "elm11")] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
+def test_both_devices_are_listed_and_not_available_without_a_bus() -> None:
+    listed = {info.name: info for info in pycwt_mod.list_backends()}
+    assert not listed["tangnano9k"].available
+    assert listed["elm11"].type == "hardware"
+
+
+def plan(J: int, dj: float) -> MonteCarloPlan:
+    return MonteCarloPlan(
+        al1=0.5, al2=0.5, dj=dj, s0=2.0, J=J, wavelet=Morlet(), mc_count=20,
+        convention="standard", entropy=1,
+    )  # fmt: skip
+
+
+def test_a_task_becomes_requests_for_the_same_rows() -> None:
+    for tasks in plan(40, 1 / 16).tasks():
+        asked = requests_of(tasks[0])
+        kept = tasks[0].rows.scales[slice(*tasks[0].rows.keep)]
+        scales = np.concatenate([null_job(each).scales for each in asked])
+        assert np.allclose(scales, kept)
+        assert len({each.seed for each in asked}) == len(asked)
+
+
+def test_neighbours_that_are_not_there_are_not_smoothed_in() -> None:
+    first, *_, last = plan(12, 0.25).tasks()
+    assert requests_of(first[0])[0].below == 0
+    assert requests_of(last[0])[0].above == 0
+
+
+def test_no_count_is_lost_between_the_bins_of_device_and_library() -> None:
+    (request,) = requests_of(plan(3, 0.25).tasks()[0][0])
+    counts = run_mc(null_job(request).plan).histograms
+    fine = spread(counts)
+    assert fine.shape == (4, 1000)
+    assert np.array_equal(fine.sum(axis=1), counts.sum(axis=1))
+    assert fine.min() >= 0
