@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
@@ -29,6 +30,7 @@ from schemas.job import (
 from schemas.message import Message
 from schemas.subjects import JobVerb
 from services.runtime.bus import Bus
+from services.runtime.errors import BusError
 
 R = TypeVar("R", bound=Message)
 PACKED = ContentType.MSGPACK
@@ -43,7 +45,7 @@ class JobClient:
 
     async def ask(self, verb: JobVerb, request: Message, reply: type[R]) -> R:
         answer = await self._bus.request(
-            subjects.job(verb), encode(request, PACKED), {CONTENT_TYPE: PACKED.value}, timeout_s=20
+            subjects.job(verb), encode(request, PACKED), {CONTENT_TYPE: PACKED.value}, timeout_s=5
         )
         given = content_type_of(answer.headers)
         if SERVICE_ERROR_CODE in answer.headers:
@@ -73,9 +75,11 @@ class JobClient:
         """Look until the job has ended, or so many tasks are done."""
         with anyio.fail_after(WAIT_S):
             while True:
-                state = await self.get(job_id)
-                if state.status.ended or (done is not None and state.done >= done):
-                    return state
+                # Whoever was asked may have been killed before it could answer.
+                with suppress(BusError):
+                    state = await self.get(job_id)
+                    if state.status.ended or (done is not None and state.done >= done):
+                        return state
                 await anyio.sleep(0.02)
 
     async def outcomes(self, job_id: str) -> dict[str, JobOutcome]:

@@ -106,8 +106,7 @@ async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path)
         # Below what is spread over all workers, and far longer than it takes to be killed.
         poison = endless().model_copy(update={"mc_count": 3500})
         job = await client.submit(quick(1), poison, quick(2))
-        await client.ended(job.job_id, done=2)
-        state = await client.get(job.job_id)
+        state = await client.ended(job.job_id, done=1)
         while not state.status.ended:
             kill_calculators(system.processes["compute-0"].pid)
             await anyio.sleep(0.1)
@@ -131,7 +130,7 @@ def kill_calculators(worker: int) -> None:
 
 
 async def test_an_expired_job_is_not_found_and_its_storage_is_free(tmp_path: Path) -> None:
-    async with compute_workers(tmp_path, 1, CWT_JOBS_MAX_AGE_S="3") as (system, _):
+    async with compute_workers(tmp_path, 1, CWT_JOBS_MAX_AGE_S="10") as (system, _):
         client = JobClient(system.bus)
         job = await client.submit(quick(1))
         await client.ended(job.job_id)

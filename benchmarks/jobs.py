@@ -1,0 +1,212 @@
+"""``python -m benchmarks.jobs``: how much of the cores' time a job of many small tasks computes.
+
+The library's share is the processor time of the very same calls, made by joblib in as many
+processes in the same run, over what the cores had to give while the job ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+import pycwt_mod
+from benchmarks.machine import machine, versions
+from benchmarks.measurement import Measurement, Work
+from benchmarks.report import page
+from cli.shell import command_log
+from cli.system import SystemPlan, running_system
+from pycwt_client import Client
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-jobs.md"
+TITLE = "# Benchmarks of jobs"
+CORES = os.cpu_count() or 1
+#: Programs of the system by what their command line has, the first that fits.
+PROGRAMS = {
+    "calculators": "services.compute.calculator",
+    "workers": "services.compute",
+    "server": "nats-server",
+}
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+Pair = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much is measured."""
+
+    tasks: int
+    samples: int
+    mc_count: int
+    runs: int
+
+
+FULL = Size(tasks=1000, samples=500, mc_count=100, runs=3)
+QUICK = Size(tasks=6, samples=100, mc_count=10, runs=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of all tasks: wall time, and processor time where it went."""
+
+    seconds: float
+    cpu: dict[str, float]
+
+
+def one_task(pair: Pair, seed: int, mc_count: int) -> float:
+    """Compute a coherence with its level; return the processor time of that alone."""
+    started = time.process_time()
+    pycwt_mod.wct(pair[0], pair[1], 1.0, 0.25, mc_count=mc_count, seed=seed)
+    return time.process_time() - started
+
+
+def by_joblib(pairs: Sequence[Pair], size: Size) -> Run:
+    """Compute all tasks in as many processes as there are cores."""
+    started = time.perf_counter()
+    each = joblib.Parallel(n_jobs=CORES)(
+        joblib.delayed(one_task)(pair, seed, size.mc_count) for seed, pair in enumerate(pairs)
+    )
+    return Run(seconds=time.perf_counter() - started, cpu={"library": sum(each)})
+
+
+async def by_job(client: Client, pairs: Sequence[Pair], size: Size, turn: int) -> Run:
+    """Compute all tasks as a job."""
+    tasks = [
+        {
+            "type": "wct",
+            "dt": 1.0,
+            "signal1": pair[0],
+            "signal2": pair[1],
+            "mc_count": size.mc_count,
+            "seed": seed,
+        }
+        for seed, pair in enumerate(pairs)
+    ]
+    before, started = cpu_seconds(), time.perf_counter()
+    job = await client.submit(tasks, job_id=f"bench-{turn}")
+    state = await job.wait()
+    seconds = time.perf_counter() - started
+    if state.done != size.tasks:
+        raise RuntimeError(f"{state.done} of {size.tasks} tasks were done: {state.status}")
+    after = cpu_seconds()
+    return Run(seconds=seconds, cpu={name: after[name] - before[name] for name in PROGRAMS})
+
+
+def cpu_seconds() -> dict[str, float]:
+    """Return the processor time so far of the programs below this one, by what they are."""
+    found = dict.fromkeys(PROGRAMS, 0.0)
+    stats = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        stats[int(folder.name)] = (command, int(fields[1]), int(fields[11]) + int(fields[12]))
+    parents = {pid: parent for pid, (_, parent, _) in stats.items()}
+    for pid, (command, _, ticks) in stats.items():
+        name = next((name for name, part in PROGRAMS.items() if part in command), None)
+        if name is not None and os.getpid() in _above(pid, parents):
+            found[name] += ticks / TICKS_PER_S
+    return found
+
+
+def _above(pid: int, parents: Mapping[int, int]) -> set[int]:
+    found: set[int] = set()
+    while pid in parents and parents[pid] not in found:
+        pid = parents[pid]
+        found.add(pid)
+    return found
+
+
+async def measure(size: Size) -> list[Work]:
+    """Return all tasks as a job and by joblib, in turns, after a turn that does not count."""
+    rng = np.random.default_rng(3)
+    pairs = list(rng.standard_normal((size.tasks, 2, size.samples)))
+    jobs: list[Run] = []
+    peers: list[Run] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        plan = SystemPlan(
+            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=CORES,
+            log_folder=folder / "logs",
+        )  # fmt: skip
+        async with running_system(plan, command_log(quiet=True), kill=anyio.Event()) as system:
+            few = pairs[: 2 * CORES]
+            warm = Size(tasks=len(few), samples=size.samples, mc_count=5, runs=1)
+            await by_job(system.client, few, warm, -1)
+            by_joblib(few, warm)
+            for turn in range(size.runs):
+                jobs.append(await by_job(system.client, pairs, size, turn))
+                peers.append(await anyio.to_thread.run_sync(by_joblib, pairs, size))
+    return [compared(size, jobs, peers)]
+
+
+def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
+    """Return the two side by side, with the share of the cores' time in the library."""
+    library = statistics.median(run.cpu["library"] for run in peers)
+
+    def share(runs: Sequence[Run]) -> str:
+        wall = statistics.median(run.seconds for run in runs)
+        return f"{library / (CORES * wall):.3f} of the cores' time is the library's"
+
+    spent = {name: statistics.median(run.cpu[name] for run in jobs) for name in PROGRAMS}
+    per_task = ", ".join(
+        f"{name} {1000 * seconds / size.tasks:.1f} ms" for name, seconds in spent.items()
+    )
+    lines = (
+        Measurement(
+            who=f"a job, {CORES} workers",
+            seconds=tuple(run.seconds for run in jobs),
+            note=f"{share(jobs)}; processor time of each task: {per_task}",
+        ),
+        Measurement(
+            who=f"joblib {version('joblib')}, {CORES} processes, pycwt_mod.wct",
+            seconds=tuple(run.seconds for run in peers),
+            note=f"{share(peers)}: {1000 * library / size.tasks:.1f} ms of each task; nothing is "
+            "kept, and none may die",
+        ),
+    )
+    title = (
+        f"{size.tasks} tasks: wct of {size.samples} samples with the level of {size.mc_count} pairs"
+    )
+    return Work(title=title, measurements=lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.jobs", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="little data, no page written")
+    parser.add_argument("--tasks", type=int, help="other than 1000")
+    parser.add_argument("--output", type=Path, help="where to write the page")
+    given = parser.parse_args(arguments)
+    size = QUICK if given.quick else FULL
+    if given.tasks:
+        size = Size(tasks=given.tasks, samples=size.samples, mc_count=size.mc_count, runs=size.runs)
+    with threadpool_limits(1):
+        works = anyio.run(measure, size)
+    command = "python -m benchmarks.jobs" + (" --quick" if given.quick else "")
+    text = page(works, machine(), versions(), command).replace("# Benchmarks\n", f"{TITLE}\n", 1)
+    text = text.replace("`python -m benchmarks --quick`", "`python -m benchmarks.jobs --quick`")
+    output = given.output or (None if given.quick or given.tasks else PAGE)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
