@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo up test lint format bench bench-queries gateware docs lua clean help
+.PHONY: demo up test lint format bench bench-queries bench-jobs gateware docs lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -40,6 +40,9 @@ bench: $(READY)   ## measure against the peers in one run and write docs/benchma
 
 bench-queries: $(READY) ## measure questions to a running system and write docs/benchmarks-queries.md
 	$(BIN)/python -m benchmarks.queries
+
+bench-jobs: $(READY) ## measure a job of many small tasks and write docs/benchmarks-jobs.md
+	$(BIN)/python -m benchmarks.jobs
 
 gateware: $(READY) ## the bitstream for the Tang Nano 9K; writes its size into docs/gateware.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gateware]'

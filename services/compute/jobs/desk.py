@@ -156,7 +156,7 @@ class JobDesk:
 
     async def cancel(self, request: JobCancel) -> JobState:
         """Stop a job; its workers see it in the record."""
-        tally = await self._store.tally(request.job_id)
+        tally = await self._store.tally(await self._store.existing(request.job_id))
         record = await self._store.change(
             request.job_id, lambda before: states.cancelled(before, tally, time.time_ns())
         )
@@ -167,8 +167,8 @@ class JobDesk:
     async def retry(self, request: JobRetry) -> JobState:
         """Have what has no result computed again."""
         job_id = request.job_id
-        tally = await self._store.tally(job_id)
         before = await self._store.existing(job_id)
+        tally = await self._store.tally(before)
         after = states.retried(before, tally)
         expansion = Expansion(
             name=after.name,
@@ -189,7 +189,7 @@ class JobDesk:
         """Return how a job stands, and note its end if nobody has yet."""
         if record.summary is not None and not results:
             return states.state(record, states.Tally(), results=False)
-        tally = await self._store.tally(record.job_id)
+        tally = await self._store.tally(record)
         if states.sealed(record, tally) != record:
             record = await self._store.change(
                 record.job_id, lambda each: states.sealed(each, tally)

@@ -21,7 +21,7 @@ __all__ = ["Announcer"]
 #: Announcements of one worker are at least this far apart.
 PAUSE_S = 0.25
 #: Looking takes at most one part in so many of the time: it grows with the number of tasks.
-SHARE_OF_TIME = 20
+SHARE_OF_TIME = 50
 
 
 class Announcer:
@@ -68,7 +68,7 @@ class Announcer:
         record = await self._store.record(job_id)
         if record is None:
             return
-        tally = await self._store.tally(job_id)
+        tally = await self._store.tally(record)
         if states.sealed(record, tally) != record:
             record = await self._store.change(job_id, lambda each: states.sealed(each, tally))
             self._log.info(Action.JOB_ENDED, job=job_id, status=states.status(record, tally).value)

@@ -28,15 +28,18 @@ __all__ = ["JobStore"]
 PACKED = ContentType.MSGPACK
 #: Headers of the largest job are read in a fraction of this.
 READ_TIMEOUT_S = 30.0
+#: Jobs that run, whose outcomes are remembered: a look at them reads what is new.
+SEEN_JOBS = 16
 
 
 class JobStore:
-    """Jobs as the server keeps them; it holds nothing itself."""
+    """Jobs as the server keeps them; what it remembers saves reading, and nothing else."""
 
     def __init__(self, bus_log: BusLog, bucket: Bucket, log: Log) -> None:
         self._bus_log = bus_log
         self._bucket = bucket
         self._log = log
+        self._seen: dict[str, dict[str, Outcome]] = {}
 
     @classmethod
     async def open(cls, bus_log: BusLog, log: Log) -> JobStore:
@@ -101,21 +104,33 @@ class JobStore:
                 continue
             return after
 
-    async def tally(self, job_id: str) -> Tally:
-        """Return all outcomes of a job so far."""
-        return Tally(await self._outcomes(subjects.job_results_of(job_id)))
+    async def tally(self, record: JobRecord) -> Tally:
+        """Return all outcomes of a job so far; of one that runs, only the new ones are read."""
+        pattern = subjects.job_results_of(record.job_id)
+        if record.attempt > 1 or record.summary is not None:
+            # Outcomes may have been replaced, or be too old.
+            self._seen.pop(record.job_id, None)
+            return Tally(await self._outcomes(pattern, {}))
+        known = await self._outcomes(pattern, self._seen.pop(record.job_id, {}))
+        self._seen[record.job_id] = known
+        while len(self._seen) > SEEN_JOBS:
+            del self._seen[next(iter(self._seen))]
+        return Tally(known)
 
     async def outcome(self, job_id: str, task_id: str) -> Outcome | None:
         """Return the outcome of a task, if it has one."""
-        return (await self._outcomes(subjects.job_result(job_id, task_id))).get(task_id)
+        return (await self._outcomes(subjects.job_result(job_id, task_id), {})).get(task_id)
 
-    async def _outcomes(self, pattern: str) -> dict[str, Outcome]:
-        found: dict[str, Outcome] = {}
-        if not await self._bus_log.subject_counts(storage.JOB_RESULTS, pattern):
+    async def _outcomes(self, pattern: str, known: Mapping[str, Outcome]) -> dict[str, Outcome]:
+        """Return the outcomes on `pattern`, of which some are known already."""
+        there = len(await self._bus_log.subject_counts(storage.JOB_RESULTS, pattern))
+        found = dict(known) if there >= len(known) else {}
+        if there == len(found):
             return found
+        start = max((outcome.seq for outcome in found.values()), default=0) + 1
         with anyio.move_on_after(READ_TIMEOUT_S):
             async with self._bus_log.replay(
-                storage.JOB_RESULTS, (pattern,), headers_only=True
+                storage.JOB_RESULTS, (pattern,), start_seq=start, headers_only=True
             ) as messages:
                 async for stored in messages:
                     task_id, outcome = entry_of(stored)

@@ -189,7 +189,7 @@ class JobWorker:
         tasks = await anyio.to_thread.run_sync(
             partial(decode, JobTasks, body, PACKED, max_bytes=None)
         )
-        tally = await self._store.tally(record.job_id)
+        tally = await self._store.tally(record)
         slots = anyio.Semaphore(ENQUEUED_AT_ONCE)
         failures: list[BusError] = []
 
