@@ -16,7 +16,7 @@ from schemas.endpoints import DEVICE_ENDPOINTS, HW_ENDPOINTS
 from schemas.hardware import ConfiguredPort, HwEvent, HwList, HwListing, HwOperation
 from schemas.headers import CONTENT_TYPE
 from schemas.hwops import HwCancel, HwCancelled, HwInfo, HwInfoRequest, HwRequest, HwResult
-from services.hwbridge.devices import driver_factory
+from services.hwbridge.devices import driver_factory, open_s
 from services.hwbridge.leash import Leash
 from services.hwbridge.operations import work_of
 from services.hwbridge.owner import Owner, Seen
@@ -34,8 +34,8 @@ from services.runtime.micro import serve_endpoints
 
 __all__ = ["device_endpoints", "list_endpoint", "serve", "stations_of"]
 
-#: For a device to answer how it is, its port opened first if need be.
-INFO_S = 25.0
+#: For a device to answer how it is; the time to open its port first, if need be, comes on top.
+INFO_S = 5.0
 #: Operations at one endpoint that are known of; the station's queue is the shorter one.
 AT_ONCE = MAX_QUEUED + 8
 OPERATIONS: tuple[HwOperation, ...] = ("selftest", "fft", "cwt", "mc")
@@ -68,6 +68,7 @@ def stations_of(
             Owner(
                 partial(open_serial_line, config.port),
                 driver_factory(config.kind, elm11_pace_s=settings.hw_elm11_pace_s),
+                open_s(config.kind, elm11_pace_s=settings.hw_elm11_pace_s),
             ),
             tell,
         )
@@ -112,7 +113,7 @@ def device_endpoints(station: Station) -> list[Endpoint]:
 
 
 async def _info(station: Station) -> HwInfo:
-    found = await station.probe(Leash(INFO_S))
+    found = await station.probe(Leash(INFO_S + station.owner.open_s))
     return HwInfo(
         device=station.config.device,
         kind=station.config.kind,

@@ -7,10 +7,13 @@ from functools import partial
 
 from schemas.hardware import DeviceKind
 from services.hwbridge.driver import Driver
-from services.hwbridge.elm11.driver import Elm11Driver
+from services.hwbridge.elm11.driver import Elm11Driver, opening_s
 from services.hwbridge.tangnano9k import TangNanoDriver
 
-__all__ = ["driver_factory"]
+__all__ = ["OPEN_S", "driver_factory", "open_s"]
+
+#: For a board to be found on its port, the search for its rate included.
+OPEN_S = 20.0
 
 
 def driver_factory(kind: DeviceKind, *, elm11_pace_s: float) -> Callable[[], Driver]:
@@ -18,3 +21,8 @@ def driver_factory(kind: DeviceKind, *, elm11_pace_s: float) -> Callable[[], Dri
     if kind == "elm11":
         return partial(Elm11Driver, pace_s=elm11_pace_s)
     return TangNanoDriver
+
+
+def open_s(kind: DeviceKind, *, elm11_pace_s: float) -> float:
+    """Return how long finding a device of a kind may take."""
+    return opening_s(elm11_pace_s) if kind == "elm11" else OPEN_S

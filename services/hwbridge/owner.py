@@ -26,9 +26,6 @@ __all__ = ["Owner", "Seen"]
 
 T = TypeVar("T")
 
-#: For a device to be found on its port, the search for its rate included.
-OPEN_S = 20.0
-
 
 @dataclass(frozen=True)
 class Seen:
@@ -48,6 +45,8 @@ class Owner:
 
     open_line: Callable[[], Line]
     make_driver: Callable[[], Driver]
+    #: For the device to be found on its port.
+    open_s: float
     state: DeviceState = "absent"
     detail: str = "not looked for yet"
     info: DeviceInfo | None = None
@@ -106,7 +105,7 @@ class Owner:
         """Notice whether the device is still there, and find it when it came back."""
         if self._line is None:
             with suppress(DeviceError):  # told by `state` and `seen`
-                self.open(Leash(OPEN_S))
+                self.open(Leash(self.open_s))
             return
         try:
             self._line.read(0.0)  # a device speaks when spoken to: what comes now is of no use

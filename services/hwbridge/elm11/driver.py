@@ -25,7 +25,7 @@ from services.hwbridge.leash import Leash
 from services.hwbridge.line import Line
 from services.hwbridge.model import McPass
 
-__all__ = ["Elm11Driver"]
+__all__ = ["Elm11Driver", "opening_s"]
 
 OPERATIONS: Final[frozenset[HwOperation]] = frozenset({"selftest", "fft", "mc"})
 
@@ -46,8 +46,20 @@ RUN_S = 30.0
 #: against the patience of somebody who calls it off.
 PIECE_S = 1.0
 
+#: Characters around a piece of the program; a byte there and its echo back, at 115,200 baud; and
+#: for getting to the prompt from wherever the device is.
+LINE_OVERHEAD = 40
+BYTE_S = 2 * 10 / 115_200
+SETTLE_S = 20.0
+
 #: Numbers of the request that the device has as 32-bit integers with a sign.
 _SIGNED_MAX = 2**31 - 1
+
+
+def opening_s(pace_s: float) -> float:
+    """Return how long opening may take, the program's way over the line included."""
+    sent = sum(len(statement) + LINE_OVERHEAD for statement, _ in program().lines())
+    return SETTLE_S + 2 * sent * (pace_s + BYTE_S)
 
 
 class Elm11Driver:
@@ -71,22 +83,26 @@ class Elm11Driver:
         self._session = ""
 
     def open(self, line: Line, leash: Leash) -> DeviceInfo:
-        """Get to the prompt, and send the program unless it is there already."""
+        """Get to the prompt, and send the program unless it is there already.
+
+        A program that is sent gets a number, which is the `boot` that it answers from then on.
+        """
         self._line = line
         self._talk = talk = Talk(line, self._pace_s, self._clock)
         talk.settle(leash)
         if not talk.has(program(), leash):
             talk.upload(program(), leash)
-        self._session = str(1 + secrets.randbelow(_SIGNED_MAX))
-        talk.request(f"hello {self._session}", leash)
+            talk.request(f"hello {1 + secrets.randbelow(_SIGNED_MAX)}", leash)
+        self._session = ""
         return self.probe(leash)
 
     def probe(self, leash: Leash) -> DeviceInfo:
         """Ask the program how it is; `ResetError` when it is another than before."""
         talk, line = self._opened()
         build, session, bits, simulated, used = talk.request("hello", leash).split()
+        self._session = self._session or session
         if (build, session) != (program().build, self._session):
-            raise ResetError("the ELM11 was given another session or program meanwhile")
+            raise ResetError("the ELM11 was reset, and somebody else has sent it a program")
         about = talk.request("about", leash)
         return DeviceInfo(
             build_hash=build,

@@ -274,7 +274,7 @@ end
 
 local V = {}
 
--- New session number; then what this is.
+-- Takes the number of this upload, or tells it; then what this is.
 function V.hello(a)
   if a[1] then S.session = format("%d", a[1]) end
   local bits = #format("%x", -1) * 4

@@ -152,12 +152,22 @@ def test_a_reset_in_the_middle_is_told_and_the_device_can_be_opened_again() -> N
     assert computes(driver, line)
 
 
-def test_a_device_that_someone_else_took_over_is_told_as_reset() -> None:
+def test_a_reset_and_another_upload_are_told_as_a_reset() -> None:
     line = TwinLine()
     driver = opened(line)
+    line.twin.boot()
     opened(line)
-    with pytest.raises(ResetError, match="another session"):
+    with pytest.raises(ResetError, match="somebody else"):
         driver.probe(leash(line))
+
+
+def test_a_device_has_another_boot_number_after_a_reset_alone() -> None:
+    line = TwinLine()
+    driver = Elm11Driver(clock=line.clock)
+    first = driver.open(line, leash(line)).boot
+    assert driver.open(line, leash(line)).boot == first
+    line.twin.boot()
+    assert driver.open(line, leash(line)).boot != first
 
 
 def test_a_device_that_falls_silent_is_down_within_its_patience() -> None:

@@ -1,0 +1,53 @@
+"""The driver over a real serial port: a pseudo-terminal with the twin at its far end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cli.twin.terminal import TwinTerminal
+from services.hwbridge.elm11.checks import trial_plan
+from services.hwbridge.elm11.driver import Elm11Driver
+from services.hwbridge.errors import CalledOffError
+from services.hwbridge.leash import Leash
+from services.hwbridge.model import run_mc
+from services.hwbridge.serial_link import open_serial_line
+
+
+@pytest.fixture
+def port() -> Iterator[str]:
+    stop, stopper = os.pipe()
+    with TwinTerminal() as terminal:
+        thread = threading.Thread(target=terminal.serve, args=[stop])
+        thread.start()
+        yield terminal.port
+        os.write(stopper, b".")
+        thread.join(20)
+    os.close(stop)
+    os.close(stopper)
+
+
+def test_an_operation_called_off_while_lua_runs_is_stopped_and_the_next_one_works(
+    port: str,
+) -> None:
+    with closing(open_serial_line(port)) as line:
+        driver = Elm11Driver(pace_s=0.0)
+        driver.open(line, Leash(60))
+        assert all(check.passed for check in driver.selftest(1, Leash(60)).checks)
+        plan = trial_plan(1)
+        endless = replace(plan, start=replace(plan.start, instants=10**9))
+        held = Leash(60)
+        # Time for pieces to grow to many samples; wherever it is then, it has to end at once.
+        timer = threading.Timer(1.0, held.call_off)
+        timer.start()
+        with pytest.raises(CalledOffError):
+            driver.mc(endless, held)
+        timer.join()
+        found = driver.mc(plan, Leash(60))
+        np.testing.assert_array_equal(found.histograms, run_mc(plan).histograms)
