@@ -9,7 +9,7 @@ from pycwt_client.sources import SourceInfo
 from schemas.codec import validated
 from schemas.stream import StreamDefinition
 
-__all__ = ["Wishes", "derived_definition", "parse_wishes"]
+__all__ = ["Wishes", "derived_definition", "parse_wishes", "split_names"]
 
 #: Results come every so many periods of the highest frequency: often enough to see them move.
 HOP_PERIODS = 8
@@ -41,18 +41,23 @@ def parse_wishes(power: str | None, coherence: list[str], band: str | None) -> W
         fmin_hz, fmax_hz = (float(part) for part in (band or "").split(","))
     except ValueError:
         raise CommandError("say from which to which frequency: --band 2,40", USAGE) from None
-    pairs = [tuple(name.strip() for name in pair.split(",")) for pair in coherence]
+    pairs = [split_names(pair) for pair in coherence]
     wrong = next((pair for pair in pairs if len(pair) != 2), None)
     if wrong is not None:
         raise CommandError(
             f"--coherence takes two channels, such as c3,c4, and not {','.join(wrong)}", USAGE
         )
     return Wishes(
-        power=tuple(name.strip() for name in power.split(",")) if power else (),
+        power=split_names(power) if power else (),
         coherence=tuple((pair[0], pair[1]) for pair in pairs),
         fmin_hz=fmin_hz,
         fmax_hz=fmax_hz,
     )
+
+
+def split_names(listed: str) -> tuple[str, ...]:
+    """Return the names in a list with commas."""
+    return tuple(name.strip() for name in listed.split(","))
 
 
 def derived_definition(stream: str, info: SourceInfo, wishes: Wishes) -> StreamDefinition:

@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cli.derived import Wishes, derived_definition, parse_wishes
+from cli.derived import derived_definition, parse_wishes, split_names
 from cli.faults import USAGE, CommandError
 from cli.samples import DEFINITION, shown
 from cli.shell import command_log, run_command, server_url, stoppable
@@ -35,17 +35,20 @@ __all__ = ["publish"]
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What the command line asks for."""
+    """What the command line asks for, as it was typed."""
 
-    source: str
+    file: str | None
+    source: str | None
     stream: str
     fs_hz: float | None
     speed: float
     chunk_s: float | None
     epoch: str | None
-    columns: tuple[str, ...] | None
+    columns: str | None
     define: Path | None
-    wishes: Wishes | None
+    power: str | None
+    coherence: list[str]
+    band: str | None
 
 
 def publish(
@@ -86,43 +89,12 @@ def publish(
     ] = None,
 ) -> None:
     """Publish a recording as the device that made it would have, or a device as it measures."""
-    run_command(
-        partial(
-            _publish_given, file, source, stream, fs, speed, chunk_s, epoch, columns, define,
-            power, coherence or [], band,
-        )
-    )  # fmt: skip
-
-
-async def _publish_given(
-    file: str | None,
-    source: str | None,
-    stream: str,
-    fs: float | None,
-    speed: float,
-    chunk_s: float | None,
-    epoch: str | None,
-    columns: str | None,
-    define: Path | None,
-    power: str | None,
-    coherence: list[str],
-    band: str | None,
-) -> None:
-    wishes = parse_wishes(power, coherence, band)
-    if wishes is not None and define is not None:
-        raise CommandError("--define says what to compute: leave out --power, --coherence", USAGE)
     order = Order(
-        source=the_source(file, source),
-        stream=stream,
-        fs_hz=fs,
-        speed=speed,
-        chunk_s=chunk_s,
-        epoch=epoch,
-        columns=None if columns is None else tuple(name.strip() for name in columns.split(",")),
-        define=define,
-        wishes=wishes,
-    )
-    await _publish(order)
+        file=file, source=source, stream=stream, fs_hz=fs, speed=speed, chunk_s=chunk_s,
+        epoch=epoch, columns=columns, define=define,
+        power=power, coherence=coherence or [], band=band,
+    )  # fmt: skip
+    run_command(partial(_publish, order))
 
 
 def the_source(file: str | None, source: str | None) -> str:
@@ -134,11 +106,14 @@ def the_source(file: str | None, source: str | None) -> str:
 
 
 async def _publish(order: Order) -> None:
+    wishes = parse_wishes(order.power, order.coherence, order.band)
+    if wishes is not None and order.define is not None:
+        raise CommandError("--define says what to compute: leave out --power, --coherence", USAGE)
     wanted = None if order.define is None else read_definition(order.define, order.stream)
     find = partial(
         named_source,
-        order.source,
-        channels=order.columns,
+        the_source(order.file, order.source),
+        channels=None if order.columns is None else split_names(order.columns),
         chunk_s=order.chunk_s,
         fs_hz=order.fs_hz,
     )
@@ -148,8 +123,8 @@ async def _publish(order: Order) -> None:
         known = wanted or await _known(client, order.stream)
         source = find(assumed_fs_hz=None if known is None else known.fs_hz)
         async with source.open() as signals:
-            if order.wishes is not None:
-                wanted = derived_definition(order.stream, signals.info, order.wishes)
+            if wishes is not None:
+                wanted = derived_definition(order.stream, signals.info, wishes)
             definition = wanted or known
             if definition is None:
                 raise CommandError(

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from cli.derived import split_names
 from cli.display import REFRESH_S, show
 from cli.faults import USAGE, CommandError
 from cli.keys import keys, single_keys
@@ -73,7 +74,7 @@ def chosen(subjects: list[Subject], channels: str | None, stream: str) -> list[S
     CommandError
         There is none.
     """
-    wanted = None if channels is None else tuple(name.strip() for name in channels.split(","))
+    wanted = None if channels is None else split_names(channels)
     places = [at for at, each in enumerate(subjects) if wanted in {None, each.channels}]
     if not places:
         there = "; ".join(",".join(each.channels) for each in subjects[:20])

@@ -4,6 +4,9 @@
 ...     async with client.results("icu") as results:
 ...         async for result in results:
 ...             print(result.channels, result.freqs_hz[0], result.values[:, -1])
+
+`pycwt_client.blocking` is the same without an event loop; `pycwt_client.sources` has files and
+devices.
 """
 
 from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer

@@ -136,6 +136,8 @@ class Scalogram:
 
     def _let_go(self) -> None:
         start = self._start
+        if start == 0:
+            return
         for octave, blocks in self._blocks.items():
             past = [first for first, block in blocks.items() if _stop(block) <= start]
             # The last one stays: its rows are part of the picture, though nothing came for long.
