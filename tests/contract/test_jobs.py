@@ -215,6 +215,31 @@ async def test_a_cancelled_job_can_be_taken_up_again(bus: Bus) -> None:
     assert len(await client.outcomes(job.job_id)) == 4
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.15])
+async def test_cancelling_while_the_last_tasks_end_leaves_one_truth(
+    bus: Bus, after_s: float
+) -> None:
+    """Whichever comes first, the state is the same to everybody and does not change any more."""
+    client = JobClient(bus)
+    async with workers(bus, "one", "two"):
+        job = await client.submit(*map(quick, range(8)))
+        await client.ended(job.job_id, done=4)
+        await anyio.sleep(after_s)
+        try:
+            state = await client.cancel(job.job_id)
+        except Conflict:
+            state = await client.get(job.job_id)
+        other = await client.submit(quick(100), quick(101))
+        await client.ended(other.job_id)
+        late = await client.get(job.job_id)
+
+    assert state.status is late.status
+    assert late.status in {JobStatus.COMPLETED, JobStatus.CANCELLED}
+    statuses = [task.status for task in late.results]
+    assert statuses.count("done") == late.done == len(await client.outcomes(job.job_id))
+    assert (late.status is JobStatus.COMPLETED) <= (late.done == 8)
+
+
 async def test_progress_is_announced_to_the_end(bus: Bus) -> None:
     client, told = JobClient(bus), []
     async with bus.subscribe(subjects.progress("mine")) as announced, workers(bus, "one"):

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import anyio
 import numpy as np
+import orjson
 import pytest
 
+from pycwt_client import Client
+from pycwt_client.answers import WctAnswer
 from schemas import storage
 from schemas.codec import decode
 from schemas.dead import DeadLetter
 from schemas.errors import NotFound
 from schemas.job import JobStatus
+from schemas.query import WctRequest
 from services.compute.queries import answer_wct
 from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
@@ -159,6 +163,46 @@ async def test_a_job_waits_for_room_rather_than_lose_what_it_computed(tmp_path: 
     assert full.status is JobStatus.RUNNING
     assert full.done < 4
     assert (state.status, state.done) == (JobStatus.COMPLETED, 4)
+
+
+async def test_a_query_on_the_cluster_has_the_numbers_of_one_whoever_dies(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(3).standard_normal((2, 400))
+    alone = answer_wct(WctRequest(dt=1.0, signal1=x, signal2=y, dj=1 / 12, mc_count=3000, seed=1))
+    async with compute_workers(tmp_path, 3) as (system, _):
+        client = Client(system.bus)
+        names = {info.name: info.available for info in await client.backends()}
+        assert names["cluster"]
+        found: list[WctAnswer] = []
+
+        async def ask() -> None:
+            found.append(
+                await client.wct(
+                    x, y, 1.0, dj=1 / 12, mc_count=3000, seed=1, backend="cluster", timeout_s=120
+                )
+            )
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            system.kill(await helper(system))
+
+    assert found[0].backend_used == "cluster"
+    np.testing.assert_array_equal(found[0].signif, alone.signif)
+
+
+async def helper(system: RunningSystem) -> str:
+    """Return a worker that computes shares of a question that another one was asked."""
+    with anyio.fail_after(60):
+        while True:
+            for name in system.processes:
+                instance = system.log(name)[0]["instance"]
+                reply = await system.bus.request(f"$SRV.STATS.compute.{instance}", b"", timeout_s=5)
+                asked = {
+                    each["name"]: each["num_requests"]
+                    for each in orjson.loads(reply.data)["endpoints"]
+                }
+                if asked["simulate"] and not asked["wct"]:
+                    return name
+            await anyio.sleep(POLL_S)
 
 
 async def test_a_cancelled_job_leaves_its_worker_free_at_once(tmp_path: Path) -> None:

@@ -61,10 +61,20 @@ class JobDesk:
     ----------
     announce
         Called with the id of a job whose state has changed.
+    max_message_bytes
+        What a message can have on this bus.
     """
 
-    def __init__(self, store: JobStore, log: Log, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        log: Log,
+        announce: Callable[[str], None],
+        *,
+        max_message_bytes: int,
+    ) -> None:
         self._store = store
+        self._max_message_bytes = max_message_bytes
         self._log = log
         self._announce = announce
 
@@ -82,7 +92,7 @@ class JobDesk:
     async def submit(self, request: JobSubmit) -> JobSubmitted:
         """Keep a job, after all of it was found possible."""
         tasks, body = await self._tasks_of(request)
-        await anyio.to_thread.run_sync(check_tasks, tasks.tasks)
+        await anyio.to_thread.run_sync(check_tasks, tasks.tasks, self._max_message_bytes)
         digest = await anyio.to_thread.run_sync(digest_of, request.name, body)
         job_id = job_id_of(request, digest)
         record = await self._store.record(job_id)

@@ -28,5 +28,17 @@ async def open_jobs(bus: Bus, pool: CalculatorPool, *, name: str, max_tries: int
     """Return the jobs' part of the service called `name`."""
     store = await JobStore.open(bus.log, log)
     announcer = Announcer(bus, store, log)
-    worker = JobWorker(bus.log, store, pool, announcer, name=name, max_tries=max_tries, log=log)
-    return Jobs(JobDesk(store, log, announcer.mark).endpoints(), worker)
+    worker = JobWorker(
+        bus.log,
+        store,
+        pool,
+        announcer,
+        name=name,
+        max_tries=max_tries,
+        max_message_bytes=bus.max_message_bytes,
+        log=log,
+    )
+    return Jobs(
+        JobDesk(store, log, announcer.mark, max_message_bytes=bus.max_message_bytes).endpoints(),
+        worker,
+    )

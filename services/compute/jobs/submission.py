@@ -15,9 +15,14 @@ from services.runtime.analysis import wavelet_of
 
 __all__ = ["check_tasks", "digest_of", "job_id_of", "tasks_name"]
 
+#: What a task has that may be large.
+SIGNALS = frozenset({"data", "signal1"})
+#: Room for the other fields of a task.
+TASK_OVERHEAD_BYTES = 4096
 
-def check_tasks(tasks: Sequence[TaskRequest]) -> None:
-    """Refuse a job of which a task could not be computed anywhere.
+
+def check_tasks(tasks: Sequence[TaskRequest], max_message_bytes: int) -> None:
+    """Refuse a job of which a task could not be computed anywhere, or not even sent to a worker.
 
     Raises
     ------
@@ -27,7 +32,7 @@ def check_tasks(tasks: Sequence[TaskRequest]) -> None:
     problems: dict[str, str] = {}
     for number, task in enumerate(tasks):
         try:
-            _check(task)
+            _check(task, max_message_bytes)
         except Unprocessable as error:
             for field in error.fields:
                 problems[f"tasks.{number}.{field}"] = error.message.removeprefix(f"{field}: ")
@@ -39,7 +44,12 @@ def check_tasks(tasks: Sequence[TaskRequest]) -> None:
         raise Unprocessable.of(problems)
 
 
-def _check(task: TaskRequest) -> None:
+def _check(task: TaskRequest, max_message_bytes: int) -> None:
+    for field in SIGNALS & type(task).model_fields.keys():
+        size = getattr(task, field).nbytes * (2 if field == "signal1" else 1)
+        if size + TASK_OVERHEAD_BYTES > max_message_bytes:
+            problem = f"{size} bytes, the server takes {max_message_bytes} in a message"
+            raise Unprocessable.of({field: problem})
     try:
         wavelet_of(task.mother, task.param)
     except ValueError as error:

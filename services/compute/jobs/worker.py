@@ -21,7 +21,6 @@ from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError, Internal
 from schemas.job import JobTasks
-from schemas.limits import MAX_MESSAGE_BYTES
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
 from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
 from services.compute.calculator.answers import outcome_of, refusal_of
@@ -73,6 +72,7 @@ class JobWorker:
         *,
         name: str,
         max_tries: int,
+        max_message_bytes: int,
         log: Log,
     ) -> None:
         self._bus_log = bus_log
@@ -82,6 +82,7 @@ class JobWorker:
         self._name = name
         self._policy = RetryPolicy(max_tries=max_tries)
         self._max_tries = max_tries
+        self._max_message_bytes = max_message_bytes
         self._log = log
         self._heartbeat = Heartbeat()
         #: The newest records that were seen, so that a task costs no look at the bucket.
@@ -316,7 +317,7 @@ class JobWorker:
         """Keep the outcome of a task that was computed, in the object store if it is large."""
         msg_id = outcomes.outcome_id(work.job_id, task.task_id, work.attempt)
         headers = outcomes.headers_of("done")
-        if len(body) > MAX_MESSAGE_BYTES:
+        if len(body) > self._max_message_bytes:
             name = f"result.{work.job_id}.{task.task_id}.{work.attempt}"
             where = await self._store.put_object_until_kept(name, body)
             outcome = outcomes.moved(
