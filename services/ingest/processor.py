@@ -14,24 +14,21 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pycwt_mod.streaming import CutWindow, Windower
 from schemas.checkpoint import ReplayState, StreamCheckpoint
 from schemas.codec import decode_chunk
 from schemas.errors import ContractError
 from schemas.event import EventKind, StreamEvent
-from schemas.ids import tile_id
 from schemas.limits import MAX_INT64
 from schemas.message import clipped
 from schemas.signal import SignalChunk
 from schemas.stream import StreamDefinition, StreamProgress
 from schemas.timing import WindowTimes
-from schemas.window import AnalysisWindow, Tile
+from schemas.window import AnalysisWindow
 from services.ingest.accounting import Accepted, Finding, Position, Refused, account, finished
 from services.ingest.clock import Clock
-from services.ingest.lanes import Batch, Lane, plan_lanes
+from services.ingest.cutting import missing_in, windows_of
+from services.ingest.lanes import plan_lanes
 from services.ingest.reordering import Arrival, Reordering
 
 __all__ = ["LogEntry", "Output", "StreamProcessor"]
@@ -260,7 +257,7 @@ class StreamProcessor:
         samples = chunk.samples.reshape(chunk.n_samples, -1)[verdict.skip :]
         if not len(samples):
             return
-        if (missing := _missing(samples, verdict.first_sample)) is not None:
+        if (missing := missing_in(samples, verdict.first_sample)) is not None:
             yield self._finding(arrival.seq, cause, missing)
         end = verdict.first_sample + len(samples)
         self._anchors.append(_Anchor(arrival.seq, before, end))
@@ -304,34 +301,13 @@ class StreamProcessor:
         )
 
     def _cut(self, cause: _Cause, window: CutWindow) -> Iterator[AnalysisWindow]:
-        lane, first, clock = self._lanes[window.lane], window.tile.first, self._clock
-        for batch in lane.batches:
-            yield AnalysisWindow(
-                id=self._window_id(lane, batch, first),
-                stream=self.definition.name,
-                epoch=self._position.epoch or "",
-                analysis=batch.spec,
-                fs_hz=self.definition.fs_hz,
-                channels=batch.names,
-                octave=lane.octave,
-                tile=Tile(first_sample=first, n=window.tile.n),
-                first_sample=window.first,
-                samples=_narrow(window.samples[:, batch.columns]),
-                t0_ns=clock.time_of(first) if clock else None,
-                t0_raw_ns=clock.raw_time_of(first) if clock else None,
-                stale_after_s=self.definition.drop_after_s,
-                spec_hash=batch.spec_hash,
-                times_ns=WindowTimes(received=cause.stored_ns, windowed=cause.now_ns),
-            )
-
-    def _window_id(self, lane: Lane, batch: Batch, first: int) -> str:
-        return tile_id(
-            stream=self.definition.name,
+        return windows_of(
+            self.definition,
+            self._lanes[window.lane],
+            window,
             epoch=self._position.epoch or "",
-            analysis=lane.analysis.name,
-            spec_hash=batch.spec_hash,
-            octave=lane.octave,
-            first_sample=first,
+            clock=self._clock,
+            times=WindowTimes(received=cause.stored_ns, windowed=cause.now_ns),
         )
 
     def _finding(self, seq: int, cause: _Cause, finding: Finding) -> StreamEvent:
@@ -364,28 +340,6 @@ class StreamProcessor:
             detail=clipped(detail),
             t_ns=cause.stored_ns,
         )
-
-
-def _missing(samples: NDArray[np.generic], first: int) -> Finding | None:
-    """Return the finding of NaN samples, None where there are none."""
-    if samples.dtype.kind != "f":
-        return None
-    rows = np.flatnonzero(np.isnan(samples).any(axis=1))
-    if not rows.size:
-        return None
-    return Finding(
-        kind="missing",
-        first_sample=first + int(rows[0]),
-        n_samples=int(rows.size),
-        detail=f"{rows.size} samples have no value in at least one channel",
-    )
-
-
-def _narrow(samples: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the samples as float32 where that loses nothing: half the bytes on the bus."""
-    with np.errstate(over="ignore"):
-        narrow = samples.astype(np.float32)
-    return narrow if np.array_equal(narrow, samples, equal_nan=True) else samples
 
 
 def _position(state: ReplayState) -> Position:
