@@ -20,6 +20,7 @@ from tests.system.recording import (
     expected_count,
     final,
     only,
+    shuffled,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -113,6 +114,16 @@ async def test_every_chunk_sent_twice_counts_once_and_the_second_is_told(lab: La
     assert [event.first_sample for event in told] == [c.first_sample for c in recording.chunks()]
 
 
+async def test_chunks_shuffled_within_ten_places_are_put_in_order(lab: Laboratory) -> None:
+    rng, stream = chance("shuffled"), definition("shuffled")
+    recording = Recording.of(rng)
+    await lab.client.put_stream(stream)
+    chunks = [*shuffled(rng, recording.chunks(), within=10), final(recording)]
+    await lab.play("shuffled", sent("shuffled", chunks), every_s=0.01)
+    check(await lab.results("shuffled", expected_count(stream, [recording])), stream, recording)
+    assert await lab.events("shuffled") == []
+
+
 async def test_chunks_that_did_not_come_are_told_and_masked_and_both_sides_are_right(
     lab: Laboratory,
 ) -> None:
@@ -149,7 +160,7 @@ async def test_a_device_that_restarts_begins_anew_and_what_it_had_sent_is_finish
 async def test_rubbish_is_told_and_missing_values_are_masked(lab: Laboratory) -> None:
     rng, stream = chance("rubbish"), definition("rubbish")
     recording = Recording.of(rng)
-    at = rng.randrange(1500, 2500)
+    at = rng.randrange(30, 50) * CHUNK + rng.randrange(CHUNK - 7)  # within one chunk
     holed = recording.samples.copy()
     holed[at : at + 7, 0] = np.nan
     messages = sent("rubbish", [*Recording(holed).chunks(), final(recording)])

@@ -1,0 +1,1 @@
+"""The live path, measured: real processes, one embedded server, files for storage."""

@@ -1,0 +1,144 @@
+"""From publishing the last sample that a result needs to the result at its reader."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+import numpy as np
+
+from benchmarks.live.bench import Bench, Played, bench
+from benchmarks.live.device import Device, running_device
+from benchmarks.live.figures import Figure, Section
+from benchmarks.live.floor import Tree, play_floor
+from benchmarks.live.results import Arrival
+from benchmarks.live.streams import coherence, results_of
+from benchmarks.live.traffic import Recorder, trees_of
+from schemas.stream import StreamDefinition
+
+__all__ = ["latency", "trees"]
+
+FS = 1000.0
+CHUNK = 20
+HOP_S = 0.1
+WORKERS = 2
+#: The first results find everything unprepared.
+WARM_S = 2.0
+
+
+@dataclass(frozen=True)
+class _Run:
+    ms: list[float]
+
+    def at(self, percent: float) -> float:
+        return float(np.percentile(self.ms, percent))
+
+
+async def latency(seconds: float, runs: int) -> Section:
+    """Measure both readers in turns, then the floor, all on one system."""
+    plain: list[Played] = []
+    feeds: list[_Run] = []
+    floors: list[_Run] = []
+    async with bench(WORKERS) as system:
+        for number in range(runs):
+            plain.append(await _plain(system, f"plain-{number}", seconds))
+            feeds.append(await _feed(system, f"feed-{number}", seconds))
+            name = f"sizes-{number}"
+            stream, device = _pair(name), _device(system, name, min(seconds, 10.0))
+            sizes = await trees(system, stream, device)
+            _, floor = await play_floor(system.url, sizes, workers=WORKERS, every_s=CHUNK / FS)
+            floors.append(_Run(floor[len(floor) // 5 :]))
+    own = [_Run([ms for at, ms in each.lags_ms() if at > WARM_S]) for each in plain]
+    figures = [
+        *_percentiles("a subscriber to the results", own, asked=True),
+        *_percentiles("`pycwt_client`, `async for result in ...`", feeds, asked=True),
+        *_percentiles("floor", floors, asked=False),
+        *(_stage(name, plain, at) for name, at in STAGES.items()),
+    ]
+    text = (
+        f"Two channels at 1 kHz in chunks of {1000 * CHUNK / FS:g} ms, coherence with its 95 % "
+        f"level, 12 voices in 4 octaves, a result every {1000 * HOP_S:g} ms of the highest; "
+        f"{WORKERS} workers, {seconds:g} s a run. Above the chunk and the hop: counted from "
+        "publishing the chunk that holds the last sample that the result needs."
+    )
+    return Section(title="Latency", text=text, figures=tuple(figures))
+
+
+#: Where a result was at which of its times.
+STAGES: dict[str, Callable[[Arrival], int]] = {
+    "the chunk is in the log": lambda each: each.stored_ns,
+    "ingest has the chunk": lambda each: each.windowed_ns,
+    "the result is computed": lambda each: each.computed_ns,
+}
+
+
+def _stage(name: str, plain: Sequence[Played], at: Callable[[Arrival], int]) -> Figure:
+    medians = [
+        statistics.median(
+            (at(each) - played.published_ns[played.chunk_of(each)]) / 1e6
+            for each in played.arrivals
+            if at(each) > played.published_ns[0] + WARM_S * 1e9
+        )
+        for played in plain
+    ]
+    return Figure(what=f"until {name}, median", values=tuple(medians), unit="ms")
+
+
+def _percentiles(who: str, runs: Sequence[_Run], *, asked: bool) -> list[Figure]:
+    results = sum(len(run.ms) for run in runs)
+    return [
+        Figure(
+            what=f"{who}, p{percent}", values=tuple(run.at(percent) for run in runs), unit="ms",
+            asked=f"< {limit} ms" if asked else "", note=f"{results} results",
+        )
+        for percent, limit in ((50, 5), (99, 20))
+    ]  # fmt: skip
+
+
+def _pair(name: str) -> StreamDefinition:
+    return coherence(name, fs_hz=FS, hop_s=HOP_S)
+
+
+def _device(system: Bench, name: str, seconds: float) -> Device:
+    count = int(seconds * FS / CHUNK)
+    return Device(
+        url=system.url, stream=name, channels=2, chunk=CHUNK, count=count, every_s=CHUNK / FS
+    )
+
+
+async def _plain(system: Bench, name: str, seconds: float) -> Played:
+    stream, device = _pair(name), _device(system, name, seconds)
+    await system.client.put_stream(stream)
+    expected = results_of(stream, device.count * device.chunk)
+    return await system.play(device, results=expected)
+
+
+async def _feed(system: Bench, name: str, seconds: float) -> _Run:
+    """Read with the client, as a program does."""
+    stream, device = _pair(name), _device(system, name, seconds)
+    await system.client.put_stream(stream)
+    found: list[tuple[int, int]] = []
+    async with system.client.results(name) as feed:
+        with running_device(device, system.folder) as running:
+            running.go()
+            with anyio.fail_after(seconds + 60):
+                while len(found) < results_of(stream, device.count * device.chunk):
+                    result = await anext(feed)
+                    span = result.input
+                    found.append((span.first_sample + span.n_samples, time.time_ns()))
+                await running.finished()
+            times = running.times_ns()
+    lags = [(at - int(times[(needed - 1) // CHUNK])) / 1e6 for needed, at in found]
+    warm = int(WARM_S * FS)
+    return _Run([lag for lag, (needed, _) in zip(lags, found, strict=True) if needed > warm])
+
+
+async def trees(system: Bench, stream: StreamDefinition, device: Device) -> list[Tree]:
+    """Return what goes over the bus when the device plays, chunk by chunk."""
+    await system.client.put_stream(stream)
+    async with Recorder.of(system.url, stream.name) as recorder:
+        await system.play(device, results=results_of(stream, device.count * device.chunk))
+    return trees_of(recorder, device)

@@ -1,0 +1,63 @@
+"""What the processes of a run take: processor time and memory, by what they are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Usage", "usage"]
+
+TICKS = os.sysconf("SC_CLK_TCK")
+#: What a command line contains, and what we call the process.
+ROLES = {
+    b"services.ingest": "ingest",
+    b"services.compute": "compute",
+    b"services.hwbridge": "hwbridge",
+    b"nats-server": "server",
+    b"benchmarks.live.device": "device",
+    b"benchmarks.live.floor": "floor",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """One process at one moment."""
+
+    role: str
+    cpu_s: float
+    resident_bytes: int
+
+
+def usage() -> dict[int, Usage]:
+    """Return what every process below this one has taken so far, and this one, by pid."""
+    parents: dict[int, int] = {}
+    found: dict[int, Usage] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            command = (folder / "cmdline").read_bytes()
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            status = (folder / "status").read_text()
+        except OSError:
+            continue  # it has ended
+        pid = int(folder.name)
+        parents[pid] = int(fields[1])
+        role = next((name for word, name in ROLES.items() if word in command), None)
+        if pid == os.getpid():
+            role = "harness"
+        if role is not None and "VmRSS:" in status:
+            found[pid] = Usage(
+                role=role,
+                cpu_s=(int(fields[11]) + int(fields[12])) / TICKS,
+                resident_bytes=int(status.partition("VmRSS:")[2].split()[0]) * 1024,
+            )
+    return {pid: each for pid, each in found.items() if _below(pid, parents)}
+
+
+def _below(pid: int, parents: dict[int, int]) -> bool:
+    here = os.getpid()
+    while pid not in (here, 0, 1):
+        pid = parents.get(pid, 0)
+    return pid == here

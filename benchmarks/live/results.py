@@ -1,0 +1,68 @@
+"""Results as they come, read with nats-py and msgpack alone so that reading costs little."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import nats
+from nats.aio.msg import Msg
+
+__all__ = ["Arrival", "arrival_of", "arrivals"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """One result, and when it came; times are ns since the epoch."""
+
+    octave: int
+    first_sample: int
+    #: One past the last sample that it needed.
+    needed: int
+    masked: bool
+    #: The last chunk was kept, the window was cut, the result was computed, and here it is.
+    stored_ns: int
+    windowed_ns: int
+    computed_ns: int
+    received_ns: int
+    size: int
+
+
+def arrival_of(body: bytes, received_ns: int) -> Arrival:
+    """Read the few fields of a result that matter here."""
+    tree: dict[str, Any] = msgpack.unpackb(body)
+    times, span = tree["times_ns"], tree["input"]
+    return Arrival(
+        octave=tree["octave"],
+        first_sample=tree["t"]["first_sample"],
+        needed=span["first_sample"] + span["n_samples"],
+        masked=tree["mask"] is not None,
+        stored_ns=times["received"],
+        windowed_ns=times["windowed"],
+        computed_ns=times["computed"],
+        received_ns=received_ns,
+        size=len(body),
+    )
+
+
+@asynccontextmanager
+async def arrivals(url: str, stream: str) -> AsyncIterator[list[Arrival]]:
+    """Collect the results of `stream` in the list, as they come, while the context is open."""
+    found: list[Arrival] = []
+
+    async def take(message: Msg) -> None:
+        found.append(arrival_of(message.data, time.time_ns()))
+
+    client = await nats.connect(url)
+    try:
+        await client.subscribe(
+            f"cwt.result.{stream}.*", cb=take, pending_bytes_limit=2**30, pending_msgs_limit=2**20
+        )
+        await client.flush()
+        yield found
+    finally:
+        await client.close()

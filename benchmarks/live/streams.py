@@ -1,0 +1,61 @@
+"""The streams that are measured."""
+
+from __future__ import annotations
+
+from schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
+from services.runtime.analysis import plan_analysis
+
+__all__ = ["coherence", "heavy", "octaves", "power", "results_of"]
+
+
+def power(name: str, channels: int, *, hop_s: float) -> StreamDefinition:
+    """Return many channels at 1 kHz: power of each, 12 voices in 8 octaves."""
+    names = tuple(f"c{i}" for i in range(channels))
+    spec = AnalysisSpec(
+        name="power", op="cwt", channels=names, fmin_hz=1.0, fmax_hz=255.0, hop_s=hop_s,
+        quantity="power",
+    )  # fmt: skip
+    return _stream(name, 1000.0, names, spec)
+
+
+def coherence(name: str, *, fs_hz: float, hop_s: float) -> StreamDefinition:
+    """Return two channels: coherence with its 95 % level, 12 voices in 4 octaves."""
+    spec = AnalysisSpec(
+        name="coherence", op="wct", pairs=(("x", "y"),), fmin_hz=fs_hz / 250, fmax_hz=fs_hz / 16,
+        hop_s=hop_s, quantity="coherence", significance=SignificanceSpec(level=0.95),
+    )  # fmt: skip
+    return _stream(name, fs_hz, ("x", "y"), spec)
+
+
+def heavy(name: str) -> StreamDefinition:
+    """Return seven channels whose windows are much work for the bytes that come and go.
+
+    Paul's wavelet of order 2 decays so slowly that a window has thousands of samples for each
+    tile, and there are 96 rows of it.
+    """
+    names = tuple(f"c{i}" for i in range(7))
+    spec = AnalysisSpec(
+        name="heavy", op="cwt", channels=names, wavelet="paul", param=2.0, fmin_hz=8.75,
+        fmax_hz=17.4, voices_per_octave=96, hop_s=0.05, quantity="power",
+    )  # fmt: skip
+    return _stream(name, 250.0, names, spec)
+
+
+def octaves(stream: StreamDefinition) -> int:
+    """Return the number of octaves of the stream's analysis."""
+    return len(plan_analysis(stream.analyses[0], stream.fs_hz).layouts)
+
+
+def results_of(stream: StreamDefinition, n_samples: int) -> int:
+    """Return how many results `n_samples` samples of the stream make, before its end is known."""
+    spec = stream.analyses[0]
+    layouts = plan_analysis(spec, stream.fs_hz).layouts
+    tiles = sum(max(n_samples - each.margin, 0) // each.tile for each in layouts)
+    return tiles * len(spec.channel_sets)
+
+
+def _stream(
+    name: str, fs_hz: float, channels: tuple[str, ...], spec: AnalysisSpec
+) -> StreamDefinition:
+    each = tuple(Channel(name=channel) for channel in channels)
+    return StreamDefinition(name=name, fs_hz=fs_hz, channels=each, analyses=(spec,))

@@ -1,0 +1,182 @@
+"""How much goes through: sustained with nothing left behind, as fast as it goes, and for a day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.live.bench import Bench, Played, bench
+from benchmarks.live.device import Device
+from benchmarks.live.figures import Figure, Section
+from benchmarks.live.floor import play_floor
+from benchmarks.live.latency import trees
+from benchmarks.live.streams import coherence, heavy, power, results_of
+from schemas.stream import StreamDefinition
+
+__all__ = ["day", "scaling", "throughput"]
+
+FS = 1000.0
+HOP_S = 0.5
+WORKERS = 2
+#: Whoever is not a worker, in the figure about scaling.
+OTHERS = ("server", "ingest", "device")
+
+
+async def throughput(channels: int, seconds: float, speed: float, runs: int) -> Section:
+    """Measure many channels: on time for `seconds`, then as fast as they are taken."""
+    chunk = 50
+    sustained, fast, floors = [], [], []
+    for _ in range(runs):
+        async with bench(WORKERS) as system:
+            stream = power("sustained", channels, hop_s=HOP_S)
+            count = int(seconds * speed * FS / chunk)
+            sustained.append(
+                await _played(system, stream, channels, chunk, count, chunk / FS / speed)
+            )
+            count = max(count // 2, 20)
+            fast.append(await _played(
+                system, power("fast", channels, hop_s=HOP_S), channels, chunk, count, 0
+            ))  # fmt: skip
+            short = await trees(
+                system, power("sizes", channels, hop_s=HOP_S),
+                Device(url=system.url, stream="sizes", channels=channels, chunk=chunk,
+                       count=max(count // 4, 20), every_s=0),
+            )  # fmt: skip
+            took, _ = await play_floor(system.url, short, workers=WORKERS, every_s=0)
+            floors.append(len(short) * chunk * channels / took)
+    rate = channels * FS * speed
+    figures = [
+        Figure(
+            what=f"sustained for {seconds:g} s", unit="channel-samples/s", asked=">= 200,000",
+            values=tuple(rate for _ in sustained), note=_lags(sustained[0]),
+        ),
+        Figure(
+            what="lag of results in the last third less that in the first", unit="ms",
+            values=tuple(_growth(each) for each in sustained), asked="not growing",
+        ),
+        Figure(
+            what="windows waiting at the end", unit="", asked="not growing",
+            values=tuple(float(each.samples[-1].windows) for each in sustained),
+            note=f"most of them at any time: {max(s.windows for s in sustained[0].samples)}",
+        ),
+        Figure(
+            what="as fast as the log takes them", unit="channel-samples/s",
+            values=tuple(each.channel_samples / each.seconds for each in fast),
+            note="from the first chunk to the last result; " + _cores(fast[0]),
+        ),
+        Figure(
+            what="floor", unit="channel-samples/s", values=tuple(floors),
+            note="the same messages, one after the other in each program",
+        ),
+        *_memory(sustained),
+    ]  # fmt: skip
+    text = (
+        f"{channels} channels at 1 kHz, played {speed:g} times as fast; power in float32, 12 "
+        f"voices in 8 octaves, `hop_s` {HOP_S:g}, chunks of {chunk} samples, {WORKERS} workers. "
+        "Processor time: " + _cores(sustained[0]) + "."
+    )
+    return Section(title="Throughput", text=text, figures=tuple(figures))
+
+
+async def scaling(n_samples: int, runs: int) -> Section:
+    """Measure one worker and two in turns, with windows that are work for workers alone."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    others: list[float] = []
+    stream = heavy("heavy")
+    for _ in range(runs):
+        for workers, found in rates.items():
+            async with bench(workers) as system:
+                played = await _played(system, stream, 7, 100, n_samples // 100, 0)
+                first = played.arrivals[0].received_ns
+                found.append(len(played.arrivals) / (played.arrivals[-1].received_ns - first) * 1e9)
+                if workers == 2:
+                    cores = played.cores()
+                    others.append(sum(cores.get(role, 0.0) for role in OTHERS))
+    ratios = tuple(two / one for one, two in zip(rates[1], rates[2], strict=True))
+    figures = (
+        Figure(what="two workers against one", values=ratios, unit="x", asked=">= 1.7 x"),
+        Figure(
+            what="server, ingest and device together, with two workers", values=tuple(others),
+            unit="cores", asked="< 0.1",
+        ),
+        Figure(what="results with one worker", values=tuple(rates[1]), unit="/s"),
+        Figure(what="results with two workers", values=tuple(rates[2]), unit="/s"),
+    )  # fmt: skip
+    text = (
+        "Seven channels of Paul's wavelet of order 2, 96 voices in one octave: windows of 16,030 "
+        "samples for tiles of 14, about 50 ms of work each. From the first result to the last."
+    )
+    return Section(title="Scaling", text=text, figures=figures)
+
+
+async def day(seconds: float) -> Section:
+    """Play a long recording as fast as it goes, and look at the memory meanwhile."""
+    fs_hz, chunk = 250.0, 250
+    async with bench(WORKERS) as system:
+        stream = coherence("day", fs_hz=fs_hz, hop_s=2.0)
+        played = await _played(system, stream, 2, chunk, int(seconds * fs_hz / chunk), 0)
+    text = (
+        f"{seconds / 3600:.3g} hours of two channels at 250 Hz, coherence with levels, 12 voices "
+        "in 4 octaves, `hop_s` 2, played as fast as they are taken: "
+        f"{played.seconds:.0f} s, {seconds / played.seconds:,.0f} times real time, "
+        f"{len(played.arrivals):,} results."
+    )
+    return Section(title="A day of data", text=text, figures=tuple(_memory([played])))
+
+
+async def _played(
+    system: Bench,
+    stream: StreamDefinition,
+    channels: int,
+    chunk: int,
+    count: int,
+    every_s: float,
+) -> Played:
+    await system.client.put_stream(stream)
+    device = Device(
+        url=system.url, stream=stream.name, channels=channels, chunk=chunk, count=count,
+        every_s=every_s,
+    )  # fmt: skip
+    return await system.play(device, results=results_of(stream, count * chunk))
+
+
+def _lags(played: Played) -> str:
+    """Say how long results took in each sixth of the run."""
+    lags = played.lags_ms()
+    end = max(at for at, _ in lags)
+    parts = [[ms for at, ms in lags if i <= 6 * at / end <= i + 1] for i in range(6)]
+    medians = ", ".join(f"{np.median(part):.0f}" if part else "-" for part in parts)
+    return f"median lag of results in each sixth of the run: {medians} ms"
+
+
+def _growth(played: Played) -> float:
+    lags = played.lags_ms()
+    end = max(at for at, _ in lags)
+    first, last = (
+        [ms for at, ms in lags if low <= at / end <= low + 1 / 3] for low in (0.05, 2 / 3)
+    )
+    return float(np.median(last) - np.median(first))
+
+
+def _cores(played: Played) -> str:
+    found = sorted(played.cores().items(), key=lambda item: -item[1])
+    return ", ".join(f"{role} {cores:.2f} cores" for role, cores in found if cores >= 0.005)
+
+
+def _memory(runs: Sequence[Played]) -> list[Figure]:
+    figures = []
+    for role in ("server", "ingest", "compute"):
+        course = [runs[0].memory_mib(tenth / 10).get(role, 0) for tenth in range(1, 11)]
+        grown = tuple(
+            float(each.memory_mib(1.0).get(role, 0) - each.memory_mib(0.5).get(role, 0))
+            for each in runs
+        )
+        told = ", ".join(map(str, course))
+        figures.append(
+            Figure(
+                what=f"memory of {role}, growth in the second half", values=grown, unit="MiB",
+                asked="flat", note=f"after each tenth of the run: {told} MiB",
+            )
+        )  # fmt: skip
+    return figures

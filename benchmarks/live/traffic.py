@@ -1,0 +1,120 @@
+"""What goes over the bus for every sample: windows and results, counted where they pass."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import nats
+from nats.aio.msg import Msg
+
+from benchmarks.live.bench import Bench, bench
+from benchmarks.live.device import Device
+from benchmarks.live.figures import Figure, Section
+from benchmarks.live.floor import Tree
+from benchmarks.live.streams import coherence, octaves, power, results_of
+from schemas.stream import StreamDefinition
+
+__all__ = ["Recorder", "traffic", "trees_of"]
+
+#: Octave and first sample: what a window and its results have in common.
+Tile = tuple[int, int]
+
+
+@dataclass
+class Recorder:
+    """Sizes of the windows and results of one stream, by tile."""
+
+    #: One past the last sample that the tile needs.
+    needed: dict[Tile, int] = field(default_factory=dict)
+    windows: defaultdict[Tile, list[int]] = field(default_factory=lambda: defaultdict(list))
+    results: defaultdict[Tile, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, url: str, stream: str) -> AsyncIterator[Recorder]:
+        """Record while the context is open."""
+        recorder = cls()
+        client = await nats.connect(url)
+        room: dict[str, Any] = {"pending_bytes_limit": 2**31, "pending_msgs_limit": 2**20}
+        try:
+            await client.subscribe(f"cwt.window.{stream}.*", cb=recorder._window, **room)
+            await client.subscribe(f"cwt.result.{stream}.*", cb=recorder._result, **room)
+            await client.flush()
+            yield recorder
+        finally:
+            await client.close()
+
+    async def _window(self, message: Msg) -> None:
+        tree = msgpack.unpackb(message.data)
+        tile = (tree["octave"], tree["tile"]["first_sample"])
+        self.needed[tile] = tree["first_sample"] + tree["samples"]["shape"][0]
+        self.windows[tile].append(len(message.data))
+
+    async def _result(self, message: Msg) -> None:
+        tree = msgpack.unpackb(message.data)
+        self.results[tree["octave"], tree["t"]["first_sample"]].append(len(message.data))
+
+
+def trees_of(recorder: Recorder, device: Device) -> list[Tree]:
+    """Return for every chunk its size, and those of the windows and results that came of it."""
+    of_chunk: defaultdict[int, list[Tree]] = defaultdict(list)
+    for tile, windows in recorder.windows.items():
+        results = recorder.results[tile]
+        for at, size in enumerate(windows):
+            own = tuple((each, ()) for each in results[at :: len(windows)])
+            of_chunk[(recorder.needed[tile] - 1) // device.chunk].append((size, own))
+    chunk = device.bytes // device.count
+    return [(chunk, tuple(of_chunk[at])) for at in range(device.count)]
+
+
+async def traffic(seconds: float, channels: int) -> Section:
+    """Measure the streams of the other figures."""
+    cases = [
+        (f"{channels} channels, power, `hop_s` 0.5", power("power", channels, hop_s=0.5), channels),
+        ("2 channels, coherence, `hop_s` 0.1", coherence("pair", fs_hz=1000.0, hop_s=0.1), 2),
+        ("2 channels, coherence, `hop_s` 0.5", coherence("slow", fs_hz=1000.0, hop_s=0.5), 2),
+    ]
+    figures: list[Figure] = []
+    async with bench(1) as system:
+        for what, stream, n in cases:
+            figures.append(await _of(system, what, stream, n, seconds))
+    text = (
+        "Bytes of all windows, which is what is sent for the analysis, in units of the bytes of "
+        "the samples themselves (float32), averaged over the octaves. Windows of an octave overlap "
+        "by twice its margin, so it is the hop that decides: at one as short as that of the "
+        "latency above, which a closed loop may want, each sample is in several windows."
+    )
+    return Section(title="Data sent per sample and octave", text=text, figures=tuple(figures))
+
+
+async def _of(
+    system: Bench, what: str, stream: StreamDefinition, channels: int, seconds: float
+) -> Figure:
+    count = int(seconds * stream.fs_hz / 50)
+    async with Recorder.of(system.url, stream.name) as recorder:
+        await system.client.put_stream(stream)
+        device = Device(
+            url=system.url, stream=stream.name, channels=channels, chunk=50, count=count, every_s=0
+        )
+        await system.play(device, results=results_of(stream, count * 50))
+    tiles: defaultdict[int, list[int]] = defaultdict(list)
+    for octave, first in recorder.windows:
+        tiles[octave].append(first)
+    parts = []
+    for octave, firsts in tiles.items():
+        if len(firsts) < 2:
+            continue  # how often they come is not known yet
+        sizes = sum(sum(recorder.windows[octave, first]) for first in firsts)
+        covered = len(firsts) * (max(firsts) - min(firsts)) / (len(firsts) - 1)
+        parts.append(sizes / (covered * channels * 4))
+    results = sum(map(sum, recorder.results.values()))
+    return Figure(
+        what=what, values=(sum(parts) / len(parts),), unit="x", asked="<= 3 x",
+        note=f"{len(parts)} of {octaves(stream)} octaves, lowest {min(parts):.2f}, highest "
+        f"{max(parts):.2f}; results: {results / (device.bytes * octaves(stream)):.2f} x",
+    )  # fmt: skip
