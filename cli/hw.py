@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from cli.hw_devices import info, list_, selftest, verify
 from cli.hw_sim import sim
 from cli.hw_twin import twin
 
 __all__ = ["hw"]
 
 hw = typer.Typer(name="hw", no_args_is_help=True, help="Boards on serial ports.")
+hw.command(name="list")(list_)
+for command in (info, selftest, verify):
+    hw.command()(command)
 hw.command()(sim)
 hw.command()(twin)
