@@ -37,7 +37,18 @@ __all__ = ["checkup", "doctor"]
 ACCOUNT_INFO = "$JS.API.INFO"
 STREAM_INFO = "$JS.API.STREAM.INFO."
 TIMEOUT_S = 2.0
-STREAMS = (storage.SIGNALS, storage.WINDOWS, storage.RESULTS, storage.DEAD)
+STREAMS = (
+    storage.SIGNALS, storage.WINDOWS, storage.RESULTS, storage.TASKS, storage.JOB_RESULTS,
+    storage.DEAD,
+    *(f"KV_{name}" for name in (
+        storage.KV_STREAMS, storage.KV_CHECKPOINTS, storage.KV_JOBS, storage.KV_SIGNIFICANCE,
+    )),
+    *(f"OBJ_{name}" for name in (storage.OBJECTS, storage.REPLIES, storage.ANSWERS)),
+)  # fmt: skip
+QUEUES = (
+    ("windows", storage.WINDOWS, storage.COMPUTE_WINDOWS),
+    ("tasks", storage.TASKS, storage.COMPUTE_TASKS),
+)
 MARKS = {"ok": "ok    ", "note": "note  ", "wrong": "WRONG "}
 STYLES = {"ok": "green", "note": "yellow", "wrong": "red"}
 
@@ -81,12 +92,14 @@ async def checkup(bus: Bus) -> list[Finding]:
     signals = sizes[storage.SIGNALS]
     if not isinstance(signals, Finding) and "ts" in signals:
         found.append(clock_finding(signals["ts"], datetime.now(UTC)))
-    try:
-        backlog = await bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
-    except BusError:
-        return found  # the missing stream is told above
     workers = sum(each["name"] == "compute" for each in instances)
-    return [*found, lag_finding(backlog.waiting + backlog.in_flight, workers)]
+    for what, stream, durable in QUEUES:
+        try:
+            backlog = await bus.log.backlog(stream, durable)
+        except BusError:
+            continue  # the missing stream is told above
+        found.append(lag_finding(what, backlog.waiting + backlog.in_flight, workers))
+    return found
 
 
 async def _asked(bus: Bus, subject: str) -> dict[str, Any] | Finding:

@@ -107,21 +107,34 @@ def stream_findings(name: str, info: Mapping[str, Any]) -> Finding:
             about=name,
             verdict="wrong",
             detail=f"{detail}, nearly full, and then it refuses what comes",
-            advice=f"raise CWT_{name.removeprefix('CWT_')}_MAX_BYTES, or add workers",
+            advice=advice_when_full(name),
         )
     return Finding(about=name, verdict="ok", detail=detail)
 
 
-def lag_finding(waiting: int, workers: int) -> Finding:
-    """Judge how many windows wait."""
-    if waiting > LAG_LIMIT:
+def advice_when_full(name: str) -> str:
+    """Return what makes room in a stream that refuses the new."""
+    settings = {
+        "KV_cwt_jobs": "lower CWT_JOBS_MAX_AGE_S, so that old jobs go sooner",
+        "KV_cwt_significance": "empty it, it saves time and nothing else: nats kv purge",
+        "OBJ_cwt_objects": "raise CWT_OBJECTS_MAX_BYTES, or lower CWT_OBJECTS_MAX_AGE_S",
+        "CWT_JOB_RESULTS": "raise CWT_JOB_RESULTS_MAX_BYTES, or lower CWT_JOBS_MAX_AGE_S",
+        "CWT_SIGNALS": "raise CWT_SIGNALS_MAX_BYTES, or lower CWT_SIGNALS_MAX_AGE_S",
+    }
+    usual = f"raise CWT_{name.removeprefix('CWT_')}_MAX_BYTES, or add workers"
+    return settings.get(name, usual)
+
+
+def lag_finding(what: str, waiting: int, workers: int) -> Finding:
+    """Judge how much of a queue waits: windows are live and must not, the tasks of jobs may."""
+    if waiting > LAG_LIMIT or (waiting and not workers):
         return Finding(
             about="lag",
-            verdict="wrong",
-            detail=f"{waiting} windows wait for {workers} workers",
+            verdict="wrong" if what == "windows" or not workers else "note",
+            detail=f"{waiting} {what} wait for {workers} workers",
             advice="start more workers, on any machine that reaches the server",
         )
-    return Finding(about="lag", verdict="ok", detail=f"{waiting} windows wait")
+    return Finding(about="lag", verdict="ok", detail=f"{waiting} {what} wait")
 
 
 def clock_finding(server_time: str, here: datetime) -> Finding:

@@ -64,5 +64,18 @@ def test_a_clock_that_is_off_is_told(apart: float, verdict: str) -> None:
 
 
 def test_a_queue_that_grows_asks_for_workers() -> None:
-    assert lag_finding(3, 2).verdict == "ok"
-    assert "more workers" in lag_finding(100_000, 2).advice
+    assert lag_finding("windows", 3, 2).verdict == "ok"
+    assert "more workers" in lag_finding("windows", 100_000, 2).advice
+    assert lag_finding("windows", 3, 0).verdict == "wrong"
+
+
+def test_tasks_of_jobs_may_wait_as_long_as_somebody_works() -> None:
+    assert lag_finding("tasks", 100_000, 2).verdict == "note"
+    assert lag_finding("tasks", 1, 0).verdict == "wrong"
+
+
+@pytest.mark.parametrize("name", ["KV_cwt_jobs", "OBJ_cwt_objects", "CWT_SIGNALS", "CWT_WINDOWS"])
+def test_what_refuses_when_it_is_full_says_what_makes_room(name: str) -> None:
+    info = {"state": {"messages": 1, "bytes": 99}, "config": {"max_bytes": 100, "discard": "new"}}
+    assert stream_findings(name, info).verdict == "wrong"
+    assert "CWT_" in stream_findings(name, info).advice
