@@ -7,15 +7,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
+import numpy as np
 import pytest
 
+from pycwt_client import Client
 from schemas import storage, subjects
+from schemas.codec import decode_chunk
 from schemas.limits import MAX_MESSAGE_BYTES
 from services.runtime.bus import Delivery
 from services.runtime.embedded_server import start_server
 from services.runtime.errors import BusError
 from services.runtime.logs import logger
 from services.runtime.nats_bus import NatsBus, connect_bus
+from services.runtime.retry import RetryPolicy
 from services.runtime.settings import StorageSettings
 from services.runtime.storing import store_until_kept
 from services.runtime.topology import system_topology
@@ -185,3 +190,28 @@ async def test_messages_as_large_as_can_be_do_not_cut_the_reader_off(tmp_path: P
                 await bus.request("$SYS.REQ.USER.INFO", b"", timeout_s=5)
                 rest = [await anext(messages) for _ in range(15)]
     assert [stored.seq for stored in (first, *rest)] == list(range(1, 17))
+
+
+async def test_a_publisher_loses_and_repeats_nothing_while_its_server_is_killed_twice(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    chunks, n = 120, 4
+    patient = RetryPolicy(first_delay_s=0.05, max_delay_s=0.5, max_tries=None)
+    with anyio.fail_after(60):
+        async with (
+            Client(bus).publisher("s", "e", retry=patient) as publisher,
+            anyio.create_task_group() as tasks,
+        ):
+            for number in range(chunks):
+                await publisher.publish(np.full(n, number, "<i2"))
+                if number in {30, 80}:
+                    tasks.start_soon(server.kill_and_restart)
+                    await anyio.lowlevel.checkpoint()  # the kill comes while chunks are under way
+        async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+            stored = [(await anext(messages)).message for _ in range(chunks)]
+    kept = [decode_chunk(each.headers, each.data, 1) for each in stored]
+    assert sorted(chunk.first_sample or 0 for chunk in kept) == list(range(0, chunks * n, n))
+    assert await bus.log.last_seq(storage.SIGNALS) == chunks
+    assert all((chunk.samples == (chunk.first_sample or 0) // n).all() for chunk in kept)
+    assert publisher.kept == chunks
+    assert publisher.resent > 0
