@@ -53,8 +53,9 @@ NONCES = 1 << 16
 #: Characters of what a device said that an error message quotes.
 SAID = 120
 
-#: How Lua complains of a function that it has forgotten.
-_FORGOTTEN = "a nil value (global '_"
+#: How Lua complains of our functions when it has forgotten them. A name that was changed on the way
+#: is another one.
+_FORGOTTEN = tuple(f"a nil value (global '{name}')" for name in ("_Q", "_R", "_K"))
 
 
 class Talk:
@@ -181,7 +182,7 @@ class Talk:
             if answer is not None and good(answer):
                 return answer
             self._await_silence(leash)
-            if any(_FORGOTTEN in heard for heard in self._repl.heard):
+            if any(words in heard for heard in self._repl.heard for words in _FORGOTTEN):
                 raise ResetError("the ELM11 has forgotten its program: it was reset")
         raise LinkDownError(f"the ELM11 does not answer any more; it said {self._said()}")
 

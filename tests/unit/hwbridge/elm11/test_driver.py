@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from schemas.hwops import HwMcRequest
 from schemas.hwplan import McPlan
 from services.hwbridge.elm11.checks import trial_plan
 from services.hwbridge.elm11.driver import Elm11Driver
@@ -15,6 +17,7 @@ from services.hwbridge.elm11.program import program
 from services.hwbridge.errors import RefusedError, UnfitError
 from services.hwbridge.leash import Leash
 from services.hwbridge.model import run_mc
+from services.runtime.device_plans import null_job
 from tests.unit.hwbridge.elm11.lines import TwinLine
 from tests.unit.hwbridge.elm11.plans import mc_plans
 
@@ -132,3 +135,16 @@ def test_progress_is_told_up_to_the_end(line: TwinLine, driver: Elm11Driver) -> 
     told: list[tuple[int, int]] = []
     driver.mc(trial_plan(1), Leash(600, lambda *seen: told.append(seen), line.clock))
     assert told[-1] == (32, 32)
+
+
+def test_an_octave_of_twelve_voices_fits_into_the_heap_with_room_to_spare(
+    line: TwinLine, driver: Elm11Driver
+) -> None:
+    request = HwMcRequest(al1=0.5, al2=0.2, dj=1 / 12, s0=8.0, rows=12, pairs=1, seed=5)
+    plan = null_job(request).plan
+    found = driver.mc(plan, leash(line))
+    np.testing.assert_array_equal(found.histograms, run_mc(plan).histograms)
+    line.twin.type(b"collectgarbage()\r")
+    in_use = re.search(r"(\d+) KiB in use", driver.probe(leash(line)).detail)
+    assert in_use
+    assert int(in_use[1]) < 600

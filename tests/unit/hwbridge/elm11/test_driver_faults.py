@@ -152,6 +152,14 @@ def test_a_reset_in_the_middle_is_told_and_the_device_can_be_opened_again() -> N
     assert computes(driver, line)
 
 
+def test_a_name_changed_on_the_way_is_no_reset() -> None:
+    line = TwinLine()
+    driver = opened(line)
+    once = iter([b"Z"])
+    line.up = lambda byte: next(once, byte) if byte == b"Q" else byte
+    assert driver.probe(leash(line)).simulated
+
+
 def test_a_reset_and_another_upload_are_told_as_a_reset() -> None:
     line = TwinLine()
     driver = opened(line)
