@@ -25,7 +25,7 @@ from services.compute.queries import answer_wct
 from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.topology import ACK_WAIT_S, system_topology
 from tests.jobs import PACKED, JobClient, coherence, endless, quick
 from tests.servers import RestartableServer, free_port, restartable_server
 from tests.system.conftest import POLL_S, RunningSystem
@@ -112,7 +112,8 @@ async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path)
         job = await client.submit(quick(1), quick(2), poison)
         state = await client.ended(job.job_id, done=2)
         while not state.status.ended:
-            kill_calculators(system.processes["compute-0"].pid)
+            for pid in calculators(system, "compute-0"):
+                os.kill(int(pid), signal.SIGKILL)
             await anyio.sleep(0.1)
             state = await client.get(job.job_id)
         after = await client.submit(quick(3))
@@ -124,13 +125,6 @@ async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path)
     assert (state.status, state.done, state.failed) == (JobStatus.FAILED, 2, 1)
     assert "ended by signal 9" in (state.results[2].error or "")
     assert "failed 2 times" in letter.reason
-
-
-def kill_calculators(worker: int) -> None:
-    """Kill -9 what the worker computes with."""
-    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
 
 
 async def test_an_expired_job_is_not_found_and_its_outcomes_are_gone(tmp_path: Path) -> None:
@@ -163,6 +157,30 @@ async def test_a_job_waits_for_room_rather_than_lose_what_it_computed(tmp_path: 
     assert full.status is JobStatus.RUNNING
     assert full.done < 4
     assert (state.status, state.done) == (JobStatus.COMPLETED, 4)
+
+
+async def test_a_task_that_is_not_done_in_time_is_handed_back_by_a_worker_that_ends(
+    tmp_path: Path,
+) -> None:
+    async with compute_workers(tmp_path, 2, CWT_DRAIN_S="1") as (system, _):
+        client = JobClient(system.bus)
+        long = endless().model_copy(update={"mc_count": 3500})
+        job = await client.submit(long)
+        with anyio.fail_after(30):
+            while (await client.get(job.job_id)).started_ns is None:  # noqa: ASYNC110
+                await anyio.sleep(POLL_S)
+        name = next(name for name in system.processes if calculators(system, name))
+        await system.stop(name)
+        # Sooner than the server would have taken it from a worker that was killed.
+        with anyio.fail_after(ACK_WAIT_S / 2):
+            while not any(calculators(system, name) for name in system.processes):  # noqa: ASYNC110
+                await anyio.sleep(POLL_S)
+        assert (await client.ended(job.job_id)).status is JobStatus.COMPLETED
+
+
+def calculators(system: RunningSystem, name: str) -> list[str]:
+    pid = system.processes[name].pid
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 async def test_a_query_on_the_cluster_has_the_numbers_of_one_whoever_dies(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -50,6 +51,8 @@ ENQUEUED_AT_ONCE = 16
 #: Until a message is handed out again that came before the record it is about, or while the tasks
 #: of another job are being put on the queue.
 NOT_YET_S = 0.5
+#: A worker that has to end takes no longer to say that it will not finish a task.
+HAND_BACK_S = 1.0
 
 
 class TaskFaultError(Exception):
@@ -132,6 +135,11 @@ class JobWorker:
         try:
             with self._heartbeat.of(delivery):
                 await self.handle(delivery)
+        except anyio.get_cancelled_exc_class():
+            # The time to finish is over: another worker may begin at once.
+            with anyio.move_on_after(HAND_BACK_S, shield=True), suppress(BusError):
+                await delivery.nak()
+            raise
         except BusError as error:
             # Nothing was acknowledged: it is handed out again after the deadline.
             self._log.warning(Action.BUS_ERROR, detail=str(error))

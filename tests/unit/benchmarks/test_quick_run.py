@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import jobs
 from benchmarks.__main__ import main
 
 SECTIONS = (
@@ -39,3 +40,12 @@ def test_quick_run_measures_everything_and_writes_the_page(
     assert "| numpy |" in text
     assert "largest standard error" in text
     assert "x real time" in printed
+
+
+@pytest.mark.system
+def test_quick_run_of_jobs_says_how_much_of_the_time_is_the_librarys(tmp_path: Path) -> None:
+    output = tmp_path / "page.md"
+    jobs.main(["--quick", "--output", str(output)])
+    text = output.read_text()
+    assert "## 6 tasks: wct of 100 samples with the level of 10 pairs" in text
+    assert text.count("of the cores' time is the library's") == 2
