@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 import pycwt_mod
 from pycwt_mod.blocks import OctaveLayout
+from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
 from schemas.signal import SignalChunk
 from schemas.stream import AnalysisSpec, Channel, ChannelSet, StreamDefinition
 from services.runtime.analysis import plan_analysis
 
 __all__ = [
-    "CHUNK", "Recording", "check", "definition", "expected_count", "final", "only", "shuffled",
+    "CHUNK", "Recording", "block_dropped", "block_of", "check", "definition", "expected_count",
+    "final", "only", "shuffled",
 ]  # fmt: skip
 
 FS = 100.0
@@ -32,6 +34,8 @@ CHUNK = 50
 #: Of the row's RMS.
 TOLERANCE = 1e-5
 Real = NDArray[np.float64]
+#: An analysis, a tile's first sample, and its length.
+Block = tuple[str, int, int]
 
 
 def definition(name: str, **changes: object) -> StreamDefinition:
@@ -119,10 +123,12 @@ def check(
     stream: StreamDefinition,
     recording: Recording,
     lost: Sequence[tuple[int, int]] = (),
+    dropped: Container[Block] = (),
 ) -> None:
     """Assert that the results of the recording's epoch are complete, right, and masked as needed.
 
-    `lost` are ranges of samples that did not arrive, first and one past the last.
+    `lost` are ranges of samples that did not arrive, first and one past the last; `dropped` are
+    the blocks that were not computed.
     """
     own = [result for result in results if result.epoch == recording.epoch]
     n = len(recording.samples)
@@ -133,7 +139,22 @@ def check(
             tiles = range(0, n, layout.tile)
             assert firsts == Counter((each, at) for each in spec.channel_sets for at in tiles)
             for result in here:
-                _check_block(result, layout, spec, recording, lost)
+                if block_of(result) in dropped:
+                    assert result.mask is not None, f"{result.id} was dropped and is not masked"
+                    assert result.mask.all(), f"{result.id} was dropped and is not masked"
+                else:
+                    _check_block(result, layout, spec, recording, lost)
+
+
+def block_of(result: AnalysisResult) -> Block:
+    """Return which block a result is, of whichever channels."""
+    return result.analysis, result.t.first_sample, result.t.step * result.t.n
+
+
+def block_dropped(event: StreamEvent) -> Block:
+    """Return which block an event says was dropped; its id begins with the window's."""
+    assert event.kind == "dropped", event
+    return event.id.split("/")[2], event.first_sample or 0, event.n_samples or 0
 
 
 def _check_block(

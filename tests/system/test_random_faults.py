@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from schemas import subjects
+from schemas.stream import AnalysisSpec
 from tests.seed import chance
 from tests.system.laboratory import SERVER, Laboratory, faults, laboratory, rubbish, sent
 from tests.system.recording import (
     CHUNK,
     Recording,
+    block_dropped,
+    block_of,
     check,
     definition,
     expected_count,
@@ -27,6 +30,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 #: A recording of 4000 samples, one chunk every 30 ms.
 PLAYING_S = 2.4
+#: Windows of one stream that may wait for a worker, and those that workers have at the moment.
+PART_OF_QUEUE, UNDER_WAY = 128, 16
 WORKERS = tuple(f"compute-{i}" for i in range(3))
 INGESTS = tuple(f"ingest-{i}" for i in range(2))
 
@@ -179,3 +184,49 @@ async def test_rubbish_is_told_and_missing_values_are_masked(lab: Laboratory) ->
     assert all(event.detail for event in told)
     (missing,) = [event for event in told if event.kind == "missing"]
     assert missing.first_sample == at
+
+
+async def test_windows_that_waited_too_long_are_dropped_told_and_masked_and_no_others(
+    lab: Laboratory,
+) -> None:
+    rng = chance("stale")
+    stream = definition("stale", when_behind="latest", stale_after_s=0.5)
+    recording = Recording.of(rng)
+    messages = sent("stale", [*recording.chunks(), final(recording)])
+    await lab.client.put_stream(stream)
+    for name in WORKERS:
+        lab.system.kill(name)
+    await lab.play("stale", messages[:40], every_s=0.0)
+    await anyio.sleep(1.0)  # twice as long as a window may wait
+    await lab.everybody()
+    await lab.play("stale", messages[40:])
+    results = await lab.results("stale", expected_count(stream, [recording]))
+    dropped = {block_dropped(event) for event in await lab.events("stale")}
+    assert dropped == {block_of(each) for each in results if each.engine.backend == "none"}
+    assert 60 <= len(dropped) < len({block_of(each) for each in results})
+    check(results, stream, recording, dropped=dropped)
+
+
+async def test_a_stream_that_floods_holds_up_others_by_no_more_than_its_part_of_the_queue(
+    lab: Laboratory,
+) -> None:
+    rng, calm = chance("calm beside a flood"), definition("calm2")
+    many = AnalysisSpec(
+        name="many", op="wct", pairs=(("x", "y"),), fmin_hz=2, fmax_hz=16, hop_s=0.05,
+        quantity="coherence",
+    )  # fmt: skip
+    flood = definition("flood", analyses=(many,))
+    torrent, recording = Recording.of(rng, 12_000), Recording.of(rng, 1000)
+    for stream in (flood, calm):
+        await lab.client.put_stream(stream)
+    await lab.play("flood", sent("flood", [*torrent.chunks(), final(torrent)]), every_s=0.0)
+    await lab.play("calm2", sent("calm2", [*recording.chunks(), final(recording)]))
+    own = await lab.results("calm2", expected_count(calm, [recording]))
+    check(own, calm, recording)
+    others = await lab.results("flood", expected_count(flood, [torrent]))
+    computed = np.sort([each.times_ns.computed for each in others])
+    assert computed[-1] > max(each.times_ns.computed for each in own), "the flood was over before"
+    for each in own:
+        span = (each.times_ns.windowed, each.times_ns.computed)
+        first, last = np.searchsorted(computed, span)
+        assert last - first <= PART_OF_QUEUE + UNDER_WAY

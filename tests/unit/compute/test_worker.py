@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from pycwt_mod.blocks.prepared import prepared
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.dead import DeadLetter
@@ -25,7 +27,7 @@ from services.runtime.memory_bus import MemoryBus
 from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
-from tests.unit.compute.test_windows import a_window, a_window_of, definition
+from tests.unit.compute.test_windows import ME, a_window, a_window_of, definition
 
 pytestmark = pytest.mark.anyio
 
@@ -258,3 +260,32 @@ async def test_a_worker_outlives_a_window_whose_end_fails_too() -> None:
             tasks.start_soon(stop_when_done)
             await a_worker(bus).run(stop)
     assert failures == 1
+
+
+async def test_a_worker_takes_one_window_more_than_it_has_threads_for() -> None:
+    bus, stop, go = await a_bus(*[body(a_window(octave=i % 2)) for i in range(6)]), Stop(), Event()
+    started = anyio.Event()
+
+    def slow(*args: Any) -> tuple[AnalysisResult, ...]:
+        del args
+        anyio.from_thread.run_sync(started.set)
+        assert go.wait(10)
+        return ()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(a_worker(bus, slow).run, stop)
+            await started.wait()
+            await anyio.wait_all_tasks_blocked()
+            backlog = await bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+            assert (backlog.in_flight, backlog.waiting) == (2, 4)
+            stop.set()
+            go.set()
+    assert await queue_length(bus) == 4
+
+
+def test_what_the_windows_of_an_octave_share_is_made_once() -> None:
+    prepared.cache_clear()
+    for _ in range(3):
+        compute_window(a_window(), ME)
+    assert prepared.cache_info().misses == 1
