@@ -27,8 +27,8 @@ class Bank(wiring.Component):
         Samples of octave 0; the next is taken when the one before has gone down all octaves.
     filter_address, filter_row
         The filter table, which answers a clock later.
-    store, slot, place, sample
-        Into the history.
+    store, slot, place
+        The sample that is given, or the result, is to be stored in the history.
     command, result_valid, result
         To the engine, and what comes back from the rounder.
     put_out
@@ -49,7 +49,6 @@ class Bank(wiring.Component):
                 "store": Out(1),
                 "slot": Out(4),
                 "place": Out(8),
-                "sample": Out(signed(16)),
                 "command": Out(stream.Signature(Command)),
                 "result_valid": In(1),
                 "result": In(Result),
@@ -63,7 +62,7 @@ class Bank(wiring.Component):
         """Build it."""
         m = Module()
         counter, number = Signal(COUNTER_BITS), Signal(COUNTER_BITS)
-        octave, row, sample = Signal(4), Signal(7), Signal(signed(16))
+        octave, row = Signal(4), Signal(7)
         promised = Signal(range(OUTPUT_ROOM + 1))
         issued, halve, due, passed = Signal(), Signal(), Signal(), Signal()
         command, entry = self.command.payload, self.filter_row
@@ -77,14 +76,12 @@ class Bank(wiring.Component):
             halve.eq(~number[0] & (octave + 1 < self.settings.octaves)),
             self.slot.eq(octave),
             self.place.eq(number),
-            self.sample.eq(sample),
             command.start.eq(entry.start),
             command.length.eq(entry.length),
             command.shift.eq(entry.shift),
             command.newest.eq(number),
             command.slot.eq(octave),
             command.source.eq(Source.BANK),
-            command.keep.eq(0b11),
             command.target.eq(Target.OUTPUT),
         ]
         made = Signal()
@@ -93,17 +90,11 @@ class Bank(wiring.Component):
         with m.FSM() as fsm:
             with m.State("NEXT"):
                 # The new sample takes the oldest one's place, which the engine may still need.
-                m.d.comb += self.samples.ready.eq(self.command.ready)
-                with m.If(self.samples.valid & self.samples.ready):
-                    m.d.sync += [
-                        counter.eq(counter + 1),
-                        number.eq(counter + 1),
-                        octave.eq(0),
-                        sample.eq(self.samples.payload),
-                    ]
+                with m.If(self.samples.valid & self.command.ready):
+                    m.d.sync += [counter.eq(counter + 1), number.eq(counter + 1), octave.eq(0)]
                     m.next = "STORE"
             with m.State("STORE"):
-                m.d.comb += [self.store.eq(1), self.filter_address.eq(0)]
+                m.d.comb += [self.store.eq(1), self.samples.ready.eq(1), self.filter_address.eq(0)]
                 m.d.sync += row.eq(0)
                 m.next = "ROW"
             with m.State("ROW"):
@@ -127,18 +118,17 @@ class Bank(wiring.Component):
                 m.d.comb += [
                     self.filter_address.eq(self.settings.decimator),
                     self.command.valid.eq(1),
-                    command.keep.eq(0b01),
                     command.target.eq(Target.SAMPLE),
                 ]
                 with m.If(issued):
+                    m.d.sync += [number.eq(number >> 1), octave.eq(octave + 1)]
                     m.next = "DESCEND"
             with m.State("DESCEND"):
-                with m.If(self.result_valid & (self.result.target == Target.SAMPLE)):
-                    m.d.sync += [
-                        sample.eq(self.result.value),
-                        number.eq(number >> 1),
-                        octave.eq(octave + 1),
-                    ]
-                    m.next = "STORE"
+                m.d.comb += self.filter_address.eq(0)
+                m.d.sync += row.eq(0)
+                made_sample = self.result_valid & (self.result.target == Target.SAMPLE)
+                with m.If(made_sample & ~self.result.last):
+                    m.d.comb += self.store.eq(1)
+                    m.next = "ROW"
         m.d.comb += self.idle.eq(fsm.ongoing("NEXT") & (promised == 0))
         return m

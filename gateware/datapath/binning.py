@@ -1,12 +1,10 @@
-"""The bin of R²: eight steps of long division."""
+"""The bin of R²: nine steps of long division."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from gateware.datapath.products import Ratio
 
 __all__ = ["Binning"]
 
@@ -16,10 +14,12 @@ class Binning(wiring.Component):
 
     Members
     -------
-    ratios
-        In, one for each row of an instant.
+    ready
+        A ratio may come.
+    numerator_valid, ratio_valid, term, positive
+        From `products.Products`; the denominator has to stay in `term` while it is divided.
     bins
-        Out, for the ratios that are valid, with the number of their row in `row`.
+        Out, for the ratios that are positive, with the number of their row in `row`.
     settled
         For one clock per ratio, also for those that have no bin.
     rows
@@ -30,7 +30,11 @@ class Binning(wiring.Component):
         super().__init__(
             {
                 "rows": In(4),
-                "ratios": In(stream.Signature(Ratio)),
+                "ready": Out(1),
+                "numerator_valid": In(1),
+                "ratio_valid": In(1),
+                "term": In(36),
+                "positive": In(1),
                 "bins": Out(stream.Signature(8)),
                 "row": Out(4),
                 "settled": Out(1),
@@ -40,40 +44,36 @@ class Binning(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         """Build it."""
         m = Module()
-        rest, divisor, steps = Signal(36), Signal(36), Signal(3)
+        rest, difference, steps, quotient = Signal(36), Signal(37), Signal(4), Signal(9)
+        fits = ~difference[36]
+        m.d.comb += [
+            difference.eq(rest - self.term),
+            # The first step has told whether R² is 1 or more.
+            self.bins.payload.eq(Mux(quotient[8], 255, quotient[:8])),
+        ]
         with m.If(self.settled):
             m.d.sync += self.row.eq(self.row + 1)
             with m.If(self.row + 1 == self.rows):
                 m.d.sync += self.row.eq(0)
-        ratio = self.ratios.payload
+        with m.If(self.numerator_valid):
+            m.d.sync += rest.eq(self.term)
         with m.FSM():
             with m.State("TAKE"):
-                m.d.comb += self.ratios.ready.eq(1)
-                m.d.sync += [
-                    rest.eq(ratio.numerator),
-                    divisor.eq(ratio.denominator),
-                    steps.eq(0),
-                    self.bins.payload.eq(255),
-                ]
-                with m.If(self.ratios.valid):
-                    with m.If(~ratio.valid):
-                        m.d.comb += self.settled.eq(1)
-                    with m.Elif(ratio.numerator >= ratio.denominator):
-                        m.next = "GIVE"
-                    with m.Else():
+                m.d.comb += self.ready.eq(1)
+                m.d.sync += steps.eq(0)
+                with m.If(self.ratio_valid):
+                    with m.If(self.positive):
                         m.next = "DIVIDE"
+                    with m.Else():
+                        m.d.comb += self.settled.eq(1)
             with m.State("DIVIDE"):
-                # The rest is below the divisor, which has 34 bits, so doubling it fits.
-                difference = Signal(37)
-                m.d.comb += difference.eq((rest << 1) - divisor)
+                # A rest below the denominator, which has 34 bits, can be doubled.
                 m.d.sync += [
-                    rest.eq(rest << 1),
-                    self.bins.payload.eq(Cat(~difference[36], self.bins.payload)),
+                    rest.eq(Mux(fits, difference, rest) << 1),
+                    quotient.eq(Cat(fits, quotient)),
                     steps.eq(steps + 1),
                 ]
-                with m.If(~difference[36]):
-                    m.d.sync += rest.eq(difference)
-                with m.If(steps == 7):
+                with m.If(steps == 8):
                     m.next = "GIVE"
             with m.State("GIVE"):
                 m.d.comb += self.bins.valid.eq(1)

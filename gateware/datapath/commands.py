@@ -33,8 +33,8 @@ class Target(IntEnum):
 
 
 #: One filter at one instant. `newest` is the place of its newest sample in the ring that `slot`
-#: says: octave, level or row. `keep` says which of the four sums are wanted: real and imaginary
-#: part of the first series, then of the second; or those of the four products.
+#: says: octave, level or row. Sums are real and imaginary part of the first series, then of the
+#: second; or those of the four products.
 Command = data.StructLayout(
     {
         "start": unsigned(11),
@@ -43,7 +43,6 @@ Command = data.StructLayout(
         "newest": unsigned(8),
         "slot": unsigned(5),
         "source": Source,
-        "keep": unsigned(4),
         "target": Target,
     }
 )

@@ -16,7 +16,7 @@ from gateware.datapath.histogram import COUNTS, Histograms
 from gateware.datapath.memories import SAMPLE_WORDS, Coefficients, ProductHistory, SampleHistory
 from gateware.datapath.monte_carlo import MonteCarlo
 from gateware.datapath.noise import Noise
-from gateware.datapath.ports import BankSettings, DatapathSignature, McSettings, SelftestSettings
+from gateware.datapath.ports import BankSettings, DatapathSignature, McSettings
 from gateware.datapath.products import Products
 from gateware.datapath.rounder import Rounder
 from gateware.datapath.selftest import SelftestSamples, Signature
@@ -61,20 +61,14 @@ class Datapath(wiring.Component):
         m.submodules.samples = samples = SampleHistory()
         m.submodules.products = products = ProductHistory()
         m.submodules.histograms = histograms = Histograms()
-        engine, rounder, bank, selftest, signature = (
-            Engine(),
-            Rounder(),
-            Bank(),
-            SelftestSamples(),
-            Signature(),
-        )
+        m.submodules.selftest = selftest = SelftestSamples()
+        engine, rounder, bank, signature = Engine(), Rounder(), Bank(), Signature()
         noise, monte_carlo, multiplier, binning = Noise(), MonteCarlo(), Products(), Binning()
         waiting = fifo.SyncFIFOBuffered(width=16, depth=SAMPLE_ROOM)
         outputs = fifo.SyncFIFOBuffered(width=32, depth=OUTPUT_ROOM)
         m.submodules.engine = per_job(engine)
         m.submodules.rounder = per_job(rounder)
         m.submodules.bank = per_job(bank)
-        m.submodules.selftest = per_job(selftest)
         m.submodules.signature = per_job(signature)
         m.submodules.noise = per_job(noise)
         m.submodules.monte_carlo = per_job(monte_carlo)
@@ -85,8 +79,11 @@ class Datapath(wiring.Component):
 
         # What runs.
         job = Signal(_Job)
-        bank_settings, selftest_settings = Signal(BankSettings), Signal(SelftestSettings)
-        mc_settings = Signal(McSettings)
+        bank_settings, mc_settings, selftest_samples = (
+            Signal(BankSettings),
+            Signal(McSettings),
+            Signal(32),
+        )
         clearing, clear_word = Signal(), Signal(range(MC_CLEAR_CLOCKS))
         last_word = Mux(job == _Job.MC, MC_CLEAR_CLOCKS - 1, BANK_CLEAR_CLOCKS - 1)
         with m.If(clearing):
@@ -98,12 +95,20 @@ class Datapath(wiring.Component):
                 clearing.eq(1),
                 clear_word.eq(0),
                 bank_settings.eq(self.bank),
-                selftest_settings.eq(self.selftest),
-                mc_settings.eq(self.mc),
+                selftest_samples.eq(self.selftest.samples),
                 job.eq(Mux(self.start_fir, _Job.FIR, Mux(self.start_mc, _Job.MC, _Job.SELFTEST))),
             ]
+            # The seeds go where they are used, and nowhere else.
+            for name in mc_settings.shape().members:
+                if name != "seed":
+                    m.d.sync += mc_settings[name].eq(self.mc[name])
         of_fir, of_selftest, of_mc = job == _Job.FIR, job == _Job.SELFTEST, job == _Job.MC
         m.d.comb += [
+            selftest.load.eq(self.start_selftest),
+            selftest.seed.eq(self.selftest.seed),
+            noise.load.eq(self.start_mc),
+            noise.seed.eq(self.mc.seed),
+            noise.settings.eq(mc_settings),
             samples.clear.eq(clearing),
             samples.clear_word.eq(clear_word),
             products.clear.eq(clearing),
@@ -111,11 +116,7 @@ class Datapath(wiring.Component):
             histograms.clear.eq(clearing & of_mc),
             histograms.clear_word.eq(clear_word),
             bank.settings.eq(bank_settings),
-            selftest.settings.eq(selftest_settings),
-            noise.settings.eq(mc_settings),
             monte_carlo.settings.eq(mc_settings),
-            selftest.run.eq(of_selftest & ~clearing),
-            noise.run.eq(of_mc & ~clearing),
         ]
 
         # What the link writes goes to the memories; who works reads them.
@@ -134,74 +135,74 @@ class Datapath(wiring.Component):
             products.enable.eq(monte_carlo.keep),
             products.slot.eq(monte_carlo.row),
             products.place.eq(monte_carlo.instant),
-            products.quad.eq(monte_carlo.quad),
-            samples.both.eq(of_mc),
+            products.quad.eq(multiplier.quad),
         ]
         with m.If(of_mc):
             m.d.comb += [
-                samples.enable.eq(monte_carlo.store),
+                samples.halves.eq(monte_carlo.store),
                 samples.slot.eq(monte_carlo.level),
                 samples.place.eq(monte_carlo.place),
-                samples.pair.eq(monte_carlo.pair),
+                samples.pair.eq(noise.pairs.payload),
                 engine.command.payload.eq(monte_carlo.command.payload),
                 engine.command.valid.eq(monte_carlo.command.valid),
                 monte_carlo.command.ready.eq(engine.command.ready),
             ]
         with m.Else():
             m.d.comb += [
-                samples.enable.eq(bank.store),
+                samples.halves.eq(Mux(bank.place[7], bank.store << 1, bank.store)),
                 samples.slot.eq(bank.slot),
                 samples.place.eq(bank.place),
-                samples.pair[0].eq(bank.sample),
-                samples.pair[1].eq(bank.sample),
+                samples.pair[0].eq(bank.samples.payload),
+                samples.pair[1].eq(bank.samples.payload),
                 engine.command.payload.eq(bank.command.payload),
                 engine.command.valid.eq(bank.command.valid),
                 bank.command.ready.eq(engine.command.ready),
             ]
+        with m.If(rounder.result_valid):
+            m.d.comb += [half.eq(rounder.result.value) for half in samples.pair]
 
         # Sums and products to the rounder; products cannot wait.
         m.d.comb += [
-            rounder.valid.eq(engine.sums.valid | multiplier.sum_valid),
+            rounder.valid.eq((engine.sums.valid & ~multiplier.busy) | multiplier.sum_valid),
             rounder.sum.eq(Mux(multiplier.sum_valid, multiplier.sum, engine.sums.payload)),
-            engine.sums.ready.eq(~multiplier.sum_valid),
+            engine.sums.ready.eq(~multiplier.busy),
         ]
+        result = rounder.result
         for consumer in (bank, monte_carlo, multiplier):
             m.d.comb += [
                 consumer.result_valid.eq(rounder.result_valid),
-                consumer.result.eq(rounder.result),
+                consumer.result.eq(result),
             ]
-        with m.If(rounder.result_valid & rounder.result.limited & (self.saturations != 0xFFFF)):
+        # Of a sample in the next octave the imaginary part is computed too, but is nothing.
+        unused = (result.target == Target.SAMPLE) & result.index[0]
+        limited = rounder.result_valid & result.limited & ~unused
+        with m.If(limited & ~self.saturations.all()):
             m.d.sync += self.saturations.eq(self.saturations + 1)
 
         # The bank's samples and outputs.
+        worked_off, made = Signal(32), Signal(32)
+        left = worked_off != selftest_samples
         m.d.comb += [
             waiting.w_data.eq(self.samples.payload),
             waiting.w_en.eq(self.samples.valid & of_fir),
             self.samples.ready.eq(waiting.w_rdy & of_fir),
             self.sample_room.eq(SAMPLE_ROOM - waiting.level),
+            bank.samples.payload.eq(Mux(of_fir, waiting.r_data, selftest.samples.payload)),
+            bank.samples.valid.eq(~clearing & Mux(of_fir, waiting.r_rdy, of_selftest & left)),
+            waiting.r_en.eq(bank.samples.ready & of_fir),
+            selftest.samples.ready.eq(bank.samples.ready & of_selftest),
         ]
-        with m.If(of_fir & ~clearing):
-            m.d.comb += [
-                bank.samples.payload.eq(waiting.r_data),
-                bank.samples.valid.eq(waiting.r_rdy),
-                waiting.r_en.eq(bank.samples.ready),
-            ]
-        with m.Else():
-            m.d.comb += [
-                bank.samples.payload.eq(selftest.samples.payload),
-                bank.samples.valid.eq(selftest.samples.valid),
-                selftest.samples.ready.eq(bank.samples.ready),
-            ]
-        real = Signal(16)
-        output = rounder.result_valid & (rounder.result.target == Target.OUTPUT)
-        complete = Signal()
-        m.d.comb += complete.eq(output & rounder.result.last)
+        real, output, complete = Signal(16), Signal(), Signal()
+        m.d.comb += [
+            output.eq(rounder.result_valid & (result.target == Target.OUTPUT)),
+            complete.eq(output & result.last),
+        ]
         with m.If(output):
-            m.d.sync += real.eq(rounder.result.value)
+            m.d.sync += real.eq(result.value)
         m.d.comb += [
             signature.valid.eq(output & of_selftest),
-            signature.value.eq(rounder.result.value),
-            outputs.w_data.eq(Cat(real, rounder.result.value[:16])),
+            signature.value.eq(result.value),
+            outputs.w_data.eq(Cat(real, result.value[:16])),
             outputs.w_en.eq(complete & of_fir),
             self.outputs.payload.eq(outputs.r_data),
             self.outputs.valid.eq(outputs.r_rdy),
@@ -209,32 +210,40 @@ class Datapath(wiring.Component):
             self.outputs_ready.eq(outputs.level),
             bank.put_out.eq(Mux(of_selftest, complete, self.outputs.valid & self.outputs.ready)),
         ]
+
         # Monte Carlo: from noise to histograms.
         wiring.connect(m, noise.pairs, monte_carlo.pairs)
-        wiring.connect(m, multiplier.ratios, binning.ratios)
         wiring.connect(m, wiring.flipped(self.histogram_address), histograms.addresses)
         wiring.connect(m, histograms.counts, wiring.flipped(self.histogram_count))
         m.d.comb += [
+            monte_carlo.running.eq(of_mc & ~clearing),
             multiplier.shift.eq(mc_settings.product_shift),
+            multiplier.divider_ready.eq(binning.ready),
             binning.rows.eq(mc_settings.count),
+            binning.numerator_valid.eq(multiplier.numerator_valid),
+            binning.ratio_valid.eq(multiplier.ratio_valid),
+            binning.term.eq(multiplier.term),
+            binning.positive.eq(multiplier.positive),
             monte_carlo.ratio_settled.eq(binning.settled),
+            monte_carlo.done.eq(worked_off),
             histograms.bumps.payload.eq(Cat(binning.bins.payload, binning.row)),
             histograms.bumps.valid.eq(binning.bins.valid),
             binning.bins.ready.eq(histograms.bumps.ready),
         ]
 
         # What STATUS says.
-        worked_off, made = Signal(32), Signal(32)
-        m.d.sync += [worked_off.eq(worked_off + bank.worked_off), made.eq(made + complete)]
+        m.d.sync += [
+            worked_off.eq(worked_off + (bank.worked_off | monte_carlo.worked_off)),
+            made.eq(made + complete),
+        ]
         with m.If(reset):
             m.d.sync += [worked_off.eq(0), made.eq(0), self.saturations.eq(0)]
         m.d.comb += [
-            self.done.eq(Mux(of_mc, monte_carlo.done, worked_off)),
+            self.done.eq(worked_off),
             self.made.eq(made),
             self.crc.eq(Mux(of_selftest, signature.crc, 0)),
             self.finished.eq(
-                (of_selftest & selftest.exhausted & bank.idle)
-                | (of_mc & ~clearing & monte_carlo.finished)
+                (of_selftest & ~left & bank.idle) | (of_mc & ~clearing & monte_carlo.finished)
             ),
         ]
         return m

@@ -2,11 +2,14 @@
 
 ::
 
-    issue | memory | operands | products | sums -> drain, one wanted sum in a clock
+    issue | memory | operands | two products added | sums -> drain, one sum in a clock
 
-Registers lie before and behind every multiplier. A filter occupies the issue for as many clocks as
-it has pairs of coefficients, and for `MIN_BEATS` at least, within which its sums are drained even
-when the rounder is busy with products for four clocks in between.
+A filter occupies the issue for as many clocks as it has pairs of coefficients, for `MIN_BEATS` at
+least, and for one more. Within that its sums are drained even when the rounder is busy with
+products meanwhile; in the one more the sums are handed over, so that no register is there twice.
+
+A register lies before every multiplier, and behind the sum of two. The timing model does not know
+the delay of multipliers; a few nanoseconds more than the adder are left of 37.
 """
 
 from __future__ import annotations
@@ -21,20 +24,13 @@ from gateware.datapath.ports import Complex
 
 __all__ = ["MIN_BEATS", "Engine"]
 
-#: Clocks that the shortest filter takes: twice the four sums of one.
+#: Clocks that the shortest filter takes at least.
 MIN_BEATS = 8
 
-#: What goes with the last beat of a filter.
-_Tail = data.StructLayout(
-    {
-        "first": 1,
-        "last": 1,
-        "keep": 4,
-        "shift": 5,
-        "wide": 1,
-        "target": Command["target"].shape,
-    }
-)
+#: What the rounder has to know of a filter.
+_Tail = data.StructLayout({"shift": 5, "source": Source, "target": Command["target"].shape})
+
+_Sums = data.ArrayLayout(signed(40), 4)
 
 
 class Engine(wiring.Component):
@@ -45,7 +41,7 @@ class Engine(wiring.Component):
     command
         What to compute, a `Command`; taken when the one before has issued its last beat.
     sums
-        What came out, a `Sum` for each that is to be kept, in the order of the commands.
+        What came out, in the order of the commands: two sums for the bank, four for the others.
     coefficient_address, coefficients, sample_words, samples, product_words, products
         To the memories, which answer a clock later.
     """
@@ -78,64 +74,51 @@ class Engine(wiring.Component):
         ]
 
         # The memories answer.
-        lanes, odd, upper = Signal(2), Signal(), Signal(2)
-        source, tail = Signal(Source), Signal(_Tail)
+        valid, swap, upper, of_products = Signal(2), Signal(), Signal(2), Signal()
         m.d.sync += [
-            lanes.eq(issue.lanes),
-            odd.eq(issue.odd),
+            valid.eq(issue.valid),
+            swap.eq(issue.swap),
             upper.eq(issue.upper),
-            source.eq(issue.source),
-            tail.eq(issue.tail),
+            of_products.eq(issue.tail.source == Source.PRODUCTS),
         ]
 
-        # Operands.
-        values = [self._values(m, place, upper[place], source) for place in range(2)]
+        # Operands: even places (0) and odd ones (1), each with the coefficient that meets it.
         operands = [Signal(data.ArrayLayout(signed(18), 4), name=f"operands{x}") for x in range(2)]
-        taps = [Signal(data.ArrayLayout(signed(16), 2), name=f"taps{lane}") for lane in range(2)]
-        for lane in range(2):
-            pair = self.coefficients[lane]
-            second = Mux(source == Source.PRODUCTS, pair.re, pair.im)
+        taps = [Signal(data.ArrayLayout(signed(16), 2), name=f"taps{place}") for place in range(2)]
+        for place in range(2):
+            one, two = self.samples[place][0], self.samples[place][1]
+            first = Mux(upper[place], two, one)
+            for i, sample in enumerate((first, first, two, two)):
+                quad = self.products[place]
+                m.d.sync += operands[place][i].eq(Mux(of_products, quad[i], sample))
+            here, there = self.coefficients[place], self.coefficients[1 - place]
+            re, im = Mux(swap, there.re, here.re), Mux(swap, there.im, here.im)
             m.d.sync += [
-                operands[lane].eq(Mux(odd, values[1 - lane], values[lane])),
-                taps[lane][0].eq(Mux(lanes[lane], pair.re, 0)),
-                taps[lane][1].eq(Mux(lanes[lane], second, 0)),
+                taps[place][0].eq(Mux(valid[place], re, 0)),
+                taps[place][1].eq(Mux(valid[place], Mux(of_products, re, im), 0)),
             ]
 
-        # Products.
-        products = [
-            [Signal(signed(34), name=f"product{lane}_{i}") for i in range(4)] for lane in range(2)
-        ]
-        for lane in range(2):
-            for i in range(4):
-                m.d.sync += products[lane][i].eq(operands[lane][i] * taps[lane][i % 2])
-        tails = [Signal(_Tail, name=f"tail{stage}") for stage in range(2)]
-        m.d.sync += [tails[0].eq(tail), tails[1].eq(tails[0])]
-
         # Sums.
+        lasts = Signal(4)
+        m.d.sync += lasts.eq(Cat(issue.last, lasts))
         for i in range(4):
-            total, so_far = Signal(signed(40), name=f"total{i}"), Signal(signed(40), name=f"sum{i}")
-            m.d.comb += total.eq(Mux(tails[1].first, 0, so_far) + (products[0][i] + products[1][i]))
-            m.d.sync += so_far.eq(total)
+            pair, total = Signal(signed(35), name=f"pair{i}"), Signal(signed(40), name=f"total{i}")
+            products = [operands[place][i] * taps[place][i % 2] for place in range(2)]
+            m.d.sync += [pair.eq(products[0] + products[1]), total.eq(total + pair)]
             m.d.comb += drain.totals[i].eq(total)
-        m.d.comb += drain.tail.eq(tails[1])
+            with m.If(lasts[3]):
+                m.d.sync += total.eq(0)
+        m.d.comb += [drain.load.eq(lasts[3]), drain.tail.eq(issue.tail_of_last)]
         return m
-
-    def _values(self, m: Module, place: int, upper: Signal, source: Signal) -> Signal:
-        """Return the four data that belong to the even (0) or odd (1) places."""
-        values = Signal(data.ArrayLayout(signed(18), 4), name=f"values{place}")
-        one, two = self.samples[place][0], self.samples[place][1]
-        first = Mux((source == Source.BANK) & upper, two, one)
-        quad = self.products[place]
-        for i, sample in enumerate((first, first, two, two)):
-            m.d.comb += values[i].eq(Mux(source == Source.PRODUCTS, quad[i], sample))
-        return values
 
 
 class _Issue(wiring.Component):
-    """Walks through a filter's coefficients and history; `lanes` says which taps belong to it.
+    """Walks through a filter's coefficients and history.
 
-    `odd` says that the even tap meets an odd place. Where the pair of places straddles the upper
-    and the lower half of the bank's ring, `upper` differs between even and odd places.
+    `valid` says for the even and the odd place whether there is a tap for it, `swap` that the even
+    place meets the odd coefficient. Where the pair of places straddles the upper and the lower
+    half of the bank's ring, `upper` differs between them. `tail_of_last` stays until the next
+    filter's last beat.
     """
 
     def __init__(self) -> None:
@@ -145,11 +128,12 @@ class _Issue(wiring.Component):
                 "coefficient_address": Out(10),
                 "sample_words": Out(data.ArrayLayout(10, 2)),
                 "product_words": Out(data.ArrayLayout(9, 2)),
-                "lanes": Out(2),
-                "odd": Out(1),
+                "valid": Out(2),
+                "swap": Out(1),
                 "upper": Out(2),
-                "source": Out(Source),
+                "last": Out(1),
                 "tail": Out(_Tail),
+                "tail_of_last": Out(_Tail),
             }
         )
 
@@ -157,66 +141,74 @@ class _Issue(wiring.Component):
         """Build it."""
         m = Module()
         command = self.command.payload
-        busy, running = Signal(), Signal(Command)
-        address, place, left = Signal(10), Signal(8), Signal(10)
-        beats, first = Signal(range(MIN_BEATS)), Signal()
-        last = Signal()
+        busy, first, spent = Signal(), Signal(), Signal()
+        skip_first, skip_last = Signal(), Signal()
+        address, place, slot, pairs = Signal(10), Signal(8), Signal(5), Signal(8)
+        beats, taps = Signal(range(MIN_BEATS)), Signal(9)
+        final = Signal()
         m.d.comb += [
-            last.eq((left <= 2) & (beats == MIN_BEATS - 1)),
-            self.command.ready.eq(~busy | last),
+            final.eq(pairs == 0),
+            self.last.eq(busy & final & (beats == MIN_BEATS - 1)),
+            self.command.ready.eq(~busy),
+            # From the first coefficient's pair on, without the last tap.
+            taps.eq(command.length + command.start[0] - 1),
         ]
         with m.If(busy):
-            m.d.sync += [
-                address.eq(address + 1),
-                place.eq(place - 2),
-                left.eq(Mux(left <= 2, 0, left - 2)),
-                first.eq(0),
-                beats.eq(Mux(beats == MIN_BEATS - 1, beats, beats + 1)),
-            ]
-        with m.If(self.command.ready):
-            m.d.sync += busy.eq(self.command.valid)
+            m.d.sync += [address.eq(address + 1), place.eq(place - 2), first.eq(0)]
+            with m.If(final):
+                m.d.sync += spent.eq(1)
+            with m.Else():
+                m.d.sync += pairs.eq(pairs - 1)
+            with m.If(beats != MIN_BEATS - 1):
+                m.d.sync += beats.eq(beats + 1)
+        with m.If(self.last):
+            m.d.sync += [busy.eq(0), self.tail_of_last.eq(self.tail)]
         with m.If(self.command.ready & self.command.valid):
             # An odd first coefficient is the second of its pair; the place moves along with it.
             m.d.sync += [
-                running.eq(command),
+                busy.eq(1),
+                first.eq(1),
+                spent.eq(0),
+                beats.eq(0),
+                skip_first.eq(command.start[0]),
+                skip_last.eq(~taps[0]),
+                pairs.eq(taps[1:]),
                 address.eq(command.start[1:]),
                 place.eq(command.newest + command.start[0]),
-                left.eq(command.length + command.start[0]),
-                first.eq(1),
-                beats.eq(0),
+                slot.eq(command.slot),
+                self.tail.shift.eq(command.shift),
+                self.tail.source.eq(command.source),
+                self.tail.target.eq(command.target),
             ]
 
+        of_bank = self.tail.source == Source.BANK
         even_word, odd_word = place[1:], Signal(7)
         m.d.comb += odd_word.eq(Mux(place[0], even_word, even_word - 1))
         for lane, word in enumerate((even_word, odd_word)):
             m.d.comb += [
-                self.sample_words[lane].eq(Cat(word[:6], running.slot[:4])),
-                self.product_words[lane].eq(Cat(word[:4], running.slot)),
-                self.upper[lane].eq(word[6]),
+                self.sample_words[lane].eq(Cat(word[:6], slot[:4])),
+                self.product_words[lane].eq(Cat(word[:4], slot)),
+                self.upper[lane].eq(of_bank & word[6]),
             ]
+        lanes = Signal(2)
         m.d.comb += [
             self.coefficient_address.eq(address),
-            self.lanes[0].eq(busy & (left >= 1) & ~(first & running.start[0])),
-            self.lanes[1].eq(busy & (left >= 2)),
-            self.odd.eq(place[0]),
-            self.source.eq(running.source),
-            self.tail.first.eq(first),
-            self.tail.last.eq(busy & last),
-            self.tail.keep.eq(running.keep),
-            self.tail.shift.eq(running.shift),
-            self.tail.wide.eq(running.source == Source.PRODUCTS),
-            self.tail.target.eq(running.target),
+            lanes[0].eq(busy & ~spent & ~(first & skip_first)),
+            lanes[1].eq(busy & ~spent & ~(final & skip_last)),
+            self.swap.eq(place[0]),
+            self.valid.eq(Mux(place[0], Cat(lanes[1], lanes[0]), lanes)),
         ]
         return m
 
 
 class _Drain(wiring.Component):
-    """Keeps the sums of a filter that has ended until the rounder has taken the wanted ones."""
+    """Keeps the sums of a filter that has ended until the rounder has taken them."""
 
     def __init__(self) -> None:
         super().__init__(
             {
-                "totals": In(data.ArrayLayout(signed(40), 4)),
+                "load": In(1),
+                "totals": In(_Sums),
                 "tail": In(_Tail),
                 "sums": Out(stream.Signature(Sum)),
             }
@@ -225,27 +217,24 @@ class _Drain(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         """Build it."""
         m = Module()
-        kept, tail, wanted = Signal(data.ArrayLayout(signed(40), 4)), Signal(_Tail), Signal(4)
-        rest = Signal(4)
+        kept, tail, index = Signal(_Sums), Signal(_Tail), Signal(2)
+        of_bank = tail.source == Source.BANK
         m.d.comb += [
-            rest.eq(wanted & (wanted - 1)),
-            self.sums.valid.eq(wanted != 0),
-            self.sums.payload.last.eq(rest == 0),
+            self.sums.payload.value.eq(kept[0]),
+            self.sums.payload.index.eq(index),
+            self.sums.payload.last.eq(index == Mux(of_bank, 1, 3)),
             self.sums.payload.shift.eq(tail.shift),
-            self.sums.payload.wide.eq(tail.wide),
+            self.sums.payload.wide.eq(tail.source == Source.PRODUCTS),
             self.sums.payload.target.eq(tail.target),
-            self.sums.payload.value.eq(kept[self.sums.payload.index]),
         ]
-        with m.If(wanted[0]):
-            m.d.comb += self.sums.payload.index.eq(0)
-        with m.Elif(wanted[1]):
-            m.d.comb += self.sums.payload.index.eq(1)
-        with m.Elif(wanted[2]):
-            m.d.comb += self.sums.payload.index.eq(2)
-        with m.Else():
-            m.d.comb += self.sums.payload.index.eq(3)
-        with m.If(self.sums.ready):
-            m.d.sync += wanted.eq(rest)
-        with m.If(self.tail.last):
-            m.d.sync += [kept.eq(self.totals), tail.eq(self.tail), wanted.eq(self.tail.keep)]
+        with m.If(self.sums.ready & self.sums.valid):
+            m.d.sync += [kept[i].eq(kept[i + 1]) for i in range(3)]
+            m.d.sync += [index.eq(index + 1), self.sums.valid.eq(~self.sums.payload.last)]
+        with m.If(self.load):
+            m.d.sync += [
+                kept.eq(self.totals),
+                tail.eq(self.tail),
+                index.eq(0),
+                self.sums.valid.eq(1),
+            ]
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Module, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,27 +33,22 @@ class Histograms(wiring.Component):
         m = Module()
         m.submodules.ram = ram = memory.Memory(shape=unsigned(32), depth=COUNTS, init=[])
         write, read = ram.write_port(), ram.read_port()
-        place = Signal(range(COUNTS))
         m.d.comb += [
             read.addr.eq(self.addresses.payload),
-            write.addr.eq(place),
+            write.addr.eq(self.bumps.payload),
             write.data.eq(read.data + 1),
             self.counts.payload.eq(read.data),
         ]
         with m.FSM():
             with m.State("LOOK"):
-                m.d.comb += [
-                    self.bumps.ready.eq(1),
-                    self.addresses.ready.eq(~self.bumps.valid),
-                ]
+                m.d.comb += self.addresses.ready.eq(~self.bumps.valid)
                 with m.If(self.bumps.valid):
                     m.d.comb += read.addr.eq(self.bumps.payload)
-                    m.d.sync += place.eq(self.bumps.payload)
                     m.next = "BUMP"
                 with m.Elif(self.addresses.valid):
                     m.next = "ANSWER"
             with m.State("BUMP"):
-                m.d.comb += write.en.eq(1)
+                m.d.comb += [write.en.eq(1), self.bumps.ready.eq(1)]
                 m.next = "LOOK"
             with m.State("ANSWER"):
                 m.d.comb += [self.counts.valid.eq(1), read.en.eq(0)]

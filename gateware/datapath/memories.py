@@ -1,4 +1,8 @@
-"""The memories that the engine reads: even and odd places lie apart, so two can be read at once."""
+"""The memories that the engine reads: even and odd places lie apart, so two can be read at once.
+
+Nobody uses what he reads at a place in the clock in which it is written, so the build may leave
+open what that would be.
+"""
 
 from __future__ import annotations
 
@@ -61,10 +65,9 @@ class Coefficients(wiring.Component):
 class SampleHistory(wiring.Component):
     """The samples of all octaves.
 
-    Written is `place` of the octave `slot`: with `both` the pair, else only the half that the
-    place's highest bit says, so the bank gives its sample twice. `found` is what lies at `words[0]`
-    among the even places and at `words[1]` among the odd ones, a clock later; a word is half a
-    place.
+    Written are the `halves` of `place` in the octave `slot`: the bank writes the one that the
+    place's highest bit says. `found` is what lies at `words[0]` among the even places and at
+    `words[1]` among the odd ones, a clock later; a word is half a place.
     """
 
     def __init__(self) -> None:
@@ -72,10 +75,9 @@ class SampleHistory(wiring.Component):
             {
                 "clear": In(1),
                 "clear_word": In(10),
-                "enable": In(1),
-                "both": In(1),
+                "halves": In(2),
                 "slot": In(4),
-                "place": In(8),
+                "place": In(7),
                 "pair": In(SamplePair),
                 "words": In(data.ArrayLayout(10, 2)),
                 "found": Out(data.ArrayLayout(SamplePair, 2)),
@@ -92,11 +94,10 @@ class SampleHistory(wiring.Component):
                     shape=signed(16), depth=SAMPLE_WORDS, init=[]
                 )
                 write, read = ram.write_port(), ram.read_port()
-                chosen = (self.place[0] == lane) & (self.both | (self.place[7] == half))
                 m.d.comb += [
                     write.addr.eq(word),
                     write.data.eq(self.pair[half]),
-                    write.en.eq(self.enable & chosen),
+                    write.en.eq(self.halves[half] & (self.place[0] == lane)),
                     read.addr.eq(self.words[lane]),
                     self.found[lane][half].eq(read.data),
                 ]

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from gateware.datapath.bank import COUNTER_BITS
 from gateware.datapath.commands import Command, Result, Source, Target
-from gateware.datapath.memories import ProductQuad, SamplePair
+from gateware.datapath.memories import SamplePair
 from gateware.datapath.ports import FilterRow, McSettings
 from schemas.hwlink import FILTERS, MC_MAX_ROWS, SMOOTHING_BASE
 
@@ -33,20 +33,23 @@ class MonteCarlo(wiring.Component):
     -------
     settings
         Are to stay while the pass runs.
+    running
+        The pass is not being cleared for.
     pairs
         The noise.
     filter_address, filter_row
         The filter table, which answers a clock later.
-    store, level, place, pair
-        Into the sample history.
-    keep, row, instant, quad
-        Into the product history.
+    store, level, place
+        The first and the second of the pair that is given, or the result for either, are to be
+        stored in the sample history.
+    keep, row, instant
+        The products, or smoothed products, that have just come are to be stored in their history.
     command, result_valid, result
         To the engine, and what comes back from the rounder.
     ratio_settled
         A ratio was binned, or has no bin.
-    done
-        Instants that were binned.
+    done, worked_off
+        Instants that were binned; for one clock when one more is.
     finished
         All were.
     """
@@ -55,22 +58,22 @@ class MonteCarlo(wiring.Component):
         super().__init__(
             {
                 "settings": In(McSettings),
+                "running": In(1),
                 "pairs": In(stream.Signature(SamplePair)),
                 "filter_address": Out(range(FILTERS)),
                 "filter_row": In(FilterRow),
-                "store": Out(1),
+                "store": Out(2),
                 "level": Out(4),
                 "place": Out(7),
-                "pair": Out(SamplePair),
                 "keep": Out(1),
                 "row": Out(5),
                 "instant": Out(5),
-                "quad": Out(ProductQuad),
                 "command": Out(stream.Signature(Command)),
                 "result_valid": In(1),
                 "result": In(Result),
                 "ratio_settled": In(1),
-                "done": Out(32),
+                "done": In(32),
+                "worked_off": Out(1),
                 "finished": Out(1),
             }
         )
@@ -78,10 +81,9 @@ class MonteCarlo(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         """Build it."""
         m = Module()
-        m.submodules.quads = quads = _Quads()
         settings, command, entry = self.settings, self.command.payload, self.filter_row
         counter, number, level = Signal(COUNTER_BITS), Signal(COUNTER_BITS), Signal(4)
-        pair, warmed, done = Signal(SamplePair), Signal(32), Signal(32)
+        warmed = Signal(32)
         row, smoothing, binned = Signal(5), Signal(5), Signal(4)
         multiplied, smoothed = Signal(5), Signal(5)
         ratios = Signal(range(_RATIOS_AT_ONCE + 1))
@@ -95,49 +97,43 @@ class MonteCarlo(wiring.Component):
             issued.eq(self.command.valid & self.command.ready),
             self.level.eq(level),
             self.place.eq(number),
-            self.pair.eq(pair),
             command.start.eq(entry.start),
             command.length.eq(entry.length),
             command.shift.eq(entry.shift),
-            self.done.eq(done),
-            quads.result_valid.eq(self.result_valid),
-            quads.result.eq(self.result),
-            self.keep.eq(quads.multiplied | quads.smoothed),
-            self.row.eq(Mux(quads.smoothed, SMOOTHED_SLOT, multiplied)),
-            self.instant.eq(Mux(quads.smoothed, 31 - smoothed, instant)),
-            self.quad.eq(quads.quad),
+        ]
+        last = self.result_valid & self.result.last
+        multiplies = last & (self.result.target == Target.PRODUCT)
+        smooths = last & (self.result.target == Target.SMOOTHED)
+        m.d.comb += [
+            self.keep.eq(multiplies | smooths),
+            self.row.eq(Mux(smooths, SMOOTHED_SLOT, multiplied)),
+            self.instant.eq(Mux(smooths, ~smoothed, instant)),
         ]
         m.d.sync += [
-            multiplied.eq(multiplied + quads.multiplied),
-            smoothed.eq(smoothed + quads.smoothed),
+            multiplied.eq(multiplied + multiplies),
+            smoothed.eq(smoothed + smooths),
             ratios.eq(ratios + ratio_made - self.ratio_settled),
         ]
 
         with m.FSM():
             with m.State("NEXT"):
-                m.d.comb += self.finished.eq(done == settings.instants)
-                m.d.comb += self.pairs.ready.eq(~self.finished & self.command.ready)
-                with m.If(self.pairs.valid & self.pairs.ready):
-                    m.d.sync += [
-                        counter.eq(counter + 1),
-                        number.eq(counter + 1),
-                        level.eq(0),
-                        pair.eq(self.pairs.payload),
-                    ]
+                m.d.comb += self.finished.eq(self.done == settings.instants)
+                with m.If(self.running & self.pairs.valid & self.command.ready & ~self.finished):
+                    m.d.sync += [counter.eq(counter + 1), number.eq(counter + 1), level.eq(0)]
                     m.next = "STORE"
             with m.State("STORE"):
-                m.d.comb += self.store.eq(1)
+                m.d.comb += [self.store.eq(0b11), self.pairs.ready.eq(1)]
+                m.next = "LOOK"
+            with m.State("LOOK"):
                 m.d.sync += [row.eq(0), smoothing.eq(0), binned.eq(0)]
                 m.d.sync += [multiplied.eq(0), smoothed.eq(0)]
+                m.next = "NEXT"
                 with m.If(level != settings.decimations):
                     m.d.comb += self.filter_address.eq(settings.decimator)
-                    m.next = "NEXT"
                     with m.If(~number[0]):
                         m.next = "HALVE"
                 with m.Elif(due):
                     m.next = "ROW"
-                with m.Else():
-                    m.next = "NEXT"
             with m.State("HALVE"):
                 m.d.comb += [
                     self.filter_address.eq(settings.decimator),
@@ -145,17 +141,17 @@ class MonteCarlo(wiring.Component):
                     command.source.eq(Source.PAIRS),
                     command.newest.eq(number),
                     command.slot.eq(level),
-                    command.keep.eq(0b0101),
                     command.target.eq(Target.SAMPLE),
                 ]
                 with m.If(issued):
+                    m.d.sync += [number.eq(number >> 1), level.eq(level + 1)]
                     m.next = "DESCEND"
             with m.State("DESCEND"):
-                with m.If(self.result_valid & (self.result.target == Target.SAMPLE)):
-                    m.d.sync += pair[self.result.index[1]].eq(self.result.value)
-                    with m.If(self.result.last):
-                        m.d.sync += [number.eq(number >> 1), level.eq(level + 1)]
-                        m.next = "STORE"
+                # Only the real parts are samples: the first and the third result.
+                with m.If(self.result_valid & ~self.result.index[0]):
+                    m.d.comb += self.store.eq(Mux(self.result.index[1], 0b10, 0b01))
+                with m.If(last):
+                    m.next = "LOOK"
             with m.State("ROW"):
                 m.d.comb += [
                     self.filter_address.eq(row),
@@ -163,7 +159,6 @@ class MonteCarlo(wiring.Component):
                     command.source.eq(Source.PAIRS),
                     command.newest.eq(number),
                     command.slot.eq(level),
-                    command.keep.eq(0b1111),
                     command.target.eq(Target.ROW),
                 ]
                 with m.If(issued):
@@ -180,7 +175,6 @@ class MonteCarlo(wiring.Component):
                     command.source.eq(Source.PRODUCTS),
                     command.newest.eq(instant),
                     command.slot.eq(smoothing),
-                    command.keep.eq(0b1111),
                     command.target.eq(Target.SMOOTHED),
                 ]
                 with m.If(issued):
@@ -208,7 +202,6 @@ class MonteCarlo(wiring.Component):
                     command.source.eq(Source.PRODUCTS),
                     command.newest.eq(31 - settings.first - binned + (entry.length >> 1)),
                     command.slot.eq(SMOOTHED_SLOT),
-                    command.keep.eq(0b1111),
                     command.target.eq(Target.BOXCAR),
                 ]
                 with m.If(issued):
@@ -216,38 +209,6 @@ class MonteCarlo(wiring.Component):
                     with m.If(binned + 1 == settings.count):
                         m.next = "BIN"
             with m.State("BIN"), m.If(ratios == 0):
-                m.d.sync += done.eq(done + 1)
+                m.d.comb += self.worked_off.eq(1)
                 m.next = "NEXT"
-        return m
-
-
-class _Quads(wiring.Component):
-    """Gathers products, and smoothed products, until there are four of either."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            {
-                "result_valid": In(1),
-                "result": In(Result),
-                "multiplied": Out(1),
-                "smoothed": Out(1),
-                "quad": Out(ProductQuad),
-            }
-        )
-
-    def elaborate(self, _platform: object) -> Module:
-        """Build it."""
-        m = Module()
-        value, index = self.result.value, self.result.index
-        m.d.comb += self.quad[3].eq(value)
-        for target, complete in (
-            (Target.PRODUCT, self.multiplied),
-            (Target.SMOOTHED, self.smoothed),
-        ):
-            gathered = Signal(ProductQuad, name=f"gathered_{target.name.lower()}")
-            with m.If(self.result_valid & (self.result.target == target)):
-                m.d.sync += gathered[index].eq(value)
-                m.d.comb += complete.eq(self.result.last)
-                for i in range(3):
-                    m.d.comb += self.quad[i].eq(gathered[i])
         return m

@@ -7,44 +7,32 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from gateware.datapath.ports import SelftestSettings
-
 __all__ = ["SelftestSamples", "Signature"]
 
 
 class SelftestSamples(wiring.Component):
-    """`settings.samples` samples from a 32-bit xorshift, from the first clock of `run` on.
-
-    `exhausted` says that all of them were taken.
-    """
+    """Samples without end from a 32-bit xorshift; `load` takes the seed."""
 
     def __init__(self) -> None:
         super().__init__(
-            {
-                "run": In(1),
-                "settings": In(SelftestSettings),
-                "samples": Out(stream.Signature(signed(16))),
-                "exhausted": Out(1),
-            }
+            {"load": In(1), "seed": In(32), "samples": Out(stream.Signature(signed(16)))}
         )
 
     def elaborate(self, _platform: object) -> Module:
         """Build it."""
         m = Module()
-        seeded, state, taken = Signal(), Signal(32), Signal(32)
-        first, second, third = Signal(32), Signal(32), Signal(32)
+        state, first, second, third = (Signal(32) for _ in range(4))
         m.d.comb += [
             first.eq(state ^ (state << 13)),
             second.eq(first ^ (first >> 17)),
             third.eq(second ^ (second << 5)),
-            self.exhausted.eq(seeded & (taken == self.settings.samples)),
-            self.samples.valid.eq(seeded & ~self.exhausted),
+            self.samples.valid.eq(1),
             self.samples.payload.eq(third[16:]),
         ]
-        with m.If(self.run & ~seeded):
-            m.d.sync += [seeded.eq(1), state.eq(self.settings.seed)]
-        with m.Elif(self.samples.valid & self.samples.ready):
-            m.d.sync += [state.eq(third), taken.eq(taken + 1)]
+        with m.If(self.load):
+            m.d.sync += state.eq(self.seed)
+        with m.Elif(self.samples.ready):
+            m.d.sync += state.eq(third)
         return m
 
 

@@ -12,27 +12,29 @@ from services.hwbridge.model.filters import entry_at
 
 __all__ = ["bank_clocks_per_sample", "mc_clocks_per_instant"]
 
-#: Taps in one clock, and the clocks that the shortest filter takes.
+#: Taps in one clock, the clocks that the shortest filter takes, and the one after each.
 _LANES = 2
 _LEAST_BEATS = 8
+_BETWEEN = 1
 
-#: A sample is taken, then stored.
+#: A sample is taken and stored; of a pair, it is also looked at.
 _TAKING = 2
+_TAKING_PAIR = 3
 
-#: From a decimator's last tap until its result can be stored: in the bank; of a pair, rounded one
-#: after the other.
-_HALVING = 7
-_HALVING_PAIR = 10
+#: From the end of a decimator until its result is stored: in the bank; of a pair, rounded one after
+#: the other.
+_HALVING = 6
+_HALVING_PAIR = 12
 
 #: Noise is made one pair ahead, at this pace.
-_NOISE_PAIR = 13
+_NOISE_PAIR = 16
 
-#: From a row's last tap until all of its products can be smoothed.
-_PRODUCTS = 21
+#: From the end of a row until all of its products can be smoothed.
+_PRODUCTS = 19
 
-#: From the last smoothing filter's last tap to the boxcar's first, and from the boxcar's last tap
-#: to the next instant; the division of one ratio, when the boxcar is shorter.
-_AROUND_BOXCAR = 22
+#: From the end of the last smoothing to the first boxcar, and from that of the last boxcar to the
+#: next instant; and the division of one ratio, for the while of which the next boxcar waits.
+_AROUND_BOXCAR = 28
 _DIVISION = 12
 
 
@@ -70,7 +72,7 @@ def mc_clocks_per_instant(plan: McPlan) -> float:
         return float(clocks + (samples - 1) * _NOISE_PAIR)
     halvings = ((1 << start.decimations) - 1) << start.step
     clocks += halvings * (_beats(plan.table, start.decimator) + _HALVING_PAIR)
-    return float(clocks + samples // 2 * (_NOISE_PAIR + _TAKING) - _TAKING)
+    return float(clocks + samples // 2 * (_NOISE_PAIR + _TAKING_PAIR) - _TAKING_PAIR)
 
 
 def _rows_and_smoothing(rows: list[int], smoothing: list[int]) -> int:
@@ -88,4 +90,4 @@ def _rows_and_smoothing(rows: list[int], smoothing: list[int]) -> int:
 def _beats(table: FilterTable, place: int) -> int:
     entry = entry_at(table, place)
     pairs = -(-(entry.start % _LANES + entry.length) // _LANES)
-    return max(pairs, _LEAST_BEATS)
+    return max(pairs, _LEAST_BEATS) + _BETWEEN

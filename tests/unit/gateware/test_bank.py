@@ -62,8 +62,8 @@ def test_a_bank_whose_outputs_are_not_fetched_stops_and_goes_on() -> None:
         await bench.load(plan.table)
         await bench.start_fir(plan)
         await bench.fir(samples, 0, lambda: True, lambda: False)
-        await bench.ctx.tick().repeat(6000)
-        assert bench.ctx.get(bench.dut.outputs_ready) == 512
+        await bench.ctx.tick().until(bench.dut.outputs_ready == 512)
+        await bench.settle()
         assert bench.ctx.get(bench.dut.made) == 512
 
         outputs, _ = await bench.fir(samples[:0], len(expected), lambda: False, lambda: True)
