@@ -100,11 +100,17 @@ async def coherence_work(client: Client, size: Size) -> Work:
     """Return a coherence with its level, asked for and called directly."""
     x, y = np.random.default_rng(1).standard_normal((2, size.samples))
 
+    # A seed of its own for each: workers keep the levels that they simulated.
+    seeds = itertools.count(1)
+
     async def direct() -> object:
-        return pycwt_mod.wct(x, y, 1.0, 0.25, mc_count=300, seed=1)
+        return pycwt_mod.wct(x, y, 1.0, 0.25, mc_count=300, seed=next(seeds))
+
+    async def asked() -> object:
+        return await client.wct(x, y, 1.0, mc_count=300, seed=next(seeds))
 
     works: dict[str, Callable[[], Awaitable[object]]] = {
-        "query in msgpack": partial(client.wct, x, y, 1.0, mc_count=300, seed=1),
+        "query in msgpack": asked,
         "pycwt_mod.wct, called directly": direct,
     }
     found = await in_turns(works, size.runs)
@@ -233,12 +239,17 @@ async def _client(
 ) -> None:
     x, y = np.random.default_rng(number).standard_normal((2, 500))
     end = time.perf_counter() + for_s
+    # Nothing is answered from what was kept: all of it is to be computed.
+    seeds = itertools.count(number * 1_000_000)
+
     async with connect(url, name=f"bench-{number}", timeout_s=30) as client:
         asks: dict[str, Callable[[], Awaitable[Any]]] = {
             "cwt of 500 samples": partial(client.cwt, x, 1.0),
-            "wct of 500 samples, 20 pairs": partial(client.wct, x, y, 1.0, mc_count=20),
-            "significance, 20 pairs": partial(
-                client.significance, 0.5, 0.5, 1.0, 0.25, 2.0, 20, mc_count=20
+            "wct of 500 samples, 20 pairs": lambda: client.wct(
+                x, y, 1.0, mc_count=20, seed=next(seeds)
+            ),
+            "significance, 20 pairs": lambda: client.significance(
+                0.5, 0.5, 1.0, 0.25, 2.0, 20, mc_count=20, seed=next(seeds)
             ),
             "health": client.health,
             "backends": client.backends,
