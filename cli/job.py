@@ -20,6 +20,18 @@ from cli.job_display import jobs_table, result_line, show_progress, state_lines
 from cli.job_tasks import Transform, read_tasks, tasks_of_files
 from cli.query import check_choices
 from cli.shell import command_log, run_command, server_url
+from cli.transform_options import (
+    BackendOption,
+    ColumnsOption,
+    DjOption,
+    LevelOption,
+    McCountOption,
+    MethodOption,
+    ParamOption,
+    RateOption,
+    SeedOption,
+    WaveletOption,
+)
 from pycwt_client import Client, Job, TaskResult, connect
 from schemas.job import JobStatus
 
@@ -40,18 +52,16 @@ def submit(
         ),
     ],
     files: Annotated[list[Path], typer.Argument(help="CSV files; with tasks: JSON, or - ")],
-    columns: Annotated[str | None, typer.Option(help="which columns, such as ecg,abp")] = None,
-    fs: Annotated[float | None, typer.Option(min=1e-9, help="samples per second")] = None,
-    dj: Annotated[float, typer.Option(min=1e-3, help="distance of scales in octaves")] = 0.25,
-    level: Annotated[float, typer.Option(help="of significance, for xwt and wct")] = 0.95,
-    wavelet: Annotated[str, typer.Option(metavar="morlet|paul|dog", help="which")] = "morlet",
-    param: Annotated[float, typer.Option(help="its order or frequency; -1: the usual one")] = -1,
-    method: Annotated[
-        str, typer.Option(metavar="montecarlo|table", help="how the level is found")
-    ] = "montecarlo",
-    mc_count: Annotated[int, typer.Option(min=1, help="surrogate pairs")] = 300,
-    seed: Annotated[int | None, typer.Option(help="of the surrogates")] = None,
-    backend: Annotated[str, typer.Option(help="where they are simulated")] = "sequential",
+    columns: ColumnsOption = None,
+    fs: RateOption = None,
+    dj: DjOption = 0.25,
+    level: LevelOption = 0.95,
+    wavelet: WaveletOption = "morlet",
+    param: ParamOption = -1,
+    method: MethodOption = "montecarlo",
+    mc_count: McCountOption = 300,
+    seed: SeedOption = None,
+    backend: BackendOption = "sequential",
     name: Annotated[str | None, typer.Option(help="what to call the job")] = None,
     job_id: Annotated[str | None, typer.Option("--id", help="instead of one made of it")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="and show how far it is")] = False,

@@ -17,6 +17,18 @@ from cli.demo_picture import check_matplotlib
 from cli.faults import USAGE, CommandError
 from cli.query_picture import draw_answer, draw_level
 from cli.shell import command_log, run_command, server_url
+from cli.transform_options import (
+    BackendOption,
+    ColumnsOption,
+    DjOption,
+    LevelOption,
+    McCountOption,
+    MethodOption,
+    ParamOption,
+    RateOption,
+    SeedOption,
+    WaveletOption,
+)
 from pycwt_client import Client, connect
 from pycwt_client.job import Answer
 from pycwt_client.sources.csv_file import read_recording
@@ -134,19 +146,17 @@ def read_signals(
 def query(
     op: Annotated[str, typer.Argument(metavar="cwt|xwt|wct|significance", help="what")],
     files: Annotated[list[Path], typer.Argument(help="CSV files, one row per sample")],
-    columns: Annotated[str | None, typer.Option(help="which columns, such as ecg,abp")] = None,
-    fs: Annotated[float | None, typer.Option(min=1e-9, help="samples per second")] = None,
-    dj: Annotated[float, typer.Option(min=1e-3, help="distance of scales in octaves")] = 0.25,
-    level: Annotated[float, typer.Option(help="of significance, for xwt and wct")] = 0.95,
-    wavelet: Annotated[str, typer.Option(metavar="morlet|paul|dog", help="which")] = "morlet",
-    param: Annotated[float, typer.Option(help="its order or frequency; -1: the usual one")] = -1,
+    columns: ColumnsOption = None,
+    fs: RateOption = None,
+    dj: DjOption = 0.25,
+    level: LevelOption = 0.95,
+    wavelet: WaveletOption = "morlet",
+    param: ParamOption = -1,
     convention: Annotated[str, typer.Option(metavar="standard|pycwt", help="")] = "standard",
-    method: Annotated[
-        str, typer.Option(metavar="montecarlo|table", help="how the level is found")
-    ] = "montecarlo",
-    mc_count: Annotated[int, typer.Option(min=1, help="surrogate pairs")] = 300,
-    seed: Annotated[int | None, typer.Option(help="of the surrogates")] = None,
-    backend: Annotated[str, typer.Option(help="where they are simulated")] = "sequential",
+    method: MethodOption = "montecarlo",
+    mc_count: McCountOption = 300,
+    seed: SeedOption = None,
+    backend: BackendOption = "sequential",
     fallback: Annotated[
         bool, typer.Option("--fallback", help="take sequential if that is not available")
     ] = False,
