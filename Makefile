@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo up test lint format bench bench-queries bench-jobs bench-live gateware docs lua clean help
+.PHONY: demo up test lint format bench bench-queries bench-jobs bench-live bench-hardware gateware docs lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -47,6 +47,9 @@ bench-jobs: $(READY) ## measure a job of many small tasks and write docs/benchma
 gateware: $(READY) ## the bitstream for the Tang Nano 9K; writes its size into docs/gateware.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gateware]'
 	$(BIN)/python -m gateware.board
+
+bench-hardware: $(READY) ## measure the hardware bridge with a twin and write docs/benchmarks-hardware.md
+	$(BIN)/python -m benchmarks.hwbridge
 
 bench-live: $(READY) ## measure the live path with real processes and write docs/benchmarks-live.md
 	$(BIN)/python -m benchmarks.live

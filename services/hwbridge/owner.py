@@ -101,11 +101,11 @@ class Owner:
                     self.state = "ready"
         raise LinkDownError("the device is not open")
 
-    def look(self) -> None:
+    def look(self, leash: Leash) -> None:
         """Notice whether the device is still there, and find it when it came back."""
         if self._line is None:
             with suppress(DeviceError):  # told by `state` and `seen`
-                self.open(Leash(self.open_s))
+                self.open(leash)
             return
         try:
             self._line.read(0.0)  # a device speaks when spoken to: what comes now is of no use

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, TypeVar
 
 import anyio
@@ -108,7 +109,8 @@ class Station:
             while True:
                 if not self._turn.locked():
                     async with self._turn:
-                        await self._owned(self.owner.look, Leash(CLOSE_S))
+                        leash = Leash(self.owner.open_s)
+                        await self._owned(partial(self.owner.look, leash), leash)
                     await self._tell_all()
                 pause = LOOK_S if self.owner.info else min(1.5 * pause, LONGEST_LOOK_S)
                 await anyio.sleep(pause)

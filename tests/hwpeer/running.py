@@ -54,7 +54,7 @@ class Caller:
 
     async def until(self, kind: str) -> HwEvent:
         """Wait for an event of a kind."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while True:
                 for event in self.events:
                     if event.kind == kind:

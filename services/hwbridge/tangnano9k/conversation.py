@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from schemas.hwlink import DEFAULT_BAUD, MessageType
+from schemas.hwlink import DEFAULT_BAUD, MAX_ENCODED_BYTES, WINDOW, MessageType
 from schemas.hwlink_layouts import HelloReply
 from services.hwbridge.errors import (
     DeviceError,
@@ -35,6 +35,12 @@ from services.hwbridge.protocol import (
 )
 
 __all__ = ["Ask", "Conversation"]
+
+#: With so many requests under way, a transfer goes on, and answers are read several at a time.
+BULK = WINDOW // 2
+#: Two long frames; and what a device that is faster than its line is made to wait at most.
+PAUSE_BITS = 2 * 10 * MAX_ENCODED_BYTES
+LONGEST_PAUSE_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,9 @@ class Conversation:
         data = self.link.data_to_send()
         if data:
             self._line.write(data)
+        if self.link.unanswered >= BULK:
+            # Reading every few bytes costs more than they do; the window bridges this pause.
+            time.sleep(min(LONGEST_PAUSE_S, PAUSE_BITS / self._line.baud))
         now = self._clock()
         deadline = self.link.deadline
         wait = MAX_WAIT_S if deadline is None else min(MAX_WAIT_S, max(0.0, deadline - now))

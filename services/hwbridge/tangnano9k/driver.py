@@ -57,7 +57,7 @@ RATES = (3_000_000, 1_000_000)
 TRIAL_REQUESTS = 32
 TRIAL_REPEATS = 1
 #: For a real device on USB, and for one that a simulator computes.
-MARGIN_S = 0.1
+MARGIN_S = 0.25
 SIMULATED_MARGIN_S = 2.0
 #: A job that makes no progress for so long is stuck.
 STUCK_S = 30.0

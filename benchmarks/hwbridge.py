@@ -1,0 +1,360 @@
+"""What the hardware bridge costs: round trips, the host's processor, and times at every rate.
+
+``python -m benchmarks.hwbridge`` writes docs/benchmarks-hardware.md. The device is the twin of the
+tests behind a pseudo-terminal, in a process of its own, that answers as fast as a line would carry
+its bytes; so link and bridge are measured, and no board. What a board takes to compute is worked
+out from its clocks, which are held to the simulated design.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+import pycwt_mod
+from benchmarks.machine import machine, versions
+from pycwt_client.asking import ask
+from schemas import subjects
+from schemas.hwlink import Feature
+from schemas.hwops import (
+    HwCwtReply,
+    HwCwtRequest,
+    HwInfo,
+    HwInfoRequest,
+    HwMcRequest,
+)
+from services.hwbridge.leash import Leash
+from services.hwbridge.line import Line
+from services.hwbridge.model import bank_clocks_per_sample, mc_clocks_per_instant
+from services.hwbridge.serial_link import open_serial_line
+from services.hwbridge.tangnano9k import TangNanoDriver
+from services.runtime.bus import Bus
+from services.runtime.device_plans import bank_job, null_job
+from services.runtime.embedded_server import start_server
+from services.runtime.logs import logger
+from services.runtime.nats_bus import connect_bus
+from tests.hwpeer.peer import DevicePeer, Identity
+from tests.hwpeer.pty_device import PtyDevice
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-hardware.md"
+CLOCK_HZ = 27_000_000
+RATES = (115_200, 1_000_000, 3_000_000)
+BITS = 10
+CWT = HwCwtRequest(
+    data=np.random.default_rng(1).standard_normal(1536), dt=1.0, voices=12, s0=4.0, octaves=7,
+    timeout_s=600,
+)  # fmt: skip
+MC = HwMcRequest(al1=0.7, al2=0.4, dj=1 / 12, s0=8.0, rows=12, pairs=300, timeout_s=600)
+
+
+INTRODUCTION = """\
+# Benchmarks of the hardware bridge
+
+`make bench-hardware` measured this and wrote this page. No board was there: the device is the twin
+of the tests in a process of its own, behind a pseudo-terminal, whose answers take as long as on a
+line of 3 Mbaud."""
+EVERY_OPERATION = """\
+## Every operation at every rate
+
+Bytes are counted on the line. *Computing* is worked out from the clocks of the gateware at 27 MHz,
+which its simulation was held to; the column of a rate is the line's time and the computing, one
+after the other. *Library* is the median of 5 runs of the same with `pycwt_mod` on one core here."""
+
+
+class PacedDevice(PtyDevice):
+    """A device whose answers leave no faster than a line of `baud` carries them."""
+
+    baud = 3_000_000
+    _free_at = 0.0
+
+    def _write(self, master: int, data: bytes) -> None:
+        now = time.monotonic()
+        self._free_at = max(now, self._free_at) + BITS * len(data) / self.baud
+        time.sleep(max(0.0, self._free_at - now))
+        super()._write(master, data)
+
+
+class CountingLine:
+    """A line that counts what crosses it."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self.sent = self.received = 0
+
+    @property
+    def baud(self) -> int:
+        return self._line.baud
+
+    def read(self, timeout_s: float) -> bytes:
+        data = self._line.read(timeout_s)
+        self.received += len(data)
+        return data
+
+    def write(self, data: bytes) -> None:
+        self.sent += len(data)
+        self._line.write(data)
+
+    def set_baud(self, baud: int) -> None:
+        self._line.set_baud(baud)
+
+    def close(self) -> None:
+        self._line.close()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured with the bridge as a process."""
+
+    round_trips_s: list[float]
+    bulk_s: float
+    bulk_bytes: int
+    bulk_cpu_s: float
+
+
+def own_identity(*extra: Feature) -> Identity:
+    own = (Feature.FIR, Feature.SELFTEST, Feature.MC, Feature.BAUD, *extra)
+    return Identity(features=sum(own))
+
+
+def twin(path: str) -> None:
+    """Be the device until killed; the first line says that it is there."""
+    with PacedDevice(Path(path), DevicePeer(own_identity())):
+        print("ready", flush=True)
+        sys.stdin.read()
+
+
+@contextmanager
+def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    child = subprocess.Popen(
+        [sys.executable, "-m", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True, env={**os.environ, **environment},
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        child.terminate()
+        child.communicate(timeout=30)
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def with_bridge(trips: int, samples: int) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        port = f"{folder}/fpga"
+        async with start_server(Path(folder) / "nats") as server:
+            with process("benchmarks.hwbridge", "--twin", port) as device:
+                assert device.stdout is not None
+                device.stdout.readline()
+                settings = {
+                    "CWT_NATS_URL": server.url,
+                    "CWT_HW_PORTS": f"fpga0=tangnano9k:{port}",
+                }
+                with process("services.hwbridge", **settings) as bridge:
+                    async with connect_bus(server.url, name="bench", log=logger("bench")) as bus:
+                        await started(bus)
+                        return await measured(bus, bridge.pid, trips, samples)
+
+
+async def started(bus: Bus) -> None:
+    for _ in range(100):
+        try:
+            await info(bus)
+        except Exception:  # noqa: BLE001 - it is still starting
+            await asyncio.sleep(0.1)
+        else:
+            return
+    raise RuntimeError("the bridge did not come up")
+
+
+async def info(bus: Bus) -> HwInfo:
+    subject = subjects.hw("fpga0", "info")
+    return await ask(bus, subject, HwInfoRequest(), HwInfo, timeout_s=30)
+
+
+async def measured(bus: Bus, pid: int, trips: int, samples: int) -> Figures:
+    times = []
+    for _ in range(trips):
+        before = time.perf_counter()
+        await info(bus)
+        times.append(time.perf_counter() - before)
+    data = np.random.default_rng(2).standard_normal(samples)
+    request = HwCwtRequest(data=data, dt=1.0, voices=4, s0=4.0, octaves=1, timeout_s=600)
+    job = bank_job(request)
+    outputs = sum(len(row) for row in job.split(np.zeros((outputs_of(job), 2), np.int16)))
+    cpu, wall = cpu_s(pid), time.perf_counter()
+    subject = subjects.hw("fpga0", "cwt")
+    reply = await ask(bus, subject, request, HwCwtReply, timeout_s=600)
+    return Figures(
+        round_trips_s=times, bulk_s=reply.computation_time, bulk_bytes=4 * outputs_of(job),
+        bulk_cpu_s=(cpu_s(pid) - cpu) * reply.computation_time / (time.perf_counter() - wall)
+        if outputs else 0.0,
+    )  # fmt: skip
+
+
+def outputs_of(job: object) -> int:
+    from services.hwbridge.tangnano9k.bank_io import outputs_expected
+    from services.runtime.device_plans import BankJob
+
+    assert isinstance(job, BankJob)
+    return outputs_expected(job.plan, len(job.samples))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an operation moves and computes, and what the processor takes for the same."""
+
+    name: str
+    sent: int
+    received: int
+    device_s: float
+    cpu_s: float
+
+    def seconds(self, baud: int) -> float:
+        """Return the time on a board: the line carries both ways at once, and waits for neither."""
+        return max(self.sent, self.received) * BITS / baud + self.device_s
+
+
+def costs() -> list[Cost]:
+    """Count the bytes of every operation, with the twin in this process."""
+    # A simulation is waited for longer: the twin computes with the integer model.
+    slow = DevicePeer(own_identity(Feature.SIMULATED))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        PtyDevice(Path(folder) / "fpga", slow) as device,
+    ):
+        line = CountingLine(open_serial_line(str(device.path)))
+        driver = TangNanoDriver()
+        driver.open(line, Leash(60))
+        bank, null = bank_job(CWT), null_job(MC)
+        found = []
+        for name, work, device_s, library in (
+            (
+                "`cwt`, 1536 samples, 84 rows in 7 octaves",
+                partial(driver.cwt, bank.plan, bank.samples),
+                bank_clocks_per_sample(bank.plan) * len(bank.samples) / CLOCK_HZ,
+                partial(pycwt_mod.cwt, CWT.data, 1.0, dj=1 / 12, s0=4.0, J=83),
+            ),
+            (
+                "`mc`, one octave of 12 rows, 300 pairs",
+                partial(driver.mc, null.plan),
+                mc_clocks_per_instant(null.plan)
+                * (null.plan.start.instants + null.plan.start.warmup)
+                / CLOCK_HZ,
+                partial(library_octave),
+            ),
+        ):
+            before = (line.sent, line.received)
+            work(Leash(600))
+            found.append(
+                Cost(
+                    name,
+                    line.sent - before[0],
+                    line.received - before[1],
+                    device_s,
+                    best_of(library),
+                )
+            )
+        driver.close()
+        line.close()
+    return found
+
+
+def library_octave() -> object:
+    """Simulate the same octave with the library, as its sequential backend does."""
+    from pycwt_mod.montecarlo.null import NullTask, run_task
+    from pycwt_mod.montecarlo.plan import null_rows
+    from pycwt_mod.smoothing import ScaleBoxcar
+    from pycwt_mod.wavelets import Morlet
+
+    wavelet = Morlet()
+    boxcar = ScaleBoxcar.of(wavelet.deltaj0, MC.dj, "standard")
+    scales = tuple(8.0 * 2 ** (k * MC.dj) for k in range(boxcar.first, 12 + boxcar.last))
+    kept = (-boxcar.first, 12 - boxcar.first)
+    rows = null_rows(wavelet, scales, kept, boxcar, MC.al1, MC.al2)
+    return run_task(NullTask(rows=rows, pairs=MC.pairs, entropy=1, spawn_key=(0, 0)))
+
+
+def best_of(work: Callable[[], object], runs: int = 5) -> float:
+    work()
+    times = []
+    for _ in range(runs):
+        before = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - before)
+    return statistics.median(times)
+
+
+def page(figures: Figures, operations: list[Cost]) -> str:
+    trips = sorted(figures.round_trips_s)
+    p50, p99 = statistics.median(trips), trips[int(0.99 * (len(trips) - 1))]
+    share = BITS * figures.bulk_bytes / 3_000_000 / figures.bulk_s
+    load = figures.bulk_cpu_s / figures.bulk_s
+    bridge = [
+        ("round trip of a status of 36 bytes through bus, bridge and line, p50",
+         f"{p50 * 1e3:.2f} ms"),
+        ("the same, p99", f"{p99 * 1e3:.2f} ms"),
+        ("outputs' share of a line of 3 Mbaud in a bulk transfer", f"{share:.0%}"),
+        ("processor of the bridge meanwhile", f"{load:.1%} of a core"),
+    ]  # fmt: skip
+    rows = [
+        (
+            each.name, f"{each.sent:,}", f"{each.received:,}", f"{each.device_s:.2f} s",
+            *(f"{each.seconds(baud):.2f} s" for baud in RATES), f"{each.cpu_s * 1e3:.1f} ms",
+        )
+        for each in operations
+    ]  # fmt: skip
+    head = ("operation", "bytes to", "bytes from", "computing", "115,200", "1 M", "3 M", "library")
+    parts = (
+        INTRODUCTION,
+        "## Machine",
+        table(("", ""), list(machine().items())),
+        "## Versions",
+        table(("", ""), list(versions().items())),
+        "## The bridge",
+        table(("", ""), bridge),
+        EVERY_OPERATION,
+        table(head, rows),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--twin", help="be the device at this path")
+    options.add_argument("--quick", action="store_true", help="little of it, to the terminal")
+    given = options.parse_args()
+    if given.twin:
+        twin(given.twin)
+        return
+    trips, samples = (50, 20_000) if given.quick else (1000, 60_000)
+    text = page(asyncio.run(with_bridge(trips, samples)), costs())
+    if given.quick:
+        print(text)
+    else:
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
