@@ -68,13 +68,16 @@ class Played:
         ]
 
     def cores(self) -> dict[str, float]:
-        """Return processor seconds per second of the run, by role."""
-        first, last = self.samples[0], self.samples[-1]
+        """Return processor seconds per second of the run, by role; who ended meanwhile counts."""
+        begin, end = dict[int, float](), dict[int, Usage]()
+        for sample in self.samples:
+            for pid, each in sample.processes.items():
+                begin.setdefault(pid, each.cpu_s)
+                end[pid] = each
         found: dict[str, float] = {}
-        for pid, end in last.processes.items():
-            begin = first.processes.get(pid)
-            spent = end.cpu_s - (begin.cpu_s if begin else 0.0)
-            found[end.role] = found.get(end.role, 0.0) + spent / (last.at_s - first.at_s)
+        for pid, last in end.items():
+            spent = (last.cpu_s - begin[pid]) / self.samples[-1].at_s
+            found[last.role] = found.get(last.role, 0.0) + spent
         return found
 
     def memory_mib(self, at: float) -> dict[str, int]:

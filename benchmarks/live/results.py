@@ -19,17 +19,13 @@ __all__ = ["Arrival", "arrival_of", "arrivals"]
 class Arrival:
     """One result, and when it came; times are ns since the epoch."""
 
-    octave: int
-    first_sample: int
     #: One past the last sample that it needed.
     needed: int
-    masked: bool
     #: The last chunk was kept, the window was cut, the result was computed, and here it is.
     stored_ns: int
     windowed_ns: int
     computed_ns: int
     received_ns: int
-    size: int
 
 
 def arrival_of(body: bytes, received_ns: int) -> Arrival:
@@ -37,15 +33,11 @@ def arrival_of(body: bytes, received_ns: int) -> Arrival:
     tree: dict[str, Any] = msgpack.unpackb(body)
     times, span = tree["times_ns"], tree["input"]
     return Arrival(
-        octave=tree["octave"],
-        first_sample=tree["t"]["first_sample"],
         needed=span["first_sample"] + span["n_samples"],
-        masked=tree["mask"] is not None,
         stored_ns=times["received"],
         windowed_ns=times["windowed"],
         computed_ns=times["computed"],
         received_ns=received_ns,
-        size=len(body),
     )
 
 

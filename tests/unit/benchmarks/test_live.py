@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.live.__main__ import main
-from benchmarks.live.bench import Played
+from benchmarks.live.bench import Played, Sample
 from benchmarks.live.device import Device
 from benchmarks.live.figures import Figure, Section, page
 from benchmarks.live.floor import Tree, body, read
+from benchmarks.live.processes import Usage
 from benchmarks.live.results import Arrival
 
 
@@ -49,8 +50,7 @@ def test_a_result_is_late_from_the_chunk_that_brought_its_last_sample() -> None:
 
 def arrival(*, needed: int) -> Arrival:
     return Arrival(
-        octave=0, first_sample=0, needed=needed, masked=False, stored_ns=0, windowed_ns=0,
-        computed_ns=0, received_ns=30_000_000, size=1,
+        needed=needed, stored_ns=0, windowed_ns=0, computed_ns=0, received_ns=30_000_000
     )  # fmt: skip
 
 
@@ -59,3 +59,18 @@ def test_the_page_says_what_was_asked_and_what_was_found() -> None:
     text = page([Section(title="T", text="How.", figures=(figure,))], {}, {}, "make it")
     assert "`make it` measured" in text
     assert "| lag | < 5 ms | 2 ms | 1 to 3 | 3 | three |" in text
+
+
+def test_processor_time_of_who_ended_in_mid_run_counts_too() -> None:
+    def sample(at_s: float, **cpu_s: float) -> Sample:
+        pids = {"ingest": 1, "device": 2}
+        each = {
+            pids[role]: Usage(role=role, cpu_s=spent, resident_bytes=0)
+            for role, spent in cpu_s.items()
+        }
+        return Sample(at_s=at_s, processes=each, windows=0)
+
+    samples = (sample(0, ingest=5, device=1), sample(5, ingest=6, device=3), sample(10, ingest=7))
+    device = Device(url="", stream="s", channels=1, chunk=1, count=1, every_s=0)
+    played = Played(device=device, published_ns=(0,), arrivals=(), samples=samples)
+    assert played.cores() == {"ingest": 0.2, "device": 0.2}
