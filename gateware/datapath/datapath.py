@@ -158,8 +158,9 @@ class Datapath(wiring.Component):
                 engine.command.valid.eq(bank.command.valid),
                 bank.command.ready.eq(engine.command.ready),
             ]
-        with m.If(rounder.result_valid):
-            m.d.comb += [half.eq(rounder.result.value) for half in samples.pair]
+        result = rounder.result
+        with m.If(rounder.result_valid & (result.target == Target.SAMPLE)):
+            m.d.comb += [half.eq(result.value) for half in samples.pair]
 
         # Sums and products to the rounder; products cannot wait.
         m.d.comb += [
@@ -167,7 +168,6 @@ class Datapath(wiring.Component):
             rounder.sum.eq(Mux(multiplier.sum_valid, multiplier.sum, engine.sums.payload)),
             engine.sums.ready.eq(~multiplier.busy),
         ]
-        result = rounder.result
         for consumer in (bank, monte_carlo, multiplier):
             m.d.comb += [
                 consumer.result_valid.eq(rounder.result_valid),

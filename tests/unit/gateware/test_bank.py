@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from schemas.hwlink import MAX_TAPS
 from schemas.hwlink_layouts import FilterEntry
@@ -69,6 +70,23 @@ def test_a_bank_whose_outputs_are_not_fetched_stops_and_goes_on() -> None:
         outputs, _ = await bench.fir(samples[:0], len(expected), lambda: False, lambda: True)
 
         assert outputs == expected.tolist()
+
+    simulate(work)
+
+
+@pytest.mark.parametrize("rows", [4, 5])
+def test_a_sample_stored_while_an_output_is_rounded_is_the_sample(rows: int) -> None:
+    """It was the output when every other sample had nothing due and four or five rows."""
+    table = FilterTable(
+        coefficients=np.full((16, 2), 4096, dtype=np.int16),
+        filters=tuple(
+            (row, FilterEntry(start=0, length=16, shift=16, step=1)) for row in range(rows)
+        ),
+    )
+    plan = BankPlan(table=table, octaves=1, rows=rows, decimator=0)
+
+    async def work(bench: Bench) -> None:
+        await agrees(bench, plan, noise(3, 24), offer=1, take=1)
 
     simulate(work)
 
