@@ -15,7 +15,7 @@ import anyio
 from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.asking import ask, fetch
 from schemas import storage, subjects
-from schemas.codec import ContentType, content_type_of, decode
+from schemas.codec import content_type_of, decode
 from schemas.errors import ContractError, Internal
 from schemas.job import (
     JobCancel,
@@ -173,10 +173,11 @@ class Job:
 
     async def _result(self, stored: StoredMessage) -> TaskResult:
         message = stored.message
-        outcome = decode(JobOutcome, message.data, content_type_of(message.headers))
+        encoding = content_type_of(message.headers)
+        outcome = decode(JobOutcome, message.data, encoding)
         if outcome.object is not None:
             body = await fetch(self._bus, outcome.object)
-            outcome = decode(JobOutcome, body, ContentType.MSGPACK, max_bytes=None)
+            outcome = decode(JobOutcome, body, encoding, max_bytes=None)
         return TaskResult(
             index=int(outcome.task_id),
             answer=None if outcome.result is None else _answer_of(outcome.result),

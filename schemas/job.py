@@ -21,6 +21,8 @@ from schemas.stored import StoredObject
 
 #: The place of a task in its job, from ``0``; one token of a subject.
 TaskId = Annotated[str, Field(pattern=r"^[0-9]{1,4}$")]
+#: How outcomes are written: JSON is larger and slower, and read by anything.
+Encoding = Literal["msgpack", "json"]
 #: What a person calls a job.
 JobTitle = Annotated[str, Field(max_length=256)]
 #: From 0 to 100: tasks that came to an end, of all.
@@ -96,6 +98,7 @@ class JobSubmit(Message):
     #: In place of ``tasks`` where they are too large for a message: a ``JobTasks`` in msgpack that
     #: the client has put into the bucket ``cwt_objects``.
     tasks_object: StoredObject | None = None
+    encoding: Encoding = "msgpack"
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

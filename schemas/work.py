@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.job import JobTitle, Status, TaskId, TaskRequest
+from schemas.job import Encoding, JobTitle, Status, TaskId, TaskRequest
 from schemas.message import Count, Message, PersistedMessage, PositiveCount, ShortHash
 from schemas.names import Name
 from schemas.stored import StoredObject
@@ -23,6 +23,7 @@ class Expansion(Message):
     #: A ``JobTasks``, in msgpack.
     tasks: StoredObject
     created_ns: Count
+    encoding: Encoding = "msgpack"
 
 
 class QueuedTask(Message):
@@ -33,6 +34,8 @@ class QueuedTask(Message):
     request: TaskRequest
     #: Sequence of the outcome that the new one replaces; 0: there is none.
     replaces: Count = 0
+    #: Of the outcome.
+    encoding: Encoding = "msgpack"
 
 
 class JobWork(PersistedMessage):
@@ -64,6 +67,7 @@ class JobRecord(PersistedMessage):
     tasks_count: PositiveCount
     tasks: StoredObject
     created_ns: Count
+    encoding: Encoding = "msgpack"
     #: When the first task of this attempt was begun.
     started_ns: Count | None = None
     attempt: PositiveCount = 1

@@ -90,7 +90,8 @@ class JobClient:
             return found
         async with self._bus.log.replay(storage.JOB_RESULTS, (pattern,)) as messages:
             async for stored in messages:
-                outcome = decode(JobOutcome, stored.message.data, PACKED)
+                given = content_type_of(stored.message.headers)
+                outcome = decode(JobOutcome, stored.message.data, given)
                 assert outcome.task_id not in found, "two outcomes of one task"
                 found[outcome.task_id] = outcome
                 if not stored.pending:

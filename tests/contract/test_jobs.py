@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import numpy as np
+import orjson
 import pytest
 
 import pycwt_mod
@@ -285,6 +286,23 @@ async def test_a_result_too_large_for_a_message_is_an_object(bus: Bus) -> None:
     assert len(body) == where.size
     outcome = decode(JobOutcome, body, PACKED, max_bytes=None)
     assert array(outcome.result, "wave").shape[1] == 20_000
+
+
+async def test_outcomes_in_json_can_be_read_by_anything(bus: Bus) -> None:
+    client = JobClient(bus)
+    submit = JobSubmit(tasks=(quick(1), refused()), encoding="json")
+    async with workers(bus, "one"):
+        job = await client.ask("submit", submit, JobSubmitted)
+        await client.ended(job.job_id)
+        outcomes = await client.outcomes(job.job_id)
+        packed = await client.submit(quick(1), refused())
+
+    assert [outcomes[task].status for task in "01"] == ["done", "failed"]
+    subject = subjects.job_result(job.job_id, "0")
+    async with bus.log.replay(storage.JOB_RESULTS, (subject,)) as messages:
+        body = (await anext(messages)).message.data
+    assert list(orjson.loads(body)["result"]["wave"]) == ["re", "im"]
+    assert packed.job_id != job.job_id
 
 
 async def test_tasks_too_large_for_a_message_are_submitted_as_an_object(bus: Bus) -> None:

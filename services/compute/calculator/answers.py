@@ -39,7 +39,13 @@ def _outcome(work: JobWork, worker: str) -> bytes:
     task = work.work
     if not isinstance(task, QueuedTask):
         raise Internal("an expansion is not for a calculator")
-    return encode(outcome_of(work.job_id, work.attempt, task, worker), _PACKED, max_bytes=None)
+    outcome = outcome_of(work.job_id, work.attempt, task, worker)
+    return encode(outcome, encoding_of(task), max_bytes=None)
+
+
+def encoding_of(task: QueuedTask) -> ContentType:
+    """Return how the outcome of a task is written."""
+    return ContentType.JSON if task.encoding == "json" else ContentType.MSGPACK
 
 
 def outcome_of(job_id: str, attempt: int, task: QueuedTask, worker: str) -> JobOutcome:

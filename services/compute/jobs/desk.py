@@ -93,7 +93,7 @@ class JobDesk:
         """Keep a job, after all of it was found possible."""
         tasks, body = await self._tasks_of(request)
         await anyio.to_thread.run_sync(check_tasks, tasks.tasks, self._max_message_bytes)
-        digest = await anyio.to_thread.run_sync(digest_of, request.name, body)
+        digest = await anyio.to_thread.run_sync(digest_of, request.name, request.encoding, body)
         job_id = job_id_of(request, digest)
         record = await self._store.record(job_id)
         if record is None:
@@ -106,6 +106,7 @@ class JobDesk:
                 tasks_count=len(tasks.tasks),
                 tasks=where,
                 created_ns=time.time_ns(),
+                encoding=request.encoding,
             )
             record = await self._begin(job_id, expansion)
         if record.digest != digest:
@@ -186,6 +187,7 @@ class JobDesk:
             tasks_count=after.tasks_count,
             tasks=after.tasks,
             created_ns=after.created_ns,
+            encoding=after.encoding,
         )
         work = JobWork(job_id=job_id, attempt=after.attempt, work=expansion)
         # First the message: a worker that finds it before the record has changed waits for that.
@@ -216,6 +218,7 @@ def record_for(job_id: str, expansion: Expansion) -> JobRecord:
         tasks_count=expansion.tasks_count,
         tasks=expansion.tasks,
         created_ns=expansion.created_ns,
+        encoding=expansion.encoding,
     )
 
 

@@ -29,10 +29,14 @@ def outcome_id(job_id: str, task_id: str, attempt: int) -> str:
 
 
 def headers_of(
-    status: str, *, error: str | None = None, where: StoredObject | None = None
+    status: str,
+    encoding: ContentType,
+    *,
+    error: str | None = None,
+    where: StoredObject | None = None,
 ) -> dict[str, str]:
-    """Return the headers of an outcome in msgpack."""
-    found = {CONTENT_TYPE: ContentType.MSGPACK.value, TASK_STATUS: status}
+    """Return the headers of an outcome."""
+    found = {CONTENT_TYPE: encoding.value, TASK_STATUS: status}
     if error is not None:
         line = re.sub(r"[^\x20-\x7e]+", " ", error)[:HEADER_TEXT].strip()
         found[TASK_ERROR] = line or "no reason was given"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from schemas.errors import ContractError, Unprocessable
-from schemas.job import JobSubmit, SignificanceTask, TaskRequest, WctTask
+from schemas.job import Encoding, JobSubmit, SignificanceTask, TaskRequest, WctTask
 from schemas.limits import MAX_LISTED_PROBLEMS, MAX_OUTPUT_CELLS, MAX_TASK_COST_S
 from services.compute.queries import answer_backend, output_cells
 from services.compute.queries.cost import check_simulation
@@ -68,9 +68,9 @@ def _check(task: TaskRequest, max_message_bytes: int) -> None:
             )
 
 
-def digest_of(name: str | None, tasks: bytes) -> str:
-    """Return what tells jobs apart: a hash of the name and of the tasks in msgpack."""
-    return hashlib.sha256((name or "").encode() + b"\0" + tasks).hexdigest()[:16]
+def digest_of(name: str | None, encoding: Encoding, tasks: bytes) -> str:
+    """Return what tells jobs apart: a hash of name, encoding, and the tasks in msgpack."""
+    return hashlib.sha256(f"{name or ''}\0{encoding}\0".encode() + tasks).hexdigest()[:16]
 
 
 def job_id_of(request: JobSubmit, digest: str) -> str:

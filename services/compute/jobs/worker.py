@@ -24,7 +24,7 @@ from schemas.errors import ContractError, Internal
 from schemas.job import JobTasks
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
 from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
-from services.compute.calculator.answers import outcome_of, refusal_of
+from services.compute.calculator.answers import encoding_of, outcome_of, refusal_of
 from services.compute.calculator.frames import Kind
 from services.compute.cluster.backend import own_shares
 from services.compute.cluster.endpoint import compute_share
@@ -203,7 +203,12 @@ class JobWorker:
         failures: list[BusError] = []
 
         async def enqueue(task_id: str, replaces: int) -> None:
-            task = QueuedTask(task_id=task_id, request=tasks.tasks[int(task_id)], replaces=replaces)
+            task = QueuedTask(
+                task_id=task_id,
+                request=tasks.tasks[int(task_id)],
+                replaces=replaces,
+                encoding=record.encoding,
+            )
             work = JobWork(job_id=record.job_id, attempt=record.attempt, work=task)
             msg_id = outcomes.outcome_id(record.job_id, task_id, record.attempt)
             try:
@@ -309,7 +314,7 @@ class JobWorker:
 
         def compute() -> bytes:
             done = outcome_of(work.job_id, work.attempt, spread_task, self._name)
-            return encode(done, PACKED, max_bytes=None)
+            return encode(done, encoding_of(task), max_bytes=None)
 
         with own_shares(partial(compute_share, calculator)):
             try:
@@ -324,7 +329,8 @@ class JobWorker:
     async def _keep(self, work: JobWork, task: QueuedTask, body: bytes, started_ns: int) -> None:
         """Keep the outcome of a task that was computed, in the object store if it is large."""
         msg_id = outcomes.outcome_id(work.job_id, task.task_id, work.attempt)
-        headers = outcomes.headers_of("done")
+        encoding = encoding_of(task)
+        headers = outcomes.headers_of("done", encoding)
         if len(body) > self._max_message_bytes:
             name = f"result.{work.job_id}.{task.task_id}.{work.attempt}"
             where = await self._store.put_object_until_kept(name, body)
@@ -337,7 +343,8 @@ class JobWorker:
                 started_ns=started_ns,
                 now_ns=time.time_ns(),
             )
-            body, headers = encode(outcome, PACKED), outcomes.headers_of("done", where=where)
+            body = encode(outcome, encoding)
+            headers = outcomes.headers_of("done", encoding, where=where)
         await self._store.keep_outcome(
             work.job_id, task.task_id, body, headers, msg_id=msg_id, replaces=task.replaces
         )
@@ -421,8 +428,8 @@ class JobWorker:
         await self._store.keep_outcome(
             work.job_id,
             task.task_id,
-            encode(outcome, PACKED),
-            outcomes.headers_of("failed", error=error.message),
+            encode(outcome, encoding_of(task)),
+            outcomes.headers_of("failed", encoding_of(task), error=error.message),
             msg_id=outcomes.outcome_id(work.job_id, task.task_id, work.attempt),
             replaces=task.replaces,
         )

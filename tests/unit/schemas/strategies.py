@@ -670,7 +670,11 @@ JOBS: dict[type[Message], Strategy] = {
     **task_strategies,
     schemas.JobTasks: st.builds(schemas.JobTasks, tasks=tasks),
     schemas.JobSubmit: st.builds(
-        schemas.JobSubmit, job_id=maybe(names), name=maybe(texts), tasks=tasks
+        schemas.JobSubmit,
+        job_id=maybe(names),
+        name=maybe(texts),
+        tasks=tasks,
+        encoding=st.sampled_from(["msgpack", "json"]),
     )
     | st.builds(schemas.JobSubmit, tasks_object=objects),
     schemas.JobSubmitted: st.builds(
