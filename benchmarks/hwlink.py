@@ -6,6 +6,7 @@ that keep the window full. Times are counted in clocks of the device, so no mach
 
 from __future__ import annotations
 
+import argparse
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -18,22 +19,46 @@ from gateware.identity import CLOCK_HZ
 from gateware.sim.engine import Engine
 from gateware.sim.engines import chosen_engine
 from schemas.hwlink import (
+    COEFFS_PER_FRAME,
+    MAX_ENCODED_BYTES,
     NAK,
+    OUTPUTS_PER_FRAME,
     RECEIVE_CREDIT,
     REPLY,
     WINDOW,
     MessageType,
 )
 from schemas.hwlink_layouts import (
+    FilterEntry,
+    FirIo,
+    FirReply,
+    FirStart,
     Header,
     HelloRequest,
+    LoadCoeffs,
+    LoadFilters,
     SetBaud,
 )
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-hwlink.md"
 FIRST_DIVISOR = 234
 DIVISORS = (FIRST_DIVISOR, 27, 9)
-LATENCIES_MS = (0.0, 1.0, 4.0)
+LATENCIES_MS = (0.0, 1.0)
+
+JOB = 1
+
+TEXT = """\
+# How much of the serial line bulk transfers use
+
+`python -m benchmarks.hwlink` wrote this page. The device is the gateware in Verilator with every
+bit of the line, not silicon; the host keeps a window of 8 requests on their way. "Latency" is what
+the host and its USB add on each side. The last column counts coefficients or outputs alone, in one
+direction, against what the line carries in that time in that direction (a byte takes 10 bits):
+headers, checksums and encoding leave at most {most:.1f} %. {frames} full frames of each kind.
+
+| baud | latency | what | useful | of the line |
+|---|---|---|---|---|
+"""
 
 #: Looked at the line so often; fewer clocks than a byte takes.
 STRIDE = 64
@@ -79,6 +104,8 @@ class Line:
     def set_divisor(self, divisor: int) -> None:
         """Change the rate on both ends, and confirm it."""
         self.transfer([(MessageType.SET_BAUD, SetBaud(divisor=divisor).pack(), 0)])
+        # The last stop bit has to end before the first start bit at the new rate.
+        self._clock += self._engine.run(b"", 10 * FIRST_DIVISOR).clocks
         self._engine.set_host_divisor(divisor)
         self.transfer([(MessageType.CONFIRM_BAUD, b"", 0)])
 
@@ -142,3 +169,70 @@ def opened_line(folder: Path, divisor: int, latency_ms: float = 0.0) -> Line:
     if divisor != FIRST_DIVISOR:
         line.set_divisor(divisor)
     return line
+
+
+def bulk(line: Line, divisor: int, frames: int) -> dict[str, Transfer]:
+    """Return what `frames` full frames of each kind cost.
+
+    The filter bank gets one filter of one tap, so that there are as many outputs as samples and
+    the line alone is measured.
+    """
+    load = [
+        (
+            MessageType.LOAD_COEFFS,
+            LoadCoeffs(first=COEFFS_PER_FRAME * (number % 30)).pack() + bytes(4 * COEFFS_PER_FRAME),
+            0,
+        )
+        for number in range(frames)
+    ]
+    _, clocks = line.transfer(load)
+    found = {
+        "coefficients to the device": Transfer(
+            useful_bytes=4 * COEFFS_PER_FRAME * frames, clocks=clocks, divisor=divisor
+        )
+    }
+    one_tap = LoadFilters(first=0).pack() + FilterEntry(start=0, length=1, shift=0).pack()
+    start = FirStart(octaves=1, rows=1, decimator=0).pack()
+    line.transfer([(MessageType.LOAD_FILTERS, one_tap, 0), (MessageType.FIR_START, start, JOB)])
+
+    # As many samples as outputs fit into the reply; a sample has half the bytes.
+    samples = OUTPUTS_PER_FRAME
+    io = [
+        (MessageType.FIR_IO, FirIo(first=samples * number).pack() + bytes(2 * samples), JOB)
+        for number in range(frames)
+    ]
+    replies, clocks = line.transfer(io)
+    outputs = sum(len(reply) - FirReply.FORMAT.size for reply in replies)
+    found["outputs of the filter bank, samples the other way"] = Transfer(
+        useful_bytes=outputs, clocks=clocks, divisor=divisor
+    )
+    return found
+
+
+def main() -> None:
+    """Measure and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hwlink", description=__doc__)
+    parser.add_argument("--frames", type=int, default=64, help="of each kind")
+    parser.add_argument("--folder", type=Path, default=Path("var/gateware"), help="of designs")
+    parser.add_argument("--output", type=Path, default=PAGE)
+    options = parser.parse_args()
+    rows = []
+    for divisor in DIVISORS:
+        for latency_ms in LATENCIES_MS:
+            line = opened_line(options.folder, divisor, latency_ms)
+            for what, transfer in bulk(line, divisor, options.frames).items():
+                rows.append(
+                    f"| {CLOCK_HZ / divisor:,.0f} | {latency_ms:g} ms | {what} "
+                    f"| {transfer.useful_bytes * CLOCK_HZ / transfer.clocks / 1000:.1f} kB/s "
+                    f"| {100 * transfer.efficiency:.1f} % |"
+                )
+                print(rows[-1])
+    options.output.write_text(
+        TEXT.format(frames=options.frames, most=100 * 4 * COEFFS_PER_FRAME / MAX_ENCODED_BYTES)
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

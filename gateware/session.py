@@ -126,7 +126,7 @@ class Session(wiring.Component):
                         kept.eq(kept + (kept != WINDOW)),
                     ]
                     m.next = "EXECUTE"
-                with m.Elif(age <= kept):
+                with m.Elif((age[len(kept) :] == 0) & (age[: len(kept)] <= kept)):
                     m.d.sync += place.eq(header["seq"][:3])
                     m.next = "AGAIN"
                 with m.Else():
@@ -135,9 +135,13 @@ class Session(wiring.Component):
                 m.d.comb += commands.go.eq(1)
                 with m.If(commands.answered):
                     m.d.sync += [code.eq(commands.code), executed.eq(commands.code == 0)]
-                    with m.If(hello & (commands.code == 0)):
-                        m.d.sync += [greeted.eq(1), kept.eq(0), expected.eq(header["seq"] + 1)]
                     m.next = "REPLY"
+                    with m.If(hello & (commands.code == 0)):
+                        m.d.sync += [greeted.eq(1), kept.eq(0), expected.eq(header["seq"])]
+                        m.next = "BEGIN"
+            with m.State("BEGIN"):
+                m.d.sync += expected.eq(expected + 1)
+                m.next = "REPLY"
             with m.State("AGAIN"):
                 m.d.comb += replies.again.eq(1)
                 with m.If(replies.ready):

