@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from gateware.answers import WORD_BYTES, Picture, own_answers
+from gateware.command_port import CommandPort
 from gateware.datapath.ports import DatapathSignature
 from gateware.identity import Identity
-from gateware.layouts import pack, unpack
+from gateware.layouts import unpack
+from gateware.limits import at_most, bank_fits, ends_in, mc_fits, within
+from gateware.request_shapes import (
+    ITEM_BYTES,
+    SEED_BYTES,
+    SETTINGS_BYTES,
+    SHAPES,
+    STARTS,
+    offered,
+)
 from gateware.uart import DIVISOR_BITS
 from schemas.hwlink import (
     COEFFICIENTS,
@@ -21,15 +31,10 @@ from schemas.hwlink import (
     HISTOGRAM_BINS,
     MAGIC,
     MAX_DIVISOR,
-    MAX_OCTAVES,
-    MAX_ROWS,
     MAX_SHIFT,
     MAX_STEP,
     MAX_TAPS,
     MC_MAX_BINNED_ROWS,
-    MC_MAX_DECIMATIONS,
-    MC_MAX_NOISE_SHIFT,
-    MC_MAX_ROWS,
     MIN_DIVISOR,
     OUTPUT_ROOM,
     OUTPUTS_PER_FRAME,
@@ -42,100 +47,17 @@ from schemas.hwlink import (
 from schemas.hwlink_layouts import (
     FilterEntry,
     FirIo,
-    FirReply,
     FirStart,
     HelloReply,
     HelloRequest,
     Histogram,
-    Layout,
     LoadCoeffs,
-    LoadFilters,
     McStart,
     Selftest,
     SetBaud,
-    Status,
 )
 
-__all__ = ["CommandPort", "Commands"]
-
-
-class CommandPort(wiring.Signature):
-    """Between the session and what executes, seen from the session.
-
-    `go` is high, with `type`, `job` and `length` of the payload, until `answered` gives `code` (0:
-    done). `data` is the payload's byte at `offset` of the clock before. Of what was done, `reply`
-    then brings the payload's bytes; `done`, while `reply` is ready, says that there are no more.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(
-            {
-                "go": Out(1),
-                "type": Out(8),
-                "job": Out(16),
-                "length": Out(8),
-                "data": Out(8),
-                "offset": In(8),
-                "answered": In(1),
-                "code": In(8),
-                "reply": In(stream.Signature(8)),
-                "done": In(1),
-            }
-        )
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Of a request's payload: the fixed part, then items of some bytes, at least `least`."""
-
-    fixed: type[Layout] | None = None
-    item_bytes: int = 0
-    least: int = 0
-
-    @property
-    def fixed_bytes(self) -> int:
-        return self.fixed.FORMAT.size if self.fixed else 0
-
-
-SHAPES = {
-    MessageType.HELLO: Shape(HelloRequest),
-    MessageType.STATUS: Shape(),
-    MessageType.SET_BAUD: Shape(SetBaud),
-    MessageType.CONFIRM_BAUD: Shape(),
-    MessageType.RESET: Shape(),
-    MessageType.ABORT: Shape(),
-    MessageType.LOAD_COEFFS: Shape(LoadCoeffs, 4, 1),
-    MessageType.LOAD_FILTERS: Shape(LoadFilters, FilterEntry.FORMAT.size, 1),
-    MessageType.FIR_START: Shape(FirStart),
-    MessageType.FIR_IO: Shape(FirIo, 2),
-    MessageType.SELFTEST: Shape(Selftest),
-    MessageType.MC_START: Shape(McStart),
-    MessageType.MC_HISTOGRAM: Shape(Histogram),
-}
-
-#: A request that is not here needs no feature, or one of several.
-NEEDS = {
-    MessageType.SET_BAUD: Feature.BAUD,
-    MessageType.CONFIRM_BAUD: Feature.BAUD,
-    MessageType.LOAD_COEFFS: Feature.FIR | Feature.MC,
-    MessageType.LOAD_FILTERS: Feature.FIR | Feature.MC,
-    MessageType.FIR_START: Feature.FIR,
-    MessageType.FIR_IO: Feature.FIR,
-    MessageType.SELFTEST: Feature.SELFTEST,
-    MessageType.MC_START: Feature.MC,
-    MessageType.MC_HISTOGRAM: Feature.MC,
-}
-
-#: Requests that start a job: their fixed part is the job's settings, and stays as long as it runs.
-STARTS = (MessageType.FIR_START, MessageType.SELFTEST, MessageType.MC_START)
-SETTINGS_BYTES = McStart.FORMAT.size
-SEED_BYTES = 16
-
-#: Bytes of the longest item, and of the longest fixed part that starts no job.
-ITEM_BYTES = FilterEntry.FORMAT.size
-
-#: Replies are made of words.
-WORD_BYTES = 4
+__all__ = ["Commands"]
 
 
 class Commands(wiring.Component):
@@ -175,9 +97,7 @@ class Commands(wiring.Component):
         m = Module()
         port, datapath = self.port, self.datapath
         features = self.identity.features
-        requests = [
-            message for message in MessageType if message not in NEEDS or features & NEEDS[message]
-        ]
+        requests = offered(features)
 
         state = Signal(State)
         job = Signal(16)
@@ -316,45 +236,21 @@ class Commands(wiring.Component):
         ]
 
         # The reply: words of the device's own, then as many that the data path brings.
-        hello = pack(
-            HelloReply,
+        picture = Picture(
             boot_nonce=self.boot_nonce,
-            build_hash=self.identity.build_hash,
-            clock_hz=self.identity.clock_hz,
-            confirm_clocks=self.identity.confirm_clocks,
-            features=int(features),
+            bad_frames=self.bad_frames,
             divisor=self.divisor,
-            lanes=self.identity.lanes,
-            coefficients=COEFFICIENTS,
-            taps=MAX_TAPS,
-            coefficient_bits=16,
-            sample_bits=16,
-        )
-        status = pack(
-            Status,
-            boot_nonce=self.boot_nonce,
             state=state,
             job=job,
-            bad_frames=self.bad_frames,
-            saturations=datapath.saturations,
-            done=datapath.done,
             total=total,
-            outputs=datapath.made,
-            signature=datapath.crc,
-            sample_room=datapath.sample_room,
-            outputs_ready=datapath.outputs_ready,
+            fetched=fetched,
         )
-        fir_reply = pack(FirReply, first=fetched, sample_room=datapath.sample_room)
+        answers = own_answers(self.identity, picture, datapath, item)
         own_words = Signal(range(HelloReply.FORMAT.size // WORD_BYTES + 1))
         index = Signal.like(own_words)
         own_word = Signal(8 * WORD_BYTES)
         with m.Switch(port.type):
-            for message, words in {
-                MessageType.HELLO: hello,
-                MessageType.STATUS: status,
-                MessageType.FIR_IO: fir_reply,
-                MessageType.MC_HISTOGRAM: item[-8 * WORD_BYTES :],
-            }.items():
+            for message, words in answers.items():
                 if message in requests:
                     with m.Case(message):
                         count = len(words) // (8 * WORD_BYTES)
@@ -562,52 +458,3 @@ class Commands(wiring.Component):
                             m.d.sync += index.eq(index + 1)
                             m.next = "OWN_WORDS"
         return m
-
-
-def at_most(value: Any, most: int) -> Any:
-    """Return whether an unsigned `value` is `most` or less, without a chain of carries.
-
-    A comparison with `<` takes a slice of the chip for each bit.
-    """
-    fine: Any = Const(1, 1)
-    for place in range(len(value)):
-        bit = value[place]
-        fine = ~bit | fine if most >> place & 1 else ~bit & fine
-    return fine
-
-
-def within(value: Any, least: int, most: int) -> Any:
-    """Return whether an unsigned `value` is from `least` to `most`."""
-    return at_most(value, most) & ~at_most(value, least - 1)
-
-
-def ends_in(first: Any, count: Any, size: int) -> Any:
-    """Return whether `count` places from `first` on are within `size`, a power of two."""
-    bits = size.bit_length() - 1
-    return ~first[bits:].any() & at_most(first[:bits] + count, size)
-
-
-def bank_fits(fields: dict[str, Any]) -> Any:
-    """Return whether the bank can be started so."""
-    return (
-        within(fields["octaves"], 1, MAX_OCTAVES)
-        & within(fields["rows"], 1, MAX_ROWS)
-        & at_most(fields["decimator"], FILTERS - 1)
-    )
-
-
-def mc_fits(fields: dict[str, Any]) -> Any:
-    """Return whether a pass of Monte Carlo can be started so."""
-    return (
-        fields["seed"].any()
-        & fields["instants"].any()
-        & at_most(fields["noise_shift"], MC_MAX_NOISE_SHIFT)
-        & at_most(fields["decimations"], MC_MAX_DECIMATIONS)
-        & at_most(fields["step"], MAX_STEP)
-        & within(fields["rows"], 1, MC_MAX_ROWS)
-        & at_most(fields["first"], MC_MAX_ROWS)
-        & within(fields["count"], 1, MC_MAX_BINNED_ROWS)
-        & at_most(fields["product_shift"], MAX_SHIFT)
-        & at_most(fields["decimator"], FILTERS - 1)
-        & at_most(fields["boxcar"], FILTERS - 1)
-    )

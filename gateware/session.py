@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gateware.commands import CommandPort
+from gateware.command_port import CommandPort
 from gateware.frames import FramePort
 from gateware.layouts import pack, unpack
 from gateware.replies import UNKEPT, ReplyPort

@@ -1,0 +1,70 @@
+"""Whether a value is within its limits, as a wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Const
+
+from schemas.hwlink import (
+    FILTERS,
+    MAX_OCTAVES,
+    MAX_ROWS,
+    MAX_SHIFT,
+    MAX_STEP,
+    MC_MAX_BINNED_ROWS,
+    MC_MAX_DECIMATIONS,
+    MC_MAX_NOISE_SHIFT,
+    MC_MAX_ROWS,
+)
+
+__all__ = ["at_most", "bank_fits", "ends_in", "mc_fits", "within"]
+
+
+def at_most(value: Any, most: int) -> Any:
+    """Return whether an unsigned `value` is `most` or less, without a chain of carries.
+
+    A comparison with `<` takes a slice of the chip for each bit.
+    """
+    fine: Any = Const(1, 1)
+    for place in range(len(value)):
+        bit = value[place]
+        fine = ~bit | fine if most >> place & 1 else ~bit & fine
+    return fine
+
+
+def within(value: Any, least: int, most: int) -> Any:
+    """Return whether an unsigned `value` is from `least` to `most`."""
+    return at_most(value, most) & ~at_most(value, least - 1)
+
+
+def ends_in(first: Any, count: Any, size: int) -> Any:
+    """Return whether `count` places from `first` on are within `size`, a power of two."""
+    bits = size.bit_length() - 1
+    return ~first[bits:].any() & at_most(first[:bits] + count, size)
+
+
+def bank_fits(fields: dict[str, Any]) -> Any:
+    """Return whether the bank can be started so."""
+    return (
+        within(fields["octaves"], 1, MAX_OCTAVES)
+        & within(fields["rows"], 1, MAX_ROWS)
+        & at_most(fields["decimator"], FILTERS - 1)
+    )
+
+
+def mc_fits(fields: dict[str, Any]) -> Any:
+    """Return whether a pass of Monte Carlo can be started so."""
+    return (
+        fields["seed"].any()
+        & fields["instants"].any()
+        & at_most(fields["noise_shift"], MC_MAX_NOISE_SHIFT)
+        & at_most(fields["decimations"], MC_MAX_DECIMATIONS)
+        & at_most(fields["step"], MAX_STEP)
+        & within(fields["rows"], 1, MC_MAX_ROWS)
+        & at_most(fields["first"], MC_MAX_ROWS)
+        & within(fields["count"], 1, MC_MAX_BINNED_ROWS)
+        & at_most(fields["product_shift"], MAX_SHIFT)
+        & at_most(fields["decimator"], FILTERS - 1)
+        & at_most(fields["boxcar"], FILTERS - 1)
+    )
