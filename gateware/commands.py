@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from gateware.answers import WORD_BYTES, Picture, own_answers
 from gateware.command_port import CommandPort
 from gateware.datapath.ports import DatapathSignature
 from gateware.identity import Identity
 from gateware.layouts import unpack
-from gateware.limits import at_most, bank_fits, ends_in, mc_fits, within
+from gateware.limits import at_most, entry_fits, limits
+from gateware.reply_words import ReplyWords
 from gateware.request_shapes import (
     ITEM_BYTES,
     SEED_BYTES,
@@ -26,16 +27,6 @@ from gateware.request_shapes import (
 from gateware.uart import DIVISOR_BITS
 from schemas.hwlink import (
     COEFFICIENTS,
-    COUNTS_PER_FRAME,
-    FILTERS,
-    HISTOGRAM_BINS,
-    MAGIC,
-    MAX_DIVISOR,
-    MAX_SHIFT,
-    MAX_STEP,
-    MAX_TAPS,
-    MC_MAX_BINNED_ROWS,
-    MIN_DIVISOR,
     OUTPUT_ROOM,
     OUTPUTS_PER_FRAME,
     SAMPLE_ROOM,
@@ -48,8 +39,6 @@ from schemas.hwlink_layouts import (
     FilterEntry,
     FirIo,
     FirStart,
-    HelloReply,
-    HelloRequest,
     Histogram,
     LoadCoeffs,
     McStart,
@@ -172,21 +161,7 @@ class Commands(wiring.Component):
         needs_rest = Signal()
         right_job = Signal(init=1)
         with m.Switch(port.type):
-            for message, fine in {
-                MessageType.HELLO: unpack(item, HelloRequest)["magic"]
-                == int.from_bytes(MAGIC, "little"),
-                MessageType.SET_BAUD: within(
-                    unpack(item, SetBaud)["divisor"], MIN_DIVISOR, MAX_DIVISOR
-                ),
-                MessageType.LOAD_COEFFS: ends_in(load["first"], items, COEFFICIENTS),
-                MessageType.LOAD_FILTERS: ends_in(load["first"], items, FILTERS),
-                MessageType.FIR_START: bank_fits(start),
-                MessageType.SELFTEST: bank_fits(test) & test["seed"].any() & test["samples"].any(),
-                MessageType.MC_START: mc_fits(mc),
-                MessageType.MC_HISTOGRAM: at_most(histogram["row"], MC_MAX_BINNED_ROWS - 1)
-                & within(histogram["count"], 1, COUNTS_PER_FRAME)
-                & ends_in(histogram["first"], histogram["count"], HISTOGRAM_BINS),
-            }.items():
+            for message, fine in limits(item, settings, items).items():
                 if message in requests:
                     with m.Case(message):
                         m.d.comb += in_range.eq(fine)
@@ -206,20 +181,14 @@ class Commands(wiring.Component):
                 m.d.comb += right_job.eq(
                     ((state == State.MC) | (state == State.MC_DONE)) & (port.job == job)
                 )
-        entry_in_range = (
-            within(entry["length"], 1, MAX_TAPS)
-            & ends_in(entry["start"], entry["length"][:9], COEFFICIENTS)
-            & at_most(entry["shift"], MAX_SHIFT)
-            & at_most(entry["step"], MAX_STEP)
-        )
+        entry_in_range = entry_fits(entry)
 
         # Of the bank the job that runs says where its settings are: FIR_START is the shorter one.
-        number = Signal(range(MC_MAX_BINNED_ROWS * HISTOGRAM_BINS))
+        number = Signal(range(COEFFICIENTS))
         testing = Signal()
         m.d.comb += [
             datapath.coefficient_write.address.eq(number),
             datapath.filter_write.address.eq(number),
-            datapath.histogram_address.payload.eq(number),
             datapath.coefficient_write.data.eq(item[-32:]),
             *(
                 getattr(datapath.filter_write.data, name).eq(entry[name])
@@ -246,22 +215,39 @@ class Commands(wiring.Component):
             fetched=fetched,
         )
         answers = own_answers(self.identity, picture, datapath, item)
-        own_words = Signal(range(HelloReply.FORMAT.size // WORD_BYTES + 1))
-        index = Signal.like(own_words)
-        own_word = Signal(8 * WORD_BYTES)
+        m.submodules.words = words = ReplyWords()
         with m.Switch(port.type):
-            for message, words in answers.items():
+            for message, answer in answers.items():
                 if message in requests:
                     with m.Case(message):
-                        count = len(words) // (8 * WORD_BYTES)
-                        m.d.comb += own_words.eq(count)
-                        with m.Switch(index):
+                        count = len(answer) // (8 * WORD_BYTES)
+                        m.d.comb += words.own_words.eq(count)
+                        with m.Switch(words.index):
                             for place in range(count):
                                 with m.Case(place):
-                                    m.d.comb += own_word.eq(words.word_select(place, 32))
-        extras = Signal(range(COUNTS_PER_FRAME + 1))
-        word = Signal(8 * WORD_BYTES)
-        byte = Signal(range(max(WORD_BYTES, ITEM_BYTES) + 1))
+                                    m.d.comb += words.own_word.eq(answer.word_select(place, 32))
+        with m.If(port.type == MessageType.FIR_IO):
+            m.d.comb += [
+                words.of_bank.eq(1),
+                words.extras.eq(
+                    Mux(
+                        at_most(datapath.outputs_ready, OUTPUTS_PER_FRAME),
+                        datapath.outputs_ready,
+                        OUTPUTS_PER_FRAME,
+                    )
+                ),
+            ]
+        with m.Elif(port.type == MessageType.MC_HISTOGRAM):
+            m.d.comb += words.extras.eq(histogram["count"])
+        m.d.comb += words.first.eq(Cat(histogram["first"], histogram["row"]))
+        connect(m, words.outputs, flipped(datapath.outputs))
+        connect(m, words.histogram_address, flipped(datapath.histogram_address))
+        connect(m, words.histogram_count, flipped(datapath.histogram_count))
+        connect(m, words.reply, flipped(port.reply))
+        with m.If(words.fetched):
+            m.d.sync += fetched.eq(fetched + 1)
+
+        byte = Signal(range(ITEM_BYTES + 1))
 
         m.d.comb += [
             port.offset.eq(offset),
@@ -280,7 +266,6 @@ class Commands(wiring.Component):
         with m.FSM():
             with m.State("REST"):
                 m.d.sync += [offset.eq(0), byte.eq(0), port.code.eq(0), other_seed.eq(0)]
-                m.d.sync += [index.eq(0), extras.eq(0)]
                 with m.If(port.go):
                     with m.If(~known):
                         refuse(NakCode.TYPE)
@@ -344,11 +329,6 @@ class Commands(wiring.Component):
                         with m.Case(MessageType.MC_START), m.If(~same_mc):
                             m.d.sync += [total.eq(mc["instants"]), offset.eq(0), *start_job()]
                             m.next = "SEED_ADDRESS"
-                        with m.Case(MessageType.MC_HISTOGRAM):
-                            m.d.sync += [
-                                extras.eq(histogram["count"]),
-                                number.eq(Cat(histogram["first"], histogram["row"])),
-                            ]
             with m.State("SEED_ADDRESS"):
                 m.d.sync += offset.eq(offset + 1)
                 m.next = "SEED"
@@ -372,7 +352,7 @@ class Commands(wiring.Component):
             with m.State("ITEMS"):
                 m.d.sync += byte.eq(0)
                 with m.If(offset == port.length):
-                    m.next = "ITEMS_DONE"
+                    m.next = "ANSWER"
                 with m.Else():
                     m.next = "ITEM_ADDRESS"
             with m.State("ITEM_ADDRESS"):
@@ -398,63 +378,13 @@ class Commands(wiring.Component):
                         # There is room, so the bank is ready.
                         m.d.comb += datapath.samples.valid.eq(1)
                         m.d.sync += position.eq(position + 1)
-            with m.State("ITEMS_DONE"):
-                m.next = "ANSWER"
-                if MessageType.FIR_IO in requests:
-                    with m.If(port.type == MessageType.FIR_IO):
-                        m.d.sync += extras.eq(
-                            Mux(
-                                at_most(datapath.outputs_ready, OUTPUTS_PER_FRAME),
-                                datapath.outputs_ready,
-                                OUTPUTS_PER_FRAME,
-                            )
-                        )
             with m.State("ANSWER"):
-                m.d.comb += port.answered.eq(1)
-                m.next = "OWN_WORDS"
+                m.d.comb += [port.answered.eq(1), words.begin.eq(port.code == 0)]
+                m.next = "REPLY"
                 with m.If(port.code != 0):
                     m.next = "REST"
-            with m.State("OWN_WORDS"):
-                m.d.sync += [word.eq(own_word), byte.eq(0)]
-                with m.If(index == own_words):
-                    m.next = "EXTRAS"
-                with m.Elif(port.reply.ready):
-                    m.next = "WORD"
-            with m.State("EXTRAS"):
-                with m.If(extras == 0):
-                    m.d.comb += port.done.eq(1)
-                    with m.If(port.reply.ready):
-                        m.next = "REST"
-                with m.Elif(port.type == MessageType.FIR_IO):
-                    m.d.comb += datapath.outputs.ready.eq(port.reply.ready)
-                    with m.If(port.reply.ready & datapath.outputs.valid):
-                        m.d.sync += [
-                            word.eq(Value.cast(datapath.outputs.payload)),
-                            fetched.eq(fetched + 1),
-                            extras.eq(extras - 1),
-                        ]
-                        m.next = "WORD"
-                with m.Else():
-                    m.d.comb += datapath.histogram_address.valid.eq(1)
-                    with m.If(datapath.histogram_address.ready):
-                        m.next = "COUNT"
-            with m.State("COUNT"):
-                m.d.comb += datapath.histogram_count.ready.eq(1)
-                with m.If(datapath.histogram_count.valid):
-                    m.d.sync += [
-                        word.eq(datapath.histogram_count.payload),
-                        number.eq(number + 1),
-                        extras.eq(extras - 1),
-                    ]
-                    m.next = "WORD"
-            with m.State("WORD"):
-                m.d.comb += [port.reply.valid.eq(1), port.reply.payload.eq(word[:8])]
-                with m.If(port.reply.ready):
-                    m.d.sync += [word.eq(word >> 8), byte.eq(byte + 1)]
-                    with m.If(byte == WORD_BYTES - 1):
-                        m.d.sync += byte.eq(0)
-                        m.next = "EXTRAS"
-                        with m.If(index != own_words):
-                            m.d.sync += index.eq(index + 1)
-                            m.next = "OWN_WORDS"
+            with m.State("REPLY"):
+                m.d.comb += port.done.eq(words.done)
+                with m.If(port.reply.ready & words.done):
+                    m.next = "REST"
         return m

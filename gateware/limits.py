@@ -6,19 +6,71 @@ from typing import Any
 
 from amaranth.hdl import Const
 
+from gateware.layouts import unpack
 from schemas.hwlink import (
+    COEFFICIENTS,
+    COUNTS_PER_FRAME,
     FILTERS,
+    HISTOGRAM_BINS,
+    MAGIC,
+    MAX_DIVISOR,
     MAX_OCTAVES,
     MAX_ROWS,
     MAX_SHIFT,
     MAX_STEP,
+    MAX_TAPS,
     MC_MAX_BINNED_ROWS,
     MC_MAX_DECIMATIONS,
     MC_MAX_NOISE_SHIFT,
     MC_MAX_ROWS,
+    MIN_DIVISOR,
+    MessageType,
+)
+from schemas.hwlink_layouts import (
+    FirStart,
+    HelloRequest,
+    Histogram,
+    LoadCoeffs,
+    McStart,
+    Selftest,
+    SetBaud,
 )
 
-__all__ = ["at_most", "bank_fits", "ends_in", "mc_fits", "within"]
+__all__ = ["at_most", "entry_fits", "limits"]
+
+
+def limits(item: Any, settings: Any, items: Any) -> dict[MessageType, Any]:
+    """Return, for each request that has limits, whether it keeps them.
+
+    The fixed part is the end of `settings` for what starts a job, else of `item`; `items` follow.
+    """
+    load = unpack(item[-32:], LoadCoeffs)
+    test = unpack(settings, Selftest)
+    histogram = unpack(item, Histogram)
+    divisor = unpack(item, SetBaud)["divisor"]
+    magic = unpack(item, HelloRequest)["magic"]
+    return {
+        MessageType.HELLO: magic == int.from_bytes(MAGIC, "little"),
+        MessageType.SET_BAUD: within(divisor, MIN_DIVISOR, MAX_DIVISOR),
+        MessageType.LOAD_COEFFS: ends_in(load["first"], items, COEFFICIENTS),
+        MessageType.LOAD_FILTERS: ends_in(load["first"], items, FILTERS),
+        MessageType.FIR_START: bank_fits(unpack(settings, FirStart)),
+        MessageType.SELFTEST: bank_fits(test) & test["seed"].any() & test["samples"].any(),
+        MessageType.MC_START: mc_fits(unpack(settings, McStart)),
+        MessageType.MC_HISTOGRAM: at_most(histogram["row"], MC_MAX_BINNED_ROWS - 1)
+        & within(histogram["count"], 1, COUNTS_PER_FRAME)
+        & ends_in(histogram["first"], histogram["count"], HISTOGRAM_BINS),
+    }
+
+
+def entry_fits(entry: dict[str, Any]) -> Any:
+    """Return whether a filter can be one."""
+    return (
+        within(entry["length"], 1, MAX_TAPS)
+        & ends_in(entry["start"], entry["length"][:9], COEFFICIENTS)
+        & at_most(entry["shift"], MAX_SHIFT)
+        & at_most(entry["step"], MAX_STEP)
+    )
 
 
 def at_most(value: Any, most: int) -> Any:
