@@ -145,7 +145,7 @@ class Station:
             if order.called_off:
                 raise Conflict(f"the operation {request.id} was cancelled") from error
             raise Unavailable("the bridge is stopping") from error
-        except (UnfitError, DeviceError) as error:
+        except DeviceError as error:
             raise _contract_error(self.config.device, error) from error
         finally:
             if request.id is not None:
