@@ -18,20 +18,19 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
-from schemas import storage, subjects
-from schemas.codec import ContentType, content_type_of, decode, encode
+from schemas import storage
+from schemas.codec import content_type_of, decode, encode
 from schemas.errors import ContractError, Internal
-from schemas.job import JobTasks
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
 from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
 from services.compute.calculator.answers import encoding_of, outcome_of, refusal_of
 from services.compute.calculator.frames import Kind
 from services.compute.cluster.backend import own_shares
 from services.compute.cluster.endpoint import compute_share
-from services.compute.dead_letters import dead_letter
 from services.compute.heartbeat import Heartbeat
 from services.compute.jobs import outcomes, states
-from services.compute.jobs.desk import record_for
+from services.compute.jobs.burial import bury
+from services.compute.jobs.expansion import Expander
 from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore, record_of
 from services.compute.jobs.tasks import needs_the_bus, spread
@@ -45,12 +44,6 @@ from services.runtime.stopping import Stop
 
 __all__ = ["JobWorker"]
 
-PACKED = ContentType.MSGPACK
-#: Tasks of one job on their way to the queue at the same time.
-ENQUEUED_AT_ONCE = 16
-#: Until a message is handed out again that came before the record it is about, or while the tasks
-#: of another job are being put on the queue.
-NOT_YET_S = 0.5
 #: A worker that has to end takes no longer to say that it will not finish a task.
 HAND_BACK_S = 1.0
 
@@ -92,7 +85,7 @@ class JobWorker:
         self._records: dict[str, JobRecord] = {}
         #: What is being computed, to be cancelled with its job.
         self._running: dict[anyio.CancelScope, JobWork] = {}
-        self._expanding = anyio.Lock()
+        self._expander = Expander(store, announcer, newest=self._newest, max_tries=max_tries)
 
     async def run(self, stop: Stop) -> None:
         """Take tasks until asked to stop, then finish those under way."""
@@ -154,80 +147,12 @@ class JobWorker:
         try:
             work = decode(JobWork, message.data, content_type_of(message.headers))
         except ContractError as error:
-            await self._bury(delivery, error.message)
+            await bury(self._store, delivery, error.message)
             return
         if isinstance(work.work, Expansion):
-            await self._expand(delivery, work, work.work)
+            await self._expander.expand(delivery, work, work.work)
         else:
             await self._compute(delivery, work, work.work)
-
-    # Putting the tasks of a job on the queue
-
-    async def _expand(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
-        if self._expanding.locked():
-            # It may wait for room on the queue, which takes the other slots to make.
-            await delivery.nak(NOT_YET_S)
-            return
-        async with self._expanding:
-            record = await self._record_of(work, expansion)
-            if record.digest != expansion.digest or record.attempt > work.attempt:
-                await delivery.ack()
-            elif record.attempt < work.attempt:
-                await self._not_yet(delivery)
-            elif record.summary is not None:
-                await delivery.ack()
-            else:
-                await self._enqueue(delivery, record)
-
-    async def _record_of(self, work: JobWork, expansion: Expansion) -> JobRecord:
-        record = await self._store.record(work.job_id)
-        return record or await self._store.create(record_for(work.job_id, expansion))
-
-    async def _not_yet(self, delivery: Delivery) -> None:
-        """Wait for the record; its change was on the way when whoever asked for it died."""
-        if delivery.deliveries > self._max_tries:
-            await delivery.ack()
-        else:
-            await delivery.nak(NOT_YET_S)
-
-    async def _enqueue(self, delivery: Delivery, record: JobRecord) -> None:
-        body = await self._store.get_object(record.tasks)
-        if body is None:
-            await self._bury(delivery, f"the tasks of job {record.job_id} are no longer kept")
-            return
-        tasks = await anyio.to_thread.run_sync(
-            partial(decode, JobTasks, body, PACKED, max_bytes=None)
-        )
-        tally = await self._store.tally(record)
-        slots = anyio.Semaphore(ENQUEUED_AT_ONCE)
-        failures: list[BusError] = []
-
-        async def enqueue(task_id: str, replaces: int) -> None:
-            task = QueuedTask(
-                task_id=task_id,
-                request=tasks.tasks[int(task_id)],
-                replaces=replaces,
-                encoding=record.encoding,
-            )
-            work = JobWork(job_id=record.job_id, attempt=record.attempt, work=task)
-            msg_id = outcomes.outcome_id(record.job_id, task_id, record.attempt)
-            try:
-                await self._store.enqueue(work, msg_id=msg_id)
-            except BusError as error:
-                failures.append(error)
-            finally:
-                slots.release()
-
-        async with anyio.create_task_group() as group:
-            for task_id, replaces in states.left(record, tally):
-                await slots.acquire()
-                if failures or not states.wanted(self._newest(record), record.attempt):
-                    break
-                group.start_soon(enqueue, task_id, replaces)
-        if failures:
-            raise failures[0]
-        await delivery.ack()
-        self._announcer.mark(record.job_id)
 
     def _newest(self, record: JobRecord) -> JobRecord:
         """Return the record as it was seen last, if that is newer."""
@@ -409,7 +334,7 @@ class JobWorker:
         )
         told = Internal(f"given up: {reason}; the worker's log knows this as {fault}")
         await self._keep_failure(work, task, told, time.time_ns())
-        await self._bury(delivery, reason)
+        await bury(self._store, delivery, reason)
         metrics.TASKS_COMPUTED.labels(task.request.type, "dead").inc()
         self._announcer.mark(work.job_id)
 
@@ -433,12 +358,3 @@ class JobWorker:
             msg_id=outcomes.outcome_id(work.job_id, task.task_id, work.attempt),
             replaces=task.replaces,
         )
-
-    async def _bury(self, delivery: Delivery, reason: str) -> None:
-        """Leave a dead letter, then take the message off the queue."""
-        stored = delivery.stored
-        letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=time.time_ns())
-        await self._store.bury(
-            subjects.dead(letter.where), letter, msg_id=f"{storage.TASKS}/{stored.seq}"
-        )
-        await delivery.term(" ".join(reason.split())[:200])
