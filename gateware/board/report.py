@@ -14,7 +14,7 @@ END = "<!-- made by make gateware: end -->"
 #: nextpnr's names of what a design uses, and ours.
 RESOURCES = {
     "LUT4": "LUT4",
-    "ALU": "carry cells (a LUT4 each)",
+    "ALU": "carry cells",
     "DFF": "flip-flops",
     "BSRAM": "block RAMs of 18 kbit",
     "MULT18X18": "multipliers 18×18",
