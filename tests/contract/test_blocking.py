@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -139,6 +139,15 @@ class Face(Blocking[Sleeper]):
     sleep = waiting(Sleeper.sleep)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Whoever started the tests may ignore interrupts, as a shell does for what it sends behind."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_ends_the_call_in_the_other_thread_as_well() -> None:
     own = Sleeper()
 
