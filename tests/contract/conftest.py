@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from schemas import storage
 from services.runtime.bus import Bus
 from services.runtime.embedded_server import start_server
 from services.runtime.logs import logger
@@ -45,12 +44,11 @@ def small_topology() -> Topology:
             )
             for spec in system.streams
         ),
-        consumers=(
-            ConsumerSpec(
-                stream=storage.WINDOWS, name=storage.COMPUTE_WINDOWS, ack_wait_s=ACK_WAIT_S
-            ),
+        consumers=tuple(
+            ConsumerSpec(stream=spec.stream, name=spec.name, ack_wait_s=ACK_WAIT_S)
+            for spec in system.consumers
         ),
-        buckets=(BucketSpec(name=storage.KV_STREAMS), BucketSpec(name=storage.KV_CHECKPOINTS)),
+        buckets=tuple(BucketSpec(name=spec.name) for spec in system.buckets),
         objects=tuple(
             ObjectsSpec(name=spec.name, when_full=spec.when_full, max_bytes=SMALL_OBJECTS_BYTES)
             for spec in system.objects
