@@ -130,7 +130,7 @@ async def test_up_beside_a_running_system_brings_a_second_ingest(tmp_path: Path)
     async with up(tmp_path, port), up(tmp_path, port, url=url) as second:
         async with connect(url) as client:
             with anyio.fail_after(START_S):
-                while (await count_services(client.bus, {"ingest": 2}))["ingest"] < 2:
+                while (await count_services(client.bus, {"ingest": 2}))["ingest"] < 2:  # noqa: ASYNC110
                     await anyio.sleep(POLL_S)
         second.send_signal(signal.SIGTERM)
         with anyio.fail_after(START_S):
