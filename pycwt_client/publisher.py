@@ -3,11 +3,12 @@
 Rules
 -----
 - A chunk's message id is ``<stream>/<epoch>/<first_sample>``: sending it again changes nothing.
-- Up to `in_flight` chunks are on their way at a time; more wait. They are sent in order, the first
-  of an epoch by itself.
+- Chunks are sent in order, the first of an epoch by itself, and each waits until all but the last
+  `in_flight` - 1 before it are kept. So one that is lost on its way, which nobody knows for some
+  seconds, is overtaken by at most so many, which ingest puts in order. With ``in_flight=1`` the
+  order is strict.
 - What fails for a passing reason is sent again until it is kept or the policy's tries are used up.
-  Meanwhile no new chunk goes out, so that a chunk is behind at most `in_flight` - 1 of its
-  successors, which ingest puts in order. With ``in_flight=1`` the order is strict.
+  Meanwhile no new chunk goes out.
 - A chunk that cannot be kept, as when the log is full, ends the publishing: the error reaches the
   caller at the next call or on leaving the context, and `first_unkept` says from where on to send
   again. Nothing is left out silently.
@@ -91,6 +92,13 @@ class _Message:
     body: bytes
 
 
+@dataclass
+class _OnItsWay:
+    """A chunk that was sent, and whether it is kept, or given up."""
+
+    done: bool = False
+
+
 class Publisher:
     """Publishes the samples of one stream; `Client.publisher` opens one.
 
@@ -124,6 +132,8 @@ class Publisher:
         self._ticking: anyio.CancelScope | None = None
         self._outbox: deque[_Message] = deque()
         self._slots = anyio.Semaphore(sending.in_flight)
+        #: In the order in which they were sent: each has its slot until those before it are done.
+        self._on_their_way: deque[_OnItsWay] = deque()
         #: Whose chunk goes out next, and that no chunk is being sent again.
         self._turn, self._in_order = anyio.Lock(), anyio.Lock()
         #: The next chunk is the first of its epoch; whether that one is kept, or there is none.
@@ -295,7 +305,9 @@ class Publisher:
                         return
                     if self._leads:
                         self._leads, self._leader_kept = False, anyio.Event()
-                    self._tasks.start_soon(self._keep, message or self._outbox.popleft())
+                    sent = _OnItsWay()
+                    self._on_their_way.append(sent)
+                    self._tasks.start_soon(self._keep, message or self._outbox.popleft(), sent)
         except BaseException:  # cancelled while waiting, too: the slot is the next chunk's
             self._slots.release()
             raise
@@ -307,7 +319,7 @@ class Publisher:
                 await held.enter_async_context(self._slots)
         self.raise_failure()
 
-    async def _keep(self, message: _Message) -> None:
+    async def _keep(self, message: _Message, sent: _OnItsWay) -> None:
         try:
             ack = await self._stored(message)
             self.kept += 1
@@ -316,7 +328,10 @@ class Publisher:
             self._note_failure(error, message.first_sample)
         finally:
             self._leader_kept.set()
-            self._slots.release()
+            sent.done = True
+            while self._on_their_way and self._on_their_way[0].done:
+                self._on_their_way.popleft()
+                self._slots.release()
 
     async def _stored(self, message: _Message) -> StoreAck:
         try:

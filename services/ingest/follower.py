@@ -36,6 +36,8 @@ __all__ = ["Follower"]
 
 #: Longest time that a restart would have to make up for.
 CHECKPOINT_EVERY_S = 1.0
+#: A quiet time counts only if the server answered so often in it.
+QUIET_LOOKS = 5
 #: Pause before a checkpoint that has to be kept is written again.
 RETRY_S = 0.1
 
@@ -141,16 +143,29 @@ class Follower:
     async def _follow(
         self, messages: AsyncIterator[StoredMessage], outlet: Outlet, stop: Stop
     ) -> None:
+        quiet = 0
         while not stop.is_set():
-            stored = None
-            with anyio.move_on_after(self._processor.waiting_s or None):
+            stored, wait_s = None, self._processor.waiting_s / QUIET_LOOKS or None
+            with anyio.move_on_after(wait_s):
                 stored = await stop.unless_stopped(lambda: anext(messages))
             if stop.is_set():
                 return
             if stored is not None:
+                quiet = 0
                 await self._take(stored, outlet)
             elif self._processor.waiting_s:
-                await self._release(outlet)
+                quiet = quiet + 1 if await self._log_answers() else 0
+                if quiet == QUIET_LOOKS:
+                    quiet = 0
+                    await self._release(outlet)
+
+    async def _log_answers(self) -> bool:
+        """Return whether the log is there: one that is away is not quiet."""
+        try:
+            await self._bus_log.last_seq(storage.SIGNALS)
+        except BusError:
+            return False
+        return True
 
     async def _take(self, stored: StoredMessage, outlet: Outlet) -> None:
         self._newest = stored

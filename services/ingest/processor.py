@@ -34,8 +34,10 @@ from services.ingest.reordering import Arrival, Reordering
 __all__ = ["LogEntry", "Output", "StreamProcessor"]
 
 Output = AnalysisWindow | StreamEvent
-#: However long the chunks are, a quiet log is waited for no longer, unless the stream says so.
-MAX_QUIET_S = 10.0
+#: A publisher that lost its server sends a chunk again after five seconds, and once more after
+#: another five: a quiet log is waited for as long as that takes, by a stream of usual patience.
+QUIET_S = 15.0
+QUIET_FACTOR = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +121,10 @@ class StreamProcessor:
         longest_s = self._reordering.longest / self.definition.fs_hz
         if not longest_s:
             return 0.0
+        patience_s = self.definition.reorder_s
+        quiet_s = min(QUIET_FACTOR * patience_s, max(QUIET_S, patience_s))
         # The next chunk is not late before its own length has passed.
-        return max(self.definition.reorder_s, min(2 * longest_s, MAX_QUIET_S))
+        return max(quiet_s, min(2 * longest_s, QUIET_S))
 
     def take(self, entry: LogEntry) -> Iterator[Output]:
         """Take one message of the stream's subject; yield what it causes, in order."""

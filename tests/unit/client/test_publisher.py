@@ -365,3 +365,40 @@ def test_the_server_remembers_an_id_for_longer_than_it_is_tried() -> None:
     assert PATIENT.max_tries is not None
     pauses = sum(PATIENT.ceiling_s(tries) for tries in range(1, PATIENT.max_tries))
     assert pauses + (PATIENT.max_tries + 1) * STORE_TIMEOUT_S < DUPLICATE_WINDOW_S
+
+
+class StuckLog(MemoryLog):
+    """Says nothing to the second chunk until it is let go: its request was lost with a server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = anyio.Event()
+
+    async def store(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
+    ) -> StoreAck:
+        if msg_id.endswith("/1"):
+            await self.let_go.wait()
+        return await super().store(
+            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
+        )
+
+
+async def test_a_chunk_of_which_nothing_is_heard_is_overtaken_by_no_more_than_are_on_their_way() -> (
+    None
+):
+    log = StuckLog()
+    await log.declare(system_topology(StorageSettings()))
+    async with open_publisher(log, "s", "e", sending=Sending(in_flight=4)) as publisher:
+        with anyio.move_on_after(0.1):
+            for _ in range(20):
+                await publisher.publish(np.zeros(1))
+        assert await log.last_seq(storage.SIGNALS) == 1 + 3  # the first, and three behind the stuck
+        log.let_go.set()
+    assert publisher.kept == 5
