@@ -390,9 +390,7 @@ class StuckLog(MemoryLog):
         )
 
 
-async def test_a_chunk_of_which_nothing_is_heard_is_overtaken_by_no_more_than_are_on_their_way() -> (
-    None
-):
+async def test_a_chunk_of_which_nothing_is_heard_is_overtaken_by_few() -> None:
     log = StuckLog()
     await log.declare(system_topology(StorageSettings()))
     async with open_publisher(log, "s", "e", sending=Sending(in_flight=4)) as publisher:
