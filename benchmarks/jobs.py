@@ -55,7 +55,7 @@ class Size:
     runs: int
 
 
-FULL = Size(tasks=1000, samples=500, mc_count=100, runs=3)
+FULL = Size(tasks=1000, samples=500, mc_count=100, runs=1)
 QUICK = Size(tasks=6, samples=100, mc_count=10, runs=1)
 
 

@@ -122,7 +122,7 @@ async def day(seconds: float) -> Section:
         f"{played.seconds:.0f} s, {seconds / played.seconds:,.0f} times real time, "
         f"{len(played.arrivals):,} results."
     )
-    return Section(title="A day of data", text=text, figures=tuple(_memory([played])))
+    return Section(title="Memory over hours of data", text=text, figures=tuple(_memory([played])))
 
 
 async def _played(
