@@ -47,6 +47,8 @@ __all__ = ["ComputeService", "serve"]
 #: Questions of one kind that are read and looked up at the same time. Their cost decides who is
 #: computed (`admission`); this bounds what they hold, up to 8 MiB each, until then.
 HEAVY_AT_ONCE = 40
+#: A list of backends is told again for so long: for some of them the bridge has to be asked.
+LISTED_S = 1.0
 #: Those of one kind that wait to be read.
 HEAVY_WAITING = 8
 
@@ -97,6 +99,8 @@ class ComputeService:
         )
         self._lag = Lag(context.bus.log)
         self._started = time.monotonic()
+        #: When the backends were listed, and the list.
+        self._listed: tuple[float, BackendsReply] | None = None
 
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints; what computes goes to the thread budget."""
@@ -134,13 +138,16 @@ class ComputeService:
     async def _schema(self, question: SchemaRequest) -> SchemaReply:
         return queries.answer_schema(question.name)
 
-    async def _backends(self, question: BackendsRequest) -> BackendsReply:
+    async def _backends(self, question: BackendsRequest | None = None) -> BackendsReply:
         del question
-        # In a thread: whether a device is there, a backend asks the bridge.
-        return await anyio.to_thread.run_sync(queries.answer_backends)
+        now = time.monotonic()
+        if self._listed is None or now - self._listed[0] > LISTED_S:
+            # In a thread: whether a device is there, a backend asks the bridge.
+            self._listed = now, await anyio.to_thread.run_sync(queries.answer_backends)
+        return self._listed[1]
 
     async def _backend(self, question: BackendRequest) -> BackendInfo:
-        return await anyio.to_thread.run_sync(queries.answer_backend, question.name)
+        return queries.answer_backend(question.name, await self._backends())
 
     async def _hardware(self, question: HardwareRequest) -> HardwareReply:
         del question

@@ -28,9 +28,9 @@ def answer_backends() -> BackendsReply:
     )
 
 
-def answer_backend(name: str) -> BackendInfo:
-    """Return one Monte Carlo backend."""
-    known = answer_backends().backends
+def answer_backend(name: str, listed: BackendsReply | None = None) -> BackendInfo:
+    """Return one Monte Carlo backend, of those `listed` or as it is now."""
+    known = (listed or answer_backends()).backends
     for info in known:
         if info.name == name:
             return info
