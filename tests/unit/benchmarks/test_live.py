@@ -21,7 +21,7 @@ def test_a_quick_run_measures_everything_and_writes_the_page(tmp_path: Path) -> 
     output = tmp_path / "page.md"
     main(["--quick", "--output", str(output)])
     text = output.read_text()
-    for title in ("Throughput", "Latency", "Scaling", "Data sent", "A day of data"):
+    for title in ("Throughput", "Latency", "Scaling", "Data sent", "Memory over hours of data"):
         assert f"\n## {title}" in text
     for asked in (">= 200,000", "< 5 ms", "< 20 ms", ">= 1.7 x", "<= 3 x", "flat"):
         assert f"| {asked} |" in text
