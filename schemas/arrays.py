@@ -192,6 +192,11 @@ SampleArray = Annotated[
     npt.NDArray[np.floating[Any] | np.integer[Any]],
     ArrayType(axes=(1, 2), dtypes=_INTEGERS + _FLOATS, may_be_empty=True),
 ]
+#: (time, channel) in whatever type holds them without loss.
+SampleMatrix = Annotated[
+    npt.NDArray[np.floating[Any] | np.integer[Any]],
+    ArrayType(axes=(2,), dtypes=_INTEGERS + _FLOATS),
+]
 #: 1 where missing data or an edge touches the value; bool in memory.
 MaskMatrix = Annotated[npt.NDArray[np.bool_], ArrayType(axes=(2,), dtypes=_INTEGERS, mask=True)]
 #: Counts, and what a device computed in whole numbers.

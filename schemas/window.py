@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.arrays import RealMatrix
+from schemas.arrays import SampleMatrix
 from schemas.limits import MAX_CHANNELS, MAX_OCTAVE
 from schemas.message import (
     Count,
@@ -53,8 +53,8 @@ class AnalysisWindow(PersistedMessage):
     tile: Tile
     #: Position of the first row of ``samples``.
     first_sample: Position
-    #: (time, channel); NaN is a missing sample.
-    samples: RealMatrix
+    #: (time, channel), in the narrowest type that loses nothing; NaN is a missing sample.
+    samples: SampleMatrix
     #: When the first sample of the tile was taken, by the line through the device's time stamps.
     t0_ns: Count | None = None
     #: The same by its newest time stamp and the nominal rate alone.

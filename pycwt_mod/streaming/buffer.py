@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
@@ -9,6 +12,8 @@ __all__ = ["SampleBuffer"]
 
 #: Capacity grows by this factor, so that appending is linear in the samples over the long run.
 GROWTH = 2
+#: What a gap needs at least, to say that it is one.
+GAP = np.dtype(np.float32)
 
 
 class SampleBuffer:
@@ -28,6 +33,8 @@ class SampleBuffer:
         self._store = np.empty((1024, channels), dtype=dtype)
         self._begin = 0
         self._length = 0
+        #: Stretches of samples that came in one type: where each one ends, and the type.
+        self._came_in: deque[tuple[int, np.dtype[Any]]] = deque()
         self.first = first
 
     @property
@@ -48,7 +55,9 @@ class SampleBuffer:
         at = self._begin + self._length
         self._store[at : at + gap] = np.nan
         self._store[at + gap : self._begin + total] = samples
+        self._note(first, GAP)
         self._length = total
+        self._note(self.end, samples.dtype)
 
     def view(self, first: int, end: int) -> tuple[int, NDArray[np.floating]]:
         """Return what is held of ``[first, end)``: where it begins, and (n, channels).
@@ -62,12 +71,32 @@ class SampleBuffer:
         held.flags.writeable = False
         return begin, held
 
+    def exact_dtype(self, first: int, end: int) -> np.dtype[Any]:
+        """Return the narrowest type that holds ``[first, end)`` as it came, a gap as NaN."""
+        found, begin = [], self.first
+        for stop, dtype in self._came_in:
+            if begin < end and first < stop:
+                found.append(dtype)
+            begin = stop
+        return np.result_type(*found) if found else self._store.dtype
+
     def forget(self, before: int) -> None:
         """Drop the samples before index `before`."""
         drop = min(max(before - self.first, 0), self._length)
         self._begin += drop
         self._length -= drop
         self.first += drop
+        while self._came_in and self._came_in[0][0] <= self.first:
+            self._came_in.popleft()
+
+    def _note(self, end: int, dtype: np.dtype[Any]) -> None:
+        """Say that the samples up to `end` came in `dtype`."""
+        held = self._came_in[-1][0] if self._came_in else self.first
+        if end <= held:
+            return
+        if self._came_in and self._came_in[-1][1] == dtype:
+            self._came_in.pop()
+        self._came_in.append((end, dtype))
 
     def _reserve(self, total: int) -> None:
         if self._begin + total <= len(self._store):

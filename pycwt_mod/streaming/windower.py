@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -44,12 +44,15 @@ class CutWindow:
         Index of the first row of `samples`; at the ends of a signal a window may lack a part.
     samples : ndarray, shape (n, channels)
         A read-only view, valid until the windower takes more samples; NaN is missing.
+    exact_dtype : dtype
+        The narrowest one that holds `samples` without loss, by what the pieces came in.
     """
 
     lane: int
     tile: Tile
     first: int
     samples: NDArray[np.floating]
+    exact_dtype: np.dtype[Any]
 
 
 class Windower:
@@ -142,4 +145,5 @@ class Windower:
     def _cut(self, lane: int, tile: Tile) -> Iterator[CutWindow]:
         first, samples = self._buffer.view(tile.window_first, tile.window_end)
         if len(samples):  # else nothing of it is held any more
-            yield CutWindow(lane=lane, tile=tile, first=first, samples=samples)
+            exact = self._buffer.exact_dtype(first, first + len(samples))
+            yield CutWindow(lane=lane, tile=tile, first=first, samples=samples, exact_dtype=exact)

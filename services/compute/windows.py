@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +46,10 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
     """
     plan = plan_analysis(window.analysis, window.fs_hz)
     layout = _layout(plan, window)
-    spec, column = window.analysis, window.columns
+    spec, column, samples = window.analysis, window.columns, _floats(window.samples)
     sets = [tuple(column[name] for name in names) for names in spec.channel_sets]
     blocks = compute_blocks(
-        window.samples,
+        samples,
         sets,
         window_first=window.first_sample,
         tile_first=window.tile.first_sample,
@@ -63,7 +63,7 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
         (None, None)
         if spec.significance is None
         else window_level(
-            window.samples[:, each],
+            samples[:, each],
             grid=plan.grid,
             layout=layout,
             convention=spec.convention,
@@ -86,7 +86,7 @@ def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Analysi
     layout = _layout(plan, window)
     spec = window.analysis
     shape = (layout.voices.stop - layout.voices.start, layout.tile // layout.step)
-    real = window.samples.dtype
+    real = _floats(window.samples).dtype
     complex_ = np.result_type(real, np.complex64)
     block = Block(
         freqs_hz=plan.grid.freqs_hz[layout.voices],
@@ -157,6 +157,15 @@ def _results(
             engine=engine,
             times_ns=times,
         )
+
+
+def _floats(samples: NDArray[np.floating | np.integer]) -> NDArray[np.floating]:
+    """Return the samples to compute with: whole numbers as float32 where that loses nothing."""
+    if samples.dtype.kind == "f":
+        return cast(NDArray[np.floating], samples)
+    narrow = samples.astype(np.float32)
+    exact = np.can_cast(samples.dtype, narrow.dtype) or np.array_equal(narrow, samples)
+    return narrow if exact else samples.astype(np.float64)
 
 
 def _frozen(array: NDArray[T]) -> NDArray[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def windows_of(
             octave=lane.octave,
             tile=Tile(first_sample=first, n=cut.tile.n),
             first_sample=cut.first,
-            samples=_narrow(cut.samples[:, batch.columns]),
+            samples=_narrow(cut.samples[:, batch.columns], cut.exact_dtype),
             t0_ns=clock.time_of(first) if clock else None,
             t0_raw_ns=clock.raw_time_of(first) if clock else None,
             stale_after_s=definition.drop_after_s,
@@ -72,8 +73,20 @@ def missing_in(samples: NDArray[np.generic], first: int) -> Finding | None:
     )
 
 
-def _narrow(samples: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the samples as float32 where that loses nothing: half the bytes on the bus."""
-    with np.errstate(over="ignore"):
-        narrow = samples.astype(np.float32)
-    return narrow if np.array_equal(narrow, samples, equal_nan=True) else samples
+def _narrow(
+    samples: NDArray[np.floating], exact: np.dtype[Any]
+) -> NDArray[np.floating | np.integer]:
+    """Return the samples in the narrowest type that loses nothing, for the bytes on the bus.
+
+    That is what the device sent; of float64, float32 where that is as good.
+    """
+    narrow: NDArray[np.floating | np.integer]
+    if exact == np.float64:
+        with np.errstate(over="ignore"):
+            narrow = samples.astype(np.float32, order="C")
+        if not np.array_equal(narrow, samples, equal_nan=True):
+            narrow = np.ascontiguousarray(samples)
+    else:
+        narrow = samples.astype(exact, order="C")
+    narrow.flags.writeable = False  # a message takes it without a copy
+    return narrow

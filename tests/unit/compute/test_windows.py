@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import repeat
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import pycwt_mod
+from schemas.codec import ContentType, encode
 from schemas.errors import Unprocessable
 from schemas.result import AnalysisResult
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
@@ -17,6 +19,7 @@ from services.compute.windows import Provenance, compute_window, drop_window
 from tests import pipeline
 
 FS, N = 64.0, 4096
+Compute = Callable[[AnalysisWindow, Provenance], tuple[AnalysisResult, ...]]
 ME = Provenance(worker="me", computed_ns=5)
 
 
@@ -72,6 +75,21 @@ def test_live_coherence_equals_the_offline_coherence_where_nothing_is_masked() -
         np.testing.assert_allclose(result.values[free], expected[free], atol=1e-5)
         compared += int(free.sum())
     assert compared > 4000
+
+
+@pytest.mark.parametrize(
+    ("carried", "scale", "floats"),
+    [("<i2", 1, "<f4"), ("<i4", 1, "<f4"), ("<i4", 16_777_217, "<f8")],
+)
+@pytest.mark.parametrize("compute", [compute_window, drop_window])
+def test_whole_numbers_give_bit_by_bit_what_the_floats_give_that_hold_them(
+    carried: str, scale: int, floats: str, compute: Compute
+) -> None:
+    window = a_window_of(definition(significance={"level": 0.95}))
+    counts = np.rint(20 * window.samples).astype(np.int64) * scale
+    whole = compute(window.model_copy(update={"samples": counts.astype(carried)}), ME)
+    same = compute(window.model_copy(update={"samples": counts.astype(floats)}), ME)
+    assert encode(whole[0], ContentType.MSGPACK) == encode(same[0], ContentType.MSGPACK)
 
 
 def test_a_result_tells_where_it_comes_from() -> None:

@@ -213,10 +213,40 @@ def test_a_replay_over_an_epoch_change_tells_nothing_twice() -> None:
     assert before + after == all_ids
 
 
-def test_float32_samples_travel_as_float32_and_others_lose_nothing() -> None:
+@pytest.mark.parametrize("dtype", ["<i2", "<i4", "<f4", "<f8"])
+def test_samples_travel_as_the_device_sent_them(dtype: str) -> None:
+    sent = (3e4 * np.sin(signal())).astype(dtype)
+    for window in windows(run(chunk(0, sent))).values():
+        assert window.samples.dtype == dtype
+        first = window.first_sample
+        np.testing.assert_array_equal(window.samples, sent[first : first + window.n_samples])
+
+
+def test_float64_samples_travel_as_float32_where_that_loses_nothing() -> None:
     narrow = run(chunk(0, signal().astype(np.float32).astype(np.float64)))
     assert {w.samples.dtype for w in windows(narrow).values()} == {np.dtype("<f4")}
     assert {w.samples.dtype for w in WHOLE.values()} == {np.dtype("<f8")}
+
+
+def test_whole_numbers_with_a_gap_between_them_travel_as_floats_there_alone() -> None:
+    counts = (1000 * signal()).astype("<i2")
+    for window in windows(run(chunk(0, counts[:600]), chunk(610, counts[610:]))).values():
+        first, end = window.first_sample, window.first_sample + window.n_samples
+        has_gap = first < 610 and end > 600
+        assert window.samples.dtype == ("<f4" if has_gap else "<i2")
+        expected = counts[first:end].astype(np.float32)
+        expected[max(600 - first, 0) : max(610 - first, 0)] = np.nan
+        np.testing.assert_array_equal(window.samples, expected)
+
+
+def test_a_device_that_changes_its_type_gets_the_one_that_holds_both() -> None:
+    x = (1000 * signal()).astype("<i2")
+    wide = x[600:].astype("<i4") * 70_000
+    found = windows(run(chunk(0, x[:600]), chunk(600, wide))).values()
+    for window in found:
+        all_narrow = window.first_sample + window.n_samples <= 600
+        assert window.samples.dtype == ("<i2" if all_narrow else "<i4")
+    assert {w.samples.dtype.str for w in found} == {"<i2", "<i4"}
 
 
 def test_times_follow_the_device_clock_of_the_newest_chunk() -> None:

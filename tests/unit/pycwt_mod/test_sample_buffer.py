@@ -66,3 +66,19 @@ def test_any_order_of_appending_and_forgetting_keeps_the_samples_in_place(
         begin, samples = buffer.view(0, len(truth) + 10)
         assert begin + len(samples) == len(truth) == buffer.end
         np.testing.assert_array_equal(samples[:, 0], truth[begin:])
+
+
+def test_each_stretch_is_known_by_the_type_that_it_came_in() -> None:
+    buffer = SampleBuffer(1)
+    buffer.append(0, column(0, 4).astype(np.int16))
+    buffer.append(4, column(4, 4).astype(np.int16))
+    buffer.append(8, column(8, 4).astype(np.int32))
+    buffer.append(14, column(14, 4).astype(np.int16))
+    assert buffer.exact_dtype(0, 8) == np.int16
+    assert buffer.exact_dtype(7, 9) == np.int32
+    assert buffer.exact_dtype(14, 18) == np.int16
+    assert buffer.exact_dtype(13, 15) == np.float32
+    assert buffer.exact_dtype(11, 13) == np.float64  # no float32 holds every int32
+    buffer.forget(15)
+    assert buffer.exact_dtype(0, 18) == np.int16
+    assert len(buffer._came_in) == 1

@@ -126,7 +126,7 @@ def windows(draw: st.DrawFn) -> schemas.AnalysisWindow:
         octave=draw(st.integers(0, 62)),
         tile=schemas.Tile(first_sample=draw(counts), n=draw(positive_counts)),
         first_sample=draw(positions),
-        samples=draw(arrays(FLOATS, st.tuples(lengths, st.just(len(channels))))),
+        samples=draw(arrays(SAMPLES, st.tuples(lengths, st.just(len(channels))))),
         t0_ns=draw(maybe(counts)),
         stale_after_s=draw(maybe(rates)),
         spec_hash=draw(hashes),
