@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from pycwt_mod import DOG, Morlet, Paul, VoiceGrid, Wavelet, octave_layouts
 from services.compute.settings import ComputeSettings
 from services.ingest.settings import IngestSettings
 from services.runtime import metrics
@@ -122,6 +125,21 @@ def objects_table() -> str:
     )
 
 
+def margins_table() -> str:
+    """Return what an octave needs around its tiles, with a highest frequency of 10 Hz."""
+    rows = []
+    ops: tuple[Literal["cwt", "wct"], ...] = ("cwt", "wct")
+    wavelets: tuple[Wavelet, ...] = (Morlet(), Paul(), DOG())
+    for op, wavelet in product(ops, wavelets):
+        grid = VoiceGrid(fs_hz=1000, fmin_hz=1, fmax_hz=10, voices_per_octave=12, wavelet=wavelet)
+        top = octave_layouts(grid, op=op, hop_s=1, convention="standard")[0]
+        both_s = 2 * top.margin / grid.fs_hz
+        called = "`cwt`, `xwt`" if op == "cwt" else f"`{op}`"
+        name = f"`{type(wavelet).__name__.lower()}`"
+        rows.append((called, name, f"{both_s:.2g} s", f"{both_s / 2:.2g} s"))
+    return table(("`op`", "`wavelet`", "both margins", "`hop_s` for 3 x"), rows)
+
+
 def metrics_table() -> str:
     found = [getattr(metrics, name) for name in metrics.__all__ if name.isupper()]
     return table(
@@ -148,6 +166,7 @@ if __name__ == "__main__":
         settings_table(ServiceSettings),
         settings_table(IngestSettings, without=ServiceSettings),
         settings_table(ComputeSettings, without=ServiceSettings),
+        margins_table(),
         streams_table(),
         consumers_table(),
         buckets_table(),

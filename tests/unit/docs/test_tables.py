@@ -47,6 +47,10 @@ def test_the_operating_page_lists_what_the_server_keeps() -> None:
     assert tables.objects_table() in OPERATING
 
 
+def test_the_operating_page_says_how_much_overlap_an_analysis_has() -> None:
+    assert tables.margins_table() in OPERATING
+
+
 def test_the_operating_page_lists_every_metric() -> None:
     assert tables.metrics_table() in OPERATING
 
