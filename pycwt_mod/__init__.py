@@ -7,7 +7,7 @@ tables of pure functions. See `cwt` for the transform, `wct` for coherence, and
 
 from pycwt_mod._version import __version__
 from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention
-from pycwt_mod.backends import Backend, BackendInfo, get_backend, list_backends
+from pycwt_mod.backends import Backend, BackendInfo, backend_info, get_backend, list_backends
 from pycwt_mod.blocks import (
     Block,
     OctaveLayout,
@@ -63,6 +63,7 @@ __all__ = [
     "ar1",
     "ar1_spectrum",
     "assemble",
+    "backend_info",
     "block_level",
     "block_significance",
     "compute_block",

@@ -7,8 +7,17 @@ from pycwt_mod.backends.registry import (
     Backend,
     BackendInfo,
     BackendType,
+    backend_info,
     get_backend,
     list_backends,
 )
 
-__all__ = ["GROUP", "Backend", "BackendInfo", "BackendType", "get_backend", "list_backends"]
+__all__ = [
+    "GROUP",
+    "Backend",
+    "BackendInfo",
+    "BackendType",
+    "backend_info",
+    "get_backend",
+    "list_backends",
+]

@@ -73,6 +73,23 @@ def list_backends() -> tuple[BackendInfo, ...]:
     return built_in + tuple(_registered(point) for point in _points())
 
 
+def backend_info(name: str) -> BackendInfo:
+    """Return the line of `list_backends` about `name`, without a look at the others.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    for backend in _built_in():
+        if backend.name == name:
+            return _info(backend)
+    for point in _points():
+        if point.name == name:
+            return _registered(point)
+    raise ValueError(_unknown(name))
+
+
 def get_backend(name: str) -> Backend:
     """Return the backend called `name`.
 
@@ -90,8 +107,12 @@ def get_backend(name: str) -> Backend:
                 return _load(point)
             except Exception as error:
                 raise ValueError(f"backend={name!r} can't be loaded: {error}") from error
-    names = [info.name for info in list_backends()]
-    raise ValueError(f"backend={name!r} must be one of {names}")
+    raise ValueError(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    names = [backend.name for backend in _built_in()] + [point.name for point in _points()]
+    return f"backend={name!r} must be one of {names}"
 
 
 def _built_in() -> tuple[Backend, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from schemas.errors import ContractError, Unprocessable
 from schemas.job import Encoding, JobSubmit, SignificanceTask, TaskRequest, WctTask
 from schemas.limits import MAX_LISTED_PROBLEMS, MAX_OUTPUT_CELLS, MAX_TASK_COST_S
+from schemas.query import BackendInfo
 from services.compute.queries import answer_backend, output_cells
 from services.compute.queries.cost import check_simulation
 from services.compute.queries.sizes import scale_count
@@ -30,9 +32,11 @@ def check_tasks(tasks: Sequence[TaskRequest], max_message_bytes: int) -> None:
         Naming every such task and field.
     """
     problems: dict[str, str] = {}
+    # A device is asked for by way of the bridge: once, and not for each of a thousand tasks.
+    backend_of = cache(answer_backend)
     for number, task in enumerate(tasks):
         try:
-            _check(task, max_message_bytes)
+            _check(task, max_message_bytes, backend_of)
         except Unprocessable as error:
             for field in error.fields:
                 problems[f"tasks.{number}.{field}"] = error.message.removeprefix(f"{field}: ")
@@ -44,7 +48,9 @@ def check_tasks(tasks: Sequence[TaskRequest], max_message_bytes: int) -> None:
         raise Unprocessable.of(problems)
 
 
-def _check(task: TaskRequest, max_message_bytes: int) -> None:
+def _check(
+    task: TaskRequest, max_message_bytes: int, backend_of: Callable[[str], BackendInfo]
+) -> None:
     for field in SIGNALS & type(task).model_fields.keys():
         size = getattr(task, field).nbytes * (2 if field == "signal1" else 1)
         if size + TASK_OVERHEAD_BYTES > max_message_bytes:
@@ -60,7 +66,7 @@ def _check(task: TaskRequest, max_message_bytes: int) -> None:
             problem = f"{cells} values in the answer, {MAX_OUTPUT_CELLS} are possible"
             raise Unprocessable.of({"J": problem})
     if isinstance(task, WctTask | SignificanceTask):
-        answer_backend(task.backend)
+        backend_of(task.backend)
         if task.significance_level is not None and task.method == "montecarlo":
             rows = task.J + 1 if isinstance(task, SignificanceTask) else scale_count(task)
             check_simulation(

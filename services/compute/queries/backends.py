@@ -14,27 +14,26 @@ FALLBACK = "sequential"
 
 def answer_backends() -> BackendsReply:
     """Return every Monte Carlo backend that this worker knows."""
-    return BackendsReply(
-        backends=tuple(
-            BackendInfo(
-                name=info.name,
-                available=info.available,
-                description=info.description,
-                type=info.type,
-                error=info.error,
-            )
-            for info in pycwt_mod.list_backends()
-        )
-    )
+    return BackendsReply(backends=tuple(map(_told, pycwt_mod.list_backends())))
 
 
 def answer_backend(name: str, listed: BackendsReply | None = None) -> BackendInfo:
-    """Return one Monte Carlo backend, of those `listed` or as it is now."""
-    known = (listed or answer_backends()).backends
-    for info in known:
+    """Return one Monte Carlo backend, of those `listed`, or as it says now; no other is asked.
+
+    Raises
+    ------
+    NotFound
+        There is none of that name.
+    """
+    if listed is None:
+        try:
+            return _told(pycwt_mod.backend_info(name))
+        except ValueError as error:
+            raise NotFound(f"no backend is called {name}: {error}") from error
+    for info in listed.backends:
         if info.name == name:
             return info
-    names = ", ".join(info.name for info in known)
+    names = ", ".join(info.name for info in listed.backends)
     raise NotFound(f"no backend is called {name}; there are {names}")
 
 
@@ -54,3 +53,13 @@ def chosen_backend(name: str, *, fallback: bool) -> str:
 def is_exact(name: str) -> bool:
     """Return whether a backend gives the numbers that every other gives: hardware does not."""
     return pycwt_mod.get_backend(name).type != "hardware"
+
+
+def _told(info: pycwt_mod.BackendInfo) -> BackendInfo:
+    return BackendInfo(
+        name=info.name,
+        available=info.available,
+        description=info.description,
+        type=info.type,
+        error=info.error,
+    )

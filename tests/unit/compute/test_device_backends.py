@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -13,15 +14,21 @@ import pytest
 import pycwt_mod
 from pycwt_mod.montecarlo.plan import MonteCarloPlan
 from pycwt_mod.wavelets import Morlet
+from schemas import subjects
+from schemas.codec import ContentType, encode
 from schemas.errors import Unavailable
+from schemas.hardware import HwListing
 from schemas.hwlink import Feature
+from schemas.job import SignificanceTask
 from schemas.significance import SignificanceRequest
 from services.compute.device_backends import requests_of, spread
 from services.compute.hardware import answer_hardware
+from services.compute.jobs.submission import check_tasks
 from services.compute.queries import answer_significance
 from services.compute.queries.backends import is_exact
 from services.hwbridge.model import run_mc
 from services.runtime.device_plans import null_job
+from services.runtime.memory_bus import MemoryBus
 from services.runtime.sync_bus import reachable_from_threads
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
@@ -126,3 +133,39 @@ def test_no_count_is_lost_between_the_bins_of_device_and_library() -> None:
     assert fine.shape == (4, 1000)
     assert np.array_equal(fine.sum(axis=1), counts.sum(axis=1))
     assert fine.min() >= 0
+
+
+async def test_a_bridge_is_not_asked_for_what_is_computed_elsewhere() -> None:
+    async with listening(MemoryBus()) as asked:
+        elsewhere = ASKED.model_copy(update={"backend": "sequential"})
+        await anyio.to_thread.run_sync(answer_significance, elsewhere)
+        assert asked == []
+
+
+async def test_a_job_of_many_tasks_for_a_device_asks_the_bridge_once() -> None:
+    """A thousand tasks took two thousand questions to the bridge before the job was taken."""
+    tasks = [SignificanceTask(type="significance", **ASKED.model_dump())] * 20
+    async with listening(MemoryBus()) as asked:
+        await anyio.to_thread.run_sync(check_tasks, tasks, 1024)
+    assert asked == [subjects.HW_LIST]
+
+
+@asynccontextmanager
+async def listening(bus: MemoryBus) -> AsyncIterator[list[str]]:
+    """A bridge without devices; what it was asked."""
+    asked: list[str] = []
+    async with (
+        bus.subscribe(subjects.HW_LIST) as questions,
+        anyio.create_task_group() as group,
+    ):
+
+        async def answer() -> None:
+            async for question in questions:
+                asked.append(question.subject)
+                assert question.reply is not None
+                await bus.publish(question.reply, encode(HwListing(devices=()), ContentType.JSON))
+
+        group.start_soon(answer)
+        with reachable_from_threads(bus):
+            yield asked
+        group.cancel_scope.cancel()

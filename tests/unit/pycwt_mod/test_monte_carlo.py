@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pycwt_mod import get_backend, list_backends, rednoise, wct, wct_significance
+from pycwt_mod import backend_info, get_backend, list_backends, rednoise, wct, wct_significance
 from pycwt_mod.backends import registry
 from pycwt_mod.montecarlo.levels import quantile
 from pycwt_mod.montecarlo.null import run_task
@@ -106,6 +106,7 @@ def test_built_in_backends_are_listed_and_available() -> None:
     assert {"sequential", "joblib"} <= set(infos)
     assert infos["joblib"].available
     assert infos["joblib"].error is None
+    assert backend_info("joblib") == infos["joblib"]
     assert list(get_backend("joblib").map(abs, [-1, -2], n_jobs=1)) == [1, 2]
     assert get_backend("sequential").is_available()
 
@@ -138,6 +139,7 @@ def test_a_registered_backend_that_cannot_be_imported_is_listed_with_its_error(
     assert not broken.available
     assert "no_such_module" in str(broken.error)
     assert own.available
+    assert backend_info("broken") == broken
     assert get_backend("own").is_available()
     axis = 0.5, 0.2, 1.0, 0.5, 2.0, 6
     mine = wct_significance(*axis, mc_count=20, rng=1, backend="own")
