@@ -61,7 +61,7 @@ class WctAnswer(WctResult):
     computation_time : float
         Seconds that the worker took.
     cached : bool
-        Whether somebody asked the same before, and `computation_time` is of then.
+        Whether it was computed for somebody who asked the same, and `computation_time` is of then.
     """
 
     backend_used: str | None

@@ -22,7 +22,7 @@ BackendName = Name
 Seed = Annotated[int, Field(ge=0, le=MAX_INT64)]
 #: Time that the computation took, without the way there and back.
 Seconds = Annotated[float, Field(ge=0)]
-#: Whether somebody asked the same before; `computation_time` is of then.
+#: Whether it was computed for somebody else who asked the same; `computation_time` is of then.
 Cached = bool
 
 

@@ -61,7 +61,6 @@ async def serve(context: Context, settings: ComputeSettings) -> None:
 
 async def _serve(context: Context, settings: ComputeSettings) -> None:
     # Two budgets: a query that takes long must not hold up live results, nor the other way round.
-    service = ComputeService(context, settings)
     worker = WindowWorker(
         context.bus.log,
         name=context.identity.id,
@@ -69,7 +68,11 @@ async def _serve(context: Context, settings: ComputeSettings) -> None:
         max_tries=settings.compute_max_tries,
         log=context.log,
     )
-    async with open_pool(context.identity.id, settings.job_processes) as pool:
+    async with (
+        open_pool(context.identity.id, settings.job_processes) as pool,
+        anyio.create_task_group() as writing,
+    ):
+        service = ComputeService(context, settings, SharedLevels(context.bus.log, writing))
         jobs = await open_jobs(
             context.bus,
             pool,
@@ -90,8 +93,9 @@ async def _serve(context: Context, settings: ComputeSettings) -> None:
 class ComputeService:
     """The endpoints of ``cwt.query.*``."""
 
-    def __init__(self, context: Context, settings: ComputeSettings) -> None:
+    def __init__(self, context: Context, settings: ComputeSettings, levels: SharedLevels) -> None:
         self._context = context
+        self._levels = levels
         self._threads = settings.query_threads
         self._answering = Answering(
             Admission(settings.query_threads, settings.query_backlog_s),
@@ -104,7 +108,7 @@ class ComputeService:
 
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints; what computes goes to the thread budget."""
-        n_jobs, levels = self._threads, SharedLevels(self._context.bus.log)
+        n_jobs, levels = self._threads, self._levels
         return [
             self._heavy("cwt", queries.answer_cwt),
             self._heavy("xwt", queries.answer_xwt),

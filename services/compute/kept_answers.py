@@ -43,7 +43,7 @@ class KeptAnswers:
         self._rest_until = -1.0
 
     async def find(self, key: str, reply: type[Reply]) -> Reply | None:
-        """Return the answer under `key`, marked as cached; None if it is not there."""
+        """Return the answer under `key`; None if it is not there."""
         body: bytes | None = None
         if anyio.current_time() < self._rest_until:
             return None
@@ -54,13 +54,12 @@ class KeptAnswers:
                 self._rest()
             if body is None:
                 return None
-            found = decode(reply, body, ContentType.MSGPACK, max_bytes=None)
+            return decode(reply, body, ContentType.MSGPACK, max_bytes=None)
         except BusError:
             self._rest()
             return None
         except ContractError:  # of another version that has the same number
             return None
-        return found.model_copy(update={"cached": True})
 
     async def keep(self, key: str, reply: Message) -> None:
         """Keep `reply` if there is somewhere to keep it."""

@@ -1,7 +1,8 @@
 """Levels that any worker simulated, for all of them: the cache that `pycwt_mod` asks for.
 
 It is used by computing threads. In front is this process's own memory; behind it the bucket
-``cwt_significance``. Whatever goes wrong with the bucket is a miss, and nobody's error.
+``cwt_significance``. Whatever goes wrong with the bucket is a miss, and nobody's error. New levels
+are written beside whatever their thread does next: nobody waits for that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TypeAlias
 import anyio
 import anyio.from_thread
 import numpy as np
+from anyio.abc import TaskGroup
 
 from pycwt_mod import MonteCarloLevels, MonteCarloPlan
 from schemas import storage
@@ -38,10 +40,19 @@ REST_S = 10.0
 
 
 class SharedLevels(MutableMapping[Key, MonteCarloLevels]):
-    """See the module. Used from threads of anyio; ``len`` and iteration are of this process."""
+    """See the module. Used from threads of anyio; ``len`` and iteration are of this process.
 
-    def __init__(self, log: Log) -> None:
+    Parameters
+    ----------
+    log
+        Where the bucket is.
+    tasks
+        In which to write; closing it waits for what is being written.
+    """
+
+    def __init__(self, log: Log, tasks: TaskGroup) -> None:
         self._log = log
+        self._tasks = tasks
         self._remembered: OrderedDict[Key, MonteCarloLevels] = OrderedDict()
         self._bucket: Bucket | None = None
         self._rest_until = -1.0
@@ -60,7 +71,7 @@ class SharedLevels(MutableMapping[Key, MonteCarloLevels]):
 
     def __setitem__(self, key: Key, levels: MonteCarloLevels) -> None:
         self._remember(key, levels)
-        anyio.from_thread.run(self._write, name_of(key), _body(levels))
+        anyio.from_thread.run_sync(self._tasks.start_soon, self._write, name_of(key), _body(levels))
 
     def __delitem__(self, key: Key) -> None:
         del self._remembered[key]

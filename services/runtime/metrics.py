@@ -35,7 +35,9 @@ WINDOW_SECONDS = Histogram("cwt_window_seconds", "Time to compute one window, se
 WINDOW_LATENCY = Histogram(
     "cwt_window_latency_seconds", "From the last chunk's arrival to the computed result, seconds"
 )
-ANSWERS_CACHED = Counter("cwt_answers_cached", "Queries answered from what was kept")
+ANSWERS_CACHED = Counter(
+    "cwt_answers_cached", "Queries answered with what was computed for another"
+)
 TASKS_COMPUTED = Counter("cwt_tasks_computed", "Tasks of jobs by outcome", ["type", "outcome"])
 TASK_SECONDS = Histogram("cwt_task_seconds", "Time to compute one task of a job, seconds", ["type"])
 WORKERS_BUSY = Gauge("cwt_workers_busy", "Windows and queries being computed at this moment")

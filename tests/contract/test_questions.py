@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import anyio
+import anyio.to_thread
 import numpy as np
+import orjson
 import pytest
 
 import pycwt_mod
 from pycwt_client import Client
+from pycwt_client.answers import WctAnswer
 from pycwt_client.asking import fetch
 from schemas import storage, subjects
 from schemas.errors import (
@@ -22,6 +29,7 @@ from schemas.errors import (
     Unprocessable,
 )
 from schemas.query import CwtReply, WctReply
+from services.compute import queries
 from services.compute.kept_answers import KeptAnswers
 from services.runtime.bus import Bus
 from services.runtime.embedded_server import start_server
@@ -151,6 +159,50 @@ async def test_a_dear_question_is_computed_once_and_then_found(client: Client) -
     assert [(await pair()).cached for _ in range(2)] == [False, True]
 
 
+async def test_a_question_asked_by_several_at_once_is_computed_once(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a length whose answer is not kept."""
+    calls, go = count(), threading.Event()
+    answer = queries.answer_wct
+
+    def gated(*asked: Any, **options: Any) -> WctReply:
+        next(calls)
+        assert go.wait(60)
+        return answer(*asked, **options)
+
+    monkeypatch.setattr(queries, "answer_wct", gated)
+    found: list[WctAnswer] = []
+
+    async def ask(client: Client) -> None:
+        found.append(await client.wct(X, Y, DT, mc_count=10))
+
+    async with running(bus, "compute"), anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(ask, Client(bus))
+        await taken(bus, "wct", 4)
+        go.set()
+    assert next(calls) == 1
+    assert sorted(each.cached for each in found) == [False, True, True, True]
+    for each in found[1:]:
+        np.testing.assert_array_equal(each.coherence, found[0].coherence)
+    async with running(bus, "compute"):
+        assert not (await Client(bus).wct(X, Y, DT, mc_count=10)).cached
+
+
+async def taken(bus: Bus, op: str, number: int) -> None:
+    """Return when the worker has so many questions, and all that it has to do is to compute."""
+    readers = anyio.to_thread.current_default_thread_limiter()
+    with anyio.fail_after(30):
+        while True:
+            stats = orjson.loads((await bus.request("$SRV.STATS.compute", b"", timeout_s=5)).data)
+            (endpoint,) = (each for each in stats["endpoints"] if each["name"] == op)
+            await anyio.wait_all_tasks_blocked()
+            if endpoint["num_requests"] == number and readers.borrowed_tokens == 0:
+                await anyio.wait_all_tasks_blocked()
+                return
+
+
 async def test_a_cheap_question_is_not_kept(client: Client) -> None:
     for _ in range(2):
         assert not (await client.cwt(X, DT)).cached
@@ -161,7 +213,7 @@ async def test_what_does_not_fit_or_cannot_be_read_is_computed_again(bus: Bus) -
     kept = KeptAnswers(bus.log)  # in a bucket of 3 MiB
     small, big = (cwt_reply(n) for n in (10, 400_000))
     await kept.keep("small", small)
-    assert await kept.find("small", CwtReply) == small.model_copy(update={"cached": True})
+    assert await kept.find("small", CwtReply) == small
     assert await kept.find("small", WctReply) is None
     assert await kept.find("other", CwtReply) is None
     await kept.keep("big", big)

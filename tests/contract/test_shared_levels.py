@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import numpy as np
 import pytest
@@ -29,17 +30,34 @@ async def levels_from(cache: SharedLevels, **changes: Any) -> MonteCarloLevels:
     return await anyio.to_thread.run_sync(partial(simulate, cache=cache, **{"rng": 1, **changes}))
 
 
+async def levels_of_a_worker(bus: Bus, **changes: Any) -> MonteCarloLevels:
+    """Return the levels that a worker of its own found or simulated; they are written then."""
+    async with anyio.create_task_group() as tasks:
+        cache = SharedLevels(bus.log, tasks)
+        found = await levels_from(cache, **changes)
+    return found  # noqa: RET504 - once it is written
+
+
 async def test_a_level_is_simulated_by_one_worker_and_found_by_the_others(bus: Bus) -> None:
     await bus.log.declare(BUCKET)
-    one, other = SharedLevels(bus.log), SharedLevels(bus.log)
-    first = await levels_from(one)
+    first = await levels_of_a_worker(bus)
     calls: list[tuple[int, ...]] = []
-    found = await levels_from(other, progress=lambda *done: calls.append(done))
+    found = await levels_of_a_worker(bus, progress=lambda *done: calls.append(done))
     assert calls == []
     np.testing.assert_array_equal(found, first)
     for fact in ("standard_error", "pairs", "seed", "mc_count", "method"):
         np.testing.assert_array_equal(getattr(found, fact), getattr(first, fact))
-    assert len(other) == 1
+
+
+async def test_a_level_is_found_in_memory_before_it_is_written() -> None:
+    memory = MemoryBus()  # without a bucket
+    async with anyio.create_task_group() as tasks:
+        cache = SharedLevels(memory.log, tasks)
+        first = await levels_from(cache)
+        calls: list[tuple[int, ...]] = []
+        again = await levels_from(cache, progress=lambda *done: calls.append(done))
+    assert (calls, len(cache)) == ([], 1)
+    np.testing.assert_array_equal(again, first)
 
 
 @pytest.mark.parametrize("changes", [{"rng": 2}, {"significance_level": 0.9}, {"mc_count": 21}])
@@ -48,24 +66,24 @@ async def test_another_seed_level_or_number_of_pairs_is_another_entry(
 ) -> None:
     memory = MemoryBus()
     await memory.log.declare(BUCKET)
-    cache = SharedLevels(memory.log)
-    await levels_from(cache)
-    await levels_from(cache, **changes)
+    async with anyio.create_task_group() as tasks:
+        cache = SharedLevels(memory.log, tasks)
+        await levels_from(cache)
+        await levels_from(cache, **changes)
     assert len(set(map(name_of, cache))) == 2
     assert len(await (await memory.log.bucket(storage.KV_SIGNIFICANCE)).keys()) == 2
 
 
 async def test_without_a_bucket_levels_are_simulated_all_the_same() -> None:
-    cache = SharedLevels(MemoryBus().log)
-    np.testing.assert_array_equal(await levels_from(cache), simulate(rng=1))
+    found = await levels_of_a_worker(MemoryBus())
+    np.testing.assert_array_equal(found, simulate(rng=1))
 
 
 async def test_what_cannot_be_read_is_simulated_again() -> None:
     memory = MemoryBus()
     await memory.log.declare(BUCKET)
-    one = SharedLevels(memory.log)
-    first = await levels_from(one)
+    first = await levels_of_a_worker(memory)
     bucket = await memory.log.bucket(storage.KV_SIGNIFICANCE)
     for key in await bucket.keys():
         await bucket.put(key, b"of another version")
-    np.testing.assert_array_equal(await levels_from(SharedLevels(memory.log)), first)
+    np.testing.assert_array_equal(await levels_of_a_worker(memory), first)

@@ -2,7 +2,7 @@
 
 from services.compute.queries.backends import answer_backend, answer_backends
 from services.compute.queries.benchmark import answer_benchmark
-from services.compute.queries.cost import cost_s, worth_keeping
+from services.compute.queries.cost import cost_s, worth_keeping, worth_sharing
 from services.compute.queries.descriptions import answer_schema
 from services.compute.queries.identity import content_digest, content_seed
 from services.compute.queries.significance import answer_significance
@@ -24,4 +24,5 @@ __all__ = [
     "output_cells",
     "reply_numbers",
     "worth_keeping",
+    "worth_sharing",
 ]

@@ -17,7 +17,7 @@ from schemas.significance import SignificanceRequest
 from schemas.subjects import job
 from services.compute.queries.sizes import output_cells, reply_numbers, scale_count
 
-__all__ = ["check_simulation", "cost_s", "simulation_cost_s", "worth_keeping"]
+__all__ = ["check_simulation", "cost_s", "simulation_cost_s", "worth_keeping", "worth_sharing"]
 
 #: Of any question: decoding, plans, numpy's calls.
 CALL_S = 1e-3
@@ -37,6 +37,8 @@ NUMBER_BYTES = 8
 #: How much dearer an answer has to be than reading it, and about as much than keeping it: so
 #: keeping what nobody asks for again costs at most a twentieth.
 KEPT_FACTOR = 20
+#: From here on a question is compared with those under way: a hop to a thread, and a hash of 8 MB.
+SHARED_S = 0.02
 #: Runs of a benchmark, the first one included, which does not count.
 BENCHMARK_RUNS = 4
 
@@ -56,6 +58,14 @@ def cost_s(request: Message) -> float:
             return _benchmark_cost_s(request)
         case _:
             return 0.0
+
+
+def worth_sharing(request: Message) -> bool:
+    """Return whether to see if the same question is being answered just now.
+
+    Benchmarks are not shared: each one asks what it takes.
+    """
+    return not isinstance(request, BenchmarkRequest) and cost_s(request) >= SHARED_S
 
 
 def worth_keeping(request: Message) -> bool:

@@ -18,6 +18,7 @@ from schemas.errors import ErrorBody, ErrorCode
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from services.compute.app import ComputeService
 from services.compute.settings import ComputeSettings
+from services.compute.shared_levels import SharedLevels
 from services.runtime.bus import Message
 from services.runtime.endpoint import Endpoint, Reply, answer
 from services.runtime.lifecycle import Context
@@ -81,10 +82,13 @@ class Asker:
     def __call__(self, op: str, body: bytes, headers: dict[str, str]) -> tuple[Reply, list[Any]]:
         async def ask() -> Reply:
             await self._bus.log.declare(system_topology(StorageSettings()))
-            service = ComputeService(self._context, ComputeSettings())
-            found: dict[str, Endpoint] = {each.name: each for each in service.endpoints()}
-            message = Message(subject=f"cwt.query.{op}", data=body, headers=headers)
-            return await answer(found[op], message, self._log, self._bus)
+            async with anyio.create_task_group() as writing:
+                levels = SharedLevels(self._bus.log, writing)
+                service = ComputeService(self._context, ComputeSettings(), levels)
+                found: dict[str, Endpoint] = {each.name: each for each in service.endpoints()}
+                message = Message(subject=f"cwt.query.{op}", data=body, headers=headers)
+                reply = await answer(found[op], message, self._log, self._bus)
+            return reply  # noqa: RET504 - once all is written
 
         with structlog.testing.capture_logs() as records:
             return anyio.run(ask), records
