@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
 from typing import NoReturn
 
@@ -59,17 +60,23 @@ class SerialLine:
     def read(self, timeout_s: float) -> bytes:
         """Return what has arrived; wait up to `timeout_s` for the first byte."""
         try:
-            # Setting pyserial's own timeout would set up the whole port anew each time.
-            if not select.select([self._serial.fileno()], [], [], max(timeout_s, 0.0))[0]:
-                return b""
-            return bytes(self._serial.read(READ_BYTES))
+            port = self._serial.fileno()
+            data = _waiting(port)
+            if data or not select.select([port], [], [], max(timeout_s, 0.0))[0]:
+                return data
+            data = _waiting(port)
         except (serial.SerialException, OSError, ValueError) as error:
             self._lost(error)
+        if not data:
+            self._lost(EOFError("the port says that there is something to read, and there is not"))
+        return data
 
     def write(self, data: bytes) -> None:
         """Hand all of `data` to the operating system."""
         try:
-            self._serial.write(data)
+            # What goes at once, as most does, needs none of pyserial's waiting.
+            if rest := data[_taken(self._serial.fileno(), data) :]:
+                self._serial.write(rest)
         except (serial.SerialException, OSError, ValueError) as error:
             self._lost(error)
 
@@ -88,6 +95,22 @@ class SerialLine:
     def _lost(self, error: Exception) -> NoReturn:
         self.close()
         raise LineLostError(f"the port {self._port} is gone: was the device unplugged?") from error
+
+
+def _waiting(port: int) -> bytes:
+    """Return what has arrived, without waiting."""
+    try:
+        return os.read(port, READ_BYTES)
+    except BlockingIOError:
+        return b""
+
+
+def _taken(port: int, data: bytes) -> int:
+    """Return how many bytes of `data` the operating system takes, without waiting."""
+    try:
+        return os.write(port, data)
+    except BlockingIOError:
+        return 0
 
 
 def _refuse(port: str, error: Exception) -> NoReturn:

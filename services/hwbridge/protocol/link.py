@@ -58,6 +58,7 @@ _CODES = frozenset(int(code) for code in NakCode)
 #: Bits per byte on the line, start and stop bit included.
 _BITS = 10
 _NONCE = struct.Struct("<I")
+_STATUS_REPLY = MessageType.STATUS | REPLY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,8 @@ class Link:
         self._next_hello = seq
         self._out = bytearray()
         self._baud = float(DEFAULT_BAUD)
-        self._deadline: float | None = None
+        #: Since when an answer is waited for; None while none is.
+        self._waits_since: float | None = None
         self._give_up_at = 0.0
         self._tries = 0
         self._heard_bytes = 0
@@ -103,7 +105,11 @@ class Link:
     @property
     def deadline(self) -> float | None:
         """When to call `tick` at the latest; None while nothing is waited for."""
-        return self._deadline
+        if self._waits_since is None:
+            return None
+        # With every request under way, the line has more to carry before the last is answered.
+        line_s = _BITS * self._window.bytes_out / self._baud
+        return self._waits_since + line_s + TURNAROUND_S + self.timing.margin_s
 
     @property
     def bad_frames(self) -> int:
@@ -178,7 +184,8 @@ class Link:
 
     def tick(self, now: float) -> list[Event]:
         """Look at the time; return what happened."""
-        if self._deadline is None or now < self._deadline:
+        deadline = self.deadline
+        if deadline is None or now < deadline:
             return []
         self._tries += 1
         if self.state in GREETING_STATES or self.state is State.CONFIRMING:
@@ -210,7 +217,7 @@ class Link:
             return []
         if frame.type != oldest.type | REPLY or frame.job != oldest.job:
             return []
-        if frame.type == MessageType.STATUS | REPLY and self._is_reset(frame.payload):
+        if frame.type == _STATUS_REPLY and self._is_reset(frame.payload):
             return self._reset()
         return self._answered(frame.payload, now)
 
@@ -229,7 +236,7 @@ class Link:
         self.hello = hello
         self._move(Happening.GREETED)
         self._window = Window(oldest.seq + 1, hello.window, hello.credit)
-        self._quiet()
+        self._listen_anew(None)
         if was is State.GREETING:
             return [Greeted(hello)]
         if before is None or before.boot_nonce != hello.boot_nonce:
@@ -265,20 +272,20 @@ class Link:
             return [SwitchRate(self._rates[1])]
         if self.state is State.CONFIRMING:
             self._move(Happening.DONE)
-            self._quiet()
+            self._listen_anew(None)
             return [RateKept(self._rates[1])]
-        self._progress(now)
+        self._listen_anew(now if self._window else None)
         return [Answered(request.seq, payload)]
 
     def _refused(self, code: NakCode, now: float) -> list[Event]:
         request = self._window.pop()
         if self.state is State.ASKING:
             self._move(Happening.REFUSED)
-            self._quiet()
+            self._listen_anew(None)
             return [RateKept(self._rates[0])]
         if self.state is State.CONFIRMING:
             return self._go_back(Happening.REFUSED, now)
-        self._progress(now)
+        self._listen_anew(now if self._window else None)
         return [Refused(request.seq, code)]
 
     # -- what does not arrive -----------------------------------------------------------------
@@ -315,7 +322,7 @@ class Link:
         self.repeats += 1
         # A delimiter first: it ends whatever of a frame was left on the line.
         self._out += bytes([DELIMITER]) + self._window.again()
-        self._wait(now)
+        self._waits_since = now
 
     # -- the link's own steps -----------------------------------------------------------------
 
@@ -325,37 +332,22 @@ class Link:
         self._next_hello += 1 << 8
         self._out.clear()
         self._out.append(DELIMITER)
-        self._quiet()
+        self._listen_anew(None)
         self._give_up_at = now + greeting_s
         self._push(MessageType.HELLO, 0, HelloRequest().pack(), HelloReply.FORMAT.size, now)
 
     def _push(self, type_: int, job: int, payload: bytes, reply_bytes: int, now: float) -> int:
         request = self._window.push(type_, job, payload, reply_bytes)
         self._out += request.wire
-        if self._deadline is None:
-            self._tries = 0
-            self._heard_bytes = self._heard_frames = 0
-        # With every request that joins, the line has more to carry before the last is answered.
-        self._wait(now)
+        if self._waits_since is None:
+            self._listen_anew(now)
+        self._waits_since = now
         return request.seq
 
-    def _wait(self, now: float) -> None:
-        self._deadline = (
-            now + _BITS * self._window.bytes_out / self._baud + TURNAROUND_S + self.timing.margin_s
-        )
-
-    def _progress(self, now: float) -> None:
-        self._tries = 0
-        self._heard_bytes = self._heard_frames = 0
-        if self._window.oldest is None:
-            self._deadline = None
-        else:
-            self._wait(now)
-
-    def _quiet(self) -> None:
-        self._deadline = None
-        self._tries = 0
-        self._heard_bytes = self._heard_frames = 0
+    def _listen_anew(self, since: float | None) -> None:
+        """Count tries and what is heard from here on; wait since then, or for nothing."""
+        self._waits_since = since
+        self._tries = self._heard_bytes = self._heard_frames = 0
 
     def _is_reset(self, status: bytes) -> bool:
         return len(status) >= _NONCE.size and (
@@ -375,7 +367,7 @@ class Link:
     def _end(self) -> None:
         self._window = Window(self._next_hello, 1, 1 << 12)
         self._out.clear()
-        self._quiet()
+        self._listen_anew(None)
 
     def _move(self, happening: Happening) -> None:
         self.state = after(self.state, happening)

@@ -95,7 +95,7 @@ _TABLE: Mapping[State, Mapping[Happening, State]] = {
 TRANSITIONS: Final = MappingProxyType(_TABLE)
 
 #: States in which HELLO is what waits for an answer.
-GREETING_STATES: Final = frozenset({State.GREETING, State.RETURNING, State.FOLLOWING})
+GREETING_STATES: Final = (State.GREETING, State.RETURNING, State.FOLLOWING)
 
 
 class LocalProtocolError(Exception):

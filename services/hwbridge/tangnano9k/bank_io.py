@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Iterator
 
@@ -17,8 +16,9 @@ from services.hwbridge.tangnano9k.conversation import Ask
 __all__ = ["BankIo", "outputs_expected"]
 
 _POSITIONS = 1 << 32
+#: The layouts' own formats: a thousand times a second, objects of their fields are felt.
+_REQUEST, _REPLY = FirIo.FORMAT, FirReply.FORMAT
 _REPLY_BYTES = FirReply.FORMAT.size + 4 * OUTPUTS_PER_FRAME
-_REPLY = struct.Struct("<IHH")
 
 
 def outputs_expected(plan: BankPlan, samples: int) -> int:
@@ -40,6 +40,7 @@ class BankIo:
         self._sent = 0
         self._room = SAMPLE_ROOM
         self._under_way: deque[int] = deque()
+        self._samples_out = 0
         self._pieces: list[bytes] = []
         self._received = 0
         self.total = outputs_expected(plan, len(samples))
@@ -58,17 +59,18 @@ class BankIo:
         """Yield requests until all samples are in and all outputs are out."""
         count = len(self._samples) // 2
         while self._sent < count or self._received < self.total:
-            free = self._room - sum(self._under_way)
+            free = self._room - self._samples_out
             now = min(SAMPLES_PER_FRAME, count - self._sent, max(free, 0))
-            first = FirIo(first=self._sent % _POSITIONS).pack()
+            first = _REQUEST.pack(self._sent % _POSITIONS)
             piece = self._samples[2 * self._sent : 2 * (self._sent + now)]
             self._sent += now
+            self._samples_out += now
             self._under_way.append(now)
             yield Ask(MessageType.FIR_IO, first + piece, self._job, _REPLY_BYTES)
 
     def take(self, reply: bytes) -> None:
         """Take the answer to the oldest request."""
-        self._under_way.popleft()
+        self._samples_out -= self._under_way.popleft()
         first, self._room, _ = _REPLY.unpack_from(reply)
         if first != self._received % _POSITIONS:
             raise ValueError(f"outputs from {first} on, {self._received} was expected")

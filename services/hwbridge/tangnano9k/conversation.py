@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from schemas.hwlink import DEFAULT_BAUD, MAX_ENCODED_BYTES, WINDOW, MessageType
 from schemas.hwlink_layouts import HelloReply
@@ -38,13 +37,13 @@ __all__ = ["Ask", "Conversation"]
 
 #: With so many requests under way, a transfer goes on, and answers are read several at a time.
 BULK = WINDOW // 2
-#: Two long frames; and what a device that is faster than its line is made to wait at most.
-PAUSE_BITS = 2 * 10 * MAX_ENCODED_BYTES
+#: As long as that many long answers take, while the rest of the window keeps the line busy.
+PAUSE_BITS = BULK * 10 * MAX_ENCODED_BYTES
+#: What a device that is faster than its line is made to wait at most.
 LONGEST_PAUSE_S = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One request, and the payload that its reply has at most."""
 
     type: MessageType
