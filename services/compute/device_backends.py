@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import ClassVar, Literal, TypeVar, cast
 
+import anyio
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,10 +26,11 @@ from schemas.errors import ContractError, ErrorBody, Unavailable
 from schemas.hardware import DeviceKind, HwList, HwListing
 from schemas.headers import CONTENT_TYPE, SERVICE_ERROR
 from schemas.hwlink import HISTOGRAM_BINS
-from schemas.hwops import MAX_DEVICE_ROWS, HwMcReply, HwMcRequest
+from schemas.hwops import MAX_DEVICE_ROWS, HwCancel, HwMcReply, HwMcRequest
 from schemas.message import Message
 from services.compute.cluster.shares import wavelet_name
-from services.runtime.errors import BusError
+from services.runtime.bus import Bus
+from services.runtime.errors import BusError, BusTimeoutError
 from services.runtime.sync_bus import SyncBus, sync_bus
 
 __all__ = ["Elm11Backend", "TangNanoBackend", "requests_of", "spread"]
@@ -40,6 +44,10 @@ LIST_TIMEOUT_S = 2.0
 #: For one task, waiting for the device included; the bridge gives up first.
 TASK_TIMEOUT_S = 600.0
 REPLY_MARGIN_S = 5.0
+#: For the word that it is not wanted any more.
+CANCEL_S = 1.0
+
+PACKED = ContentType.MSGPACK
 
 _USABLE = frozenset({"ready", "busy"})
 
@@ -85,7 +93,9 @@ class _DeviceBackend:
 
     def _device(self, bus: SyncBus) -> str | None:
         try:
-            listing = _asked(bus, subjects.HW_LIST, HwList(), HwListing, LIST_TIMEOUT_S)
+            listing = bus.run(
+                _answer, bus.bus, subjects.HW_LIST, HwList(), HwListing, LIST_TIMEOUT_S
+            )
         except (BusError, ContractError):
             return None
         usable = [
@@ -157,10 +167,25 @@ def spread(histograms: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _run(bus: SyncBus, device: str, task: NullTask) -> NDArray[np.int64]:
-    subject = subjects.hw(device, "mc")
-    wait = TASK_TIMEOUT_S + REPLY_MARGIN_S
-    replies = [_asked(bus, subject, asked, HwMcReply, wait) for asked in requests_of(task)]
+    replies = [bus.run(_operated, bus.bus, device, asked) for asked in requests_of(task)]
     return spread(np.concatenate([reply.histograms for reply in replies]))
+
+
+async def _operated(bus: Bus, device: str, request: HwMcRequest) -> HwMcReply:
+    """Have the device do it; when nobody waits for it any more, the device is stopped."""
+    named = request.model_copy(update={"id": secrets.token_hex(8)})
+    try:
+        return await _answer(
+            bus, subjects.hw(device, "mc"), named, HwMcReply, TASK_TIMEOUT_S + REPLY_MARGIN_S
+        )
+    except (anyio.get_cancelled_exc_class(), BusTimeoutError):
+        with anyio.move_on_after(CANCEL_S, shield=True), suppress(BusError):
+            await bus.publish(
+                subjects.hw(device, "cancel"),
+                encode(HwCancel(id=named.id or ""), PACKED),
+                {CONTENT_TYPE: PACKED.value},
+            )
+        raise
 
 
 def _seed(task: NullTask, first: int) -> int:
@@ -168,12 +193,11 @@ def _seed(task: NullTask, first: int) -> int:
     return int.from_bytes(hashlib.sha256(words).digest()[:8], "little") >> 1
 
 
-def _asked(
-    bus: SyncBus, subject: str, request: Message, reply: type[Reply], timeout_s: float
+async def _answer(
+    bus: Bus, subject: str, request: Message, reply: type[Reply], timeout_s: float
 ) -> Reply:
-    packed = ContentType.MSGPACK
-    answer = bus.request(
-        subject, encode(request, packed), {CONTENT_TYPE: packed.value}, timeout_s=timeout_s
+    answer = await bus.request(
+        subject, encode(request, PACKED), {CONTENT_TYPE: PACKED.value}, timeout_s=timeout_s
     )
     kind = content_type_of(answer.headers)
     if SERVICE_ERROR in answer.headers:

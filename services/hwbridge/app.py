@@ -24,7 +24,9 @@ from services.hwbridge.port_config import PortConfig
 from services.hwbridge.serial_link import open_serial_line
 from services.hwbridge.serial_ports import list_serial_devices
 from services.hwbridge.settings import HwBridgeSettings
-from services.hwbridge.station import MAX_QUEUED, Progress, Station
+from services.hwbridge.station import Progress, Station
+from services.hwbridge.turns import MAX_WAITING
+from services.runtime.asker import asker
 from services.runtime.bus import Bus
 from services.runtime.endpoint import Endpoint
 from services.runtime.errors import BusError
@@ -36,8 +38,9 @@ __all__ = ["device_endpoints", "list_endpoint", "serve", "stations_of"]
 
 #: For a device to answer how it is; the time to open its port first, if need be, comes on top.
 INFO_S = 5.0
-#: Operations at one endpoint that are known of; the station's queue is the shorter one.
-AT_ONCE = MAX_QUEUED + 8
+#: Requests at one endpoint that are known of: more than may wait, so that it is the device's queue
+#: that says whose turn it is, and who is refused.
+AT_ONCE = MAX_WAITING + 8
 OPERATIONS: tuple[HwOperation, ...] = ("selftest", "fft", "cwt", "mc")
 
 
@@ -99,8 +102,9 @@ def device_endpoints(station: Station) -> list[Endpoint]:
 
     def operation(name: HwOperation) -> Endpoint:
         async def handle(request: HwRequest) -> HwResult:
-            work = await anyio.to_thread.run_sync(work_of, request, station.config)
-            return await station.operate(name, request, work)
+            # Out of the port's thread, and only once the request has its place in the queue.
+            plan = partial(anyio.to_thread.run_sync, work_of, request, station.config)
+            return await station.operate(name, request, plan, asker=asker())
 
         contract = DEVICE_ENDPOINTS[name].of_device(device)
         return Endpoint(contract=contract, handle=handle, concurrency=AT_ONCE)
@@ -113,7 +117,7 @@ def device_endpoints(station: Station) -> list[Endpoint]:
 
 
 async def _info(station: Station) -> HwInfo:
-    found = await station.probe(Leash(INFO_S + station.owner.open_s))
+    found = await station.probe(Leash(INFO_S + station.owner.open_s), asker=asker())
     return HwInfo(
         device=station.config.device,
         kind=station.config.kind,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
@@ -15,7 +16,6 @@ from schemas.errors import (
     Conflict,
     ContractError,
     NotFound,
-    Overloaded,
     Timeout,
     Unavailable,
     Unprocessable,
@@ -33,13 +33,12 @@ from services.hwbridge.errors import (
 from services.hwbridge.leash import Leash
 from services.hwbridge.owner import Owner, Seen
 from services.hwbridge.port_config import PortConfig
+from services.hwbridge.turns import Turns
 
 __all__ = ["Progress", "Station"]
 
 T = TypeVar("T")
 
-#: Operations that may wait for one device; at some seconds each, the last one waits minutes.
-MAX_QUEUED = 32
 #: Looks at an idle port per second are few: unplugging is noticed within this time.
 LOOK_S = 0.5
 #: A device that is not there is looked for ever less often, down to this.
@@ -71,7 +70,7 @@ class _Order:
 
 
 class Station:
-    """Runs operations on one device, one at a time, in the order in which they came.
+    """Runs operations on one device, one at a time; askers take turns, see `Turns`.
 
     Parameters
     ----------
@@ -93,22 +92,21 @@ class Station:
         self.owner = owner
         self._tell = tell
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"hw-{config.device}")
-        self._turn = anyio.Lock()
+        self._turns = Turns()
         self._orders: dict[str, _Order] = {}
-        self._waiting = 0
 
     @property
     def queued(self) -> int:
         """Operations that wait for their turn."""
-        return self._waiting
+        return self._turns.waiting
 
     async def keep(self) -> None:
         """Look after the port until cancelled, then leave it in order."""
         pause = LOOK_S
         try:
             while True:
-                if not self._turn.locked():
-                    async with self._turn:
+                if not self._turns.busy:
+                    async with self._turn(""):
                         leash = Leash(self.owner.open_s)
                         await self._owned(partial(self.owner.look, leash), leash)
                     await self._tell_all()
@@ -125,20 +123,20 @@ class Station:
         self,
         operation: HwOperation,
         request: HwRequest,
-        work: Callable[[Driver, DeviceInfo, Leash], T],
+        plan: Callable[[], Awaitable[Callable[[Driver, DeviceInfo, Leash], T]]],
+        *,
+        asker: str,
     ) -> T:
-        """Do `work` when its turn comes, within the request's time.
+        """Do what `plan` returns when the turn of `asker` comes, within the request's time.
 
         Raises
         ------
         ContractError
             `unavailable`, `timeout`, `unprocessable`, `overloaded`, or `conflict` when cancelled.
         """
-        if self._waiting >= MAX_QUEUED:
-            raise Overloaded(f"{MAX_QUEUED} operations wait for {self.config.device}: try later")
         order = self._order(request)
         try:
-            return await self._in_turn(operation, order, work)
+            return await self._in_turn(operation, order, plan, asker)
         except OverdueError as error:
             raise Timeout(str(error)) from error
         except CalledOffError as error:
@@ -170,11 +168,11 @@ class Station:
         order.scope.cancel()
         return "queued"
 
-    async def probe(self, leash: Leash) -> DeviceInfo:
+    async def probe(self, leash: Leash, *, asker: str) -> DeviceInfo:
         """Return how the device is: asked now, or as it was when the running operation began."""
-        if self._turn.locked() and self.owner.info is not None:
+        if self._turns.busy and self.owner.info is not None:
             return self.owner.info
-        async with self._turn:
+        async with self._turn(asker):
             try:
                 return await self._owned(
                     lambda: self.owner.run(lambda driver, _, own: driver.probe(own), leash), leash
@@ -185,6 +183,15 @@ class Station:
                 raise _contract_error(self.config.device, error) from error
             finally:
                 await self._tell_all()
+
+    @asynccontextmanager
+    async def _turn(self, asker: str) -> AsyncIterator[None]:
+        ticket = self._turns.enter(asker)
+        try:
+            await ticket.turn.wait()
+            yield
+        finally:
+            self._turns.leave(ticket)
 
     def _order(self, request: HwRequest) -> _Order:
         if request.id in self._orders:
@@ -198,22 +205,21 @@ class Station:
         self,
         operation: HwOperation,
         order: _Order,
-        work: Callable[[Driver, DeviceInfo, Leash], T],
+        plan: Callable[[], Awaitable[Callable[[Driver, DeviceInfo, Leash], T]]],
+        asker: str,
     ) -> T:
-        self._waiting += 1
+        ticket = self._turns.enter(asker)
         try:
             with order.scope, anyio.move_on_after(max(order.leash.left_s, 0.0)):
-                await self._turn.acquire()
+                work = await plan()
+                await ticket.turn.wait()
                 order.running = True
-        finally:
-            self._waiting -= 1
-        if not order.running:
-            order.leash.check()
-            raise OverdueError(f"the operation waited {order.leash.timeout_s:g} s for its turn")
-        try:
+            if not order.running:
+                order.leash.check()
+                raise OverdueError(f"the operation waited {order.leash.timeout_s:g} s for its turn")
             return await self._watched(operation, order, work)
         finally:
-            self._turn.release()
+            self._turns.leave(ticket)
 
     async def _watched(
         self,

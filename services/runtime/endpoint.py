@@ -23,6 +23,7 @@ from schemas.headers import CONTENT_TYPE
 from schemas.limits import MAX_REPLY_BYTES
 from schemas.message import Message as Model
 from schemas.stored import StoredReply
+from services.runtime.asker import asked_by
 from services.runtime.bus import Bus, Message
 from services.runtime.errors import BusError
 from services.runtime.logs import Action, Log
@@ -47,6 +48,7 @@ class Endpoint:
     """One subject that answers: what the contract says of it, and the work between."""
 
     contract: Contract
+    #: Inside, `services.runtime.asker.asker` says who asks.
     handle: Callable[[Any], Awaitable[Model]]
     #: Numbers in the reply, as the request tells before any work; None: few.
     reply_numbers: Callable[[Any], int] | None = None
@@ -76,9 +78,9 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
             limit = bus.max_message_bytes if accepted is ContentType.JSON else MAX_REPLY_BYTES
             if least > limit:
                 raise too_large(least, limit, accepted)
-        data = await _off_loop(
-            endpoint, partial(encode, max_bytes=None), await endpoint.handle(request), accepted
-        )
+        with asked_by(message.reply):
+            result = await endpoint.handle(request)
+        data = await _off_loop(endpoint, partial(encode, max_bytes=None), result, accepted)
         if len(data) > bus.max_message_bytes:
             if accepted is ContentType.JSON:
                 raise too_large(len(data), bus.max_message_bytes, accepted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -15,6 +15,7 @@ from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ErrorBody
 from schemas.hardware import HwEvent
 from schemas.headers import CONTENT_TYPE
+from schemas.hwops import HwInfo, HwInfoRequest
 from schemas.message import Message
 from schemas.subjects import HwVerb
 from services.hwbridge.app import serve
@@ -59,6 +60,14 @@ class Caller:
                 for event in self.events:
                     if event.kind == kind:
                         return event
+                await anyio.sleep(0.02)
+
+    async def until_info(self, expected: Callable[[HwInfo], bool]) -> None:
+        """Wait until the device is as expected."""
+        with anyio.fail_after(30):
+            while True:
+                if expected(await self.device("info", HwInfoRequest(), HwInfo)):
+                    return
                 await anyio.sleep(0.02)
 
     async def listen(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:

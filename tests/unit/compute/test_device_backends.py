@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,8 +19,8 @@ from schemas import subjects
 from schemas.codec import ContentType, encode
 from schemas.errors import Unavailable
 from schemas.hardware import HwListing
-from schemas.hwlink import Feature
-from schemas.job import SignificanceTask
+from schemas.hwlink import Feature, MessageType
+from schemas.job import JobStatus, SignificanceTask
 from schemas.significance import SignificanceRequest
 from services.compute.device_backends import requests_of, spread
 from services.compute.hardware import answer_hardware
@@ -30,9 +31,11 @@ from services.hwbridge.model import run_mc
 from services.runtime.device_plans import null_job
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.sync_bus import reachable_from_threads
+from tests.contract.test_jobs import workers
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
 from tests.hwpeer.running import Caller, bridge
+from tests.jobs import JobClient, coherence
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +86,43 @@ async def test_a_device_lost_in_the_middle_is_an_error_and_no_quiet_change_of_pl
         await anyio.to_thread.run_sync(
             answer_significance, ASKED.model_copy(update={"fallback": True})
         )
+
+
+async def until_ready(caller: Caller) -> None:
+    """Wait much less long than a job without progress is thought stuck."""
+    with anyio.fail_after(10):
+        await caller.until_info(lambda info: info.state == "ready")
+
+
+async def test_a_device_stops_when_whoever_asked_for_a_simulation_is_cancelled(
+    caller: Caller, device: PtyDevice
+) -> None:
+    device.peer.work.held = True  # only a word from the bridge ends it
+    with reachable_from_threads(caller.bus):
+        async with anyio.create_task_group() as asking:
+            asking.start_soon(
+                partial(
+                    anyio.to_thread.run_sync, answer_significance, ASKED, abandon_on_cancel=True
+                )
+            )
+            await caller.until("progress")
+            asking.cancel_scope.cancel()
+    await until_ready(caller)
+    assert MessageType.ABORT in device.peer.executed
+
+
+async def test_a_device_stops_when_the_job_that_uses_it_is_cancelled(
+    caller: Caller, device: PtyDevice
+) -> None:
+    device.peer.work.held = True
+    client = JobClient(caller.bus)
+    task = coherence(1, n=100, mc_count=20).model_copy(update={"backend": "tangnano9k"})
+    async with workers(caller.bus, "one"):
+        submitted = await client.submit(task)
+        await caller.until("progress")
+        state = await client.cancel(submitted.job_id)
+        await until_ready(caller)
+    assert state.status is JobStatus.CANCELLED
 
 
 async def test_the_hardware_query_tells_what_works(caller: Caller) -> None:

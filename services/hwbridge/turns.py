@@ -1,0 +1,92 @@
+"""Whose turn it is at a device: one asker after the other, whoever of them asked for more.
+
+Of one asker, operations run in the order in which they came; between askers turns go round. So
+someone who queues a hundred operations delays another's first one by one of his own, and no more.
+What waits is bounded for each asker, and in all. Everything here runs on the event loop.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+import anyio
+
+from schemas.errors import Overloaded
+
+__all__ = ["MAX_WAITING", "MAX_WAITING_OF_ONE", "Ticket", "Turns"]
+
+#: Operations of one asker that may wait; at some seconds each, the last one waits a minute.
+MAX_WAITING_OF_ONE = 16
+#: Operations that may wait in all: each holds a request of up to a megabyte.
+MAX_WAITING = 128
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A place in the queue; `turn` is set when it is the first."""
+
+    asker: str
+    turn: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Turns:
+    """The queue of one device."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._current: Ticket | None = None
+        #: The askers that wait for something, the next one first.
+        self._round: OrderedDict[str, deque[Ticket]] = OrderedDict()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is somebody's turn."""
+        return self._current is not None
+
+    def enter(self, asker: str) -> Ticket:
+        """Queue up; whoever does has to `leave`, however it goes on.
+
+        Raises
+        ------
+        Overloaded
+            Too many wait already.
+        """
+        own = len(self._round.get(asker, ()))
+        if own >= MAX_WAITING_OF_ONE:
+            raise Overloaded(
+                f"{own} operations of yours wait for the device already: send the next one when "
+                "one of them is answered"
+            )
+        if self.waiting >= MAX_WAITING:
+            raise Overloaded(f"{self.waiting} operations wait for the device: try again later")
+        ticket = Ticket(asker)
+        self._round.setdefault(asker, deque()).append(ticket)
+        self.waiting += 1
+        self._next()
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give back the turn, or the place in the queue."""
+        if ticket is self._current:
+            self._current = None
+            self._next()
+        else:
+            self._take_out(ticket)
+
+    def _next(self) -> None:
+        if self._current is not None or not self._round:
+            return
+        asker, tickets = next(iter(self._round.items()))
+        self._current = tickets[0]
+        self._take_out(self._current)
+        if tickets:
+            self._round.move_to_end(asker)
+        self._current.turn.set()
+
+    def _take_out(self, ticket: Ticket) -> None:
+        tickets = self._round[ticket.asker]
+        tickets.remove(ticket)
+        self.waiting -= 1
+        if not tickets:
+            del self._round[ticket.asker]

@@ -1,0 +1,58 @@
+"""Who asks, as the endpoint that answers is told: the connection, on a real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from schemas.endpoints import Endpoint as Contract
+from schemas.message import Message as Model
+from services.runtime.asker import asker
+from services.runtime.bus import Bus
+from services.runtime.embedded_server import start_server
+from services.runtime.endpoint import Endpoint
+from services.runtime.logs import logger
+from services.runtime.micro import Identity, serve_endpoints
+from services.runtime.nats_bus import connect_bus
+
+pytestmark = pytest.mark.anyio
+
+LOG = logger("test")
+
+
+class Nothing(Model):
+    """A question without content."""
+
+
+class Told(Model):
+    """Who asked."""
+
+    asker: str
+
+
+async def tell(request: Nothing) -> Told:
+    del request
+    return Told(asker=asker())
+
+
+async def asked(bus: Bus) -> str:
+    answer = await bus.request("test.who", b"{}", timeout_s=5)
+    return str(orjson.loads(answer.data)["asker"])
+
+
+async def test_one_connection_is_one_asker_and_another_is_another(tmp_path: Path) -> None:
+    contract = Contract(subject="test.who", request=Nothing, reply=Told)
+    identity = Identity(name="t", id="t-1", version="1.0.0", description="")
+    async with (
+        start_server(tmp_path) as server,
+        connect_bus(server.url, name="service", log=LOG) as service,
+        connect_bus(server.url, name="one", log=LOG) as one,
+        connect_bus(server.url, name="other", log=LOG) as other,
+        serve_endpoints(service, identity, [Endpoint(contract=contract, handle=tell)], LOG),
+    ):
+        first, second, third = await asked(one), await asked(one), await asked(other)
+    assert first == second
+    assert third not in {first, ""}
+    assert asker() == ""
