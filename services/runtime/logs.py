@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TextIO
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 from services.runtime.settings import ServiceSettings
 
@@ -54,6 +55,11 @@ class Action(StrEnum):
     CHILD_DIED = "child_died"
 
 
+#: Without the values of variables: among them are the server's address with its password, and
+#: signals of people.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+
+
 class Log:
     """A logger that knows its service; `bind` adds ids to every record that follows."""
 
@@ -84,9 +90,15 @@ def configure_logs(settings: ServiceSettings, stream: TextIO | None = None) -> N
         settings.log_format == "auto" and not stream.isatty()
     )
     tail: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=stream.isatty(), event_key="action")]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(),
+                event_key="action",
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     )
     structlog.configure(
         processors=[

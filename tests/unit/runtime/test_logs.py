@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 
+import pytest
+
 from services.runtime.logs import Action, configure_logs, logger
 from services.runtime.settings import ServiceSettings
 
@@ -45,3 +47,16 @@ def test_on_request_the_lines_are_for_reading() -> None:
     logger("x").warning(Action.BUS_WAITING, url="nats://h")
     assert "bus_waiting" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_tells_no_value_of_a_variable(log_format: str) -> None:
+    """The address with its password once stood there, among the settings of every frame."""
+    stream = written(log_format=log_format)
+    url = "nats://user:secret@far"
+    try:
+        int(url[:4])
+    except ValueError as error:
+        logger("x").error(Action.FAILED, exc=error)
+    assert "ValueError" in stream.getvalue()
+    assert "secret" not in stream.getvalue()
