@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.faults import CommandError
 from cli.shell import command_log, run_command, server_url
 from pycwt_client import connect
 from schemas.benchmark import BenchmarkReply
@@ -35,6 +36,9 @@ async def _bench(signal_length: int, mc_count: int, backends: str | None) -> Non
             names = tuple(name.strip() for name in backends.split(","))
         reply = await client.benchmark(signal_length, mc_count, names)
     Console().print(timings_table(reply), markup=False)
+    without = [name for name, timing in reply.results.items() if timing.status != "ok"]
+    if without:
+        raise CommandError(f"no time for {', '.join(without)}: see above")
 
 
 def timings_table(reply: BenchmarkReply) -> Table:

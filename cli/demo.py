@@ -51,10 +51,16 @@ def demo(
     shutil.rmtree(folder, ignore_errors=True)  # after a failure it stays: the logs are in it
 
 
+def _check_output(out: Path) -> None:
+    """Fail now, and not after half a minute, if there can be no picture."""
+    check_matplotlib()
+    out.mkdir(parents=True, exist_ok=True)
+
+
 async def _demo(
     speed: float, workers: int, seconds: float, out: Path, keep: bool, folder: Path
 ) -> None:
-    check_matplotlib()
+    _check_output(out)
     definition = read_definition(DEFINITION, STREAM)
     recording = read_recording(RECORDING).first(seconds, definition.fs_hz)
     run = DemoRun(definition, recording, speed)

@@ -16,6 +16,8 @@ __all__ = ["count_services", "wait_for_services"]
 
 #: ADR-32: every instance of every service answers here.
 PING = "$SRV.PING"
+#: What JetStream says of itself and of this account.
+ACCOUNT_INFO = "$JS.API.INFO"
 #: Services on one machine answer within milliseconds.
 ROUND_S = 0.3
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.discovery import PING, ROUND_S
+from cli.discovery import ACCOUNT_INFO, PING, ROUND_S
 from cli.findings import (
     Finding,
     clock_finding,
@@ -34,7 +34,6 @@ from services.runtime.urls import without_users
 __all__ = ["checkup", "doctor"]
 
 #: JetStream's interface (its reference: ADR-31 and the server's documentation).
-ACCOUNT_INFO = "$JS.API.INFO"
 STREAM_INFO = "$JS.API.STREAM.INFO."
 TIMEOUT_S = 2.0
 STREAMS = (
@@ -59,7 +58,7 @@ def doctor() -> None:
 
 
 async def _doctor() -> None:
-    url = server_url()
+    url, reached = server_url(), True
     refusals = _Refusals()
     logger = logging.getLogger("pycwt_client")
     logger.addHandler(refusals)
@@ -71,10 +70,12 @@ async def _doctor() -> None:
             ]
     except Unavailable as error:
         findings = [Finding(about="server", verdict="wrong", detail=error.message)]
+        reached = False
     finally:
         logger.removeHandler(refusals)
-    _print([*findings, *refusals.findings()])
-    if any(each.verdict == "wrong" for each in [*findings, *refusals.findings()]):
+    findings += refusals.findings(reached=reached)
+    _print(findings)
+    if any(each.verdict == "wrong" for each in findings):
         raise typer.Exit(1)
 
 
@@ -147,13 +148,14 @@ class _Refusals(logging.Handler):
         if "ermissions" in detail or "uthoriz" in detail:
             self._details.add(detail)
 
-    def findings(self) -> list[Finding]:
-        """Return one finding per refusal."""
+    def findings(self, *, reached: bool) -> list[Finding]:
+        """Return one finding per refusal; that there was none says something once `reached`."""
         advice = "give this user the permission, or another one in CWT_NATS_CREDS"
+        none = Finding(about="permissions", verdict="ok", detail="nothing was refused")
         return [
             Finding(about="permissions", verdict="wrong", detail=detail, advice=advice)
             for detail in sorted(self._details)
-        ] or [Finding(about="permissions", verdict="ok", detail="nothing was refused")]
+        ] or [none] * reached
 
 
 def _print(findings: list[Finding]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pycwt_client.sources import SourceError
 from schemas.errors import ContractError
 from services.runtime.embedded_server import FolderInUseError, ServerBinaryMissingError
@@ -50,6 +52,8 @@ def expected_fault(error: BaseException) -> CommandError | None:
             return CommandError(f"the message bus failed: {error}")
         case FolderInUseError() | ServerBinaryMissingError():
             return CommandError(str(error))
+        case OSError(filename=str() | Path() as name, strerror=str() as reason):
+            return CommandError(f"{name} cannot be used: {reason}", USAGE)
         case SourceError():
             return CommandError(str(error), USAGE)
         case SettingsError():

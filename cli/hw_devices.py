@@ -10,9 +10,12 @@ import typer
 
 from cli.faults import USAGE, CommandError
 from cli.hw_checks import Verdict, check_cwt, check_mc, trial_cwt, trial_mc
+from cli.names import checked_name
 from cli.shell import command_log, run_command, server_url
+from pycwt_client import connect
 from pycwt_client.asking import ask
 from schemas import subjects
+from schemas.errors import Unavailable
 from schemas.hardware import ConfiguredPort, HwList, HwListing, SerialDevice
 from schemas.hwops import (
     HwCwtReply,
@@ -24,7 +27,7 @@ from schemas.hwops import (
     HwSelftestRequest,
 )
 from services.runtime.bus import Bus
-from services.runtime.nats_bus import connect_bus
+from services.runtime.errors import NoRespondersError
 
 __all__ = ["info", "list_", "selftest", "verify"]
 
@@ -32,7 +35,9 @@ LIST_S = 5.0
 INFO_S = 30.0
 OPERATION_S = 620.0
 
-Device = Annotated[str, typer.Argument(help="its name in CWT_HW_PORTS, such as fpga0")]
+Device = Annotated[
+    str, typer.Argument(help="its name in CWT_HW_PORTS, such as fpga0", callback=checked_name)
+]
 Seed = Annotated[int, typer.Option(min=1, max=2**32 - 1, help="of the numbers computed with")]
 
 
@@ -43,12 +48,12 @@ def list_() -> None:
 
 def info(device: Device) -> None:
     """Say what a device is, and how it is."""
-    _run(partial(_info, device))
+    _run(partial(_info, device), device)
 
 
 def selftest(device: Device, seed: Seed = 1) -> None:
     """Let a device compute on its own, and compare with the integer model."""
-    _run(partial(_selftest, device, seed))
+    _run(partial(_selftest, device, seed), device)
 
 
 def verify(
@@ -59,14 +64,22 @@ def verify(
     """Let a device compute, compute the same on this machine's integer model, and compare."""
     if operation not in {"cwt", "mc", "all"}:
         raise typer.BadParameter(f"--operation is one of cwt, mc, all, not {operation!r}")
-    _run(partial(_verify, device, operation, seed))
+    _run(partial(_verify, device, operation, seed), device)
 
 
-def _run(work: Callable[[Bus], Awaitable[None]]) -> None:
+def _run(work: Callable[[Bus], Awaitable[None]], device: str | None = None) -> None:
     async def connected() -> None:
         log = command_log(quiet=True)
-        async with connect_bus(server_url(), name="pycwt-mod hw", log=log) as bus:
-            await work(bus)
+        async with connect(server_url(), name="pycwt-mod hw", log=log) as client:
+            try:
+                await work(client.bus)
+            except Unavailable as error:
+                if device is None or not isinstance(error.__cause__, NoRespondersError):
+                    raise
+                raise CommandError(
+                    f"no bridge has a device {device}: `pycwt-mod hw list` says which there are; "
+                    "CWT_HW_PORTS, where the bridge is started, gives it one"
+                ) from error
 
     run_command(connected)
 

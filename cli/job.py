@@ -18,6 +18,7 @@ from cli.answer_text import fields_of, json_of
 from cli.faults import FAILED, USAGE, CommandError
 from cli.job_display import jobs_table, result_line, show_progress, state_lines
 from cli.job_tasks import Transform, read_tasks, tasks_of_files
+from cli.names import checked_name
 from cli.query import check_choices
 from cli.shell import command_log, run_command, server_url
 from cli.transform_options import (
@@ -39,7 +40,9 @@ __all__ = ["job"]
 
 job = typer.Typer(name="job", no_args_is_help=True, help="Many analyses at once, kept.")
 
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="the id that submit printed")]
+JobId = Annotated[
+    str, typer.Argument(metavar="JOB", help="the id that submit printed", callback=checked_name)
+]
 
 
 @job.command()
@@ -63,7 +66,9 @@ def submit(
     seed: SeedOption = None,
     backend: BackendOption = "sequential",
     name: Annotated[str | None, typer.Option(help="what to call the job")] = None,
-    job_id: Annotated[str | None, typer.Option("--id", help="instead of one made of it")] = None,
+    job_id: Annotated[
+        str | None, typer.Option("--id", help="instead of one made of it", callback=checked_name)
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="and show how far it is")] = False,
 ) -> None:
     """Hand over a job; prints its id. The same job again is the same job."""

@@ -46,12 +46,11 @@ class Subject:
         return f"{crossed}{self.analysis.quantity}"
 
 
-def subjects_of(definition: StreamDefinition, analysis: str | None = None) -> list[Subject]:
-    """Return all there is to look at, of one analysis or of all."""
+def subjects_of(definition: StreamDefinition) -> list[Subject]:
+    """Return all there is to look at."""
     return [
         Subject(definition=definition, analysis=spec, channels=channels)
         for spec in definition.analyses
-        if analysis in {None, spec.name}
         for channels in spec.channel_sets
     ]
 

@@ -22,6 +22,7 @@ from rich.progress import (
 
 from cli.derived import derived_definition, parse_wishes, split_names
 from cli.faults import USAGE, CommandError
+from cli.names import checked_name
 from cli.samples import DEFINITION, shown
 from cli.shell import command_log, run_command, server_url, stoppable
 from pycwt_client import Client, Publisher, connect, new_epoch
@@ -52,7 +53,7 @@ class Order:
 
 
 def publish(
-    stream: Annotated[str, typer.Option(help="the stream to publish to")],
+    stream: Annotated[str, typer.Option(help="the stream to publish to", callback=checked_name)],
     file: Annotated[
         str | None, typer.Argument(help="a recording: CSV (may end in .gz), WAV, EDF, BDF or XDF")
     ] = None,

@@ -13,9 +13,8 @@ import typer
 from numpy.typing import NDArray
 
 from cli.answer_text import json_of, summary
-from cli.demo_picture import check_matplotlib
 from cli.faults import USAGE, CommandError
-from cli.query_picture import draw_answer, draw_level
+from cli.query_picture import check_picture, draw_answer, draw_level
 from cli.shell import command_log, run_command, server_url
 from cli.transform_options import (
     BackendOption,
@@ -82,7 +81,7 @@ class Question:
                 wavelet=self.wavelet, param=self.param, convention=self.convention,
             )  # fmt: skip
         if self.op == "significance":
-            return await self._ask_for_level(client, signals, dt)
+            return await self._ask_for_level(client, dt)
         return await client.wct(
             signals[0], signals[1], dt, self.dj, significance_level=self.level,
             wavelet=self.wavelet, param=self.param, convention=self.convention,
@@ -90,11 +89,9 @@ class Question:
             fallback=self.fallback,
         )  # fmt: skip
 
-    async def _ask_for_level(
-        self, client: Client, signals: list[NDArray[np.float32]], dt: float
-    ) -> Answer:
+    async def _ask_for_level(self, client: Client, dt: float) -> Answer:
         """Ask for the level that the coherence of these signals would be given."""
-        al1, al2 = (float(ar1(signal[np.isfinite(signal)]).g) for signal in signals)
+        al1, al2 = (lag1(name, signal) for name, signal in self.signals.items())
         scales = self.plan().scales
         s0, J = float(scales[0]), len(scales) - 1
         return await client.significance(
@@ -108,6 +105,20 @@ class Question:
         n = len(next(iter(self.signals.values())))
         wavelet = wavelet_of(self.wavelet, self.param)
         return plan(n, 1 / self.fs_hz, self.dj, wavelet=wavelet, convention=self.convention)
+
+
+def lag1(name: str, signal: NDArray[np.float32]) -> float:
+    """Return the lag-1 coefficient of a signal.
+
+    Raises
+    ------
+    CommandError
+        It has none, as a series that only rises.
+    """
+    try:
+        return float(ar1(signal[np.isfinite(signal)]).g)
+    except ValueError as error:
+        raise CommandError(f"{name}: {error}") from error
 
 
 def read_signals(
@@ -179,7 +190,7 @@ def query(
 
     async def work() -> None:
         if plot is not None:
-            check_matplotlib()
+            check_picture(plot)
         await _query(question(), plot, as_json=as_json)
 
     run_command(work)

@@ -6,9 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
+from cli.demo_picture import check_matplotlib
+from cli.faults import USAGE, CommandError
 from pycwt_client import CwtAnswer, WctAnswer, XwtAnswer
 
-__all__ = ["draw_answer", "draw_level"]
+__all__ = ["check_picture", "draw_answer", "draw_level"]
+
+
+def check_picture(path: Path) -> None:
+    """Raise a `CommandError` if no picture can be drawn to `path`."""
+    check_matplotlib()
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if path.suffix.removeprefix(".") not in FigureCanvasBase.get_supported_filetypes():
+        raise CommandError(
+            f"{path} is no picture: its name has to end in .png, .pdf or .svg", USAGE
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def draw_answer(
@@ -36,7 +50,6 @@ def draw_answer(
                 ax, times_s, answer.freqs, answer.coherence, phase=answer.phase, **options
             )
     ax.set_title(" with ".join(names))
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 
@@ -48,5 +61,4 @@ def draw_level(level: np.ndarray, freqs_hz: np.ndarray, names: tuple[str, ...], 
     ax = figure.subplots()
     ax.semilogx(freqs_hz, level)
     ax.set(xlabel="frequency (Hz)", ylabel="coherence", ylim=(0, 1), title=" with ".join(names))
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

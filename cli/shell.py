@@ -59,6 +59,10 @@ def reported() -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
+        if _reader_gone(error):
+            # As typer does where no event loop runs: what is still buffered goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
         fault = expected_fault(error)
         if fault is None:
             raise
@@ -66,6 +70,13 @@ def reported() -> Iterator[None]:
             f"pycwt-mod: {fault}", style="red", markup=False, highlight=False
         )
         raise typer.Exit(fault.exit_code) from None
+
+
+def _reader_gone(error: BaseException) -> bool:
+    """Tell whether all that happened is that whoever read the output has ended, as `head` does."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_reader_gone, error.exceptions))
+    return isinstance(error, BrokenPipeError)
 
 
 def command_log(*, quiet: bool = False) -> Log:

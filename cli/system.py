@@ -14,17 +14,21 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from cli.discovery import wait_for_services
+from cli.discovery import ACCOUNT_INFO, wait_for_services
 from cli.faults import USAGE, CommandError
 from cli.supervisor import Program, ProgramFailedError, Supervisor
 from pycwt_client import Client, connect
+from services.runtime.bus import Bus
 from services.runtime.embedded_server import start_server
+from services.runtime.errors import BusTimeoutError, NoRespondersError
 from services.runtime.logs import Log
+from services.runtime.urls import without_users
 
 __all__ = ["RunningSystem", "SystemPlan", "running_system"]
 
 #: Importing the numerical stack on a busy small machine takes several seconds.
 START_TIMEOUT_S = 60.0
+JETSTREAM_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,8 @@ async def running_system(
     Raises
     ------
     CommandError
-        The port is taken, or the services do not come up or stay up.
+        The port is taken, the given server has no JetStream, or the services do not come up or
+        stay up.
     """
     async with AsyncExitStack() as stack:
         url, embedded = plan.url, None
@@ -90,6 +95,7 @@ async def running_system(
         if plan.log_folder is not None:
             plan.log_folder.mkdir(parents=True, exist_ok=True)
         client = await stack.enter_async_context(connect(url, name="pycwt-mod", log=log))
+        await check_jetstream(client.bus, url)
         supervisor = Supervisor(
             plan.programs(),
             environment={**os.environ, "CWT_NATS_URL": url},
@@ -121,6 +127,19 @@ async def _fail_with_server(pid: int, folder: Path) -> None:
         os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT, abandon_on_cancel=True
     )
     raise CommandError(f"the NATS server ended; its log is {folder / 'nats-server.log'}")
+
+
+async def check_jetstream(bus: Bus, url: str) -> None:
+    """Raise a `CommandError` if the server keeps nothing, without which no service can start."""
+    try:
+        await bus.request(ACCOUNT_INFO, b"", timeout_s=JETSTREAM_TIMEOUT_S)
+    except NoRespondersError:
+        raise CommandError(
+            f"the server at {without_users(url)} has no JetStream: start it with "
+            "`nats-server -js`, or let `pycwt-mod up` start one without CWT_NATS_URL"
+        ) from None
+    except BusTimeoutError:
+        return  # a cluster that has no leader at the moment: the services wait for it
 
 
 def check_port(host: str, port: int) -> None:

@@ -21,6 +21,7 @@ from cli.faults import USAGE, CommandError
 from cli.keys import keys, single_keys
 from cli.live_table import LiveTable
 from cli.live_view import LiveView, Subject, span_of, subjects_of
+from cli.names import checked_name
 from cli.shell import command_log, run_command, server_url, stoppable
 from pycwt_client import Client, connect
 from schemas.errors import ContractError
@@ -35,7 +36,9 @@ NEXT_KEYS = {"\t", "n", " "}
 
 
 def watch(
-    stream: Annotated[str | None, typer.Argument(help="one stream; without: all of them")] = None,
+    stream: Annotated[
+        str | None, typer.Argument(help="one stream; without: all of them", callback=checked_name)
+    ] = None,
     analysis: Annotated[str | None, typer.Argument(help="one of its analyses")] = None,
     channels: Annotated[str | None, typer.Option(help="which of its channels, c3 or c3,c4")] = None,
     span: Annotated[float | None, typer.Option(min=0.1, help="seconds of signal shown")] = None,
@@ -57,7 +60,7 @@ async def _watch(
             await client.list_streams()
         else:
             definition = (await client.get_stream(stream)).definition
-            subjects = chosen(subjects_of(definition, analysis), channels, stream)
+            subjects = chosen(subjects_of(definition), analysis, channels)
         if once:
             await _once(client, stream, console)
         elif subjects and console.is_terminal:
@@ -66,20 +69,28 @@ async def _watch(
             await stoppable(partial(_follow, client, stream, console))
 
 
-def chosen(subjects: list[Subject], channels: str | None, stream: str) -> list[Subject]:
-    """Return the subjects, beginning with the one of these channels.
+def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) -> list[Subject]:
+    """Return the subjects of an analysis, or all, beginning with the one of these channels.
+
+    A stream without analyses has none, and its rates and events can still be watched.
 
     Raises
     ------
     CommandError
-        There is none.
+        There is no such analysis, or it has no such channels.
     """
     wanted = None if channels is None else split_names(channels)
-    places = [at for at, each in enumerate(subjects) if wanted in {None, each.channels}]
-    if not places:
-        there = "; ".join(",".join(each.channels) for each in subjects[:20])
-        raise CommandError(f"{stream} has no such analysis; there is: {there or 'none'}", USAGE)
-    return [*subjects[places[0] :], *subjects[: places[0]]]
+    found = [each for each in subjects if analysis in {None, each.analysis.name}]
+    places = [at for at, each in enumerate(found) if wanted in {None, each.channels}]
+    if places:
+        return [*found[places[0] :], *found[: places[0]]]
+    if analysis is None and channels is None:
+        return []
+    there = "; ".join(
+        f"{each.analysis.name} of {','.join(each.channels)}" for each in subjects[:20]
+    )
+    asked = " of ".join(each for each in (analysis or "an analysis", channels) if each)
+    raise CommandError(f"the stream has not {asked}; there is: {there or 'none'}", USAGE)
 
 
 async def _view(

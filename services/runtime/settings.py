@@ -100,8 +100,10 @@ def load_settings(kind: type[S]) -> S:
 
 def _told(fault: Mapping[str, Any]) -> str:
     name = "_".join(str(part) for part in fault["loc"])
+    if name == "nats_url":
+        said = "has to be the address of a server, such as nats://127.0.0.1:4222"
+        return f"{PREFIX}{name.upper()}: {said} (got {without_users(fault['input'])!r})"
     line = f"{PREFIX}{name.upper()}: {fault['msg']}"
     if name in {"", "nats_creds"}:  # all settings at once, or a secret
         return line
-    value = fault["input"]
-    return f"{line} (got {without_users(value) if name == 'nats_url' else value!r})"
+    return f"{line} (got {fault['input']!r})"

@@ -80,10 +80,21 @@ async def test_the_workers_are_timed_and_the_doctor_finds_nothing_wrong(
 
 async def test_the_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
     nowhere = f"nats://127.0.0.1:{free_port()}"
-    assert "pycwt-mod up" in await run("doctor", url=nowhere, code=1)
+    said = await run("doctor", url=nowhere, code=1)
+    assert "pycwt-mod up" in said
+    assert "permissions" not in said  # nobody was asked
     async with start_server(tmp_path / "nats") as server:
         with anyio.fail_after(60):
             said = await run("doctor", url=server.url, code=1)
     assert "CWT_SIGNALS: stream not found" in said
     assert "compute: none answers" in said
     assert "python -m services.compute" in said
+
+
+async def test_what_is_not_there_is_said_and_ends_with_a_code(system: RunningSystem) -> None:
+    nowhere = f"nats://127.0.0.1:{free_port()}"
+    assert "pycwt-mod up" in await run("hw", "list", url=nowhere, code=1)
+    said = await run("hw", "info", "fpga7", url=system.url, code=1)
+    assert "no bridge has a device fpga7" in said
+    words = ("bench", "--length", "100", "--mc-count", "5", "--backends", "abacus")
+    assert "no time for abacus" in await run(*words, url=system.url, code=1)

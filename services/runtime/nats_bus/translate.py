@@ -45,6 +45,14 @@ _TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
     (nats.js.errors.ServiceUnavailableError, BusUnreachableError),
 )
 
+#: Where the driver's own words help nobody.
+_SAID: dict[type[Exception], str] = {
+    nats.js.errors.ServiceUnavailableError: (
+        "no JetStream answers: it is starting, has no leader, or the server runs without it "
+        "(nats-server -js starts one with it)"
+    )
+}
+
 
 @contextmanager
 def driver_errors() -> Iterator[None]:
@@ -66,7 +74,7 @@ def translate(error: Exception) -> BusError:
         return RevisionConflictError(description or "another message is the newest")
     for driver_class, bus_class in _TABLE:
         if isinstance(error, driver_class):
-            return bus_class(str(error) or driver_class.__name__)
+            return bus_class(_SAID.get(driver_class) or str(error) or driver_class.__name__)
     if isinstance(error, nats.js.errors.APIError):
         return NotStoredError(f"{description} (JetStream error {code})")
     return BusUnreachableError(str(error) or type(error).__name__)

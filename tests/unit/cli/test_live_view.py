@@ -94,12 +94,12 @@ def test_without_colours_the_level_is_named_by_its_shade() -> None:
 def test_all_there_is_to_look_at_is_listed_and_one_is_chosen() -> None:
     subjects = subjects_of(DEFINITION)
     assert [each.channels for each in subjects] == [("x", "y"), ("y", "z"), ("x",)]
-    assert [each.title for each in subjects_of(DEFINITION, "p")] == ["s  power of x"]
-    first: Subject = chosen(subjects, "y, z", "s")[0]
+    assert [each.title for each in chosen(subjects, "p", None)] == ["s  power of x"]
+    first: Subject = chosen(subjects, None, "y, z")[0]
     assert first.channels == ("y", "z")
-    assert len(chosen(subjects, "y,z", "s")) == 3
-    with pytest.raises(CommandError, match="there is: x,y; y,z; x"):
-        chosen(subjects, "q", "s")
+    assert len(chosen(subjects, None, "y,z")) == 3
+    with pytest.raises(CommandError, match="there is: a of x,y; a of y,z; p of x"):
+        chosen(subjects, None, "q")
 
 
 def test_the_time_shown_follows_the_lowest_frequency() -> None:

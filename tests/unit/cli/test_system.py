@@ -11,8 +11,9 @@ from rich.console import Console
 
 from cli.faults import CommandError
 from cli.shell import program
-from cli.system import SystemPlan, check_port
+from cli.system import SystemPlan, check_jetstream, check_port
 from cli.up import welcome
+from services.runtime.memory_bus import MemoryBus
 
 PLAN = SystemPlan(url=None, folder=Path("d"), host="127.0.0.1", port=4222, workers=2)
 
@@ -42,6 +43,13 @@ def test_any_free_port_needs_no_check() -> None:
 def test_an_address_that_is_not_here_is_a_fault() -> None:
     with pytest.raises(CommandError, match="cannot listen on 203"):
         check_port("203.0.113.1", 4222)
+
+
+@pytest.mark.anyio
+async def test_a_server_that_keeps_nothing_is_told_before_anything_is_started() -> None:
+    """It was told after a minute, as services that do not answer."""
+    with pytest.raises(CommandError, match="at nats://far:1 has no JetStream: start it with"):
+        await check_jetstream(MemoryBus(), "nats://user:secret@far:1")
 
 
 @pytest.mark.parametrize(
