@@ -82,7 +82,13 @@ async def _serve(context: Context, settings: ComputeSettings) -> None:
         )
         endpoints = [*service.endpoints(), simulate_endpoint(pool), *jobs.endpoints]
         async with (
-            serve_endpoints(context.bus, context.identity, endpoints, context.log),
+            serve_endpoints(
+                context.bus,
+                context.identity,
+                endpoints,
+                context.log,
+                max_bytes=settings.requests_max_bytes,
+            ),
             anyio.create_task_group() as workers,
         ):
             context.log.info(Action.READY, threads=settings.compute_threads)

@@ -54,7 +54,13 @@ async def serve(context: Context, settings: HwBridgeSettings) -> None:
     async with anyio.create_task_group() as keepers:
         for station in stations:
             keepers.start_soon(station.keep)
-        async with serve_endpoints(context.bus, context.identity, endpoints, context.log):
+        async with serve_endpoints(
+            context.bus,
+            context.identity,
+            endpoints,
+            context.log,
+            max_bytes=settings.requests_max_bytes,
+        ):
             context.log.info(Action.READY)
             await context.stop.wait()
         keepers.cancel_scope.cancel()

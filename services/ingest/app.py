@@ -63,7 +63,13 @@ async def serve(context: Context, settings: IngestSettings) -> None:
     strays = Strays(bus_log, membership, lambda: sharing.streams, definitions, context.log)
     async with (
         membership.joined(),
-        serve_endpoints(context.bus, context.identity, endpoints(catalogue), context.log),
+        serve_endpoints(
+            context.bus,
+            context.identity,
+            endpoints(catalogue),
+            context.log,
+            max_bytes=settings.requests_max_bytes,
+        ),
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(strays.run)

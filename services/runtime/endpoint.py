@@ -87,6 +87,8 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
             data = encode(await kept(data, bus), accepted)
         return Reply(data=data, headers={CONTENT_TYPE: accepted.value})
     except ContractError as error:
+        # Somebody else's fault: an operator who looks for it asks for it.
+        log.debug(Action.REQUEST_REFUSED, endpoint=endpoint.name, code=error.code.value)
         return error_reply(error, accepted)
     except Exception as error:  # noqa: BLE001 - the last line of defence for the client
         fault = secrets.token_hex(6)

@@ -30,6 +30,7 @@ class Action(StrEnum):
     BUS_CLOSED = "bus_closed"
     STORE_RETRIED = "store_retried"
     REQUEST_FAILED = "request_failed"
+    REQUEST_REFUSED = "request_refused"
     MESSAGE_SKIPPED = "message_skipped"
     STREAM_DEFINED = "stream_defined"
     STREAM_DELETED = "stream_deleted"
@@ -69,6 +70,10 @@ class Log:
     def bind(self, **ids: object) -> Log:
         """Return a logger whose records carry `ids` too."""
         return Log(self._bound.bind(**ids))
+
+    def debug(self, action: Action, **ids: object) -> None:
+        """Record what is of interest only to somebody who looks for it."""
+        self._bound.debug(action.value, **ids)
 
     def info(self, action: Action, **ids: object) -> None:
         """Record something expected."""

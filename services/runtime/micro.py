@@ -2,7 +2,8 @@
 
 Theory of operation. One task per endpoint reads its queue-group subscription and starts a task
 per request, so a long answer never holds up a short one. A request is *waiting* until a slot is
-free; when too many wait, it is refused with `overloaded` at once. On stop, the subscriptions are
+free; when too many wait, or their bodies fill the service's room, it is refused with `overloaded`
+at once. On stop, the subscriptions are
 drained (the server sends the rest of the traffic elsewhere), what had arrived is answered, then
 the discovery subscriptions go.
 
@@ -30,6 +31,7 @@ from services.runtime.bus import Bus, Message, Subscription
 from services.runtime.endpoint import Endpoint, Reply, answer, error_reply
 from services.runtime.errors import BusError
 from services.runtime.logs import Action, Log
+from services.runtime.room import RETRY_S, ROOM_BYTES, Room
 
 __all__ = ["Identity", "serve_endpoints"]
 
@@ -38,8 +40,6 @@ CONTROL_PREFIX = "$SRV"
 PING_TYPE = "io.nats.micro.v1.ping_response"
 INFO_TYPE = "io.nats.micro.v1.info_response"
 STATS_TYPE = "io.nats.micro.v1.stats_response"
-#: When to come again after `overloaded`: requests that wait to be read are read by then.
-RETRY_S = 1.0
 #: All instances of a service share the work in this queue group.
 QUEUE_GROUP = "q"
 
@@ -69,12 +69,39 @@ class _Tally:
     def __post_init__(self) -> None:
         self.slots = anyio.Semaphore(self.endpoint.concurrency)
 
+    def check_waiting(self) -> None:
+        """Refuse one more request when as many wait as may."""
+        if self.waiting >= self.endpoint.waiting:
+            raise Overloaded(
+                f"{self.waiting} requests wait already; try again in {RETRY_S:g} s, "
+                "or start more workers",
+                {"retry_after_s": RETRY_S},
+            )
+
+    def count_error(self, reply: Reply) -> None:
+        """Count a reply if it tells of a fault."""
+        if reply.error is not None:
+            self.errors += 1
+            self.last_error = reply.error
+
 
 @asynccontextmanager
 async def serve_endpoints(
-    bus: Bus, identity: Identity, endpoints: Sequence[Endpoint], log: Log
+    bus: Bus,
+    identity: Identity,
+    endpoints: Sequence[Endpoint],
+    log: Log,
+    *,
+    max_bytes: int = ROOM_BYTES,
 ) -> AsyncIterator[None]:
-    """Answer on all `endpoints` while the context is open; leaving it drains them."""
+    """Answer on all `endpoints` while the context is open; leaving it drains them.
+
+    Parameters
+    ----------
+    max_bytes
+        Of the requests that all endpoints together hold, see `Room`.
+    """
+    room = Room(max_bytes)
     tallies = [_Tally(endpoint) for endpoint in endpoints]
     started = datetime.now(UTC)
     async with AsyncExitStack() as stack:
@@ -95,7 +122,7 @@ async def serve_endpoints(
                 )
             async with anyio.create_task_group() as work:
                 for tally, subscription in zip(tallies, served, strict=True):
-                    work.start_soon(_serve_endpoint, bus, tally, subscription, work, log)
+                    work.start_soon(_serve_endpoint, bus, tally, subscription, room, work, log)
                 yield
                 for subscription in served:
                     await subscription.drain()
@@ -104,38 +131,34 @@ async def serve_endpoints(
 
 
 async def _serve_endpoint(
-    bus: Bus, tally: _Tally, subscription: Subscription, work: TaskGroup, log: Log
+    bus: Bus, tally: _Tally, subscription: Subscription, room: Room, work: TaskGroup, log: Log
 ) -> None:
     async for message in subscription:
         tally.requests += 1
-        if tally.waiting >= tally.endpoint.waiting:
-            await _send(bus, message, _refusal(tally, message), log)
+        try:
+            tally.check_waiting()
+            room.take(len(message.data))
+        except Overloaded as error:
+            log.debug(Action.REQUEST_REFUSED, endpoint=tally.endpoint.name, code=error.code.value)
+            reply = error_reply(error, reply_type(message.headers))
+            tally.count_error(reply)
+            await _send(bus, message, reply, log)
             continue
         tally.waiting += 1
-        work.start_soon(_serve_request, bus, tally, message, log)
+        work.start_soon(_serve_request, bus, tally, message, room, log)
 
 
-async def _serve_request(bus: Bus, tally: _Tally, message: Message, log: Log) -> None:
-    async with tally.slots:
-        tally.waiting -= 1
-        before = time.perf_counter_ns()
-        reply = await answer(tally.endpoint, message, log, bus)
-        tally.busy_ns += time.perf_counter_ns() - before
-    if reply.error is not None:
-        tally.errors += 1
-        tally.last_error = reply.error
-    await _send(bus, message, reply, log)
-
-
-def _refusal(tally: _Tally, message: Message) -> Reply:
-    tally.errors += 1
-    error = Overloaded(
-        f"{tally.endpoint.waiting} requests wait already; try again in {RETRY_S:g} s, "
-        "or start more workers",
-        {"retry_after_s": RETRY_S},
-    )
-    tally.last_error = f"{error.code}: {error.message}"
-    return error_reply(error, reply_type(message.headers))
+async def _serve_request(bus: Bus, tally: _Tally, message: Message, room: Room, log: Log) -> None:
+    try:
+        async with tally.slots:
+            tally.waiting -= 1
+            before = time.perf_counter_ns()
+            reply = await answer(tally.endpoint, message, log, bus)
+            tally.busy_ns += time.perf_counter_ns() - before
+        tally.count_error(reply)
+        await _send(bus, message, reply, log)
+    finally:
+        room.give_back(len(message.data))
 
 
 async def _send(bus: Bus, message: Message, reply: Reply, log: Log) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.limits import MAX_PAYLOAD_BYTES
+from services.runtime.room import ROOM_BYTES
 from services.runtime.urls import without_users
 
 __all__ = ["ServiceSettings", "SettingsError", "StorageSettings", "load_settings"]
@@ -68,6 +70,9 @@ class ServiceSettings(StorageSettings):
     )
     drain_s: Annotated[float, Field(gt=0)] = Field(
         25.0, description="time for work in flight after SIGTERM, seconds"
+    )
+    requests_max_bytes: Annotated[int, Field(ge=MAX_PAYLOAD_BYTES)] = Field(
+        ROOM_BYTES, description="requests that are held at once, bytes; more is refused"
     )
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
         None, description="Prometheus metrics on this port (0: any free one); unset: none"

@@ -25,6 +25,7 @@ from services.runtime.endpoint import Endpoint
 from services.runtime.logs import logger
 from services.runtime.micro import Identity, serve_endpoints
 from services.runtime.nats_bus import connect_bus
+from services.runtime.room import ROOM_BYTES
 from services.runtime.topology import ObjectsSpec, Topology
 
 pytestmark = pytest.mark.anyio
@@ -72,8 +73,10 @@ def endpoint(**changes: Any) -> Endpoint:
 
 
 @asynccontextmanager
-async def served(bus: Bus, **changes: Any) -> AsyncIterator[None]:
-    async with serve_endpoints(bus, IDENTITY, [endpoint(**changes)], logger("test")):
+async def served(bus: Bus, *, max_bytes: int = ROOM_BYTES, **changes: Any) -> AsyncIterator[None]:
+    async with serve_endpoints(
+        bus, IDENTITY, [endpoint(**changes)], logger("test"), max_bytes=max_bytes
+    ):
         yield
 
 
@@ -172,6 +175,35 @@ async def test_more_than_may_wait_is_refused_as_overloaded(bus: Bus) -> None:
                 for i in range(3):
                     tasks.start_soon(client, i)
     assert sorted(replies, key=str) == ["429", None, None]
+
+
+async def test_more_bytes_than_there_is_room_for_are_refused_until_some_are_answered(
+    bus: Bus,
+) -> None:
+    """Forty requests of 8 MiB for each of five endpoints were held before."""
+    release, told = anyio.Event(), list[str | None]()
+    large = b'{"x": 1}' + b" " * 200_000
+
+    async def wait(question: Question) -> Answer:
+        if question.x:
+            await release.wait()
+        return Answer(y=1)
+
+    async def client() -> None:
+        reply = await ask(bus, large)
+        told.append(reply.headers.get(SERVICE_ERROR))
+        if told[0] is not None:  # the last of three; the others are held
+            assert orjson.loads((await ask(bus, b'{"x": 0}')).data) == {"y": 1}  # small ones pass
+            release.set()
+
+    async with served(bus, handle=wait, max_bytes=500_000):
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(client)
+        assert sorted(told, key=str)[1:] == [None, None]
+        assert "CWT_REQUESTS_MAX_BYTES" in str(told[0])
+        assert (await ask(bus, large)).headers.get(SERVICE_ERROR) is None
 
 
 async def test_on_stopping_what_had_arrived_is_answered(bus: Bus) -> None:

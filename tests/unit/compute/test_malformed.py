@@ -100,12 +100,15 @@ def ask() -> Asker:
 
 
 def check(reply: Reply, records: list[Any]) -> None:
-    """A reply, or a refusal that says what is wrong, in the body as in the headers."""
-    assert records == []
+    """A reply, or a refusal that says what is wrong: in the body, the headers, and one record."""
     if reply.error is None:
+        assert records == []
         return
     kind = ContentType(reply.headers[CONTENT_TYPE])
     error = decode(ErrorBody, reply.data, kind).error
+    (record,) = records
+    assert (record["event"], record["log_level"]) == ("request_refused", "debug")
+    assert record["code"] == error.code
     assert error.code in REFUSALS, error
     assert len(error.message) > 5
     assert reply.headers[SERVICE_ERROR]
