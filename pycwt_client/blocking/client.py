@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 from contextlib import ExitStack
 
 from anyio.from_thread import start_blocking_portal
 
 from pycwt_client.blocking.face import Blocking, giving, opening, waiting
 from pycwt_client.blocking.feed import Feed
+from pycwt_client.blocking.held import Held
 from pycwt_client.blocking.job import Job
 from pycwt_client.blocking.publisher import Publisher
 from pycwt_client.client import Client as AsyncClient
@@ -62,7 +64,7 @@ def connect(
     """Connect to the NATS server at `url`; arguments as of `pycwt_client.connect`.
 
     Everything behind the client runs in one thread of its own, until `Client.close`, or until the
-    ``with`` that holds the client is left.
+    ``with`` that holds the client is left; a program that does neither closes it by ending.
 
     Raises
     ------
@@ -71,6 +73,10 @@ def connect(
     """
     with ExitStack() as opened:
         portal = opened.enter_context(start_blocking_portal(name="pycwt-client"))
+        opened.callback(portal.call, portal.stop, True)  # calls that still wait come to an end
         context = connect_async(url, name=name, creds=creds, timeout_s=timeout_s, log=log)
-        own = opened.enter_context(portal.wrap_async_context_manager(context))
-        return Client(portal, own, opened.pop_all())
+        own = opened.enter_context(Held(portal, context))
+        client = Client(portal, own, held := opened.pop_all())
+    atexit.register(client.close)
+    held.callback(atexit.unregister, client.close)
+    return client

@@ -9,7 +9,8 @@ and the docstring.
         submit = giving(AsyncClient.submit, Job)              # a coroutine: give the answer's face
 
 An interrupt (Ctrl-C) while a call waits cancels the call in the other thread as well. A face may
-be used by several threads as far as what is behind it may be used by several tasks.
+be used by several threads as far as what is behind it may be used by several tasks. What was opened
+from a face is closed with it, the last one first.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from types import TracebackType
 from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal
+
+from pycwt_client.blocking.call import Call
+from pycwt_client.blocking.held import Held
 
 __all__ = ["Blocking", "giving", "iterating", "opening", "waiting"]
 
@@ -50,10 +54,13 @@ class Blocking(Generic[Own_co]):
         self._portal = portal
         self._own = own
         self._held = held
+        self._closed = False
+        #: Of what was opened from this and is still open, in the order in which it was.
+        self._opened: dict[ExitStack, None] = {}
 
     def close(self) -> None:
         """Leave the context that this came out of; closing again does nothing."""
-        self._held.close()
+        self.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
         return self
@@ -64,16 +71,35 @@ class Blocking(Generic[Own_co]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        return self._held.__exit__(kind, error, trace)
+        self._closed = True
+        everything = ExitStack()
+        for held in (self._held, *self._opened):
+            everything.push(held)
+        return everything.__exit__(kind, error, trace)
+
+    def _open(self, context: AbstractAsyncContextManager[Inner]) -> tuple[Inner, ExitStack]:
+        """Enter `context` in the loop; return what is inside, and what leaves it."""
+        self._check_open()
+        held = ExitStack()
+        held.callback(self._opened.pop, held, None)
+        inner = held.enter_context(Held(self._portal, context))
+        self._opened[held] = None
+        return inner, held
 
     def _wait(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Run `work` in the loop and return what it returns."""
-        future = self._portal.start_task_soon(work)
+        self._check_open()
+        call = Call(self._portal, work)
         try:
-            return future.result()
+            call.begin()
+            return call.answer()
         except BaseException:
-            future.cancel()  # an interrupt of this thread; of what has ended, it does nothing
+            call.give_up()
             raise
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"this {type(self).__name__} is closed")
 
 
 def waiting(
@@ -99,10 +125,8 @@ def opening(
 
     @wraps(method)
     def call(face: Blocking[Own], /, *args: P.args, **kwargs: P.kwargs) -> Face:
-        portal = face._portal
-        held = ExitStack()
-        context = method(face._own, *args, **kwargs)
-        return outer(portal, held.enter_context(portal.wrap_async_context_manager(context)), held)
+        inner, held = face._open(method(face._own, *args, **kwargs))
+        return outer(face._portal, inner, held)
 
     return call
 

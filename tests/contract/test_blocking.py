@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,7 +18,7 @@ from anyio import from_thread, to_thread
 
 import pycwt_client
 from pycwt_client import blocking
-from pycwt_client.blocking.face import Blocking, waiting
+from pycwt_client.blocking.face import Blocking, opening, waiting
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode
 from schemas.errors import Unavailable
@@ -120,6 +122,92 @@ def test_without_a_server_connecting_says_how_to_start_one() -> None:
     assert not [each for each in threading.enumerate() if each.name == "pycwt-client"]
 
 
+async def test_closing_the_client_closes_what_it_opened(declared: tuple[str, Bus]) -> None:
+    def forget() -> tuple[int, list[int]]:
+        client = blocking.connect(declared[0])
+        client.results("s")
+        publisher = client.publisher("s", "e")
+        publisher.push(np.zeros(3))
+        client.close()
+        client.close()
+        return publisher.kept, [publisher.next_sample]
+
+    with anyio.fail_after(20):
+        assert await to_thread.run_sync(forget, abandon_on_cancel=True) == (1, [3])
+
+
+async def test_what_is_closed_says_so(declared: tuple[str, Bus]) -> None:
+    def misuse() -> None:
+        client = blocking.connect(declared[0])
+        results, publisher, job = client.results("s"), client.publisher("s", "e"), client.job("j")
+        results.close()
+        with pytest.raises(RuntimeError, match="this Feed is closed"):
+            results.read(timeout_s=1)
+        client.close()
+        for call in (client.health, job.state, partial(client.results, "s")):
+            with pytest.raises(RuntimeError, match="closed"):
+                call()
+        with pytest.raises(RuntimeError, match="closed"):
+            publisher.publish(np.zeros(3))
+
+    await to_thread.run_sync(misuse)
+
+
+async def test_closing_the_client_ends_a_call_that_waits_in_another_thread(
+    declared: tuple[str, Bus],
+) -> None:
+    url, bus = declared
+    await store(bus, 0)
+    client = await to_thread.run_sync(blocking.connect, url)
+    results = await to_thread.run_sync(client.results, "s")
+    reads = threading.Event()
+
+    def read() -> None:
+        next(results)
+        reads.set()
+        with pytest.raises(RuntimeError, match="closed while"):
+            next(results)
+
+    def close() -> None:
+        assert reads.wait(10)
+        client.close()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(to_thread.run_sync, read, abandon_on_cancel=True))
+            tasks.start_soon(partial(to_thread.run_sync, close, abandon_on_cancel=True))
+
+
+async def test_a_program_that_forgets_to_close_ends_and_what_it_pushed_is_kept(
+    declared: tuple[str, Bus],
+) -> None:
+    url, bus = declared
+    program = f"""
+import numpy as np
+from pycwt_client import blocking
+
+client = blocking.connect({url!r})
+publisher = client.publisher("s", "e", batch_s=600)
+publisher.push(np.zeros(3))
+"""
+    with anyio.fail_after(60):
+        await anyio.run_process([sys.executable, "-W", "error", "-c", program], check=True)
+    assert await bus.log.last_seq(storage.SIGNALS) == 1
+
+
+async def test_an_error_in_the_body_comes_out_as_it_is(declared: tuple[str, Bus]) -> None:
+    fault = KeyError("of the caller")
+
+    def fail() -> None:
+        with blocking.connect(declared[0]) as client, client.publisher("s", "e") as publisher:
+            publisher.publish(np.zeros(3))
+            raise fault
+
+    with pytest.raises(KeyError) as raised:
+        await to_thread.run_sync(fail)
+    assert raised.value is fault
+
+
 class Sleeper:
     """Waits for ever, and says when it was cancelled."""
 
@@ -139,27 +227,82 @@ class Face(Blocking[Sleeper]):
     sleep = waiting(Sleeper.sleep)
 
 
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    """Whoever started the tests may ignore interrupts, as a shell does for what it sends behind."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+class Interrupt:
+    """Ctrl-C, once `own` has begun; however often the signal has to be sent, it is taken once."""
+
+    def __init__(self, own: Sleeper) -> None:
+        self._own = own
+        self._taken = threading.Event()
+
+    def take(self, *_: object) -> None:
+        if not self._taken.is_set():
+            self._taken.set()
+            raise KeyboardInterrupt
+
+    def send(self) -> None:
+        assert self._own.begun.wait(10)
+        # One that comes right before the main thread begins to wait does not wake it.
+        while not self._taken.wait(0.05):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
-@pytest.mark.usefixtures("_interruptible")
+@contextmanager
+def interrupted(own: Sleeper) -> Iterator[None]:
+    """Interrupt what is done inside, whoever started the tests and may ignore interrupts."""
+    interrupt = Interrupt(own)
+    before = signal.signal(signal.SIGINT, interrupt.take)
+    thread = threading.Thread(target=interrupt.send)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        own.begun.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_ends_the_call_in_the_other_thread_as_well() -> None:
     own = Sleeper()
-
-    def interrupt() -> None:
-        assert own.begun.wait(10)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
     with from_thread.start_blocking_portal() as portal:
-        threading.Thread(target=interrupt).start()
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted(own):
             Face(portal, own, ExitStack()).sleep()
         assert own.cancelled.wait(10)
+
+
+class Opener:
+    """Opens what waits for ever, before it is open, inside, or when it is left."""
+
+    def __init__(self, waits: str) -> None:
+        self.waits = waits
+        self.sleeper = Sleeper()
+        self.left = threading.Event()
+
+    @asynccontextmanager
+    async def sleeper_of(self) -> AsyncIterator[Sleeper]:
+        try:
+            if self.waits == "entering":
+                await self.sleeper.sleep()
+            yield self.sleeper
+            if self.waits == "leaving":
+                await self.sleeper.sleep()
+        finally:
+            self.left.set()
+
+
+class OpenerFace(Blocking[Opener]):
+    sleeper_of = opening(Opener.sleeper_of, Face)
+
+
+@pytest.mark.parametrize("when", ["entering", "inside", "leaving"])
+def test_an_interrupt_at_any_time_leaves_what_is_open_and_the_loop_running(when: str) -> None:
+    own = Opener(when)
+    with from_thread.start_blocking_portal() as portal:
+        with interrupted(own.sleeper), OpenerFace(portal, own, ExitStack()).sleeper_of() as opened:
+            if when == "inside":
+                opened.sleep()
+        assert own.left.wait(10)
+        assert portal.call(anyio.sleep, 0) is None
 
 
 def test_the_blocking_client_can_do_what_the_other_can() -> None:
