@@ -60,7 +60,10 @@ class Device:
     def messages(self) -> Iterator[Message]:
         """Yield headers and bodies of chunks in the raw form, of white noise."""
         rng, shape = np.random.default_rng(1), (self.chunk, self.channels)
-        bodies = [rng.standard_normal(shape).astype(self.dtype).tobytes() for _ in range(MADE)]
+        # Whole numbers fill half the range of 16 bits.
+        size = 4000 if np.dtype(self.dtype).kind == "i" else 1
+        noise = (size * rng.standard_normal(shape) for _ in range(MADE))
+        bodies = [each.astype(self.dtype).tobytes() for each in noise]
         for i in range(self.count):
             first = i * self.chunk
             headers = {

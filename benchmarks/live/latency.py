@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import anyio
 import numpy as np
@@ -15,7 +16,7 @@ from benchmarks.live.device import Device, running_device
 from benchmarks.live.figures import Figure, Section
 from benchmarks.live.floor import Tree, play_floor
 from benchmarks.live.results import Arrival
-from benchmarks.live.streams import coherence, results_of
+from benchmarks.live.streams import CLOSED_LOOP_HOP_S, PAIR_HOP_S, pair, results_of
 from benchmarks.live.traffic import Recorder, trees_of
 from schemas.stream import StreamDefinition
 
@@ -23,7 +24,6 @@ __all__ = ["latency", "trees"]
 
 FS = 1000.0
 CHUNK = 20
-HOP_S = 0.1
 WORKERS = 2
 #: The first results find everything unprepared.
 WARM_S = 2.0
@@ -38,33 +38,44 @@ class _Run:
 
 
 async def latency(seconds: float, runs: int) -> Section:
-    """Measure both readers in turns, then the floor, all on one system."""
-    plain: list[Played] = []
-    feeds: list[_Run] = []
+    """Measure both readers in turns, then the floor, then shorter hops, all on one system."""
+    plain: dict[float, list[Played]] = {PAIR_HOP_S: [], CLOSED_LOOP_HOP_S: []}
+    feeds: dict[float, list[_Run]] = {hop_s: [] for hop_s in plain}
     floors: list[_Run] = []
     async with bench(WORKERS) as system:
+        for number, hop_s in product(range(runs), plain):
+            name = f"{1000 * hop_s:.0f}-{number}"
+            plain[hop_s].append(await _plain(system, pair(f"plain-{name}", hop_s), seconds))
+            feeds[hop_s].append(await _feed(system, pair(f"feed-{name}", hop_s), seconds))
         for number in range(runs):
-            plain.append(await _plain(system, f"plain-{number}", seconds))
-            feeds.append(await _feed(system, f"feed-{number}", seconds))
-            name = f"sizes-{number}"
-            stream, device = _pair(name), _device(system, name, min(seconds, 10.0))
-            sizes = await trees(system, stream, device)
+            stream = pair(f"sizes-{number}", PAIR_HOP_S)
+            sizes = await trees(system, stream, _device(system, stream.name, min(seconds, 10.0)))
             _, floor = await play_floor(system.url, sizes, workers=WORKERS, every_s=CHUNK / FS)
             floors.append(_Run(floor[len(floor) // 5 :]))
-    own = [_Run([ms for at, ms in each.lags_ms() if at > WARM_S]) for each in plain]
     figures = [
-        *_percentiles("a subscriber to the results", own, asked=True),
-        *_percentiles("`pycwt_client`, `async for result in ...`", feeds, asked=True),
+        *_readers(plain[PAIR_HOP_S], feeds[PAIR_HOP_S]),
         *_percentiles("floor", floors, asked=False),
-        *(_stage(name, plain, at) for name, at in STAGES.items()),
+        *(_stage(name, plain[PAIR_HOP_S], at) for name, at in STAGES.items()),
+        *_readers(
+            plain[CLOSED_LOOP_HOP_S], feeds[CLOSED_LOOP_HOP_S], f", `hop_s` {CLOSED_LOOP_HOP_S:g}"
+        ),
     ]
     text = (
         f"Two channels at 1 kHz in chunks of {1000 * CHUNK / FS:g} ms, coherence with its 95 % "
-        f"level, 12 voices in 4 octaves, a result every {1000 * HOP_S:g} ms of the highest; "
-        f"{WORKERS} workers, {seconds:g} s a run. Above the chunk and the hop: counted from "
-        "publishing the chunk that holds the last sample that the result needs."
+        f"level, 12 voices in 4 octaves, `hop_s` {PAIR_HOP_S:g}; what is sent for this stream is "
+        f"below. {WORKERS} workers, {seconds:g} s a run. Above the chunk and the hop: counted from "
+        "publishing the chunk that holds the last sample that the result needs. The last rows are "
+        "of a hop for closed loops."
     )
     return Section(title="Latency", text=text, figures=tuple(figures))
+
+
+def _readers(plain: Sequence[Played], feeds: Sequence[_Run], of: str = "") -> list[Figure]:
+    own = [_Run([ms for at, ms in each.lags_ms() if at > WARM_S]) for each in plain]
+    return [
+        *_percentiles(f"a subscriber to the results{of}", own, asked=True),
+        *_percentiles(f"`pycwt_client`, `async for result in ...`{of}", feeds, asked=True),
+    ]
 
 
 #: Where a result was at which of its times.
@@ -98,10 +109,6 @@ def _percentiles(who: str, runs: Sequence[_Run], *, asked: bool) -> list[Figure]
     ]  # fmt: skip
 
 
-def _pair(name: str) -> StreamDefinition:
-    return coherence(name, fs_hz=FS, hop_s=HOP_S)
-
-
 def _device(system: Bench, name: str, seconds: float) -> Device:
     count = int(seconds * FS / CHUNK)
     return Device(
@@ -109,19 +116,19 @@ def _device(system: Bench, name: str, seconds: float) -> Device:
     )
 
 
-async def _plain(system: Bench, name: str, seconds: float) -> Played:
-    stream, device = _pair(name), _device(system, name, seconds)
+async def _plain(system: Bench, stream: StreamDefinition, seconds: float) -> Played:
+    device = _device(system, stream.name, seconds)
     await system.client.put_stream(stream)
     expected = results_of(stream, device.count * device.chunk)
     return await system.play(device, results=expected)
 
 
-async def _feed(system: Bench, name: str, seconds: float) -> _Run:
+async def _feed(system: Bench, stream: StreamDefinition, seconds: float) -> _Run:
     """Read with the client, as a program does."""
-    stream, device = _pair(name), _device(system, name, seconds)
+    device = _device(system, stream.name, seconds)
     await system.client.put_stream(stream)
     found: list[tuple[int, int]] = []
-    async with system.client.results(name) as feed:
+    async with system.client.results(stream.name) as feed:
         with running_device(device, system.folder) as running:
             running.go()
             with anyio.fail_after(seconds + 60):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
 from services.runtime.analysis import plan_analysis
 
-__all__ = ["coherence", "heavy", "octaves", "power", "results_of"]
+__all__ = ["CLOSED_LOOP_HOP_S", "PAIR_HOP_S", "coherence", "heavy", "octaves", "pair", "power",
+           "results_of"]  # fmt: skip
+
+#: The pair's margins are 0.28 s on either side in the highest octave: at this hop, 2.4 times its
+#: samples are sent.
+PAIR_HOP_S = 0.4
+#: For who needs a result more often, at the price of bytes and work.
+CLOSED_LOOP_HOP_S = 0.1
 
 
 def power(name: str, channels: int, *, hop_s: float) -> StreamDefinition:
@@ -25,6 +32,11 @@ def coherence(name: str, *, fs_hz: float, hop_s: float) -> StreamDefinition:
         hop_s=hop_s, quantity="coherence", significance=SignificanceSpec(level=0.95),
     )  # fmt: skip
     return _stream(name, fs_hz, ("x", "y"), spec)
+
+
+def pair(name: str, hop_s: float) -> StreamDefinition:
+    """Return the stream whose latency is measured, and what is sent for it."""
+    return coherence(name, fs_hz=1000.0, hop_s=hop_s)
 
 
 def heavy(name: str) -> StreamDefinition:

@@ -16,7 +16,14 @@ from benchmarks.live.bench import Bench, bench
 from benchmarks.live.device import Device
 from benchmarks.live.figures import Figure, Section
 from benchmarks.live.floor import Tree
-from benchmarks.live.streams import coherence, octaves, power, results_of
+from benchmarks.live.streams import (
+    CLOSED_LOOP_HOP_S,
+    PAIR_HOP_S,
+    octaves,
+    pair,
+    power,
+    results_of,
+)
 from schemas.stream import StreamDefinition
 
 __all__ = ["Recorder", "traffic", "trees_of"]
@@ -74,44 +81,52 @@ def trees_of(recorder: Recorder, device: Device) -> list[Tree]:
 
 async def traffic(seconds: float, channels: int) -> Section:
     """Measure the streams of the other figures."""
+    many = power("power", channels, hop_s=0.5)
+    counts = many.model_copy(update={"name": "counts"})
     cases = [
-        (f"{channels} channels, power, `hop_s` 0.5", power("power", channels, hop_s=0.5), channels),
-        ("2 channels, coherence, `hop_s` 0.1", coherence("pair", fs_hz=1000.0, hop_s=0.1), 2),
-        ("2 channels, coherence, `hop_s` 0.5", coherence("slow", fs_hz=1000.0, hop_s=0.5), 2),
+        (f"{channels} channels, power, `hop_s` 0.5", many, "<f4"),
+        (f"{channels} channels of 16-bit counts, power, `hop_s` 0.5", counts, "<i2"),
+        *(
+            (f"2 channels, coherence, `hop_s` {hop_s:g}", pair(f"pair-{i}", hop_s), "<f4")
+            for i, hop_s in enumerate((PAIR_HOP_S, CLOSED_LOOP_HOP_S))
+        ),
     ]
     figures: list[Figure] = []
     async with bench(1) as system:
-        for what, stream, n in cases:
-            figures.append(await _of(system, what, stream, n, seconds))
+        for what, stream, dtype in cases:
+            figures.append(await _of(system, what, stream, dtype, seconds))
     text = (
         "Bytes of all windows, which is what is sent for the analysis, in units of the bytes of "
-        "the samples themselves (float32), averaged over the octaves. Windows of an octave overlap "
-        "by twice its margin, so it is the hop that decides: at one as short as that of the "
-        "latency above, which a closed loop may want, each sample is in several windows."
+        "the samples as the device sent them, averaged over the octaves. Windows of an octave "
+        "overlap by twice its margin, so it is the hop that decides: at one as short as a closed "
+        "loop may want, each sample is in several windows. The coherences are those of the "
+        "latency above."
     )
     return Section(title="Data sent per sample and octave", text=text, figures=tuple(figures))
 
 
 async def _of(
-    system: Bench, what: str, stream: StreamDefinition, channels: int, seconds: float
+    system: Bench, what: str, stream: StreamDefinition, dtype: str, seconds: float
 ) -> Figure:
     count = int(seconds * stream.fs_hz / 50)
     async with Recorder.of(system.url, stream.name) as recorder:
         await system.client.put_stream(stream)
         device = Device(
-            url=system.url, stream=stream.name, channels=channels, chunk=50, count=count, every_s=0
-        )
+            url=system.url, stream=stream.name, channels=len(stream.channels), chunk=50,
+            count=count, every_s=0, dtype=dtype,
+        )  # fmt: skip
         await system.play(device, results=results_of(stream, count * 50))
     tiles: defaultdict[int, list[int]] = defaultdict(list)
     for octave, first in recorder.windows:
         tiles[octave].append(first)
+    step_bytes = device.bytes / (count * 50)
     parts = []
     for octave, firsts in tiles.items():
         if len(firsts) < 2:
             continue  # how often they come is not known yet
         sizes = sum(sum(recorder.windows[octave, first]) for first in firsts)
         covered = len(firsts) * (max(firsts) - min(firsts)) / (len(firsts) - 1)
-        parts.append(sizes / (covered * channels * 4))
+        parts.append(sizes / (covered * step_bytes))
     results = sum(map(sum, recorder.results.values()))
     return Figure(
         what=what, values=(sum(parts) / len(parts),), unit="x", asked="<= 3 x",
