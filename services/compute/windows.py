@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from pycwt_mod.streaming import LevelMethod, window_level
 from schemas.errors import Unprocessable
 from schemas.ids import tile_id
 from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
+from schemas.stream import AnalysisSpec
 from schemas.timing import ResultTimes
 from schemas.window import AnalysisWindow
 from services.runtime.analysis import AnalysisPlan, plan_analysis
@@ -111,7 +113,7 @@ def _results(
     provenance: Provenance,
 ) -> Iterator[AnalysisResult]:
     spec, first = window.analysis, window.tile.first_sample
-    hashes = spec.set_hashes(fs_hz=window.fs_hz)
+    hashes = _set_hashes(spec, window.fs_hz)
     t = TimeAxis(first_sample=first, step=layout.step, n=layout.tile // layout.step)
     span = InputSpan(first_sample=window.first_sample, n_samples=window.n_samples)
     engine = Engine(
@@ -157,6 +159,12 @@ def _results(
             engine=engine,
             times_ns=times,
         )
+
+
+@lru_cache(maxsize=256)
+def _set_hashes(spec: AnalysisSpec, fs_hz: float) -> tuple[str, ...]:
+    """Return `AnalysisSpec.set_hashes`, which all windows of a batch share."""
+    return spec.set_hashes(fs_hz=fs_hz)
 
 
 def _floats(samples: NDArray[np.floating | np.integer]) -> NDArray[np.floating]:

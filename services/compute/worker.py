@@ -29,7 +29,7 @@ from services.compute.heartbeat import Heartbeat
 from services.compute.pace import Pace
 from services.compute.windows import Provenance, compute_window, drop_window
 from services.runtime import metrics
-from services.runtime.bus import Delivery
+from services.runtime.bus import Consumer, Delivery
 from services.runtime.bus import Log as BusLog
 from services.runtime.errors import BusError
 from services.runtime.logs import Action, Log
@@ -91,22 +91,28 @@ class WindowWorker:
     async def run(self, stop: Stop) -> None:
         """Take windows until asked to stop, then finish those under way."""
         # One more than can be computed: the next window is decoded while the threads are busy.
-        slots = anyio.Semaphore(int(self._limiter.total_tokens) + 1)
+        at_once = int(self._limiter.total_tokens) + 1
+        turn = anyio.Lock(fast_acquire=True)
         async with (
             self._bus_log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer,
             anyio.create_task_group() as background,
         ):
             background.start_soon(self._heartbeat.run)
             async with anyio.create_task_group() as tasks:
-                while True:
-                    await slots.acquire()
-                    delivery = await stop.unless_stopped(consumer.next)
-                    if delivery is None:
-                        break
-                    tasks.start_soon(self._serve, delivery, slots)
+                for _ in range(at_once):
+                    tasks.start_soon(self._take_and_serve, consumer, turn, stop)
             background.cancel_scope.cancel()
 
-    async def _serve(self, delivery: Delivery, slots: anyio.Semaphore) -> None:
+    async def _take_and_serve(self, consumer: Consumer, turn: anyio.Lock, stop: Stop) -> None:
+        """Serve one window after the other; they are waited for in turns."""
+        while True:
+            async with turn:
+                delivery = await stop.unless_stopped(consumer.next)
+            if delivery is None:
+                return
+            await self._serve(delivery)
+
+    async def _serve(self, delivery: Delivery) -> None:
         try:
             await self.handle(delivery)
         except BusError as error:
@@ -114,8 +120,6 @@ class WindowWorker:
             self._log.warning(Action.BUS_ERROR, detail=str(error))
         except Exception as error:  # noqa: BLE001 - no message may take the worker with it
             self._log.error(Action.WINDOW_DEAD, exc=error, seq=delivery.stored.seq)
-        finally:
-            slots.release()
 
     async def handle(self, delivery: Delivery) -> None:
         """Bring one delivery to one of its three ends."""

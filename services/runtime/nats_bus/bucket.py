@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import nats.js.errors
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.kv import KV_DEL, KV_OP, KV_PURGE, KeyValue
 
 from services.runtime.bus import Change, Entry
+from services.runtime.nats_bus.client import OrderedClient
 from services.runtime.nats_bus.replay import NatsReplay
 from services.runtime.nats_bus.translate import driver_errors
 
@@ -20,7 +20,9 @@ __all__ = ["NatsBucket"]
 class NatsBucket:
     """Implements `services.runtime.bus.Bucket`."""
 
-    def __init__(self, client: Client, js: JetStreamContext, bucket: KeyValue, name: str) -> None:
+    def __init__(
+        self, client: OrderedClient, js: JetStreamContext, bucket: KeyValue, name: str
+    ) -> None:
         self._client = client
         self._js = js
         self._bucket = bucket

@@ -12,6 +12,7 @@ minute for a server that says nothing. `leave` closes in either case, within a b
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,8 @@ import anyio
 import nats.aio.client
 import nats.errors
 from nats.aio.client import PING_PROTO, Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from services.runtime.nats_bus.bulk import (
     LARGE_BYTES,
@@ -28,6 +31,8 @@ from services.runtime.nats_bus.bulk import (
 )
 
 __all__ = ["OrderedClient"]
+
+Take = Callable[[Msg], Awaitable[None]]
 
 #: To send what is buffered, and to close: a server that takes longer does not answer. Together they
 #: are less than the grace that a service has after its drain time.
@@ -46,6 +51,8 @@ class OrderedClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self._ps = BulkParser(self)
+        #: Who is given messages past the driver's queues, by subscription.
+        self._straight: dict[int, Take] = {}
 
     async def leave(self) -> None:
         """Send what is buffered if there is a server, then close; not cancelled from outside."""
@@ -55,6 +62,34 @@ class OrderedClient(Client):
         if self._flush_queue is not None:  # else `connect` refused its arguments: nothing is open
             with anyio.move_on_after(CLOSE_S, shield=True):
                 await self.close()
+
+    async def subscribe_straight(self, subject: str, take: Take) -> Subscription:
+        """Subscribe; `take` is given each message where it is read.
+
+        The driver hands a message to a task of the subscription by way of a queue, which costs a
+        turn of the event loop, and bounds what waits. Here nothing waits: `take` is for who asked
+        for so many messages and no more, does not wait for anything from this connection, and
+        raises nothing.
+        """
+        subscription = await self.subscribe(subject, cb=take)
+        self._straight[subscription._id] = take
+        return subscription
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        take = self._straight.get(sid)
+        if take is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        told = await self._process_headers(headers)
+        await take(self._build_message(sid, subject, reply, data, told))
+
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        super()._remove_sub(sid, max_msgs)
+        self._straight.pop(sid, None)
 
     async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
         self._pongs.append(asyncio.Future() if future is None else future)

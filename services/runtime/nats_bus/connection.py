@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import anyio
 import nats.errors
-from nats.aio.client import Client
 
 from schemas.limits import HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES
 from services.runtime.bus import Message, Subscription
@@ -34,7 +33,7 @@ REPORT_EVERY = 40
 class NatsBus:
     """Implements `services.runtime.bus.Bus` over one NATS connection."""
 
-    def __init__(self, client: Client, closed: anyio.Event) -> None:
+    def __init__(self, client: OrderedClient, closed: anyio.Event) -> None:
         self._client = client
         self._closed = closed
         self._log = NatsLog(client)

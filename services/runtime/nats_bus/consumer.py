@@ -20,8 +20,9 @@ class NatsDelivery:
     def __init__(self, client: Client, msg: Msg) -> None:
         self._client = client
         self._msg = msg
-        self._stored = stored_message_of(msg)
-        self._deliveries = AckSubject.parse(msg.reply).deliveries
+        place = AckSubject.parse(msg.reply)
+        self._stored = stored_message_of(msg, place)
+        self._deliveries = place.deliveries
 
     @property
     def stored(self) -> StoredMessage:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import nats.js.errors
-from nats.aio.client import Client
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
@@ -22,6 +21,7 @@ from nats.js.api import (
 from schemas.headers import MSG_ID
 from services.runtime.bus import Backlog, Consumer, StoreAck, StoredMessage
 from services.runtime.nats_bus.bucket import NatsBucket
+from services.runtime.nats_bus.client import OrderedClient
 from services.runtime.nats_bus.consumer import NatsConsumer
 from services.runtime.nats_bus.message import driver_headers
 from services.runtime.nats_bus.objects import NatsObjects, objects_config, objects_limits
@@ -49,7 +49,7 @@ BUCKET_DUPLICATE_WINDOW_S = 120.0
 class NatsLog:
     """Implements `services.runtime.bus.Log`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: OrderedClient) -> None:
         self._client = client
         self._js = client.jetstream(timeout=STORE_TIMEOUT_S)
 

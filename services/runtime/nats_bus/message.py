@@ -45,9 +45,8 @@ def message_of(msg: Msg) -> Message:
     )
 
 
-def stored_message_of(msg: Msg) -> StoredMessage:
-    """Return a message that a JetStream consumer delivered; its reply is the acknowledgement's."""
-    place = AckSubject.parse(msg.reply)
+def stored_message_of(msg: Msg, place: AckSubject) -> StoredMessage:
+    """Return a message that a JetStream consumer delivered, as its reply subject places it."""
     return StoredMessage(
         message=Message(subject=msg.subject, data=msg.data, headers=msg.headers or {}),
         seq=place.stream_seq,

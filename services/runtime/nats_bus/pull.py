@@ -22,15 +22,17 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from contextlib import suppress
 from functools import partial
 
 import anyio
 import anyio.lowlevel
-from nats.aio.client import Client
+import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from services.runtime.errors import BusClosedError
+from services.runtime.nats_bus.client import OrderedClient
 
 __all__ = ["ConsumerGoneError", "Pull"]
 
@@ -65,7 +67,7 @@ class Pull:
 
     def __init__(
         self,
-        client: Client,
+        client: OrderedClient,
         stream: str,
         consumer: str,
         *,
@@ -92,8 +94,8 @@ class Pull:
         """Listen for what will be pulled, in place of what was listened to before."""
         old, self._inbox = self._subscription, self._client.new_inbox()
         with anyio.CancelScope(shield=True):  # two lines into the connection's buffer
-            self._subscription = await self._client.subscribe(
-                f"{self._inbox}.*", cb=partial(self._take, self._inbox)
+            self._subscription = await self._client.subscribe_straight(
+                f"{self._inbox}.*", partial(self._take, self._inbox)
             )
             if old is not None:
                 await old.unsubscribe()
@@ -167,7 +169,8 @@ class Pull:
     async def _take(self, inbox: str, msg: Msg) -> None:
         if inbox != self._inbox:
             if msg.reply:
-                await msg.nak()
+                with suppress(nats.errors.Error):  # else it is handed out again after the deadline
+                    await msg.nak()
             return
         if msg.reply:
             self._wanted -= 1

@@ -16,12 +16,12 @@ from typing import Any
 
 import anyio
 import nats.errors
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from services.runtime.bus import StoredMessage
 from services.runtime.errors import BusError
+from services.runtime.nats_bus.client import OrderedClient
 from services.runtime.nats_bus.message import AckSubject, stored_message_of
 from services.runtime.nats_bus.pull import ConsumerGoneError, Pull
 from services.runtime.nats_bus.translate import driver_errors
@@ -49,7 +49,7 @@ class NatsReplay:
 
     def __init__(
         self,
-        client: Client,
+        client: OrderedClient,
         js: JetStreamContext,
         stream: str,
         subjects: tuple[str, ...],
@@ -85,10 +85,11 @@ class NatsReplay:
             except ConsumerGoneError:
                 await self.close()
                 continue
-            if AckSubject.parse(msg.reply).consumer_seq != self._expected:
+            place = AckSubject.parse(msg.reply)
+            if place.consumer_seq != self._expected:
                 await self.close()
                 continue
-            stored = stored_message_of(msg)
+            stored = stored_message_of(msg, place)
             self._expected += 1
             if stored.seq >= self._next_seq and stored.stored_ns >= (self._start_time_ns or 0):
                 self._next_seq = stored.seq + 1
