@@ -60,8 +60,9 @@ class Device:
     def messages(self) -> Iterator[Message]:
         """Yield headers and bodies of chunks in the raw form, of white noise."""
         rng, shape = np.random.default_rng(1), (self.chunk, self.channels)
-        # Whole numbers fill half the range of 16 bits.
-        size = 4000 if np.dtype(self.dtype).kind == "i" else 1
+        # Of whole numbers' range, an eighth is the standard deviation.
+        counts = np.dtype(self.dtype).kind == "i"
+        size = np.iinfo(self.dtype).max / 8 if counts else 1.0
         noise = (size * rng.standard_normal(shape) for _ in range(MADE))
         bodies = [each.astype(self.dtype).tobytes() for each in noise]
         for i in range(self.count):
