@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Size:
     runs: int
 
 
-FULL = Size(tasks=1000, samples=500, mc_count=100, runs=1)
+FULL = Size(tasks=1000, samples=500, mc_count=100, runs=3)
 QUICK = Size(tasks=6, samples=100, mc_count=10, runs=1)
 
 
@@ -158,11 +158,14 @@ async def measure(size: Size) -> list[Work]:
 
 def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
     """Return the two side by side, with the share of the cores' time in the library."""
-    library = statistics.median(run.cpu["library"] for run in peers)
+    # Of the very same calls, made by the peer in the same turn.
+    library = [run.cpu["library"] for run in peers]
 
     def share(runs: Sequence[Run]) -> str:
-        wall = statistics.median(run.seconds for run in runs)
-        return f"{library / (CORES * wall):.3f} of the cores' time is the library's"
+        shares = [calls / (CORES * run.seconds) for calls, run in zip(library, runs, strict=True)]
+        middle, low, high = statistics.median(shares), min(shares), max(shares)
+        between = f" ({low:.3f} to {high:.3f})" if len(shares) > 1 else ""
+        return f"{middle:.3f}{between} of the cores' time is the library's"
 
     spent = {name: statistics.median(run.cpu[name] for run in jobs) for name in PROGRAMS}
     per_task = ", ".join(
@@ -177,8 +180,8 @@ def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
         Measurement(
             who=f"joblib {version('joblib')}, {CORES} processes, pycwt_mod.wct",
             seconds=tuple(run.seconds for run in peers),
-            note=f"{share(peers)}: {1000 * library / size.tasks:.1f} ms of each task; nothing is "
-            "kept, and none may die",
+            note=f"{share(peers)}: {1000 * statistics.median(library) / size.tasks:.1f} ms of each "
+            "task; nothing is kept, and none may die",
         ),
     )
     title = (
@@ -192,17 +195,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.jobs", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little data, no page written")
     parser.add_argument("--tasks", type=int, help="other than 1000")
+    parser.add_argument("--runs", type=int, help="other than 3")
     parser.add_argument("--output", type=Path, help="where to write the page")
     given = parser.parse_args(arguments)
     size = QUICK if given.quick else FULL
-    if given.tasks:
-        size = Size(tasks=given.tasks, samples=size.samples, mc_count=size.mc_count, runs=size.runs)
+    size = replace(size, tasks=given.tasks or size.tasks, runs=given.runs or size.runs)
     with threadpool_limits(1):
         works = anyio.run(measure, size)
     command = "python -m benchmarks.jobs" + (" --quick" if given.quick else "")
     text = page(works, machine(), versions(), command).replace("# Benchmarks\n", f"{TITLE}\n", 1)
     text = text.replace("`python -m benchmarks --quick`", "`python -m benchmarks.jobs --quick`")
-    output = given.output or (None if given.quick or given.tasks else PAGE)
+    output = given.output or (None if given.quick or given.tasks or given.runs else PAGE)
     if output is not None:
         output.write_text(text, encoding="utf-8")
     print(text)

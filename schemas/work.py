@@ -13,7 +13,7 @@ from schemas.stored import StoredObject
 
 
 class Expansion(Message):
-    """The tasks of a job are to be put on the queue."""
+    """The next tasks of a job are to be put on the queue."""
 
     kind: Literal["expansion"] = "expansion"
     name: JobTitle | None = None
@@ -24,6 +24,8 @@ class Expansion(Message):
     tasks: StoredObject
     created_ns: Count
     encoding: Encoding = "msgpack"
+    #: Those before this one are on the queue, or have an outcome.
+    start: Count = 0
 
 
 class QueuedTask(Message):

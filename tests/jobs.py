@@ -116,6 +116,11 @@ def refused() -> WctTask:
     return WctTask(type="wct", dt=1.0, signal1=np.zeros(64), signal2=np.zeros(64), mc_count=5)
 
 
+def overrated() -> WctTask:
+    """A task that is thought to take seconds, a portion of a job by itself, and is refused."""
+    return refused().model_copy(update={"mc_count": 12_000})
+
+
 def endless(seed: int = 0) -> SignificanceTask:
     """Minutes of one core."""
     return SignificanceTask(

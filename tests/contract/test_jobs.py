@@ -21,6 +21,7 @@ from schemas.work import JobWork, QueuedTask
 from services.compute.calculator import open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.jobs.service import open_jobs
+from services.compute.jobs.store import JobStore
 from services.compute.queries import answer_wct
 from services.runtime.bus import Bus
 from services.runtime.embedded_server import start_server
@@ -32,7 +33,7 @@ from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.sync_bus import reachable_from_threads
 from services.runtime.topology import system_topology
-from tests.jobs import PACKED, JobClient, coherence, endless, quick, refused
+from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused
 
 pytestmark = pytest.mark.anyio
 
@@ -286,6 +287,37 @@ async def test_a_result_too_large_for_a_message_is_an_object(bus: Bus) -> None:
     assert len(body) == where.size
     outcome = decode(JobOutcome, body, PACKED, max_bytes=None)
     assert array(outcome.result, "wave").shape[1] == 20_000
+
+
+async def test_a_short_job_does_not_wait_for_all_of_a_long_one_before_it(bus: Bus) -> None:
+    """All tasks of a job went on the queue at once, and those of the next one behind them."""
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        long = await client.submit(quick(1), *[overrated()] * 120)
+        await client.ended(long.job_id, done=1)
+        short = await client.submit(quick(2), quick(3))
+        assert (await client.ended(short.job_id)).status is JobStatus.COMPLETED
+        met = await client.get(long.job_id)
+        after = await client.ended(long.job_id)
+
+    assert met.failed < 60
+    assert (after.done, after.failed) == (1, 120)
+    assert len(await client.outcomes(long.job_id)) == 121
+
+
+async def test_a_job_whose_tasks_are_lost_ends_as_failed(bus: Bus) -> None:
+    """It was said to run for ever."""
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        job = await client.submit(quick(1), refused(), job_id="lost")
+        await client.ended(job.job_id)
+        record = await (await JobStore.open(bus.log, logger("test"))).existing("lost")
+        await (await bus.log.objects(storage.OBJECTS)).delete(record.tasks.name)
+        await client.retry("lost")
+        state = await client.ended("lost")
+
+    assert (state.status, state.done, state.attempt) == (JobStatus.FAILED, 1, 2)
+    assert await bus.log.last_seq(storage.DEAD) == 1
 
 
 async def test_outcomes_in_json_can_be_read_by_anything(bus: Bus) -> None:

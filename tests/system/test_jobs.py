@@ -26,7 +26,7 @@ from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.settings import StorageSettings
 from services.runtime.topology import ACK_WAIT_S, system_topology
-from tests.jobs import PACKED, JobClient, coherence, endless, quick
+from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick
 from tests.servers import RestartableServer, free_port, restartable_server
 from tests.system.conftest import POLL_S, RunningSystem
 
@@ -102,6 +102,23 @@ async def test_a_server_killed_in_mid_job_and_started_again_loses_and_repeats_no
     kept = {task.task_id: task.stream_seq for task in before.results if task.status == "done"}
     assert kept.items() <= {task.task_id: task.stream_seq for task in state.results}.items()
     assert (again.job_id, again.status) == (job.job_id, JobStatus.COMPLETED)
+
+
+async def test_a_job_in_many_portions_has_one_outcome_of_each_task_whoever_is_killed(
+    tmp_path: Path,
+) -> None:
+    async with compute_workers(tmp_path, 2) as (system, server):
+        client = JobClient(system.bus)
+        job = await client.submit(quick(1), *[overrated()] * 100, quick(2))
+        await client.ended(job.job_id, done=1)
+        system.kill("compute-0")
+        await server.kill_and_restart()
+        state = await client.ended(job.job_id)
+        outcomes = await client.outcomes(job.job_id)
+        await nothing_left(system)
+
+    assert (state.status, state.done, state.failed) == (JobStatus.FAILED, 2, 100)
+    assert len(outcomes) == 102
 
 
 async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path) -> None:

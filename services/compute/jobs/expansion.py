@@ -1,14 +1,15 @@
 """Putting the tasks of a job on the queue.
 
-A job is handed over as one small message; whoever takes it puts a message for each task that has no
-result on the queue. Done twice, by a worker that died in between, it adds nothing: the messages
-have ids.
+A job is handed over as one small message; whoever takes it puts the next tasks that have no result
+on the queue, and among them such a message for those that come after. Done twice, by a worker that
+died in between, it adds nothing: the messages have ids. Should the server have forgotten those, two
+such messages follow each other through the job, and find that its tasks have outcomes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import time
+from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.to_thread
@@ -18,9 +19,11 @@ from schemas.job import JobTasks
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
 from services.compute.jobs import outcomes, states
 from services.compute.jobs.burial import bury
-from services.compute.jobs.desk import record_for
+from services.compute.jobs.desk import expansion_id, record_for
+from services.compute.jobs.portions import first_half, portion_size
 from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore
+from services.compute.queries import cost_s
 from services.runtime.bus import Delivery
 from services.runtime.errors import BusError
 
@@ -29,8 +32,8 @@ __all__ = ["Expander"]
 PACKED = ContentType.MSGPACK
 #: Tasks of one job on their way to the queue at the same time.
 ENQUEUED_AT_ONCE = 16
-#: Until a message is handed out again that came before the record it is about, or while the tasks
-#: of another job are being put on the queue.
+#: A message that comes before the record it is about is handed out again after so long; one that
+#: comes while tasks of another job are being put on the queue waits so long, and then the same.
 NOT_YET_S = 0.5
 
 
@@ -61,20 +64,27 @@ class Expander:
 
     async def expand(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
         """Bring the message to one of its ends."""
-        if self._expanding.locked():
-            # It may wait for room on the queue, which takes the other slots to make.
+        with anyio.move_on_after(NOT_YET_S) as waiting:
+            await self._expanding.acquire()
+        if waiting.cancelled_caught:
+            # The other one may wait for room on the queue, which takes this slot to make.
             await delivery.nak(NOT_YET_S)
             return
-        async with self._expanding:
-            record = await self._record_of(work, expansion)
-            if record.digest != expansion.digest or record.attempt > work.attempt:
-                await delivery.ack()
-            elif record.attempt < work.attempt:
-                await self._not_yet(delivery)
-            elif record.summary is not None:
-                await delivery.ack()
-            else:
-                await self._enqueue(delivery, record)
+        try:
+            await self._expand(delivery, work, expansion)
+        finally:
+            self._expanding.release()
+
+    async def _expand(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
+        record = await self._record_of(work, expansion)
+        if record.digest != expansion.digest or record.attempt > work.attempt:
+            await delivery.ack()
+        elif record.attempt < work.attempt:
+            await self._not_yet(delivery)
+        elif record.summary is not None:
+            await delivery.ack()
+        else:
+            await self._enqueue(delivery, work, expansion, record)
 
     async def _record_of(self, work: JobWork, expansion: Expansion) -> JobRecord:
         record = await self._store.record(work.job_id)
@@ -87,21 +97,41 @@ class Expander:
         else:
             await delivery.nak(NOT_YET_S)
 
-    async def _enqueue(self, delivery: Delivery, record: JobRecord) -> None:
+    async def _enqueue(
+        self, delivery: Delivery, work: JobWork, expansion: Expansion, record: JobRecord
+    ) -> None:
         body = await self._store.get_object(record.tasks)
         if body is None:
-            reason = f"the tasks of job {record.job_id} are no longer kept"
-            await bury(self._store, delivery, reason)
+            await self._give_up(delivery, record)
             return
-        tasks = await anyio.to_thread.run_sync(
-            partial(decode, JobTasks, body, PACKED, max_bytes=None)
-        )
-        await self._enqueue_all(record, tasks)
+        todo = states.left(record, await self._store.tally(record), start=expansion.start)
+        tasks, costs_s = await anyio.to_thread.run_sync(_read, body, todo)
+        count = portion_size(costs_s, in_flight=await self._store.in_flight(), job_bytes=len(body))
+        half = first_half(count)
+        await self._enqueue_all(record, tasks, todo[:half])
+        if count < len(todo):
+            await self._continue(work, expansion, int(todo[count][0]))
+        await self._enqueue_all(record, tasks, todo[half:count])
         await delivery.ack()
         self._announcer.mark(record.job_id)
 
-    async def _enqueue_all(self, record: JobRecord, tasks: JobTasks) -> None:
+    async def _continue(self, work: JobWork, expansion: Expansion, start: int) -> None:
+        """Have the tasks from `start` on put on the queue by whoever comes to it."""
+        rest = work.model_copy(update={"work": expansion.model_copy(update={"start": start})})
+        msg_id = f"{expansion_id(work.job_id, work.attempt)}/{start}"
+        await self._store.enqueue(rest, msg_id=msg_id)
+
+    async def _give_up(self, delivery: Delivery, record: JobRecord) -> None:
+        """End a job whose tasks are gone; what has a result keeps it."""
         tally = await self._store.tally(record)
+        now_ns = time.time_ns()
+        await self._store.change(record.job_id, lambda each: states.lost(each, tally, now_ns))
+        await bury(self._store, delivery, f"the tasks of job {record.job_id} are no longer kept")
+        self._announcer.mark(record.job_id)
+
+    async def _enqueue_all(
+        self, record: JobRecord, tasks: JobTasks, todo: Sequence[tuple[str, int]]
+    ) -> None:
         slots = anyio.Semaphore(ENQUEUED_AT_ONCE)
         failures: list[BusError] = []
 
@@ -122,10 +152,16 @@ class Expander:
                 slots.release()
 
         async with anyio.create_task_group() as group:
-            for task_id, replaces in states.left(record, tally):
+            for task_id, replaces in todo:
                 await slots.acquire()
                 if failures or not states.wanted(self._newest(record), record.attempt):
                     break
                 group.start_soon(enqueue, task_id, replaces)
         if failures:
             raise failures[0]
+
+
+def _read(body: bytes, todo: Sequence[tuple[str, int]]) -> tuple[JobTasks, tuple[float, ...]]:
+    """Return the tasks of a job, and what those that are to be done cost."""
+    tasks = decode(JobTasks, body, PACKED, max_bytes=None)
+    return tasks, tuple(cost_s(tasks.tasks[int(task_id)]) for task_id, _ in todo)

@@ -10,7 +10,8 @@ status        when                                    cancel, retry
 queued        no task of this attempt was begun       cancelled; conflict
 running       one was                                 cancelled; conflict
 completed     every task is done                      conflict; conflict
-failed        every task has an outcome, some failed  conflict; queued, the next attempt
+failed        every task has an outcome, some failed, conflict; queued, the next attempt
+              or the tasks are no longer kept
 cancelled     asked for before the last outcome       unchanged; queued, the next attempt
 ============  ======================================  ==========================================
 
@@ -37,6 +38,7 @@ __all__ = [
     "begun",
     "cancelled",
     "left",
+    "lost",
     "progress",
     "retried",
     "sealed",
@@ -92,9 +94,13 @@ def wanted(record: JobRecord | None, attempt: int) -> bool:
     return record is not None and record.summary is None and record.attempt == attempt
 
 
-def left(record: JobRecord, tally: Tally) -> tuple[tuple[str, int], ...]:
-    """Return the tasks without a result, each with the sequence of the failure to replace."""
-    found = ((str(number), tally.outcomes.get(str(number))) for number in range(record.tasks_count))
+def left(record: JobRecord, tally: Tally, *, start: int = 0) -> tuple[tuple[str, int], ...]:
+    """Return the tasks from `start` on without a result, and what each replaces.
+
+    That is the sequence of a failure, or 0.
+    """
+    numbers = range(start, record.tasks_count)
+    found = ((str(number), tally.outcomes.get(str(number))) for number in numbers)
     return tuple(
         (task_id, outcome.seq if outcome else 0)
         for task_id, outcome in found
@@ -132,6 +138,11 @@ def cancelled(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
     if found.ended:
         raise Conflict(f"job {record.job_id} is {found} already", {"status": found.value})
     return _ended(record, JobStatus.CANCELLED, tally, now_ns)
+
+
+def lost(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
+    """Return the record after it was found that the tasks are gone: none can be begun any more."""
+    return record if record.summary else _ended(record, JobStatus.FAILED, tally, now_ns)
 
 
 def retried(record: JobRecord, tally: Tally) -> JobRecord:

@@ -176,6 +176,10 @@ class JobStore:
         else:
             await self._bus_log.store(subject, body, msg_id=msg_id, headers=headers)
 
+    async def in_flight(self) -> int:
+        """Return how many messages of the queue workers have."""
+        return (await self._bus_log.backlog(storage.TASKS, storage.COMPUTE_TASKS)).in_flight
+
     async def bury(self, subject: str, letter: PersistedMessage, *, msg_id: str) -> None:
         """Keep a dead letter."""
         body = encode(letter, PACKED)

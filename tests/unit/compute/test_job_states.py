@@ -53,6 +53,19 @@ def test_the_status_follows_from_what_was_asked_and_what_happened(
     assert states.status(record(started_ns=started), tally(*outcomes)) is expected
 
 
+def test_what_is_left_from_some_task_on_names_what_each_replaces() -> None:
+    outcomes = tally("failed", "failed", "-")
+    assert states.left(record(), outcomes) == (("0", 1), ("1", 2), ("2", 0))
+    assert states.left(record(), outcomes, start=1) == (("1", 2), ("2", 0))
+
+
+def test_a_job_whose_tasks_are_lost_has_failed_and_can_be_taken_up_again() -> None:
+    lost = states.lost(record(started_ns=5), tally("done"), 20)
+    assert states.status(lost, tally("done")) is JobStatus.FAILED
+    assert states.lost(lost, tally("done", "done"), 30) == lost
+    assert states.retried(lost, tally("done")).attempt == 2
+
+
 def test_what_was_counted_stays_counted_when_the_log_forgets_it() -> None:
     ended = states.sealed(record(started_ns=5), tally("done", "failed", "done"))
 
