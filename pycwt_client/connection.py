@@ -10,6 +10,7 @@ import anyio
 from pycwt_client.client import Client
 from pycwt_client.records import library_log
 from schemas.errors import Unavailable
+from services.runtime.errors import UnusableConnectionError
 from services.runtime.logs import Log
 from services.runtime.nats_bus import connect_bus
 from services.runtime.urls import without_users
@@ -49,17 +50,20 @@ async def connect(
     Raises
     ------
     Unavailable
-        There is no server at `url`.
+        There is no server at `url`, or none that lets this user in; or `url` or `creds` is none.
     """
     async with AsyncExitStack() as stack:
         bus = None
-        with anyio.move_on_after(timeout_s):
-            bus = await stack.enter_async_context(
-                connect_bus(url, name=name, log=log or library_log(), creds=creds)
-            )
+        try:
+            with anyio.move_on_after(timeout_s):
+                bus = await stack.enter_async_context(
+                    connect_bus(url, name=name, log=log or library_log(), creds=creds)
+                )
+        except UnusableConnectionError as error:
+            raise Unavailable(f"{error} (CWT_NATS_URL, CWT_NATS_CREDS)") from error
         if bus is None:
             raise Unavailable(
-                f"no NATS server answers at {without_users(url)}: start one with "
-                "`pycwt-mod up`, or set CWT_NATS_URL to one that runs"
+                f"no NATS server answers at {without_users(url)}, or none that lets this user in: "
+                "start one with `pycwt-mod up`, or set CWT_NATS_URL to one that runs"
             )
         yield Client(bus)

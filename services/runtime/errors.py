@@ -56,3 +56,7 @@ class RevisionConflictError(BusError):
 
 class BusClosedError(BusError):
     """The connection is closed for good: the process has to be started again."""
+
+
+class UnusableConnectionError(BusError):
+    """The server's address or the credentials are none: nothing was tried."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -13,6 +14,7 @@ from pycwt_client import connect
 from schemas.errors import Unavailable
 from services.runtime.logs import logger
 from services.runtime.nats_bus import connect_bus
+from tests.credentials import credentials_server
 from tests.servers import free_port
 
 pytestmark = pytest.mark.anyio
@@ -67,3 +69,35 @@ async def test_giving_up_on_a_server_that_is_away_leaves_no_task(
     before = asyncio.all_tasks()
     await give_up(f"nats://127.0.0.1:{free_port()}")
     assert asyncio.all_tasks() == before
+
+
+async def test_a_credentials_file_lets_its_user_in(tmp_path: Path) -> None:
+    async with credentials_server(tmp_path) as (url, creds):
+        async with (
+            connect(url, creds=str(creds), timeout_s=20) as client,
+            client.bus.subscribe("a") as heard,
+        ):
+            await client.bus.publish("a", b"in")
+            assert (await anext(aiter(heard))).data == b"in"
+        with pytest.raises(Unavailable, match="lets this user in"):
+            async with connect(url, timeout_s=0.5):
+                pass
+
+
+@pytest.mark.parametrize("content", [None, "", "-----BEGIN NATS USER JWT-----\n"])
+async def test_a_credentials_file_that_is_none_is_named(
+    tmp_path: Path, content: str | None
+) -> None:
+    creds = tmp_path / "user.creds"
+    if content is not None:
+        creds.write_text(content)
+    with pytest.raises(Unavailable, match=r"user\.creds"):
+        async with connect("nats://127.0.0.1:1", creds=str(creds), timeout_s=5):
+            pass
+
+
+@pytest.mark.parametrize("url", ["", "nats://", "nats://localhost:99999", "nats://localhost:x"])
+async def test_an_address_that_is_none_is_named(url: str) -> None:
+    with pytest.raises(Unavailable, match="CWT_NATS_URL"):
+        async with connect(url, timeout_s=0.2):
+            pass

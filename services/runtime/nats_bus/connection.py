@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import nats.errors
 
 from schemas.limits import HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES
 from services.runtime.bus import Message, Subscription
+from services.runtime.errors import UnusableConnectionError
 from services.runtime.logs import Action, Log
 from services.runtime.nats_bus.client import OrderedClient
 from services.runtime.nats_bus.log import NatsLog
@@ -28,6 +31,8 @@ PING_INTERVAL_S = 10
 PENDING_BYTES = 16 * 1024 * 1024
 #: A server that is away is reported at the first try and then once in so many tries.
 REPORT_EVERY = 40
+#: Of a credentials file (ADR-14).
+PARTS = ("NATS USER JWT", "USER NKEY SEED")
 
 
 class NatsBus:
@@ -103,29 +108,51 @@ async def connect_bus(
     """Connect, waiting for the server as long as it takes; leaving drains and closes.
 
     Whoever does not want to wait that long cancels; nothing stays open then.
+
+    Raises
+    ------
+    UnusableConnectionError
+        `url` or what is in the file `creds` cannot be used.
     """
+    if creds is not None:
+        _check_credentials(Path(creds))
     closed = anyio.Event()
     client = OrderedClient()
     watch = _Watch(url, closed, log)
     try:
-        await client.connect(
-            servers=url.split(","),
-            name=name,
-            user_credentials=creds,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type] # used as a float
-            ping_interval=PING_INTERVAL_S,
-            pending_size=PENDING_BYTES,
-            error_cb=watch.on_error,
-            disconnected_cb=watch.on_lost,
-            reconnected_cb=watch.on_connected,
-            closed_cb=watch.on_closed,
-        )
+        try:
+            await client.connect(
+                servers=url.split(","),
+                name=name,
+                user_credentials=creds,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type] # used as a float
+                ping_interval=PING_INTERVAL_S,
+                pending_size=PENDING_BYTES,
+                error_cb=watch.on_error,
+                disconnected_cb=watch.on_lost,
+                reconnected_cb=watch.on_connected,
+                closed_cb=watch.on_closed,
+            )
+        except nats.errors.Error as error:  # a server that is away is waited for
+            detail = f"{without_users(url)!r} is no address of a server ({error}): check it"
+            raise UnusableConnectionError(detail) from error
         await watch.on_connected()
         yield NatsBus(client, closed)
     finally:
         watch.leaving = True
         await client.leave()
+
+
+def _check_credentials(path: Path) -> None:
+    """Raise if the file is none: the driver would look for its parts without end."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UnusableConnectionError(f"{path} cannot be read: {reason}") from error
+    if not all(re.search(rf"^-+BEGIN {part}-+\r?\n\S+", text, re.MULTILINE) for part in PARTS):
+        raise UnusableConnectionError(f"{path} is no credentials file of NATS")
 
 
 class _Watch:
