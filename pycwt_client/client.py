@@ -19,7 +19,7 @@ from pycwt_client.publisher import (
 )
 from pycwt_client.repeats import SeenEvents, SeenResults
 from schemas import storage, subjects
-from schemas.codec import ContentType
+from schemas.codec import ContentType, validated
 from schemas.event import StreamEvent
 from schemas.limits import MAX_CHUNK_SAMPLES
 from schemas.result import AnalysisResult
@@ -51,7 +51,9 @@ class Client(Jobs):
 
     async def get_stream(self, name: str) -> StreamStatus:
         """Return a stream and how far it has come."""
-        return await self.ask(subjects.stream("get"), StreamGet(name=name), StreamStatus)
+        return await self.ask(
+            subjects.stream("get"), validated(StreamGet, {"name": name}), StreamStatus
+        )
 
     async def list_streams(self) -> tuple[StreamStatus, ...]:
         """Return all streams."""
@@ -60,7 +62,9 @@ class Client(Jobs):
 
     async def delete_stream(self, name: str) -> StreamStatus:
         """End a stream; what is in the log stays."""
-        return await self.ask(subjects.stream("delete"), StreamDelete(name=name), StreamStatus)
+        return await self.ask(
+            subjects.stream("delete"), validated(StreamDelete, {"name": name}), StreamStatus
+        )
 
     def publisher(
         self,

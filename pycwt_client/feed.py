@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -48,6 +48,7 @@ class Feed(Generic[Kept]):
         self._model = model
         self._is_new = is_new
         self._records = library_log()
+        self._closed = False
         self.seq = 0
         self.skipped = 0
         self.repeated = 0
@@ -55,7 +56,13 @@ class Feed(Generic[Kept]):
     def __aiter__(self) -> Feed[Kept]:
         return self
 
+    def close(self) -> None:
+        """Let no more be read; leaving the context does this."""
+        self._closed = True
+
     async def __anext__(self) -> Kept:
+        if self._closed:
+            raise RuntimeError("this feed is closed")
         while True:
             stored = await anext(self._messages)
             self.seq = stored.seq
@@ -97,4 +104,5 @@ async def open_feed(
     async with log.replay(
         storage.RESULTS, (subject,), start_seq=start_seq, start_time_ns=start_ns
     ) as messages:
-        yield Feed(messages, model, is_new)
+        with closing(Feed(messages, model, is_new)) as feed:
+            yield feed

@@ -15,7 +15,7 @@ import anyio
 from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.asking import ask, fetch
 from schemas import storage, subjects
-from schemas.codec import content_type_of, decode
+from schemas.codec import content_type_of, decode, validated
 from schemas.errors import ContractError, Internal
 from schemas.job import (
     JobCancel,
@@ -83,7 +83,7 @@ class Job:
 
     async def state(self, *, tasks: bool = False, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
         """Return how it stands; with `tasks`, each task's status in `results`."""
-        question = JobGet(job_id=self.job_id, results=tasks)
+        question = validated(JobGet, {"job_id": self.job_id, "results": tasks})
         return await self._ask(subjects.job("get"), question, timeout_s)
 
     async def cancel(self, *, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
@@ -94,7 +94,9 @@ class Job:
         Conflict
             It has ended already.
         """
-        return await self._ask(subjects.job("cancel"), JobCancel(job_id=self.job_id), timeout_s)
+        return await self._ask(
+            subjects.job("cancel"), validated(JobCancel, {"job_id": self.job_id}), timeout_s
+        )
 
     async def retry(self, *, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
         """Have the tasks that failed or were cancelled computed again.
@@ -104,7 +106,9 @@ class Job:
         Conflict
             None did.
         """
-        return await self._ask(subjects.job("retry"), JobRetry(job_id=self.job_id), timeout_s)
+        return await self._ask(
+            subjects.job("retry"), validated(JobRetry, {"job_id": self.job_id}), timeout_s
+        )
 
     async def progress(self) -> AsyncGenerator[JobProgress, None]:
         """Tell how far it is, at once and with every change, until it has ended."""

@@ -11,7 +11,7 @@ from pycwt_client.questions import Questions
 from pycwt_client.signals import as_signal, precision_of
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode, validated
-from schemas.errors import Unavailable
+from schemas.errors import Unavailable, Unprocessable
 from schemas.job import (
     JobList,
     JobListing,
@@ -87,7 +87,7 @@ class Jobs(Questions):
         timeout_s: float = ASK_TIMEOUT_S,
     ) -> tuple[JobState, ...]:
         """Return the jobs there are, the newest first."""
-        question = JobList(status=status, limit=limit)
+        question = validated(JobList, {"status": status, "limit": limit})
         reply = await self.ask(subjects.job("list"), question, JobListing, timeout_s=timeout_s)
         return reply.jobs
 
@@ -110,6 +110,9 @@ def _as_task(index: int, task: Task) -> Message | dict[str, Any]:
     """Return what the message takes: signals as floats, in the precision that they have."""
     if isinstance(task, Message):
         return task
+    if not isinstance(task, Mapping):
+        kind = type(task).__name__
+        raise Unprocessable.of({f"tasks.{index}": f"{kind}, a dict of its fields is expected"})
     signals = {
         name: as_signal(f"tasks.{index}.{name}", task[name]) for name in SIGNALS if name in task
     }

@@ -2,7 +2,9 @@
 
 Rules
 -----
-- A chunk's message id is ``<stream>/<epoch>/<first_sample>``: sending it again changes nothing.
+- A chunk's message id is ``<stream>/<epoch>/<first_sample>+<samples>``: sending it again changes
+  nothing, and a chunk that begins at the same sample and has more is another one. So samples that
+  are sent again in chunks cut otherwise are all kept; ingest drops those that it knows.
 - Chunks are sent in order, the first of an epoch by itself, and each waits until all but the last
   `in_flight` - 1 before it are kept. So one that is lost on its way, which nobody knows for some
   seconds, is overtaken by at most so many, which ingest puts in order. With ``in_flight=1`` the
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
@@ -141,6 +143,7 @@ class Publisher:
         self._leader_kept.set()
         self._records = library_log()
         self._failure: BusError | ContractError | None = None
+        self._closed = False
         self.epoch = epoch
         self.next_sample = 0
         self.kept = 0
@@ -172,26 +175,35 @@ class Publisher:
         Unprocessable, ValueError
             The samples are nothing that a chunk can have.
         """
+        self._check_open()
         await self.flush()
-        for piece in cut(self._piece(samples, first_sample, t0_ns), MAX_CHUNK_BYTES):
-            await self._send(self._message(piece))
-            self.next_sample = piece.next_sample
+        whole, sent = self._piece(samples, first_sample, t0_ns), self.next_sample
+        self.next_sample = whole.next_sample  # another call goes on from there meanwhile
+        try:
+            for piece in cut(whole, MAX_CHUNK_BYTES):
+                await self._send(self._message(piece))
+                sent = piece.next_sample
+        finally:
+            if self.next_sample == whole.next_sample:
+                self.next_sample = sent
 
     async def push(
         self, samples: Samples, *, first_sample: int | None = None, t0_ns: int | None = None
     ) -> None:
         """Take samples, one or many; they leave in chunks within `batch_s` seconds.
 
-        Parameters and errors are those of `publish`. A call that is cancelled while it waits has
-        taken the samples.
+        They are copied: an array can be filled again at once. Parameters and errors are those of
+        `publish`. A call that is cancelled while it waits has taken the samples.
 
         Raises
         ------
         ValueError
             There are other channels than in the push before.
         """
+        self._check_open()
         self.raise_failure()
         piece = self._piece(samples, first_sample, t0_ns)
+        piece = replace(piece, samples=piece.samples.copy())
         self._queue(self._batch.push(piece))
         self.next_sample = piece.next_sample
         if len(self._batch) > 0 and not self._batch_begun.is_set():
@@ -251,10 +263,15 @@ class Publisher:
 
     async def close(self) -> None:
         """Send what was pushed; leaving the context does this."""
+        self._closed = True
         if self._ticking is not None:
             self._ticking.cancel()
         if self._failure is None:
             await self.flush()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"this publisher of {self._stream} is closed")
 
     def _piece(self, samples: Samples, first_sample: int | None, t0_ns: int | None) -> Piece:
         first = self.next_sample if first_sample is None else first_sample
@@ -275,7 +292,8 @@ class Publisher:
         else:
             headers = {CONTENT_TYPE: self._sending.encoding.value}
             body = encode(chunk, self._sending.encoding)
-        return _Message(first, f"{self._stream}/{self.epoch}/{first}", headers, body)
+        msg_id = f"{self._stream}/{self.epoch}/{first}+{chunk.n_samples}"
+        return _Message(first, msg_id, headers, body)
 
     def _queue(self, pieces: list[Piece]) -> None:
         """Note what is to be sent; a call that is cancelled leaves it here for the next one."""
@@ -313,6 +331,7 @@ class Publisher:
             raise
 
     async def _all_kept(self) -> None:
+        self._check_open()
         await self.flush()
         async with AsyncExitStack() as held:
             for _ in range(self._sending.in_flight):
@@ -380,8 +399,9 @@ async def open_publisher(
 ) -> AsyncIterator[Publisher]:
     """Yield a publisher; leaving the context waits until every chunk is kept."""
     fault: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        publisher = Publisher(log, tasks, stream=stream, epoch=epoch, sending=sending)
+    tasks = anyio.create_task_group()
+    publisher = Publisher(log, tasks, stream=stream, epoch=epoch, sending=sending)
+    async with tasks:
         try:
             yield publisher
             await publisher.close()

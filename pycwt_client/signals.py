@@ -25,6 +25,8 @@ def as_signal(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     """
     if np.iscomplexobj(values):
         raise Unprocessable.of({name: "complex numbers, real ones are expected"})
+    if getattr(values, "dtype", np.dtype(float)).kind in "mM":
+        raise Unprocessable.of({name: "times, real numbers are expected"})
     try:
         found = np.ma.filled(np.ma.asarray(values).astype(_precision(values)), np.nan)
     except (TypeError, ValueError) as error:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import anyio
+import numpy as np
 import pytest
 
 from pycwt_client import Client, connect
 from schemas import subjects
 from schemas.codec import ContentType, encode
-from schemas.errors import NotFound, Timeout, Unavailable
+from schemas.errors import NotFound, Timeout, Unavailable, Unprocessable
 from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
 from schemas.message import Message
@@ -128,6 +129,33 @@ async def test_a_question_that_can_have_no_answer_is_refused(bus: MemoryBus) -> 
     with pytest.raises(ValueError, match="no time zone"):
         async with Client(bus).results(start_time=naive):
             pass
+
+
+async def test_what_can_be_no_name_is_refused_before_anybody_is_asked(bus: MemoryBus) -> None:
+    client = Client(bus)
+    for ask in (client.get_stream, client.delete_stream):
+        with pytest.raises(Unprocessable, match="name"):
+            await ask("a b")
+    for call in (client.job("a b").state, client.job("a b").cancel, client.job("a b").retry):
+        with pytest.raises(Unprocessable, match="job_id"):
+            await call()
+    with pytest.raises(Unprocessable, match="limit"):
+        await client.jobs(limit=0)
+
+
+async def test_tasks_and_signals_that_are_none_are_refused(bus: MemoryBus) -> None:
+    client = Client(bus)
+    with pytest.raises(Unprocessable, match=r"tasks\.1: str"):
+        await client.submit([{"type": "cwt", "data": [1.0, 2.0], "dt": 1}, "cwt"])  # type: ignore[list-item]
+    with pytest.raises(Unprocessable, match="times"):
+        await client.cwt(np.arange(9).astype("datetime64[s]"), 1.0)
+
+
+async def test_a_feed_that_was_left_says_so(bus: MemoryBus) -> None:
+    async with Client(bus).results("s") as results:
+        pass
+    with pytest.raises(RuntimeError, match="this feed is closed"):
+        await anext(results)
 
 
 async def test_a_result_says_by_itself_when_it_is_of() -> None:

@@ -284,6 +284,73 @@ async def test_the_end_comes_after_what_was_pushed(bus: MemoryBus) -> None:
     assert [chunk.final for chunk in await kept(bus.log)] == [False, True]
 
 
+async def test_an_array_can_be_filled_again_as_soon_as_it_was_pushed(bus: MemoryBus) -> None:
+    buffer = np.zeros((3, 2), "<f4")
+    async with Client(bus).publisher("s", "e", batch_s=60) as publisher:
+        for value in (1, 2, 3):
+            buffer[:] = value
+            await publisher.push(buffer)
+    (chunk,) = await kept(bus.log)
+    np.testing.assert_array_equal(chunk.samples[::3, 0], [1, 2, 3])
+
+
+async def test_calls_at_the_same_time_get_places_one_after_the_other() -> None:
+    log = GatedLog()
+    await log.declare(system_topology(StorageSettings()))
+    sending = Sending(in_flight=1)
+    async with (
+        open_publisher(log, "s", "e", sending=sending) as publisher,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(3):
+            tasks.start_soon(publisher.publish, PAIR)
+        await log.arrived.wait()
+        log.gate.set()
+    assert (publisher.kept, publisher.duplicates, publisher.next_sample) == (3, 0, 9)
+    assert sorted(chunk.first_sample or 0 for chunk in await kept(log)) == [0, 3, 6]
+
+
+async def test_a_chunk_that_was_given_up_leaves_its_place_to_the_next() -> None:
+    log = GatedLog()
+    await log.declare(system_topology(StorageSettings()))
+    async with open_publisher(log, "s", "e", sending=Sending(in_flight=1)) as publisher:
+        await publisher.publish(PAIR)
+        with anyio.move_on_after(0.01) as gave_up:
+            await publisher.publish(PAIR, first_sample=100)
+        assert gave_up.cancelled_caught
+        assert publisher.next_sample == 3
+        log.gate.set()
+
+
+async def test_samples_sent_again_in_other_chunks_are_all_kept(bus: MemoryBus) -> None:
+    rows = np.arange(10, dtype="<f4")
+    for cuts in ([4, 10], [6, 10]):
+        async with Client(bus).publisher("s", "e") as publisher:
+            for first, stop in zip([0, *cuts], cuts, strict=False):
+                await publisher.publish(rows[first:stop])
+            await publisher.finish()
+    chunks = await kept(bus.log, channels=1)
+    assert [(c.first_sample, c.n_samples) for c in chunks] == [
+        (0, 4), (4, 6), (10, 0), (0, 6), (6, 4),
+    ]  # fmt: skip
+
+
+async def test_a_stream_that_can_have_no_such_name_is_refused(bus: MemoryBus) -> None:
+    with pytest.raises(Unprocessable, match="stream"):
+        async with Client(bus).publisher("a b"):
+            pass
+
+
+async def test_a_publisher_that_was_left_says_so(bus: MemoryBus) -> None:
+    async with Client(bus).publisher("s") as publisher:
+        await publisher.publish(PAIR)
+    for call in (publisher.publish, publisher.push):
+        with pytest.raises(RuntimeError, match="publisher of s is closed"):
+            await call(PAIR)
+    with pytest.raises(RuntimeError, match="publisher of s is closed"):
+        await publisher.finish()
+
+
 async def test_a_push_that_was_given_up_is_sent_all_the_same() -> None:
     log = GatedLog()
     await log.declare(system_topology(StorageSettings()))
@@ -383,7 +450,7 @@ class StuckLog(MemoryLog):
         headers: Mapping[str, str] | None = None,
         expect_seq: int | None = None,
     ) -> StoreAck:
-        if msg_id.endswith("/1"):
+        if msg_id.endswith("/1+1"):
             await self.let_go.wait()
         return await super().store(
             subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
