@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from pycwt_mod.smoothing import gaussian_filter, smooth_in_time, smoothed_radius
 FS = 50.0
 N = 6000
 RTOL = 1e-5
+RECORDING = Path(__file__).parents[3] / "cli/recordings/physio_mimic037_125hz.csv.gz"
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -113,6 +115,48 @@ def test_blocks_equal_the_offline_transform(
     grid = a_grid()
     truth = offline(x, grid, op, convention)
     assert worst_error(x, grid, op, convention, max(hop_s, 0.5), truth) < RTOL
+
+
+def test_coherence_in_single_precision_does_not_depend_on_the_units() -> None:
+    """The larger of two signals drowned the smaller one; in small units all of it was zero."""
+    grid = a_grid()
+    x = (recording() - (900, -30)).astype(np.float32)
+    (layout, *_) = octave_layouts(grid, op="wct", hop_s=3.0, convention="standard")
+    plain = block_at(x, 1500, grid, layout, "wct")
+    for units in ((1, 2**20), (2**-43, 2**-43), (2**30, 2**-40), (2**-50, 1)):
+        scaled = block_at(x * np.array(units, np.float32), 1500, grid, layout, "wct")
+        assert scaled.phase is not None
+        assert plain.phase is not None
+        assert np.array_equal(scaled.values, plain.values), units
+        assert np.array_equal(scaled.phase, plain.phase), units
+
+
+@pytest.mark.parametrize(("dtype", "least"), [("f4", 1e-3), ("f8", 5e-5)])
+def test_blocks_of_the_shipped_recording_are_as_exact_as_the_page_says(
+    dtype: str, least: float
+) -> None:
+    """Its ECG has little power at low frequencies, and its respiration at high ones."""
+    recorded = np.loadtxt(RECORDING, delimiter=",", skiprows=3)[:60_000]
+    grid = VoiceGrid(fs_hz=125, fmin_hz=0.1, fmax_hz=8, voices_per_octave=12, wavelet=Morlet())
+    for columns in ((1, 0), (1, 2)):
+        x = recorded[:, columns]
+        s0, J = grid.scales_s[0], grid.n_voices - 1
+        truth = wct(x[:, 0], x[:, 1], 1 / 125, 1 / 12, s0, J, sig=False).coherence
+        assert worst_error(x.astype(dtype), grid, "wct", "standard", 2.0, truth) < least
+
+
+def test_channels_of_one_window_do_not_disturb_each_other_in_single_precision() -> None:
+    """Blood pressure in mmHg and an ECG in mV, at frequencies where the ECG has little power."""
+    heart, rng = np.arange(N) / FS, np.random.default_rng(3)
+    strong = 20 * np.cumsum(rng.standard_normal(N)) + 90
+    weak = np.sin(2 * np.pi * 5 * heart) + 1e-3 * rng.standard_normal(N)
+    x, grid = np.stack([strong, weak], axis=1), a_grid()
+    truth = offline(x, grid, "wct", "standard")
+    layout = octave_layouts(grid, op="wct", hop_s=3.0, convention="standard")[-1]
+    first = 2 * layout.tile
+    block = block_at(x.astype(np.float32), first, grid, layout, "wct")
+    expected = truth[layout.voices][:, first + layout.step * np.arange(layout.tile // layout.step)]
+    assert np.abs(block.values - expected).max() < 1e-3
 
 
 @pytest.mark.parametrize("op", ["cwt", "xwt", "wct"])
