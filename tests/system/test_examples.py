@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 
+from cli.samples import RECORDING
 from pycwt_client import Client
 from tests.system.conftest import RunningSystem
+from tests.system.test_command import run as command
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -53,6 +55,15 @@ async def test_a_notebook_asks_streams_and_finds_its_chirp(system: RunningSystem
     for line in found:
         _, _, near, _, _, true, _ = line.split()
         assert float(near) == pytest.approx(float(true), rel=0.06), line  # a voice is 6 %
+
+
+async def test_a_result_is_computed_again_from_the_log(system: RunningSystem) -> None:
+    words = ("--stream", "again", "--coherence", "abp_mmHg,ecg_mV", "--band", "0.5,8")
+    await command("publish", str(RECORDING), *words, "--speed", "0", url=system.url)
+    said = await run("examples/recompute.py", "again", system.url)
+    result, found = said.splitlines()
+    assert result.startswith("again/")
+    assert found == "values differ by at most 0, masks are equal, levels differ by at most 0"
 
 
 async def test_an_amplifier_on_the_network_is_coherent_while_its_rhythm_lasts(
