@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
+from collections.abc import Mapping
 from typing import TypeVar
+
+import anyio
 
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError, ErrorBody, Internal, Timeout, Unavailable
-from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR_CODE
+from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY, SERVICE_ERROR_CODE
 from schemas.message import Message
 from schemas.stored import StoredObject, StoredReply
 from services.runtime.bus import Bus
@@ -23,9 +27,17 @@ _STORED = b"\x81\xa6object"
 
 
 async def ask(
-    bus: Bus, subject: str, request: Message, reply: type[Reply], *, timeout_s: float
+    bus: Bus,
+    subject: str,
+    request: Message,
+    reply: type[Reply],
+    *,
+    timeout_s: float,
+    early: bool = False,
 ) -> Reply:
     """Send one request, in msgpack, and return its answer, also from the object store.
+
+    With `early`, fields that are ready before the others may come ahead of them.
 
     Raises
     ------
@@ -35,8 +47,12 @@ async def ask(
     """
     headers = {CONTENT_TYPE: ContentType.MSGPACK.value, ACCEPT: ContentType.MSGPACK.value}
     body = encode(request, ContentType.MSGPACK)
+    first = b""
     try:
-        answer = await bus.request(subject, body, headers, timeout_s=timeout_s)
+        if early:
+            answer, first = await _in_two(bus, subject, body, headers, timeout_s)
+        else:
+            answer = await bus.request(subject, body, headers, timeout_s=timeout_s)
     except BusError as error:
         raise _refusal(subject, timeout_s, error) from error
     if SERVICE_ERROR_CODE in answer.headers:
@@ -45,7 +61,22 @@ async def ask(
         place = decode(StoredReply, answer.data, ContentType.MSGPACK).object
         kept = await fetch(bus, place)
         return decode(reply, kept, ContentType.MSGPACK, max_bytes=None)
-    return decode(reply, answer.data, content_type_of(answer.headers))
+    return decode(reply, answer.data, content_type_of(answer.headers), early=first)
+
+
+async def _in_two(
+    bus: Bus, subject: str, body: bytes, headers: Mapping[str, str], timeout_s: float
+) -> tuple[BusMessage, bytes]:
+    """Return the answer, and what was sent ahead of it or nothing."""
+    inbox = f"_INBOX.{secrets.token_hex(11)}"
+    async with bus.subscribe(inbox) as ahead:
+        answer = await bus.request(subject, body, {**headers, EARLY: inbox}, timeout_s=timeout_s)
+        if EARLY not in answer.headers:
+            return answer, b""
+        # It was sent before the answer, on the same connection; only a loss keeps it away.
+        with anyio.move_on_after(timeout_s):
+            return answer, (await anext(aiter(ahead))).data
+    raise BusTimeoutError("what was sent ahead of the answer did not come")
 
 
 async def fetch(bus: Bus, place: StoredObject) -> bytes:

@@ -40,6 +40,9 @@ ASK_TIMEOUT_S = 5.0
 #: A query may compute for about half a minute, and wait as long for others before it.
 COMPUTE_TIMEOUT_S = 90.0
 
+#: From so many samples on, a coherence is on its way while its level is simulated.
+LONG = 1000
+
 Reply = TypeVar("Reply", bound=Message)
 
 
@@ -65,9 +68,13 @@ class Questions:
         reply: type[Reply],
         *,
         timeout_s: float = ASK_TIMEOUT_S,
+        early: bool = False,
     ) -> Reply:
-        """Send one request, in msgpack, and return its answer, also from the object store."""
-        return await ask(self._bus, subject, request, reply, timeout_s=timeout_s)
+        """Send one request, in msgpack, and return its answer, also from the object store.
+
+        With `early`, fields that are ready before the others may come ahead of them.
+        """
+        return await ask(self._bus, subject, request, reply, timeout_s=timeout_s, early=early)
 
     async def cwt(
         self,
@@ -159,7 +166,10 @@ class Questions:
         }  # fmt: skip
         request = validated(WctRequest, fields)
         where = subjects.query("wct")
-        return WctAnswer.of(await self.ask(where, request, WctReply, timeout_s=timeout_s))
+        # To listen for what comes ahead takes a round trip, which short signals would feel.
+        early = significance_level is not None and method == "montecarlo" and len(first) >= LONG
+        found = await self.ask(where, request, WctReply, timeout_s=timeout_s, early=early)
+        return WctAnswer.of(found)
 
     async def significance(
         self,

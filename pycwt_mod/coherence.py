@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -53,6 +53,7 @@ def wct(
     seed: Seed = None,
     backend: str = "sequential",
     n_jobs: int = 1,
+    early: Callable[[WctResult], None] | None = None,
 ) -> WctResult:
     """Wavelet coherence R²(s, n) = |S(W1 W2*/s)|² / (S(|W1|²/s) S(|W2|²/s)).
 
@@ -79,6 +80,9 @@ def wct(
         AR(1) coefficients; estimated if not given.
     mc_count, method, precision, progress, cache, rng, seed, backend, n_jobs
         As in `wct_significance`.
+    early : callable, optional
+        Called as ``early(result)`` with all but the level, before that is simulated, which takes
+        most of the time: to show the coherence, or to send it on. Its arrays are the result's.
 
     Returns
     -------
@@ -126,6 +130,10 @@ def wct(
         backend=backend,
         n_jobs=n_jobs,
     )
+    found = None
+    if early is not None:
+        found = find()
+        early(found)
     levels: Floats
     if first.ndim == 1:
         levels = ask(float(lags[0]), float(lags[1]))
@@ -133,4 +141,4 @@ def wct(
         pairs = zip(lags[0].ravel(), lags[1].ravel(), strict=True)
         levels = np.array([ask(float(g1), float(g2)) for g1, g2 in pairs])
         levels = levels.reshape(*lags[0].shape, -1)
-    return find(signif=levels)
+    return find(signif=levels) if found is None else found.with_levels(levels)

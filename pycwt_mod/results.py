@@ -127,6 +127,11 @@ class WctResult(_WctFields):
         self.mask = np.zeros(self.coherence.shape, np.bool_) if mask is None else mask
         return self
 
+    def with_levels(self, signif: Floats) -> WctResult:
+        """Return the same with other levels (scales,)."""
+        fields = (self.coherence, self.phase, self.coi, self.freqs, signif)
+        return WctResult(*fields, smoothed=self.smoothed, mask=self.mask)
+
     @property
     def smoothed_phase(self) -> Floats:
         """Argument of the smoothed cross spectrum in radians, less noisy than `phase`."""

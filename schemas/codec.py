@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
+import numpy.typing as npt
 import orjson
 from pydantic import ValidationError
 
@@ -85,12 +86,18 @@ def reply_type(headers: Headers | None) -> ContentType:
 
 
 def encode(
-    message: Message, content_type: ContentType, *, max_bytes: int | None = MAX_MESSAGE_BYTES
+    message: Message,
+    content_type: ContentType,
+    *,
+    max_bytes: int | None = MAX_MESSAGE_BYTES,
+    without: frozenset[str] = frozenset(),
 ) -> bytes:
     """Return the body of a message.
 
     Parameters
     ----------
+    without
+        Fields that the reader has already.
     max_bytes
         What the body may have; None for the object store, which has no such limit.
 
@@ -99,7 +106,7 @@ def encode(
     PayloadTooLarge
         With the size, the limit, and what to do.
     """
-    tree = message.model_dump(by_alias=True)
+    tree = message.model_dump(by_alias=True, exclude=set(without) or None)
     if content_type is ContentType.JSON:
         body = orjson.dumps(_for_json(tree), option=orjson.OPT_SERIALIZE_NUMPY)
     elif content_type is ContentType.MSGPACK:
@@ -111,19 +118,28 @@ def encode(
     return body
 
 
+def encode_fields(fields: Mapping[str, npt.NDArray[np.inexact[Any]]]) -> bytes:
+    """Return some fields of a message in msgpack, for `decode` with the others."""
+    return _packed({name: wirearray.from_numpy(value) for name, value in fields.items()})
+
+
 def decode(
     model: type[M],
     data: bytes,
     content_type: ContentType = ContentType.JSON,
     *,
     max_bytes: int | None = MAX_PAYLOAD_BYTES,
+    early: bytes = b"",
 ) -> M:
-    """Return the message in a body, or raise a ``ContractError`` that says what is wrong."""
+    """Return the message in a body, or raise a ``ContractError`` that says what is wrong.
+
+    `early` are those of its fields that came before, see `encode_fields`.
+    """
     if max_bytes is not None and len(data) > max_bytes:
         raise _too_large(len(data), max_bytes, content_type)
-    tree = _parse(data, content_type)
-    if not isinstance(tree, dict):
-        raise BadRequest(f"the body has to be an object, as {content_type}")
+    tree = _parsed(data, content_type)
+    if early:
+        tree |= _parsed(early, ContentType.MSGPACK)
     if issubclass(model, PersistedMessage) and model.schema_required and "schema" not in tree:
         raise Unprocessable.of({"schema": f"is missing, {schema_of(model)!r} expected"})
     return validated(model, tree)
@@ -198,6 +214,13 @@ def _header_flag(headers: Headers, name: str) -> bool:
     if given not in {"0", "1"}:
         raise Unprocessable.of({name: "has to be 1 or 0"})
     return given == "1"
+
+
+def _parsed(data: bytes, content_type: ContentType) -> dict[str, Any]:
+    tree = _parse(data, content_type)
+    if not isinstance(tree, dict):
+        raise BadRequest(f"the body has to be an object, as {content_type}")
+    return tree
 
 
 def _parse(data: bytes, content_type: ContentType) -> object:

@@ -9,6 +9,10 @@ CONTENT_TYPE: Final = "Content-Type"
 #: The encoding that the reply should have.
 ACCEPT: Final = "Accept"
 
+#: Of a request: the inbox for fields that are ready before the others. Of its reply: that some were
+#: sent there.
+EARLY: Final = "Cwt-Early"
+
 #: JetStream drops a second message with the same id within its duplicate window.
 MSG_ID: Final = "Nats-Msg-Id"
 

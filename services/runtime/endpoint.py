@@ -19,12 +19,13 @@ from schemas import storage
 from schemas.codec import ContentType, content_type_of, decode, encode, reply_type
 from schemas.endpoints import Endpoint as Contract
 from schemas.errors import ContractError, Internal, PayloadTooLarge, Unavailable
-from schemas.headers import CONTENT_TYPE
+from schemas.headers import CONTENT_TYPE, EARLY
 from schemas.limits import MAX_REPLY_BYTES
 from schemas.message import Message as Model
 from schemas.stored import StoredReply
 from services.runtime.asker import asked_by
 from services.runtime.bus import Bus, Message
+from services.runtime.early import Early, sends_early
 from services.runtime.errors import BusError
 from services.runtime.logs import Action, Log
 
@@ -78,14 +79,17 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
             limit = bus.max_message_bytes if accepted is ContentType.JSON else MAX_REPLY_BYTES
             if least > limit:
                 raise too_large(least, limit, accepted)
-        with asked_by(message.reply):
+        early = Early.of(bus, message, accepted)
+        with asked_by(message.reply), sends_early(early):
             result = await endpoint.handle(request)
-        data = await _off_loop(endpoint, partial(encode, max_bytes=None), result, accepted)
+        write = partial(encode, max_bytes=None, without=early.sent)
+        data = await _off_loop(endpoint, write, result, accepted)
         if len(data) > bus.max_message_bytes:
             if accepted is ContentType.JSON:
                 raise too_large(len(data), bus.max_message_bytes, accepted)
             data = encode(await kept(data, bus), accepted)
-        return Reply(data=data, headers={CONTENT_TYPE: accepted.value})
+        headers = {CONTENT_TYPE: accepted.value, **({EARLY: "1"} if early.sent else {})}
+        return Reply(data=data, headers=headers)
     except ContractError as error:
         # Somebody else's fault: an operator who looks for it asks for it.
         log.debug(Action.REQUEST_REFUSED, endpoint=endpoint.name, code=error.code.value)

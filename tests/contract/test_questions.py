@@ -19,7 +19,9 @@ import pycwt_mod
 from pycwt_client import Client
 from pycwt_client.answers import WctAnswer
 from pycwt_client.asking import fetch
+from pycwt_mod.backends import registry
 from schemas import storage, subjects
+from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import (
     ContractError,
     Internal,
@@ -28,10 +30,11 @@ from schemas.errors import (
     Unavailable,
     Unprocessable,
 )
-from schemas.query import CwtReply, WctReply
+from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
+from schemas.query import CwtReply, WctReply, WctRequest
 from services.compute import queries
 from services.compute.kept_answers import KeptAnswers
-from services.runtime.bus import Bus
+from services.runtime.bus import Bus, Message
 from services.runtime.embedded_server import start_server
 from services.runtime.errors import BusError
 from services.runtime.logs import logger
@@ -39,11 +42,15 @@ from services.runtime.memory_bus import MemoryBus
 from services.runtime.nats_bus import connect_bus
 from services.runtime.topology import ObjectsSpec, Topology
 from tests.contract.test_services import running
+from tests.unit.compute.test_benchmark import Broken
 
 pytestmark = pytest.mark.anyio
 
 N, DT = 300, 0.5
 X, Y = np.random.default_rng(4).standard_normal((2, N))
+#: Long enough to be sent ahead of its level.
+LONG_X, LONG_Y = np.random.default_rng(5).standard_normal((2, 2000))
+MSGPACK = ContentType.MSGPACK.value
 ROOM = Topology(
     streams=(),
     consumers=(),
@@ -77,6 +84,80 @@ async def test_a_coherence_is_the_librarys_of_the_same_seed(client: Client) -> N
     np.testing.assert_array_equal(found.coherence, expected.coherence)
     np.testing.assert_array_equal(found.signif, expected.signif)
     assert (found.backend_used, found.seed) == ("sequential", 3)
+
+
+@pytest.mark.parametrize("missing", [[], [700, 701]])
+async def test_a_long_coherence_comes_ahead_of_its_level_and_is_the_librarys(
+    client: Client, missing: list[int]
+) -> None:
+    gappy = LONG_X.copy()
+    gappy[missing] = np.nan
+    found = await client.wct(gappy, LONG_Y, DT, mc_count=10, seed=3)
+    expected = pycwt_mod.wct(gappy, LONG_Y, DT, 0.25, mc_count=10, seed=3)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(
+            ours,
+            np.where(expected.mask, np.nan, theirs)
+            if ours.shape == expected.mask.shape
+            else theirs,
+        )
+    np.testing.assert_array_equal(found.mask, expected.mask)
+
+
+async def test_what_goes_ahead_is_sent_to_the_inbox_and_left_out_of_the_reply(
+    client: Client,
+) -> None:
+    bus = client.bus
+    async with bus.subscribe("_INBOX.mine") as ahead:
+        reply = await asked(bus, {EARLY: "_INBOX.mine", ACCEPT: MSGPACK})
+        with anyio.fail_after(10):
+            first = await anext(aiter(ahead))
+    assert reply.headers[EARLY] == "1"
+    assert len(reply.data) < len(first.data) / 10
+    whole = decode(WctReply, reply.data, ContentType.MSGPACK, early=first.data)
+    assert whole.WCT.shape == whole.aWCT.shape
+    with pytest.raises(Unprocessable, match="WCT"):
+        decode(WctReply, reply.data, ContentType.MSGPACK)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {EARLY: "_INBOX.mine", ACCEPT: "application/json"},
+        {EARLY: "cwt.elsewhere", ACCEPT: "application/msgpack"},
+        {ACCEPT: "application/msgpack"},
+    ],
+)
+async def test_nothing_goes_ahead_to_who_cannot_take_it_or_to_anything_but_an_inbox(
+    client: Client, headers: dict[str, str]
+) -> None:
+    bus = client.bus
+    async with bus.subscribe("_INBOX.mine") as one, bus.subscribe("cwt.elsewhere") as other:
+        reply = await asked(bus, headers)
+        await one.drain()
+        await other.drain()
+        assert [each async for each in one] == [each async for each in other] == []
+    assert EARLY not in reply.headers
+    assert decode(WctReply, reply.data, content_type_of(reply.headers)).WCT.size
+
+
+async def test_a_fault_after_something_went_ahead_is_told(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a backend that fails in the middle of its simulation."""
+    built_in = registry._built_in()
+    monkeypatch.setattr(registry, "_built_in", lambda: (*built_in, Broken()))
+    with pytest.raises(Internal, match="log"):
+        await client.wct(LONG_X, LONG_Y, DT, mc_count=10, backend="broken")
+
+
+async def asked(bus: Bus, headers: dict[str, str]) -> Message:
+    """Return the reply to a question about a long coherence with a level."""
+    request = WctRequest(signal1=LONG_X, signal2=LONG_Y, dt=DT, mc_count=10)
+    body = encode(request, ContentType.MSGPACK)
+    return await bus.request(
+        subjects.query("wct"), body, {CONTENT_TYPE: MSGPACK, **headers}, timeout_s=30
+    )
 
 
 async def test_a_cross_spectrum_of_float32_stays_float32(client: Client) -> None:
@@ -175,7 +256,7 @@ async def test_a_question_asked_by_several_at_once_is_computed_once(
     found: list[WctAnswer] = []
 
     async def ask(client: Client) -> None:
-        found.append(await client.wct(X, Y, DT, mc_count=10))
+        found.append(await client.wct(LONG_X, LONG_Y, DT, mc_count=10))
 
     async with running(bus, "compute"), anyio.create_task_group() as tasks:
         for _ in range(4):
@@ -187,7 +268,7 @@ async def test_a_question_asked_by_several_at_once_is_computed_once(
     for each in found[1:]:
         np.testing.assert_array_equal(each.coherence, found[0].coherence)
     async with running(bus, "compute"):
-        assert not (await Client(bus).wct(X, Y, DT, mc_count=10)).cached
+        assert not (await Client(bus).wct(LONG_X, LONG_Y, DT, mc_count=10)).cached
 
 
 async def taken(bus: Bus, op: str, number: int) -> None:

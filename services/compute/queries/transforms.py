@@ -24,10 +24,14 @@ from schemas.query import (
 from services.compute.queries.backends import is_exact
 from services.compute.queries.refusals import library_refusals
 from services.compute.queries.simulation import simulation_of
-from services.compute.queries.sizes import MAX_COMPUTE_BYTES, scale_count
+from services.compute.queries.sizes import MAX_COMPUTE_BYTES, reply_numbers, scale_count
 from services.runtime.analysis import wavelet_of
+from services.runtime.early import early_wanted, send_early
 
 __all__ = ["answer_cwt", "answer_wct", "answer_xwt"]
+
+#: Of float64, the larger of the two precisions.
+NUMBER_BYTES = 8
 
 Values = TypeVar("Values", bound=NDArray[Any])
 
@@ -81,6 +85,8 @@ def answer_wct(
     started = time.perf_counter()
     wanted = request.significance_level is not None
     backend, seed = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
+    # A simulation takes most of the time: meanwhile the coherence can be on its way.
+    early = backend is not None and early_wanted(NUMBER_BYTES * reply_numbers(request))
     with library_refusals("signal1"):
         found = pycwt_mod.wct(
             *_pair(request),
@@ -93,10 +99,10 @@ def answer_wct(
             backend=backend or request.backend,
             n_jobs=n_jobs,
             rng=seed,
+            early=_send_coherence if early else None,
         )
         return WctReply(
-            WCT=_missing(found.coherence, found.mask),
-            aWCT=_missing(found.phase, found.mask),
+            **_coherence(found),
             coi=found.coi,
             freqs=found.freqs,
             signif=found.signif.astype(request.dtype) if wanted else None,
@@ -104,6 +110,17 @@ def answer_wct(
             seed=seed,
             computation_time=time.perf_counter() - started,
         )
+
+
+def _send_coherence(found: pycwt_mod.WctResult) -> None:
+    send_early(_coherence(found))
+
+
+def _coherence(found: pycwt_mod.WctResult) -> dict[str, Any]:
+    return {
+        "WCT": _missing(found.coherence, found.mask),
+        "aWCT": _missing(found.phase, found.mask),
+    }
 
 
 def _arguments(request: TransformRequest) -> dict[str, Any]:
@@ -137,7 +154,7 @@ def _missing(values: Values, mask: NDArray[np.bool_]) -> Values:
     """
     if np.isnan(values[:, 0][~mask[:, 0]]).any():
         raise FloatingPointError("overflow")
-    if mask.any():
+    if values.flags.writeable and mask.any():
         values[mask] = np.nan
     # Nobody writes to it any more, so the message need not copy it.
     values.flags.writeable = False

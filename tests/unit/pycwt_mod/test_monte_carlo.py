@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pycwt_mod import backend_info, get_backend, list_backends, rednoise, wct, wct_significance
+from pycwt_mod import (
+    WctResult,
+    backend_info,
+    get_backend,
+    list_backends,
+    rednoise,
+    wct,
+    wct_significance,
+)
 from pycwt_mod.backends import registry
 from pycwt_mod.montecarlo.levels import quantile
 from pycwt_mod.montecarlo.null import run_task
@@ -93,6 +101,23 @@ def test_progress_counts_to_the_end_and_nothing_is_printed(
     wct_significance(0.1, 0.1, 1.0, 1 / 2, 2.0, 4, mc_count=5, rng=1, progress=True)
     assert [done for done, _ in seen] == list(range(1, seen[-1][1] + 1))
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_coherence_is_told_before_its_level_is_simulated() -> None:
+    x, y = np.random.default_rng(1).standard_normal((2, 200))
+    told: list[object] = []
+    found = wct(
+        x, y, 1.0, 0.5, mc_count=4, rng=1, early=told.append,
+        progress=lambda *_done: told.append("simulated"),
+    )  # fmt: skip
+    first, *rest = told
+    assert set(rest) == {"simulated"}
+    assert isinstance(first, WctResult)
+    assert first.coherence is found.coherence
+    expected = wct(x, y, 1.0, 0.5, mc_count=4, rng=1)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(found.smoothed, expected.smoothed)
 
 
 def test_derived_arrays_do_not_carry_the_facts_of_another() -> None:
