@@ -29,6 +29,11 @@ MAX_MC_COUNT = 100_000
 #: Time steps of one chunk. Longer ones make a live stream late and hold the log's memory.
 MAX_CHUNK_SAMPLES = 1024 * 1024
 
+#: Samples per second of a stream, from one in thirty years to a thousand times the fastest
+#: converters: times and waits counted in samples stay within 63 bits.
+MIN_FS_HZ = 1e-9
+MAX_FS_HZ = 1e12
+
 #: Channels of one stream: above the largest electrode arrays that are read out as one device.
 MAX_CHANNELS = 1024
 

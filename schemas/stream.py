@@ -13,8 +13,10 @@ from schemas.limits import (
     MAX_ANALYSES,
     MAX_CHANNEL_SETS,
     MAX_CHANNELS,
+    MAX_FS_HZ,
     MAX_REORDER_S,
     MAX_VOICES_PER_OCTAVE,
+    MIN_FS_HZ,
 )
 from schemas.message import (
     Count,
@@ -148,7 +150,7 @@ class StreamDefinition(PersistedMessage):
 
     schema_id: Literal["stream.definition/1"] = Field(default="stream.definition/1", alias="schema")
     name: Name
-    fs_hz: PositiveReal
+    fs_hz: Annotated[float, Field(ge=MIN_FS_HZ, le=MAX_FS_HZ)]
     channels: Annotated[Items[Channel], Field(min_length=1, max_length=MAX_CHANNELS)]
     analyses: Annotated[Items[AnalysisSpec], Field(max_length=MAX_ANALYSES)] = ()
     #: The first message of the signal log that counts; none: the first one to come.

@@ -42,13 +42,17 @@ class SampleBuffer:
         """Index one past the last sample held."""
         return self.first + self._length
 
+    def check(self, first: int) -> None:
+        """Raise ValueError if samples from `first` on cannot be added."""
+        if first < self.end:
+            raise ValueError(f"{first=} must not be before the end, {self.end}")
+
     def append(self, first: int, samples: NDArray[np.generic]) -> None:
         """Add `samples` (n, channels) that begin at index `first`, at or after `end`.
 
         What lies between is missing.
         """
-        if first < self.end:
-            raise ValueError(f"{first=} must not be before the end, {self.end}")
+        self.check(first)
         gap = first - self.end
         total = self._length + gap + len(samples)
         self._reserve(total)

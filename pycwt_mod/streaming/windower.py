@@ -120,6 +120,10 @@ class Windower:
         ValueError
             If `first` lies before `end`.
         """
+        if not self._tilings:  # nobody needs the samples, nor what fills a gap before them
+            self._buffer.check(first)
+            self.restart(first + len(samples))
+            return
         self._buffer.append(first, samples)
         for lane, tiling in enumerate(self._tilings):
             for tile in tiling.due(self.end):

@@ -75,8 +75,10 @@ def plan_lanes(
     Raises
     ------
     Unprocessable
-        An analysis cannot be run live; the message has the numbers.
+        An analysis cannot be run live, or chunks that wait for a missing one would take too much
+        memory; the message has the numbers.
     """
+    _check_waiting(definition)
     lanes = []
     for spec in definition.analyses:
         try:
@@ -128,6 +130,17 @@ def _grouped(sets: tuple[ChannelSet, ...], max_channels: int) -> Iterator[tuple[
         group.append(each)
         channels.update(each)
     yield tuple(group)
+
+
+def _check_waiting(definition: StreamDefinition) -> None:
+    row_bytes = len(definition.channels) * SAMPLE_BYTES
+    waiting = definition.reorder_s * definition.fs_hz * row_bytes
+    if waiting > MAX_HELD_BYTES:
+        problem = (
+            f"chunks of {definition.reorder_s:g} s, which may have to wait for a missing one, take "
+            f"{waiting:.0f} bytes, of {MAX_HELD_BYTES} possible: lower reorder_s"
+        )
+        raise Unprocessable.of({"reorder_s": problem})
 
 
 def _check(

@@ -10,7 +10,8 @@ waiting for by what the log holds alone, so that reading the log again decides t
 What waits when the log goes quiet is let go by `release`, which the caller writes down.
 
 An epoch begins with sample 0. A chunk of a new epoch waits in the same way: for the rest of the
-present epoch, unless that has had its final chunk, and for its own first sample.
+present epoch, unless that has had its final chunk, and for its own first sample. It waits no longer
+when more than ``WAITING_CHUNKS`` of still later epochs have come and the present one has ceased.
 
 One wrong bit in an index or a name must not hold anything up: when more than ``WAITING_CHUNKS``
 have come after it, a chunk that is further ahead than any window goes to the account, which refuses
@@ -134,7 +135,7 @@ class Reordering:
             return None
         group = [each for each in others if each.chunk.epoch == others[0].chunk.epoch]
         first = min(group, key=lambda each: each.order)
-        over = self._is_over(group, first.order[0])
+        over = self._is_over(group, first.order[0]) or self._is_succeeded(others[0], position)
         if position.epoch is None or position.epoch in position.ended:
             return first if over or first.order[0] == 0 else None
         return (left or first) if over else None
@@ -145,6 +146,15 @@ class Reordering:
             return True
         reach = max(arrival.end for arrival in group) - missing
         return len(group) > WAITING_CHUNKS and reach > self._patience
+
+    def _is_succeeded(self, oldest: Arrival, position: Position) -> bool:
+        """Return whether later epochs came while the present one did not go on.
+
+        A device that restarts over and over ends each epoch before it has waited long enough.
+        """
+        present = 0 if position.epoch is None else self._came_after(oldest, position.epoch)
+        own = self._came_after(oldest, oldest.chunk.epoch)
+        return self._came_after(oldest) - own - present > WAITING_CHUNKS + 2 * present
 
     def _is_stray(self, arrival: Arrival, position: Position) -> bool:
         if not self._patience or position.epoch in (None, arrival.chunk.epoch):

@@ -20,6 +20,7 @@ Cancelling `next` loses nothing: what has arrived stays here until somebody asks
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from contextlib import suppress
@@ -154,11 +155,20 @@ class Pull:
         )
 
     async def _listen(self) -> None:
-        with anyio.move_on_after(SILENCE_S) as silence:
-            await self._word.wait()
-        if silence.cancelled_caught:
+        # A timer, not a cancel scope, which would cost more than the rest of the wait.
+        word = self._word
+        timer = asyncio.get_running_loop().call_later(SILENCE_S, self._miss, word)
+        try:
+            await word.wait()
+        finally:
+            timer.cancel()
+
+    def _miss(self, word: anyio.Event) -> None:
+        """Take the present request for lost, as there was no word for so long."""
+        if not word.is_set():
             self._wanted = 0
             self._lost = True
+            self._say()
 
     async def _yield_to_refusal(self, status: str, detail: str) -> None:
         self._refusal = None
@@ -177,6 +187,10 @@ class Pull:
             self._arrived.append(msg)
         else:
             self._take_status(msg)
+        self._say()
+
+    def _say(self) -> None:
+        """Wake whoever listens."""
         self._word.set()
         self._word = anyio.Event()
 

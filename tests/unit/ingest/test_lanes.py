@@ -91,3 +91,12 @@ def test_a_window_longer_than_the_log_keeps_chunks_is_refused() -> None:
     plan_lanes(definition(), log_max_age_s=3600)
     with pytest.raises(Unprocessable, match="keeps chunks for 10 s"):
         plan_lanes(definition(), log_max_age_s=10)
+
+
+def test_waiting_that_would_take_too_much_memory_is_refused_with_the_numbers() -> None:
+    channels = tuple(Channel(name=f"c{i}") for i in range(64))
+    fast = StreamDefinition(name="s", fs_hz=1e6, channels=channels)
+    with pytest.raises(Unprocessable, match="512000000 bytes, of 268435456 possible") as caught:
+        plan_lanes(fast)
+    assert "reorder_s" in caught.value.message
+    assert plan_lanes(fast.model_copy(update={"reorder_s": 0.5})) == ()

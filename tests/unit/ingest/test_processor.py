@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from itertools import repeat
 
 import numpy as np
@@ -264,6 +265,13 @@ def test_a_stream_without_analyses_keeps_no_samples() -> None:
     assert processor.progress().next_sample == LENGTH
 
 
+def test_a_stream_without_analyses_tells_of_a_gap_however_long() -> None:
+    # Every sample between was once filled in, for windows that nobody cuts: gigabytes.
+    bare = definition(analyses=(), reorder_s=0.0)
+    told = list(pipeline.outputs(bare, (chunk(0, signal(10)), chunk(10**15, signal(10)))))
+    assert events(told) == ["gap"]
+
+
 def test_the_device_clock_outlives_a_restart() -> None:
     x = signal()
     stamped = SignalChunk(epoch="e", first_sample=0, t0_ns=10**18, samples=x[:200])
@@ -487,6 +495,32 @@ def test_from_a_checkpoint_chunks_in_any_order_give_the_same_again(
     fresh = [output for output in after if output.id not in {each.id for each in before}]
     assert [output.id for output in fresh] == [output.id for output in [*again, *rest]]
     assert windows(fresh) == windows([*again, *rest])
+
+
+@pytest.mark.parametrize("chunks", [1, 3, 12])
+def test_a_device_that_restarts_over_and_over_is_followed_and_little_waits(chunks: int) -> None:
+    # No epoch lasted long enough to be let go, nor was the log ever quiet: all of it waited.
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    seqs = itertools.count(1)
+    told: list[Output] = []
+    for boot in range(100):
+        for i in range(chunks):
+            arrived = chunk(20 * i, signal(20), f"boot-{boot}")
+            told += processor.take(pipeline.entry(arrived, next(seqs)))
+        assert len(processor._reordering.seqs) <= 40
+    assert events(told).count("reset") > 80
+    assert not {"gap", "overlap", "rejected"} & set(events(told))
+    assert processor.checkpoint().replay_from_seq > next(seqs) - 60
+
+
+def test_two_more_devices_on_its_stream_do_not_end_the_epoch_that_goes_on() -> None:
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    mixed = (chunk(i, signal(1), epoch) for i in range(60) for epoch in ("mine", "a", "b"))
+    told: list[Output] = []
+    for seq, each in enumerate(mixed, 1):
+        told += processor.take(pipeline.entry(each, seq))
+    assert processor.progress().epoch == "mine"
+    assert set(events(told)) == {"rejected"}
 
 
 def test_a_wrong_bit_in_an_index_or_an_epochs_name_holds_nothing_up() -> None:

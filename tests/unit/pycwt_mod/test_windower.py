@@ -93,3 +93,13 @@ def test_samples_from_before_the_end_are_refused() -> None:
     windower = Windower(LANES, 2, first=10)
     with pytest.raises(ValueError, match="must not be before the end"):
         list(windower.push(9, signal(1)))
+
+
+def test_without_lanes_no_sample_is_held_and_a_gap_takes_no_memory() -> None:
+    windower = Windower((), 2)
+    assert not list(windower.push(0, signal(5)))
+    assert not list(windower.push(10**15, signal(5)))
+    assert windower.end == windower.needed_from == 10**15 + 5
+    assert len(windower.held()[1]) == 0
+    with pytest.raises(ValueError, match="must not be before the end"):
+        list(windower.push(3, signal(5)))

@@ -253,6 +253,13 @@ def test_a_window_has_a_column_for_each_channel_of_its_sets_and_no_other() -> No
     assert refused_fields(schemas.AnalysisWindow, tree | {"channels": ["a", "a"]}) == ("channels",)
 
 
+@pytest.mark.parametrize("fs_hz", [1e308, 1e-300])
+def test_a_rate_that_no_device_has_is_refused(fs_hz: float) -> None:
+    # One was kept once, and whoever counted its samples ended with an overflow, ingest for good.
+    tree = {"name": "s", "fs_hz": fs_hz, "channels": [{"name": "x"}], "reorder_s": 60}
+    assert refused_fields(schemas.StreamDefinition, tree) == ("fs_hz",)
+
+
 @pytest.mark.parametrize("field", ["scales_s", "values", "phase", "signif", "mask"])
 def test_the_arrays_of_a_result_have_to_fit_together(field: str) -> None:
     tree: dict[str, Any] = {
