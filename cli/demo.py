@@ -17,7 +17,7 @@ from cli.demo_run import DemoRun
 from cli.demo_summary import events_in_words, summarise, summary_in_words
 from cli.faults import CommandError, expected_fault
 from cli.publish import read_definition
-from cli.samples import DEFINITION, RECORDING, SOURCE, shown
+from cli.samples import DEFINITION, RECORDING, SIGNALS, SOURCE, shown
 from cli.shell import command_log, program, run_command, stoppable
 from cli.system import SystemPlan, running_system
 from pycwt_client import Picture
@@ -28,6 +28,10 @@ __all__ = ["demo"]
 STREAM = "icu"
 #: Columns of the picture: about the pixels it is drawn with.
 COLUMNS = 1000
+
+COHERENCE = """\
+Coherence says how steadily two signals go together at a frequency: 0 not at all, 1 in step.
+Unrelated signals stay below the 95 % level for 95 % of the time."""
 
 NEXT = """\
 Keep the system up and feed it yourself:
@@ -87,6 +91,8 @@ async def _demo(
 async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: anyio.Event) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"Recording: {SOURCE}; {run.duration_s:.0f} s at {run.definition.fs_hz:g} Hz")
+    console.print(SIGNALS)
+    console.print(COHERENCE)
     console.print(f"Starting a NATS server, ingest, {plan.workers} x compute, hwbridge ...")
     async with running_system(plan, command_log(quiet=True), kill=kill) as system:
         console.print(f"They run at {system.url}")

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from cli.faults import CommandError
-from cli.samples import SOURCE
+from cli.samples import SIGNALS, SOURCE
 from pycwt_client import Picture
 from pycwt_mod.wavelets import Morlet
 
 __all__ = ["check_matplotlib", "draw"]
 
-CAPTION = f"""Wavelet coherence. {SOURCE}
+CAPTION = f"""Wavelet coherence. {SIGNALS}
+{SOURCE}
 framed: above the 95 % level; arrow right: in phase, down: the first signal leads by 90 degrees
-hatched: cone of influence, or touched by missing data"""
+hatched: ends of the recording or missing samples weigh in; line: cone of influence"""
 
 
 def check_matplotlib() -> None:

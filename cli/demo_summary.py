@@ -71,7 +71,8 @@ def summary_in_words(pair: tuple[str, str], summary: PairSummary | None, level: 
     if summary is None:
         return f"{first} with {second}: too little is valid; play a longer part of the recording"
     words = (
-        f"{first} with {second}: strongest at {summary.freq_hz:.2f} Hz, "
+        f"{first} with {second}: strongest at {summary.freq_hz:.2f} Hz "
+        f"({60 * summary.freq_hz:.0f} a minute), "
         f"median coherence {summary.coherence:.2f}"
     )
     if summary.above_level_percent is not None:

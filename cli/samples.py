@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["DEFINITION", "RECORDING", "SOURCE", "shown"]
+__all__ = ["DEFINITION", "RECORDING", "SIGNALS", "SOURCE", "shown"]
 
 FOLDER = Path(__file__).parent / "recordings"
 RECORDING = FOLDER / "physio_mimic037_125hz.csv.gz"
 DEFINITION = FOLDER / "icu.json"
 #: The licence asks that it be named.
 SOURCE = "MIMIC Database, record 037, PhysioNet, ODC-BY 1.0"
+
+SIGNALS = "abp: arterial blood pressure; ecg: electrocardiogram; resp: respiration"
 
 
 def shown(path: Path) -> str:

@@ -25,7 +25,8 @@ try {
   // WCT is one row per frequency, one value per sample; a missing value is null.
   const middle = answer.WCT.map((row) => row[N / 2]);
   answer.freqs.forEach((hz, k) => {
-    if (middle[k] > answer.signif[k]) {
+    // Periods longer than coi feel the ends of the signals.
+    if (middle[k] > answer.signif[k] && 1 / hz < answer.coi[N / 2]) {
       console.log(`${hz.toFixed(2)} Hz: ${middle[k].toFixed(3)} > ${answer.signif[k].toFixed(3)}`);
     }
   });

@@ -39,6 +39,8 @@ answer = ask(server, "cwt.query.wct", question);
 
 % WCT is one row per frequency, one column per sample; a missing value is NaN here.
 middle = answer.WCT(:, 501);
-for k = find(middle > answer.signif)'
+% Periods longer than coi feel the ends of the signals.
+sure = 1 ./ answer.freqs < answer.coi(501);
+for k = find(middle > answer.signif & sure)'
   printf("%.2f Hz: %.3f > %.3f\n", answer.freqs(k), middle(k), answer.signif(k));
 end

@@ -55,6 +55,8 @@ close(wire)
 
 # WCT is one row per frequency, one column per sample; a missing value is NA.
 middle <- answer$WCT[, 501]
-for (k in which(middle > answer$signif)) {
+# Periods longer than coi feel the ends of the signals.
+sure <- 1 / answer$freqs < answer$coi[501]
+for (k in which(middle > answer$signif & sure)) {
   cat(sprintf("%.2f Hz: %.3f > %.3f\n", answer$freqs[k], middle[k], answer$signif[k]))
 }

@@ -100,7 +100,7 @@ async def test_the_conclusion_names_pair_events_and_source(bus: MemoryBus) -> No
     run.definition = definition
     pictures = {channels: each.resample(12) for channels, each in run.scalograms.items()}
     text = "\n".join(conclusion(run, pictures))
-    assert "x with y: strongest at 6.00 Hz, median coherence 0.75" in text
+    assert "x with y: strongest at 6.00 Hz (360 a minute), median coherence 0.75" in text
     assert "events: none" in text
     assert "MIMIC" in text
 

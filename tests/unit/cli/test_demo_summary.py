@@ -70,7 +70,8 @@ def test_the_words_say_who_leads(phase_deg: float, words: str) -> None:
     )
     text = summary_in_words(("a", "b"), summary, 0.95)
     assert text.startswith(
-        "a with b: strongest at 1.00 Hz, median coherence 0.93, above the 95 % level 77 % of"
+        "a with b: strongest at 1.00 Hz (60 a minute), median coherence 0.93, "
+        "above the 95 % level 77 % of"
     )
     assert words in text
     assert text.endswith("(give or take whole periods of 1000 ms)")
