@@ -1,15 +1,18 @@
-"""Recordings as text: comma-separated columns, one row per sample.
+"""Recordings as text: columns separated by commas, one row per sample.
 
 Rules
 -----
 - Lines that begin with ``#`` are remarks; ``# fs_hz=125`` gives the sampling rate.
-- The first other line names the columns.
-- An empty field, or ``nan``, is a missing sample.
+- The first other line names the columns. Where it has semicolons or tabs, they separate the columns
+  and a comma is the decimal one, as spreadsheets write it in much of Europe.
+- An empty field, ``nan`` or ``NA`` is a missing sample.
+- Fields may be in double quotes. A byte order mark is passed over.
 - A name that ends in ``.gz`` is unpacked.
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
 import math
 import re
@@ -31,6 +34,12 @@ from pycwt_client.sources.source import CHUNK_S, Signals, SourceInfo
 
 __all__ = ["CsvSource", "Recording", "parse_recording", "read_recording"]
 
+#: Besides what Python reads as not a number.
+MISSING = {"", "NA"}
+#: What separates columns, the first that the line with their names has.
+SEPARATORS = (";", "\t", ",")
+#: The largest number that a sample can be.
+LARGEST = float(np.finfo(np.float32).max)
 _RATE = re.compile(r"#\s*fs_hz\s*=\s*(\S+)")
 
 
@@ -115,9 +124,12 @@ class CsvSource:
     async def open(self) -> AsyncIterator[Signals]:
         """Read the file, whole."""
         recording = await to_thread.run_sync(read_recording, self._path)
-        fs_hz = self._fs_hz or recording.fs_hz or self._assumed_fs_hz
+        given = (self._fs_hz, recording.fs_hz, self._assumed_fs_hz)
+        fs_hz = next((each for each in given if each is not None), None)
         if fs_hz is None:
             raise SourceError(f"{self._path} does not say its rate: begin it with # fs_hz=125")
+        if not 0 < fs_hz < math.inf:
+            raise SourceError(f"{self._path}: {fs_hz:g} is no sampling rate")
         yield recording.signals(fs_hz, name=self._path.name, chunk_s=self._chunk_s)
 
 
@@ -131,7 +143,7 @@ def read_recording(path: Path) -> Recording:
     """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8") as lines:
+        with opened(path, "rt", encoding="utf-8-sig") as lines:
             return parse_recording(lines, str(path))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SourceError(f"{path} is no complete gzip file: {error}") from None
@@ -144,16 +156,18 @@ def read_recording(path: Path) -> Recording:
 def parse_recording(lines: Iterable[str], name: str) -> Recording:
     """Read the lines of a recording; `name` is what a fault calls it."""
     columns: tuple[str, ...] = ()
+    separator = ","
     fs_hz: float | None = None
     rows: list[list[float]] = []
     for number, raw in enumerate(lines, 1):
-        line = raw.strip()
+        line = raw.strip(" \r\n")
         if line.startswith("#"):
             fs_hz = _rate(line, f"{name}, line {number}") or fs_hz
-        elif not columns:
-            columns = _header(line, f"{name}, line {number}")
-        elif line or len(columns) == 1:
-            rows.append(_row(line, columns, f"{name}, line {number}"))
+        elif not columns and line:
+            separator = next((each for each in SEPARATORS if each in line), ",")
+            columns = _header(_fields(line, separator), f"{name}, line {number}")
+        elif columns and (line or len(columns) == 1):
+            rows.append(_row(_fields(line, separator), columns, f"{name}, line {number}"))
     if not rows:
         raise SourceError(f"{name} has no samples")
     return Recording(columns=columns, samples=np.array(rows, dtype="<f4"), fs_hz=fs_hz)
@@ -172,8 +186,18 @@ def _rate(line: str, where: str) -> float | None:
     return rate
 
 
-def _header(line: str, where: str) -> tuple[str, ...]:
-    columns = tuple(field.strip() for field in line.split(","))
+def _fields(line: str, separator: str) -> list[str]:
+    """Return the fields of a line, with a point in numbers whatever the separator is."""
+    if '"' in line:
+        fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    else:
+        fields = line.split(separator)
+    plain = [field.strip() for field in fields]
+    return plain if separator == "," else [field.replace(",", ".") for field in plain]
+
+
+def _header(fields: list[str], where: str) -> tuple[str, ...]:
+    columns = tuple(fields)
     if not all(columns) or len(set(columns)) < len(columns) or any(map(_is_number, columns)):
         raise SourceError(
             f"{where}: a line with the columns' names is expected before the samples, "
@@ -182,17 +206,18 @@ def _header(line: str, where: str) -> tuple[str, ...]:
     return columns
 
 
-def _row(line: str, columns: tuple[str, ...], where: str) -> list[float]:
-    fields = line.split(",")
+def _row(fields: list[str], columns: tuple[str, ...], where: str) -> list[float]:
     if len(fields) != len(columns):
         raise SourceError(f"{where}: {len(fields)} fields, {len(columns)} expected")
     try:
-        row = [float(field) if field.strip() else math.nan for field in fields]
+        row = [math.nan if field in MISSING else float(field) for field in fields]
     except ValueError:
-        wrong = next(f for f in fields if f.strip() and not _is_number(f))
-        raise SourceError(f"{where}: {wrong.strip()[:40]!r} is no number") from None
+        wrong = next(f for f in fields if f not in MISSING and not _is_number(f))
+        raise SourceError(f"{where}: {wrong[:40]!r} is no number") from None
     if any(map(math.isinf, row)):
         raise SourceError(f"{where}: infinity is no sample; leave a missing one empty")
+    if max(map(abs, row)) > LARGEST:
+        raise SourceError(f"{where}: a number is too large for a sample")
     return row
 
 

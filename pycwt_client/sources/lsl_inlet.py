@@ -31,8 +31,6 @@ PATIENCE_S = 0.2
 #: What the inlet keeps while the log is away, seconds.
 BUFFER_S = 60
 MAX_SAMPLES = 16_384
-#: 64 bits that are whole numbers have no place on the bus.
-WIRE = {np.dtype(np.int64): np.dtype("<f8")}
 
 
 class LslSource:
@@ -97,7 +95,6 @@ class _Inlet:
         while True:
             samples, times_s = await to_thread.run_sync(self._pull)
             to_utc_ns = time.time_ns() - round(local_clock() * 1e9)
-            samples = samples.astype(WIRE.get(samples.dtype, samples.dtype), copy=False)
             for run in self._places.place(times_s):
                 t0_ns = to_utc_ns + round(float(times_s[run.start]) * 1e9)
                 piece = Piece(

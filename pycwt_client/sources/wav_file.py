@@ -27,7 +27,7 @@ MIDDLE = 128
 class WavSource:
     """A WAV file: PCM of 8 to 32 bits, or floating point; the channels are ``ch1``, ``ch2``, ...
 
-    A WAV file does not say when it was recorded.
+    Samples of 24 bits are the upper ones of 32. A WAV file does not say when it was recorded.
     """
 
     def __init__(self, path: Path, *, chunk_s: float = CHUNK_S) -> None:
@@ -63,8 +63,9 @@ def _opened(path: Path) -> tuple[int, NDArray[np.generic]]:
                 fs_hz, samples = wavfile.read(path)
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from None
-        except (ValueError, EOFError) as error:
-            raise SourceError(f"{path} is no WAV file that can be read: {error}") from None
+        except Exception as error:  # noqa: BLE001 - whatever its parser meets in a file that is none
+            reason = str(error) or type(error).__name__
+            raise SourceError(f"{path} is no WAV file that can be read: {reason}") from None
     if len(samples) == 0:
         raise SourceError(f"{path} has no samples")
     return fs_hz, samples[:, None] if samples.ndim == 1 else samples

@@ -402,6 +402,19 @@ async def test_masked_samples_are_missing_ones(bus: MemoryBus) -> None:
     np.testing.assert_array_equal(chunk.samples, [1, np.nan, 3])
 
 
+@pytest.mark.parametrize("dtype", ["i8", "u8", ">i8", "u4", "i2", ">i2", ">f4", "f2", "f8"])
+async def test_numbers_of_any_width_and_order_are_kept_as_they_are(
+    bus: MemoryBus, dtype: str
+) -> None:
+    numbers = np.arange(20).reshape(10, 2).astype(dtype)
+    async with Client(bus).publisher("s", "e") as publisher:
+        await publisher.publish(numbers)
+        await publisher.publish(numbers[::-1, ::-1])
+    first, second = await kept(bus.log)
+    np.testing.assert_array_equal(first.samples, numbers)
+    np.testing.assert_array_equal(second.samples, numbers[::-1, ::-1])
+
+
 async def push_for_ever(bus: MemoryBus, *samples: ArrayLike) -> None:
     """Push the samples, and then good ones until somebody complains."""
     async with Client(bus).publisher("s", "e", batch_s=0.001) as publisher:

@@ -27,6 +27,44 @@ def test_in_a_single_column_an_empty_line_is_a_missing_sample() -> None:
     np.testing.assert_array_equal(recording.samples, [[1], [np.nan], [2]])
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["a;b", "1,5;-2", ";4"],
+        ["a\tb", "1.5\t-2", "\t4"],
+        ["", "a , b", "", " 1.5 , -2", "NA,4"],
+        ['"a","b"', '"1.5",-2', ',"4"'],
+    ],
+)
+def test_text_is_read_as_spreadsheets_and_statisticians_write_it(lines: list[str]) -> None:
+    recording = parse_recording(lines, "f")
+    assert recording.columns == ("a", "b")
+    np.testing.assert_array_equal(recording.samples, [[1.5, -2], [np.nan, 4]])
+
+
+def test_a_name_in_quotes_may_have_a_comma() -> None:
+    assert parse_recording(['"a, left";b', "1;2"], "f").columns[1] == "b"
+    assert parse_recording(['"a, left",b', "1,2"], "f").columns == ("a, left", "b")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("# fs_hz=125\na\n1\n", encoding="utf-8-sig")
+    assert read_recording(path).fs_hz == 125
+    path.write_text("a\n1\n", encoding="utf-8-sig")
+    assert read_recording(path).columns == ("a",)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fs_hz", [-5.0, 0.0, float("inf"), float("nan")])
+async def test_a_rate_that_is_none_is_refused(tmp_path: Path, fs_hz: float) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("a\n1\n")
+    with pytest.raises(SourceError, match="is no sampling rate"):
+        async with CsvSource(path, fs_hz=fs_hz).open():
+            pass
+
+
 def test_columns_are_chosen_and_put_in_order() -> None:
     recording = parse_recording(TEXT.splitlines(), "f").selected(("b",))
     np.testing.assert_array_equal(recording.samples[:, 0], [2, np.nan, -4])
@@ -44,6 +82,8 @@ def test_the_first_seconds_are_cut_off() -> None:
         (["a,b", "1,2", "3"], "f, line 3: 1 fields, 2 expected"),
         (["a,b", "1,x"], "f, line 2: 'x' is no number"),
         (["a,b", "1,inf"], "f, line 2: infinity"),
+        (["a,b", "1,1e39"], "f, line 2: a number is too large"),
+        (["a;b", "1;1,000.5"], "f, line 2: '1.000.5' is no number"),
         (["1,2", "3,4"], "f, line 1: a line with the columns' names"),
         (["a,a", "3,4"], "f, line 1: a line with the columns' names"),
         (["# fs_hz=fast", "a", "1"], "f, line 1: 'fast' is no sampling rate"),

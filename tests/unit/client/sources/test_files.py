@@ -65,6 +65,13 @@ async def test_a_wav_file_gives_its_samples_as_they_are_stored(
     np.testing.assert_array_equal(whole(pieces), samples.astype(float) - silence)
 
 
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\0\0\0\0WAVEfmt "])
+async def test_a_wav_file_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(SourceError, match=r"a\.wav is no WAV file"):
+        await read(WavSource(tmp_path / "a.wav"))
+
+
 async def test_a_wav_file_of_24_bits_is_read(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "a.wav"), "wb") as file:
         file.setparams((1, 3, 100, 0, "NONE", ""))
