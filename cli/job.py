@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cli.answer_text import fields_of, json_of
 from cli.faults import FAILED, USAGE, CommandError
-from cli.job_display import jobs_table, result_line, show_progress, state_lines
+from cli.job_display import job_lines, result_line, show_progress, state_lines
 from cli.job_tasks import Transform, read_tasks, tasks_of_files
 from cli.names import checked_name
 from cli.query import check_choices
@@ -166,7 +166,8 @@ def list_jobs(
 
     async def work(client: Client) -> None:
         found = await client.jobs(None if status is None else JobStatus(status), limit=limit)
-        Console().print(jobs_table(found) if found else "no jobs", markup=False)
+        for line in job_lines(found) if found else ["no jobs"]:
+            typer.echo(line)
 
     _with_client(work)
 

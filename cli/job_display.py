@@ -1,4 +1,4 @@
-"""Jobs on a terminal: a bar that moves, a table, a line for each result."""
+"""Jobs on a terminal: a bar that moves, a list, a line for each result."""
 
 from __future__ import annotations
 
@@ -6,46 +6,50 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from cli.answer_text import glance
 from pycwt_client import TaskResult
 from schemas.job import JobProgress, JobState
 
-__all__ = ["jobs_table", "result_line", "show_progress", "state_lines"]
+__all__ = ["job_lines", "result_line", "show_progress", "state_lines"]
 
 #: Of the failed tasks that a status lists; all are in `job results`.
 LISTED_FAILURES = 20
+#: Columns of a terminal that the numbers, an id of 20 characters, the time left and a bar take.
+BAR_FROM_WIDTH = 72
 
 
 async def show_progress(news: AsyncIterator[JobProgress], console: Console) -> None:
     """Show how far a job is until it has ended: a bar, or lines where there is no terminal."""
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]}"), TimeRemainingColumn(),
-    )  # fmt: skip
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+    if console.width >= BAR_FROM_WIDTH:
+        columns += [BarColumn(None), TimeRemainingColumn()]
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None, failed="")
+        task = bar.add_task("", total=None)
         async for each in news:
-            failed = f"{each.failed} failed" if each.failed else ""
-            bar.update(
-                task,
-                description=f"{each.job_id} {each.status}",
-                total=each.tasks_count,
-                completed=each.done + each.failed,
-                failed=failed,
-            )
+            ended = each.done + each.failed
+            failed = f", {each.failed} failed" if each.failed else ""
+            # The numbers first: a narrow terminal cuts the end.
+            told = f"{ended}/{each.tasks_count}{failed} {each.job_id} {each.status}"
+            bar.update(task, description=told, total=each.tasks_count, completed=ended)
             if not console.is_terminal:
                 line = f"{each.job_id} {each.status}: {each.done} of {each.tasks_count} done"
-                console.print(", ".join(filter(None, (line, failed))), markup=False)
+                console.print(line + failed, markup=False)
 
 
 def state_lines(state: JobState) -> list[str]:
     """Return how a job stands, with what failed."""
-    named = f" ({state.name})" if state.name else ""
+    named = f" ({_shown(state.name)})" if state.name else ""
+    # Rounded down: all is done when it says so.
     lines = [
-        f"{state.job_id}{named}: {state.status}, {state.progress:.0f} %",
+        f"{state.job_id}{named}: {state.status}, {int(state.progress)} %",
         f"{state.done} of {state.tasks_count} tasks done, {state.failed} failed",
     ]
     failures = [each for each in state.results if each.status == "failed"]
@@ -55,19 +59,21 @@ def state_lines(state: JobState) -> list[str]:
     return lines
 
 
-def jobs_table(jobs: Sequence[JobState]) -> Table:
-    """Return one line per job."""
-    table = Table(show_edge=False)
-    for heading in ("job", "name", "status", "done", "failed", "of", "submitted"):
-        right = heading in {"done", "failed", "of"}
-        table.add_column(heading, justify="right" if right else "left")
+def job_lines(jobs: Sequence[JobState]) -> list[str]:
+    """Return a heading and one line per job, whole however narrow the terminal is."""
+    rows = [("job", "status", "done", "failed", "of", "submitted", "name")]
     for each in jobs:
         submitted = datetime.fromtimestamp(each.created_ns / 1e9, UTC)
-        table.add_row(
-            each.job_id, each.name or "", each.status, str(each.done), str(each.failed),
-            str(each.tasks_count), f"{submitted:%Y-%m-%d %H:%M:%S} UTC",
-        )  # fmt: skip
-    return table
+        numbers = (str(each.done), str(each.failed), str(each.tasks_count))
+        when = f"{submitted:%Y-%m-%dT%H:%M:%SZ}"
+        rows.append((each.job_id, each.status.value, *numbers, when, _shown(each.name or "")))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _shown(name: str) -> str:
+    """Return what somebody called a job on one line, without codes that a terminal obeys."""
+    return " ".join("".join(each if each.isprintable() else " " for each in name).split())
 
 
 def result_line(result: TaskResult) -> str:

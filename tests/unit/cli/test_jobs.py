@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from cli.faults import CommandError
-from cli.job_display import jobs_table, result_line, show_progress, state_lines
+from cli.job_display import job_lines, result_line, show_progress, state_lines
 from cli.job_tasks import read_tasks, tasks_of_files
 from pycwt_client import TaskResult
 from schemas.errors import Unprocessable
@@ -77,12 +79,36 @@ def test_a_status_lists_what_failed_and_why_but_not_without_end() -> None:
     assert len(lines) == 23
 
 
-def test_jobs_are_listed_one_a_line() -> None:
-    console = Console(width=120, record=True)
-    console.print(jobs_table([state(), state(job_id="k", name=None)]))
-    text = console.export_text()
-    assert "night" in text
-    assert "1970-01-01 00:00:00 UTC" in text
+def test_a_name_cannot_command_the_terminal_and_999_of_1000_are_not_all() -> None:
+    named = state(name="a\x1b[2J\nb", progress=99.9, status=JobStatus.RUNNING)
+    assert state_lines(named)[0] == "j (a [2J b): running, 99 %"
+    assert job_lines([named])[1].endswith("  a [2J b")
+
+
+def test_jobs_are_listed_one_a_line_with_their_whole_ids() -> None:
+    """A table cut ids to what a terminal of 80 columns had room for, also into a pipe."""
+    long_id = "j" * 64
+    assert job_lines([state(), state(job_id=long_id, name=None)]) == [
+        f"{'job':64}  status  done  failed  of  submitted             name",
+        f"{'j':64}  failed  5     25      30  1970-01-01T00:00:00Z  night",
+        f"{long_id}  failed  5     25      30  1970-01-01T00:00:00Z",
+    ]
+
+
+@pytest.mark.parametrize("width", [30, 50, 80, 120])
+async def test_a_narrow_terminal_shows_the_numbers_whole(width: int) -> None:
+    async def news() -> Any:
+        yield JobProgress(
+            job_id="job-f303cd8562ebd74b", status=JobStatus.RUNNING, progress=98,
+            tasks_count=1000, done=978, failed=2, t_ns=0,
+        )  # fmt: skip
+
+    console = Console(force_terminal=True, width=width, file=StringIO())
+    await show_progress(news(), console)
+    assert isinstance(console.file, StringIO)
+    last = Text.from_ansi(console.file.getvalue()).plain.rstrip().splitlines()[-1]
+    assert last.startswith("980/1000, 2 failed job-f30")
+    assert ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" in last) == (width >= 80)
 
 
 def test_a_result_is_told_in_a_line() -> None:
