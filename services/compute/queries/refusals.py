@@ -13,7 +13,8 @@ from schemas.errors import Unprocessable
 __all__ = ["library_refusals"]
 
 #: The library's names of what the request calls otherwise.
-_FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother"}
+_FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother",
+           "f0": "param", "m": "param", "param": "param"}  # fmt: skip
 
 #: What both call the same.
 _OWN_NAMES = {

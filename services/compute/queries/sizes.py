@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from schemas.limits import MAX_OUTPUT_CELLS
+from schemas.errors import Unprocessable
+from schemas.limits import MAX_OUTPUT_CELLS, MAX_SCALES
 from schemas.message import Message
 from schemas.query import CwtRequest, PairRequest, TransformRequest, WctRequest, XwtRequest
 from services.runtime.analysis import wavelet_of
@@ -47,15 +48,44 @@ def sample_count(request: TransformRequest) -> int:
 
 
 def scale_count(request: TransformRequest) -> int:
-    """Return the number of scales, which is one more than J."""
+    """Return the number of scales, which is one more than J.
+
+    Raises
+    ------
+    Unprocessable
+        J is left to the service, and there would be more scales than are possible.
+    """
     if request.J != -1:
         return request.J + 1
-    longest = max(sample_count(request) * request.dt / smallest_scale(request), 1.0)
-    return max(round(math.log2(longest) / request.dj), 0) + 1
+    smallest = smallest_scale(request)
+    octaves = math.log2(max(sample_count(request) * request.dt / smallest, 1.0))
+    count = octaves / request.dj
+    if not count < MAX_SCALES - 1:
+        problem = (
+            f"{octaves:.4g} octaves at dj={request.dj:g} are more than {MAX_SCALES} scales: "
+            "raise dj or s0, or say how many scales with J"
+        )
+        raise Unprocessable.of({"dj": problem})
+    return max(round(count), 0) + 1
 
 
 def smallest_scale(request: TransformRequest) -> float:
-    """Return s0 in seconds, also where the request leaves it to the wavelet."""
+    """Return s0 in seconds, also where the request leaves it to the wavelet.
+
+    Raises
+    ------
+    Unprocessable
+        There is no such wavelet, or the numbers have no room for the scale.
+    """
     if request.s0 != -1:
         return request.s0
-    return 2 * request.dt / wavelet_of(request.mother, request.param).fourier_factor
+    try:
+        found = 2 * request.dt / wavelet_of(request.mother, request.param).fourier_factor
+    except OverflowError:
+        raise Unprocessable.of({"param": f"{request.param:g} is too large"}) from None
+    except ValueError as error:
+        raise Unprocessable.of({"param": str(error)}) from None
+    if not 0 < found < math.inf:
+        problem = f"{request.dt:g} leaves no room for a smallest scale: use another unit of time"
+        raise Unprocessable.of({"dt": problem})
+    return found

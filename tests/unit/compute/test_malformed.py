@@ -174,6 +174,44 @@ def test_any_change_to_a_good_request_gets_a_clear_answer(
     check(*ask(op, encoded(small(tree), headers), headers))
 
 
+edges = st.sampled_from([5e-324, 1e-300, 1e-9, 0.1, 0.5, 1.0, 2.5, 6.0, 1e3, 1e9, 1e300, 1.7e308])
+
+
+@often
+@given(
+    op=st.sampled_from(["cwt", "xwt", "wct"]),
+    mother=st.sampled_from(["morlet", "paul", "dog"]),
+    numbers=st.dictionaries(st.sampled_from(["dt", "dj", "s0", "param"]), edges),
+)
+def test_numbers_at_the_edge_get_a_clear_answer_where_the_scales_follow_from_them(
+    ask: Asker, op: str, mother: str, numbers: dict[str, float]
+) -> None:
+    """An order that a wavelet cannot have, and scales without end, were faults of the service."""
+    given = {name: each for name, each in VALID[op].items() if name != "J"}
+    check(*ask(op, orjson.dumps({**given, "mother": mother, **numbers}), {}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "blamed"),
+    [
+        ({"mother": "paul", "param": 2.5}, "param"),
+        ({"mother": "paul", "param": 2.5, "J": 3}, "param"),
+        ({"mother": "morlet", "param": 0.5, "J": 3}, "param"),
+        ({"mother": "dog", "param": 1000}, "param"),
+        ({"param": 1e300}, "param"),
+        ({"dj": 1e-9}, "dj"),
+        ({"s0": 1e-300, "dt": 1e300}, "dj"),
+    ],
+)
+def test_the_field_at_fault_is_named(ask: Asker, fields: dict[str, object], blamed: str) -> None:
+    reply, _ = ask("cwt", orjson.dumps({"data": SIGNAL, "dt": 1, **fields}), {})
+    error = decode(ErrorBody, reply.data, ContentType.JSON).error
+    assert error.code is ErrorCode.UNPROCESSABLE
+    found = (error.detail or {})["fields"]
+    assert isinstance(found, dict)
+    assert list(found) == [blamed]
+
+
 def test_a_good_request_is_answered(ask: Asker) -> None:
     for op, tree in VALID.items():
         reply, records = ask(op, orjson.dumps(tree), {})
