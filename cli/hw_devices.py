@@ -9,31 +9,18 @@ from typing import Annotated
 import typer
 
 from cli.faults import USAGE, CommandError
+from cli.hw_asking import info_of, listing_of, operate
 from cli.hw_checks import Verdict, check_cwt, check_mc, trial_cwt, trial_mc
 from cli.names import checked_name
 from cli.shell import command_log, run_command, server_url
 from pycwt_client import connect
-from pycwt_client.asking import ask
-from schemas import subjects
 from schemas.errors import Unavailable
-from schemas.hardware import ConfiguredPort, HwList, HwListing, SerialDevice
-from schemas.hwops import (
-    HwCwtReply,
-    HwInfo,
-    HwInfoRequest,
-    HwMcReply,
-    HwResult,
-    HwSelftestReply,
-    HwSelftestRequest,
-)
+from schemas.hardware import ConfiguredPort, SerialDevice
+from schemas.hwops import HwCwtReply, HwMcReply, HwResult, HwSelftestReply, HwSelftestRequest
 from services.runtime.bus import Bus
 from services.runtime.errors import NoRespondersError
 
 __all__ = ["info", "list_", "selftest", "verify"]
-
-LIST_S = 5.0
-INFO_S = 30.0
-OPERATION_S = 620.0
 
 Device = Annotated[
     str, typer.Argument(help="its name in CWT_HW_PORTS, such as fpga0", callback=checked_name)
@@ -85,7 +72,7 @@ def _run(work: Callable[[Bus], Awaitable[None]], device: str | None = None) -> N
 
 
 async def _list(bus: Bus) -> None:
-    listing = await ask(bus, subjects.HW_LIST, HwList(), HwListing, timeout_s=LIST_S)
+    listing = await listing_of(bus)
     typer.echo("Ports, as the operating system describes them:")
     for port in listing.devices:
         typer.echo(f"  {port_line(port)}")
@@ -115,8 +102,7 @@ def device_line(each: ConfiguredPort) -> str:
 
 
 async def _info(device: str, bus: Bus) -> None:
-    subject = subjects.hw(device, "info")
-    found = await ask(bus, subject, HwInfoRequest(), HwInfo, timeout_s=INFO_S)
+    found = await info_of(bus, device)
     clock = f"{found.clock_hz / 1e6:g} MHz" if found.clock_hz else "not told"
     rows = {
         "kind": found.kind + (" (simulated)" if found.simulated else ""),
@@ -135,8 +121,7 @@ async def _info(device: str, bus: Bus) -> None:
 
 async def _selftest(device: str, seed: int, bus: Bus) -> None:
     request = HwSelftestRequest(seed=seed, timeout_s=600)
-    subject = subjects.hw(device, "selftest")
-    reply = await ask(bus, subject, request, HwSelftestReply, timeout_s=OPERATION_S)
+    reply = await operate(bus, device, "selftest", request, HwSelftestReply)
     for check in reply.checks:
         typer.echo(f"{'passed' if check.passed else 'FAILED'}: {check.name}: {check.detail}")
     typer.echo(_origin(reply))
@@ -145,8 +130,7 @@ async def _selftest(device: str, seed: int, bus: Bus) -> None:
 
 
 async def _verify(device: str, operation: str, seed: int, bus: Bus) -> None:
-    subject = subjects.hw(device, "info")
-    has = (await ask(bus, subject, HwInfoRequest(), HwInfo, timeout_s=INFO_S)).operations
+    has = (await info_of(bus, device)).operations
     asked = [each for each in ("cwt", "mc") if operation in {each, "all"}]
     missing = [each for each in asked if each not in has]
     if missing and operation != "all":
@@ -166,14 +150,14 @@ async def _verify(device: str, operation: str, seed: int, bus: Bus) -> None:
 
 
 async def _verify_cwt(device: str, seed: int, bus: Bus) -> tuple[Verdict, HwResult]:
-    request, subject = trial_cwt(seed), subjects.hw(device, "cwt")
-    reply = await ask(bus, subject, request, HwCwtReply, timeout_s=OPERATION_S)
+    request = trial_cwt(seed)
+    reply = await operate(bus, device, "cwt", request, HwCwtReply)
     return check_cwt(request, reply), reply
 
 
 async def _verify_mc(device: str, seed: int, bus: Bus) -> tuple[Verdict, HwResult]:
-    request, subject = trial_mc(seed), subjects.hw(device, "mc")
-    reply = await ask(bus, subject, request, HwMcReply, timeout_s=OPERATION_S)
+    request = trial_mc(seed)
+    reply = await operate(bus, device, "mc", request, HwMcReply)
     return check_mc(request, reply), reply
 
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import ClassVar, Literal, TypeVar, cast
 
-import anyio
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,28 +23,22 @@ from schemas.errors import ContractError, ErrorBody, Unavailable
 from schemas.hardware import DeviceKind, HwList, HwListing
 from schemas.headers import CONTENT_TYPE, SERVICE_ERROR
 from schemas.hwlink import HISTOGRAM_BINS
-from schemas.hwops import MAX_DEVICE_ROWS, HwCancel, HwMcReply, HwMcRequest
-from schemas.message import Message
+from schemas.hwops import MAX_DEVICE_ROWS, HwMcRequest
 from services.compute.cluster.shares import wavelet_name
+from services.compute.device_operation import simulate
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError, BusTimeoutError
+from services.runtime.errors import BusError
 from services.runtime.sync_bus import SyncBus, sync_bus
 
 __all__ = ["Elm11Backend", "TangNanoBackend", "requests_of", "spread"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-Reply = TypeVar("Reply", bound=Message)
 
 #: The bridge only says what it knows.
 LIST_TIMEOUT_S = 2.0
-#: For one task, waiting for the device included; the bridge gives up first.
+#: For one task, waiting for the device included.
 TASK_TIMEOUT_S = 600.0
-REPLY_MARGIN_S = 5.0
-#: For the word that it is not wanted any more.
-CANCEL_S = 1.0
-
-PACKED = ContentType.MSGPACK
 
 _USABLE = frozenset({"ready", "busy"})
 
@@ -93,9 +84,7 @@ class _DeviceBackend:
 
     def _device(self, bus: SyncBus) -> str | None:
         try:
-            listing = bus.run(
-                _answer, bus.bus, subjects.HW_LIST, HwList(), HwListing, LIST_TIMEOUT_S
-            )
+            listing = bus.run(_listing, bus.bus)
         except (BusError, ContractError):
             return None
         usable = [
@@ -167,25 +156,8 @@ def spread(histograms: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _run(bus: SyncBus, device: str, task: NullTask) -> NDArray[np.int64]:
-    replies = [bus.run(_operated, bus.bus, device, asked) for asked in requests_of(task)]
+    replies = [bus.run(simulate, bus.bus, device, asked) for asked in requests_of(task)]
     return spread(np.concatenate([reply.histograms for reply in replies]))
-
-
-async def _operated(bus: Bus, device: str, request: HwMcRequest) -> HwMcReply:
-    """Have the device do it; when nobody waits for it any more, the device is stopped."""
-    named = request.model_copy(update={"id": secrets.token_hex(8)})
-    try:
-        return await _answer(
-            bus, subjects.hw(device, "mc"), named, HwMcReply, TASK_TIMEOUT_S + REPLY_MARGIN_S
-        )
-    except (anyio.get_cancelled_exc_class(), BusTimeoutError):
-        with anyio.move_on_after(CANCEL_S, shield=True), suppress(BusError):
-            await bus.publish(
-                subjects.hw(device, "cancel"),
-                encode(HwCancel(id=named.id or ""), PACKED),
-                {CONTENT_TYPE: PACKED.value},
-            )
-        raise
 
 
 def _seed(task: NullTask, first: int) -> int:
@@ -193,13 +165,14 @@ def _seed(task: NullTask, first: int) -> int:
     return int.from_bytes(hashlib.sha256(words).digest()[:8], "little") >> 1
 
 
-async def _answer(
-    bus: Bus, subject: str, request: Message, reply: type[Reply], timeout_s: float
-) -> Reply:
+async def _listing(bus: Bus) -> HwListing:
     answer = await bus.request(
-        subject, encode(request, PACKED), {CONTENT_TYPE: PACKED.value}, timeout_s=timeout_s
+        subjects.HW_LIST,
+        encode(HwList(), ContentType.JSON),
+        {CONTENT_TYPE: ContentType.JSON.value},
+        timeout_s=LIST_TIMEOUT_S,
     )
     kind = content_type_of(answer.headers)
     if SERVICE_ERROR in answer.headers:
         raise decode(ErrorBody, answer.data, kind).exception()
-    return decode(reply, answer.data, kind)
+    return decode(HwListing, answer.data, kind)

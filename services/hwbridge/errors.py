@@ -6,6 +6,9 @@ project's devices do), and the caller (the time is over, or the operation is not
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 __all__ = [
@@ -14,6 +17,7 @@ __all__ = [
     "LineLostError",
     "LinkDownError",
     "NoAnswerError",
+    "NonsenseError",
     "OverdueError",
     "PortAbsentError",
     "PortBusyError",
@@ -23,6 +27,7 @@ __all__ = [
     "ResetError",
     "UnfitError",
     "WrongDeviceError",
+    "understood",
 ]
 
 
@@ -69,6 +74,12 @@ class WrongDeviceError(DeviceError):
     breaks_line = True
 
 
+class NonsenseError(DeviceError):
+    """The device answers, and not what a device of this kind can answer."""
+
+    breaks_line = True
+
+
 class LinkDownError(DeviceError):
     """The device stopped answering, or only garbage comes."""
 
@@ -101,3 +112,20 @@ class OverdueError(DeviceError):
 
 class CalledOffError(DeviceError):
     """The caller does not want the operation any more."""
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Have an answer that cannot be read, inside, be the device's fault and not the bridge's.
+
+    Raises
+    ------
+    NonsenseError
+        It has another length or form than answers to this have, or numbers that cannot be.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, ArithmeticError, struct.error) as error:
+        raise NonsenseError(
+            "the device's answers make no sense: does it run what this release has for it?"
+        ) from error

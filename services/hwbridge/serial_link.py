@@ -124,4 +124,6 @@ def _refuse(port: str, error: Exception) -> NoReturn:
         ) from error
     if number in _BUSY:
         raise PortBusyError(f"another program has the port {port}: close it there") from error
-    raise PortError(f"the port {port} cannot be used as a serial port") from error
+    raise PortError(
+        f"{port} cannot be used as a serial port: name one in CWT_HW_PORTS, such as /dev/ttyUSB1"
+    ) from error

@@ -20,7 +20,7 @@ from services.hwbridge.elm11.checks import fft_check, mc_check, number_check, tr
 from services.hwbridge.elm11.fourier import MAX_POINTS, MIN_POINTS, SCALE_BITS
 from services.hwbridge.elm11.program import program
 from services.hwbridge.elm11.talk import DEFAULT_PACE_S, Talk
-from services.hwbridge.errors import ResetError, UnfitError
+from services.hwbridge.errors import ResetError, UnfitError, understood
 from services.hwbridge.leash import Leash
 from services.hwbridge.line import Line
 from services.hwbridge.model import McPass
@@ -99,7 +99,10 @@ class Elm11Driver:
     def probe(self, leash: Leash) -> DeviceInfo:
         """Ask the program how it is; `ResetError` when it is another than before."""
         talk, line = self._opened()
-        build, session, bits, simulated, used = talk.request("hello", leash).split()
+        said = talk.request("hello", leash)
+        with understood():
+            build, session, bits, simulated, used = said.split()
+            boot, integer_bits, used_kib = int(session), int(bits), int(used) // 1024
         self._session = self._session or session
         if (build, session) != (program().build, self._session):
             raise ResetError("the ELM11 was reset, and somebody else has sent it a program")
@@ -109,9 +112,9 @@ class Elm11Driver:
             simulated=simulated == "1",
             operations=OPERATIONS,
             baud=line.baud,
-            boot=int(session),
-            limits={"fft_samples": MAX_POINTS, "integer_bits": int(bits)},
-            detail=f"{about}; {int(used) // 1024} KiB in use",
+            boot=boot,
+            limits={"fft_samples": MAX_POINTS, "integer_bits": integer_bits},
+            detail=f"{about}; {used_kib} KiB in use",
         )
 
     def selftest(self, seed: int, leash: Leash) -> SelftestResult:
@@ -161,7 +164,9 @@ class Elm11Driver:
         talk.request(f"mc {_numbers(plan.start)}", leash)
         saturations = self._run(plan.start.instants, leash)
         counts = [self._counts(row, leash) for row in range(plan.start.count)]
-        return McResult(histograms=np.array(counts, np.uint32), saturations=saturations)
+        with understood():
+            histograms = np.array(counts, np.uint32).reshape(plan.start.count, HISTOGRAM_BINS)
+        return McResult(histograms=histograms, saturations=saturations)
 
     def close(self) -> None:
         """Nothing to do: a prompt is what the next one wants to find."""
@@ -184,8 +189,11 @@ class Elm11Driver:
         data = b""
         for first in range(0, points, POINTS_PER_REPLY):
             wanted = min(POINTS_PER_REPLY, points - first)
-            data += bytes.fromhex(talk.request(f"spectrum {first} {wanted}", leash))
-        return np.frombuffer(data, ">i4").astype(np.int32).reshape(points, 2)
+            piece = talk.request(f"spectrum {first} {wanted}", leash)
+            with understood():
+                data += bytes.fromhex(piece)
+        with understood():
+            return np.frombuffer(data, ">i4").astype(np.int32).reshape(points, 2)
 
     def _run(self, instants: int, leash: Leash) -> int:
         """Simulate until all instants are binned; return how many numbers had to be limited."""
@@ -193,7 +201,9 @@ class Elm11Driver:
         samples = 1
         while True:
             began = self._clock()
-            done, saturations = map(int, talk.request(f"run {samples}", leash, RUN_S).split())
+            said = talk.request(f"run {samples}", leash, RUN_S)
+            with understood():
+                done, saturations = map(int, said.split())
             leash.report(done, instants)
             if done == instants:
                 return saturations
@@ -208,7 +218,8 @@ class Elm11Driver:
         counts: list[int] = []
         for first in range(0, HISTOGRAM_BINS, COUNTS_PER_REPLY):
             reply = talk.request(f"counts {row} {first} {COUNTS_PER_REPLY}", leash)
-            counts += [int(count, 16) for count in reply.split(",")]
+            with understood():
+                counts += [int(count, 16) for count in reply.split(",")]
         return counts
 
 

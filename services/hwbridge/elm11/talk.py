@@ -103,8 +103,13 @@ class Talk:
                 if self._turn(nonce, hello_line(nonce), CALL_S, leash) == "lua":
                     return
         if not came:
-            raise NoAnswerError("nothing answers on the port")
-        raise WrongDeviceError(f"what answers is not Lua at its prompt; it said {self._said()}")
+            raise NoAnswerError(
+                "nothing answers: is the ELM11 switched on, and is this its port in CWT_HW_PORTS?"
+            )
+        raise WrongDeviceError(
+            "what answers is not Lua at its prompt: is it the port of an ELM11, as CWT_HW_PORTS "
+            f"says? It said {self._said()}"
+        )
 
     def upload(self, wanted: LuaProgram, leash: Leash) -> None:
         """Send a program and start it; a prompt is needed, see `settle`.

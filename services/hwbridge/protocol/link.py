@@ -384,6 +384,6 @@ def _is_usable(hello: HelloReply) -> bool:
         hello.window >= 1
         and hello.credit >= MAX_ENCODED_BYTES
         and hello.max_payload >= MAX_PAYLOAD_BYTES
-        and hello.clock_hz > 0
+        and hello.clock_hz >= DEFAULT_BAUD
         and hello.divisor > 0
     )

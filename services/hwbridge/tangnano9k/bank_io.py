@@ -69,9 +69,17 @@ class BankIo:
             yield Ask(MessageType.FIR_IO, first + piece, self._job, _REPLY_BYTES)
 
     def take(self, reply: bytes) -> None:
-        """Take the answer to the oldest request."""
+        """Take the answer to the oldest request.
+
+        Raises
+        ------
+        ValueError, struct.error
+            It is not what comes next.
+        """
         self._samples_out -= self._under_way.popleft()
         first, self._room, _ = _REPLY.unpack_from(reply)
+        if (len(reply) - _REPLY.size) % 4:
+            raise ValueError(f"{len(reply)} bytes are no whole outputs")
         if first != self._received % _POSITIONS:
             raise ValueError(f"outputs from {first} on, {self._received} was expected")
         self._pieces.append(reply[_REPLY.size :])

@@ -197,20 +197,28 @@ def _refused(ask: Ask, event: Refused) -> RefusedError:
 
 def _greeting_error(event: Closed, baud: int) -> DeviceError:
     if event.fault is Fault.SILENT:
-        return NoAnswerError("nothing answers: is the gateware loaded?")
+        return NoAnswerError(
+            "nothing answers: is the gateware loaded, and is this the board's second port?"
+        )
     if event.fault is Fault.GARBAGE:
         return WrongDeviceError(
-            f"what comes at {baud} baud is not this project's protocol: another device, "
-            "or another rate"
+            f"what comes at {baud} baud is not this project's protocol: is it a Tang Nano 9K with "
+            "this project's gateware, as CWT_HW_PORTS says?"
         )
     if event.fault is Fault.VERSION:
-        return WrongDeviceError(f"the device speaks another protocol: {event.detail}")
-    return WrongDeviceError("what answers is no device of this project")
+        return WrongDeviceError(
+            f"the device speaks another protocol: {event.detail}; load the gateware of this release"
+        )
+    return WrongDeviceError(
+        "what answers is no device of this project: is the right gateware loaded?"
+    )
 
 
 def _down(event: Closed) -> NoReturn:
     if event.fault is Fault.VERSION:
-        raise WrongDeviceError(f"the device speaks another protocol: {event.detail}")
+        raise WrongDeviceError(
+            f"the device speaks another protocol: {event.detail}; load the gateware of this release"
+        )
     if event.fault is Fault.SILENT:
         raise LinkDownError("the device stopped answering")
     raise LinkDownError(f"the device's answers cannot be used any more: {event.fault.value}")

@@ -40,7 +40,7 @@ from services.hwbridge.driver import (
     McResult,
     SelftestResult,
 )
-from services.hwbridge.errors import DeviceError, LinkDownError, UnfitError
+from services.hwbridge.errors import DeviceError, LinkDownError, UnfitError, understood
 from services.hwbridge.leash import Leash
 from services.hwbridge.line import Line
 from services.hwbridge.model import run_selftest
@@ -152,10 +152,8 @@ class TangNanoDriver:
         try:
             bank = BankIo(plan, samples, job)
             for reply in self._talk.stream(bank.requests(), leash):
-                try:
+                with understood():
                     bank.take(reply)
-                except ValueError as error:
-                    raise LinkDownError(f"the device's outputs do not fit: {error}") from error
                 leash.report(bank.done, bank.total)
             status = self._status(leash)
         finally:
@@ -199,7 +197,9 @@ class TangNanoDriver:
 
     def _status(self, leash: Leash) -> Status:
         ask = Ask(MessageType.STATUS, reply_bytes=Status.FORMAT.size)
-        return Status.unpack(self._talk.ask(ask, leash))
+        reply = self._talk.ask(ask, leash)
+        with understood():
+            return Status.unpack(reply)
 
     def _load(self, table: FilterTable, leash: Leash) -> None:
         for _ in self._talk.stream(_loading(table), leash):
@@ -227,9 +227,10 @@ class TangNanoDriver:
     def _histograms(self, rows: int, job: int, leash: Leash) -> npt.NDArray[np.uint32]:
         counts = np.zeros((rows, HISTOGRAM_BINS), np.uint32)
         for reply in self._talk.stream(_reading(rows, job), leash):
-            part = Histogram.unpack(reply)
-            values = np.frombuffer(reply, "<u4", offset=Histogram.FORMAT.size)
-            counts[part.row, part.first : part.first + part.count] = values
+            with understood():
+                part = Histogram.unpack(reply)
+                values = np.frombuffer(reply, "<u4", offset=Histogram.FORMAT.size)
+                counts[part.row, part.first : part.first + part.count] = values
         return counts
 
     def _abandon(self) -> None:
@@ -245,6 +246,8 @@ class TangNanoDriver:
         """Change to the fastest rate at which requests need not be repeated."""
         for rate in RATES:
             divisor = round(hello.clock_hz / rate)
+            if not divisor:
+                continue  # its clock is slower than that
             if talk.change_rate(divisor, leash) != divisor:
                 continue
             before = talk.link.repeats

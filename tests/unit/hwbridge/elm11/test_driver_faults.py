@@ -244,3 +244,15 @@ def test_an_unplugged_device_is_the_lines_error() -> None:
     line.write = unplugged  # type: ignore[method-assign]
     with pytest.raises(LineLostError):
         driver.mc(PLAN, leash(line))
+
+
+@pytest.mark.parametrize("said", ["ok", "ok 1 2", "ok x y z u v", "ok -1,-1"])
+def test_a_program_that_answers_nonsense_is_the_devices_fault(said: str) -> None:
+    line = TwinLine()
+    driver = opened(line)
+    line.write(f'function _R(n,s) s="{said}" print("="..n.." ".._K(n..s).." "..s) end\r'.encode())
+    line.read(0.0)
+    for ask in (driver.probe, lambda held: driver.fft(np.zeros(8, np.int16), held)):
+        with pytest.raises(DeviceError) as found:
+            ask(leash(line))
+        assert found.value.breaks_line
