@@ -120,12 +120,19 @@ class Scalogram:
         if self._runs and run != self._runs[-1]:
             if self.keep_samples is None:
                 raise ValueError(f"{result.id} is of another epoch or definition than those before")
-            if run in self._runs:
+            if run in self._runs and not self._comes_back(result):
                 return False
             self._blocks.clear()
         if not self._runs or run != self._runs[-1]:
-            self._runs = [*self._runs[-MAX_RUNS:], run]
+            self._runs = [*(each for each in self._runs[-MAX_RUNS:] if each != run), run]
         return True
+
+    def _comes_back(self, result: AnalysisResult) -> bool:
+        """Tell a definition that is taken up again in this epoch from its late blocks.
+
+        A late one begins before the change, and what is shown ends after it.
+        """
+        return result.epoch == self._runs[-1][0] and result.t.first_sample >= self.end_sample
 
     @property
     def _start(self) -> int:

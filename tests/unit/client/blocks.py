@@ -19,6 +19,7 @@ def block(
     stream: str = "s",
     masked: bool = False,
     fs_hz: float | None = None,
+    spec_hash: str = "0" * 16,
 ) -> AnalysisResult:
     """A block of two rows whose values are the sample positions, unless `value` says else."""
     step = 2**octave if step is None else step
@@ -42,7 +43,7 @@ def block(
         signif=np.array([0.7, 0.8]),
         mask=np.ones((2, n), dtype=bool) if masked else None,
         input=InputSpan(first_sample=first, n_samples=n * step),
-        spec_hash="0" * 16,
+        spec_hash=spec_hash,
         engine=Engine(library="l", version="1", backend="b", worker="w"),
         times_ns=ResultTimes(
             received=1_000_000_000, windowed=1_100_000_000, computed=1_250_000_000

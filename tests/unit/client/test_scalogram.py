@@ -129,6 +129,16 @@ def test_a_rolling_picture_starts_afresh_with_an_epoch_and_drops_the_old_ones_re
     assert scalogram.end_sample == 4
 
 
+def test_a_definition_that_is_taken_up_again_is_shown_and_its_late_blocks_are_not() -> None:
+    other = "1" * 16
+    scalogram = rolling(100, [block(0, 0), block(0, 4), block(0, 8, spec_hash=other)])
+    assert not scalogram.add(block(0, 4))
+    assert not scalogram.add(block(0, 8))
+    assert scalogram.add(block(0, 12))
+    assert scalogram.resample(4).samples.tolist() == [12, 13, 14, 15]
+    assert not scalogram.add(block(0, 8, spec_hash=other))
+
+
 def test_a_rolling_picture_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="keep_samples=0"):
         Scalogram("s", "a", ("x", "y"), keep_samples=0)
