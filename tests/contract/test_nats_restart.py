@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from schemas.codec import decode_chunk
 from schemas.limits import MAX_MESSAGE_BYTES
 from services.runtime.bus import Delivery
 from services.runtime.embedded_server import start_server
-from services.runtime.errors import BusError
+from services.runtime.errors import BusError, NoRespondersError
 from services.runtime.logs import logger
 from services.runtime.nats_bus import NatsBus, connect_bus
 from services.runtime.retry import RetryPolicy
@@ -172,6 +173,27 @@ async def test_leaving_a_server_that_stalled_does_not_take_long(server: Restarta
         async with connect_bus(server.url, name="test", log=LOG):
             server.pause()
     server.resume()
+
+
+async def test_leaving_a_server_that_is_away_is_no_error(server: RestartableServer) -> None:
+    with anyio.fail_after(20):
+        async with connect_bus(server.url, name="test", log=LOG) as bus:
+            server.kill()
+            with pytest.raises(BusError):
+                await bus.request("a", b"nobody hears it", timeout_s=0.2)
+            await bus.publish("a", b"waits for a server")
+
+
+async def test_leaving_a_server_that_stalled_leaves_nothing_behind(
+    server: RestartableServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect_bus(server.url, name="test", log=LOG) as bus:
+        with pytest.raises(NoRespondersError):
+            await bus.request("nobody", b"", timeout_s=10)
+        server.pause()
+    server.resume()
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_messages_as_large_as_can_be_do_not_cut_the_reader_off(tmp_path: Path) -> None:
