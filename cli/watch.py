@@ -24,7 +24,8 @@ from cli.live_view import LiveView, Subject, span_of, subjects_of
 from cli.names import checked_name
 from cli.shell import command_log, run_command, server_url, stoppable
 from pycwt_client import Client, connect
-from schemas.errors import ContractError
+from schemas.errors import ContractError, NotFound
+from schemas.stream import StreamDefinition
 
 __all__ = ["follow_events", "follow_results", "follow_streams", "watch"]
 
@@ -59,14 +60,24 @@ async def _watch(
         if stream is None:
             await client.list_streams()
         else:
-            definition = (await client.get_stream(stream)).definition
-            subjects = chosen(subjects_of(definition), analysis, channels)
+            subjects = chosen(subjects_of(await _defined(client, stream)), analysis, channels)
         if once:
             await _once(client, stream, console)
         elif subjects and console.is_terminal:
             await stoppable(partial(_view, client, subjects, span, console))
         else:
             await stoppable(partial(_follow, client, stream, console))
+
+
+async def _defined(client: Client, stream: str) -> StreamDefinition:
+    try:
+        return (await client.get_stream(stream)).definition
+    except NotFound:
+        names = ", ".join(each.definition.name for each in await client.list_streams())
+        raise CommandError(
+            f"no stream is called {stream}; there is: {names or 'none'}. "
+            f"`pycwt-mod publish FILE --stream {stream} --coherence A,B --band 2,40` makes one"
+        ) from None
 
 
 def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) -> list[Subject]:
@@ -89,8 +100,8 @@ def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) 
     there = "; ".join(
         f"{each.analysis.name} of {','.join(each.channels)}" for each in subjects[:20]
     )
-    asked = " of ".join(each for each in (analysis or "an analysis", channels) if each)
-    raise CommandError(f"the stream has not {asked}; there is: {there or 'none'}", USAGE)
+    name, of = f" {analysis}" if analysis else "", f" of {channels}" if channels else ""
+    raise CommandError(f"the stream has no analysis{name}{of}; there is: {there or 'none'}", USAGE)
 
 
 async def _view(

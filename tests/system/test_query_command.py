@@ -94,6 +94,9 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> N
 async def test_what_is_not_there_is_said_and_ends_with_a_code(system: RunningSystem) -> None:
     nowhere = f"nats://127.0.0.1:{free_port()}"
     assert "pycwt-mod up" in await run("hw", "list", url=nowhere, code=1)
+    said = await run("watch", "nosuch", "--once", url=system.url, code=1)
+    assert "no stream is called nosuch; there is: " in said
+    assert "pycwt-mod publish" in said
     said = await run("hw", "info", "fpga7", url=system.url, code=1)
     assert "no bridge has a device fpga7" in said
     words = ("bench", "--length", "100", "--mc-count", "5", "--backends", "abacus")

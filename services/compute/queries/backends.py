@@ -29,7 +29,7 @@ def answer_backend(name: str, listed: BackendsReply | None = None) -> BackendInf
         try:
             return _told(pycwt_mod.backend_info(name))
         except ValueError as error:
-            raise NotFound(f"no backend is called {name}: {error}") from error
+            raise NotFound(f"no such backend: {error}") from error
     for info in listed.backends:
         if info.name == name:
             return info
