@@ -11,10 +11,12 @@ from typing import TypeVar
 from schemas.hardware import DeviceState, HwEventKind
 from services.hwbridge.driver import DeviceInfo, Driver
 from services.hwbridge.errors import (
+    CalledOffError,
     DeviceError,
     LineLostError,
     LinkDownError,
     NoAnswerError,
+    OverdueError,
     PortError,
     ResetError,
     WrongDeviceError,
@@ -69,6 +71,10 @@ class Owner:
         try:
             self._line = self.open_line()
             info = driver.open(self._line, leash)
+        except (CalledOffError, OverdueError) as error:
+            self._drop()
+            self.state, self.detail = "absent", f"not looked for to the end: {error}"
+            raise
         except DeviceError as error:
             self._give_up(error)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import time
 from typing import NoReturn
 
 import serial
@@ -24,6 +25,7 @@ __all__ = ["SerialLine", "open_serial_line"]
 READ_BYTES = 65_536
 #: For all that is written at a time to leave; a port that takes nothing for so long is of no use.
 WRITE_TIMEOUT_S = 2.0
+DRAIN_LOOK_S = 0.001
 
 _ABSENT = {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
@@ -83,7 +85,7 @@ class SerialLine:
     def set_baud(self, baud: int) -> None:
         """Change the rate once all that was written has left."""
         try:
-            self._serial.flush()
+            self._drain()
             self._serial.baudrate = baud
         except (serial.SerialException, OSError, ValueError) as error:
             self._lost(error)
@@ -92,8 +94,22 @@ class SerialLine:
         """Give the port back."""
         self._serial.close()
 
+    def _drain(self) -> None:
+        """Wait for what was written; the operating system alone waits for a stuck port for ever."""
+        ends = time.monotonic() + WRITE_TIMEOUT_S
+        while self._serial.out_waiting:
+            if time.monotonic() > ends:
+                raise serial.SerialTimeoutException(f"still there after {WRITE_TIMEOUT_S:g} s")
+            time.sleep(DRAIN_LOOK_S)
+        self._serial.flush()
+
     def _lost(self, error: Exception) -> NoReturn:
         self.close()
+        if isinstance(error, serial.SerialTimeoutException):
+            raise LineLostError(
+                f"the port {self._port} takes nothing any more: "
+                "unplug the device, and plug it in again"
+            ) from error
         raise LineLostError(f"the port {self._port} is gone: was the device unplugged?") from error
 
 

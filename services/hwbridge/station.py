@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,6 +43,8 @@ T = TypeVar("T")
 LOOK_S = 0.5
 #: A device that is not there is looked for ever less often, down to this.
 LONGEST_LOOK_S = 5.0
+#: How often an operation that waits for the device to be opened is looked at.
+OPENING_LOOK_S = 0.02
 #: How often the progress of an operation is told.
 PROGRESS_S = 1.0
 #: For the device to be left in order at the end.
@@ -94,6 +96,8 @@ class Station:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"hw-{config.device}")
         self._turns = Turns()
         self._orders: dict[str, _Order] = {}
+        self._opening: Future[DeviceInfo] | None = None
+        self._opening_leash = Leash(0.0)
 
     @property
     def queued(self) -> int:
@@ -113,6 +117,7 @@ class Station:
                 pause = LOOK_S if self.owner.info else min(1.5 * pause, LONGEST_LOOK_S)
                 await anyio.sleep(pause)
         finally:
+            self._opening_leash.call_off()
             for order in self._orders.values():
                 order.leash.call_off()
             with anyio.move_on_after(CLOSE_S, shield=True):
@@ -230,6 +235,8 @@ class Station:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tell_progress, operation, order)
             try:
+                if self.owner.info is None:
+                    await self._found(order.leash)
                 return await self._owned(lambda: self._fit(operation, order, work), order.leash)
             except DeviceError as error:
                 failure: DeviceError = error
@@ -237,6 +244,25 @@ class Station:
                 tasks.cancel_scope.cancel()
         # Raised here, since a task group would wrap it.
         raise failure
+
+    async def _found(self, leash: Leash) -> None:
+        """Wait until the device is open; it is opened to the end, however little time is left.
+
+        Otherwise callers in a hurry, one after the other, would keep it from ever being opened.
+        """
+        if self._opening is None or self._opening.done():
+            self._opening_leash = Leash(self.owner.open_s)
+            self._opening = self._thread.submit(self.owner.open, self._opening_leash)
+        opening = self._opening
+        while not opening.done():
+            if leash.left_s <= 0:
+                raise OverdueError(
+                    f"{self.config.device} is being opened, which takes up to "
+                    f"{self.owner.open_s:.0f} s: ask again, or give it that time"
+                )
+            leash.check()
+            await anyio.sleep(OPENING_LOOK_S)
+        opening.result()
 
     def _fit(
         self,

@@ -1,0 +1,82 @@
+"""A device that takes long to open, and callers who have less time than that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import pytest
+
+from schemas.errors import Conflict, Timeout
+from schemas.hwops import HwSelftestRequest
+from services.hwbridge.driver import DeviceInfo, Driver
+from services.hwbridge.leash import Leash
+from services.hwbridge.line import Line
+from services.hwbridge.owner import Owner, Seen
+from services.hwbridge.port_config import PortConfig
+from services.hwbridge.station import Progress, Station
+from services.hwbridge.tangnano9k import TangNanoDriver
+from tests.unit.hwbridge.elm11.lines import VirtualLine
+
+pytestmark = pytest.mark.anyio
+
+INFO = DeviceInfo(build_hash="ab", simulated=True, operations=frozenset({"selftest"}), baud=115_200)
+
+
+class SlowDriver(TangNanoDriver):
+    """Opens when it is let, and counts how often it was begun."""
+
+    begun = 0
+    let = threading.Event()
+
+    def open(self, line: Line, leash: Leash) -> DeviceInfo:
+        del line
+        type(self).begun += 1
+        while not self.let.wait(0.01):
+            leash.check()
+        return INFO
+
+
+@pytest.fixture
+async def station() -> AsyncIterator[Station]:
+    SlowDriver.begun = 0
+    SlowDriver.let.clear()
+
+    async def tell(config: PortConfig, what: Seen | Progress) -> None:
+        del config, what
+
+    config = PortConfig(device="slow0", kind="tangnano9k", port="/dev/null")
+    yield Station(config, Owner(VirtualLine, SlowDriver, open_s=30.0), tell)
+    SlowDriver.let.set()
+
+
+async def ask(station: Station, timeout_s: float, name: str | None = None) -> str:
+    async def plan() -> Callable[[Driver, DeviceInfo, Leash], str]:
+        return lambda _driver, info, _leash: info.build_hash
+
+    request = HwSelftestRequest(timeout_s=timeout_s, id=name)
+    return await station.operate("selftest", request, plan, asker="a")
+
+
+async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(station: Station) -> None:
+    for _ in range(3):
+        with anyio.fail_after(5), pytest.raises(Timeout, match=r"being opened, .* up to 30 s"):
+            await ask(station, 0.1)
+    SlowDriver.let.set()
+    assert await ask(station, 20) == "ab"
+    assert SlowDriver.begun == 1
+
+
+async def test_who_waits_for_it_to_be_opened_can_be_called_off(station: Station) -> None:
+    async def cancelled() -> None:
+        with pytest.raises(Conflict, match="mine was cancelled"):
+            await ask(station, 20, "mine")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cancelled)
+            await anyio.wait_all_tasks_blocked()
+            assert station.cancel("mine") == "running"
+    SlowDriver.let.set()
+    assert await ask(station, 20) == "ab"

@@ -1,0 +1,47 @@
+"""A port that takes nothing any more: the owner thread is not held up for ever."""
+
+from __future__ import annotations
+
+import os
+import pty
+import tty
+from collections.abc import Iterator
+
+import pytest
+import serial
+
+from services.hwbridge.errors import LineLostError
+from services.hwbridge.serial_link import SerialLine, open_serial_line
+
+
+@pytest.fixture
+def port() -> Iterator[str]:
+    """A terminal whose far end reads nothing."""
+    far, near = pty.openpty()
+    tty.setraw(near)
+    yield os.ttyname(near)
+    os.close(far)
+    os.close(near)
+
+
+def test_what_is_not_taken_in_time_is_told_as_that(port: str) -> None:
+    line = open_serial_line(port)
+    with pytest.raises(LineLostError, match="takes nothing any more"):
+        line.write(bytes(1_000_000))
+    with pytest.raises(LineLostError):
+        line.read(0.0)
+
+
+class NeverEmpty(serial.Serial):
+    """Has bytes that do not leave, as with a USB device that hangs."""
+
+    out_waiting = 5
+
+    def flush(self) -> None:
+        raise AssertionError("this would wait for ever")
+
+
+def test_a_rate_is_not_waited_for_on_a_port_whose_bytes_do_not_leave(port: str) -> None:
+    line = SerialLine(NeverEmpty(port, 115_200, timeout=0), port)
+    with pytest.raises(LineLostError, match="takes nothing any more"):
+        line.set_baud(1_000_000)
