@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from schemas import storage, subjects
 from schemas.dead import DeadLetter
 from schemas.errors import ContractError
@@ -19,18 +21,22 @@ WHERE = "compute"
 NAMELESS = "nameless"
 #: What a letter holds of a subject.
 MAX_SUBJECT = 256
-#: Room for the letter's own fields beside the payload.
+#: Room for the letter's own fields beside the payload, and for the message's headers of that.
 LETTER_OVERHEAD_BYTES = 64 * 1024
+HEADERS_BYTES = 32 * 1024
+#: What a header takes beside its name and value, encoded.
+HEADER_OVERHEAD_BYTES = 16
 
 
 def dead_letter(stored: StoredMessage, reason: str, *, deliveries: int, now_ns: int) -> DeadLetter:
-    """Return the letter, with the window's body cut only where it would not fit a message."""
+    """Return the letter; of body and headers, as much as fits a message."""
     message = stored.message
-    headers = {name[:MAX_ID]: value[:MAX_ID] for name, value in message.headers.items()}
+    headers = _headers(message.headers)
+    msg_id = message.headers.get(MSG_ID)
     return DeadLetter(
         where=WHERE,
         subject=message.subject[:MAX_SUBJECT],
-        id=headers.get(MSG_ID),
+        id=None if msg_id is None else msg_id[:MAX_ID],
         headers=headers,
         reason=clipped(reason),
         deliveries=deliveries,
@@ -38,6 +44,17 @@ def dead_letter(stored: StoredMessage, reason: str, *, deliveries: int, now_ns: 
         payload=message.data[: MAX_MESSAGE_BYTES - LETTER_OVERHEAD_BYTES],
         payload_bytes=len(message.data),
     )
+
+
+def _headers(given: Mapping[str, str]) -> dict[str, str]:
+    kept, room = dict[str, str](), HEADERS_BYTES
+    for name, value in given.items():
+        name, value = name[:MAX_ID], value[:MAX_ID]
+        room -= len(name.encode()) + len(value.encode()) + HEADER_OVERHEAD_BYTES
+        if room < 0:
+            break
+        kept[name] = value
+    return kept
 
 
 def dropped_event(stored: StoredMessage, reason: str, *, now_ns: int) -> StreamEvent:

@@ -15,6 +15,7 @@ from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.dead import DeadLetter
 from schemas.event import StreamEvent
+from schemas.limits import MAX_MESSAGE_BYTES
 from schemas.result import AnalysisResult
 from schemas.timing import WindowTimes
 from schemas.window import AnalysisWindow
@@ -212,12 +213,15 @@ async def test_asked_to_stop_a_worker_finishes_what_it_has() -> None:
         ("cwt.window.a b.c", {}),
         (SUBJECT, {"Content-Type": "x" * 5000, "Nats-Msg-Id": "y" * 2000}),
         ("cwt.window." + "z" * 400 + ".a", {"k" * 2000: "v"}),
+        # With so many a letter could not be sent, and the window came back for ever.
+        (SUBJECT, {f"H{i}": "\u00e9" * 250 for i in range(16_000)}),
     ],
 )
+@pytest.mark.parametrize("size", [1, MAX_MESSAGE_BYTES])
 async def test_nothing_on_the_queue_takes_the_worker_with_it(
-    subject: str, headers: dict[str, str]
+    subject: str, headers: dict[str, str], size: int
 ) -> None:
-    message = Message(subject=subject, data=b"x", headers=headers)
+    message = Message(subject=subject, data=b"x" * size, headers=headers)
     stored = StoredMessage(message=message, seq=7, stored_ns=1)
     letter = dead_letter(stored, "r" * 9000, deliveries=3, now_ns=1)
     event = dropped_event(stored, "r" * 9000, now_ns=1)
