@@ -4,15 +4,25 @@ nats-py 2.16 joins a message's parts, joins that with what else waits, and hands
 the socket does not take at once to a buffer; on the way in it collects a message in one growing
 buffer and cuts it out twice. A copy of 8 MB into fresh memory takes one to two milliseconds, so a
 reply of that size cost more in copies than on the wire: `docs/decisions/0024-large-messages.md`.
+Its words on the wire are told apart by what the protocol says, blanks and tabs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import nats.protocol.parser
 from nats.aio.transport import TcpTransport
 from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, Parser
+
+#: What separates the words of a control line. The driver takes any white space for it, so that a
+#: subject with a vertical tab in it, which the server allows, cost the connection.
+_WORD, _GAP = rb"([^ \t\r\n]+)", rb"[ \t]+"
+_ADDRESS = rb"%s%s%s%s(%s%s)?" % (_WORD, _GAP, _WORD, _GAP, _WORD, _GAP)
+nats.protocol.parser.MSG_RE = re.compile(rb"\AMSG%s%s(\d+)\r\n" % (_GAP, _ADDRESS))
+nats.protocol.parser.HMSG_RE = re.compile(rb"\AHMSG%s%s(\d+)%s(\d+)\r\n" % (_GAP, _ADDRESS, _GAP))
 
 __all__ = ["LARGE_BYTES", "BulkParser", "BulkTransport", "publish_parts"]
 

@@ -5,6 +5,10 @@ unsubscriptions that still wait in its buffer. So `flush` can return before they
 `Subscription.drain`, which relies on it, drops messages that are on their way. Here the PING waits
 its turn in the buffer. `tests/contract` shows the difference within a few runs.
 
+One message whose subject, reply or headers are not text, or whose header block is too short, ends
+its reading task, and the process stays deaf; from a log, such a message comes again at every start.
+Here what cannot be read is replaced or left out, and whoever gets the message decides.
+
 Its `connect` leaves an open socket behind when it is cancelled, and its `drain` waits for half a
 minute for a server that says nothing. `leave` closes in either case, within a bound.
 """
@@ -89,6 +93,29 @@ class OrderedClient(Client):
         self.stats["in_bytes"] += len(data)
         told = await self._process_headers(headers)
         await take(self._build_message(sid, subject, reply, data, told))
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)
+        except (IndexError, UnicodeDecodeError):
+            return None
+
+    def _build_message(
+        self,
+        sid: int,
+        subject: bytes,
+        reply: bytes,
+        data: bytes,
+        headers: dict[str, str] | None,
+    ) -> Msg:
+        return Msg(
+            _client=self,
+            subject=subject.decode(errors="replace"),
+            reply=reply.decode(errors="replace"),
+            data=data,
+            headers=headers,
+            _sid=sid,
+        )
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
         super()._remove_sub(sid, max_msgs)
