@@ -209,10 +209,15 @@ class Questions:
         mc_count: int = 300,
         backends: tuple[str, ...] = ("sequential",),
         *,
+        convention: Convention = "standard",
+        dtype: Precision = "float64",
         timeout_s: float = COMPUTE_TIMEOUT_S,
     ) -> BenchmarkReply:
         """Return what each backend takes for the same coherence, against ``sequential``."""
-        fields = {"signal_length": signal_length, "mc_count": mc_count, "backends": backends}
+        fields = {
+            "signal_length": signal_length, "mc_count": mc_count, "backends": backends,
+            "convention": convention, "dtype": dtype,
+        }  # fmt: skip
         request = validated(BenchmarkRequest, fields)
         where = subjects.query("benchmark")
         return await self.ask(where, request, BenchmarkReply, timeout_s=timeout_s)

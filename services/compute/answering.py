@@ -18,12 +18,15 @@ import anyio.to_thread
 from schemas.message import Message
 from services.compute.admission import Admission
 from services.compute.kept_answers import KeptAnswers, key_of
-from services.compute.queries import cost_s, worth_keeping, worth_sharing
+from services.compute.queries import cost_s, reply_numbers, worth_keeping, worth_sharing
 from services.runtime import metrics
 
 __all__ = ["Answering"]
 
 Reply = TypeVar("Reply", bound=Message)
+
+#: Of float64, the larger of the two precisions.
+NUMBER_BYTES = 8
 
 
 class _Pending:
@@ -84,7 +87,8 @@ class Answering:
     ) -> Reply:
         if not worth_keeping(question):
             return await self._computed(question, compute)
-        found = await self._kept.find(key, reply)
+        about = NUMBER_BYTES * reply_numbers(question)
+        found = await self._kept.find(key, reply, about_bytes=about)
         if found is not None:
             return _cached(found)
         fresh = await self._computed(question, compute)

@@ -39,6 +39,8 @@ from services.runtime.embedded_server import start_server
 from services.runtime.errors import BusError
 from services.runtime.logs import logger
 from services.runtime.memory_bus import MemoryBus
+from services.runtime.memory_bus.log import MemoryLog
+from services.runtime.memory_bus.objects import MemoryObjects
 from services.runtime.nats_bus import connect_bus
 from services.runtime.topology import ObjectsSpec, Topology
 from tests.contract.test_services import running
@@ -176,7 +178,7 @@ async def test_a_level_and_a_benchmark_need_no_signal(client: Client) -> None:
     level = await client.significance(0.5, 0.5, 1.0, 0.25, 2.0, 8, mc_count=5, seed=1)
     expected = pycwt_mod.wct_significance(0.5, 0.5, 1.0, 0.25, 2.0, 8, mc_count=5, seed=1)
     np.testing.assert_array_equal(level.signif, expected)
-    timed = await client.benchmark(64, 4)
+    timed = await client.benchmark(64, 4, convention="pycwt", dtype="float32")
     assert timed.results["sequential"].speedup == 1
 
 
@@ -299,6 +301,22 @@ async def test_what_does_not_fit_or_cannot_be_read_is_computed_again(bus: Bus) -
     assert await kept.find("other", CwtReply) is None
     await kept.keep("big", big)
     assert await kept.find("big", CwtReply) is None
+
+
+async def test_a_large_answer_may_take_the_store_longer_than_a_small_one() -> None:
+    """Answers of 30 MB and more were never kept on a slow disk, and took the others along."""
+    left: list[float] = []
+
+    class Timed(MemoryLog):
+        async def objects(self, name: str) -> MemoryObjects:
+            left.append(anyio.current_effective_deadline() - anyio.current_time())
+            raise BusError(name)
+
+    for size in (10, 400_000):
+        await KeptAnswers(Timed()).keep("key", cwt_reply(size))
+        await KeptAnswers(Timed()).find("key", CwtReply, about_bytes=size * 40)
+    assert left[0] < 0.6
+    assert min(left[2:]) > 0.8
 
 
 async def test_answers_are_given_where_nothing_is_kept(tmp_path: Path) -> None:
