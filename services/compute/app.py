@@ -47,6 +47,9 @@ __all__ = ["ComputeService", "serve"]
 #: Questions of one kind that are read and looked up at the same time. Their cost decides who is
 #: computed (`admission`); this bounds what they hold, up to 8 MiB each, until then.
 HEAVY_AT_ONCE = 40
+#: Answers that no message carries, computed, encoded or stored at the same time; the store takes
+#: longer than the library, and whatever is ahead of it is held.
+LARGE_AT_ONCE = 2
 #: A list of backends is told again for so long: for some of them the bridge has to be asked.
 LISTED_S = 1.0
 #: Those of one kind that wait to be read.
@@ -107,6 +110,7 @@ class ComputeService:
             Admission(settings.query_threads, settings.query_backlog_s),
             KeptAnswers(context.bus.log),
         )
+        self._large = anyio.Semaphore(LARGE_AT_ONCE)
         self._lag = Lag(context.bus.log)
         self._started = time.monotonic()
         #: When the backends were listed, and the list.
@@ -143,6 +147,7 @@ class ComputeService:
             reply_numbers=queries.reply_numbers,
             concurrency=HEAVY_AT_ONCE,
             waiting=HEAVY_WAITING,
+            large=self._large,
         )
 
     async def _schema(self, question: SchemaRequest) -> SchemaReply:

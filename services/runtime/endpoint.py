@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from schemas import storage
@@ -57,11 +59,22 @@ class Endpoint:
     concurrency: int = 4
     #: Requests that may wait for their turn; more are refused as `overloaded`.
     waiting: int = 64
+    #: Held while an answer that no message carries is made and stored, up to 512 MiB each.
+    large: anyio.Semaphore | None = None
 
     @property
     def name(self) -> str:
         """The last token of the subject."""
         return self.contract.subject.rpartition(".")[2]
+
+    def least_bytes(self, request: Model, accepted: ContentType) -> int:
+        """Return what the reply has at the very least, as the request tells; 0: nobody knows."""
+        numbers = 0 if self.reply_numbers is None else self.reply_numbers(request)
+        return numbers * LEAST_BYTES[accepted]
+
+    def room_for(self, large: bool) -> AbstractAsyncContextManager[object]:
+        """Return what to hold while an answer is made."""
+        return self.large if large and self.large is not None else nullcontext()
 
 
 async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Reply:
@@ -74,20 +87,20 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
     try:
         given = content_type_of(message.headers)
         request = await _off_loop(endpoint, decode, endpoint.contract.request, message.data, given)
-        if endpoint.reply_numbers is not None:
-            least = endpoint.reply_numbers(request) * LEAST_BYTES[accepted]
-            limit = bus.max_message_bytes if accepted is ContentType.JSON else MAX_REPLY_BYTES
-            if least > limit:
-                raise too_large(least, limit, accepted)
+        least = endpoint.least_bytes(request, accepted)
+        limit = bus.max_message_bytes if accepted is ContentType.JSON else MAX_REPLY_BYTES
+        if least > limit:
+            raise too_large(least, limit, accepted)
         early = Early.of(bus, message, accepted)
-        with asked_by(message.reply), sends_early(early):
-            result = await endpoint.handle(request)
-        write = partial(encode, max_bytes=None, without=early.sent)
-        data = await _off_loop(endpoint, write, result, accepted)
-        if len(data) > bus.max_message_bytes:
-            if accepted is ContentType.JSON:
-                raise too_large(len(data), bus.max_message_bytes, accepted)
-            data = encode(await kept(data, bus), accepted)
+        async with endpoint.room_for(least > bus.max_message_bytes):
+            with asked_by(message.reply), sends_early(early):
+                result = await endpoint.handle(request)
+            write = partial(encode, max_bytes=None, without=early.sent)
+            data = await _off_loop(endpoint, write, result, accepted)
+            if len(data) > bus.max_message_bytes:
+                if accepted is ContentType.JSON:
+                    raise too_large(len(data), bus.max_message_bytes, accepted)
+                data = encode(await kept(data, bus), accepted)
         headers = {CONTENT_TYPE: accepted.value, **({EARLY: "1"} if early.sent else {})}
         return Reply(data=data, headers=headers)
     except ContractError as error:

@@ -276,6 +276,41 @@ async def test_a_large_reply_in_msgpack_is_kept_and_the_reply_says_where(bus: Bu
     assert decode(Text, kept, ContentType.MSGPACK, max_bytes=None).text == "x" * size
 
 
+async def test_only_so_many_large_replies_are_made_at_once_and_small_ones_pass(bus: Bus) -> None:
+    """All that were computed waited for the store, up to forty of 512 MiB."""
+    await bus.log.declare(LARGE_REPLIES, update=True)
+    size, under_way, most = bus.max_message_bytes + 1, 0, 0
+
+    async def large(question: Question) -> Text:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await anyio.wait_all_tasks_blocked()
+        under_way -= 1
+        return Text(text="x" * question.x)
+
+    contract = Contract(subject="calc.large", request=Question, reply=Text)
+    served_one = Endpoint(
+        contract=contract,
+        handle=large,
+        reply_numbers=lambda question: question.x,
+        large=anyio.Semaphore(1),
+    )
+
+    async def ask_for(x: int) -> None:
+        headers = {ACCEPT: "application/msgpack"}
+        told = await bus.request("calc.large", b'{"x": %d}' % x, headers, timeout_s=20)
+        assert SERVICE_ERROR not in told.headers
+
+    async with serve_endpoints(bus, IDENTITY, [served_one], logger("test")):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(ask_for, size)
+        assert most == 1
+        async with served_one.room_for(large=True):
+            await ask_for(10)
+
+
 async def test_a_large_reply_that_is_not_kept_is_refused_with_what_to_do(bus: Bus) -> None:
     async def large(question: Question) -> Text:
         return Text(text="x" * question.x)
