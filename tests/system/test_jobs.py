@@ -176,6 +176,24 @@ async def test_a_job_waits_for_room_rather_than_lose_what_it_computed(tmp_path: 
     assert (state.status, state.done) == (JobStatus.COMPLETED, 4)
 
 
+@pytest.mark.parametrize("full", ["CWT_JOB_RESULTS_MAX_BYTES", "CWT_OBJECTS_MAX_BYTES"])
+async def test_a_job_that_waits_for_room_can_be_cancelled_and_holds_up_no_other(
+    tmp_path: Path, full: str
+) -> None:
+    """Its worker waited for room with what nobody wanted any more, and took no other task."""
+    samples = 4000 if full == "CWT_JOB_RESULTS_MAX_BYTES" else 40_000
+    async with compute_workers(tmp_path, 1, **{full: str(3 * MIB)}) as (system, _):
+        client = JobClient(system.bus)
+        job = await client.submit(*[quick(n=samples)] * 8)
+        await system.said("compute-0", Action.STORE_RETRIED)
+        await client.cancel(job.job_id)
+        other = await client.submit(quick(1))
+        state = await client.ended(other.job_id)
+        await nothing_left(system)
+
+    assert state.status is JobStatus.COMPLETED
+
+
 async def test_a_task_that_is_not_done_in_time_is_handed_back_by_a_worker_that_ends(
     tmp_path: Path,
 ) -> None:

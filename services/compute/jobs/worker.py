@@ -83,7 +83,7 @@ class JobWorker:
         self._heartbeat = Heartbeat()
         #: The newest records that were seen, so that a task costs no look at the bucket.
         self._records: dict[str, JobRecord] = {}
-        #: What is being computed, to be cancelled with its job.
+        #: What is being computed or kept, to be cancelled with its job.
         self._running: dict[anyio.CancelScope, JobWork] = {}
         self._expander = Expander(store, announcer, newest=self._newest, max_tries=max_tries)
 
@@ -183,6 +183,8 @@ class JobWorker:
             self._running[scope] = work
             try:
                 body = await self._computed(delivery, work, task)
+                # Cancelled as well: where there is no room for an outcome, it is waited for.
+                await self._keep(work, task, body, started)
             except ContractError as error:
                 await self._failed(delivery, work, task, error, started)
                 return
@@ -194,7 +196,6 @@ class JobWorker:
         if scope.cancelled_caught:
             await delivery.ack()
             return
-        await self._keep(work, task, body, started)
         metrics.TASKS_COMPUTED.labels(task.request.type, "done").inc()
         await self._done(delivery, work)
 
