@@ -44,7 +44,11 @@ async def ask(
     ContractError
         What the service refused, as it said it; `Unavailable` when nobody serves the subject,
         `Timeout` when no answer came within `timeout_s`.
+    ValueError
+        `timeout_s` is negative or no number.
     """
+    if not timeout_s >= 0:
+        raise ValueError(f"{timeout_s=} has to be at least 0")
     headers = {CONTENT_TYPE: ContentType.MSGPACK.value, ACCEPT: ContentType.MSGPACK.value}
     body = encode(request, ContentType.MSGPACK)
     first = b""

@@ -144,6 +144,7 @@ class Publisher:
         self._records = library_log()
         self._failure: BusError | ContractError | None = None
         self._closed = False
+        self._ended = False
         self.epoch = epoch
         self.next_sample = 0
         self.kept = 0
@@ -175,7 +176,7 @@ class Publisher:
         Unprocessable, ValueError
             The samples are nothing that a chunk can have.
         """
-        self._check_open()
+        self._check_going_on()
         await self.flush()
         whole, sent = self._piece(samples, first_sample, t0_ns), self.next_sample
         self.next_sample = whole.next_sample  # another call goes on from there meanwhile
@@ -200,7 +201,7 @@ class Publisher:
         ValueError
             There are other channels than in the push before.
         """
-        self._check_open()
+        self._check_going_on()
         self.raise_failure()
         piece = self._piece(samples, first_sample, t0_ns)
         piece = replace(piece, samples=piece.samples.copy())
@@ -222,8 +223,8 @@ class Publisher:
     async def finish(self) -> None:
         """Say that the epoch ends here, so that its last results come without more samples.
 
-        Waits until every chunk is kept, so that this is the last one in the log. What is published
-        in this epoch afterwards is refused.
+        Waits until every chunk is kept, so that this is the last one in the log. Until `restart`,
+        nothing more can be published.
 
         Raises
         ------
@@ -237,6 +238,7 @@ class Publisher:
         )
         message = self._encoded(end, self.next_sample)
         await self._stored(message)
+        self._ended = True
 
     async def restart(self, epoch: str | None = None) -> None:
         """Go on in a new epoch, as after the device was started again: positions begin at 0.
@@ -255,6 +257,7 @@ class Publisher:
         self.epoch = new_epoch() if epoch is None else epoch
         self.next_sample = 0
         self._leads = True
+        self._ended = False
 
     def raise_failure(self) -> None:
         """Raise what kept a chunk from being kept, if anything did."""
@@ -272,6 +275,11 @@ class Publisher:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError(f"this publisher of {self._stream} is closed")
+
+    def _check_going_on(self) -> None:
+        self._check_open()
+        if self._ended:
+            raise RuntimeError(f"the epoch {self.epoch} has ended: restart() begins another")
 
     def _piece(self, samples: Samples, first_sample: int | None, t0_ns: int | None) -> Piece:
         first = self.next_sample if first_sample is None else first_sample

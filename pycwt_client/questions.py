@@ -50,7 +50,8 @@ class Questions:
     """Questions to the workers; `pycwt_client.Client` is one.
 
     Every method raises `ContractError`, which carries `code` and `detail`: what the service
-    refused, `Unavailable` when nobody serves, `Timeout` when `timeout_s` is over.
+    refused, `Unavailable` when nobody serves, `Timeout` when `timeout_s` is over. Whoever gives up,
+    by `timeout_s` or by cancelling, only ends the waiting: the worker computes to the end.
     """
 
     def __init__(self, bus: Bus) -> None:

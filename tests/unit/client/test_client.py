@@ -78,6 +78,12 @@ async def test_a_service_that_says_nothing_times_out(bus: MemoryBus) -> None:
             )
 
 
+async def test_a_time_that_is_none_is_refused(bus: MemoryBus) -> None:
+    for none in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="timeout_s"):
+            await Client(bus).health(timeout_s=none)
+
+
 async def test_without_a_server_connecting_says_how_to_start_one() -> None:
     with pytest.raises(Unavailable, match="pycwt-mod up") as caught:
         async with connect("nats://user:secret@127.0.0.1:1", timeout_s=0.05):

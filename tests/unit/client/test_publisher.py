@@ -206,10 +206,11 @@ async def test_a_full_log_is_waited_for_once_and_says_from_where_on_to_send_agai
 
 
 class GatedLog(MemoryLog):
-    """Stores nothing until told, and counts who waits."""
+    """Stores no id that ends in `holding` until told, and counts who waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, holding: str = "") -> None:
         super().__init__()
+        self.holding = holding
         self.waiting = 0
         self.arrived = anyio.Event()
         self.gate = anyio.Event()
@@ -223,9 +224,10 @@ class GatedLog(MemoryLog):
         headers: Mapping[str, str] | None = None,
         expect_seq: int | None = None,
     ) -> StoreAck:
-        self.waiting += 1
-        self.arrived.set()
-        await self.gate.wait()
+        if msg_id.endswith(self.holding):
+            self.waiting += 1
+            self.arrived.set()
+            await self.gate.wait()
         return await super().store(
             subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
         )
@@ -341,6 +343,21 @@ async def test_a_stream_that_can_have_no_such_name_is_refused(bus: MemoryBus) ->
             pass
 
 
+async def test_after_its_end_an_epoch_takes_no_more_until_another_begins(bus: MemoryBus) -> None:
+    async with Client(bus).publisher("s", "one") as publisher:
+        await publisher.publish(PAIR)
+        await publisher.finish()
+        await publisher.finish()
+        for call in (publisher.publish, publisher.push):
+            with pytest.raises(RuntimeError, match="epoch one has ended"):
+                await call(PAIR)
+        await publisher.restart("two")
+        await publisher.publish(PAIR)
+    assert [(c.epoch, c.n_samples) for c in await kept(bus.log)] == [
+        ("one", 3), ("one", 0), ("two", 3),
+    ]  # fmt: skip
+
+
 async def test_a_publisher_that_was_left_says_so(bus: MemoryBus) -> None:
     async with Client(bus).publisher("s") as publisher:
         await publisher.publish(PAIR)
@@ -447,36 +464,13 @@ def test_the_server_remembers_an_id_for_longer_than_it_is_tried() -> None:
     assert pauses + (PATIENT.max_tries + 1) * STORE_TIMEOUT_S < DUPLICATE_WINDOW_S
 
 
-class StuckLog(MemoryLog):
-    """Says nothing to the second chunk until it is let go: its request was lost with a server."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.let_go = anyio.Event()
-
-    async def store(
-        self,
-        subject: str,
-        data: bytes,
-        *,
-        msg_id: str,
-        headers: Mapping[str, str] | None = None,
-        expect_seq: int | None = None,
-    ) -> StoreAck:
-        if msg_id.endswith("/1+1"):
-            await self.let_go.wait()
-        return await super().store(
-            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
-        )
-
-
 async def test_a_chunk_of_which_nothing_is_heard_is_overtaken_by_few() -> None:
-    log = StuckLog()
+    log = GatedLog(holding="/1+1")  # its request was lost with a server
     await log.declare(system_topology(StorageSettings()))
     async with open_publisher(log, "s", "e", sending=Sending(in_flight=4)) as publisher:
         with anyio.move_on_after(0.1):
             for _ in range(20):
                 await publisher.publish(np.zeros(1))
         assert await log.last_seq(storage.SIGNALS) == 1 + 3  # the first, and three behind the stuck
-        log.let_go.set()
+        log.gate.set()
     assert publisher.kept == 5
