@@ -5,6 +5,11 @@ from __future__ import annotations
 #: What the server is told to accept. The makers of NATS advise against more than 8 MB.
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 
+#: What the server is told to hold for one connection before it cuts it off: of 64 MiB, which it has
+#: by default, eight of the largest requests at once were enough for a worker to be cut off with all
+#: that it had been asked. It is twice what a worker takes at a time (`CWT_REQUESTS_MAX_BYTES`).
+MAX_PENDING_BYTES = 512 * 1024 * 1024
+
 #: Headers count towards the payload, and a client that exceeds it is cut off for good.
 HEADER_ROOM_BYTES = 4 * 1024
 

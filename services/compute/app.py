@@ -50,6 +50,10 @@ HEAVY_AT_ONCE = 40
 #: Answers that no message carries, computed, encoded or stored at the same time; the store takes
 #: longer than the library, and whatever is ahead of it is held.
 LARGE_AT_ONCE = 2
+#: Threads that read requests and write replies. They hold the interpreter's lock throughout: more
+#: would be no faster, and hold what a request takes while it is read, ten times its size in JSON,
+#: as many times over.
+CODEC_THREADS = 1
 #: A list of backends is told again for so long: for some of them the bridge has to be asked.
 LISTED_S = 1.0
 #: Those of one kind that wait to be read.
@@ -111,6 +115,7 @@ class ComputeService:
             KeptAnswers(context.bus.log),
         )
         self._large = anyio.Semaphore(LARGE_AT_ONCE)
+        self._codec = anyio.CapacityLimiter(CODEC_THREADS)
         self._lag = Lag(context.bus.log)
         self._started = time.monotonic()
         #: When the backends were listed, and the list.
@@ -148,6 +153,7 @@ class ComputeService:
             concurrency=HEAVY_AT_ONCE,
             waiting=HEAVY_WAITING,
             large=self._large,
+            codec=self._codec,
         )
 
     async def _schema(self, question: SchemaRequest) -> SchemaReply:

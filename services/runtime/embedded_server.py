@@ -21,7 +21,7 @@ from typing import IO
 import anyio
 import anyio.to_thread
 
-from schemas.limits import MAX_PAYLOAD_BYTES
+from schemas.limits import MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES
 from services.runtime.errors import BusUnreachableError
 from services.runtime.orphan_guard import guarded
 
@@ -75,6 +75,7 @@ def server_config(folder: Path, *, host: str, port: int, max_payload: int) -> st
             f"listen: {json.dumps(f'{host}:{port}')}",
             f"http: {json.dumps(f'{host}:-1')}",
             f"max_payload: {max_payload}",
+            f"max_pending: {MAX_PENDING_BYTES}",
             f"ports_file_dir: {json.dumps(str(folder))}",
             f"jetstream {{ store_dir: {json.dumps(str(folder / 'jetstream'))} }}",
             "",

@@ -61,6 +61,8 @@ class Endpoint:
     waiting: int = 64
     #: Held while an answer that no message carries is made and stored, up to 512 MiB each.
     large: anyio.Semaphore | None = None
+    #: Of the threads in which large messages are read and written.
+    codec: anyio.CapacityLimiter | None = None
 
     @property
     def name(self) -> str:
@@ -104,6 +106,9 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
         headers = {CONTENT_TYPE: accepted.value, **({EARLY: "1"} if early.sent else {})}
         return Reply(data=data, headers=headers)
     except ContractError as error:
+        # It is in a circle with the future of its thread, and its frames hold what was read of the
+        # request, ten times its size in JSON, until the collector of garbage comes.
+        error.__traceback__ = None
         # Somebody else's fault: an operator who looks for it asks for it.
         log.debug(Action.REQUEST_REFUSED, endpoint=endpoint.name, code=error.code.value)
         return error_reply(error, accepted)
@@ -117,7 +122,7 @@ async def _off_loop(endpoint: Endpoint, work: Callable[..., Any], *arguments: ob
     """Return what `work` returns; of endpoints with large messages, worked out in a thread."""
     if endpoint.reply_numbers is None:
         return work(*arguments)
-    return await anyio.to_thread.run_sync(partial(work, *arguments))
+    return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=endpoint.codec)
 
 
 async def kept(data: bytes, bus: Bus) -> StoredReply:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import threading
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 import orjson
 import pytest
+from pydantic import field_validator
 
 from schemas import storage
 from schemas.codec import ContentType, decode
@@ -309,6 +314,68 @@ async def test_only_so_many_large_replies_are_made_at_once_and_small_ones_pass(b
         assert most == 1
         async with served_one.room_for(large=True):
             await ask_for(10)
+
+
+async def test_only_so_many_requests_are_read_at_once(bus: Bus) -> None:
+    """Thirty of 8 MB in JSON took a worker 1.7 GB."""
+    reading, go = [], threading.Event()
+
+    class Slow(Question):
+        @field_validator("x")
+        @classmethod
+        def _read(cls, x: int) -> int:
+            reading.append(x)
+            assert go.wait(30)
+            return x
+
+    contract = Contract(subject="calc.double", request=Slow, reply=Answer)
+    one = Endpoint(
+        contract=contract,
+        handle=double,
+        reply_numbers=lambda _question: 0,
+        codec=anyio.CapacityLimiter(1),
+    )
+    async with (
+        serve_endpoints(bus, IDENTITY, [one], logger("test")),
+        anyio.create_task_group() as tasks,
+    ):
+        for x in (1, 2):
+            tasks.start_soon(ask, bus, b'{"x": %d}' % x)
+        try:
+            with anyio.fail_after(20):
+                taken = 0
+                while taken < 2 or not reading:
+                    stats = await bus.request("$SRV.STATS.calc", b"", timeout_s=5)
+                    taken = orjson.loads(stats.data)["endpoints"][0]["num_requests"]
+                await anyio.wait_all_tasks_blocked()
+            assert len(reading) == 1
+        finally:
+            go.set()
+    assert sorted(reading) == [1, 2]
+
+
+async def test_nothing_is_held_of_a_request_that_was_refused(bus: Bus) -> None:
+    """Not until the collector comes, which large requests do not bring along."""
+    read = []
+
+    class Strict(Question):
+        @field_validator("x")
+        @classmethod
+        def _refuse(cls, x: int) -> int:
+            numbers = np.full(1000, x)
+            read.append(weakref.ref(numbers))
+            raise ValueError("is refused")
+
+    contract = Contract(subject="calc.double", request=Strict, reply=Answer)
+    one = Endpoint(contract=contract, handle=double, reply_numbers=lambda _question: 0)
+    gc.disable()
+    try:
+        async with serve_endpoints(bus, IDENTITY, [one], logger("test")):
+            for _ in range(3):
+                assert SERVICE_ERROR in (await ask(bus, b'{"x": 1}')).headers
+            assert [each() is None for each in read[:2]] == [True, True]
+    finally:
+        gc.enable()
 
 
 async def test_a_large_reply_that_is_not_kept_is_refused_with_what_to_do(bus: Bus) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from schemas.limits import MAX_PAYLOAD_BYTES
+from schemas.limits import MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES
 from services.compute.settings import ComputeSettings
 from services.hwbridge.settings import HwBridgeSettings
 from services.ingest.settings import IngestSettings
@@ -141,6 +141,7 @@ def test_the_mounted_configuration_is_one_that_the_server_takes(
     assert service["command"] == ["-c", target]
     text = (root / source).read_text()
     assert f"max_payload: {MAX_PAYLOAD_BYTES}\n" in text
+    assert f"max_pending: {MAX_PENDING_BYTES}\n" in text
     config = tmp_path / "nats.conf"
     config.write_text(text.replace('"/data"', f'"{tmp_path}"'))
     checked = subprocess.run(
