@@ -6,10 +6,10 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from cli.faults import CommandError
+from cli.piped_console import PipedConsole
 from cli.shell import command_log, run_command, server_url
 from pycwt_client import connect
 from schemas.benchmark import BenchmarkReply
@@ -35,7 +35,7 @@ async def _bench(signal_length: int, mc_count: int, backends: str | None) -> Non
         else:
             names = tuple(name.strip() for name in backends.split(","))
         reply = await client.benchmark(signal_length, mc_count, names)
-    Console().print(timings_table(reply), markup=False)
+    PipedConsole().print(timings_table(reply), markup=False)
     without = [name for name, timing in reply.results.items() if timing.status != "ok"]
     if without:
         raise CommandError(f"no time for {', '.join(without)}: see above")

@@ -16,6 +16,7 @@ from cli.demo_picture import check_matplotlib, draw
 from cli.demo_run import DemoRun
 from cli.demo_summary import events_in_words, summarise, summary_in_words
 from cli.faults import CommandError, expected_fault
+from cli.piped_console import PipedConsole
 from cli.publish import read_definition
 from cli.samples import DEFINITION, RECORDING, SIGNALS, SOURCE, shown
 from cli.shell import command_log, program, run_command, stoppable
@@ -89,7 +90,7 @@ async def _demo(
 
 
 async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: anyio.Event) -> None:
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = PipedConsole(soft_wrap=True, highlight=False, markup=False)
     console.print(f"Recording: {SOURCE}; {run.duration_s:.0f} s at {run.definition.fs_hz:g} Hz")
     console.print(SIGNALS)
     console.print(COHERENCE)

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import orjson
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from cli.discovery import ACCOUNT_INFO, PING, ROUND_S
@@ -22,6 +21,7 @@ from cli.findings import (
     storage_findings,
     stream_findings,
 )
+from cli.piped_console import PipedConsole
 from cli.shell import run_command, server_url
 from pycwt_client import connect
 from pycwt_mod._version import __version__
@@ -159,7 +159,7 @@ class _Refusals(logging.Handler):
 
 
 def _print(findings: list[Finding]) -> None:
-    console = Console(soft_wrap=True)
+    console = PipedConsole(soft_wrap=True)
     for each in findings:
         console.print(
             Text(MARKS[each.verdict], style=STYLES[each.verdict])

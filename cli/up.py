@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.panel import Panel
 
+from cli.piped_console import PipedConsole
 from cli.samples import DEFINITION, RECORDING, shown
 from cli.shell import command_log, given_url, program, run_command, stoppable
 from cli.system import SystemPlan, running_system
@@ -54,7 +55,7 @@ async def _up(workers: int, data: Path, port: int, host: str) -> None:
 
 async def _run(plan: SystemPlan, log: Log, kill: anyio.Event) -> None:
     async with running_system(plan, log, kill=kill) as system:
-        welcome(plan, system.url, Console())
+        welcome(plan, system.url, PipedConsole())
         await anyio.sleep_forever()
 
 

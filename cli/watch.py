@@ -22,6 +22,7 @@ from cli.keys import keys, single_keys
 from cli.live_table import LiveTable
 from cli.live_view import LiveView, Subject, span_of, subjects_of
 from cli.names import checked_name
+from cli.piped_console import PipedConsole
 from cli.shell import command_log, run_command, server_url, stoppable
 from pycwt_client import Client, connect
 from schemas.errors import ContractError, NotFound
@@ -53,7 +54,7 @@ async def _watch(
     stream: str | None, analysis: str | None, channels: str | None, span: float | None, once: bool
 ) -> None:
     log = command_log(quiet=True)
-    console = Console()
+    console = PipedConsole()
     async with connect(server_url(), name="pycwt-mod watch", log=log) as client:
         # Asks first: a stream that is not there, or services that do not run, are told at once.
         subjects: list[Subject] = []

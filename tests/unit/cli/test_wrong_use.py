@@ -19,12 +19,15 @@ from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 
 #: A command that prints without end, in a task, as the live ones do.
 TALKING = """
-import anyio, typer
+import anyio, sys, typer
+from cli.piped_console import PipedConsole
 from cli.shell import run_command
+
+say = {"print": print, "console": PipedConsole().print}[sys.argv.pop()]
 
 async def talk():
     while True:
-        print("words " * 1000)
+        say("words " * 1000)
         await anyio.lowlevel.checkpoint()
 
 async def work():
@@ -88,9 +91,10 @@ def test_an_analysis_that_is_not_there_is_told_with_those_that_are() -> None:
     assert chosen([], None, None) == []
 
 
-def test_a_reader_that_leaves_ends_the_command_without_a_word() -> None:
+@pytest.mark.parametrize("printer", ["print", "console"])
+def test_a_reader_that_leaves_ends_the_command_without_a_word(printer: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", TALKING], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", TALKING, printer], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
     process.stdout.readline()
