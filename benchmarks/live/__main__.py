@@ -35,10 +35,10 @@ class Size:
 #: About a quarter of an hour.
 FULL = Size(
     channels=200, sustained_s=60, speed=2, latency_s=40, runs=2, traffic_s=30,
-    scaling_samples=13_000, day_s=86_400,
+    scaling_samples=12_000, day_s=86_400,
 )  # fmt: skip
 QUICK = Size(
-    channels=4, sustained_s=2, speed=2, latency_s=3, runs=1, traffic_s=4, scaling_samples=8_400,
+    channels=4, sustained_s=2, speed=2, latency_s=3, runs=1, traffic_s=4, scaling_samples=4_800,
     day_s=600,
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from services.runtime.analysis import plan_analysis
 __all__ = ["CLOSED_LOOP_HOP_S", "PAIR_HOP_S", "coherence", "heavy", "octaves", "pair", "power",
            "results_of"]  # fmt: skip
 
-#: The pair's margins are 0.28 s on either side in the highest octave: at this hop, 2.4 times its
+#: The pair's margins are 0.3 s on either side in the highest octave: at this hop, 2.5 times its
 #: samples are sent.
 PAIR_HOP_S = 0.4
 #: For who needs a result more often, at the price of bytes and work.
@@ -42,14 +42,14 @@ def pair(name: str, hop_s: float) -> StreamDefinition:
 def heavy(name: str) -> StreamDefinition:
     """Return four pairs of channels whose windows are much work for the bytes that come and go.
 
-    Paul's wavelet of order 2 decays so slowly that a window has thousands of samples for each
+    Paul's wavelet of order 3 decays so slowly that a window has thousands of samples for each
     tile; the cross spectrum needs each of them, in 96 rows; and counts of 32 bits are computed
     in float64.
     """
     names = tuple(f"c{i}" for i in range(8))
     spec = AnalysisSpec(
         name="heavy", op="xwt", pairs=tuple(zip(names[::2], names[1::2], strict=True)),
-        wavelet="paul", param=2.0, fmin_hz=8.75, fmax_hz=17.4, voices_per_octave=96, hop_s=0.1,
+        wavelet="paul", param=3.0, fmin_hz=5.6, fmax_hz=11.1, voices_per_octave=96, hop_s=0.02,
         quantity="power",
     )  # fmt: skip
     return _stream(name, 250.0, names, spec)

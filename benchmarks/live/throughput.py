@@ -102,9 +102,9 @@ async def scaling(n_samples: int, runs: int) -> Section:
         Figure(what="results with two workers", values=tuple(rates[2]), unit="/s"),
     )  # fmt: skip
     text = (
-        "Cross spectra of four pairs of channels by Paul's wavelet of order 2, 96 voices in one "
-        "octave, 32-bit counts computed in float64: windows of up to 15,925 samples for tiles of "
-        "25, a tenth of a second of work and more each. From the first result to the last."
+        "Cross spectra of four pairs of channels by Paul's wavelet of order 3, 96 voices in one "
+        "octave, 32-bit counts computed in float64: windows of 8,019 samples for tiles of 5, "
+        "some 60 ms of work each. From the first result to the last."
     )
     return Section(title="Scaling", text=text, figures=figures)
 

@@ -26,8 +26,8 @@ Quantity: TypeAlias = Literal["complex", "power", "amplitude", "phase", "coheren
 #: Columns of a window, one tuple per channel or pair.
 Sets: TypeAlias = Sequence[tuple[int, ...]]
 
-#: Twice as much is a power of two that single precision has.
-MAX_EXPONENT = 60
+#: Of a power of two that double precision has, as it has its reciprocal.
+MAX_EXPONENT = 1000
 
 #: What each operation can publish.
 QUANTITIES: dict[BlockOp, tuple[Quantity, ...]] = {
@@ -232,45 +232,42 @@ def _cross(
 def _coherence(
     waves: Complexes, sets: Sets, shared: Prepared
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Yield R² and phase; each channel's own spectrum is smoothed once, however many pairs."""
-    power, levels = _levelled(waves)
+    """Yield R² and phase; each channel's own spectrum is smoothed once, however many pairs.
+
+    Smoothing is in double precision also for float32 windows: a transform rounds by its largest
+    values, and the spectrum of a signal that is mostly quiet is small nearly everywhere.
+    """
+    kind = waves.real.dtype
+    waves = _levelled(waves)
     # The filter is real and even, so two real spectra share one complex transform.
     n_packed = (len(waves) + 1) // 2
     # A single pair goes along with them; of many, each fits the cache better by itself.
     packed = np.zeros((n_packed + (len(sets) == 1), *waves.shape[1:]), waves.dtype)
+    power = waves.real**2 + waves.imag**2
     packed.real[:n_packed] = power[::2]
     packed.imag[: len(waves) // 2] = power[1::2]
     if len(sets) == 1:
-        packed[n_packed] = _levelled_product(waves, levels, sets[0])
+        packed[n_packed] = _product(waves, sets[0])
     smoothed = shared.smoothed(packed)
     auto = [half for both in smoothed[:n_packed] for half in (both.real, both.imag)]
     for one, other in sets:
-        if len(sets) == 1:
-            cross = smoothed[-1]
-        else:
-            cross = shared.smoothed(_levelled_product(waves, levels, (one, other)))
-        yield coherence(auto[one] + 1j * auto[other], cross), np.angle(cross)
+        cross = smoothed[-1] if len(sets) == 1 else shared.smoothed(_product(waves, (one, other)))
+        r2 = coherence(auto[one] + 1j * auto[other], cross)
+        yield r2.astype(kind, copy=False), np.angle(cross).astype(kind, copy=False)
 
 
-def _levelled(waves: Complexes) -> tuple[Floats, Floats]:
-    """Return |W|² brought to a mean near one by channel, and the factors of W that do so.
+def _levelled(waves: Complexes) -> Complexes:
+    """Return W in double precision, every channel brought to a mean near one.
 
-    Coherence and phase do not depend on them, but their rounding does: spectra of two channels
-    share a transform, whose rounding is that of the larger one, and products of small units (a
-    magnetic field in tesla) are below what single precision has. The factors are powers of two,
-    which round nothing themselves.
+    Coherence and phase do not depend on the factors, but their rounding does: the spectra of two
+    channels share a transform, and products of small units (a magnetic field in tesla) may be
+    below what floats have. The factors are powers of two, which round nothing themselves.
     """
-    power: Floats = waves.real**2 + waves.imag**2
-    exponent = np.frexp(power.mean(axis=(1, 2)))[1] // 2  # 0 of a channel that is nothing but 0
-    exponent = np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT)
-    power *= np.ldexp(power.dtype.type(1), -2 * exponent)[:, None, None]
-    return power, np.ldexp(power.dtype.type(1), -exponent)
-
-
-def _levelled_product(waves: Complexes, levels: Floats, names: tuple[int, ...]) -> Complexes:
-    product = _product(waves, names)
-    product *= levels[names[0]] * levels[names[1]]
-    return product
+    size = np.abs(waves.real).mean(axis=(1, 2), dtype=np.float64)
+    exponent = np.clip(np.frexp(size)[1], -MAX_EXPONENT, MAX_EXPONENT)  # of nothing but 0: 0
+    levelled = waves.astype(np.complex128)
+    levelled *= np.ldexp(1.0, -exponent)[:, None, None]
+    return levelled
 
 
 def _product(waves: Complexes, names: tuple[int, ...]) -> Complexes:

@@ -29,9 +29,9 @@ class Prepared:
     filters : FoldedRows
     columns : slice
         Those of the filters' rows that lie in the tile.
-    gauss : ndarray, shape (rows, columns), or None
+    gauss : ndarray of float64, shape (rows, columns), or None
         Smoothing in time of coherence, per bin.
-    boxcar : ndarray, shape (k, rows), or None
+    boxcar : ndarray of float64, shape (k, rows), or None
         Its smoothing over scales, as a matrix.
     whole : ndarray of uint8, shape (k, n)
         The mask of a block without gaps.
@@ -51,7 +51,10 @@ class Prepared:
         return self.filters.rows(spectrum[:, self.filters.used_bins])
 
     def smoothed(self, rows: Complexes) -> Complexes:
-        """Return `rows` smoothed in time and over scales, the tile alone; overwrites `rows`."""
+        """Return complex128 `rows` smoothed in time and over scales, the tile alone.
+
+        Overwrites `rows`.
+        """
         if self.gauss is None or self.boxcar is None:
             raise ValueError("only coherence is smoothed")
         spectrum = scipy.fft.fft(rows, axis=-1, overwrite_x=True)
@@ -75,8 +78,8 @@ def prepared(
     gauss = boxcar = None
     if op == "wct":
         filters.table[...] /= np.sqrt(scales).astype(dtype)[:, None]
-        gauss = gaussian_filter(scales, length // layout.step, layout.step).astype(dtype)
-        boxcar = _boxcar(grid, layout, convention).astype(dtype)
+        gauss = gaussian_filter(scales, length // layout.step, layout.step)
+        boxcar = _boxcar(grid, layout, convention)
     first, n = layout.margin // layout.step, layout.tile // layout.step
     freqs_hz, scales_s = grid.freqs_hz[layout.voices], grid.scales_s[layout.voices]
     whole = np.zeros((len(freqs_hz), n), np.uint8)

@@ -123,7 +123,7 @@ def test_coherence_in_single_precision_does_not_depend_on_the_units() -> None:
     x = (recording() - (900, -30)).astype(np.float32)
     (layout, *_) = octave_layouts(grid, op="wct", hop_s=3.0, convention="standard")
     plain = block_at(x, 1500, grid, layout, "wct")
-    for units in ((1, 2**20), (2**-43, 2**-43), (2**30, 2**-40), (2**-50, 1)):
+    for units in ((1, 2**20), (2**-43, 2**-43), (2**30, 2**-40), (2**-90, 2**-80)):
         scaled = block_at(x * np.array(units, np.float32), 1500, grid, layout, "wct")
         assert scaled.phase is not None
         assert plain.phase is not None
@@ -131,7 +131,7 @@ def test_coherence_in_single_precision_does_not_depend_on_the_units() -> None:
         assert np.array_equal(scaled.phase, plain.phase), units
 
 
-@pytest.mark.parametrize(("dtype", "least"), [("f4", 1e-3), ("f8", 5e-5)])
+@pytest.mark.parametrize(("dtype", "least"), [("f4", 5e-5), ("f8", 1e-5)])
 def test_blocks_of_the_shipped_recording_are_as_exact_as_the_page_says(
     dtype: str, least: float
 ) -> None:
