@@ -35,6 +35,7 @@ from benchmarks.paced_device import BITS, PacedDevice
 from pycwt_client.asking import ask
 from schemas import subjects
 from schemas.codec import decode
+from schemas.errors import ContractError
 from schemas.hardware import HwEvent
 from schemas.hwlink import Feature
 from schemas.hwops import (
@@ -171,7 +172,7 @@ async def started(bus: Bus) -> None:
     for _ in range(100):
         try:
             await info(bus)
-        except Exception:  # noqa: BLE001 - it is still starting
+        except ContractError:  # it is still starting
             await asyncio.sleep(0.1)
         else:
             return
