@@ -9,11 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import quad
-from scipy.optimize import brentq
 from scipy.special import gamma as gamma_function
-from scipy.special import kv
-from scipy.stats import chi2
+from scipy.special import gammaincinv, kv
 
 from pycwt_mod.arrays import as_series, check_lag1, check_level, check_positive
 from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
@@ -97,12 +94,12 @@ def significance(
     variance, lag1 = _variance_and_lag1(signal, alpha)
     theory = variance * ar1_spectrum(dt / (s * mother.fourier_factor), lag1)
     if sigma_test == 0:
-        quantile = chi2.ppf(significance_level, mother.dofmin) / mother.dofmin
+        quantile = chi2_quantile(significance_level, mother.dofmin) / mother.dofmin
         return Significance(theory * quantile, theory)
     if sigma_test == 1:
         points = _points(dof, s.size, mother.dofmin)
         nu = mother.dofmin * np.sqrt(1 + (points * dt / mother.gamma / s) ** 2)
-        return Significance(theory * chi2.ppf(significance_level, nu) / nu, theory)
+        return Significance(theory * chi2_quantile(significance_level, nu) / nu, theory)
     if sigma_test == 2:
         return _scale_averaged(theory, s, dt, dof, significance_level, mother)
     raise ValueError(f"{sigma_test=} must be 0, 1 or 2")
@@ -149,8 +146,21 @@ def _scale_averaged(
     s_mid = math.sqrt(ends[0] * ends[1])
     nu = mother.dofmin * count * s_avg / s_mid * math.hypot(1, count * dj / mother.deltaj0)
     spectrum = float(s_avg * np.sum(theory[chosen] / s[chosen]))
-    quantile = float(chi2.ppf(level, nu) / nu)
+    quantile = float(chi2_quantile(level, nu) / nu)
     return Significance(dj * dt / mother.cdelta / s_avg * spectrum * quantile, spectrum)
+
+
+def chi2_quantile(level: float, nu: ArrayLike) -> Levels:
+    """χ²_ν(p), the quantile of a χ² variable with `nu` degrees of freedom.
+
+    The formula of ``scipy.stats.chi2.ppf``, without loading ``scipy.stats``.
+
+    Examples
+    --------
+    >>> round(float(chi2_quantile(0.95, 2)), 3)
+    5.991
+    """
+    return np.asarray(2 * gammaincinv(np.asarray(nu) / 2, level))
 
 
 @lru_cache(maxsize=256)
@@ -166,6 +176,9 @@ def cross_quantile(level: float, dof: int) -> float:
     >>> round(cross_quantile(0.95, 2), 3)
     3.999
     """
+    # Imported on first use: the result is cached, and most programs never need it.
+    from scipy.integrate import quad
+    from scipy.optimize import brentq
 
     def density(z: float) -> float:
         return float(2 ** (2 - dof) / gamma_function(dof / 2) ** 2 * z ** (dof - 1) * kv(0, z))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from pycwt_mod.arrays import Convention, Floats, check_level
-from pycwt_mod.chi_square import cross_quantile
+from pycwt_mod.chi_square import chi2_quantile, cross_quantile
 from pycwt_mod.pairs import lag1_of
 from pycwt_mod.rednoise import ar1_spectrum
 from pycwt_mod.wavelets import Wavelet
@@ -31,7 +30,7 @@ def cross_levels(
     """
     nu = wavelet.dofmin
     check_level("significance_level", level)
-    quantile = chi2.ppf(level, nu) if convention == "pycwt" else cross_quantile(level, nu)
+    quantile = chi2_quantile(level, nu) if convention == "pycwt" else cross_quantile(level, nu)
     first = _red_spectra(freqs, lag1_of("y1", y1, al1))
     second = _red_spectra(freqs, lag1_of("y2", y2, al2))
     levels = np.sqrt(first * second) * float(quantile) / nu

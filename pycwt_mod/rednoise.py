@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import lfilter
 
 from pycwt_mod.arrays import Floats, as_series, check_count, check_lag1, check_memory
 
@@ -156,6 +155,9 @@ def redden(white: NDArray[np.float64], g: float) -> NDArray[np.float64]:
     """Return AR(1) noise whose innovations are `white`, stationary from the start."""
     if g == 0:
         return white
+    # Imported on first use: scipy.signal takes longer to load than the rest of the library.
+    from scipy.signal import lfilter
+
     noise = white.copy()
     noise[..., 0] /= math.sqrt(1 - g**2)
     return np.asarray(lfilter([1.0], [1.0, -g], noise, axis=-1))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import firwin
 
 from pycwt_mod.wavelets import Wavelet
 from schemas.errors import Unprocessable
@@ -93,6 +92,9 @@ def bank_job(request: HwCwtRequest) -> BankJob:
         # No signal within SAMPLE_PEAK can reach the limit of 16 bits.
         gain = 0.99 * FULL / (SAMPLE_PEAK * max(np.abs(taps.real).sum(), np.abs(taps.imag).sum()))
         gains.append(builder.add(row, taps, gain, step=step))
+    # Imported on first use: only a plan for a device needs scipy.signal.
+    from scipy.signal import firwin
+
     half_band = firwin(2 * HALF_BAND_REACH + 1, 0.5, window=("kaiser", HALF_BAND_BETA))
     builder.add(DECIMATOR, half_band.astype(np.complex128), 1.0)
     plan = BankPlan(
