@@ -3,8 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# A worker process for each core; each starts on a run of neighbouring tests and takes over from
+# the others when it is done.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo up test lint format bench bench-queries bench-jobs bench-live bench-hardware gateware docs lua clean help
+.PHONY: demo up test test-quick cov lint format bench bench-queries bench-jobs bench-live bench-hardware gateware docs lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -21,8 +24,14 @@ demo: $(READY)    ## a real recording through the whole system, live; ends by it
 up: $(READY)      ## server and all services, until Ctrl-C
 	$(BIN)/pycwt-mod up
 
-test: $(READY)    ## all tests, against a real nats-server
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: $(READY)    ## all tests, on all cores, against real nats-servers
+	$(PYTEST)
+
+test-quick: $(READY) ## the fast unit tests
+	$(PYTEST) -m 'not slow' tests/unit
+
+cov: $(READY)     ## all tests, and which lines and branches they reach
+	$(PYTEST) --cov --cov-report=term
 
 lint: $(READY)    ## style, types, and who may import whom
 	$(BIN)/ruff format --check .

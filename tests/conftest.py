@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -11,12 +11,23 @@ import pytest
 import structlog
 
 from services.runtime.embedded_server import EmbeddedServer, start_server
+from tests.deadlines import SCALE
 from tests.seed import SEED
+from tests.servers import SharedServer, shared_server
 
 
-def pytest_report_header() -> str:
-    """Say how to repeat what was random."""
-    return f"random faults: FAULT_SEED={SEED}"
+def pytest_report_header() -> list[str]:
+    """Say how to repeat what was random, and how long deadlines are."""
+    return [f"random faults: FAULT_SEED={SEED}", f"deadlines: TEST_DEADLINE_SCALE={SCALE:g}"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Scale the time after which a test is stopped, as all other deadlines."""
+    usual = float(config.getini("timeout"))
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        limit = float(marker.args[0]) if marker else usual
+        item.add_marker(pytest.mark.timeout(limit * SCALE), append=False)
 
 
 # How long an example takes says more of the machine than of the code.
@@ -42,8 +53,22 @@ def _plain_logs() -> None:
     structlog.reset_defaults()
 
 
+@pytest.fixture(scope="session")
+def nats_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
+    """The server of this worker process; `SharedServer.account` is a test's own part of it."""
+    with shared_server(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture
+async def nats_url(nats_shared: SharedServer) -> AsyncIterator[str]:
+    """A URL at which the server is empty and this test's alone."""
+    async with nats_shared.account() as url:
+        yield url
+
+
 @pytest.fixture
 async def nats_server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    """A real server of this test's own."""
+    """A server that this test may configure, halt or kill."""
     async with start_server(tmp_path / "nats") as server:
         yield server

@@ -31,6 +31,7 @@ from schemas.message import Message
 from schemas.subjects import JobVerb
 from services.runtime.bus import Bus
 from services.runtime.errors import BusError
+from tests.deadlines import fail_after
 
 R = TypeVar("R", bound=Message)
 PACKED = ContentType.MSGPACK
@@ -73,7 +74,7 @@ class JobClient:
 
     async def ended(self, job_id: str, *, done: int | None = None) -> JobState:
         """Look until the job has ended, or so many tasks are done."""
-        with anyio.fail_after(WAIT_S):
+        with fail_after(WAIT_S):
             while True:
                 # Whoever was asked may have been killed before it could answer.
                 with suppress(BusError):

@@ -13,7 +13,7 @@ import secrets
 
 __all__ = ["SEED", "chance"]
 
-SEED = int(os.environ.get("FAULT_SEED") or secrets.randbelow(2**31))
+SEED = int(os.environ.setdefault("FAULT_SEED", str(secrets.randbelow(2**31))))
 
 
 def chance(name: str) -> random.Random:

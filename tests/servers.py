@@ -1,27 +1,99 @@
-"""Servers that tests kill and start again."""
+"""Servers for tests: one that tests share, and one that a test kills and starts again."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import random
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import nats
+from anyio.from_thread import start_blocking_portal
 
 from services.runtime.embedded_server import start_server
 
-__all__ = ["RestartableServer", "free_port", "restartable_server"]
+__all__ = [
+    "RestartableServer",
+    "SharedServer",
+    "free_port",
+    "restartable_server",
+    "shared_server",
+]
+
+#: Below the ports that the system gives to outgoing connections.
+PORTS = range(20_000, 30_000)
+#: An account is used again after so many tests, when every process of its last test is long gone.
+ACCOUNTS = 32
+#: Locks of the ports that this process was given; they are held until it ends.
+_held: list[IO[bytes]] = []
 
 
 def free_port() -> int:
-    """Return a port that nobody has, below those that outgoing connections are given."""
-    for port in random.Random(os.getpid()).sample(range(20_000, 30_000), 100):
-        with socket.socket() as probe, suppress(OSError):
+    """Return a port that no test of any process was given and that nothing listens on.
+
+    A server that is killed and started again needs its port in between, so a lock file reserves
+    it for this process until it ends.
+    """
+    folder = Path(tempfile.gettempdir()) / "pycwt-mod-test-ports"
+    folder.mkdir(exist_ok=True)
+    for port in PORTS:
+        lock = (folder / str(port)).open("wb")
+        with suppress(OSError), socket.socket() as probe:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             probe.bind(("127.0.0.1", port))
+            _held.append(lock)
             return port
+        lock.close()
     raise AssertionError("no free port")
+
+
+class SharedServer:
+    """A server with many accounts, of which each test gets one to itself.
+
+    Accounts share neither subjects nor streams, so tests cannot meet, not even in what a process
+    that was killed sent before it ended.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url).netloc
+        self._names = cycle(f"test-{number}" for number in range(ACCOUNTS))
+
+    @asynccontextmanager
+    async def account(self) -> AsyncIterator[str]:
+        """Yield the URL of an empty account, and remove its streams afterwards."""
+        name = next(self._names)
+        url = f"nats://{name}:{name}@{self._address}"
+        try:
+            yield url
+        finally:
+            async with await nats.connect(url) as client:
+                js = client.jetstream()
+                for stream in await js.streams_info():
+                    await js.delete_stream(str(stream.config.name))
+
+
+@contextmanager
+def shared_server(folder: Path) -> Iterator[SharedServer]:
+    """Run a server with `ACCOUNTS` accounts while the context is open."""
+    accounts = "\n".join(
+        f"  test-{number}: {{ jetstream: enabled, "
+        f"users: [{{ user: test-{number}, password: test-{number} }}] }}"
+        for number in range(ACCOUNTS)
+    )
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(
+            start_server(folder, settings=f"accounts {{\n{accounts}\n}}")
+        ) as server,
+    ):
+        yield SharedServer(server.url)
 
 
 class RestartableServer:

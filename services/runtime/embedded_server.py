@@ -68,8 +68,13 @@ def server_binary() -> str:
     return found
 
 
-def server_config(folder: Path, *, host: str, port: int, max_payload: int) -> str:
-    """Return the server's configuration; port -1 lets the server choose a free one."""
+def server_config(
+    folder: Path, *, host: str, port: int, max_payload: int, settings: str = ""
+) -> str:
+    """Return the server's configuration; port -1 lets the server choose a free one.
+
+    `settings` are appended as they are, in the server's own syntax.
+    """
     return "\n".join(
         (
             f"listen: {json.dumps(f'{host}:{port}')}",
@@ -78,6 +83,7 @@ def server_config(folder: Path, *, host: str, port: int, max_payload: int) -> st
             f"max_pending: {MAX_PENDING_BYTES}",
             f"ports_file_dir: {json.dumps(str(folder))}",
             f"jetstream {{ store_dir: {json.dumps(str(folder / 'jetstream'))} }}",
+            settings,
             "",
         )
     )
@@ -90,8 +96,11 @@ async def start_server(
     host: str = "127.0.0.1",
     port: int = -1,
     max_payload: int = MAX_PAYLOAD_BYTES,
+    settings: str = "",
 ) -> AsyncIterator[EmbeddedServer]:
     """Run a server on `folder` while the context is open.
+
+    `settings` are further lines of its configuration, such as accounts, in the server's syntax.
 
     Raises
     ------
@@ -108,7 +117,11 @@ async def start_server(
         for stale in folder.glob("nats-server_*.ports"):
             stale.unlink()
         config = folder / "nats-server.conf"
-        config.write_text(server_config(folder, host=host, port=port, max_payload=max_payload))
+        config.write_text(
+            server_config(
+                folder, host=host, port=port, max_payload=max_payload, settings=settings
+            )
+        )
         # Popen returns at once; the guard has to be a child of this very thread's process.
         process = subprocess.Popen(  # noqa: ASYNC220, S603
             guarded([binary, "-c", str(config)]),

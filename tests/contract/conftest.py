@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 import pytest
 
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import start_server
 from services.runtime.logs import logger
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.nats_bus import connect_bus
@@ -21,6 +20,7 @@ from services.runtime.topology import (
     Topology,
     system_topology,
 )
+from tests.servers import SharedServer
 
 #: Small enough to be filled in a test.
 SMALL_STREAM_BYTES = 64 * 1024
@@ -56,34 +56,33 @@ def small_topology() -> Topology:
     )
 
 
-@pytest.fixture(params=["memory", "nats"])
-async def bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
-    """A bus with the small topology, inside the process and over a real server."""
-    if request.param == "memory":
-        memory = MemoryBus()
-        await memory.log.declare(small_topology())
-        yield memory
-        return
-    async with (
-        start_server(tmp_path / "nats") as server,
-        connect_bus(server.url, name="test", log=logger("test")) as bus,
-    ):
-        await bus.log.declare(small_topology())
-        yield bus
-
-
-@pytest.fixture(params=["memory", "nats"])
-async def system_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
-    """A bus with the system's own streams."""
-    topology = system_topology(StorageSettings())
-    if request.param == "memory":
+@asynccontextmanager
+async def declared_bus(kind: str, server: SharedServer, topology: Topology) -> AsyncIterator[Bus]:
+    """Open a bus of one of the two kinds with the streams of `topology`."""
+    if kind == "memory":
         memory = MemoryBus()
         await memory.log.declare(topology)
         yield memory
         return
     async with (
-        start_server(tmp_path) as server,
-        connect_bus(server.url, name="test", log=logger("test")) as bus,
+        server.account() as url,
+        connect_bus(url, name="test", log=logger("test")) as bus,
     ):
         await bus.log.declare(topology)
+        yield bus
+
+
+@pytest.fixture(params=["memory", "nats"])
+async def bus(request: pytest.FixtureRequest, nats_shared: SharedServer) -> AsyncIterator[Bus]:
+    """A bus with the small topology, inside the process and over a real server."""
+    async with declared_bus(request.param, nats_shared, small_topology()) as bus:
+        yield bus
+
+
+@pytest.fixture(params=["memory", "nats"])
+async def system_bus(
+    request: pytest.FixtureRequest, nats_shared: SharedServer
+) -> AsyncIterator[Bus]:
+    """A bus with the system's own streams, inside the process and over a real server."""
+    async with declared_bus(request.param, nats_shared, system_topology(StorageSettings())) as bus:
         yield bus

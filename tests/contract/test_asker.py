@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import orjson
 import pytest
 
@@ -11,7 +9,6 @@ from schemas.endpoints import Endpoint as Contract
 from schemas.message import Message as Model
 from services.runtime.asker import asker
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import start_server
 from services.runtime.endpoint import Endpoint
 from services.runtime.logs import logger
 from services.runtime.micro import Identity, serve_endpoints
@@ -42,14 +39,13 @@ async def asked(bus: Bus) -> str:
     return str(orjson.loads(answer.data)["asker"])
 
 
-async def test_one_connection_is_one_asker_and_another_is_another(tmp_path: Path) -> None:
+async def test_one_connection_is_one_asker_and_another_is_another(nats_url: str) -> None:
     contract = Contract(subject="test.who", request=Nothing, reply=Told)
     identity = Identity(name="t", id="t-1", version="1.0.0", description="")
     async with (
-        start_server(tmp_path) as server,
-        connect_bus(server.url, name="service", log=LOG) as service,
-        connect_bus(server.url, name="one", log=LOG) as one,
-        connect_bus(server.url, name="other", log=LOG) as other,
+        connect_bus(nats_url, name="service", log=LOG) as service,
+        connect_bus(nats_url, name="one", log=LOG) as one,
+        connect_bus(nats_url, name="other", log=LOG) as other,
         serve_endpoints(service, identity, [Endpoint(contract=contract, handle=tell)], LOG),
     ):
         first, second, third = await asked(one), await asked(one), await asked(other)

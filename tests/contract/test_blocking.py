@@ -9,7 +9,6 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from pathlib import Path
 
 import anyio
 import numpy as np
@@ -24,12 +23,12 @@ from schemas.codec import ContentType, encode
 from schemas.errors import Unavailable
 from schemas.headers import CONTENT_TYPE
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import start_server
 from services.runtime.errors import StorageFullError
 from services.runtime.logs import logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.retry import RetryPolicy
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
+from tests.deadlines import fail_after
 from tests.unit.client.blocks import block
 
 pytestmark = pytest.mark.anyio
@@ -38,14 +37,11 @@ MSGPACK = {CONTENT_TYPE: ContentType.MSGPACK.value}
 
 
 @pytest.fixture
-async def declared(tmp_path: Path) -> AsyncIterator[tuple[str, Bus]]:
+async def declared(nats_url: str) -> AsyncIterator[tuple[str, Bus]]:
     """A server with the system's streams: its address, and a bus to look at it."""
-    async with (
-        start_server(tmp_path / "nats") as server,
-        connect_bus(server.url, name="test", log=logger("test")) as bus,
-    ):
+    async with connect_bus(nats_url, name="test", log=logger("test")) as bus:
         await bus.log.declare(small_topology())
-        yield server.url, bus
+        yield nats_url, bus
 
 
 async def store(bus: Bus, first: int) -> None:
@@ -132,7 +128,7 @@ async def test_closing_the_client_closes_what_it_opened(declared: tuple[str, Bus
         client.close()
         return publisher.kept, [publisher.next_sample]
 
-    with anyio.fail_after(20):
+    with fail_after(20):
         assert await to_thread.run_sync(forget, abandon_on_cancel=True) == (1, [3])
 
 
@@ -172,7 +168,7 @@ async def test_closing_the_client_ends_a_call_that_waits_in_another_thread(
         assert reads.wait(10)
         client.close()
 
-    with anyio.fail_after(20):
+    with fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(to_thread.run_sync, read, abandon_on_cancel=True))
             tasks.start_soon(partial(to_thread.run_sync, close, abandon_on_cancel=True))
@@ -190,7 +186,7 @@ client = blocking.connect({url!r})
 publisher = client.publisher("s", "e", batch_s=600)
 publisher.push(np.zeros(3))
 """
-    with anyio.fail_after(60):
+    with fail_after(60):
         await anyio.run_process([sys.executable, "-W", "error", "-c", program], check=True)
     assert await bus.log.last_seq(storage.SIGNALS) == 1
 

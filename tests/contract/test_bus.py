@@ -15,6 +15,7 @@ from services.runtime.errors import (
     StorageFullError,
 )
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +29,7 @@ async def store_windows(bus: Bus, count: int) -> None:
 
 async def take(bus: Bus, count: int) -> list[Delivery]:
     async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
-        with anyio.fail_after(10):
+        with fail_after(10):
             return [await consumer.next() for _ in range(count)]
 
 
@@ -39,7 +40,7 @@ async def read(
     async with bus.log.replay(
         storage.SIGNALS, (subjects.SIGNALS,), start_seq=start_seq, start_time_ns=start_time_ns
     ) as messages:
-        with anyio.fail_after(10):
+        with fail_after(10):
             async for stored in messages:
                 found.append(stored)
                 if len(found) == count:
@@ -51,7 +52,7 @@ async def test_a_published_message_reaches_every_plain_subscriber(bus: Bus) -> N
     async with bus.subscribe("t.*") as one, bus.subscribe("t.>") as other:
         await bus.publish("t.x", b"hello", {"A": "b"})
         for subscription in (one, other):
-            with anyio.fail_after(5):
+            with fail_after(5):
                 message = await anext(aiter(subscription))
             assert (message.subject, message.data, message.headers) == ("t.x", b"hello", {"A": "b"})
 
@@ -82,7 +83,7 @@ async def test_draining_hands_over_what_had_arrived_and_then_ends(bus: Bus) -> N
         for i in range(5):
             await bus.publish("d", b"%d" % i)
         await subscription.drain()
-        with anyio.fail_after(5):
+        with fail_after(5):
             assert [message.data async for message in subscription] == [b"%d" % i for i in range(5)]
 
 
@@ -112,14 +113,14 @@ async def test_a_question_to_all_is_answered_by_each(bus: Bus) -> None:
         tasks.start_soon(serve, one, b"one")
         tasks.start_soon(serve, other, b"other")
         await bus.publish("who", b"", reply="answers")
-        with anyio.fail_after(5):
+        with fail_after(5):
             came = [(await anext(aiter(answers))).data for _ in range(2)]
         assert sorted(came) == [b"one", b"other"]
         tasks.cancel_scope.cancel()
 
 
 async def test_a_request_that_nobody_serves_fails_at_once(bus: Bus) -> None:
-    with anyio.fail_after(2), pytest.raises(NoRespondersError):
+    with fail_after(2), pytest.raises(NoRespondersError):
         await bus.request("nobody", b"", timeout_s=60)
 
 
@@ -156,7 +157,7 @@ async def test_replay_starts_where_asked_and_goes_on_with_what_comes(bus: Bus) -
         await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
     found: list[bytes] = []
     async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,), start_seq=3) as messages:
-        with anyio.fail_after(10):
+        with fail_after(10):
             async for stored in messages:
                 found.append(stored.message.data)
                 if stored.seq == 4:
@@ -203,7 +204,7 @@ async def test_a_read_that_was_given_up_loses_nothing_and_repeats_nothing(bus: B
     found: list[int] = []
     await store(0, 3)
     async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
-        with anyio.fail_after(20):
+        with fail_after(20):
             for start in (3, 6, 9):
                 while len(found) < start:
                     found.append((await anext(messages)).seq)
@@ -221,7 +222,7 @@ async def test_a_wait_for_a_window_that_was_given_up_loses_none(bus: Bus) -> Non
             await consumer.next()
         assert gave_up.cancelled_caught
         await store_windows(bus, 3)
-        with anyio.fail_after(10):
+        with fail_after(10):
             for i in range(3):
                 delivery = await consumer.next()
                 assert (delivery.stored.message.data, delivery.deliveries) == (b"%d" % i, 1)
@@ -234,7 +235,7 @@ async def test_each_window_goes_to_one_consumer(bus: Bus) -> None:
         bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as one,
         bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as other,
     ):
-        with anyio.fail_after(10):
+        with fail_after(10):
             taken = [await consumer.next() for consumer in (one, other) * 3]
         assert sorted(d.stored.message.data for d in taken) == [b"%d" % i for i in range(6)]
         for delivery in taken:
@@ -342,7 +343,7 @@ async def test_a_watch_begins_with_the_newest_values_and_goes_on_with_changes(bu
         await bucket.put("a.1", value)
     await bucket.put("b", b"other")
     async with bucket.watch("a.*") as changes:
-        with anyio.fail_after(10):
+        with fail_after(10):
             first = await anext(changes)
             again = await bucket.put("a.2", b"more")
             second = await anext(changes)
@@ -359,7 +360,7 @@ async def test_a_watch_that_was_given_up_waiting_misses_nothing(bus: Bus) -> Non
         with anyio.move_on_after(0.05):
             await anext(changes)
         await bucket.put("a", b"1")
-        with anyio.fail_after(10):
+        with fail_after(10):
             assert (await anext(changes)).value == b"1"
 
 

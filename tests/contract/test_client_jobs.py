@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import numpy as np
 import pytest
 from anyio import to_thread
@@ -15,12 +14,12 @@ from schemas import storage
 from schemas.errors import Conflict, NotFound, Unprocessable
 from schemas.job import JobStatus
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import start_server
 from services.runtime.logs import logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.settings import StorageSettings
 from services.runtime.topology import system_topology
 from tests.contract.test_jobs import workers
+from tests.deadlines import fail_after
 from tests.jobs import endless
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +41,7 @@ async def test_what_is_handed_over_is_told_while_it_goes_on_and_comes_as_the_lib
     client = Client(system_bus)
     async with workers(system_bus, "one"):
         job = await client.submit([transform(), pair(seed=1)], name="night")
-        with anyio.fail_after(30):
+        with fail_after(30):
             told = [each async for each in job.progress()]
         found = await job.collect(30)
     assert told[-1].status is JobStatus.COMPLETED
@@ -102,7 +101,7 @@ async def test_a_cancelled_job_ends_and_so_does_whoever_reads_its_results(system
     client = Client(system_bus)
     async with workers(system_bus, "one"):
         job = await client.submit([transform(), *(endless(seed) for seed in range(2))])
-        with anyio.fail_after(30):
+        with fail_after(30):
             async for news in job.progress():
                 if news.done:
                     break
@@ -124,7 +123,7 @@ async def test_more_than_a_message_carries_is_handed_over_through_the_object_sto
     assert sizes == {(3, 200_000)}
 
 
-async def test_jobs_are_handed_over_and_read_in_calls_that_wait(tmp_path: Any) -> None:
+async def test_jobs_are_handed_over_and_read_in_calls_that_wait(nats_url: str) -> None:
     def hand_over(url: str) -> tuple[list[float], list[int], str]:
         with blocking.connect(url) as client:
             job = client.submit([transform(), pair()])
@@ -133,14 +132,11 @@ async def test_jobs_are_handed_over_and_read_in_calls_that_wait(tmp_path: Any) -
             assert len(client.job(job.job_id).collect(30)) == len(client.jobs()) + 1
             return progress, indices, job.wait(30).status
 
-    async with (
-        start_server(tmp_path / "nats") as server,
-        connect_bus(server.url, name="test", log=logger("test")) as own,
-    ):
+    async with connect_bus(nats_url, name="test", log=logger("test")) as own:
         await own.log.declare(system_topology(StorageSettings()))
         async with workers(own, "one"):
-            with anyio.fail_after(60):
-                progress, indices, status = await to_thread.run_sync(hand_over, server.url)
+            with fail_after(60):
+                progress, indices, status = await to_thread.run_sync(hand_over, nats_url)
         assert await own.log.last_seq(storage.JOB_RESULTS) == 2
     assert progress[-1] == 100
     assert indices == [0, 1]

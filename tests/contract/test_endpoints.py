@@ -32,6 +32,7 @@ from services.runtime.micro import Identity, serve_endpoints
 from services.runtime.nats_bus import connect_bus
 from services.runtime.room import ROOM_BYTES
 from services.runtime.topology import ObjectsSpec, Topology
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -155,7 +156,7 @@ async def test_slow_requests_do_not_queue_behind_each_other(bus: Bus) -> None:
         return Answer(y=0)
 
     async with served(bus, handle=wait, concurrency=3), anyio.create_task_group() as tasks:
-        with anyio.fail_after(5):
+        with fail_after(5):
             for i in range(3):
                 tasks.start_soon(ask, bus, b'{"x": %d}' % i)
             await release.wait()
@@ -175,7 +176,7 @@ async def test_more_than_may_wait_is_refused_as_overloaded(bus: Bus) -> None:
             release.set()
 
     async with served(bus, handle=wait, concurrency=1, waiting=1):
-        with anyio.fail_after(5):
+        with fail_after(5):
             async with anyio.create_task_group() as tasks:
                 for i in range(3):
                     tasks.start_soon(client, i)
@@ -202,7 +203,7 @@ async def test_more_bytes_than_there_is_room_for_are_refused_until_some_are_answ
             release.set()
 
     async with served(bus, handle=wait, max_bytes=500_000):
-        with anyio.fail_after(5):
+        with fail_after(5):
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
                     tasks.start_soon(client)
@@ -226,7 +227,7 @@ async def test_on_stopping_what_had_arrived_is_answered(bus: Bus) -> None:
         await started.wait()
         release.set()
 
-    with anyio.fail_after(5):
+    with fail_after(5):
         async with anyio.create_task_group() as tasks, served(bus, handle=wait):
             tasks.start_soon(client)
             await started.wait()
@@ -342,7 +343,7 @@ async def test_only_so_many_requests_are_read_at_once(bus: Bus) -> None:
         for x in (1, 2):
             tasks.start_soon(ask, bus, b'{"x": %d}' % x)
         try:
-            with anyio.fail_after(20):
+            with fail_after(20):
                 taken = 0
                 while taken < 2 or not reading:
                     stats = await bus.request("$SRV.STATS.calc", b"", timeout_s=5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import anyio
 import numpy as np
@@ -24,34 +23,22 @@ from services.compute.jobs.service import open_jobs
 from services.compute.jobs.store import JobStore
 from services.compute.queries import answer_wct
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import start_server
 from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
 from services.runtime.micro import Identity, serve_endpoints
-from services.runtime.nats_bus import connect_bus
 from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.sync_bus import reachable_from_threads
 from services.runtime.topology import system_topology
+from tests.deadlines import fail_after
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["memory", "nats"])
-async def bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
-    """The whole topology, inside the process and over a real server."""
-    if request.param == "memory":
-        memory = MemoryBus()
-        await memory.log.declare(system_topology(StorageSettings()))
-        yield memory
-        return
-    async with (
-        start_server(tmp_path / "nats") as server,
-        connect_bus(server.url, name="test", log=logger("test")) as bus,
-    ):
-        await bus.log.declare(system_topology(StorageSettings()))
-        yield bus
+@pytest.fixture
+def bus(system_bus: Bus) -> Bus:
+    """The system's own streams."""
+    return system_bus
 
 
 @asynccontextmanager
@@ -185,7 +172,7 @@ async def test_cancelling_ends_what_runs_and_the_rest_never_starts(bus: Bus) -> 
     async with workers(bus, "one", "two"):
         job = await client.submit(quick(1), endless(1), endless(2), quick(2), job_id="long")
         await client.ended("long", done=1)
-        with anyio.fail_after(20):
+        with fail_after(20):
             state = await client.cancel("long")
             # A new job is worked on: both workers are free again.
             other = await client.submit(quick(3), quick(4))
@@ -246,7 +233,7 @@ async def test_progress_is_announced_to_the_end(bus: Bus) -> None:
     client, told = JobClient(bus), []
     async with bus.subscribe(subjects.progress("mine")) as announced, workers(bus, "one"):
         await client.submit(*map(quick, range(20)), job_id="mine")
-        with anyio.fail_after(30):
+        with fail_after(30):
             async for message in announced:
                 told.append(decode(JobProgress, message.data))
                 if told[-1].status.ended:

@@ -15,6 +15,7 @@ from schemas.errors import Unavailable
 from services.runtime.logs import logger
 from services.runtime.nats_bus import connect_bus
 from tests.credentials import credentials_server
+from tests.deadlines import fail_after
 from tests.servers import free_port
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +58,7 @@ async def test_giving_up_on_a_server_that_says_nothing_closes_the_connection(
     ):
         tasks.start_soon(listener.serve, say_nothing)
         await give_up(f"nats://127.0.0.1:{port}")
-        with anyio.fail_after(5):
+        with fail_after(5):
             await ended.wait()
         tasks.cancel_scope.cancel()
 

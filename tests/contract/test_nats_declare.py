@@ -10,7 +10,6 @@ import pytest
 from nats.js import JetStreamContext
 
 from schemas import storage
-from services.runtime.embedded_server import EmbeddedServer
 from services.runtime.errors import NotStoredError
 from services.runtime.logs import logger
 from services.runtime.nats_bus import NatsBus, connect_bus
@@ -37,16 +36,16 @@ CHANGED = Topology(
 
 
 @pytest.fixture
-async def bus(nats_server: EmbeddedServer) -> AsyncIterator[NatsBus]:
-    async with connect_bus(nats_server.url, name="test", log=logger("test")) as connected:
+async def bus(nats_url: str) -> AsyncIterator[NatsBus]:
+    async with connect_bus(nats_url, name="test", log=logger("test")) as connected:
         await connected.log.declare(SMALL)
         yield connected
 
 
 @pytest.fixture
-async def operator(nats_server: EmbeddedServer) -> AsyncIterator[JetStreamContext]:
+async def operator(nats_url: str) -> AsyncIterator[JetStreamContext]:
     """Somebody with the server's own tools."""
-    async with await nats.connect(nats_server.url) as client:
+    async with await nats.connect(nats_url) as client:
         yield client.jetstream()
 
 

@@ -26,6 +26,7 @@ from services.runtime.settings import StorageSettings
 from services.runtime.storing import store_until_kept
 from services.runtime.topology import system_topology
 from tests.contract.conftest import small_topology
+from tests.deadlines import fail_after
 from tests.servers import RestartableServer, free_port, restartable_server
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +59,7 @@ async def test_a_replay_goes_on_after_a_restart_without_a_hole_and_without_repea
     await keep(bus, SIGNAL, 0, 20)
     seen: list[bytes] = []
     async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
-        with anyio.fail_after(30):
+        with fail_after(30):
             while len(seen) < 40:
                 seen.append((await anext(messages)).message.data)
                 if len(seen) == 10:
@@ -81,7 +82,7 @@ async def test_a_replay_from_a_time_survives_a_restart_before_the_first_message(
         async def take() -> None:
             seen.append((await anext(messages)).message.data)
 
-        with anyio.fail_after(30):
+        with fail_after(30):
             tasks.start_soon(take)
             await server.kill_and_restart()
             await keep(bus, SIGNAL, 3, 4)
@@ -97,7 +98,7 @@ async def test_a_consumer_that_waits_gets_what_comes_after_a_restart(
         async def take() -> None:
             taken.append(await consumer.next())
 
-        with anyio.fail_after(30):
+        with fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(take)
                 await server.kill_and_restart()
@@ -110,9 +111,8 @@ async def test_storing_while_the_server_is_away_fails_as_something_that_passes(
     server: RestartableServer, bus: NatsBus
 ) -> None:
     server.kill()
-    with pytest.raises(BusError) as caught:
-        with anyio.fail_after(20):
-            await bus.log.store(SIGNAL, b"x", msg_id="x")
+    with pytest.raises(BusError) as caught, fail_after(20):
+        await bus.log.store(SIGNAL, b"x", msg_id="x")
     assert caught.value.transient
     await server.restart()
     ack = await store_until_kept(bus.log, SIGNAL, b"x", msg_id="x", log=LOG)
@@ -126,7 +126,7 @@ async def test_what_was_acknowledged_is_there_after_a_kill(
     bucket = await bus.log.bucket(storage.KV_STREAMS)
     await bucket.put("k", b"v")
     await server.kill_and_restart()
-    with anyio.fail_after(20):
+    with fail_after(20):
         await keep(bus, SIGNAL, 50, 51)
     assert await bus.log.last_seq(storage.SIGNALS) == 51
     entry = await bucket.get("k")
@@ -144,7 +144,7 @@ async def test_a_server_that_stalled_hands_out_what_was_asked_for_and_no_more(
         assert stalled.cancelled_caught
         server.resume()
         await keep(bus, subjects.window("s", "a"), 0, 20)
-        with anyio.fail_after(10):
+        with fail_after(10):
             delivery = await consumer.next()
         backlog = await bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
         assert (backlog.waiting, backlog.in_flight) == (19, 1)
@@ -163,20 +163,20 @@ async def test_a_replay_goes_on_after_a_stall_without_a_hole_and_without_repeati
         assert stalled.cancelled_caught
         server.resume()
         await keep(bus, SIGNAL, 10, 20)
-        with anyio.fail_after(20):
+        with fail_after(20):
             seen += [(await anext(messages)).message.data for _ in range(10)]
     assert seen == [b"%d" % i for i in range(20)]
 
 
 async def test_leaving_a_server_that_stalled_does_not_take_long(server: RestartableServer) -> None:
-    with anyio.fail_after(8):
+    with fail_after(8):
         async with connect_bus(server.url, name="test", log=LOG):
             server.pause()
     server.resume()
 
 
 async def test_leaving_a_server_that_is_away_is_no_error(server: RestartableServer) -> None:
-    with anyio.fail_after(20):
+    with fail_after(20):
         async with connect_bus(server.url, name="test", log=LOG) as bus:
             server.kill()
             with pytest.raises(BusError):
@@ -206,7 +206,7 @@ async def test_messages_as_large_as_can_be_do_not_cut_the_reader_off(tmp_path: P
         for i in range(16):
             await bus.log.store(SIGNAL, body, msg_id=f"{i}")
         async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
-            with anyio.fail_after(30):
+            with fail_after(30):
                 first = await anext(messages)
                 # A slow reader: the server could send all the rest meanwhile.
                 await bus.request("$SYS.REQ.USER.INFO", b"", timeout_s=5)
@@ -219,7 +219,7 @@ async def test_a_publisher_loses_and_repeats_nothing_while_its_server_is_killed_
 ) -> None:
     chunks, n = 120, 4
     patient = RetryPolicy(first_delay_s=0.05, max_delay_s=0.5, max_tries=None)
-    with anyio.fail_after(60):
+    with fail_after(60):
         async with (
             Client(bus).publisher("s", "e", retry=patient) as publisher,
             anyio.create_task_group() as tasks,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import anyio
 import pytest
 
 from schemas import storage, subjects
 from services.runtime.bus import Bus, StoredMessage
 from services.runtime.errors import RevisionConflictError
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ async def outcomes(bus: Bus, *, headers_only: bool = False) -> list[StoredMessag
     pattern = (subjects.job_results_of("job"),)
     if not await bus.log.subject_counts(storage.JOB_RESULTS, pattern[0]):
         return found
-    with anyio.fail_after(10):
+    with fail_after(10):
         async with bus.log.replay(
             storage.JOB_RESULTS, pattern, headers_only=headers_only
         ) as messages:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -35,7 +34,6 @@ from schemas.query import CwtReply, WctReply, WctRequest
 from services.compute import queries
 from services.compute.kept_answers import KeptAnswers
 from services.runtime.bus import Bus, Message
-from services.runtime.embedded_server import start_server
 from services.runtime.errors import BusError
 from services.runtime.logs import logger
 from services.runtime.memory_bus import MemoryBus
@@ -44,6 +42,7 @@ from services.runtime.memory_bus.objects import MemoryObjects
 from services.runtime.nats_bus import connect_bus
 from services.runtime.topology import ObjectsSpec, Topology
 from tests.contract.test_services import running
+from tests.deadlines import fail_after
 from tests.unit.compute.test_benchmark import Broken
 
 pytestmark = pytest.mark.anyio
@@ -112,7 +111,7 @@ async def test_what_goes_ahead_is_sent_to_the_inbox_and_left_out_of_the_reply(
     bus = client.bus
     async with bus.subscribe("_INBOX.mine") as ahead:
         reply = await asked(bus, {EARLY: "_INBOX.mine", ACCEPT: MSGPACK})
-        with anyio.fail_after(10):
+        with fail_after(10):
             first = await anext(aiter(ahead))
     assert reply.headers[EARLY] == "1"
     assert len(reply.data) < len(first.data) / 10
@@ -276,7 +275,7 @@ async def test_a_question_asked_by_several_at_once_is_computed_once(
 async def taken(bus: Bus, op: str, number: int) -> None:
     """Return when the worker has so many questions, and all that it has to do is to compute."""
     readers = anyio.to_thread.current_default_thread_limiter()
-    with anyio.fail_after(30):
+    with fail_after(30):
         while True:
             stats = orjson.loads((await bus.request("$SRV.STATS.compute", b"", timeout_s=5)).data)
             (endpoint,) = (each for each in stats["endpoints"] if each["name"] == op)
@@ -319,12 +318,9 @@ async def test_a_large_answer_may_take_the_store_longer_than_a_small_one() -> No
     assert min(left[2:]) > 0.8
 
 
-async def test_answers_are_given_where_nothing_is_kept(tmp_path: Path) -> None:
+async def test_answers_are_given_where_nothing_is_kept(nats_url: str) -> None:
     """As with a server that was set up by hand, and has no such bucket."""
-    async with (
-        start_server(tmp_path) as server,
-        connect_bus(server.url, name="test", log=logger("test")) as nats_bus,
-    ):
+    async with connect_bus(nats_url, name="test", log=logger("test")) as nats_bus:
         for bare in (MemoryBus(), nats_bus):
             kept = KeptAnswers(bare.log)
             await kept.keep("small", cwt_reply(10))

@@ -36,6 +36,7 @@ from services.runtime.lifecycle import Context
 from services.runtime.logs import logger
 from services.runtime.micro import Identity
 from services.runtime.stopping import Stop
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +68,7 @@ async def running(bus: Bus, *names: str, stop: Stop | None = None) -> AsyncItera
 
 async def answering(bus: Bus, name: str) -> None:
     """Return when the service can be discovered."""
-    with anyio.fail_after(10):
+    with fail_after(10):
         while True:
             try:
                 await bus.request(f"$SRV.PING.{name}", b"", timeout_s=1)
@@ -135,7 +136,7 @@ async def test_samples_become_results_and_the_status_counts_them(client: Client)
     await client.put_stream(definition())
     await publish(client, "s")
     async with client.results("s") as results:
-        with anyio.fail_after(20):
+        with fail_after(20):
             result = await anext(results)
     assert result.values.shape == (len(result.freqs_hz), result.t.n)
     status = await client.get_stream("s")
@@ -149,7 +150,7 @@ async def test_a_changed_definition_starts_afresh_and_the_same_one_does_not(
     await client.put_stream(definition())
     await publish(client, "s")
     async with client.results("s") as results:
-        with anyio.fail_after(20):
+        with fail_after(20):
             await anext(results)
     assert (await client.put_stream(definition())).chunks > 0
     changed = await client.put_stream(definition(fmin_hz=5))
@@ -179,7 +180,7 @@ async def test_two_ingests_share_the_streams_and_one_goes_on_with_all(system_bus
 
 
 async def owned(client: Client, wanted: Mapping[str, str | None]) -> None:
-    with anyio.fail_after(20):
+    with fail_after(20):
         while {s.definition.name: s.owner for s in await client.list_streams()} != wanted:
             await anyio.lowlevel.checkpoint()
 
@@ -187,7 +188,7 @@ async def owned(client: Client, wanted: Mapping[str, str | None]) -> None:
 async def test_an_ingest_that_was_taken_for_dead_fails(system_bus: Bus) -> None:
     bucket = await system_bus.log.bucket(storage.KV_CHECKPOINTS)
     lost = pytest.RaisesExc(MembershipLostError, match="took this process for dead")
-    with anyio.fail_after(20), pytest.RaisesGroup(lost, flatten_subgroups=True):
+    with fail_after(20), pytest.RaisesGroup(lost, flatten_subgroups=True):
         async with running(system_bus, "ingest") as (instance,):
             await bucket.put(key_of(instance), b"")
             await anyio.sleep_forever()
@@ -243,7 +244,7 @@ async def test_backends_hardware_and_health_answer_an_empty_body(client: Client)
 async def test_a_chunk_on_a_subject_without_a_name_is_told(client: Client) -> None:
     await client.bus.log.store("cwt.signal.not.one", b"x", msg_id="x")
     async with client.events("nameless") as events:
-        with anyio.fail_after(10):
+        with fail_after(10):
             assert "no stream's name" in (await anext(events)).detail
 
 
@@ -267,7 +268,7 @@ async def test_a_query_under_way_does_not_hold_up_live_results(
             await client.put_stream(definition())
             await publish(client, "s")
             async with client.results("s") as results:
-                with anyio.fail_after(10):
+                with fail_after(10):
                     assert (await anext(results)).analysis == "a"
         finally:
             release.set()

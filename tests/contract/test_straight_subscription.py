@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import anyio
 import pytest
 from nats.aio.msg import Msg
 
-from services.runtime.embedded_server import EmbeddedServer
 from services.runtime.nats_bus.client import OrderedClient
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_they_come_in_order_with_what_they_carry_until_nobody_listens(
-    nats_server: EmbeddedServer,
+    nats_url: str,
 ) -> None:
     client = OrderedClient()
-    await client.connect(nats_server.url)
+    await client.connect(nats_url)
     taken: list[Msg] = []
     waiting: list[int] = []
 
@@ -29,7 +28,7 @@ async def test_they_come_in_order_with_what_they_carry_until_nobody_listens(
         await client.publish(
             f"straight.{number}", b"x" * number, reply="back", headers={"N": str(number)}
         )
-    with anyio.fail_after(5):
+    with fail_after(5):
         await client.flush()
     assert [(m.subject, m.data, m.reply, m.headers) for m in taken] == [
         (f"straight.{number}", b"x" * number, "back", {"N": str(number)}) for number in range(3)
@@ -38,7 +37,7 @@ async def test_they_come_in_order_with_what_they_carry_until_nobody_listens(
     assert client.stats["in_msgs"] == 3
     await subscription.unsubscribe()
     await client.publish("straight.3", b"")
-    with anyio.fail_after(5):
+    with fail_after(5):
         await client.flush()
     assert len(taken) == 3
     assert not client._straight

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from urllib.parse import urlsplit
 
 import anyio
+import orjson
 import pytest
 from nats.aio.msg import Msg
 
-from services.runtime.embedded_server import EmbeddedServer
 from services.runtime.nats_bus.client import OrderedClient
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -27,16 +29,16 @@ LINES = {
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 @pytest.mark.parametrize("straight", [False, True])
 async def test_a_message_that_cannot_be_read_ends_nobodys_listening(
-    nats_server: EmbeddedServer, line: bytes, *, straight: bool
+    nats_url: str, line: bytes, *, straight: bool
 ) -> None:
     client, send = OrderedClient(), anyio.create_memory_object_stream[Msg](10)
-    await client.connect(nats_server.url)
+    await client.connect(nats_url)
     subscribe = client.subscribe_straight if straight else partial(_with_callback, client)
     await subscribe("t.*", send[0].send)
     await client.flush()
-    with anyio.fail_after(5):
-        await _publish_raw(nats_server.url, line)
-        await _publish_raw(nats_server.url, b"PUB t.next 4\r\nnext\r\n")
+    with fail_after(5):
+        await _publish_raw(nats_url, line)
+        await _publish_raw(nats_url, b"PUB t.next 4\r\nnext\r\n")
         assert (await send[1].receive()).data == b"x"
         assert (await send[1].receive()).data == b"next"
     assert client.stats["reconnects"] == 0
@@ -50,9 +52,10 @@ async def _with_callback(client: OrderedClient, subject: str, take: object) -> N
 
 
 async def _publish_raw(url: str, line: bytes) -> None:
-    host, _, port = url.removeprefix("nats://").rpartition(":")
-    async with await anyio.connect_tcp(host, int(port)) as stream:
-        await stream.send(b'CONNECT {"verbose":false,"headers":true}\r\n' + line + b"PING\r\n")
+    at = urlsplit(url)
+    options = {"verbose": False, "headers": True, "user": at.username, "pass": at.password}
+    async with await anyio.connect_tcp(str(at.hostname), int(at.port or 0)) as stream:
+        await stream.send(b"CONNECT %b\r\n%bPING\r\n" % (orjson.dumps(options), line))
         answer = b""
         while b"PONG\r\n" not in answer:
             answer += await stream.receive()

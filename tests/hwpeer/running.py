@@ -27,6 +27,7 @@ from services.runtime.micro import Identity
 from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
+from tests.deadlines import fail_after
 
 R = TypeVar("R", bound=Message)
 
@@ -55,7 +56,7 @@ class Caller:
 
     async def until(self, kind: str) -> HwEvent:
         """Wait for an event of a kind."""
-        with anyio.fail_after(60):
+        with fail_after(60):
             while True:
                 for event in self.events:
                     if event.kind == kind:
@@ -64,7 +65,7 @@ class Caller:
 
     async def until_info(self, expected: Callable[[HwInfo], bool]) -> None:
         """Wait until the device is as expected."""
-        with anyio.fail_after(30):
+        with fail_after(30):
             while True:
                 if expected(await self.device("info", HwInfoRequest(), HwInfo)):
                     return

@@ -20,6 +20,7 @@ from services.runtime.embedded_server import start_server
 from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.orphan_guard import guarded
+from tests.deadlines import fail_after
 
 #: Importing scipy on a busy machine takes its time.
 START_S = 60.0
@@ -61,7 +62,7 @@ class RunningSystem:
         actions = action if isinstance(action, tuple) else (action,)
         log = self.folder / f"{name}.log"
         words = [f'"action":"{each}"'.encode() for each in actions]
-        with anyio.fail_after(START_S):
+        with fail_after(START_S):
             while True:
                 text = log.read_bytes()[offset:].replace(b" ", b"")
                 if any(word in text for word in words):
@@ -82,7 +83,7 @@ class RunningSystem:
     async def ended(self, name: str) -> int:
         """Wait for the end of `name`; return the exit code."""
         process = self.processes[name]
-        with anyio.fail_after(STOP_S):
+        with fail_after(STOP_S):
             while process.poll() is None:  # noqa: ASYNC110 - a process has no event
                 await anyio.sleep(POLL_S)
         self.processes.pop(name)

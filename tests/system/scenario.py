@@ -18,6 +18,7 @@ from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from services.ingest.ownership import checkpoint_key
 from services.runtime.bus import Bus
 from tests import pipeline
+from tests.deadlines import fail_after
 from tests.system.conftest import POLL_S, START_S
 
 __all__ = [
@@ -74,7 +75,7 @@ async def collect(client: Client, count: int, stream: str = STREAM) -> dict[str,
     """Return the first `count` results of the log, none of which may be there twice."""
     found: dict[str, AnalysisResult] = {}
     async with client.results(stream) as feed:
-        with anyio.fail_after(90):
+        with fail_after(90):
             while len(found) < count:
                 result = await anext(feed)
                 found[result.id] = result
@@ -85,14 +86,14 @@ async def collect(client: Client, count: int, stream: str = STREAM) -> dict[str,
 
 async def events(client: Client, count: int) -> list[StreamEvent]:
     async with client.events(STREAM) as feed:
-        with anyio.fail_after(30):
+        with fail_after(30):
             return [await anext(feed) for _ in range(count)]
 
 
 async def checkpointed(bus: Bus, chunks: int) -> None:
     """Return when ingest has written down that it took so many chunks."""
     bucket = await bus.log.bucket(storage.KV_CHECKPOINTS)
-    with anyio.fail_after(30):
+    with fail_after(30):
         while True:
             entry = await bucket.get(checkpoint_key(STREAM))
             if entry and decode(StreamCheckpoint, entry.value).progress.chunks >= chunks:
@@ -102,14 +103,14 @@ async def checkpointed(bus: Bus, chunks: int) -> None:
 
 async def gone(pid: int) -> None:
     """Return when the process has ended, whether or not its parent knows."""
-    with anyio.fail_after(START_S):
+    with fail_after(START_S):
         while _status(pid) != "Z":  # noqa: ASYNC110 - a process of others has no event
             await anyio.sleep(POLL_S)
 
 
 async def written(log: Path, word: str) -> None:
     """Return when `word` is in the file."""
-    with anyio.fail_after(START_S):
+    with fail_after(START_S):
         while word not in log.read_text():  # noqa: ASYNC110, ASYNC240 - a file has no event
             await anyio.sleep(POLL_S)
 

@@ -21,6 +21,7 @@ from services.runtime.nats_bus import connect_bus
 from services.runtime.orphan_guard import guarded
 from services.runtime.settings import StorageSettings
 from services.runtime.topology import system_topology
+from tests.deadlines import fail_after
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -74,7 +75,7 @@ async def cluster(folder: Path) -> AsyncIterator[tuple[str, list[subprocess.Pope
 
 async def until_kept(bus: Bus, number: int) -> None:
     """Store a chunk under its id until it is acknowledged, as devices do."""
-    with anyio.fail_after(60):
+    with fail_after(60):
         while True:
             try:
                 await bus.log.store(subjects.signal("s"), b"%d" % number, msg_id=f"s/e/{number}")
@@ -85,7 +86,7 @@ async def until_kept(bus: Bus, number: int) -> None:
 
 async def once_led(read: Callable[[], Awaitable[T]]) -> T:
     """Return what `read` does, as soon as its stream has a leader: each elects its own."""
-    with anyio.fail_after(60):
+    with fail_after(60):
         while True:
             try:
                 return await read()
@@ -97,7 +98,7 @@ async def once_led(read: Callable[[], Awaitable[T]]) -> T:
 
 async def until_declared(bus: Bus) -> None:
     """Make the streams as soon as the servers have found each other."""
-    with anyio.fail_after(60):
+    with fail_after(60):
         while True:
             try:
                 await bus.log.declare(system_topology(LIMITS))
@@ -109,7 +110,7 @@ async def until_declared(bus: Bus) -> None:
 async def kept_numbers(bus: Bus) -> list[int]:
     found: list[int] = []
     async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
-        with anyio.fail_after(30):
+        with fail_after(30):
             while len(found) < BEFORE + AFTER:
                 found.append(int((await anext(messages)).message.data))
             with anyio.move_on_after(0.5):

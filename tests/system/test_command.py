@@ -21,6 +21,7 @@ from schemas import subjects
 from schemas.query import HealthReply, HealthRequest
 from services.runtime.bus import Bus
 from services.runtime.errors import BusError
+from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.conftest import POLL_S, START_S
 from tests.system.scenario import gone
@@ -35,7 +36,7 @@ DEFINITION = ROOT / "cli/recordings/icu.json"
 async def run(*arguments: str, code: int = 0, cwd: Path = ROOT, url: str | None = None) -> str:
     """Run ``pycwt-mod`` to its end and return what it printed."""
     environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
-    with anyio.fail_after(100):
+    with fail_after(100):
         done = await anyio.run_process(
             [sys.executable, "-m", "cli", *arguments],
             env=environment,
@@ -66,7 +67,7 @@ async def up(
             env=environment,
         )
     try:
-        with anyio.fail_after(START_S):
+        with fail_after(START_S):
             while "nats req" not in output.read_text():
                 assert process.poll() is None, output.read_text()
                 await anyio.sleep(POLL_S)
@@ -102,10 +103,10 @@ async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> N
         async with connect(url) as client:
             await client.ask(subjects.query("health"), HealthRequest(), HealthReply)
             async with client.results("icu") as results:
-                with anyio.fail_after(30):
+                with fail_after(30):
                     assert (await anext(results)).analysis == "coherence"
         process.send_signal(signal.SIGINT)
-        with anyio.fail_after(START_S):
+        with fail_after(START_S):
             assert await anyio.to_thread.run_sync(process.wait) == 0
 
 
@@ -116,11 +117,11 @@ async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGKILL)
         await gone(pid)
         async with connect(f"nats://127.0.0.1:{port}") as client:
-            with anyio.fail_after(START_S):
+            with fail_after(START_S):
                 while not await answers(client.bus):  # noqa: ASYNC110 - a process has no event
                     await anyio.sleep(POLL_S)
         process.send_signal(signal.SIGTERM)
-        with anyio.fail_after(START_S):
+        with fail_after(START_S):
             assert await anyio.to_thread.run_sync(process.wait) == 0
 
 
@@ -129,11 +130,11 @@ async def test_up_beside_a_running_system_brings_a_second_ingest(tmp_path: Path)
     url = f"nats://127.0.0.1:{port}"
     async with up(tmp_path, port), up(tmp_path, port, url=url) as second:
         async with connect(url) as client:
-            with anyio.fail_after(START_S):
+            with fail_after(START_S):
                 while (await count_services(client.bus, {"ingest": 2}))["ingest"] < 2:  # noqa: ASYNC110
                     await anyio.sleep(POLL_S)
         second.send_signal(signal.SIGTERM)
-        with anyio.fail_after(START_S):
+        with fail_after(START_S):
             assert await anyio.to_thread.run_sync(second.wait) == 0
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from cli.samples import RECORDING
 from pycwt_client import Client
+from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem
 from tests.system.test_command import run as command
 
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 async def run(*words: str) -> str:
-    with anyio.fail_after(60):
+    with fail_after(60):
         done = await anyio.run_process([sys.executable, *words], check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
@@ -29,7 +30,7 @@ async def test_a_device_with_nothing_but_a_socket_is_analysed(system: RunningSys
     said = await run("examples/device.py", str(server.hostname), str(server.port))
     assert said.count("'stream': 'CWT_SIGNALS'") == 20
     async with Client(system.bus).results("bench") as results:
-        with anyio.fail_after(30):
+        with fail_after(30):
             while (result := await anext(results)).octave != 1:  # 4 to 8 Hz
                 pass
     middle = result.values[:, result.t.n // 2]

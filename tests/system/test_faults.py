@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from itertools import repeat
 from pathlib import Path
 
-import anyio
 import orjson
 import pytest
 
@@ -16,6 +15,7 @@ from schemas.codec import ContentType, encode, encode_raw_chunk
 from schemas.headers import CONTENT_TYPE
 from schemas.signal import SignalChunk
 from tests import pipeline
+from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system
 from tests.system.scenario import (
     CHUNK,
@@ -82,7 +82,7 @@ async def test_a_chunk_of_an_unknown_stream_is_told_on_that_streams_subject(
 ) -> None:
     await small.bus.log.store(subjects.signal("nobody"), b"x", msg_id="x")
     async with Client(small.bus).events("nobody") as feed:
-        with anyio.fail_after(10):
+        with fail_after(10):
             event = await anext(feed)
     assert event.kind == "rejected"
     assert "cwt.stream.put" in event.detail

@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 
 from pycwt_client import Client
+from tests.deadlines import fail_after
 from tests.system.conftest import POLL_S, RunningSystem, running_system
 from tests.system.cut_line import cut_line
 from tests.system.toolchains import ROOT, found, needs, node_modules
@@ -49,7 +50,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 async def run(*words: str, cwd: Path = ROOT) -> str:
-    with anyio.fail_after(60):
+    with fail_after(60):
         done = await anyio.run_process(words, check=False, cwd=cwd)
     assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
     return done.stdout.decode()
@@ -58,7 +59,7 @@ async def run(*words: str, cwd: Path = ROOT) -> str:
 async def finds_the_tone(system: RunningSystem, stream: str) -> bool:
     """Whether the octave from 4 to 8 Hz of what the device sent is strongest at 5 Hz."""
     async with Client(system.bus).results(stream) as results:
-        with anyio.fail_after(30):
+        with fail_after(30):
             while (result := await anext(results)).octave != 1:
                 pass
     strongest = result.freqs_hz[result.values[:, result.t.n // 2].argmax()]
@@ -67,7 +68,7 @@ async def finds_the_tone(system: RunningSystem, stream: str) -> bool:
 
 async def taken(system: RunningSystem, stream: str, samples: int) -> None:
     """Return when ingest has taken so many samples."""
-    with anyio.fail_after(30):
+    with fail_after(30):
         while (await Client(system.bus).get_stream(stream)).next_sample != samples:  # noqa: ASYNC110 - another process
             await anyio.sleep(POLL_S)
 

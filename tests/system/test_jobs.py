@@ -26,6 +26,7 @@ from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.settings import StorageSettings
 from services.runtime.topology import ACK_WAIT_S, system_topology
+from tests.deadlines import fail_after
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick
 from tests.servers import RestartableServer, free_port, restartable_server
 from tests.system.conftest import POLL_S, RunningSystem
@@ -59,7 +60,7 @@ async def compute_workers(
 
 async def nothing_left(system: RunningSystem) -> None:
     """Return when the queue of tasks is empty."""
-    with anyio.fail_after(30):
+    with fail_after(30):
         while True:
             backlog = await system.bus.log.backlog(storage.TASKS, storage.COMPUTE_TASKS)
             if backlog.waiting == backlog.in_flight == 0:
@@ -136,7 +137,7 @@ async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path)
         after = await client.submit(quick(3))
         assert (await client.ended(after.job_id)).status is JobStatus.COMPLETED
         async with system.bus.log.replay(storage.DEAD, ("cwt.dead.>",)) as letters:
-            with anyio.fail_after(10):
+            with fail_after(10):
                 letter = decode(DeadLetter, (await anext(letters)).message.data, PACKED)
 
     assert (state.status, state.done, state.failed) == (JobStatus.FAILED, 2, 1)
@@ -149,9 +150,9 @@ async def test_an_expired_job_is_not_found_and_its_outcomes_are_gone(tmp_path: P
         client = JobClient(system.bus)
         job = await client.submit(quick(1))
         await client.ended(job.job_id)
-        with anyio.fail_after(30), pytest.raises(NotFound, match="kept for CWT_JOBS_MAX_AGE_S"):
+        with fail_after(30), pytest.raises(NotFound, match="kept for CWT_JOBS_MAX_AGE_S"):
             await forgotten(client, job.job_id)
-        with anyio.fail_after(30):
+        with fail_after(30):
             while await client.outcomes(job.job_id):  # noqa: ASYNC110 - age has no event
                 await anyio.sleep(POLL_S)
 
@@ -201,13 +202,13 @@ async def test_a_task_that_is_not_done_in_time_is_handed_back_by_a_worker_that_e
         client = JobClient(system.bus)
         long = endless().model_copy(update={"mc_count": 3500})
         job = await client.submit(long)
-        with anyio.fail_after(30):
+        with fail_after(30):
             while (await client.get(job.job_id)).started_ns is None:  # noqa: ASYNC110
                 await anyio.sleep(POLL_S)
         name = next(name for name in system.processes if calculators(system, name))
         await system.stop(name)
         # Sooner than the server would have taken it from a worker that was killed.
-        with anyio.fail_after(ACK_WAIT_S / 2):
+        with fail_after(ACK_WAIT_S / 2):
             while not any(calculators(system, name) for name in system.processes):  # noqa: ASYNC110
                 await anyio.sleep(POLL_S)
         assert (await client.ended(job.job_id)).status is JobStatus.COMPLETED
@@ -244,7 +245,7 @@ async def test_a_query_on_the_cluster_has_the_numbers_of_one_whoever_dies(tmp_pa
 
 async def helper(system: RunningSystem) -> str:
     """Return a worker that computes shares of a question that another one was asked."""
-    with anyio.fail_after(60):
+    with fail_after(60):
         while True:
             for name in system.processes:
                 instance = system.log(name)[0]["instance"]

@@ -17,6 +17,7 @@ import pytest
 from services.runtime.embedded_server import EmbeddedServer
 from services.runtime.last_resort import GRACE_S
 from services.runtime.orphan_guard import guarded
+from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.conftest import POLL_S, START_S
 
@@ -42,7 +43,7 @@ def running(module: str, log: Path, **environment: str) -> Iterator[subprocess.P
 
 async def written(log: Path, action: str) -> dict[str, object]:
     """Wait for a record of `action` and return it."""
-    with anyio.fail_after(START_S):
+    with fail_after(START_S):
         while True:
             for line in log.read_bytes().splitlines():  # noqa: ASYNC240 - small, and on this disk
                 if line.startswith(b"{") and line.endswith(b"}"):
@@ -54,7 +55,7 @@ async def written(log: Path, action: str) -> dict[str, object]:
 
 async def code_after_sigterm(process: subprocess.Popen[bytes], limit_s: float) -> int:
     process.send_signal(signal.SIGTERM)
-    with anyio.fail_after(limit_s):
+    with fail_after(limit_s):
         while process.poll() is None:  # noqa: ASYNC110 - a process has no event
             await anyio.sleep(POLL_S)
     return int(process.returncode)

@@ -6,10 +6,10 @@ import json
 import math
 from pathlib import Path
 
-import anyio
 import pytest
 
 from services.runtime.embedded_server import start_server
+from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.conftest import RunningSystem
 from tests.system.test_command import run
@@ -84,7 +84,7 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> N
     assert "pycwt-mod up" in said
     assert "permissions" not in said  # nobody was asked
     async with start_server(tmp_path / "nats") as server:
-        with anyio.fail_after(60):
+        with fail_after(60):
             said = await run("doctor", url=server.url, code=1)
     assert "CWT_SIGNALS: stream not found" in said
     assert "compute: none answers" in said

@@ -18,6 +18,7 @@ from schemas.headers import CONTENT_TYPE
 from schemas.query import WctRequest
 from services.runtime.logs import logger
 from services.runtime.nats_bus import connect_bus
+from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -42,7 +43,7 @@ async def test_a_client_that_is_gone_before_its_reply_harms_nobody(system: Runni
         async with connect_bus(system.url, name="gone", log=logger("test")) as bus:
             await bus.publish(subjects.query("wct"), body, MSGPACK, reply="_INBOX.nobody.left")
     client = Client(system.bus)
-    with anyio.fail_after(60):
+    with fail_after(60):
         assert (await client.wct(X, Y, 1.0, mc_count=5)).coherence.shape[1] == len(X)
         assert (await client.health()).status == "ok"
     assert quiet(system)
@@ -70,7 +71,7 @@ async def test_what_is_too_much_is_refused_with_a_time_and_nothing_else_fails(
         async with anyio.create_task_group() as tasks:
             for seed in range(30):
                 tasks.start_soon(ask, client, seed)
-            with anyio.fail_after(60):
+            with fail_after(60):
                 await refused.wait()
             assert (await client.health()).status == "ok"
             assert (await client.cwt(X, 1.0)).coefs.size

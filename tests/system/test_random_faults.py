@@ -11,6 +11,7 @@ import pytest
 
 from schemas import subjects
 from schemas.stream import AnalysisSpec
+from tests.deadlines import fail_after
 from tests.seed import chance
 from tests.system.laboratory import SERVER, Laboratory, faults, laboratory, rubbish, sent
 from tests.system.recording import (
@@ -95,7 +96,7 @@ async def test_an_ingest_killed_right_after_a_window_was_kept_makes_none_twice(
     for part in np.array_split(np.arange(len(messages)), 3):
         async with lab.bus.subscribe(subjects.window(stream.name, "c")) as windows:
             await lab.play(stream.name, [messages[at] for at in part], every_s=0.0)
-            with anyio.fail_after(30):
+            with fail_after(30):
                 for _ in range(rng.randint(1, 4)):
                     await anext(aiter(windows))
         await lab.kill_and_start(INGESTS)  # the one that owns the stream, whichever it is

@@ -17,6 +17,7 @@ from schemas import storage
 from schemas.result import AnalysisResult
 from schemas.stream import StreamDefinition
 from tests import pipeline
+from tests.deadlines import fail_after
 from tests.system.conftest import POLL_S, RunningSystem, running_system
 from tests.system.scenario import blank, collect
 
@@ -93,7 +94,7 @@ async def test_a_worker_killed_with_windows_in_its_hands_changes_no_result(
 
 async def halt_with_windows(system: RunningSystem, worker: str) -> None:
     """Halt the only worker at a moment when it was handed windows and has not acknowledged them."""
-    with anyio.fail_after(30):
+    with fail_after(30):
         while True:
             system.processes[worker].send_signal(signal.SIGSTOP)
             backlog = await system.bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)

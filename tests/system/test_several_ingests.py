@@ -6,13 +6,13 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import anyio
 import pytest
 
 from pycwt_client import Client
 from schemas import decode, storage
 from schemas.checkpoint import StreamCheckpoint
 from services.ingest.ownership import checkpoint_key
+from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system
 from tests.system.scenario import STREAM, blank, collect, definition, expected, publish
 from tests.system.scenario import signal as samples_of
@@ -57,7 +57,7 @@ async def owner_other_than(running: RunningSystem, *instances: str | None) -> st
 
 async def names_of(running: RunningSystem) -> tuple[str, str, str]:
     """Return which of the two follows the stream and which does not, and the first's instance."""
-    with anyio.fail_after(TAKEOVER_S):
+    with fail_after(TAKEOVER_S):
         owner = await owner_other_than(running)
     if owner == running.log("ingest")[0]["instance"]:
         return "ingest", "other", owner
@@ -71,7 +71,7 @@ async def test_two_ingests_lose_nothing_and_tell_nothing_twice(pair: RunningSyst
 async def test_the_other_goes_on_where_a_killed_one_was(pair: RunningSystem) -> None:
     owner, _, instance = await names_of(pair)
     pair.kill(owner)
-    with anyio.fail_after(TAKEOVER_S):
+    with fail_after(TAKEOVER_S):
         await owner_other_than(pair, instance)
     await goes_on(pair)
 
@@ -79,7 +79,7 @@ async def test_the_other_goes_on_where_a_killed_one_was(pair: RunningSystem) -> 
 async def test_the_other_goes_on_after_one_of_which_nothing_is_heard(pair: RunningSystem) -> None:
     owner, _, instance = await names_of(pair)
     pair.processes[owner].send_signal(signal.SIGSTOP)
-    with anyio.fail_after(TAKEOVER_S):
+    with fail_after(TAKEOVER_S):
         await owner_other_than(pair, instance)
     pair.processes[owner].send_signal(signal.SIGCONT)
     assert await pair.ended(owner) == 1
@@ -90,7 +90,7 @@ async def test_the_other_goes_on_after_one_of_which_nothing_is_heard(pair: Runni
 async def test_the_other_goes_on_at_once_when_one_is_stopped_in_order(pair: RunningSystem) -> None:
     owner, _, instance = await names_of(pair)
     assert await pair.stop(owner) == 0
-    with anyio.fail_after(3):
+    with fail_after(3):
         await owner_other_than(pair, instance)
     await goes_on(pair)
 

@@ -21,6 +21,7 @@ import pytest
 
 from cli.scalogram_text import HALF
 from pycwt_client import Client
+from tests.deadlines import fail_after
 from tests.system.conftest import START_S, RunningSystem
 from tests.system.test_command import ROOT, run
 from tests.unit.client.sources.test_files import write_edf
@@ -53,7 +54,7 @@ def terminal(url: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes
 
 async def shown(screen: int, words: str, so_far: str = "") -> str:
     """Return all that came to the screen once `words` are in it."""
-    with anyio.fail_after(START_S):
+    with fail_after(START_S):
         while words not in so_far:
             await anyio.wait_readable(screen)
             so_far += os.read(screen, 65536).decode(errors="replace")
@@ -75,7 +76,7 @@ async def test_an_edf_file_is_published_defined_and_watched(
     )  # fmt: skip
     assert "chunks of night kept under epoch one" in said
     async with Client(system.bus).results("night", "coherence") as results:
-        with anyio.fail_after(60):
+        with fail_after(60):
             while (result := await anext(results)).t.first_sample < 1500 or result.octave:
                 pass
     row = int(np.abs(result.freqs_hz - 8).argmin())
@@ -90,7 +91,7 @@ async def test_an_edf_file_is_published_defined_and_watched(
         os.write(screen, b"\t")
         await shown(screen, "night  coherence of C3 with C4")
         process.send_signal(signal.SIGINT)
-        with anyio.fail_after(START_S):
+        with fail_after(START_S):
             while process.poll() is None:
                 await anyio.wait_readable(screen)
                 try:

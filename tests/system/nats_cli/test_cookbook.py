@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem
 from tests.system.nats_cli.conftest import NATS
 from tests.system.nats_cli.test_nats_cli import environment
@@ -27,7 +28,7 @@ async def test_every_recipe_prints_what_the_page_says(system: RunningSystem) -> 
     path = os.pathsep.join((str(Path(NATS).parent), os.environ["PATH"]))
     surroundings = {**environment(system), "NATS_URL": system.url, "PATH": path}
     for commands, expected in recipes:
-        with anyio.fail_after(60):
+        with fail_after(60):
             done = await anyio.run_process(
                 ["bash", "-euo", "pipefail", "-c", commands],
                 env=surroundings,

@@ -19,6 +19,7 @@ from schemas.errors import NotFound
 from services.runtime.embedded_server import FolderInUseError
 from services.runtime.errors import BusTimeoutError, StorageFullError
 from services.runtime.settings import SettingsError
+from tests.deadlines import fail_after
 
 
 def test_the_version_is_printed() -> None:
@@ -93,7 +94,7 @@ async def test_the_first_signal_cancels_and_the_second_tells_not_to_wait(
         try:
             await anyio.sleep_forever()
         finally:
-            with anyio.CancelScope(shield=True), anyio.fail_after(5):
+            with anyio.CancelScope(shield=True), fail_after(5):
                 os.kill(os.getpid(), number)
                 await again.wait()
 

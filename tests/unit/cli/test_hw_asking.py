@@ -11,6 +11,7 @@ import pytest
 from cli.hw_asking import operate
 from cli.hw_checks import trial_mc
 from schemas.hwops import HwMcReply
+from tests.deadlines import fail_after
 from tests.hwpeer.pty_device import PtyDevice
 from tests.hwpeer.running import Caller, bridge
 
@@ -38,5 +39,5 @@ async def test_who_interrupts_the_command_stops_the_device(
         command.start_soon(operate, caller.bus, "fpga0", "mc", trial_mc(1), HwMcReply)
         await caller.until("progress")
         command.cancel_scope.cancel()
-    with anyio.fail_after(10):
+    with fail_after(10):
         await caller.until_info(lambda info: info.state == "ready")

@@ -13,6 +13,7 @@ import pytest
 from cli.supervisor import Program, ProgramFailedError, Supervisor, after_end
 from services.runtime.logs import logger
 from services.runtime.retry import GiveUp, RetryAfter, RetryPolicy
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +72,7 @@ async def run_until(
 ) -> list[int]:
     """Run a child; after each start, `act` on its process id until it says enough."""
     listener, started = Listener(), []
-    with anyio.fail_after(20):
+    with fail_after(20):
         async with anyio.create_task_group() as tasks:
             port = await tasks.start(listener.serve)
             async with anyio.create_task_group() as supervised:
@@ -132,7 +133,7 @@ async def test_a_child_that_does_not_stop_is_killed_when_asked(tmp_path: Path) -
 async def test_a_child_that_cannot_run_stops_everything_with_its_words(
     tmp_path: Path, code: str, words: str
 ) -> None:
-    with anyio.fail_after(20), pytest.raises(ExceptionGroup) as caught:
+    with fail_after(20), pytest.raises(ExceptionGroup) as caught:
         await supervisor(code, folder=tmp_path).run()
     assert caught.group_contains(ProgramFailedError, match=words)
 

@@ -24,6 +24,7 @@ from services.runtime.nats_bus.log import STORE_TIMEOUT_S
 from services.runtime.retry import RetryPolicy
 from services.runtime.settings import StorageSettings
 from services.runtime.topology import DUPLICATE_WINDOW_S, system_topology
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -168,7 +169,7 @@ async def test_a_permanent_fault_is_not_tried_again() -> None:
 async def test_a_chunk_that_was_given_up_while_another_is_sent_again_takes_no_slot() -> None:
     log = await declared(FaultyLog(*[BusTimeoutError("slow")] * 2))
     patient = RetryPolicy(first_delay_s=0.3, max_tries=None)
-    with anyio.fail_after(10):
+    with fail_after(10):
         async with open_publisher(
             log, "s", "e", sending=Sending(in_flight=2, retry=patient)
         ) as publisher:
@@ -270,7 +271,7 @@ async def test_small_pushes_are_joined_to_chunks(bus: MemoryBus) -> None:
 
 async def test_what_is_pushed_leaves_in_time_without_more(bus: MemoryBus) -> None:
     async with Client(bus).publisher("s", "e", batch_s=0.01) as publisher:
-        with anyio.fail_after(10):
+        with fail_after(10):
             for count in (1, 2, 3):
                 await publisher.push(PAIR)
                 async with bus.log.replay(
@@ -437,7 +438,7 @@ async def push_for_ever(bus: MemoryBus, *samples: ArrayLike) -> None:
     async with Client(bus).publisher("s", "e", batch_s=0.001) as publisher:
         for each in samples:
             await publisher.push(each)  # type: ignore[arg-type] # as a caller without types may
-        with anyio.fail_after(10):
+        with fail_after(10):
             while True:
                 await publisher.push(np.array([1.0]))
                 await anyio.lowlevel.checkpoint()

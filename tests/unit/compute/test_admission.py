@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import Overloaded
 from services.compute.admission import MAX_WAITING, QUICK_S, Admission, Lane, Ticket
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +67,7 @@ async def test_the_number_that_waits_is_bounded_too() -> None:
 
 async def test_a_quick_question_does_not_wait_for_a_slow_one() -> None:
     admission = Admission(1, backlog_s=100)
-    with anyio.fail_after(1):
+    with fail_after(1):
         async with admission.turn(30), admission.turn(QUICK_S):
             pass
 

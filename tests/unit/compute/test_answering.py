@@ -18,6 +18,7 @@ from services.compute.admission import Admission
 from services.compute.answering import Answering
 from services.compute.kept_answers import KeptAnswers
 from services.runtime.memory_bus import MemoryBus
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +71,7 @@ class Crowd:
 async def settled(computer: Computer, calls: int) -> None:
     """Return when so many compute, and all others wait for an answer or for their turn."""
     identities = anyio.to_thread.current_default_thread_limiter()
-    with anyio.fail_after(30):
+    with fail_after(30):
         while True:
             await anyio.wait_all_tasks_blocked()
             if computer.calls == calls and identities.borrowed_tokens == 0:

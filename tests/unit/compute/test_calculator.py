@@ -26,6 +26,7 @@ from services.compute.calculator.answers import answer_frame
 from services.compute.calculator.frames import HEADER_BYTES, Frame, Kind, header_of, packed
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.cluster.shares import answer_simulate, request_of
+from tests.deadlines import fail_after
 from tests.unit.compute.test_cluster import plan
 
 pytestmark = pytest.mark.anyio
@@ -114,7 +115,7 @@ async def test_cancelling_ends_what_runs_at_once(calculator: Calculator) -> None
     await calculator.ask(Kind.TASK, QUICK)
     pid = pid_of(calculator)
 
-    with anyio.fail_after(20):
+    with fail_after(20):
         with anyio.move_on_after(0.05):
             await calculator.ask(Kind.TASK, LONG)
         with pytest.raises(ProcessLookupError):
@@ -139,7 +140,7 @@ async def test_a_calculator_does_not_outlive_its_service() -> None:
         pid = int(await service.stdout.receive())
         service.kill()
 
-    with anyio.fail_after(10):
+    with fail_after(10):
         # Another process's child has no event to wait for.
         while Path(f"/proc/{pid}").exists() and not is_zombie(pid):  # noqa: ASYNC110, ASYNC240
             await anyio.sleep(0.01)

@@ -29,6 +29,7 @@ from services.compute.cluster.shares import answer_simulate, histograms_of, requ
 from services.runtime.bus import Bus
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.sync_bus import reachable_from_threads
+from tests.deadlines import fail_after
 
 PACKED = {CONTENT_TYPE: ContentType.MSGPACK.value}
 
@@ -151,7 +152,7 @@ def levels(backend: str) -> MonteCarloLevels:
     ids=lambda behaviours: "+".join(behaviours) or "nobody",
 )
 async def test_the_level_is_the_sequential_one_whoever_helps(behaviours: tuple[str, ...]) -> None:
-    with anyio.fail_after(60):
+    with fail_after(60):
         async with workers(*behaviours):
             found = await anyio.to_thread.run_sync(levels, "cluster")
 

@@ -32,6 +32,7 @@ from services.runtime.device_plans import null_job
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.sync_bus import reachable_from_threads
 from tests.contract.test_jobs import workers
+from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
 from tests.hwpeer.running import Caller, bridge
@@ -90,7 +91,7 @@ async def test_a_device_lost_in_the_middle_is_an_error_and_no_quiet_change_of_pl
 
 async def until_ready(caller: Caller) -> None:
     """Wait much less long than a job without progress is thought stuck."""
-    with anyio.fail_after(10):
+    with fail_after(10):
         await caller.until_info(lambda info: info.state == "ready")
 
 

@@ -17,6 +17,7 @@ from schemas.hwops import HwCancel, HwMcReply, HwMcRequest
 from services.compute.device_operation import MISSING, simulate
 from services.runtime.bus import Bus
 from services.runtime.memory_bus import MemoryBus
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +65,7 @@ async def test_a_bridge_that_was_started_anew_is_given_the_same_again() -> None:
         return DONE if count == 1 else None  # the first one dies with it
 
     async with bridge(bus, answer):
-        with anyio.fail_after(10):
+        with fail_after(10):
             assert (await simulate(bus, "fpga0", MC, again_s=AGAIN_S)).seed == 7
     assert asked[0] == asked[1]
     assert asked[0].id is not None
@@ -90,7 +91,7 @@ async def test_a_bridge_that_still_has_it_is_waited_for() -> None:
 
     async with anyio.create_task_group() as tasks:
         await tasks.start(first)
-        with anyio.fail_after(10):
+        with fail_after(10):
             assert (await simulate(bus, "fpga0", MC, again_s=AGAIN_S)).seed == 7
 
 
@@ -104,7 +105,7 @@ async def test_a_bridge_that_is_gone_for_good_is_unavailable() -> None:
 
     async with anyio.create_task_group() as tasks:
         await tasks.start(dies)
-        with anyio.fail_after(10), pytest.raises(Unavailable, match="no bridge serves fpga0"):
+        with fail_after(10), pytest.raises(Unavailable, match="no bridge serves fpga0"):
             await simulate(bus, "fpga0", MC, again_s=AGAIN_S)
     assert len(asked) == 1 < MISSING
 
@@ -112,7 +113,7 @@ async def test_a_bridge_that_is_gone_for_good_is_unavailable() -> None:
 async def test_what_the_bridge_refuses_is_told_at_once() -> None:
     bus = MemoryBus()
     async with bridge(bus, lambda *_: Conflict("the operation was cancelled")):
-        with anyio.fail_after(10), pytest.raises(Conflict, match="was cancelled"):
+        with fail_after(10), pytest.raises(Conflict, match="was cancelled"):
             await simulate(bus, "fpga0", MC, again_s=60)
 
 
@@ -131,6 +132,6 @@ async def test_a_caller_that_is_cancelled_calls_the_device_off_by_the_id_it_gave
         anyio.create_task_group() as calls,
     ):
         calls.start_soon(simulate, bus, "fpga0", MC)
-        with anyio.CancelScope(shield=True), anyio.fail_after(10):
+        with anyio.CancelScope(shield=True), fail_after(10):
             message = await anext(aiter(cancels))
     assert decode(HwCancel, message.data, ContentType.JSON).id == asked[0]

@@ -11,6 +11,7 @@ import pytest
 from services.compute.heartbeat import Heartbeat
 from services.runtime.bus import Delivery
 from services.runtime.errors import BusError
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +39,7 @@ def delivery(beaten: Beaten) -> Delivery:
 
 async def test_what_is_under_way_is_kept_alive_and_what_is_done_is_not() -> None:
     heartbeat, done, slow = Heartbeat(every_s=0), Beaten(), Beaten()
-    with anyio.fail_after(5):
+    with fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(heartbeat.run)
             with heartbeat.of(delivery(slow)):
@@ -52,7 +53,7 @@ async def test_what_is_under_way_is_kept_alive_and_what_is_done_is_not() -> None
 
 async def test_a_server_that_is_away_does_not_end_the_pulse() -> None:
     heartbeat, beaten = Heartbeat(every_s=0), Beaten(failing=True)
-    with anyio.fail_after(5):
+    with fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(heartbeat.run)
             with heartbeat.of(delivery(beaten)):

@@ -28,6 +28,7 @@ from services.runtime.memory_bus import MemoryBus
 from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
+from tests.deadlines import fail_after
 from tests.unit.compute.test_windows import ME, a_window, a_window_of, definition
 
 pytestmark = pytest.mark.anyio
@@ -61,13 +62,13 @@ def body(window: AnalysisWindow) -> bytes:
 
 async def handle_next(bus: MemoryBus, worker: WindowWorker) -> None:
     async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
-        with anyio.fail_after(10):
+        with fail_after(10):
             await worker.handle(await consumer.next())
 
 
 async def kept(bus: MemoryBus, stream: str, count: int) -> list[StoredMessage]:
     async with bus.log.replay(stream, (">",)) as messages:
-        with anyio.fail_after(5):
+        with fail_after(5):
             return [await anext(messages) for _ in range(count)]
 
 
@@ -200,7 +201,7 @@ async def test_asked_to_stop_a_worker_finishes_what_it_has() -> None:
         anyio.from_thread.run_sync(stop.set)
         return compute_window(*args)
 
-    with anyio.fail_after(10):
+    with fail_after(10):
         await a_worker(bus, compute_then_stop).run(stop)
     assert await bus.log.last_seq(storage.RESULTS) == 1
     assert await queue_length(bus) == 0
@@ -259,7 +260,7 @@ async def test_a_worker_outlives_a_window_whose_end_fails_too() -> None:
             await anyio.lowlevel.checkpoint()
         stop.set()
 
-    with anyio.fail_after(10):
+    with fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop_when_done)
             await a_worker(bus).run(stop)
@@ -276,7 +277,7 @@ async def test_a_worker_takes_one_window_more_than_it_has_threads_for() -> None:
         assert go.wait(10)
         return ()
 
-    with anyio.fail_after(20):
+    with fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(a_worker(bus, slow).run, stop)
             await started.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 
 from schemas import subjects
@@ -14,6 +13,7 @@ from schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
 from schemas.hwlink import Feature
 from schemas.hwops import HwMcRequest
 from services.hwbridge.turns import MAX_WAITING_OF_ONE
+from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
 from tests.hwpeer.running import Caller, bridge
@@ -60,7 +60,7 @@ async def test_a_connection_that_queues_much_is_refused_and_delays_another_by_on
         await send(caller, "modest", 1)
         await caller.until_info(lambda info: info.queued == MAX_WAITING_OF_ONE + 1)
         device.peer.work.held = False
-        with anyio.fail_after(60):
+        with fail_after(60):
             async for answer in answers:
                 who = answer.subject.split(".")[1]
                 code = answer.headers.get(SERVICE_ERROR_CODE)

@@ -17,6 +17,7 @@ from services.hwbridge.owner import Owner, Seen
 from services.hwbridge.port_config import PortConfig
 from services.hwbridge.station import Progress, Station
 from services.hwbridge.tangnano9k import TangNanoDriver
+from tests.deadlines import fail_after
 from tests.unit.hwbridge.elm11.lines import VirtualLine
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +62,7 @@ async def ask(station: Station, timeout_s: float, name: str | None = None) -> st
 
 async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(station: Station) -> None:
     for _ in range(3):
-        with anyio.fail_after(5), pytest.raises(Timeout, match=r"being opened, .* up to 30 s"):
+        with fail_after(5), pytest.raises(Timeout, match=r"being opened, .* up to 30 s"):
             await ask(station, 0.1)
     SlowDriver.let.set()
     assert await ask(station, 20) == "ab"
@@ -73,7 +74,7 @@ async def test_who_waits_for_it_to_be_opened_can_be_called_off(station: Station)
         with pytest.raises(Conflict, match="mine was cancelled"):
             await ask(station, 20, "mine")
 
-    with anyio.fail_after(5):
+    with fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cancelled)
             await anyio.wait_all_tasks_blocked()

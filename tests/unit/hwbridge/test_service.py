@@ -38,6 +38,7 @@ from schemas.hwops import (
 from services.hwbridge.model import run_bank, run_mc
 from services.hwbridge.settings import HwBridgeSettings
 from services.runtime.device_plans import bank_job, null_job
+from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer
 from tests.hwpeer.peer import Identity as DeviceIdentity
 from tests.hwpeer.pty_device import PtyDevice
@@ -166,7 +167,7 @@ async def test_a_device_that_makes_no_sense_is_unavailable_and_comes_back(
     device.peer.identity = DeviceIdentity(features=HARDWARE & ~Feature.BAUD)
     await caller.device("info", HwInfoRequest(), HwInfo)
     device.mood = mood  # type: ignore[assignment]  # of the parameters above
-    with anyio.fail_after(30), pytest.raises(Unavailable):
+    with fail_after(30), pytest.raises(Unavailable):
         await caller.device("cwt", CWT, HwCwtReply)
     device.mood = "normal"
     assert (await caller.device("cwt", CWT, HwCwtReply)).device == "fpga0"

@@ -34,6 +34,7 @@ from services.runtime.memory_bus.log import MemoryLog
 from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
+from tests.deadlines import fail_after
 
 LOG = logger("test")
 QUICK = Timing(renew_s=0.01, attempt_s=0.05, give_up_s=30, term_s=60, look_s=0.01)
@@ -125,7 +126,7 @@ async def send(log: MemoryLog, first: int, n: int = 100, *, stream: str = "s") -
 
 async def first_event(log: MemoryLog, stream: str = "s") -> StreamEvent:
     async with log.replay(storage.RESULTS, (subjects.event(stream),)) as messages:
-        with anyio.fail_after(10):
+        with fail_after(10):
             stored = await anext(messages)
     return decode(StreamEvent, stored.message.data, ContentType.MSGPACK)
 
@@ -137,7 +138,7 @@ async def checkpoint(log: MemoryLog, stream: str = "s") -> StreamCheckpoint | No
 
 async def saved(log: MemoryLog, last_seq: int, stream: str = "s") -> StreamCheckpoint:
     """Return the first checkpoint that knows of message `last_seq`."""
-    with anyio.fail_after(10):
+    with fail_after(10):
         while True:
             found = await checkpoint(log, stream)
             if found is not None and found.last_seq >= last_seq:
@@ -147,7 +148,7 @@ async def saved(log: MemoryLog, last_seq: int, stream: str = "s") -> StreamCheck
 
 async def owned(log: MemoryLog, by: str | None, stream: str = "s") -> StreamCheckpoint:
     """Return the first checkpoint whose owner is `by`."""
-    with anyio.fail_after(10):
+    with fail_after(10):
         while True:
             found = await checkpoint(log, stream)
             if found is not None and found.owner == by:

@@ -12,6 +12,7 @@ from schemas import storage
 from schemas.codec import ContentType, encode
 from schemas.stream import StreamGet
 from services.ingest.processor import LogEntry, Output, StreamProcessor
+from tests.deadlines import fail_after
 from tests.unit.ingest.parts import (
     a_log,
     an_ingest,
@@ -46,7 +47,7 @@ async def test_a_window_that_the_server_refuses_is_told_and_the_stream_goes_on()
         assert "exceeds maximum" in event.detail
         log.refuse_windows = False
         await send(log, 1000, 1000)
-        with anyio.fail_after(10):
+        with fail_after(10):
             while await log.last_seq(storage.WINDOWS) == 0:
                 await anyio.lowlevel.checkpoint()
 
@@ -95,7 +96,7 @@ async def test_a_stream_waits_with_its_chunks_while_its_share_of_the_queue_is_us
         assert "start more compute workers" in event.detail
         assert await log.last_seq(storage.WINDOWS) == 3
         await send(log, 0, 1000, stream="other")
-        with anyio.fail_after(10):
+        with fail_after(10):
             while await log.last_seq(storage.WINDOWS) < 6:
                 await anyio.lowlevel.checkpoint()
         lag = (await ingest.catalogue.get(StreamGet(name="s"))).lag
@@ -107,7 +108,7 @@ async def test_stopping_while_waiting_for_room_leaves_the_chunk_to_the_next_one(
     async with running(await an_ingest(log, windows=1)) as ingest:
         await ingest.catalogue.put(definition())
         await send(log, 0, 1000)
-        with anyio.fail_after(10):
+        with fail_after(10):
             while await log.last_seq(storage.WINDOWS) == 0:
                 await anyio.lowlevel.checkpoint()
     assert (await owned(log, None)).last_seq == 0
@@ -145,7 +146,7 @@ async def test_a_log_that_lost_its_end_starts_the_analysis_afresh() -> None:
         await owned(restored, "me")
         for first in range(500, 1500, 20):
             await send(restored, first, 20)
-        with anyio.fail_after(10):
+        with fail_after(10):
             status = await ingest.catalogue.get(StreamGet(name="s"))
             while status.next_sample != 1500:  # the first one waits for those before it
                 await anyio.lowlevel.checkpoint()

@@ -17,6 +17,7 @@ from services.runtime.errors import BusClosedError, BusTimeoutError, BusUnreacha
 from services.runtime.logs import logger
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.topology import BucketSpec, Topology
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -94,13 +95,13 @@ async def revision(bucket: Bucket, instance: str = "me") -> int:
 
 async def renewed(bucket: Bucket, times: int = 1) -> None:
     begin = await revision(bucket)
-    with anyio.fail_after(20):
+    with fail_after(20):
         while await revision(bucket) < begin + times:
             await anyio.lowlevel.checkpoint()
 
 
 async def sees(membership: Membership, *instances: str) -> None:
-    with anyio.fail_after(20):
+    with fail_after(20):
         while set(membership.instances) != set(instances):
             await anyio.lowlevel.checkpoint()
 
@@ -125,7 +126,7 @@ async def test_coming_and_going_is_told(bucket: Trouble) -> None:
     async with first.joined():
         changed = first.changed
         await there(bucket, FAR)
-        with anyio.fail_after(20):
+        with fail_after(20):
             await changed.wait()
         assert set(first.instances) == {"me", "far"}
 
@@ -144,7 +145,7 @@ async def test_who_is_not_heard_of_for_the_term_is_taken_for_dead(bucket: Troubl
 async def test_a_dead_process_of_this_system_is_not_waited_for(bucket: Trouble) -> None:
     await there(bucket, ME.model_copy(update={"instance": "dead", "started_ticks": 0}))
     first = member(bucket)
-    with anyio.fail_after(QUICK.term_s / 2):
+    with fail_after(QUICK.term_s / 2):
         async with first.joined():
             while await first.is_there("dead"):
                 await anyio.lowlevel.checkpoint()
@@ -160,18 +161,18 @@ async def test_who_was_taken_for_dead_is_cancelled_and_comes_not_back(bucket: Tr
 
 
 async def test_who_cannot_renew_ends(bucket: Trouble) -> None:
-    with anyio.fail_after(20):
-        with pytest.RaisesGroup(pytest.RaisesExc(MembershipLostError, match="no sign of life")):
-            async with member(bucket, timing=IMPATIENT).joined():
-                bucket.then = "unreachable"
-                await anyio.sleep_forever()
+    lost = pytest.RaisesExc(MembershipLostError, match="no sign of life")
+    with fail_after(20), pytest.RaisesGroup(lost):
+        async with member(bucket, timing=IMPATIENT).joined():
+            bucket.then = "unreachable"
+            await anyio.sleep_forever()
 
 
 @pytest.mark.parametrize("how", ["unreachable", "unanswered", "answer lost", "answer never came"])
 async def test_trouble_that_passes_ends_nobody(bucket: Trouble, how: str) -> None:
     async with member(bucket).joined():
         bucket.next, bucket.calm = [how, how], anyio.Event()
-        with anyio.fail_after(20):
+        with fail_after(20):
             await bucket.calm.wait()
         await renewed(bucket, times=2)
 

@@ -16,6 +16,7 @@ from services.runtime.logs import logger
 from services.runtime.memory_bus.log import MemoryLog
 from services.runtime.settings import StorageSettings
 from services.runtime.topology import system_topology
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ async def test_a_chunk_of_an_undefined_stream_is_told_with_what_to_do() -> None:
         for i in (1, 2):
             await log.store(subjects.signal("stray"), b"x", msg_id=f"{i}")
         async with log.replay(storage.RESULTS, (subjects.EVENTS,)) as messages:
-            with anyio.fail_after(10):
+            with fail_after(10):
                 event = decode(
                     StreamEvent, (await anext(messages)).message.data, ContentType.MSGPACK
                 )

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from services.runtime.stopping import Stop
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ async def test_stopping_ends_a_wait_under_way() -> None:
         await anyio.sleep_forever()
         return 1
 
-    with anyio.fail_after(5):
+    with fail_after(5):
         async with anyio.create_task_group() as tasks:
 
             async def client() -> None:

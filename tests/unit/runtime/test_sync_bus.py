@@ -9,6 +9,7 @@ import pytest
 from services.runtime.bus import Bus
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.sync_bus import SyncBus, reachable_from_threads, sync_bus
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +58,7 @@ async def test_cancelling_the_task_ends_the_wait_of_its_thread() -> None:
     def ask() -> None:
         found().request("silence", b"", timeout_s=60)
 
-    with anyio.fail_after(5):
+    with fail_after(5):
         async with bus.subscribe("silence") as questions, anyio.create_task_group() as tasks:
             with reachable_from_threads(bus):
                 tasks.start_soon(anyio.to_thread.run_sync, ask)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-import anyio
 import numpy as np
 import pylsl
 import pytest
@@ -19,6 +18,7 @@ from pycwt_client.sources import (
     named_source,
 )
 from schemas.stream import Channel
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ def outlet(name: str) -> pylsl.StreamOutlet:
 
 async def take(signals: Signals, samples: int) -> list[Piece]:
     pieces: list[Piece] = []
-    with anyio.fail_after(20):
+    with fail_after(20):
         async for piece in signals:
             pieces.append(piece)
             if sum(len(each.samples) for each in pieces) >= samples:
