@@ -9,6 +9,7 @@ import pytest
 
 from pycwt_mod import DOG, MexicanHat, Morlet, Paul, Wavelet, wavelet_from_name
 from pycwt_mod.wavelets.protocol import reconstruction_factor
+from tests.formula import psi_hat
 
 ALL: list[Wavelet] = [Morlet(), Morlet(8.0), Paul(), Paul(2), DOG(), DOG(6), DOG(3), MexicanHat()]
 
@@ -24,6 +25,12 @@ def test_energy_is_one_in_time_and_in_frequency(wavelet: Wavelet) -> None:
 
     assert in_time == pytest.approx(1, abs=1e-5)
     assert in_frequency == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("wavelet", ALL, ids=repr)
+def test_psi_ft_is_that_of_tc98_table_1(wavelet: Wavelet) -> None:
+    f = np.linspace(-20, 20, 401)
+    assert wavelet.psi_ft(f) == pytest.approx(psi_hat(wavelet, f), rel=1e-12, abs=1e-15)
 
 
 def phase_between_tables(wavelet: Wavelet) -> complex:
