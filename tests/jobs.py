@@ -87,16 +87,12 @@ class JobClient:
         """Read the log of outcomes as it stands."""
         found: dict[str, JobOutcome] = {}
         pattern = subjects.job_results_of(job_id)
-        if not await self._bus.log.subject_counts(storage.JOB_RESULTS, pattern):
-            return found
-        async with self._bus.log.replay(storage.JOB_RESULTS, (pattern,)) as messages:
+        async with self._bus.log.read(storage.JOB_RESULTS, (pattern,)) as messages:
             async for stored in messages:
                 given = content_type_of(stored.message.headers)
                 outcome = decode(JobOutcome, stored.message.data, given)
                 assert outcome.task_id not in found, "two outcomes of one task"
                 found[outcome.task_id] = outcome
-                if not stored.pending:
-                    break
         return found
 
 

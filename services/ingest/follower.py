@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 
@@ -78,6 +79,8 @@ class Follower:
         self._writing = anyio.Lock()
         self._dirty = False
         self._newest: StoredMessage | None = None
+        #: `_newest` at the last regular look.
+        self._seen: StoredMessage | None = None
         #: The state is ahead of what is kept: no checkpoint of it may be written.
         self._under_way = False
 
@@ -220,6 +223,7 @@ class Follower:
             if self._queue.backlog.windows:
                 await self._queue.look()
                 self._dirty = True  # its status is in the checkpoint
+            await self._forget_removed()
             measured = self._measured()
             metrics.LAG.labels(self.stream).set(measured.seconds)
             detail = self._lag.told(measured)
@@ -227,6 +231,22 @@ class Follower:
                 await outlet.tell(self._event("lag", f"{time.time_ns()}/lag", detail))
         except BusError:
             pass  # the server is away: the next look tells
+
+    async def _forget_removed(self) -> None:
+        """Count chunks no longer as waiting that the log has dropped before they were read."""
+        newest, before = self._newest, self._seen
+        self._seen = newest
+        if newest is None or newest is not before or not newest.pending or self._under_way:
+            return
+        async with self._bus_log.read(
+            storage.SIGNALS,
+            (subjects.signal(self.stream),),
+            start_seq=newest.seq + 1,
+            headers_only=True,
+        ) as waiting:
+            is_there = await anext(waiting, None) is not None
+        if not is_there and self._newest is newest:
+            self._newest = replace(newest, pending=0)
 
     def _measured(self) -> StreamLag:
         newest, backlog = self._newest, self._queue.backlog

@@ -51,7 +51,8 @@ class StoredMessage:
     seq: int
     #: When the server stored it, nanoseconds UTC.
     stored_ns: int
-    #: How many more of what the reader asked for were there already when it was handed out.
+    #: How many more of what the reader asked for were there already when it was handed out. Some
+    #: of them may be removed before they are read.
     pending: int = 0
 
 
@@ -296,6 +297,21 @@ class Log(Protocol):
         With `start_time_ns`, what was stored before that time, nanoseconds UTC, is left out too.
         A read that is cancelled loses nothing: the next one goes on after the last message that
         was returned. It is read by one task at a time.
+        """
+
+    def read(
+        self,
+        stream: str,
+        subjects: tuple[str, ...],
+        *,
+        start_seq: int = 1,
+        headers_only: bool = False,
+    ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
+        """Read what the stream holds, in order from `start_seq`, and end after the last message.
+
+        Messages that are removed before they were read (expired, replaced, purged) are left out;
+        do not count messages first and wait for that many. Messages stored meanwhile may be read.
+        With `headers_only`, bodies are left out.
         """
 
     async def last_seq(self, stream: str) -> int:

@@ -118,9 +118,7 @@ async def start_server(
             stale.unlink()
         config = folder / "nats-server.conf"
         config.write_text(
-            server_config(
-                folder, host=host, port=port, max_payload=max_payload, settings=settings
-            )
+            server_config(folder, host=host, port=port, max_payload=max_payload, settings=settings)
         )
         # Popen returns at once; the guard has to be a child of this very thread's process.
         process = subprocess.Popen(  # noqa: ASYNC220, S603

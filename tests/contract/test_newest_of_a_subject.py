@@ -15,19 +15,12 @@ SUBJECT = subjects.job_result("job", "0")
 
 
 async def outcomes(bus: Bus, *, headers_only: bool = False) -> list[StoredMessage]:
-    found: list[StoredMessage] = []
     pattern = (subjects.job_results_of("job"),)
-    if not await bus.log.subject_counts(storage.JOB_RESULTS, pattern[0]):
-        return found
     with fail_after(10):
-        async with bus.log.replay(
+        async with bus.log.read(
             storage.JOB_RESULTS, pattern, headers_only=headers_only
         ) as messages:
-            async for stored in messages:
-                found.append(stored)
-                if not stored.pending:
-                    break
-    return found
+            return [stored async for stored in messages]
 
 
 async def test_the_first_outcome_of_a_task_is_stored_and_no_second_one(bus: Bus) -> None:

@@ -166,14 +166,11 @@ class Laboratory:
     async def events(self, stream: str) -> list[StreamEvent]:
         """Return the events of `stream` so far, but those of lag: they depend on the machine."""
         subject, found = subjects.event(stream), []
-        if await self._stored(subject):
-            async with self.bus.log.replay(storage.RESULTS, (subject,)) as messages:
-                async for stored in messages:
-                    kind = content_type_of(stored.message.headers)
-                    event = decode(StreamEvent, stored.message.data, kind)
-                    found += [event] if event.kind != "lag" else []
-                    if stored.pending == 0:
-                        break
+        async with self.bus.log.read(storage.RESULTS, (subject,)) as messages:
+            async for stored in messages:
+                kind = content_type_of(stored.message.headers)
+                event = decode(StreamEvent, stored.message.data, kind)
+                found += [event] if event.kind != "lag" else []
         return found
 
     async def _stored(self, pattern: str) -> int:

@@ -123,20 +123,20 @@ class JobStore:
 
     async def _outcomes(self, pattern: str, known: Mapping[str, Outcome]) -> dict[str, Outcome]:
         """Return the outcomes on `pattern`, of which some are known already."""
-        there = len(await self._bus_log.subject_counts(storage.JOB_RESULTS, pattern))
-        found = dict(known) if there >= len(known) else {}
-        if there == len(found):
+        subjects_there = await self._bus_log.subject_counts(storage.JOB_RESULTS, pattern)
+        there = {subjects.task_of_job_result(each).task for each in subjects_there}
+        found = {task: outcome for task, outcome in known.items() if task in there}
+        if len(found) == len(there):
             return found
-        start = max((outcome.seq for outcome in found.values()), default=0) + 1
+        start = max((outcome.seq for outcome in known.values()), default=0) + 1
         with anyio.move_on_after(READ_TIMEOUT_S):
-            async with self._bus_log.replay(
+            async with self._bus_log.read(
                 storage.JOB_RESULTS, (pattern,), start_seq=start, headers_only=True
             ) as messages:
                 async for stored in messages:
                     task_id, outcome = entry_of(stored)
                     found[task_id] = outcome
-                    if not stored.pending:
-                        return found
+            return found
         raise BusTimeoutError(f"the outcomes on {pattern} were not read in {READ_TIMEOUT_S:g} s")
 
     async def keep_outcome(

@@ -155,6 +155,25 @@ class MemoryLog:
             headers_only=headers_only,
         )
 
+    @asynccontextmanager
+    async def read(
+        self,
+        stream: str,
+        subjects: tuple[str, ...],
+        *,
+        start_seq: int = 1,
+        headers_only: bool = False,
+    ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
+        """Read what the stream holds, in order, and end."""
+        yield MemoryReplay(
+            self._streams[stream],
+            subjects,
+            start_seq,
+            0,
+            headers_only=headers_only,
+            follow=False,
+        )
+
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
         return self._streams[stream].last_seq

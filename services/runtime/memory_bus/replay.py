@@ -23,8 +23,9 @@ class ReplayedStream(Protocol):
 
 
 class MemoryReplay:
-    """Every message on `subjects` from a place and a time on, in order, without end.
+    """Every message on `subjects` from a place and a time on, in order.
 
+    With `follow`, it waits for new messages without end; otherwise it ends when it has caught up.
     A read that is cancelled loses nothing: the next one goes on.
     """
 
@@ -36,12 +37,14 @@ class MemoryReplay:
         start_time_ns: int,
         *,
         headers_only: bool = False,
+        follow: bool = True,
     ) -> None:
         self._stream = stream
         self._subjects = subjects
         self._next_seq = max(start_seq, 1)
         self._start_time_ns = start_time_ns
         self._headers_only = headers_only
+        self._follow = follow
 
     def __aiter__(self) -> MemoryReplay:
         return self
@@ -56,6 +59,8 @@ class MemoryReplay:
                     data = b"" if self._headers_only else stored.message.data
                     message = replace(stored.message, data=data)
                     return replace(stored, message=message, pending=self._pending())
+            if not self._follow:
+                raise StopAsyncIteration
             await self._stream.grown.wait()
 
     def _wants(self, stored: StoredMessage) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import nats.js.errors
 from nats.js import JetStreamContext
-from nats.js.kv import KV_DEL, KV_OP, KV_PURGE, KeyValue
+from nats.js.kv import KV_DEL, KV_MARKER_REASON, KV_OP, KV_PURGE, KeyValue
 
 from services.runtime.bus import Change, Entry
 from services.runtime.nats_bus.client import OrderedClient
@@ -56,19 +56,29 @@ class NatsBucket:
 
     async def keys(self) -> tuple[str, ...]:
         """Return all keys, sorted."""
-        with driver_errors():
-            try:
-                return tuple(sorted(await self._bucket.keys()))
-            except nats.js.errors.NoKeysError:
-                return ()
+        # Not with the driver, which waits for keys that expire while it reads.
+        async with self._changes(">", headers_only=True, follow=False) as changes:
+            return tuple(sorted([each.key async for each in changes if each.value is not None]))
+
+    def watch(self, keys: str = ">") -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """Read the newest value of every key that `keys` matches, then every change, in order."""
+        return self._changes(keys)
 
     @asynccontextmanager
-    async def watch(self, keys: str = ">") -> AsyncIterator[AsyncIterator[Change]]:
-        """Read the newest value of every key that `keys` matches, then every change, in order."""
+    async def _changes(
+        self, keys: str, *, headers_only: bool = False, follow: bool = True
+    ) -> AsyncIterator[AsyncIterator[Change]]:
         # A bucket is a stream whose subjects are the keys (ADR-8).
         prefix = f"$KV.{self._name}."
         replay = NatsReplay(
-            self._client, self._js, f"KV_{self._name}", (prefix + keys,), 1, newest=True
+            self._client,
+            self._js,
+            f"KV_{self._name}",
+            (prefix + keys,),
+            1,
+            newest=True,
+            headers_only=headers_only,
+            follow=follow,
         )
         try:
             yield NatsWatch(replay, prefix)
@@ -88,7 +98,9 @@ class NatsWatch:
 
     async def __anext__(self) -> Change:
         stored = await anext(self._replay)
-        removed = stored.message.headers.get(KV_OP) in {KV_DEL, KV_PURGE}
+        headers = stored.message.headers
+        # The server's own markers, of keys that expired, have another header than the driver's.
+        removed = headers.get(KV_OP) in {KV_DEL, KV_PURGE} or KV_MARKER_REASON in headers
         return Change(
             key=stored.message.subject.removeprefix(self._prefix),
             value=None if removed else stored.message.data,

@@ -168,6 +168,30 @@ class NatsLog:
         finally:
             await replay.close()
 
+    @asynccontextmanager
+    async def read(
+        self,
+        stream: str,
+        subjects: tuple[str, ...],
+        *,
+        start_seq: int = 1,
+        headers_only: bool = False,
+    ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
+        """Read what the stream holds, in order, and end."""
+        replay = NatsReplay(
+            self._client,
+            self._js,
+            stream,
+            subjects,
+            start_seq,
+            headers_only=headers_only,
+            follow=False,
+        )
+        try:
+            yield replay
+        finally:
+            await replay.close()
+
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
         with driver_errors():
@@ -194,7 +218,7 @@ class NatsLog:
     async def objects(self, name: str) -> NatsObjects:
         """Open a declared bucket of the object store."""
         with driver_errors():
-            return NatsObjects(self._js, await self._js.object_store(name), name)
+            return NatsObjects(self._client, self._js, await self._js.object_store(name), name)
 
 
 def stream_config(spec: StreamSpec) -> StreamConfig:

@@ -35,7 +35,7 @@ from nats.aio.subscription import Subscription
 from services.runtime.errors import BusClosedError
 from services.runtime.nats_bus.client import OrderedClient
 
-__all__ = ["ConsumerGoneError", "Pull"]
+__all__ = ["ConsumerGoneError", "NoMessagesError", "Pull"]
 
 #: A pull request lives this long on the server.
 EXPIRES_S = 30.0
@@ -53,6 +53,7 @@ RECONNECT_POLL_S = 0.1
 
 HEARTBEAT = "100"
 NO_RESPONDERS = "503"
+NO_MESSAGES = "404"
 CONFLICT = "409"
 #: Descriptions of the conflicts that only say that a request with a byte limit is fulfilled.
 FULFILLED = ("Batch Completed", "Message Size Exceeds MaxBytes")
@@ -63,8 +64,16 @@ class ConsumerGoneError(Exception):
     """The consumer does not exist (any more), or its stream is not up yet."""
 
 
+class NoMessagesError(Exception):
+    """The consumer has passed on everything that its stream holds."""
+
+
 class Pull:
-    """One reader's share of a pull consumer."""
+    """One reader's share of a pull consumer.
+
+    With `no_wait`, the server answers that there is nothing instead of waiting for new messages,
+    and `next` raises `NoMessagesError`.
+    """
 
     def __init__(
         self,
@@ -74,11 +83,13 @@ class Pull:
         *,
         batch: int,
         max_bytes: int = MAX_BYTES,
+        no_wait: bool = False,
     ) -> None:
         self._client = client
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._batch = batch
         self._max_bytes = max_bytes
+        self._no_wait = no_wait
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._number = 0
@@ -88,6 +99,8 @@ class Pull:
         self._lost = False
         #: Status and description of a refusal that `next` has not seen.
         self._refusal: tuple[str, str] | None = None
+        #: The server answered that there is nothing left; only with `no_wait`.
+        self._is_empty = False
         self._arrived: deque[Msg] = deque()
         self._word = anyio.Event()
 
@@ -108,6 +121,8 @@ class Pull:
         ------
         ConsumerGoneError
             The server says that nobody serves this consumer.
+        NoMessagesError
+            With `no_wait`: nothing is left.
         BusClosedError
             The connection is closed for good.
         """
@@ -117,6 +132,8 @@ class Pull:
                 raise BusClosedError("the connection to NATS is closed")
             if self._refusal is not None:
                 await self._yield_to_refusal(*self._refusal)
+            elif self._is_empty:
+                raise NoMessagesError
             elif self._wanted <= 0:
                 await self._request()
             else:
@@ -144,12 +161,12 @@ class Pull:
         if self._lost:
             self._lost = False
             await self.open()
-        body = {
-            "batch": self._batch,
-            "max_bytes": self._max_bytes,
-            "expires": int(EXPIRES_S * NANOSECONDS),
-            "idle_heartbeat": int(HEARTBEAT_S * NANOSECONDS),
-        }
+        body: dict[str, int] = {"batch": self._batch, "max_bytes": self._max_bytes}
+        if self._no_wait:
+            body["no_wait"] = True
+        else:
+            body["expires"] = int(EXPIRES_S * NANOSECONDS)
+            body["idle_heartbeat"] = int(HEARTBEAT_S * NANOSECONDS)
         await self._client.publish(
             self._subject, json.dumps(body).encode(), reply=f"{self._inbox}.{self._number}"
         )
@@ -201,5 +218,6 @@ class Pull:
             return
         self._wanted = 0
         detail = headers.get("Description", "")
+        self._is_empty = self._no_wait and status == NO_MESSAGES
         if status in {NO_RESPONDERS, CONFLICT} and detail not in FULFILLED:
             self._refusal = (status, detail)

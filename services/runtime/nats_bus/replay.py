@@ -23,7 +23,7 @@ from services.runtime.bus import StoredMessage
 from services.runtime.errors import BusError
 from services.runtime.nats_bus.client import OrderedClient
 from services.runtime.nats_bus.message import AckSubject, stored_message_of
-from services.runtime.nats_bus.pull import ConsumerGoneError, Pull
+from services.runtime.nats_bus.pull import ConsumerGoneError, NoMessagesError, Pull
 from services.runtime.nats_bus.translate import driver_errors
 
 __all__ = ["NatsReplay"]
@@ -42,9 +42,11 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NatsReplay:
-    """Every message on `subjects` from a place and a time on, each once, in order, without end.
+    """Every message on `subjects` from a place and a time on, each once, in order.
 
-    With `newest`, it begins with the newest message of each subject instead.
+    With `newest`, it begins with the newest message of each subject instead. With `follow`, it
+    waits for new messages without end; otherwise it ends when it has caught up, whatever was
+    removed from the stream meanwhile.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class NatsReplay:
         *,
         newest: bool = False,
         headers_only: bool = False,
+        follow: bool = True,
     ) -> None:
         self._client = client
         self._js = js
@@ -69,6 +72,7 @@ class NatsReplay:
         #: False once a message was passed on.
         self._newest = newest
         self._headers_only = headers_only
+        self._follow = follow
         self._pull: Pull | None = None
         #: The consumer's own number of the next message, if there is no hole.
         self._expected = 1
@@ -85,6 +89,8 @@ class NatsReplay:
             except ConsumerGoneError:
                 await self.close()
                 continue
+            except NoMessagesError:
+                raise StopAsyncIteration from None
             place = AckSubject.parse(msg.reply)
             if place.consumer_seq != self._expected:
                 await self.close()
@@ -121,7 +127,12 @@ class NatsReplay:
                     # A message that is larger than a request's bytes would never come.
                     largest = self._client.max_payload + OVERHEAD_BYTES
                     pull = Pull(
-                        self._client, self._stream, info.name, batch=BATCH, max_bytes=largest
+                        self._client,
+                        self._stream,
+                        info.name,
+                        batch=BATCH,
+                        max_bytes=largest,
+                        no_wait=not self._follow,
                     )
                     await pull.open()
             except BusError as error:

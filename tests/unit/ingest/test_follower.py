@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -12,6 +15,10 @@ from schemas import storage
 from schemas.codec import ContentType, encode
 from schemas.stream import StreamGet
 from services.ingest.processor import LogEntry, Output, StreamProcessor
+from services.runtime.bus import StoredMessage
+from services.runtime.memory_bus.log import MemoryLog
+from services.runtime.settings import StorageSettings
+from services.runtime.topology import system_topology
 from tests.deadlines import fail_after
 from tests.unit.ingest.parts import (
     a_log,
@@ -153,3 +160,29 @@ async def test_a_log_that_lost_its_end_starts_the_analysis_afresh() -> None:
                 status = await ingest.catalogue.get(StreamGet(name="s"))
         assert status.chunks == 50
         assert status.windows > 0
+
+
+class ForgetfulLog(MemoryLog):
+    """A log that drops all chunks but the first, after the follower was told of two."""
+
+    @asynccontextmanager
+    async def replay(self, *place: Any, **options: Any) -> AsyncIterator[Any]:
+        async with super().replay(*place, **options) as messages:
+            yield self._first_of(messages)
+
+    async def _first_of(self, messages: AsyncIterator[StoredMessage]) -> AsyncIterator[Any]:
+        yield replace(await anext(messages), pending=1)
+        await anyio.sleep_forever()
+
+
+async def test_chunks_that_the_log_dropped_do_not_count_as_waiting() -> None:
+    """The stream was said to be behind until its next chunk came."""
+    log = ForgetfulLog()
+    await log.declare(system_topology(StorageSettings()))
+    async with running(await an_ingest(log)) as ingest:
+        await ingest.catalogue.put(definition())
+        await send(log, 0)
+        await saved(log, 1)
+        with fail_after(10):
+            while (await ingest.catalogue.get(StreamGet(name="s"))).lag.chunks:
+                await anyio.lowlevel.checkpoint()

@@ -1,0 +1,148 @@
+"""Reading what a stream holds: it ends, whatever is removed from the stream meanwhile.
+
+Whoever counts messages first and then waits for that many waits for ever if one of them expires
+in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import nats
+import pytest
+from nats.js import JetStreamContext
+
+from schemas import storage, subjects
+from schemas.headers import TASK_STATUS
+from schemas.stored import StoredObject
+from schemas.work import JobRecord
+from services.compute.jobs.store import JobStore
+from services.runtime.bus import Bus
+from services.runtime.logs import logger
+from services.runtime.nats_bus import NatsBus, connect_bus
+from services.runtime.settings import StorageSettings
+from services.runtime.topology import system_topology
+from tests.deadlines import fail_after
+
+pytestmark = pytest.mark.anyio
+
+SIGNAL = subjects.signal("s")
+OUTCOME = subjects.job_result("job", "0")
+
+
+async def test_a_read_ends_after_what_is_there(bus: Bus) -> None:
+    for i in range(100):
+        await bus.log.store(SIGNAL, b"%d" % i, msg_id=f"{i}")
+    with fail_after(10):
+        async with bus.log.read(storage.SIGNALS, (SIGNAL,), start_seq=3) as messages:
+            bodies = [stored.message.data async for stored in messages]
+    assert bodies == [b"%d" % i for i in range(2, 100)]
+
+
+async def test_a_read_of_nothing_ends(bus: Bus) -> None:
+    await bus.log.store(subjects.signal("other"), b"x", msg_id="x")
+    with fail_after(10):
+        async with bus.log.read(storage.SIGNALS, (SIGNAL,)) as messages:
+            assert [stored async for stored in messages] == []
+
+
+async def test_a_read_may_leave_out_bodies(bus: Bus) -> None:
+    await bus.log.store(SIGNAL, b"body", msg_id="x", headers={"Cwt-Epoch": "e"})
+    with fail_after(10):
+        async with bus.log.read(storage.SIGNALS, (SIGNAL,), headers_only=True) as messages:
+            (message,) = [stored.message async for stored in messages]
+    assert (message.data, message.headers["Cwt-Epoch"]) == (b"", "e")
+
+
+async def test_a_read_goes_past_messages_that_are_dropped_meanwhile(bus: Bus) -> None:
+    """The stream of results drops the oldest when it is full."""
+    subject, body = subjects.event("s"), bytes(10_000)
+    for i in range(5):
+        await bus.log.store(subject, body, msg_id=f"{i}")
+    with fail_after(10):
+        async with bus.log.read(storage.RESULTS, (subject,)) as messages:
+            first = await anext(messages)
+            for i in range(5, 15):
+                await bus.log.store(subject, body, msg_id=f"{i}")
+            rest = [stored.seq async for stored in messages]
+    assert first.seq == 1
+    assert rest == sorted(set(rest))
+
+
+@pytest.fixture
+async def nats_bus(nats_url: str) -> AsyncIterator[NatsBus]:
+    async with connect_bus(nats_url, name="test", log=logger("test")) as connected:
+        await connected.log.declare(system_topology(StorageSettings()))
+        yield connected
+
+
+@pytest.fixture
+async def operator(nats_url: str) -> AsyncIterator[JetStreamContext]:
+    async with await nats.connect(nats_url) as client:
+        yield client.jetstream()
+
+
+async def test_a_read_of_a_purged_stream_ends(
+    nats_bus: NatsBus, operator: JetStreamContext
+) -> None:
+    for i in range(200):  # more than one request to the server brings
+        await nats_bus.log.store(SIGNAL, b"x", msg_id=f"{i}")
+    with fail_after(10):
+        async with nats_bus.log.read(storage.SIGNALS, (SIGNAL,)) as messages:
+            first = await anext(messages)
+            await operator.purge_stream(storage.SIGNALS)
+            rest = [stored async for stored in messages]
+    assert first.pending == 199
+    assert len(rest) < 199
+
+
+class ExpiringLog:
+    """A log whose outcomes expire right after they were counted."""
+
+    def __init__(self, bus: NatsBus, operator: JetStreamContext) -> None:
+        self._log = bus.log
+        self._operator = operator
+
+    async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
+        counts = await self._log.subject_counts(stream, pattern)
+        await self._operator.purge_stream(stream)
+        return counts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+async def test_a_job_is_described_at_the_moment_its_outcomes_expire(
+    nats_bus: NatsBus, operator: JetStreamContext
+) -> None:
+    await nats_bus.log.store(OUTCOME, b"", msg_id="0", headers={TASK_STATUS: "done"})
+    store = await JobStore.open(ExpiringLog(nats_bus, operator), logger("test"))
+    with fail_after(10):
+        assert (await store.tally(record())).outcomes == {}
+
+
+def record() -> JobRecord:
+    where = StoredObject(bucket=storage.OBJECTS, name="tasks", size=1, sha256="0" * 64)
+    return JobRecord(
+        job_id="job", name=None, digest="0" * 16, tasks_count=1, tasks=where, created_ns=0
+    )
+
+
+async def test_keys_that_were_deleted_are_not_listed(bus: Bus) -> None:
+    bucket = await bus.log.bucket(storage.KV_STREAMS)
+    for key in ("b", "a", "c"):
+        await bucket.put(key, b"x")
+    await bucket.delete("b")
+    with fail_after(10):
+        assert await bucket.keys() == ("a", "c")
+
+
+async def test_an_object_that_lost_a_chunk_is_not_there(
+    nats_bus: NatsBus, operator: JetStreamContext
+) -> None:
+    objects = await nats_bus.log.objects(storage.OBJECTS)
+    await objects.put("large", bytes(3 * 1024 * 1024))
+    await operator.delete_msg(f"OBJ_{storage.OBJECTS}", 2)
+    with fail_after(10):
+        assert await objects.get("large") is None
