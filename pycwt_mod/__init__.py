@@ -7,7 +7,14 @@ tables of pure functions. See `cwt` for the transform, `wct` for coherence, and
 
 from pycwt_mod._version import __version__
 from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention
-from pycwt_mod.backends import Backend, BackendInfo, backend_info, get_backend, list_backends
+from pycwt_mod.backends import (
+    Backend,
+    BackendInfo,
+    backend_info,
+    get_backend,
+    list_backends,
+    register_backend,
+)
 from pycwt_mod.blocks import (
     Block,
     OctaveLayout,
@@ -77,6 +84,7 @@ __all__ = [
     "octave_layouts",
     "plan",
     "rednoise",
+    "register_backend",
     "scale_average",
     "significance",
     "wavelet_from_name",

@@ -7,9 +7,11 @@ from pycwt_mod.backends.registry import (
     Backend,
     BackendInfo,
     BackendType,
+    Registration,
     backend_info,
     get_backend,
     list_backends,
+    register_backend,
 )
 
 __all__ = [
@@ -17,7 +19,9 @@ __all__ = [
     "Backend",
     "BackendInfo",
     "BackendType",
+    "Registration",
     "backend_info",
     "get_backend",
     "list_backends",
+    "register_backend",
 ]

@@ -61,16 +61,83 @@ class BackendInfo:
     error: str | None = None
 
 
+#: The backends that this process registered, by name.
+_added: dict[str, Backend] = {}
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A backend registered by `register_backend`; as a context manager, it ends with the block."""
+
+    backend: Backend
+
+    def close(self) -> None:
+        """Remove the backend; a second call has no effect."""
+        if _added.get(self.backend.name) is self.backend:
+            del _added[self.backend.name]
+
+    def __enter__(self) -> Backend:
+        """Return the backend."""
+        return self.backend
+
+    def __exit__(self, *_error: object) -> None:
+        """Remove the backend."""
+        self.close()
+
+
+def register_backend(backend: Backend) -> Registration:
+    """Make `backend` available under its name, in this process.
+
+    It takes precedence over a backend of the same name that an installed package offers through
+    the entry-point group `GROUP`.
+
+    Parameters
+    ----------
+    backend : Backend
+        Any object that fits the protocol. It runs in the calling process, and decides itself
+        where the tasks run.
+
+    Returns
+    -------
+    Registration
+        Its ``close`` removes the backend, and so does the end of a ``with`` block.
+
+    Raises
+    ------
+    ValueError
+        If a built-in or registered backend has that name.
+
+    Examples
+    --------
+    >>> from pycwt_mod.backends import get_backend, register_backend
+    >>> class Reversed:
+    ...     name, description, type = "reversed", "the last task first", "cpu"
+    ...
+    ...     def is_available(self):
+    ...         return True
+    ...
+    ...     def map(self, function, tasks, *, n_jobs=1):
+    ...         return reversed([function(task) for task in reversed(tasks)])
+    >>> with register_backend(Reversed()):
+    ...     list(get_backend("reversed").map(abs, [-1, -2]))
+    [1, 2]
+    """
+    if any(each.name == backend.name for each in _in_process()):
+        raise ValueError(f"backend={backend.name!r} is already registered; use another name")
+    _added[backend.name] = backend
+    return Registration(backend)
+
+
 def list_backends() -> tuple[BackendInfo, ...]:
-    """Return every backend that is built in or registered, usable or not.
+    """Return every backend: built-in, registered in this process, and offered by packages.
 
     Examples
     --------
     >>> [info.name for info in list_backends()][:2]
     ['sequential', 'joblib']
     """
-    built_in = tuple(_info(backend) for backend in _built_in())
-    return built_in + tuple(_registered(point) for point in _points())
+    in_process = tuple(_info(backend) for backend in _in_process())
+    return in_process + tuple(_offered(point) for point in _points())
 
 
 def backend_info(name: str) -> BackendInfo:
@@ -81,12 +148,12 @@ def backend_info(name: str) -> BackendInfo:
     ValueError
         If there is none of that name.
     """
-    for backend in _built_in():
+    for backend in _in_process():
         if backend.name == name:
             return _info(backend)
     for point in _points():
         if point.name == name:
-            return _registered(point)
+            return _offered(point)
     raise ValueError(_unknown(name))
 
 
@@ -98,7 +165,7 @@ def get_backend(name: str) -> Backend:
     ValueError
         If there is none of that name, or its package can't be imported.
     """
-    for backend in _built_in():
+    for backend in _in_process():
         if backend.name == name:
             return backend
     for point in _points():
@@ -111,16 +178,16 @@ def get_backend(name: str) -> Backend:
 
 
 def _unknown(name: str) -> str:
-    names = [backend.name for backend in _built_in()] + [point.name for point in _points()]
+    names = [backend.name for backend in _in_process()] + [point.name for point in _points()]
     return f"backend={name!r} must be one of {names}"
 
 
-def _built_in() -> tuple[Backend, ...]:
-    return (SequentialBackend(), JoblibBackend())
+def _in_process() -> tuple[Backend, ...]:
+    return (SequentialBackend(), JoblibBackend(), *_added.values())
 
 
 def _points() -> tuple[EntryPoint, ...]:
-    taken = {backend.name for backend in _built_in()}
+    taken = {backend.name for backend in _in_process()}
     return tuple(point for point in _entry_points(_installed()) if point.name not in taken)
 
 
@@ -159,7 +226,7 @@ def _info(backend: Backend) -> BackendInfo:
     )
 
 
-def _registered(point: EntryPoint) -> BackendInfo:
+def _offered(point: EntryPoint) -> BackendInfo:
     try:
         return _info(_load(point))
     except Exception as error:  # noqa: BLE001 - whatever a foreign package raises is its listing

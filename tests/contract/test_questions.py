@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator
 from functools import partial
-from itertools import count
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -18,7 +15,6 @@ import pycwt_mod
 from pycwt_client import Client
 from pycwt_client.answers import WctAnswer
 from pycwt_client.asking import fetch
-from pycwt_mod.backends import registry
 from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import (
@@ -31,7 +27,6 @@ from schemas.errors import (
 )
 from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
 from schemas.query import CwtReply, WctReply, WctRequest
-from services.compute import queries
 from services.compute.kept_answers import KeptAnswers
 from services.runtime.bus import Bus, Message
 from services.runtime.errors import BusError
@@ -41,9 +36,9 @@ from services.runtime.memory_bus.log import MemoryLog
 from services.runtime.memory_bus.objects import MemoryObjects
 from services.runtime.nats_bus import connect_bus
 from services.runtime.topology import ObjectsSpec, Topology
+from tests.backends import Broken, Gated
 from tests.contract.test_services import running
 from tests.deadlines import fail_after
-from tests.unit.compute.test_benchmark import Broken
 
 pytestmark = pytest.mark.anyio
 
@@ -142,13 +137,9 @@ async def test_nothing_goes_ahead_to_who_cannot_take_it_or_to_anything_but_an_in
     assert decode(WctReply, reply.data, content_type_of(reply.headers)).WCT.size
 
 
-async def test_a_fault_after_something_went_ahead_is_told(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fault_after_something_went_ahead_is_told(client: Client) -> None:
     """As of a backend that fails in the middle of its simulation."""
-    built_in = registry._built_in()
-    monkeypatch.setattr(registry, "_built_in", lambda: (*built_in, Broken()))
-    with pytest.raises(Internal, match="log"):
+    with pycwt_mod.register_backend(Broken()), pytest.raises(Internal, match="log"):
         await client.wct(LONG_X, LONG_Y, DT, mc_count=10, backend="broken")
 
 
@@ -241,35 +232,27 @@ async def test_a_dear_question_is_computed_once_and_then_found(client: Client) -
     assert [(await pair()).cached for _ in range(2)] == [False, True]
 
 
-async def test_a_question_asked_by_several_at_once_is_computed_once(
-    bus: Bus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_question_asked_by_several_at_once_is_computed_once(bus: Bus) -> None:
     """Of a length whose answer is not kept."""
-    calls, go = count(), threading.Event()
-    answer = queries.answer_wct
+    backend, found = Gated(), list[WctAnswer]()
 
-    def gated(*asked: Any, **options: Any) -> WctReply:
-        next(calls)
-        assert go.wait(60)
-        return answer(*asked, **options)
+    async def ask() -> WctAnswer:
+        answer = await Client(bus).wct(LONG_X, LONG_Y, DT, mc_count=10, backend="gated")
+        found.append(answer)
+        return answer
 
-    monkeypatch.setattr(queries, "answer_wct", gated)
-    found: list[WctAnswer] = []
-
-    async def ask(client: Client) -> None:
-        found.append(await client.wct(LONG_X, LONG_Y, DT, mc_count=10))
-
-    async with running(bus, "compute"), anyio.create_task_group() as tasks:
-        for _ in range(4):
-            tasks.start_soon(ask, Client(bus))
-        await taken(bus, "wct", 4)
-        go.set()
-    assert next(calls) == 1
-    assert sorted(each.cached for each in found) == [False, True, True, True]
-    for each in found[1:]:
-        np.testing.assert_array_equal(each.coherence, found[0].coherence)
-    async with running(bus, "compute"):
-        assert not (await Client(bus).wct(LONG_X, LONG_Y, DT, mc_count=10)).cached
+    with pycwt_mod.register_backend(backend):
+        async with running(bus, "compute"), anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(ask)
+            await taken(bus, "wct", 4)
+            backend.go.set()
+        assert len(backend.simulations) == 1
+        assert sorted(each.cached for each in found) == [False, True, True, True]
+        for each in found[1:]:
+            np.testing.assert_array_equal(each.coherence, found[0].coherence)
+        async with running(bus, "compute"):
+            assert not (await ask()).cached
 
 
 async def taken(bus: Bus, op: str, number: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
@@ -16,13 +15,13 @@ import orjson
 import pytest
 
 from pycwt_client import Client
+from pycwt_mod import register_backend
 from schemas import storage, subjects
 from schemas.errors import ContractError, ErrorCode
 from schemas.headers import SERVICE_ERROR_CODE
-from schemas.query import CwtReply, CwtRequest, HealthReply, HealthRequest
+from schemas.query import HealthReply, HealthRequest
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from services.compute import app as compute
-from services.compute import queries
 from services.compute.settings import ComputeSettings
 from services.hwbridge import app as hwbridge
 from services.hwbridge.settings import HwBridgeSettings
@@ -36,6 +35,7 @@ from services.runtime.lifecycle import Context
 from services.runtime.logs import logger
 from services.runtime.micro import Identity
 from services.runtime.stopping import Stop
+from tests.backends import Gated
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
@@ -248,27 +248,18 @@ async def test_a_chunk_on_a_subject_without_a_name_is_told(client: Client) -> No
             assert "no stream's name" in (await anext(events)).detail
 
 
-async def test_a_query_under_way_does_not_hold_up_live_results(
-    system_bus: Bus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started, release = threading.Event(), threading.Event()
-    answer = queries.answer_cwt
-
-    def slow(request: CwtRequest) -> CwtReply:
-        started.set()
-        release.wait(30)
-        return answer(request)
-
-    monkeypatch.setattr(queries, "answer_cwt", slow)
-    client = Client(system_bus)
-    async with running(system_bus, *SERVICES), anyio.create_task_group() as tasks:
-        try:
-            tasks.start_soon(ask, client, subjects.query("cwt"), {"data": [1, 2, 1, 3], "dt": 1})
-            assert await anyio.to_thread.run_sync(started.wait, 10)
-            await client.put_stream(definition())
-            await publish(client, "s")
-            async with client.results("s") as results:
-                with fail_after(10):
-                    assert (await anext(results)).analysis == "a"
-        finally:
-            release.set()
+async def test_a_query_under_way_does_not_hold_up_live_results(system_bus: Bus) -> None:
+    client, backend = Client(system_bus), Gated()
+    query = {"al1": 0, "al2": 0, "dt": 1, "dj": 1, "s0": 2, "J": 2, "backend": "gated"}
+    with register_backend(backend):
+        async with running(system_bus, *SERVICES), anyio.create_task_group() as tasks:
+            try:
+                tasks.start_soon(ask, client, subjects.query("significance"), query)
+                assert await anyio.to_thread.run_sync(backend.begun.wait, 10)
+                await client.put_stream(definition())
+                await publish(client, "s")
+                async with client.results("s") as results:
+                    with fail_after(10):
+                        assert (await anext(results)).analysis == "a"
+            finally:
+                backend.go.set()

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeVar
-
 import pytest
 
 import pycwt_mod
-from pycwt_mod.backends import registry
 from schemas.benchmark import BenchmarkRequest
 from schemas.errors import Unprocessable
 from services.compute.queries import answer_benchmark
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Broken:
-    """A backend that says that it is there, and is not."""
-
-    name = "broken"
-    description = "fails"
-    type: Literal["hardware"] = "hardware"
-
-    def is_available(self) -> bool:
-        return True
-
-    def map(
-        self, function: Callable[[T], R], tasks: Sequence[T], *, n_jobs: int = 1
-    ) -> Iterator[R]:
-        raise RuntimeError(f"secret /path of {function}, {len(tasks)}, {n_jobs}")
+from tests.backends import Broken
 
 
 def small(*backends: str) -> BenchmarkRequest:
@@ -60,13 +38,11 @@ def test_a_backend_that_is_not_there_is_told_and_the_others_are_measured() -> No
     assert found["sequential"].status == "ok"
 
 
-def test_a_backend_that_fails_is_told_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    built_in = registry._built_in()
-    monkeypatch.setattr(registry, "_built_in", lambda: (*built_in, Broken()))
-    found = answer_benchmark(small("broken")).results["broken"]
+def test_a_backend_that_fails_is_told_without_its_secrets() -> None:
+    with pycwt_mod.register_backend(Broken()):
+        found = answer_benchmark(small("broken")).results["broken"]
     assert found.status == "failed"
     assert found.error == "RuntimeError while it computed"
-    assert pycwt_mod.get_backend("broken").is_available()
 
 
 def test_a_benchmark_of_minutes_is_refused() -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pycwt_mod.backends import registry
+from pycwt_mod import register_backend
 from schemas.errors import Unavailable
 from schemas.message import Message
 from schemas.query import CwtRequest, WctRequest, XwtRequest
 from schemas.significance import SignificanceRequest
 from services.compute.queries import answer_cwt, answer_significance, answer_wct, answer_xwt
-from tests.unit.compute.test_benchmark import Broken
+from tests.backends import Away
 
 X, Y, Z = np.random.default_rng(8).standard_normal((3, 300))
 AXIS = {"dt": 0.5, "dj": 0.25, "s0": 2.0, "J": 12}
@@ -77,20 +77,11 @@ def test_every_field_is_among_those_changed(kind: type[Message]) -> None:
 
 
 @pytest.mark.parametrize("kind", [WctRequest, SignificanceRequest])
-def test_a_fallback_is_taken_only_where_it_is_allowed(
-    kind: type[Message], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Away(Broken):
-        name = "away"
-
-        def is_available(self) -> bool:
-            return False
-
-    built_in = registry._built_in()
-    monkeypatch.setattr(registry, "_built_in", lambda: (*built_in, Away()))
+def test_a_fallback_is_taken_only_where_it_is_allowed(kind: type[Message]) -> None:
     answer, fields, _ = QUERIES[kind]
     fields = fields | {"backend": "away"}
-    with pytest.raises(Unavailable, match="fallback: true"):
-        answer(kind.model_validate(fields))
-    allowed = kind.model_validate(fields | {"fallback": True})
-    assert told(answer(allowed))["backend_used"] == "sequential"
+    with register_backend(Away()):
+        with pytest.raises(Unavailable, match="fallback: true"):
+            answer(kind.model_validate(fields))
+        allowed = kind.model_validate(fields | {"fallback": True})
+        assert told(answer(allowed))["backend_used"] == "sequential"

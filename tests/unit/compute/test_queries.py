@@ -19,6 +19,7 @@ from services.compute.queries import (
     answer_xwt,
     output_cells,
 )
+from tests.backends import Away
 
 N, DT = 256, 0.5
 X, Y = np.random.default_rng(2).standard_normal((2, N))
@@ -99,18 +100,12 @@ def test_the_backends_are_listed() -> None:
     assert answer_backend("joblib") == found["joblib"]
 
 
-def test_a_backend_that_is_not_available_is_replaced_only_on_request(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    absent = pycwt_mod.BackendInfo(
-        name="fpga", available=False, description="", type="hardware", error="no port"
-    )
-    known = {"fpga": absent, "sequential": pycwt_mod.backend_info("sequential")}
-    monkeypatch.setattr(pycwt_mod, "backend_info", known.__getitem__)
-    request = WctRequest(signal1=X, signal2=Y, dt=DT, backend="fpga", mc_count=5)
-    with pytest.raises(Unavailable, match="no port"):
-        answer_wct(request)
-    reply = answer_wct(request.model_copy(update={"fallback": True}))
+def test_a_backend_that_is_not_available_is_replaced_only_on_request() -> None:
+    request = WctRequest(signal1=X, signal2=Y, dt=DT, backend="away", mc_count=5)
+    with pycwt_mod.register_backend(Away()):
+        with pytest.raises(Unavailable, match=f"away.*{pycwt_mod.backend_info('away').error}"):
+            answer_wct(request)
+        reply = answer_wct(request.model_copy(update={"fallback": True}))
     assert reply.backend_used == "sequential"
 
 

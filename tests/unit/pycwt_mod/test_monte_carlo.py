@@ -15,13 +15,15 @@ from pycwt_mod import (
     get_backend,
     list_backends,
     rednoise,
+    register_backend,
     wct,
     wct_significance,
 )
-from pycwt_mod.backends import registry
+from pycwt_mod.backends import GROUP
 from pycwt_mod.montecarlo.null import run_task
 from pycwt_mod.montecarlo.plan import MonteCarloPlan
 from pycwt_mod.wavelets import DOG, Morlet
+from tests.backends import Backwards
 
 
 def plan(**changes: Any) -> MonteCarloPlan:
@@ -133,12 +135,42 @@ def test_built_in_backends_are_listed_and_available() -> None:
     assert get_backend("sequential").is_available()
 
 
+def test_a_registered_backend_simulates_until_its_registration_ends() -> None:
+    axis = 0.5, 0.2, 1.0, 0.5, 2.0, 6
+    before = list_backends()
+    with register_backend(Backwards()) as backend:
+        assert get_backend("backwards") is backend
+        assert list_backends() == (*before[:2], backend_info("backwards"), *before[2:])
+        levels = wct_significance(*axis, mc_count=20, rng=1, backend="backwards")
+    assert np.array_equal(levels, wct_significance(*axis, mc_count=20, rng=1))
+    assert list_backends() == before
+    with pytest.raises(ValueError, match="backend='backwards' must be one of"):
+        get_backend("backwards")
+
+
+def test_a_registration_ends_once_and_leaves_a_later_one_of_its_name_alone() -> None:
+    first = register_backend(Backwards())
+    first.close()
+    with register_backend(Backwards()) as later:
+        first.close()
+        assert get_backend("backwards") is later
+
+
+@pytest.mark.parametrize("name", ["sequential", "joblib", "backwards"])
+def test_a_name_is_registered_once(name: str) -> None:
+    with (
+        register_backend(Backwards()),
+        pytest.raises(ValueError, match=f"backend='{name}'"),
+    ):
+        register_backend(Backwards(name))
+
+
 def install(folder: Path, backends: dict[str, str]) -> None:
     """Put an installed package into `folder`, as far as its metadata go."""
     package = folder / "other-1.0.dist-info"
     package.mkdir()
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
-    lines = [f"[{registry.GROUP}]", *(f"{name} = {place}" for name, place in backends.items())]
+    lines = [f"[{GROUP}]", *(f"{name} = {place}" for name, place in backends.items())]
     (package / "entry_points.txt").write_text("\n".join(lines))
 
 
@@ -163,6 +195,8 @@ def test_a_registered_backend_that_cannot_be_imported_is_listed_with_its_error(
     assert own.available
     assert backend_info("broken") == broken
     assert get_backend("own").is_available()
+    with register_backend(Backwards("own")) as nearer:
+        assert get_backend("own") is nearer
     axis = 0.5, 0.2, 1.0, 0.5, 2.0, 6
     mine = wct_significance(*axis, mc_count=20, rng=1, backend="own")
     assert np.array_equal(mine, wct_significance(*axis, mc_count=20, rng=1), equal_nan=True)
