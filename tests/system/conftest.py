@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,8 +17,8 @@ from services.runtime.bus import Bus
 from services.runtime.embedded_server import start_server
 from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
-from services.runtime.orphan_guard import guarded
 from tests.deadlines import fail_after
+from tests.system.template import ForkedService, start_service
 
 #: Importing scipy on a busy machine takes its time.
 START_S = 60.0
@@ -35,24 +33,18 @@ class RunningSystem:
     url: str
     bus: Bus
     folder: Path
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, ForkedService] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
     async def start(
         self, name: str, service: str, *, until: Action | tuple[Action, ...] = Action.READY
     ) -> None:
-        """Start ``python -m services.<service>`` as `name` and wait until it says `until`."""
+        """Start a service as `name` and wait until it has logged `until`."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             offset = output.tell()
-            # Popen returns at once.
-            self.processes[name] = subprocess.Popen(  # noqa: ASYNC220
-                guarded([sys.executable, "-m", f"services.{service}"]),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, "CWT_NATS_URL": self.url, **self.environment},
-            )
+            environment = {**os.environ, "CWT_NATS_URL": self.url, **self.environment}
+            self.processes[name] = start_service(f"services.{service}", output, environment)
         await self.said(name, until, offset=offset)
 
     async def said(

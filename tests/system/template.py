@@ -1,0 +1,147 @@
+"""Services as processes of their own that start in milliseconds.
+
+Starting ``python -m services.compute`` takes more than a second of processor time, nearly all of it
+for imports, and the system tests start hundreds of services. Here they are forked from one process,
+the template, that has the imports done; what is forked then runs the same module as
+``python -m`` would. `tests/system/test_processes.py` and `test_command.py` start services as users
+do.
+
+The template serves one test process over a socket: requests and replies in JSON, one at a time; a
+request to start carries the file that takes what the service prints. It ends with the test process,
+and the services with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import IO, Any
+
+from services.runtime.orphan_guard import die_with_parent, guarded
+
+__all__ = ["ForkedService", "start_service"]
+
+MAX_REQUEST_BYTES = 256 * 1024
+
+
+class ForkedService:
+    """A service that was forked from the template; the interface is that of `subprocess.Popen`."""
+
+    def __init__(self, template: Template, pid: int) -> None:
+        self._template = template
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs."""
+        if self.returncode is None:
+            self.returncode = self._template.ask({"poll": self.pid, "wait": False})
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit code."""
+        if self.returncode is None:
+            self.returncode = self._template.ask({"poll": self.pid, "wait": True})
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self.send_signal(signal.SIGKILL)
+
+
+class Template:
+    """The test process's end of the socket."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = guarded([sys.executable, "-m", __name__, str(theirs.fileno())])
+        with theirs:
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+
+    def start(self, module: str, output: IO[bytes], environment: Mapping[str, str]) -> int:
+        """Run `module` in a new process and return its id."""
+        request = json.dumps({"start": module, "environment": dict(environment)}).encode()
+        socket.send_fds(self._socket, [request], [output.fileno()])
+        return int(self._reply())
+
+    def ask(self, request: dict[str, Any]) -> int | None:
+        """Return the answer to a request without a file."""
+        self._socket.send(json.dumps(request).encode())
+        return self._reply()
+
+    def _reply(self) -> Any:
+        reply = self._socket.recv(MAX_REQUEST_BYTES)
+        assert reply, "the template ended"
+        return json.loads(reply)
+
+
+@cache
+def _template() -> Template:
+    return Template()
+
+
+def start_service(module: str, output: IO[bytes], environment: Mapping[str, str]) -> ForkedService:
+    """Run `module` as ``python -m`` does, with `environment` alone, all it prints to `output`."""
+    template = _template()
+    return ForkedService(template, template.start(module, output, environment))
+
+
+def _serve(requests: socket.socket) -> None:
+    """Fork and reap until the test process ends."""
+    while True:
+        data, files, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 1)
+        if not data:
+            return
+        request = json.loads(data)
+        if "start" not in request:
+            pid, status = os.waitpid(request["poll"], 0 if request["wait"] else os.WNOHANG)
+            reply = os.waitstatus_to_exitcode(status) if pid else None
+        else:
+            template = os.getpid()
+            reply = os.fork()
+            if reply == 0:
+                requests.close()
+                _become(request["start"], files[0], request["environment"], template)
+                return
+            os.close(files[0])
+        requests.send(json.dumps(reply).encode())
+
+
+def _become(module: str, output: int, environment: dict[str, str], template: int) -> None:
+    die_with_parent(template)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor, not a path
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _main() -> None:
+    # What is imported here is what services need not import again.
+    import services.compute.app
+    import services.hwbridge.app
+    import services.ingest.app  # noqa: F401
+
+    with socket.socket(fileno=int(sys.argv[1])) as requests:
+        _serve(requests)
+
+
+if __name__ == "__main__":
+    _main()
