@@ -72,8 +72,11 @@ class NullTask:
     spawn_key: tuple[int, ...]
 
 
-def run_task(task: NullTask) -> NDArray[np.int64]:
-    """Return how often R² fell into each bin; shape (kept rows, BINS)."""
+def run_task(task: NullTask, *, batch_points: int = BATCH_POINTS) -> NDArray[np.int64]:
+    """Return how often R² fell into each bin; shape (kept rows, BINS).
+
+    `batch_points` is the number of coefficients computed at a time; it changes the time alone.
+    """
     seed = np.random.SeedSequence(task.entropy, spawn_key=task.spawn_key)
     rng = np.random.Generator(np.random.Philox(seed))
     rows = task.rows
@@ -82,7 +85,7 @@ def run_task(task: NullTask) -> NDArray[np.int64]:
     n_kept = rows.keep[1] - rows.keep[0]
     histogram = np.zeros(n_kept * BINS, np.int64)
     offsets = (np.arange(n_kept) * BINS)[:, None]
-    per_batch = max(1, BATCH_POINTS // gauss.size)
+    per_batch = max(1, batch_points // gauss.size)
     for start in range(0, task.pairs, per_batch):
         pairs = min(per_batch, task.pairs - start)
         waves = filters.rows(_noise_band(rows, filters, rng, pairs))

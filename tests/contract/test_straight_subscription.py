@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from nats.aio.msg import Msg
 
@@ -16,6 +19,14 @@ async def test_they_come_in_order_with_what_they_carry_until_nobody_listens(
 ) -> None:
     client = OrderedClient()
     await client.connect(nats_url)
+    listener = await listened_to_three(client)
+    gc.collect()
+    assert listener() is None, "the client still refers to it"
+    await client.leave()
+
+
+async def listened_to_three(client: OrderedClient) -> weakref.ref[object]:
+    """Subscribe, take three messages, unsubscribe, and return a reference to the listener."""
     taken: list[Msg] = []
     waiting: list[int] = []
 
@@ -40,5 +51,4 @@ async def test_they_come_in_order_with_what_they_carry_until_nobody_listens(
     with fail_after(5):
         await client.flush()
     assert len(taken) == 3
-    assert not client._straight
-    await client.leave()
+    return weakref.ref(take)

@@ -31,7 +31,7 @@ class Dialogue:
         self.divisor = peer.divisor
         #: Whether the device hears nothing.
         self.deaf = False
-        self._trouble = trouble or Trouble(0.0)
+        self.trouble = trouble or Trouble(0.0)
         self._cut = cut
 
     def run(self, until: Callable[[Event], bool]) -> list[Event]:
@@ -50,7 +50,7 @@ class Dialogue:
         sent = self.link.data_to_send()
         events = []
         for piece in self._cut(self._carried(sent)):
-            back = self._trouble.through(self._answer(piece))
+            back = self.trouble.through(self._answer(piece))
             for part in self._cut(back):
                 events += self.link.receive(part, self.now)
         if not sent and not events and self.link.deadline is not None:
@@ -62,7 +62,7 @@ class Dialogue:
         return events
 
     def _carried(self, data: bytes) -> bytes:
-        return b"" if self.deaf else self._trouble.through(data)
+        return b"" if self.deaf else self.trouble.through(data)
 
     def _answer(self, piece: bytes) -> bytes:
         if self.divisor != self.peer.divisor:

@@ -33,6 +33,11 @@ class Calculator:
         self._process: Process | None = None
         self._answers: BufferedByteReceiveStream | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Process ID of the calculator, None while it has no process."""
+        return None if self._process is None else self._process.pid
+
     async def ask(self, kind: Kind, body: bytes) -> Frame:
         """Return the answer. Cancelled, it kills the process, and whatever runs in it ends.
 

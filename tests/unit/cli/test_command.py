@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cli.__main__ import app
 from cli.faults import USAGE, CommandError, expected_fault
 from cli.shell import given_url, run_command, server_url, stoppable
-from pycwt_mod._version import __version__
+from pycwt_mod import __version__
 from schemas.errors import NotFound
 from services.runtime.embedded_server import FolderInUseError
 from services.runtime.errors import BusTimeoutError, StorageFullError

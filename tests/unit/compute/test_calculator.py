@@ -55,9 +55,8 @@ async def calculator() -> AsyncIterator[Calculator]:
 
 
 def pid_of(calculator: Calculator) -> int:
-    process = calculator._process
-    assert process is not None
-    return process.pid
+    assert calculator.pid is not None
+    return calculator.pid
 
 
 @given(kind=st.sampled_from(Kind), body=st.binary())
@@ -131,7 +130,7 @@ async def test_a_calculator_does_not_outlive_its_service() -> None:
         "async def main():\n"
         "    mine = Calculator('test')\n"
         "    await mine.ask(Kind.TASK, b'')\n"
-        "    print(mine._process.pid, flush=True)\n"
+        "    print(mine.pid, flush=True)\n"
         "    await anyio.sleep_forever()\n"
         "anyio.run(main)\n"
     )

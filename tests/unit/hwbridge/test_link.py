@@ -100,7 +100,7 @@ def test_a_bad_line_makes_repeats_and_executes_nothing_twice(
         return parts
 
     dialogue = greeted(cut=cut)
-    dialogue._trouble = Trouble(rate, random)
+    dialogue.trouble = Trouble(rate, random)
     wanted = data.draw(st.integers(1, 40))
     events = ask(dialogue, *[MessageType.LOAD_COEFFS] * wanted, payload=bytes(4 + 80))
     answered = [event for event in events if isinstance(event, Answered)]

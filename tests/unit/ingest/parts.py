@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
@@ -89,7 +89,12 @@ async def a_log() -> Picky:
 
 
 async def an_ingest(
-    log: MemoryLog, instance: str = "me", *, windows: int = 1000, lag_s: float = 10.0
+    log: MemoryLog,
+    instance: str = "me",
+    *,
+    windows: int = 1000,
+    lag_s: float = 10.0,
+    processor_of: Callable[[StreamDefinition, StreamCheckpoint], StreamProcessor] = StreamProcessor,
 ) -> Ingest:
     """Return the parts of an ingest on `log`, not running yet."""
     checkpoints = await log.bucket(storage.KV_CHECKPOINTS)
@@ -98,7 +103,8 @@ async def an_ingest(
 
     def follow(claim: Claim, processor: StreamProcessor) -> Follower:
         queue = WindowQueue(log, processor.definition.name, WindowBacklog(windows, 10**9))
-        return Follower(claim, processor, log, queue, LagWatch(lag_s), LOG, save_every_s=0.01)
+        own = processor_of(processor.definition, claim.checkpoint)
+        return Follower(claim, own, log, queue, LagWatch(lag_s), LOG, save_every_s=0.01)
 
     ownership = Ownership(checkpoints, membership, LOG)
     sharing = Sharing(definitions, membership, ownership, log, LOG, follow=follow)

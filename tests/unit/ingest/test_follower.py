@@ -59,18 +59,18 @@ async def test_a_window_that_the_server_refuses_is_told_and_the_stream_goes_on()
                 await anyio.lowlevel.checkpoint()
 
 
-async def test_a_chunk_that_cannot_be_processed_is_told_and_left_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    log, take = await a_log(), StreamProcessor.take
+class Poisoned(StreamProcessor):
+    """Fails at the first chunk of the log."""
 
-    def poisoned(self: StreamProcessor, entry: LogEntry) -> Iterator[Output]:
+    def take(self, entry: LogEntry) -> Iterator[Output]:
         if entry.seq == 1:
             raise ZeroDivisionError
-        yield from take(self, entry)
+        yield from super().take(entry)
 
-    monkeypatch.setattr(StreamProcessor, "take", poisoned)
-    async with running(await an_ingest(log)) as ingest:
+
+async def test_a_chunk_that_cannot_be_processed_is_told_and_left_behind() -> None:
+    log = await a_log()
+    async with running(await an_ingest(log, processor_of=Poisoned)) as ingest:
         await ingest.catalogue.put(definition())
         await send(log, 0)
         event = await first_event(log)

@@ -10,6 +10,7 @@ from schemas import storage
 from schemas.errors import Unprocessable
 from schemas.stream import StreamDelete, StreamGet
 from services.ingest.census import belongs_to
+from services.ingest.member import this_process
 from services.ingest.membership import key_of
 from services.ingest.ownership import Claim, Defined, Ownership, OwnershipLostError, Taken
 from tests.unit.ingest.parts import (
@@ -155,7 +156,7 @@ async def test_an_owner_that_was_taken_for_dead_leaves_the_stream_alone() -> Non
         await ingest.catalogue.put(definition())
         mine = await owned(log, "me")
         theirs = mine.model_copy(update={"owner": "other"})
-        await bucket.put(key_of("other"), ingest.membership._me.model_dump_json().encode())
+        await bucket.put(key_of("other"), this_process("other").model_dump_json().encode())
         await bucket.put("stream.s", theirs.model_dump_json(by_alias=True).encode())
         await send(log, 0)
         with anyio.move_on_after(0.2):

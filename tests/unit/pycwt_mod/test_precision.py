@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from pycwt_mod import wct_significance
-from pycwt_mod.montecarlo import null
 from pycwt_mod.montecarlo.levels import standard_error
 from pycwt_mod.montecarlo.null import BINS, run_task
 from pycwt_mod.montecarlo.plan import MonteCarloPlan, chunked
@@ -88,13 +87,10 @@ def test_rows_without_a_point_outside_the_cone_want_nothing() -> None:
 
 @pytest.mark.parametrize("wavelet", [Morlet(), DOG(2)])
 @pytest.mark.parametrize("points", [1, 3000, 2**20])
-def test_histograms_do_not_depend_on_the_batch_size(
-    wavelet: Wavelet, points: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_histograms_do_not_depend_on_the_batch_size(wavelet: Wavelet, points: int) -> None:
     tasks = [tasks[0] for tasks in plan(wavelet).tasks()]
     usual = [run_task(task) for task in tasks]
-    monkeypatch.setattr(null, "BATCH_POINTS", points)
-    other = [run_task(task) for task in tasks]
+    other = [run_task(task, batch_points=points) for task in tasks]
     assert all(np.array_equal(a, b) for a, b in zip(usual, other, strict=True))
 
 
