@@ -18,7 +18,7 @@ from services.runtime.embedded_server import start_server
 from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
 from tests.deadlines import fail_after
-from tests.system.template import ForkedService, start_service
+from tests.system.template import ForkedProcess, start_module
 
 #: Importing scipy on a busy machine takes its time.
 START_S = 60.0
@@ -33,7 +33,7 @@ class RunningSystem:
     url: str
     bus: Bus
     folder: Path
-    processes: dict[str, ForkedService] = field(default_factory=dict)
+    processes: dict[str, ForkedProcess] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
     async def start(
@@ -44,7 +44,9 @@ class RunningSystem:
         with log.open("ab") as output:
             offset = output.tell()
             environment = {**os.environ, "CWT_NATS_URL": self.url, **self.environment}
-            self.processes[name] = start_service(f"services.{service}", output, environment)
+            self.processes[name] = start_module(
+                f"services.{service}", output=output, environment=environment
+            )
         await self.said(name, until, offset=offset)
 
     async def said(

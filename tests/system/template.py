@@ -1,10 +1,10 @@
-"""Services as processes of their own that start in milliseconds.
+"""Services and commands as processes of their own that start in milliseconds.
 
 Starting ``python -m services.compute`` takes more than a second of processor time, nearly all of it
 for imports, and the system tests start hundreds of services. Here they are forked from one process,
 the template, that has the imports done; what is forked then runs the same module as
-``python -m`` would. `tests/system/test_processes.py` and `test_command.py` start services as users
-do.
+``python -m`` would. So is the command ``pycwt-mod``. `tests/system/test_processes.py` and
+`test_command.py` start both as users do.
 
 The template serves one test process over a socket: requests and replies in JSON, one at a time; a
 request to start carries the file that takes what the service prints. It ends with the test process,
@@ -20,19 +20,19 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import IO, Any
 
 from services.runtime.orphan_guard import die_with_parent, guarded
 
-__all__ = ["ForkedService", "start_service"]
+__all__ = ["ForkedProcess", "start_module"]
 
 MAX_REQUEST_BYTES = 256 * 1024
 
 
-class ForkedService:
-    """A service that was forked from the template; the interface is that of `subprocess.Popen`."""
+class ForkedProcess:
+    """A process forked from the template; the interface is that of `subprocess.Popen`."""
 
     def __init__(self, template: Template, pid: int) -> None:
         self._template = template
@@ -71,10 +71,10 @@ class Template:
         with theirs:
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
 
-    def start(self, module: str, output: IO[bytes], environment: Mapping[str, str]) -> int:
-        """Run `module` in a new process and return its id."""
-        request = json.dumps({"start": module, "environment": dict(environment)}).encode()
-        socket.send_fds(self._socket, [request], [output.fileno()])
+    def start(self, argv: Sequence[str], output: IO[bytes], environment: Mapping[str, str]) -> int:
+        """Run the module ``argv[0]`` in a new process and return its id."""
+        request = {"start": list(argv), "environment": dict(environment)}
+        socket.send_fds(self._socket, [json.dumps(request).encode()], [output.fileno()])
         return int(self._reply())
 
     def ask(self, request: dict[str, Any]) -> int | None:
@@ -93,10 +93,10 @@ def _template() -> Template:
     return Template()
 
 
-def start_service(module: str, output: IO[bytes], environment: Mapping[str, str]) -> ForkedService:
-    """Run `module` as ``python -m`` does, with `environment` alone, all it prints to `output`."""
+def start_module(*argv: str, output: IO[bytes], environment: Mapping[str, str]) -> ForkedProcess:
+    """Run a module with arguments as ``python -m`` does; `output` takes all that it prints."""
     template = _template()
-    return ForkedService(template, template.start(module, output, environment))
+    return ForkedProcess(template, template.start(argv, output, environment))
 
 
 def _serve(requests: socket.socket) -> None:
@@ -120,7 +120,7 @@ def _serve(requests: socket.socket) -> None:
         requests.send(json.dumps(reply).encode())
 
 
-def _become(module: str, output: int, environment: dict[str, str], template: int) -> None:
+def _become(argv: list[str], output: int, environment: dict[str, str], template: int) -> None:
     die_with_parent(template)
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor, not a path
         os.dup2(nothing.fileno(), 0)
@@ -129,12 +129,12 @@ def _become(module: str, output: int, environment: dict[str, str], template: int
     os.close(output)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = [module]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.argv = argv
+    runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
 
 
 def _main() -> None:
-    # What is imported here is what services need not import again.
+    # What is imported here need not be imported again by what is forked.
     import services.compute.app
     import services.hwbridge.app
     import services.ingest.app  # noqa: F401

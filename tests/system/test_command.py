@@ -23,7 +23,8 @@ from services.runtime.bus import Bus
 from services.runtime.errors import BusError
 from tests.deadlines import fail_after
 from tests.servers import free_port
-from tests.system.conftest import POLL_S, START_S
+from tests.system.command import run
+from tests.system.conftest import POLL_S, START_S, RunningSystem
 from tests.system.scenario import gone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -33,14 +34,14 @@ RECORDING = ROOT / "cli/recordings/physio_mimic037_125hz.csv.gz"
 DEFINITION = ROOT / "cli/recordings/icu.json"
 
 
-async def run(*arguments: str, code: int = 0, cwd: Path = ROOT, url: str | None = None) -> str:
-    """Run ``pycwt-mod`` to its end and return what it printed."""
+async def run_fresh(*arguments: str, code: int = 0, url: str | None = None) -> str:
+    """Run ``pycwt-mod`` as a user does, in a new interpreter, and return what it printed."""
     environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
     with fail_after(100):
         done = await anyio.run_process(
             [sys.executable, "-m", "cli", *arguments],
             env=environment,
-            cwd=cwd,
+            cwd=ROOT,
             stderr=subprocess.STDOUT,
             check=False,
         )
@@ -79,7 +80,7 @@ async def up(
 
 
 async def test_the_demo_ends_by_itself_with_a_picture_and_a_summary(tmp_path: Path) -> None:
-    text = await run("demo", "--seconds", "150", "--speed", "50", "--out", str(tmp_path))
+    text = await run_fresh("demo", "--seconds", "150", "--speed", "50", "--out", str(tmp_path))
     assert "abp with ecg: strongest at" in text
     assert "abp with resp: strongest at" in text
     assert f"{program()} up" in text
@@ -160,18 +161,15 @@ def children_of(parent: int, word: str) -> list[int]:
     return found
 
 
-async def test_publishing_to_an_unknown_stream_says_how_to_define_it(tmp_path: Path) -> None:
-    port = free_port()
-    async with up(tmp_path, port):
-        text = await run(
-            "publish", str(RECORDING), "--stream", "nobody", code=1,
-            url=f"nats://127.0.0.1:{port}",
-        )  # fmt: skip
-    assert "--define" in text
+async def test_publishing_to_an_unknown_stream_says_how_to_define_it(
+    system: RunningSystem,
+) -> None:
+    words = ("publish", str(RECORDING), "--stream", "nobody")
+    assert "--define" in await run(*words, code=1, url=system.url)
 
 
 async def test_without_a_server_the_command_says_what_to_do() -> None:
-    text = await run(
+    text = await run_fresh(
         "publish", str(RECORDING), "--stream", "icu", code=1,
         url=f"nats://127.0.0.1:{free_port()}",
     )  # fmt: skip

@@ -12,8 +12,8 @@ import pytest
 from cli.samples import RECORDING
 from pycwt_client import Client
 from tests.deadlines import fail_after
+from tests.system.command import run as command
 from tests.system.conftest import RunningSystem
-from tests.system.test_command import run as command
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -70,6 +70,7 @@ async def test_a_result_is_computed_again_from_the_log(system: RunningSystem) ->
 async def test_an_amplifier_on_the_network_is_coherent_while_its_rhythm_lasts(
     system: RunningSystem,
 ) -> None:
+    """The rhythm is there for five of every ten seconds; the reader connects at any moment."""
     name = f"amplifier-{os.getpid()}"
     said = ""
 
@@ -79,9 +80,8 @@ async def test_an_amplifier_on_the_network_is_coherent_while_its_rhythm_lasts(
         scope.cancel()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run, "examples/lsl_amplifier.py", name, "60")
+        tasks.start_soon(run, "examples/lsl_amplifier.py", name)
         tasks.start_soon(coherence, tasks.cancel_scope)
-    told = [line.split() for line in said.splitlines()]
-    shares = {float(words[0]): int(words[9]) for words in told}
-    assert max(share for at, share in shares.items() if at < 6) > 50, said
-    assert min(share for at, share in shares.items() if at > 7) < 50, said
+    shares = [int(line.split()[9]) for line in said.splitlines()]
+    assert max(shares) > 80, said
+    assert min(shares) < 50, said

@@ -16,8 +16,8 @@ from pycwt_client import connect
 from pycwt_client.asking import ask
 from schemas import subjects
 from schemas.hwops import HwCwtReply, HwMcReply, HwSelftestReply, HwSelftestRequest
+from tests.system.command import run
 from tests.system.conftest import running_system
-from tests.system.test_command import run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.timeout(600)]
 

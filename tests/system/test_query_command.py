@@ -11,8 +11,8 @@ import pytest
 from services.runtime.embedded_server import start_server
 from tests.deadlines import fail_after
 from tests.servers import free_port
+from tests.system.command import run
 from tests.system.conftest import RunningSystem
-from tests.system.test_command import run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 

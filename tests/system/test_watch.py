@@ -22,8 +22,9 @@ import pytest
 from cli.scalogram_text import HALF
 from pycwt_client import Client
 from tests.deadlines import fail_after
+from tests.system.command import run
 from tests.system.conftest import START_S, RunningSystem
-from tests.system.test_command import ROOT, run
+from tests.system.toolchains import ROOT
 from tests.unit.client.sources.test_files import write_edf
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]

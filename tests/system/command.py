@@ -1,0 +1,35 @@
+"""The command ``pycwt-mod``, run to its end."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import anyio
+
+from tests.deadlines import fail_after
+from tests.system.conftest import POLL_S
+from tests.system.template import start_module
+
+__all__ = ["run"]
+
+#: Computing the longest answer of a test, and drawing it.
+END_S = 100.0
+
+
+async def run(*arguments: str, code: int = 0, url: str | None = None) -> str:
+    """Run ``pycwt-mod`` to its end and return what it printed."""
+    environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
+    with tempfile.TemporaryFile() as output:
+        process = start_module("cli", *arguments, output=output, environment=environment)
+        try:
+            with fail_after(END_S):
+                while process.poll() is None:  # noqa: ASYNC110 - a process has no event
+                    await anyio.sleep(POLL_S)
+        finally:
+            process.kill()
+        output.seek(0)
+        text = output.read().decode()
+    assert process.returncode == code, text
+    assert "Traceback" not in text
+    return text
