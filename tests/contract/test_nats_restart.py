@@ -196,6 +196,29 @@ async def test_leaving_a_server_that_stalled_leaves_nothing_behind(
     assert caplog.records == []
 
 
+async def test_subscribing_while_the_server_is_killed_takes_effect_on_the_next_one(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    """The service ended with "nats: flush timeout": its ping went to the server that was killed."""
+    server.pause()
+    subscribed = anyio.Event()
+
+    async def listen() -> None:
+        async with bus.subscribe("t") as subscription:
+            subscribed.set()
+            async for message in subscription:
+                assert message.data == b"x"
+                return
+
+    with fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listen)
+            await anyio.wait_all_tasks_blocked()
+            await server.kill_and_restart()
+            await subscribed.wait()
+            await bus.publish("t", b"x")
+
+
 async def test_messages_as_large_as_can_be_do_not_cut_the_reader_off(tmp_path: Path) -> None:
     body = bytes(MAX_MESSAGE_BYTES)
     async with (

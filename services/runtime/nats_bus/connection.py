@@ -75,7 +75,7 @@ class NatsBus:
         subscription = NatsSubscription()
         with driver_errors():
             await subscription.open(self._client, subject, queue or "")
-            await self._client.flush()  # the server knows of it before the caller goes on
+            await self._client.confirm()  # the server knows of it before the caller goes on
         try:
             yield subscription
         finally:
