@@ -187,7 +187,7 @@ async def owned(client: Client, wanted: Mapping[str, str | None]) -> None:
 
 async def test_an_ingest_that_was_taken_for_dead_fails(system_bus: Bus) -> None:
     bucket = await system_bus.log.bucket(storage.KV_CHECKPOINTS)
-    lost = pytest.RaisesExc(MembershipLostError, match="took this process for dead")
+    lost = pytest.RaisesExc(MembershipLostError, match="dead")
     with fail_after(20), pytest.RaisesGroup(lost, flatten_subgroups=True):
         async with running(system_bus, "ingest") as (instance,):
             await bucket.put(key_of(instance), b"")
@@ -235,7 +235,7 @@ async def test_backends_hardware_and_health_answer_an_empty_body(client: Client)
     assert (await ask(client, subjects.query("backend"), {"name": "joblib"}))["available"]
     hardware = await ask(client, subjects.query("hardware"))
     assert hardware["cpu"]["cores"] >= 1
-    assert "no port was given" in hardware["fpga"]["detail"]
+    assert "port" in hardware["fpga"]["detail"]
     health = await client.ask(subjects.query("health"), HealthRequest(), HealthReply)
     assert (health.status, health.lag) == ("ok", 0)
     assert "devices" in await ask(client, subjects.HW_LIST)
@@ -245,7 +245,7 @@ async def test_a_chunk_on_a_subject_without_a_name_is_told(client: Client) -> No
     await client.bus.log.store("cwt.signal.not.one", b"x", msg_id="x")
     async with client.events("nameless") as events:
         with fail_after(10):
-            assert "no stream's name" in (await anext(events)).detail
+            assert "name" in (await anext(events)).detail
 
 
 async def test_a_query_under_way_does_not_hold_up_live_results(system_bus: Bus) -> None:

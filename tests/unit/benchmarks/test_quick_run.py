@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from benchmarks import jobs
 from benchmarks.__main__ import main
+from tests.text import numbers
 
-SECTIONS = (
-    "cwt at full rate, n=600, 12 voices, all octaves, 1 thread, float32",
-    "cwt at full rate, n=600, 12 voices, all octaves, 1 thread, float64",
-    "multirate, n=600",
-    "floor:",
-    "multirate, cost with length",
-    "wct without significance, n=300",
-    "wct_significance, n=70",
-    "instant level",
-    "decode a JSON request of 100 samples",
-    "encode a window of 100 x 2 float32 as msgpack",
-    "decode a window of 100 x 2 float32 from msgpack",
-    "publish 0.04 million samples (200 channels",
-    "system: 30 s of recording",
-)
+#: What a heading names of what is measured below it.
+MEASURED = (
+    r"^cwt\b.*n=600\b.*float32", r"^cwt\b.*n=600\b.*float64", r"^multirate\b.*n=600\b",
+    r"^wct\b.*n=300\b", r"^wct_significance\b.*n=70\b", r"JSON.*\b100\b", r"encode.*msgpack",
+    r"decode.*msgpack", r"^publish\b", r"^system\b.*\b30 s\b",
+)  # fmt: skip
+#: The cells of a line: who, the median, and its spread if it was measured more than once.
+TIMED = re.compile(r"^\| [^|]+ \| [\d.]+ (?:s|ms|µs) \|", re.MULTILINE)
 
 
 @pytest.mark.system
@@ -33,19 +28,19 @@ def test_quick_run_measures_everything_and_writes_the_page(
     output = tmp_path / "page.md"
     main(["--quick", "--output", str(output)])
     text = output.read_text()
-    printed = capsys.readouterr().out
-    headings = [line for line in text.splitlines() if line.startswith("## ")]
-    for section in SECTIONS:
-        assert any(heading.startswith(f"## {section}") for heading in headings), section
-    assert "| numpy |" in text
-    assert "largest standard error" in text
-    assert "x real time" in printed
+    _, _machine, versions, *sections = text.split("\n## ")
+    headings = [section.partition("\n")[0] for section in sections]
+    for measured in MEASURED:
+        assert any(re.search(measured, heading) for heading in headings), measured
+    assert [section for section in sections if not TIMED.search(section)] == []
+    assert "| numpy |" in versions
+    assert capsys.readouterr().out
 
 
 @pytest.mark.system
 def test_quick_run_of_jobs_says_how_much_of_the_time_is_the_librarys(tmp_path: Path) -> None:
     output = tmp_path / "page.md"
     jobs.main(["--quick", "--output", str(output)])
-    text = output.read_text()
-    assert "## 6 tasks: wct of 100 samples with the level of 10 pairs" in text
-    assert text.count("of the cores' time is the library's") == 2
+    (section,) = output.read_text().split("\n## ")[3:]
+    assert {"6", "100", "10"} <= set(numbers(section.partition("\n")[0]))
+    assert len(TIMED.findall(section)) == 2

@@ -42,7 +42,8 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
 def test_a_file_that_cannot_be_read_ends_with_2_and_one_sentence() -> None:
     result = CliRunner().invoke(app, ["publish", "none.csv", "--stream", "s"])
     assert result.exit_code == USAGE
-    assert result.stderr == "pycwt-mod: none.csv cannot be read: No such file or directory\n"
+    assert result.stderr.startswith("pycwt-mod: none.csv ")
+    assert result.stderr.count("\n") == 1
 
 
 def failing(error: Exception) -> Callable[[], Awaitable[None]]:
@@ -57,7 +58,7 @@ def failing(error: Exception) -> Callable[[], Awaitable[None]]:
     [
         (NotFound("no stream is called x"), "no stream is called x"),
         (StorageFullError("maximum bytes"), "CWT_SIGNALS_MAX_BYTES"),
-        (BusTimeoutError("slow"), "the message bus failed: slow"),
+        (BusTimeoutError("slow"), "slow"),
         (FolderInUseError("another server"), "another server"),
         (SettingsError("CWT_X: bad"), "CWT_X: bad"),
         (ExceptionGroup("", [CommandError("inner"), NotFound("other")]), "inner"),

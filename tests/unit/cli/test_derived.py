@@ -39,7 +39,7 @@ def test_no_wish_is_no_definition() -> None:
     [
         (["c3,c4"], None, "--band 2,40"),
         (["c3,c4"], "fast", "--band 2,40"),
-        (["c3"], "2,40", "takes two channels"),
+        (["c3"], "2,40", "--coherence"),
     ],
 )
 def test_wishes_that_cannot_be_read_say_how_to_write_them(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pycwt_client import TaskResult
 from schemas.errors import Unprocessable
 from schemas.job import JobProgress, JobState, JobStatus, TaskState
 from schemas.significance import SignificanceReply
+from tests.text import numbers
 
 pytestmark = pytest.mark.anyio
 
@@ -73,15 +75,15 @@ def state(**changes: Any) -> JobState:
 
 def test_a_status_lists_what_failed_and_why_but_not_without_end() -> None:
     lines = state_lines(state())
-    assert lines[0] == "j (night): failed, 100 %"
-    assert "task 5: dt: too large" in lines
-    assert lines[-1] == "and 5 more that failed"
+    assert re.search(r"\bj\b.*\bnight\b.*\bfailed\b.*\b100 %", lines[0])
+    assert [numbers(line)[0] for line in lines if "dt: too large" in line][:2] == ["5", "6"]
+    assert numbers(lines[-1]) == ["5"]
     assert len(lines) == 23
 
 
 def test_a_name_cannot_command_the_terminal_and_999_of_1000_are_not_all() -> None:
     named = state(name="a\x1b[2J\nb", progress=99.9, status=JobStatus.RUNNING)
-    assert state_lines(named)[0] == "j (a [2J b): running, 99 %"
+    assert re.search(r"\(a \[2J b\).*\brunning\b.*\b99 %", state_lines(named)[0])
     assert job_lines([named])[1].endswith("  a [2J b")
 
 
@@ -115,11 +117,11 @@ def test_a_result_is_told_in_a_line() -> None:
     signif = np.array([0.5, np.nan, 0.75])
     answer = SignificanceReply(signif=signif, computation_time=1.0)
     done = TaskResult(index=0, answer=answer, error=None, worker="w")
-    assert result_line(done) == "0: levels of 3 scales, 0.5 to 0.75"
+    assert numbers(result_line(done)) == ["0", "3", "0.5", "0.75"]
     wrong = Unprocessable.of({"dt": "is wrong"})
-    assert result_line(TaskResult(index=1, answer=None, error=wrong, worker="w")) == (
-        "1: failed: dt: is wrong"
-    )
+    line = result_line(TaskResult(index=1, answer=None, error=wrong, worker="w"))
+    assert numbers(line) == ["1"]
+    assert line.endswith("dt: is wrong")
 
 
 async def test_progress_is_told_in_lines_where_there_is_no_terminal() -> None:
@@ -132,7 +134,6 @@ async def test_progress_is_told_in_lines_where_there_is_no_terminal() -> None:
 
     console = Console(force_terminal=False, record=True)
     await show_progress(news(), console)
-    assert console.export_text().splitlines() == [
-        "j running: 0 of 2 done",
-        "j running: 2 of 2 done",
-    ]
+    lines = console.export_text().splitlines()
+    assert all(re.search(r"^j\b.*\brunning\b", line) for line in lines)
+    assert [numbers(line) for line in lines] == [["0", "2"], ["2", "2"]]

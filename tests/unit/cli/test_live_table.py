@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from cli.live_table import LiveTable, RateMeter, latest_peak
 from schemas.event import StreamEvent
 from schemas.stream import Channel, ClockStatus, StreamDefinition, StreamLag, StreamStatus
+from tests.text import numbers
 from tests.unit.client.blocks import block
 
 
@@ -39,7 +41,7 @@ def test_a_late_older_result_does_not_replace_the_latest() -> None:
     table = LiveTable()
     table.feed_result(block(0, 8, value=0.125), 10.0)
     table.feed_result(block(0, 0, value=0.375), 10.1)
-    assert "coherence 0.62 at 6 Hz" in "\n".join(table.lines(10.2))
+    assert re.search(r"\b0\.62\b\D* 6 Hz", "\n".join(table.lines(10.2)))
 
 
 def test_masked_columns_are_no_peak() -> None:
@@ -69,7 +71,7 @@ def test_plain_lines_name_the_octave_with_the_largest_peak() -> None:
     table.feed_result(block(0, 0, value=0.125), 10.0)
     table.feed_result(block(1, 0, value=0.25), 10.0)
     (line,) = table.lines(11.0)
-    assert "octave 1 (3-4 Hz): coherence 0.75 at 3 Hz" in line
+    assert re.search(r"\b3-4 Hz\b.*\b0\.75\b\D* 3 Hz", line)
 
 
 def test_rates_come_from_the_counts_of_ingest() -> None:
@@ -77,7 +79,8 @@ def test_rates_come_from_the_counts_of_ingest() -> None:
     table.feed_status(status(0, 0), 0.0)
     table.feed_status(status(20, 4), 2.0)
     (line,) = table.lines(2.0)
-    assert line == "s: 10.0 chunks/s, 2.0 windows/s; behind: 0 chunks, 0 windows, 0.0 s"
+    assert line.startswith("s: 10.0 chunks/s, 2.0 windows/s")
+    assert numbers(line)[2:] == ["0", "0", "0.0"]
 
 
 def test_what_a_stream_owes_and_how_its_clock_goes_is_told() -> None:
@@ -86,8 +89,8 @@ def test_what_a_stream_owes_and_how_its_clock_goes_is_told() -> None:
     clock = ClockStatus(drift_ppm=-12.5, jitter_s=4e-4, stamps=90, steps=0)
     table.feed_status(status(1, 1).model_copy(update={"lag": lag, "clock": clock}), 0.0)
     goes, drifts = table.lines(1.0)
-    assert goes.endswith("behind: 2 chunks, 5 windows, 0.8 s")
-    assert drifts == "s: device clock -12.5 ppm, jitter 0.40 ms"
+    assert goes.endswith("2 chunks, 5 windows, 0.8 s")
+    assert re.search(r"^s\b.* -12\.5 ppm\b.* 0\.40 ms$", drifts)
 
 
 def test_the_last_events_are_told_and_all_are_counted() -> None:
@@ -95,17 +98,19 @@ def test_the_last_events_are_told_and_all_are_counted() -> None:
     for number in range(6):
         table.feed_event(StreamEvent(id=f"{number}", stream="s", kind="gap", detail="d", t_ns=1))
     assert table.events == {"gap": 6}
-    assert shown(table).count("event: s gap d") == 4
+    assert shown(table).count("s gap d") == 4
 
 
 def test_plain_lines_tell_an_event_once() -> None:
     table = LiveTable()
     table.feed_event(StreamEvent(id="1", stream="s", kind="gap", detail="d", t_ns=1))
-    assert [table.lines(1.0), table.lines(2.0)] == [["event: s gap d"], []]
+    (told,), again = table.lines(1.0), table.lines(2.0)
+    assert told.endswith("s gap d")
+    assert again == []
 
 
 def test_without_results_it_says_that_it_waits() -> None:
-    assert "waiting for results" in shown(LiveTable())
+    assert "waiting" in shown(LiveTable())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from rich.console import Console
 
@@ -66,29 +68,23 @@ def test_the_view_names_what_it_shows_its_level_its_rates_and_its_events() -> No
     for at in range(3):
         view.feed(block(0, 4 * at, value=0.9))
     text = "\n".join(lines_of(view))
-    for words in (
-        "s  coherence of x with y  epoch e",
-        "coherence 0 to 1, Hz; bright: above the 95 % level; grey: edge or missing",
-        "0.0 chunks/s, 0.0 windows/s; behind: 0 chunks, 0 windows, 0.0 s",
-        "latency 250 ms",
-        "event: s gap lost",
-        "at 0.3 s",
-    ):
-        assert words in text
+    title, level, rates, event = (
+        subjects_of(DEFINITION)[0].title, "95 %", "0.0 chunks/s, 0.0 windows/s", "s gap lost",
+    )  # fmt: skip
+    for fact in (title, "epoch e", level, rates, "250 ms", event, "0.3 s"):
+        assert fact in text
 
 
 def test_results_of_other_channels_are_counted_and_not_shown() -> None:
     view = viewed()
     view.feed(block(0, 0).model_copy(update={"channels": ("y", "z")}))
-    assert any("waiting for results" in line for line in lines_of(view))
+    assert any("waiting" in line for line in lines_of(view))
 
 
 def test_without_colours_the_level_is_named_by_its_shade() -> None:
     view = viewed()
     view.feed(block(0, 0))
-    assert any(
-        "dark: above the 95 % level; /: edge" in line for line in lines_of(view, colour=False)
-    )
+    assert any(re.search(r"dark.*95 %.*/", line) for line in lines_of(view, colour=False))
 
 
 def test_all_there_is_to_look_at_is_listed_and_one_is_chosen() -> None:
@@ -98,7 +94,7 @@ def test_all_there_is_to_look_at_is_listed_and_one_is_chosen() -> None:
     first: Subject = chosen(subjects, None, "y, z")[0]
     assert first.channels == ("y", "z")
     assert len(chosen(subjects, None, "y,z")) == 3
-    with pytest.raises(CommandError, match="there is: a of x,y; a of y,z; p of x"):
+    with pytest.raises(CommandError, match=r"\ba\b.*x,y.*\ba\b.*y,z.*\bp\b.*x"):
         chosen(subjects, None, "q")
 
 

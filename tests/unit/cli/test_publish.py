@@ -27,13 +27,11 @@ def test_the_shipped_definition_is_one() -> None:
 
 
 def test_a_definition_of_another_stream_is_refused() -> None:
-    with pytest.raises(CommandError, match="say --stream icu"):
+    with pytest.raises(CommandError, match="--stream icu"):
         read_definition(DEFINITION, "other")
 
 
-@pytest.mark.parametrize(
-    ("content", "fault"), [("{", "no stream definition"), ('{"name": "s"}', "fs_hz")]
-)
+@pytest.mark.parametrize(("content", "fault"), [("{", r"d\.json"), ('{"name": "s"}', "fs_hz")])
 def test_a_file_that_is_no_definition_is_named(tmp_path: Path, content: str, fault: str) -> None:
     path = tmp_path / "d.json"
     path.write_text(content)
@@ -42,7 +40,7 @@ def test_a_file_that_is_no_definition_is_named(tmp_path: Path, content: str, fau
 
 
 def test_a_definition_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="cannot be read"):
+    with pytest.raises(CommandError, match=r"none\.json"):
         read_definition(tmp_path / "none.json", "s")
 
 
@@ -54,12 +52,12 @@ def test_a_rate_that_is_not_the_streams_is_refused() -> None:
 
 def test_as_many_channels_as_the_stream_has_are_needed() -> None:
     check_channels(source("whatever"), DEFINED)
-    with pytest.raises(CommandError, match="channels a, b and the stream the channels x"):
+    with pytest.raises(CommandError, match=r"\ba, b\b.*\bx\b"):
         check_channels(source("a", "b"), DEFINED)
 
 
 @pytest.mark.parametrize(("file", "named"), [(None, None), ("a.csv", "lsl:x")])
 def test_one_source_is_needed(file: str | None, named: str | None) -> None:
     assert the_source("a.csv", None) == the_source(None, "a.csv") == "a.csv"
-    with pytest.raises(CommandError, match="one FILE, or one --source"):
+    with pytest.raises(CommandError, match=r"FILE.*--source"):
         the_source(file, named)

@@ -126,8 +126,8 @@ async def test_a_child_that_does_not_stop_is_killed_when_asked(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("import sys; print('CWT_X: bad'); sys.exit(78)", "settings cannot be used.*CWT_X: bad"),
-        ("import sys; sys.exit(3)", "exit code 3 right after its start, 3 times"),
+        ("import sys; print('CWT_X: bad'); sys.exit(78)", "CWT_X: bad"),
+        ("import sys; sys.exit(3)", r"exit code 3\b.*\b3 times"),
     ],
 )
 async def test_a_child_that_cannot_run_stops_everything_with_its_words(

@@ -41,27 +41,23 @@ def test_any_free_port_needs_no_check() -> None:
 
 
 def test_an_address_that_is_not_here_is_a_fault() -> None:
-    with pytest.raises(CommandError, match="cannot listen on 203"):
+    with pytest.raises(CommandError, match=r"203\.0\.113\.1:4222"):
         check_port("203.0.113.1", 4222)
 
 
 @pytest.mark.anyio
 async def test_a_server_that_keeps_nothing_is_told_before_anything_is_started() -> None:
     """It was told after a minute, as services that do not answer."""
-    with pytest.raises(CommandError, match="at nats://far:1 has no JetStream: start it with"):
+    with pytest.raises(CommandError, match=r"nats://far:1\b.*JetStream"):
         await check_jetstream(MemoryBus(), "nats://user:secret@far:1")
 
 
 @pytest.mark.parametrize(
-    ("url", "hint"),
-    [
-        ("nats://127.0.0.1:4222", "Try in another terminal:"),
-        ("nats://127.0.0.1:5000", "with CWT_NATS_URL=nats://127.0.0.1:5000:"),
-    ],
+    ("url", "told"), [("nats://127.0.0.1:4222", False), ("nats://127.0.0.1:5000", True)]
 )
-def test_the_welcome_tells_what_to_try(url: str, hint: str) -> None:
+def test_the_welcome_tells_what_to_try(url: str, told: bool) -> None:
     text = io.StringIO()
     welcome(PLAN, url, Console(file=text, width=60))
     assert "1 x ingest, 2 x compute, 1 x hwbridge" in text.getvalue()
-    assert hint in text.getvalue()
+    assert (f"CWT_NATS_URL={url}" in text.getvalue()) == told
     assert f"\n  {program()} watch\n" in text.getvalue()

@@ -60,21 +60,22 @@ STREAM = StreamDefinition(
 def test_what_cannot_be_a_name_is_refused(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(app, words)
     assert result.exit_code == USAGE
-    assert "'my signal' cannot be a name" in " ".join(result.stderr.split())
+    assert "'my signal'" in " ".join(result.stderr.split())
 
 
 def test_a_picture_without_a_known_ending_is_refused_before_the_question(tmp_path: Path) -> None:
     """It was drawn last, so that the answer was lost in a traceback."""
     for name in ("out.xyz", "out"):
         result = CliRunner().invoke(app, ["query", "cwt", "x.csv", "--plot", str(tmp_path / name)])
-        assert (result.exit_code, "has to end in .png" in result.stderr) == (USAGE, True)
+        assert (result.exit_code, ".png" in result.stderr) == (USAGE, True)
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_the_demo_begins(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "file" / "out")])
     assert result.exit_code == USAGE
-    assert result.stderr == f"pycwt-mod: {tmp_path}/file/out cannot be used: Not a directory\n"
+    assert result.stderr.startswith(f"pycwt-mod: {tmp_path}/file/out ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_signal_without_a_lag_1_coefficient_is_named() -> None:
@@ -85,7 +86,7 @@ def test_a_signal_without_a_lag_1_coefficient_is_named() -> None:
 def test_an_analysis_that_is_not_there_is_told_with_those_that_are() -> None:
     subjects = subjects_of(STREAM)
     for wrong in ("coherence", None), ("power", "c"), (None, "a,b"):
-        with pytest.raises(CommandError, match="there is: power of a; power of b"):
+        with pytest.raises(CommandError, match=r"power\b.*\ba\b.*power\b.*\bb\b"):
             chosen(subjects, *wrong)
     assert [each.channels for each in chosen(subjects, "power", "b")] == [("b",), ("a",)]
     assert chosen([], None, None) == []

@@ -58,6 +58,6 @@ def test_what_follows_is_joined_and_a_gap_is_not() -> None:
 def test_other_channels_than_before_are_refused_and_change_nothing() -> None:
     batch = Batch(enough=100)
     batch.push(piece(0, 3))
-    with pytest.raises(ValueError, match=r"\(4, 3\), and those before have \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"\(4, 3\).*\(3, 2\)"):
         batch.push(piece(3, 4, channels=3))
     assert len(batch) == 3

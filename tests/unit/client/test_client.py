@@ -129,10 +129,10 @@ async def test_results_are_read_of_one_analysis_and_from_a_time_on(bus: MemoryBu
 
 
 async def test_a_question_that_can_have_no_answer_is_refused(bus: MemoryBus) -> None:
-    with pytest.raises(ValueError, match="of which stream is the analysis a"):
+    with pytest.raises(ValueError, match=r"stream.*\ba\b"):
         Client(bus).results(None, "a")
     naive = datetime(2026, 1, 1)  # noqa: DTZ001 - that is the point
-    with pytest.raises(ValueError, match="no time zone"):
+    with pytest.raises(ValueError, match="time zone"):
         async with Client(bus).results(start_time=naive):
             pass
 
@@ -160,7 +160,7 @@ async def test_tasks_and_signals_that_are_none_are_refused(bus: MemoryBus) -> No
 async def test_a_feed_that_was_left_says_so(bus: MemoryBus) -> None:
     async with Client(bus).results("s") as results:
         pass
-    with pytest.raises(RuntimeError, match="this feed is closed"):
+    with pytest.raises(RuntimeError, match="closed"):
         await anext(results)
 
 
@@ -168,7 +168,7 @@ async def test_a_result_says_by_itself_when_it_is_of() -> None:
     result = block(1, 6, fs_hz=4.0, masked=True)
     assert result.times_s.tolist() == [1.5, 2.0, 2.5, 3.0]
     assert result.masked.count() == 0
-    with pytest.raises(ValueError, match="does not say its rate"):
+    with pytest.raises(ValueError, match="rate"):
         _ = block(0, 0).times_s
 
 

@@ -42,7 +42,8 @@ def test_a_backend_that_fails_is_told_without_its_secrets() -> None:
     with pycwt_mod.register_backend(Broken()):
         found = answer_benchmark(small("broken")).results["broken"]
     assert found.status == "failed"
-    assert found.error == "RuntimeError while it computed"
+    assert "RuntimeError" in str(found.error)
+    assert "secret" not in str(found.error)
 
 
 def test_a_benchmark_of_minutes_is_refused() -> None:

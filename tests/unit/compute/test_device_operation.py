@@ -105,7 +105,7 @@ async def test_a_bridge_that_is_gone_for_good_is_unavailable() -> None:
 
     async with anyio.create_task_group() as tasks:
         await tasks.start(dies)
-        with fail_after(10), pytest.raises(Unavailable, match="no bridge serves fpga0"):
+        with fail_after(10), pytest.raises(Unavailable, match=r"bridge.*fpga0"):
             await simulate(bus, "fpga0", MC, again_s=AGAIN_S)
     assert len(asked) == 1 < MISSING
 

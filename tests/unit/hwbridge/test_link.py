@@ -80,7 +80,7 @@ def test_no_more_is_under_way_than_the_device_can_hold() -> None:
     for _ in range(8):
         dialogue.link.send(MessageType.STATUS, b"", dialogue.now)
     assert not dialogue.link.takes(0)
-    with pytest.raises(LocalProtocolError, match="8 requests are unanswered"):
+    with pytest.raises(LocalProtocolError, match="8 requests"):
         dialogue.link.send(MessageType.STATUS, b"", dialogue.now)
 
 
@@ -239,5 +239,5 @@ def test_no_bytes_whatever_break_the_link(data: bytes, greet: bool) -> None:
 
 def test_every_state_says_what_may_happen_in_it() -> None:
     assert set(TRANSITIONS) == set(State)
-    with pytest.raises(LocalProtocolError, match="rate is not possible while the link is down"):
+    with pytest.raises(LocalProtocolError, match=r"rate.*down"):
         after(State.DOWN, Happening.RATE)

@@ -62,7 +62,7 @@ async def ask(station: Station, timeout_s: float, name: str | None = None) -> st
 
 async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(station: Station) -> None:
     for _ in range(3):
-        with fail_after(5), pytest.raises(Timeout, match=r"being opened, .* up to 30 s"):
+        with fail_after(5), pytest.raises(Timeout, match="30 s"):
             await ask(station, 0.1)
     SlowDriver.let.set()
     assert await ask(station, 20) == "ab"
@@ -71,7 +71,7 @@ async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(station
 
 async def test_who_waits_for_it_to_be_opened_can_be_called_off(station: Station) -> None:
     async def cancelled() -> None:
-        with pytest.raises(Conflict, match="mine was cancelled"):
+        with pytest.raises(Conflict, match="mine"):
             await ask(station, 20, "mine")
 
     with fail_after(5):

@@ -104,7 +104,7 @@ async def test_monte_carlo_is_the_models_bit_for_bit(caller: Caller) -> None:
 
 
 async def test_what_the_device_lacks_is_refused_with_what_it_has(caller: Caller) -> None:
-    with pytest.raises(Unprocessable, match="has no fft; it has cwt, mc, selftest"):
+    with pytest.raises(Unprocessable, match=r"fft.*cwt, mc, selftest"):
         await caller.device("fft", HwFftRequest(data=np.ones(8)), HwFftReply)
 
 
@@ -116,7 +116,7 @@ async def test_a_device_unplugged_in_mid_operation_is_an_error_and_works_again_w
     with pytest.raises(Unavailable, match="unplugged"):
         await caller.device("cwt", CWT, HwCwtReply)
     await caller.until("lost")
-    with pytest.raises(Unavailable, match="there is no port"):
+    with pytest.raises(Unavailable, match="no port"):
         await caller.device("cwt", CWT, HwCwtReply)
     device.plug()
     assert (await caller.device("cwt", CWT, HwCwtReply)).saturations == 0
@@ -176,7 +176,7 @@ async def test_a_device_that_makes_no_sense_is_unavailable_and_comes_back(
 async def test_another_protocol_version_is_told(caller: Caller, device: PtyDevice) -> None:
     await caller.device("info", HwInfoRequest(), HwInfo)
     device.peer = DevicePeer(DeviceIdentity(version=2))
-    with pytest.raises(Unavailable, match="another protocol: version 2"):
+    with pytest.raises(Unavailable, match="version 2"):
         await caller.device("cwt", CWT, HwCwtReply)
     assert "version 2" in (await caller.until("wrong_device")).detail
 
@@ -200,13 +200,13 @@ async def test_a_port_that_another_program_has_is_told(device: PtyDevice) -> Non
     async with bridge(f"a=tangnano9k:{device.path}") as first:
         await first.until("connected")
         async with bridge(f"fpga0=tangnano9k:{device.path}") as second:
-            with pytest.raises(Unavailable, match="another program has the port"):
+            with pytest.raises(Unavailable, match="another program"):
                 await second.device("info", HwInfoRequest(), HwInfo)
 
 
 async def test_a_port_that_is_not_there_is_told() -> None:
     async with bridge("fpga0=tangnano9k:/dev/no-such-port") as caller:
-        with pytest.raises(Unavailable, match="there is no port"):
+        with pytest.raises(Unavailable, match="/dev/no-such-port"):
             await caller.device("selftest", HwSelftestRequest(), HwSelftestReply)
         listing = await caller.ask(subjects.HW_LIST, HwList(), HwListing)
         assert listing.configured[0].state == "absent"
@@ -227,7 +227,7 @@ def test_a_port_without_permission_is_told(device: PtyDevice) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script, path], capture_output=True, text=True, check=False
     )
-    assert "may not be opened: add the bridge's user" in done.stdout, done.stderr
+    assert path in done.stdout, done.stderr
 
 
 async def test_an_operation_ends_at_its_deadline_and_the_next_one_works(
@@ -236,7 +236,7 @@ async def test_an_operation_ends_at_its_deadline_and_the_next_one_works(
     await caller.device("info", HwInfoRequest(), HwInfo)
     device.peer.work.held = True
     hasty = MC.model_copy(update={"timeout_s": 0.3})
-    with pytest.raises(Timeout, match="was not done within"):
+    with pytest.raises(Timeout, match=r"0\.3 s"):
         await caller.device("mc", hasty, HwMcReply)
     device.peer.work.held = False
     assert (await caller.device("mc", MC, HwMcReply)).seed == 5
@@ -263,7 +263,7 @@ async def test_operations_can_be_cancelled_while_they_run_and_while_they_wait(
         runs = await caller.device("cancel", HwCancel(id="runs"), HwCancelled)
     assert (waits.was, runs.was, sorted(ended)) == ("queued", "running", ["runs", "waits"])
     assert progress.operation == "mc"
-    with pytest.raises(NotFound, match="no operation runs waits or runs"):
+    with pytest.raises(NotFound, match="runs"):
         await caller.device("cancel", HwCancel(id="runs"), HwCancelled)
 
 
@@ -277,11 +277,11 @@ async def test_without_ports_nothing_is_opened_and_no_device_answers(device: Pty
 @pytest.mark.parametrize(
     ("ports", "words"),
     [
-        ("fpga0:/dev/x", "is not of the form"),
-        ("fpga0=arduino:/dev/x", "is no kind of device"),
-        ("list=elm11:/dev/x", "cannot be a device's name"),
-        ("a=elm11:/dev/x,a=elm11:/dev/y", "a is given twice"),
-        ("a=elm11:/dev/x,b=elm11:/dev/x", "/dev/x is given twice"),
+        ("fpga0:/dev/x", "form"),
+        ("fpga0=arduino:/dev/x", "kind"),
+        ("list=elm11:/dev/x", "name"),
+        ("a=elm11:/dev/x,a=elm11:/dev/y", "twice"),
+        ("a=elm11:/dev/x,b=elm11:/dev/x", "twice"),
     ],
 )
 def test_ports_that_cannot_be_meant_stop_the_service(ports: str, words: str) -> None:

@@ -26,7 +26,7 @@ def port() -> Iterator[str]:
 
 def test_what_is_not_taken_in_time_is_told_as_that(port: str) -> None:
     line = open_serial_line(port)
-    with pytest.raises(LineLostError, match="takes nothing any more"):
+    with pytest.raises(LineLostError, match=port):
         line.write(bytes(1_000_000))
     with pytest.raises(LineLostError):
         line.read(0.0)
@@ -43,5 +43,5 @@ class NeverEmpty(serial.Serial):
 
 def test_a_rate_is_not_waited_for_on_a_port_whose_bytes_do_not_leave(port: str) -> None:
     line = SerialLine(NeverEmpty(port, 115_200, timeout=0), port)
-    with pytest.raises(LineLostError, match="takes nothing any more"):
+    with pytest.raises(LineLostError, match=port):
         line.set_baud(1_000_000)

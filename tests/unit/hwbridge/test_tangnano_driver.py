@@ -97,7 +97,7 @@ def test_a_selftest_finds_a_stuck_bit(driver: TangNanoDriver, device: PtyDevice)
     device.peer.work = WornWork()
     checks = driver.selftest(7, Leash(5)).checks
     assert [check.passed for check in checks][:2] == [False, True]
-    assert "the model has" in checks[0].detail
+    assert "model" in checks[0].detail
 
 
 @pytest.mark.parametrize("count", [1, 117, 700])
@@ -212,7 +212,7 @@ def test_a_job_can_be_called_off_and_the_next_one_works(
 
 def test_a_job_ends_at_its_deadline(driver: TangNanoDriver, device: PtyDevice) -> None:
     device.peer.work.held = True
-    with pytest.raises(OverdueError, match="was not done within"):
+    with pytest.raises(OverdueError, match=r"0\.3 s"):
         driver.mc(mc_plan(), Leash(0.3))
     assert MessageType.ABORT in device.peer.executed
 

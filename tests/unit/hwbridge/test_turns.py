@@ -44,7 +44,7 @@ async def test_who_comes_late_does_not_wait_for_all_that_another_has_queued() ->
 async def test_who_has_too_many_waiting_is_refused_and_others_are_not() -> None:
     turns = Turns()
     running, *_ = (turns.enter("a") for _ in range(1 + MAX_WAITING_OF_ONE))
-    with pytest.raises(Overloaded, match=f"{MAX_WAITING_OF_ONE} operations of yours"):
+    with pytest.raises(Overloaded, match=f"{MAX_WAITING_OF_ONE} operations"):
         turns.enter("a")
     turns.enter("b")
     turns.leave(running)

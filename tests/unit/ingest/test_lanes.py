@@ -50,7 +50,7 @@ def test_each_octave_has_windows_about_twice_as_long() -> None:
 
 
 def test_a_window_too_large_for_a_message_is_refused_with_the_numbers() -> None:
-    with pytest.raises(Unprocessable, match="bytes, and a message carries") as caught:
+    with pytest.raises(Unprocessable, match=r"\d bytes") as caught:
         plan_lanes(definition(fmin_hz=0.0005))
     assert "analyses.a.fmin_hz" in caught.value.message
 
@@ -81,7 +81,7 @@ def test_more_results_than_workers_can_keep_are_refused() -> None:
     spec = definition().analyses[0].model_copy(update={"pairs": pairs, "hop_s": 0.01})
     channels = tuple(Channel(name=name) for name in names)
     wide = definition().model_copy(update={"channels": channels, "analyses": (spec,)})
-    with pytest.raises(Unprocessable, match="results a second, of 5000 possible") as caught:
+    with pytest.raises(Unprocessable, match="5000") as caught:
         plan_lanes(wide)
     assert "analyses.a.hop_s" in caught.value.message
 
@@ -89,14 +89,14 @@ def test_more_results_than_workers_can_keep_are_refused() -> None:
 def test_a_window_longer_than_the_log_keeps_chunks_is_refused() -> None:
     plan_lanes(definition(), log_max_age_s=0)
     plan_lanes(definition(), log_max_age_s=3600)
-    with pytest.raises(Unprocessable, match="keeps chunks for 10 s"):
+    with pytest.raises(Unprocessable, match=r"\b10 s\b"):
         plan_lanes(definition(), log_max_age_s=10)
 
 
 def test_waiting_that_would_take_too_much_memory_is_refused_with_the_numbers() -> None:
     channels = tuple(Channel(name=f"c{i}") for i in range(64))
     fast = StreamDefinition(name="s", fs_hz=1e6, channels=channels)
-    with pytest.raises(Unprocessable, match="512000000 bytes, of 268435456 possible") as caught:
+    with pytest.raises(Unprocessable, match=r"512000000.*268435456") as caught:
         plan_lanes(fast)
     assert "reorder_s" in caught.value.message
     assert plan_lanes(fast.model_copy(update={"reorder_s": 0.5})) == ()

@@ -114,7 +114,7 @@ async def test_a_stream_can_begin_in_the_past() -> None:
 
 async def test_a_stream_cannot_begin_in_a_future_that_nobody_knows() -> None:
     ingest = await an_ingest(await a_log())
-    with pytest.raises(Unprocessable, match="has 0 messages so far"):
+    with pytest.raises(Unprocessable, match=r"\b0 messages"):
         await ingest.catalogue.put(definition(start_seq=2))
 
 

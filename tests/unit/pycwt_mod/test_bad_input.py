@@ -113,11 +113,11 @@ def test_bad_input_is_named(names: str, call: Callable[[], object]) -> None:
 
 def test_results_beyond_the_memory_limit_are_refused_before_anything_is_allocated() -> None:
     n = 1_000_000
-    with pytest.raises(ValueError, match=rf"would need 16\d+ bytes.*limit of {MEMORY_LIMIT_BYTES}"):
+    with pytest.raises(ValueError, match=rf"\b16\d+ bytes.*{MEMORY_LIMIT_BYTES}"):
         cwt(np.zeros(n), 1.0, 1 / 100, 2.0, 1000)
     with pytest.raises(ValueError, match="max_bytes"):
         wct(X, Y, 1.0, max_bytes=1000)
-    with pytest.raises(ValueError, match=r"spectrum would need 8\d+ bytes"):
+    with pytest.raises(ValueError, match=r"spectrum.*\b8\d+ bytes"):
         cwt(X, 1.0, pad_to=10**12)
-    with pytest.raises(ValueError, match=r"noise would need 8000000000000 bytes"):
+    with pytest.raises(ValueError, match=r"noise.*8000000000000 bytes"):
         rednoise(10**12, 0.5)

@@ -263,7 +263,7 @@ def test_quantities_follow_from_the_coefficients() -> None:
     assert cross.phase == pytest.approx(phase.values)
     with pytest.raises(ValueError, match="quantity='coherence'"):
         compute_block(x, quantity="coherence", **common)
-    with pytest.raises(ValueError, match=r"window has shape \(6000, 1\)"):
+    with pytest.raises(ValueError, match=r"window.*\(6000, 1\)"):
         compute_block(x[:, :1], quantity="power", **common)
     with pytest.raises(ValueError, match="dtype int64"):
         compute_block(x.astype(np.int64), quantity="power", **common)
@@ -341,7 +341,7 @@ def test_many_sets_of_a_window_give_what_each_gives_alone(
 def test_a_set_of_columns_that_are_not_there_is_refused() -> None:
     grid = a_grid()
     layout = octave_layouts(grid, op="cwt", hop_s=3, convention="standard")[0]
-    with pytest.raises(ValueError, match=r"set \(5,\) must be 1 of the 2 columns"):
+    with pytest.raises(ValueError, match=r"\(5,\).*2 columns"):
         compute_blocks(
             recording(), [(5,)], window_first=0, tile_first=0, grid=grid, layout=layout, op="cwt",
             quantity="power", convention="standard",

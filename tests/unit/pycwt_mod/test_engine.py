@@ -138,7 +138,7 @@ def test_multirate_time_and_memory_are_linear() -> None:
     ]
     assert points[1] / points[0] == pytest.approx(8, rel=0.1)
     assert points[1] < 25 * 32_000
-    with pytest.raises(ValueError, match="octaves would need"):
+    with pytest.raises(ValueError, match=r"octaves.*\d bytes"):
         multirate(np.arange(32_000) % 7.0, 1.0, max_bytes=points[1] * 16)
 
 
@@ -166,7 +166,7 @@ def test_a_plan_serves_many_signals_and_threads_at_once() -> None:
 
 def test_a_plan_refuses_what_it_is_not_for() -> None:
     analysis = ours.plan(100, 1.0)
-    with pytest.raises(ValueError, match="99 samples, but the plan is for 100"):
+    with pytest.raises(ValueError, match=r"\b99\b.*\b100\b"):
         analysis.cwt(np.arange(99.0))
     with pytest.raises(ValueError, match="workers=0"):
         analysis.cwt(np.arange(100.0), workers=0)
@@ -174,9 +174,9 @@ def test_a_plan_refuses_what_it_is_not_for() -> None:
         ours.plan(100, 1.0, dtype=np.int64)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rtol=2"):
         ours.plan(100, 1.0, rtol=2)
-    with pytest.raises(ValueError, match="octaves would need"):
+    with pytest.raises(ValueError, match=r"octaves.*\d bytes"):
         multirate(np.arange(100.0), 1.0, max_bytes=10_000)
-    with pytest.raises(ValueError, match="full matrix would need"):
+    with pytest.raises(ValueError, match=r"full matrix.*\d bytes"):
         multirate(np.arange(100.0), 1.0).full(max_bytes=1000)
 
 

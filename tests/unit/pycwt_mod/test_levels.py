@@ -87,15 +87,15 @@ def test_the_largest_scale_is_nan_in_pycwts_convention() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"dj": 0.3}, r"1/dj must be one of \(1, 2, 3"),
+        ({"dj": 0.3}, r"dj.*\(1, 2, 3"),
         ({"wavelet": Morlet(8.0, given_deltaj0=0.5)}, "'morlet-6'"),
         ({"wavelet": Morlet(6.0, given_deltaj0=0.5)}, "'morlet-6'"),
         ({"significance_level": 0.999}, "0.8 to 0.995"),
         ({"significance_level": 0.5}, "0.8 to 0.995"),
-        ({"J": 15}, "there must be"),
-        ({"s0": 0.2}, "a period of two"),
-        ({"al1": 0.9995}, "between -0.1 and 0.999"),
-        ({"al2": -0.5}, "between -0.1 and 0.999"),
+        ({"J": 15}, "scales"),
+        ({"s0": 0.2}, "period"),
+        ({"al1": 0.9995}, "-0.1 .*0.999"),
+        ({"al2": -0.5}, "-0.1 .*0.999"),
     ],
 )
 def test_what_the_table_does_not_cover_is_refused_with_what_it_does(
@@ -160,7 +160,7 @@ def test_red_noise_below_every_knee_has_the_levels_of_a_power_law() -> None:
 def test_live_grids_that_are_too_short_are_refused() -> None:
     grid = VoiceGrid(fs_hz=125, fmin_hz=7, fmax_hz=8, voices_per_octave=12, wavelet=Morlet())
     layout = octave_layouts(grid, op="wct", hop_s=2, convention="standard")[0]
-    with pytest.raises(NotTabulated, match=r"3 scales from .* there must be 8 or more"):
+    with pytest.raises(NotTabulated, match=r"\b3 scales\b.*\b8\b"):
         block_level(grid=grid, layout=layout, convention="standard", al1=0.0, al2=0.0, level=0.95)
 
 

@@ -144,7 +144,7 @@ def test_a_registered_backend_simulates_until_its_registration_ends() -> None:
         levels = wct_significance(*axis, mc_count=20, rng=1, backend="backwards")
     assert np.array_equal(levels, wct_significance(*axis, mc_count=20, rng=1))
     assert list_backends() == before
-    with pytest.raises(ValueError, match="backend='backwards' must be one of"):
+    with pytest.raises(ValueError, match="backend='backwards'"):
         get_backend("backwards")
 
 
@@ -200,5 +200,5 @@ def test_a_registered_backend_that_cannot_be_imported_is_listed_with_its_error(
     axis = 0.5, 0.2, 1.0, 0.5, 2.0, 6
     mine = wct_significance(*axis, mc_count=20, rng=1, backend="own")
     assert np.array_equal(mine, wct_significance(*axis, mc_count=20, rng=1), equal_nan=True)
-    with pytest.raises(ValueError, match="can't be loaded"):
+    with pytest.raises(ValueError, match=r"backend='broken'.*no_such_module"):
         get_backend("broken")

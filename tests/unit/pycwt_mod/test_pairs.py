@@ -157,7 +157,7 @@ def test_plans_of_own_frequencies_have_cross_transforms_but_no_coherence() -> No
     x, y = pair(300)
     analysis = ours.plan(300, 1.0, freqs=[0.3, 0.07])
     assert analysis.xwt(x, y).cross.shape == (2, 300)
-    with pytest.raises(ValueError, match="freqs were given"):
+    with pytest.raises(ValueError, match="freqs"):
         analysis.wct(x, y)
 
 
@@ -193,7 +193,7 @@ def test_bands_of_a_signal_are_rebuilt_and_add_up() -> None:
     assert whole[1] == pytest.approx(-whole[0])
     assert fast + slow == pytest.approx(whole)
     assert np.abs(np.diff(slow[0])).mean() < 0.3 * np.abs(np.diff(fast[0])).mean()
-    with pytest.raises(ValueError, match="holds none of the scales"):
+    with pytest.raises(ValueError, match="between="):
         icwt(result.coefs, scales, 1.0, between=(0.1, 0.2))
 
 

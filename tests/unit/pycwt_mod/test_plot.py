@@ -94,5 +94,5 @@ def test_scalogram_spans_forty_decibels_with_its_unit() -> None:
 
 def test_shapes_that_do_not_match_are_refused() -> None:
     _, ax = axes()
-    with pytest.raises(ValueError, match=r"coherence has shape \(2, 3\), but must be \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"coherence.*\(2, 3\).*\(3, 2\)"):
         plot_coherence(ax, [0, 1], [1, 2, 3], np.ones((2, 3)))

@@ -83,7 +83,7 @@ def test_scale_average_runs_along_time_with_its_level() -> None:
 
 def test_averages_of_another_shape_are_refused() -> None:
     _, ax = axes()
-    with pytest.raises(ValueError, match=r"spectrum has shape \(3,\), but must be \(20,\)"):
+    with pytest.raises(ValueError, match=r"spectrum.*\(3,\).*\(20,\)"):
         plot_global_spectrum(ax, FREQS, np.ones(3))
-    with pytest.raises(ValueError, match=r"variance has shape \(3,\), but must be \(50,\)"):
+    with pytest.raises(ValueError, match=r"variance.*\(3,\).*\(50,\)"):
         plot_scale_average(ax, YEARS, np.ones(3))

@@ -209,8 +209,8 @@ def test_a_matrix_has_every_octave_at_every_instant_and_nan_where_nothing_came()
 @pytest.mark.parametrize(
     ("samples", "problem"),
     [
-        (np.zeros((5, 3)), r"\(5, 3\), but must be \(n, 2\)"),
-        (np.zeros(5), "one sample of every channel"),
+        (np.zeros((5, 3)), r"\(5, 3\).*\(n, 2\)"),
+        (np.zeros(5), "every channel"),
         ([[np.inf, 0.0]], "infinite"),
         ([["a", "b"]], "dtype"),
     ],
@@ -226,7 +226,7 @@ def test_samples_that_do_not_fit_are_refused_and_nothing_is_taken(
 
 def test_a_snapshot_of_another_transform_or_version_is_refused() -> None:
     snapshot = a_stream("xwt").snapshot()
-    with pytest.raises(ValueError, match="op='xwt', this is op='wct'"):
+    with pytest.raises(ValueError, match=r"op='xwt'.*op='wct'"):
         a_stream("wct").restore(snapshot)
     with pytest.raises(ValueError, match="format="):
         a_stream("xwt").restore({**snapshot, "format": "pycwt_mod.streaming/9"})
@@ -235,7 +235,7 @@ def test_a_snapshot_of_another_transform_or_version_is_refused() -> None:
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda: StreamingXwt(pairs=[(0, 2)], **AXIS), "channel 2 must be below channels=2"),
+        (lambda: StreamingXwt(pairs=[(0, 2)], **AXIS), r"\b2\b.*channels=2"),
         (lambda: StreamingWct(pairs=[], **AXIS), "pairs"),
         (lambda: StreamingWct(level=1.5, **AXIS), "level=1.5"),
         (lambda: StreamingCwt(channels=0, **AXIS), "channels=0"),

@@ -91,7 +91,7 @@ def test_a_windower_that_resumes_hands_out_what_was_still_to_come() -> None:
 
 def test_samples_from_before_the_end_are_refused() -> None:
     windower = Windower(LANES, 2, first=10)
-    with pytest.raises(ValueError, match="must not be before the end"):
+    with pytest.raises(ValueError, match=r"first=9.*10"):
         list(windower.push(9, signal(1)))
 
 
@@ -101,5 +101,5 @@ def test_without_lanes_no_sample_is_held_and_a_gap_takes_no_memory() -> None:
     assert not list(windower.push(10**15, signal(5)))
     assert windower.end == windower.needed_from == 10**15 + 5
     assert len(windower.held()[1]) == 0
-    with pytest.raises(ValueError, match="must not be before the end"):
+    with pytest.raises(ValueError, match="first=3"):
         list(windower.push(3, signal(5)))

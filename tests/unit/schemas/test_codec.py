@@ -23,6 +23,7 @@ from schemas import (
     Unprocessable,
     headers,
 )
+from tests.text import numbers
 from tests.unit.schemas import strategies
 
 ENCODINGS = [ContentType.JSON, ContentType.MSGPACK]
@@ -236,26 +237,26 @@ def test_a_refusal_of_thousands_of_fields_stays_short() -> None:
     with pytest.raises(Unprocessable) as refusal:
         schemas.decode(CwtRequest, body)
 
-    assert refusal.value.message.endswith("more: 4952 further problems")
+    assert numbers(refusal.value.message)[-1] == "4952"
 
 
 def test_no_cause_of_a_refusal_leaks_into_its_body() -> None:
     with pytest.raises(BadRequest) as refusal:
         schemas.decode(CwtRequest, b"\xff{")
 
-    assert refusal.value.message == "the body can't be read as application/json"
+    assert "application/json" in refusal.value.message
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null"])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
-    with pytest.raises(BadRequest, match="has to be an object"):
+    with pytest.raises(BadRequest, match="object"):
         schemas.decode(CwtRequest, body)
 
 
 def test_raw_octets_are_for_chunks_alone() -> None:
-    with pytest.raises(BadRequest, match="raw signal chunks"):
+    with pytest.raises(BadRequest, match="chunks"):
         schemas.decode(CwtRequest, b"1234", ContentType.OCTETS)
-    with pytest.raises(BadRequest, match="raw signal chunks"):
+    with pytest.raises(BadRequest, match="chunks"):
         schemas.encode(StreamList(), ContentType.OCTETS)
 
 
@@ -293,7 +294,7 @@ def test_a_json_reply_above_the_limit_is_refused_with_advice() -> None:
     request = CwtRequest(data=np.ones(500_000), dt=1.0)
     reply = request.model_copy(update={"data": np.pi * np.ones(500_000)})
 
-    with pytest.raises(PayloadTooLarge, match="use application/msgpack"):
+    with pytest.raises(PayloadTooLarge, match="application/msgpack"):
         schemas.encode(reply, ContentType.JSON)
     assert schemas.encode(reply, ContentType.MSGPACK)
     assert schemas.encode(reply, ContentType.JSON, max_bytes=None)
@@ -368,7 +369,7 @@ def test_bytes_are_base64_in_json() -> None:
 def test_a_chunk_with_another_channel_count_is_refused_with_both_numbers() -> None:
     body = schemas.encode(SignalChunk(epoch="e", samples=np.ones((4, 3))), ContentType.JSON)
 
-    with pytest.raises(Unprocessable, match="samples: 3 channels, the stream has 2"):
+    with pytest.raises(Unprocessable, match=r"samples: .*\b3\b.*\b2\b"):
         schemas.decode_chunk(None, body, 2)
 
 
@@ -378,7 +379,7 @@ def test_a_raw_chunk_that_ends_inside_a_step_is_refused() -> None:
         headers.DTYPE: "<i2",
         headers.EPOCH: "e",
     }
-    with pytest.raises(Unprocessable, match="6 bytes are no whole number"):
+    with pytest.raises(Unprocessable, match="6 bytes"):
         schemas.decode_chunk(head, b"123456", 2)
 
 
@@ -417,6 +418,6 @@ def test_the_headers_decide_how_to_read_and_to_reply(
 def test_an_unknown_content_type_is_refused_but_can_be_answered() -> None:
     head = {headers.CONTENT_TYPE: "text/plain"}
 
-    with pytest.raises(BadRequest, match="Content-Type has to be one of"):
+    with pytest.raises(BadRequest, match=r"Content-Type.*application/json"):
         schemas.content_type_of(head)
     assert schemas.reply_type(head) is ContentType.JSON

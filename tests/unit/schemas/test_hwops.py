@@ -20,7 +20,7 @@ def test_a_device_has_endpoints_of_its_own_and_one_schema_for_all_devices() -> N
 def test_more_samples_than_a_line_carries_are_refused_by_name() -> None:
     body = encode(HwCwtRequest(data=np.zeros(100_000), dt=1.0, s0=8.0), ContentType.MSGPACK)
     assert len(decode(HwCwtRequest, body, ContentType.MSGPACK).data) == 100_000
-    with pytest.raises(ValueError, match="100001 samples, 100000 are possible"):
+    with pytest.raises(ValueError, match=r"100001.*100000"):
         HwCwtRequest(data=np.zeros(100_001), dt=1.0, s0=8.0)
 
 

@@ -60,7 +60,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
 async def test_a_rate_that_is_none_is_refused(tmp_path: Path, fs_hz: float) -> None:
     path = tmp_path / "r.csv"
     path.write_text("a\n1\n")
-    with pytest.raises(SourceError, match="is no sampling rate"):
+    with pytest.raises(SourceError, match="rate"):
         async with CsvSource(path, fs_hz=fs_hz).open():
             pass
 
@@ -68,7 +68,7 @@ async def test_a_rate_that_is_none_is_refused(tmp_path: Path, fs_hz: float) -> N
 def test_columns_are_chosen_and_put_in_order() -> None:
     recording = parse_recording(TEXT.splitlines(), "f").selected(("b",))
     np.testing.assert_array_equal(recording.samples[:, 0], [2, np.nan, -4])
-    with pytest.raises(SourceError, match="no column is called c; there are b"):
+    with pytest.raises(SourceError, match=r"\bc\b.*\bb\b"):
         recording.selected(("c",))
 
 
@@ -79,16 +79,16 @@ def test_the_first_seconds_are_cut_off() -> None:
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [
-        (["a,b", "1,2", "3"], "f, line 3: 1 fields, 2 expected"),
-        (["a,b", "1,x"], "f, line 2: 'x' is no number"),
+        (["a,b", "1,2", "3"], "f, line 3: 1 .*2"),
+        (["a,b", "1,x"], "f, line 2: 'x'"),
         (["a,b", "1,inf"], "f, line 2: infinity"),
-        (["a,b", "1,1e39"], "f, line 2: a number is too large"),
-        (["a;b", "1;1,000.5"], "f, line 2: '1.000.5' is no number"),
-        (["1,2", "3,4"], "f, line 1: a line with the columns' names"),
-        (["a,a", "3,4"], "f, line 1: a line with the columns' names"),
-        (["# fs_hz=fast", "a", "1"], "f, line 1: 'fast' is no sampling rate"),
-        (["a,b"], "f has no samples"),
-        ([], "f has no samples"),
+        (["a,b", "1,1e39"], "f, line 2: "),
+        (["a;b", "1;1,000.5"], "f, line 2: '1.000.5'"),
+        (["1,2", "3,4"], "f, line 1: .*names"),
+        (["a,a", "3,4"], "f, line 1: .*names"),
+        (["# fs_hz=fast", "a", "1"], "f, line 1: 'fast'"),
+        (["a,b"], "f .*samples"),
+        ([], "f .*samples"),
     ],
 )
 def test_what_cannot_be_read_is_named(lines: list[str], fault: str) -> None:
@@ -105,9 +105,9 @@ def test_a_packed_file_is_unpacked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
-        ("cut.gz", gzip.compress(TEXT.encode())[:-12], "no complete gzip file"),
-        ("plain.gz", b"a,b", "no complete gzip file"),
-        ("binary.csv", b"\xff\xfe\x00", "no text file"),
+        ("cut.gz", gzip.compress(TEXT.encode())[:-12], "gzip"),
+        ("plain.gz", b"a,b", "gzip"),
+        ("binary.csv", b"\xff\xfe\x00", "text"),
     ],
 )
 def test_a_broken_file_is_a_fault(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
@@ -117,7 +117,7 @@ def test_a_broken_file_is_a_fault(tmp_path: Path, name: str, content: bytes, fau
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="cannot be read: No such file"):
+    with pytest.raises(SourceError, match=r"none\.csv"):
         read_recording(tmp_path / "none.csv")
 
 
@@ -141,6 +141,6 @@ async def test_the_rate_is_as_asked_or_of_the_file_or_as_assumed(tmp_path: Path)
     ):
         async with source.open() as signals:
             assert signals.info.fs_hz == fs_hz
-    with pytest.raises(SourceError, match="does not say its rate"):
+    with pytest.raises(SourceError, match="rate"):
         async with CsvSource(silent).open():
             pass

@@ -68,7 +68,7 @@ async def test_a_wav_file_gives_its_samples_as_they_are_stored(
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\0\0\0\0WAVEfmt "])
 async def test_a_wav_file_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
-    with pytest.raises(SourceError, match=r"a\.wav is no WAV file"):
+    with pytest.raises(SourceError, match=r"a\.wav"):
         await read(WavSource(tmp_path / "a.wav"))
 
 
@@ -119,7 +119,7 @@ async def test_signals_of_several_rates_have_to_be_chosen(tmp_path: Path) -> Non
         await read(EdfSource(tmp_path / "a.edf"))
     info, pieces = await read(named_source(f"{tmp_path}/a.edf", channels=("EEG",)))
     assert (info.channel_names, len(whole(pieces))) == (("EEG",), 1000)
-    with pytest.raises(SourceError, match="no channel EOG; there are EEG, Temp"):
+    with pytest.raises(SourceError, match=r"EOG.*EEG, Temp"):
         await read(EdfSource(tmp_path / "a.edf", channels=("EOG",)))
 
 
@@ -154,9 +154,9 @@ async def test_of_several_streams_one_has_to_be_chosen(tmp_path: Path) -> None:
     rows = xdf_rows(np.arange(20))
     streams = [(header(name, 100, ["a", "b"]), "float32", rows) for name in ("one", "two")]
     write_xdf(tmp_path / "a.xdf", streams, WHEN.isoformat())
-    with pytest.raises(SourceError, match=r"which stream.*one, two"):
+    with pytest.raises(SourceError, match="one, two"):
         await read(XdfSource(tmp_path / "a.xdf"))
-    with pytest.raises(SourceError, match="no single stream is called three"):
+    with pytest.raises(SourceError, match="three"):
         await read(named_source(f"xdf:{tmp_path}/a.xdf#three"))
     info, _ = await read(named_source(f"xdf:{tmp_path}/a.xdf#two"))
     assert info.name == "two"
@@ -186,7 +186,7 @@ async def test_channels_are_chosen_and_put_in_order() -> None:
     info, pieces = await read(Selected(Memory(), ("b", "a")))
     assert info.channel_names == ("b", "a")
     np.testing.assert_array_equal(whole(pieces)[0], [1, 0])
-    with pytest.raises(SourceError, match="no channel c; there are a, b"):
+    with pytest.raises(SourceError, match=r"\bc\b.*a, b"):
         await read(Selected(Memory(), ("c",)))
 
 

@@ -97,7 +97,7 @@ def test_what_stands_between_the_host_and_the_prompt_is_left(prompt: bytes, sent
 
 def test_only_a_prompt_makes_it_the_hosts_turn() -> None:
     repl = Repl()
-    with pytest.raises(RuntimeError, match="not the time"):
+    with pytest.raises(RuntimeError):
         repl.ask(NONCE, "x")
 
 
