@@ -81,7 +81,7 @@ class RunningSystem:
             while process.poll() is None:  # noqa: ASYNC110 - a process has no event
                 await anyio.sleep(POLL_S)
         self.processes.pop(name)
-        return int(process.returncode)
+        return process.wait()
 
     async def stop_all(self) -> dict[str, int]:
         """SIGTERM to all that still run; return their exit codes."""

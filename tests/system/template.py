@@ -75,17 +75,20 @@ class Template:
         """Run the module ``argv[0]`` in a new process and return its id."""
         request = {"start": list(argv), "environment": dict(environment)}
         socket.send_fds(self._socket, [json.dumps(request).encode()], [output.fileno()])
-        return int(self._reply())
+        pid = self._reply()
+        assert pid is not None
+        return pid
 
     def ask(self, request: dict[str, Any]) -> int | None:
         """Return the answer to a request without a file."""
         self._socket.send(json.dumps(request).encode())
         return self._reply()
 
-    def _reply(self) -> Any:
+    def _reply(self) -> int | None:
         reply = self._socket.recv(MAX_REQUEST_BYTES)
         assert reply, "the template ended"
-        return json.loads(reply)
+        number: int | None = json.loads(reply)
+        return number
 
 
 @cache

@@ -15,6 +15,7 @@ from schemas.stored import StoredObject
 from schemas.work import JobRecord
 from services.compute.jobs import states
 from services.compute.jobs.states import Outcome, Tally
+from tests.thorough import cases
 
 TASKS = 3
 
@@ -221,7 +222,7 @@ class JobMachine(RuleBasedStateMachine):
 
 
 TestJobMachine = JobMachine.TestCase
-TestJobMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestJobMachine.settings = settings(max_examples=cases(200), stateful_step_count=40, deadline=None)
 
 
 @given(outcomes=st.lists(st.sampled_from(["done", "failed", "-"]), min_size=TASKS, max_size=TASKS))

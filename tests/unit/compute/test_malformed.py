@@ -28,6 +28,7 @@ from services.runtime.micro import Identity
 from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
+from tests.thorough import cases
 
 N = 24
 SIGNAL = [math.sin(i) + (i * 7 % 5) for i in range(N)]
@@ -65,7 +66,9 @@ headers = st.dictionaries(
     st.sampled_from([*ContentType, "text/html", "", "application/json; charset=utf-8"]),
 )
 often = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=cases(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -28,6 +28,7 @@ from services.hwbridge.protocol.states import TRANSITIONS, Happening, after
 from tests.hwpeer.dialogue import Cut, Dialogue, single, whole
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.trouble import Trouble
+from tests.thorough import cases
 
 
 def ended(event: Event) -> bool:
@@ -84,7 +85,7 @@ def test_no_more_is_under_way_than_the_device_can_hold() -> None:
         dialogue.link.send(MessageType.STATUS, b"", dialogue.now)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=cases(60))
 @given(seed=st.integers(0, 2**32), rate=st.floats(0, 0.01), data=st.data())
 def test_a_bad_line_makes_repeats_and_executes_nothing_twice(
     seed: int, rate: float, data: st.DataObject

@@ -19,6 +19,7 @@ from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from schemas.window import AnalysisWindow
 from services.ingest.processor import LogEntry, Output, StreamProcessor
 from tests import pipeline
+from tests.thorough import cases
 
 FS = 64.0
 LENGTH = 1200
@@ -75,7 +76,7 @@ def chunk(first: int | None, samples: NDArray[np.float64], epoch: str = "e") -> 
 WHOLE = windows(run(chunk(0, signal())))
 
 
-@settings(max_examples=25)
+@settings(max_examples=cases(25))
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=30))
 def test_however_the_device_cuts_its_chunks_the_windows_are_the_same(lengths: list[int]) -> None:
     cut = pipeline.chunks_of(signal(), [*lengths, LENGTH])
@@ -172,7 +173,7 @@ def test_a_chunk_that_cannot_be_used_is_told_with_the_reason_and_the_stream_goes
     assert windows(found) == WHOLE
 
 
-@settings(max_examples=25)
+@settings(max_examples=cases(25))
 @given(
     lengths=st.lists(st.integers(1, 300), min_size=1, max_size=12),
     crash=st.floats(0, 1),
@@ -316,7 +317,7 @@ BODIES = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=cases(200))
 @given(st.lists(st.tuples(HEADERS, BODIES), min_size=1, max_size=6))
 def test_whatever_is_sent_nothing_is_raised_and_the_state_can_be_kept(
     messages: list[tuple[dict[str, str], bytes]],
@@ -412,7 +413,7 @@ def shuffled(chunks: list[SignalChunk], seed: int, within: int = 10) -> list[Sig
     return [chunks[i] for i in order]
 
 
-@settings(max_examples=40)
+@settings(max_examples=cases(40))
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60))
 def test_chunks_out_of_order_give_the_same_windows_and_nothing_to_tell(seed: int, n: int) -> None:
     chunks = shuffled(list(pipeline.chunks_of(signal(), repeat(n))), seed)
@@ -452,7 +453,7 @@ def test_the_rest_of_an_epoch_may_come_after_the_next_one_has_begun() -> None:
     assert windows(crossed) == windows(straight)
 
 
-@settings(max_examples=150)
+@settings(max_examples=cases(150))
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(5, 60),

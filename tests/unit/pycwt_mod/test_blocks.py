@@ -31,6 +31,7 @@ from pycwt_mod.blocks.layout import support_radius
 from pycwt_mod.smoothing import smoothed_radius
 from tests.coherence_formula import smooth_in_time
 from tests.formula import direct
+from tests.thorough import cases
 
 FS = 50.0
 N = 6000
@@ -269,7 +270,7 @@ def test_quantities_follow_from_the_coefficients() -> None:
         compute_block(x.astype(np.int64), quantity="power", **common)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=cases(50), deadline=None)
 @given(octaves=st.integers(0, 9), voices=st.integers(1, 32), fmax=st.floats(0.5, 14.0))
 def test_grids_reach_down_to_fmin_and_fall_into_octaves(
     octaves: int, voices: int, fmax: float

@@ -15,6 +15,7 @@ import pycwt_mod as ours
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, multirate, rednoise
 from pycwt_mod.bands import Band
 from tests.formula import direct, loud_elsewhere, row_error
+from tests.thorough import cases
 
 with warnings.catch_warnings():
     # pycwt imports a SciPy namespace that is about to go.
@@ -42,7 +43,7 @@ def test_rows_equal_the_direct_formula(n: int, wavelet: Wavelet, convention: Con
     assert row_error(single.coefs, centred) < 1e-5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=cases(40), deadline=None)
 @given(
     n=st.integers(2, 3000),
     s0=st.floats(0.6, 30),
@@ -88,7 +89,7 @@ def test_long_records_agree_with_pycwt(n: int) -> None:
     assert found.fft == pytest.approx(expected[4], rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=cases(25), deadline=None)
 @given(
     n=st.integers(2, 6000),
     voices=st.integers(1, 12),

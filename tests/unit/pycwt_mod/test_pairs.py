@@ -30,6 +30,7 @@ from pycwt_mod import (
 from pycwt_mod.record_ends import end_weights
 from tests import coherence_formula
 from tests.formula import row_error
+from tests.thorough import cases
 
 with warnings.catch_warnings():
     # pycwt imports a SciPy namespace that is about to go.
@@ -170,7 +171,7 @@ def test_coherence_keeps_what_it_knows_when_it_travels_between_processes() -> No
     assert np.array_equal(returned.smoothed_phase, result.smoothed_phase)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=cases(30), deadline=None)
 @given(n=st.integers(50, 700), step=st.sampled_from([2, 4, 8]), turns=st.floats(0, 1))
 def test_few_samples_sum_to_all_samples(n: int, step: int, turns: float) -> None:
     """Any oscillation within the bandwidth, from the first to the last sample of the record."""

@@ -17,6 +17,7 @@ from pycwt_mod.carriers import Carrier
 from pycwt_mod.row_portions import Question, portions
 from pycwt_mod.segments import LONG_POINTS
 from tests.formula import direct, loud_elsewhere, row_error
+from tests.thorough import cases
 
 Array = np.ndarray[Any, np.dtype[Any]]
 N = 90_000
@@ -87,7 +88,7 @@ def test_gaps_are_masked_in_long_records() -> None:
         assert np.array_equal(octave.mask, whole.mask[places][:, :: octave.step])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=cases(60), deadline=None)
 @given(
     given_samples=st.integers(1, 30),
     period=st.integers(1, 40),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, icwt
 from pycwt_mod.bandfold import FoldedRows, folded_length
 from tests.formula import direct
+from tests.thorough import cases
 
 WAVELETS: list[Wavelet] = [Morlet(), Paul(), DOG(2), DOG(3)]
 #: For odd DOG, the signs of ψ0 and ψ̂0 in TC98 table 1 differ.
@@ -106,7 +107,7 @@ def test_direct_formula(wavelet: Wavelet, convention: Convention) -> None:
         assert row[inner] == pytest.approx((kernel @ x)[inner], abs=5e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=cases(30), deadline=None)
 @given(
     n=st.integers(40, 400),
     step=st.sampled_from([1, 2, 4, 8]),

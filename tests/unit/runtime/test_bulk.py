@@ -14,6 +14,7 @@ from nats.protocol.command import hpub_cmd, pub_cmd
 from nats.protocol.parser import Parser
 
 from services.runtime.nats_bus.bulk import LARGE_BYTES, BulkParser, BulkTransport, publish_parts
+from tests.thorough import cases
 
 BLOCK = b"NATS/1.0\r\nCwt-Epoch: e\r\n\r\n"
 #: Around the limit, where a mistake of two bytes would show, and far from it.
@@ -54,7 +55,7 @@ async def heard(kind: Callable[[Any], Parser], pieces: list[bytes]) -> list[Any]
     return client.all
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=cases(60))
 @given(messages, st.data())
 def test_messages_in_any_pieces_are_read_as_the_driver_reads_them_whole(
     given_messages: list[tuple[int, bool]], data: st.DataObject

@@ -24,6 +24,7 @@ from schemas import (
     headers,
 )
 from tests.text import numbers
+from tests.thorough import cases
 from tests.unit.schemas import strategies
 
 ENCODINGS = [ContentType.JSON, ContentType.MSGPACK]
@@ -63,7 +64,7 @@ def refusal_of(model: type[Message], body: bytes, encoding: ContentType) -> Cont
 
 
 @MODELS
-@settings(max_examples=25)
+@settings(max_examples=cases(25))
 @given(data=st.data())
 def test_msgpack_gives_back_the_same_message(model: type[Message], data: st.DataObject) -> None:
     message = data.draw(strategies.BY_MODEL[model])
@@ -74,7 +75,7 @@ def test_msgpack_gives_back_the_same_message(model: type[Message], data: st.Data
 
 
 @MODELS
-@settings(max_examples=25)
+@settings(max_examples=cases(25))
 @given(data=st.data())
 def test_json_gives_back_the_same_values(model: type[Message], data: st.DataObject) -> None:
     message = data.draw(strategies.BY_MODEL[model])
@@ -84,7 +85,7 @@ def test_json_gives_back_the_same_values(model: type[Message], data: st.DataObje
     assert narrowed(back, message) == message
 
 
-@settings(max_examples=50)
+@settings(max_examples=cases(50))
 @given(chunk=strategies.chunks)
 def test_a_raw_chunk_gives_back_the_same_chunk(chunk: SignalChunk) -> None:
     head, body = schemas.encode_raw_chunk(chunk)
@@ -113,7 +114,7 @@ def test_a_raw_chunk_that_is_not_final_is_not_empty_and_says_final_with_1_or_0()
         schemas.decode_chunk({**head, headers.FINAL: "yes"}, b"12345678", 1)
 
 
-@settings(max_examples=50)
+@settings(max_examples=cases(50))
 @given(chunk=strategies.chunks, encoding=st.sampled_from(ENCODINGS))
 def test_a_chunk_is_dispatched_by_its_content_type(
     chunk: SignalChunk, encoding: ContentType
@@ -125,7 +126,7 @@ def test_a_chunk_is_dispatched_by_its_content_type(
     assert back.samples.shape == chunk.samples.shape
 
 
-@settings(max_examples=300)
+@settings(max_examples=cases(300))
 @given(
     model=st.sampled_from(list(strategies.BY_MODEL)),
     body=st.binary(max_size=200) | st.text(max_size=100).map(str.encode),
@@ -139,7 +140,7 @@ def test_garbage_is_refused_by_contract(
     assert refusal is None or refusal.code in {"bad_request", "unprocessable"}
 
 
-@settings(max_examples=300)
+@settings(max_examples=cases(300))
 @given(message=strategies.messages, encoding=st.sampled_from(ENCODINGS), data=st.data())
 def test_a_damaged_message_is_read_or_refused_by_contract(
     message: Message, encoding: ContentType, data: st.DataObject
@@ -154,7 +155,7 @@ def test_a_damaged_message_is_read_or_refused_by_contract(
     assert refusal is None or schemas.encode(refusal.body(), encoding)
 
 
-@settings(max_examples=200)
+@settings(max_examples=cases(200))
 @given(
     model=st.sampled_from(list(strategies.BY_MODEL)),
     data=st.data(),
@@ -179,7 +180,7 @@ def test_any_value_in_any_field_is_read_or_refused_by_contract(
     assert refusal is None or refusal.code == "unprocessable"
 
 
-@settings(max_examples=300)
+@settings(max_examples=cases(300))
 @given(head=chunk_headers, body=st.binary(max_size=64), channels=st.integers(-1, 3))
 def test_any_headers_of_a_chunk_are_read_or_refused_by_contract(
     head: dict[str, str], body: bytes, channels: int

@@ -18,6 +18,7 @@ from services.hwbridge.errors import RefusedError, UnfitError
 from services.hwbridge.leash import Leash
 from services.hwbridge.model import run_mc
 from services.runtime.device_plans import null_job
+from tests.thorough import cases
 from tests.unit.hwbridge.elm11.lines import TwinLine
 from tests.unit.hwbridge.elm11.plans import mc_plans
 
@@ -95,7 +96,7 @@ def test_a_length_that_cannot_be_transformed_is_refused_with_the_limits(
 
 
 @given(mc_plans())
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=cases(40))
 def test_a_simulation_is_the_models_bit_for_bit(plan: McPlan) -> None:
     found, wanted = DRIVER.mc(plan, leash(LINE)), run_mc(plan)
     np.testing.assert_array_equal(found.histograms, wanted.histograms)

@@ -14,6 +14,7 @@ from schemas.hwplan import BankPlan, FilterTable
 from services.hwbridge.model import FilterBank, run_bank
 from tests.hardware import slow_formulas
 from tests.hardware.plans import bank_plan
+from tests.thorough import cases
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -22,7 +23,7 @@ def noise(seed: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     return np.random.default_rng(seed).integers(-32768, 32768, count).astype(np.int16)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=cases(60), deadline=None)
 @given(seed=seeds, count=st.integers(0, 80))
 def test_a_bank_is_the_page_written_out_sample_by_sample(seed: int, count: int) -> None:
     plan, samples = bank_plan(seed), noise(seed, count)
@@ -34,7 +35,7 @@ def test_a_bank_is_the_page_written_out_sample_by_sample(seed: int, count: int) 
     assert result.saturations == limited
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=cases(60), deadline=None)
 @given(seed=seeds, cuts=st.lists(st.integers(0, 200), max_size=12))
 def test_a_bank_gives_the_same_however_its_samples_are_cut(seed: int, cuts: list[int]) -> None:
     plan, samples = bank_plan(seed), noise(seed, 200)

@@ -14,11 +14,12 @@ from services.hwbridge.model import McPass, run_mc
 from services.hwbridge.model.noise import AutoregressiveNoise, Xorshift128
 from tests.hardware import slow_formulas
 from tests.hardware.plans import mc_plan
+from tests.thorough import cases
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=cases(40), deadline=None)
 @given(seed=seeds)
 def test_a_pass_is_the_page_written_out_sample_by_sample(seed: int) -> None:
     plan = mc_plan(seed)
@@ -40,7 +41,7 @@ def test_random_passes_reach_many_bins_and_both_ends() -> None:
     assert np.count_nonzero(total) > 200
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=cases(20), deadline=None)
 @given(seed=st.binary(min_size=16, max_size=16).filter(any), counts=st.lists(st.integers(1, 700)))
 def test_the_generator_draws_the_same_in_any_pieces(seed: bytes, counts: list[int]) -> None:
     generator = Xorshift128(seed)
@@ -57,7 +58,7 @@ def test_the_generator_is_marsaglias() -> None:
     assert Xorshift128(words.tobytes()).draws(1).tolist() == [3701687786]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=cases(20), deadline=None)
 @given(seed=seeds, counts=st.lists(st.integers(1, 60), min_size=1, max_size=5))
 def test_the_noise_goes_on_where_it_was(seed: int, counts: list[int]) -> None:
     plan = mc_plan(seed)
