@@ -11,7 +11,8 @@ import amaranth
 from gateware.sim.design import Level, simulated_device, simulated_identity
 from gateware.sim.engine import Engine, EngineError
 from gateware.sim.interpreted import Interpreted
-from gateware.sim.verilated import Verilated, compiled, missing_tools
+from gateware.sim.shared_library import missing_tools
+from gateware.sim.verilated import Verilated, compiled
 
 __all__ = ["Chosen", "Simulator", "chosen_engine"]
 

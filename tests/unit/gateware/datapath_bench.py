@@ -1,18 +1,21 @@
-"""The data path in Amaranth's simulator: plans go in, results and clocks come out."""
+"""The data path alone in a simulator: plans go in, results and clocks come out."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from amaranth.sim import Simulator
 
 from gateware.datapath.datapath import BANK_CLEAR_CLOCKS, MC_CLEAR_CLOCKS, Datapath
+from gateware.datapath.ports import DatapathSignature
+from gateware.sim.engines import Simulator
 from schemas.hwlink import HISTOGRAM_BINS
 from schemas.hwplan import BankPlan, FilterTable, McPlan
+from tests.unit.gateware.blocks import Block, Ports, run_block
+from tests.unit.gateware.designs import SIMULATOR
 
 Samples = npt.NDArray[np.int16]
 
@@ -32,60 +35,71 @@ class Ran:
 class Bench:
     """One data path; the methods are to be called from within `simulate`."""
 
-    def __init__(self, ctx: Any, dut: Any) -> None:
-        self.ctx = ctx
+    def __init__(self, ports: Ports, dut: Any) -> None:
+        self.ports = ports
         self.dut = dut
+
+    def get(self, port: str) -> Any:
+        """Return the value of an output of the data path."""
+        return self.ports.get(getattr(self.dut, port))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Run clocks until one at whose beginning the condition held."""
+        held = False
+        while not held:
+            held = condition()
+            await self.ports.tick()
 
     async def load(self, table: FilterTable) -> None:
         write = self.dut.coefficient_write
         for address, (re, im) in enumerate(table.coefficients.tolist()):
             self._set(write, address=address, data={"re": re, "im": im}, enable=1)
-            await self.ctx.tick()
-        self.ctx.set(write.enable, 0)
+            await self.ports.tick()
+        self.ports.set(write.enable, 0)
         write = self.dut.filter_write
         for place, entry in table.filters:
             row = {name: getattr(entry, name) for name in ("start", "length", "shift", "step")}
             self._set(write, address=place, data=row, enable=1)
-            await self.ctx.tick()
-        self.ctx.set(write.enable, 0)
+            await self.ports.tick()
+        self.ports.set(write.enable, 0)
 
     async def strobe(self, name: str) -> None:
-        self.ctx.set(getattr(self.dut, name), 1)
-        await self.ctx.tick()
-        self.ctx.set(getattr(self.dut, name), 0)
+        self.ports.set(getattr(self.dut, name), 1)
+        await self.ports.tick()
+        self.ports.set(getattr(self.dut, name), 0)
 
     async def start_fir(self, plan: BankPlan) -> None:
         self._bank(plan)
         await self.strobe("start_fir")
-        await self.ctx.tick().repeat(BANK_CLEAR_CLOCKS)
+        await self.ports.tick(BANK_CLEAR_CLOCKS)
 
     async def fir(
         self, samples: Samples, count: int, offer: Callable[[], bool], take: Callable[[], bool]
     ) -> tuple[list[list[int]], int]:
         """Feed and fetch until `count` outputs have come; `offer` and `take` say when."""
-        ctx, dut = self.ctx, self.dut
+        ports, dut = self.ports, self.dut
         waiting, clocks = list(samples.tolist()), 0
         outputs: list[list[int]] = []
         while len(outputs) < count or waiting:
             offered, taken = bool(waiting) and offer(), take()
-            ctx.set(dut.samples.valid, offered)
+            ports.set(dut.samples.valid, offered)
             if offered:
-                ctx.set(dut.samples.payload, waiting[0])
-            ctx.set(dut.outputs.ready, taken)
-            got = ctx.get(dut.outputs.payload)
-            if taken and ctx.get(dut.outputs.valid):
+                ports.set(dut.samples.payload, waiting[0])
+            ports.set(dut.outputs.ready, taken)
+            got = ports.get(dut.outputs.payload)
+            if taken and ports.get(dut.outputs.valid):
                 outputs.append([got.re, got.im])
-            if offered and ctx.get(dut.samples.ready):
+            if offered and ports.get(dut.samples.ready):
                 waiting.pop(0)
-            await ctx.tick()
+            await ports.tick()
             clocks += 1
-        ctx.set(dut.samples.valid, 0)
-        ctx.set(dut.outputs.ready, 0)
+        ports.set(dut.samples.valid, 0)
+        ports.set(dut.outputs.ready, 0)
         return outputs, clocks
 
     async def selftest(self, plan: BankPlan, seed: int, samples: int) -> Ran:
         self._bank(plan)
-        self.ctx.set(self.dut.selftest, {"seed": seed, "samples": samples})
+        self.ports.set(self.dut.selftest, {"seed": seed, "samples": samples})
         await self.strobe("start_selftest")
         return await self._finished(BANK_CLEAR_CLOCKS)
 
@@ -94,7 +108,7 @@ class Bench:
         names = [name for name in self.dut.mc.shape().members if name != "seed"]
         fields = {name: getattr(start, name) for name in names}
         fields["seed"] = int.from_bytes(start.seed, "little")
-        self.ctx.set(self.dut.mc, fields)
+        self.ports.set(self.dut.mc, fields)
         await self.strobe("start_mc")
 
     async def mc(self, plan: McPlan) -> Ran:
@@ -102,29 +116,27 @@ class Bench:
         return await self._finished(MC_CLEAR_CLOCKS)
 
     async def counts(self, rows: int) -> list[list[int]]:
-        ctx, dut = self.ctx, self.dut
-        ctx.set(dut.histogram_count.ready, 1)
+        ports, dut = self.ports, self.dut
+        ports.set(dut.histogram_count.ready, 1)
         found: list[int] = []
         for address in range(rows * HISTOGRAM_BINS):
-            ctx.set(dut.histogram_address.payload, address)
-            ctx.set(dut.histogram_address.valid, 1)
-            await ctx.tick().until(dut.histogram_address.ready)
-            ctx.set(dut.histogram_address.valid, 0)
-            (count,) = (
-                await ctx.tick()
-                .sample(dut.histogram_count.payload)
-                .until(dut.histogram_count.valid)
-            )
-            found.append(count)
+            ports.set(dut.histogram_address.payload, address)
+            ports.set(dut.histogram_address.valid, 1)
+            await self.until(lambda: bool(ports.get(dut.histogram_address.ready)))
+            ports.set(dut.histogram_address.valid, 0)
+            while not ports.get(dut.histogram_count.valid):
+                await ports.tick()
+            found.append(ports.get(dut.histogram_count.payload))
+            await ports.tick()
         starts = range(0, len(found), HISTOGRAM_BINS)
         return [found[first : first + HISTOGRAM_BINS] for first in starts]
 
     async def settle(self) -> None:
         """Wait until what was on its way has arrived."""
-        await self.ctx.tick().repeat(64)
+        await self.ports.tick(64)
 
     def ran(self, outputs: list[list[int]], clocks: int) -> Ran:
-        get, dut = self.ctx.get, self.dut
+        get, dut = self.ports.get, self.dut
         return Ran(
             outputs=outputs,
             made=get(dut.made),
@@ -136,28 +148,23 @@ class Bench:
 
     async def _finished(self, clearing: int) -> Ran:
         clocks = -clearing
-        while not self.ctx.get(self.dut.finished):
-            await self.ctx.tick()
+        while not self.get("finished"):
+            await self.ports.tick()
             clocks += 1
         return self.ran([], clocks)
 
     def _bank(self, plan: BankPlan) -> None:
         fields = {name: getattr(plan, name) for name in ("octaves", "rows", "decimator")}
-        self.ctx.set(self.dut.bank, fields)
+        self.ports.set(self.dut.bank, fields)
 
     def _set(self, write: Any, **values: Any) -> None:
         for name, value in values.items():
-            self.ctx.set(getattr(write, name), value)
+            self.ports.set(getattr(write, name), value)
 
 
-def simulate(work: Callable[[Bench], Awaitable[None]]) -> None:
+def simulate(
+    work: Callable[[Bench], Coroutine[Any, Any, None]], simulator: Simulator = SIMULATOR
+) -> None:
     """Run `work` on a data path of its own."""
-    dut = Datapath()
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-
-    async def testbench(ctx: Any) -> None:
-        await work(Bench(ctx, dut))
-
-    simulator.add_testbench(testbench)
-    simulator.run()
+    block = Block("datapath", Datapath, DatapathSignature().flip())
+    run_block(block, lambda ports, dut: work(Bench(ports, dut)), simulator)

@@ -1,14 +1,21 @@
+"""The filter bank of the data path gives the integer model's numbers."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from gateware.sim.engines import Simulator
 from schemas.hwlink import MAX_TAPS
 from schemas.hwlink_layouts import FilterEntry
 from schemas.hwplan import BankPlan, FilterTable
 from services.hwbridge.model import run_bank, run_selftest
 from tests.hardware.plans import DECIMATOR, bank_plan
+from tests.thorough import cases
 from tests.unit.gateware.datapath_bench import Bench, Samples, simulate
+from tests.unit.gateware.designs import SIMULATORS
+
+pytestmark = pytest.mark.slow
 
 
 def noise(seed: int, count: int) -> Samples:
@@ -39,7 +46,7 @@ async def agrees(bench: Bench, plan: BankPlan, samples: Samples, offer: float, t
 
 def test_random_banks_one_after_the_other_are_the_models() -> None:
     async def work(bench: Bench) -> None:
-        for seed in range(8):
+        for seed in range(cases(40)):
             await agrees(bench, bank_plan(seed), noise(seed, 32), offer=1, take=1)
 
     simulate(work)
@@ -63,9 +70,9 @@ def test_a_bank_whose_outputs_are_not_fetched_stops_and_goes_on() -> None:
         await bench.load(plan.table)
         await bench.start_fir(plan)
         await bench.fir(samples, 0, lambda: True, lambda: False)
-        await bench.ctx.tick().until(bench.dut.outputs_ready == 512)
+        await bench.until(lambda: bool(bench.get("outputs_ready") == 512))
         await bench.settle()
-        assert bench.ctx.get(bench.dut.made) == 512
+        assert bench.get("made") == 512
 
         outputs, _ = await bench.fir(samples[:0], len(expected), lambda: False, lambda: True)
 
@@ -74,8 +81,11 @@ def test_a_bank_whose_outputs_are_not_fetched_stops_and_goes_on() -> None:
     simulate(work)
 
 
+@pytest.mark.parametrize("simulator", SIMULATORS)
 @pytest.mark.parametrize("rows", [4, 5])
-def test_a_sample_stored_while_an_output_is_rounded_is_the_sample(rows: int) -> None:
+def test_a_sample_stored_while_an_output_is_rounded_is_the_sample(
+    rows: int, simulator: Simulator
+) -> None:
     """It was the output when every other sample had nothing due and four or five rows."""
     table = FilterTable(
         coefficients=np.full((16, 2), 4096, dtype=np.int16),
@@ -88,7 +98,7 @@ def test_a_sample_stored_while_an_output_is_rounded_is_the_sample(rows: int) -> 
     async def work(bench: Bench) -> None:
         await agrees(bench, plan, noise(3, 24), offer=1, take=1)
 
-    simulate(work)
+    simulate(work, simulator)
 
 
 def test_the_longest_filter_at_every_place_of_the_ring_is_the_models() -> None:
@@ -135,8 +145,8 @@ def test_an_aborted_bank_leaves_nothing_behind() -> None:
         await bench.start_fir(first)
         await bench.fir(noise(4, 270), 270, lambda: True, lambda: True)
         await bench.strobe("abort")
-        assert bench.ctx.get(bench.dut.outputs_ready) == 0
-        assert bench.ctx.get(bench.dut.sample_room) == 1024
+        assert bench.get("outputs_ready") == 0
+        assert bench.get("sample_room") == 1024
 
         await agrees(bench, second, noise(5, 24), offer=1, take=1)
 
@@ -145,7 +155,7 @@ def test_an_aborted_bank_leaves_nothing_behind() -> None:
 
 def test_the_selftest_signs_what_the_model_signs() -> None:
     async def work(bench: Bench) -> None:
-        for seed in range(4):
+        for seed in range(cases(20)):
             plan = bank_plan(seed)
             await bench.load(plan.table)
 

@@ -73,6 +73,7 @@ def test_the_name_of_a_build_is_of_its_sources_and_its_tools() -> None:
     assert not any("sim/" in name for name in names)
 
 
+@pytest.mark.slow
 def test_the_whole_design_becomes_rtl_the_same_every_time() -> None:
     texts = {
         rtlil.convert(

@@ -14,6 +14,8 @@ from services.hwbridge.model import bank_clocks_per_sample, mc_clocks_per_instan
 from tests.hardware.plans import BOXCAR, DECIMATOR
 from tests.unit.gateware.datapath_bench import Bench, simulate
 
+pytestmark = pytest.mark.slow
+
 
 def table_of(lengths: dict[int, int], step: int = 0) -> FilterTable:
     """All filters on the same coefficients, so that nothing but their lengths matters."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ from schemas.hwlink_layouts import (
 )
 from services.hwbridge.model import run_bank, run_mc, run_selftest
 from tests.hardware.plans import bank_plan, mc_plan
+from tests.unit.gateware.designs import FOLDER, SIMULATOR
 from tests.unit.gateware.host import Host, asking
 from tests.unit.gateware.requests import (
     asked,
@@ -50,21 +50,15 @@ from tests.unit.gateware.requests import (
 )
 
 #: The first one compiles the design.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-#: Where compiled designs are kept, as the command does.
-FOLDER = Path(__file__).parents[3] / "var" / "gateware"
 ENTROPY = 5
 
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    """Verilator where it is; on CI it has to be."""
-    engine = chosen_engine(
-        "bytes", "verilator" if "CI" in os.environ else "auto", FOLDER, ENTROPY
-    ).engine
-    yield engine
-    engine.close()
+    with closing(chosen_engine("bytes", SIMULATOR, FOLDER, ENTROPY).engine) as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from gateware.frames import FrameReceiver
 from gateware.replies import UNKEPT, Replies
 from schemas.hwlink import HEADER_BYTES, MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES
+from tests.thorough import cases
 from tests.unit.gateware.bench import drained, offer, simulate
 from tests.unit.gateware.host import frame
 
 #: Both simulate some thousand clocks an example.
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=cases(60))
 bodies = st.binary(min_size=HEADER_BYTES, max_size=HEADER_BYTES + MAX_PAYLOAD_BYTES) | st.integers(
     HEADER_BYTES, HEADER_BYTES + MAX_PAYLOAD_BYTES
 ).map(bytes)

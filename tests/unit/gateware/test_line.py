@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from benchmarks.hwlink import Line, bulk, opened_line
 from gateware.sim.engines import chosen_engine
-from gateware.sim.verilated import missing_tools
 from schemas.hwlink import BAD_FRAMES_TO_DEFAULT_RATE, MessageType
 from schemas.hwlink_layouts import HelloReply, HelloRequest
+from tests.unit.gateware.designs import FOLDER, needs_verilator
 from tests.unit.gateware.host import HELLO, frame
 
-FOLDER = Path(__file__).parents[3] / "var" / "gateware"
-
 #: The first one compiles the design.
-pytestmark = [
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        bool(missing_tools()) and "CI" not in os.environ, reason="verilator is not installed"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_verilator]
 
 
-@pytest.mark.parametrize("latency_ms", [0.0, 1.0])
-def test_bulk_transfers_use_85_per_cent_of_a_line_of_3_mbaud(latency_ms: float) -> None:
+@pytest.mark.parametrize(("latency_ms", "frames"), [(0.0, 16), (1.0, 64)])
+def test_bulk_transfers_use_85_per_cent_of_a_line_of_3_mbaud(
+    latency_ms: float, frames: int
+) -> None:
+    """With latency the first and the last reply cost most, which only many frames make up for."""
     line = opened_line(FOLDER, 9, latency_ms)
-    found = bulk(line, 9, frames=64)
+    found = bulk(line, 9, frames)
     assert {what: transfer for what, transfer in found.items() if transfer.efficiency < 0.85} == {}
 
 

@@ -1,13 +1,20 @@
+"""Monte Carlo passes of the data path give the integer model's numbers."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from gateware.sim.engines import Simulator
 from schemas.hwlink import MC_MAX_BINNED_ROWS, MC_MAX_ROWS
 from schemas.hwplan import McPlan
 from services.hwbridge.model import run_mc
 from tests.hardware.plans import full_mc_plan, mc_plan
+from tests.thorough import cases
 from tests.unit.gateware.datapath_bench import Bench, simulate
+from tests.unit.gateware.designs import SIMULATORS
+
+pytestmark = pytest.mark.slow
 
 
 async def agrees(bench: Bench, plan: McPlan) -> None:
@@ -20,13 +27,20 @@ async def agrees(bench: Bench, plan: McPlan) -> None:
     assert (ran.saturations, ran.done) == (expected.saturations, plan.start.instants)
 
 
-@pytest.mark.parametrize("seeds", [range(4), range(4, 8)])
-def test_random_passes_one_after_the_other_are_the_models(seeds: range) -> None:
+def test_random_passes_one_after_the_other_are_the_models() -> None:
     async def work(bench: Bench) -> None:
-        for seed in seeds:
+        for seed in range(cases(40)):
             await agrees(bench, mc_plan(seed, rows=5, instants=10))
 
     simulate(work)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_short_pass_is_the_models_in_both_simulators(simulator: Simulator) -> None:
+    async def work(bench: Bench) -> None:
+        await agrees(bench, mc_plan(5, rows=2, instants=10))
+
+    simulate(work, simulator)
 
 
 def test_a_pass_with_as_many_rows_as_there_can_be_is_the_models() -> None:
@@ -49,7 +63,7 @@ def test_counts_can_be_read_while_a_pass_runs() -> None:
         await bench.load(plan.table)
         await bench.begin_mc(plan)
         readings = []
-        while not bench.ctx.get(bench.dut.finished):
+        while not bench.get("finished"):
             readings.append(np.array(await bench.counts(plan.start.count)))
 
         assert await bench.counts(plan.start.count) == expected.tolist()
@@ -66,7 +80,7 @@ def test_an_aborted_pass_leaves_nothing_behind() -> None:
         plan = mc_plan(25, rows=4, instants=1000)
         await bench.load(plan.table)
         await bench.begin_mc(plan)
-        await bench.ctx.tick().until(bench.dut.done == 130)
+        await bench.until(lambda: bool(bench.get("done") == 130))
         await bench.strobe("abort")
 
         await agrees(bench, mc_plan(24, rows=4, instants=4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateware.device import Device
@@ -24,6 +24,7 @@ from schemas.hwlink import (
     State,
 )
 from schemas.hwlink_layouts import Header, HelloReply, Nak, SetBaud, Status
+from tests.thorough import cases
 from tests.unit.gateware.host import CLOCKS, HELLO, Host, asking, frame, opened
 
 CONFIRM_CLOCKS = 4000
@@ -35,9 +36,16 @@ IDENTITY = Identity(
 ENTROPY = 99
 
 
-@pytest.fixture
-def engine() -> Engine:
+@pytest.fixture(scope="module")
+def device() -> Interpreted:
+    """Simulating a design begins with half a second of compiling it."""
     return Interpreted(Device(IDENTITY), ENTROPY)
+
+
+@pytest.fixture
+def engine(device: Interpreted) -> Engine:
+    device.power_cycle(ENTROPY)
+    return device
 
 
 @pytest.fixture
@@ -245,23 +253,41 @@ def test_a_design_without_a_line_or_a_data_path_refuses_what_needs_them() -> Non
         assert answer.code == NakCode.TYPE
 
 
-def test_the_boot_nonce_of_two_simulations_differs() -> None:
-    nonces = {
-        Host(asking(Interpreted(Device(IDENTITY), entropy))).hello().boot_nonce
-        for entropy in (1, 2)
-    }
+def test_the_boot_nonce_of_two_simulations_differs(device: Interpreted) -> None:
+    nonces = set()
+    for entropy in (1, 2):
+        device.power_cycle(entropy)
+        nonces.add(Host(asking(device)).hello().boot_nonce)
     assert len(nonces) == 2
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.binary(max_size=300), st.randoms(use_true_random=False))
-def test_after_any_noise_a_hello_is_answered(noise: bytes, rng: random.Random) -> None:
-    engine = Interpreted(Device(IDENTITY), ENTROPY)
+def test_a_device_that_was_switched_off_is_as_new(device: Interpreted) -> None:
+    answers = []
+    for engine in (Interpreted(Device(IDENTITY), ENTROPY), device, device):
+        if engine is device:
+            device.power_cycle(ENTROPY)
+        ask = asking(engine)
+        answers.append(
+            [
+                ask(frame(MessageType.HELLO, 7, HELLO)),
+                ask(b"\x05\x01\0"),
+                ask(frame(MessageType.STATUS, 8)),
+            ]
+        )
+    assert answers[1:] == answers[:1] * 2
+
+
+@settings(max_examples=cases(32))
+@given(noise=st.binary(max_size=300), rng=st.randoms(use_true_random=False))
+def test_after_any_noise_a_hello_is_answered(
+    device: Interpreted, noise: bytes, rng: random.Random
+) -> None:
+    device.power_cycle(ENTROPY)
     line = noise + b"\0" + frame(MessageType.HELLO, 7, HELLO)
     sent = b""
     while line:
         size = rng.randint(1, 60)
-        sent += engine.run(line[:size], CLOCKS).sent
+        sent += device.run(line[:size], CLOCKS).sent
         line = line[size:]
     header, payload = opened(sent.split(b"\0")[-2])
     assert header == Header(type=MessageType.HELLO | REPLY, seq=7)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,20 +12,17 @@ from pathlib import Path
 import pytest
 import serial
 
-from gateware.sim.verilated import missing_tools
 from schemas.hwlink import Feature, MessageType, NakCode, State
 from schemas.hwlink_layouts import Nak, SetBaud, Status
+from tests.deadlines import SCALE
+from tests.unit.gateware.designs import SIMULATOR, needs_verilator
 from tests.unit.gateware.host import Host
 
 #: A byte's time is the simulator's, and a first run compiles.
-PATIENCE_S = 60
+PATIENCE_S = 60 * SCALE
 
 #: The first one compiles the design.
-pytestmark = pytest.mark.timeout(600)
-
-needs_verilator = pytest.mark.skipif(
-    bool(missing_tools()) and "CI" not in os.environ, reason="verilator is not installed"
-)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @contextmanager
@@ -95,7 +91,7 @@ def test_the_rate_of_a_simulated_line_is_the_one_that_pyserial_sets() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_simulation_ends_cleanly_when_told(number: signal.Signals) -> None:
-    with simulated("--simulator", "amaranth") as (process, port):
+    with simulated("--simulator", SIMULATOR) as (process, port):
         assert Path(port).exists()
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 0
