@@ -12,6 +12,7 @@ import structlog
 
 from services.runtime.embedded_server import EmbeddedServer, start_server
 from tests.deadlines import SCALE
+from tests.fork_server import FORK_SERVER
 from tests.seed import SEED
 from tests.servers import SharedServer, shared_server
 
@@ -51,6 +52,13 @@ def _no_stray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _plain_logs() -> None:
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server() -> Iterator[None]:
+    """End the fork server while what it has covered is still counted."""
+    yield
+    FORK_SERVER.close()
 
 
 @pytest.fixture(scope="session")

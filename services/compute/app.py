@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from functools import partial
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from schemas.subjects import QueryOp
 from services.compute import queries
 from services.compute.admission import Admission
 from services.compute.answering import Answering
-from services.compute.calculator import open_pool
+from services.compute.calculator import ForkServer, open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.hardware import answer_hardware
 from services.compute.jobs.service import open_jobs
@@ -62,11 +63,11 @@ HEAVY_WAITING = 8
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
     """Run until asked to stop."""
-    with reachable_from_threads(context.bus):
-        await _serve(context, settings)
+    with reachable_from_threads(context.bus), closing(ForkServer()) as server:
+        await _serve(context, settings, server)
 
 
-async def _serve(context: Context, settings: ComputeSettings) -> None:
+async def _serve(context: Context, settings: ComputeSettings, server: ForkServer) -> None:
     # Two budgets: a query that takes long must not hold up live results, nor the other way round.
     worker = WindowWorker(
         context.bus.log,
@@ -76,7 +77,7 @@ async def _serve(context: Context, settings: ComputeSettings) -> None:
         log=context.log,
     )
     async with (
-        open_pool(context.identity.id, settings.job_processes) as pool,
+        open_pool(server, context.identity.id, settings.job_processes) as pool,
         anyio.create_task_group() as writing,
     ):
         service = ComputeService(context, settings, SharedLevels(context.bus.log, writing))

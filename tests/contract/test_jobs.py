@@ -30,6 +30,7 @@ from services.runtime.stopping import Stop
 from services.runtime.sync_bus import reachable_from_threads
 from services.runtime.topology import system_topology
 from tests.deadlines import fail_after
+from tests.fork_server import FORK_SERVER
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +50,7 @@ async def workers(bus: Bus, *names: str) -> AsyncIterator[None]:
         stack.enter_context(reachable_from_threads(bus))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         for name in names:
-            pool = await stack.enter_async_context(open_pool(name, 1))
+            pool = await stack.enter_async_context(open_pool(FORK_SERVER, name, 1))
             jobs = await open_jobs(bus, pool, name=name, max_tries=2, log=logger(name))
             identity = Identity(name="compute", id=name, version="0.0.1", description="")
             endpoints = [*jobs.endpoints, simulate_endpoint(pool)]

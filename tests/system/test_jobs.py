@@ -28,6 +28,7 @@ from services.runtime.settings import StorageSettings
 from services.runtime.topology import ACK_WAIT_S, system_topology
 from tests.deadlines import fail_after
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick
+from tests.processes import children
 from tests.servers import RestartableServer, free_port, restartable_server
 from tests.system.conftest import POLL_S, RunningSystem
 
@@ -131,7 +132,7 @@ async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path)
         state = await client.ended(job.job_id, done=2)
         while not state.status.ended:
             for pid in calculators(system, "compute-0"):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             await anyio.sleep(0.1)
             state = await client.get(job.job_id)
         after = await client.submit(quick(3))
@@ -203,20 +204,26 @@ async def test_a_task_that_is_not_done_in_time_is_handed_back_by_a_worker_that_e
         long = endless().model_copy(update={"mc_count": 3500})
         job = await client.submit(long)
         with fail_after(30):
-            while (await client.get(job.job_id)).started_ns is None:  # noqa: ASYNC110
-                await anyio.sleep(POLL_S)
-        name = next(name for name in system.processes if calculators(system, name))
-        await system.stop(name)
+            await system.stop(await computing(system))
         # Sooner than the server would have taken it from a worker that was killed.
         with fail_after(ACK_WAIT_S / 2):
-            while not any(calculators(system, name) for name in system.processes):  # noqa: ASYNC110
-                await anyio.sleep(POLL_S)
+            await computing(system)
         assert (await client.ended(job.job_id)).status is JobStatus.COMPLETED
 
 
-def calculators(system: RunningSystem, name: str) -> list[str]:
-    pid = system.processes[name].pid
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+def calculators(system: RunningSystem, name: str) -> list[int]:
+    """Return the forks of the fork servers that a service has."""
+    servers = children(system.processes[name].pid)
+    return [child for server in servers for child in children(server)]
+
+
+async def computing(system: RunningSystem) -> str:
+    """Return a worker that has a calculator, as soon as there is one."""
+    while True:
+        for name in system.processes:
+            if calculators(system, name):
+                return name
+        await anyio.sleep(POLL_S)
 
 
 async def test_a_query_on_the_cluster_has_the_numbers_of_one_whoever_dies(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""Processes beside the service that compute what nobody waits for at the other end of a request.
+"""Child processes of low priority that compute the tasks of jobs and the shares of simulations.
 
-Tasks of jobs, and shares of simulations, are computed in child processes of low priority: they have
-no interpreter lock in common with live results and queries, one that crashes takes nothing with
-it, and one that is not wanted any more is killed at once.
+They do not share the interpreter's lock with live results and queries. A task that crashes its
+process fails alone, and a cancelled one is killed immediately. They are forks of one process that
+has imported the library, so a new one computes within milliseconds.
 """
 
+from services.compute.calculator.fork_server import ForkServer
 from services.compute.calculator.pool import CalculatorPool, open_pool
 from services.compute.calculator.process import Calculator, CalculatorDiedError
 
-__all__ = ["Calculator", "CalculatorDiedError", "CalculatorPool", "open_pool"]
+__all__ = ["Calculator", "CalculatorDiedError", "CalculatorPool", "ForkServer", "open_pool"]

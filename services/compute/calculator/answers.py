@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 import traceback
 
+import numpy as np
+
 from pycwt_mod import __version__
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError, ErrorBody, Internal
-from schemas.job import JobOutcome
+from schemas.job import JobOutcome, WctTask
 from schemas.result import Engine
 from schemas.simulation import SimulateRequest
 from schemas.work import JobWork, QueuedTask
@@ -16,7 +18,16 @@ from services.compute.calculator.frames import Frame, Kind
 from services.compute.cluster.shares import answer_simulate
 from services.compute.jobs.tasks import answer_task
 
-__all__ = ["answer_frame"]
+__all__ = ["answer_frame", "warm_up"]
+
+
+def warm_up() -> None:
+    """Compute a small coherence, so that forks of this process import nothing any more.
+
+    The library loads parts of SciPy on first use, which takes a second of processor time.
+    """
+    x, y = np.random.default_rng(0).standard_normal((2, 32))
+    answer_task(WctTask(type="wct", dt=1.0, signal1=x, signal2=y, mc_count=1, seed=0))
 
 
 def answer_frame(frame: Frame, worker: str) -> Frame:

@@ -1,4 +1,8 @@
-"""What a service and its calculators say to each other over a pipe: a kind, a length, a body."""
+"""Messages between a service, its fork server and its calculators, as bytes.
+
+A request and its answer are frames: a kind, the length of the body, the body. The fork server
+reports two numbers of each calculator: its process ID when it starts, its exit code when it ends.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +10,39 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["HEADER_BYTES", "Frame", "Kind", "header_of", "packed"]
+__all__ = ["HEADER_BYTES", "NUMBER", "Frame", "Kind", "header", "header_of"]
 
 _HEADER = struct.Struct("<cQ")
 HEADER_BYTES = _HEADER.size
+#: A process ID, or an exit code, which is negative for a signal.
+NUMBER = struct.Struct("<i")
 
 
 class Kind(Enum):
-    """What is in a frame."""
+    """Content of a frame."""
 
     #: To the calculator: a ``JobWork`` with a task, or a ``SimulateRequest``; in msgpack.
     TASK = b"t"
     SHARE = b"s"
     #: From it: the ``JobOutcome`` or the ``SimulateReply``, in msgpack.
     DONE = b"d"
-    #: An ``ErrorBody``, in msgpack: the request's own fault, which would be met again.
+    #: An ``ErrorBody``, in msgpack: the request is at fault, and a retry would fail again.
     REFUSED = b"r"
-    #: Text: a fault of the program, with where it happened, for the log.
+    #: Text: the traceback of a fault of the program, for the log.
     FAULT = b"f"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One message on the pipe."""
+    """A request or an answer."""
 
     kind: Kind
     body: bytes
 
 
-def packed(frame: Frame) -> bytes:
-    """Return the bytes of a frame."""
-    return _HEADER.pack(frame.kind.value, len(frame.body)) + frame.body
+def header(frame: Frame) -> bytes:
+    """Return the bytes that precede the body of a frame."""
+    return _HEADER.pack(frame.kind.value, len(frame.body))
 
 
 def header_of(data: bytes) -> tuple[Kind, int]:

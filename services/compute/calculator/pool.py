@@ -7,17 +7,18 @@ from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 
+from services.compute.calculator.fork_server import ForkServer
 from services.compute.calculator.process import Calculator
 
 __all__ = ["CalculatorPool", "open_pool"]
 
 
 class CalculatorPool:
-    """So many calculators as may compute at the same time; who comes first is served first."""
+    """The calculators that may compute at the same time, in the order of the requests."""
 
-    def __init__(self, worker: str, size: int) -> None:
+    def __init__(self, server: ForkServer, worker: str, size: int) -> None:
         self.size = size
-        self._free = [Calculator(worker) for _ in range(size)]
+        self._free = [Calculator(server, worker) for _ in range(size)]
         self._every = tuple(self._free)
         self._slots = anyio.Semaphore(size)
 
@@ -33,7 +34,7 @@ class CalculatorPool:
 
     @contextmanager
     def free_one(self) -> Iterator[Calculator | None]:
-        """Have a calculator that nobody wants, or None at once."""
+        """Have a calculator while the context is open, or None if all compute; do not wait."""
         try:
             self._slots.acquire_nowait()
         except anyio.WouldBlock:
@@ -47,15 +48,15 @@ class CalculatorPool:
             self._slots.release()
 
     async def close(self) -> None:
-        """Kill them all."""
+        """Kill all processes."""
         for each in self._every:
             await each.close()
 
 
 @asynccontextmanager
-async def open_pool(worker: str, size: int) -> AsyncIterator[CalculatorPool]:
+async def open_pool(server: ForkServer, worker: str, size: int) -> AsyncIterator[CalculatorPool]:
     """Have calculators while the context is open; none of them outlives it."""
-    pool = CalculatorPool(worker, size)
+    pool = CalculatorPool(server, worker, size)
     try:
         yield pool
     finally:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import anyio
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 
-from services.compute.calculator.frames import HEADER_BYTES, Frame, Kind, header_of, packed
-from services.runtime.orphan_guard import guarded
+from services.compute.calculator.fork_server import ForkedProcess, ForkServer
+from services.compute.calculator.frames import Frame, Kind
 
 __all__ = ["Calculator", "CalculatorDiedError"]
 
 
 class CalculatorDiedError(Exception):
-    """The process ended while it computed: out of memory, a crash, or killed by somebody."""
+    """The process ended while it computed: it ran out of memory, crashed, or was killed."""
 
 
 class Calculator:
@@ -24,72 +19,86 @@ class Calculator:
 
     Parameters
     ----------
+    server
+        Starts the process.
     worker
         Goes into the provenance of what is computed.
     """
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, server: ForkServer, worker: str) -> None:
+        self._server = server
         self._worker = worker
-        self._process: Process | None = None
-        self._answers: BufferedByteReceiveStream | None = None
+        self._process: ForkedProcess | None = None
+        self._turn = anyio.Lock()
+        self._request: anyio.CancelScope | None = None
+        self._closed = False
 
     @property
     def pid(self) -> int | None:
         """Process ID of the calculator, None while it has no process."""
-        return None if self._process is None else self._process.pid
+        if self._process is None or self._process.has_ended():
+            return None
+        return self._process.pid
 
     async def ask(self, kind: Kind, body: bytes) -> Frame:
-        """Return the answer. Cancelled, it kills the process, and whatever runs in it ends.
+        """Return the answer to a request.
+
+        Cancelled, it kills the process with whatever runs in it, and waits for its end.
 
         Raises
         ------
         CalculatorDiedError
-            There is no answer; the next question goes to a new process.
+            There is no answer; the next request goes to a new process.
+        OSError
+            A process cannot be started.
         """
-        process, answers = await self._started()
-        try:
-            if process.stdin is None:
-                raise CalculatorDiedError("its pipe is closed")
-            await process.stdin.send(packed(Frame(kind, body)))
-            answer, length = header_of(await answers.receive_exactly(HEADER_BYTES))
-            return Frame(answer, await answers.receive_exactly(length))
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise CalculatorDiedError(await self._reason(process)) from error
-        except anyio.IncompleteRead as error:
-            raise CalculatorDiedError(await self._reason(process)) from error
-        except BaseException:
-            await self.close()
-            raise
+        async with self._turn:
+            if not self._closed:
+                with anyio.CancelScope() as self._request:
+                    return await self._answer(Frame(kind, body))
+        raise CalculatorDiedError("the calculator was closed")
 
     async def close(self) -> None:
-        """Kill the process."""
-        process, self._process, self._answers = self._process, None, None
-        if process is not None:
-            if process.returncode is None:
-                process.kill()
-            with anyio.CancelScope(shield=True):
-                await process.aclose()
-
-    async def _started(self) -> tuple[Process, BufferedByteReceiveStream]:
-        if self._process is None or self._answers is None or self._process.returncode is not None:
-            await self.close()
-            process = await anyio.open_process(
-                guarded([sys.executable, "-m", "services.compute.calculator", self._worker]),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=None,
-                # Ctrl-C in a terminal is for the service, which ends what it has begun.
-                start_new_session=True,
-            )
-            if process.stdout is None:
-                raise CalculatorDiedError("its pipe is closed")
-            self._process, self._answers = process, BufferedByteReceiveStream(process.stdout)
-        return self._process, self._answers
-
-    async def _reason(self, process: Process) -> str:
+        """Kill the process for good, and wait for its end; a request under way raises an error."""
+        self._closed = True
+        if self._request is not None:
+            self._request.cancel()
         with anyio.CancelScope(shield=True):
-            code = await process.wait()
-        await self.close()
-        if code < 0:
-            return f"the process that computed it was ended by signal {-code}"
-        return f"the process that computed it ended with exit code {code}"
+            async with self._turn:
+                await self._kill()
+
+    async def _answer(self, request: Frame) -> Frame:
+        process = self._running()
+        try:
+            return await process.exchange(request)
+        except (EOFError, ConnectionError) as error:
+            self._process = None
+            raise CalculatorDiedError(await _reason(process)) from error
+        except BaseException:
+            await self._kill()
+            raise
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with anyio.CancelScope(shield=True):
+                await process.kill()
+
+    def _running(self) -> ForkedProcess:
+        if self._process is not None and self._process.has_ended():
+            self._process.close()
+            self._process = None
+        if self._process is None:
+            self._process = self._server.fork(self._worker)
+        return self._process
+
+
+async def _reason(process: ForkedProcess) -> str:
+    """Wait for the end of a process that has closed its socket; return how it ended."""
+    with anyio.CancelScope(shield=True):
+        code = await process.ended()
+    if code is None:
+        return "the process that starts calculators has ended"
+    if code < 0:
+        return f"the process that computed it was ended by signal {-code}"
+    return f"the process that computed it ended with exit code {code}"

@@ -1,15 +1,19 @@
-"""Processes that compute beside a service: answers, refusals, deaths, and the end of what is not
-wanted any more."""
+"""Calculators: answers, refusals, deaths, cancellation, and the end of the service."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
+import threading
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 
 import anyio
+import anyio.lowlevel
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,16 +25,34 @@ from schemas.errors import ErrorBody, Overloaded
 from schemas.job import CwtTask, JobOutcome, SignificanceTask
 from schemas.simulation import SimulateRequest
 from schemas.work import JobWork, QueuedTask
-from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
+from services.compute.calculator import (
+    Calculator,
+    CalculatorDiedError,
+    CalculatorPool,
+    ForkServer,
+)
+from services.compute.calculator.__main__ import answer_all
 from services.compute.calculator.answers import answer_frame
-from services.compute.calculator.frames import HEADER_BYTES, Frame, Kind, header_of, packed
+from services.compute.calculator.fork_server import ForkedProcess
+from services.compute.calculator.frames import (
+    HEADER_BYTES,
+    NUMBER,
+    Frame,
+    Kind,
+    header,
+    header_of,
+)
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.cluster.shares import answer_simulate, request_of
 from tests.deadlines import fail_after
+from tests.fork_server import FORK_SERVER
+from tests.processes import POLL_S, busy, gone, parent
 from tests.unit.compute.test_cluster import plan
 
 pytestmark = pytest.mark.anyio
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 PACKED = ContentType.MSGPACK
+MIB = 1024 * 1024
 
 
 def task(request: CwtTask | SignificanceTask) -> bytes:
@@ -49,7 +71,7 @@ LONG = task(
 
 @pytest.fixture
 async def calculator() -> AsyncIterator[Calculator]:
-    mine = Calculator("test")
+    mine = Calculator(FORK_SERVER, "test")
     yield mine
     await mine.close()
 
@@ -60,11 +82,8 @@ def pid_of(calculator: Calculator) -> int:
 
 
 @given(kind=st.sampled_from(Kind), body=st.binary())
-def test_a_frame_gives_back_what_was_packed(kind: Kind, body: bytes) -> None:
-    data = packed(Frame(kind, body))
-
-    assert header_of(data[:HEADER_BYTES]) == (kind, len(data) - HEADER_BYTES)
-    assert data[HEADER_BYTES:] == body
+def test_a_header_gives_back_the_kind_and_the_length(kind: Kind, body: bytes) -> None:
+    assert header_of(header(Frame(kind, body))) == (kind, len(body))
 
 
 @given(kind=st.sampled_from([Kind.TASK, Kind.SHARE]), body=st.binary(max_size=200))
@@ -75,6 +94,7 @@ def test_whatever_is_asked_there_is_an_answer(kind: Kind, body: bytes) -> None:
     assert decode(ErrorBody, answer.body, PACKED).error.message
 
 
+@pytest.mark.slow
 async def test_a_task_is_computed_in_a_process_of_low_priority(calculator: Calculator) -> None:
     answer = await calculator.ask(Kind.TASK, QUICK)
 
@@ -85,6 +105,7 @@ async def test_a_task_is_computed_in_a_process_of_low_priority(calculator: Calcu
     )
 
 
+@pytest.mark.slow
 async def test_one_process_answers_one_question_after_the_other(calculator: Calculator) -> None:
     await calculator.ask(Kind.TASK, QUICK)
     first = pid_of(calculator)
@@ -94,65 +115,343 @@ async def test_one_process_answers_one_question_after_the_other(calculator: Calc
     assert pid_of(calculator) == first
 
 
-async def test_a_process_that_dies_is_told_and_replaced(calculator: Calculator) -> None:
+def test_requests_are_answered_in_order_until_the_connection_ends() -> None:
+    service, connection = socket.socketpair()
+    with service:
+        for body in (QUICK, b"unreadable"):
+            service.sendall(header(Frame(Kind.TASK, body)) + body)
+        service.sendall(header(Frame(Kind.TASK, QUICK)) + QUICK[:10])
+        service.shutdown(socket.SHUT_WR)
+        answer_all(connection, "test")
+        with service.makefile("rb") as answers:
+            kinds = []
+            while head := answers.read(HEADER_BYTES):
+                kind, length = header_of(head)
+                assert len(answers.read(length)) == length
+                kinds.append(kind)
+
+    assert kinds == [Kind.DONE, Kind.REFUSED]
+
+
+# The end of a process
+
+
+@pytest.mark.slow
+@linux
+async def test_a_process_that_dies_is_reported_and_replaced(calculator: Calculator) -> None:
     await calculator.ask(Kind.TASK, QUICK)
+    first = pid_of(calculator)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(kill_soon, pid_of(calculator))
-        with pytest.raises(CalculatorDiedError, match="signal 9"):
+        tasks.start_soon(kill_when_busy, first, first)
+        with fail_after(20), pytest.raises(CalculatorDiedError, match="ended by signal 9"):
             await calculator.ask(Kind.TASK, LONG)
+
+    assert (await calculator.ask(Kind.TASK, QUICK)).kind is Kind.DONE
+    assert pid_of(calculator) != first
+
+
+async def kill_when_busy(pid: int, victim: int) -> None:
+    await busy(pid)
+    os.kill(victim, signal.SIGKILL)
+
+
+@pytest.mark.slow
+async def test_a_process_that_dies_while_it_is_idle_is_replaced(calculator: Calculator) -> None:
+    await calculator.ask(Kind.TASK, QUICK)
+
+    os.kill(pid_of(calculator), signal.SIGKILL)
+    with fail_after(20):
+        while calculator.pid is not None:  # noqa: ASYNC110 - an idle calculator has no event
+            await anyio.sleep(POLL_S)
 
     assert (await calculator.ask(Kind.TASK, QUICK)).kind is Kind.DONE
 
 
-async def kill_soon(pid: int) -> None:
-    await anyio.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
-
-
-async def test_cancelling_ends_what_runs_at_once(calculator: Calculator) -> None:
+@pytest.mark.slow
+@linux
+async def test_cancelling_ends_what_runs_and_waits_for_its_end(calculator: Calculator) -> None:
     await calculator.ask(Kind.TASK, QUICK)
     pid = pid_of(calculator)
 
     with fail_after(20):
-        with anyio.move_on_after(0.05):
-            await calculator.ask(Kind.TASK, LONG)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(calculator.ask, Kind.TASK, LONG)
+            await busy(pid)
+            tasks.cancel_scope.cancel()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.slow
+@linux
+async def test_closing_ends_what_runs_and_its_request_raises(calculator: Calculator) -> None:
+    await calculator.ask(Kind.TASK, QUICK)
+    pid = pid_of(calculator)
+
+    async def close_when_busy() -> None:
+        await busy(pid)
+        await calculator.close()
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(close_when_busy)
+        with fail_after(20), pytest.raises(CalculatorDiedError, match="closed"):
+            await calculator.ask(Kind.TASK, LONG)
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-async def test_a_calculator_does_not_outlive_its_service() -> None:
-    program = (
-        "import anyio, sys\n"
-        "from services.compute.calculator import Calculator\n"
-        "from services.compute.calculator.frames import Kind\n"
-        "async def main():\n"
-        "    mine = Calculator('test')\n"
-        "    await mine.ask(Kind.TASK, b'')\n"
-        "    print(mine.pid, flush=True)\n"
-        "    await anyio.sleep_forever()\n"
-        "anyio.run(main)\n"
-    )
-    async with await anyio.open_process([sys.executable, "-c", program]) as service:
+
+class ScriptedServer(ForkServer):
+    """Hands out a process that is played by a test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        frames, self.frames = socket.socketpair()
+        control, self.control = socket.socketpair()
+        self._played = ForkedProcess(frames, control)
+
+    def fork(self, worker: str) -> ForkedProcess:
+        del worker
+        return self._played
+
+    def close(self) -> None:
+        self._played.close()
+        self.frames.close()
+        self.control.close()
+
+
+@pytest.fixture
+def script() -> Iterator[ScriptedServer]:
+    with closing(ScriptedServer()) as server:
+        yield server
+
+
+async def test_a_process_that_exits_is_reported_with_its_exit_code(script: ScriptedServer) -> None:
+    script.control.sendall(NUMBER.pack(4711) + NUMBER.pack(3))
+    script.frames.close()
+
+    with pytest.raises(CalculatorDiedError, match="ended with exit code 3"):
+        await Calculator(script, "test").ask(Kind.TASK, QUICK)
+
+
+async def test_a_process_that_cannot_be_started_is_reported(script: ScriptedServer) -> None:
+    script.control.close()
+
+    with pytest.raises(CalculatorDiedError, match="starts calculators has ended"):
+        await Calculator(script, "test").ask(Kind.TASK, QUICK)
+
+
+async def test_a_request_can_be_cancelled_while_the_fork_server_starts(
+    script: ScriptedServer,
+) -> None:
+    mine = Calculator(script, "test")
+
+    with fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(mine.ask, Kind.TASK, QUICK)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+
+    assert (script.control.recv(1), script.frames.recv(1)) == (b"", b"")
+
+
+async def test_closing_while_the_fork_server_starts_waits_for_nothing(
+    script: ScriptedServer,
+) -> None:
+    mine = Calculator(script, "test")
+
+    async def close_soon() -> None:
+        await anyio.wait_all_tasks_blocked()
+        await mine.close()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(close_soon)
+        with fail_after(20), pytest.raises(CalculatorDiedError, match="closed"):
+            await mine.ask(Kind.TASK, QUICK)
+
+
+async def test_a_closed_calculator_starts_no_process(server: ForkServer) -> None:
+    mine = Calculator(server, "test")
+    await mine.close()
+
+    with pytest.raises(CalculatorDiedError, match="closed"):
+        await mine.ask(Kind.TASK, QUICK)
+
+    assert mine.pid is None
+
+
+# Messages in pieces
+
+
+@given(body=st.binary(), sizes=st.lists(st.integers(1, 50), min_size=1))
+def test_an_answer_that_comes_in_pieces_is_the_same(body: bytes, sizes: list[int]) -> None:
+    async def play(script: ScriptedServer) -> None:
+        rest = header(Frame(Kind.DONE, body)) + body
+        while rest:
+            for size in sizes:
+                script.frames.sendall(rest[:size])
+                rest = rest[size:]
+                for _ in range(3):  # the other task is woken, reads, and waits again
+                    await anyio.lowlevel.checkpoint()
+
+    async def ask() -> Frame:
+        with closing(ScriptedServer()) as script:
+            script.control.sendall(NUMBER.pack(4711))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(play, script)
+                answer = await Calculator(script, "test").ask(Kind.TASK, b"")
+        return answer
+
+    assert anyio.run(ask) == Frame(Kind.DONE, body)
+
+
+@pytest.mark.parametrize(("request_bytes", "answer_bytes"), [(64 * MIB, 0), (0, 64 * MIB)])
+async def test_a_large_body_is_not_copied(
+    script: ScriptedServer, request_bytes: int, answer_bytes: int
+) -> None:
+    request, answer = bytes(request_bytes), bytes(answer_bytes)
+
+    def play() -> None:
+        buffer, left = bytearray(MIB), HEADER_BYTES + len(request)
+        while left:
+            left -= script.frames.recv_into(buffer)
+        script.frames.sendall(header(Frame(Kind.DONE, answer)))
+        script.frames.sendall(answer)
+
+    script.control.sendall(NUMBER.pack(4711))
+    peer = threading.Thread(target=play)
+    peer.start()
+    tracemalloc.start()
+    try:
+        received = await Calculator(script, "test").ask(Kind.TASK, request)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        peer.join()
+
+    assert received.body == answer
+    assert peak < len(answer) + 4 * MIB
+
+
+# The fork server
+
+
+@pytest.fixture
+def server() -> Iterator[ForkServer]:
+    """A fork server that a test may kill."""
+    with closing(ForkServer()) as server:
+        yield server
+
+
+@pytest.mark.slow
+@linux
+async def test_calculators_are_forks_of_one_process_in_a_session_of_its_own(
+    server: ForkServer,
+) -> None:
+    first, second = Calculator(server, "test"), Calculator(server, "test")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first.ask, Kind.TASK, QUICK)
+        tasks.start_soon(second.ask, Kind.TASK, QUICK)
+
+    pids = {pid_of(first), pid_of(second)}
+    (server_pid,) = {parent(pid) for pid in pids}
+    assert len(pids) == 2
+    assert parent(server_pid) == os.getpid()
+    assert {os.getsid(pid) for pid in pids} == {os.getsid(server_pid)} == {server_pid}
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.slow
+@linux
+async def test_calculators_end_with_their_fork_server_and_the_next_has_a_new_one(
+    server: ForkServer,
+) -> None:
+    mine = Calculator(server, "test")
+    await mine.ask(Kind.TASK, QUICK)
+    pid = pid_of(mine)
+    server_pid = parent(pid)
+
+    with fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill_when_busy, pid, server_pid)
+            with pytest.raises(CalculatorDiedError, match="starts calculators has ended"):
+                await mine.ask(Kind.TASK, LONG)
+        await gone(pid, server_pid)
+
+    assert (await mine.ask(Kind.TASK, QUICK)).kind is Kind.DONE
+    assert parent(pid_of(mine)) != server_pid
+    await mine.close()
+
+
+SERVICE = """
+import anyio, sys
+from services.compute.calculator import Calculator, ForkServer
+from services.compute.calculator.frames import Kind
+
+async def main():
+    mine = Calculator(ForkServer(), "test")
+    await mine.ask(Kind.TASK, b"")
+    print(mine.pid, flush=True)
+    await mine.ask(Kind.TASK, sys.stdin.buffer.read())
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.slow
+@linux
+async def test_a_killed_service_takes_its_computing_calculator_and_its_fork_server_with_it() -> (
+    None
+):
+    async with await anyio.open_process(
+        [sys.executable, "-c", SERVICE], stderr=subprocess.DEVNULL
+    ) as service:
         assert service.stdout is not None
+        assert service.stdin is not None
         pid = int(await service.stdout.receive())
+        server_pid = parent(pid)
+        await service.stdin.send(LONG)
+        await service.stdin.aclose()
+        await busy(pid)
+
         service.kill()
 
-    with fail_after(10):
-        # Another process's child has no event to wait for.
-        while Path(f"/proc/{pid}").exists() and not is_zombie(pid):  # noqa: ASYNC110, ASYNC240
-            await anyio.sleep(0.01)
+        with fail_after(20):
+            await gone(pid, server_pid)
 
 
-def is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+@pytest.mark.slow
+def test_a_new_calculator_imports_nothing() -> None:
+    """Each took a second of processor time for parts of SciPy that its first task needed."""
+    program = """
+import sys
+from services.compute.calculator.answers import answer_frame, warm_up
+from services.compute.calculator.frames import Frame, Kind
+body = sys.stdin.buffer.read()
+warm_up()
+before = set(sys.modules)
+assert answer_frame(Frame(Kind.TASK, body), "test").kind is Kind.DONE
+print(*set(sys.modules) - before)
+"""
+    simulation = SignificanceTask(
+        type="significance", al1=0.5, al2=0.5, dt=1.0, dj=0.5, s0=2.0, J=4, mc_count=2
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=task(simulation), capture_output=True, check=True
+    )
+
+    assert done.stdout.decode().split() == []
 
 
+@pytest.mark.slow
 async def test_a_share_is_computed_by_a_worker_that_has_time_and_refused_by_one_that_has_none() -> (
     None
 ):
-    pool = CalculatorPool("test", 1)
+    pool = CalculatorPool(FORK_SERVER, "test", 1)
     request = request_of(plan(Morlet(6)).tasks()[0])
     handle = simulate_endpoint(pool).handle
     try:

@@ -1,0 +1,159 @@
+"""The process that calculators are forked from, as the service sees it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from io import BytesIO
+
+import anyio
+
+from services.compute.calculator.frames import HEADER_BYTES, NUMBER, Frame, header, header_of
+
+__all__ = ["ForkServer", "ForkedProcess"]
+
+
+class ForkServer:
+    """Forks calculators from a process that has imported what they need, within milliseconds.
+
+    The process starts with the first calculator, and again after it has ended. It ends with the
+    service, however that ends, and its calculators end with it.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._requests: socket.socket | None = None
+
+    def fork(self, worker: str) -> ForkedProcess:
+        """Request a calculator for the service called `worker`; do not wait for it.
+
+        Raises
+        ------
+        OSError
+            The fork server cannot be started.
+        """
+        requests = self._running()
+        frames, its_frames = socket.socketpair()
+        control, its_control = socket.socketpair()
+        # A fork server that has just ended leaves the sockets closed, as one that ends later does.
+        with its_frames, its_control, suppress(ConnectionError):
+            fds = [its_frames.fileno(), its_control.fileno()]
+            socket.send_fds(requests, [worker.encode()], fds)
+        return ForkedProcess(frames, control)
+
+    def close(self) -> None:
+        """End the fork server, which takes milliseconds, and any calculators it has left."""
+        if self._process is not None and self._requests is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._requests.close()
+        self._process = self._requests = None
+
+    def _running(self) -> socket.socket:
+        """Return the socket of requests to a fork server that runs."""
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._requests is None:
+            requests, its_requests = socket.socketpair()
+            with its_requests:
+                fd = its_requests.fileno()
+                self._process = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-m", "services.compute.calculator", str(fd)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[fd],
+                    # Ctrl-C in a terminal is for the service, which ends what it has begun.
+                    start_new_session=True,
+                )
+            self._requests = requests
+        return self._requests
+
+
+class ForkedProcess:
+    """The service's ends of the two sockets of a calculator; closing them kills it."""
+
+    def __init__(self, frames: socket.socket, control: socket.socket) -> None:
+        self._frames = frames
+        self._control = control
+        frames.setblocking(False)
+        control.setblocking(False)
+        #: Process ID, None until the process has started.
+        self.pid: int | None = None
+
+    async def exchange(self, request: Frame) -> Frame:
+        """Return the answer to a request.
+
+        Raises
+        ------
+        EOFError, ConnectionError
+            The process has ended or is about to, or the fork server has.
+        """
+        if self.pid is None:
+            self.pid = await self._number()
+        await _send(self._frames, header(request))
+        await _send(self._frames, request.body)
+        kind, length = header_of(await _receive(self._frames, HEADER_BYTES))
+        return Frame(kind, await _receive(self._frames, length))
+
+    def has_ended(self) -> bool:
+        """Tell whether the process is known to have ended."""
+        if self.pid is None:
+            return False
+        try:
+            self._control.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        return True
+
+    async def ended(self) -> int | None:
+        """Wait for the end of the process; return its exit code, negative for a signal.
+
+        None means that the fork server has ended, and the process with it or before it started.
+        """
+        try:
+            return await self._number()
+        except (EOFError, ConnectionError):
+            return None
+        finally:
+            self.close()
+
+    async def kill(self) -> None:
+        """Kill the process, and wait for its end; one that has not started ends as it starts."""
+        if self.pid is None:
+            self.close()
+        else:
+            with suppress(OSError):  # macOS refuses it once the fork server has closed its end
+                self._control.shutdown(socket.SHUT_WR)
+            await self.ended()
+
+    def close(self) -> None:
+        """Close the sockets, which kills the process if it has not ended."""
+        self._frames.close()
+        self._control.close()
+
+    async def _number(self) -> int:
+        return int(*NUMBER.unpack(await _receive(self._control, NUMBER.size)))
+
+
+async def _send(connection: socket.socket, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        # Also where there is room: a large message would keep the event loop from other tasks.
+        await anyio.wait_writable(connection)
+        rest = rest[connection.send(rest) :]
+
+
+async def _receive(connection: socket.socket, length: int) -> bytes:
+    # A BytesIO can be written to, and gives its bytes away, without a copy.
+    received = BytesIO(bytes(length))
+    with received.getbuffer() as buffer:
+        filled = 0
+        while filled < length:
+            await anyio.wait_readable(connection)
+            with buffer[filled:] as rest:
+                count = connection.recv_into(rest)
+            if count == 0:
+                raise EOFError(f"{length - filled} of {length} bytes are missing")
+            filled += count
+    return received.getvalue()

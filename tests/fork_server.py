@@ -1,0 +1,9 @@
+"""The fork server of all calculators of a test process: starting one takes seconds."""
+
+from __future__ import annotations
+
+from services.compute.calculator import ForkServer
+
+__all__ = ["FORK_SERVER"]
+
+FORK_SERVER = ForkServer()
