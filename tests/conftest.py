@@ -15,6 +15,7 @@ from tests.deadlines import SCALE
 from tests.fork_server import FORK_SERVER
 from tests.seed import SEED
 from tests.servers import SharedServer, shared_server
+from tests.thorough import cases
 
 
 def pytest_report_header() -> list[str]:
@@ -32,8 +33,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 # How long an example takes says more of the machine than of the code.
-hypothesis.settings.register_profile("any machine", deadline=None)
-hypothesis.settings.load_profile("any machine")
+hypothesis.settings.register_profile("usual", deadline=None, max_examples=cases(100))
+hypothesis.settings.load_profile("usual")
 
 
 @pytest.fixture(scope="session")
