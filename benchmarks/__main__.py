@@ -33,22 +33,22 @@ def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: (request_work(10_000, 9),)
     yield lambda: window_works(4000, 9)
     yield lambda: publishing_works(20_000, 5)
-    yield lambda: (pipeline_work(600, 3),)
+    yield lambda: (pipeline_work(600, 3, workers=2),)
 
 
 def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
     """Yield the same with little data."""
     yield lambda: transform_works("float32", 600, 1)
-    yield lambda: transform_works("float64", 600, 1)
+    yield lambda: transform_works("float64", 600, 1, memory=False)
     yield lambda: (floor_work(600, 1),)
-    yield lambda: growth_works(600, 1)
+    yield lambda: growth_works(600, 1, multirate=1, full=1)
     yield lambda: (coherence_work(300, 1),)
     yield lambda: (significance_work(70, 5, 1, peer_runs=2),)
-    yield lambda: (instant_work(300, 1),)
+    yield lambda: (instant_work(100, 1),)
     yield lambda: (request_work(100, 1),)
     yield lambda: window_works(100, 1)
     yield lambda: publishing_works(200, 1)
-    yield lambda: (pipeline_work(30, 1),)
+    yield lambda: (pipeline_work(30, 1, workers=1),)
 
 
 def main(arguments: list[str] | None = None) -> None:

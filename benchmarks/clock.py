@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import io
-import multiprocessing
+import os
+import pickle
 import re
 import resource
+import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 #: ru_maxrss counts kilobytes on Linux and bytes on macOS.
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+#: Of the interpreter whose memory is measured.
+PROGRAM = (
+    "import pickle, sys; from benchmarks.clock import peak_here; "
+    "print(peak_here(pickle.load(sys.stdin.buffer)))"
+)
 
 
 def once_s(work: Callable[[], object]) -> float:
@@ -38,16 +45,22 @@ def rounds(works: list[Callable[[], object]], repeats: int) -> list[tuple[float,
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """Return the largest resident memory of a fresh process that runs `work` once.
+    """Return the largest resident memory of a fresh interpreter that runs `work` once.
 
-    `work` is a function of a module, since the process imports it by name.
+    `work` is a function of a module, which is all that the interpreter imports.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(_peak_here, work).result()
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=pickle.dumps(work),
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=True,
+    )
+    return int(done.stdout.split()[-1])
 
 
-def _peak_here(work: Callable[[], object]) -> int:
+def peak_here(work: Callable[[], object]) -> int:
+    """Return the largest resident memory of this process after it has run `work`."""
     once_s(work)
     status = Path("/proc/self/status")
     if status.exists():

@@ -53,10 +53,12 @@ class Size:
     samples: int
     mc_count: int
     runs: int
+    #: Workers of the system, and of joblib.
+    processes: int = CORES
 
 
 FULL = Size(tasks=1000, samples=500, mc_count=100, runs=3)
-QUICK = Size(tasks=6, samples=100, mc_count=10, runs=1)
+QUICK = Size(tasks=6, samples=100, mc_count=10, runs=1, processes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +77,9 @@ def one_task(pair: Pair, seed: int, mc_count: int) -> float:
 
 
 def by_joblib(pairs: Sequence[Pair], size: Size) -> Run:
-    """Compute all tasks in as many processes as there are cores."""
+    """Compute all tasks in processes that share them."""
     started = time.perf_counter()
-    each = joblib.Parallel(n_jobs=CORES)(
+    each = joblib.Parallel(n_jobs=size.processes)(
         joblib.delayed(one_task)(pair, seed, size.mc_count) for seed, pair in enumerate(pairs)
     )
     return Run(seconds=time.perf_counter() - started, cpu={"library": sum(each)})
@@ -142,12 +144,12 @@ async def measure(size: Size) -> list[Work]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(
-            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=CORES,
+            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=size.processes,
             log_folder=folder / "logs",
         )  # fmt: skip
         async with running_system(plan, command_log(quiet=True), kill=anyio.Event()) as system:
-            few = pairs[: 2 * CORES]
-            warm = Size(tasks=len(few), samples=size.samples, mc_count=5, runs=1)
+            few = pairs[: 2 * size.processes]
+            warm = replace(size, tasks=len(few), mc_count=5)
             await by_job(system.client, few, warm, -1)
             by_joblib(few, warm)
             for turn in range(size.runs):
@@ -162,7 +164,9 @@ def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
     library = [run.cpu["library"] for run in peers]
 
     def share(runs: Sequence[Run]) -> str:
-        shares = [calls / (CORES * run.seconds) for calls, run in zip(library, runs, strict=True)]
+        shares = [
+            calls / (size.processes * run.seconds) for calls, run in zip(library, runs, strict=True)
+        ]
         middle, low, high = statistics.median(shares), min(shares), max(shares)
         between = f" ({low:.3f} to {high:.3f})" if len(shares) > 1 else ""
         return f"{middle:.3f}{between} of the cores' time is the library's"
@@ -173,12 +177,12 @@ def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
     )
     lines = (
         Measurement(
-            who=f"a job, {CORES} workers",
+            who=f"a job, {size.processes} workers",
             seconds=tuple(run.seconds for run in jobs),
             note=f"{share(jobs)}; processor time of each task: {per_task}",
         ),
         Measurement(
-            who=f"joblib {version('joblib')}, {CORES} processes, pycwt_mod.wct",
+            who=f"joblib {version('joblib')}, {size.processes} processes, pycwt_mod.wct",
             seconds=tuple(run.seconds for run in peers),
             note=f"{share(peers)}: {1000 * statistics.median(library) / size.tasks:.1f} ms of each "
             "task; nothing is kept, and none may die",

@@ -20,16 +20,15 @@ from pycwt_client.sources.csv_file import Recording, read_recording
 from schemas.stream import StreamDefinition
 
 STREAM = "icu"
-WORKERS = 2
 
 
-def pipeline_work(seconds: float, runs: int) -> Work:
+def pipeline_work(seconds: float, runs: int, workers: int) -> Work:
     """Play `seconds` of the recording as fast as it goes, through a new system each time."""
     definition = read_definition(DEFINITION, STREAM)
     recording = read_recording(RECORDING).first(seconds, definition.fs_hz)
     times, results = [], 0
     for _ in range(runs):
-        took, results = anyio.run(partial(_play, definition, recording))
+        took, results = anyio.run(partial(_play, definition, recording, workers))
         times.append(took)
     length_s = len(recording.samples) / definition.fs_hz
     speed = length_s / sorted(times)[len(times) // 2]
@@ -41,17 +40,19 @@ def pipeline_work(seconds: float, runs: int) -> Work:
     line = Measurement(who="pycwt-mod system", seconds=tuple(times), note=note)
     title = (
         f"system: {length_s:.0f} s of recording at {definition.fs_hz:g} Hz, embedded server, "
-        f"ingest and {WORKERS} compute processes"
+        f"ingest and {workers} compute processes"
     )
     return Work(title=title, measurements=(line,))
 
 
-async def _play(definition: StreamDefinition, recording: Recording) -> tuple[float, int]:
+async def _play(
+    definition: StreamDefinition, recording: Recording, workers: int
+) -> tuple[float, int]:
     """Return how long a run took, and how many results came of it."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(
-            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=WORKERS,
+            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=workers,
             log_folder=folder / "logs",
         )  # fmt: skip
         run = DemoRun(definition, recording, speed=0)

@@ -37,8 +37,11 @@ def scales_of(n: int) -> NDArray[np.float64]:
     return np.asarray(first * 2 ** (np.arange(count) / VOICES))
 
 
-def transform_works(dtype: str, n: int, repeats: int) -> tuple[Work, Work]:
-    """Measure one transform with everybody: at full rate, and as multirate."""
+def transform_works(dtype: str, n: int, repeats: int, *, memory: bool = True) -> tuple[Work, Work]:
+    """Measure one transform with everybody: at full rate, and as multirate.
+
+    Ours with its peak memory, unless `memory` is False: each takes the start of a process.
+    """
     x = record(n, dtype)
     named: list[tuple[str, Callable[[], object] | None, str]] = [
         (US, partial(ours.cwt, x, 1.0), "full matrix"),
@@ -51,8 +54,9 @@ def transform_works(dtype: str, n: int, repeats: int) -> tuple[Work, Work]:
     if dtype == "float64":
         named = [each for each in named if each[0] != "fcwt"]
     full, multirate, *theirs = _measured(named, repeats)
-    full = replace(full, peak_bytes=peak_bytes(partial(_full_once, dtype, n)))
-    multirate = replace(multirate, peak_bytes=peak_bytes(partial(_multirate_once, dtype, n)))
+    if memory:
+        full = replace(full, peak_bytes=peak_bytes(partial(_full_once, dtype, n)))
+        multirate = replace(multirate, peak_bytes=peak_bytes(partial(_multirate_once, dtype, n)))
     size = f"n={n:,}, {OCTAVES_NOTE}, {dtype}"
     return (
         Work(title=f"cwt at full rate, {size}", measurements=(full, *theirs)),
@@ -60,12 +64,12 @@ def transform_works(dtype: str, n: int, repeats: int) -> tuple[Work, Work]:
     )
 
 
-def growth_works(n: int, repeats: int) -> tuple[Work, Work]:
-    """Measure records that double: multirate from n/2 to 16 n, the full matrix to 4 n."""
-    sizes = [n * 2**k // 2 for k in range(6)]
+def growth_works(n: int, repeats: int, multirate: int = 6, full: int = 4) -> tuple[Work, Work]:
+    """Measure records of n/2, n, 2 n, ...: so many with multirate, and with the full matrix."""
+    sizes = [n * 2**k // 2 for k in range(max(multirate, full))]
     return (
-        _growth("multirate", ours.multirate, _multirate_once, sizes, repeats),
-        _growth("cwt at full rate", ours.cwt, _full_once, sizes[:4], repeats),
+        _growth("multirate", ours.multirate, _multirate_once, sizes[:multirate], repeats),
+        _growth("cwt at full rate", ours.cwt, _full_once, sizes[:full], repeats),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 
+from benchmarks.live.bench import Systems, bench, shared_bench
 from benchmarks.live.figures import Section, page
 from benchmarks.live.latency import latency
 from benchmarks.live.throughput import day, scaling, throughput
@@ -26,30 +27,44 @@ class Size:
     sustained_s: float
     speed: float
     latency_s: float
+    warm_s: float
     runs: int
     traffic_s: float
     scaling_samples: int
+    scaling_voices: int
     day_s: float
 
 
 #: About a quarter of an hour.
 FULL = Size(
-    channels=200, sustained_s=60, speed=2, latency_s=40, runs=2, traffic_s=30,
-    scaling_samples=12_000, day_s=86_400,
+    channels=200, sustained_s=60, speed=2, latency_s=40, warm_s=2, runs=2, traffic_s=30,
+    scaling_samples=12_000, scaling_voices=96, day_s=86_400,
 )  # fmt: skip
+#: As little as makes a result for every figure.
 QUICK = Size(
-    channels=4, sustained_s=2, speed=2, latency_s=3, runs=1, traffic_s=4, scaling_samples=4_800,
-    day_s=600,
+    channels=2, sustained_s=1.5, speed=2, latency_s=1, warm_s=0.3, runs=1, traffic_s=2.5,
+    scaling_samples=4_100, scaling_voices=4, day_s=60,
 )  # fmt: skip
 
 
-def measurements(size: Size) -> Iterator[Callable[[], Awaitable[Section]]]:
+def measurements(size: Size) -> Iterator[Callable[[Systems], Awaitable[Section]]]:
     """Yield everything that is measured."""
-    yield lambda: throughput(size.channels, size.sustained_s, size.speed, size.runs)
-    yield lambda: latency(size.latency_s, size.runs)
-    yield lambda: scaling(size.scaling_samples, size.runs)
-    yield lambda: traffic(size.traffic_s, size.channels)
-    yield lambda: day(size.day_s)
+    yield lambda on: throughput(on, size.channels, size.sustained_s, size.speed, size.runs)
+    yield lambda on: latency(on, size.latency_s, size.warm_s, size.runs)
+    yield lambda on: scaling(on, size.scaling_samples, size.scaling_voices, size.runs)
+    yield lambda on: traffic(on, size.traffic_s, size.channels)
+    yield lambda on: day(on, size.day_s)
+
+
+async def sections(size: Size, systems: Systems) -> list[Section]:
+    """Measure everything, one after the other."""
+    return [await each(systems) for each in measurements(size)]
+
+
+async def quick_sections() -> list[Section]:
+    """Measure little of everything, on one system."""
+    async with shared_bench() as systems:
+        return await sections(QUICK, systems)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -59,9 +74,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="where to write the page")
     given = parser.parse_args(arguments)
     here = machine()
-    sections = [anyio.run(each) for each in measurements(QUICK if given.quick else FULL)]
+    measured = anyio.run(quick_sections) if given.quick else anyio.run(sections, FULL, bench)
     command = "python -m benchmarks.live" + (" --quick" if given.quick else "")
-    text = page(sections, here, versions(), command)
+    text = page(measured, here, versions(), command)
     output = given.output or (None if given.quick else PAGE)
     if output is not None:
         output.write_text(text, encoding="utf-8")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 
@@ -19,7 +20,7 @@ from cli.system import SystemPlan, running_system
 from pycwt_client import Client
 from schemas import storage
 
-__all__ = ["Bench", "Played", "Sample", "bench"]
+__all__ = ["Bench", "Played", "Sample", "Systems", "bench", "shared_bench"]
 
 POLL_S = 0.25
 
@@ -135,3 +136,24 @@ async def bench(workers: int) -> AsyncIterator[Bench]:
         )  # fmt: skip
         async with running_system(plan, command_log(quiet=True), kill=anyio.Event()) as system:
             yield Bench(url=system.url, client=system.client, folder=folder)
+
+
+class Systems(Protocol):
+    """Gives a system with so many workers to measure on, for as long as the context is open."""
+
+    def __call__(self, workers: int) -> AbstractAsyncContextManager[Bench]: ...
+
+
+@asynccontextmanager
+async def shared_bench() -> AsyncIterator[Systems]:
+    """Run one system with one worker for everything that is measured while the context is open.
+
+    It starts once, and its figures mean nothing: a quick run only tries whether all works.
+    """
+    async with bench(1) as system:
+
+        @asynccontextmanager
+        async def shared(workers: int) -> AsyncIterator[Bench]:  # noqa: ARG001 - one is enough
+            yield system
+
+        yield shared

@@ -11,7 +11,7 @@ from itertools import product
 import anyio
 import numpy as np
 
-from benchmarks.live.bench import Bench, Played, bench
+from benchmarks.live.bench import Bench, Played, Systems
 from benchmarks.live.device import Device, running_device
 from benchmarks.live.figures import Figure, Section
 from benchmarks.live.floor import Tree, play_floor
@@ -25,8 +25,6 @@ __all__ = ["latency", "trees"]
 FS = 1000.0
 CHUNK = 20
 WORKERS = 2
-#: The first results find everything unprepared.
-WARM_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,27 +35,33 @@ class _Run:
         return float(np.percentile(self.ms, percent))
 
 
-async def latency(seconds: float, runs: int) -> Section:
-    """Measure both readers in turns, then the floor, then shorter hops, all on one system."""
+async def latency(systems: Systems, seconds: float, warm_s: float, runs: int) -> Section:
+    """Measure both readers in turns, then the floor, then shorter hops, all on one system.
+
+    Results of the first `warm_s` seconds, which find everything unprepared, do not count.
+    """
     plain: dict[float, list[Played]] = {PAIR_HOP_S: [], CLOSED_LOOP_HOP_S: []}
     feeds: dict[float, list[_Run]] = {hop_s: [] for hop_s in plain}
     floors: list[_Run] = []
-    async with bench(WORKERS) as system:
+    async with systems(WORKERS) as system:
         for number, hop_s in product(range(runs), plain):
             name = f"{1000 * hop_s:.0f}-{number}"
             plain[hop_s].append(await _plain(system, pair(f"plain-{name}", hop_s), seconds))
-            feeds[hop_s].append(await _feed(system, pair(f"feed-{name}", hop_s), seconds))
+            feeds[hop_s].append(await _feed(system, pair(f"feed-{name}", hop_s), seconds, warm_s))
         for number in range(runs):
             stream = pair(f"sizes-{number}", PAIR_HOP_S)
             sizes = await trees(system, stream, _device(system, stream.name, min(seconds, 10.0)))
             _, floor = await play_floor(system.url, sizes, workers=WORKERS, every_s=CHUNK / FS)
             floors.append(_Run(floor[len(floor) // 5 :]))
     figures = [
-        *_readers(plain[PAIR_HOP_S], feeds[PAIR_HOP_S]),
+        *_readers(plain[PAIR_HOP_S], feeds[PAIR_HOP_S], warm_s),
         *_percentiles("floor", floors, asked=False),
-        *(_stage(name, plain[PAIR_HOP_S], at) for name, at in STAGES.items()),
+        *(_stage(name, plain[PAIR_HOP_S], at, warm_s) for name, at in STAGES.items()),
         *_readers(
-            plain[CLOSED_LOOP_HOP_S], feeds[CLOSED_LOOP_HOP_S], f", `hop_s` {CLOSED_LOOP_HOP_S:g}"
+            plain[CLOSED_LOOP_HOP_S],
+            feeds[CLOSED_LOOP_HOP_S],
+            warm_s,
+            f", `hop_s` {CLOSED_LOOP_HOP_S:g}",
         ),
     ]
     text = (
@@ -70,8 +74,10 @@ async def latency(seconds: float, runs: int) -> Section:
     return Section(title="Latency", text=text, figures=tuple(figures))
 
 
-def _readers(plain: Sequence[Played], feeds: Sequence[_Run], of: str = "") -> list[Figure]:
-    own = [_Run([ms for at, ms in each.lags_ms() if at > WARM_S]) for each in plain]
+def _readers(
+    plain: Sequence[Played], feeds: Sequence[_Run], warm_s: float, of: str = ""
+) -> list[Figure]:
+    own = [_Run([ms for at, ms in each.lags_ms() if at > warm_s]) for each in plain]
     return [
         *_percentiles(f"a subscriber to the results{of}", own, asked=True),
         *_percentiles(f"`pycwt_client`, `async for result in ...`{of}", feeds, asked=True),
@@ -86,12 +92,14 @@ STAGES: dict[str, Callable[[Arrival], int]] = {
 }
 
 
-def _stage(name: str, plain: Sequence[Played], at: Callable[[Arrival], int]) -> Figure:
+def _stage(
+    name: str, plain: Sequence[Played], at: Callable[[Arrival], int], warm_s: float
+) -> Figure:
     medians = [
         statistics.median(
             (at(each) - played.published_ns[played.chunk_of(each)]) / 1e6
             for each in played.arrivals
-            if at(each) > played.published_ns[0] + WARM_S * 1e9
+            if at(each) > played.published_ns[0] + warm_s * 1e9
         )
         for played in plain
     ]
@@ -123,7 +131,7 @@ async def _plain(system: Bench, stream: StreamDefinition, seconds: float) -> Pla
     return await system.play(device, results=expected)
 
 
-async def _feed(system: Bench, stream: StreamDefinition, seconds: float) -> _Run:
+async def _feed(system: Bench, stream: StreamDefinition, seconds: float, warm_s: float) -> _Run:
     """Read with the client, as a program does."""
     device = _device(system, stream.name, seconds)
     await system.client.put_stream(stream)
@@ -139,7 +147,7 @@ async def _feed(system: Bench, stream: StreamDefinition, seconds: float) -> _Run
                 await running.finished()
             times = running.times_ns()
     lags = [(at - int(times[(needed - 1) // CHUNK])) / 1e6 for needed, at in found]
-    warm = int(WARM_S * FS)
+    warm = int(warm_s * FS)
     return _Run([lag for lag, (needed, _) in zip(lags, found, strict=True) if needed > warm])
 
 

@@ -39,17 +39,17 @@ def pair(name: str, hop_s: float) -> StreamDefinition:
     return coherence(name, fs_hz=1000.0, hop_s=hop_s)
 
 
-def heavy(name: str) -> StreamDefinition:
+def heavy(name: str, voices: int) -> StreamDefinition:
     """Return four pairs of channels whose windows are much work for the bytes that come and go.
 
     Paul's wavelet of order 3 decays so slowly that a window has thousands of samples for each
-    tile; the cross spectrum needs each of them, in 96 rows; and counts of 32 bits are computed
-    in float64.
+    tile; the cross spectrum needs each of them, in a row for each voice; and counts of 32 bits are
+    computed in float64.
     """
     names = tuple(f"c{i}" for i in range(8))
     spec = AnalysisSpec(
         name="heavy", op="xwt", pairs=tuple(zip(names[::2], names[1::2], strict=True)),
-        wavelet="paul", param=3.0, fmin_hz=5.6, fmax_hz=11.1, voices_per_octave=96, hop_s=0.02,
+        wavelet="paul", param=3.0, fmin_hz=5.6, fmax_hz=11.1, voices_per_octave=voices, hop_s=0.02,
         quantity="power",
     )  # fmt: skip
     return _stream(name, 250.0, names, spec)

@@ -12,7 +12,7 @@ import msgpack  # type: ignore[import-untyped]
 import nats
 from nats.aio.msg import Msg
 
-from benchmarks.live.bench import Bench, bench
+from benchmarks.live.bench import Bench, Systems
 from benchmarks.live.device import Device
 from benchmarks.live.figures import Figure, Section
 from benchmarks.live.floor import Tree
@@ -79,7 +79,7 @@ def trees_of(recorder: Recorder, device: Device) -> list[Tree]:
     return [(chunk, tuple(of_chunk[at])) for at in range(device.count)]
 
 
-async def traffic(seconds: float, channels: int) -> Section:
+async def traffic(systems: Systems, seconds: float, channels: int) -> Section:
     """Measure the streams of the other figures."""
     many = power("power", channels, hop_s=0.5)
     counts = many.model_copy(update={"name": "counts"})
@@ -92,7 +92,7 @@ async def traffic(seconds: float, channels: int) -> Section:
         ),
     ]
     figures: list[Figure] = []
-    async with bench(1) as system:
+    async with systems(1) as system:
         for what, stream, dtype in cases:
             figures.append(await _of(system, what, stream, dtype, seconds))
     text = (

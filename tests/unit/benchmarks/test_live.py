@@ -16,6 +16,7 @@ from benchmarks.live.processes import Usage
 from benchmarks.live.results import Arrival
 
 
+@pytest.mark.slow
 @pytest.mark.system
 @pytest.mark.timeout(300)
 def test_a_quick_run_measures_everything_and_writes_the_page(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ MEASURED = (
 TIMED = re.compile(r"^\| [^|]+ \| [\d.]+ (?:s|ms|µs) \|", re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_quick_run_measures_everything_and_writes_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -37,6 +38,7 @@ def test_quick_run_measures_everything_and_writes_the_page(
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_quick_run_of_jobs_says_how_much_of_the_time_is_the_librarys(tmp_path: Path) -> None:
     output = tmp_path / "page.md"
