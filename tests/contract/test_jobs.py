@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 
 import anyio
 import numpy as np
@@ -14,13 +15,22 @@ import pycwt_mod
 from schemas import storage, subjects
 from schemas.codec import decode, encode
 from schemas.errors import Conflict, NotFound, Unavailable, Unprocessable
-from schemas.job import JobOutcome, JobProgress, JobStatus, JobSubmit, JobSubmitted, JobTasks
+from schemas.job import (
+    JobOutcome,
+    JobProgress,
+    JobStatus,
+    JobSubmit,
+    JobSubmitted,
+    JobTasks,
+    SignificanceTask,
+)
 from schemas.message import Message
 from schemas.work import JobWork, QueuedTask
 from services.compute.calculator import open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.jobs.service import open_jobs
 from services.compute.jobs.store import JobStore
+from services.compute.jobs.tasks import is_spread
 from services.compute.queries import answer_wct
 from services.runtime.bus import Bus
 from services.runtime.logs import logger
@@ -245,8 +255,8 @@ async def test_progress_is_announced_to_the_end(bus: Bus) -> None:
 
 
 async def test_a_large_simulation_is_spread_and_gives_the_numbers_of_one_worker(bus: Bus) -> None:
-    client = JobClient(bus)
-    task = endless(5).model_copy(update={"mc_count": 5000})
+    client, task = JobClient(bus), large_simulation()
+    assert is_spread(task)
     async with workers(bus, "one", "two"):
         job = await client.submit(task)
         state = await client.ended(job.job_id)
@@ -254,10 +264,20 @@ async def test_a_large_simulation_is_spread_and_gives_the_numbers_of_one_worker(
     assert state.status is JobStatus.COMPLETED, state.results
     result = (await client.outcomes(job.job_id))["0"].result
     assert getattr(result, "backend_used", None) == "cluster"
-    alone = pycwt_mod.wct_significance(
-        task.al1, task.al2, 1.0, task.dj, task.s0, task.J, mc_count=5000, rng=5
+    np.testing.assert_array_equal(array(result, "signif"), levels_of_one_worker())
+
+
+def large_simulation() -> SignificanceTask:
+    """A little more than the smallest task that is spread over all workers."""
+    return endless(5).model_copy(update={"mc_count": 5000, "J": 77})
+
+
+@cache
+def levels_of_one_worker() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    task = large_simulation()
+    return pycwt_mod.wct_significance(
+        task.al1, task.al2, task.dt, task.dj, task.s0, task.J, mc_count=task.mc_count, rng=task.seed
     )
-    np.testing.assert_array_equal(array(result, "signif"), alone)
 
 
 async def test_a_result_too_large_for_a_message_is_an_object(bus: Bus) -> None:
