@@ -32,7 +32,9 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM}
 _BUSY = {errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK}
 
 
-def open_serial_line(port: str, baud: int = DEFAULT_BAUD) -> SerialLine:
+def open_serial_line(
+    port: str, baud: int = DEFAULT_BAUD, *, write_timeout_s: float = WRITE_TIMEOUT_S
+) -> SerialLine:
     """Open `port` for this process alone.
 
     Raises
@@ -41,18 +43,21 @@ def open_serial_line(port: str, baud: int = DEFAULT_BAUD) -> SerialLine:
         It cannot be opened; the message says why, and what to do.
     """
     try:
-        opened = serial.Serial(port, baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+        opened = serial.Serial(port, baud, timeout=0, write_timeout=write_timeout_s, exclusive=True)
     except (serial.SerialException, OSError, ValueError) as error:
         _refuse(port, error)
-    return SerialLine(opened, port)
+    return SerialLine(opened, port, write_timeout_s)
 
 
 class SerialLine:
     """An open port; see `services.hwbridge.line.Line`."""
 
-    def __init__(self, opened: serial.Serial, port: str) -> None:
+    def __init__(
+        self, opened: serial.Serial, port: str, write_timeout_s: float = WRITE_TIMEOUT_S
+    ) -> None:
         self._serial = opened
         self._port = port
+        self._write_timeout_s = write_timeout_s
 
     @property
     def baud(self) -> int:
@@ -96,10 +101,12 @@ class SerialLine:
 
     def _drain(self) -> None:
         """Wait for what was written; the operating system alone waits for a stuck port for ever."""
-        ends = time.monotonic() + WRITE_TIMEOUT_S
+        ends = time.monotonic() + self._write_timeout_s
         while self._serial.out_waiting:
             if time.monotonic() > ends:
-                raise serial.SerialTimeoutException(f"still there after {WRITE_TIMEOUT_S:g} s")
+                raise serial.SerialTimeoutException(
+                    f"still there after {self._write_timeout_s:g} s"
+                )
             time.sleep(DRAIN_LOOK_S)
         self._serial.flush()
 

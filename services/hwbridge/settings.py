@@ -20,8 +20,8 @@ class HwBridgeSettings(ServiceSettings):
         description="devices and their ports, such as "
         "fpga0=tangnano9k:/dev/ttyUSB1,lua0=elm11:/dev/ttyUSB2; no other port is opened",
     )
-    hw_elm11_pace_s: Annotated[float, Field(ge=0.001, le=0.02)] = Field(
-        0.001, description="pause after each byte that is sent to an ELM11, seconds"
+    hw_elm11_pace_s: Annotated[float, Field(ge=0, le=0.02)] = Field(
+        0.001, description="pause after each byte that is sent to an ELM11, seconds; 0 for its twin"
     )
 
     @field_validator("hw_ports")

@@ -27,7 +27,7 @@ from services.runtime.micro import Identity
 from services.runtime.settings import StorageSettings
 from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
-from tests.deadlines import fail_after
+from tests.deadlines import SCALE, fail_after
 
 R = TypeVar("R", bound=Message)
 
@@ -44,7 +44,7 @@ class Caller:
             subject,
             encode(request, ContentType.MSGPACK),
             {CONTENT_TYPE: ContentType.MSGPACK.value},
-            timeout_s=60,
+            timeout_s=60 * SCALE,
         )
         kind = content_type_of(answer.headers)
         if "Nats-Service-Error" in answer.headers:
@@ -88,7 +88,8 @@ async def bridge(ports: str) -> AsyncIterator[Caller]:
     caller = Caller(bus)
     async with anyio.create_task_group() as tasks:
         await tasks.start(partial(caller.listen))
-        tasks.start_soon(serve, context, HwBridgeSettings(hw_ports=ports))
+        settings = HwBridgeSettings(hw_ports=ports, hw_elm11_pace_s=0.0)
+        tasks.start_soon(serve, context, settings)
         await anyio.wait_all_tasks_blocked()
         try:
             yield caller

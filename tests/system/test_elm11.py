@@ -24,7 +24,7 @@ async def system(tmp_path: Path) -> AsyncIterator[RunningSystem]:
     ) as twin:
         assert twin.stdout is not None
         port = twin.stdout.readline().strip()
-        environment = {"CWT_HW_PORTS": f"lua0=elm11:{port}"}
+        environment = {"CWT_HW_PORTS": f"lua0=elm11:{port}", "CWT_HW_ELM11_PACE_S": "0"}
         try:
             async with running_system(tmp_path, workers=1, environment=environment) as running:
                 yield running
@@ -41,7 +41,6 @@ async def ask(system: RunningSystem, verb: str, **fields: Any) -> dict[str, Any]
 async def test_the_twin_is_asked_over_the_bus_and_says_that_it_is_one(
     system: RunningSystem,
 ) -> None:
-    # The program's way over the line comes first: 12 kB at a millisecond each.
     info = await ask(system, "info")
     assert (info["kind"], info["simulated"]) == ("elm11", True)
     selftest = await ask(system, "selftest", seed=3)

@@ -68,7 +68,7 @@ class Elm11Driver:
     Parameters
     ----------
     pace_s
-        Wait after each byte that is sent; the maker advises 0.001 to 0.02.
+        Wait after each byte that is sent; the maker advises 0.001 to 0.02. The twin needs none.
     clock
         Seconds that never go back.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -74,9 +75,16 @@ _OPERATIONS: dict[Feature, HwOperation] = {
 
 
 class TangNanoDriver:
-    """See `services.hwbridge.driver.Driver`."""
+    """A `services.hwbridge.driver.Driver` for this project's gateware.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    greeting_s
+        Wait for a device to answer HELLO, over all its repeats.
+    """
+
+    def __init__(self, greeting_s: float = LinkTiming.greeting_s) -> None:
+        self._greeting_s = greeting_s
         self._line: Line | None = None
         self._conversation: Conversation | None = None
         self._info: DeviceInfo | None = None
@@ -86,10 +94,12 @@ class TangNanoDriver:
         self._line = line
         if line.baud != DEFAULT_BAUD:
             line.set_baud(DEFAULT_BAUD)
-        first = Conversation(line, LinkTiming(margin_s=MARGIN_S), seq=secrets.randbelow(1 << 16))
+        timing = LinkTiming(margin_s=MARGIN_S, greeting_s=self._greeting_s)
+        first = Conversation(line, timing, seq=secrets.randbelow(1 << 16))
         hello = first.greet(leash)
-        margin = SIMULATED_MARGIN_S if Feature.SIMULATED & hello.features else MARGIN_S
-        talk = Conversation(line, LinkTiming(margin_s=margin), seq=secrets.randbelow(1 << 16))
+        if Feature.SIMULATED & hello.features:
+            timing = replace(timing, margin_s=SIMULATED_MARGIN_S)
+        talk = Conversation(line, timing, seq=secrets.randbelow(1 << 16))
         hello = talk.greet(leash)
         self._conversation = talk
         talk.ask(Ask(MessageType.ABORT), leash)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.twin.console import Console
+from tests.deadlines import SCALE
 
 
 class Typist:
@@ -111,7 +112,7 @@ def test_the_command_prints_its_port_answers_there_and_ends_when_told(
         while b"while" not in shown and select.select([port], [], [], 10)[0]:
             shown += os.read(port, 1000)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(10 * SCALE) == 0
         assert b"42" in shown
     finally:
         os.close(port)

@@ -22,6 +22,7 @@ from schemas.hwops import (
     HwSelftestReply,
     HwSelftestRequest,
 )
+from tests.deadlines import SCALE
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
 from tests.hwpeer.running import Caller, bridge
@@ -29,8 +30,8 @@ from tests.hwpeer.running import Caller, bridge
 pytestmark = pytest.mark.anyio
 
 FEATURES = Feature.FIR | Feature.SELFTEST | Feature.MC
-CWT = HwCwtRequest(data=np.sin(np.arange(400) / 5), dt=1.0, s0=4.0, timeout_s=20)
-MC = HwMcRequest(al1=0.5, al2=0.2, dj=0.25, s0=8.0, pairs=1, timeout_s=20)
+CWT = HwCwtRequest(data=np.sin(np.arange(400) / 5), dt=1.0, s0=4.0, timeout_s=20 * SCALE)
+MC = HwMcRequest(al1=0.5, al2=0.2, dj=0.25, s0=8.0, pairs=1, timeout_s=20 * SCALE)
 
 Change = Callable[[bytes], bytes]
 

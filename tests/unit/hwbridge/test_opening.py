@@ -17,7 +17,7 @@ from services.hwbridge.owner import Owner, Seen
 from services.hwbridge.port_config import PortConfig
 from services.hwbridge.station import Progress, Station
 from services.hwbridge.tangnano9k import TangNanoDriver
-from tests.deadlines import fail_after
+from tests.deadlines import SCALE, fail_after
 from tests.unit.hwbridge.elm11.lines import VirtualLine
 
 pytestmark = pytest.mark.anyio
@@ -65,14 +65,14 @@ async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(station
         with fail_after(5), pytest.raises(Timeout, match="30 s"):
             await ask(station, 0.1)
     SlowDriver.let.set()
-    assert await ask(station, 20) == "ab"
+    assert await ask(station, 20 * SCALE) == "ab"
     assert SlowDriver.begun == 1
 
 
 async def test_who_waits_for_it_to_be_opened_can_be_called_off(station: Station) -> None:
     async def cancelled() -> None:
         with pytest.raises(Conflict, match="mine"):
-            await ask(station, 20, "mine")
+            await ask(station, 20 * SCALE, "mine")
 
     with fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -80,4 +80,4 @@ async def test_who_waits_for_it_to_be_opened_can_be_called_off(station: Station)
             await anyio.wait_all_tasks_blocked()
             assert station.cancel("mine") == "running"
     SlowDriver.let.set()
-    assert await ask(station, 20) == "ab"
+    assert await ask(station, 20 * SCALE) == "ab"

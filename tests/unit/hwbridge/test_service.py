@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -38,17 +39,17 @@ from schemas.hwops import (
 from services.hwbridge.model import run_bank, run_mc
 from services.hwbridge.settings import HwBridgeSettings
 from services.runtime.device_plans import bank_job, null_job
-from tests.deadlines import fail_after
+from tests.deadlines import SCALE, fail_after
 from tests.hwpeer.peer import DevicePeer
 from tests.hwpeer.peer import Identity as DeviceIdentity
-from tests.hwpeer.pty_device import PtyDevice
+from tests.hwpeer.pty_device import Mood, PtyDevice
 from tests.hwpeer.running import Caller, bridge
 from tests.hwpeer.trouble import Trouble
 
 pytestmark = pytest.mark.anyio
 
-CWT = HwCwtRequest(data=np.sin(np.arange(400) / 5), dt=1.0, s0=4.0, octaves=2, timeout_s=20)
-MC = HwMcRequest(al1=0.5, al2=0.2, dj=0.25, s0=8.0, rows=2, pairs=3, seed=5, timeout_s=20)
+CWT = HwCwtRequest(data=np.sin(np.arange(400) / 5), dt=1.0, s0=4.0, octaves=2, timeout_s=20 * SCALE)
+MC = HwMcRequest(al1=0.5, al2=0.2, dj=0.25, s0=8.0, rows=2, pairs=3, seed=5, timeout_s=20 * SCALE)
 HARDWARE = Feature.FIR | Feature.SELFTEST | Feature.MC | Feature.BAUD
 
 
@@ -160,17 +161,32 @@ async def test_a_bad_cable_gives_right_results_or_none(
     assert np.array_equal(again.histograms, run_mc(null_job(MC).plan).histograms)
 
 
-@pytest.mark.parametrize("mood", ["silent", "garbage", "flood"])
-async def test_a_device_that_makes_no_sense_is_unavailable_and_comes_back(
-    caller: Caller, device: PtyDevice, mood: str
-) -> None:
-    device.peer.identity = DeviceIdentity(features=HARDWARE & ~Feature.BAUD)
-    await caller.device("info", HwInfoRequest(), HwInfo)
-    device.mood = mood  # type: ignore[assignment]  # of the parameters above
-    with fail_after(30), pytest.raises(Unavailable):
-        await caller.device("cwt", CWT, HwCwtReply)
-    device.mood = "normal"
-    assert (await caller.device("cwt", CWT, HwCwtReply)).device == "fpga0"
+@pytest.mark.slow
+async def test_devices_that_make_no_sense_are_unavailable_and_come_back(tmp_path: Path) -> None:
+    """Giving up takes seconds, so all kinds of nonsense come at the same time."""
+    features = HARDWARE & ~Feature.BAUD
+    devices: dict[Mood, PtyDevice] = {
+        mood: PtyDevice(tmp_path / mood, DevicePeer(DeviceIdentity(features=features)))
+        for mood in ("silent", "garbage", "flood")
+    }
+
+    async def one(caller: Caller, mood: Mood) -> None:
+        await caller.ask(subjects.hw(mood, "info"), HwInfoRequest(), HwInfo)
+        devices[mood].mood = mood
+        with pytest.raises(Unavailable):
+            await caller.ask(subjects.hw(mood, "cwt"), CWT, HwCwtReply)
+        devices[mood].mood = "normal"
+        assert (await caller.ask(subjects.hw(mood, "cwt"), CWT, HwCwtReply)).device == mood
+
+    ports = ",".join(f"{mood}=tangnano9k:{device.path}" for mood, device in devices.items())
+    with ExitStack() as stack:
+        for device in devices.values():
+            stack.enter_context(device)
+        async with bridge(ports) as caller:
+            with fail_after(30):
+                async with anyio.create_task_group() as clients:
+                    for mood in devices:
+                        clients.start_soon(one, caller, mood)
 
 
 async def test_another_protocol_version_is_told(caller: Caller, device: PtyDevice) -> None:

@@ -25,7 +25,7 @@ def port() -> Iterator[str]:
 
 
 def test_what_is_not_taken_in_time_is_told_as_that(port: str) -> None:
-    line = open_serial_line(port)
+    line = open_serial_line(port, write_timeout_s=0.2)
     with pytest.raises(LineLostError, match=port):
         line.write(bytes(1_000_000))
     with pytest.raises(LineLostError):
@@ -42,6 +42,6 @@ class NeverEmpty(serial.Serial):
 
 
 def test_a_rate_is_not_waited_for_on_a_port_whose_bytes_do_not_leave(port: str) -> None:
-    line = SerialLine(NeverEmpty(port, 115_200, timeout=0), port)
+    line = SerialLine(NeverEmpty(port, 115_200, timeout=0), port, write_timeout_s=0.2)
     with pytest.raises(LineLostError, match=port):
         line.set_baud(1_000_000)

@@ -18,6 +18,7 @@ from services.hwbridge.errors import CalledOffError
 from services.hwbridge.leash import Leash
 from services.hwbridge.model import run_mc
 from services.hwbridge.serial_link import open_serial_line
+from tests.deadlines import SCALE
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def port() -> Iterator[str]:
         thread.start()
         yield terminal.port
         os.write(stopper, b".")
-        thread.join(20)
+        thread.join(20 * SCALE)
     os.close(stop)
     os.close(stopper)
 
@@ -38,16 +39,16 @@ def test_an_operation_called_off_while_lua_runs_is_stopped_and_the_next_one_work
 ) -> None:
     with closing(open_serial_line(port)) as line:
         driver = Elm11Driver(pace_s=0.0)
-        driver.open(line, Leash(60))
-        assert all(check.passed for check in driver.selftest(1, Leash(60)).checks)
+        driver.open(line, Leash(60 * SCALE))
+        assert all(check.passed for check in driver.selftest(1, Leash(60 * SCALE)).checks)
         plan = trial_plan(1)
         endless = replace(plan, start=replace(plan.start, instants=10**9))
-        held = Leash(60)
+        held = Leash(60 * SCALE)
         # Time for pieces to grow to many samples; wherever it is then, it has to end at once.
         timer = threading.Timer(1.0, held.call_off)
         timer.start()
         with pytest.raises(CalledOffError):
             driver.mc(endless, held)
         timer.join()
-        found = driver.mc(plan, Leash(60))
+        found = driver.mc(plan, Leash(60 * SCALE))
         np.testing.assert_array_equal(found.histograms, run_mc(plan).histograms)
