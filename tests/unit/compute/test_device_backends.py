@@ -59,6 +59,7 @@ async def caller(device: PtyDevice) -> AsyncIterator[Caller]:
         yield caller
 
 
+@pytest.mark.slow
 async def test_levels_from_a_device_lie_where_the_librarys_lie(caller: Caller) -> None:
     with reachable_from_threads(caller.bus):
         reply = await anyio.to_thread.run_sync(answer_significance, ASKED)

@@ -27,7 +27,7 @@ from schemas.hwlink_layouts import Header, HelloReply, Nak, SetBaud, Status
 from tests.thorough import cases
 from tests.unit.gateware.host import CLOCKS, HELLO, Host, asking, frame, opened
 
-CONFIRM_CLOCKS = 4000
+CONFIRM_CLOCKS = 2000
 IDENTITY = Identity(
     build_hash=b"12345678",
     features=Feature.BAUD | Feature.SIMULATED,

@@ -44,6 +44,7 @@ async def send(caller: Caller, connection: str, count: int) -> None:
         )
 
 
+@pytest.mark.slow
 async def test_a_connection_that_queues_much_is_refused_and_delays_another_by_one(
     device: PtyDevice,
 ) -> None:

@@ -46,6 +46,7 @@ async def test_streams_are_shared_out_and_taken_over_when_somebody_leaves() -> N
         assert {belongs_to(name, ("one", "two")) for name in NAMES} == {"one", "two"}
 
 
+@pytest.mark.slow
 async def test_who_comes_later_gets_its_share_and_goes_on_where_the_other_was() -> None:
     log = await a_log()
     async with running(await an_ingest(log, "one")) as one:

@@ -34,6 +34,7 @@ def test_every_level_reaches_the_precision_and_no_octave_works_much_longer() -> 
     assert levels.pairs[-1] < 60 * 30
 
 
+@pytest.mark.slow
 def test_precision_is_what_the_scatter_between_seeds_shows() -> None:
     runs = [
         np.asarray(

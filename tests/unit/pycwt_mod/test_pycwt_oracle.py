@@ -111,6 +111,7 @@ def test_ar1_and_its_spectrum() -> None:
     assert ours.ar1_spectrum(freqs, 0.4) == pytest.approx(theirs.ar1_spectrum(freqs, 0.4))
 
 
+@pytest.mark.slow
 def test_monte_carlo_levels_agree_within_sampling_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

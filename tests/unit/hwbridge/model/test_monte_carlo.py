@@ -32,6 +32,7 @@ def test_a_pass_is_the_page_written_out_sample_by_sample(seed: int) -> None:
     assert result.saturations == slow.sums.limited
 
 
+@pytest.mark.slow
 def test_random_passes_reach_many_bins_and_both_ends() -> None:
     """Else the comparison above would compare nothing."""
     total = sum(run_mc(mc_plan(seed)).histograms.sum(axis=0, dtype=int) for seed in range(30))
