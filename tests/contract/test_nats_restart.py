@@ -16,7 +16,7 @@ from pycwt_client import Client
 from schemas import storage, subjects
 from schemas.codec import decode_chunk
 from schemas.limits import MAX_MESSAGE_BYTES
-from services.runtime.bus import Delivery
+from services.runtime.bus import Backlog, Bus, Delivery
 from services.runtime.embedded_server import start_server
 from services.runtime.errors import BusError, NoRespondersError
 from services.runtime.logs import logger
@@ -146,9 +146,17 @@ async def test_a_server_that_stalled_hands_out_what_was_asked_for_and_no_more(
         await keep(bus, subjects.window("s", "a"), 0, 20)
         with fail_after(10):
             delivery = await consumer.next()
-        backlog = await bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+            backlog = await counted_backlog(bus, 20)
         assert (backlog.waiting, backlog.in_flight) == (19, 1)
         await delivery.ack()
+
+
+async def counted_backlog(bus: Bus, messages: int) -> Backlog:
+    """Return the backlog once it counts all messages: a consumer learns of them after the log."""
+    while True:
+        backlog = await bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+        if backlog.waiting + backlog.in_flight == messages:
+            return backlog
 
 
 async def test_a_replay_goes_on_after_a_stall_without_a_hole_and_without_repeating(

@@ -25,8 +25,8 @@ from schemas.stream import AnalysisSpec, Channel, ChannelSet, StreamDefinition
 from services.runtime.analysis import plan_analysis
 
 __all__ = [
-    "CHUNK", "Recording", "block_dropped", "block_of", "check", "definition", "expected_count",
-    "final", "only", "shuffled",
+    "CHUNK", "Block", "Recording", "block_dropped", "block_of", "check", "definition",
+    "expected_count", "final", "only", "shuffled",
 ]  # fmt: skip
 
 FS = 100.0

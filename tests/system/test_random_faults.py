@@ -11,11 +11,12 @@ import pytest
 
 from schemas import subjects
 from schemas.stream import AnalysisSpec
-from tests.deadlines import fail_after
+from tests.deadlines import SCALE, fail_after
 from tests.seed import chance
 from tests.system.laboratory import SERVER, Laboratory, faults, laboratory, rubbish, sent
 from tests.system.recording import (
     CHUNK,
+    Block,
     Recording,
     block_dropped,
     block_of,
@@ -33,6 +34,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.system]
 PLAYING_S = 2.4
 #: Windows of one stream that may wait for a worker, and those that workers have at the moment.
 PART_OF_QUEUE, UNDER_WAY = 128, 16
+#: Far longer than a window waits for a worker that is there.
+STALE_S = 1.0 * SCALE
 WORKERS = tuple(f"compute-{i}" for i in range(3))
 INGESTS = tuple(f"ingest-{i}" for i in range(2))
 
@@ -191,21 +194,33 @@ async def test_windows_that_waited_too_long_are_dropped_told_and_masked_and_no_o
     lab: Laboratory,
 ) -> None:
     rng = chance("stale")
-    stream = definition("stale", when_behind="latest", stale_after_s=0.5)
+    stream = definition("stale", when_behind="latest", stale_after_s=STALE_S)
     recording = Recording.of(rng)
     messages = sent("stale", [*recording.chunks(), final(recording)])
     await lab.client.put_stream(stream)
     for name in WORKERS:
         lab.system.kill(name)
     await lab.play("stale", messages[:40], every_s=0.0)
-    await anyio.sleep(1.0)  # twice as long as a window may wait
+    await anyio.sleep(1.5 * STALE_S)  # until every window has waited too long
     await lab.everybody()
+    await until_dropped(lab, "stale", 60)
     await lab.play("stale", messages[40:])
     results = await lab.results("stale", expected_count(stream, [recording]))
     dropped = {block_dropped(event) for event in await lab.events("stale")}
     assert dropped == {block_of(each) for each in results if each.engine.backend == "none"}
     assert 60 <= len(dropped) < len({block_of(each) for each in results})
     check(results, stream, recording, dropped=dropped)
+
+
+async def until_dropped(lab: Laboratory, stream: str, blocks: int) -> None:
+    """Return when so many blocks of the stream were reported as dropped."""
+    dropped: set[Block] = set()
+    async with lab.client.events(stream) as told:
+        with fail_after(60):
+            while len(dropped) < blocks:
+                event = await anext(told)
+                if event.kind == "dropped":
+                    dropped.add(block_dropped(event))
 
 
 async def test_a_stream_that_floods_holds_up_others_by_no_more_than_its_part_of_the_queue(
