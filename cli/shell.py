@@ -139,15 +139,21 @@ async def _watch_signals(
 
 @contextmanager
 def stop_signal() -> Iterator[int]:
-    """Turn Ctrl-C and SIGTERM into something to read."""
+    """Turn Ctrl-C and SIGTERM into something to read.
+
+    The interpreter writes to the pipe when the signal arrives. A handler in Python would run only
+    after the next system call, which may be the one that waits for something to read.
+    """
     readable, writable = os.pipe()
+    os.set_blocking(writable, False)
     before = {
-        number: signal.signal(number, lambda *_: os.write(writable, b"."))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)
     }
+    woken = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     try:
         yield readable
     finally:
+        signal.set_wakeup_fd(woken)
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(readable)
