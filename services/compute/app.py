@@ -11,6 +11,9 @@ from typing import Any, Literal
 import anyio
 import anyio.to_thread
 
+# The library loads it on first use, which would hold up the first query by a second.
+import scipy.signal  # noqa: F401
+
 from schemas import subjects
 from schemas.description import SchemaReply, SchemaRequest
 from schemas.endpoints import QUERY_ENDPOINTS

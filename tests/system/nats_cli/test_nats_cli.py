@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from tests.deadlines import SCALE
 from tests.system.conftest import RunningSystem
 from tests.system.nats_cli.conftest import NATS
 
@@ -44,8 +45,9 @@ def command(system: RunningSystem, *words: str) -> list[str]:
 
 
 def environment(system: RunningSystem) -> dict[str, str]:
-    """No context of whoever runs the tests, and no colours."""
-    return {**os.environ, "XDG_CONFIG_HOME": str(system.folder), "NO_COLOR": "1"}
+    """Use no context of the user, no colours, and a deadline that suits the machine."""
+    own = {"XDG_CONFIG_HOME": str(system.folder), "NO_COLOR": "1"}
+    return {**os.environ, **own, "NATS_TIMEOUT": f"{5 * SCALE:g}s"}
 
 
 async def nats(system: RunningSystem, *words: str, body: str | None = None) -> str:
