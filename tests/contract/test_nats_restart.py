@@ -151,6 +151,27 @@ async def test_a_server_that_stalled_hands_out_what_was_asked_for_and_no_more(
         await delivery.ack()
 
 
+async def test_a_read_that_took_an_answer_for_lost_has_no_hole(
+    server: RestartableServer, bus: NatsBus
+) -> None:
+    """The answer came while the process was busy; the next one is that nothing is left."""
+    await keep(bus, SIGNAL, 0, 100)  # two requests bring them
+
+    async def be_busy() -> None:
+        await anyio.wait_all_tasks_blocked()
+        server.resume()
+        time.sleep(1.5)  # noqa: ASYNC251 - the event loop is held up
+
+    with fail_after(30):
+        async with bus.log.read(storage.SIGNALS, (SIGNAL,)) as messages:
+            seen = [(await anext(messages)).seq for _ in range(64)]
+            server.pause()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(be_busy)
+                seen += [stored.seq async for stored in messages]
+    assert seen == list(range(1, 101))
+
+
 async def counted_backlog(bus: Bus, messages: int) -> Backlog:
     """Return the backlog once it counts all messages: a consumer learns of them after the log."""
     while True:

@@ -58,7 +58,9 @@ class NatsBucket:
         """Return all keys, sorted."""
         # Not with the driver, which waits for keys that expire while it reads.
         async with self._changes(">", headers_only=True, follow=False) as changes:
-            return tuple(sorted([each.key async for each in changes if each.value is not None]))
+            # Of a key that changes meanwhile, more than one value may be read.
+            is_there = {each.key: each.value is not None async for each in changes}
+        return tuple(sorted(key for key in is_there if is_there[key]))
 
     def watch(self, keys: str = ">") -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Read the newest value of every key that `keys` matches, then every change, in order."""

@@ -120,7 +120,8 @@ class Pull:
         Raises
         ------
         ConsumerGoneError
-            The server says that nobody serves this consumer.
+            The server says that nobody serves this consumer; with `no_wait`, also if a request
+            was taken for lost.
         NoMessagesError
             With `no_wait`: nothing is left.
         BusClosedError
@@ -159,6 +160,9 @@ class Pull:
         self._number += 1
         self._wanted = self._batch
         if self._lost:
+            if self._no_wait:
+                # What the request brought too late is gone: the next answer would be "no messages".
+                raise ConsumerGoneError("a request was taken for lost")
             self._lost = False
             await self.open()
         body: dict[str, int] = {"batch": self._batch, "max_bytes": self._max_bytes}
