@@ -29,7 +29,8 @@ __all__ = [
 
 #: Below the ports that the system gives to outgoing connections.
 PORTS = range(20_000, 30_000)
-#: An account is used again after so many tests, when every process of its last test is long gone.
+#: Number of accounts. An account is reused after this many tests, when all processes of its last
+#: test have ended.
 ACCOUNTS = 32
 #: Locks of the ports that this process was given; they are held until it ends.
 _held: list[IO[bytes]] = []

@@ -139,7 +139,7 @@ async def bench(workers: int) -> AsyncIterator[Bench]:
 
 
 class Systems(Protocol):
-    """Gives a system with so many workers to measure on, for as long as the context is open."""
+    """Yields a system with the given number of workers while the context is open."""
 
     def __call__(self, workers: int) -> AbstractAsyncContextManager[Bench]: ...
 

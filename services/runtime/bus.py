@@ -210,7 +210,11 @@ class Bus(Protocol):
     def subscribe(
         self, subject: str, queue: str | None = None
     ) -> AbstractAsyncContextManager[Subscription]:
-        """Listen; with `queue`, each message goes to one member of that group."""
+        """Listen; with `queue`, each message goes to one member of that group.
+
+        Entering the context waits until the server knows of it, also while the connection is made
+        again; the caller sets the deadline.
+        """
 
     async def request(
         self,

@@ -213,7 +213,7 @@ async def test_windows_that_waited_too_long_are_dropped_told_and_masked_and_no_o
 
 
 async def until_dropped(lab: Laboratory, stream: str, blocks: int) -> None:
-    """Return when so many blocks of the stream were reported as dropped."""
+    """Return when `blocks` blocks of the stream were reported as dropped."""
     dropped: set[Block] = set()
     async with lab.client.events(stream) as told:
         with fail_after(60):

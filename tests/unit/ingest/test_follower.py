@@ -163,7 +163,7 @@ async def test_a_log_that_lost_its_end_starts_the_analysis_afresh() -> None:
 
 
 class ForgetfulLog(MemoryLog):
-    """A log that drops all chunks but the first, after the follower was told of two."""
+    """A log that drops every chunk but the first, after it reported a second one as pending."""
 
     @asynccontextmanager
     async def replay(self, *place: Any, **options: Any) -> AsyncIterator[Any]:
