@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# A worker process for each core; each starts on a run of neighbouring tests and takes over from
+# A worker process more than there are cores; each starts on a run of neighbouring tests and takes over from
 # the others when it is done.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 

@@ -23,6 +23,11 @@ def pytest_report_header() -> list[str]:
     return [f"random faults: FAULT_SEED={SEED}", f"deadlines: TEST_DEADLINE_SCALE={SCALE:g}"]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start one worker process more than there are cores: tests of processes wait a lot."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Scale the time after which a test is stopped, as all other deadlines."""
     usual = float(config.getini("timeout"))

@@ -31,6 +31,7 @@ async def caller(device: PtyDevice) -> AsyncIterator[Caller]:
         yield caller
 
 
+@pytest.mark.slow
 async def test_who_interrupts_the_command_stops_the_device(
     caller: Caller, device: PtyDevice
 ) -> None:

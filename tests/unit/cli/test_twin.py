@@ -101,6 +101,7 @@ def process() -> Iterator[subprocess.Popen[str]]:
             running.kill()
 
 
+@pytest.mark.slow
 def test_the_command_prints_its_port_answers_there_and_ends_when_told(
     process: subprocess.Popen[str],
 ) -> None:

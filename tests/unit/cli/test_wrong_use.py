@@ -92,6 +92,7 @@ def test_an_analysis_that_is_not_there_is_told_with_those_that_are() -> None:
     assert chosen([], None, None) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("printer", ["print", "console"])
 def test_a_reader_that_leaves_ends_the_command_without_a_word(printer: str) -> None:
     process = subprocess.Popen(

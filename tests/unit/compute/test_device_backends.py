@@ -96,6 +96,7 @@ async def until_ready(caller: Caller) -> None:
         await caller.until_info(lambda info: info.state == "ready")
 
 
+@pytest.mark.slow
 async def test_a_device_stops_when_whoever_asked_for_a_simulation_is_cancelled(
     caller: Caller, device: PtyDevice
 ) -> None:
@@ -113,6 +114,7 @@ async def test_a_device_stops_when_whoever_asked_for_a_simulation_is_cancelled(
     assert MessageType.ABORT in device.peer.executed
 
 
+@pytest.mark.slow
 async def test_a_device_stops_when_the_job_that_uses_it_is_cancelled(
     caller: Caller, device: PtyDevice
 ) -> None:

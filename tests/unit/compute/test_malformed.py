@@ -139,6 +139,7 @@ def small(tree: Any) -> Any:
             return tree
 
 
+@pytest.mark.slow
 @often
 @given(op=st.sampled_from(sorted(VALID)), body=st.binary(max_size=60), headers=headers)
 def test_any_bytes_get_a_clear_answer(

@@ -158,6 +158,7 @@ async def test_a_failure_hands_the_window_back() -> None:
     assert await bus.log.last_seq(storage.RESULTS) == 1
 
 
+@pytest.mark.slow
 async def test_after_the_last_try_there_is_a_dead_letter_and_an_event() -> None:
     bus = await a_bus(body(a_window()))
     for _ in range(2):

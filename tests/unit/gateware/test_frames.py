@@ -60,6 +60,7 @@ def read(line: list[int]) -> list[bytes | None]:
     return found
 
 
+@pytest.mark.slow
 @few
 @given(bodies)
 def test_any_frame_arrives(body: bytes) -> None:
@@ -95,6 +96,7 @@ def test_what_cannot_be_read_is_one_bad_frame_and_the_next_is_good(
     assert [body if body is None else True for body in read(line)] == found
 
 
+@pytest.mark.slow
 @few
 @given(bodies, st.integers(0, UNKEPT))
 def test_a_reply_is_sent_encoded_and_sent_again_the_same(body: bytes, place: int) -> None:

@@ -69,6 +69,7 @@ def status(host: Host) -> Status:
     return Status.unpack(answer)
 
 
+@pytest.mark.slow
 def test_hello_says_what_the_design_is(host: Host) -> None:
     hello = host.hello()
     assert hello == HelloReply(

@@ -131,6 +131,7 @@ async def test_an_idle_device_that_is_unplugged_is_noticed(
     assert "unplugged" in (await caller.until("lost")).detail
 
 
+@pytest.mark.slow
 async def test_a_device_reset_in_mid_job_does_the_job_again(
     caller: Caller, device: PtyDevice
 ) -> None:
@@ -144,6 +145,7 @@ async def test_a_device_reset_in_mid_job_does_the_job_again(
     assert np.array_equal(reply.octaves[0].integers, expected[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.0005, 0.002, 0.01])
 async def test_a_bad_cable_gives_right_results_or_none(
     caller: Caller, device: PtyDevice, rate: float
@@ -258,6 +260,7 @@ async def test_an_operation_ends_at_its_deadline_and_the_next_one_works(
     assert (await caller.device("mc", MC, HwMcReply)).seed == 5
 
 
+@pytest.mark.slow
 async def test_operations_can_be_cancelled_while_they_run_and_while_they_wait(
     caller: Caller, device: PtyDevice
 ) -> None:

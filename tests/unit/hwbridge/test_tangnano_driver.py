@@ -117,6 +117,7 @@ def test_monte_carlo_gives_what_the_model_gives(driver: TangNanoDriver) -> None:
     assert found.histograms.sum() > 0
 
 
+@pytest.mark.slow
 def test_a_line_that_is_bad_at_high_rates_is_used_at_a_lower_one(
     device: PtyDevice, line: SerialLine
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_line_that_is_bad_at_high_rates_is_used_at_a_lower_one(
     driver.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.0003, 0.003, 0.01])
 def test_bytes_that_are_changed_lost_doubled_or_cut_off_change_no_result(
     driver: TangNanoDriver, device: PtyDevice, rate: float
@@ -160,6 +162,7 @@ def test_a_device_unplugged_in_mid_operation_is_lost_at_once(
     assert time.monotonic() - started < 5 * SCALE
 
 
+@pytest.mark.slow
 def test_a_reset_in_mid_job_is_told_and_the_device_can_be_used_again(
     driver: TangNanoDriver, device: PtyDevice, line: SerialLine
 ) -> None:
@@ -171,6 +174,7 @@ def test_a_reset_in_mid_job_is_told_and_the_device_can_be_used_again(
     assert np.array_equal(found.outputs, run_bank(selftest_plan(), SAMPLES).outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mood", ["silent", "garbage", "flood"])
 def test_a_device_that_stops_making_sense_is_down_and_does_not_hang(
     driver: TangNanoDriver, device: PtyDevice, mood: str

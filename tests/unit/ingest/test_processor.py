@@ -453,6 +453,7 @@ def test_the_rest_of_an_epoch_may_come_after_the_next_one_has_begun() -> None:
     assert windows(crossed) == windows(straight)
 
 
+@pytest.mark.slow
 @settings(max_examples=cases(150))
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -134,6 +134,7 @@ def test_coherence_in_single_precision_does_not_depend_on_the_units() -> None:
         assert np.array_equal(scaled.phase, plain.phase), units
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "least"), [("f4", 5e-5), ("f8", 1e-5)])
 def test_blocks_of_the_shipped_recording_are_as_exact_as_the_page_says(
     dtype: str, least: float

@@ -32,6 +32,7 @@ AXIS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", ["standard", "pycwt"])
 @pytest.mark.parametrize("wavelet", [Morlet(), Paul(), DOG(2), DOG(6)])
 @pytest.mark.parametrize(
@@ -128,6 +129,7 @@ def test_table_says_where_it_comes_from() -> None:
     assert {"seed", "record_pairs", "endless_pairs", "library", "algorithm"} <= set(facts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", ["standard", "pycwt"])
 @pytest.mark.parametrize(("al1", "al2"), [(0.3, 0.9), (0.0, 0.0), (0.9999, 0.99)])
 @pytest.mark.parametrize(

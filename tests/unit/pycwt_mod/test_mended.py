@@ -180,6 +180,7 @@ print(found.coherence.tobytes().hex(), found.signif.tobytes().hex())
 """
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_optional_packages() -> None:
     # pycwt pads to another length where pyfftw is installed.
     command = [sys.executable, "-c", ALONE]

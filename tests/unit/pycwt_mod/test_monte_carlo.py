@@ -53,6 +53,7 @@ def test_levels_agree_with_coherence_of_simulated_records() -> None:
     assert (np.abs(slow - np.asarray(quick)) < 4 * np.sqrt(11) * quick.standard_error).all()
 
 
+@pytest.mark.slow
 def test_standard_error_is_the_scatter_between_seeds() -> None:
     runs = [wct_significance(0.5, 0.5, 1.0, 1 / 2, 2.0, 6, mc_count=60, rng=k) for k in range(30)]
     scatter = np.std([np.asarray(run) for run in runs], axis=0)
@@ -60,6 +61,7 @@ def test_standard_error_is_the_scatter_between_seeds() -> None:
     assert stated == pytest.approx(scatter, rel=0.5)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_same_bits_whatever_the_backend() -> None:
     arguments = (0.5, 0.2, 1.0, 1 / 4, 2.0, 12)
     one = wct_significance(*arguments, mc_count=50, seed=9)

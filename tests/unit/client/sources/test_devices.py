@@ -87,6 +87,7 @@ async def test_a_stream_is_found_by_another_property(outlet: pylsl.StreamOutlet,
         assert signals.info.name == name
 
 
+@pytest.mark.slow
 async def test_a_stream_that_is_not_there_is_told_with_those_that_are(
     outlet: pylsl.StreamOutlet, name: str
 ) -> None:

@@ -73,6 +73,7 @@ def test_the_longest_transform_is_the_models(driver: Elm11Driver) -> None:
     np.testing.assert_array_equal(found, spectrum(samples))
 
 
+@pytest.mark.slow
 @given(plan=mc_plans())
 @settings(deadline=None, max_examples=20)
 def test_a_simulation_is_the_models_bit_for_bit(driver: Elm11Driver, plan: McPlan) -> None:

@@ -34,6 +34,7 @@ def port() -> Iterator[str]:
     os.close(stopper)
 
 
+@pytest.mark.slow
 def test_an_operation_called_off_while_lua_runs_is_stopped_and_the_next_one_works(
     port: str,
 ) -> None:
