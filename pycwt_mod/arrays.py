@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ Convention: TypeAlias = Literal["standard", "pycwt"]
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Complexes: TypeAlias = NDArray[np.complexfloating[Any, Any]]
 Bools: TypeAlias = NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 CONVENTIONS: tuple[Convention, ...] = ("standard", "pycwt")
 
@@ -111,6 +112,12 @@ def fill_missing(signal: Floats) -> tuple[Floats, Bools]:
         return signal, missing
     mean = np.nanmean(signal.astype(np.float64), axis=-1, keepdims=True)
     return np.where(missing, mean, signal).astype(signal.dtype), missing
+
+
+def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Forbid writing to `array`, which a cache holds, and return it."""
+    array.flags.writeable = False
+    return array
 
 
 def complex_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

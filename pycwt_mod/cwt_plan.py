@@ -22,6 +22,7 @@ from pycwt_mod.arrays import (
     check_memory,
     complex_dtype,
     fill_missing,
+    read_only,
     time_last,
 )
 from pycwt_mod.coherence_tables import CoherenceTables
@@ -61,7 +62,8 @@ class CwtPlan:
         FFT length that records are padded to.
     dj : float or None
         Spacing of the scales in octaves; None with frequencies of the caller's own.
-    scales, freqs : ndarray, shape (scales,)
+    scales, freqs, coi : ndarray
+        Read-only; results have copies of them.
     """
 
     n: int
@@ -87,7 +89,7 @@ class CwtPlan:
     @cached_property
     def coi(self) -> Floats:
         """Longest Fourier period free of edge effects, at every sample."""
-        return cone_of_influence(self.n, self.dt, self.wavelet)
+        return read_only(cone_of_influence(self.n, self.dt, self.wavelet))
 
     @property
     def _question(self) -> Question:
@@ -126,9 +128,9 @@ class CwtPlan:
         half = self.length // 2
         return CwtResult(
             coefs,
-            self.scales,
-            self.freqs,
-            self.coi,
+            self.scales.copy(),
+            self.freqs.copy(),
+            self.coi.copy(),
             spectrum[..., 1:half] / math.sqrt(self.length),
             scipy.fft.fftfreq(self.length, self.dt)[1:half],
             mask=gap_mask(missing, self.scales, self.dt, self.wavelet),
@@ -152,8 +154,9 @@ class CwtPlan:
             self._critical, self.axis, self.dt, *self._prepare(values, workers, max_bytes), workers
         )
         return MultirateResult(
-            octaves=octaves, scales=self.scales, freqs=self.freqs, coi=self.coi, n=self.n
-        )
+            octaves=octaves, scales=self.scales.copy(), freqs=self.freqs.copy(),
+            coi=self.coi.copy(), n=self.n,
+        )  # fmt: skip
 
     def xwt(
         self,
@@ -180,7 +183,7 @@ class CwtPlan:
         cross = first.coefs
         cross *= np.conj(second.coefs, out=second.coefs)
         mask = first.mask | second.mask
-        return XwtResult(cross, self.coi, self.freqs, levels, mask=mask)
+        return XwtResult(cross, first.coi, first.freqs, levels, mask=mask)
 
     def wct(
         self,
@@ -209,8 +212,9 @@ class CwtPlan:
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
         r2, phase, smoothed = tables.all(spectra, shape, phase_of, workers)
         gaps = gap_mask(np.any(missing, axis=-2), self.scales, self.dt, self.wavelet)
-        levels = np.zeros(1) if signif is None else np.asanyarray(signif)
-        return WctResult(r2, phase, self.coi, self.freqs, levels, smoothed=smoothed, mask=gaps)
+        levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
+        axes = self.coi.copy(), self.freqs.copy()
+        return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=gaps)
 
     @cached_property
     def _coherence(self) -> CoherenceTables:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays import Bools, Floats, check_positive
+from pycwt_mod.arrays import Bools, Floats, check_positive, read_only
 from pycwt_mod.wavelets import Wavelet
 
 #: More scales than any record resolves: 60 octaves of 1,000 voices stay below.
@@ -19,10 +19,17 @@ MAX_LOG2 = 500
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleAxis:
-    """The scales of an analysis, s_j = s0 2^(j dj), and their Fourier frequencies."""
+    """The scales of an analysis, s_j = s0 2^(j dj), and their Fourier frequencies.
+
+    Both arrays are read-only copies: plans are cached, and results get copies of their own.
+    """
 
     scales: Floats
     freqs: Floats
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scales", read_only(self.scales.copy()))
+        object.__setattr__(self, "freqs", read_only(self.freqs.copy()))
 
     @classmethod
     def make(

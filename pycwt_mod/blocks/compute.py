@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import Bools, Complexes, Convention, Floats, check_convention
+from pycwt_mod.arrays import Bools, Complexes, Convention, Floats, check_convention, read_only
 from pycwt_mod.blocks.grid import VoiceGrid
 from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, check_op
 from pycwt_mod.blocks.masks import block_mask
@@ -40,6 +40,9 @@ QUANTITIES: dict[BlockOp, tuple[Quantity, ...]] = {
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Block:
     """The results of one octave over one tile.
+
+    The axes and the mask are read-only, since the blocks of an octave share them; copy them to
+    change them.
 
     Attributes
     ----------
@@ -158,7 +161,7 @@ def compute_blocks(
             gaps: Bools = np.logical_or.reduce(missing[list(names)])
             key = gaps.tobytes()
             if key not in masks:
-                masks[key] = block_mask(gaps, grid, layout, op, convention)
+                masks[key] = read_only(block_mask(gaps, grid, layout, op, convention))
             mask = masks[key]
         blocks.append(
             Block(

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import Complexes, Convention, Floats
+from pycwt_mod.arrays import Complexes, Convention, Floats, read_only
 from pycwt_mod.bandfold import FoldedRows, folded_length
 from pycwt_mod.blocks.grid import VoiceGrid
 from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, grid_boxcar
@@ -81,13 +81,12 @@ def prepared(
         gauss = gaussian_filter(scales, length // layout.step, layout.step)
         boxcar = _boxcar(grid, layout, convention)
     first, n = layout.margin // layout.step, layout.tile // layout.step
-    freqs_hz, scales_s = grid.freqs_hz[layout.voices], grid.scales_s[layout.voices]
-    whole = np.zeros((len(freqs_hz), n), np.uint8)
-    for shared in (freqs_hz, scales_s, whole):
-        shared.flags.writeable = False
+    n_voices = layout.voices.stop - layout.voices.start
     return Prepared(
-        freqs_hz=freqs_hz, scales_s=scales_s, filters=filters, columns=slice(first, first + n),
-        gauss=gauss, boxcar=boxcar, whole=whole,
+        freqs_hz=read_only(grid.freqs_hz[layout.voices]),
+        scales_s=read_only(grid.scales_s[layout.voices]),
+        filters=filters, columns=slice(first, first + n), gauss=gauss, boxcar=boxcar,
+        whole=read_only(np.zeros((n_voices, n), np.uint8)),
     )  # fmt: skip
 
 

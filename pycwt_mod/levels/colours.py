@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays import CONVENTIONS, Convention
+from pycwt_mod.arrays import CONVENTIONS, Convention, read_only
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
 
@@ -155,4 +155,4 @@ def provenance() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _file() -> dict[str, NDArray[Any]]:
     with resources.files(__package__).joinpath(FILE).open("rb") as file:
-        return dict(np.load(file, allow_pickle=False))
+        return {name: read_only(array) for name, array in np.load(file).items()}

@@ -20,7 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import CONVENTIONS, Convention, check_convention, check_level, check_positive
+from pycwt_mod.arrays import (
+    CONVENTIONS,
+    Convention,
+    check_convention,
+    check_level,
+    check_positive,
+    read_only,
+)
 from pycwt_mod.levels.colours import exponents
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet
@@ -241,12 +248,12 @@ def provenance() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _file() -> dict[str, NDArray[Any]]:
     with resources.files(__package__).joinpath(FILE).open("rb") as file:
-        return dict(np.load(file, allow_pickle=False))
+        return {name: read_only(array) for name, array in np.load(file).items()}
 
 
 @lru_cache(maxsize=128)
 def _load(key: str, wavelet: Wavelet, convention: Convention) -> LevelTable:
-    rows = _file()[key] * UNIT
+    rows = read_only(_file()[key] * UNIT)
     voices = int(key.rpartition("/")[2])
     boxcar = ScaleBoxcar.of(wavelet.deltaj0, 1 / voices, convention)
     lengths = [-boxcar.first, 1, boxcar.last, top_rows(voices)]

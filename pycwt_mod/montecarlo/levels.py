@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from copy import deepcopy
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,27 @@ class MonteCarloLevels(np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
         self.seed = None
         self.mc_count = None
         self.method = None
+
+    def copy(self, order: Literal["K", "A", "C", "F"] | None = "C") -> MonteCarloLevels:
+        """Return a copy with the attributes; every other derived array loses them."""
+        copied = super().copy(order)
+        copied.__dict__.update(deepcopy(self.__dict__))
+        return copied
+
+    def __copy__(self) -> MonteCarloLevels:
+        return self.copy("K")
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None, /) -> MonteCarloLevels:
+        return self.copy("K")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        reduced = super().__reduce__()
+        return (*reduced[:2], (reduced[2], dict(self.__dict__)))
+
+    def __setstate__(self, state: tuple[Any, ...], /) -> None:
+        array, attributes = state
+        super().__setstate__(array)
+        self.__dict__.update(attributes)
 
 
 def quantile(histogram: NDArray[np.int64], level: float) -> float:

@@ -141,7 +141,8 @@ def wct_significance(
     if (plan, level) not in kept:
         report = progress if callable(progress) else None
         kept[plan, level] = simulate(plan, level, backend=backend, n_jobs=n_jobs, progress=report)
-    return kept[plan, level]
+    # A copy, so that a caller who changes the levels in place does not change the cache.
+    return kept[plan, level].copy()
 
 
 def entropy_of(seed: Seed) -> int:

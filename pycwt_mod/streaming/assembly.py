@@ -139,8 +139,8 @@ def _joined(blocks: list[LiveBlock]) -> AssembledOctave:
         if phase is not None and block.phase is not None:
             phase[:, here] = block.phase
     return AssembledOctave(
-        freqs_hz=any_one.freqs_hz, scales_s=any_one.scales_s, first_sample=first, step=step,
-        values=values, phase=phase, mask=mask,
+        freqs_hz=any_one.freqs_hz.copy(), scales_s=any_one.scales_s.copy(),
+        first_sample=first, step=step, values=values, phase=phase, mask=mask,
     )  # fmt: skip
 
 

@@ -15,7 +15,9 @@ __all__ = ["LiveBlock"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LiveBlock(Block):
-    """A finished block, and where it belongs; the arrays are those of `pycwt_mod.Block`.
+    """A finished block, and where it belongs.
+
+    Its arrays are those of `pycwt_mod.Block`, but all of them are its own and may be changed.
 
     Attributes
     ----------

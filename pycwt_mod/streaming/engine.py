@@ -171,10 +171,13 @@ class Stream:
                     window.samples[:, list(channels)], grid=self.grid, layout=layout,
                     convention=asked.convention, level=asked.level,
                 )  # fmt: skip
+            # The engine's arrays are shared between blocks and cached; the caller gets copies.
             yield LiveBlock(
-                **vars(block), channels=channels, octave=layout.octave,
+                freqs_hz=block.freqs_hz.copy(), scales_s=block.scales_s.copy(),
+                values=block.values, phase=block.phase, mask=block.mask.copy(),
+                channels=channels, octave=layout.octave,
                 first_sample=window.tile.first, step=layout.step,
-                signif=signif, signif_method=method,
+                signif=None if signif is None else signif.copy(), signif_method=method,
             )  # fmt: skip
 
 
