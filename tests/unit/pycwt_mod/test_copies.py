@@ -36,5 +36,5 @@ def test_copied_levels_keep_their_error_seed_and_method(way: str) -> None:
 
 def test_levels_derived_by_arithmetic_have_no_standard_error() -> None:
     levels = wct_significance(0.5, 0.5, 1.0, 1 / 4, 2.0, 40, method="table")
-    assert (2 * levels).standard_error is None
-    assert levels[:3].standard_error is None
+    derived: list[Any] = [2 * levels, levels[:3], np.sqrt(levels)]
+    assert all(each.standard_error is None for each in derived)
