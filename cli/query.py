@@ -113,10 +113,10 @@ def lag1(name: str, signal: NDArray[np.float32]) -> float:
     Raises
     ------
     CommandError
-        It has none, as a series that only rises.
+        It has none: the signal is constant, or almost all of it is missing.
     """
     try:
-        return float(ar1(signal[np.isfinite(signal)]).g)
+        return float(ar1(np.where(np.isfinite(signal), signal, np.nan)).g)
     except ValueError as error:
         raise CommandError(f"{name}: {error}") from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pycwt_mod import CwtResult, WctResult, XwtResult
+from pycwt_mod.results import Lag1
 from schemas.query import CwtReply, WctReply, XwtReply
 
 __all__ = ["CwtAnswer", "WctAnswer", "XwtAnswer"]
@@ -42,7 +43,8 @@ class XwtAnswer(XwtResult):
     def of(cls, reply: XwtReply) -> XwtAnswer:
         """Return the answer in a reply."""
         levels = np.full(len(reply.freqs), np.nan) if reply.signif is None else reply.signif
-        found = cls(reply.xwt, reply.coi, reply.freqs, levels, mask=np.isnan(reply.xwt))
+        fields = (reply.xwt, reply.coi, reply.freqs, levels)
+        found = cls(*fields, mask=np.isnan(reply.xwt), lag1=_lag1(reply))
         found.phase = reply.phase
         found.computation_time = reply.computation_time
         found.cached = reply.cached
@@ -77,10 +79,17 @@ class WctAnswer(WctResult):
         unknown = np.broadcast_to(np.nan, (2, *reply.WCT.shape))
         found = cls(
             reply.WCT, reply.aWCT, reply.coi, reply.freqs, levels,
-            smoothed=unknown, mask=np.isnan(reply.WCT),
+            smoothed=unknown, mask=np.isnan(reply.WCT), lag1=_lag1(reply),
         )  # fmt: skip
         found.backend_used = reply.backend_used
         found.seed = reply.seed
         found.computation_time = reply.computation_time
         found.cached = reply.cached
         return found
+
+
+def _lag1(reply: WctReply | XwtReply) -> tuple[Lag1, Lag1] | None:
+    if reply.lag1 is None:
+        return None
+    first, second = (Lag1(np.array(each.g), np.array(each.estimator)) for each in reply.lag1)
+    return first, second

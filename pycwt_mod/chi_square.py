@@ -13,6 +13,7 @@ from scipy.special import gamma as gamma_function
 from scipy.special import gammaincinv, kv
 
 from pycwt_mod.arrays import as_series, check_lag1, check_level, check_positive
+from pycwt_mod.magnitude import unit_scaled
 from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
@@ -112,9 +113,17 @@ def _variance_and_lag1(
         variance = check_positive("signal (a variance)", float(np.asarray(signal)))
         return variance, 0.0 if alpha is None else check_lag1("alpha", alpha)
     series = as_series("signal", signal)
-    variance = float(np.nanvar(series, dtype=np.float64))
-    if variance <= (4 * np.finfo(series.dtype).eps * float(np.nanmax(np.abs(series)))) ** 2:
+    scaled, exponent = unit_scaled(series)
+    std = float(np.nanstd(scaled))
+    if std <= 4 * float(np.finfo(series.dtype).eps) * float(np.nanmax(np.abs(scaled))):
         raise ValueError("signal is constant, so it has no variance to compare with")
+    with np.errstate(over="ignore", under="ignore"):
+        variance = float(np.ldexp(std**2, 2 * exponent[0]))
+    if not (np.isfinite(variance) and variance > 0):
+        raise ValueError(
+            f"cannot give levels in units of the signal squared: its standard deviation, "
+            f"{float(np.ldexp(std, exponent[0])):g}, has no square in float64; rescale the signal"
+        )
     return variance, (
         estimate_ar1(series, "signal").g if alpha is None else check_lag1("alpha", alpha)
     )

@@ -136,9 +136,9 @@ def wct(
         early(found)
     levels: Floats
     if first.ndim == 1:
-        levels = ask(float(lags[0]), float(lags[1]))
+        levels = ask(float(lags[0].g), float(lags[1].g))
     else:
-        pairs = zip(lags[0].ravel(), lags[1].ravel(), strict=True)
+        pairs = zip(lags[0].g.ravel(), lags[1].g.ravel(), strict=True)
         levels = np.array([ask(float(g1), float(g2)) for g1, g2 in pairs])
-        levels = levels.reshape(*lags[0].shape, -1)
-    return find(signif=levels) if found is None else found.with_levels(levels)
+        levels = levels.reshape(*first.shape[:-1], -1)
+    return (find() if found is None else found).with_levels(levels, lags)

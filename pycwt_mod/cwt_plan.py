@@ -28,7 +28,7 @@ from pycwt_mod.arrays import (
 from pycwt_mod.coherence_tables import CoherenceTables
 from pycwt_mod.cross_levels import cross_levels
 from pycwt_mod.octaves import MultirateResult, octaves_of
-from pycwt_mod.pairs import check_pair, standardise
+from pycwt_mod.pairs import check_pair, lag1_of, standardise
 from pycwt_mod.results import CwtResult, PhaseOf, WctResult, XwtResult, check_phase_of
 from pycwt_mod.row_plan import RowPlan
 from pycwt_mod.row_portions import Kind, Question, portions
@@ -173,8 +173,9 @@ class CwtPlan:
     ) -> XwtResult:
         """Return the cross transform of two signals or batches; see `pycwt_mod.xwt`."""
         y1, y2 = check_pair(y1, y2, axis)
+        lag1 = lag1_of("y1", y1, al1), lag1_of("y2", y2, al2)
         levels = cross_levels(
-            y1, y2, self.freqs * self.dt, significance_level, self.wavelet, al1=al1, al2=al2,
+            y1, y2, lag1, self.freqs * self.dt, significance_level, self.wavelet,
             convention=self.convention, normalize=normalize,
         )  # fmt: skip
         a, b = self._pair(y1, y2, normalize=normalize)
@@ -183,7 +184,7 @@ class CwtPlan:
         cross = first.coefs
         cross *= np.conj(second.coefs, out=second.coefs)
         mask = first.mask | second.mask
-        return XwtResult(cross, first.coi, first.freqs, levels, mask=mask)
+        return XwtResult(cross, first.coi, first.freqs, levels, mask=mask, lag1=lag1)
 
     def wct(
         self,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import Floats, as_signal, check_lag1, time_last
+from pycwt_mod.magnitude import unit_scaled
 from pycwt_mod.rednoise import estimate_ar1
+from pycwt_mod.results import Lag1
 
 
 def check_pair(y1: ArrayLike, y2: ArrayLike, axis: int = -1) -> tuple[Floats, Floats]:
@@ -30,18 +32,22 @@ def standardise(name: str, y: Floats) -> Floats:
     ValueError
         If a signal is constant.
     """
-    wide = y.astype(np.float64)
-    std = np.nanstd(wide, axis=-1, keepdims=True)
-    largest = np.nanmax(np.abs(wide), axis=-1, keepdims=True)
+    scaled, _ = unit_scaled(y)
+    std = np.nanstd(scaled, axis=-1, keepdims=True)
+    largest = np.nanmax(np.abs(scaled), axis=-1, keepdims=True)
     if (std <= 4 * np.finfo(y.dtype).eps * largest).any():
         raise ValueError(f"{name} is constant, so it can't be divided by its standard deviation")
-    return np.asarray((wide - np.nanmean(wide, axis=-1, keepdims=True)) / std).astype(y.dtype)
+    return np.asarray((scaled - np.nanmean(scaled, axis=-1, keepdims=True)) / std).astype(y.dtype)
 
 
-def lag1_of(name: str, y: Floats, given: float | None) -> NDArray[np.float64]:
-    """Return AR(1) coefficients of each signal: the caller's if given, otherwise estimates."""
+def lag1_of(name: str, y: Floats, given: float | None) -> Lag1:
+    """Return the lag-1 coefficient of each signal: the caller's if given, otherwise estimated."""
     shape = y.shape[:-1]
     if given is not None:
-        return np.full(shape, check_lag1(f"al of {name}", given))
-    found = [estimate_ar1(series, name).g for series in y.reshape(-1, y.shape[-1])]
-    return np.array(found).reshape(shape)
+        g = check_lag1(f"al of {name}", given)
+        return Lag1(np.full(shape, g), np.full(shape, "given"))
+    found = [estimate_ar1(series, name) for series in y.reshape(-1, y.shape[-1])]
+    return Lag1(
+        np.array([each.g for each in found]).reshape(shape),
+        np.array([each.estimator for each in found]).reshape(shape),
+    )

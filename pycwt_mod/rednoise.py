@@ -4,93 +4,132 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Floats, as_series, check_count, check_lag1, check_memory
+from pycwt_mod.magnitude import unit_scaled
 
+#: Where a lag-1 coefficient is from; "given" by the caller, or one of two estimators.
+Estimator: TypeAlias = Literal["allen-smith", "autocorrelation", "given"]
 #: What randomness may be given as.
 Seed: TypeAlias = int | np.random.SeedSequence | np.random.Generator | None
 
 
-class AR1(NamedTuple):
-    """AR(1) estimate, in pycwt's order.
-
-    Attributes
-    ----------
-    g : float
-        Lag-1 autocorrelation.
-    a : float
-        Standard deviation of the innovations: var(x) ≈ a²/(1 - g²).
-    mu2 : float
-        Square of the mean of a finite segment, as a part of the variance.
-    """
-
+class _AR1Fields(NamedTuple):
     g: float
     a: float
     mu2: float
 
 
+class AR1(_AR1Fields):
+    """AR(1) estimate; it unpacks as pycwt's three values.
+
+    Attributes
+    ----------
+    g : float
+        Lag-1 coefficient, between -1 and 1.
+    a : float
+        Standard deviation of the innovations: var(x) ≈ a²/(1 - g²).
+    mu2 : float
+        Square of the mean of a finite segment, as a part of the variance; 0 with the
+        estimator "autocorrelation", which corrects no bias.
+    estimator : {"allen-smith", "autocorrelation"}
+        Which estimator `g` is from, see `ar1`.
+    """
+
+    estimator: Estimator
+
+    def __new__(  # noqa: D102
+        cls, g: float, a: float, mu2: float, estimator: Estimator = "allen-smith"
+    ) -> AR1:
+        self = super().__new__(cls, g, a, mu2)
+        self.estimator = estimator
+        return self
+
+
 def ar1(x: ArrayLike | Sequence[float]) -> AR1:
-    """Lag-1 autocorrelation with the bias of a finite series removed.
+    """Estimate the lag-1 coefficient of a series.
+
+    Allen & Smith's estimator removes the bias of a finite series. It has no solution below 1
+    for a series without enough changes of direction, such as a pure sine or a trend. Then `g`
+    is the lag-1 autocorrelation c1/c0, and `estimator` says so.
 
     Parameters
     ----------
     x : array_like, shape (n,)
-        Evenly sampled series without missing values.
+        Evenly sampled series. NaN is missing: only neighbours that are both valid are compared.
 
     Returns
     -------
     AR1
-        ``(g, a, mu2)``.
+        ``(g, a, mu2)``, with the attribute `estimator`.
 
     Raises
     ------
     ValueError
-        If `x` is constant, holds NaN, or is so short or trended that no estimate exists.
+        If `x` is constant, or has fewer than 4 valid samples or no two valid neighbours.
 
     References
     ----------
     Allen & Smith (1996), J. Climate 9, 3373, footnote 4,
-    doi:10.1175/1520-0442(1996)009<3373:MCSDIO>2.0.CO;2
+    doi:10.1175/1520-0442(1996)009<3373:MCSDIO>2.0.CO;2.
+    Grinsted et al. (2004), doi:10.5194/npg-11-561-2004, whose code uses c1/c0 throughout.
 
     Examples
     --------
     >>> series = rednoise(5000, 0.7, rng=1)
-    >>> round(ar1(series).g, 1)
-    0.7
+    >>> round(ar1(series).g, 1), ar1(series).estimator
+    (0.7, 'allen-smith')
+    >>> ar1(np.sin(np.linspace(0, 10, 50))).estimator
+    'autocorrelation'
     """
-    series = as_series("x", x)
-    if np.isnan(series).any():
-        raise ValueError("x holds NaN: AR(1) of a series with gaps must be given by the caller")
-    return estimate_ar1(series, "x")
+    return estimate_ar1(as_series("x", x), "x")
 
 
 def estimate_ar1(series: Floats, name: str) -> AR1:
-    """`ar1` of a series that may hold NaN: only pairs of neighbours that are both valid count."""
-    x = series.astype(np.float64)
-    x = x - np.nanmean(x)
+    """Estimate AR(1) as `ar1` does; `name` is the argument that errors are about."""
+    x, exponent = unit_scaled(series)
+    x -= np.nanmean(x)
     n = int(np.count_nonzero(~np.isnan(x)))
     pairs = x[:-1] * x[1:]
     if n < 4 or np.isnan(pairs).all():
-        raise ValueError(f"{name} has {n} valid samples, too few for AR(1): give the coefficient")
+        raise ValueError(
+            f"cannot estimate AR(1): {name} has {n} valid samples, too few, or none of them "
+            "neighbours; give the coefficient"
+        )
     c0 = float(np.nanmean(x * x))
     c1 = float(np.nanmean(pairs))
-    if c0 <= (8 * np.finfo(np.float64).eps * float(np.nanmax(np.abs(series)))) ** 2:
-        raise ValueError(f"{name} is constant, so it has no AR(1) coefficient")
+    if c0 <= (8 * np.finfo(np.float64).eps) ** 2:
+        raise ValueError(
+            f"cannot estimate AR(1): {name} is constant; leave it out, or give the coefficient"
+        )
+    found = _allen_smith(c0, c1, n)
+    if found is None:
+        g = c1 / c0
+        if not -1 < g < 1:
+            # Sums of unequal numbers of terms: by Cauchy-Schwarz this ratio lies within ±1.
+            g = float(np.nansum(pairs) / np.nansum(x * x))
+        found = AR1(g, math.sqrt((1 - g**2) * c0), 0.0, "autocorrelation")
+    return AR1(found.g, math.ldexp(found.a, int(exponent[0])), found.mu2, found.estimator)
+
+
+def _allen_smith(c0: float, c1: float, n: int) -> AR1 | None:
+    """Return Allen & Smith's estimate from the autocovariances, or None without a root below 1."""
     quadratic = c0 * n**2
     linear = -c1 * n - c0 * n**2 - 2 * c0 + 2 * c1 - c1 * n**2 + c0 * n
     constant = n * (c0 + c1 * n - c1)
     root = linear**2 - 4 * quadratic * constant
-    g = (-linear - math.sqrt(root)) / (2 * quadratic) if root > 0 else math.nan
+    if root <= 0:
+        return None
+    g = (-linear - math.sqrt(root)) / (2 * quadratic)
     if not -1 < g < 1:
-        raise ValueError(
-            f"{name} has no AR(1) coefficient below 1: the series is too short ({n} samples) or "
-            "its trend too large; remove the trend, or give the coefficient"
-        )
+        return None
     mu2 = -1 / n + (2 / n**2) * ((n - g**n) / (1 - g) - g * (1 - g ** (n - 1)) / (1 - g) ** 2)
+    if not mu2 < 1:  # rounding, with g within 1e-8 of 1
+        return None
     return AR1(g, math.sqrt((1 - g**2) * c0 / (1 - mu2)), mu2)
 
 

@@ -19,6 +19,21 @@ def check_phase_of(phase_of: str) -> None:
         raise ValueError(f"{phase_of=} must be 'cross' or 'smoothed'")
 
 
+class Lag1(NamedTuple):
+    """Lag-1 coefficients that a level was computed with, and where they come from.
+
+    Attributes
+    ----------
+    g : ndarray
+        One coefficient per signal of a batch; of shape () for a single signal.
+    estimator : ndarray of str
+        "allen-smith" or "autocorrelation" (see `ar1`), or "given" by the caller.
+    """
+
+    g: NDArray[np.float64]
+    estimator: NDArray[np.str_]
+
+
 class _CwtFields(NamedTuple):
     coefs: Complexes
     scales: Floats
@@ -75,13 +90,22 @@ class XwtResult(_XwtFields):
         Level of |cross|.
     mask : ndarray of bool, shape (scales, time)
         True within the cone of influence of a missing sample of either signal.
+    lag1 : (Lag1, Lag1), or None
+        Coefficients of both signals that `signif` was computed with.
     """
 
     mask: Bools
+    lag1: tuple[Lag1, Lag1] | None
 
-    def __new__(cls, *fields: NDArray[Any], mask: Bools | None = None) -> XwtResult:  # noqa: D102
+    def __new__(  # noqa: D102
+        cls,
+        *fields: NDArray[Any],
+        mask: Bools | None = None,
+        lag1: tuple[Lag1, Lag1] | None = None,
+    ) -> XwtResult:
         self = super().__new__(cls, *fields)
         self.mask = np.zeros(self.cross.shape, np.bool_) if mask is None else mask
+        self.lag1 = lag1
         return self
 
 
@@ -112,25 +136,33 @@ class WctResult(_WctFields):
         True within the cone of influence of a missing sample of either signal.
     smoothed : ndarray, shape (2, ..., scales, time)
         Real and imaginary part of the smoothed cross spectrum S(W1 W2*/s).
+    lag1 : (Lag1, Lag1), or None
+        Coefficients of both signals that `signif` was computed with; None with ``sig=False``.
     """
 
     smoothed: Floats
     mask: Bools
+    lag1: tuple[Lag1, Lag1] | None
 
     def __new__(  # noqa: D102
-        cls, *fields: NDArray[Any], smoothed: Floats | None = None, mask: Bools | None = None
+        cls,
+        *fields: NDArray[Any],
+        smoothed: Floats | None = None,
+        mask: Bools | None = None,
+        lag1: tuple[Lag1, Lag1] | None = None,
     ) -> WctResult:
         self = super().__new__(cls, *fields)
         if smoothed is None:
             smoothed = np.stack([np.cos(self.phase), np.sin(self.phase)])
         self.smoothed = smoothed
         self.mask = np.zeros(self.coherence.shape, np.bool_) if mask is None else mask
+        self.lag1 = lag1
         return self
 
-    def with_levels(self, signif: Floats) -> WctResult:
-        """Return the same with other levels (scales,)."""
+    def with_levels(self, signif: Floats, lag1: tuple[Lag1, Lag1] | None = None) -> WctResult:
+        """Return the same with other levels (scales,), computed with the coefficients `lag1`."""
         fields = (self.coherence, self.phase, self.coi, self.freqs, signif)
-        return WctResult(*fields, smoothed=self.smoothed, mask=self.mask)
+        return WctResult(*fields, smoothed=self.smoothed, mask=self.mask, lag1=lag1)
 
     @property
     def smoothed_phase(self) -> Floats:

@@ -10,8 +10,7 @@ from schemas.arrays import ComplexVector, IntegerMatrix, RealVector
 from schemas.hardware import DeviceKind, DeviceState, HwOperation, Label
 from schemas.message import Count, Items, Message, PositiveCount, PositiveReal, Text, wrong_field
 from schemas.names import Name
-from schemas.query import Seconds, Seed, WaveletChoice
-from schemas.significance import Lag1
+from schemas.query import Lag1, Seconds, Seed, WaveletChoice
 
 __all__ = [
     "MAX_DEVICE_SAMPLES",

@@ -26,6 +26,23 @@ Seconds = Annotated[float, Field(ge=0)]
 Cached = bool
 
 
+#: Of a red noise: correlation of neighbouring samples.
+Lag1 = Annotated[float, Field(gt=-1, lt=1)]
+#: As in `pycwt_mod.ar1`: "autocorrelation" where the series has no other estimate.
+Estimator = Literal["allen-smith", "autocorrelation"]
+
+
+class Lag1Estimate(Message):
+    """The AR(1) coefficient of a signal, estimated for its level."""
+
+    g: Lag1
+    estimator: Estimator
+
+
+#: Of the first and the second signal.
+Lag1Pair = Annotated[Items[Lag1Estimate], Field(min_length=2, max_length=2)]
+
+
 class WaveletChoice(Message):
     """With which wavelet, after whose conventions, in which precision."""
 
@@ -146,6 +163,8 @@ class WctReply(Message):
     freqs: RealVector
     #: (scale,), NaN where no level can be given; none if none was asked for.
     signif: RealVector | None = None
+    #: What the level was computed with; none if none was asked for.
+    lag1: Lag1Pair | None = None
     #: None if nothing was simulated.
     backend_used: BackendName | None = None
     seed: Seed | None = None
@@ -172,6 +191,8 @@ class XwtReply(Message):
     freqs: RealVector
     #: (scale,), of the cross power.
     signif: RealVector | None = None
+    #: What the level was computed with.
+    lag1: Lag1Pair | None = None
     computation_time: Seconds
     cached: Cached = False
 

@@ -9,11 +9,8 @@ from pydantic import Field
 from schemas.arrays import RealVector
 from schemas.limits import MAX_SCALES
 from schemas.message import Count, Items, Message, PersistedMessage, PositiveReal
-from schemas.query import BackendName, Cached, LevelChoice, Seconds, Seed, WaveletChoice
+from schemas.query import BackendName, Cached, Lag1, LevelChoice, Seconds, Seed, WaveletChoice
 from schemas.stream import Level
-
-#: Of a red noise: correlation of neighbouring samples.
-Lag1 = Annotated[float, Field(gt=-1, lt=1)]
 
 
 class SignificanceRequest(WaveletChoice, LevelChoice):

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from schemas.arrays import CountMatrix
 from schemas.limits import MAX_MC_COUNT, MAX_OCTAVE, MAX_SCALES, MAX_SHARE_TASKS
 from schemas.message import Count, Items, Message, PositiveCount, PositiveReal, wrong_field
-from schemas.significance import Lag1
+from schemas.query import Lag1
 from schemas.stream import Wavelet
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Convention
 from pycwt_mod.blocks import OctaveLayout, VoiceGrid, block_significance
 from pycwt_mod.levels import NotTabulated, block_level
+from pycwt_mod.magnitude import unit_scaled
 
 __all__ = ["LevelMethod", "lag1_of", "window_level"]
 
@@ -69,7 +70,8 @@ def _lags(samples: NDArray[Any]) -> list[float]:
     """Return `lag1_of` every column; in one go where nothing is missing, which is usual."""
     if len(samples) <= MIN_PAIRS or not np.isfinite(samples).all():
         return [lag1_of(column) for column in samples.T]
-    x = samples.T.astype(np.float64, order="C")
+    # Squares of extreme magnitudes would overflow.
+    x = np.ascontiguousarray(unit_scaled(samples.T)[0])
     x -= x.mean(axis=1, keepdims=True)
     square = x * x
     total = square.sum(axis=1)
@@ -89,7 +91,8 @@ def lag1_of(samples: NDArray[Any]) -> float:
     pairs = valid[:-1] & valid[1:]
     if np.count_nonzero(pairs) < MIN_PAIRS:
         return 0.0
-    x = samples.astype(np.float64) - samples[valid].mean(dtype=np.float64)
+    x = unit_scaled(np.where(valid, samples, np.nan))[0]
+    x -= x[valid].mean()
     early, late = (x[:-1], x[1:]) if pairs.all() else (x[:-1][pairs], x[1:][pairs])
     power = float(np.sqrt(np.dot(early, early) * np.dot(late, late)))
     return float(np.dot(early, late)) / power if power else 0.0

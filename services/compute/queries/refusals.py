@@ -40,8 +40,13 @@ def library_refusals(signal: str) -> Iterator[None]:
 
 
 def field_of(text: str) -> str:
-    """Return the field that the library blames; what the table does not cover is `method`'s."""
-    argument = text.replace("=", " ").partition(" ")[0].rstrip(":,")
+    """Return the field that the library blames; what the table does not cover is `method`'s.
+
+    A message is "cannot X: reason; do Y", of which the reason begins with the argument, or the
+    reason alone.
+    """
+    reason = text.partition(": ")[2] if text.startswith("cannot ") else text
+    argument = reason.replace("=", " ").partition(" ")[0].rstrip(":,")
     if argument in _FIELDS:
         return _FIELDS[argument]
     if argument in _OWN_NAMES:

@@ -14,6 +14,7 @@ from schemas.limits import MAX_QUERY_COST_S
 from schemas.query import (
     CwtReply,
     CwtRequest,
+    Lag1Estimate,
     PairRequest,
     TransformRequest,
     WctReply,
@@ -66,6 +67,7 @@ def answer_xwt(request: XwtRequest) -> XwtReply:
             coi=found.coi,
             freqs=found.freqs,
             signif=found.signif.astype(request.dtype),
+            lag1=_lag1(found),
             computation_time=time.perf_counter() - started,
         )
 
@@ -106,6 +108,7 @@ def answer_wct(
             coi=found.coi,
             freqs=found.freqs,
             signif=found.signif.astype(request.dtype) if wanted else None,
+            lag1=_lag1(found),
             backend_used=backend,
             seed=seed,
             computation_time=time.perf_counter() - started,
@@ -121,6 +124,18 @@ def _coherence(found: pycwt_mod.WctResult) -> dict[str, Any]:
         "WCT": _missing(found.coherence, found.mask),
         "aWCT": _missing(found.phase, found.mask),
     }
+
+
+def _lag1(
+    found: pycwt_mod.WctResult | pycwt_mod.XwtResult,
+) -> tuple[Lag1Estimate, ...] | None:
+    """Return the AR(1) coefficients behind the level; none without one."""
+    if found.lag1 is None:
+        return None
+    return tuple(
+        Lag1Estimate.model_validate({"g": float(each.g), "estimator": str(each.estimator)})
+        for each in found.lag1
+    )
 
 
 def _arguments(request: TransformRequest) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_the_demo_begins(tmp_path: P
 
 def test_a_signal_without_a_lag_1_coefficient_is_named() -> None:
     with pytest.raises(CommandError, match="year: "):
-        lag1("year", np.arange(1900, 1990, dtype=np.float32))
+        lag1("year", np.full(90, 1990, dtype=np.float32))
 
 
 def test_an_analysis_that_is_not_there_is_told_with_those_that_are() -> None:

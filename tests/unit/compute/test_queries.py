@@ -6,10 +6,21 @@ import numpy as np
 import pytest
 
 import pycwt_mod
+from pycwt_client.answers import WctAnswer
 from schemas.errors import NotFound, Unavailable, Unprocessable
-from schemas.query import CwtRequest, LevelMethod, Precision, WctRequest, XwtRequest
+from schemas.job import WctTask
+from schemas.query import (
+    CwtRequest,
+    LevelMethod,
+    Precision,
+    WctReply,
+    WctRequest,
+    XwtReply,
+    XwtRequest,
+)
 from schemas.significance import SignificanceRequest
 from schemas.stream import Convention, Wavelet
+from services.compute.jobs.tasks import answer_task
 from services.compute.queries import (
     answer_backend,
     answer_backends,
@@ -50,6 +61,28 @@ def test_xwt_gives_the_phase_too() -> None:
     reply = answer_xwt(XwtRequest(signal1=X, signal2=Y, dt=DT))
     np.testing.assert_allclose(reply.phase, np.angle(reply.xwt))
     assert reply.signif is not None
+
+
+def test_two_pure_sinusoids_are_answered_and_the_estimator_is_reported() -> None:
+    t = np.linspace(0, 10, 50)
+    pair = {"signal1": np.sin(t), "signal2": np.cos(t), "dt": 0.1, "mc_count": 2}
+    expected = pycwt_mod.ar1(np.sin(t)).g
+    for reply in (
+        answer_wct(WctRequest.model_validate(pair)),
+        answer_task(WctTask.model_validate({**pair, "type": "wct"})),
+        answer_xwt(XwtRequest(signal1=np.sin(t), signal2=np.cos(t), dt=0.1)),
+    ):
+        assert isinstance(reply, WctReply | XwtReply)
+        assert reply.lag1 is not None
+        assert {each.estimator for each in reply.lag1} == {"autocorrelation"}
+        assert reply.lag1[0].g == expected
+
+
+def test_the_client_returns_the_coefficients_of_a_reply() -> None:
+    reply = answer_wct(WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=2))
+    lag1 = WctAnswer.of(reply).lag1
+    assert lag1 is not None
+    assert (float(lag1[0].g), str(lag1[0].estimator)) == (pycwt_mod.ar1(X).g, "allen-smith")
 
 
 def test_wct_without_a_level_has_none() -> None:

@@ -235,6 +235,11 @@ wavelet = {
     "dtype": st.sampled_from(["float32", "float64"]),
 }
 transform |= wavelet
+lag1_estimates = st.builds(
+    schemas.Lag1Estimate,
+    g=st.floats(-0.99, 0.99),
+    estimator=st.sampled_from(["allen-smith", "autocorrelation"]),
+)
 simulation: dict[str, Strategy] = {
     "method": st.sampled_from(["montecarlo", "table"]),
     "mc_count": st.integers(1, 100_000),
@@ -350,6 +355,7 @@ BY_MODEL: dict[type[Message], Strategy] = {
         significance_level=maybe(levels),
         **simulation,
     ),
+    schemas.Lag1Estimate: lag1_estimates,
     schemas.WctReply: st.builds(
         schemas.WctReply,
         WCT=matrices,
@@ -357,6 +363,7 @@ BY_MODEL: dict[type[Message], Strategy] = {
         coi=vectors,
         freqs=vectors,
         signif=maybe(vectors),
+        lag1=maybe(st.tuples(lag1_estimates, lag1_estimates)),
         backend_used=maybe(names),
         seed=maybe(counts),
         computation_time=seconds,
@@ -417,6 +424,7 @@ BY_MODEL: dict[type[Message], Strategy] = {
         coi=vectors,
         freqs=vectors,
         signif=maybe(vectors),
+        lag1=maybe(st.tuples(lag1_estimates, lag1_estimates)),
         computation_time=seconds,
     ),
     schemas.BackendsRequest: st.builds(schemas.BackendsRequest),
