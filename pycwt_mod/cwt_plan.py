@@ -131,10 +131,15 @@ class CwtPlan:
             self.scales.copy(),
             self.freqs.copy(),
             self.coi.copy(),
-            spectrum[..., 1:half] / math.sqrt(self.length),
+            spectrum[..., 1:half] / self._fft_norm,
             scipy.fft.fftfreq(self.length, self.dt)[1:half],
             mask=gap_mask(missing, self.scales, self.dt, self.wavelet),
         )
+
+    @property
+    def _fft_norm(self) -> float:
+        """What a spectrum is divided by: √n, so that the padding doesn't count; pycwt's √length."""
+        return math.sqrt(self.length if self.convention == "pycwt" else self.n)
 
     def multirate(
         self,

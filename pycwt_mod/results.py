@@ -55,7 +55,9 @@ class CwtResult(_CwtFields):
     coi : ndarray, shape (time,)
         Longest Fourier period free of edge effects.
     fft, fftfreqs : ndarray
-        Spectrum of the padded signal, without mean and Nyquist, over √N; its frequencies.
+        Spectrum of the padded signal over √n, without mean and Nyquist, and its frequencies.
+        For white noise the mean of |fft|² is the variance, as it is for the wavelet power.
+        pycwt's convention divides by the root of the padded length instead.
     mask : ndarray of bool, shape (..., scales, time)
         True within the cone of influence of a missing (NaN) sample. The ends of the record
         are not part of it: `coi` tells those.

@@ -133,7 +133,7 @@ class CwtReply(Message):
     freqs: RealVector
     #: (time,), the longest period in seconds that the edges leave alone.
     coi: RealVector
-    #: Half of the signal's Fourier transform, and its frequencies in Hz.
+    #: Half of the signal's Fourier transform over √n, and its frequencies in Hz.
     fft: ComplexVector
     fftfreqs: RealVector
     computation_time: Seconds

@@ -95,6 +95,14 @@ def test_cone_is_where_the_period_exceeds_the_longest_one_allowed() -> None:
     assert mask.tolist() == [[True, False, False], [True, True, False]]
 
 
+@pytest.mark.parametrize("n", [1000, 1024, 1300])
+def test_the_spectrum_of_unit_white_noise_is_1_whatever_the_padding(n: int) -> None:
+    # It was divided by the padded length, and so was 0.5 for 1,024 samples.
+    noise = np.random.default_rng(n).standard_normal((40, n))
+    found = [cwt(noise, 1.0, 1.0, pad_to=pad_to).fft for pad_to in (None, 4096)]
+    assert [np.mean(np.abs(fft) ** 2) for fft in found] == pytest.approx([1, 1], abs=0.02)
+
+
 def test_rectified_peaks_of_equal_sinusoids_are_equal() -> None:
     t = np.arange(4096)
     x = np.sin(2 * np.pi * t / 16) + np.sin(2 * np.pi * t / 256)
