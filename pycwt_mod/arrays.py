@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pycwt_mod.foreign_arrays import real_array
+
 #: ``"standard"`` agrees with the papers, ``"pycwt"`` with the package of that name.
 Convention: TypeAlias = Literal["standard", "pycwt"]
 Floats: TypeAlias = NDArray[np.floating[Any]]
@@ -66,7 +68,7 @@ def check_memory(what: str, n_bytes: int, limit: int = MEMORY_LIMIT_BYTES) -> No
 
 
 def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
-    """Return `values` as a float32 or float64 array, NaN kept as "missing".
+    """Return a copy of `values` as a float32 or float64 array, NaN where a value is missing.
 
     Raises
     ------
@@ -74,10 +76,7 @@ def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
         If `values` is not numeric and real, is infinite somewhere, has no valid sample,
         or has fewer than two samples.
     """
-    array: NDArray[Any] = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{name} has dtype {array.dtype}, but must hold real numbers")
-    signal: Floats = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
+    signal: Floats = np.array(real_array(name, values), order="C")
     if signal.ndim == 0 or signal.shape[-1] < 2:
         raise ValueError(f"{name} has shape {signal.shape}, but must hold at least 2 samples")
     if np.isinf(signal).any():
@@ -85,16 +84,6 @@ def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
     if np.isnan(signal).all(axis=-1).any():
         raise ValueError(f"{name} holds NaN alone; at least one valid sample is needed")
     return signal
-
-
-def time_last(name: str, values: ArrayLike | Sequence[float], axis: int) -> NDArray[Any]:
-    """Return `values` with `axis` last; raise ValueError if there is no such axis."""
-    array = np.asarray(values)
-    if array.ndim < 2:
-        return array  # there is but one axis, and a wrong shape is told by `as_signal`
-    if not -array.ndim <= axis < array.ndim:
-        raise ValueError(f"{axis=} must be an axis of {name}, which has shape {array.shape}")
-    return np.moveaxis(array, axis, -1)
 
 
 def as_series(name: str, values: ArrayLike | Sequence[float]) -> Floats:

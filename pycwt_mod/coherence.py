@@ -40,7 +40,7 @@ def wct(
     al1: float | None = None,
     al2: float | None = None,
     phase_of: PhaseOf = "cross",
-    axis: int = -1,
+    axis: int | None = None,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
     rtol: float | None = None,
@@ -62,7 +62,8 @@ def wct(
     Parameters
     ----------
     y1, y2 : array_like, shape (n,) or batches along `axis`
-        Signals sampled together; NaN means missing.
+        Signals sampled together. Missing samples and data frames as in `cwt`; two pandas
+        objects must have the same index.
     dt, dj, s0, J, wavelet, axis, workers, max_bytes, rtol
         As in `cwt`; the wavelet needs a δj0. `rtol` bounds the smoothed spectra.
     sig : bool

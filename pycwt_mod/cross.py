@@ -27,7 +27,7 @@ def xwt(
     convention: Convention = "standard",
     al1: float | None = None,
     al2: float | None = None,
-    axis: int = -1,
+    axis: int | None = None,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
     rtol: float | None = None,
@@ -37,7 +37,8 @@ def xwt(
     Parameters
     ----------
     y1, y2 : array_like, shape (n,) or batches along `axis`
-        Signals sampled together; NaN means missing.
+        Signals sampled together. Missing samples and data frames as in `cwt`; two pandas
+        objects must have the same index.
     dt, dj, s0, J, wavelet, axis, workers, max_bytes, rtol
         As in `cwt`.
     significance_level : float

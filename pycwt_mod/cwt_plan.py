@@ -23,10 +23,10 @@ from pycwt_mod.arrays import (
     complex_dtype,
     fill_missing,
     read_only,
-    time_last,
 )
 from pycwt_mod.coherence_tables import CoherenceTables
 from pycwt_mod.cross_levels import cross_levels
+from pycwt_mod.foreign_arrays import time_last
 from pycwt_mod.octaves import MultirateResult, octaves_of
 from pycwt_mod.pairs import check_pair, lag1_of, standardise
 from pycwt_mod.results import CwtResult, PhaseOf, WctResult, XwtResult, check_phase_of
@@ -114,7 +114,7 @@ class CwtPlan:
         self,
         signal: ArrayLike,
         *,
-        axis: int = -1,
+        axis: int | None = None,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> CwtResult:
@@ -145,7 +145,7 @@ class CwtPlan:
         self,
         signal: ArrayLike,
         *,
-        axis: int = -1,
+        axis: int | None = None,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> MultirateResult:
@@ -172,7 +172,7 @@ class CwtPlan:
         normalize: bool = True,
         al1: float | None = None,
         al2: float | None = None,
-        axis: int = -1,
+        axis: int | None = None,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> XwtResult:
@@ -199,7 +199,7 @@ class CwtPlan:
         signif: ArrayLike | None = None,
         normalize: bool = True,
         phase_of: PhaseOf = "cross",
-        axis: int = -1,
+        axis: int | None = None,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> WctResult:
@@ -236,7 +236,7 @@ class CwtPlan:
             y1, y2 = standardise("y1", y1), standardise("y2", y2)
         return self.as_record("y1", y1), self.as_record("y2", y2)
 
-    def as_record(self, name: str, signal: ArrayLike, axis: int = -1) -> Floats:
+    def as_record(self, name: str, signal: ArrayLike, axis: int | None = None) -> Floats:
         """Return `signal` with time last and in the plan's precision.
 
         Raises

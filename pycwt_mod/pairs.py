@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.arrays import Floats, as_signal, check_lag1, time_last
+from pycwt_mod.arrays import Floats, as_signal, check_lag1
+from pycwt_mod.foreign_arrays import check_same_index, time_last
 from pycwt_mod.magnitude import unit_scaled
 from pycwt_mod.rednoise import estimate_ar1
 from pycwt_mod.results import Lag1
 
 
-def check_pair(y1: ArrayLike, y2: ArrayLike, axis: int = -1) -> tuple[Floats, Floats]:
+def check_pair(y1: ArrayLike, y2: ArrayLike, axis: int | None = None) -> tuple[Floats, Floats]:
     """Return both signals, or batches of them, with time last and of equal shape and type."""
+    check_same_index(y1, y2)
     first = as_signal("y1", time_last("y1", y1, axis))
     second = as_signal("y2", time_last("y2", y2, axis))
     if first.shape[-1] != second.shape[-1]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Bools, Floats, check_positive
+from pycwt_mod.foreign_arrays import coefficient_array
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 __all__ = ["global_spectrum", "inside_cone", "scale_average", "wavelet_power"]
@@ -118,10 +119,12 @@ def global_spectrum(
     >>> bool((spectrum[some] < 1.5 * level.signif).all())
     True
     """
-    w = np.asarray(coefs)
+    w = coefficient_array("coefs", coefs)
     left_out = np.zeros(w.shape, np.bool_) if mask is None else np.asarray(mask, np.bool_)
     if w.ndim < 2 or left_out.shape != w.shape:
         raise ValueError(f"mask has shape {left_out.shape}, but coefs {w.shape}")
+    if isinstance(coefs, np.ma.MaskedArray):
+        left_out = left_out | np.ma.getmaskarray(coefs)
     power = np.where(left_out, 0, w.real**2 + w.imag**2)
     points = np.count_nonzero(~left_out, axis=-1)
     total = power.sum(axis=-1, dtype=np.float64)
@@ -197,7 +200,7 @@ def scale_average(
 
 
 def _pair(coefs: ArrayLike, scales: ArrayLike) -> tuple[NDArray[np.complexfloating], Floats]:
-    w, s = np.asarray(coefs), np.asarray(scales, dtype=np.float64)
+    w, s = coefficient_array("coefs", coefs), np.asarray(scales, dtype=np.float64)
     if w.ndim < 2 or s.ndim != 1 or w.shape[-2] != s.size:
         raise ValueError(f"coefs has shape {w.shape}, but must be (..., {s.size}, time) as scales")
     return w, s

@@ -14,8 +14,8 @@ from pycwt_mod.arrays import (
     Floats,
     as_signal,
     check_positive,
-    time_last,
 )
+from pycwt_mod.foreign_arrays import coefficient_array, time_last
 from pycwt_mod.octaves import MultirateResult
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult
@@ -34,7 +34,7 @@ def cwt(
     freqs: ArrayLike | None = None,
     *,
     convention: Convention = "standard",
-    axis: int = -1,
+    axis: int | None = None,
     pad_to: int | None = None,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
@@ -45,7 +45,8 @@ def cwt(
     Parameters
     ----------
     signal : array_like, shape (n,) or a batch along `axis`
-        Evenly sampled; NaN means missing. float32 is computed in single precision.
+        Evenly sampled. NaN, None, pandas.NA and masked values are missing. float32 is computed
+        in single precision, every other type (float16 included) in double precision.
     dt : float
         Sampling interval; its unit is that of all scales and periods.
     dj : float
@@ -61,8 +62,10 @@ def cwt(
     convention : {"standard", "pycwt"}
         "standard" removes the mean and pads as Torrence & Compo; "pycwt" keeps the mean and
         pads to the next power of two.
-    axis : int
-        Time axis of `signal`; it comes last in the result.
+    axis : int, optional
+        Time axis of `signal`; it comes last in the result. By default it is the last axis of an
+        array, the rows of a data frame (each column is a record of the batch), and the
+        dimension named "time" of an xarray.DataArray.
     pad_to : int, optional
         FFT length, at least n, instead of the convention's.
     workers : int
@@ -116,7 +119,7 @@ def multirate(
     freqs: ArrayLike | None = None,
     *,
     convention: Convention = "standard",
-    axis: int = -1,
+    axis: int | None = None,
     pad_to: int | None = None,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
@@ -177,7 +180,8 @@ def icwt(
     Parameters
     ----------
     W : array_like, shape (..., scales, time)
-        Coefficients from `cwt`; shape (time, scales) is accepted as pycwt does.
+        Coefficients from `cwt`; shape (time, scales) is accepted as pycwt does. Where one is
+        masked, the result is NaN.
     sj : array_like, shape (scales,)
         Scales from `cwt`.
     dt, dj, wavelet
@@ -216,7 +220,7 @@ def icwt(
     mother = as_wavelet(wavelet)
     check_positive("dt", dt)
     check_positive("dj", dj)
-    coefs = np.asarray(W)
+    coefs = coefficient_array("W", W)
     scales = np.asarray(sj, dtype=np.float64)
     if coefs.ndim == 2 and coefs.shape[0] != scales.size:
         coefs = coefs.T

@@ -19,6 +19,7 @@ from pycwt_mod.blocks.grid import VoiceGrid
 from pycwt_mod.blocks.layout import BlockOp, OctaveLayout, check_op
 from pycwt_mod.blocks.masks import block_mask
 from pycwt_mod.blocks.prepared import Prepared, prepared
+from pycwt_mod.foreign_arrays import plain_array
 from pycwt_mod.smoothing import coherence
 
 Quantity: TypeAlias = Literal["complex", "power", "amplitude", "phase", "coherence"]
@@ -79,8 +80,8 @@ def compute_block(
     Parameters
     ----------
     window : ndarray, shape (samples, channels), float32 or float64
-        NaN means missing, and so is everything outside the window. One channel for "cwt",
-        two for the others.
+        NaN and masked values are missing, and so is everything outside the window. One channel
+        for "cwt", two for the others.
     window_first : int
         Sample index of the first row of `window`.
     tile_first : int
@@ -144,6 +145,8 @@ def compute_blocks(
         If the window has the wrong shape or type, a set names other columns than there are, or
         `op` can't give `quantity`.
     """
+    if isinstance(window, np.ma.MaskedArray):
+        window = plain_array("window", window)
     _check(window, sets, op, quantity, convention)
     signal, missing = _buffer(window, window_first, tile_first - layout.margin, layout)
     shared = prepared(grid, layout, op, convention, window.dtype.char)

@@ -18,6 +18,7 @@ from pycwt_mod.blocks import (
     compute_blocks,
     octave_layouts,
 )
+from pycwt_mod.foreign_arrays import time_first
 from pycwt_mod.streaming.block import LiveBlock
 from pycwt_mod.streaming.level import window_level
 from pycwt_mod.streaming.windower import CutWindow, Windower
@@ -72,23 +73,22 @@ class Stream:
         Parameters
         ----------
         samples : array_like, shape (n,) or (n, channels)
-            NaN is missing: what it may have touched is masked. None at all is allowed.
+            NaN, None and masked values are missing: what they may have touched is masked. An
+            empty array is allowed. The rows of a data frame are the samples.
 
         Raises
         ------
         ValueError
             If the shape is wrong, or a value is infinite or no real number; nothing is taken.
         """
-        given = np.asarray(samples)
+        given = time_first("samples", samples)
         if given.ndim == 1:
             given = given[:, None] if self._analysis.channels == 1 else given[None, :]
         if given.ndim != 2 or given.shape[1] != self._analysis.channels:
             raise ValueError(
-                f"samples have shape {np.shape(samples)}, but must be "
+                f"samples have shape {given.shape}, but must be "
                 f"(n, {self._analysis.channels}), or one sample of every channel"
             )
-        if given.dtype.kind not in "fiu":
-            raise ValueError(f"samples have dtype {given.dtype}, but must be real numbers")
         if np.isinf(given).any():
             raise ValueError("samples hold infinite values; missing samples are given as NaN")
         return self._computed(self._windower.push(self.n_samples, given))

@@ -153,7 +153,7 @@ async def test_tasks_and_signals_that_are_none_are_refused(bus: MemoryBus) -> No
     client = Client(bus)
     with pytest.raises(Unprocessable, match=r"tasks\.1: str"):
         await client.submit([{"type": "cwt", "data": [1.0, 2.0], "dt": 1}, "cwt"])  # type: ignore[list-item]
-    with pytest.raises(Unprocessable, match="times"):
+    with pytest.raises(Unprocessable, match="data: has dtype datetime64"):
         await client.cwt(np.arange(9).astype("datetime64[s]"), 1.0)
 
 
