@@ -15,12 +15,18 @@ from scipy.special import gammaincinv, kv
 from pycwt_mod.arrays import as_series, check_lag1, check_level, check_positive
 from pycwt_mod.magnitude import unit_scaled
 from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
+from pycwt_mod.summary import Summarised, span
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 Levels = NDArray[np.float64]
 
 
-class Significance(NamedTuple):
+class _SignificanceFields(NamedTuple):
+    signif: Any
+    fft_theor: Any
+
+
+class Significance(Summarised, _SignificanceFields):
     """Levels and the theoretical spectrum, in pycwt's order.
 
     Attributes
@@ -29,8 +35,12 @@ class Significance(NamedTuple):
     fft_theor : ndarray, shape (scales,), or float for `sigma_test=2`
     """
 
-    signif: Any
-    fft_theor: Any
+    def _facts(self) -> dict[str, str]:
+        return {
+            "scales": str(np.size(self.signif)),
+            "level of power": span(np.atleast_1d(self.signif)),
+            "theoretical power": span(np.atleast_1d(self.fft_theor)),
+        }
 
 
 def significance(

@@ -22,11 +22,12 @@ from pycwt_mod.row_plan import RowPlan
 from pycwt_mod.scale_axis import ScaleAxis, gap_mask
 from pycwt_mod.segments import Segments
 from pycwt_mod.sources import Sources
+from pycwt_mod.summary import Summarised, percentage, span
 from pycwt_mod.threads import run
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Octave:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Octave(Summarised):
     """The rows that share a sampling step.
 
     Attributes
@@ -47,9 +48,18 @@ class Octave:
     mask: Bools
     _origin: CircularRows | RingingRows
 
+    def _facts(self) -> dict[str, str]:
+        return {
+            "shape": str(self.coefs.shape),
+            "dtype": str(self.coefs.dtype),
+            "step": str(self.step),
+            "periods": span(1 / self.freqs),
+            "masked": percentage(self.mask),
+        }
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MultirateResult:
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class MultirateResult(Summarised):
     """What `multirate` returns.
 
     Attributes
@@ -69,6 +79,16 @@ class MultirateResult:
     freqs: Floats
     coi: Floats
     n: int
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "octaves": str(len(self.octaves)),
+            "scales": str(len(self.scales)),
+            "samples": str(self.n),
+            "dtype": str(self.octaves[0].coefs.dtype),
+            "steps": span(np.array([octave.step for octave in self.octaves])),
+            "periods": span(1 / self.freqs),
+        }
 
     def full(self, *, workers: int = 1, max_bytes: int = MEMORY_LIMIT_BYTES) -> Complexes:
         """Return the coefficients at every sample, as `cwt` does; shape (..., scales, n).

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Floats
+from pycwt_mod.summary import Summarised, mean, percentage, span
 
 #: The phase of what: W1 W2*, or S(W1 W2*/s), which is less noisy and of which R² is the size.
 PhaseOf: TypeAlias = Literal["cross", "smoothed"]
@@ -34,6 +36,37 @@ class Lag1(NamedTuple):
     estimator: NDArray[np.str_]
 
 
+class _Attributed(Summarised):
+    """A named tuple that has attributes as well; copies of every kind keep them."""
+
+    _fields: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:
+        return cls(*iterable)
+
+    @classmethod
+    def _rebuilt(cls, fields: Iterable[Any], attributes: dict[str, Any]) -> Self:
+        result: Self = tuple.__new__(cls, fields)  # type: ignore[type-var]
+        vars(result).update(attributes)
+        return result
+
+    def _replace(self, **changes: object) -> Self:
+        """Return a copy with other values of some fields or attributes."""
+        current = {name: getattr(self, name) for name in self._fields} | vars(self)
+        if unknown := sorted(changes.keys() - current.keys()):
+            names = ", ".join(current)
+            raise TypeError(f"cannot replace {unknown}: {type(self).__name__} has {names}")
+        current |= changes
+        return self._rebuilt([current.pop(name) for name in self._fields], current)
+
+    __replace__ = _replace  # copy.replace calls it
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = tuple(getattr(self, name) for name in self._fields)
+        return self._rebuilt, (fields, vars(self))
+
+
 class _CwtFields(NamedTuple):
     coefs: Complexes
     scales: Floats
@@ -43,7 +76,7 @@ class _CwtFields(NamedTuple):
     fftfreqs: Floats
 
 
-class CwtResult(_CwtFields):
+class CwtResult(_Attributed, _CwtFields):  # type: ignore[misc]
     """What `cwt` returns; it unpacks as pycwt's six values.
 
     Attributes
@@ -70,6 +103,9 @@ class CwtResult(_CwtFields):
         self.mask = np.zeros(self.coefs.shape, np.bool_) if mask is None else mask
         return self
 
+    def _facts(self) -> dict[str, str]:
+        return _facts(self.coefs, self.freqs, self.mask)
+
 
 class _XwtFields(NamedTuple):
     cross: Complexes
@@ -78,7 +114,7 @@ class _XwtFields(NamedTuple):
     signif: Floats
 
 
-class XwtResult(_XwtFields):
+class XwtResult(_Attributed, _XwtFields):  # type: ignore[misc]
     """What `xwt` returns; it unpacks as pycwt's four values.
 
     Attributes
@@ -110,6 +146,9 @@ class XwtResult(_XwtFields):
         self.lag1 = lag1
         return self
 
+    def _facts(self) -> dict[str, str]:
+        return _facts(self.cross, self.freqs, self.mask) | {"level of |cross|": span(self.signif)}
+
 
 class _WctFields(NamedTuple):
     coherence: Floats
@@ -119,7 +158,7 @@ class _WctFields(NamedTuple):
     signif: Floats
 
 
-class WctResult(_WctFields):
+class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
     """What `wct` returns; it unpacks as pycwt's five values.
 
     Attributes
@@ -163,10 +202,25 @@ class WctResult(_WctFields):
 
     def with_levels(self, signif: Floats, lag1: tuple[Lag1, Lag1] | None = None) -> WctResult:
         """Return the same with other levels (scales,), computed with the coefficients `lag1`."""
-        fields = (self.coherence, self.phase, self.coi, self.freqs, signif)
-        return WctResult(*fields, smoothed=self.smoothed, mask=self.mask, lag1=lag1)
+        return self._replace(signif=signif, lag1=lag1)
+
+    def _facts(self) -> dict[str, str]:
+        facts = _facts(self.coherence, self.freqs, self.mask)
+        facts["mean R²"] = mean(self.coherence)
+        facts["level of R²"] = span(self.signif) if np.any(self.signif) else "none"
+        return facts
 
     @property
     def smoothed_phase(self) -> Floats:
         """Argument of the smoothed cross spectrum in radians, less noisy than `phase`."""
         return np.asarray(np.arctan2(self.smoothed[1], self.smoothed[0]))
+
+
+def _facts(values: NDArray[Any], freqs: Floats, mask: Bools) -> dict[str, str]:
+    """Return the facts that all transforms have in common."""
+    return {
+        "shape": str(values.shape),
+        "dtype": str(values.dtype),
+        "periods": span(1 / np.asarray(freqs)),
+        "masked": percentage(mask),
+    }

@@ -21,6 +21,7 @@ from pycwt_mod.blocks.masks import block_mask
 from pycwt_mod.blocks.prepared import Prepared, prepared
 from pycwt_mod.foreign_arrays import plain_array
 from pycwt_mod.smoothing import coherence
+from pycwt_mod.summary import Summarised, percentage, span
 
 Quantity: TypeAlias = Literal["complex", "power", "amplitude", "phase", "coherence"]
 
@@ -38,8 +39,8 @@ QUANTITIES: dict[BlockOp, tuple[Quantity, ...]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Block:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Block(Summarised):
     """The results of one octave over one tile.
 
     The axes and the mask are read-only, since the blocks of an octave share them; copy them to
@@ -62,6 +63,14 @@ class Block:
     values: NDArray[Any]
     phase: NDArray[Any] | None
     mask: NDArray[np.uint8]
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "shape": str(self.values.shape),
+            "dtype": str(self.values.dtype),
+            "frequencies": span(self.freqs_hz, "Hz"),
+            "masked": percentage(self.mask),
+        }
 
 
 def compute_block(

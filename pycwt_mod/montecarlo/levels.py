@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.montecarlo.null import BINS
+from pycwt_mod.summary import Summarised, span
 
 #: Where levels come from: a simulation of the very question, or a table of earlier ones.
 Method: TypeAlias = Literal["montecarlo", "table"]
@@ -18,7 +19,7 @@ _CENTRES = (np.arange(BINS) + 0.5) / BINS
 _DENSITY_REACH = 0.02
 
 
-class MonteCarloLevels(np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
+class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
     """Levels of R² per scale: an array as pycwt returns, that knows where it comes from.
 
     Attributes
@@ -55,6 +56,21 @@ class MonteCarloLevels(np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
         copied = super().copy(order)
         copied.__dict__.update(deepcopy(self.__dict__))
         return copied
+
+    def _facts(self) -> dict[str, str]:
+        facts = {"scales": str(self.size), "level of R²": span(self), "method": str(self.method)}
+        if self.pairs is not None:
+            facts |= {"pairs": span(self.pairs), "seed": str(self.seed)}
+        if self.standard_error is not None:
+            facts["standard error"] = span(self.standard_error)
+        return facts
+
+    def __repr__(self) -> str:
+        """Return the summary; of derived arrays, which have no attributes, the numbers."""
+        return np.ndarray.__repr__(self) if self.method is None else super().__repr__()
+
+    def _repr_html_(self) -> str | None:
+        return None if self.method is None else super()._repr_html_()
 
     def __copy__(self) -> MonteCarloLevels:
         return self.copy("K")

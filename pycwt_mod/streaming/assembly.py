@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.streaming.block import LiveBlock
+from pycwt_mod.summary import Summarised, percentage, span
 
 __all__ = ["Assembled", "AssembledOctave", "assemble"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AssembledOctave:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class AssembledOctave(Summarised):
     """All blocks of one octave; column i is at sample ``first_sample + step * i``.
 
     Attributes
@@ -37,9 +38,19 @@ class AssembledOctave:
     phase: NDArray[Any] | None
     mask: NDArray[np.bool_]
 
+    def _facts(self) -> dict[str, str]:
+        return {
+            "shape": str(self.values.shape),
+            "dtype": str(self.values.dtype),
+            "frequencies": span(self.freqs_hz, "Hz"),
+            "first sample": str(self.first_sample),
+            "step": str(self.step),
+            "masked": percentage(self.mask),
+        }
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Assembled:
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Assembled(Summarised):
     """All octaves of one channel or pair, highest first, each at its own rate.
 
     Attributes
@@ -48,6 +59,14 @@ class Assembled:
     """
 
     octaves: tuple[AssembledOctave, ...]
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "octaves": str(len(self.octaves)),
+            "voices": str(len(self.freqs_hz)),
+            "frequencies": span(self.freqs_hz, "Hz"),
+            "steps": span(np.array([octave.step for octave in self.octaves])),
+        }
 
     @property
     def freqs_hz(self) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from pycwt_mod.streaming.level import LevelMethod
 __all__ = ["LiveBlock"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LiveBlock(Block):
     """A finished block, and where it belongs.
 
@@ -39,6 +39,15 @@ class LiveBlock(Block):
     step: int
     signif: NDArray[np.float64] | None = None
     signif_method: LevelMethod | None = None
+
+    def _facts(self) -> dict[str, str]:
+        place = {
+            "channels": str(self.channels),
+            "octave": str(self.octave),
+            "first sample": str(self.first_sample),
+            "step": str(self.step),
+        }
+        return place | super()._facts()
 
     @property
     def samples(self) -> NDArray[np.int64]:
