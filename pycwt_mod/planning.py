@@ -102,8 +102,9 @@ def plan_for(
     if wanted is not None and wanted.ndim != 1:
         raise ValueError(f"{freqs=} must be a list of numbers")
     key = None if wanted is None else tuple(wanted.tolist())
+    mother = as_wavelet(wavelet)
     make = _kept_plan if n <= _KEPT_SAMPLES else _kept_plan.__wrapped__
-    return make(n, dt, dj, s0, J, wavelet, key, convention, pad_to, values.dtype.char, rtol)
+    return make(n, dt, dj, s0, J, mother, key, convention, pad_to, values.dtype.char, rtol)
 
 
 @lru_cache(maxsize=2)
@@ -113,7 +114,7 @@ def _kept_plan(
     dj: float,
     s0: float,
     J: float,
-    wavelet: Wavelet | str,
+    wavelet: Wavelet,
     freqs: tuple[float, ...] | None,
     convention: Convention,
     pad_to: int | None,

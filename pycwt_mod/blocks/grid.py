@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import check_count, check_positive
-from pycwt_mod.wavelets import Wavelet
+from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 #: A row whose band is cut at Nyquist (or at zero) rings on; at this part of the wavelet's
 #: maximum the ringing stays within the tolerance of blocks.
@@ -39,6 +39,7 @@ class VoiceGrid:
     voices_per_octave : int
         V.
     wavelet : Wavelet
+        Kept as it is when the grid is made; a later assignment to its parameters has no effect.
 
     Raises
     ------
@@ -62,6 +63,7 @@ class VoiceGrid:
     wavelet: Wavelet
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "wavelet", as_wavelet(self.wavelet))
         check_positive("fs_hz", self.fs_hz)
         check_positive("fmin_hz", self.fmin_hz)
         check_positive("fmax_hz", self.fmax_hz)

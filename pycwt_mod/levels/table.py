@@ -30,7 +30,7 @@ from pycwt_mod.arrays import (
 )
 from pycwt_mod.levels.colours import exponents
 from pycwt_mod.smoothing import ScaleBoxcar
-from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet
+from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, as_wavelet
 
 __all__ = [
     "CONVENTIONS",
@@ -136,10 +136,11 @@ class LevelTable:
         voices = round(1 / check_positive("dj", dj))
         if voices not in VOICES or abs(dj * voices - 1) > 1e-9:
             raise NotTabulated(f"{dj=} isn't in the table of levels: 1/dj must be one of {VOICES}")
-        if wavelet not in WAVELETS:
+        mother = as_wavelet(wavelet)
+        if mother not in WAVELETS:
             covered = sorted(set(WAVELETS.values()))
             raise NotTabulated(f"{wavelet=} isn't in the table of levels, which has {covered}")
-        return _load(file_key(WAVELETS[wavelet], convention, voices), wavelet, convention)
+        return _load(file_key(WAVELETS[mother], convention, voices), mother, convention)
 
     def record(
         self, s0: float, J: int, level: float, lags: tuple[float, float] = (0.0, 0.0)

@@ -11,7 +11,7 @@ from pycwt_mod.bandfold import folded_length, power_of_two_below
 from pycwt_mod.montecarlo.null import NULL_TOL, NullRows, NullTask
 from pycwt_mod.scale_axis import geometric
 from pycwt_mod.smoothing import ScaleBoxcar, coherence_bandwidth
-from pycwt_mod.wavelets import Wavelet
+from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 #: Raise it when the numbers of a seed change; it is part of every plan, and so of cache keys.
 ALGORITHM_VERSION = 2
@@ -42,6 +42,9 @@ class MonteCarloPlan:
     entropy: int
     precision: float | None = None
     version: int = ALGORITHM_VERSION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wavelet", as_wavelet(self.wavelet))
 
     def octaves(self) -> tuple[NullRows, ...]:
         """Return the rows to simulate, octave by octave."""

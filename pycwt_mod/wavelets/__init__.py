@@ -1,15 +1,29 @@
-"""Mother wavelets as immutable values, and the protocol they fit."""
+"""Mother wavelets, the protocol that they fit, and how an analysis takes one."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from pycwt_mod.wavelets.builtin import BuiltinWavelet
 from pycwt_mod.wavelets.dog import DOG, MexicanHat
 from pycwt_mod.wavelets.morlet import Morlet
 from pycwt_mod.wavelets.paul import Paul
 from pycwt_mod.wavelets.protocol import Wavelet
+from pycwt_mod.wavelets.snapshot import WaveletSnapshot
 
-__all__ = ["DOG", "MexicanHat", "Morlet", "Paul", "Wavelet", "as_wavelet", "wavelet_from_name"]
+__all__ = [
+    "DOG",
+    "MexicanHat",
+    "Morlet",
+    "Paul",
+    "Wavelet",
+    "WaveletSnapshot",
+    "as_wavelet",
+    "wavelet_from_name",
+]
 
 WAVELET_NAMES = ("morlet", "paul", "dog", "mexicanhat")
+_BUILTIN = (Morlet, Paul, DOG, MexicanHat)
 
 
 def wavelet_from_name(name: str, param: float | None = None) -> Wavelet:
@@ -47,10 +61,55 @@ def wavelet_from_name(name: str, param: float | None = None) -> Wavelet:
     return order_wavelet(int(param))
 
 
-def as_wavelet(wavelet: Wavelet | str) -> Wavelet:
-    """Return `wavelet` itself, or the one of that name with its default parameter."""
+def as_wavelet(wavelet: object) -> Wavelet:
+    """Return `wavelet`, or the one of that name, as an immutable and hashable value.
+
+    Every analysis begins with this, so that its plans and tables, which are cached by wavelet,
+    belong to the values that the wavelet has now. Wavelets of pycwt become those of the library
+    with the same parameter; any other object becomes a `WaveletSnapshot`.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a name nor a wavelet, or its values can't be determined.
+
+    Examples
+    --------
+    >>> mine = Morlet(6)
+    >>> before = as_wavelet(mine)
+    >>> mine.f0 = 8
+    >>> before, as_wavelet(mine) == Morlet(8)
+    (Morlet(f0=6.0, given_gamma=None, given_deltaj0=None, given_cdelta=None), True)
+    """
     if isinstance(wavelet, str):
-        return wavelet_from_name(wavelet)
-    if not callable(getattr(wavelet, "psi_ft", None)):
-        raise ValueError(f"{wavelet=} must be one of {WAVELET_NAMES} or fit the Wavelet protocol")
-    return wavelet
+        wavelet = wavelet_from_name(wavelet)
+    if isinstance(wavelet, BuiltinWavelet) and type(wavelet) in _BUILTIN:
+        return wavelet.read_only()
+    if isinstance(wavelet, WaveletSnapshot):
+        return wavelet
+    if isinstance(wavelet, type) or not callable(getattr(wavelet, "psi_ft", None)):
+        raise ValueError(
+            f"{wavelet=} must be one of {WAVELET_NAMES}, or a wavelet such as Morlet(6), an "
+            "instance and not its class; or fit the Wavelet protocol"
+        )
+    return _from_pycwt(wavelet) or WaveletSnapshot.of(wavelet)
+
+
+def _from_pycwt(wavelet: Any) -> Wavelet | None:  # noqa: ANN401 - an object of another package
+    """Return the library's wavelet for one of the package pycwt; None for any other object."""
+    kind = type(wavelet)
+    if kind.__module__ != "pycwt.mothers":
+        return None
+    found: BuiltinWavelet
+    match kind.__name__:
+        case "Morlet":
+            found = Morlet(wavelet.f0)
+        case "Paul":
+            found = Paul(wavelet.m)
+        case "DOG":
+            found = DOG(wavelet.m)
+        case "MexicanHat":
+            found = MexicanHat() if wavelet.m == 2 else DOG(wavelet.m)
+        case _:
+            return None
+    return found.read_only()

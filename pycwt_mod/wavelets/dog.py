@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import eval_hermitenorm
 
-from pycwt_mod.wavelets.protocol import Array, outermost, published, reconstruction_factor
+from pycwt_mod.wavelets.builtin import BuiltinWavelet, Factors, checked_order
+from pycwt_mod.wavelets.protocol import Array, outermost
 
-#: order -> (C_δ, γ, δj0), Torrence & Compo (1998) table 2.
-_TABLE = {2: (3.541, 1.43, 1.4), 6: (1.966, 1.37, 0.97)}
+#: Published factors by order.
+_TABLE = {
+    2: Factors(cdelta=3.541, gamma=1.43, deltaj0=1.4),
+    6: Factors(cdelta=1.966, gamma=1.37, deltaj0=0.97),
+}
 
 
-@dataclass(frozen=True)
-class DOG:
+@dataclass(unsafe_hash=True)
+class DOG(BuiltinWavelet):
     """Derivative of a Gaussian, (-1)^(m+1)/√Γ(m+½) d^m/dt^m exp(-t²/2).
 
     In terms of Hermite polynomials this is -He_m(t) exp(-t²/2)/√Γ(m+½). For odd m, ψ0 and ψ̂0
@@ -26,8 +31,9 @@ class DOG:
     ----------
     m : int
         Order of the derivative, from 1 to 40.
-    given_gamma, given_deltaj0 : float, optional
-        Decorrelation factors where none has been published (any `m` but 2 and 6).
+    given_gamma, given_deltaj0, given_cdelta : float, optional
+        Factors to use instead of the published ones, which exist for `m` = 2 and 6 alone; C_δ
+        is computed for other even orders.
 
     References
     ----------
@@ -42,13 +48,18 @@ class DOG:
     m: int = 2
     given_gamma: float | None = None
     given_deltaj0: float | None = None
+    given_cdelta: float | None = None
 
     analytic = False
     dofmin = 1
 
-    def __post_init__(self) -> None:
-        if int(self.m) != self.m or not 1 <= self.m <= 40:
-            raise ValueError(f"m={self.m!r} must be a whole number from 1 to 40")
+    def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any attribute
+        return checked_order(value) if name == "m" else value
+
+    @property
+    def published(self) -> Factors:
+        """3.541, 1.43 and 1.4 for m = 2; 1.966, 1.37 and 0.97 for m = 6 (TC98 table 2)."""
+        return _TABLE.get(self.m, Factors())
 
     @property
     def name(self) -> str:
@@ -69,23 +80,6 @@ class DOG:
     def psi0(self) -> float:
         """ψ0(0), zero for odd m."""
         return 0.0 if self.m % 2 else float(self.psi(0.0))
-
-    @property
-    def cdelta(self) -> float:
-        """3.541 for m = 2, 1.966 for m = 6, computed for other even orders."""
-        return _TABLE[self.m][0] if self.m in _TABLE else reconstruction_factor(self)
-
-    @property
-    def gamma(self) -> float:
-        """1.43 for m = 2, 1.37 for m = 6."""
-        value = _TABLE[self.m][1] if self.m in _TABLE else None
-        return published(value, self.given_gamma, "gamma", self)
-
-    @property
-    def deltaj0(self) -> float:
-        """1.4 for m = 2, 0.97 for m = 6."""
-        value = _TABLE[self.m][2] if self.m in _TABLE else None
-        return published(value, self.given_deltaj0, "deltaj0", self)
 
     def psi_ft(self, f: ArrayLike) -> Array:
         """Fourier transform at s·ω: -i^m / √Γ(m+½) f^m exp(-f²/2); real for even m."""
@@ -111,24 +105,17 @@ class DOG:
     def _far(self, tol: float) -> float:
         return 3 * math.sqrt(self.m) + math.sqrt(-2 * math.log(tol)) + 5
 
-    def flambda(self) -> float:
-        """`fourier_factor` by pycwt's name."""
-        return self.fourier_factor
 
-    def coi(self) -> float:
-        """1 / `efolding`, pycwt's factor of the cone of influence."""
-        return 1 / self.efolding
-
-    def sup(self) -> float:
-        """`efolding` by pycwt's name."""
-        return self.efolding
-
-
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class MexicanHat(DOG):
     """The second derivative of a Gaussian, `DOG` of order 2."""
 
     m: int = field(default=2, init=False)
+
+    def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any attribute
+        if name == "m" and value != 2:
+            raise ValueError(f"cannot set m={value!r}: the Mexican hat has order 2; use DOG(m)")
+        return super()._checked(name, value)
 
     @property
     def name(self) -> str:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.wavelets.protocol import Array, published, reconstruction_factor
+from pycwt_mod.wavelets.builtin import BuiltinWavelet, Factors
+from pycwt_mod.wavelets.protocol import Array
+
+_MORLET_6 = Factors(cdelta=0.776, gamma=2.32, deltaj0=0.60)
 
 
-@dataclass(frozen=True)
-class Morlet:
+@dataclass(unsafe_hash=True)
+class Morlet(BuiltinWavelet):
     """Morlet wavelet ψ0(t) = π^-1/4 exp(i f0 t) exp(-t²/2), and ψ̂0(f) = π^-1/4 exp(-(f - f0)²/2).
 
     Parameters
     ----------
     f0 : float
         Central angular frequency ω0 at scale 1; at least 5 for a negligible mean.
-    given_gamma, given_deltaj0 : float, optional
-        Decorrelation factors where none has been published (any `f0` but 6).
+    given_gamma, given_deltaj0, given_cdelta : float, optional
+        Factors to use instead of the published ones, which exist for `f0` = 6 alone; C_δ is
+        computed for any other `f0`.
 
     References
     ----------
@@ -35,13 +40,22 @@ class Morlet:
     f0: float = 6.0
     given_gamma: float | None = None
     given_deltaj0: float | None = None
+    given_cdelta: float | None = None
 
     analytic = True
     dofmin = 2
 
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.f0) and self.f0 > 0.8):
-            raise ValueError(f"f0={self.f0!r} must be a finite number > 0.8")
+    def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any attribute
+        if name != "f0":
+            return value
+        if not (math.isfinite(value) and value > 0.8):
+            raise ValueError(f"f0={value!r} must be a finite number > 0.8")
+        return float(value)
+
+    @property
+    def published(self) -> Factors:
+        """0.776, 2.32 and 0.60 for f0 = 6 (TC98 table 2)."""
+        return _MORLET_6 if self.f0 == 6 else Factors()
 
     @property
     def name(self) -> str:
@@ -63,21 +77,6 @@ class Morlet:
         """π^-1/4."""
         return float(math.pi**-0.25)
 
-    @property
-    def cdelta(self) -> float:
-        """0.776 for f0 = 6, computed otherwise."""
-        return 0.776 if self.f0 == 6 else reconstruction_factor(self)
-
-    @property
-    def gamma(self) -> float:
-        """2.32 for f0 = 6."""
-        return published(2.32 if self.f0 == 6 else None, self.given_gamma, "gamma", self)
-
-    @property
-    def deltaj0(self) -> float:
-        """0.60 for f0 = 6."""
-        return published(0.60 if self.f0 == 6 else None, self.given_deltaj0, "deltaj0", self)
-
     def psi_ft(self, f: ArrayLike) -> Array:
         """Fourier transform at s·ω, without the Heaviside step (`analytic` stands for it)."""
         return np.asarray(math.pi**-0.25 * np.exp(-0.5 * (np.asarray(f) - self.f0) ** 2))
@@ -95,15 +94,3 @@ class Morlet:
         """F0 ± √(-2 ln tol), cut at zero."""
         radius = math.sqrt(-2 * math.log(tol))
         return max(0.0, self.f0 - radius), self.f0 + radius
-
-    def flambda(self) -> float:
-        """`fourier_factor` by pycwt's name."""
-        return self.fourier_factor
-
-    def coi(self) -> float:
-        """1 / `efolding`, pycwt's factor of the cone of influence."""
-        return 1 / self.efolding
-
-    def sup(self) -> float:
-        """`efolding` by pycwt's name."""
-        return self.efolding

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.wavelets.protocol import Array, outermost, published, reconstruction_factor
+from pycwt_mod.wavelets.builtin import BuiltinWavelet, Factors, checked_order
+from pycwt_mod.wavelets.protocol import Array, outermost
+
+_PAUL_4 = Factors(cdelta=1.132, gamma=1.17, deltaj0=1.5)
 
 
-@dataclass(frozen=True)
-class Paul:
+@dataclass(unsafe_hash=True)
+class Paul(BuiltinWavelet):
     """Paul wavelet of order m, 2^m i^m m! / √(π (2m)!) (1 - i t)^-(m+1).
 
     As in the paper's table 1, ψ̂0 is real: the constant phase i^m of ψ0 isn't in the transforms.
@@ -21,8 +25,9 @@ class Paul:
     ----------
     m : int
         Order, from 1 to 40.
-    given_gamma, given_deltaj0 : float, optional
-        Decorrelation factors where none has been published (any `m` but 4).
+    given_gamma, given_deltaj0, given_cdelta : float, optional
+        Factors to use instead of the published ones, which exist for `m` = 4 alone; C_δ is
+        computed for any other `m`.
 
     References
     ----------
@@ -37,13 +42,18 @@ class Paul:
     m: int = 4
     given_gamma: float | None = None
     given_deltaj0: float | None = None
+    given_cdelta: float | None = None
 
     analytic = True
     dofmin = 2
 
-    def __post_init__(self) -> None:
-        if int(self.m) != self.m or not 1 <= self.m <= 40:
-            raise ValueError(f"m={self.m!r} must be a whole number from 1 to 40")
+    def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any attribute
+        return checked_order(value) if name == "m" else value
+
+    @property
+    def published(self) -> Factors:
+        """1.132, 1.17 and 1.5 for m = 4 (TC98 table 2)."""
+        return _PAUL_4 if self.m == 4 else Factors()
 
     @property
     def name(self) -> str:
@@ -66,21 +76,6 @@ class Paul:
         m = self.m
         return float(2**m * math.factorial(m) / math.sqrt(math.pi * math.factorial(2 * m)))
 
-    @property
-    def cdelta(self) -> float:
-        """1.132 for m = 4, computed otherwise."""
-        return 1.132 if self.m == 4 else reconstruction_factor(self)
-
-    @property
-    def gamma(self) -> float:
-        """1.17 for m = 4."""
-        return published(1.17 if self.m == 4 else None, self.given_gamma, "gamma", self)
-
-    @property
-    def deltaj0(self) -> float:
-        """1.5 for m = 4."""
-        return published(1.5 if self.m == 4 else None, self.given_deltaj0, "deltaj0", self)
-
     def psi_ft(self, f: ArrayLike) -> Array:
         """Fourier transform at s·ω: 2^m / √(m (2m-1)!) f^m exp(-f) for f > 0, else 0."""
         # Negative frequencies are cut before the exponential, which would overflow there.
@@ -99,15 +94,3 @@ class Paul:
     def frequency_band(self, tol: float) -> tuple[float, float]:
         """Positive s·ω outside which f^m exp(-f) stays below `tol` of its maximum."""
         return outermost(self.psi_ft, tol, far=4 * self.m + 60.0 - 2 * math.log(tol))
-
-    def flambda(self) -> float:
-        """`fourier_factor` by pycwt's name."""
-        return self.fourier_factor
-
-    def coi(self) -> float:
-        """1 / `efolding`, pycwt's factor of the cone of influence."""
-        return 1 / self.efolding
-
-    def sup(self) -> float:
-        """`efolding` by pycwt's name."""
-        return self.efolding

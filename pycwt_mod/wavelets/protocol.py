@@ -14,10 +14,13 @@ Array: TypeAlias = NDArray[Any]
 
 
 class Wavelet(Protocol):
-    """A mother wavelet: an immutable, hashable value.
+    """A mother wavelet.
 
     Arguments are dimensionless: ``f`` is s·ω and ``t`` is t/s. Any object that fits this
-    protocol works everywhere in the library.
+    protocol works everywhere in the library, mutable or not: an analysis takes a copy of it when
+    it starts (`as_wavelet`). Of these members `psi_ft` and `psi` are indispensable, and either
+    `fourier_factor` and `efolding` or pycwt's `flambda()` and `coi()`; `WaveletSnapshot` derives
+    the others from them.
     """
 
     @property
@@ -57,7 +60,8 @@ class Wavelet(Protocol):
         """Decorrelation width in octaves for averages over scales (TC98 table 2)."""
 
     def __hash__(self) -> int:
-        """Wavelets are values: equal ones hash alike."""
+        """Equal wavelets hash alike; `as_wavelet` makes a hashable copy of one that has no hash."""
+        return object.__hash__(self)
 
     def psi_ft(self, f: ArrayLike) -> Array:
         """Fourier transform at s·ω."""
@@ -107,14 +111,3 @@ def _reconstruction_integral(wavelet: Wavelet) -> float:
     integral = float(np.trapezoid(np.real(wavelet.psi_ft(np.exp(log_x))), log_x))
     sides = 1.0 if wavelet.analytic else 2.0
     return sides * math.sqrt(math.pi / 2) * integral / (wavelet.psi0 * math.log(2))
-
-
-def published(value: float | None, given: float | None, name: str, wavelet: object) -> float:
-    """Return the caller's value, or the published one; raise ValueError if there is neither."""
-    found = given if given is not None else value
-    if found is None:
-        raise ValueError(
-            f"no {name} has been published for {wavelet!r}: give one, as in "
-            f"{type(wavelet).__name__}(..., given_{name}=...)"
-        )
-    return found
