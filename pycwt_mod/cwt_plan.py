@@ -180,7 +180,7 @@ class CwtPlan:
         y1, y2 = check_pair(y1, y2, axis)
         lag1 = lag1_of("y1", y1, al1), lag1_of("y2", y2, al2)
         levels = cross_levels(
-            y1, y2, lag1, self.freqs * self.dt, significance_level, self.wavelet,
+            y1, y2, lag1, self.scales / self.dt, significance_level, self.wavelet,
             convention=self.convention, normalize=normalize,
         )  # fmt: skip
         a, b = self._pair(y1, y2, normalize=normalize)

@@ -35,11 +35,12 @@ def test_torrence_and_compos_own_program_is_reproduced(
     result = cwt(nino3, 0.25, 0.25, 0.25, 43)
     power = np.abs(result.coefs) ** 2
     phase = np.degrees(np.angle(result.coefs[:, 251]))
-    local = significance(nino3, 0.25, result.scales, alpha=0.72)
+    local = significance(nino3, 0.25, result.scales, alpha=0.72, convention="pycwt")
     # Their program counts n - s points in the average.
     averaged = significance(
-        nino3, 0.25, result.scales, 1, alpha=0.72, dof=len(nino3) - result.scales
-    )
+        nino3, 0.25, result.scales, 1, alpha=0.72, dof=len(nino3) - result.scales,
+        convention="pycwt",
+    )  # fmt: skip
 
     assert result.scales == pytest.approx(rows[:, 1], abs=PRINTED)
     assert 1 / result.freqs == pytest.approx(rows[:, 2], abs=PRINTED)
@@ -54,7 +55,9 @@ def test_their_scale_average_and_reconstruction_are_reproduced(
     nino3: np.ndarray[Any, np.dtype[np.float64]], fortran: dict[str, Any]
 ) -> None:
     result = cwt(nino3, 0.25, 0.25, 0.25, 43)
-    averaged = significance(nino3, 0.25, result.scales, 2, alpha=0.72, dof=[2.0, 6.7272])
+    averaged = significance(
+        nino3, 0.25, result.scales, 2, alpha=0.72, dof=[2.0, 6.7272], convention="pycwt"
+    )
     rebuilt = icwt(result.coefs, result.scales, 0.25, 0.25)
     centred = nino3 - nino3.mean()
     density = (np.abs(result.coefs) ** 2).sum(axis=1) / result.scales
