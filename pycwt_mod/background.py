@@ -15,6 +15,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
+from pycwt_mod.arrays import Floats
 from pycwt_mod.rednoise import ar1_spectrum
 from pycwt_mod.wavelets import Wavelet
 
@@ -32,7 +33,7 @@ _LAG_SCALES = 32
 _ROWS_AT_ONCE = 128
 
 
-def mean_power(scales: Numbers, lag1: ArrayLike, wavelet: Wavelet) -> Numbers:
+def mean_power(scales: Floats, lag1: ArrayLike, wavelet: Wavelet) -> Numbers:
     """Return the mean of |W|² for AR(1) noise of unit variance.
 
     It is ∫ P(ω) s |ψ̂(sω)|² dω over all frequencies up to Nyquist, which may cut the band.
