@@ -21,12 +21,12 @@ class CwtAnswer(CwtResult):
     cached: bool
 
     @classmethod
-    def of(cls, reply: CwtReply) -> CwtAnswer:
-        """Return the answer in a reply."""
+    def of(cls, reply: CwtReply, dt: float | None = None) -> CwtAnswer:
+        """Return the answer in a reply; `dt` is the sampling interval of the request."""
         fields = (
             reply.wave, reply.scales, reply.freqs, reply.coi, reply.fft, reply.fftfreqs,
         )  # fmt: skip
-        found = cls(*fields, mask=np.isnan(reply.wave))
+        found = cls(*fields, mask=np.isnan(reply.wave), dt=dt)
         found.computation_time = reply.computation_time
         found.cached = reply.cached
         return found
@@ -40,11 +40,11 @@ class XwtAnswer(XwtResult):
     cached: bool
 
     @classmethod
-    def of(cls, reply: XwtReply) -> XwtAnswer:
-        """Return the answer in a reply."""
+    def of(cls, reply: XwtReply, dt: float | None = None) -> XwtAnswer:
+        """Return the answer in a reply; `dt` is the sampling interval of the request."""
         levels = np.full(len(reply.freqs), np.nan) if reply.signif is None else reply.signif
         fields = (reply.xwt, reply.coi, reply.freqs, levels)
-        found = cls(*fields, mask=np.isnan(reply.xwt), lag1=_lag1(reply))
+        found = cls(*fields, mask=np.isnan(reply.xwt), lag1=_lag1(reply), dt=dt)
         found.phase = reply.phase
         found.computation_time = reply.computation_time
         found.cached = reply.cached
@@ -72,14 +72,17 @@ class WctAnswer(WctResult):
     cached: bool
 
     @classmethod
-    def of(cls, reply: WctReply) -> WctAnswer:
-        """Return the answer in a reply; without a level `signif` is ``[0]``, as in the library."""
+    def of(cls, reply: WctReply, dt: float | None = None) -> WctAnswer:
+        """Return the answer in a reply; `dt` is the sampling interval of the request.
+
+        Without a level `signif` is ``[0]``, as in the library.
+        """
         levels = np.zeros(1) if reply.signif is None else reply.signif
         # Not in the reply: the library would make one of the phase, in ten milliseconds.
         unknown = np.broadcast_to(np.nan, (2, *reply.WCT.shape))
         found = cls(
             reply.WCT, reply.aWCT, reply.coi, reply.freqs, levels,
-            smoothed=unknown, mask=np.isnan(reply.WCT), lag1=_lag1(reply),
+            smoothed=unknown, mask=np.isnan(reply.WCT), lag1=_lag1(reply), dt=dt,
         )  # fmt: skip
         found.backend_used = reply.backend_used
         found.seed = reply.seed

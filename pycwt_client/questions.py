@@ -102,7 +102,8 @@ class Questions:
         }  # fmt: skip
         request = validated(CwtRequest, fields)
         where = subjects.query("cwt")
-        return CwtAnswer.of(await self.ask(where, request, CwtReply, timeout_s=timeout_s))
+        reply = await self.ask(where, request, CwtReply, timeout_s=timeout_s)
+        return CwtAnswer.of(reply, dt)
 
     async def xwt(
         self,
@@ -129,7 +130,8 @@ class Questions:
         }  # fmt: skip
         request = validated(XwtRequest, fields)
         where = subjects.query("xwt")
-        return XwtAnswer.of(await self.ask(where, request, XwtReply, timeout_s=timeout_s))
+        reply = await self.ask(where, request, XwtReply, timeout_s=timeout_s)
+        return XwtAnswer.of(reply, dt)
 
     async def wct(
         self,
@@ -170,7 +172,7 @@ class Questions:
         # To listen for what comes ahead takes a round trip, which short signals would feel.
         early = significance_level is not None and method == "montecarlo" and len(first) >= LONG
         found = await self.ask(where, request, WctReply, timeout_s=timeout_s, early=early)
-        return WctAnswer.of(found)
+        return WctAnswer.of(found, dt)
 
     async def significance(
         self,

@@ -134,6 +134,7 @@ class CwtPlan:
             spectrum[..., 1:half] / self._fft_norm,
             scipy.fft.fftfreq(self.length, self.dt)[1:half],
             mask=gap_mask(missing, self.scales, self.dt, self.wavelet),
+            dt=self.dt,
         )
 
     @property
@@ -189,7 +190,7 @@ class CwtPlan:
         cross = first.coefs
         cross *= np.conj(second.coefs, out=second.coefs)
         mask = first.mask | second.mask
-        return XwtResult(cross, first.coi, first.freqs, levels, mask=mask, lag1=lag1)
+        return XwtResult(cross, first.coi, first.freqs, levels, mask=mask, lag1=lag1, dt=self.dt)
 
     def wct(
         self,
@@ -220,7 +221,7 @@ class CwtPlan:
         gaps = gap_mask(np.any(missing, axis=-2), self.scales, self.dt, self.wavelet)
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
-        return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=gaps)
+        return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=gaps, dt=self.dt)
 
     @cached_property
     def _coherence(self) -> CoherenceTables:

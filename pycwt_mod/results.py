@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Self,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+)
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Floats
 from pycwt_mod.summary import Summarised, mean, percentage, span
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: The phase of what: W1 W2*, or S(W1 W2*/s), which is less noisy and of which R² is the size.
 PhaseOf: TypeAlias = Literal["cross", "smoothed"]
@@ -67,6 +80,17 @@ class _Attributed(Summarised):
         return self._rebuilt, (fields, vars(self))
 
 
+class _Drawing(TypedDict, total=False):
+    """Options of `plot`, as those of `pycwt_mod.plot.plot_coherence` of the same names."""
+
+    signif: ArrayLike | None
+    coi_hz: ArrayLike | None
+    mask: ArrayLike | None
+    period_axis: bool
+    time_unit: str
+    colour_bar: bool
+
+
 class _CwtFields(NamedTuple):
     coefs: Complexes
     scales: Floats
@@ -94,14 +118,54 @@ class CwtResult(_Attributed, _CwtFields):  # type: ignore[misc]
     mask : ndarray of bool, shape (..., scales, time)
         True within the cone of influence of a missing (NaN) sample. The ends of the record
         are not part of it: `coi` tells those.
+    dt : float or None
+        Sampling interval; None if unknown.
     """
 
     mask: Bools
+    dt: float | None
 
-    def __new__(cls, *fields: NDArray[Any], mask: Bools | None = None) -> CwtResult:  # noqa: D102
+    def __new__(  # noqa: D102
+        cls, *fields: NDArray[Any], mask: Bools | None = None, dt: float | None = None
+    ) -> CwtResult:
         self = super().__new__(cls, *fields)
         self.mask = np.zeros(self.coefs.shape, np.bool_) if mask is None else mask
+        self.dt = dt
         return self
+
+    def plot(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+        **options: Unpack[_Drawing],
+    ) -> Axes:
+        """Draw the power |W|² over time and period, with its cone of influence and mask.
+
+        Parameters
+        ----------
+        times : array_like, shape (time,), optional
+            Numbers or dates; multiples of `dt` if not given.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; axes of a new figure if not given.
+        **options
+            As of `pycwt_mod.plot.plot_scalogram`. By default periods run downwards
+            (`period_axis`), and the unit of periods is found from dates and `dt`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If matplotlib is not installed.
+        ValueError
+            If the result is of a batch, or the number of `times` is not that of the samples.
+        """
+        from pycwt_mod.plot.results import draw_power
+
+        return draw_power(self, times, ax=ax, **options)
 
     def _facts(self) -> dict[str, str]:
         return _facts(self.coefs, self.freqs, self.mask)
@@ -130,8 +194,11 @@ class XwtResult(_Attributed, _XwtFields):  # type: ignore[misc]
         True within the cone of influence of a missing sample of either signal.
     lag1 : (Lag1, Lag1), or None
         Coefficients of both signals that `signif` was computed with.
+    dt : float or None
+        Sampling interval; None if unknown.
     """
 
+    dt: float | None
     mask: Bools
     lag1: tuple[Lag1, Lag1] | None
 
@@ -140,11 +207,28 @@ class XwtResult(_Attributed, _XwtFields):  # type: ignore[misc]
         *fields: NDArray[Any],
         mask: Bools | None = None,
         lag1: tuple[Lag1, Lag1] | None = None,
+        dt: float | None = None,
     ) -> XwtResult:
         self = super().__new__(cls, *fields)
+        self.dt = dt
         self.mask = np.zeros(self.cross.shape, np.bool_) if mask is None else mask
         self.lag1 = lag1
         return self
+
+    def plot(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+        **options: Unpack[_Drawing],
+    ) -> Axes:
+        """Draw |W1 W2*| over time and period, its level, and arrows of the phase.
+
+        See `CwtResult.plot` for the arguments and `pycwt_mod.plot.plot_cross` for the picture.
+        """
+        from pycwt_mod.plot.results import draw_cross
+
+        return draw_cross(self, times, ax=ax, **options)
 
     def _facts(self) -> dict[str, str]:
         return _facts(self.cross, self.freqs, self.mask) | {"level of |cross|": span(self.signif)}
@@ -179,8 +263,11 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
         Real and imaginary part of the smoothed cross spectrum S(W1 W2*/s).
     lag1 : (Lag1, Lag1), or None
         Coefficients of both signals that `signif` was computed with; None with ``sig=False``.
+    dt : float or None
+        Sampling interval; None if unknown.
     """
 
+    dt: float | None
     smoothed: Floats
     mask: Bools
     lag1: tuple[Lag1, Lag1] | None
@@ -191,8 +278,10 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
         smoothed: Floats | None = None,
         mask: Bools | None = None,
         lag1: tuple[Lag1, Lag1] | None = None,
+        dt: float | None = None,
     ) -> WctResult:
         self = super().__new__(cls, *fields)
+        self.dt = dt
         if smoothed is None:
             smoothed = np.stack([np.cos(self.phase), np.sin(self.phase)])
         self.smoothed = smoothed
@@ -203,6 +292,22 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
     def with_levels(self, signif: Floats, lag1: tuple[Lag1, Lag1] | None = None) -> WctResult:
         """Return the same with other levels (scales,), computed with the coefficients `lag1`."""
         return self._replace(signif=signif, lag1=lag1)
+
+    def plot(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+        **options: Unpack[_Drawing],
+    ) -> Axes:
+        """Draw R² over time and period, its level, and arrows of the phase.
+
+        See `CwtResult.plot` for the arguments and `pycwt_mod.plot.plot_coherence` for the
+        picture.
+        """
+        from pycwt_mod.plot.results import draw_coherence
+
+        return draw_coherence(self, times, ax=ax, **options)
 
     def _facts(self) -> dict[str, str]:
         facts = _facts(self.coherence, self.freqs, self.mask)

@@ -5,6 +5,16 @@ Matplotlib is optional (``pip install pycwt-mod[plot]``); nothing else in the li
 
 from __future__ import annotations
 
+try:
+    import matplotlib as mpl
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "cannot draw: matplotlib is not installed; run pip install 'pycwt-mod[plot]'",
+        name="matplotlib",
+    ) from error
+else:
+    del mpl
+
 from pycwt_mod.plot.canvas import COLOUR_MAP, Options, add_colour_bar
 from pycwt_mod.plot.pictures import plot_coherence, plot_cross, plot_scalogram
 from pycwt_mod.plot.side import plot_global_spectrum, plot_scale_average

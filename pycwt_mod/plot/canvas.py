@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.colorbar import Colorbar
 from numpy.typing import ArrayLike
 
-from pycwt_mod.plot.frame import Frame, Numbers
+from pycwt_mod.plot.frame import Frame
 from pycwt_mod.plot.marks import contour
+from pycwt_mod.plot.times import Numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

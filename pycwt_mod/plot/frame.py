@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from pycwt_mod.plot.times import Numbers, TimeAxis, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,8 +19,6 @@ INK = "#1b1b1b"
 _VEIL = to_rgba("white", 0.45)
 _HATCH = to_rgba(INK, 0.35)
 
-Numbers = NDArray[np.float64]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
@@ -26,15 +26,15 @@ class Frame:
 
     Attributes
     ----------
-    times : ndarray, shape (n,)
+    time_axis : TimeAxis
     freqs : ndarray, shape (k,)
     period_axis : bool
         Periods downwards in octaves, as in the papers; otherwise frequencies upwards.
     time_unit : str
-        Unit of `times`; that of `freqs` is its inverse.
+        Unit of `times` unless they are dates, and of periods; that of `freqs` is its inverse.
     """
 
-    times: Numbers
+    time_axis: TimeAxis
     freqs: Numbers
     period_axis: bool
     time_unit: str
@@ -43,11 +43,16 @@ class Frame:
     def of(cls, times: ArrayLike, freqs: ArrayLike, *, period_axis: bool, time_unit: str) -> Frame:
         """Return the frame of a picture."""
         return cls(
-            times=np.asarray(times, dtype=np.float64),
+            time_axis=TimeAxis.of(times, time_unit),
             freqs=np.asarray(freqs, dtype=np.float64),
             period_axis=period_axis,
             time_unit=time_unit,
         )
+
+    @property
+    def times(self) -> Numbers:
+        """Where the times lie on the horizontal axis, shape (n,)."""
+        return self.time_axis.values
 
     @property
     def rows(self) -> Numbers:
@@ -69,8 +74,7 @@ class Frame:
     def label(self, ax: Axes) -> None:
         """Scale, limit and name both axes."""
         self.label_rows(ax)
-        ax.set_xlim(self.times[0], self.times[-1])
-        ax.set_xlabel(f"Time ({self.time_unit})")
+        self.time_axis.label(ax, self.time_unit)
 
     def label_rows(self, ax: Axes) -> None:
         """Scale, limit and name the vertical axis."""
@@ -78,7 +82,7 @@ class Frame:
         if self.period_axis:
             ax.set_yscale("log", base=2)
             ax.yaxis.set_major_locator(LogLocator(base=2))
-            ax.set_ylabel(f"Period ({self.time_unit})")
+            ax.set_ylabel(with_unit("Period", self.time_unit))
         else:
             ax.set_yscale("log")
             # Less than a decade would be left with one label, or none.
@@ -89,7 +93,7 @@ class Frame:
         ax.set_ylim(float(ends[0]), float(ends[1]))
 
     def _frequency_label(self) -> str:
-        return f"Frequency (1/{self.time_unit})"
+        return with_unit("Frequency", f"1/{self.time_unit}" if self.time_unit else "")
 
     def veil(self, ax: Axes, coi_hz: ArrayLike | None, mask: ArrayLike | None) -> None:
         """Hatch the cone of influence, and what is masked."""

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import Bools
-from pycwt_mod.plot.frame import INK, Frame, Numbers
+from pycwt_mod.plot.frame import INK, Frame
+from pycwt_mod.plot.times import Numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

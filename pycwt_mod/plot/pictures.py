@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pycwt_mod.plot.canvas import Canvas, Options
-from pycwt_mod.plot.frame import Frame, Numbers
+from pycwt_mod.plot.frame import Frame
 from pycwt_mod.plot.marks import arrows
+from pycwt_mod.plot.times import Numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +38,8 @@ def plot_coherence(
     ax : matplotlib.axes.Axes
         Where to draw.
     times_s : array_like, shape (n,)
-        In seconds, or in `time_unit`.
+        In seconds, or in `time_unit`; or dates (datetime64, DatetimeIndex, PeriodIndex, datetime
+        or date objects), which get a date axis.
     freqs_hz : array_like, shape (k,)
         In either order, in Hz, or in 1/`time_unit`.
     coherence : array_like, shape (k, n)
@@ -55,7 +57,7 @@ def plot_coherence(
     period_axis : bool
         Periods downwards in octaves, as in the papers, instead of frequencies upwards.
     time_unit : str
-        For the labels.
+        Of times that are no dates, and of periods, for the labels.
     colour_bar : bool
 
     Returns

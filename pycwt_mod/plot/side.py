@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pycwt_mod.plot.frame import INK, Frame
+from pycwt_mod.plot.times import TimeAxis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,6 +83,7 @@ def plot_scale_average(
     ax : matplotlib.axes.Axes
         Best made with ``sharex`` of the scalogram's.
     times_s : array_like, shape (n,)
+        As in `plot_coherence`.
     variance : array_like, shape (n,)
         From `scale_average`.
     signif : float, optional
@@ -99,13 +101,12 @@ def plot_scale_average(
     ----------
     Torrence & Compo (1998), figure 7.
     """
-    t, v = np.asarray(times_s, dtype=np.float64), np.asarray(variance, dtype=np.float64)
-    if v.shape != t.shape:
-        raise ValueError(f"variance has shape {v.shape}, but must be {t.shape}")
-    ax.plot(t, v, color=INK, linewidth=1.2)
+    axis, v = TimeAxis.of(times_s, time_unit), np.asarray(variance, dtype=np.float64)
+    if v.shape != axis.values.shape:
+        raise ValueError(f"variance has shape {v.shape}, but must be {axis.values.shape}")
+    ax.plot(axis.values, v, color=INK, linewidth=1.2)
     if signif is not None:
         ax.axhline(signif, color=INK, linewidth=0.9, dashes=_DASHES)
-    ax.set_xlim(t[0], t[-1])
+    axis.label(ax, time_unit)
     ax.set_ylim(bottom=0)
-    ax.set_xlabel(f"Time ({time_unit})")
     ax.set_ylabel(f"Variance ({unit}²)" if unit else "Variance")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import pycwt_mod
 from pycwt_client.answers import WctAnswer
@@ -83,6 +86,14 @@ def test_the_client_returns_the_coefficients_of_a_reply() -> None:
     lag1 = WctAnswer.of(reply).lag1
     assert lag1 is not None
     assert (float(lag1[0].g), str(lag1[0].estimator)) == (pycwt_mod.ar1(X).g, "allen-smith")
+
+
+def test_answers_of_the_client_can_be_drawn_and_copied() -> None:
+    answer = WctAnswer.of(answer_wct(WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=2)), DT)
+    ax = answer.plot(ax=Figure().add_subplot())
+    assert ax.get_xlim() == (0, (len(X) - 1) * DT)
+    assert copy.copy(answer).computation_time == answer.computation_time
+    assert answer._replace(freqs=2 * answer.freqs).seed == answer.seed
 
 
 def test_wct_without_a_level_has_none() -> None:
