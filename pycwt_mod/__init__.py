@@ -6,6 +6,7 @@ tables of pure functions. See `cwt` for the transform, `wct` for coherence, and
 """
 
 from pycwt_mod._version import __version__
+from pycwt_mod._version import __version__ as version
 from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention
 from pycwt_mod.backends import (
     Backend,
@@ -27,6 +28,7 @@ from pycwt_mod.chi_square import Significance, significance
 from pycwt_mod.coherence import wct
 from pycwt_mod.cross import xwt
 from pycwt_mod.cwt_plan import CwtPlan
+from pycwt_mod.helpers import fft, fft_kwargs, find, get_cache_dir
 from pycwt_mod.levels import NotTabulated, block_level
 from pycwt_mod.montecarlo import MonteCarloLevels, MonteCarloPlan, wct_significance
 from pycwt_mod.octaves import MultirateResult, Octave
@@ -37,6 +39,10 @@ from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavel
 from pycwt_mod.streaming import LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, assemble
 from pycwt_mod.transform import cwt, icwt, multirate
 from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, wavelet_from_name
+
+# isort: split
+# pycwt's modules, which import those above.
+from pycwt_mod import helpers, mothers, wavelet
 
 __all__ = [
     "AR1",
@@ -75,11 +81,17 @@ __all__ = [
     "block_significance",
     "compute_block",
     "cwt",
+    "fft",
+    "fft_kwargs",
+    "find",
     "get_backend",
+    "get_cache_dir",
     "global_spectrum",
+    "helpers",
     "icwt",
     "inside_cone",
     "list_backends",
+    "mothers",
     "multirate",
     "octave_layouts",
     "plan",
@@ -87,6 +99,8 @@ __all__ = [
     "register_backend",
     "scale_average",
     "significance",
+    "version",
+    "wavelet",
     "wavelet_from_name",
     "wavelet_power",
     "wct",

@@ -83,6 +83,21 @@ def gaussian_filter(scales: Floats, length: int, step: float = 1.0) -> Floats:
     return np.asarray(np.exp(-0.5 * (scales[:, None] * omega) ** 2))
 
 
+def smooth_rows(
+    rows: NDArray[Any], scales: Floats, length: int, boxcar: ScaleBoxcar
+) -> NDArray[Any]:
+    """Return S(rows), smoothed in time and then in scale; shape (scales, n), real if `rows` is.
+
+    Scales are in samples; the rows are padded with zeros to `length`.
+    """
+    n_rows, n = rows.shape
+    spectrum = scipy.fft.fft(rows, length, axis=-1)
+    spectrum *= gaussian_filter(scales, length)
+    smoothed = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)[:, :n]
+    part = smoothed if np.iscomplexobj(rows) else smoothed.real
+    return boxcar.apply(part, slice(0, n_rows))
+
+
 def smooth_in_time(
     w1: Complexes, w2: Complexes, gauss: Floats, workers: int = 1
 ) -> tuple[Complexes, Complexes]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Self
 
-from pycwt_mod.arrays import check_positive
-from pycwt_mod.wavelets.protocol import Wavelet, reconstruction_factor
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pycwt_mod.arrays import Convention, check_convention, check_positive
+from pycwt_mod.wavelets.protocol import Array, Wavelet, reconstruction_factor
 
 #: Orders of Paul and DOG; their factorials still fit a double.
 LARGEST_ORDER = 40
@@ -109,6 +112,57 @@ class BuiltinWavelet(Wavelet):
                 f"{type(self).__name__}(..., given_{name}=...) or wavelet.{name} = ..."
             )
         return value
+
+    def smooth(
+        self,
+        W: ArrayLike,
+        dt: float,
+        dj: float,
+        scales: ArrayLike,
+        *,
+        convention: Convention = "standard",
+    ) -> Array:
+        """Smooth a spectrum as coherence does, for scripts that compute it step by step.
+
+        Parameters
+        ----------
+        W : array_like, shape (scales, n)
+            Such as ``W1 * W2.conj() / scales[:, None]``, real or complex.
+        dt, dj : float
+            As given to `cwt`.
+        scales : array_like, shape (scales,)
+            From `cwt`.
+        convention : {"standard", "pycwt"}
+            Width of the boxcar in scale, and padding in time: the default is that of `wct` and
+            of its levels.
+
+        Returns
+        -------
+        ndarray, shape (scales, n)
+            S(W), real for a real `W`: a Gaussian in time, and a boxcar of δj0 octaves in scale.
+
+        Raises
+        ------
+        ValueError
+            If the shapes don't match, or the wavelet has no δj0.
+
+        References
+        ----------
+        Grinsted et al. (2004), eq. 9 and 10, doi:10.5194/npg-11-561-2004
+        """
+        # Imported here: both modules need the wavelets.
+        from pycwt_mod.planning import padded_length
+        from pycwt_mod.smoothing import ScaleBoxcar, smooth_rows
+
+        check_convention(convention)
+        rows = np.asarray(W)
+        samples = np.asarray(scales, dtype=np.float64) / check_positive("dt", dt)
+        if rows.ndim != 2 or samples.shape != rows.shape[:1]:
+            raise ValueError(
+                f"W has shape {rows.shape}, but must be (scales, n) with {samples.size} scales"
+            )
+        boxcar = ScaleBoxcar.of(self.deltaj0, check_positive("dj", dj), convention)
+        return smooth_rows(rows, samples, padded_length(rows.shape[1], convention), boxcar)
 
     def flambda(self) -> float:
         """`fourier_factor` by pycwt's name."""

@@ -10,7 +10,8 @@ import pytest
 MODULES = (
     "rednoise", "transform", "planning", "chi_square", "wavelets", "wavelets.morlet",
     "wavelets.paul",
-    "wavelets.dog", "backends.registry", "montecarlo.significance", "blocks.grid",
+    "wavelets.dog", "backends.registry", "montecarlo.significance", "blocks.grid", "helpers",
+    "sample.dataset",
 )  # fmt: skip
 
 
