@@ -35,6 +35,7 @@ from pycwt_mod.octaves import MultirateResult, Octave
 from pycwt_mod.planning import plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
+from pycwt_mod.scale_axis import NyquistWarning
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
 from pycwt_mod.streaming import LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, assemble
 from pycwt_mod.transform import cwt, icwt, multirate
@@ -61,6 +62,7 @@ __all__ = [
     "Morlet",
     "MultirateResult",
     "NotTabulated",
+    "NyquistWarning",
     "Octave",
     "OctaveLayout",
     "Paul",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.foreign_arrays import real_array
+from pycwt_mod.scalars import as_number
 
 #: ``"standard"`` agrees with the papers, ``"pycwt"`` with the package of that name.
 Convention: TypeAlias = Literal["standard", "pycwt"]
@@ -30,40 +32,54 @@ def check_convention(convention: str) -> None:
         raise ValueError(f"{convention=} must be one of {CONVENTIONS}")
 
 
-def check_positive(name: str, value: float) -> float:
+def check_positive(name: str, value: object) -> float:
     """Return `value` as float; raise ValueError naming it unless finite and > 0."""
-    if not (math.isfinite(value) and value > 0):
+    number = as_number(name, value)
+    if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name}={value!r} must be a finite number > 0")
-    return float(value)
+    return number
 
 
-def check_level(name: str, value: float) -> float:
+def check_level(name: str, value: object) -> float:
     """Return `value` as float; raise ValueError naming it unless 0 < value < 1."""
-    if not 0 < value < 1:
+    number = as_number(name, value)
+    if not 0 < number < 1:
         raise ValueError(f"{name}={value!r} must lie between 0 and 1, both excluded")
-    return float(value)
+    return number
 
 
-def check_count(name: str, value: int, *, least: int = 1) -> int:
+def check_count(name: str, value: object, *, least: int = 1) -> int:
     """Return `value` as int; raise ValueError naming it unless a whole number >= `least`."""
-    if not math.isfinite(value) or int(value) != value or value < least:
+    if isinstance(value, numbers.Integral):
+        count = int(value)  # exact, also beyond the whole numbers that floats hold
+    else:
+        number = as_number(name, value)
+        count = int(number) if number.is_integer() else least - 1
+    if count < least:
         raise ValueError(f"{name}={value!r} must be a whole number >= {least}")
-    return int(value)
+    return count
 
 
-def check_lag1(name: str, value: float) -> float:
+def check_lag1(name: str, value: object) -> float:
     """Return `value` as float; raise ValueError naming it unless -1 < value < 1."""
-    if not -1 < value < 1:
+    number = as_number(name, value)
+    if not -1 < number < 1:
         raise ValueError(f"{name}={value!r} must lie between -1 and 1, both excluded")
-    return float(value)
+    return number
 
 
-def check_memory(what: str, n_bytes: int, limit: int = MEMORY_LIMIT_BYTES) -> None:
-    """Raise ValueError with the number of bytes if `what` would need more than `limit`."""
+def check_memory(
+    what: str, n_bytes: int, limit: float = MEMORY_LIMIT_BYTES, *, instead: str = ""
+) -> None:
+    """Raise ValueError with the number of bytes if `what` would need more than `limit`.
+
+    `instead` is another thing to do about it, such as "use multirate, ".
+    """
+    limit = as_number("max_bytes", limit)
     if n_bytes > limit:
         raise ValueError(
-            f"{what} would need {n_bytes} bytes, more than the limit of {limit} bytes: "
-            "ask for fewer scales or samples, or raise max_bytes"
+            f"{what} would need {n_bytes} bytes, more than the limit of {limit:.0f} bytes: "
+            f"{instead}ask for fewer scales or samples, or raise max_bytes"
         )
 
 

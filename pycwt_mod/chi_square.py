@@ -120,8 +120,8 @@ def significance(
     """
     check_convention(convention)
     mother = as_wavelet(wavelet)
-    check_positive("dt", dt)
-    check_level("significance_level", significance_level)
+    dt = check_positive("dt", dt)
+    significance_level = check_level("significance_level", significance_level)
     s = np.asarray(scales, dtype=np.float64)
     if s.ndim != 1 or not s.size or not (np.isfinite(s) & (s > 0)).all():
         raise ValueError(f"{scales=} must be a list of finite numbers > 0")

@@ -31,7 +31,7 @@ def cross_levels(
     centre frequency, and χ²_ν stands in place of Z_ν.
     """
     nu = wavelet.dofmin
-    check_level("significance_level", level)
+    level = check_level("significance_level", level)
     if convention == "pycwt":
         quantile = float(chi2_quantile(level, nu))
         first, second = (_centre_power(scales, each.g, wavelet) for each in lag1)

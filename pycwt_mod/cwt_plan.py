@@ -119,10 +119,13 @@ class CwtPlan:
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> CwtResult:
         """Return the transform of one signal or of a batch along `axis`; see `pycwt_mod.cwt`."""
-        check_count("workers", workers)
+        workers = check_count("workers", workers)
         values = self.as_record("signal", signal, axis)
         item = complex_dtype(self.dtype).itemsize
-        check_memory("the transform", values.size * len(self.scales) * item, max_bytes)
+        check_memory(
+            "the transform", values.size * len(self.scales) * item, max_bytes,
+            instead="use multirate, which needs a fraction of that, ",
+        )  # fmt: skip
         filled, spectrum, missing = self._prepare(values, workers, max_bytes)
         coefs = self._full_rate.full(filled, spectrum, workers)
         half = self.length // 2
@@ -151,7 +154,7 @@ class CwtPlan:
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> MultirateResult:
         """Return the transform octave by octave; see `pycwt_mod.multirate`."""
-        check_count("workers", workers)
+        workers = check_count("workers", workers)
         values = self.as_record("signal", signal, axis)
         held = sum(len(index) * kind.points(self.n) for kind, index in self._shared.items())
         item = complex_dtype(self.dtype).itemsize
@@ -209,7 +212,7 @@ class CwtPlan:
         `signif` is what the result says of its levels, ``[0]`` if not given. They depend on the
         signals by their AR(1) alone, so one `wct_significance` serves many pairs.
         """
-        check_count("workers", workers)
+        workers = check_count("workers", workers)
         check_phase_of(phase_of)
         a, b = self._pair(*check_pair(y1, y2, axis), normalize=normalize)
         shape = (*a.shape[:-1], len(self.scales), self.n)

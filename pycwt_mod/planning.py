@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.arrays import Convention, Floats, check_convention, check_count
+from pycwt_mod.arrays import Convention, Floats, check_convention, check_count, check_positive
 from pycwt_mod.bands import resolve_rtol
 from pycwt_mod.cwt_plan import CwtPlan
-from pycwt_mod.scale_axis import ScaleAxis
+from pycwt_mod.scalars import as_number
+from pycwt_mod.scale_axis import ScaleAxis, positive_axis, warn_of_fast_rows
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 #: Tables of records up to this length are kept for the next call, of two analyses at most.
@@ -67,19 +68,9 @@ def plan(
     >>> analysis.cwt(np.sin(np.arange(256.0))).coefs.dtype
     dtype('complex64')
     """
-    check_count("n", n, least=2)
-    check_convention(convention)
-    mother = as_wavelet(wavelet)
-    grid = ScaleAxis.make(n, dt, dj, s0, J, mother, freqs)
-    if pad_to is not None:
-        check_count("pad_to", pad_to, least=n)
-    kind = np.dtype(dtype)
-    if kind not in (np.float32, np.float64):
-        raise ValueError(f"dtype={kind} must be float32 or float64")
-    return CwtPlan(
-        n=n, dt=dt, wavelet=mother, convention=convention, dtype=kind,
-        rtol=resolve_rtol(rtol, kind), length=pad_to or padded_length(n, convention),
-        dj=dj if freqs is None else None, axis=grid,
+    return _plan(
+        n, np.dtype(dtype), dt, dj, s0, J, wavelet, freqs,
+        convention=convention, pad_to=pad_to, rtol=rtol, keep=False, stacklevel=3,
     )  # fmt: skip
 
 
@@ -98,13 +89,45 @@ def plan_for(
 ) -> CwtPlan:
     """Return a plan for `values`, the same one for the same question while it is kept."""
     n = values.shape[-1]
-    wanted = None if freqs is None else np.atleast_1d(np.asarray(freqs))
-    if wanted is not None and wanted.ndim != 1:
-        raise ValueError(f"{freqs=} must be a list of numbers")
-    key = None if wanted is None else tuple(wanted.tolist())
-    mother = as_wavelet(wavelet)
-    make = _kept_plan if n <= _KEPT_SAMPLES else _kept_plan.__wrapped__
-    return make(n, dt, dj, s0, J, mother, key, convention, pad_to, values.dtype.char, rtol)
+    return _plan(
+        n, values.dtype, dt, dj, s0, J, wavelet, freqs,
+        convention=convention, pad_to=pad_to, rtol=rtol, keep=n <= _KEPT_SAMPLES, stacklevel=4,
+    )  # fmt: skip
+
+
+def _plan(
+    n: int,
+    dtype: np.dtype[Any],
+    dt: float,
+    dj: float,
+    s0: float,
+    J: float,
+    wavelet: Wavelet | str,
+    freqs: ArrayLike | None,
+    *,
+    convention: Convention,
+    pad_to: int | None,
+    rtol: float | None,
+    keep: bool,
+    stacklevel: int,
+) -> CwtPlan:
+    """Check the arguments, and return the plan; `stacklevel` is that of warnings from here."""
+    n = check_count("n", n, least=2)
+    check_convention(convention)
+    kind = dtype.newbyteorder("=")
+    if kind not in (np.float32, np.float64):
+        raise ValueError(f"dtype={dtype} must be float32 or float64")
+    dt = check_positive("dt", dt)
+    own = None if freqs is None else tuple(positive_axis("freqs", freqs).tolist())
+    build = _kept_plan if keep else _kept_plan.__wrapped__
+    found = build(
+        n, dt, check_positive("dj", dj), as_number("s0", s0), as_number("J", J),
+        as_wavelet(wavelet), own, convention,
+        None if pad_to is None else check_count("pad_to", pad_to, least=n),
+        kind.char, resolve_rtol(rtol, kind),
+    )  # fmt: skip
+    warn_of_fast_rows(found.axis, dt, own_freqs=own is not None, stacklevel=stacklevel)
+    return found
 
 
 @lru_cache(maxsize=2)
@@ -119,9 +142,10 @@ def _kept_plan(
     convention: Convention,
     pad_to: int | None,
     dtype: str,
-    rtol: float | None,
+    rtol: float,
 ) -> CwtPlan:
-    return plan(
-        n, dt, dj, s0, J, wavelet, freqs,
-        convention=convention, pad_to=pad_to, dtype=np.dtype(dtype), rtol=rtol,
+    return CwtPlan(
+        n=n, dt=dt, wavelet=wavelet, convention=convention, dtype=np.dtype(dtype), rtol=rtol,
+        length=pad_to or padded_length(n, convention), dj=dj if freqs is None else None,
+        axis=ScaleAxis.make(n, dt, dj, s0, J, wavelet, freqs),
     )  # fmt: skip

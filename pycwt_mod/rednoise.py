@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -11,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Floats, as_series, check_count, check_lag1, check_memory
 from pycwt_mod.magnitude import unit_scaled
+from pycwt_mod.scalars import as_number
 
 #: Where a lag-1 coefficient is from; "given" by the caller, or one of two estimators.
 Estimator: TypeAlias = Literal["allen-smith", "autocorrelation", "given"]
 #: What randomness may be given as.
-Seed: TypeAlias = int | np.random.SeedSequence | np.random.Generator | None
+Seed: TypeAlias = int | np.random.SeedSequence | np.random.Generator | np.random.RandomState | None
 
 
 class _AR1Fields(NamedTuple):
@@ -168,8 +170,8 @@ def rednoise(N: int, g: float, a: float = 1.0, *, rng: Seed = None) -> NDArray[n
         Lag-1 autocorrelation; 0 gives white noise.
     a : float
         Standard deviation of the innovations.
-    rng : int, SeedSequence, Generator or None
-        Source of randomness; None draws fresh entropy.
+    rng : int, SeedSequence, Generator, RandomState or None
+        Source of randomness; None draws fresh entropy, and a RandomState gives a seed.
 
     Returns
     -------
@@ -180,9 +182,9 @@ def rednoise(N: int, g: float, a: float = 1.0, *, rng: Seed = None) -> NDArray[n
     ValueError
         If N < 1, not -1 < g < 1, or the noise would not fit `MEMORY_LIMIT_BYTES`.
     """
-    check_memory("the noise", 8 * check_count("N", N))
-    check_lag1("g", g)
-    return red_samples(as_generator(rng), (N,), g) * a
+    N, g = check_count("N", N), check_lag1("g", g)
+    check_memory("the noise", 8 * N)
+    return red_samples(as_generator(rng), (N,), g) * as_number("a", a)
 
 
 def red_samples(rng: np.random.Generator, shape: tuple[int, ...], g: float) -> NDArray[np.float64]:
@@ -206,4 +208,22 @@ def as_generator(rng: Seed) -> np.random.Generator:
     """Return `rng` itself if it is a Generator, or a Philox generator seeded with it."""
     if isinstance(rng, np.random.Generator):
         return rng
+    if isinstance(rng, np.random.RandomState):
+        return np.random.Generator(np.random.Philox(drawn_seed(rng)))
+    check_seed("rng", rng)
     return np.random.Generator(np.random.Philox(rng))
+
+
+def check_seed(name: str, seed: object) -> None:
+    """Raise TypeError naming the argument unless `seed` is a `Seed`."""
+    generators = np.random.SeedSequence | np.random.Generator | np.random.RandomState
+    if not isinstance(seed, numbers.Integral | generators | None):
+        raise TypeError(
+            f"cannot use {name}={seed!r}: give a whole number, a numpy.random.Generator, "
+            "SeedSequence or RandomState, or None"
+        )
+
+
+def drawn_seed(rng: np.random.RandomState) -> int:
+    """Return a seed drawn from NumPy's older generator."""
+    return int(rng.randint(2**63 - 1, dtype=np.int64))

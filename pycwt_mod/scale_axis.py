@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Bools, Floats, check_positive, read_only
+from pycwt_mod.foreign_arrays import real_array
+from pycwt_mod.scalars import last_row
 from pycwt_mod.wavelets import Wavelet
 
 #: More scales than any record resolves: 60 octaves of 1,000 voices stay below.
 MAX_SCALES = 100_000
 #: Scales up to 2^this leave room for what is computed from them.
 MAX_LOG2 = 500
+
+
+class NyquistWarning(UserWarning):
+    """Rows of a transform lie above the Nyquist frequency of the signal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +53,47 @@ class ScaleAxis:
         check_positive("dt", dt)
         check_positive("dj", dj)
         if freqs is not None:
-            wanted = np.atleast_1d(np.asarray(freqs, dtype=np.float64))
-            if (
-                wanted.ndim != 1
-                or not wanted.size
-                or not (np.isfinite(wanted) & (wanted > 0)).all()
-            ):
-                raise ValueError(f"{freqs=} must be a list of finite numbers > 0")
+            wanted = positive_axis("freqs", freqs)
             return cls(scales=1 / (wavelet.fourier_factor * wanted), freqs=wanted)
         first: float = 2 * dt / wavelet.fourier_factor if s0 == -1 else check_positive("s0", s0)
-        count = round(math.log2(n * dt / first) / dj) if J == -1 else J
-        if not math.isfinite(count) or count < 0 or int(count) != count:
-            raise ValueError(f"J={J!r} must be a whole number >= 0, or -1 for automatic; {s0=}")
-        scales = geometric(first, dj, int(count))
+        last = round(math.log2(n * dt / first) / dj) if J == -1 else last_row(J)
+        if last < 0:
+            raise ValueError(
+                f"s0={first:g} is larger than the record, n dt = {n * dt:g}; choose a smaller s0"
+            )
+        scales = geometric(first, dj, last)
         return cls(scales=scales, freqs=1 / (wavelet.fourier_factor * scales))
+
+
+def positive_axis(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return scales or frequencies as float64 (count,).
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers > 0, or have more than one axis.
+    """
+    axis = np.atleast_1d(real_array(name, values)).astype(np.float64)
+    if axis.ndim != 1 or not axis.size or not (np.isfinite(axis) & (axis > 0)).all():
+        raise ValueError(f"{name}={values!r} must be a list of finite numbers > 0")
+    return axis
+
+
+def warn_of_fast_rows(axis: ScaleAxis, dt: float, *, own_freqs: bool, stacklevel: int) -> None:
+    """Warn of rows above the Nyquist frequency, and of scales only if one is below dt."""
+    nyquist = 1 / (2 * dt)
+    count = int(np.count_nonzero(axis.freqs > nyquist * (1 + 1e-9)))
+    if not count or not (own_freqs or axis.scales.min() < dt):
+        return
+    first = axis.scales[0]
+    scales = f"s0={first:g} is less than dt={dt:g}: {count} scales have Fourier frequencies"
+    what = f"freqs has {count} values" if own_freqs else scales
+    warnings.warn(
+        f"{what} above the Nyquist frequency {nyquist:g}, where a wavelet sees only the part of "
+        "its band below; leave them out unless the result is for icwt",
+        NyquistWarning,
+        stacklevel=stacklevel + 1,
+    )
 
 
 def geometric(s0: float, dj: float, J: int) -> NDArray[np.float64]:

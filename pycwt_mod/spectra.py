@@ -183,8 +183,7 @@ def scale_average(
     """
     mother = as_wavelet(wavelet)
     w, s = _pair(coefs, scales)
-    check_positive("dt", dt)
-    check_positive("dj", dj)
+    dt, dj = check_positive("dt", dt), check_positive("dj", dj)
     chosen = (s >= between[0]) & (s <= between[1])
     if not chosen.any():
         raise ValueError(f"{between=} holds none of the scales, {s[0]:g} to {s[-1]:g}")

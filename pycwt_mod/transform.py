@@ -48,15 +48,17 @@ def cwt(
         Evenly sampled. NaN, None, pandas.NA and masked values are missing. float32 is computed
         in single precision, every other type (float16 included) in double precision.
     dt : float
-        Sampling interval; its unit is that of all scales and periods.
+        Sampling interval; its unit is that of all scales and periods. `dt`, `dj`, `s0` and `J`
+        may be any real numbers, or arrays with one element.
     dj : float
         Spacing of the scales in octaves.
     s0 : float
         Smallest scale; -1 means 2 `dt` as a Fourier period.
-    J : int
-        Number of scales less one; -1 means up to the length of the record.
+    J : float
+        Number of scales less one; -1 means up to the length of the record. It need not be whole:
+        the scales are s0 2^(j dj) for j in ``arange(0, J + 1)``, as in pycwt.
     wavelet : Wavelet or str
-        A wavelet, or the name of one: morlet, paul, dog, mexicanhat.
+        A wavelet, its class, or the name of one: morlet, paul, dog, mexicanhat.
     freqs : array_like, optional
         Fourier frequencies to use instead of `dj`, `s0` and `J`.
     convention : {"standard", "pycwt"}
@@ -88,6 +90,13 @@ def cwt(
     ------
     ValueError
         If an argument is out of its range, or the result would not fit `max_bytes`.
+    TypeError
+        If a number is given as something else: None, a string, a timedelta.
+
+    Warns
+    -----
+    NyquistWarning
+        If frequencies lie above the Nyquist frequency, or scales so far below `dt` that theirs do.
 
     References
     ----------
@@ -195,7 +204,7 @@ def icwt(
     ndarray, shape (..., time), real
         The signal without what lies outside the scales: its mean, and with the default
         smallest scale part of its fastest changes. Start at a quarter of that scale to keep
-        more than 99.5 %.
+        more than 99.5 %; the warning that `cwt` gives of such scales can be ignored then.
 
     Raises
     ------
@@ -218,8 +227,7 @@ def icwt(
     True
     """
     mother = as_wavelet(wavelet)
-    check_positive("dt", dt)
-    check_positive("dj", dj)
+    dt, dj = check_positive("dt", dt), check_positive("dj", dj)
     coefs = coefficient_array("W", W)
     scales = np.asarray(sj, dtype=np.float64)
     if coefs.ndim == 2 and coefs.shape[0] != scales.size:

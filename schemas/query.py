@@ -5,9 +5,10 @@ The fields are those of the REST service that came before, spelled as they were 
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from schemas.arrays import ComplexMatrix, ComplexVector, RealMatrix, RealVector
 from schemas.limits import MAX_INT64, MAX_MC_COUNT, MAX_QUERY_SAMPLES, MAX_SCALES
@@ -41,6 +42,29 @@ class Lag1Estimate(Message):
 
 #: Of the first and the second signal.
 Lag1Pair = Annotated[Items[Lag1Estimate], Field(min_length=2, max_length=2)]
+
+
+def _rounded_up(value: object) -> object:
+    if isinstance(value, float) and math.isfinite(value) and value > 0:
+        return math.ceil(value)
+    return value
+
+
+#: Number of scales less one. It need not be whole: 2.5 means four scales, as in pycwt.
+LastRow = Annotated[
+    int,
+    Field(ge=0, lt=MAX_SCALES),
+    BeforeValidator(
+        _rounded_up, json_schema_input_type=Annotated[float, Field(ge=0, lt=MAX_SCALES)]
+    ),
+]
+LastRowOrAutomatic = Annotated[
+    int,
+    Field(ge=-1, lt=MAX_SCALES),
+    BeforeValidator(
+        _rounded_up, json_schema_input_type=Annotated[float, Field(ge=-1, lt=MAX_SCALES)]
+    ),
+]
 
 
 class WaveletChoice(Message):
@@ -85,7 +109,7 @@ class TransformRequest(WaveletChoice):
     #: Smallest scale in seconds; -1 is the usual one.
     s0: float = -1.0
     #: Number of scales less one; -1 is as many as the length allows.
-    J: Annotated[int, Field(ge=-1, lt=MAX_SCALES)] = -1
+    J: LastRowOrAutomatic = -1
 
     @model_validator(mode="after")
     def _s0_possible(self) -> Self:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from schemas.arrays import RealVector
-from schemas.limits import MAX_SCALES
 from schemas.message import Count, Items, Message, PersistedMessage, PositiveReal
-from schemas.query import BackendName, Cached, Lag1, LevelChoice, Seconds, Seed, WaveletChoice
+from schemas.query import (
+    BackendName,
+    Cached,
+    Lag1,
+    LastRow,
+    LevelChoice,
+    Seconds,
+    Seed,
+    WaveletChoice,
+)
 from schemas.stream import Level
 
 
@@ -26,7 +34,7 @@ class SignificanceRequest(WaveletChoice, LevelChoice):
     #: Smallest scale in seconds.
     s0: PositiveReal
     #: Number of scales less one.
-    J: Annotated[int, Field(ge=0, lt=MAX_SCALES)]
+    J: LastRow
     significance_level: Level = 0.95
 
 

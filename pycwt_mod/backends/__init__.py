@@ -12,6 +12,7 @@ from pycwt_mod.backends.registry import (
     get_backend,
     list_backends,
     register_backend,
+    uses_n_jobs,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "get_backend",
     "list_backends",
     "register_backend",
+    "uses_n_jobs",
 ]

@@ -140,6 +140,15 @@ def list_backends() -> tuple[BackendInfo, ...]:
     return in_process + tuple(_offered(point) for point in _points())
 
 
+def uses_n_jobs(backend: Backend) -> bool:
+    """Return whether `n_jobs` has an effect on `backend`.
+
+    A backend without it has the attribute ``uses_n_jobs = False``; the protocol doesn't require
+    the attribute.
+    """
+    return bool(getattr(backend, "uses_n_jobs", True))
+
+
 def backend_info(name: str) -> BackendInfo:
     """Return the line of `list_backends` about `name`, without a look at the others.
 

@@ -15,6 +15,7 @@ class SequentialBackend:
     name = "sequential"
     description = "one task after the other in the calling thread"
     type: Literal["cpu"] = "cpu"
+    uses_n_jobs = False
 
     def is_available(self) -> bool:
         """Return True."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
@@ -15,11 +16,13 @@ from pycwt_mod.arrays import (
     check_level,
     check_positive,
 )
+from pycwt_mod.backends import get_backend, uses_n_jobs
 from pycwt_mod.levels.table import LevelTable
 from pycwt_mod.montecarlo.levels import Method, MonteCarloLevels
 from pycwt_mod.montecarlo.plan import MonteCarloPlan
 from pycwt_mod.montecarlo.simulation import Progress, simulate
-from pycwt_mod.rednoise import Seed
+from pycwt_mod.rednoise import Seed, check_seed, drawn_seed
+from pycwt_mod.scalars import last_row
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 #: Keeps levels between calls; the key is (plan, level).
@@ -32,7 +35,7 @@ def wct_significance(
     dt: float,
     dj: float,
     s0: float,
-    J: int,
+    J: float,
     significance_level: float = 0.95,
     wavelet: Wavelet | str = "morlet",
     mc_count: int = 300,
@@ -85,13 +88,13 @@ def wct_significance(
     precision : float, optional
         Standard error that every level shall reach. Octaves are simulated until theirs do, or
         until 2^20 pairs; `standard_error` and `pairs` of the result say what came of it.
-    rng, seed : int, SeedSequence, Generator or None
+    rng, seed : int, SeedSequence, Generator, RandomState or None
         Two names for one thing. The same seed gives the same levels, bit for bit, whatever
         the backend and `n_jobs`.
     backend : str
         One of `list_backends`.
     n_jobs : int
-        Workers, if the backend has any.
+        Workers, if the backend has any; a UserWarning says if it has none.
 
     Returns
     -------
@@ -125,7 +128,7 @@ def wct_significance(
         al2=check_lag1("al2", al2),
         dj=check_positive("dj", dj),
         s0=check_positive("s0", s0) / check_positive("dt", dt),
-        J=check_count("J", J, least=0),
+        J=last_row(J),
         wavelet=as_wavelet(wavelet),
         mc_count=check_count("mc_count", mc_count),
         convention=convention,
@@ -140,13 +143,27 @@ def wct_significance(
     kept = cache if isinstance(cache, MutableMapping) and given is not None else {}
     if (plan, level) not in kept:
         report = progress if callable(progress) else None
+        _check_jobs(backend, n_jobs)
         kept[plan, level] = simulate(plan, level, backend=backend, n_jobs=n_jobs, progress=report)
     # A copy, so that a caller who changes the levels in place does not change the cache.
     return kept[plan, level].copy()
 
 
+def _check_jobs(backend: str, n_jobs: int) -> None:
+    """Warn if `n_jobs` has no effect; the caller of `wct_significance` is warned."""
+    if n_jobs != 1 and not uses_n_jobs(get_backend(backend)):
+        warnings.warn(
+            f"{n_jobs=} has no effect: {backend=} ignores it; use backend='joblib' for several "
+            "processes",
+            stacklevel=3,
+        )
+
+
 def entropy_of(seed: Seed) -> int:
     """Return the whole number that seeds every task; drawn afresh for None."""
+    check_seed("seed", seed)
+    if isinstance(seed, np.random.RandomState):
+        return drawn_seed(seed)
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(2**63))
     if isinstance(seed, np.random.SeedSequence):

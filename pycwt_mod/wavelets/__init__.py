@@ -62,7 +62,7 @@ def wavelet_from_name(name: str, param: float | None = None) -> Wavelet:
 
 
 def as_wavelet(wavelet: object) -> Wavelet:
-    """Return `wavelet`, or the one of that name, as an immutable and hashable value.
+    """Return `wavelet`, or the one of that name or class, as an immutable and hashable value.
 
     Every analysis begins with this, so that its plans and tables, which are cached by wavelet,
     belong to the values that the wavelet has now. Wavelets of pycwt become those of the library
@@ -83,14 +83,16 @@ def as_wavelet(wavelet: object) -> Wavelet:
     """
     if isinstance(wavelet, str):
         wavelet = wavelet_from_name(wavelet)
+    if isinstance(wavelet, type) and callable(getattr(wavelet, "psi_ft", None)):
+        wavelet = wavelet()
     if isinstance(wavelet, BuiltinWavelet) and type(wavelet) in _BUILTIN:
         return wavelet.read_only()
     if isinstance(wavelet, WaveletSnapshot):
         return wavelet
     if isinstance(wavelet, type) or not callable(getattr(wavelet, "psi_ft", None)):
         raise ValueError(
-            f"{wavelet=} must be one of {WAVELET_NAMES}, or a wavelet such as Morlet(6), an "
-            "instance and not its class; or fit the Wavelet protocol"
+            f"{wavelet=} must be one of {WAVELET_NAMES}, or a wavelet such as Morlet(6); or fit "
+            "the Wavelet protocol"
         )
     return _from_pycwt(wavelet) or WaveletSnapshot.of(wavelet)
 

@@ -42,7 +42,7 @@ class BuiltinWavelet(Wavelet):
                 f"wavelet, or make one with dataclasses.replace(wavelet, {name}=...)"
             )
         if name.startswith("given_") and value is not None:
-            value = check_positive(name, value)  # type: ignore[arg-type]
+            value = check_positive(name, value)
         object.__setattr__(self, name, self._checked(name, value))
 
     def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any attribute

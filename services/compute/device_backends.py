@@ -49,6 +49,7 @@ class _DeviceBackend:
     name: ClassVar[DeviceKind]
     description: ClassVar[str]
     type: Literal["hardware"] = "hardware"
+    uses_n_jobs = False
 
     def is_available(self) -> bool:
         """Return whether the bridge has such a device and could use it; nothing is sent to it."""

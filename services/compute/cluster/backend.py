@@ -41,6 +41,7 @@ class ClusterBackend:
     name = "cluster"
     description = "all compute workers on the bus, this one among them"
     type: Literal["cluster"] = "cluster"
+    uses_n_jobs = False
 
     def is_available(self) -> bool:
         """Return whether this is a service, which has a bus."""

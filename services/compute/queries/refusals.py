@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from pydantic import ValidationError
 
+from pycwt_mod import NyquistWarning
 from schemas.errors import Unprocessable
 
 __all__ = ["library_refusals"]
+
+# Requests choose their scales: a line on standard error for each new s0 only fills the log.
+warnings.filterwarnings("ignore", category=NyquistWarning)
 
 #: The library's names of what the request calls otherwise.
 _FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother",

@@ -10,7 +10,7 @@ from schemas.limits import MAX_QUERY_COST_S
 from schemas.significance import SignificanceReply, SignificanceRequest
 from services.compute.queries.backends import is_exact
 from services.compute.queries.refusals import library_refusals
-from services.compute.queries.simulation import simulation_of
+from services.compute.queries.simulation import jobs_for, simulation_of
 from services.runtime.analysis import wavelet_of
 
 __all__ = ["answer_significance"]
@@ -46,7 +46,7 @@ def answer_significance(
             method=request.method,
             rng=seed,
             backend=backend or request.backend,
-            n_jobs=n_jobs,
+            n_jobs=jobs_for(backend, n_jobs),
         )
         return SignificanceReply(
             signif=found.astype(request.dtype),

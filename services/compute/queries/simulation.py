@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pycwt_mod.backends import get_backend, uses_n_jobs
 from schemas.limits import MAX_QUERY_COST_S
 from schemas.query import WctRequest
 from schemas.significance import SignificanceRequest
@@ -11,7 +12,7 @@ from services.compute.queries.backends import answer_backend, chosen_backend
 from services.compute.queries.cost import check_simulation
 from services.compute.queries.identity import content_seed
 
-__all__ = ["Simulation", "simulation_of"]
+__all__ = ["Simulation", "jobs_for", "simulation_of"]
 
 
 class Simulation(NamedTuple):
@@ -34,3 +35,8 @@ def simulation_of(
     check_simulation(rows=rows, dj=request.dj, mc_count=request.mc_count, max_cost_s=max_cost_s)
     backend = chosen_backend(request.backend, fallback=request.fallback)
     return Simulation(backend, content_seed(request) if request.seed is None else request.seed)
+
+
+def jobs_for(backend: str | None, n_jobs: int) -> int:
+    """Return `n_jobs` for a backend that runs several jobs, and 1 for any other or for none."""
+    return n_jobs if backend is not None and uses_n_jobs(get_backend(backend)) else 1

@@ -24,7 +24,7 @@ from schemas.query import (
 )
 from services.compute.queries.backends import is_exact
 from services.compute.queries.refusals import library_refusals
-from services.compute.queries.simulation import simulation_of
+from services.compute.queries.simulation import jobs_for, simulation_of
 from services.compute.queries.sizes import MAX_COMPUTE_BYTES, reply_numbers, scale_count
 from services.runtime.analysis import wavelet_of
 from services.runtime.early import early_wanted, send_early
@@ -99,7 +99,7 @@ def answer_wct(
             method=request.method,
             cache=levels if levels is not None and is_exact(backend or request.backend) else False,
             backend=backend or request.backend,
-            n_jobs=n_jobs,
+            n_jobs=jobs_for(backend, n_jobs),
             rng=seed,
             early=_send_coherence if early else None,
         )

@@ -30,6 +30,9 @@ from services.runtime.stopping import Stop
 from services.runtime.topology import system_topology
 from tests.thorough import cases
 
+# pytest's own filters replace the one of services.compute.queries.
+pytestmark = pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
+
 N = 24
 SIGNAL = [math.sin(i) + (i * 7 % 5) for i in range(N)]
 COMMON = {"dt": 1.0, "dj": 0.5, "J": 3}

@@ -74,7 +74,8 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ("s0=0", lambda: wct(X, Y, 1.0, s0=0)),
     ("J=nan", lambda: cwt(X, 1.0, J=np.nan)),
     ("J=inf", lambda: cwt(X, 1.0, J=np.inf)),
-    ("J=2.5", lambda: cwt(X, 1.0, J=2.5)),
+    ("s0=80 is larger than the record", lambda: cwt(X, 1.0, s0=80)),
+    ("max_bytes", lambda: multirate(X, 1.0, max_bytes=10)),
     ("largest of the scales", lambda: cwt(X, 1.0, 1.0, J=2000)),
     ("pad_to=64.5", lambda: cwt(X, 1.0, pad_to=64.5)),  # type: ignore[arg-type]
     ("workers=nan", lambda: cwt(X, 1.0, workers=np.nan)),  # type: ignore[arg-type]

@@ -43,6 +43,7 @@ def test_rows_equal_the_direct_formula(n: int, wavelet: Wavelet, convention: Con
     assert row_error(single.coefs, centred) < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
 @settings(max_examples=cases(40), deadline=None)
 @given(
     n=st.integers(2, 3000),

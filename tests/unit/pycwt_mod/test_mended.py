@@ -84,6 +84,7 @@ def test_gaps_leave_an_estimate_of_ar1_within_xwt() -> None:
     assert np.isfinite(gappy.cross).all()
 
 
+@pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
 def test_inverse_is_real_and_paul_is_rebuilt_at_full_size() -> None:
     # ψ0(0) of Paul came out twelve times too small.
     x = np.sin(2 * np.pi * np.arange(600) / 40)

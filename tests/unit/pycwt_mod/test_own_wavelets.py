@@ -56,7 +56,7 @@ def power(wavelet: Any, scales: NDArray[Any]) -> NDArray[Any]:
 @pytest.mark.parametrize("make", [pm.Morlet, Gaussian, pycwt.Morlet])
 def test_assigning_f0_after_a_first_call_changes_the_next_answer(make: Any) -> None:
     # The plan of the first call was found again under the same object, with the old f0.
-    scales = 2.0 ** np.arange(1, 6)
+    scales = 2.0 ** np.arange(2, 7)
     wavelet = make(6)
     power(wavelet, scales)
 
@@ -197,9 +197,13 @@ def test_what_an_own_wavelet_lacks_is_named() -> None:
 
 
 @pytest.mark.parametrize("kind", [pm.Morlet, Gaussian])
-def test_the_class_in_place_of_a_wavelet_is_refused(kind: Any) -> None:
-    with pytest.raises(ValueError, match="an instance and not its class"):
-        pm.cwt(X, 1.0, wavelet=kind)
+def test_the_class_of_a_wavelet_stands_for_its_default(kind: Any) -> None:
+    assert np.array_equal(pm.cwt(X, 1.0, wavelet=kind).coefs, pm.cwt(X, 1.0, wavelet=kind()).coefs)
+
+
+def test_a_class_that_is_no_wavelet_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be one of"):
+        pm.cwt(X, 1.0, wavelet=dict)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

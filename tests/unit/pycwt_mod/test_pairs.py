@@ -182,6 +182,7 @@ def test_few_samples_sum_to_all_samples(n: int, step: int, turns: float) -> None
     assert few == pytest.approx(np.exp(1j * omega * np.arange(n)).sum(), abs=1e-10 * n)
 
 
+@pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
 def test_bands_of_a_signal_are_rebuilt_and_add_up() -> None:
     x, _ = pair(2000)
     result = cwt(np.stack([x, -x]), 1.0, 1 / 12, 0.5)

@@ -24,6 +24,7 @@ def noise(n: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.random.default_rng(seed).standard_normal(n)
 
 
+@pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
 def test_inverse_rebuilds_the_signal() -> None:
     x = noise(700)
     start = 2 / Morlet().fourier_factor / 4
@@ -38,6 +39,7 @@ def test_inverse_rebuilds_the_signal() -> None:
     assert icwt(result.coefs.T, result.scales, 1.0, 1 / 24) == pytest.approx(rebuilt)
 
 
+@pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
 @pytest.mark.parametrize("wavelet", [Paul(), DOG(2)], ids=repr)
 def test_inverse_rebuilds_a_slow_signal_with_other_wavelets(wavelet: Wavelet) -> None:
     t = np.arange(1024)
@@ -47,6 +49,7 @@ def test_inverse_rebuilds_a_slow_signal_with_other_wavelets(wavelet: Wavelet) ->
     assert rebuilt[300:700] == pytest.approx(x[300:700], abs=0.04)
 
 
+@pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
 def test_energy_is_kept() -> None:
     # TC98 eq. 14: the variance is dj dt / (C_δ N) times the sum of |W|²/s.
     x = noise(1024)
