@@ -23,6 +23,8 @@ from pycwt_mod.arrays import (
 from pycwt_mod.background import mean_power, scale_average_moments, time_averaged_dof
 from pycwt_mod.magnitude import unit_scaled
 from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
+from pycwt_mod.scale_axis import positive_axis
+from pycwt_mod.scale_weights import octave_widths
 from pycwt_mod.summary import Summarised, span
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
@@ -77,7 +79,7 @@ def significance(
     dt : float
         Sampling interval.
     scales : array_like, shape (scales,)
-        From `cwt`.
+        From `cwt`, in any order. For test 2 each counts with the octaves it stands for.
     sigma_test : {0, 1, 2}
         0: one coefficient (eq. 18). 1: average over time (eq. 23). 2: average over scales,
         as `scale_average` computes it (eq. 25-28).
@@ -122,9 +124,7 @@ def significance(
     mother = as_wavelet(wavelet)
     dt = check_positive("dt", dt)
     significance_level = check_level("significance_level", significance_level)
-    s = np.asarray(scales, dtype=np.float64)
-    if s.ndim != 1 or not s.size or not (np.isfinite(s) & (s > 0)).all():
-        raise ValueError(f"{scales=} must be a list of finite numbers > 0")
+    s = positive_axis("scales", scales)
     variance, lag1 = _variance_and_lag1(signal, alpha)
     exact = convention == "standard"
     if exact:
@@ -186,11 +186,11 @@ def _band(s: Levels, dof: ArrayLike) -> NDArray[np.bool_]:
     ends = np.asarray(dof, dtype=np.float64)
     if ends.shape != (2,) or not 0 < ends[0] <= ends[1]:
         raise ValueError(f"{dof=} must be [s1, s2] with 0 < s1 <= s2 for sigma_test=2")
-    if s.size < 2:
-        raise ValueError(f"scales has {s.size} value, but an average over scales needs 2")
+    if np.unique(s).size < 2:
+        raise ValueError("scales has one value, but an average over scales needs 2")
     chosen = (s >= ends[0]) & (s <= ends[1])
     if not chosen.any():
-        raise ValueError(f"{dof=} holds none of the scales, {s[0]:g} to {s[-1]:g}")
+        raise ValueError(f"{dof=} holds none of the scales, {s.min():g} to {s.max():g}")
     return np.asarray(chosen)
 
 
@@ -204,10 +204,9 @@ def _scale_averaged(
     mother: Wavelet,
 ) -> Significance:
     """Return the level of `scale_average` from the covariances between scales."""
-    spacing = np.abs(np.gradient(np.log2(s)))
-    weights = (spacing * dt / mother.cdelta / s)[chosen]
+    weights = (octave_widths(s) * dt / mother.cdelta / s)[chosen]
     mean, nu = scale_average_moments(s[chosen] / dt, weights, lag1, mother)
-    share = 1 / s[chosen]
+    share = octave_widths(s)[chosen] / s[chosen]
     theory = float(share @ mean_power(s[chosen] / dt, lag1, mother) / share.sum())
     quantile = float(chi2_quantile(level, nu) / nu)
     return Significance(variance * mean * quantile, variance * theory)
@@ -224,14 +223,14 @@ def _empirically_averaged(
 ) -> Significance:
     """Return the level of an average over scales by eq. 25 to 28."""
     first, last = np.asarray(dof, dtype=np.float64)
-    dj = abs(math.log2(s[1] / s[0]))
-    count = int(chosen.sum())
-    s_avg = 1 / np.sum(1 / s[chosen])
+    # With the weights δj of each scale: n_a δj is the band's width, n_a S_avg a mean scale.
+    octaves = octave_widths(s)[chosen]
+    width, inverse = float(octaves.sum()), float(np.sum(octaves / s[chosen]))
     s_mid = math.sqrt(first * last)
-    nu = mother.dofmin * count * s_avg / s_mid * math.hypot(1, count * dj / mother.deltaj0)
-    spectrum = float(s_avg * np.sum(theory[chosen] / s[chosen]))
+    nu = mother.dofmin * width / inverse / s_mid * math.hypot(1, width / mother.deltaj0)
+    spectrum = float(np.sum(octaves * theory[chosen] / s[chosen])) / inverse
     quantile = float(chi2_quantile(level, nu) / nu)
-    return Significance(dj * dt / mother.cdelta / s_avg * spectrum * quantile, spectrum)
+    return Significance(dt / mother.cdelta * inverse * spectrum * quantile, spectrum)
 
 
 def chi2_quantile(level: float, nu: ArrayLike) -> Levels:

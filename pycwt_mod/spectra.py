@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Bools, Floats, check_positive
 from pycwt_mod.foreign_arrays import coefficient_array
+from pycwt_mod.scale_axis import positive_axis
+from pycwt_mod.scale_weights import octave_weights
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 __all__ = ["global_spectrum", "inside_cone", "scale_average", "wavelet_power"]
@@ -16,8 +18,8 @@ def wavelet_power(coefs: ArrayLike, scales: ArrayLike, *, rectified: bool = Fals
     """Wavelet power |W|², or |W|²/s.
 
     Power as Torrence & Compo define it favours large scales: sinusoids of equal amplitude have
-    peaks in proportion to their period. Divided by the scale (here in units of the smallest
-    one, so that the unit stays) the peaks are equal.
+    peaks in proportion to their period. Divided by the scale (in units of the smallest one, so
+    that the unit stays) the peaks are equal.
 
     Parameters
     ----------
@@ -26,7 +28,7 @@ def wavelet_power(coefs: ArrayLike, scales: ArrayLike, *, rectified: bool = Fals
     scales : array_like, shape (scales,)
         From `cwt`.
     rectified : bool
-        Divide by s/s_0.
+        Divide by s/s_min; s_min is the smallest of `scales`, whatever their order.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def wavelet_power(coefs: ArrayLike, scales: ArrayLike, *, rectified: bool = Fals
     w, s = _pair(coefs, scales)
     power: Floats = w.real**2 + w.imag**2
     if rectified:
-        power /= (s / s[0])[:, None].astype(power.dtype)
+        power /= (s / s.min())[:, None].astype(power.dtype)
     return power
 
 
@@ -137,21 +139,23 @@ def scale_average(
     coefs: ArrayLike,
     scales: ArrayLike,
     dt: float,
-    dj: float,
+    dj: float | None,
     between: tuple[float, float],
     wavelet: Wavelet | str = "morlet",
     mask: ArrayLike | None = None,
 ) -> Floats:
-    """Variance within a band of scales over time, (δj δt/C_δ) Σ_j |W(s_j, n)|²/s_j.
+    """Variance within a band of scales over time, (δt/C_δ) Σ_j δj |W(s_j, n)|²/s_j.
 
     Parameters
     ----------
     coefs : array_like, shape (..., scales, time), complex
         From `cwt`.
     scales : array_like, shape (scales,)
-        From `cwt`.
-    dt, dj, wavelet
+        From `cwt`, in any order.
+    dt, wavelet
         As given to `cwt`.
+    dj : float or None
+        Spacing of the scales in octaves; None takes that of `scales`, as in `icwt`.
     between : (float, float)
         Smallest and largest scale of the band, both included: the `dof` of
         ``significance(..., sigma_test=2)``, which gives the level.
@@ -166,7 +170,8 @@ def scale_average(
     Raises
     ------
     ValueError
-        If the shapes don't match, or no scale lies in the band.
+        If the shapes don't match, no scale lies in the band, or `dj` is not the spacing of
+        `scales`.
 
     References
     ----------
@@ -183,12 +188,13 @@ def scale_average(
     """
     mother = as_wavelet(wavelet)
     w, s = _pair(coefs, scales)
-    dt, dj = check_positive("dt", dt), check_positive("dj", dj)
+    dt = check_positive("dt", dt)
+    octaves = octave_weights("scales", s, dj)
     chosen = (s >= between[0]) & (s <= between[1])
     if not chosen.any():
-        raise ValueError(f"{between=} holds none of the scales, {s[0]:g} to {s[-1]:g}")
+        raise ValueError(f"{between=} holds none of the scales, {s.min():g} to {s.max():g}")
     kept = w[..., chosen, :]
-    weights = dj * dt / mother.cdelta / s[chosen]
+    weights = octaves[chosen] * dt / mother.cdelta / s[chosen]
     average = np.asarray(np.einsum("j,...jn->...n", weights, kept.real**2 + kept.imag**2))
     if mask is None:
         return average
@@ -199,7 +205,7 @@ def scale_average(
 
 
 def _pair(coefs: ArrayLike, scales: ArrayLike) -> tuple[NDArray[np.complexfloating], Floats]:
-    w, s = coefficient_array("coefs", coefs), np.asarray(scales, dtype=np.float64)
-    if w.ndim < 2 or s.ndim != 1 or w.shape[-2] != s.size:
+    w, s = coefficient_array("coefs", coefs), positive_axis("scales", scales)
+    if w.ndim < 2 or w.shape[-2] != s.size:
         raise ValueError(f"coefs has shape {w.shape}, but must be (..., {s.size}, time) as scales")
     return w, s

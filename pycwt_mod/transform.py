@@ -19,6 +19,8 @@ from pycwt_mod.foreign_arrays import coefficient_array, time_last
 from pycwt_mod.octaves import MultirateResult
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult
+from pycwt_mod.scale_axis import positive_axis
+from pycwt_mod.scale_weights import octave_weights
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 __all__ = ["cwt", "icwt", "multirate"]
@@ -179,12 +181,12 @@ def icwt(
     W: ArrayLike,
     sj: ArrayLike,
     dt: float,
-    dj: float = 1 / 12,
+    dj: float | None = None,
     wavelet: Wavelet | str = "morlet",
     *,
     between: tuple[float, float] | None = None,
 ) -> Floats:
-    """Inverse transform, x_n = δj √δt / (C_δ ψ0(0)) Σ_j Re W(s_j, n)/√s_j.
+    """Inverse transform, x_n = √δt / (C_δ ψ0(0)) Σ_j δj Re W(s_j, n)/√s_j.
 
     Parameters
     ----------
@@ -192,9 +194,13 @@ def icwt(
         Coefficients from `cwt`; shape (time, scales) is accepted as pycwt does. Where one is
         masked, the result is NaN.
     sj : array_like, shape (scales,)
-        Scales from `cwt`.
-    dt, dj, wavelet
+        Scales from `cwt`, in any order.
+    dt, wavelet
         As given to `cwt`.
+    dj : float, optional
+        Spacing of the scales in octaves; by default that of `sj`. For scales that are not a
+        geometric series, such as those of evenly spaced `freqs`, δj is the part of the log2 s
+        axis that is nearest to each scale.
     between : (float, float), optional
         Smallest and largest scale of the sum, both included, for the part of the signal in a
         band: a filter whose response is the sum of those of the scales.
@@ -209,8 +215,8 @@ def icwt(
     Raises
     ------
     ValueError
-        If the shapes don't match, no scale lies in the band, or the wavelet vanishes at 0 (odd
-        DOG).
+        If the shapes don't match, no scale lies in the band, `dj` is not the spacing of `sj`, or
+        the wavelet vanishes at 0 (odd DOG).
 
     References
     ----------
@@ -227,23 +233,26 @@ def icwt(
     True
     """
     mother = as_wavelet(wavelet)
-    dt, dj = check_positive("dt", dt), check_positive("dj", dj)
+    dt = check_positive("dt", dt)
     coefs = coefficient_array("W", W)
-    scales = np.asarray(sj, dtype=np.float64)
+    scales = positive_axis("sj", sj)
     if coefs.ndim == 2 and coefs.shape[0] != scales.size:
         coefs = coefs.T
-    if coefs.ndim < 2 or scales.ndim != 1 or coefs.shape[-2] != scales.size:
+    if coefs.ndim < 2 or coefs.shape[-2] != scales.size:
         raise ValueError(f"W has shape {np.shape(W)}, but must be ({scales.size}, time) as sj")
-    factor = dj * math.sqrt(dt) / (mother.cdelta * mother.psi0) if mother.psi0 else math.nan
+    octaves = octave_weights("sj", scales, dj)
+    factor = math.sqrt(dt) / (mother.cdelta * mother.psi0) if mother.psi0 else math.nan
     if math.isnan(factor):
         raise ValueError(f"wavelet={mother!r} vanishes at t = 0: eq. 11 has no inverse for it")
     chosen = np.ones(scales.size, np.bool_)
     if between is not None:
         chosen = (scales >= between[0]) & (scales <= between[1])
     if not chosen.any():
-        raise ValueError(f"{between=} holds none of the scales, {scales[0]:g} to {scales[-1]:g}")
+        raise ValueError(
+            f"{between=} holds none of the scales, {scales.min():g} to {scales.max():g}"
+        )
     real: Floats = np.real(coefs)
-    weights = np.where(chosen, factor / np.sqrt(scales), 0).astype(real.dtype)
+    weights = np.where(chosen, factor * octaves / np.sqrt(scales), 0).astype(real.dtype)
     first, last = np.flatnonzero(chosen)[[0, -1]]
     some = slice(int(first), int(last) + 1)
     return np.asarray(np.einsum("j,...jn->...n", weights[some], real[..., some, :]))

@@ -132,7 +132,7 @@ def test_a_band_is_rebuilt_from_its_scales_alone() -> None:
     "call",
     [
         lambda w, s: wavelet_power(w, s[1:]),
-        lambda w, s: scale_average(w, s, 1.0, 0.25, (1e3, 1e4)),
+        lambda w, s: scale_average(w, s, 1.0, 1.0, (1e3, 1e4)),
         lambda w, s: scale_average(w, s, 0.0, 0.25, (1, 8)),
         lambda w, s: global_spectrum(w, s),
     ],
