@@ -86,7 +86,7 @@ def as_wavelet(wavelet: object) -> Wavelet:
     if isinstance(wavelet, type) and callable(getattr(wavelet, "psi_ft", None)):
         wavelet = wavelet()
     if isinstance(wavelet, BuiltinWavelet) and type(wavelet) in _BUILTIN:
-        return wavelet.read_only()
+        return WaveletSnapshot.of(wavelet) if wavelet.is_modified else wavelet.read_only()
     if isinstance(wavelet, WaveletSnapshot):
         return wavelet
     if isinstance(wavelet, type) or not callable(getattr(wavelet, "psi_ft", None)):

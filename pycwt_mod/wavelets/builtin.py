@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from functools import cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -56,6 +58,16 @@ class BuiltinWavelet(Wavelet):
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__, _read_only=True)
         return twin
+
+    @property
+    def is_modified(self) -> bool:
+        """Whether an attribute was set that is not one of the parameters, such as a method."""
+        return bool(vars(self).keys() - self._parameters())
+
+    @classmethod
+    @cache
+    def _parameters(cls) -> frozenset[str]:
+        return frozenset({"_read_only", *(field.name for field in fields(cls))})  # type: ignore[arg-type]
 
     @property
     def published(self) -> Factors:

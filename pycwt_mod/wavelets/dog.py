@@ -50,6 +50,7 @@ class DOG(BuiltinWavelet):
     given_deltaj0: float | None = None
     given_cdelta: float | None = None
 
+    name = "DOG"
     analytic = False
     dofmin = 1
 
@@ -60,11 +61,6 @@ class DOG(BuiltinWavelet):
     def published(self) -> Factors:
         """3.541, 1.43 and 1.4 for m = 2; 1.966, 1.37 and 0.97 for m = 6 (TC98 table 2)."""
         return _TABLE.get(self.m, Factors())
-
-    @property
-    def name(self) -> str:
-        """Name for people."""
-        return "DOG"
 
     @property
     def fourier_factor(self) -> float:
@@ -112,12 +108,9 @@ class MexicanHat(DOG):
 
     m: int = field(default=2, init=False)
 
+    name = "Mexican Hat"
+
     def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any attribute
         if name == "m" and value != 2:
             raise ValueError(f"cannot set m={value!r}: the Mexican hat has order 2; use DOG(m)")
         return super()._checked(name, value)
-
-    @property
-    def name(self) -> str:
-        """Name for people."""
-        return "Mexican Hat"

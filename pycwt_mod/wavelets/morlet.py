@@ -42,6 +42,7 @@ class Morlet(BuiltinWavelet):
     given_deltaj0: float | None = None
     given_cdelta: float | None = None
 
+    name = "Morlet"
     analytic = True
     dofmin = 2
 
@@ -56,11 +57,6 @@ class Morlet(BuiltinWavelet):
     def published(self) -> Factors:
         """0.776, 2.32 and 0.60 for f0 = 6 (TC98 table 2)."""
         return _MORLET_6 if self.f0 == 6 else Factors()
-
-    @property
-    def name(self) -> str:
-        """Name for people."""
-        return "Morlet"
 
     @property
     def fourier_factor(self) -> float:

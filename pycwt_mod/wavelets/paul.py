@@ -44,6 +44,7 @@ class Paul(BuiltinWavelet):
     given_deltaj0: float | None = None
     given_cdelta: float | None = None
 
+    name = "Paul"
     analytic = True
     dofmin = 2
 
@@ -54,11 +55,6 @@ class Paul(BuiltinWavelet):
     def published(self) -> Factors:
         """1.132, 1.17 and 1.5 for m = 4 (TC98 table 2)."""
         return _PAUL_4 if self.m == 4 else Factors()
-
-    @property
-    def name(self) -> str:
-        """Name for people."""
-        return "Paul"
 
     @property
     def fourier_factor(self) -> float:

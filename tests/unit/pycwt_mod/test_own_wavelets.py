@@ -244,3 +244,16 @@ def test_an_assignment_out_of_range_is_refused(wavelet: Any, name: str, value: f
     with pytest.raises(ValueError, match=f"{name}="):
         setattr(wavelet, name, value)
     assert wavelet == before
+
+
+def test_an_attribute_or_method_set_on_a_wavelet_of_the_library_counts() -> None:
+    wavelet: Any = pm.Morlet()
+    before = pm.xwt(X, Y, 1.0, wavelet=wavelet)
+    wavelet.dofmin = 1
+    after = pm.xwt(X, Y, 1.0, wavelet=wavelet)
+    wavelet.psi_ft = lambda f: 2 * pm.Morlet().psi_ft(f)
+    twice = pm.xwt(X, Y, 1.0, wavelet=wavelet)
+
+    assert not np.allclose(before.signif, after.signif)
+    assert np.array_equal(before.cross, after.cross)
+    assert twice.cross == pytest.approx(4 * before.cross)
