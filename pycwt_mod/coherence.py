@@ -15,12 +15,14 @@ from pycwt_mod.arrays import (
     check_convention,
     check_level,
 )
+from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.montecarlo import Cache, Progress, wct_significance
 from pycwt_mod.montecarlo.levels import Method
 from pycwt_mod.pairs import check_pair, lag1_of
 from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import Seed
 from pycwt_mod.results import PhaseOf, WctResult
+from pycwt_mod.scale_window import even_spacing
 from pycwt_mod.wavelets import Wavelet
 
 
@@ -36,6 +38,7 @@ def wct(
     wavelet: Wavelet | str = "morlet",
     normalize: bool = True,
     *,
+    freqs: ArrayLike | None = None,
     convention: Convention = "standard",
     al1: float | None = None,
     al2: float | None = None,
@@ -57,17 +60,19 @@ def wct(
 ) -> WctResult:
     """Wavelet coherence R²(s, n) = |S(W1 W2*/s)|² / (S(|W1|²/s) S(|W2|²/s)).
 
-    S smooths with the Gaussian exp(-t²/2s²) in time and a boxcar of δj0 octaves in scale.
+    S smooths with the Gaussian exp(-t²/2s²) in time and a boxcar of δj0 octaves in scale. With
+    `freqs` that are not a geometric series each scale counts with the part of the log2 s axis
+    that is nearest to it and within the boxcar.
 
     Parameters
     ----------
     y1, y2 : array_like, shape (n,) or batches along `axis`
         Signals sampled together. Missing samples and data frames as in `cwt`; two pandas
         objects must have the same index.
-    dt, dj, s0, J, wavelet, axis, workers, max_bytes, rtol
+    dt, dj, s0, J, wavelet, freqs, axis, workers, max_bytes, rtol
         As in `cwt`; the wavelet needs a δj0. `rtol` bounds the smoothed spectra.
     sig : bool
-        Whether to compute the level.
+        Whether to compute the level; not with `freqs` that are not a geometric series.
     significance_level : float
         p, between 0 and 1.
     normalize : bool
@@ -104,7 +109,7 @@ def wct(
     check_convention(convention)
     check_level("significance_level", significance_level)
     first, second = check_pair(y1, y2, axis)
-    analysis = plan_for(first, dt, dj, s0, J, wavelet, convention=convention, rtol=rtol)
+    analysis = plan_for(first, dt, dj, s0, J, wavelet, freqs, convention=convention, rtol=rtol)
     lags = (lag1_of("y1", first, al1), lag1_of("y2", second, al2)) if sig else None
     find = partial(
         analysis.wct, first, second, normalize=normalize, phase_of=phase_of, workers=workers,
@@ -112,12 +117,13 @@ def wct(
     )  # fmt: skip
     if lags is None:
         return find()
+    dj, s0, J = _level_axis(analysis)
     ask = partial(
         wct_significance,
         dt=dt,
         dj=dj,
-        s0=float(analysis.scales[0]),
-        J=len(analysis.scales) - 1,
+        s0=s0,
+        J=J,
         wavelet=analysis.wavelet,
         convention=convention,
         significance_level=significance_level,
@@ -137,9 +143,22 @@ def wct(
         early(found)
     levels: Floats
     if first.ndim == 1:
-        levels = ask(float(lags[0].g), float(lags[1].g))
+        levels = ask(float(lags[0].g), float(lags[1].g)).placed(analysis.axis.ascending)
     else:
         pairs = zip(lags[0].g.ravel(), lags[1].g.ravel(), strict=True)
-        levels = np.array([ask(float(g1), float(g2)) for g1, g2 in pairs])
+        order = analysis.axis.ascending
+        levels = np.array([ask(float(g1), float(g2)).placed(order) for g1, g2 in pairs])
         levels = levels.reshape(*first.shape[:-1], -1)
     return (find() if found is None else found).with_levels(levels, lags)
+
+
+def _level_axis(analysis: CwtPlan) -> tuple[float, float, int]:
+    """Return `dj`, `s0` and `J` of the ascending scales, which levels are simulated for."""
+    scales = analysis.scales
+    dj = even_spacing(scales) if analysis.dj is None else analysis.dj
+    if dj is None:
+        raise ValueError(
+            "cannot compute the level: freqs are not a geometric series; give sig=False, or "
+            "frequencies such as numpy.geomspace(f1, f2, count)"
+        )
+    return dj, float(scales.min()), len(scales) - 1

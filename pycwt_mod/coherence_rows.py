@@ -14,8 +14,8 @@ import numpy as np
 import scipy.fft
 
 from pycwt_mod.arrays import Complexes, Floats, complex_dtype
+from pycwt_mod.scale_window import ScaleWindow
 from pycwt_mod.smoothed_group import SmoothedGroup, kernel_correction
-from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.threads import run
 
 
@@ -33,7 +33,7 @@ class CoherenceRows:
 
     n: int
     length: int
-    boxcar: ScaleBoxcar
+    window: ScaleWindow
     groups: tuple[SmoothedGroup, ...]
     outputs: range
 
@@ -138,14 +138,14 @@ class CoherenceRows:
         np.minimum(r2, 1, out=r2)
 
     def _add_neighbours(self, place: int, filtered: list[Complexes], out: Complexes) -> None:
-        """Fill `out`, in FFT order, with the boxcar over the scales around `place`."""
-        weights = self.boxcar.weights
-        usual = weights[len(weights) // 2]
+        """Fill `out`, in FFT order, with the sum over the scales around `place`."""
+        first, weights = self.window.around(place)
+        usual = max(weights)
         period = out.shape[-1]
-        for offset, weight in enumerate(weights, self.boxcar.first):
-            if not weight or not 0 <= place + offset < len(filtered):
+        for row, weight in enumerate(weights, first):
+            if not weight or not 0 <= row < len(filtered):
                 continue
-            part = filtered[place + offset]
+            part = filtered[row]
             middle = part.shape[-1] // 2
             half = min(middle, period // 2)
             if weight != usual:

@@ -17,8 +17,9 @@ from pycwt_mod.bandfold import folded_length, power_of_two_below
 from pycwt_mod.bands import Band
 from pycwt_mod.coherence_rows import CoherenceRows
 from pycwt_mod.results import PhaseOf
+from pycwt_mod.scale_window import ScaleWindow, scale_window
 from pycwt_mod.smoothed_group import OVERSAMPLING, SmoothedGroup
-from pycwt_mod.smoothing import ScaleBoxcar, coherence_bandwidth
+from pycwt_mod.smoothing import coherence_bandwidth
 from pycwt_mod.wavelets import Wavelet
 
 #: Between these steps interpolation is faster than a longer FFT, and its tables are small.
@@ -45,17 +46,18 @@ class CoherenceTables:
         n: int,
         length: int,
         *,
-        dj: float,
+        dj: float | None,
         convention: Convention,
         dtype: np.dtype[Any],
         rtol: float,
     ) -> CoherenceTables:
-        """Choose lengths and steps, and tabulate; `scales` in samples.
+        """Choose lengths and steps, and tabulate; `scales` in samples, ascending.
 
         Rows that are smoothed over less than the padding of a shorter circle don't see the
         difference, so their smoothing isn't as long as the convention's padding.
         """
-        boxcar = ScaleBoxcar.of(wavelet.deltaj0, dj, convention)
+        window = scale_window(scales, wavelet.deltaj0, dj, convention)
+        count = len(scales)
         width = coherence_bandwidth(wavelet, rtol)
         band = Band.of(wavelet, rtol, convention)
         short = folded_length(n * 17 / 16, _LARGEST_STEP)
@@ -67,10 +69,9 @@ class CoherenceTables:
             for s in scales.tolist()
         ]
         parts: list[CoherenceRows] = []
-        for circle, outputs in _circles(calm, boxcar, short, length):
-            needed = range(
-                max(0, outputs.start + boxcar.first), min(len(scales), outputs.stop + boxcar.last)
-            )
+        for circle, outputs in _circles(calm, window, short, length):
+            around = [_neighbours(window, row, count) for row in outputs]
+            needed = range(min(r.start for r in around), max(r.stop for r in around))
             members: list[tuple[tuple[int, int], list[int]]] = []
             for j in needed:
                 s = float(scales[j])
@@ -86,7 +87,7 @@ class CoherenceTables:
                 )
                 for (fft_length, step), index in members
             )  # fmt: skip
-            parts.append(CoherenceRows(n, circle, boxcar, groups, outputs))
+            parts.append(CoherenceRows(n, circle, window, groups, outputs))
         return cls(tuple(parts))
 
     @property
@@ -119,14 +120,13 @@ class CoherenceTables:
 
 
 def _circles(
-    calm: list[bool], boxcar: ScaleBoxcar, short: int, length: int
+    calm: list[bool], window: ScaleWindow, short: int, length: int
 ) -> list[tuple[int, range]]:
     """Return runs of rows and the circle they are smoothed on: short if all neighbours are calm."""
     count = len(calm)
     runs: list[tuple[int, range]] = []
     for j in range(count):
-        around = calm[max(0, j + boxcar.first) : j + boxcar.last + 1]
-        circle = short if all(around) else length
+        circle = short if all(calm[k] for k in _neighbours(window, j, count)) else length
         if runs and runs[-1][0] == circle:
             runs[-1] = circle, range(runs[-1][1].start, j + 1)
         else:
@@ -141,3 +141,9 @@ def _step(width: float, scale: float, length: int) -> int:
     step = power_of_two_below(math.pi * scale / (OVERSAMPLING * width))
     step = min(step, _LARGEST_STEP, length & -length)
     return step if step >= _LEAST_STEP else 1
+
+
+def _neighbours(window: ScaleWindow, row: int, count: int) -> range:
+    """Return the rows of `count` that `row` is summed over."""
+    first, weights = window.around(row)
+    return range(max(0, first), min(count, first + len(weights)))

@@ -24,6 +24,7 @@ def xwt(
     wavelet: Wavelet | str = "morlet",
     normalize: bool = True,
     *,
+    freqs: ArrayLike | None = None,
     convention: Convention = "standard",
     al1: float | None = None,
     al2: float | None = None,
@@ -39,7 +40,7 @@ def xwt(
     y1, y2 : array_like, shape (n,) or batches along `axis`
         Signals sampled together. Missing samples and data frames as in `cwt`; two pandas
         objects must have the same index.
-    dt, dj, s0, J, wavelet, axis, workers, max_bytes, rtol
+    dt, dj, s0, J, wavelet, freqs, axis, workers, max_bytes, rtol
         As in `cwt`.
     significance_level : float
         p, between 0 and 1.
@@ -67,7 +68,7 @@ def xwt(
     """
     check_convention(convention)
     first, second = check_pair(y1, y2, axis)
-    analysis = plan_for(first, dt, dj, s0, J, wavelet, convention=convention, rtol=rtol)
+    analysis = plan_for(first, dt, dj, s0, J, wavelet, freqs, convention=convention, rtol=rtol)
     return analysis.xwt(
         first, second, significance_level, normalize=normalize, al1=al1, al2=al2,
         workers=workers, max_bytes=max_bytes,

@@ -220,7 +220,8 @@ class CwtPlan:
         tables = self._coherence
         filled, spectrum, missing = self._prepare(np.stack([a, b], axis=-2), workers, max_bytes)
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
-        r2, phase, smoothed = tables.all(spectra, shape, phase_of, workers)
+        planes = tables.all(spectra, shape, phase_of, workers)
+        r2, phase, smoothed = (self._in_own_order(plane) for plane in planes)
         gaps = gap_mask(np.any(missing, axis=-2), self.scales, self.dt, self.wavelet)
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
@@ -228,12 +229,18 @@ class CwtPlan:
 
     @cached_property
     def _coherence(self) -> CoherenceTables:
-        if self.dj is None:
-            raise ValueError("freqs were given, but coherence smooths over scales s0 2^(j dj)")
+        scales = self.scales[self.axis.ascending] / self.dt
         return CoherenceTables.build(
-            self.wavelet, self.scales / self.dt, self.n, self.length, dj=self.dj,
+            self.wavelet, scales, self.n, self.length, dj=self.dj,
             convention=self.convention, dtype=self.dtype, rtol=self.rtol,
         )  # fmt: skip
+
+    def _in_own_order(self, plane: Floats) -> Floats:
+        """Return rows of ascending scales, shape (..., scales, n), in the order of the plan."""
+        order = self.axis.ascending
+        if isinstance(order, slice):
+            return plane
+        return plane[..., np.argsort(order), :]
 
     def _pair(self, y1: Floats, y2: Floats, *, normalize: bool) -> tuple[Floats, Floats]:
         if normalize:

@@ -38,6 +38,13 @@ class ScaleAxis:
         object.__setattr__(self, "scales", read_only(self.scales.copy()))
         object.__setattr__(self, "freqs", read_only(self.freqs.copy()))
 
+    @property
+    def ascending(self) -> slice | NDArray[np.intp]:
+        """Index that puts the scales in ascending order; all of them if they are."""
+        if (np.diff(self.scales) >= 0).all():
+            return slice(None)
+        return np.argsort(self.scales, kind="stable")
+
     @classmethod
     def make(
         cls,

@@ -58,6 +58,10 @@ class ScaleBoxcar:
         """Mean offset of the neighbours: 0, or half a row where the boxcar is off centre."""
         return self.first + (len(self.weights) - 1) / 2
 
+    def around(self, row: int) -> tuple[int, tuple[float, ...]]:
+        """Return the first neighbour of `row`, which may lie beyond the end, and the weights."""
+        return row + self.first, self.weights
+
     def apply(self, rows: NDArray[Any], keep: slice) -> NDArray[Any]:
         """Return the sums for the rows `keep` of `rows`, whose scale axis is the last but one.
 

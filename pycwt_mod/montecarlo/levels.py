@@ -57,6 +57,21 @@ class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float
         copied.__dict__.update(deepcopy(self.__dict__))
         return copied
 
+    def placed(self, order: slice | NDArray[np.intp]) -> MonteCarloLevels:
+        """Return levels of ascending scales in the order of the scales themselves.
+
+        `order` is the index that puts those in ascending order.
+        """
+        if isinstance(order, slice):
+            return self
+        places = np.argsort(order)
+        found = np.ndarray.__getitem__(self, places).view(MonteCarloLevels)
+        found.__dict__.update(self.__dict__)
+        for name in ("standard_error", "pairs"):
+            each = getattr(self, name)
+            setattr(found, name, None if each is None else each[places])
+        return found
+
     def _facts(self) -> dict[str, str]:
         facts = {"scales": str(self.size), "level of R²": span(self), "method": str(self.method)}
         if self.pairs is not None:

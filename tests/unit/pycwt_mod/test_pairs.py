@@ -154,14 +154,6 @@ def test_threads_change_no_bit_of_a_coherence() -> None:
     assert np.array_equal(wct(x, y, 1.0, sig=False).coherence, one.coherence)
 
 
-def test_plans_of_own_frequencies_have_cross_transforms_but_no_coherence() -> None:
-    x, y = pair(300)
-    analysis = ours.plan(300, 1.0, freqs=[0.3, 0.07])
-    assert analysis.xwt(x, y).cross.shape == (2, 300)
-    with pytest.raises(ValueError, match="freqs"):
-        analysis.wct(x, y)
-
-
 def test_coherence_keeps_what_it_knows_when_it_travels_between_processes() -> None:
     x, y = pair(300)
     y[40] = np.nan
