@@ -36,7 +36,7 @@ class CompleteMorlet:
     def c(self) -> float:
         """(1 + exp(-f0²) - 2 exp(-3f0²/4))^-1/2."""
         f0 = self.f0
-        return (1 + math.exp(-(f0**2)) - 2 * math.exp(-0.75 * f0**2)) ** -0.5
+        return 1 / math.sqrt(1 + math.exp(-(f0**2)) - 2 * math.exp(-0.75 * f0**2))
 
     def psi_ft(self, f: Real) -> Real:
         """Fourier transform at s·ω."""
@@ -60,11 +60,12 @@ class CompleteMorlet:
 series = Dataset("NINO3", usetex=False)
 sst = series.load()
 sst = (sst - sst.mean()) / sst.std()
-alpha, _, _ = pycwt.ar1(sst)
+alpha = pycwt.ar1(sst)[0]
 
-for mother in (pycwt.Morlet(6), CompleteMorlet(3.0)):
-    wave, scales, freqs, coi, _, _ = pycwt.cwt(sst, series.dt, 1 / 12, wavelet=mother)
-    level, _ = pycwt.significance(1.0, series.dt, scales, 0, alpha, wavelet=mother)
+mothers: tuple[pycwt.WaveletLike, ...] = (pycwt.Morlet(6), CompleteMorlet(3.0))
+for mother in mothers:
+    wave, scales, freqs, *_ = pycwt.cwt(sst, series.dt, 1 / 12, wavelet=mother)
+    level = pycwt.significance(1.0, series.dt, scales, 0, alpha, wavelet=mother)[0]
     period = 1 / freqs
     power = np.abs(wave) ** 2
     band = find((period >= 2) & (period < 8))

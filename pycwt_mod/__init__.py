@@ -39,7 +39,15 @@ from pycwt_mod.scale_axis import NyquistWarning
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
 from pycwt_mod.streaming import LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, assemble
 from pycwt_mod.transform import cwt, icwt, multirate
-from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, wavelet_from_name
+from pycwt_mod.wavelets import (
+    DOG,
+    MexicanHat,
+    Morlet,
+    Paul,
+    Wavelet,
+    WaveletLike,
+    wavelet_from_name,
+)
 
 # isort: split
 # pycwt's modules, which import those above.
@@ -72,6 +80,7 @@ __all__ = [
     "StreamingXwt",
     "VoiceGrid",
     "Wavelet",
+    "WaveletLike",
     "WctResult",
     "XwtResult",
     "__version__",

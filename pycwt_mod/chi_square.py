@@ -26,7 +26,7 @@ from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
 from pycwt_mod.scale_axis import positive_axis
 from pycwt_mod.scale_weights import octave_widths
 from pycwt_mod.summary import Summarised, span
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
 Levels = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ def significance(
     alpha: float | None = None,
     significance_level: float = 0.95,
     dof: ArrayLike = -1,
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     *,
     convention: Convention = "standard",
 ) -> Significance:

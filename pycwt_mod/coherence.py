@@ -23,7 +23,7 @@ from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import Seed
 from pycwt_mod.results import PhaseOf, WctResult
 from pycwt_mod.scale_window import even_spacing
-from pycwt_mod.wavelets import Wavelet
+from pycwt_mod.wavelets import Wavelet, WaveletLike
 
 
 def wct(
@@ -35,7 +35,7 @@ def wct(
     J: float = -1,
     sig: bool = True,
     significance_level: float = 0.95,
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     normalize: bool = True,
     *,
     freqs: ArrayLike | None = None,

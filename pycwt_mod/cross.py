@@ -10,7 +10,7 @@ from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention, check_convention
 from pycwt_mod.pairs import check_pair
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import XwtResult
-from pycwt_mod.wavelets import Wavelet
+from pycwt_mod.wavelets import WaveletLike
 
 
 def xwt(
@@ -21,7 +21,7 @@ def xwt(
     s0: float = -1,
     J: float = -1,
     significance_level: float = 0.95,
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     normalize: bool = True,
     *,
     freqs: ArrayLike | None = None,

@@ -14,7 +14,7 @@ from pycwt_mod.bands import resolve_rtol
 from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.scalars import as_number
 from pycwt_mod.scale_axis import ScaleAxis, positive_axis, warn_of_fast_rows
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
 #: Tables of records up to this length are kept for the next call, of two analyses at most.
 _KEPT_SAMPLES = 2**17
@@ -33,7 +33,7 @@ def plan(
     dj: float = 1 / 12,
     s0: float = -1,
     J: float = -1,
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     freqs: ArrayLike | None = None,
     *,
     convention: Convention = "standard",
@@ -80,7 +80,7 @@ def plan_for(
     dj: float,
     s0: float,
     J: float,
-    wavelet: Wavelet | str,
+    wavelet: WaveletLike,
     freqs: ArrayLike | None = None,
     *,
     convention: Convention = "standard",
@@ -102,7 +102,7 @@ def _plan(
     dj: float,
     s0: float,
     J: float,
-    wavelet: Wavelet | str,
+    wavelet: WaveletLike,
     freqs: ArrayLike | None,
     *,
     convention: Convention,

@@ -9,7 +9,7 @@ from pycwt_mod.arrays import Bools, Floats, check_positive
 from pycwt_mod.foreign_arrays import coefficient_array
 from pycwt_mod.scale_axis import positive_axis
 from pycwt_mod.scale_weights import octave_weights
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 __all__ = ["global_spectrum", "inside_cone", "scale_average", "wavelet_power"]
 
@@ -141,7 +141,7 @@ def scale_average(
     dt: float,
     dj: float | None,
     between: tuple[float, float],
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     mask: ArrayLike | None = None,
 ) -> Floats:
     """Variance within a band of scales over time, (δt/C_δ) Σ_j δj |W(s_j, n)|²/s_j.

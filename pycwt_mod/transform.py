@@ -21,7 +21,7 @@ from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult
 from pycwt_mod.scale_axis import positive_axis
 from pycwt_mod.scale_weights import octave_weights
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 __all__ = ["cwt", "icwt", "multirate"]
 
@@ -32,7 +32,7 @@ def cwt(
     dj: float = 1 / 12,
     s0: float = -1,
     J: float = -1,
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     freqs: ArrayLike | None = None,
     *,
     convention: Convention = "standard",
@@ -126,7 +126,7 @@ def multirate(
     dj: float = 1 / 12,
     s0: float = -1,
     J: float = -1,
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     freqs: ArrayLike | None = None,
     *,
     convention: Convention = "standard",
@@ -182,7 +182,7 @@ def icwt(
     sj: ArrayLike,
     dt: float,
     dj: float | None = None,
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     *,
     between: tuple[float, float] | None = None,
 ) -> Floats:

@@ -14,7 +14,15 @@ from pycwt_mod.helpers import (
 )
 from pycwt_mod.montecarlo import wct_significance
 from pycwt_mod.transform import cwt, icwt
-from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, wavelet_from_name
+from pycwt_mod.wavelets import (
+    DOG,
+    MexicanHat,
+    Morlet,
+    Paul,
+    WaveletLike,
+    wavelet_from_name,
+)
+from pycwt_mod.wavelets.protocol import OwnWavelet
 
 __all__ = [
     "DOG",
@@ -37,6 +45,6 @@ __all__ = [
 ]
 
 
-def _check_parameter_wavelet(wavelet: Wavelet | str) -> Wavelet:
+def _check_parameter_wavelet(wavelet: WaveletLike) -> OwnWavelet:
     """Return the wavelet of that name, or `wavelet` itself; some scripts call pycwt's function."""
     return wavelet_from_name(wavelet) if isinstance(wavelet, str) else wavelet

@@ -23,7 +23,7 @@ from pycwt_mod.montecarlo.plan import MonteCarloPlan
 from pycwt_mod.montecarlo.simulation import Progress, simulate
 from pycwt_mod.rednoise import Seed, check_seed, drawn_seed
 from pycwt_mod.scalars import last_row
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 #: Keeps levels between calls; the key is (plan, level).
 Cache: TypeAlias = MutableMapping[tuple[MonteCarloPlan, float], MonteCarloLevels]
@@ -37,7 +37,7 @@ def wct_significance(
     s0: float,
     J: float,
     significance_level: float = 0.95,
-    wavelet: Wavelet | str = "morlet",
+    wavelet: WaveletLike = "morlet",
     mc_count: int = 300,
     progress: bool | Progress = False,
     cache: bool | Cache = False,

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from pycwt_mod.arrays import Convention, check_level
 from pycwt_mod.blocks import Quantity, VoiceGrid
 from pycwt_mod.streaming.engine import Analysis, Precision, Stream
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 __all__ = ["StreamingCwt", "StreamingWct", "StreamingXwt"]
 
@@ -66,7 +66,7 @@ class StreamingCwt(Stream):
         hop_s: float,
         voices_per_octave: int = 12,
         channels: int = 1,
-        wavelet: Wavelet | str = "morlet",
+        wavelet: WaveletLike = "morlet",
         quantity: Quantity = "complex",
         convention: Convention = "standard",
         dtype: Precision = "float64",
@@ -107,7 +107,7 @@ class StreamingXwt(Stream):
         voices_per_octave: int = 12,
         channels: int = 2,
         pairs: Sequence[Pair] = ((0, 1),),
-        wavelet: Wavelet | str = "morlet",
+        wavelet: WaveletLike = "morlet",
         quantity: Quantity = "complex",
         convention: Convention = "standard",
         dtype: Precision = "float64",
@@ -152,7 +152,7 @@ class StreamingWct(Stream):
         channels: int = 2,
         pairs: Sequence[Pair] = ((0, 1),),
         level: float | None = None,
-        wavelet: Wavelet | str = "morlet",
+        wavelet: WaveletLike = "morlet",
         convention: Convention = "standard",
         dtype: Precision = "float64",
     ) -> None:
@@ -166,7 +166,7 @@ class StreamingWct(Stream):
 
 
 def _grid(
-    fs_hz: float, fmin_hz: float, fmax_hz: float, voices: int, wavelet: Wavelet | str
+    fs_hz: float, fmin_hz: float, fmax_hz: float, voices: int, wavelet: WaveletLike
 ) -> VoiceGrid:
     return VoiceGrid(
         fs_hz=fs_hz, fmin_hz=fmin_hz, fmax_hz=fmax_hz, voices_per_octave=voices,

@@ -8,7 +8,7 @@ from pycwt_mod.wavelets.builtin import BuiltinWavelet
 from pycwt_mod.wavelets.dog import DOG, MexicanHat
 from pycwt_mod.wavelets.morlet import Morlet
 from pycwt_mod.wavelets.paul import Paul
-from pycwt_mod.wavelets.protocol import Wavelet
+from pycwt_mod.wavelets.protocol import Wavelet, WaveletLike
 from pycwt_mod.wavelets.snapshot import WaveletSnapshot
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Morlet",
     "Paul",
     "Wavelet",
+    "WaveletLike",
     "WaveletSnapshot",
     "as_wavelet",
     "wavelet_from_name",
@@ -79,7 +80,7 @@ def as_wavelet(wavelet: object) -> Wavelet:
     >>> before = as_wavelet(mine)
     >>> mine.f0 = 8
     >>> before, as_wavelet(mine) == Morlet(8)
-    (Morlet(f0=6.0, given_gamma=None, given_deltaj0=None, given_cdelta=None), True)
+    (Morlet(f0=6.0), True)
     """
     if isinstance(wavelet, str):
         wavelet = wavelet_from_name(wavelet)

@@ -37,6 +37,11 @@ class BuiltinWavelet(Wavelet):
 
     _read_only = False
 
+    def __repr__(self) -> str:
+        given = ((f.name, getattr(self, f.name)) for f in fields(self) if f.init)  # type: ignore[arg-type]
+        parts = (f"{name}={value!r}" for name, value in given if value is not None)
+        return f"{type(self).__name__}({', '.join(parts)})"
+
     def __setattr__(self, name: str, value: object) -> None:
         if self._read_only:
             raise AttributeError(

@@ -20,7 +20,7 @@ _TABLE = {
 }
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(unsafe_hash=True, repr=False)
 class DOG(BuiltinWavelet):
     """Derivative of a Gaussian, (-1)^(m+1)/√Γ(m+½) d^m/dt^m exp(-t²/2).
 
@@ -102,7 +102,7 @@ class DOG(BuiltinWavelet):
         return 3 * math.sqrt(self.m) + math.sqrt(-2 * math.log(tol)) + 5
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(unsafe_hash=True, repr=False)
 class MexicanHat(DOG):
     """The second derivative of a Gaussian, `DOG` of order 2."""
 

@@ -15,7 +15,7 @@ from pycwt_mod.wavelets.protocol import Array
 _MORLET_6 = Factors(cdelta=0.776, gamma=2.32, deltaj0=0.60)
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(unsafe_hash=True, repr=False)
 class Morlet(BuiltinWavelet):
     """Morlet wavelet ψ0(t) = π^-1/4 exp(i f0 t) exp(-t²/2), and ψ̂0(f) = π^-1/4 exp(-(f - f0)²/2).
 

@@ -15,7 +15,7 @@ from pycwt_mod.wavelets.protocol import Array, outermost
 _PAUL_4 = Factors(cdelta=1.132, gamma=1.17, deltaj0=1.5)
 
 
-@dataclass(unsafe_hash=True)
+@dataclass(unsafe_hash=True, repr=False)
 class Paul(BuiltinWavelet):
     """Paul wavelet of order m, 2^m i^m m! / √(π (2m)!) (1 - i t)^-(m+1).
 

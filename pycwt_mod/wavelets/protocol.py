@@ -76,6 +76,20 @@ class Wavelet(Protocol):
         """Positive s·ω outside which the transform stays below `tol` of its maximum."""
 
 
+class OwnWavelet(Protocol):
+    """What a caller's wavelet must have at least; see `Wavelet` for what can be derived."""
+
+    def psi_ft(self, f: Any, /) -> Any:  # noqa: ANN401 - arrays of any library's typing
+        """Fourier transform at s·ω."""
+
+    def psi(self, t: Any, /) -> Any:  # noqa: ANN401 - arrays of any library's typing
+        """Return the wavelet at t/s."""
+
+
+#: What functions take as a wavelet: an object of the caller's, or a name.
+WaveletLike: TypeAlias = OwnWavelet | str
+
+
 def outermost(shape: Callable[[Array], Array], tol: float, *, far: float) -> tuple[float, float]:
     """Return the first and last x in [0, far] where `shape` exceeds `tol` of its maximum.
 
