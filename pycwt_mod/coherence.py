@@ -23,7 +23,7 @@ from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import Seed
 from pycwt_mod.results import PhaseOf, WctResult
 from pycwt_mod.scale_window import even_spacing
-from pycwt_mod.wavelets import Wavelet, WaveletLike
+from pycwt_mod.wavelets import WaveletLike
 
 
 def wct(
