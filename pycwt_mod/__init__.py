@@ -6,7 +6,6 @@ tables of pure functions. See `cwt` for the transform, `wct` for coherence, and
 """
 
 from pycwt_mod._version import __version__
-from pycwt_mod._version import __version__ as version
 from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention
 from pycwt_mod.backends import (
     Backend,
@@ -28,7 +27,6 @@ from pycwt_mod.chi_square import Significance, significance
 from pycwt_mod.coherence import wct
 from pycwt_mod.cross import xwt
 from pycwt_mod.cwt_plan import CwtPlan
-from pycwt_mod.helpers import fft, fft_kwargs, find, get_cache_dir
 from pycwt_mod.levels import NotTabulated, block_level
 from pycwt_mod.montecarlo import MonteCarloLevels, MonteCarloPlan, wct_significance
 from pycwt_mod.octaves import MultirateResult, Octave
@@ -50,8 +48,18 @@ from pycwt_mod.wavelets import (
 )
 
 # isort: split
-# pycwt's modules, which import those above.
-from pycwt_mod import helpers, mothers, wavelet
+# pycwt's modules, which import those above. As pycwt's does, ``import *`` leaves out names as
+# common as fft and find.
+from pycwt_mod import helpers as helpers
+from pycwt_mod import mothers
+from pycwt_mod import wavelet as wavelet
+from pycwt_mod.helpers import fft as fft
+from pycwt_mod.helpers import fft_kwargs as fft_kwargs
+from pycwt_mod.helpers import find as find
+from pycwt_mod.helpers import get_cache_dir as get_cache_dir
+
+#: The version by pycwt's name.
+version = __version__
 
 __all__ = [
     "AR1",
@@ -92,13 +100,8 @@ __all__ = [
     "block_significance",
     "compute_block",
     "cwt",
-    "fft",
-    "fft_kwargs",
-    "find",
     "get_backend",
-    "get_cache_dir",
     "global_spectrum",
-    "helpers",
     "icwt",
     "inside_cone",
     "list_backends",
@@ -110,8 +113,6 @@ __all__ = [
     "register_backend",
     "scale_average",
     "significance",
-    "version",
-    "wavelet",
     "wavelet_from_name",
     "wavelet_power",
     "wct",

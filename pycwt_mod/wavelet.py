@@ -18,11 +18,11 @@ from pycwt_mod.wavelets import (
     DOG,
     MexicanHat,
     Morlet,
+    OwnWavelet,
     Paul,
     WaveletLike,
     wavelet_from_name,
 )
-from pycwt_mod.wavelets.protocol import OwnWavelet
 
 __all__ = [
     "DOG",

@@ -9,21 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import check_count, check_positive
-from pycwt_mod.wavelets import Wavelet, as_wavelet
+from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
 #: A row whose band is cut at Nyquist (or at zero) rings on; at this part of the wavelet's
 #: maximum the ringing stays within the tolerance of blocks.
 EDGE_TOL = 1e-5
 
 
-def highest_freq_hz(fs_hz: float, wavelet: Wavelet) -> float:
+def highest_freq_hz(fs_hz: float, wavelet: WaveletLike) -> float:
     """Return the highest frequency whose band ends below Nyquist; 0.28 `fs_hz` for Morlet 6.
 
     Above it, the transform rings for as long as the record, and a block that sees a part of
     it can't equal the offline transform.
     """
-    top = wavelet.frequency_band(EDGE_TOL)[1]
-    return math.pi * fs_hz / (top * wavelet.fourier_factor)
+    mother = as_wavelet(wavelet)
+    top = mother.frequency_band(EDGE_TOL)[1]
+    return math.pi * fs_hz / (top * mother.fourier_factor)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.arrays import Convention, check_convention, check_positive
+from pycwt_mod.arrays import Convention, check_convention, check_count, check_positive
 from pycwt_mod.wavelets.protocol import Array, Wavelet, reconstruction_factor
 
 #: Orders of Paul and DOG; their factorials still fit a double.
@@ -194,8 +194,9 @@ class BuiltinWavelet(Wavelet):
         return self.efolding
 
 
-def checked_order(value: float) -> int:
+def checked_order(value: object) -> int:
     """Return an order m as int; raise ValueError unless a whole number from 1 to 40."""
-    if int(value) != value or not 1 <= value <= LARGEST_ORDER:
+    order = check_count("m", value)
+    if order > LARGEST_ORDER:
         raise ValueError(f"m={value!r} must be a whole number from 1 to {LARGEST_ORDER}")
-    return int(value)
+    return order

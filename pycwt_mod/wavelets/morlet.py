@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pycwt_mod.arrays import check_positive
 from pycwt_mod.wavelets.builtin import BuiltinWavelet, Factors
 from pycwt_mod.wavelets.protocol import Array
 
@@ -49,9 +50,10 @@ class Morlet(BuiltinWavelet):
     def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any attribute
         if name != "f0":
             return value
-        if not (math.isfinite(value) and value > 0.8):
+        f0 = check_positive("f0", value)
+        if f0 <= 0.8:
             raise ValueError(f"f0={value!r} must be a finite number > 0.8")
-        return float(value)
+        return f0
 
     @property
     def published(self) -> Factors:

@@ -157,7 +157,10 @@ def wavelet_name(wavelet: Wavelet) -> tuple[WaveletName, float]:
         case DOG():
             name, param = "dog", float(wavelet.m)
         case _:
-            raise ValueError(f"{wavelet=} is none of morlet, paul and dog: it can't travel")
+            raise ValueError(
+                f"cannot send {wavelet=}: only Morlet, Paul and DOG have a name in messages; "
+                "take another backend, such as 'joblib'"
+            )
     if wavelet_from_name(name, param) != wavelet:
         raise ValueError(f"{wavelet=} differs from the {name} that its name stands for")
     return name, param

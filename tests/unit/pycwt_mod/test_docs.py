@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 MODULES = (
-    "rednoise", "transform", "planning", "chi_square", "wavelets", "wavelets.morlet",
+    "rednoise", "transform", "planning", "chi_square", "wavelets.resolve", "wavelets.morlet",
     "wavelets.paul",
     "wavelets.dog", "backends.registry", "montecarlo.significance", "blocks.grid", "helpers",
     "sample.dataset",

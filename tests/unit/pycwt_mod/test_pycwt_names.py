@@ -127,3 +127,9 @@ def test_every_attribute_of_a_wavelet_can_be_assigned(kind: str, order: tuple[in
         if value != -1:  # pycwt's "unknown"
             setattr(mine, name, value)
             assert getattr(mine, name) == value
+
+
+def test_a_star_import_brings_pycwts_names_and_none_that_hides_another() -> None:
+    ours = set(import_module("pycwt_mod").__all__)
+    assert set(pycwt.__all__) <= ours
+    assert not ours & {"fft", "find", "helpers", "version", "wavelet"}
