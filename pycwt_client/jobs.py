@@ -8,7 +8,7 @@ from typing import Any
 
 from pycwt_client.job import ASK_TIMEOUT_S, Job
 from pycwt_client.questions import Questions
-from pycwt_client.signals import as_signal, precision_of
+from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode, validated
 from schemas.errors import Unavailable, Unprocessable
@@ -113,8 +113,9 @@ def _as_task(index: int, task: Task) -> Message | dict[str, Any]:
     if not isinstance(task, Mapping):
         kind = type(task).__name__
         raise Unprocessable.of({f"tasks.{index}": f"{kind}, a dict of its fields is expected"})
+    check_pair(task.get("signal1"), task.get("signal2"))
     signals = {
         name: as_signal(f"tasks.{index}.{name}", task[name]) for name in SIGNALS if name in task
     }
     precision = {"dtype": precision_of(*signals.values())} if signals else {}
-    return {**precision, **task, **signals}
+    return {**precision, **with_plain_numbers(task), **signals}

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.asking import ask
-from pycwt_client.signals import as_signal, precision_of
+from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
 from schemas import subjects
 from schemas.benchmark import BenchmarkReply, BenchmarkRequest
 from schemas.codec import validated
@@ -83,7 +83,7 @@ class Questions:
         dt: float,
         dj: float = 0.25,
         s0: float = -1,
-        J: int = -1,
+        J: float = -1,
         wavelet: Wavelet = "morlet",
         param: float = -1,
         *,
@@ -100,7 +100,7 @@ class Questions:
             "data": signal, "dt": dt, "dj": dj, "s0": s0, "J": J, "mother": wavelet,
             "param": param, "convention": convention, "dtype": dtype or precision_of(signal),
         }  # fmt: skip
-        request = validated(CwtRequest, fields)
+        request = validated(CwtRequest, with_plain_numbers(fields))
         where = subjects.query("cwt")
         reply = await self.ask(where, request, CwtReply, timeout_s=timeout_s)
         return CwtAnswer.of(reply, dt)
@@ -112,7 +112,7 @@ class Questions:
         dt: float,
         dj: float = 0.25,
         s0: float = -1,
-        J: int = -1,
+        J: float = -1,
         significance_level: float = 0.95,
         wavelet: Wavelet = "morlet",
         param: float = -1,
@@ -122,13 +122,14 @@ class Questions:
         timeout_s: float = COMPUTE_TIMEOUT_S,
     ) -> XwtAnswer:
         """Return the cross-wavelet transform of two signals (time,), as `pycwt_mod.xwt` does."""
+        check_pair(y1, y2)
         first, second = as_signal("signal1", y1), as_signal("signal2", y2)
         fields = {
             "signal1": first, "signal2": second, "dt": dt, "dj": dj, "s0": s0, "J": J,
             "significance_level": significance_level, "mother": wavelet, "param": param,
             "convention": convention, "dtype": dtype or precision_of(first, second),
         }  # fmt: skip
-        request = validated(XwtRequest, fields)
+        request = validated(XwtRequest, with_plain_numbers(fields))
         where = subjects.query("xwt")
         reply = await self.ask(where, request, XwtReply, timeout_s=timeout_s)
         return XwtAnswer.of(reply, dt)
@@ -140,7 +141,7 @@ class Questions:
         dt: float,
         dj: float = 0.25,
         s0: float = -1,
-        J: int = -1,
+        J: float = -1,
         significance_level: float | None = 0.95,
         wavelet: Wavelet = "morlet",
         param: float = -1,
@@ -159,6 +160,7 @@ class Questions:
         `significance_level=None` leaves the level out; with `fallback` another backend may step
         in for one that is not available.
         """
+        check_pair(y1, y2)
         first, second = as_signal("signal1", y1), as_signal("signal2", y2)
         fields = {
             "signal1": first, "signal2": second, "dt": dt, "dj": dj, "s0": s0, "J": J,
@@ -167,7 +169,7 @@ class Questions:
             "fallback": fallback, "convention": convention,
             "dtype": dtype or precision_of(first, second),
         }  # fmt: skip
-        request = validated(WctRequest, fields)
+        request = validated(WctRequest, with_plain_numbers(fields))
         where = subjects.query("wct")
         # To listen for what comes ahead takes a round trip, which short signals would feel.
         early = significance_level is not None and method == "montecarlo" and len(first) >= LONG
@@ -181,7 +183,7 @@ class Questions:
         dt: float,
         dj: float,
         s0: float,
-        J: int,
+        J: float,
         significance_level: float = 0.95,
         wavelet: Wavelet = "morlet",
         param: float = -1,
@@ -202,7 +204,7 @@ class Questions:
             "method": method, "mc_count": mc_count, "seed": seed, "backend": backend,
             "fallback": fallback, "convention": convention, "dtype": dtype,
         }  # fmt: skip
-        request = validated(SignificanceRequest, fields)
+        request = validated(SignificanceRequest, with_plain_numbers(fields))
         where = subjects.query("significance")
         return await self.ask(where, request, SignificanceReply, timeout_s=timeout_s)
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.foreign_arrays import real_array, time_first
+from pycwt_mod.foreign_arrays import (
+    check_same_index,
+    real_array,
+    time_first,
+    warn_of_uneven_index,
+)
+from pycwt_mod.scalars import as_number
 from schemas.errors import Unprocessable
 from schemas.query import Precision
 
-__all__ = ["Samples", "as_samples", "as_signal", "precision_of"]
+__all__ = ["Samples", "as_samples", "as_signal", "check_pair", "precision_of", "with_plain_numbers"]
+
+#: Fields of requests and tasks that are numbers.
+NUMBERS = ("dt", "dj", "s0", "J", "param", "al1", "al2", "significance_level", "mc_count", "seed")
 
 Samples = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
@@ -24,6 +34,7 @@ def as_signal(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     Unprocessable
         `name` is not numbers in one dimension.
     """
+    warn_of_uneven_index(name, values)
     try:
         found = real_array(name, values)
     except ValueError as error:
@@ -31,6 +42,14 @@ def as_signal(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     if found.ndim != 1:
         raise Unprocessable.of({name: f"{found.ndim} axes, one is expected"})
     return found
+
+
+def check_pair(signal1: object, signal2: object) -> None:
+    """Raise Unprocessable if both signals have an index of time, and the indexes differ."""
+    try:
+        check_same_index(signal1, signal2)
+    except ValueError as error:
+        raise Unprocessable.of({"signal2": str(error)}) from error
 
 
 def as_samples(values: ArrayLike) -> Samples:
@@ -56,3 +75,28 @@ def as_samples(values: ArrayLike) -> Samples:
 def precision_of(*signals: NDArray[np.floating[Any]]) -> Precision:
     """Return the precision that all signals have, the higher one if they differ."""
     return "float32" if all(each.dtype == np.float32 for each in signals) else "float64"
+
+
+def with_plain_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of a request with Python numbers for NumPy's, arrays of one and fractions.
+
+    Raises
+    ------
+    Unprocessable
+        A field is not a number, such as a timedelta.
+    """
+    return {
+        name: _plain_number(name, value) if name in NUMBERS else value
+        for name, value in fields.items()
+    }
+
+
+def _plain_number(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever a caller passes
+    if value is None or isinstance(value, int | float | str):
+        return value  # the schema checks it
+    if isinstance(value, np.integer):
+        return int(value)
+    try:
+        return as_number(name, value)
+    except (TypeError, ValueError) as error:
+        raise Unprocessable.of({name: str(error)}) from error

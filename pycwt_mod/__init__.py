@@ -23,6 +23,7 @@ from pycwt_mod.blocks import (
     compute_block,
     octave_layouts,
 )
+from pycwt_mod.caller_warnings import NyquistWarning, SamplingWarning
 from pycwt_mod.chi_square import Significance, significance
 from pycwt_mod.coherence import wct
 from pycwt_mod.cross import xwt
@@ -33,7 +34,6 @@ from pycwt_mod.octaves import MultirateResult, Octave
 from pycwt_mod.planning import plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
-from pycwt_mod.scale_axis import NyquistWarning
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
 from pycwt_mod.streaming import LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, assemble
 from pycwt_mod.transform import cwt, icwt, multirate
@@ -82,6 +82,7 @@ __all__ = [
     "Octave",
     "OctaveLayout",
     "Paul",
+    "SamplingWarning",
     "Significance",
     "StreamingCwt",
     "StreamingWct",

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.foreign_arrays import real_array
+from pycwt_mod.foreign_arrays import real_array, warn_of_uneven_index
 from pycwt_mod.scalars import as_number
 
 #: ``"standard"`` agrees with the papers, ``"pycwt"`` with the package of that name.
@@ -105,6 +105,7 @@ def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
 def as_series(name: str, values: ArrayLike | Sequence[float]) -> Floats:
     """Return `values` as `as_signal` does; raise ValueError unless one-dimensional."""
     signal = as_signal(name, values)
+    warn_of_uneven_index(name, values)
     if signal.ndim != 1:
         raise ValueError(f"{name} has shape {signal.shape}, but must be one-dimensional")
     return signal

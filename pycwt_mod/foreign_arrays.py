@@ -14,8 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pycwt_mod.caller_warnings import SamplingWarning, warn_caller
+
 #: Name of the time dimension of an xarray.DataArray.
 TIME = "time"
+#: Steps of an index may be larger than the usual one by this factor: months and years differ.
+_UNEVEN = 1.5
 
 
 def plain_array(name: str, values: ArrayLike | Sequence[float]) -> NDArray[Any]:
@@ -93,9 +97,13 @@ def time_last(
         If there is no such axis.
     """
     array = real_array(name, values)
+    if axis is None or array.ndim < 2:
+        warn_of_uneven_index(name, values)
     if array.ndim < 2:
         return array  # the only axis is time; `as_signal` checks the shape
     place = _time_axis(values) if axis is None else axis
+    if not isinstance(place, numbers.Integral):
+        raise TypeError(f"cannot use {axis=}: give the number of an axis of {name}")
     if not -array.ndim <= place < array.ndim:
         raise ValueError(f"{axis=} must be an axis of {name}, which has shape {array.shape}")
     return np.moveaxis(array, place, -1)
@@ -104,19 +112,52 @@ def time_last(
 def time_first(name: str, values: ArrayLike) -> NDArray[Any]:
     """Return `plain_array` with the time axis first, which is the default of an array here."""
     array = plain_array(name, values)
+    warn_of_uneven_index(name, values)
     named = TIME in getattr(values, "dims", ())
     return np.moveaxis(array, _time_axis(values), 0) if named and array.ndim > 1 else array
 
 
 def check_same_index(values1: object, values2: object) -> None:
-    """Raise ValueError if both are pandas objects whose indexes differ."""
-    first, second = getattr(values1, "index", None), getattr(values2, "index", None)
-    equals = getattr(first, "equals", None)
-    if callable(equals) and hasattr(second, "equals") and not equals(second):
+    """Raise ValueError if both have an index of time, and the indexes differ."""
+    first, second = _index(values1), _index(values2)
+    if first is not None and second is not None and not first.equals(second):
         raise ValueError(
             "cannot pair y1 with y2: their indexes differ; align them first, or pass "
             "y1.to_numpy() and y2.to_numpy() to pair the samples by position"
         )
+
+
+def warn_of_uneven_index(name: str, values: object) -> None:
+    """Warn if the index of pandas or xarray data does not ascend in about equal steps.
+
+    The steps of calendar months, 28 to 31 days, count as equal.
+    """
+    index = _index(values)
+    # Dates and periods have their whole number of ticks; labels have none, and no steps.
+    places = None if index is None else getattr(index, "asi8", index.to_numpy())
+    if places is None or len(places) < 3 or places.dtype.kind not in "iuf":
+        return
+    steps = np.diff(places).astype(np.float64)
+    if not (steps > 0).all():
+        warn_caller(
+            f"the index of {name} does not ascend: samples are taken as evenly spaced, in the "
+            "order of the rows; sort them first",
+            SamplingWarning,
+        )
+    elif steps.max() > _UNEVEN * np.median(steps):
+        warn_caller(
+            f"the index of {name} has steps up to {steps.max() / np.median(steps):.3g} times the "
+            f"usual one: samples are taken as evenly spaced; reindex {name}, so that missing "
+            "samples are NaN",
+            SamplingWarning,
+        )
+
+
+def _index(values: object) -> Any:  # noqa: ANN401 - an index of pandas or xarray
+    """Return the index along time; None for arrays, lists, and others without one."""
+    indexes = getattr(values, "indexes", None)
+    found = getattr(values, "index", None) if indexes is None else indexes.get(TIME)
+    return found if callable(getattr(found, "equals", None)) else None
 
 
 def _time_axis(values: object) -> int:
@@ -151,7 +192,7 @@ def _unlabelled(name: str, values: Any) -> NDArray[Any]:  # noqa: ANN401
             return np.asarray(to_numpy())
         if isinstance(values, list | tuple) and _any_masked(values):
             return np.asanyarray(np.ma.stack([np.ma.asarray(value) for value in values]))
-        return np.asarray(values)
+        return np.asanyarray(values)  # masked, if __array__ gives a masked array
     except (TypeError, ValueError) as error:
         raise ValueError(f"cannot use {name} as an array of numbers: {error}") from error
 

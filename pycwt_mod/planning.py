@@ -70,7 +70,7 @@ def plan(
     """
     return _plan(
         n, np.dtype(dtype), dt, dj, s0, J, wavelet, freqs,
-        convention=convention, pad_to=pad_to, rtol=rtol, keep=False, stacklevel=3,
+        convention=convention, pad_to=pad_to, rtol=rtol, keep=False,
     )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def plan_for(
     n = values.shape[-1]
     return _plan(
         n, values.dtype, dt, dj, s0, J, wavelet, freqs,
-        convention=convention, pad_to=pad_to, rtol=rtol, keep=n <= _KEPT_SAMPLES, stacklevel=4,
+        convention=convention, pad_to=pad_to, rtol=rtol, keep=n <= _KEPT_SAMPLES,
     )  # fmt: skip
 
 
@@ -109,9 +109,8 @@ def _plan(
     pad_to: int | None,
     rtol: float | None,
     keep: bool,
-    stacklevel: int,
 ) -> CwtPlan:
-    """Check the arguments, and return the plan; `stacklevel` is that of warnings from here."""
+    """Check the arguments, and return the plan."""
     n = check_count("n", n, least=2)
     check_convention(convention)
     kind = dtype.newbyteorder("=")
@@ -126,7 +125,7 @@ def _plan(
         None if pad_to is None else check_count("pad_to", pad_to, least=n),
         kind.char, resolve_rtol(rtol, kind),
     )  # fmt: skip
-    warn_of_fast_rows(found.axis, dt, own_freqs=own is not None, stacklevel=stacklevel)
+    warn_of_fast_rows(found.axis, dt, own_freqs=own is not None)
     return found
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Bools, Floats, check_positive, read_only
+from pycwt_mod.caller_warnings import NyquistWarning, warn_caller
 from pycwt_mod.foreign_arrays import real_array
 from pycwt_mod.scalars import last_row
 from pycwt_mod.wavelets import Wavelet
@@ -18,10 +18,6 @@ from pycwt_mod.wavelets import Wavelet
 MAX_SCALES = 100_000
 #: Scales up to 2^this leave room for what is computed from them.
 MAX_LOG2 = 500
-
-
-class NyquistWarning(UserWarning):
-    """Rows of a transform lie above the Nyquist frequency of the signal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +82,7 @@ def positive_axis(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return axis
 
 
-def warn_of_fast_rows(axis: ScaleAxis, dt: float, *, own_freqs: bool, stacklevel: int) -> None:
+def warn_of_fast_rows(axis: ScaleAxis, dt: float, *, own_freqs: bool) -> None:
     """Warn of rows above the Nyquist frequency, and of scales only if one is below dt."""
     nyquist = 1 / (2 * dt)
     count = int(np.count_nonzero(axis.freqs > nyquist * (1 + 1e-9)))
@@ -95,11 +91,10 @@ def warn_of_fast_rows(axis: ScaleAxis, dt: float, *, own_freqs: bool, stacklevel
     first = axis.scales[0]
     scales = f"s0={first:g} is less than dt={dt:g}: {count} scales have Fourier frequencies"
     what = f"freqs has {count} values" if own_freqs else scales
-    warnings.warn(
+    warn_caller(
         f"{what} above the Nyquist frequency {nyquist:g}, where a wavelet sees only the part of "
         "its band below; leave them out unless the result is for icwt",
         NyquistWarning,
-        stacklevel=stacklevel + 1,
     )
 
 

@@ -99,6 +99,8 @@ def cwt(
     -----
     NyquistWarning
         If frequencies lie above the Nyquist frequency, or scales so far below `dt` that theirs do.
+    SamplingWarning
+        If the index of a pandas or xarray object does not ascend in about equal steps.
 
     References
     ----------

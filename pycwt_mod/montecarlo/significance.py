@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ from pycwt_mod.arrays import (
     check_positive,
 )
 from pycwt_mod.backends import get_backend, uses_n_jobs
+from pycwt_mod.caller_warnings import warn_caller
 from pycwt_mod.levels.table import LevelTable
 from pycwt_mod.montecarlo.levels import Method, MonteCarloLevels
 from pycwt_mod.montecarlo.plan import MonteCarloPlan
@@ -150,12 +150,11 @@ def wct_significance(
 
 
 def _check_jobs(backend: str, n_jobs: int) -> None:
-    """Warn if `n_jobs` has no effect; the caller of `wct_significance` is warned."""
+    """Warn if `n_jobs` has no effect."""
     if n_jobs != 1 and not uses_n_jobs(get_backend(backend)):
-        warnings.warn(
+        warn_caller(
             f"{n_jobs=} has no effect: {backend=} ignores it; use backend='joblib' for several "
-            "processes",
-            stacklevel=3,
+            "processes"
         )
 
 

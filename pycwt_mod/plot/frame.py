@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
+from pycwt_mod.foreign_arrays import coefficient_array
 from pycwt_mod.plot.times import Numbers, TimeAxis, with_unit
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class Frame:
         return 1 / freqs if self.period_axis else freqs
 
     def checked(self, values: ArrayLike, name: str) -> Numbers:
-        """Return `values` as an array; raise ValueError unless of shape (k, n)."""
-        array = np.asarray(values)
+        """Return `values` as an array, NaN where masked; raise ValueError unless (k, n)."""
+        array = coefficient_array(name, values)
         shape = (self.freqs.size, self.times.size)
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, but must be {shape}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from pycwt_client.signals import as_samples, as_signal
+from pycwt_client.signals import as_samples, as_signal, check_pair, with_plain_numbers
+from schemas.codec import validated
+from schemas.errors import Unprocessable
+from schemas.query import CwtRequest
 
 
 @pytest.mark.parametrize(
@@ -38,3 +42,26 @@ def test_time_comes_first_in_samples_with_labels() -> None:
 
 def test_big_endian_singles_are_computed_in_single_precision() -> None:
     assert as_signal("data", np.ones(3, ">f4")).dtype == np.float32
+
+
+def test_series_of_different_times_are_not_paired() -> None:
+    series = pd.Series(np.arange(5.0), index=pd.date_range("2020", periods=5, freq="h"))
+    check_pair(series, series + 1)
+    check_pair(series, np.arange(5))
+    with pytest.raises(Unprocessable, match=r"signal2: .*indexes differ"):
+        check_pair(series, series.shift(freq="h"))
+
+
+def test_numbers_of_numpy_are_sent_as_those_of_python() -> None:
+    fields = {"dt": np.array(0.5), "dj": Fraction(1, 4), "s0": np.float32(2), "J": np.int64(7)}
+    found = with_plain_numbers({**fields, "seed": np.uint64(2**63 + 1), "data": np.ones(1)})
+    assert (found["dt"], found["dj"], found["s0"]) == (0.5, 0.25, 2.0)
+    assert [type(found[name]) for name in ("J", "seed")] == [int, int]
+    assert found["seed"] == 2**63 + 1
+    del found["seed"]
+    assert validated(CwtRequest, {**found, "data": np.ones(9)}).J == 7
+
+
+def test_a_number_that_is_none_is_a_refusal_of_its_field() -> None:
+    with pytest.raises(Unprocessable, match=r"dt.*in the unit you choose"):
+        with_plain_numbers({"dt": pd.Timedelta("1s")})

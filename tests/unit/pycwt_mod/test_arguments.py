@@ -155,9 +155,18 @@ def test_a_result_that_is_too_large_names_multirate() -> None:
         cwt(X, 1.0, max_bytes=1000)
 
 
-def test_jobs_that_a_backend_does_not_run_are_warned_of() -> None:
-    with pytest.warns(UserWarning, match="n_jobs=4 has no effect: backend='sequential'"):
-        wct_significance(0.5, 0.5, 1, 0.5, 2, 2, mc_count=1, rng=1, n_jobs=4)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: wct_significance(0.5, 0.5, 1, 0.5, 2, 2, mc_count=1, rng=1, n_jobs=4),
+        lambda: wct(X, Y, 1.0, 0.5, 2, 2, mc_count=1, rng=1, n_jobs=4),
+    ],
+)
+def test_jobs_that_a_backend_does_not_run_are_warned_of(call: Callable[[], object]) -> None:
+    message = "n_jobs=4 has no effect: backend='sequential'"
+    with pytest.warns(UserWarning, match=message) as caught:
+        call()
+    assert [each.filename for each in caught] == [__file__]
 
 
 def test_requests_may_have_a_count_of_scales_that_is_not_whole() -> None:

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
 from pycwt_mod import (
+    SamplingWarning,
     StreamingCwt,
+    ar1,
     cwt,
     global_spectrum,
     icwt,
@@ -141,6 +143,61 @@ def test_pandas_objects_are_not_paired_across_different_indexes() -> None:
         wct(one, other, 1.0, sig=False)
     same = wct(one, other.shift(freq="-1D"), 1.0, sig=False)
     assert np.array_equal(same.coherence, wct(X, Y, 1.0, sig=False).coherence)
+
+
+DAYS = pd.date_range("2020", periods=128, freq="D")
+EVEN: dict[str, Any] = {
+    "days": DAYS,
+    "months": pd.date_range("1900", periods=128, freq="MS"),
+    "periods": pd.period_range("1900", periods=128, freq="M"),
+    "zones": DAYS.tz_localize("UTC"),
+    "numbers": np.arange(128) * 0.25,
+    "labels": [f"day {k}" for k in range(128)],
+}
+
+
+@pytest.mark.parametrize("index", EVEN.values(), ids=EVEN)
+def test_an_even_index_is_not_warned_of(index: Any) -> None:
+    series = pd.Series(X, index=index)
+    assert np.array_equal(cwt(series, 1.0).coefs, cwt(X, 1.0).coefs)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (DAYS[::-1], "does not ascend"),
+        (np.r_[0:64, 0:64], "does not ascend"),
+        (DAYS.delete(5).append(pd.DatetimeIndex(["2021"])), "times the usual one"),
+        (np.r_[0:100, 103:131], "steps up to 4 times"),
+    ],
+)
+def test_an_uneven_index_is_reported_with_the_line_of_the_caller(index: Any, message: str) -> None:
+    series = pd.Series(X, index=index)
+    array = xr.DataArray(X, dims=["time"], coords={"time": index})
+    calls: list[Callable[[], object]] = [
+        lambda: cwt(series, 1.0),
+        lambda: multirate(pd.DataFrame({"x": series}), 1.0),
+        lambda: cwt(array, 1.0),
+        lambda: ar1(series),
+    ]
+    for call in calls:
+        with pytest.warns(SamplingWarning, match=message) as caught:
+            call()
+        assert [each.filename for each in caught] == [__file__]
+
+
+def test_the_masked_array_of_a_variable_of_a_file_keeps_its_mask() -> None:
+    class Variable:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return MASKED
+
+    values: Any = Variable()
+    assert np.array_equal(real_array("x", values), GAPPY, equal_nan=True)
+
+
+def test_an_axis_that_is_not_a_number_is_named() -> None:
+    with pytest.raises(TypeError, match="axis='time'"):
+        cwt(np.stack([X, Y]), 1.0, axis="time")  # type: ignore[arg-type]
 
 
 def test_masked_coefficients_are_left_out() -> None:
