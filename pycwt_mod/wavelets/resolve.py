@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from pycwt_mod.wavelets.builtin import BuiltinWavelet
@@ -72,7 +73,7 @@ def as_wavelet(wavelet: object) -> Wavelet:
     (Morlet(f0=6.0), True)
     """
     if isinstance(wavelet, str):
-        wavelet = wavelet_from_name(wavelet)
+        return _by_name(wavelet)
     if isinstance(wavelet, type) and callable(getattr(wavelet, "psi_ft", None)):
         wavelet = wavelet()
     if isinstance(wavelet, BuiltinWavelet) and type(wavelet) in _BUILTIN:
@@ -85,6 +86,11 @@ def as_wavelet(wavelet: object) -> Wavelet:
             "the Wavelet protocol"
         )
     return _from_pycwt(wavelet) or WaveletSnapshot.of(wavelet)
+
+
+@cache
+def _by_name(name: str) -> BuiltinWavelet:
+    return wavelet_from_name(name).read_only()
 
 
 def _from_pycwt(wavelet: Any) -> BuiltinWavelet | None:  # noqa: ANN401 - of another package

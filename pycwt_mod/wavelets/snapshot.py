@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import enum
 import types
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -22,8 +22,8 @@ _FARTHEST = 1e7
 #: pycwt's value of a factor that it doesn't know.
 _UNKNOWN = -1
 
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, np.generic, enum.Enum)
-_CODE = (types.FunctionType, types.BuiltinFunctionType, type, np.ufunc)
+_ATOMS = (type(None), bool, int, str, bytes, enum.Enum)
+_CODE = (types.FunctionType, types.BuiltinFunctionType, type)
 
 
 @dataclass(frozen=True, repr=False)
@@ -184,7 +184,13 @@ def _check_members(wavelet: object) -> None:
 
 
 def _value(item: object, within: tuple[int, ...]) -> Hashable:
-    """Return what tells `item` from others by content; raise TypeError if nothing does."""
+    """Return what tells `item` from others by content; raise TypeError if nothing does.
+
+    Objects are taken apart as `copy` and `pickle` take them apart. `within` holds the ids of the
+    objects that `item` is a part of.
+    """
+    if isinstance(item, float | complex):
+        return type(item), repr(item)  # NaN equals itself
     if isinstance(item, _ATOMS):
         return type(item), item
     if isinstance(item, _CODE):
@@ -201,10 +207,7 @@ def _value(item: object, within: tuple[int, ...]) -> Hashable:
         return type(item), tuple(inner(one) for one in item)
     if isinstance(item, set | frozenset):
         return type(item), frozenset(inner(one) for one in item)
-    if isinstance(item, types.MethodType):
-        return item.__func__, inner(item.__self__)
-    state = item.__getstate__()
-    if state is not None:
-        return type(item), inner(state)
-    hash(item)
-    return item
+    parts = item.__reduce_ex__(4)
+    if isinstance(parts, str):  # a name in its module
+        return item
+    return type(item), *(inner(tuple(p) if isinstance(p, Iterator) else p) for p in parts)

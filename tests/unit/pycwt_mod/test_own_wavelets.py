@@ -8,10 +8,14 @@ import io
 import math
 import pickle
 import warnings
+from collections import deque
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 import pycwt_mod as pm
@@ -165,6 +169,31 @@ def test_arrays_of_a_wavelet_are_copied_and_compared_by_content() -> None:
 
     assert pm.cwt(X, 1.0, wavelet=wavelet).coefs == pytest.approx(2 * before)
     assert again != as_wavelet(wavelet)
+
+
+VALUES: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.integers() | st.floats() | st.text(max_size=3) | st.decimals()
+    | st.builds(np.float32, st.floats(width=32))
+    | st.builds(np.array, st.lists(st.floats(), max_size=3)),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.tuples(inner)
+    | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    | st.builds(deque, st.lists(inner, max_size=2))
+    | st.builds(partial, st.just(max), inner),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(VALUES)
+def test_any_value_of_an_attribute_is_recognised_again(value: object) -> None:
+    wavelet: Any = Gaussian()
+    wavelet.extra = value
+    snapshot = as_wavelet(wavelet)
+    assert snapshot == as_wavelet(wavelet)
+    assert hash(snapshot) == hash(as_wavelet(copy.deepcopy(wavelet)))
+    wavelet.extra = [value]
+    assert snapshot != as_wavelet(wavelet)
 
 
 def test_an_attribute_of_the_class_counts_too() -> None:
