@@ -1,6 +1,6 @@
 """What the services answer, as the library returns it, with what only a service knows.
 
-Values that a missing sample touches are NaN here, and `mask` tells them.
+Values that rest on missing samples are NaN here, and `mask` is true.
 """
 
 from __future__ import annotations

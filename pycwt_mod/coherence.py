@@ -16,6 +16,7 @@ from pycwt_mod.arrays import (
     check_level,
 )
 from pycwt_mod.cwt_plan import CwtPlan
+from pycwt_mod.gaps import MASK_THRESHOLD, GapFill
 from pycwt_mod.montecarlo import Cache, Progress, wct_significance
 from pycwt_mod.montecarlo.levels import Method
 from pycwt_mod.pairs import check_pair, lag1_of
@@ -44,6 +45,9 @@ def wct(
     al2: float | None = None,
     phase_of: PhaseOf = "cross",
     axis: int | None = None,
+    gap_fill: GapFill = None,
+    max_gap: float | None = None,
+    mask_threshold: float | None = MASK_THRESHOLD,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
     rtol: float | None = None,
@@ -69,7 +73,7 @@ def wct(
     y1, y2 : array_like, shape (n,) or batches along `axis`
         Signals sampled together. Missing samples and data frames as in `cwt`; two pandas
         objects must have the same index.
-    dt, dj, s0, J, wavelet, freqs, axis, workers, max_bytes, rtol
+    dt, dj, s0, J, wavelet, freqs, axis, gap_fill, max_gap, workers, max_bytes, rtol
         As in `cwt`; the wavelet needs a δj0. `rtol` bounds the smoothed spectra.
     sig : bool
         Whether to compute the level; not with `freqs` that are not a geometric series.
@@ -82,6 +86,10 @@ def wct(
     phase_of : {"cross", "smoothed"}
         Whether `phase` is the argument of W1 W2*, as in pycwt, or of S(W1 W2*/s), which is less
         noisy, and which a mean direction of arrows is made of.
+    mask_threshold : float or None
+        As in `cwt`, with the energy smoothed as the spectra are: the part of S(|W|²/s) that
+        rests on missing samples of either signal. None masks the cone of influence of every
+        missing sample, without regard to the smoothing.
     al1, al2 : float, optional
         AR(1) coefficients; estimated if not given.
     mc_count, method, precision, progress, cache, rng, seed, backend, n_jobs
@@ -113,7 +121,7 @@ def wct(
     lags = (lag1_of("y1", first, al1), lag1_of("y2", second, al2)) if sig else None
     find = partial(
         analysis.wct, first, second, normalize=normalize, phase_of=phase_of, workers=workers,
-        max_bytes=max_bytes,
+        max_bytes=max_bytes, gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
     )  # fmt: skip
     if lags is None:
         return find()

@@ -95,6 +95,18 @@ class CoherenceTables:
         """The FFT lengths of the signals that `all` asks for."""
         return {group.rows.length for part in self.parts for group in part.groups}
 
+    @property
+    def scale_weights(self) -> Floats:
+        """Weights of the smoothing over scales, shape (scales, scales), one row per output."""
+        count = self.parts[-1].outputs.stop
+        weights = np.zeros((count, count))
+        for part in self.parts:
+            for row in part.outputs:
+                first, around = part.window.around(row)
+                inside = slice(max(first, 0), min(first + len(around), count))
+                weights[row, inside] = around[inside.start - first : inside.stop - first]
+        return weights
+
     def all(
         self,
         spectra: dict[int, Complexes],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention, check_convention
+from pycwt_mod.gaps import MASK_THRESHOLD, GapFill
 from pycwt_mod.pairs import check_pair
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import XwtResult
@@ -29,6 +30,9 @@ def xwt(
     al1: float | None = None,
     al2: float | None = None,
     axis: int | None = None,
+    gap_fill: GapFill = None,
+    max_gap: float | None = None,
+    mask_threshold: float | None = MASK_THRESHOLD,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
     rtol: float | None = None,
@@ -40,7 +44,7 @@ def xwt(
     y1, y2 : array_like, shape (n,) or batches along `axis`
         Signals sampled together. Missing samples and data frames as in `cwt`; two pandas
         objects must have the same index.
-    dt, dj, s0, J, wavelet, freqs, axis, workers, max_bytes, rtol
+    dt, dj, s0, J, wavelet, freqs, axis, gap_fill, max_gap, workers, max_bytes, rtol
         As in `cwt`.
     significance_level : float
         p, between 0 and 1.
@@ -49,6 +53,8 @@ def xwt(
     convention : {"standard", "pycwt"}
         Also decides the level: Z_ν(p)/ν of the product of two χ² (eq. 31), or pycwt's χ²_ν/ν,
         which is 1.5 times too high.
+    mask_threshold : float or None
+        As in `cwt`; a sample is missing if it is missing in either signal.
     al1, al2 : float, optional
         AR(1) coefficients; estimated if not given.
 
@@ -71,5 +77,6 @@ def xwt(
     analysis = plan_for(first, dt, dj, s0, J, wavelet, freqs, convention=convention, rtol=rtol)
     return analysis.xwt(
         first, second, significance_level, normalize=normalize, al1=al1, al2=al2,
+        gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
         workers=workers, max_bytes=max_bytes,
     )  # fmt: skip

@@ -21,18 +21,18 @@ from pycwt_mod.arrays import (
     check_count,
     check_memory,
     complex_dtype,
-    fill_missing,
     read_only,
 )
 from pycwt_mod.coherence_tables import CoherenceTables
 from pycwt_mod.cross_levels import cross_levels
 from pycwt_mod.foreign_arrays import time_last
+from pycwt_mod.gaps import MASK_THRESHOLD, GapFill, GapPolicy
 from pycwt_mod.octaves import MultirateResult, octaves_of
 from pycwt_mod.pairs import check_pair, lag1_of, standardise
 from pycwt_mod.results import CwtResult, PhaseOf, WctResult, XwtResult, check_phase_of
 from pycwt_mod.row_plan import RowPlan
 from pycwt_mod.row_portions import Kind, Question, portions
-from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence, gap_mask
+from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence
 from pycwt_mod.sources import spectra_by_length
 from pycwt_mod.wavelets import Wavelet
 
@@ -115,19 +115,16 @@ class CwtPlan:
         signal: ArrayLike,
         *,
         axis: int | None = None,
+        gap_fill: GapFill = None,
+        max_gap: float | None = None,
+        mask_threshold: float | None = MASK_THRESHOLD,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> CwtResult:
         """Return the transform of one signal or of a batch along `axis`; see `pycwt_mod.cwt`."""
-        workers = check_count("workers", workers)
+        gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         values = self.as_record("signal", signal, axis)
-        item = complex_dtype(self.dtype).itemsize
-        check_memory(
-            "the transform", values.size * len(self.scales) * item, max_bytes,
-            instead="use multirate, which needs a fraction of that, ",
-        )  # fmt: skip
-        filled, spectrum, missing = self._prepare(values, workers, max_bytes)
-        coefs = self._full_rate.full(filled, spectrum, workers)
+        coefs, spectrum = self._transform(values, gaps, workers, max_bytes)
         half = self.length // 2
         return CwtResult(
             coefs,
@@ -136,9 +133,22 @@ class CwtPlan:
             self.coi.copy(),
             spectrum[..., 1:half] / self._fft_norm,
             scipy.fft.fftfreq(self.length, self.dt)[1:half],
-            mask=gap_mask(missing, self.scales, self.dt, self.wavelet),
+            mask=gaps.mask(np.isnan(values), self.scales, self.dt, self.wavelet),
             dt=self.dt,
         )
+
+    def _transform(
+        self, values: Floats, gaps: GapPolicy, workers: int, max_bytes: int
+    ) -> tuple[Complexes, Complexes]:
+        """Return the coefficients of a record, and the spectrum of the padded one."""
+        workers = check_count("workers", workers)
+        item = complex_dtype(self.dtype).itemsize
+        check_memory(
+            "the transform", values.size * len(self.scales) * item, max_bytes,
+            instead="use multirate, which needs a fraction of that, ",
+        )  # fmt: skip
+        filled, spectrum, _ = self._prepare(values, gaps, workers, max_bytes)
+        return self._full_rate.full(filled, spectrum, workers), spectrum
 
     @property
     def _fft_norm(self) -> float:
@@ -150,18 +160,21 @@ class CwtPlan:
         signal: ArrayLike,
         *,
         axis: int | None = None,
+        gap_fill: GapFill = None,
+        max_gap: float | None = None,
+        mask_threshold: float | None = MASK_THRESHOLD,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> MultirateResult:
         """Return the transform octave by octave; see `pycwt_mod.multirate`."""
         workers = check_count("workers", workers)
+        gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         values = self.as_record("signal", signal, axis)
         held = sum(len(index) * kind.points(self.n) for kind, index in self._shared.items())
         item = complex_dtype(self.dtype).itemsize
         check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
-        octaves = octaves_of(
-            self._critical, self.axis, self.dt, *self._prepare(values, workers, max_bytes), workers
-        )
+        prepared = self._prepare(values, gaps, workers, max_bytes)
+        octaves = octaves_of(self._critical, self.axis, self.dt, *prepared, gaps, workers)
         return MultirateResult(
             octaves=octaves, scales=self.scales.copy(), freqs=self.freqs.copy(),
             coi=self.coi.copy(), n=self.n,
@@ -177,10 +190,14 @@ class CwtPlan:
         al1: float | None = None,
         al2: float | None = None,
         axis: int | None = None,
+        gap_fill: GapFill = None,
+        max_gap: float | None = None,
+        mask_threshold: float | None = MASK_THRESHOLD,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> XwtResult:
         """Return the cross transform of two signals or batches; see `pycwt_mod.xwt`."""
+        gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         y1, y2 = check_pair(y1, y2, axis)
         lag1 = lag1_of("y1", y1, al1), lag1_of("y2", y2, al2)
         levels = cross_levels(
@@ -188,12 +205,12 @@ class CwtPlan:
             convention=self.convention, normalize=normalize,
         )  # fmt: skip
         a, b = self._pair(y1, y2, normalize=normalize)
-        first = self.cwt(a, workers=workers, max_bytes=max_bytes)
-        second = self.cwt(b, workers=workers, max_bytes=max_bytes)
-        cross = first.coefs
-        cross *= np.conj(second.coefs, out=second.coefs)
-        mask = first.mask | second.mask
-        return XwtResult(cross, first.coi, first.freqs, levels, mask=mask, lag1=lag1, dt=self.dt)
+        cross, _ = self._transform(a, gaps, workers, max_bytes)
+        second, _ = self._transform(b, gaps, workers, max_bytes)
+        cross *= np.conj(second, out=second)
+        mask = gaps.mask(np.isnan(a) | np.isnan(b), self.scales, self.dt, self.wavelet)
+        axes = self.coi.copy(), self.freqs.copy()
+        return XwtResult(cross, *axes, levels, mask=mask, lag1=lag1, dt=self.dt)
 
     def wct(
         self,
@@ -204,6 +221,9 @@ class CwtPlan:
         normalize: bool = True,
         phase_of: PhaseOf = "cross",
         axis: int | None = None,
+        gap_fill: GapFill = None,
+        max_gap: float | None = None,
+        mask_threshold: float | None = MASK_THRESHOLD,
         workers: int = 1,
         max_bytes: int = MEMORY_LIMIT_BYTES,
     ) -> WctResult:
@@ -214,18 +234,26 @@ class CwtPlan:
         """
         workers = check_count("workers", workers)
         check_phase_of(phase_of)
+        gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         a, b = self._pair(*check_pair(y1, y2, axis), normalize=normalize)
         shape = (*a.shape[:-1], len(self.scales), self.n)
         check_memory("coherence", math.prod(shape) * _WCT_PLANES * self.dtype.itemsize, max_bytes)
         tables = self._coherence
-        filled, spectrum, missing = self._prepare(np.stack([a, b], axis=-2), workers, max_bytes)
+        filled, spectrum, missing = self._prepare(
+            np.stack([a, b], axis=-2), gaps, workers, max_bytes
+        )
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
         planes = tables.all(spectra, shape, phase_of, workers)
         r2, phase, smoothed = (self._in_own_order(plane) for plane in planes)
-        gaps = gap_mask(np.any(missing, axis=-2), self.scales, self.dt, self.wavelet)
+        mask = self._in_own_order(
+            gaps.smoothed_mask(
+                np.any(missing, axis=-2), self.scales[self.axis.ascending], self.dt,
+                self.wavelet, tables.scale_weights,
+            )
+        )  # fmt: skip
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
-        return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=gaps, dt=self.dt)
+        return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=mask, dt=self.dt)
 
     @cached_property
     def _coherence(self) -> CoherenceTables:
@@ -235,7 +263,7 @@ class CwtPlan:
             convention=self.convention, dtype=self.dtype, rtol=self.rtol,
         )  # fmt: skip
 
-    def _in_own_order(self, plane: Floats) -> Floats:
+    def _in_own_order(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Return rows of ascending scales, shape (..., scales, n), in the order of the plan."""
         order = self.axis.ascending
         if isinstance(order, slice):
@@ -261,12 +289,12 @@ class CwtPlan:
         return values.astype(self.dtype, copy=False)
 
     def _prepare(
-        self, values: Floats, workers: int, max_bytes: int
+        self, values: Floats, gaps: GapPolicy, workers: int, max_bytes: int
     ) -> tuple[Floats, Complexes, Bools]:
         """Return the signal without gaps and as the convention has its mean, and its spectrum."""
         bins = (self.length // 2 + 1) * (values.size // self.n)
         check_memory("the spectrum", bins * complex_dtype(self.dtype).itemsize, max_bytes)
-        filled, missing = fill_missing(values)
+        filled, missing = gaps.filled(values, self.dt)
         if self.convention == "standard":
             mean = filled.mean(axis=-1, keepdims=True, dtype=np.float64)
             filled = (filled - mean).astype(self.dtype)

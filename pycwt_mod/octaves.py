@@ -17,9 +17,10 @@ from pycwt_mod.arrays import (
     complex_dtype,
 )
 from pycwt_mod.expansion import CircularRows, RingingRows
+from pycwt_mod.gaps import GapPolicy
 from pycwt_mod.row_groups import RowGroup
 from pycwt_mod.row_plan import RowPlan
-from pycwt_mod.scale_axis import ScaleAxis, gap_mask
+from pycwt_mod.scale_axis import ScaleAxis
 from pycwt_mod.segments import Segments
 from pycwt_mod.sources import Sources
 from pycwt_mod.summary import Summarised, percentage, span
@@ -38,7 +39,7 @@ class Octave(Summarised):
         D, a power of two: `coefs` holds the samples 0, D, 2D … of every row.
     coefs : ndarray, shape (..., rows, ceil(n/D)), complex
     mask : ndarray of bool, shape (..., rows, ceil(n/D))
-        True within the cone of influence of a missing sample.
+        True where too much of a value's energy is missing; see `cwt`.
     """
 
     scales: Floats
@@ -122,6 +123,7 @@ def octaves_of(
     signal: Floats,
     spectrum: Complexes,
     missing: Bools,
+    gaps: GapPolicy,
     workers: int,
 ) -> tuple[Octave, ...]:
     """Return the octaves of a signal without gaps; `missing` says where they were."""
@@ -137,7 +139,7 @@ def octaves_of(
             Octave(
                 scales=scales, freqs=axis.freqs[group.index], step=step,
                 coefs=rows[..., : -(-plan.asked.n // step)],
-                mask=gap_mask(missing, scales, dt, plan.asked.wavelet, step), _origin=origin,
+                mask=gaps.mask(missing, scales, dt, plan.asked.wavelet, step), _origin=origin,
             )
         )  # fmt: skip
     return tuple(octaves)

@@ -116,8 +116,8 @@ class CwtResult(_Attributed, _CwtFields):  # type: ignore[misc]
         For white noise the mean of |fft|² is the variance, as it is for the wavelet power.
         pycwt's convention divides by the root of the padded length instead.
     mask : ndarray of bool, shape (..., scales, time)
-        True within the cone of influence of a missing (NaN) sample. The ends of the record
-        are not part of it: `coi` tells those.
+        True where more of a value's energy is missing than `mask_threshold` of `cwt` allows. The
+        ends of the record do not count: `coi` has their influence.
     dt : float or None
         Sampling interval; None if unknown.
     """
@@ -191,7 +191,7 @@ class XwtResult(_Attributed, _XwtFields):  # type: ignore[misc]
     signif : ndarray, shape (scales,)
         Level of |cross|.
     mask : ndarray of bool, shape (scales, time)
-        True within the cone of influence of a missing sample of either signal.
+        True where too much of a value's energy is missing in either signal; see `cwt`.
     lag1 : (Lag1, Lag1), or None
         Coefficients of both signals that `signif` was computed with.
     dt : float or None
@@ -258,7 +258,7 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
     signif : ndarray, shape (scales,)
         Level of R² by Monte Carlo (see `wct_significance`); ``[0]`` with ``sig=False``.
     mask : ndarray of bool, shape (scales, time)
-        True within the cone of influence of a missing sample of either signal.
+        True where too much of a value's energy is missing in either signal; see `cwt`.
     smoothed : ndarray, shape (2, ..., scales, time)
         Real and imaginary part of the smoothed cross spectrum S(W1 W2*/s).
     lag1 : (Lag1, Lag1), or None

@@ -16,6 +16,7 @@ from pycwt_mod.arrays import (
     check_positive,
 )
 from pycwt_mod.foreign_arrays import coefficient_array, time_last
+from pycwt_mod.gaps import MASK_THRESHOLD, GapFill
 from pycwt_mod.octaves import MultirateResult
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult
@@ -37,6 +38,9 @@ def cwt(
     *,
     convention: Convention = "standard",
     axis: int | None = None,
+    gap_fill: GapFill = None,
+    max_gap: float | None = None,
+    mask_threshold: float | None = MASK_THRESHOLD,
     pad_to: int | None = None,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
@@ -70,6 +74,17 @@ def cwt(
         Time axis of `signal`; it comes last in the result. By default it is the last axis of an
         array, the rows of a data frame (each column is a record of the batch), and the
         dimension named "time" of an xarray.DataArray.
+    gap_fill : {None, "linear"}
+        What missing samples are replaced with: the mean of the series, or a straight line
+        between the neighbours of a gap. Both are estimates, which `mask` counts as missing.
+    max_gap : float, optional
+        Longest gap that gets a straight line, in the unit of `dt`; a gap of k samples lasts
+        k `dt`. Longer ones, and those at the ends, are filled with the mean.
+    mask_threshold : float or None
+        Part of a coefficient's energy, which is Σ |ψ|² over its samples, that may be missing
+        where the result is not masked, from 0.001 to 1. For white noise the RMS error of a
+        coefficient is at most √`mask_threshold` of the row's RMS. None masks the cone of
+        influence of every missing sample.
     pad_to : int, optional
         FFT length, at least n, instead of the convention's.
     workers : int
@@ -119,7 +134,10 @@ def cwt(
     analysis = plan_for(
         values, dt, dj, s0, J, wavelet, freqs, convention=convention, pad_to=pad_to, rtol=rtol
     )
-    return analysis.cwt(values, workers=workers, max_bytes=max_bytes)
+    return analysis.cwt(
+        values, gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
+        workers=workers, max_bytes=max_bytes,
+    )  # fmt: skip
 
 
 def multirate(
@@ -133,6 +151,9 @@ def multirate(
     *,
     convention: Convention = "standard",
     axis: int | None = None,
+    gap_fill: GapFill = None,
+    max_gap: float | None = None,
+    mask_threshold: float | None = MASK_THRESHOLD,
     pad_to: int | None = None,
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
@@ -147,7 +168,9 @@ def multirate(
 
     Parameters
     ----------
-    signal, dt, dj, s0, J, wavelet, freqs, convention, axis, pad_to, workers, rtol
+    signal, dt, dj, s0, J, wavelet, freqs, convention, axis, gap_fill, max_gap, mask_threshold
+        As in `cwt`.
+    pad_to, workers, rtol
         As in `cwt`. A larger `rtol` makes the band narrower, and so the steps longer.
     max_bytes : int
         Largest result that is computed.
@@ -176,7 +199,10 @@ def multirate(
     analysis = plan_for(
         values, dt, dj, s0, J, wavelet, freqs, convention=convention, pad_to=pad_to, rtol=rtol
     )
-    return analysis.multirate(values, workers=workers, max_bytes=max_bytes)
+    return analysis.multirate(
+        values, gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
+        workers=workers, max_bytes=max_bytes,
+    )  # fmt: skip
 
 
 def icwt(

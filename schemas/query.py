@@ -174,7 +174,7 @@ class WctRequest(PairRequest, LevelChoice):
 class WctReply(Message):
     """The wavelet coherence.
 
-    Values that a missing sample touches are missing, here and in the other transforms.
+    Values are missing where more than 5 % of their energy is, here and in the other transforms.
     """
 
     #: (scale, time), coherence from 0 to 1.

@@ -207,8 +207,9 @@ def test_precision_of_pairs_is_kept(single: type[np.floating[Any]], wide: type) 
 def test_gaps_of_either_signal_have_their_own_cone() -> None:
     x, y = pair(600)
     x[100], y[400] = np.nan, np.nan
-    apart = [cwt(each, 1.0, 1 / 4).mask for each in (x, y)]
-    cross, coherent = xwt(x, y, 1.0, 1 / 4), wct(x, y, 1.0, 1 / 4, sig=False)
+    apart = [cwt(each, 1.0, 1 / 4, mask_threshold=None).mask for each in (x, y)]
+    cross = xwt(x, y, 1.0, 1 / 4, mask_threshold=None)
+    coherent = wct(x, y, 1.0, 1 / 4, sig=False, mask_threshold=None)
     assert np.array_equal(cross.mask, apart[0] | apart[1])
     assert np.array_equal(coherent.mask, cross.mask)
     assert not cross.mask[0, 200:300].any()
