@@ -53,7 +53,7 @@ def check_count(name: str, value: object, *, least: int = 1) -> int:
     if isinstance(value, numbers.Integral):
         count = int(value)  # exact, also beyond the whole numbers that floats hold
     else:
-        number = as_number(name, value)
+        number = as_number(name, value, "a whole number")
         count = int(number) if number.is_integer() else least - 1
     if count < least:
         raise ValueError(f"{name}={value!r} must be a whole number >= {least}")

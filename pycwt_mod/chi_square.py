@@ -21,10 +21,11 @@ from pycwt_mod.arrays import (
     check_positive,
 )
 from pycwt_mod.background import mean_power, scale_average_moments, time_averaged_dof
+from pycwt_mod.foreign_arrays import real_array
 from pycwt_mod.magnitude import unit_scaled
 from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
 from pycwt_mod.scale_axis import positive_axis
-from pycwt_mod.scale_weights import octave_widths
+from pycwt_mod.scale_weights import octave_widths, within_band
 from pycwt_mod.summary import Summarised, span
 from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
@@ -153,7 +154,7 @@ def _variance_and_lag1(
     signal: ArrayLike | Sequence[float] | float, alpha: float | None
 ) -> tuple[float, float]:
     if np.ndim(signal) == 0:
-        variance = check_positive("signal (a variance)", float(np.asarray(signal)))
+        variance = check_positive("signal (a variance)", signal)
         return variance, 0.0 if alpha is None else check_lag1("alpha", alpha)
     series = as_series("signal", signal)
     scaled, exponent = unit_scaled(series)
@@ -173,7 +174,7 @@ def _variance_and_lag1(
 
 
 def _points(dof: ArrayLike, n_scales: int, dofmin: int) -> Levels:
-    points = np.asarray(dof, dtype=np.float64)
+    points = real_array("dof", dof)
     if points.ndim == 0 and points == -1:
         points = np.asarray(float(dofmin))
     if points.shape not in ((), (1,), (n_scales,)):
@@ -183,15 +184,12 @@ def _points(dof: ArrayLike, n_scales: int, dofmin: int) -> Levels:
 
 def _band(s: Levels, dof: ArrayLike) -> NDArray[np.bool_]:
     """Return which scales an average over the scales `dof` has."""
-    ends = np.asarray(dof, dtype=np.float64)
+    ends = real_array("dof", dof)
     if ends.shape != (2,) or not 0 < ends[0] <= ends[1]:
         raise ValueError(f"{dof=} must be [s1, s2] with 0 < s1 <= s2 for sigma_test=2")
     if np.unique(s).size < 2:
         raise ValueError("scales has one value, but an average over scales needs 2")
-    chosen = (s >= ends[0]) & (s <= ends[1])
-    if not chosen.any():
-        raise ValueError(f"{dof=} holds none of the scales, {s.min():g} to {s.max():g}")
-    return np.asarray(chosen)
+    return within_band("dof", ends, s)
 
 
 def _scale_averaged(

@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 
 
-def as_number(name: str, value: object) -> float:
+def as_number(name: str, value: object, kind: str = "a real number") -> float:
     """Return a real number as a float.
 
     Parameters
@@ -20,6 +20,8 @@ def as_number(name: str, value: object) -> float:
     value : object
         Any real number: int, float, Decimal, Fraction, a NumPy scalar, or an array with one
         element.
+    kind : str
+        What the argument must be, for error messages.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def as_number(name: str, value: object) -> float:
     only = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
     if not isinstance(only, numbers.Real | Decimal):
         found = "" if value is None else f", not {type(value).__name__}"
-        raise TypeError(f"cannot use {name}={value!r}: give a real number{found}")
+        raise TypeError(f"cannot use {name}={value!r}: give {kind}{found}")
     try:
         return float(only)
     except OverflowError as error:

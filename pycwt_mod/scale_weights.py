@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Floats, check_positive
+from pycwt_mod.scalars import as_number
 
 #: Steps may differ from a multiple of the spacing by this part of it (scales stored as float32).
 _STEP_TOL = 1e-3
@@ -51,6 +54,34 @@ def spacing_of(scales: Floats) -> float | None:
     spacing = float(steps.sum() / multiples.sum())
     regular = np.abs(steps - multiples * spacing) < _STEP_TOL * spacing
     return spacing if regular.all() else None
+
+
+def within_band(name: str, ends: object, scales: Floats) -> NDArray[np.bool_]:
+    """Return which scales lie in a band, both ends included.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument `ends`, for error messages.
+    ends : (float, float)
+        Smallest and largest scale.
+    scales : ndarray, shape (scales,)
+
+    Raises
+    ------
+    TypeError
+        If `ends` are not two numbers.
+    ValueError
+        If none of the scales lies between them.
+    """
+    if not isinstance(ends, Sequence | np.ndarray) or len(ends) != 2:
+        raise TypeError(f"cannot use {name}={ends!r}: give the smallest and the largest scale")
+    low, high = (as_number(name, end) for end in ends)
+    chosen = (scales >= low) & (scales <= high)
+    if not chosen.any():
+        found = f"{scales.min():g} to {scales.max():g}"
+        raise ValueError(f"{name}={ends!r} holds none of the scales, {found}")
+    return np.asarray(chosen)
 
 
 def octave_weights(name: str, scales: Floats, dj: float | None) -> NDArray[np.float64]:

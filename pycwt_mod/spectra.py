@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Bools, Floats, check_positive
-from pycwt_mod.foreign_arrays import coefficient_array
+from pycwt_mod.foreign_arrays import coefficient_array, real_array
 from pycwt_mod.scale_axis import positive_axis
-from pycwt_mod.scale_weights import octave_weights
+from pycwt_mod.scale_weights import octave_weights, within_band
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 __all__ = ["global_spectrum", "inside_cone", "scale_average", "wavelet_power"]
@@ -76,8 +76,8 @@ def inside_cone(freqs: ArrayLike, coi: ArrayLike) -> Bools:
     -------
     ndarray of bool, shape (scales, time)
     """
-    periods = 1 / np.asarray(freqs, dtype=np.float64)
-    return np.asarray(periods[:, None] > np.asarray(coi, dtype=np.float64))
+    periods = 1 / positive_axis("freqs", freqs)
+    return np.asarray(periods[:, None] > real_array("coi", coi).astype(np.float64))
 
 
 def global_spectrum(
@@ -190,9 +190,7 @@ def scale_average(
     w, s = _pair(coefs, scales)
     dt = check_positive("dt", dt)
     octaves = octave_weights("scales", s, dj)
-    chosen = (s >= between[0]) & (s <= between[1])
-    if not chosen.any():
-        raise ValueError(f"{between=} holds none of the scales, {s.min():g} to {s.max():g}")
+    chosen = within_band("between", between, s)
     kept = w[..., chosen, :]
     weights = octaves[chosen] * dt / mother.cdelta / s[chosen]
     average = np.asarray(np.einsum("j,...jn->...n", weights, kept.real**2 + kept.imag**2))

@@ -21,7 +21,7 @@ from pycwt_mod.octaves import MultirateResult
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult
 from pycwt_mod.scale_axis import positive_axis
-from pycwt_mod.scale_weights import octave_weights
+from pycwt_mod.scale_weights import octave_weights, within_band
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 __all__ = ["cwt", "icwt", "multirate"]
@@ -274,11 +274,7 @@ def icwt(
         raise ValueError(f"wavelet={mother!r} vanishes at t = 0: eq. 11 has no inverse for it")
     chosen = np.ones(scales.size, np.bool_)
     if between is not None:
-        chosen = (scales >= between[0]) & (scales <= between[1])
-    if not chosen.any():
-        raise ValueError(
-            f"{between=} holds none of the scales, {scales.min():g} to {scales.max():g}"
-        )
+        chosen = within_band("between", between, scales)
     real: Floats = np.real(coefs)
     weights = np.where(chosen, factor * octaves / np.sqrt(scales), 0).astype(real.dtype)
     first, last = np.flatnonzero(chosen)[[0, -1]]

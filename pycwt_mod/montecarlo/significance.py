@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
@@ -150,7 +151,9 @@ def wct_significance(
 
 
 def _check_jobs(backend: str, n_jobs: int) -> None:
-    """Warn if `n_jobs` has no effect."""
+    """Warn if `n_jobs` has no effect; raise TypeError unless it is a whole number."""
+    if not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"cannot use {n_jobs=}: give a whole number, or -1 for all cores")
     if n_jobs != 1 and not uses_n_jobs(get_backend(backend)):
         warn_caller(
             f"{n_jobs=} has no effect: {backend=} ignores it; use backend='joblib' for several "

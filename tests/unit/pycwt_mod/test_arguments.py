@@ -18,6 +18,7 @@ from pycwt_mod import (
     StreamingCwt,
     VoiceGrid,
     cwt,
+    icwt,
     multirate,
     plan,
     rednoise,
@@ -96,6 +97,11 @@ def test_a_number_may_come_in_any_form(form: Callable[[float], Any]) -> None:
         ("significance_level=None", lambda: xwt(X, Y, 1.0, significance_level=None)),  # type: ignore[arg-type]
         ("rng='a'", lambda: rednoise(5, 0.5, rng="a")),  # type: ignore[arg-type]
         ("seed=0.5", lambda: wct(X, Y, 1.0, rng=0.5)),  # type: ignore[arg-type]
+        ("mc_count=None.*a whole number", lambda: wct(X, Y, 1.0, mc_count=None)),  # type: ignore[arg-type]
+        ("n_jobs='2'", lambda: wct(X, Y, 1.0, n_jobs="2", backend="joblib")),  # type: ignore[arg-type]
+        ("between=8", lambda: icwt(np.ones((2, 9)), [1, 2], 1.0, between=8)),  # type: ignore[arg-type]
+        ("between='a'", lambda: icwt(np.ones((2, 9)), [1, 2], 1.0, between=("a", 3))),  # type: ignore[arg-type]
+        ("signal .a variance.=None", lambda: significance(None, 1.0, [2.0])),  # type: ignore[arg-type]
         ("al of y1='x'", lambda: xwt(X, Y, 1.0, al1="x")),  # type: ignore[arg-type]
     ],
 )

@@ -12,6 +12,7 @@ from pycwt_mod import (
     VoiceGrid,
     cwt,
     icwt,
+    inside_cone,
     multirate,
     rednoise,
     scale_average,
@@ -55,6 +56,8 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ("alpha=1", lambda: significance(1.0, 1.0, [2.0], alpha=1)),
     ("dof", lambda: significance(1.0, 1.0, [2.0, 4.0], 1, dof=[1.0, 2.0, 3.0])),
     ("dof", lambda: significance(1.0, 1.0, [2.0, 4.0], 2, dof=7)),
+    ("dof has dtype", lambda: significance(1.0, 1.0, [2.0, 4.0], 1, dof="a")),
+    ("freqs has dtype", lambda: inside_cone(["a"], [1.0])),
     ("dof.*none", lambda: significance(1.0, 1.0, [2.0, 4.0], 2, dof=[9, 10])),
     ("sigma_test=3", lambda: significance(1.0, 1.0, [2.0], 3)),  # type: ignore[arg-type]
     ("mc_count=0", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, mc_count=0)),
