@@ -92,11 +92,12 @@ class Question:
     async def _ask_for_level(self, client: Client, dt: float) -> Answer:
         """Ask for the level that the coherence of these signals would be given."""
         al1, al2 = (lag1(name, signal) for name, signal in self.signals.items())
-        scales = self.plan().scales
+        analysis = self.plan()
+        scales = analysis.scales
         s0, J = float(scales[0]), len(scales) - 1
         return await client.significance(
             al1, al2, dt, self.dj, s0, J, self.level, wavelet=self.wavelet, param=self.param,
-            convention=self.convention, method=self.method, mc_count=self.mc_count,
+            n=analysis.n, convention=self.convention, method=self.method, mc_count=self.mc_count,
             seed=self.seed, backend=self.backend, fallback=self.fallback,
         )  # fmt: skip
 

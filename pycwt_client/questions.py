@@ -188,6 +188,7 @@ class Questions:
         wavelet: Wavelet = "morlet",
         param: float = -1,
         *,
+        n: int | None = None,
         method: LevelMethod = "montecarlo",
         mc_count: int = 300,
         seed: int | None = None,
@@ -197,9 +198,13 @@ class Questions:
         dtype: Precision = "float64",
         timeout_s: float = COMPUTE_TIMEOUT_S,
     ) -> SignificanceReply:
-        """Return the coherence that unrelated red noises rarely exceed, per scale."""
+        """Return the coherence that unrelated red noises rarely exceed, per scale.
+
+        `n` is the number of samples of the signals that the level is for, as in
+        `pycwt_mod.wct_significance`.
+        """
         fields = {
-            "al1": al1, "al2": al2, "dt": dt, "dj": dj, "s0": s0, "J": J,
+            "al1": al1, "al2": al2, "dt": dt, "dj": dj, "s0": s0, "J": J, "n": n,
             "significance_level": significance_level, "mother": wavelet, "param": param,
             "method": method, "mc_count": mc_count, "seed": seed, "backend": backend,
             "fallback": fallback, "convention": convention, "dtype": dtype,

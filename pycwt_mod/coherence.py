@@ -93,7 +93,7 @@ def wct(
     al1, al2 : float, optional
         AR(1) coefficients; estimated if not given.
     mc_count, method, precision, progress, cache, rng, seed, backend, n_jobs
-        As in `wct_significance`.
+        As in `wct_significance`, which is given the length of the signals.
     early : callable, optional
         Called as ``early(result)`` with all but the level, before that is simulated, which takes
         most of the time: to show the coherence, or to send it on. Its arrays are the result's.
@@ -138,6 +138,7 @@ def wct(
         mc_count=mc_count,
         method=method,
         precision=precision,
+        n=first.shape[-1],
         progress=progress,
         cache=cache,
         rng=rng,

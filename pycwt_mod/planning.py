@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -12,19 +11,13 @@ from numpy.typing import ArrayLike
 from pycwt_mod.arrays import Convention, Floats, check_convention, check_count, check_positive
 from pycwt_mod.bands import resolve_rtol
 from pycwt_mod.cwt_plan import CwtPlan
+from pycwt_mod.padding import padded_length
 from pycwt_mod.scalars import as_number
 from pycwt_mod.scale_axis import ScaleAxis, positive_axis, warn_of_fast_rows
 from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
 #: Tables of records up to this length are kept for the next call, of two analyses at most.
 _KEPT_SAMPLES = 2**17
-
-
-def padded_length(n: int, convention: Convention) -> int:
-    """Return the FFT length: TC98's, at least 1.4 n, or pycwt's next power of two."""
-    if convention == "pycwt":
-        return int(2 ** math.ceil(math.log2(n)))
-    return int(2 ** (int(math.log2(n) + 0.4999) + 1))
 
 
 def plan(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from schemas.arrays import RealVector
+from schemas.limits import MAX_QUERY_SAMPLES
 from schemas.message import Count, Items, Message, PersistedMessage, PositiveReal
 from schemas.query import (
     BackendName,
@@ -36,6 +37,9 @@ class SignificanceRequest(WaveletChoice, LevelChoice):
     #: Number of scales less one.
     J: LastRow
     significance_level: Level = 0.95
+    #: Samples of the signals, whose ends raise the level of long periods. None: records of six
+    #: times the largest scale.
+    n: Annotated[int, Field(ge=2, le=MAX_QUERY_SAMPLES)] | None = None
 
 
 class KeptLevels(PersistedMessage):

@@ -38,6 +38,7 @@ class NullRowsShape(Message):
     #: Offset of the first weight of the smoothing over scales, and the weights.
     boxcar_first: Annotated[int, Field(ge=-MAX_SCALES, le=0)]
     boxcar_weights: Annotated[Items[float], Field(min_length=1, max_length=MAX_SCALES)]
+    exact_ends: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

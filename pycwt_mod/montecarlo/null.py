@@ -8,6 +8,7 @@ is. A task owns its seed, and is computed in the same way wherever it runs.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -48,6 +49,10 @@ class NullRows:
         AR(1) coefficients per sample of the noise.
     centred : bool
         Whether a record's mean is removed.
+    exact_ends : bool
+        Whether the first and the last sample of a record, of those every D, stand for the part
+        of the record around them in averages over time, and not for D samples. It matters where
+        a record has few of them.
     """
 
     wavelet: Wavelet
@@ -60,6 +65,7 @@ class NullRows:
     al2: float
     centred: bool
     boxcar: ScaleBoxcar
+    exact_ends: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,21 +96,36 @@ def run_task(task: NullTask, *, batch_points: int = BATCH_POINTS) -> NDArray[np.
         pairs = min(per_batch, task.pairs - start)
         waves = filters.rows(_noise_band(rows, filters, rng, pairs))
         if rows.record:
-            waves[..., -(-rows.record // rows.step) :] = 0
+            _cut(waves, rows)
         r2 = _coherence(rows, gauss, waves)
         bins = np.minimum((r2 * BINS).astype(np.int64), BINS - 1) + offsets
         histogram += np.bincount(bins[:, counted].ravel(), minlength=histogram.size)
     return histogram.reshape(n_kept, BINS)
 
 
+def _cut(waves: Complexes, rows: NullRows) -> None:
+    """Set the rows to zero beyond the ends of the record, in place."""
+    last = (rows.record - 1) // rows.step
+    waves[..., last + 1 :] = 0
+    if rows.exact_ends:
+        after = rows.record - 1 - last * rows.step
+        for place, outer in ((0, 0), (last, after)):
+            # Powers are products of two rows.
+            waves[..., place] *= np.float32(math.sqrt((rows.step / 2 + outer + 0.5) / rows.step))
+
+
 def counted_samples(rows: NullRows) -> Bools:
-    """Return which samples of each kept row lie outside the cone of influence."""
+    """Return which samples of each kept row lie outside the cone of influence.
+
+    Where none does, the middle of the record counts, which feels its ends least.
+    """
     scales = np.array(rows.scales[slice(*rows.keep)])[:, None]
     time = np.arange(rows.length // rows.step) * rows.step
     if not rows.record:
         return np.ones((len(scales), len(time)), np.bool_)
     distance = rows.record / 2 - np.abs(time - (rows.record - 1) / 2)
-    return np.asarray(distance >= rows.wavelet.efolding * scales)
+    limit = np.minimum(rows.wavelet.efolding * scales, distance.max())
+    return np.asarray(distance >= limit)
 
 
 @lru_cache(maxsize=64)

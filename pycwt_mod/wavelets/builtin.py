@@ -168,7 +168,7 @@ class BuiltinWavelet(Wavelet):
         Grinsted et al. (2004), eq. 9 and 10, doi:10.5194/npg-11-561-2004
         """
         # Imported here: both modules need the wavelets.
-        from pycwt_mod.planning import padded_length
+        from pycwt_mod.padding import padded_length
         from pycwt_mod.smoothing import ScaleBoxcar, smooth_rows
 
         check_convention(convention)

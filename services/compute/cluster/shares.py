@@ -73,6 +73,7 @@ def request_of(share: Sequence[NullTask]) -> SimulateRequest:
             centred=rows.centred,
             boxcar_first=rows.boxcar.first,
             boxcar_weights=rows.boxcar.weights,
+            exact_ends=rows.exact_ends,
         ),
         seed=str(share[0].entropy),
         tasks=tuple(
@@ -137,6 +138,7 @@ def _rows(shape: NullRowsShape) -> NullRows:
         al2=shape.al2,
         centred=shape.centred,
         boxcar=ScaleBoxcar(shape.boxcar_first, shape.boxcar_weights),
+        exact_ends=shape.exact_ends,
     )
 
 

@@ -44,6 +44,7 @@ def answer_significance(
             cache=levels if levels is not None and is_exact(backend or request.backend) else False,
             convention=request.convention,
             method=request.method,
+            n=request.n,
             rng=seed,
             backend=backend or request.backend,
             n_jobs=jobs_for(backend, n_jobs),

@@ -34,19 +34,22 @@ from tests.deadlines import fail_after
 PACKED = {CONTENT_TYPE: ContentType.MSGPACK.value}
 
 
-def plan(wavelet: Wavelet, *, J: int = 16, mc_count: int = 40) -> MonteCarloPlan:
+def plan(
+    wavelet: Wavelet, *, J: int = 16, mc_count: int = 40, n: int | None = None
+) -> MonteCarloPlan:
     return MonteCarloPlan(
         al1=0.5, al2=0.3, dj=0.25, s0=2.0, J=J, wavelet=wavelet, mc_count=mc_count,
-        convention="standard", entropy=2**100 + 7,
+        convention="standard", entropy=2**100 + 7, n=n,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("wavelet", [Morlet(6), Paul(4), DOG(2), DOG(6)])
 @pytest.mark.parametrize("encoding", [ContentType.MSGPACK, ContentType.JSON])
+@pytest.mark.parametrize("n", [None, 60])
 def test_a_share_that_travelled_has_the_histograms_of_one_that_stayed(
-    wavelet: Wavelet, encoding: ContentType
+    wavelet: Wavelet, encoding: ContentType, n: int | None
 ) -> None:
-    tasks = [task for octave in plan(wavelet).tasks() for task in octave]
+    tasks = [task for octave in plan(wavelet, mc_count=20, n=n).tasks() for task in octave]
     shares = shares_of(tasks)
 
     found: list[NDArray[np.int64]] = []

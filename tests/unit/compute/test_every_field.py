@@ -46,7 +46,7 @@ QUERIES: dict[type[Message], tuple[Callable[..., Message], dict[str, Any], dict[
     SignificanceRequest: (
         answer_significance,
         {"al1": 0.3, "al2": 0.6, **AXIS, **WAVELET, **LEVEL},
-        {"al1": 0.5, "al2": 0.7, **OTHER_AXIS, **OTHER_WAVELET, **OTHER_LEVEL},
+        {"al1": 0.5, "al2": 0.7, "n": 50, **OTHER_AXIS, **OTHER_WAVELET, **OTHER_LEVEL},
     ),
 }
 #: What the other value needs to be possible at all.

@@ -377,6 +377,7 @@ BY_MODEL: dict[type[Message], Strategy] = {
         s0=st.floats(1e-3, 1e3),
         J=st.integers(0, 4095),
         significance_level=levels,
+        n=maybe(st.integers(2, 10_000)),
         **wavelet,
         **simulation,
     ),
@@ -673,6 +674,7 @@ rows = st.builds(
     centred=st.booleans(),
     boxcar_first=st.integers(-8, 0),
     boxcar_weights=st.lists(st.floats(0, 1), min_size=1, max_size=4).map(tuple),
+    exact_ends=st.booleans(),
 )
 JOBS: dict[type[Message], Strategy] = {
     **task_strategies,
