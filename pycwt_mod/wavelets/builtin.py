@@ -6,10 +6,10 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, NamedTuple, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import Convention, check_convention, check_count, check_positive
+from pycwt_mod.foreign_arrays import coefficient_array
 from pycwt_mod.wavelets.protocol import Array, Wavelet, reconstruction_factor
 
 #: Orders of Paul and DOG; their factorials still fit a double.
@@ -161,23 +161,28 @@ class BuiltinWavelet(Wavelet):
         Raises
         ------
         ValueError
-            If the shapes don't match, or the wavelet has no δj0.
+            If the shapes don't match, `dj` is not the spacing of `scales`, or the wavelet has no
+            δj0.
 
         References
         ----------
         Grinsted et al. (2004), eq. 9 and 10, doi:10.5194/npg-11-561-2004
         """
-        # Imported here: both modules need the wavelets.
+        # Imported here: these modules need the wavelets.
         from pycwt_mod.padding import padded_length
+        from pycwt_mod.scale_axis import positive_axis
+        from pycwt_mod.scale_weights import octave_weights
         from pycwt_mod.smoothing import ScaleBoxcar, smooth_rows
 
         check_convention(convention)
-        rows = np.asarray(W)
-        samples = np.asarray(scales, dtype=np.float64) / check_positive("dt", dt)
+        rows = coefficient_array("W", W)
+        given = positive_axis("scales", scales)
+        samples = given / check_positive("dt", dt)
         if rows.ndim != 2 or samples.shape != rows.shape[:1]:
             raise ValueError(
                 f"W has shape {rows.shape}, but must be (scales, n) with {samples.size} scales"
             )
+        octave_weights("scales", given, dj)
         boxcar = ScaleBoxcar.of(self.deltaj0, check_positive("dj", dj), convention)
         return smooth_rows(rows, samples, padded_length(rows.shape[1], convention), boxcar)
 

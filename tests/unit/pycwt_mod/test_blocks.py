@@ -194,6 +194,17 @@ def test_what_is_not_masked_does_not_know_of_gaps(op: BlockOp, gaps: list[tuple[
     assert worst_error(x, grid, op, "standard", 3.0, truth) < RTOL
 
 
+def test_masked_samples_of_a_window_are_missing() -> None:
+    x, grid = recording(2000)[:, :1], a_grid()
+    gappy, spiked = x.copy(), x.copy()
+    gappy[700:703], spiked[700:703] = np.nan, 1e20
+    layout = octave_layouts(grid, op="cwt", hop_s=4.0, convention="standard")[0]
+    found = block_at(np.ma.masked_greater(spiked, 1e10), 600, grid, layout, "cwt")
+    expected = block_at(gappy, 600, grid, layout, "cwt")
+    assert np.array_equal(found.values, expected.values)
+    assert np.array_equal(found.mask, expected.mask)
+
+
 def test_each_row_is_masked_by_its_own_radius() -> None:
     x = recording()
     grid = a_grid()

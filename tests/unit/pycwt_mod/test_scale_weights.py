@@ -74,6 +74,8 @@ def test_a_spacing_that_contradicts_the_scales_is_named_with_them() -> None:
         icwt(np.ones((400, 9)), 1 / LINEAR, 1.0, 0.25)
     with pytest.raises(ValueError, match="sj, which has one scale; give dj"):
         icwt(np.ones((1, 9)), [2.0], 1.0)
+    with contradiction:
+        Morlet().smooth(result.coefs, 1 / FS, 1 / 12, result.scales)
     assert icwt(result.coefs, result.scales.astype(np.float32), 1 / FS, 0.25).shape == T.shape
 
 
