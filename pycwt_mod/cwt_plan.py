@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,13 @@ from pycwt_mod.coherence_tables import CoherenceTables
 from pycwt_mod.cross_levels import cross_levels
 from pycwt_mod.foreign_arrays import time_last
 from pycwt_mod.gaps import MASK_THRESHOLD, GapFill, GapPolicy
+from pycwt_mod.missing_energy import RowKernels
 from pycwt_mod.octaves import MultirateResult, octaves_of
 from pycwt_mod.pairs import check_pair, lag1_of, standardise
 from pycwt_mod.results import CwtResult, PhaseOf, WctResult, XwtResult, check_phase_of
 from pycwt_mod.row_plan import RowPlan
 from pycwt_mod.row_portions import Kind, Question, portions
-from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence
+from pycwt_mod.scale_axis import ScaleAxis, cone_of_influence, gap_mask
 from pycwt_mod.sources import spectra_by_length
 from pycwt_mod.wavelets import Wavelet
 
@@ -133,7 +134,7 @@ class CwtPlan:
             self.coi.copy(),
             spectrum[..., 1:half] / self._fft_norm,
             scipy.fft.fftfreq(self.length, self.dt)[1:half],
-            mask=gaps.mask(np.isnan(values), self.scales, self.dt, self.wavelet),
+            mask=self._mask(np.isnan(values), gaps),
             dt=self.dt,
         )
 
@@ -149,6 +150,34 @@ class CwtPlan:
         )  # fmt: skip
         filled, spectrum, _ = self._prepare(values, gaps, workers, max_bytes)
         return self._full_rate.full(filled, spectrum, workers), spectrum
+
+    def _mask(
+        self,
+        missing: Bools,
+        gaps: GapPolicy,
+        rows: NDArray[np.intp] | slice = slice(None),
+        step: int = 1,
+    ) -> Bools:
+        """Return where coefficients are masked, every `step` samples; shape (..., rows, time)."""
+        if gaps.mask_threshold is None or not missing.any():
+            return gap_mask(missing, self.scales[rows], self.dt, self.wavelet, step)
+        kernels = self._kernels if isinstance(rows, slice) else self._kernels.some(rows)
+        return kernels.mask(missing, gaps.mask_threshold, step)
+
+    def _smoothed_mask(self, missing: Bools, gaps: GapPolicy) -> Bools:
+        """Return where coherence is masked; shape (..., scales, time)."""
+        if gaps.mask_threshold is None or not missing.any():
+            return gap_mask(missing, self.scales, self.dt, self.wavelet)
+        return self._in_own_order(self._smoothed_kernels.mask(missing, gaps.mask_threshold))
+
+    @cached_property
+    def _kernels(self) -> RowKernels:
+        return RowKernels.of_scales(self.wavelet, self.scales / self.dt)
+
+    @cached_property
+    def _smoothed_kernels(self) -> RowKernels:
+        scales = self.scales[self.axis.ascending] / self.dt
+        return RowKernels.of_averages(self.wavelet, scales, self._coherence.scale_weights)
 
     @property
     def _fft_norm(self) -> float:
@@ -173,8 +202,9 @@ class CwtPlan:
         held = sum(len(index) * kind.points(self.n) for kind, index in self._shared.items())
         item = complex_dtype(self.dtype).itemsize
         check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
-        prepared = self._prepare(values, gaps, workers, max_bytes)
-        octaves = octaves_of(self._critical, self.axis, self.dt, *prepared, gaps, workers)
+        filled, spectrum, missing = self._prepare(values, gaps, workers, max_bytes)
+        masked = partial(self._mask, missing, gaps)
+        octaves = octaves_of(self._critical, self.axis, filled, spectrum, masked, workers)
         return MultirateResult(
             octaves=octaves, scales=self.scales.copy(), freqs=self.freqs.copy(),
             coi=self.coi.copy(), n=self.n,
@@ -208,7 +238,7 @@ class CwtPlan:
         cross, _ = self._transform(a, gaps, workers, max_bytes)
         second, _ = self._transform(b, gaps, workers, max_bytes)
         cross *= np.conj(second, out=second)
-        mask = gaps.mask(np.isnan(a) | np.isnan(b), self.scales, self.dt, self.wavelet)
+        mask = self._mask(np.isnan(a) | np.isnan(b), gaps)
         axes = self.coi.copy(), self.freqs.copy()
         return XwtResult(cross, *axes, levels, mask=mask, lag1=lag1, dt=self.dt)
 
@@ -245,12 +275,7 @@ class CwtPlan:
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
         planes = tables.all(spectra, shape, phase_of, workers)
         r2, phase, smoothed = (self._in_own_order(plane) for plane in planes)
-        mask = self._in_own_order(
-            gaps.smoothed_mask(
-                np.any(missing, axis=-2), self.scales[self.axis.ascending], self.dt,
-                self.wavelet, tables.scale_weights,
-            )
-        )  # fmt: skip
+        mask = self._smoothed_mask(np.any(missing, axis=-2), gaps)
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
         return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=mask, dt=self.dt)

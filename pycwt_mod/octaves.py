@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
@@ -17,7 +18,6 @@ from pycwt_mod.arrays import (
     complex_dtype,
 )
 from pycwt_mod.expansion import CircularRows, RingingRows
-from pycwt_mod.gaps import GapPolicy
 from pycwt_mod.row_groups import RowGroup
 from pycwt_mod.row_plan import RowPlan
 from pycwt_mod.scale_axis import ScaleAxis
@@ -119,14 +119,15 @@ class MultirateResult(Summarised):
 def octaves_of(
     plan: RowPlan,
     axis: ScaleAxis,
-    dt: float,
     signal: Floats,
     spectrum: Complexes,
-    missing: Bools,
-    gaps: GapPolicy,
+    masked: Callable[[NDArray[np.intp], int], Bools],
     workers: int,
 ) -> tuple[Octave, ...]:
-    """Return the octaves of a signal without gaps; `missing` says where they were."""
+    """Return the octaves of a signal without gaps.
+
+    `masked` returns the mask of some rows at every step-th sample.
+    """
     sources = plan.sources(signal, spectrum, workers)
     found = _samples(plan, signal, sources, workers)
     octaves = []
@@ -139,7 +140,7 @@ def octaves_of(
             Octave(
                 scales=scales, freqs=axis.freqs[group.index], step=step,
                 coefs=rows[..., : -(-plan.asked.n // step)],
-                mask=gaps.mask(missing, scales, dt, plan.asked.wavelet, step), _origin=origin,
+                mask=masked(group.index, step), _origin=origin,
             )
         )  # fmt: skip
     return tuple(octaves)
