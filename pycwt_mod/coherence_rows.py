@@ -20,6 +20,66 @@ from pycwt_mod.threads import run
 
 
 @dataclass(frozen=True, eq=False)
+class FilteredRows:
+    """The spectra of a group's rows after the Gaussian in time, as far as it passes them.
+
+    Each power has a spectrum of its own: in a complex transform that both share, the rounding of
+    the larger one would hide the smaller one, and coherence would depend on the signals' units.
+
+    Attributes
+    ----------
+    group : SmoothedGroup
+    power : ndarray, shape (2, rows, bins)
+        Of |W1|² and |W2|², from frequency 0 on.
+    positive, negative : ndarray, shape (rows, bins)
+        Of W1 W2*, from frequency 0 on, and from the lowest one to that below 0.
+    """
+
+    group: SmoothedGroup
+    power: Complexes
+    positive: Complexes
+    negative: Complexes
+
+    @classmethod
+    def empty(cls, group: SmoothedGroup, length: int) -> FilteredRows:
+        """Return room for the rows of `group`, smoothed on a circle of `length` samples."""
+        rows, bins = group.gauss.shape
+        kind = complex_dtype(group.gauss.dtype)
+        below = min(bins - 1, (length // group.rows.step - 1) // 2)
+        shapes = (2, rows, bins), (rows, bins), (rows, below)
+        return cls(group, *(np.zeros(shape, kind) for shape in shapes))
+
+    def filter(self, rows: slice, power: Floats, cross: Complexes, length: int) -> None:
+        """Fill `rows` from (2, k, samples) of |W1|² and |W2|² and (k, samples) of W1 W2*."""
+        group, period = self.group, length // self.group.rows.step
+        powers = scipy.fft.rfft(group.within_record(power, period), axis=-1)
+        products = scipy.fft.fft(group.within_record(cross, period), axis=-1, overwrite_x=True)
+        bins, below = self._passed(rows, period)
+        gauss = group.gauss[rows, :bins]
+        np.multiply(powers[..., :bins], gauss, out=self.power[:, rows, :bins])
+        np.multiply(products[:, :bins], gauss, out=self.positive[rows, :bins])
+        lowest = self.negative[rows, self.negative.shape[-1] - below :]
+        np.multiply(products[:, period - below :], gauss[:, below:0:-1], out=lowest)
+
+    def add(self, rows: slice, weights: Floats, power: Complexes, cross: Complexes) -> None:
+        """Add `rows` times their `weights` to the spectra `power` and `cross` of another period."""
+        period = cross.shape[-1]
+        bins, below = self._passed(rows, period)
+        factors = weights[:, None].astype(self.power.real.dtype)
+        for part, out in (
+            (self.power[:, rows, :bins], power[..., :bins]),
+            (self.positive[rows, :bins], cross[:, :bins]),
+            (self.negative[rows, self.negative.shape[-1] - below :], cross[:, period - below :]),
+        ):
+            out += part if (weights == 1).all() else part * factors
+
+    def _passed(self, rows: slice, period: int) -> tuple[int, int]:
+        """Return how many bins from 0 on, and below 0, matter: most at the smallest scale."""
+        bins = min(self.group.passed[rows.start], period // 2 + 1)
+        return bins, min(bins - 1, (period - 1) // 2)
+
+
+@dataclass(frozen=True, eq=False)
 class CoherenceRows:
     """The tables of some rows of the coherence of records of n samples.
 
@@ -49,22 +109,20 @@ class CoherenceRows:
 
         `spectra` holds the `rfft` of both signals, shape (2, bins), by FFT length.
         """
-        filtered: list[Complexes] = [np.empty((2, 0), complex_dtype(coherence.dtype))] * len(
-            coherence
-        )
-        portions = [(group, rows) for group in self.groups for rows in group.portions(self.length)]
+        filtered = [FilteredRows.empty(group, self.length) for group in self.groups]
+        portions = [(each, rows) for each in filtered for rows in each.group.portions(self.length)]
         run(
             (
-                partial(self._filter, group, rows, spectra[group.rows.length], filtered, phase)
-                for group, rows in portions
+                partial(self._filter, each, rows, spectra[each.group.rows.length], phase)
+                for each, rows in portions
             ),
             workers,
         )
         run(
             (
-                partial(self._finish, group, rows, filtered, coherence, smoothed)
-                for group, portion in portions
-                if (rows := self._finished(group, portion)).stop > rows.start
+                partial(self._finish, each.group, rows, filtered, coherence, smoothed)
+                for each, portion in portions
+                if (rows := self._finished(each.group, portion)).stop > rows.start
             ),
             workers,
         )
@@ -76,36 +134,26 @@ class CoherenceRows:
         return slice(first, max(first, min(rows.stop, int(ends[1]))))
 
     def _filter(
-        self,
-        group: SmoothedGroup,
-        rows: slice,
-        spectra: Complexes,
-        filtered: list[Complexes],
-        phase: Floats | None,
+        self, filtered: FilteredRows, rows: slice, spectra: Complexes, phase: Floats | None
     ) -> None:
-        """Store the filtered spectra of |W1|² + i|W2|² and W1 W2*, and the phase of the latter."""
-        w1, w2 = group.rows.samples(spectra, rows)
-        products = np.empty((2, *w1.shape), w1.dtype)
-        products[0].real = w1.real**2 + w1.imag**2
-        products[0].imag = w2.real**2 + w2.imag**2
-        np.multiply(w1, np.conj(w2, out=w2), out=products[1])
-        index = group.rows.index[rows]
+        """Store the filtered spectra of |W1|², |W2|² and W1 W2*, and the phase of the latter."""
+        group = filtered.group
+        waves = group.rows.samples(spectra, rows)
+        power = np.square(waves.real)
+        power += np.square(waves.imag)
+        w1, w2 = waves
+        cross = np.multiply(w1, np.conj(w2, out=w2), out=w2)
         some = self._finished(group, rows)
         if phase is not None and some.stop > some.start:
-            cross = products[1, some.start - rows.start : some.stop - rows.start]
-            group.write_phase(cross, group.rows.index[some], phase)
-        period = self.length // group.rows.step
-        found = scipy.fft.fft(group.within_record(products, period), axis=-1, overwrite_x=True)
-        for k, (place, gauss) in enumerate(zip(index, group.gauss[rows], strict=True)):
-            half = len(gauss) // 2
-            low = np.concatenate([found[:, k, period - half :], found[:, k, :half]], axis=-1)
-            filtered[place] = low * gauss
+            outputs = cross[some.start - rows.start : some.stop - rows.start]
+            group.write_phase(outputs, group.rows.index[some], phase)
+        filtered.filter(rows, power, cross, self.length)
 
     def _finish(
         self,
         group: SmoothedGroup,
         rows: slice,
-        filtered: list[Complexes],
+        filtered: list[FilteredRows],
         coherence: Floats,
         smoothed: Floats,
     ) -> None:
@@ -113,16 +161,18 @@ class CoherenceRows:
         index = group.rows.index[rows]
         step = group.rows.step
         period = self.length // step
-        low = np.zeros((2, len(index), period), filtered[0].dtype)
-        for k, place in enumerate(index):
-            self._add_neighbours(int(place), filtered, low[:, k])
-        if group.kernel is not None:
-            low *= kernel_correction(group.kernel, period) / step
-        spectra: Complexes = scipy.fft.ifft(low, axis=-1, overwrite_x=True)
         kind = coherence.dtype
+        power = np.zeros((2, len(index), period // 2 + 1), complex_dtype(kind))
+        cross = np.zeros((len(index), period), complex_dtype(kind))
+        self._add_neighbours(range(int(index[0]), int(index[-1]) + 1), filtered, power, cross)
+        if group.kernel is not None:
+            correction = kernel_correction(group.kernel, period) / step
+            power *= correction[: period // 2 + 1]
+            cross *= correction
+        spectra: Complexes = scipy.fft.ifft(cross, axis=-1, overwrite_x=True)
         planes = np.empty((4, len(index), period), kind)
-        planes[0], planes[1] = spectra[0].real, spectra[0].imag
-        planes[2], planes[3] = spectra[1].real, spectra[1].imag
+        planes[:2] = scipy.fft.irfft(power, period, axis=-1, overwrite_x=True)
+        planes[2], planes[3] = spectra.real, spectra.imag
         full = planes[..., : self.n]
         if group.kernel is not None:
             full = np.empty((4, len(index), self.n), kind)
@@ -137,19 +187,31 @@ class CoherenceRows:
         np.divide(numerator, product, out=r2, where=product > 0)
         np.minimum(r2, 1, out=r2)
 
-    def _add_neighbours(self, place: int, filtered: list[Complexes], out: Complexes) -> None:
-        """Fill `out`, in FFT order, with the sum over the scales around `place`."""
-        first, weights = self.window.around(place)
-        usual = max(weights)
-        period = out.shape[-1]
-        for row, weight in enumerate(weights, first):
-            if not weight or not 0 <= row < len(filtered):
-                continue
-            part = filtered[row]
-            middle = part.shape[-1] // 2
-            half = min(middle, period // 2)
-            if weight != usual:
-                part = part * out.real.dtype.type(weight / usual)
-            out[:, :half] += part[:, middle : middle + half]
-            out[:, period - half :] += part[:, middle - half : middle]
-        out *= out.real.dtype.type(usual)
+    def _add_neighbours(
+        self, places: range, filtered: list[FilteredRows], power: Complexes, cross: Complexes
+    ) -> None:
+        """Fill the spectra of the rows `places` with the sums over the scales around each."""
+        first_offset, weights = self._weights(places)
+        usual = weights.max()
+        for offset, each in enumerate(weights.T / usual, first_offset):
+            for part in filtered:
+                first = int(part.group.rows.index[0])
+                low = max(places.start + offset, first)
+                high = min(places.stop + offset, first + len(part.positive))
+                here = slice(low - offset - places.start, high - offset - places.start)
+                if low < high and each[here].any():
+                    rows = slice(low - first, high - first)
+                    part.add(rows, each[here], power[:, here], cross[here])
+        power *= power.real.dtype.type(usual)
+        cross *= cross.real.dtype.type(usual)
+
+    def _weights(self, places: range) -> tuple[int, Floats]:
+        """Return the first offset, and the weights (places, offsets) of the rows around each."""
+        around = [self.window.around(place) for place in places]
+        offsets = [first - place for place, (first, _) in zip(places, around, strict=True)]
+        least = min(offsets)
+        most = max(low + len(each) for low, (_, each) in zip(offsets, around, strict=True))
+        weights = np.zeros((len(places), most - least))
+        for row, low, (_, each) in zip(weights, offsets, around, strict=True):
+            row[low - least : low - least + len(each)] = each
+        return least, weights

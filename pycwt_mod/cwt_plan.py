@@ -27,6 +27,7 @@ from pycwt_mod.coherence_tables import CoherenceTables
 from pycwt_mod.cross_levels import cross_levels
 from pycwt_mod.foreign_arrays import time_last
 from pycwt_mod.gaps import MASK_THRESHOLD, GapFill, GapPolicy
+from pycwt_mod.magnitude import unit_scaled
 from pycwt_mod.missing_energy import RowKernels
 from pycwt_mod.octaves import MultirateResult, octaves_of
 from pycwt_mod.pairs import check_pair, lag1_of, standardise
@@ -265,7 +266,14 @@ class CwtPlan:
         workers = check_count("workers", workers)
         check_phase_of(phase_of)
         gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
-        a, b = self._pair(*check_pair(y1, y2, axis), normalize=normalize)
+        a, b = check_pair(y1, y2, axis)
+        exponent = None
+        if normalize:
+            a, b = standardise("y1", a), standardise("y2", b)
+        else:
+            (a, first), (b, second) = unit_scaled(a), unit_scaled(b)
+            exponent = (first + second)[..., None]
+        a, b = self.as_record("y1", a), self.as_record("y2", b)
         shape = (*a.shape[:-1], len(self.scales), self.n)
         check_memory("coherence", math.prod(shape) * _WCT_PLANES * self.dtype.itemsize, max_bytes)
         tables = self._coherence
@@ -275,6 +283,9 @@ class CwtPlan:
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
         planes = tables.all(spectra, shape, phase_of, workers)
         r2, phase, smoothed = (self._in_own_order(plane) for plane in planes)
+        if exponent is not None:  # back to the product of the signals' units
+            with np.errstate(over="ignore", under="ignore"):
+                np.ldexp(smoothed, exponent, out=smoothed)
         mask = self._smoothed_mask(np.any(missing, axis=-2), gaps)
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
@@ -319,6 +330,12 @@ class CwtPlan:
         """Return the signal without gaps and as the convention has its mean, and its spectrum."""
         bins = (self.length // 2 + 1) * (values.size // self.n)
         check_memory("the spectrum", bins * complex_dtype(self.dtype).itemsize, max_bytes)
+        limit = np.finfo(self.dtype).max / (4 * self.length)  # of sums over the record
+        if (largest := np.nanmax(np.abs(values))) > limit:
+            raise ValueError(
+                f"signal has values up to {largest:g}, whose transform overflows {self.dtype}: "
+                "divide it by a constant"
+            )
         filled, missing = gaps.filled(values, self.dt)
         if self.convention == "standard":
             mean = filled.mean(axis=-1, keepdims=True, dtype=np.float64)

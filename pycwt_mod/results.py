@@ -260,7 +260,8 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
     mask : ndarray of bool, shape (scales, time)
         True where too much of a value's energy is missing in either signal; see `cwt`.
     smoothed : ndarray, shape (2, ..., scales, time)
-        Real and imaginary part of the smoothed cross spectrum S(W1 W2*/s).
+        Real and imaginary part of the smoothed cross spectrum S(W1 W2*/s), in the product of
+        the signals' units unless they were normalized.
     lag1 : (Lag1, Lag1), or None
         Coefficients of both signals that `signif` was computed with; None with ``sig=False``.
     dt : float or None

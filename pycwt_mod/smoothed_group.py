@@ -32,8 +32,10 @@ class SmoothedGroup:
         Filters of the rows, divided by √s.
     weights : ndarray
         Of the samples from `before` before the record on.
-    gauss : tuple of ndarray
-        Per row, D exp(-s²ω²/2) for the bins -K … K - 1 of the smoothing's FFT.
+    gauss : ndarray, shape (rows, K + 1)
+        D exp(-s²ω²/2) for the bins 0 … K of the smoothing's FFT.
+    passed : tuple of int
+        Per row, the number of those bins in which the Gaussian exceeds the tolerance.
     kernel : Interpolation or None
         From every D-th sample to all; None if D is 1.
     """
@@ -41,7 +43,8 @@ class SmoothedGroup:
     rows: RowGroup
     weights: Floats
     before: int
-    gauss: tuple[Floats, ...]
+    gauss: Floats
+    passed: tuple[int, ...]
     kernel: Interpolation | None
 
     @classmethod
@@ -69,8 +72,10 @@ class SmoothedGroup:
         kernel = None
         if step > 1:
             kernel = Interpolation.build(step, OVERSAMPLING, rtol, dtype=dtype)
-        gauss = tuple(_gauss(float(s), length, step, rtol).astype(dtype) for s in scales)
-        return cls(rows, weights.astype(dtype), before, gauss, kernel)
+        passed = tuple(_passed(float(s), length, step, rtol) for s in scales)
+        omega = np.arange(max(passed)) * (2 * math.pi / length)
+        gauss = (step * np.exp(-0.5 * (scales[:, None] * omega) ** 2)).astype(dtype)
+        return cls(rows, weights.astype(dtype), before, gauss, passed, kernel)
 
     def portions(self, length: int) -> list[slice]:
         """Return the rows in portions that stay in the cache."""
@@ -79,7 +84,7 @@ class SmoothedGroup:
         count = len(self.rows.index)
         return [slice(k, min(k + size, count)) for k in range(0, count, size)]
 
-    def within_record(self, products: Complexes, period: int) -> Complexes:
+    def within_record(self, products: NDArray[Any], period: int) -> NDArray[Any]:
         """Return the samples with their weights on a circle of `period`."""
         count = len(self.weights)
         circular = products.shape[-1]
@@ -124,9 +129,7 @@ def kernel_correction(kernel: Interpolation, period: int) -> Floats:
     return kernel.correction(omega).astype(kernel.matrix.dtype)
 
 
-def _gauss(scale: float, length: int, step: int, tol: float) -> Floats:
-    """Return D exp(-s²ω²/2) for the bins -K … K - 1, as far as it exceeds `tol`."""
+def _passed(scale: float, length: int, step: int, tol: float) -> int:
+    """Return the number of bins from 0 on in which exp(-s²ω²/2) exceeds `tol`."""
     radius = math.sqrt(-2 * math.log(tol)) / scale
-    half = min(math.ceil(radius * length / (2 * math.pi)) + 1, length // step // 2)
-    omega = np.arange(-half, half) * (2 * math.pi / length)
-    return np.asarray(step * np.exp(-0.5 * (scale * omega) ** 2))
+    return min(math.ceil(radius * length / (2 * math.pi)) + 1, length // step // 2) + 1

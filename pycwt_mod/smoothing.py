@@ -102,31 +102,37 @@ def smooth_rows(
     return boxcar.apply(part, slice(0, n_rows))
 
 
-def smooth_in_time(
-    w1: Complexes, w2: Complexes, gauss: Floats, workers: int = 1
-) -> tuple[Complexes, Complexes]:
-    """Return the time-smoothed (|W1|² + i|W2|², W1 W2*).
+def smooth_in_time(waves: Complexes, gauss: Floats) -> tuple[Floats, Complexes]:
+    """Return |W1|² and |W2|², and W1 W2*, smoothed in time.
 
-    The filter is real and even, so two real spectra share one complex FFT. The rows are
-    padded with zeros to the length of `gauss`.
+    Each power has a real FFT of its own: in a complex one that both share, the rounding of the
+    larger would hide the smaller.
+
+    Parameters
+    ----------
+    waves : ndarray, shape (2, ..., scales, time), complex
+    gauss : ndarray, shape (scales, length)
+        From `gaussian_filter`; the rows are padded with zeros to its length.
+
+    Returns
+    -------
+    power : ndarray, shape (2, ..., scales, time)
+    cross : ndarray, shape (..., scales, time), complex
     """
-    n_padded = gauss.shape[-1]
-    n = w1.shape[-1]
-    auto = np.empty_like(w1)
-    auto.real = w1.real**2 + w1.imag**2
-    auto.imag = w2.real**2 + w2.imag**2
-    smoothed = []
-    for rows in (auto, w1 * np.conj(w2)):
-        spectrum = scipy.fft.fft(rows, n_padded, axis=-1, workers=workers)
-        spectrum *= gauss
-        full = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True, workers=workers)
-        smoothed.append(full[..., :n])
-    return smoothed[0], smoothed[1]
+    length, n = gauss.shape[-1], waves.shape[-1]
+    power = np.square(waves.real)
+    power += np.square(waves.imag)
+    powers = scipy.fft.rfft(power, length, axis=-1)
+    powers *= gauss[:, : length // 2 + 1]
+    products = scipy.fft.fft(waves[0] * np.conj(waves[1]), length, axis=-1, overwrite_x=True)
+    products *= gauss
+    power = scipy.fft.irfft(powers, length, axis=-1, overwrite_x=True)[..., :n]
+    return power, scipy.fft.ifft(products, axis=-1, overwrite_x=True)[..., :n]
 
 
-def coherence(auto: Complexes, cross: Complexes) -> Floats:
-    """Return R² = |S12|²/(S1 S2), 0 where a spectrum vanishes, from S1 + i S2 and S12."""
-    product = auto.real * auto.imag
+def coherence(power: tuple[Floats, Floats] | Floats, cross: Complexes) -> Floats:
+    """Return R² = |S12|²/(S1 S2) from (S1, S2) and S12; 0 where a spectrum vanishes."""
+    product = power[0] * power[1]
     numerator = cross.real**2 + cross.imag**2
     r2 = np.zeros_like(product)
     np.divide(numerator, product, out=r2, where=product > 0)

@@ -253,8 +253,8 @@ def _coherence(
     values, and the spectrum of a signal that is mostly quiet is small nearly everywhere.
     """
     kind = waves.real.dtype
-    waves = _levelled(waves)
-    # The filter is real and even, so two real spectra share one complex transform.
+    waves, weight = _levelled(waves)
+    # The filter is real and even, so two real spectra of like size share a complex transform.
     n_packed = (len(waves) + 1) // 2
     # A single pair goes along with them; of many, each fits the cache better by itself.
     packed = np.zeros((n_packed + (len(sets) == 1), *waves.shape[1:]), waves.dtype)
@@ -263,26 +263,40 @@ def _coherence(
     packed.imag[: len(waves) // 2] = power[1::2]
     if len(sets) == 1:
         packed[n_packed] = _product(waves, sets[0])
-    smoothed = shared.smoothed(packed)
-    auto = [half for both in smoothed[:n_packed] for half in (both.real, both.imag)]
+    found = shared.smoothed_in_time(packed)
+    auto = np.empty((len(waves), *found.shape[1:]))
+    auto[::2], auto[1::2] = found.real[:n_packed], found.imag[: len(waves) // 2]
+    auto = shared.smoothed_over_scales(auto, weight**2)
     for one, other in sets:
-        cross = smoothed[-1] if len(sets) == 1 else shared.smoothed(_product(waves, (one, other)))
-        r2 = coherence(auto[one] + 1j * auto[other], cross)
+        rows = (
+            found[-1] if len(sets) == 1 else shared.smoothed_in_time(_product(waves, (one, other)))
+        )
+        cross = shared.smoothed_over_scales(rows, weight[one] * weight[other])
+        r2 = coherence((auto[one], auto[other]), cross)
         yield r2.astype(kind, copy=False), np.angle(cross).astype(kind, copy=False)
 
 
-def _levelled(waves: Complexes) -> Complexes:
-    """Return W in double precision, every channel brought to a mean near one.
+def _levelled(waves: Complexes) -> tuple[Complexes, Floats]:
+    """Return W in double precision, every row divided by a factor near its mean; and factors.
 
-    Coherence and phase do not depend on the factors, but their rounding does: the spectra of two
-    channels share a transform, and products of small units (a magnetic field in tesla) may be
-    below what floats have. The factors are powers of two, which round nothing themselves.
+    Rounding does not depend on the factors, which are powers of two. But what shares a transform
+    has to be of like size, or the rounding of the larger hides the smaller, and products of small
+    units (a magnetic field in tesla) may be below what floats have.
+
+    Returns
+    -------
+    levelled : ndarray of complex128, shape (channels, rows, columns)
+        Mean magnitudes between 1/2 and 2.
+    weight : ndarray, shape (channels, rows)
+        The factors, relative to that of the channel's largest row: coherence and phase do not
+        depend on a factor of a channel, but on those of neighbouring rows.
     """
-    size = np.abs(waves.real).mean(axis=(1, 2), dtype=np.float64)
+    size = np.abs(waves.real).mean(axis=2, dtype=np.float64)
     exponent = np.clip(np.frexp(size)[1], -MAX_EXPONENT, MAX_EXPONENT)  # of nothing but 0: 0
     levelled = waves.astype(np.complex128)
-    levelled *= np.ldexp(1.0, -exponent)[:, None, None]
-    return levelled
+    levelled *= np.ldexp(1.0, -exponent)[..., None]
+    largest = np.where(size > 0, exponent, -MAX_EXPONENT).max(axis=1, keepdims=True)
+    return levelled, np.ldexp(1.0, np.minimum(exponent - largest, 0))
 
 
 def _product(waves: Complexes, names: tuple[int, ...]) -> Complexes:

@@ -50,19 +50,31 @@ class Prepared:
         spectrum = scipy.fft.rfft(channels, self.filters.length, axis=-1)
         return self.filters.rows(spectrum[:, self.filters.used_bins])
 
-    def smoothed(self, rows: Complexes) -> Complexes:
-        """Return complex128 `rows` smoothed in time and over scales, the tile alone.
+    def smoothed_in_time(self, rows: Complexes) -> Complexes:
+        """Return complex128 `rows` convolved with the Gaussians, the tile alone.
 
         Overwrites `rows`.
         """
-        if self.gauss is None or self.boxcar is None:
+        if self.gauss is None:
             raise ValueError("only coherence is smoothed")
         spectrum = scipy.fft.fft(rows, axis=-1, overwrite_x=True)
         spectrum *= self.gauss
-        full = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)
+        full: Complexes = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)
+        return full[..., self.columns]
+
+    def smoothed_over_scales(self, rows: NDArray[Any], weight: Floats) -> NDArray[Any]:
+        """Return the boxcar over float64 or complex128 `rows` times `weight`; shape (..., k, n).
+
+        Parameters
+        ----------
+        rows : ndarray, shape (..., rows, n)
+        weight : ndarray, shape (..., rows)
+        """
+        if self.boxcar is None:
+            raise ValueError("only coherence is smoothed")
         # Complex numbers as pairs: the weights are real.
-        pairs = np.ascontiguousarray(full[..., self.columns]).view(self.boxcar.dtype)
-        out: Complexes = (self.boxcar @ pairs).view(full.dtype)
+        reals = np.ascontiguousarray(rows).view(self.boxcar.dtype)
+        out: NDArray[Any] = (self.boxcar * weight[..., None, :] @ reals).view(rows.dtype)
         return out
 
 

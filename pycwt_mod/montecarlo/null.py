@@ -170,6 +170,6 @@ def _records(rows: NullRows, rng: np.random.Generator, pairs: int) -> NDArray[np
 
 
 def _coherence(rows: NullRows, gauss: Floats, waves: Complexes) -> Floats:
-    auto, cross = smooth_in_time(waves[0], waves[1], gauss)
+    power, cross = smooth_in_time(waves, gauss)
     kept = slice(*rows.keep)
-    return coherence(rows.boxcar.apply(auto, kept), rows.boxcar.apply(cross, kept))
+    return coherence(rows.boxcar.apply(power, kept), rows.boxcar.apply(cross, kept))
