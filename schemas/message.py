@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -37,6 +38,9 @@ Epoch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{1,64}$")]
 Items = Annotated[tuple[T, ...], Strict(False)]
 
 
+#: Arrays of up to so many numbers appear in full in the repr of a message.
+MAX_REPR_NUMBERS = 8
+
 #: The type of validation error that says itself which field is wrong.
 WRONG_FIELD: Final = "wrong_field"
 
@@ -63,6 +67,22 @@ class Message(BaseModel):
             return NotImplemented
         fields = type(self).model_fields
         return all(_same(getattr(self, name), getattr(other, name)) for name in fields)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield the fields of the repr; long arrays by dtype and shape alone."""
+        for name, value in super().__repr_args__():
+            long = isinstance(value, np.ndarray) and value.size > MAX_REPR_NUMBERS
+            yield name, _Outline(value.dtype, value.shape) if long else value
+
+
+class _Outline(NamedTuple):
+    """What the repr of a message shows of an array."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} {self.shape}>"
 
 
 class PersistedMessage(Message):

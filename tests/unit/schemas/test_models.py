@@ -149,6 +149,14 @@ def test_messages_are_equal_by_content_and_nan_equals_nan() -> None:
     assert first != "something else"
 
 
+def test_the_repr_of_a_message_has_the_shape_of_a_long_array_and_no_numbers() -> None:
+    text = repr(CwtRequest(data=np.arange(1e5), dt=0.5))
+    assert "data=<float64 (100000,)>" in text
+    assert "dt=0.5" in text
+    assert len(text) < 300
+    assert "data=array([0., 1., 2.])" in repr(CwtRequest(data=np.arange(3.0), dt=0.5))
+
+
 def test_a_definition_is_understood() -> None:
     stream = schemas.decode(StreamDefinition, orjson.dumps(STREAM))
 
