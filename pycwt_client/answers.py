@@ -1,6 +1,7 @@
 """What the services answer, as the library returns it, with what only a service knows.
 
-Values that rest on missing samples are NaN here, and `mask` is true.
+Values that rest on missing samples are NaN here, and `mask` is true. Axes and levels may be changed
+in place; matrices are read-only views of the reply.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ class CwtAnswer(CwtResult):
     @classmethod
     def of(cls, reply: CwtReply, dt: float | None = None) -> CwtAnswer:
         """Return the answer in a reply; `dt` is the sampling interval of the request."""
-        fields = (
-            reply.wave, reply.scales, reply.freqs, reply.coi, reply.fft, reply.fftfreqs,
+        axes = reply.scales.copy(), reply.freqs.copy(), reply.coi.copy()
+        found = cls(
+            reply.wave, *axes, reply.fft, reply.fftfreqs.copy(),
+            mask=np.isnan(reply.wave), dt=dt,
         )  # fmt: skip
-        found = cls(*fields, mask=np.isnan(reply.wave), dt=dt)
         found.computation_time = reply.computation_time
         found.cached = reply.cached
         return found
@@ -43,7 +45,7 @@ class XwtAnswer(XwtResult):
     def of(cls, reply: XwtReply, dt: float | None = None) -> XwtAnswer:
         """Return the answer in a reply; `dt` is the sampling interval of the request."""
         levels = np.full(len(reply.freqs), np.nan) if reply.signif is None else reply.signif
-        fields = (reply.xwt, reply.coi, reply.freqs, levels)
+        fields = (reply.xwt, reply.coi.copy(), reply.freqs.copy(), levels.copy())
         found = cls(*fields, mask=np.isnan(reply.xwt), lag1=_lag1(reply), dt=dt)
         found.phase = reply.phase
         found.computation_time = reply.computation_time
@@ -81,7 +83,7 @@ class WctAnswer(WctResult):
         # Not in the reply: the library would make one of the phase, in ten milliseconds.
         unknown = np.broadcast_to(np.nan, (2, *reply.WCT.shape))
         found = cls(
-            reply.WCT, reply.aWCT, reply.coi, reply.freqs, levels,
+            reply.WCT, reply.aWCT, reply.coi.copy(), reply.freqs.copy(), levels.copy(),
             smoothed=unknown, mask=np.isnan(reply.WCT), lag1=_lag1(reply), dt=dt,
         )  # fmt: skip
         found.backend_used = reply.backend_used

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import pycwt_mod
-from pycwt_client.answers import WctAnswer
+from pycwt_client.answers import CwtAnswer, WctAnswer
 from schemas.errors import NotFound, Unavailable, Unprocessable
 from schemas.job import WctTask
 from schemas.query import (
@@ -94,6 +94,15 @@ def test_answers_of_the_client_can_be_drawn_and_copied() -> None:
     assert ax.get_xlim() == (0, (len(X) - 1) * DT)
     assert copy.copy(answer).computation_time == answer.computation_time
     assert answer._replace(freqs=2 * answer.freqs).seed == answer.seed
+
+
+def test_axes_of_answers_can_be_scaled_in_place_without_changing_the_reply() -> None:
+    reply = answer_cwt(CwtRequest(data=X, dt=DT))
+    first = CwtAnswer.of(reply).freqs.copy()
+    answer = CwtAnswer.of(reply)
+    for axis in (answer.freqs, answer.scales, answer.coi, answer.fftfreqs):
+        axis *= 365.25
+    np.testing.assert_array_equal(CwtAnswer.of(reply).freqs, first)
 
 
 def test_wct_without_a_level_has_none() -> None:
