@@ -333,8 +333,8 @@ class CwtPlan:
         limit = np.finfo(self.dtype).max / (4 * self.length)  # of sums over the record
         if (largest := np.nanmax(np.abs(values))) > limit:
             raise ValueError(
-                f"signal has values up to {largest:g}, whose transform overflows {self.dtype}: "
-                "divide it by a constant"
+                f"signal has values up to {largest:g}, whose transform is out of the range of "
+                f"{self.dtype}: divide it by a constant"
             )
         filled, missing = gaps.filled(values, self.dt)
         if self.convention == "standard":

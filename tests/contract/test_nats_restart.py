@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 import numpy as np
 import pytest
@@ -222,6 +223,37 @@ async def test_leaving_a_server_that_stalled_leaves_nothing_behind(
         server.pause()
     server.resume()
     gc.collect()
+    assert caplog.records == []
+
+
+async def test_leaving_a_server_that_stalls_meanwhile_leaves_nothing_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A drain that was cancelled left a future whose exception nothing retrieved."""
+    answered = 0
+
+    async def answer(stream: anyio.abc.SocketStream) -> None:
+        nonlocal answered
+        async with stream:
+            await stream.send(b'INFO {"max_payload":1048576,"headers":true}\r\n')
+            async for received in stream:
+                for _ in range(received.count(b"PING\r\n")):
+                    answered += 1
+                    if answered <= 2:  # to connect, and to leave
+                        await stream.send(b"PONG\r\n")
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, answer)
+        url = f"nats://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+        async with connect_bus(url, name="test", log=LOG) as bus:
+            with pytest.raises(BusError):
+                await bus.request("a", b"", timeout_s=0.01)
+        tasks.cancel_scope.cancel()
+    gc.collect()
+    assert answered >= 2
     assert caplog.records == []
 
 

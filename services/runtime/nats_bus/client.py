@@ -69,8 +69,9 @@ class OrderedClient(Client):
         """Send what is buffered if there is a server, then close; not cancelled from outside."""
         if self.is_connected:
             with anyio.move_on_after(SEND_S, shield=True), suppress(nats.errors.Error, OSError):
-                await self.flush()  # `drain` leaves a future behind when it is cancelled
-                await self.drain()
+                # Not `drain`: it leaves a future behind when it is cancelled, and subscriptions
+                # have ended before.
+                await self.flush()
         if not self.is_connected:  # the driver would write to the broken connection, and stop there
             self._pending, self._pending_data_size = [], 0
         if self._flush_queue is not None:  # else `connect` refused its arguments: nothing is open
