@@ -2,7 +2,9 @@
 
 Prints one line per wavelet, number of voices, pair of noises and length of record: the largest
 differences from a large simulation of that very question, near Nyquist and elsewhere, their
-root mean square, and the largest standard error of that simulation.
+root mean square, and the largest standard error of that simulation. With ``--records`` the
+records have the length of signals, `n`, and what is compared are the scales with a point outside
+the cone of influence.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from itertools import product
 import joblib
 import numpy as np
 
-from pycwt_mod import DOG, Morlet, Paul, wct_significance
+from pycwt_mod import DOG, Morlet, Paul, plan, wct_significance
 from pycwt_mod.arrays import CONVENTIONS, Convention
 from pycwt_mod.levels.table import nyquist_rows
 from pycwt_mod.wavelets import Wavelet
@@ -24,6 +26,9 @@ NOISES = ((0.0, 0.0), (0.5, 0.5), (0.7, 0.3), (0.9, 0.2), (0.95, 0.95), (0.95, 0
 #: start; the record has 6 times the largest scale.
 AXES = ((3, 9, 0.0), (4, 7, 0.4), (6, 8, 0.0), (12, 7, 0.0), (12, 7, 3.0))
 PAIRS = 2000
+#: Samples and voices per octave of records of the signals' length, and their noises.
+RECORDS = ((60, 4), (200, 4), (200, 12), (2000, 6))
+RECORD_NOISES = ((0.0, 0.0), (0.7, 0.3), (0.95, 0.95))
 HEADINGS = (
     "wavelet", "1/dj", "convention", "AR(1)", "octaves", "start",
     "near Nyquist", "elsewhere", "RMS", "simulation",
@@ -59,12 +64,43 @@ def difference(
     )
 
 
+def record_difference(
+    wavelet: Wavelet, n: int, voices: int, noises: tuple[float, float], level: float, pairs: int
+) -> tuple[float, float, float]:
+    """Return the largest difference for records of `n` samples, its RMS, the simulation's error."""
+    scales = plan(n, 1.0, 1 / voices, wavelet=wavelet).scales
+    arguments = (*noises, 1.0, 1 / voices, float(scales[0]), len(scales) - 1, level, wavelet)
+    table = wct_significance(*arguments, method="table", n=n)
+    simulated = wct_significance(*arguments, pairs, rng=7, n=n)
+    outside = 2 * wavelet.efolding * scales < n
+    off = (np.asarray(table) - np.asarray(simulated))[outside]
+    error = simulated.standard_error
+    assert error is not None
+    return float(np.abs(off).max()), float(np.sqrt(np.mean(off**2))), float(error[outside].max())
+
+
+def records(level: float, pairs: int) -> None:
+    """Print the errors of records of the signals' length."""
+    headings = ("wavelet", "1/dj", "n", "AR(1)", "largest", "RMS", "simulation")
+    print(f"| {' | '.join(headings)} |")
+    print("|---" * len(headings) + "|")
+    for wavelet, (n, voices), noises in product(WAVELETS, RECORDS, RECORD_NOISES):
+        numbers = record_difference(wavelet, n, voices, noises, level, pairs)
+        order = getattr(wavelet, "m", getattr(wavelet, "f0", ""))
+        cells = [f"{wavelet.name} {order:g}", voices, n, "{}, {}".format(*noises)]
+        print("|", " | ".join([*map(str, cells), *(f"{x:.4f}" for x in numbers)]), "|", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--level", type=float, default=0.95)
+    parser.add_argument("--records", action="store_true", help="records of the signals' length")
     given = parser.parse_args()
+    if given.records:
+        records(given.level, given.pairs)
+        return
     asked = list(product(WAVELETS, AXES, CONVENTIONS, NOISES))
     pool = joblib.Parallel(n_jobs=given.n_jobs)
     found = pool(joblib.delayed(difference)(*each, given.level, given.pairs) for each in asked)

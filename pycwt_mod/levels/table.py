@@ -5,7 +5,8 @@ meets, on the length of the record in units of its scale, and near a period of t
 where Nyquist cuts its band; and hardly on anything else. So a few short lists per (wavelet,
 convention, voices per octave) say it all: rows near the lower end of the axis, which lack
 neighbours and may be cut; rows in the middle, which are all alike; and rows near the upper
-end, which lack neighbours and feel the ends of a record of 6 s_max as well.
+end, which lack neighbours and feel the ends of a record of 6 s_max as well. What the ends of a
+record of n samples change is in `pycwt_mod.levels.ends`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pycwt_mod.arrays import (
     read_only,
 )
 from pycwt_mod.levels.colours import exponents
+from pycwt_mod.levels.ends import record_exponents
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, as_wavelet
 
@@ -67,6 +69,8 @@ LEAST_LAG1 = -0.1
 #: Up to here they are for records, whose ends redder noise would feel. Endless noise may be as
 #: red as it likes: beyond a point its spectrum falls like ω^-2 wherever rows look.
 MOST_LAG1 = 0.999
+#: Shorter records are not covered: rows near Nyquist would feel the ends of the record.
+LEAST_SAMPLES = 50
 #: Levels and errors are kept as whole numbers of this unit.
 UNIT = 1 / 50_000
 FILE = "levels.npz"
@@ -143,18 +147,30 @@ class LevelTable:
         return _load(file_key(WAVELETS[mother], convention, voices), mother, convention)
 
     def record(
-        self, s0: float, J: int, level: float, lags: tuple[float, float] = (0.0, 0.0)
+        self,
+        s0: float,
+        J: int,
+        level: float,
+        lags: tuple[float, float] = (0.0, 0.0),
+        n: int | None = None,
     ) -> tuple[Numbers, Numbers]:
-        """Return levels and errors for the scales s0 2^(j/voices) of records of 6 s_max samples.
+        """Return levels and errors for the scales s0 2^(j/voices) of records of `n` samples.
 
-        `lags` are the AR(1) coefficients of the noises, per sample.
+        Without `n` the records have 6 s_max samples. `lags` are the AR(1) coefficients of the
+        noises, per sample.
 
         Raises
         ------
         NotTabulated
             If `s0` (in samples), `J`, the level or the noise is not covered.
         """
-        return self._found(s0, self._joined(s0, J + 1, self.ending), level, lags)
+        if n is None:
+            return self._found(s0, self._joined(s0, J + 1, self.ending), level, lags)
+        if n < LEAST_SAMPLES:
+            raise NotTabulated(
+                f"{n=} isn't in the table of levels: records of {LEAST_SAMPLES} samples or more are"
+            )
+        return self._found(s0, self._joined(s0, J + 1, self.upper), level, lags, n=n)
 
     def endless(
         self, s0: float, n_voices: int, level: float, lags: tuple[float, float] = (0.0, 0.0)
@@ -177,8 +193,9 @@ class LevelTable:
         level: float,
         lags: tuple[float, float],
         most_lag1: float = MOST_LAG1,
+        n: int | None = None,
     ) -> tuple[Numbers, Numbers]:
-        """Return white rows at `level` as they are for red noise."""
+        """Return white endless rows at `level` as they are for red noise, and records of `n`."""
         lowest, highest = min(lags), max(lags)
         if not LEAST_LAG1 <= lowest <= highest <= most_lag1:
             raise NotTabulated(
@@ -191,6 +208,11 @@ class LevelTable:
                 rows.shape[1], lags,
             )  # fmt: skip
             rows = np.stack([1 - (1 - rows[0]) ** g, rows[1]])
+        if n is not None:
+            scales = s0 * 2.0 ** (np.arange(rows.shape[1]) / self.voices)
+            h = record_exponents(WAVELETS[self.wavelet], self.voices, scales, n)
+            rest = 1 - rows[0]
+            rows = np.stack([1 - rest**h, rows[1] * h * rest ** (h - 1)])
         return _at_level(rows, level)
 
     def _joined(self, s0: float, count: int, top: Numbers) -> Numbers:

@@ -85,10 +85,11 @@ def wct_significance(
     method : {"montecarlo", "table"}
         "table" looks levels up that were simulated once, in less than a millisecond and without
         a seed. Up to coefficients of 0.99 they differ by less than 0.02 (Morlet 6) or 0.05 from
-        those of a large simulation, at 0.999 by somewhat more; see
+        those of a large simulation, at 0.999, or at 0.95 with an `n` below 100, by somewhat
+        more; see
         docs/decisions/0011-instant-levels.md. The table covers Morlet 6, Paul 4, DOG 2 and
         DOG 6, coefficients from -0.1 to 0.999, some values of `dj`, levels from 0.8 to 0.995,
-        and axes so long that no scale feels both ends.
+        axes so long that no scale feels both ends, and `n` from 50 on.
     n : int, optional
         Samples of the signals. `wct` gives its own. Without it the records have ⌈6 s_max/dt⌉
         samples, as in Grinsted's code and in pycwt. Those have more independent values at long
@@ -196,7 +197,7 @@ def entropy_of(seed: Seed) -> int:
 
 def _look_up(plan: MonteCarloPlan, level: float) -> MonteCarloLevels:
     table = LevelTable.of(plan.wavelet, plan.dj, plan.convention)
-    found, errors = table.record(plan.s0, plan.J, level, (plan.al1, plan.al2))
+    found, errors = table.record(plan.s0, plan.J, level, (plan.al1, plan.al2), plan.n)
     if plan.convention == "pycwt":
         found[-1] = errors[-1] = np.nan
     levels = found.view(MonteCarloLevels)

@@ -113,7 +113,8 @@ class Elm11Backend(_DeviceBackend):
 def requests_of(task: NullTask) -> tuple[HwMcRequest, ...]:
     """Return what a device is asked for in place of a task: its rows, as many as go at a time.
 
-    A record with ends becomes one without: a device has no cone of influence to leave out.
+    A record with ends becomes one without: a device has no cone of influence to leave out. Where
+    that matters, at the length of the user's signals, the worker simulates by itself.
 
     Raises
     ------

@@ -70,6 +70,17 @@ async def test_levels_from_a_device_lie_where_the_librarys_lie(caller: Caller) -
     assert np.abs(reply.signif - library.signif).max() < 0.05
 
 
+async def test_octaves_that_feel_the_ends_of_the_record_are_simulated_by_the_worker(
+    caller: Caller,
+) -> None:
+    asked = ASKED.model_copy(update={"n": 30, "mc_count": 5})
+    with reachable_from_threads(caller.bus):
+        reply = await anyio.to_thread.run_sync(answer_significance, asked)
+    library = answer_significance(asked.model_copy(update={"backend": "sequential"}))
+    assert reply.backend_used == "tangnano9k"
+    assert np.array_equal(reply.signif, library.signif)
+
+
 async def test_a_device_that_is_absent_is_unavailable_unless_another_may_step_in() -> None:
     async with bridge("fpga0=tangnano9k:/dev/no-such-port") as caller:
         with reachable_from_threads(caller.bus):

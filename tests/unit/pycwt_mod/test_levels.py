@@ -19,10 +19,11 @@ from pycwt_mod import (
     block_level,
     block_significance,
     octave_layouts,
+    plan,
     wct_significance,
 )
 from pycwt_mod.arrays import Convention
-from pycwt_mod.levels import LEVELS, VOICES, WAVELETS, LevelTable, colours
+from pycwt_mod.levels import LEVELS, VOICES, WAVELETS, LevelTable, colours, ends
 from pycwt_mod.levels.table import nyquist_rows, provenance, top_rows
 from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION
 from pycwt_mod.wavelets import Wavelet
@@ -120,12 +121,39 @@ def test_every_table_is_complete_and_exact() -> None:
     assert LevelTable.of(MexicanHat(), 1, "standard").ending.shape[1] == 4
 
 
+@pytest.mark.parametrize("wavelet", [Morlet(), Paul(), DOG(2)], ids=repr)
+@pytest.mark.parametrize("lags", [(0.0, 0.0), (0.7, 0.3)])
+def test_levels_of_a_record_of_n_samples_are_looked_up(
+    wavelet: Wavelet, lags: tuple[float, float]
+) -> None:
+    scales = plan(200, 1.0, 1 / 4, wavelet=wavelet).scales
+    options: Any = (*lags, 1.0, 1 / 4, scales[0], len(scales) - 1, 0.95, wavelet, 400)
+    looked_up = wct_significance(*options, n=200, method="table")
+    simulated = wct_significance(*options, n=200, rng=1)
+    outside = 2 * wavelet.efolding * scales < 200
+    assert np.asarray(looked_up)[outside] == pytest.approx(simulated[outside], abs=0.05)
+    assert (looked_up[outside][-2:] > 0.75).all()
+
+
+def test_short_records_are_refused_by_the_table() -> None:
+    with pytest.raises(NotTabulated, match="n=49"):
+        wct_significance(**AXIS, n=49)
+
+
+def test_rows_far_below_the_length_of_the_record_are_those_of_endless_noise() -> None:
+    table = LevelTable.of(Morlet(), 1 / 4, "standard")
+    long, endless = table.record(2.0, 28, 0.95, n=100_000)[0], table.endless(2.0, 29, 0.95)[0]
+    assert np.array_equal(long, endless)
+
+
 def test_table_says_where_it_comes_from() -> None:
     facts = provenance()
     assert facts["made_by"] == "python -m benchmarks.level_table"
     assert colours.provenance()["made_by"] == "python -m benchmarks.level_colours"
     assert facts["levels"] == list(LEVELS)
-    assert facts["algorithm"] == colours.provenance()["algorithm"] == ALGORITHM_VERSION
+    assert ends.provenance()["made_by"] == "python -m benchmarks.level_ends"
+    assert facts["algorithm"] == ALGORITHM_VERSION
+    assert colours.provenance()["algorithm"] == ends.provenance()["algorithm"] == ALGORITHM_VERSION
     assert {"seed", "record_pairs", "endless_pairs", "library", "algorithm"} <= set(facts)
 
 
