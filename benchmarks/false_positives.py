@@ -5,7 +5,8 @@ exceeds the level outside the cone of influence is counted at every scale. One l
 n, dj and AR(1) coefficient, in per cent, averaged over `--seeds` levels of 300 surrogate pairs:
 the least and the most at any scale, and the most with records of 6 s_max, which is what levels
 were simulated with before they knew n; in the last column the least and the most where every
-pair has the level of its own estimated coefficients.
+pair has the level of its own estimated coefficients. The count has a standard error of 0.2 to 0.3
+at the longest periods.
 """
 
 from __future__ import annotations
