@@ -59,9 +59,12 @@ def mean_power(scales: Floats, lag1: ArrayLike, wavelet: Wavelet) -> Numbers:
     """
     low, high = wavelet.frequency_band(_BAND_TOL)
     nodes, weights = _legendre()
-    width = np.maximum(np.minimum(high, math.pi * scales) - low, 0)
-    widths, place = np.unique(width, return_inverse=True)  # one for all that Nyquist doesn't cut
-    x = low + widths[:, None] * nodes
+    # One end for all rows that Nyquist doesn't cut; of the others, which may have nothing but the
+    # flank of their band, all is counted.
+    ends, place = np.unique(np.minimum(high, math.pi * scales), return_inverse=True)
+    starts = np.where(ends < high, 0.0, low)
+    widths = ends - starts
+    x = starts[:, None] + widths[:, None] * nodes
     density = (_sides(wavelet) * widths[:, None] * weights * _squared(wavelet, x))[place]
     sine = 4 * np.sin(x[place] / scales[:, None] / 2) ** 2
     lags = np.asarray(lag1, dtype=np.float64)
@@ -125,8 +128,8 @@ def scale_average_moments(
     The variance follows from the covariances between the rows at one instant.
     """
     low, high = wavelet.frequency_band(_BAND_TOL)
-    first = max(low, 1e-3 * high) / scales.max()
     last = min(high / scales.min(), math.pi)
+    first = min(max(low, 1e-3 * high) / scales.max(), last / 8)
     step = math.log(high / max(low, 1e-3 * high)) / _STEPS_PER_BAND
     log_omega = np.linspace(
         math.log(first), math.log(last), math.ceil(math.log(last / first) / step) + 2
@@ -135,7 +138,7 @@ def scale_average_moments(
     density = ar1_spectrum(omega / (2 * math.pi), lag1) * omega * (log_omega[1] - log_omega[0])
     density[[0, -1]] /= 2
     rows = np.sqrt(scales)[:, None] * wavelet.psi_ft(scales[:, None] * omega)
-    covariance = _sides(wavelet) * np.einsum("w,iw,jw->ij", density, rows, rows.conj())
+    covariance = _sides(wavelet) * (rows * density) @ rows.conj().T
     size = np.abs(covariance) if wavelet.analytic else covariance.real
     mean = float(weights @ np.diag(size))
     variance = 2 / wavelet.dofmin * float(weights @ size**2 @ weights)

@@ -71,9 +71,31 @@ def test_a_single_point_has_the_degrees_of_freedom_of_a_coefficient() -> None:
         assert averaged == pytest.approx(local)
 
 
-@pytest.mark.parametrize("test", [0, 1])
-def test_a_scale_whose_band_lies_beyond_nyquist_has_a_level_of_zero(test: Literal[0, 1]) -> None:
-    assert significance(1.0, 1.0, [0.4, 4.0], test, dof=100).signif[0] == 0
+@pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
+def test_the_flank_of_a_band_beyond_nyquist_exceeds_its_level_in_5_percent() -> None:
+    # Its level was 0, which all of its values exceed.
+    freqs = 1 / (Morlet(6).fourier_factor * np.array([0.4, 0.5, 0.6]))
+    result = cwt(noise(300, 1024, 6), 1.0, freqs=freqs)
+    level = significance(VARIANCE, 1.0, result.scales, alpha=LAG1).signif
+    power = np.abs(result.coefs[..., 256:-256]) ** 2
+    assert (power > level[:, None]).mean(axis=(0, 2)) == pytest.approx([0.05] * 3, abs=0.01)
+
+
+@pytest.mark.parametrize("wavelet", WAVELETS, ids=repr)
+@pytest.mark.parametrize("lag1", [-0.9, 0.0, 0.99])
+def test_the_mean_power_is_the_integral_over_all_frequencies(wavelet: Any, lag1: float) -> None:
+    scales = np.array([0.5, 0.6, 2.0, 30.0])
+    omega = np.linspace(0, np.pi, 200_001)
+    spectrum = (1 - lag1**2) / (1 + lag1**2 - 2 * lag1 * np.cos(omega))
+    density = spectrum * np.abs(wavelet.psi_ft(scales[:, None] * omega)) ** 2
+    sides = 1 if wavelet.analytic else 2
+    expected = sides * scales * np.trapezoid(density, omega)
+    assert background.mean_power(scales, lag1, wavelet) == pytest.approx(expected, rel=1e-3)
+
+
+def test_an_average_over_scales_beyond_nyquist_has_a_level() -> None:
+    level = significance(1.0, 1.0, [0.3, 0.35, 0.4], 2, alpha=LAG1, dof=(0.3, 0.4))
+    assert 0 < level.signif < 1e-8
 
 
 @pytest.mark.parametrize(("test", "dof"), [(0, -1), (1, 500.0), (2, (4.0, 64.0))])
