@@ -25,7 +25,7 @@ from pycwt_mod.foreign_arrays import real_array
 from pycwt_mod.magnitude import unit_scaled
 from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
 from pycwt_mod.scale_axis import positive_axis
-from pycwt_mod.scale_weights import octave_widths, within_band
+from pycwt_mod.scale_weights import octave_weights, within_band
 from pycwt_mod.summary import Summarised, span
 from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
@@ -202,9 +202,8 @@ def _scale_averaged(
     mother: Wavelet,
 ) -> Significance:
     """Return the level of `scale_average` from the covariances between scales."""
-    weights = (octave_widths(s) * dt / mother.cdelta / s)[chosen]
-    mean, nu = scale_average_moments(s[chosen] / dt, weights, lag1, mother)
-    share = octave_widths(s)[chosen] / s[chosen]
+    share = octave_weights("scales", s, None)[chosen] / s[chosen]
+    mean, nu = scale_average_moments(s[chosen] / dt, share * dt / mother.cdelta, lag1, mother)
     theory = float(share @ mean_power(s[chosen] / dt, lag1, mother) / share.sum())
     quantile = float(chi2_quantile(level, nu) / nu)
     return Significance(variance * mean * quantile, variance * theory)
@@ -222,7 +221,7 @@ def _empirically_averaged(
     """Return the level of an average over scales by eq. 25 to 28."""
     first, last = np.asarray(dof, dtype=np.float64)
     # With the weights δj of each scale: n_a δj is the band's width, n_a S_avg a mean scale.
-    octaves = octave_widths(s)[chosen]
+    octaves = octave_weights("scales", s, None)[chosen]
     width, inverse = float(octaves.sum()), float(np.sum(octaves / s[chosen]))
     s_mid = math.sqrt(first * last)
     nu = mother.dofmin * width / inverse / s_mid * math.hypot(1, width / mother.deltaj0)

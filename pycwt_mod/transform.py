@@ -272,11 +272,11 @@ def icwt(
     factor = math.sqrt(dt) / (mother.cdelta * mother.psi0) if mother.psi0 else math.nan
     if math.isnan(factor):
         raise ValueError(f"wavelet={mother!r} vanishes at t = 0: eq. 11 has no inverse for it")
-    chosen = np.ones(scales.size, np.bool_)
-    if between is not None:
-        chosen = within_band("between", between, scales)
     real: Floats = np.real(coefs)
-    weights = np.where(chosen, factor * octaves / np.sqrt(scales), 0).astype(real.dtype)
-    first, last = np.flatnonzero(chosen)[[0, -1]]
-    some = slice(int(first), int(last) + 1)
-    return np.asarray(np.einsum("j,...jn->...n", weights[some], real[..., some, :]))
+    weights = (factor * octaves / np.sqrt(scales)).astype(real.dtype)
+    if between is not None:
+        rows = np.flatnonzero(within_band("between", between, scales))
+        adjacent = rows[-1] - rows[0] + 1 == rows.size  # a slice needs no copy
+        chosen = slice(rows[0], rows[-1] + 1) if adjacent else rows
+        weights, real = weights[chosen], real[..., chosen, :]
+    return np.asarray(np.einsum("j,...jn->...n", weights, real))

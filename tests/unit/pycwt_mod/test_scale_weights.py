@@ -80,6 +80,22 @@ def test_a_spacing_that_contradicts_the_scales_is_named_with_them() -> None:
 
 
 @pytest.mark.parametrize("convention", ["standard", "pycwt"])
+def test_the_level_of_a_band_does_not_depend_on_rows_left_out_elsewhere(convention: Any) -> None:
+    # The row at the end of the band counted for half of the gap, but not in `scale_average`.
+    scales = 2.0 * 2.0 ** (np.arange(60) / 12)
+    options: dict[str, Any] = {"alpha": 0.5, "dof": (2, scales[19]), "convention": convention}
+    some = significance(1.0, 1.0, np.delete(scales, slice(20, 40)), 2, **options)
+    assert some == pytest.approx(significance(1.0, 1.0, scales, 2, **options))
+
+
+def test_a_band_of_unordered_scales_is_rebuilt_from_its_own_rows_alone() -> None:
+    scales = np.array([4.0, 64.0, 8.0])
+    rows = np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, 5.0]])
+    found = icwt(rows, scales, 1.0, between=(4, 8))
+    assert found == pytest.approx(icwt(rows[[0, 2]], scales[[0, 2]], 1.0))
+
+
+@pytest.mark.parametrize("convention", ["standard", "pycwt"])
 @pytest.mark.parametrize("order", [slice(None, None, -1), [2, 0, 1, *range(3, 37)]])
 def test_the_level_of_an_average_does_not_depend_on_the_order(convention: Any, order: Any) -> None:
     scales = 2.0 ** np.arange(0, 37) ** 0.5  # dense at the top
