@@ -154,12 +154,13 @@ class CellGroup:
         """Set the rows of `out`, shape (rows, time), near what is missing."""
         reach = max(taps.size for taps in self.taps) // 2
         near = _Surroundings.of(averages, reach, max(1, step // cell))
-        size = max(1, _BATCH_POINTS // (near.length * max(1, cell // step)))
         start = near.first * cell // step
+        columns = out.shape[1] - start
+        size = max(1, _BATCH_POINTS // (near.length * max(1, min(cell // step, columns))))
         for k in range(0, len(self.taps), size):
-            above = _every(near.correlated(self.taps[k : k + size]), cell, step) > threshold
-            part = slice(start, start + above.shape[1])
-            out[self.places[k : k + size], part] = above[:, : out.shape[1] - start]
+            energy = near.correlated(self.taps[k : k + size])
+            above = _every(energy, cell, step, columns) > threshold
+            out[self.places[k : k + size], start : start + above.shape[1]] = above
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +177,7 @@ class _Kernel:
     def taps(self, row: Row, step: int) -> Singles:
         """Return the weights of the cells every `step` samples around a value; their sum is 1."""
         reach = math.ceil(self.radius * max(scale for scale, _ in row) / step)
-        distance = np.arange(-reach, reach + 1) * step
+        distance = np.arange(-reach, reach + 1) * float(step)  # may exceed all integers
         total = np.zeros(distance.size)
         for scale, weight in row:
             taps = self._at(distance / scale)
@@ -199,7 +200,9 @@ def _kernel(wavelet: Wavelet, smoothed: bool) -> _Kernel:
     u = np.arange(-half, half + 1) / _DENSITY
     weights = np.abs(wavelet.psi(u)) ** 2
     if smoothed:
-        weights = np.convolve(weights, np.exp(-(u**2) / 2), mode="same")
+        reach = math.ceil(_GAUSS_RADIUS * _DENSITY)
+        gauss = np.exp(-(u[half - reach : half + reach + 1] ** 2) / 2)
+        weights = np.convolve(weights, gauss, mode="same")
     outside = np.cumsum(weights + weights[::-1])[: half + 1]  # from both ends inwards
     first = int(np.searchsorted(outside, _TAIL * weights.sum()))
     kept = weights[first : weights.size - first]
@@ -266,10 +269,15 @@ def _halved(averages: Singles) -> Singles:
     return out
 
 
-def _every(energy: Singles, cell: int, step: int) -> Singles:
-    """Return rows given every `cell` samples, from the first to before the last, every `step`."""
+def _every(energy: Singles, cell: int, step: int, columns: int) -> Singles:
+    """Return up to `columns` values every `step` samples of rows given every `cell` samples.
+
+    They are from the first sample of the rows to before the last.
+    """
     if step >= cell:
-        return energy[:, :: step // cell]
-    part = np.arange(cell // step, dtype=np.float32) * np.float32(step / cell)
-    left, right = energy[:, :-1, None], energy[:, 1:, None]
-    return (left + (right - left) * part).reshape(len(energy), -1)
+        return energy[:, :: step // cell][:, :columns]
+    per_cell = cell // step
+    cells = -(-columns // per_cell)  # of scales far beyond the record, a part of one cell
+    part = np.arange(min(per_cell, columns), dtype=np.float32) * np.float32(step / cell)
+    left, right = energy[:, :-1][:, :cells, None], energy[:, 1:][:, :cells, None]
+    return (left + (right - left) * part).reshape(len(energy), -1)[:, :columns]

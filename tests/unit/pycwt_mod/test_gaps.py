@@ -151,6 +151,14 @@ def test_octaves_have_the_mask_of_the_full_rate_at_their_samples() -> None:
         assert np.count_nonzero(full.mask[rows, :: octave.step] != octave.mask) <= 1
 
 
+def test_scales_far_beyond_the_record_miss_no_energy_in_a_few_samples() -> None:
+    x = np.where(np.arange(100) == 50, np.nan, np.arange(100.0))
+    mask = cwt(x, 1.0, J=900).mask  # 2^75 samples
+    assert np.array_equal(mask[:73], cwt(x, 1.0, J=72).mask)
+    assert mask[12].any()
+    assert not mask[73:].any()
+
+
 def test_batches_own_frequencies_and_single_precision_are_masked_alike() -> None:
     x = with_gaps([20, 21, 300])
     batch = cwt(np.stack([rednoise(N, 0.2, rng=3), x]).astype(np.float32), 1.0)
