@@ -127,7 +127,7 @@ class CwtPlan:
         gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         values = self.as_record("signal", signal, axis)
         coefs, spectrum = self._transform(values, gaps, workers, max_bytes)
-        half = self.length // 2
+        half = (self.length + 1) // 2
         return CwtResult(
             coefs,
             self.scales.copy(),

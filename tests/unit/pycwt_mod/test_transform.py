@@ -150,6 +150,18 @@ def test_lists_and_batches_are_accepted() -> None:
     assert batch.coefs[2] == pytest.approx(alone.coefs)
 
 
+@pytest.mark.parametrize("pad_to", [129, 128, 200])
+def test_the_spectrum_has_all_positive_frequencies_below_nyquist(pad_to: int) -> None:
+    # An odd length has no Nyquist frequency; its highest one was missing.
+    x = np.random.default_rng(1).standard_normal(128)
+    result = cwt(x, 0.5, pad_to=pad_to)
+    freqs = np.fft.rfftfreq(pad_to, 0.5)
+    inside = (freqs > 0) & (freqs < 1)
+    assert result.fftfreqs == pytest.approx(freqs[inside])
+    expected = np.fft.rfft(x - x.mean(), pad_to)[inside] / np.sqrt(128)
+    assert result.fft == pytest.approx(expected)
+
+
 def test_result_unpacks_as_pycwts_six_values() -> None:
     result = cwt(noise(128), 0.5, freqs=[0.1, 0.05])
     coefs, scales, freqs, coi, fft, fftfreqs = result
