@@ -164,8 +164,8 @@ def _own_length(n: int | None, convention: Convention) -> int | None:
     """Return the length of the records; pycwt's has nothing to do with the signal's."""
     if n is None:
         return None
-    check_count("n", n, least=2)
-    return n if convention == "standard" else None
+    count = check_count("n", n, least=2)
+    return count if convention == "standard" else None
 
 
 def _check_jobs(backend: str, n_jobs: int) -> None:

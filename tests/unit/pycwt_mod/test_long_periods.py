@@ -98,6 +98,13 @@ def test_the_same_seed_gives_the_same_levels_in_other_processes() -> None:
     assert np.array_equal(one, two)
 
 
+@pytest.mark.parametrize("n", [64.0, np.int64(64), np.array([64])])
+def test_a_length_may_come_in_any_form_of_a_whole_number(n: Any) -> None:
+    options: dict[str, Any] = {"mc_count": 20, "rng": 1}
+    expected = wct_significance(*axis(SHORT), n=64, **options)
+    assert np.array_equal(wct_significance(*axis(SHORT), n=n, **options), expected)
+
+
 @pytest.mark.parametrize("n", [1, 2.5, "many"])
 def test_a_length_that_is_none_is_refused(n: Any) -> None:
     with pytest.raises((ValueError, TypeError), match="n="):
