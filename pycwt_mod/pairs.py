@@ -46,7 +46,7 @@ def lag1_of(name: str, y: Floats, given: float | None) -> Lag1:
     """Return the lag-1 coefficient of each signal: the caller's if given, otherwise estimated."""
     shape = y.shape[:-1]
     if given is not None:
-        g = check_lag1(f"al of {name}", given)
+        g = check_lag1(f"al{name.removeprefix('y')}", given)
         return Lag1(np.full(shape, g), np.full(shape, "given"))
     found = [estimate_ar1(series, name) for series in y.reshape(-1, y.shape[-1])]
     return Lag1(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,6 +50,10 @@ class AR1(_AR1Fields):
         self = super().__new__(cls, g, a, mu2)
         self.estimator = estimator
         return self
+
+    def _replace(self, **changes: Any) -> AR1:  # noqa: ANN401 - any field
+        """Return a copy with other values of some fields, or of `estimator`."""
+        return AR1(**{**self._asdict(), "estimator": self.estimator, **changes})
 
 
 def ar1(x: ArrayLike | Sequence[float]) -> AR1:

@@ -113,6 +113,8 @@ def test_missing_samples_count_as_they_do_in_wct() -> None:
 
 def test_the_estimator_survives_pickle_and_copy() -> None:
     found = ar1(np.sin(T))
+    assert found._replace(g=0.5).estimator == "autocorrelation"
+    assert found._replace(estimator="allen-smith")[:3] == found
     for same in (pickle.loads(pickle.dumps(found)), copy.copy(found), copy.deepcopy(found)):
         assert same == found
         assert same.estimator == "autocorrelation"
