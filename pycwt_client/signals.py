@@ -21,7 +21,9 @@ from schemas.query import Precision
 __all__ = ["Samples", "as_samples", "as_signal", "check_pair", "precision_of", "with_plain_numbers"]
 
 #: Fields of requests and tasks that are numbers.
-NUMBERS = ("dt", "dj", "s0", "J", "param", "al1", "al2", "significance_level", "mc_count", "seed")
+NUMBERS = (
+    "dt", "dj", "s0", "J", "n", "param", "al1", "al2", "significance_level", "mc_count", "seed",
+)  # fmt: skip
 
 Samples = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
@@ -92,10 +94,10 @@ def with_plain_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain_number(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever a caller passes
+    if isinstance(value, np.integer | np.ndarray) and value.size == 1:
+        value = value.item()
     if value is None or isinstance(value, int | float | str):
         return value  # the schema checks it
-    if isinstance(value, np.integer):
-        return int(value)
     try:
         return as_number(name, value)
     except (TypeError, ValueError) as error:

@@ -45,7 +45,7 @@ Lag1Pair = Annotated[Items[Lag1Estimate], Field(min_length=2, max_length=2)]
 
 
 def _rounded_up(value: object) -> object:
-    if isinstance(value, float) and math.isfinite(value) and value > 0:
+    if isinstance(value, float) and math.isfinite(value) and (value > 0 or value.is_integer()):
         return math.ceil(value)
     return value
 

@@ -62,6 +62,13 @@ def test_numbers_of_numpy_are_sent_as_those_of_python() -> None:
     assert validated(CwtRequest, {**found, "data": np.ones(9)}).J == 7
 
 
+@pytest.mark.parametrize("number", [np.int64(64), np.array(64), np.array([64])])
+@pytest.mark.parametrize("name", ["n", "mc_count", "seed", "J"])
+def test_whole_numbers_of_numpy_stay_whole(name: str, number: Any) -> None:
+    found = with_plain_numbers({name: number})[name]
+    assert (type(found), found) == (int, 64)
+
+
 def test_a_number_that_is_none_is_a_refusal_of_its_field() -> None:
     with pytest.raises(Unprocessable, match=r"dt.*in the unit you choose"):
         with_plain_numbers({"dt": pd.Timedelta("1s")})
