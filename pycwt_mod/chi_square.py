@@ -31,6 +31,10 @@ from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
 Levels = NDArray[np.float64]
 
+#: Variances from this to its inverse: levels of red noise, which are up to 1e6 times the variance,
+#: are then within the range of float64.
+_LEAST_VARIANCE = 1e-302
+
 
 class _SignificanceFields(NamedTuple):
     signif: Any
@@ -163,10 +167,11 @@ def _variance_and_lag1(
         raise ValueError("signal is constant, so it has no variance to compare with")
     with np.errstate(over="ignore", under="ignore"):
         variance = float(np.ldexp(std**2, 2 * exponent[0]))
-    if not (np.isfinite(variance) and variance > 0):
+    if not _LEAST_VARIANCE <= variance <= 1 / _LEAST_VARIANCE:
         raise ValueError(
-            f"cannot give levels in units of the signal squared: its standard deviation, "
-            f"{float(np.ldexp(std, exponent[0])):g}, has no square in float64; rescale the signal"
+            "cannot compute levels in units of the signal squared: its standard deviation "
+            f"{float(np.ldexp(std, exponent[0])):g} has a square out of the range of float64; "
+            "divide the signal by a constant"
         )
     return variance, (
         estimate_ar1(series, "signal").g if alpha is None else check_lag1("alpha", alpha)
