@@ -96,6 +96,11 @@ def file_key(name: str, convention: str, voices: int) -> str:
 class NotTabulated(ValueError):  # noqa: N818 - a name that reads as what it says
     """The table of levels has no answer, the message says why: simulate the level instead."""
 
+    @classmethod
+    def because(cls, reason: str) -> NotTabulated:
+        """Return the error with what to do instead."""
+        return cls(f"cannot look up the level: {reason}; simulate it, as method='montecarlo' does")
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LevelTable:
@@ -139,11 +144,11 @@ class LevelTable:
         check_convention(convention)
         voices = round(1 / check_positive("dj", dj))
         if voices not in VOICES or abs(dj * voices - 1) > 1e-9:
-            raise NotTabulated(f"{dj=} isn't in the table of levels: 1/dj must be one of {VOICES}")
+            raise NotTabulated.because(f"{dj=} isn't in the table, where 1/dj is one of {VOICES}")
         mother = as_wavelet(wavelet)
         if mother not in WAVELETS:
             covered = sorted(set(WAVELETS.values()))
-            raise NotTabulated(f"{wavelet=} isn't in the table of levels, which has {covered}")
+            raise NotTabulated.because(f"{wavelet=} isn't in the table, which has {covered}")
         return _load(file_key(WAVELETS[mother], convention, voices), mother, convention)
 
     def record(
@@ -167,8 +172,8 @@ class LevelTable:
         if n is None:
             return self._found(s0, self._joined(s0, J + 1, self.ending), level, lags)
         if n < LEAST_SAMPLES:
-            raise NotTabulated(
-                f"{n=} isn't in the table of levels: records of {LEAST_SAMPLES} samples or more are"
+            raise NotTabulated.because(
+                f"{n=} isn't in the table, which is for records of {LEAST_SAMPLES} samples or more"
             )
         return self._found(s0, self._joined(s0, J + 1, self.upper), level, lags, n=n)
 
@@ -198,9 +203,9 @@ class LevelTable:
         """Return white endless rows at `level` as they are for red noise, and records of `n`."""
         lowest, highest = min(lags), max(lags)
         if not LEAST_LAG1 <= lowest <= highest <= most_lag1:
-            raise NotTabulated(
-                f"AR(1) coefficients {lags} aren't in the table of levels: they must lie between "
-                f"{LEAST_LAG1} and {most_lag1}"
+            raise NotTabulated.because(
+                f"the AR(1) coefficients {lags} aren't in the table, whose coefficients are from "
+                f"{LEAST_LAG1} to {most_lag1}"
             )
         if highest > 0:
             g = exponents(
@@ -219,9 +224,9 @@ class LevelTable:
         low = self._low(s0)
         middle = count - low.shape[1] - top.shape[1]
         if middle < 0:
-            raise NotTabulated(
-                f"{count} scales from {s0:g} samples aren't in the table of levels: at this dj "
-                f"there must be {count - middle} or more, so that none feels both ends of the axis"
+            raise NotTabulated.because(
+                f"{count} scales from {s0:g} samples are too few for the table, which is for "
+                f"{count - middle} or more at this dj"
             )
         rows = [low, np.repeat(self.middle, middle, axis=1), top[:, ::-1]]
         return np.concatenate(rows, axis=1)
@@ -230,9 +235,9 @@ class LevelTable:
         """Return the rows that feel the lower end of the axis, interpolated between starts."""
         start = math.log2(s0 * self.wavelet.fourier_factor / 2)
         if start < -1e-9:
-            raise NotTabulated(
-                f"a smallest scale of {s0:g} samples isn't in the table of levels: "
-                f"from {2 / self.wavelet.fourier_factor:g} samples on they are, a period of two"
+            raise NotTabulated.because(
+                f"a smallest scale of {s0:g} samples isn't in the table, whose scales are from "
+                f"{2 / self.wavelet.fourier_factor:g} samples on, a period of two"
             )
         if start >= NYQUIST_OCTAVES:
             return self.lower
@@ -250,8 +255,8 @@ class LevelTable:
 def _at_level(rows: Numbers, level: float) -> tuple[Numbers, Numbers]:
     check_level("level", level)
     if not LEVELS[0] <= level <= LEVELS[-1]:
-        raise NotTabulated(
-            f"{level=} isn't in the table of levels: {LEVELS[0]} to {LEVELS[-1]} are"
+        raise NotTabulated.because(
+            f"{level=} isn't in the table, whose levels are from {LEVELS[0]} to {LEVELS[-1]}"
         )
     above = max(1, int(np.searchsorted(LEVELS, level)))
     low, high = LEVELS[above - 1], LEVELS[above]
