@@ -118,7 +118,10 @@ def _plan(
         None if pad_to is None else check_count("pad_to", pad_to, least=n),
         kind.char, resolve_rtol(rtol, kind),
     )  # fmt: skip
-    warn_of_fast_rows(found.axis, dt, own_freqs=own is not None)
+    if own is not None:
+        warn_of_fast_rows(found.axis.freqs, dt, "freqs")
+    elif found.axis.scales[0] < dt:
+        warn_of_fast_rows(found.axis.freqs, dt, f"s0={found.axis.scales[0]:g}")
     return found
 
 

@@ -82,20 +82,16 @@ def positive_axis(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return axis
 
 
-def warn_of_fast_rows(axis: ScaleAxis, dt: float, *, own_freqs: bool) -> None:
-    """Warn of rows above the Nyquist frequency, and of scales only if one is below dt."""
+def warn_of_fast_rows(freqs: Floats, dt: float, argument: str) -> None:
+    """Warn if some `freqs` are above the Nyquist frequency; `argument` chose them."""
     nyquist = 1 / (2 * dt)
-    count = int(np.count_nonzero(axis.freqs > nyquist * (1 + 1e-9)))
-    if not count or not (own_freqs or axis.scales.min() < dt):
-        return
-    first = axis.scales[0]
-    scales = f"s0={first:g} is less than dt={dt:g}: {count} scales have Fourier frequencies"
-    what = f"freqs has {count} values" if own_freqs else scales
-    warn_caller(
-        f"{what} above the Nyquist frequency {nyquist:g}, where a wavelet sees only the part of "
-        "its band below; leave them out unless the result is for icwt",
-        NyquistWarning,
-    )
+    count = int(np.count_nonzero(freqs > nyquist * (1 + 1e-9)))
+    if count:
+        warn_caller(
+            f"{argument}: {count} of {freqs.size} frequencies exceed the Nyquist frequency, "
+            f"{nyquist:g} at dt={dt:g}; leave them out unless the result is for icwt",
+            NyquistWarning,
+        )
 
 
 def geometric(s0: float, dj: float, J: int) -> NDArray[np.float64]:

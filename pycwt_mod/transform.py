@@ -113,7 +113,7 @@ def cwt(
     Warns
     -----
     NyquistWarning
-        If frequencies lie above the Nyquist frequency, or scales so far below `dt` that theirs do.
+        If some of `freqs`, or the frequencies of scales below `dt`, exceed the Nyquist frequency.
     SamplingWarning
         If the index of a pandas or xarray object does not ascend in about equal steps.
 
