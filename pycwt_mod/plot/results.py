@@ -83,8 +83,14 @@ def _prepared(
     options: Options,
 ) -> tuple[Axes, ArrayLike, Options]:
     """Return axes, times and options with the result's own where the caller gave none."""
+    samples = result.coi.size
     if times is None:
-        times = np.arange(result.coi.size) * (1.0 if result.dt is None else result.dt)
+        times = np.arange(samples) * (1.0 if result.dt is None else result.dt)
+    elif np.shape(times) != (samples,):
+        raise ValueError(
+            f"cannot draw times of shape {np.shape(times)}: the result has {samples} samples; give "
+            "one time per sample"
+        )
     unit = "" if result.dt is None else TimeAxis.of(times).interval_unit(result.dt)
     defaults: Options = {
         "coi_hz": 1 / result.coi,

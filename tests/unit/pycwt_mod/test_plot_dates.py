@@ -156,6 +156,12 @@ def test_a_batch_is_not_drawn() -> None:
         cwt(np.stack([X, Y]), 1.0).plot(ax=axes())
 
 
+def test_times_of_another_length_are_refused() -> None:
+    # The message was about the shape of the power: "must be (57, 10)".
+    with pytest.raises(ValueError, match=r"times of shape \(10,\): the result has 48 samples"):
+        cwt(X, 1.0).plot(DAYS[:10], ax=axes())
+
+
 def test_without_matplotlib_plot_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
