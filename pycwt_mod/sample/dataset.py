@@ -83,7 +83,7 @@ class Dataset:
             raise ValueError(f"{name=} must be one of {tuple(_SERIES)}")
         series = _SERIES[name]
         self.fname = series.fname
-        self.path = str(resources.files(__package__).joinpath(series.fname))
+        self.path = str(resources.files("pycwt_mod.sample").joinpath(series.fname))
         self.title, self.label = series.title, series.label
         self.t0, self.dt = series.t0, series.dt
         self.units = series.units_tex if usetex else series.units

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -118,6 +120,20 @@ def test_sample_series_are_those_of_the_papers(name: str, file: str, skip: int) 
     if expected.shape[1] == 2:
         years = series.t0 + series.dt * np.arange(len(expected))
         assert np.array_equal(expected[:, 0], years)
+
+
+def test_a_copy_of_dataset_next_to_a_script_finds_the_series(tmp_path: Path) -> None:
+    # pycwt's sample.py says "from dataset import Dataset"; ValueError: Empty module name.
+    shutil.copy(Path(ours.__file__).parent / "sample" / "dataset.py", tmp_path)
+    code = "from dataset import Dataset; print(Dataset('NINO3').load().size)"
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    root = str(Path(ours.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )  # fmt: skip
+    assert done.stdout == "504\n"
 
 
 def test_units_of_sample_series_are_those_of_pycwt() -> None:
