@@ -48,6 +48,10 @@ class Lag1(NamedTuple):
     g: NDArray[np.float64]
     estimator: NDArray[np.str_]
 
+    def __repr__(self) -> str:
+        g, estimator = (np.array2string(each, threshold=8, separator=", ") for each in self)
+        return f"Lag1(g={g}, estimator={estimator})"
+
 
 class _Attributed(Summarised):
     """A named tuple that has attributes as well; copies of every kind keep them."""

@@ -147,6 +147,13 @@ def test_notebooks_show_a_result_as_a_table_without_unescaped_text(name: str) ->
     assert len(root.findall("tr")) >= 3
 
 
+def test_the_coefficients_of_a_result_are_shown_as_numbers() -> None:
+    # Lag1(g=array(0.5), estimator=array('given', dtype='<U5')).
+    lag1 = xwt(X, Y, 1.0, al1=0.5, al2=0.25).lag1
+    assert lag1 is not None
+    assert repr(lag1[0]) == "Lag1(g=0.5, estimator='given')"
+
+
 def test_derived_levels_are_shown_as_numbers() -> None:
     levels = wct_significance(0.5, 0.5, 1.0, 1 / 4, 2.0, 40, method="table")
     assert repr(levels).startswith("<MonteCarloLevels: scales 41")
