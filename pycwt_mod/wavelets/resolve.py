@@ -82,8 +82,8 @@ def as_wavelet(wavelet: object) -> Wavelet:
         return wavelet
     if isinstance(wavelet, type) or not callable(getattr(wavelet, "psi_ft", None)):
         raise ValueError(
-            f"{wavelet=} must be one of {WAVELET_NAMES}, or a wavelet such as Morlet(6); or fit "
-            "the Wavelet protocol"
+            f"{wavelet=} is not a wavelet, since it has no method psi_ft; give one of "
+            f"{WAVELET_NAMES}, a wavelet such as Morlet(6), or one of your own (see Wavelet)"
         )
     return _from_pycwt(wavelet) or WaveletSnapshot.of(wavelet)
 
