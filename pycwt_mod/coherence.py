@@ -118,7 +118,7 @@ def wct(
     check_level("significance_level", significance_level)
     first, second = check_pair(y1, y2, axis)
     analysis = plan_for(first, dt, dj, s0, J, wavelet, freqs, convention=convention, rtol=rtol)
-    lags = (lag1_of("y1", first, al1), lag1_of("y2", second, al2)) if sig else None
+    lags = (lag1_of(1, first, al1), lag1_of(2, second, al2)) if sig else None
     find = partial(
         analysis.wct, first, second, normalize=normalize, phase_of=phase_of, workers=workers,
         max_bytes=max_bytes, gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,

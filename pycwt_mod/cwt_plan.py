@@ -230,7 +230,7 @@ class CwtPlan:
         """Return the cross transform of two signals or batches; see `pycwt_mod.xwt`."""
         gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         y1, y2 = check_pair(y1, y2, axis)
-        lag1 = lag1_of("y1", y1, al1), lag1_of("y2", y2, al2)
+        lag1 = lag1_of(1, y1, al1), lag1_of(2, y2, al2)
         levels = cross_levels(
             y1, y2, lag1, self.scales / self.dt, significance_level, self.wavelet,
             convention=self.convention, normalize=normalize,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -42,13 +44,16 @@ def standardise(name: str, y: Floats) -> Floats:
     return np.asarray((scaled - np.nanmean(scaled, axis=-1, keepdims=True)) / std).astype(y.dtype)
 
 
-def lag1_of(name: str, y: Floats, given: float | None) -> Lag1:
-    """Return the lag-1 coefficient of each signal: the caller's if given, otherwise estimated."""
+def lag1_of(number: Literal[1, 2], y: Floats, given: float | None) -> Lag1:
+    """Return the lag-1 coefficient of each signal: the caller's if given, otherwise estimated.
+
+    `number` is 1 for the arguments `y1` and `al1`, 2 for `y2` and `al2`; errors name them.
+    """
     shape = y.shape[:-1]
     if given is not None:
-        g = check_lag1(f"al{name.removeprefix('y')}", given)
+        g = check_lag1(f"al{number}", given)
         return Lag1(np.full(shape, g), np.full(shape, "given"))
-    found = [estimate_ar1(series, name) for series in y.reshape(-1, y.shape[-1])]
+    found = [estimate_ar1(series, f"y{number}") for series in y.reshape(-1, y.shape[-1])]
     return Lag1(
         np.array([each.g for each in found]).reshape(shape),
         np.array([each.estimator for each in found]).reshape(shape),

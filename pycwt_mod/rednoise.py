@@ -55,6 +55,8 @@ class AR1(_AR1Fields):
         """Return a copy with other values of some fields, or of `estimator`."""
         return AR1(**{**self._asdict(), "estimator": self.estimator, **changes})
 
+    __replace__ = _replace  # copy.replace calls it
+
 
 def ar1(x: ArrayLike | Sequence[float]) -> AR1:
     """Estimate the lag-1 coefficient of a series.

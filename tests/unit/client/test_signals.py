@@ -54,11 +54,12 @@ def test_series_of_different_times_are_not_paired() -> None:
 
 def test_numbers_of_numpy_are_sent_as_those_of_python() -> None:
     fields = {"dt": np.array(0.5), "dj": Fraction(1, 4), "s0": np.float32(2), "J": np.int64(7)}
-    found = with_plain_numbers({**fields, "seed": np.uint64(2**63 + 1), "data": np.ones(1)})
+    others = {"n": np.array(300), "seed": np.uint64(2**63 + 1), "data": np.ones(1)}
+    found = with_plain_numbers({**fields, **others})
     assert (found["dt"], found["dj"], found["s0"]) == (0.5, 0.25, 2.0)
-    assert [type(found[name]) for name in ("J", "seed")] == [int, int]
+    assert [type(found[name]) for name in ("J", "n", "seed")] == [int, int, int]
     assert found["seed"] == 2**63 + 1
-    del found["seed"]
+    del found["seed"], found["n"]
     assert validated(CwtRequest, {**found, "data": np.ones(9)}).J == 7
 
 
