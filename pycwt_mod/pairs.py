@@ -40,7 +40,7 @@ def standardise(name: str, y: Floats) -> Floats:
     std = np.nanstd(scaled, axis=-1, keepdims=True)
     largest = np.nanmax(np.abs(scaled), axis=-1, keepdims=True)
     if (std <= 4 * np.finfo(y.dtype).eps * largest).any():
-        raise ValueError(f"{name} is constant, so it can't be divided by its standard deviation")
+        raise ValueError(f"cannot normalize: {name} is constant; use a signal that varies")
     return np.asarray((scaled - np.nanmean(scaled, axis=-1, keepdims=True)) / std).astype(y.dtype)
 
 

@@ -105,15 +105,13 @@ def estimate_ar1(series: Floats, name: str) -> AR1:
     pairs = x[:-1] * x[1:]
     if n < 4 or np.isnan(pairs).all():
         raise ValueError(
-            f"cannot estimate AR(1): {name} has {n} valid samples, too few, or none of them "
-            "neighbours; give the coefficient"
+            f"cannot estimate AR(1): {name} needs 4 valid samples, 2 of them adjacent, and has "
+            f"{n}; use a longer signal, or give the coefficient"
         )
     c0 = float(np.nanmean(x * x))
     c1 = float(np.nanmean(pairs))
     if c0 <= (8 * np.finfo(np.float64).eps) ** 2:
-        raise ValueError(
-            f"cannot estimate AR(1): {name} is constant; leave it out, or give the coefficient"
-        )
+        raise ValueError(f"cannot estimate AR(1): {name} is constant; use a signal that varies")
     found = _allen_smith(c0, c1, n)
     if found is None:
         g = c1 / c0

@@ -119,7 +119,7 @@ def octave_weights(name: str, scales: Floats, dj: float | None) -> NDArray[np.fl
             else f"{steps.min(initial=np.inf):.3g} to {steps.max(initial=0):.3g} octaves apart"
         )
         raise ValueError(
-            f"dj={dj:g} contradicts {name}, whose scales are {found}; leave dj out, or give the "
-            "dj of the transform"
+            f"dj={dj:g} contradicts {name}: the scales are {found}; give the dj of the transform, "
+            "which icwt also finds by itself"
         )
     return np.full(scales.size, dj)

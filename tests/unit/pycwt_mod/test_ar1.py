@@ -104,6 +104,13 @@ def test_a_variance_beyond_float64_is_refused_with_the_reason() -> None:
             significance(rednoise(100, 0.6, rng=2) * unit, 1.0, [2.0, 64.0])
 
 
+def test_a_series_that_is_too_short_or_constant_is_refused_with_advice() -> None:
+    with pytest.raises(ValueError, match="x needs 4 valid samples.* and has 2; use a longer"):
+        ar1([1.0, 2.0])
+    with pytest.raises(ValueError, match="y1 is constant; use a signal that varies"):
+        wct(np.ones(50), T, 0.1)
+
+
 def test_missing_samples_count_as_they_do_in_wct() -> None:
     x = rednoise(4000, 0.7, rng=5)
     x[::10] = np.nan

@@ -70,7 +70,7 @@ def test_a_spacing_that_contradicts_the_scales_is_named_with_them() -> None:
         icwt(result.coefs, result.scales, 1 / FS, 1 / 12)
     with contradiction:
         scale_average(result.coefs, result.scales, 1 / FS, 1 / 12, (0, np.inf))
-    with pytest.raises(ValueError, match=r"dj=0.25 contradicts sj.*0.00355 to 0.167 octaves"):
+    with pytest.raises(ValueError, match=r"dj=0.25 contradicts sj: .*0.00355 to 0.167 octaves"):
         icwt(np.ones((400, 9)), 1 / LINEAR, 1.0, 0.25)
     with pytest.raises(ValueError, match="sj, which has one scale; give dj"):
         icwt(np.ones((1, 9)), [2.0], 1.0)
