@@ -105,7 +105,7 @@ def test_a_variance_beyond_float64_is_refused_with_the_reason() -> None:
 
 
 def test_a_series_that_is_too_short_or_constant_is_refused_with_advice() -> None:
-    with pytest.raises(ValueError, match="x needs 4 valid samples.* and has 2; use a longer"):
+    with pytest.raises(ValueError, match=r"x needs 4 valid samples.* and has 2; use a longer"):
         ar1([1.0, 2.0])
     with pytest.raises(ValueError, match="y1 is constant; use a signal that varies"):
         wct(np.ones(50), T, 0.1)
