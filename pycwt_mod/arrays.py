@@ -93,13 +93,18 @@ def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
         or has fewer than two samples.
     """
     signal: Floats = np.array(real_array(name, values), order="C")
-    if signal.ndim == 0 or signal.shape[-1] < 2:
-        raise ValueError(f"{name} has shape {signal.shape}, but must hold at least 2 samples")
+    check_samples(name, signal)
     if np.isinf(signal).any():
         raise ValueError(f"{name} holds infinite values; missing samples are given as NaN")
     if np.isnan(signal).all(axis=-1).any():
         raise ValueError(f"{name} holds NaN alone; at least one valid sample is needed")
     return signal
+
+
+def check_samples(name: str, signal: Floats) -> None:
+    """Raise ValueError naming `signal`, shape (..., time), unless it has two samples or more."""
+    if signal.ndim == 0 or signal.shape[-1] < 2:
+        raise ValueError(f"{name} has shape {signal.shape}, but must hold at least 2 samples")
 
 
 def as_series(name: str, values: ArrayLike | Sequence[float]) -> Floats:

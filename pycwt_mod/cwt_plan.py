@@ -126,7 +126,7 @@ class CwtPlan:
         """Return the transform of one signal or of a batch along `axis`; see `pycwt_mod.cwt`."""
         gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         values = self.as_record("signal", signal, axis)
-        coefs, spectrum = self._transform(values, gaps, workers, max_bytes)
+        coefs, spectrum, missing = self._transform(values, gaps, workers, max_bytes)
         half = (self.length + 1) // 2
         return CwtResult(
             coefs,
@@ -135,22 +135,22 @@ class CwtPlan:
             self.coi.copy(),
             spectrum[..., 1:half] / self._fft_norm,
             scipy.fft.fftfreq(self.length, self.dt)[1:half],
-            mask=self._mask(np.isnan(values), gaps),
+            mask=self._mask(missing, gaps),
             dt=self.dt,
         )
 
     def _transform(
         self, values: Floats, gaps: GapPolicy, workers: int, max_bytes: int
-    ) -> tuple[Complexes, Complexes]:
-        """Return the coefficients of a record, and the spectrum of the padded one."""
+    ) -> tuple[Complexes, Complexes, Bools]:
+        """Return the coefficients of a record, the spectrum of the padded one, and the gaps."""
         workers = check_count("workers", workers)
         item = complex_dtype(self.dtype).itemsize
         check_memory(
             "the transform", values.size * len(self.scales) * item, max_bytes,
             instead="use multirate, which needs a fraction of that, ",
         )  # fmt: skip
-        filled, spectrum, _ = self._prepare(values, gaps, workers, max_bytes)
-        return self._full_rate.full(filled, spectrum, workers), spectrum
+        filled, spectrum, missing = self._prepare(values, gaps, workers, max_bytes)
+        return self._full_rate.full(filled, spectrum, workers), spectrum, missing
 
     def _mask(
         self,
@@ -205,6 +205,8 @@ class CwtPlan:
         check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
         filled, spectrum, missing = self._prepare(values, gaps, workers, max_bytes)
         masked = partial(self._mask, missing, gaps)
+        if not missing.any():
+            masked = partial(_nothing_masked, missing.shape)
         octaves = octaves_of(self._critical, self.axis, filled, spectrum, masked, workers)
         return MultirateResult(
             octaves=octaves, scales=self.scales.copy(), freqs=self.freqs.copy(),
@@ -236,10 +238,10 @@ class CwtPlan:
             convention=self.convention, normalize=normalize,
         )  # fmt: skip
         a, b = self._pair(y1, y2, normalize=normalize)
-        cross, _ = self._transform(a, gaps, workers, max_bytes)
-        second, _ = self._transform(b, gaps, workers, max_bytes)
+        cross, _, missing = self._transform(a, gaps, workers, max_bytes)
+        second, _, also_missing = self._transform(b, gaps, workers, max_bytes)
         cross *= np.conj(second, out=second)
-        mask = self._mask(np.isnan(a) | np.isnan(b), gaps)
+        mask = self._mask(missing | also_missing, gaps)
         axes = self.coi.copy(), self.freqs.copy()
         return XwtResult(cross, *axes, levels, mask=mask, lag1=lag1, dt=self.dt)
 
@@ -330,15 +332,20 @@ class CwtPlan:
         """Return the signal without gaps and as the convention has its mean, and its spectrum."""
         bins = (self.length // 2 + 1) * (values.size // self.n)
         check_memory("the spectrum", bins * complex_dtype(self.dtype).itemsize, max_bytes)
+        filled, missing = gaps.filled(values, self.dt)
         limit = np.finfo(self.dtype).max / (4 * self.length)  # of sums over the record
-        if (largest := np.nanmax(np.abs(values))) > limit:
+        if (largest := np.abs(filled).max()) > limit:
             raise ValueError(
                 f"signal has values up to {largest:g}, whose transform is out of the range of "
                 f"{self.dtype}: divide it by a constant"
             )
-        filled, missing = gaps.filled(values, self.dt)
         if self.convention == "standard":
             mean = filled.mean(axis=-1, keepdims=True, dtype=np.float64)
             filled = (filled - mean).astype(self.dtype)
         spectrum: Complexes = scipy.fft.rfft(filled, self.length, axis=-1, workers=workers)
         return filled, spectrum, missing
+
+
+def _nothing_masked(shape: tuple[int, ...], rows: NDArray[np.intp], step: int) -> Bools:
+    """Return the mask of some rows of signals of `shape` without gaps, every `step` samples."""
+    return np.zeros((*shape[:-1], len(rows), -(-shape[-1] // step)), np.bool_)

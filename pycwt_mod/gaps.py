@@ -59,7 +59,9 @@ class GapPolicy:
     def filled(self, signal: Floats, dt: float) -> tuple[Floats, Bools]:
         """Return `signal`, shape (..., n), without gaps, and where they were."""
         missing = np.isnan(signal)
-        if self.fill == "linear" and missing.any():
+        if not missing.any():
+            return signal, missing
+        if self.fill == "linear":
             longest = math.inf if self.max_gap is None else self.max_gap / dt * (1 + 1e-9)
             signal = interpolated(signal, missing, longest)
         return fill_missing(signal)[0], missing

@@ -35,8 +35,8 @@ def as_number(name: str, value: object, kind: str = "a real number") -> float:
     >>> as_number("dt", np.array([0.25]))
     0.25
     """
-    if isinstance(value, float):
-        return float(value)
+    if isinstance(value, int | float):  # before the slower questions about abstract types
+        return _as_float(name, value)
     if isinstance(value, timedelta | np.timedelta64):
         raise TypeError(
             f"cannot use {name}={value!r}: results need a unit of time; give {name} as a number "
@@ -46,8 +46,12 @@ def as_number(name: str, value: object, kind: str = "a real number") -> float:
     if not isinstance(only, numbers.Real | Decimal):
         found = "" if value is None else f", not {type(value).__name__}"
         raise TypeError(f"cannot use {name}={value!r}: give {kind}{found}")
+    return _as_float(name, only)
+
+
+def _as_float(name: str, value: numbers.Real | Decimal | float) -> float:
     try:
-        return float(only)
+        return float(value)
     except OverflowError as error:
         raise ValueError(f"{name}={value!r} is too large for a float") from error
 

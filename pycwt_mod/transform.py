@@ -12,8 +12,8 @@ from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
     Convention,
     Floats,
-    as_signal,
     check_positive,
+    check_samples,
 )
 from pycwt_mod.foreign_arrays import coefficient_array, time_last
 from pycwt_mod.gaps import MASK_THRESHOLD, GapFill
@@ -130,7 +130,8 @@ def cwt(
     >>> bool(abs(1 / result.freqs[power.argmax()] - 8) < 0.5)
     True
     """
-    values = as_signal("signal", time_last("signal", signal, axis))
+    values = time_last("signal", signal, axis)
+    check_samples("signal", values)
     analysis = plan_for(
         values, dt, dj, s0, J, wavelet, freqs, convention=convention, pad_to=pad_to, rtol=rtol
     )
@@ -195,7 +196,8 @@ def multirate(
     >>> bool(np.allclose(result.full(), cwt(x, 1.0).coefs))
     True
     """
-    values = as_signal("signal", time_last("signal", signal, axis))
+    values = time_last("signal", signal, axis)
+    check_samples("signal", values)
     analysis = plan_for(
         values, dt, dj, s0, J, wavelet, freqs, convention=convention, pad_to=pad_to, rtol=rtol
     )
