@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -58,6 +58,7 @@ def missing_energy(
     threshold=st.sampled_from([0.01, 0.05, 0.3]),
     dt=st.sampled_from([1.0, 0.25]),
 )
+@example(wavelet=DOG(2), at=[0], run=10, threshold=0.01, dt=1.0)
 def test_the_mask_is_where_more_than_the_threshold_of_the_energy_is_missing(
     wavelet: Wavelet, at: list[int], run: int, threshold: float, dt: float
 ) -> None:
@@ -69,9 +70,11 @@ def test_the_mask_is_where_more_than_the_threshold_of_the_energy_is_missing(
     result = cwt(x, dt, 1 / 4, wavelet=wavelet, mask_threshold=threshold)
 
     energy = missing_energy(missing, result.scales / dt, wavelet)
-    # Large rows are computed from averages over an eighth of a scale, and interpolated.
-    assert result.mask[energy > 1.25 * threshold].all()
-    assert not result.mask[energy < 0.75 * threshold].any()
+    # Large rows are computed from averages over an eighth of a scale, and interpolated: between
+    # two of these the energy of a real wavelet may fall or rise by more than the threshold.
+    slack = 0.25 * threshold + 0.006
+    assert result.mask[energy > threshold + slack].all()
+    assert not result.mask[energy < threshold - slack].any()
 
 
 def test_one_missing_sample_masks_short_periods_only() -> None:
