@@ -57,8 +57,8 @@ def test_red_noise_is_red_and_may_be_white() -> None:
     ("x", "cause"),
     [
         (np.full(100, 3.3), "constant"),
-        ([1.0, 2.0, 1.0], "too few"),
-        ([1.0, np.nan, 2.0, np.nan, 1.0, np.nan, 4.0], "neighbours"),
+        ([1.0, 2.0, 1.0], "has 3"),
+        ([1.0, np.nan, 2.0, np.nan, 1.0, np.nan, 4.0], "2 of them adjacent"),
     ],
 )
 def test_ar1_names_the_cause_when_there_is_none(x: object, cause: str) -> None:
