@@ -72,7 +72,8 @@ def wct(
     ----------
     y1, y2 : array_like, shape (n,) or batches along `axis`
         Signals sampled together. Missing samples and data frames as in `cwt`; two pandas
-        objects must have the same index.
+        objects must have the same index. float32 is computed in single precision, unless a
+        signal has next to no power in some octave, and gives float32.
     dt, dj, s0, J, wavelet, freqs, axis, gap_fill, max_gap, workers, max_bytes, rtol
         As in `cwt`; the wavelet needs a δj0. `rtol` bounds the smoothed spectra.
     sig : bool

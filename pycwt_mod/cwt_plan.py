@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from pycwt_mod.coherence_tables import CoherenceTables
 from pycwt_mod.cross_levels import cross_levels
 from pycwt_mod.foreign_arrays import time_last
 from pycwt_mod.gaps import MASK_THRESHOLD, GapFill, GapPolicy
-from pycwt_mod.magnitude import unit_scaled
+from pycwt_mod.magnitude import has_weak_octave, unit_scaled
 from pycwt_mod.missing_energy import RowKernels
 from pycwt_mod.octaves import MultirateResult, octaves_of
 from pycwt_mod.pairs import check_pair, lag1_of, standardise
@@ -40,6 +40,8 @@ from pycwt_mod.wavelets import Wavelet
 
 #: Planes of reals that a coherence keeps: R², phase, two of the smoothed cross spectrum, mask.
 _WCT_PLANES = 5
+#: Part of `rtol` that the bands are cut at where a signal has an octave of little power.
+_WEAK_RTOL = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -276,6 +278,16 @@ class CwtPlan:
             (a, first), (b, second) = unit_scaled(a), unit_scaled(b)
             exponent = (first + second)[..., None]
         a, b = self.as_record("y1", a), self.as_record("y2", b)
+        if self.dtype == np.float32 and (has_weak_octave(a) or has_weak_octave(b)):
+            found = self._double.wct(
+                y1, y2, signif=signif, normalize=normalize, phase_of=phase_of, axis=axis,
+                gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
+                workers=workers, max_bytes=max_bytes,
+            )  # fmt: skip
+            matrices = ("coherence", "phase", "smoothed")
+            return found._replace(
+                **{name: getattr(found, name).astype(self.dtype) for name in matrices}
+            )
         shape = (*a.shape[:-1], len(self.scales), self.n)
         check_memory("coherence", math.prod(shape) * _WCT_PLANES * self.dtype.itemsize, max_bytes)
         tables = self._coherence
@@ -292,6 +304,11 @@ class CwtPlan:
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
         return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=mask, dt=self.dt)
+
+    @cached_property
+    def _double(self) -> CwtPlan:
+        """The plan in double precision, for signals that single precision does not resolve."""
+        return replace(self, dtype=np.dtype(np.float64), rtol=self.rtol * _WEAK_RTOL)
 
     @cached_property
     def _coherence(self) -> CoherenceTables:

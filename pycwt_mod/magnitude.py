@@ -1,8 +1,9 @@
-"""Moments of signals whose squares would overflow or underflow."""
+"""Signals of extreme magnitudes, and with octaves of extremely little power."""
 
 from __future__ import annotations
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Floats
@@ -45,3 +46,29 @@ def deviation(values: Floats) -> NDArray[np.float64]:
     """
     scaled, exponent = unit_scaled(values)
     return np.asarray(np.ldexp(np.nanstd(scaled, axis=-1, keepdims=True), exponent))
+
+
+#: Least part of a signal's mean power that an octave has, per frequency, for single precision.
+_WEAK = 2.0**-10
+
+
+def has_weak_octave(values: Floats) -> bool:
+    """Return whether a signal has next to no power in some octave, for single precision.
+
+    A transform rounds by its largest values. Where an octave has less than 1/32 of the signal's
+    mean amplitude, coherence in float32 would be off by 1e-3 or more.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., time)
+        NaN is missing.
+    """
+    n_bins = values.shape[-1] // 2
+    mean = np.nanmean(values, axis=-1, keepdims=True, dtype=np.float64)
+    centred = np.nan_to_num(values - mean) * np.hanning(values.shape[-1])
+    power = np.abs(scipy.fft.rfft(centred, axis=-1)) ** 2
+    edges = [n_bins >> k for k in range(n_bins.bit_length() - 2)][::-1]  # 2 bins and more
+    if len(edges) < 2:
+        return False
+    octaves = np.add.reduceat(power[..., :n_bins], edges[:-1], axis=-1) / np.diff(edges)
+    return bool((octaves < _WEAK * power[..., 1:n_bins].mean(axis=-1, keepdims=True)).any())

@@ -47,19 +47,19 @@ def test_a_smoothed_cross_spectrum_is_in_the_product_of_the_units() -> None:
     assert np.array_equal(scaled, plain * 2.0**10)
 
 
-@pytest.mark.parametrize(("level", "largest"), [(1e-2, 5e-4), (3e-3, 3e-3), (1e-3, 2e-2)])
-def test_the_weaker_signal_of_a_row_counts_in_single_precision(
-    level: float, largest: float
-) -> None:
+@pytest.mark.parametrize("level", [1e-1, 1e-2, 3e-3, 1e-3])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_weaker_signal_of_a_row_counts_in_single_precision(level: float, seed: int) -> None:
     """R² at high frequencies, where the first signal has `level` of its amplitude."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     x = (low_passed(4096, rng) + level * rng.standard_normal(4096)).astype(np.float32)
     y = rng.standard_normal(4096).astype(np.float32)
     a, b = x.astype(np.float64), y.astype(np.float64)
-    expected = wct(a, b, 1.0, J=30, sig=False).coherence[:12]
-    found = wct(x, y, 1.0, J=30, sig=False).coherence[:12]
-    assert np.abs(found - expected).max() < largest
-    assert abs(found.mean() - expected.mean()) < 1e-4
+    expected = wct(a, b, 1.0, J=30, sig=False)
+    found = wct(x, y, 1.0, J=30, sig=False)
+    assert found.coherence.dtype == found.phase.dtype == found.smoothed.dtype == np.float32
+    assert np.abs(found.coherence - expected.coherence)[:12].max() < 3e-4
+    assert np.abs(found.smoothed - expected.smoothed).max() < 1e-5
 
 
 def test_the_weaker_signal_of_a_row_counts_in_double_precision() -> None:
