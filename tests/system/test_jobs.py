@@ -26,7 +26,7 @@ from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.settings import StorageSettings
 from services.runtime.topology import ACK_WAIT_S, system_topology
-from tests.deadlines import fail_after
+from tests.deadlines import SCALE, fail_after
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick
 from tests.processes import children
 from tests.servers import RestartableServer, free_port, restartable_server
@@ -147,7 +147,8 @@ async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path)
 
 
 async def test_an_expired_job_is_not_found_and_its_outcomes_are_gone(tmp_path: Path) -> None:
-    async with compute_workers(tmp_path, 1, CWT_JOBS_MAX_AGE_S="8") as (system, _):
+    age_s = str(round(8 * SCALE))
+    async with compute_workers(tmp_path, 1, CWT_JOBS_MAX_AGE_S=age_s) as (system, _):
         client = JobClient(system.bus)
         job = await client.submit(quick(1))
         await client.ended(job.job_id)

@@ -57,7 +57,7 @@ RATES = (3_000_000, 1_000_000)
 #: A line that repeats so many of 32 requests at a rate is not good enough for that rate.
 TRIAL_REQUESTS = 32
 TRIAL_REPEATS = 1
-#: For a real device on USB, and for one that a simulator computes.
+#: Wait for a real device on USB, and for one that a simulator computes.
 MARGIN_S = 0.25
 SIMULATED_MARGIN_S = 2.0
 #: A job that makes no progress for so long is stuck.
@@ -81,10 +81,15 @@ class TangNanoDriver:
     ----------
     greeting_s
         Wait for a device to answer HELLO, over all its repeats.
+    margin_s
+        Wait for any other answer, beyond the time that the line takes.
     """
 
-    def __init__(self, greeting_s: float = LinkTiming.greeting_s) -> None:
+    def __init__(
+        self, greeting_s: float = LinkTiming.greeting_s, margin_s: float = MARGIN_S
+    ) -> None:
         self._greeting_s = greeting_s
+        self._margin_s = margin_s
         self._line: Line | None = None
         self._conversation: Conversation | None = None
         self._info: DeviceInfo | None = None
@@ -94,11 +99,11 @@ class TangNanoDriver:
         self._line = line
         if line.baud != DEFAULT_BAUD:
             line.set_baud(DEFAULT_BAUD)
-        timing = LinkTiming(margin_s=MARGIN_S, greeting_s=self._greeting_s)
+        timing = LinkTiming(margin_s=self._margin_s, greeting_s=self._greeting_s)
         first = Conversation(line, timing, seq=secrets.randbelow(1 << 16))
         hello = first.greet(leash)
         if Feature.SIMULATED & hello.features:
-            timing = replace(timing, margin_s=SIMULATED_MARGIN_S)
+            timing = replace(timing, margin_s=max(SIMULATED_MARGIN_S, self._margin_s))
         talk = Conversation(line, timing, seq=secrets.randbelow(1 << 16))
         hello = talk.greet(leash)
         self._conversation = talk

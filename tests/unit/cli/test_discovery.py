@@ -13,6 +13,7 @@ from services.runtime.bus import Bus
 from services.runtime.logs import logger
 from services.runtime.memory_bus import MemoryBus
 from services.runtime.micro import Identity, serve_endpoints
+from tests.deadlines import SCALE
 
 pytestmark = pytest.mark.anyio
 
@@ -37,5 +38,8 @@ async def test_what_does_not_answer_is_named(bus: MemoryBus) -> None:
     async with running(bus, "ingest", "compute"):
         with pytest.raises(CommandError, match="1 x compute, 1 x hwbridge"):
             await wait_for_services(
-                bus, {"ingest": 1, "compute": 2, "hwbridge": 1}, timeout_s=0.1, round_s=0.02
+                bus,
+                {"ingest": 1, "compute": 2, "hwbridge": 1},
+                timeout_s=0.3 * SCALE,
+                round_s=0.1 * SCALE,
             )

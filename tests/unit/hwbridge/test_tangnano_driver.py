@@ -27,6 +27,7 @@ from services.hwbridge.leash import Leash
 from services.hwbridge.model import run_bank, run_mc
 from services.hwbridge.serial_link import SerialLine, open_serial_line
 from services.hwbridge.tangnano9k import TangNanoDriver
+from services.hwbridge.tangnano9k.driver import MARGIN_S
 from services.hwbridge.tangnano9k.selftest_plan import selftest_plan
 from tests.deadlines import SCALE
 from tests.hwpeer.peer import DevicePeer, Identity
@@ -54,7 +55,7 @@ def line(device: PtyDevice) -> Iterator[SerialLine]:
 
 @pytest.fixture
 def driver(line: SerialLine) -> Iterator[TangNanoDriver]:
-    driver = TangNanoDriver()
+    driver = TangNanoDriver(margin_s=MARGIN_S * SCALE)
     driver.open(line, Leash(5 * SCALE))
     yield driver
     driver.close()
