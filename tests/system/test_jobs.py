@@ -151,7 +151,8 @@ async def test_an_expired_job_is_not_found_and_its_outcomes_are_gone(tmp_path: P
     async with compute_workers(tmp_path, 1, CWT_JOBS_MAX_AGE_S=age_s) as (system, _):
         client = JobClient(system.bus)
         job = await client.submit(quick(1))
-        await client.ended(job.job_id)
+        # Not asked for: a worker that starts on a busy machine may take as long as the job is kept.
+        await system.said("compute-0", Action.JOB_ENDED)
         with fail_after(30), pytest.raises(NotFound, match="kept for CWT_JOBS_MAX_AGE_S"):
             await forgotten(client, job.job_id)
         with fail_after(30):
