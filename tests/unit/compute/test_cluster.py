@@ -43,6 +43,7 @@ def plan(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wavelet", [Morlet(6), Paul(4), DOG(2), DOG(6)])
 @pytest.mark.parametrize("encoding", [ContentType.MSGPACK, ContentType.JSON])
 @pytest.mark.parametrize("n", [None, 60])

@@ -65,6 +65,7 @@ def carried(windows: list[AnalysisWindow]) -> list[AnalysisResult]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
 @pytest.mark.parametrize("convention", ["standard", "pycwt"])
 @pytest.mark.parametrize("op", ["cwt", "xwt", "wct"])

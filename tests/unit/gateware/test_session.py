@@ -27,6 +27,9 @@ from schemas.hwlink_layouts import Header, HelloReply, Nak, SetBaud, Status
 from tests.thorough import cases
 from tests.unit.gateware.host import CLOCKS, HELLO, Host, asking, frame, opened
 
+#: Each is short; together they take as long as a slow one.
+pytestmark = pytest.mark.slow
+
 CONFIRM_CLOCKS = 2000
 IDENTITY = Identity(
     build_hash=b"12345678",

@@ -38,6 +38,7 @@ def received(line: list[int], divisor: int) -> list[tuple[int, bool]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("divisor", "sent"), [(MIN_DIVISOR, SENT), (9, SENT), (27, SENT), (234, SENT[:3])]
 )

@@ -32,6 +32,7 @@ def stamp(sample: int, drift_ppm: float = 0.0) -> int:
     return T0 + round(sample / FS * (1 + drift_ppm * 1e-6) * 1e9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift_ppm", [-80.0, 0.0, 35.0])
 def test_drift_and_jitter_are_found_through_noise(drift_ppm: float) -> None:
     status = fitted(drift_ppm=drift_ppm, jitter_s=1e-3, seconds=600).status()

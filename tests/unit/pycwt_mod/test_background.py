@@ -23,6 +23,7 @@ def noise(records: int, n: int, seed: int) -> np.ndarray:
     return red_samples(np.random.default_rng(seed), (records, n), LAG1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wavelet", WAVELETS, ids=repr)
 def test_the_time_average_of_red_noise_exceeds_its_level_in_5_percent(wavelet: Wavelet) -> None:
     # 9 % for Morlet, 57 % for Paul and 81 % for DOG, by the spectrum at the centre frequency.

@@ -121,6 +121,7 @@ def test_every_table_is_complete_and_exact() -> None:
     assert LevelTable.of(MexicanHat(), 1, "standard").ending.shape[1] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wavelet", [Morlet(), Paul(), DOG(2)], ids=repr)
 @pytest.mark.parametrize("lags", [(0.0, 0.0), (0.7, 0.3)])
 def test_levels_of_a_record_of_n_samples_are_looked_up(

@@ -91,6 +91,7 @@ def test_the_length_is_part_of_the_key_of_a_cache() -> None:
     assert len(kept) == 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_levels_in_other_processes() -> None:
     options = axis(SHORT)
     one = wct_significance(*options, mc_count=30, rng=4, n=64)

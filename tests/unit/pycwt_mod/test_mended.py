@@ -125,6 +125,7 @@ def test_coherence_of_a_signal_with_itself_is_one_and_counted() -> None:
     assert single_scale[0] == pytest.approx(1, abs=0.01) or single_scale[0] < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", ["standard", "pycwt"])
 def test_coherence_is_symmetric(convention: str) -> None:
     x, y = rednoise(300, 0.5, rng=1), rednoise(300, 0.5, rng=2)

@@ -59,6 +59,7 @@ def test_coherence_is_that_of_the_formula_at_any_frequencies(freqs: Array, wavel
     assert np.abs(np.sin(difference)).max() < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", ["standard", "pycwt"])
 @pytest.mark.parametrize(("dj", "sig"), [(1 / 12, False), (1 / 4, True), (1.0, False)])
 @pytest.mark.parametrize("turned", [False, True])

@@ -48,6 +48,7 @@ def test_precision_is_what_the_scatter_between_seeds_shows() -> None:
     assert scatter.max() > 0.02 / 2
 
 
+@pytest.mark.slow
 def test_precision_runs_give_the_same_bits_on_any_backend() -> None:
     one = wct_significance(*AXIS, mc_count=30, rng=4, precision=0.02)
     two = wct_significance(*AXIS, mc_count=30, rng=4, precision=0.02, backend="joblib", n_jobs=2)

@@ -34,6 +34,7 @@ def run(script: str, name: str) -> dict[str, Any]:
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["simple_sample.py", "sample.py", "sample_xwt.py"])
 def test_the_samples_of_pycwt_itself_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -25,6 +25,7 @@ N = 90_000
 BLOCK = 16 * 2**20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wavelet", [Morlet(), Paul(), DOG(2), DOG(3)], ids=repr)
 @pytest.mark.parametrize("convention", ["standard", "pycwt"])
 @pytest.mark.parametrize("kind", ["random walk", "blue", "line"])

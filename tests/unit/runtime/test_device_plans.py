@@ -46,6 +46,7 @@ def levels(histograms: NDArray[np.uint32]) -> NDArray[np.float64]:
     return np.array([np.interp(0.95, row.cumsum() / row.sum(), edges) for row in histograms])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("al1", "al2"), [(0.0, 0.0), (0.95, 0.6)])
 def test_the_null_gives_the_librarys_levels(al1: float, al2: float) -> None:
     request = HwMcRequest(al1=al1, al2=al2, dj=0.25, s0=8.0, rows=4, pairs=150, seed=3)
