@@ -148,6 +148,8 @@ def wct_significance(
     )
     level = check_level("significance_level", significance_level)
     if method == "table":
+        if n_jobs != 1:
+            warn_caller(f"{n_jobs=} has no effect: method='table' looks the levels up")
         return _look_up(plan, level)
     if method != "montecarlo":
         raise ValueError(f"{method=} must be 'montecarlo' or 'table'")

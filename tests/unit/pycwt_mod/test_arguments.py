@@ -175,6 +175,11 @@ def test_jobs_that_a_backend_does_not_run_are_warned_of(call: Callable[[], objec
     assert [each.filename for each in caught] == [__file__]
 
 
+def test_jobs_that_a_table_does_not_need_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match="n_jobs=4 has no effect: method='table'"):
+        wct_significance(0.5, 0.5, 1, 1 / 4, 2, 24, method="table", n_jobs=4)
+
+
 def test_requests_may_have_a_count_of_scales_that_is_not_whole() -> None:
     fields = {"data": np.ones(9), "dt": 1.0}
     assert validated(CwtRequest, {**fields, "J": 114.51}).J == 115
