@@ -116,13 +116,13 @@ def as_series(name: str, values: ArrayLike | Sequence[float]) -> Floats:
     return signal
 
 
-def fill_missing(signal: Floats) -> tuple[Floats, Bools]:
-    """Return `signal` with NaN replaced by the mean of the valid samples, and where they were."""
+def fill_missing(signal: Floats) -> Floats:
+    """Return `signal` with NaN replaced by the mean of the valid samples."""
     missing = np.isnan(signal)
     if not missing.any():
-        return signal, missing
+        return signal
     mean = np.nanmean(signal.astype(np.float64), axis=-1, keepdims=True)
-    return np.where(missing, mean, signal).astype(signal.dtype), missing
+    return np.where(missing, mean, signal).astype(signal.dtype)
 
 
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:

@@ -159,7 +159,7 @@ def wct(
         order = analysis.axis.ascending
         levels = np.array([ask(float(g1), float(g2)).placed(order) for g1, g2 in pairs])
         levels = levels.reshape(*first.shape[:-1], -1)
-    return (find() if found is None else found).with_levels(levels, lags)
+    return (find() if found is None else found)._replace(signif=levels, lag1=lags)
 
 
 def _level_axis(analysis: CwtPlan) -> tuple[float, float, int]:

@@ -162,7 +162,10 @@ class CwtPlan:
         step: int = 1,
     ) -> Bools:
         """Return where coefficients are masked, every `step` samples; shape (..., rows, time)."""
-        if gaps.mask_threshold is None or not missing.any():
+        if not missing.any():
+            shape = (*missing.shape[:-1], len(self.scales[rows]), -(-missing.shape[-1] // step))
+            return np.zeros(shape, np.bool_)
+        if gaps.mask_threshold is None:
             return gap_mask(missing, self.scales[rows], self.dt, self.wavelet, step)
         kernels = self._kernels if isinstance(rows, slice) else self._kernels.some(rows)
         return kernels.mask(missing, gaps.mask_threshold, step)
@@ -207,8 +210,6 @@ class CwtPlan:
         check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
         filled, spectrum, missing = self._prepare(values, gaps, workers, max_bytes)
         masked = partial(self._mask, missing, gaps)
-        if not missing.any():
-            masked = partial(_nothing_masked, missing.shape)
         octaves = octaves_of(self._critical, self.axis, filled, spectrum, masked, workers)
         return MultirateResult(
             octaves=octaves, scales=self.scales.copy(), freqs=self.freqs.copy(),
@@ -277,26 +278,21 @@ class CwtPlan:
         else:
             (a, first), (b, second) = unit_scaled(a), unit_scaled(b)
             exponent = (first + second)[..., None]
-        a, b = self.as_record("y1", a), self.as_record("y2", b)
-        if self.dtype == np.float32 and (has_weak_octave(a) or has_weak_octave(b)):
-            found = self._double.wct(
-                y1, y2, signif=signif, normalize=normalize, phase_of=phase_of, axis=axis,
-                gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
-                workers=workers, max_bytes=max_bytes,
-            )  # fmt: skip
-            matrices = ("coherence", "phase", "smoothed")
-            return found._replace(
-                **{name: getattr(found, name).astype(self.dtype) for name in matrices}
-            )
+        records = np.stack([self._in_precision("y1", a), self._in_precision("y2", b)], axis=-2)
+        if self.dtype == np.float32 and has_weak_octave(records):
+            exact = self._double
+            records = np.stack([a, b], axis=-2).astype(exact.dtype)
+        else:
+            exact = self
         shape = (*a.shape[:-1], len(self.scales), self.n)
-        check_memory("coherence", math.prod(shape) * _WCT_PLANES * self.dtype.itemsize, max_bytes)
-        tables = self._coherence
-        filled, spectrum, missing = self._prepare(
-            np.stack([a, b], axis=-2), gaps, workers, max_bytes
-        )
+        check_memory("coherence", math.prod(shape) * _WCT_PLANES * exact.dtype.itemsize, max_bytes)
+        tables = exact._coherence
+        filled, spectrum, missing = exact._prepare(records, gaps, workers, max_bytes)
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
         planes = tables.all(spectra, shape, phase_of, workers)
-        r2, phase, smoothed = (self._in_own_order(plane) for plane in planes)
+        r2, phase, smoothed = (
+            self._in_own_order(plane).astype(self.dtype, copy=False) for plane in planes
+        )
         if exponent is not None:  # back to the product of the signals' units
             with np.errstate(over="ignore", under="ignore"):
                 np.ldexp(smoothed, exponent, out=smoothed)
@@ -328,7 +324,7 @@ class CwtPlan:
     def _pair(self, y1: Floats, y2: Floats, *, normalize: bool) -> tuple[Floats, Floats]:
         if normalize:
             y1, y2 = standardise("y1", y1), standardise("y2", y2)
-        return self.as_record("y1", y1), self.as_record("y2", y2)
+        return self._in_precision("y1", y1), self._in_precision("y2", y2)
 
     def as_record(self, name: str, signal: ArrayLike, axis: int | None = None) -> Floats:
         """Return `signal` with time last and in the plan's precision.
@@ -338,7 +334,10 @@ class CwtPlan:
         ValueError
             If it doesn't hold real numbers, or has another length than the plan.
         """
-        values = as_signal(name, time_last(name, signal, axis))
+        return self._in_precision(name, as_signal(name, time_last(name, signal, axis)))
+
+    def _in_precision(self, name: str, values: Floats) -> Floats:
+        """Return checked `values` in the plan's precision; raise ValueError for another length."""
         if values.shape[-1] != self.n:
             raise ValueError(f"{name} has {values.shape[-1]} samples, but the plan is for {self.n}")
         return values.astype(self.dtype, copy=False)
@@ -361,8 +360,3 @@ class CwtPlan:
             filled = (filled - mean).astype(self.dtype)
         spectrum: Complexes = scipy.fft.rfft(filled, self.length, axis=-1, workers=workers)
         return filled, spectrum, missing
-
-
-def _nothing_masked(shape: tuple[int, ...], rows: NDArray[np.intp], step: int) -> Bools:
-    """Return the mask of some rows of signals of `shape` without gaps, every `step` samples."""
-    return np.zeros((*shape[:-1], len(rows), -(-shape[-1] // step)), np.bool_)

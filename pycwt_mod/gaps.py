@@ -64,7 +64,7 @@ class GapPolicy:
         if self.fill == "linear":
             longest = math.inf if self.max_gap is None else self.max_gap / dt * (1 + 1e-9)
             signal = interpolated(signal, missing, longest)
-        return fill_missing(signal)[0], missing
+        return fill_missing(signal), missing
 
 
 def interpolated(signal: Floats, missing: Bools, longest: float) -> Floats:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Floats
 
+#: Least part of a signal's mean power that an octave has, per frequency, for single precision.
+_WEAK = 2.0**-10
+
 
 def unit_scaled(values: Floats) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Scale signals by a power of two so that their largest magnitude lies in [0.5, 1).
@@ -46,10 +49,6 @@ def deviation(values: Floats) -> NDArray[np.float64]:
     """
     scaled, exponent = unit_scaled(values)
     return np.asarray(np.ldexp(np.nanstd(scaled, axis=-1, keepdims=True), exponent))
-
-
-#: Least part of a signal's mean power that an octave has, per frequency, for single precision.
-_WEAK = 2.0**-10
 
 
 def has_weak_octave(values: Floats) -> bool:

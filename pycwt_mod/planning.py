@@ -13,7 +13,12 @@ from pycwt_mod.bands import resolve_rtol
 from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.padding import padded_length
 from pycwt_mod.scalars import as_number
-from pycwt_mod.scale_axis import ScaleAxis, positive_axis, warn_of_fast_rows
+from pycwt_mod.scale_axis import (
+    ScaleAxis,
+    positive_axis,
+    warn_of_fast_rows,
+    warn_of_small_scales,
+)
 from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
 #: Tables of records up to this length are kept for the next call, of two analyses at most.
@@ -120,8 +125,8 @@ def _plan(
     )  # fmt: skip
     if own is not None:
         warn_of_fast_rows(found.axis.freqs, dt, "freqs")
-    elif found.axis.scales[0] < dt:
-        warn_of_fast_rows(found.axis.freqs, dt, f"s0={found.axis.scales[0]:g}")
+    else:
+        warn_of_small_scales(found.axis.freqs, float(found.axis.scales[0]), dt)
     return found
 
 

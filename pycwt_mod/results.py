@@ -11,7 +11,6 @@ from typing import (
     NamedTuple,
     Self,
     TypeAlias,
-    TypedDict,
     Unpack,
 )
 
@@ -23,6 +22,8 @@ from pycwt_mod.summary import Summarised, mean, percentage, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from pycwt_mod.plot.canvas import Options
 
 #: The phase of what: W1 W2*, or S(W1 W2*/s), which is less noisy and of which R² is the size.
 PhaseOf: TypeAlias = Literal["cross", "smoothed"]
@@ -84,17 +85,6 @@ class _Attributed(Summarised):
         return self._rebuilt, (fields, vars(self))
 
 
-class _Drawing(TypedDict, total=False):
-    """Options of `plot`, as those of `pycwt_mod.plot.plot_coherence` of the same names."""
-
-    signif: ArrayLike | None
-    coi_hz: ArrayLike | None
-    mask: ArrayLike | None
-    period_axis: bool
-    time_unit: str
-    colour_bar: bool
-
-
 class _CwtFields(NamedTuple):
     coefs: Complexes
     scales: Floats
@@ -142,7 +132,7 @@ class CwtResult(_Attributed, _CwtFields):  # type: ignore[misc]
         times: ArrayLike | None = None,
         *,
         ax: Axes | None = None,
-        **options: Unpack[_Drawing],
+        **options: Unpack[Options],
     ) -> Axes:
         """Draw the power |W|² over time and period, with its cone of influence and mask.
 
@@ -224,7 +214,7 @@ class XwtResult(_Attributed, _XwtFields):  # type: ignore[misc]
         times: ArrayLike | None = None,
         *,
         ax: Axes | None = None,
-        **options: Unpack[_Drawing],
+        **options: Unpack[Options],
     ) -> Axes:
         """Draw |W1 W2*| over time and period, its level, and arrows of the phase.
 
@@ -294,16 +284,12 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
         self.lag1 = lag1
         return self
 
-    def with_levels(self, signif: Floats, lag1: tuple[Lag1, Lag1] | None = None) -> WctResult:
-        """Return the same with other levels (scales,), computed with the coefficients `lag1`."""
-        return self._replace(signif=signif, lag1=lag1)
-
     def plot(
         self,
         times: ArrayLike | None = None,
         *,
         ax: Axes | None = None,
-        **options: Unpack[_Drawing],
+        **options: Unpack[Options],
     ) -> Axes:
         """Draw R² over time and period, its level, and arrows of the phase.
 

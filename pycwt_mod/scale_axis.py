@@ -94,6 +94,12 @@ def warn_of_fast_rows(freqs: Floats, dt: float, argument: str) -> None:
         )
 
 
+def warn_of_small_scales(freqs: Floats, s0: float, dt: float) -> None:
+    """Warn if `s0` is less than the sampling interval and some `freqs` are above Nyquist."""
+    if s0 < dt:
+        warn_of_fast_rows(freqs, dt, f"s0={s0:g}")
+
+
 def geometric(s0: float, dj: float, J: int) -> NDArray[np.float64]:
     """Return s0 2^(j dj) for j from 0 to `J`.
 

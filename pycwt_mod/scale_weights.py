@@ -120,6 +120,6 @@ def octave_weights(name: str, scales: Floats, dj: float | None) -> NDArray[np.fl
         )
         raise ValueError(
             f"dj={dj:g} contradicts {name}: the scales are {found}; give the dj of the transform, "
-            "which icwt also finds by itself"
+            "or None for the spacing of the scales"
         )
     return np.full(scales.size, dj)

@@ -87,6 +87,22 @@ def gaussian_filter(scales: Floats, length: int, step: float = 1.0) -> Floats:
     return np.asarray(np.exp(-0.5 * (scales[:, None] * omega) ** 2))
 
 
+def convolve_in_time(rows: NDArray[Any], gauss: Floats) -> NDArray[Any]:
+    """Return rows, shape (..., scales, time), smoothed in time; real if `rows` are.
+
+    `gauss`, shape (scales, length), is from `gaussian_filter`; the rows are padded with zeros to
+    its length.
+    """
+    length, n = gauss.shape[-1], rows.shape[-1]
+    if np.isrealobj(rows):
+        spectrum = scipy.fft.rfft(rows, length, axis=-1)
+        spectrum *= gauss[:, : length // 2 + 1]
+        return np.asarray(scipy.fft.irfft(spectrum, length, axis=-1, overwrite_x=True)[..., :n])
+    spectrum = scipy.fft.fft(rows, length, axis=-1)
+    spectrum *= gauss
+    return np.asarray(scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)[..., :n])
+
+
 def smooth_rows(
     rows: NDArray[Any], scales: Floats, length: int, boxcar: ScaleBoxcar
 ) -> NDArray[Any]:
@@ -94,12 +110,9 @@ def smooth_rows(
 
     Scales are in samples; the rows are padded with zeros to `length`.
     """
-    n_rows, n = rows.shape
-    spectrum = scipy.fft.fft(rows, length, axis=-1)
-    spectrum *= gaussian_filter(scales, length)
-    smoothed = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)[:, :n]
-    part = smoothed if np.iscomplexobj(rows) else smoothed.real
-    return boxcar.apply(part, slice(0, n_rows))
+    return boxcar.apply(
+        convolve_in_time(rows, gaussian_filter(scales, length)), slice(0, len(rows))
+    )
 
 
 def smooth_in_time(waves: Complexes, gauss: Floats) -> tuple[Floats, Complexes]:
@@ -112,22 +125,17 @@ def smooth_in_time(waves: Complexes, gauss: Floats) -> tuple[Floats, Complexes]:
     ----------
     waves : ndarray, shape (2, ..., scales, time), complex
     gauss : ndarray, shape (scales, length)
-        From `gaussian_filter`; the rows are padded with zeros to its length.
+        As for `convolve_in_time`.
 
     Returns
     -------
     power : ndarray, shape (2, ..., scales, time)
     cross : ndarray, shape (..., scales, time), complex
     """
-    length, n = gauss.shape[-1], waves.shape[-1]
     power = np.square(waves.real)
     power += np.square(waves.imag)
-    powers = scipy.fft.rfft(power, length, axis=-1)
-    powers *= gauss[:, : length // 2 + 1]
-    products = scipy.fft.fft(waves[0] * np.conj(waves[1]), length, axis=-1, overwrite_x=True)
-    products *= gauss
-    power = scipy.fft.irfft(powers, length, axis=-1, overwrite_x=True)[..., :n]
-    return power, scipy.fft.ifft(products, axis=-1, overwrite_x=True)[..., :n]
+    cross = waves[0] * np.conj(waves[1])
+    return convolve_in_time(power, gauss), convolve_in_time(cross, gauss)
 
 
 def coherence(power: tuple[Floats, Floats] | Floats, cross: Complexes) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from html import escape
 from typing import Any
 
@@ -9,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Summarised:
+class Summarised(ABC):
     """An object whose `repr` is a line of facts, and which notebooks show as a table of them."""
 
     __slots__ = ()
 
+    @abstractmethod
     def _facts(self) -> dict[str, str]:
         """Return what the summary lists, by name."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         facts = ", ".join(f"{name} {fact}" for name, fact in self._facts().items())

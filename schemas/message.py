@@ -38,7 +38,7 @@ Epoch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{1,64}$")]
 Items = Annotated[tuple[T, ...], Strict(False)]
 
 
-#: Arrays of up to so many numbers appear in full in the repr of a message.
+#: Largest array that the repr of a message shows in full.
 MAX_REPR_NUMBERS = 8
 
 #: The type of validation error that says itself which field is wrong.

@@ -279,9 +279,9 @@ def _coherence(
 def _levelled(waves: Complexes) -> tuple[Complexes, Floats]:
     """Return W in double precision, every row divided by a factor near its mean; and factors.
 
-    Rounding does not depend on the factors, which are powers of two. But what shares a transform
-    has to be of like size, or the rounding of the larger hides the smaller, and products of small
-    units (a magnetic field in tesla) may be below what floats have.
+    The factors are powers of two, which round nothing. Without them, in a transform that two
+    spectra share, the rounding of the larger would hide the smaller, and products of small values
+    (a magnetic field in tesla) could underflow.
 
     Returns
     -------

@@ -14,16 +14,14 @@ of sampled noise flattens, so that the coefficients count instead of the knees.
 
 from __future__ import annotations
 
-import json
 import math
-from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays import CONVENTIONS, Convention, read_only
+from pycwt_mod.arrays import CONVENTIONS, Convention
+from pycwt_mod.levels.files import stored
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
 
@@ -76,7 +74,8 @@ def exponents(
     knees = [_place(scales * knee(lag)) for lag in lags]
     first = np.zeros(count, np.intp)
     narrow, wide = (
-        _bilinear(_file()[f"{name}/{each}/{nearest}"][None], first, *knees) for each in CONVENTIONS
+        _bilinear(stored(FILE)[f"{name}/{each}/{nearest}"][None], first, *knees)
+        for each in CONVENTIONS
     )
     width = left if convention == "standard" else 2 * left
     part = np.clip(width - 1, 0, 1)[:, None]
@@ -102,7 +101,7 @@ def _near(
     low, weight = _between(grid, centres)
     places = [_between(LAGS, np.full(len(low), lag)) for lag in lags]
     key = near_key(f"{name}/{convention}/{voices}")
-    lower, upper = (_bilinear(_file()[key], low + k, *places) for k in (0, 1))
+    lower, upper = (_bilinear(stored(FILE)[key], low + k, *places) for k in (0, 1))
     return np.asarray((1 - weight[:, None]) * lower + weight[:, None] * upper)
 
 
@@ -144,15 +143,3 @@ def _between(grid: ArrayLike, at: Numbers) -> tuple[NDArray[np.intp], Numbers]:
     inside = np.clip(at, points[0], points[-1])
     low = np.minimum(np.searchsorted(points, inside, side="right") - 1, len(points) - 2)
     return low, (inside - points[low]) / (points[low + 1] - points[low])
-
-
-def provenance() -> dict[str, Any]:
-    """Return where the numbers come from: seed, pairs, versions."""
-    loaded: dict[str, Any] = json.loads(str(_file()["provenance"]))
-    return loaded
-
-
-@lru_cache(maxsize=1)
-def _file() -> dict[str, NDArray[Any]]:
-    with resources.files(__package__).joinpath(FILE).open("rb") as file:
-        return {name: read_only(array) for name, array in np.load(file).items()}

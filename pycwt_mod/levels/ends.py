@@ -8,18 +8,14 @@ anything else: R²_n = 1 - (1 - R²)^h, where R² is the level of endless noise.
 
 from __future__ import annotations
 
-import json
 import math
-from functools import lru_cache
-from importlib import resources
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import read_only
+from pycwt_mod.levels.files import stored
 
-__all__ = ["FILE", "OCTAVES", "VOICES", "ends_key", "provenance", "record_exponents"]
+__all__ = ["FILE", "OCTAVES", "VOICES", "ends_key", "record_exponents"]
 
 FILE = "ends.npz"
 #: Tabulated numbers of voices per octave; others are looked up at the nearest one.
@@ -50,22 +46,10 @@ def record_exponents(name: str, voices: int, scales: Numbers, n: int) -> Numbers
         Samples of the record. A scale above it has the exponents of a scale of `n`.
     """
     nearest = min(VOICES, key=lambda each: abs(math.log(each / voices)))
-    grid = _file()[ends_key(name, nearest)]
+    grid = stored(FILE)[ends_key(name, nearest)]
     place = np.clip(np.log2(n / scales), 0, OCTAVES) * nearest
     low = np.minimum(place.astype(np.intp), OCTAVES * nearest - 1)
     weight = (place - low)[:, None]
     found = (1 - weight) * grid[low] + weight * grid[low + 1]
     found[np.log2(n / scales) >= OCTAVES] = 1
     return np.asarray(found, dtype=np.float64)
-
-
-def provenance() -> dict[str, Any]:
-    """Return where the numbers come from: seed, pairs, versions."""
-    loaded: dict[str, Any] = json.loads(str(_file()["provenance"]))
-    return loaded
-
-
-@lru_cache(maxsize=1)
-def _file() -> dict[str, NDArray[Any]]:
-    with resources.files(__package__).joinpath(FILE).open("rb") as file:
-        return {name: read_only(array) for name, array in np.load(file).items()}

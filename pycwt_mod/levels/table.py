@@ -11,12 +11,9 @@ record of n samples change is in `pycwt_mod.levels.ends`.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +28,7 @@ from pycwt_mod.arrays import (
 )
 from pycwt_mod.levels.colours import exponents
 from pycwt_mod.levels.ends import record_exponents
+from pycwt_mod.levels.files import stored
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import DOG, MexicanHat, Morlet, Paul, Wavelet, as_wavelet
 
@@ -41,7 +39,6 @@ __all__ = [
     "WAVELETS",
     "LevelTable",
     "NotTabulated",
-    "provenance",
 ]
 
 #: Covered numbers of voices per octave, 1/dj.
@@ -267,27 +264,15 @@ def _at_level(rows: Numbers, level: float) -> tuple[Numbers, Numbers]:
     return levels, rows[1, :, above - 1 : above + 1].max(axis=1)
 
 
-def provenance() -> dict[str, Any]:
-    """Return where the numbers come from: seed, pairs per octave, versions, errors."""
-    loaded: dict[str, Any] = json.loads(str(_file()["provenance"]))
-    return loaded
-
-
-@lru_cache(maxsize=1)
-def _file() -> dict[str, NDArray[Any]]:
-    with resources.files(__package__).joinpath(FILE).open("rb") as file:
-        return {name: read_only(array) for name, array in np.load(file).items()}
-
-
 @lru_cache(maxsize=128)
 def _load(key: str, wavelet: Wavelet, convention: Convention) -> LevelTable:
-    rows = read_only(_file()[key] * UNIT)
+    rows = read_only(stored(FILE)[key] * UNIT)
     voices = int(key.rpartition("/")[2])
     boxcar = ScaleBoxcar.of(wavelet.deltaj0, 1 / voices, convention)
     lengths = [-boxcar.first, 1, boxcar.last, top_rows(voices)]
     lengths += [nyquist_rows(voices, start) - boxcar.first for start in NYQUIST_STARTS]
     lower, middle, upper, ending, *cut = np.split(rows, np.cumsum(lengths)[:-1], axis=1)
     return LevelTable(
-wavelet=wavelet, convention=convention, voices=voices, lower=lower, middle=middle,
+        wavelet=wavelet, convention=convention, voices=voices, lower=lower, middle=middle,
         upper=upper, ending=ending, cut=tuple(cut),
     )  # fmt: skip

@@ -24,6 +24,7 @@ from pycwt_mod.montecarlo.plan import MonteCarloPlan
 from pycwt_mod.montecarlo.simulation import Progress, simulate
 from pycwt_mod.rednoise import Seed, check_seed, drawn_seed
 from pycwt_mod.scalars import last_row
+from pycwt_mod.scale_axis import geometric, warn_of_small_scales
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 #: Keeps levels between calls; the key is (plan, level).
@@ -133,11 +134,12 @@ def wct_significance(
         raise ValueError(f"{seed=} and rng={rng!r} are two names for one thing: give one")
     given = rng if rng is not None else seed
     check_convention(convention)
+    dt = check_positive("dt", dt)
     plan = MonteCarloPlan(
         al1=check_lag1("al1", al1),
         al2=check_lag1("al2", al2),
         dj=check_positive("dj", dj),
-        s0=check_positive("s0", s0) / check_positive("dt", dt),
+        s0=check_positive("s0", s0) / dt,
         J=last_row(J),
         wavelet=as_wavelet(wavelet),
         mc_count=check_count("mc_count", mc_count),
@@ -153,6 +155,8 @@ def wct_significance(
         return _look_up(plan, level)
     if method != "montecarlo":
         raise ValueError(f"{method=} must be 'montecarlo' or 'table'")
+    scales = geometric(plan.s0, plan.dj, plan.J) * dt
+    warn_of_small_scales(1 / (plan.wavelet.fourier_factor * scales), float(scales[0]), dt)
     kept = cache if isinstance(cache, MutableMapping) and given is not None else {}
     if (plan, level) not in kept:
         report = progress if callable(progress) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import fields
 from functools import cache
 from typing import Any, NamedTuple, Self
@@ -52,9 +53,9 @@ class BuiltinWavelet(Wavelet):
             value = check_positive(name, value)
         object.__setattr__(self, name, self._checked(name, value))
 
+    @abstractmethod
     def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any attribute
         """Return `value` as the attribute `name` stores it; raise ValueError if out of range."""
-        raise NotImplementedError
 
     def read_only(self) -> Self:
         """Return a copy whose parameters can't be assigned; the wavelet itself if it is one."""
@@ -75,9 +76,9 @@ class BuiltinWavelet(Wavelet):
         return frozenset({"_read_only", *(field.name for field in fields(cls))})  # type: ignore[arg-type]
 
     @property
+    @abstractmethod
     def published(self) -> Factors:
         """Published factors of this order (TC98 table 2)."""
-        raise NotImplementedError
 
     @property
     def cdelta(self) -> float:

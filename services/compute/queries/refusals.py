@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +42,14 @@ def library_refusals(signal: str) -> Iterator[None]:
         problem = "the result exceeds the range of the numbers: scale it, or ask for float64"
         raise Unprocessable.of({signal: problem}) from None
     except (ValueError, OverflowError) as error:
-        raise Unprocessable.of({field_of(str(error)): str(error)}) from None
+        raise Unprocessable.of(
+            {field_of(str(error)): in_words_of_the_request(str(error))}
+        ) from None
+
+
+def in_words_of_the_request(text: str) -> str:
+    """Return a message of the library with the names that the request has for its signals."""
+    return re.sub(r"\by([12])\b", r"signal\1", text)
 
 
 def field_of(text: str) -> str:

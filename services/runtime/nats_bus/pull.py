@@ -120,8 +120,7 @@ class Pull:
         Raises
         ------
         ConsumerGoneError
-            The server says that nobody serves this consumer; with `no_wait`, also if a request
-            was taken for lost.
+            The consumer no longer exists; with `no_wait`, also if the answer to a request is lost.
         NoMessagesError
             With `no_wait`: nothing is left.
         BusClosedError
@@ -162,7 +161,7 @@ class Pull:
         if self._lost:
             if self._no_wait:
                 # What the request brought too late is gone: the next answer would be "no messages".
-                raise ConsumerGoneError("a request was taken for lost")
+                raise ConsumerGoneError("the answer to a request is lost")
             self._lost = False
             await self.open()
         body: dict[str, int] = {"batch": self._batch, "max_bytes": self._max_bytes}

@@ -1,4 +1,4 @@
-"""The level of coherence from the coefficients of two series, seeded as pycwt has to be."""
+"""The level of coherence for two lag-1 coefficients; pycwt takes its seed from numpy.random."""
 
 import numpy as np
 import pycwt

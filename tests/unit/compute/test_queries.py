@@ -293,3 +293,10 @@ def test_values_beyond_the_range_of_the_numbers_are_refused_as_the_signals() -> 
     with pytest.raises(Unprocessable, match=r"range|overflows") as caught:
         answer_cwt(CwtRequest(data=np.sign(X) * 1.7e308, dt=DT))
     assert caught.value.fields == ("data",)
+
+
+def test_errors_name_the_signals_as_the_request_does() -> None:
+    request = WctRequest(signal1=X, signal2=np.ones_like(X), dt=DT, mc_count=5)
+    with pytest.raises(Unprocessable, match="signal2 is constant") as caught:
+        answer_wct(request)
+    assert "y2" not in str(caught.value)

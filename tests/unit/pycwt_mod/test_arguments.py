@@ -15,6 +15,7 @@ import pytest
 
 from pycwt_mod import (
     Morlet,
+    NyquistWarning,
     StreamingCwt,
     VoiceGrid,
     cwt,
@@ -159,6 +160,11 @@ def test_default_scales_and_the_nyquist_frequency_itself_are_not_warned_of(wavel
 def test_a_result_that_is_too_large_names_multirate() -> None:
     with pytest.raises(ValueError, match="multirate"):
         cwt(X, 1.0, max_bytes=1000)
+
+
+def test_levels_above_the_nyquist_frequency_are_warned_of() -> None:
+    with pytest.warns(NyquistWarning, match=r"s0=0\.25: 2 of 5 frequencies exceed the Nyquist"):
+        wct_significance(0.5, 0.5, 0.5, 1, 0.25, 4, mc_count=1, rng=1)
 
 
 @pytest.mark.parametrize(

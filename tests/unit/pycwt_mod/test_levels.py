@@ -23,8 +23,9 @@ from pycwt_mod import (
     wct_significance,
 )
 from pycwt_mod.arrays import Convention
-from pycwt_mod.levels import LEVELS, VOICES, WAVELETS, LevelTable, colours, ends
-from pycwt_mod.levels.table import nyquist_rows, provenance, top_rows
+from pycwt_mod.levels import LEVELS, VOICES, WAVELETS, LevelTable, colours, ends, table
+from pycwt_mod.levels.files import provenance
+from pycwt_mod.levels.table import nyquist_rows, top_rows
 from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION
 from pycwt_mod.wavelets import Wavelet
 
@@ -142,19 +143,18 @@ def test_short_records_are_refused_by_the_table() -> None:
 
 
 def test_rows_far_below_the_length_of_the_record_are_those_of_endless_noise() -> None:
-    table = LevelTable.of(Morlet(), 1 / 4, "standard")
-    long, endless = table.record(2.0, 28, 0.95, n=100_000)[0], table.endless(2.0, 29, 0.95)[0]
+    levels = LevelTable.of(Morlet(), 1 / 4, "standard")
+    long, endless = levels.record(2.0, 28, 0.95, n=100_000)[0], levels.endless(2.0, 29, 0.95)[0]
     assert np.array_equal(long, endless)
 
 
 def test_table_says_where_it_comes_from() -> None:
-    facts = provenance()
-    assert facts["made_by"] == "python -m benchmarks.level_table"
-    assert colours.provenance()["made_by"] == "python -m benchmarks.level_colours"
+    facts = provenance(table.FILE)
     assert facts["levels"] == list(LEVELS)
-    assert ends.provenance()["made_by"] == "python -m benchmarks.level_ends"
-    assert facts["algorithm"] == ALGORITHM_VERSION
-    assert colours.provenance()["algorithm"] == ends.provenance()["algorithm"] == ALGORITHM_VERSION
+    for module, program in ((table, "table"), (colours, "colours"), (ends, "ends")):
+        source = provenance(module.FILE)
+        assert source["made_by"] == f"python -m benchmarks.level_{program}"
+        assert source["algorithm"] == ALGORITHM_VERSION
     assert {"seed", "record_pairs", "endless_pairs", "library", "algorithm"} <= set(facts)
 
 
