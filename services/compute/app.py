@@ -42,7 +42,6 @@ from services.compute.shared_levels import SharedLevels
 from services.compute.worker import WindowWorker
 from services.runtime.endpoint import Endpoint
 from services.runtime.lifecycle import Context
-from services.runtime.logs import Action
 from services.runtime.micro import serve_endpoints
 from services.runtime.sync_bus import reachable_from_threads
 
@@ -102,7 +101,7 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
             ),
             anyio.create_task_group() as workers,
         ):
-            context.log.info(Action.READY, threads=settings.compute_threads)
+            context.ready(threads=settings.compute_threads)
             workers.start_soon(jobs.worker.run, context.stop)
             await worker.run(context.stop)
 

@@ -61,7 +61,7 @@ async def serve(context: Context, settings: HwBridgeSettings) -> None:
             context.log,
             max_bytes=settings.requests_max_bytes,
         ):
-            context.log.info(Action.READY)
+            context.ready()
             await context.stop.wait()
         keepers.cancel_scope.cancel()
 

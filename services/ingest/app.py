@@ -25,7 +25,6 @@ from services.ingest.strays import Strays
 from services.ingest.window_queue import WindowQueue
 from services.runtime.endpoint import Endpoint
 from services.runtime.lifecycle import Context
-from services.runtime.logs import Action
 from services.runtime.micro import serve_endpoints
 from services.runtime.topology import system_topology
 
@@ -73,7 +72,7 @@ async def serve(context: Context, settings: IngestSettings) -> None:
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(strays.run)
-        context.log.info(Action.READY)
+        context.ready()
         await sharing.run(context.stop)
         tasks.cancel_scope.cancel()
 

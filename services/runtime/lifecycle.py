@@ -2,21 +2,24 @@
 
 SIGTERM or SIGINT sets `stop`; the service takes nothing new, finishes and acknowledges what it
 has, and returns; then the connection is drained. A service that still waits for the server ends
-at once. Work that is not finished within the drain time is cancelled: it is not acknowledged, so
-somebody else does it again. Work in a thread cannot be cancelled; when it goes on for a few seconds
-more, the process is ended under it (`last_resort`), for the same reason without loss. The same
-holds when the connection is closed for good. Exit codes: 0 stopped as asked, 1 failed (a
-supervisor starts it again), 78 settings that cannot be used (EX_CONFIG: starting again is no use).
+at once; one that loses it while it sets up sets up again. Work that is not finished within the
+drain time is cancelled: it is not acknowledged, so somebody else does it again. Work in a thread
+cannot be cancelled; when it goes on for a few seconds more, the process is ended under it
+(`last_resort`), for the same reason without loss. The same holds when the connection is closed
+for good. Exit codes: 0 stopped as asked, 1 failed (a supervisor starts it again), 78 settings that
+cannot be used (EX_CONFIG: starting again is no use).
 """
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -26,7 +29,7 @@ import threadpoolctl
 
 from services.runtime.allocator import keep_freed_memory
 from services.runtime.bus import Bus
-from services.runtime.errors import BusClosedError
+from services.runtime.errors import BusClosedError, BusError
 from services.runtime.last_resort import LastResort
 from services.runtime.logs import Action, Log, configure_logs, logger
 from services.runtime.metrics import serve_metrics
@@ -34,6 +37,7 @@ from services.runtime.micro import Identity
 from services.runtime.nats_bus import connect_bus
 from services.runtime.settings import ServiceSettings, SettingsError, load_settings
 from services.runtime.stopping import Stop
+from services.runtime.storing import UNTIL_KEPT
 from services.runtime.topology import system_topology
 
 __all__ = ["Context", "run_service"]
@@ -53,6 +57,13 @@ class Context:
     log: Log
     #: Set when the service is to finish.
     stop: Stop
+    #: Set when the service works.
+    is_ready: anyio.Event = field(default_factory=anyio.Event)
+
+    def ready(self, **ids: object) -> None:
+        """Tell that the service works. Until then, a failure that passes means a new start."""
+        self.is_ready.set()
+        self.log.info(Action.READY, **ids)
 
 
 def run_service(
@@ -119,14 +130,43 @@ async def _work(
     serve: Callable[[Context, Any], Awaitable[None]],
     end: _End,
 ) -> None:
-    async with (
-        serve_metrics(settings.metrics_host, settings.metrics_port),
-        anyio.create_task_group() as tasks,
-    ):
+    async with serve_metrics(settings.metrics_host, settings.metrics_port):
+        tries = 0
+        while not context.stop.is_set():
+            try:
+                await _serve(context, settings, serve, end)
+            except Exception as error:
+                faults = _transient(error)
+                if context.is_ready.is_set() or not faults:
+                    raise
+                tries += 1
+                # Jitter spreads retries; it has nothing to do with secrets.
+                delay_s = UNTIL_KEPT.ceiling_s(tries) * random.uniform(0.5, 1.0)  # noqa: S311
+                context.log.warning(Action.START_RETRIED, tries=tries, detail=str(faults[0]))
+            else:
+                return
+            await context.stop.unless_stopped(partial(anyio.sleep, delay_s))
+
+
+async def _serve(
+    context: Context,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+    end: _End,
+) -> None:
+    async with anyio.create_task_group() as tasks:
         await context.bus.log.declare(system_topology(settings))
         tasks.start_soon(_fail_when_closed, context.bus, end)
         await serve(context, settings)
         tasks.cancel_scope.cancel()
+
+
+def _transient(error: Exception) -> list[BusError]:
+    """Return the failures of the bus in `error` if all of it passes by itself, else none."""
+    if isinstance(error, ExceptionGroup):
+        parts = [_transient(each) for each in error.exceptions]
+        return [each for part in parts for each in part] if all(parts) else []
+    return [error] if isinstance(error, BusError) and error.transient else []
 
 
 async def _fail_when_closed(bus: Bus, end: _End) -> None:

@@ -19,6 +19,7 @@ class Action(StrEnum):
     """All that the services have to tell; a new kind of record starts here."""
 
     STARTING = "starting"
+    START_RETRIED = "start_retried"
     READY = "ready"
     DRAINING = "draining"
     STOPPED = "stopped"

@@ -8,14 +8,13 @@ import threading
 import anyio.to_thread
 
 from services.runtime.lifecycle import Context, run_service
-from services.runtime.logs import Action
 from services.runtime.settings import ServiceSettings
 
 
 async def serve(context: Context, settings: ServiceSettings) -> None:
     """Say that work has begun, and never end it."""
     del settings
-    context.log.info(Action.READY)
+    context.ready()
     await anyio.to_thread.run_sync(threading.Event().wait)
 
 
