@@ -71,7 +71,7 @@ async def nothing_left(system: RunningSystem) -> None:
 
 
 async def test_a_worker_killed_in_mid_job_costs_one_task_a_second_try(tmp_path: Path) -> None:
-    tasks = [coherence(seed, n=300, mc_count=150) for seed in range(16)]
+    tasks = [coherence(seed, n=300, mc_count=150) for seed in range(8)]
     async with compute_workers(tmp_path, 2) as (system, _):
         client = JobClient(system.bus)
         job = await client.submit(*tasks)
@@ -81,7 +81,7 @@ async def test_a_worker_killed_in_mid_job_costs_one_task_a_second_try(tmp_path: 
         outcomes = await client.outcomes(job.job_id)
         await nothing_left(system)
 
-    assert (state.status, state.done, state.failed) == (JobStatus.COMPLETED, 16, 0)
+    assert (state.status, state.done, state.failed) == (JobStatus.COMPLETED, 8, 0)
     assert {outcome.attempt for outcome in outcomes.values()} == {1}
     for number, task in enumerate(tasks):
         result, alone = outcomes[str(number)].result, answer_wct(task)
@@ -233,8 +233,8 @@ async def computing(system: RunningSystem) -> str:
 
 
 async def test_a_query_on_the_cluster_has_the_numbers_of_one_whoever_dies(tmp_path: Path) -> None:
-    x, y = np.random.default_rng(3).standard_normal((2, 400))
-    alone = answer_wct(WctRequest(dt=1.0, signal1=x, signal2=y, dj=1 / 12, mc_count=3000, seed=1))
+    x, y = np.random.default_rng(3).standard_normal((2, 200))
+    alone = answer_wct(WctRequest(dt=1.0, signal1=x, signal2=y, dj=1 / 12, mc_count=2000, seed=1))
     async with compute_workers(tmp_path, 3) as (system, _):
         client = Client(system.bus)
         names = {info.name: info.available for info in await client.backends()}
@@ -244,7 +244,7 @@ async def test_a_query_on_the_cluster_has_the_numbers_of_one_whoever_dies(tmp_pa
         async def ask() -> None:
             found.append(
                 await client.wct(
-                    x, y, 1.0, dj=1 / 12, mc_count=3000, seed=1, backend="cluster", timeout_s=120
+                    x, y, 1.0, dj=1 / 12, mc_count=2000, seed=1, backend="cluster", timeout_s=120
                 )
             )
 
