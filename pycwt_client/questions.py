@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.asking import ask
 from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
+from pycwt_mod.scale_axis import warn_of_small_scales
 from schemas import subjects
 from schemas.benchmark import BenchmarkReply, BenchmarkRequest
 from schemas.codec import validated
@@ -103,6 +104,7 @@ class Questions:
         request = validated(CwtRequest, with_plain_numbers(fields))
         where = subjects.query("cwt")
         reply = await self.ask(where, request, CwtReply, timeout_s=timeout_s)
+        warn_of_small_scales(reply.freqs, request.s0, request.dt)
         return CwtAnswer.of(reply, dt)
 
     async def xwt(
@@ -132,6 +134,7 @@ class Questions:
         request = validated(XwtRequest, with_plain_numbers(fields))
         where = subjects.query("xwt")
         reply = await self.ask(where, request, XwtReply, timeout_s=timeout_s)
+        warn_of_small_scales(reply.freqs, request.s0, request.dt)
         return XwtAnswer.of(reply, dt)
 
     async def wct(
@@ -173,8 +176,9 @@ class Questions:
         where = subjects.query("wct")
         # To listen for what comes ahead takes a round trip, which short signals would feel.
         early = significance_level is not None and method == "montecarlo" and len(first) >= LONG
-        found = await self.ask(where, request, WctReply, timeout_s=timeout_s, early=early)
-        return WctAnswer.of(found, dt)
+        reply = await self.ask(where, request, WctReply, timeout_s=timeout_s, early=early)
+        warn_of_small_scales(reply.freqs, request.s0, request.dt)
+        return WctAnswer.of(reply, dt)
 
     async def significance(
         self,

@@ -6,7 +6,8 @@ import sys
 import warnings
 from types import FrameType
 
-_PACKAGE = __name__.partition(".")[0]
+#: Whose frames are not the caller's program.
+_PACKAGES = ("pycwt_mod", "pycwt_client")
 
 
 class NyquistWarning(UserWarning):
@@ -18,7 +19,7 @@ class SamplingWarning(UserWarning):
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
-    """Issue a warning at the innermost frame outside of this package."""
+    """Issue a warning at the innermost frame outside of the library and its client."""
     level = 1
     frame: FrameType | None = sys._getframe()
     while frame is not None and _is_ours(frame):
@@ -29,4 +30,4 @@ def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
 
 def _is_ours(frame: FrameType) -> bool:
     name = str(frame.f_globals.get("__name__", ""))
-    return name == _PACKAGE or name.startswith(f"{_PACKAGE}.")
+    return name.partition(".")[0] in _PACKAGES

@@ -213,7 +213,7 @@ class CwtPlan:
         octaves = octaves_of(self._critical, self.axis, filled, spectrum, masked, workers)
         return MultirateResult(
             octaves=octaves, scales=self.scales.copy(), freqs=self.freqs.copy(),
-            coi=self.coi.copy(), n=self.n,
+            coi=self.coi.copy(), n=self.n, dt=self.dt,
         )  # fmt: skip
 
     def xwt(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import (
     MEMORY_LIMIT_BYTES,
@@ -25,6 +26,11 @@ from pycwt_mod.segments import Segments
 from pycwt_mod.sources import Sources
 from pycwt_mod.summary import Summarised, percentage, span
 from pycwt_mod.threads import run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pycwt_mod.plot.canvas import Options
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -73,6 +79,8 @@ class MultirateResult(Summarised):
         Longest Fourier period free of edge effects.
     n : int
         Samples of the signal.
+    dt : float
+        Sampling interval.
     """
 
     octaves: tuple[Octave, ...]
@@ -80,6 +88,7 @@ class MultirateResult(Summarised):
     freqs: Floats
     coi: Floats
     n: int
+    dt: float
 
     def _facts(self) -> dict[str, str]:
         return {
@@ -90,6 +99,22 @@ class MultirateResult(Summarised):
             "steps": span(np.array([octave.step for octave in self.octaves])),
             "periods": span(1 / self.freqs),
         }
+
+    def plot(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+        **options: Unpack[Options],
+    ) -> Axes:
+        """Draw the power |W|² over time and period, also of records of many millions of samples.
+
+        A column of the picture is the mean power of its samples, and is dimmed where some of them
+        are masked. See `CwtResult.plot` for the arguments.
+        """
+        from pycwt_mod.plot.results import draw_octaves
+
+        return draw_octaves(self, times, ax=ax, **options)
 
     def full(self, *, workers: int = 1, max_bytes: int = MEMORY_LIMIT_BYTES) -> Complexes:
         """Return the coefficients at every sample, as `cwt` does; shape (..., scales, n).

@@ -14,7 +14,11 @@ from pycwt_mod.plot.times import TimeAxis
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from pycwt_mod.octaves import MultirateResult, Octave
     from pycwt_mod.results import CwtResult, WctResult, XwtResult
+
+#: More columns than a picture has pixels.
+MAX_COLUMNS = 4000
 
 
 def draw_power(
@@ -26,9 +30,38 @@ def draw_power(
 ) -> Axes:
     """Draw |W|²; see `pycwt_mod.CwtResult.plot`."""
     power = np.abs(_single(result.coefs)) ** 2
-    where, times, chosen = _prepared(result, times, ax, options)
+    where, times, chosen = _prepared(result, times, ax, {"mask": result.mask, **options})
     plot_scalogram(where, times, result.freqs, power, **chosen)
     return where
+
+
+def draw_octaves(
+    result: MultirateResult,
+    times: ArrayLike | None = None,
+    *,
+    ax: Axes | None = None,
+    **options: Unpack[Options],
+) -> Axes:
+    """Draw |W|² of a transform by octaves; see `pycwt_mod.MultirateResult.plot`."""
+    edges = np.linspace(0, result.n, min(result.n, MAX_COLUMNS) + 1).astype(np.intp)
+    columns = [_columns(octave, edges) for octave in result.octaves]
+    order = np.argsort(np.concatenate([octave.scales for octave in result.octaves]))
+    power, mask = (np.concatenate(each)[order] for each in zip(*columns, strict=True))
+    freqs = np.concatenate([octave.freqs for octave in result.octaves])[order]
+    middle = (edges[:-1] + edges[1:] - 1) // 2
+    where, times, chosen = _prepared(result, times, ax, {"mask": mask, **options})
+    shown: Options = {**chosen, "coi_hz": 1 / result.coi[middle]}
+    plot_scalogram(where, np.asarray(times)[middle], freqs, power, **shown)
+    return where
+
+
+def _columns(octave: Octave, edges: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the mean power between each two `edges`, and where some of it is masked."""
+    power = np.abs(_single(octave.coefs)) ** 2
+    starts = np.minimum(edges[:-1] // octave.step, power.shape[-1] - 1)
+    counts = np.maximum(np.diff(starts, append=power.shape[-1]), 1)
+    means = np.add.reduceat(power, starts, axis=-1) / counts
+    return means, np.logical_or.reduceat(octave.mask, starts, axis=-1)
 
 
 def draw_cross(
@@ -40,7 +73,8 @@ def draw_cross(
 ) -> Axes:
     """Draw |W1 W2*| and the phase; see `pycwt_mod.XwtResult.plot`."""
     cross = _single(result.cross)
-    where, times, chosen = _prepared(result, times, ax, _levelled(options, result.signif, cross))
+    given = _levelled({"mask": result.mask, **options}, result.signif, cross)
+    where, times, chosen = _prepared(result, times, ax, given)
     plot_cross(where, times, result.freqs, cross, **chosen)
     return where
 
@@ -54,7 +88,8 @@ def draw_coherence(
 ) -> Axes:
     """Draw R² and the phase; see `pycwt_mod.WctResult.plot`."""
     r2 = _single(result.coherence)
-    where, times, chosen = _prepared(result, times, ax, _levelled(options, result.signif, r2))
+    given = _levelled({"mask": result.mask, **options}, result.signif, r2)
+    where, times, chosen = _prepared(result, times, ax, given)
     plot_coherence(where, times, result.freqs, r2, phase=result.phase, **chosen)
     return where
 
@@ -77,7 +112,7 @@ def _levelled(options: Options, signif: ArrayLike, values: NDArray[Any]) -> Opti
 
 
 def _prepared(
-    result: CwtResult | XwtResult | WctResult,
+    result: CwtResult | XwtResult | WctResult | MultirateResult,
     times: ArrayLike | None,
     ax: Axes | None,
     options: Options,
@@ -92,12 +127,7 @@ def _prepared(
             "one time per sample"
         )
     unit = "" if result.dt is None else TimeAxis.of(times).interval_unit(result.dt)
-    defaults: Options = {
-        "coi_hz": 1 / result.coi,
-        "mask": result.mask,
-        "period_axis": True,
-        "time_unit": unit,
-    }
+    defaults: Options = {"coi_hz": 1 / result.coi, "period_axis": True, "time_unit": unit}
     return _axes() if ax is None else ax, times, {**defaults, **options}
 
 

@@ -74,6 +74,19 @@ async def test_a_transform_is_the_librarys_with_its_names(client: Client) -> Non
     assert found.computation_time > 0
 
 
+async def test_scales_below_dt_are_warned_of_where_the_caller_asks(client: Client) -> None:
+    questions = (
+        lambda: client.cwt(X, DT, s0=DT / 4),
+        lambda: client.xwt(X, Y, DT, s0=DT / 4),
+        lambda: client.wct(X, Y, DT, s0=DT / 4, significance_level=None),
+    )
+    for question in questions:
+        with pytest.warns(pycwt_mod.NyquistWarning, match="exceed the Nyquist") as caught:
+            await question()
+        # The worker, which is in this process here, has warnings of its own.
+        assert len([each for each in caught if each.filename == __file__]) == 1
+
+
 async def test_a_coherence_is_the_librarys_of_the_same_seed(client: Client) -> None:
     found = await client.wct(X, Y, DT, mc_count=10, seed=3)
     expected = pycwt_mod.wct(X, Y, DT, 0.25, mc_count=10, seed=3)

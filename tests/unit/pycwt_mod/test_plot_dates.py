@@ -15,11 +15,12 @@ import pytest
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
 from matplotlib.dates import num2date
 from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver
 
-from pycwt_mod import cwt, rednoise, wct, xwt
+from pycwt_mod import cwt, multirate, rednoise, wct, xwt
 from pycwt_mod.plot import plot_coherence, plot_scale_average, plot_scalogram
 
 N = 48
@@ -142,6 +143,42 @@ def test_a_result_draws_itself_over_multiples_of_dt(name: str) -> None:
     assert ax.get_ylim() == pytest.approx((1 / result.freqs.min(), 1 / result.freqs.max()))
     assert [c.get_hatch() for c in ax.collections if c.get_hatch()] == ["///"]
     assert any(isinstance(artist, Quiver) for artist in ax.get_children()) == (name != "cwt")
+
+
+def drawn_values(result: Any, *times: Any) -> Any:
+    """Return what `result` draws in decibels, (rows, columns)."""
+    (mesh,) = [c for c in result.plot(*times, ax=axes()).collections if isinstance(c, QuadMesh)]
+    return np.asarray(mesh.get_array())
+
+
+def test_a_transform_by_octaves_draws_what_cwt_draws() -> None:
+    t = np.arange(3000) * 0.01
+    tone = np.sin(2 * np.pi * 40 * t) * (t > 20)
+    found, wanted = drawn_values(multirate(tone, 0.01)), drawn_values(cwt(tone, 0.01))
+    assert found.shape == wanted.shape
+    differences = np.abs(found - wanted)[wanted > -10]
+    assert np.quantile(differences, 0.9) < 1  # of the sample before, where the power changes
+
+
+def test_a_long_transform_is_drawn_in_as_many_columns_as_are_seen() -> None:
+    x = np.zeros(200_000)
+    x[150_000:] = np.random.default_rng(0).standard_normal(50_000)
+    x[20_000:20_400] = np.nan
+    times = np.datetime64("2020-01-01") + np.arange(len(x)) * np.timedelta64(1, "s")
+    result = multirate(x, 1.0)
+    drawn_power = drawn_values(result, times)
+    assert drawn_power.shape == (len(result.scales), 4000)
+    first = drawn_power[np.argmax(result.freqs)]
+    assert first[:2900].max() < -20 < np.median(first[3100:])
+    ax = result.plot(times, ax=axes())
+    drawn(ax)
+    assert ax.get_ylabel() == "Period (s)"
+    assert ax.get_xlim()[1] == pytest.approx(18262 + len(x) / 86_400, abs=0.01)  # days
+
+
+@pytest.mark.parametrize("times", [MONTHS, pd.period_range("1900", periods=N, freq="Y")])
+def test_a_transform_by_octaves_has_dates_too(times: Any) -> None:
+    drawn(multirate(X, 1.0).plot(times, ax=axes()))
 
 
 def test_a_result_draws_itself_on_a_new_figure() -> None:
