@@ -23,8 +23,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod import DOG, CwtPlan, Morlet, Paul, Wavelet, ar1, plan, wct_significance
+from pycwt_mod.engine.scale_axis import cone_of_influence
 from pycwt_mod.rednoise import red_samples
-from pycwt_mod.scale_axis import cone_of_influence
 from pycwt_mod.smoothing import ScaleBoxcar
 
 Numbers = NDArray[np.float64]

@@ -287,8 +287,8 @@ def costs() -> list[Cost]:
 
 def library_octave() -> object:
     """Simulate the same octave with the library, as its sequential backend does."""
-    from pycwt_mod.montecarlo.null import NullTask, run_task
-    from pycwt_mod.montecarlo.plan import null_rows
+    from pycwt_mod.significance.simulation_plan import null_rows
+    from pycwt_mod.significance.surrogates import NullTask, run_task
     from pycwt_mod.smoothing import ScaleBoxcar
     from pycwt_mod.wavelets import Morlet
 

@@ -1,8 +1,8 @@
 """Simulate what colour does to levels: ``python -m benchmarks.level_colours [--n-jobs N]``.
 
-For every pair of knees in `pycwt_mod.levels.colours.KNEES` a row in the middle of the axis is
-simulated, for every pair of coefficients in `LAGS` the rows above a period of two samples: with
-red and with white noise made of the same random numbers, so that the ratio of
+For every pair of knees in `pycwt_mod.significance.table.colours.KNEES` a row in the middle of
+the axis is simulated, for every pair of coefficients in `LAGS` the rows above a period of two
+samples: with red and with white noise made of the same random numbers, so that the ratio of
 log(1 - R²), which is what the table holds, scatters much less than the levels.
 """
 
@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from benchmarks.level_table import FOLDER, SEED
 from pycwt_mod import __version__
 from pycwt_mod.arrays import CONVENTIONS, Convention
-from pycwt_mod.levels import colours, table
-from pycwt_mod.montecarlo.levels import quantile
-from pycwt_mod.montecarlo.null import NullTask, run_task
-from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION, null_rows
+from pycwt_mod.significance.levels import quantile
+from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION, null_rows
+from pycwt_mod.significance.surrogates import NullTask, run_task
+from pycwt_mod.significance.table import colours, level_table
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
 
@@ -86,7 +86,10 @@ def _levels(
     rows = null_rows(wavelet, tuple(scales.tolist()), keep, boxcar, al1, al2)
     task = NullTask(rows=rows, pairs=pairs, entropy=SEED, spawn_key=(0,))
     return np.array(
-        [[quantile(histogram, level) for level in table.LEVELS] for histogram in run_task(task)]
+        [
+            [quantile(histogram, level) for level in level_table.LEVELS]
+            for histogram in run_task(task)
+        ]
     )
 
 
@@ -95,7 +98,7 @@ def main() -> None:
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     given = parser.parse_args()
-    names = {name: wavelet for wavelet, name in reversed(table.WAVELETS.items())}
+    names = {name: wavelet for wavelet, name in reversed(level_table.WAVELETS.items())}
     asked = [
         (name, convention, voices)
         for voices in colours.VOICES
@@ -116,7 +119,7 @@ def main() -> None:
     }
     arrays: dict[str, Any] = {}
     for each, (middle, near) in zip(asked, found, strict=True):
-        key = table.file_key(*each)
+        key = level_table.file_key(*each)
         arrays |= {key: middle, colours.near_key(key): near}
     np.savez_compressed(FOLDER / colours.FILE, provenance=np.array(json.dumps(facts)), **arrays)
 

@@ -1,7 +1,7 @@
 """Simulate what the ends of a record do: ``python -m benchmarks.level_ends [--n-jobs N]``.
 
 White noise in records of `RECORD` samples, at scales from 1/64 of it to all of it, compared with
-endless noise of the same scales; `pycwt_mod.levels.ends` says what is stored.
+endless noise of the same scales; `pycwt_mod.significance.table.ends` says what is stored.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from benchmarks.level_table import FOLDER, SEED
 from pycwt_mod import MonteCarloPlan, Wavelet, __version__
-from pycwt_mod.levels import ends, table
-from pycwt_mod.montecarlo.levels import quantile
-from pycwt_mod.montecarlo.null import run_task
-from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION
+from pycwt_mod.significance.levels import quantile
+from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION
+from pycwt_mod.significance.surrogates import run_task
+from pycwt_mod.significance.table import ends, level_table
 
 #: Samples of a record; the smallest scale that counts is a 64th of it, far from Nyquist.
 RECORD = 4096
@@ -40,11 +40,11 @@ def simulate(wavelet: Wavelet, voices: int, pairs: int) -> NDArray[np.float32]:
     first = MARGIN * voices
     levels = np.array(
         [
-            [quantile(row, p) for p in table.LEVELS]
+            [quantile(row, p) for p in level_table.LEVELS]
             for row in histograms[first : first + ends.OCTAVES * voices + 1]
         ]
     )
-    endless = table.LevelTable.of(wavelet, 1 / voices, "standard").middle[0, 0]
+    endless = level_table.LevelTable.of(wavelet, 1 / voices, "standard").middle[0, 0]
     found: NDArray[np.floating] = np.log1p(-levels) / np.log1p(-endless)
     return found.astype(np.float32)[::-1]
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     given = parser.parse_args()
-    names = {name: wavelet for wavelet, name in reversed(table.WAVELETS.items())}
+    names = {name: wavelet for wavelet, name in reversed(level_table.WAVELETS.items())}
     asked = [(name, voices) for voices in reversed(ends.VOICES) for name in names]
     pool = joblib.Parallel(n_jobs=given.n_jobs, batch_size=1)
     found = pool(joblib.delayed(simulate)(names[name], v, given.pairs) for name, v in asked)

@@ -17,7 +17,7 @@ import numpy as np
 
 from pycwt_mod import DOG, Morlet, Paul, plan, wct_significance
 from pycwt_mod.arrays import CONVENTIONS, Convention
-from pycwt_mod.levels.table import nyquist_rows
+from pycwt_mod.significance.table.level_table import nyquist_rows
 from pycwt_mod.wavelets import Wavelet
 
 WAVELETS: tuple[Wavelet, ...] = (Morlet(), Paul(), DOG(2), DOG(6))

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from pycwt_mod import __version__
 from pycwt_mod.arrays import CONVENTIONS, Convention
-from pycwt_mod.levels import table
-from pycwt_mod.montecarlo.levels import quantile, standard_error
-from pycwt_mod.montecarlo.null import NullRows, NullTask, run_task
-from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION, null_rows
+from pycwt_mod.significance.levels import quantile, standard_error
+from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION, null_rows
+from pycwt_mod.significance.surrogates import NullRows, NullTask, run_task
+from pycwt_mod.significance.table import level_table
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
 
@@ -34,13 +34,13 @@ ENDLESS_PAIRS = 4_000
 CHUNKS = 20
 #: Smallest scale in samples; its band lies far below Nyquist.
 SMALLEST = 16.0
-FOLDER = Path(table.__file__).parent
+FOLDER = Path(level_table.__file__).parent
 
 
 def simulate(
     wavelet: Wavelet, convention: Convention, voices: int, shorter: int = 1
 ) -> NDArray[np.uint16]:
-    """Return all rows of one analysis in the order of `table.LevelTable`, in `table.UNIT`."""
+    """Return all rows of one analysis in the order of a `LevelTable`, in its `UNIT`."""
     boxcar = ScaleBoxcar.of(wavelet.deltaj0, 1 / voices, convention)
     below, above = -boxcar.first, boxcar.last
     octaves = math.ceil((above + below + 1) / voices)
@@ -54,7 +54,7 @@ def simulate(
         rows = _record_rows(wavelet, convention, boxcar, voices, octave)
         ending = _chunks(rows, count // shorter, octave)
         found += [ending[:, i] for i in reversed(range(ending.shape[1]))]
-    for number, start in enumerate(table.NYQUIST_STARTS, len(RECORD_PAIRS) + 1):
+    for number, start in enumerate(level_table.NYQUIST_STARTS, len(RECORD_PAIRS) + 1):
         low = _chunks(_nyquist_rows(wavelet, boxcar, voices, start), pairs, number)
         found += [low[:, i] for i in range(low.shape[1])]
     return _levels(found)
@@ -62,14 +62,14 @@ def simulate(
 
 def _levels(found: list[NDArray[np.int64]]) -> NDArray[np.uint16]:
     """Return levels and errors of rows of histograms, each of shape (chunks, bins)."""
-    levels = np.array([[quantile(row.sum(axis=0), p) for p in table.LEVELS] for row in found])
+    levels = np.array([[quantile(row.sum(axis=0), p) for p in level_table.LEVELS] for row in found])
     errors = [
         [standard_error(row, at) for at in at_row]
         for row, at_row in zip(found, levels, strict=True)
     ]
     # Without a count near a level there is no estimate: the error is then said to be 1.
     stated = np.nan_to_num(np.array(errors), nan=1.0)
-    return np.round(np.stack([levels, stated]) / table.UNIT).astype(np.uint16)
+    return np.round(np.stack([levels, stated]) / level_table.UNIT).astype(np.uint16)
 
 
 def _endless_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int) -> NullRows:
@@ -81,7 +81,7 @@ def _endless_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int) -> NullRow
 def _nyquist_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int, start: float) -> NullRows:
     """Return rows from `start` octaves above a period of two samples, so far as Nyquist counts."""
     smallest = 2 / wavelet.fourier_factor * 2**start
-    keep = table.nyquist_rows(voices, start) - boxcar.first
+    keep = level_table.nyquist_rows(voices, start) - boxcar.first
     scales = tuple(float(s) for s in smallest * 2 ** (np.arange(keep + boxcar.last) / voices))
     return null_rows(wavelet, scales, (0, keep), boxcar, 0.0, 0.0)
 
@@ -92,7 +92,7 @@ def _record_rows(
     """Return the rows of the octave that is `octave` below the uppermost one."""
     largest = SMALLEST * 2 ** (len(RECORD_PAIRS) + 1)
     top = octave * voices
-    bottom = min(top + voices, table.top_rows(voices))
+    bottom = min(top + voices, level_table.top_rows(voices))
     first, last = bottom - 1 - boxcar.first, max(0, top - boxcar.last)
     below_top = np.arange(first, last - 1, -1)
     scales = tuple(float(s) for s in largest * 2.0 ** (-below_top / voices))
@@ -118,10 +118,10 @@ def main() -> None:
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--shorter", type=int, default=1, help="divide the pairs by this")
     given = parser.parse_args()
-    names = {name: wavelet for wavelet, name in reversed(table.WAVELETS.items())}
+    names = {name: wavelet for wavelet, name in reversed(level_table.WAVELETS.items())}
     asked = [
         (name, convention, voices)
-        for voices in reversed(table.VOICES)
+        for voices in reversed(level_table.VOICES)
         for name in names
         for convention in CONVENTIONS
     ]
@@ -137,13 +137,13 @@ def main() -> None:
         "seed": SEED,
         "record_pairs": [pairs // given.shorter for pairs in RECORD_PAIRS],
         "endless_pairs": ENDLESS_PAIRS // given.shorter,
-        "levels": table.LEVELS,
+        "levels": level_table.LEVELS,
         "made_by": "python -m benchmarks.level_table",
     }
     arrays: dict[str, Any] = {
-        table.file_key(*key): rows for key, rows in zip(asked, found, strict=True)
+        level_table.file_key(*key): rows for key, rows in zip(asked, found, strict=True)
     }
-    np.savez_compressed(FOLDER / table.FILE, provenance=np.array(json.dumps(facts)), **arrays)
+    np.savez_compressed(FOLDER / level_table.FILE, provenance=np.array(json.dumps(facts)), **arrays)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.foreign_arrays import (
+from pycwt_mod.arrays import (
+    as_number,
     check_same_index,
     real_array,
     time_first,
     warn_of_uneven_index,
 )
-from pycwt_mod.scalars import as_number
 from schemas.errors import Unprocessable
 from schemas.query import Precision
 

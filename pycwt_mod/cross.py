@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import MEMORY_LIMIT_BYTES, Convention, check_convention
-from pycwt_mod.gaps import MASK_THRESHOLD, GapFill
+from pycwt_mod.engine.gaps import MASK_THRESHOLD, GapFill
 from pycwt_mod.pairs import check_pair
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import XwtResult

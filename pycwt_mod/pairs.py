@@ -7,9 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.arrays import Floats, as_signal, check_lag1
-from pycwt_mod.foreign_arrays import check_same_index, time_last
-from pycwt_mod.magnitude import unit_scaled
+from pycwt_mod.arrays import Floats, as_signal, check_lag1, check_same_index, time_last, unit_scaled
 from pycwt_mod.rednoise import estimate_ar1
 from pycwt_mod.results import Lag1
 

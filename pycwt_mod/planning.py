@@ -8,17 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.arrays import Convention, Floats, check_convention, check_count, check_positive
-from pycwt_mod.bands import resolve_rtol
-from pycwt_mod.cwt_plan import CwtPlan
-from pycwt_mod.padding import padded_length
-from pycwt_mod.scalars import as_number
-from pycwt_mod.scale_axis import (
+from pycwt_mod.arrays import (
+    Convention,
+    Floats,
+    as_number,
+    check_convention,
+    check_count,
+    check_positive,
+    padded_length,
+)
+from pycwt_mod.engine.bands import resolve_rtol
+from pycwt_mod.engine.scale_axis import (
     ScaleAxis,
     positive_axis,
     warn_of_fast_rows,
     warn_of_small_scales,
 )
+from pycwt_mod.plan import CwtPlan
 from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
 #: Tables of records up to this length are kept for the next call, of two analyses at most.

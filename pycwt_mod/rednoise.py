@@ -10,9 +10,15 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays import Floats, as_series, check_count, check_lag1, check_memory
-from pycwt_mod.magnitude import unit_scaled
-from pycwt_mod.scalars import as_number
+from pycwt_mod.arrays import (
+    Floats,
+    as_number,
+    as_series,
+    check_count,
+    check_lag1,
+    check_memory,
+    unit_scaled,
+)
 
 #: Where a lag-1 coefficient is from; "given" by the caller, or one of two estimators.
 Estimator: TypeAlias = Literal["allen-smith", "autocorrelation", "given"]

@@ -17,8 +17,7 @@ from typing import (
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays import Bools, Complexes, Floats
-from pycwt_mod.summary import Summarised, mean, percentage, span
+from pycwt_mod.arrays import Bools, Complexes, Floats, Summarised, mean, percentage, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

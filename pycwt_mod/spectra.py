@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays import Bools, Floats, check_positive
-from pycwt_mod.foreign_arrays import coefficient_array, real_array
-from pycwt_mod.scale_axis import positive_axis
-from pycwt_mod.scale_weights import octave_weights, within_band
+from pycwt_mod.arrays import (
+    Bools,
+    Floats,
+    check_positive,
+    coefficient_array,
+    octave_weights,
+    real_array,
+    within_band,
+)
+from pycwt_mod.engine.scale_axis import positive_axis
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 __all__ = ["global_spectrum", "inside_cone", "scale_average", "wavelet_power"]

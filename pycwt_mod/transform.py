@@ -14,14 +14,16 @@ from pycwt_mod.arrays import (
     Floats,
     check_positive,
     check_samples,
+    coefficient_array,
+    octave_weights,
+    time_last,
+    within_band,
 )
-from pycwt_mod.foreign_arrays import coefficient_array, time_last
-from pycwt_mod.gaps import MASK_THRESHOLD, GapFill
-from pycwt_mod.octaves import MultirateResult
+from pycwt_mod.engine.gaps import MASK_THRESHOLD, GapFill
+from pycwt_mod.engine.octaves import MultirateResult
+from pycwt_mod.engine.scale_axis import positive_axis
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult
-from pycwt_mod.scale_axis import positive_axis
-from pycwt_mod.scale_weights import octave_weights, within_band
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 __all__ = ["cwt", "icwt", "multirate"]

@@ -1,6 +1,5 @@
 """The names of ``pycwt.wavelet``, for scripts that import them from there."""
 
-from pycwt_mod.chi_square import significance
 from pycwt_mod.coherence import wct
 from pycwt_mod.cross import xwt
 from pycwt_mod.helpers import (
@@ -12,7 +11,8 @@ from pycwt_mod.helpers import (
     get_cache_dir,
     rednoise,
 )
-from pycwt_mod.montecarlo import wct_significance
+from pycwt_mod.significance.chi_square import significance
+from pycwt_mod.significance.coherence import wct_significance
 from pycwt_mod.transform import cwt, icwt
 from pycwt_mod.wavelets import (
     DOG,

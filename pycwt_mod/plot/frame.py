@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from pycwt_mod.foreign_arrays import coefficient_array
+from pycwt_mod.arrays import coefficient_array
 from pycwt_mod.plot.times import Numbers, TimeAxis, with_unit
 
 if TYPE_CHECKING:

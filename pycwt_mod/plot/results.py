@@ -14,7 +14,7 @@ from pycwt_mod.plot.times import TimeAxis
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pycwt_mod.octaves import MultirateResult, Octave
+    from pycwt_mod.engine.octaves import MultirateResult, Octave
     from pycwt_mod.results import CwtResult, WctResult, XwtResult
 
 #: More columns than a picture has pixels.

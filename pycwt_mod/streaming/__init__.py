@@ -1,32 +1,51 @@
 """Transforms of signals that are still being recorded: samples in, finished blocks out.
 
 `StreamingCwt`, `StreamingXwt` and `StreamingWct` are what notebooks use. They are made of a
-`Windower`, which the ingest service uses as well, and of `pycwt_mod.blocks`, which the workers use.
+`Windower`, which the ingest service uses as well, and of `compute_blocks`, which the workers use.
 """
 
 from __future__ import annotations
 
+from pycwt_mod.engine.grid import VoiceGrid, highest_freq_hz
+from pycwt_mod.engine.layout import BlockOp, OctaveLayout, octave_layouts
 from pycwt_mod.streaming.assembly import Assembled, AssembledOctave, assemble
 from pycwt_mod.streaming.block import LiveBlock
 from pycwt_mod.streaming.buffer import SampleBuffer
+from pycwt_mod.streaming.compute import (
+    QUANTITIES,
+    Block,
+    Quantity,
+    compute_block,
+    compute_blocks,
+)
 from pycwt_mod.streaming.level import LevelMethod, window_level
 from pycwt_mod.streaming.tiling import Tile, Tiling
 from pycwt_mod.streaming.transforms import StreamingCwt, StreamingWct, StreamingXwt
 from pycwt_mod.streaming.windower import CutWindow, Windower
 
 __all__ = [
+    "QUANTITIES",
     "Assembled",
     "AssembledOctave",
+    "Block",
+    "BlockOp",
     "CutWindow",
     "LevelMethod",
     "LiveBlock",
+    "OctaveLayout",
+    "Quantity",
     "SampleBuffer",
     "StreamingCwt",
     "StreamingWct",
     "StreamingXwt",
     "Tile",
     "Tiling",
+    "VoiceGrid",
     "Windower",
     "assemble",
+    "compute_block",
+    "compute_blocks",
+    "highest_freq_hz",
+    "octave_layouts",
     "window_level",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pycwt_mod.arrays import Summarised, percentage, span
 from pycwt_mod.streaming.block import LiveBlock
-from pycwt_mod.summary import Summarised, percentage, span
 
 __all__ = ["Assembled", "AssembledOctave", "assemble"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.blocks import Block
+from pycwt_mod.streaming.compute import Block
 from pycwt_mod.streaming.level import LevelMethod
 
 __all__ = ["LiveBlock"]

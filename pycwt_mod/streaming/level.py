@@ -8,10 +8,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import Convention
-from pycwt_mod.blocks import OctaveLayout, VoiceGrid, block_significance
-from pycwt_mod.levels import NotTabulated, block_level
-from pycwt_mod.magnitude import unit_scaled
+from pycwt_mod.arrays import Convention, unit_scaled
+from pycwt_mod.engine.grid import VoiceGrid
+from pycwt_mod.engine.layout import OctaveLayout
+from pycwt_mod.significance.block_level import block_level
+from pycwt_mod.significance.octave import block_significance
+from pycwt_mod.significance.table.level_table import NotTabulated
 
 __all__ = ["LevelMethod", "lag1_of", "window_level"]
 

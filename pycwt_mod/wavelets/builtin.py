@@ -9,8 +9,13 @@ from typing import Any, NamedTuple, Self
 
 from numpy.typing import ArrayLike
 
-from pycwt_mod.arrays import Convention, check_convention, check_count, check_positive
-from pycwt_mod.foreign_arrays import coefficient_array
+from pycwt_mod.arrays import (
+    Convention,
+    check_convention,
+    check_count,
+    check_positive,
+    coefficient_array,
+)
 from pycwt_mod.wavelets.protocol import Array, Wavelet, reconstruction_factor
 
 #: Orders of Paul and DOG; their factorials still fit a double.
@@ -170,9 +175,8 @@ class BuiltinWavelet(Wavelet):
         Grinsted et al. (2004), eq. 9 and 10, doi:10.5194/npg-11-561-2004
         """
         # Imported here: these modules need the wavelets.
-        from pycwt_mod.padding import padded_length
-        from pycwt_mod.scale_axis import positive_axis
-        from pycwt_mod.scale_weights import octave_weights
+        from pycwt_mod.arrays import octave_weights, padded_length
+        from pycwt_mod.engine.scale_axis import positive_axis
         from pycwt_mod.smoothing import ScaleBoxcar, smooth_rows
 
         check_convention(convention)

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.montecarlo.null import BINS, NullTask, run_task
+from pycwt_mod.significance.surrogates import BINS, NullTask, run_task
 from schemas import subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError, ErrorBody, Unavailable

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod import __version__
-from pycwt_mod.blocks import Block, OctaveLayout, compute_blocks
-from pycwt_mod.streaming import LevelMethod, window_level
+from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, compute_blocks, window_level
 from schemas.errors import Unprocessable
 from schemas.ids import tile_id
 from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis

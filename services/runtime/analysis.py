@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pycwt_mod.blocks import OctaveLayout, VoiceGrid, octave_layouts
+from pycwt_mod.streaming import OctaveLayout, VoiceGrid, octave_layouts
 from pycwt_mod.wavelets import Wavelet, wavelet_from_name
 from schemas.stream import AnalysisSpec, Convention, Op
 

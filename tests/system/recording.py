@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pycwt_mod
-from pycwt_mod.blocks import OctaveLayout
+from pycwt_mod.streaming import OctaveLayout
 from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
 from schemas.signal import SignalChunk

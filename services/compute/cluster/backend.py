@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from itertools import chain
 from typing import Literal, TypeVar, cast
 
-from pycwt_mod.montecarlo.null import NullTask, run_task
+from pycwt_mod.significance.surrogates import NullTask, run_task
 from services.compute.cluster.fan_out import Compute, fan_out, in_a_thread
 from services.compute.cluster.shares import histograms_of, request_of, shares_of
 from services.runtime.sync_bus import sync_bus

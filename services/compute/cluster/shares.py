@@ -8,8 +8,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.montecarlo.null import BINS, NullRows, NullTask, run_task
-from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION
+from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION
+from pycwt_mod.significance.surrogates import BINS, NullRows, NullTask, run_task
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet, wavelet_from_name
 from schemas.errors import Unprocessable

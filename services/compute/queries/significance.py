@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pycwt_mod
-from pycwt_mod.montecarlo import Cache as Levels
+from pycwt_mod.significance import Cache as Levels
 from schemas.limits import MAX_QUERY_COST_S
 from schemas.significance import SignificanceReply, SignificanceRequest
 from services.compute.queries.backends import is_exact

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pycwt_mod
-from pycwt_mod.montecarlo import Cache as Levels
+from pycwt_mod.significance import Cache as Levels
 from schemas.limits import MAX_QUERY_COST_S
 from schemas.query import (
     CwtReply,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import pycwt_mod
-from pycwt_mod.montecarlo import MonteCarloLevels, MonteCarloPlan
-from pycwt_mod.montecarlo.null import run_task
+from pycwt_mod.significance import MonteCarloLevels, MonteCarloPlan
+from pycwt_mod.significance.surrogates import run_task
 from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet
 from schemas import subjects
 from schemas.codec import ContentType, decode, encode

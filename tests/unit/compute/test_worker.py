@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pycwt_mod.blocks.prepared import prepared
+from pycwt_mod.streaming.kernel import prepared
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.dead import DeadLetter

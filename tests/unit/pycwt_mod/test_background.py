@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from pycwt_mod import DOG, Morlet, Paul, Wavelet, background, cwt, significance, xwt
+from pycwt_mod import DOG, Morlet, Paul, Wavelet, cwt, significance, xwt
 from pycwt_mod.rednoise import red_samples
+from pycwt_mod.significance import background
 from pycwt_mod.spectra import scale_average
 
 LAG1 = 0.6

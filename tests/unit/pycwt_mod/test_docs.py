@@ -8,10 +8,9 @@ import importlib
 import pytest
 
 MODULES = (
-    "rednoise", "transform", "planning", "chi_square", "wavelets.resolve", "wavelets.morlet",
-    "wavelets.paul",
-    "wavelets.dog", "backends.registry", "montecarlo.significance", "blocks.grid", "helpers",
-    "sample.dataset",
+    "rednoise", "transform", "planning", "significance.chi_square", "wavelets.resolve",
+    "wavelets.morlet", "wavelets.paul", "wavelets.dog", "backends.registry",
+    "significance.coherence", "engine.grid", "helpers", "sample.dataset",
 )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from pycwt_mod import (
     wct,
     xwt,
 )
-from pycwt_mod.foreign_arrays import plain_array, real_array
+from pycwt_mod.arrays import plain_array, real_array
 
 X = rednoise(128, 0.5, rng=1)
 Y = rednoise(128, 0.5, rng=2)

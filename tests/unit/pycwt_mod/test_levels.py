@@ -23,10 +23,18 @@ from pycwt_mod import (
     wct_significance,
 )
 from pycwt_mod.arrays import Convention
-from pycwt_mod.levels import LEVELS, VOICES, WAVELETS, LevelTable, colours, ends, table
-from pycwt_mod.levels.files import provenance
-from pycwt_mod.levels.table import nyquist_rows, top_rows
-from pycwt_mod.montecarlo.plan import ALGORITHM_VERSION
+from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION
+from pycwt_mod.significance.table import (
+    LEVELS,
+    VOICES,
+    WAVELETS,
+    LevelTable,
+    colours,
+    ends,
+    level_table,
+)
+from pycwt_mod.significance.table.files import provenance
+from pycwt_mod.significance.table.level_table import nyquist_rows, top_rows
 from pycwt_mod.wavelets import Wavelet
 
 AXIS: dict[str, Any] = {
@@ -149,9 +157,9 @@ def test_rows_far_below_the_length_of_the_record_are_those_of_endless_noise() ->
 
 
 def test_table_says_where_it_comes_from() -> None:
-    facts = provenance(table.FILE)
+    facts = provenance(level_table.FILE)
     assert facts["levels"] == list(LEVELS)
-    for module, program in ((table, "table"), (colours, "colours"), (ends, "ends")):
+    for module, program in ((level_table, "table"), (colours, "colours"), (ends, "ends")):
         source = provenance(module.FILE)
         assert source["made_by"] == f"python -m benchmarks.level_{program}"
         assert source["algorithm"] == ALGORITHM_VERSION
@@ -196,6 +204,6 @@ def test_live_grids_that_are_too_short_are_refused() -> None:
 
 
 def test_example_runs() -> None:
-    result = doctest.testmod(importlib.import_module("pycwt_mod.levels.block"))
+    result = doctest.testmod(importlib.import_module("pycwt_mod.significance.block_level"))
     assert result.attempted > 0
     assert result.failed == 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pycwt_mod import Morlet, cwt, icwt, significance, xwt
-from pycwt_mod.chi_square import cross_quantile
+from pycwt_mod.significance.chi_square import cross_quantile
 
 DATA = Path(__file__).parents[2] / "data"
 #: Half a unit of the third printed digit after the point.

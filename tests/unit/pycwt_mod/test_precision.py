@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pycwt_mod import wct_significance
-from pycwt_mod.montecarlo.levels import standard_error
-from pycwt_mod.montecarlo.null import BINS, run_task
-from pycwt_mod.montecarlo.plan import MonteCarloPlan, chunked
-from pycwt_mod.montecarlo.simulation import MAX_PAIRS, OctaveTally
+from pycwt_mod.significance.levels import standard_error
+from pycwt_mod.significance.simulation import MAX_PAIRS, OctaveTally
+from pycwt_mod.significance.simulation_plan import MonteCarloPlan, chunked
+from pycwt_mod.significance.surrogates import BINS, run_task
 from pycwt_mod.wavelets import DOG, Morlet, Wavelet
 
 AXIS = (0.5, 0.2, 1.0, 1 / 4, 2.0, 16)

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import pycwt_mod as pm
-from pycwt_mod.blocks import compute_blocks
-from pycwt_mod.levels import LevelTable
-from pycwt_mod.streaming import window_level
+from pycwt_mod.significance.table import LevelTable
+from pycwt_mod.streaming import compute_blocks, window_level
 
 X, Y = pm.rednoise(365, 0.5, rng=1), pm.rednoise(365, 0.5, rng=2)
 GAPPY = np.where(np.arange(365) % 97 == 5, np.nan, X)

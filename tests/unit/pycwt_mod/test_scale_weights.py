@@ -11,17 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pycwt_mod import (
-    Morlet,
-    cwt,
-    icwt,
-    rednoise,
-    scale_average,
-    scale_weights,
-    significance,
-    wavelet_power,
-)
-from pycwt_mod.scale_weights import octave_widths, spacing_of
+from pycwt_mod import Morlet, cwt, icwt, rednoise, scale_average, significance, wavelet_power
+from pycwt_mod.arrays import octave_widths, scales, spacing_of
 
 FS = 200.0
 T = np.arange(2000) / FS
@@ -150,6 +141,6 @@ def test_the_spacing_of_a_geometric_series_survives_single_precision_and_gaps(dj
 
 
 def test_examples_run() -> None:
-    result = doctest.testmod(scale_weights)
+    result = doctest.testmod(scales)
     assert result.attempted > 0
     assert result.failed == 0

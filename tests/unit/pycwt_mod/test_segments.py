@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import pycwt_mod as ours
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, multirate, rednoise
-from pycwt_mod.carriers import Carrier
-from pycwt_mod.row_portions import Question, portions
-from pycwt_mod.segments import LONG_POINTS
+from pycwt_mod.engine.inputs import Carrier
+from pycwt_mod.engine.overlap_save import LONG_POINTS
+from pycwt_mod.engine.schedule import Question, portions
 from tests.formula import direct, loud_elsewhere, row_error
 from tests.thorough import cases
 

@@ -23,7 +23,7 @@ from pycwt_mod import (
     rednoise,
     wct,
 )
-from pycwt_mod.blocks.layout import support_radius
+from pycwt_mod.engine.layout import support_radius
 
 Array = NDArray[Any]
 Stream = StreamingCwt | StreamingXwt | StreamingWct

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pycwt_mod import Morlet, VoiceGrid, cwt, octave_layouts, rednoise, wct, wct_significance
-from pycwt_mod.blocks import compute_block
+from pycwt_mod.streaming import compute_block
 from tests import coherence_formula
 from tests.formula import Array
 

@@ -1,0 +1,1 @@
+"""How rows of transforms are computed. Private: the functions above it are what to call."""

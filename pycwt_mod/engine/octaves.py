@@ -1,0 +1,208 @@
+"""The transform without redundancy: every octave at the rate that its band needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pycwt_mod.arrays import (
+    MEMORY_LIMIT_BYTES,
+    Bools,
+    Complexes,
+    Floats,
+    Summarised,
+    check_memory,
+    complex_dtype,
+    percentage,
+    span,
+)
+from pycwt_mod.engine.expansion import CircularRows, RingingRows
+from pycwt_mod.engine.filter_bank import RowGroup
+from pycwt_mod.engine.overlap_save import Segments
+from pycwt_mod.engine.row_plan import RowPlan
+from pycwt_mod.engine.scale_axis import ScaleAxis
+from pycwt_mod.engine.sources import Sources
+from pycwt_mod.engine.threads import run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pycwt_mod.plot.canvas import Options
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Octave(Summarised):
+    """The rows that share a sampling step.
+
+    Attributes
+    ----------
+    scales, freqs : ndarray, shape (rows,)
+        In units of `dt` and 1/`dt`.
+    step : int
+        D, a power of two: `coefs` holds the samples 0, D, 2D … of every row.
+    coefs : ndarray, shape (..., rows, ceil(n/D)), complex
+    mask : ndarray of bool, shape (..., rows, ceil(n/D))
+        True where too much of a value's energy is missing; see `cwt`.
+    """
+
+    scales: Floats
+    freqs: Floats
+    step: int
+    coefs: Complexes
+    mask: Bools
+    _origin: CircularRows | RingingRows
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "shape": str(self.coefs.shape),
+            "dtype": str(self.coefs.dtype),
+            "step": str(self.step),
+            "periods": span(1 / self.freqs),
+            "masked": percentage(self.mask),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class MultirateResult(Summarised):
+    """What `multirate` returns.
+
+    Attributes
+    ----------
+    octaves : tuple of Octave
+        About twelve rows each with the default `dj`; time and memory are linear in n.
+    scales, freqs : ndarray, shape (scales,)
+        Of all octaves, in the order that was asked for.
+    coi : ndarray, shape (n,)
+        Longest Fourier period free of edge effects.
+    n : int
+        Samples of the signal.
+    dt : float
+        Sampling interval.
+    """
+
+    octaves: tuple[Octave, ...]
+    scales: Floats
+    freqs: Floats
+    coi: Floats
+    n: int
+    dt: float
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "octaves": str(len(self.octaves)),
+            "scales": str(len(self.scales)),
+            "samples": str(self.n),
+            "dtype": str(self.octaves[0].coefs.dtype),
+            "steps": span(np.array([octave.step for octave in self.octaves])),
+            "periods": span(1 / self.freqs),
+        }
+
+    def plot(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+        **options: Unpack[Options],
+    ) -> Axes:
+        """Draw the power |W|² over time and period, also of records of many millions of samples.
+
+        A column of the picture is the mean power of its samples, and is dimmed where some of them
+        are masked. See `CwtResult.plot` for the arguments.
+        """
+        from pycwt_mod.plot.results import draw_octaves
+
+        return draw_octaves(self, times, ax=ax, **options)
+
+    def full(self, *, workers: int = 1, max_bytes: int = MEMORY_LIMIT_BYTES) -> Complexes:
+        """Return the coefficients at every sample, as `cwt` does; shape (..., scales, n).
+
+        Raises
+        ------
+        ValueError
+            If the matrix would not fit `max_bytes`.
+        """
+        first = self.octaves[0].coefs
+        shape = (*first.shape[:-2], len(self.scales), self.n)
+        check_memory("the full matrix", int(np.prod(shape)) * first.dtype.itemsize, max_bytes)
+        out: Complexes = np.empty(shape, first.dtype)
+        flat = out.reshape(-1, *shape[-2:])
+        run(
+            (
+                task
+                for octave in self.octaves
+                for k in range(len(flat))
+                for task in octave._origin.tasks(flat[k], k)
+            ),
+            workers,
+        )
+        return out
+
+
+def octaves_of(
+    plan: RowPlan,
+    axis: ScaleAxis,
+    signal: Floats,
+    spectrum: Complexes,
+    masked: Callable[[NDArray[np.intp], int], Bools],
+    workers: int,
+) -> tuple[Octave, ...]:
+    """Return the octaves of a signal without gaps.
+
+    `masked` returns the mask of some rows at every step-th sample.
+    """
+    sources = plan.sources(signal, spectrum, workers)
+    found = _samples(plan, signal, sources, workers)
+    octaves = []
+    for group, rows in zip(plan.groups, found, strict=True):
+        scales, step = axis.scales[group.index], group.step
+        origin: CircularRows | RingingRows = CircularRows(plan, group, rows)
+        if isinstance(group, Segments) and group.rings:
+            origin = RingingRows(plan, group, sources.carriers[group.length])
+        octaves.append(
+            Octave(
+                scales=scales, freqs=axis.freqs[group.index], step=step,
+                coefs=rows[..., : -(-plan.asked.n // step)],
+                mask=masked(group.index, step), _origin=origin,
+            )
+        )  # fmt: skip
+    return tuple(octaves)
+
+
+def _samples(plan: RowPlan, signal: Floats, sources: Sources, workers: int) -> list[Complexes]:
+    """Return the rows of every group, shape (..., rows, points)."""
+    kind = complex_dtype(signal.dtype)
+    found = [
+        np.empty((*signal.shape[:-1], len(group.index), points), kind)
+        for group, points in zip(plan.groups, plan.points, strict=True)
+    ]
+    run(
+        (
+            task
+            for group, out in zip(plan.groups, found, strict=True)
+            for k, flat in enumerate(out.reshape(-1, *out.shape[-2:]))
+            for task in _tasks(group, sources.one(k), flat)
+        ),
+        workers,
+    )
+    return found
+
+
+def _tasks(
+    group: RowGroup | Segments, sources: Sources, out: Complexes
+) -> Iterable[Callable[[], object]]:
+    if isinstance(group, Segments):
+        parts = sources.carriers[group.length]
+        for start in group.starts(out.shape[-1] * group.step):
+            yield partial(group.write, parts, start, out, slice(None))
+        return
+
+    def compute(rows: slice) -> None:
+        out[rows] = group.samples(sources.spectra[group.length], rows)
+
+    for rows in group.chunks():
+        yield partial(compute, rows)

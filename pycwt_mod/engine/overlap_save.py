@@ -1,0 +1,230 @@
+"""Rows of long records, from overlapping segments whose FFTs stay in the cache.
+
+A row at scale s knows of nothing farther than its radius. So its samples over a stretch of the
+record are those of a short circular transform of that stretch and a margin on either side, of
+which the margins are left away: overlap-save. The time per sample doesn't depend on the
+length of the record.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from scipy.special import erfc, erfcinv
+
+from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
+from pycwt_mod.engine.bands import Band, is_two_sided
+from pycwt_mod.engine.filter_bank import fold, signed_bins
+from pycwt_mod.engine.inputs import Carrier, Part
+from pycwt_mod.wavelets import Wavelet
+
+#: Points of the FFTs of a segment's rows, at their own step.
+POINTS = 8192
+#: Rows of more points leave the cache, and are computed in segments.
+LONG_POINTS = 2**15
+#: Margins may take so much of a segment.
+_LARGEST_MARGIN = 1 / 8
+#: Margins are taken at so much less than the tolerance: what is loud outside of a row's band
+#: is still there in the samples that are left away.
+_MARGIN_RESERVE = 1e-2
+#: A wavelet that grows beyond the Nyquist frequency by more than this has no end there.
+_LARGEST_GROWTH = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """What a part of the signal is multiplied by: bins from `first` on, shape (rows, bins)."""
+
+    part: Part
+    first: int
+    table: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """The filters of some rows at one step, for segments of `size` samples.
+
+    Attributes
+    ----------
+    index : ndarray of int
+        Their places among the scales of the analysis.
+    length, step : int
+        The circle that the record is padded to, and D, which divides it.
+    size, margin : int
+        Samples of a segment, and how many of them are left away on either side.
+    rings : bool
+        Whether the Nyquist frequency cuts a row: no part of the circle is free of it.
+    filters : tuple of Filters
+        One per part of the signal.
+    """
+
+    index: NDArray[np.intp]
+    length: int
+    step: int
+    size: int
+    margin: int
+    rings: bool
+    filters: tuple[Filters, ...]
+
+    @classmethod
+    def build(
+        cls,
+        wavelet: Wavelet,
+        scales: Floats,
+        index: NDArray[np.intp],
+        length: int,
+        step: int,
+        *,
+        convention: Convention,
+        dtype: np.dtype[Any],
+        rtol: float,
+    ) -> Segments:
+        """Tabulate the filters for `scales`, in samples."""
+        smallest, largest = float(scales.min()), float(scales.max())
+        needed = _margin(wavelet, smallest, largest, convention, rtol)
+        margin = math.ceil(needed / step) * step
+        size = POINTS * step
+        while margin > size * _LARGEST_MARGIN:
+            size *= 2
+        filters = tuple(
+            _filters(part, wavelet, scales, size, step, dtype, rtol, convention)
+            for part in parts_of(wavelet, smallest, convention, rtol)
+        )
+        rings = Band.of(wavelet, rtol, convention).rings(smallest)
+        return cls(index, length, step, size, margin, rings, filters)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the signal that are asked for."""
+        return tuple(each.part for each in self.filters)
+
+    def starts(self, count: int) -> range:
+        """Return where segments begin that together give the samples from 0 to `count`."""
+        return range(0, count, self.size - 2 * self.margin)
+
+    def samples(self, carriers: dict[Part, Carrier], start: int) -> Complexes:
+        """Return every D-th sample from `start` on; shape (rows, kept)."""
+        period = self.size // self.step
+        folded = []
+        for each in self.filters:
+            band = _band(carriers[each.part].piece(start - self.margin, self.size), each)
+            folded.append(fold(band[None], each.table, each.first, period))
+        together, *others = folded
+        for other in others:
+            together += other
+        rows: Complexes = scipy.fft.ifft(together, axis=-1, overwrite_x=True)
+        edge = self.margin // self.step
+        return rows[:, edge : period - edge]
+
+    def write(
+        self,
+        carriers: dict[Part, Carrier],
+        start: int,
+        out: Complexes,
+        places: NDArray[np.intp] | slice,
+    ) -> None:
+        """Write what a segment gives into the rows `places` of `out`, shape (..., every D)."""
+        found = self.samples(carriers, start)
+        at = start // self.step
+        kept = min(found.shape[-1], out.shape[-1] - at)
+        out[places, at : at + kept] = found[:, :kept]
+
+
+def _band(piece: NDArray[Any], filters: Filters) -> Complexes:
+    """Return the spectrum of a segment at the bins of the filters."""
+    count = filters.table.shape[1]
+    if np.iscomplexobj(piece):
+        bins = np.arange(filters.first, filters.first + count)
+        return np.asarray(np.take(scipy.fft.fft(piece), bins, mode="wrap"))
+    return signed_bins(scipy.fft.rfft(piece), filters.first, count)
+
+
+def parts_of(
+    wavelet: Wavelet, smallest: float, convention: Convention, rtol: float
+) -> tuple[Part, ...]:
+    """Return the parts of the signal that rows from scale `smallest` on need to have no edge."""
+    band = Band.of(wavelet, rtol, convention)
+    if band.rings(smallest) and band.low < 0:
+        return "positive", "negative"
+    at_zero = float(np.abs(wavelet.psi_ft(np.float64(0)))) > rtol * _peak(wavelet)
+    cut = not is_two_sided(wavelet, convention) and at_zero
+    return ("positive",) if cut or band.rings(smallest) else ("all",)
+
+
+def _ends_at_nyquist(wavelet: Wavelet, scale: float) -> bool:
+    """Whether the spectrum doesn't grow beyond the Nyquist frequency, so that it can be ended."""
+    beyond = np.abs(wavelet.psi_ft(np.linspace(1, 2, 65) * math.pi * scale))
+    return bool(beyond.max() <= _LARGEST_GROWTH * beyond[0])
+
+
+@lru_cache(maxsize=64)
+def _peak(wavelet: Wavelet) -> float:
+    low, high = wavelet.frequency_band(1e-3)
+    return float(np.abs(wavelet.psi_ft(np.linspace(low, high, 2001))).max())
+
+
+def suits(
+    wavelet: Wavelet, scale: float, length: int, step: int, convention: Convention, rtol: float
+) -> bool:
+    """Whether a row is better computed in segments than by one FFT of length `length`/`step`."""
+    points = length // step
+    if points <= LONG_POINTS:
+        return False
+    reach = _margin(wavelet, scale, 2 * scale, convention, rtol)
+    rings = Band.of(wavelet, rtol, convention).rings(scale)
+    within = reach <= points / 4 * step * _LARGEST_MARGIN
+    return within and (not rings or _ends_at_nyquist(wavelet, scale))
+
+
+def _margin(
+    wavelet: Wavelet, smallest: float, largest: float, convention: Convention, rtol: float
+) -> float:
+    """Return how many samples beyond its ends a segment has to know."""
+    tol = rtol * _MARGIN_RESERVE
+    margin = wavelet.time_radius(tol) * largest
+    if Band.of(wavelet, rtol, convention).rings(smallest):
+        margin += 2 * math.sqrt(-math.log(tol)) / _ending_width(rtol)
+    return margin
+
+
+def _ending_width(rtol: float) -> float:
+    """Return the σ, in radians per sample, of the slope of `_ending`."""
+    return math.pi / 2 / float(erfcinv(2 * rtol * _MARGIN_RESERVE))
+
+
+def _ending(omega: Floats, rtol: float) -> Floats:
+    """Return 1 up to the Nyquist frequency π, and a smooth slope to 0 at 2π."""
+    return np.asarray(erfc((omega - 1.5 * math.pi) / _ending_width(rtol)) / 2)
+
+
+def _filters(
+    part: Part,
+    wavelet: Wavelet,
+    scales: Floats,
+    size: int,
+    step: int,
+    dtype: np.dtype[Any],
+    rtol: float,
+    convention: Convention,
+) -> Filters:
+    """Tabulate √(2πs) ψ̂0*(sω)/D, where it is needed and beyond as far as it has no end."""
+    smallest, largest = float(scales.min()), float(scales.max())
+    two_sided = Band.of(wavelet, rtol, "pycwt" if part != "all" else convention)
+    first, last = two_sided.bins(smallest, largest, size)
+    limit = size - 1 if part != "all" else size // 2
+    first, last = max(first, -limit), min(last, limit)
+    omega = np.arange(first, last + 1) * (2 * math.pi / size)
+    table = np.conj(wavelet.psi_ft((scales[:, None] * omega).astype(dtype)))
+    table = table * np.sqrt(2 * np.pi * scales)[:, None].astype(dtype) / step
+    if Band.of(wavelet, rtol, convention).rings(smallest):
+        slope = _ending(omega, rtol) if part == "positive" else _ending(-omega, rtol)
+        other = _ending(math.pi - omega if part == "positive" else math.pi + omega, rtol)
+        table = table * (slope * other).astype(dtype)
+    kind = dtype if not np.iscomplexobj(table) else complex_dtype(dtype)
+    return Filters(part, first, np.ascontiguousarray(table.astype(kind, copy=False)))

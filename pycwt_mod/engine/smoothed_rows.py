@@ -1,0 +1,135 @@
+"""Rows whose squares are smoothed at one sampling step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import Complexes, Convention, Floats
+from pycwt_mod.engine.filter_bank import RowGroup
+from pycwt_mod.engine.record_ends import end_weights
+from pycwt_mod.engine.upsampling import Interpolation
+from pycwt_mod.wavelets import Wavelet
+
+#: How much denser than what is smoothed the samples are: the ends and the kernels need room.
+OVERSAMPLING = 1.6
+#: Points of the FFTs in one chunk of rows.
+_CHUNK_POINTS = 2**16
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothedGroup:
+    """Rows that share a step, and how their squares are smoothed.
+
+    Attributes
+    ----------
+    rows : RowGroup
+        Filters of the rows, divided by √s.
+    weights : ndarray
+        Of the samples from `before` before the record on.
+    gauss : ndarray, shape (rows, K + 1)
+        D exp(-s²ω²/2) for the bins 0 … K of the smoothing's FFT.
+    passed : tuple of int
+        Per row, the number of those bins in which the Gaussian exceeds the tolerance.
+    kernel : Interpolation or None
+        From every D-th sample to all; None if D is 1.
+    """
+
+    rows: RowGroup
+    weights: Floats
+    before: int
+    gauss: Floats
+    passed: tuple[int, ...]
+    kernel: Interpolation | None
+
+    @classmethod
+    def build(
+        cls,
+        wavelet: Wavelet,
+        scales: Floats,
+        index: NDArray[np.intp],
+        n: int,
+        length: int,
+        fft_length: int,
+        step: int,
+        *,
+        convention: Convention,
+        dtype: np.dtype[Any],
+        rtol: float,
+    ) -> SmoothedGroup:
+        """Tabulate everything for `scales`, in samples; `length` is that of the smoothing."""
+        rows = RowGroup.build(
+            wavelet, scales, index, fft_length, step, convention=convention, dtype=dtype,
+            rtol=rtol, interpolate=False,
+        )  # fmt: skip
+        rows.table[...] /= np.sqrt(scales)[:, None].astype(dtype)
+        weights, before = end_weights(n, step, OVERSAMPLING, rtol)
+        kernel = None
+        if step > 1:
+            kernel = Interpolation.build(step, OVERSAMPLING, rtol, dtype=dtype)
+        passed = tuple(_passed(float(s), length, step, rtol) for s in scales)
+        omega = np.arange(max(passed)) * (2 * math.pi / length)
+        gauss = (step * np.exp(-0.5 * (scales[:, None] * omega) ** 2)).astype(dtype)
+        return cls(rows, weights.astype(dtype), before, gauss, passed, kernel)
+
+    def portions(self, length: int) -> list[slice]:
+        """Return the rows in portions that stay in the cache."""
+        full_rate = length // self.rows.step if self.kernel is None else length
+        size = max(2, _CHUNK_POINTS // full_rate)
+        count = len(self.rows.index)
+        return [slice(k, min(k + size, count)) for k in range(0, count, size)]
+
+    def within_record(self, products: NDArray[Any], period: int) -> NDArray[Any]:
+        """Return the samples with their weights on a circle of `period`."""
+        count = len(self.weights)
+        circular = products.shape[-1]
+        places = np.arange(-self.before, count - self.before)
+        inside: NDArray[Any]
+        if self.before == 0 and count <= circular:
+            inside = products[..., :count]
+        else:
+            inside = np.take(products, places, axis=-1, mode="wrap")
+        out = np.zeros((*products.shape[:-1], period), products.dtype)
+        if self.before == 0 and count <= period:
+            np.multiply(inside, self.weights, out=out[..., :count])
+            return out
+        weighted = inside * self.weights
+        start = 0
+        while start < count:
+            at = (start - self.before) % period
+            stop = min(count, start + period - at)
+            out[..., at : at + stop - start] += weighted[..., start:stop]
+            start = stop
+        return out
+
+    def write_phase(self, cross: Complexes, index: NDArray[np.intp], phase: Floats) -> None:
+        """Write the argument of the circular rows `cross` at every sample."""
+        some = slice(int(index[0]), int(index[-1]) + 1)
+        n = phase.shape[-1]
+        if self.kernel is None:
+            np.arctan2(cross.imag[..., :n], cross.real[..., :n], out=phase[some])
+            return
+        spectrum = scipy.fft.fft(cross, axis=-1)
+        spectrum *= kernel_correction(self.kernel, cross.shape[-1])
+        dense = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)
+        planes = np.stack([dense.real, dense.imag])
+        full = np.empty((2, len(index), n), phase.dtype)
+        self.kernel.write(planes, full)
+        np.arctan2(full[1], full[0], out=phase[some])
+
+
+def kernel_correction(kernel: Interpolation, period: int) -> Floats:
+    """Return what spectra of samples, in FFT order, are multiplied by before `kernel`."""
+    omega = 2 * np.pi * scipy.fft.fftfreq(period) / kernel.step
+    return kernel.correction(omega).astype(kernel.matrix.dtype)
+
+
+def _passed(scale: float, length: int, step: int, tol: float) -> int:
+    """Return the number of bins from 0 on in which exp(-s²ω²/2) exceeds `tol`."""
+    radius = math.sqrt(-2 * math.log(tol)) / scale
+    return min(math.ceil(radius * length / (2 * math.pi)) + 1, length // step // 2) + 1

@@ -1,0 +1,74 @@
+"""The coherence level of one octave, quickly enough for a live analysis."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import Convention, check_convention, check_count, check_lag1, check_level
+from pycwt_mod.engine.grid import VoiceGrid
+from pycwt_mod.engine.layout import OctaveLayout, grid_boxcar
+from pycwt_mod.rednoise import Seed
+from pycwt_mod.significance.coherence import entropy_of
+from pycwt_mod.significance.levels import quantile
+from pycwt_mod.significance.simulation_plan import null_rows
+from pycwt_mod.significance.surrogates import NullTask, run_task
+
+
+def block_significance(
+    *,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    al1: float,
+    al2: float,
+    level: float,
+    mc_count: int,
+    seed: Seed,
+) -> NDArray[np.float64]:
+    """Level of R² that unrelated red noises exceed with probability 1 - `level`; one octave.
+
+    A row sees nothing but the noise within its band, so its coherence under the null depends
+    on the shape of the AR(1) spectrum there and on nothing else: not on the sampling rate and
+    not on other octaves. So the spectrum of the noise is drawn for the bins of the octave's
+    band alone, AR(1) at the signal's own rate, and folded to the octave's own step, where it
+    is circular: endless, with no cone of influence, as in a stream whose edges are masked.
+
+    Parameters
+    ----------
+    grid, layout, convention
+        As for `compute_block`; the layout is one for "wct".
+    al1, al2 : float
+        AR(1) coefficients per sample of the signals.
+    level : float
+        Between 0 and 1.
+    mc_count : int
+        Surrogate pairs, each 64 of the octave's largest scales long.
+    seed : int, SeedSequence, Generator or None
+        The same seed gives the same levels, bit for bit.
+
+    Returns
+    -------
+    ndarray, shape (k,), float64
+        One level per published voice.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    check_convention(convention)
+    scales = grid.scales_s[layout.rows] * grid.fs_hz
+    start = layout.rows.start
+    rows = null_rows(
+        grid.wavelet,
+        tuple(float(s) for s in scales),
+        (layout.voices.start - start, layout.voices.stop - start),
+        grid_boxcar(grid, "wct", convention),
+        check_lag1("al1", al1),
+        check_lag1("al2", al2),
+    )
+    pairs = check_count("mc_count", mc_count)
+    check_level("level", level)
+    task = NullTask(rows=rows, pairs=pairs, entropy=entropy_of(seed), spawn_key=(layout.octave,))
+    return np.array([quantile(histogram, level) for histogram in run_task(task)])

@@ -1,0 +1,325 @@
+"""From a window of samples to blocks of results: a pure function.
+
+The window is laid into a buffer of tile and margins, and missing samples are replaced by the
+mean of the valid ones. Rows come from `pycwt_mod.engine.decimation` at the octave's step. What a
+missing sample may have touched is masked; the rest equals the offline transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import (
+    Bools,
+    Complexes,
+    Convention,
+    Floats,
+    Summarised,
+    check_convention,
+    percentage,
+    plain_array,
+    read_only,
+    span,
+)
+from pycwt_mod.engine.grid import VoiceGrid
+from pycwt_mod.engine.layout import BlockOp, OctaveLayout, check_op
+from pycwt_mod.smoothing import coherence
+from pycwt_mod.streaming.kernel import Prepared, prepared
+from pycwt_mod.streaming.masks import block_mask
+
+Quantity: TypeAlias = Literal["complex", "power", "amplitude", "phase", "coherence"]
+
+#: Columns of a window, one tuple per channel or pair.
+Sets: TypeAlias = Sequence[tuple[int, ...]]
+
+#: Of a power of two that double precision has, as it has its reciprocal.
+MAX_EXPONENT = 1000
+
+#: What each operation can publish.
+QUANTITIES: dict[BlockOp, tuple[Quantity, ...]] = {
+    "cwt": ("complex", "power", "amplitude", "phase"),
+    "xwt": ("complex", "power", "amplitude", "phase"),
+    "wct": ("coherence",),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Block(Summarised):
+    """The results of one octave over one tile.
+
+    The axes and the mask are read-only, since the blocks of an octave share them; copy them to
+    change them.
+
+    Attributes
+    ----------
+    freqs_hz, scales_s : ndarray, shape (k,)
+    values : ndarray, shape (k, n)
+        complex64 or float32 for a float32 window, double that for float64; always finite.
+    phase : ndarray, shape (k, n), or None
+        For "xwt" the argument of the cross spectrum, for "wct" of the smoothed one: the phase
+        by which the first channel leads, in radians.
+    mask : ndarray of uint8, shape (k, n)
+        1 where a missing sample lies within the support of the row.
+    """
+
+    freqs_hz: NDArray[np.float64]
+    scales_s: NDArray[np.float64]
+    values: NDArray[Any]
+    phase: NDArray[Any] | None
+    mask: NDArray[np.uint8]
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "shape": str(self.values.shape),
+            "dtype": str(self.values.dtype),
+            "frequencies": span(self.freqs_hz, "Hz"),
+            "masked": percentage(self.mask),
+        }
+
+
+def compute_block(
+    window: NDArray[Any],
+    *,
+    window_first: int,
+    tile_first: int,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    op: BlockOp,
+    quantity: Quantity,
+    convention: Convention,
+) -> Block:
+    """Return the block whose outputs are at ``tile_first + step * i`` for i < tile/step.
+
+    Parameters
+    ----------
+    window : ndarray, shape (samples, channels), float32 or float64
+        NaN and masked values are missing, and so is everything outside the window. One channel
+        for "cwt", two for the others.
+    window_first : int
+        Sample index of the first row of `window`.
+    tile_first : int
+        Sample index of the first output. For outputs that join on, a multiple of the tile.
+    grid, layout
+        The analysis, and one of its `octave_layouts` for the same `op` and `convention`.
+    op : {"cwt", "xwt", "wct"}
+    quantity : {"complex", "power", "amplitude", "phase", "coherence"}
+        "power" is |W|², or |W1 W2*| for "xwt"; "amplitude" is its root. "wct" has "coherence".
+    convention : {"standard", "pycwt"}
+        A constant offset is removed in both; pycwt's offline `cwt` keeps it, so that with a
+        large one the steps at the ends of its record are felt far beyond the mask.
+
+    Returns
+    -------
+    Block
+        In units of the signals (their product for "xwt"); no standard deviation is divided out.
+
+    Raises
+    ------
+    ValueError
+        If the window has the wrong shape or type, or `op` can't give `quantity`.
+    """
+    channels = tuple(range(1 if op == "cwt" else 2))
+    if window.ndim != 2 or window.shape[1] != len(channels):
+        raise ValueError(f"window has shape {window.shape}, but must be (samples, {len(channels)})")
+    (block,) = compute_blocks(
+        window, (channels,), window_first=window_first, tile_first=tile_first, grid=grid,
+        layout=layout, op=op, quantity=quantity, convention=convention,
+    )  # fmt: skip
+    return block
+
+
+def compute_blocks(
+    window: NDArray[Any],
+    sets: Sets,
+    *,
+    window_first: int,
+    tile_first: int,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    op: BlockOp,
+    quantity: Quantity,
+    convention: Convention,
+) -> tuple[Block, ...]:
+    """Return the blocks of many channels or pairs of one window, in one batch of transforms.
+
+    Each one is what `compute_block` gives of its own columns.
+
+    Parameters
+    ----------
+    window : ndarray, shape (samples, channels), float32 or float64
+    sets : sequence of tuple of int
+        Columns of `window`: one for "cwt", two for the others; a column may be in many pairs.
+    window_first, tile_first, grid, layout, op, quantity, convention
+        As for `compute_block`.
+
+    Raises
+    ------
+    ValueError
+        If the window has the wrong shape or type, a set names other columns than there are, or
+        `op` can't give `quantity`.
+    """
+    if isinstance(window, np.ma.MaskedArray):
+        window = plain_array("window", window)
+    _check(window, sets, op, quantity, convention)
+    signal, missing = _buffer(window, window_first, tile_first - layout.margin, layout)
+    shared = prepared(grid, layout, op, convention, window.dtype.char)
+    waves = shared.waves(signal)
+    found: Iterator[tuple[NDArray[Any], NDArray[Any] | None]]
+    if op == "wct":
+        found = _coherence(waves, sets, shared)
+    else:
+        found = (_single if op == "cwt" else _cross)(waves, sets, shared.columns, quantity)
+    masks: dict[bytes, NDArray[np.uint8]] = {}
+    blocks = []
+    for names, (values, phase) in zip(sets, found, strict=True):
+        mask = shared.whole
+        if missing is not None:
+            gaps: Bools = np.logical_or.reduce(missing[list(names)])
+            key = gaps.tobytes()
+            if key not in masks:
+                masks[key] = read_only(block_mask(gaps, grid, layout, op, convention))
+            mask = masks[key]
+        blocks.append(
+            Block(
+                freqs_hz=shared.freqs_hz, scales_s=shared.scales_s,
+                values=values, phase=phase, mask=mask,
+            )
+        )  # fmt: skip
+    return tuple(blocks)
+
+
+def _check(
+    window: NDArray[Any], sets: Sets, op: BlockOp, quantity: Quantity, convention: Convention
+) -> None:
+    check_op(op)
+    check_convention(convention)
+    if quantity not in QUANTITIES[op]:
+        raise ValueError(f"{quantity=} must be one of {QUANTITIES[op]} for {op=}")
+    if window.ndim != 2:
+        raise ValueError(f"window has shape {window.shape}, but must be (samples, channels)")
+    if window.dtype not in (np.float32, np.float64):
+        raise ValueError(f"window has dtype {window.dtype}, but must be float32 or float64")
+    size = 1 if op == "cwt" else 2
+    for names in sets:
+        if len(names) != size or not all(0 <= column < window.shape[1] for column in names):
+            raise ValueError(f"set {names} must be {size} of the {window.shape[1]} columns")
+
+
+def _buffer(
+    window: NDArray[Any], window_first: int, buffer_first: int, layout: OctaveLayout
+) -> tuple[Floats, Bools | None]:
+    """Return tile and margins with missing samples filled, their mean removed; and the gaps.
+
+    Both have shape (channels, tile + 2 margins); None: there are no gaps.
+    """
+    size = layout.tile + 2 * layout.margin
+    low = max(window_first, buffer_first)
+    high = min(window_first + len(window), buffer_first + size)
+    part = np.ascontiguousarray(window[low - window_first : max(high, low) - window_first].T)
+    # The mean goes before single precision does: raw counts may sit on a large offset.
+    total = part.sum(axis=1, dtype=np.float64, keepdims=True)
+    if part.shape[1] == size and np.isfinite(total).all():
+        return np.subtract(part, total / size, dtype=np.float64).astype(window.dtype), None
+    valid = np.isfinite(part)
+    kept = np.where(valid, part, 0)
+    total = kept.sum(axis=1, dtype=np.float64, keepdims=True)
+    mean = total / np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    filled = np.zeros((window.shape[1], size), window.dtype)
+    missing = np.ones(filled.shape, np.bool_)
+    if high > low:
+        here = slice(low - buffer_first, high - buffer_first)
+        filled[:, here] = np.where(valid, kept - mean, 0)
+        missing[:, here] = ~valid
+    return filled, missing
+
+
+def _single(
+    waves: Complexes, sets: Sets, columns: slice, quantity: Quantity
+) -> Iterator[tuple[NDArray[Any], None]]:
+    for (channel,) in sets:
+        yield _quantity(waves[channel, :, columns], "cwt", quantity), None
+
+
+def _cross(
+    waves: Complexes, sets: Sets, columns: slice, quantity: Quantity
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    for one, other in sets:
+        coefs = _product(waves[:, :, columns], (one, other))
+        yield _quantity(coefs, "xwt", quantity), np.angle(coefs)
+
+
+def _coherence(
+    waves: Complexes, sets: Sets, shared: Prepared
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield R² and phase; each channel's own spectrum is smoothed once, however many pairs.
+
+    Smoothing is in double precision also for float32 windows: a transform rounds by its largest
+    values, and the spectrum of a signal that is mostly quiet is small nearly everywhere.
+    """
+    kind = waves.real.dtype
+    waves, weight = _levelled(waves)
+    # The filter is real and even, so two real spectra of like size share a complex transform.
+    n_packed = (len(waves) + 1) // 2
+    # A single pair goes along with them; of many, each fits the cache better by itself.
+    packed = np.zeros((n_packed + (len(sets) == 1), *waves.shape[1:]), waves.dtype)
+    power = waves.real**2 + waves.imag**2
+    packed.real[:n_packed] = power[::2]
+    packed.imag[: len(waves) // 2] = power[1::2]
+    if len(sets) == 1:
+        packed[n_packed] = _product(waves, sets[0])
+    found = shared.smoothed_in_time(packed)
+    auto = np.empty((len(waves), *found.shape[1:]))
+    auto[::2], auto[1::2] = found.real[:n_packed], found.imag[: len(waves) // 2]
+    auto = shared.smoothed_over_scales(auto, weight**2)
+    for one, other in sets:
+        rows = (
+            found[-1] if len(sets) == 1 else shared.smoothed_in_time(_product(waves, (one, other)))
+        )
+        cross = shared.smoothed_over_scales(rows, weight[one] * weight[other])
+        r2 = coherence((auto[one], auto[other]), cross)
+        yield r2.astype(kind, copy=False), np.angle(cross).astype(kind, copy=False)
+
+
+def _levelled(waves: Complexes) -> tuple[Complexes, Floats]:
+    """Return W in double precision, every row divided by a factor near its mean; and factors.
+
+    The factors are powers of two, which round nothing. Without them, in a transform that two
+    spectra share, the rounding of the larger would hide the smaller, and products of small values
+    (a magnetic field in tesla) could underflow.
+
+    Returns
+    -------
+    levelled : ndarray of complex128, shape (channels, rows, columns)
+        Mean magnitudes between 1/2 and 2.
+    weight : ndarray, shape (channels, rows)
+        The factors, relative to that of the channel's largest row: coherence and phase do not
+        depend on a factor of a channel, but on those of neighbouring rows.
+    """
+    size = np.abs(waves.real).mean(axis=2, dtype=np.float64)
+    exponent = np.clip(np.frexp(size)[1], -MAX_EXPONENT, MAX_EXPONENT)  # of nothing but 0: 0
+    levelled = waves.astype(np.complex128)
+    levelled *= np.ldexp(1.0, -exponent)[..., None]
+    largest = np.where(size > 0, exponent, -MAX_EXPONENT).max(axis=1, keepdims=True)
+    return levelled, np.ldexp(1.0, np.minimum(exponent - largest, 0))
+
+
+def _product(waves: Complexes, names: tuple[int, ...]) -> Complexes:
+    product: Complexes = waves[names[0]] * np.conj(waves[names[1]])
+    return product
+
+
+def _quantity(coefs: Complexes, op: BlockOp, quantity: Quantity) -> NDArray[Any]:
+    if quantity == "complex":
+        return np.ascontiguousarray(coefs)
+    if quantity == "phase":
+        return np.angle(coefs)
+    if op == "cwt" and quantity == "power":
+        power: Floats = coefs.real**2 + coefs.imag**2
+        return power
+    size: Floats = np.abs(coefs)
+    return np.sqrt(size) if op == "xwt" and quantity == "amplitude" else size
