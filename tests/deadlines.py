@@ -3,7 +3,8 @@
 A test that passes does not wait for its deadline, so deadlines only decide how long a test that
 hangs is given. On a busy machine everything takes longer by about the same factor, which is
 measured once at the start of a run: how much longer a piece of work took than the processor time
-it used. Coverage, which counts lines in every process, has a factor of its own.
+it used. What is not there yet at that time has a factor of its own: the other workers of the run,
+and coverage, which counts lines in every process.
 ``TEST_DEADLINE_SCALE`` sets the product instead; worker processes of pytest-xdist inherit it.
 """
 
@@ -21,6 +22,8 @@ __all__ = ["SCALE", "fail_after"]
 VARIABLE = "TEST_DEADLINE_SCALE"
 #: Processor time of the measurement; long enough to be interrupted by whatever else runs.
 MEASURED_S = 0.2
+#: Several processes of each of several workers share the cores.
+WORKERS_FACTOR = 2.0
 #: Processor time with coverage over that without; measured on all tests: 2.65.
 COVERAGE_FACTOR = 3.0
 
@@ -31,7 +34,7 @@ def _slowness() -> float:
     while time.process_time() - used < MEASURED_S:
         pass
     busy = max(1.0, (time.perf_counter() - wall) / MEASURED_S)
-    return busy * (COVERAGE_FACTOR if Coverage.current() else 1.0)
+    return busy * WORKERS_FACTOR * (COVERAGE_FACTOR if Coverage.current() else 1.0)
 
 
 def _scale() -> float:

@@ -76,7 +76,11 @@ def stations_of(
             config,
             Owner(
                 partial(open_serial_line, config.port),
-                driver_factory(config.kind, elm11_pace_s=settings.hw_elm11_pace_s),
+                driver_factory(
+                    config.kind,
+                    elm11_pace_s=settings.hw_elm11_pace_s,
+                    margin_s=settings.hw_margin_s,
+                ),
                 open_s(config.kind, elm11_pace_s=settings.hw_elm11_pace_s),
             ),
             tell,

@@ -16,11 +16,13 @@ __all__ = ["OPEN_S", "driver_factory", "open_s"]
 OPEN_S = 20.0
 
 
-def driver_factory(kind: DeviceKind, *, elm11_pace_s: float) -> Callable[[], Driver]:
+def driver_factory(
+    kind: DeviceKind, *, elm11_pace_s: float, margin_s: float
+) -> Callable[[], Driver]:
     """Return what makes drivers of a kind."""
     if kind == "elm11":
         return partial(Elm11Driver, pace_s=elm11_pace_s)
-    return TangNanoDriver
+    return partial(TangNanoDriver, margin_s=margin_s)
 
 
 def open_s(kind: DeviceKind, *, elm11_pace_s: float) -> float:

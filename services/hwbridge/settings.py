@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from services.hwbridge.port_config import PortConfig, parse_ports
+from services.hwbridge.tangnano9k.driver import MARGIN_S
 from services.runtime.settings import ServiceSettings
 
 __all__ = ["HwBridgeSettings"]
@@ -22,6 +23,11 @@ class HwBridgeSettings(ServiceSettings):
     )
     hw_elm11_pace_s: Annotated[float, Field(ge=0, le=0.02)] = Field(
         0.001, description="pause after each byte that is sent to an ELM11, seconds; 0 for its twin"
+    )
+    hw_margin_s: Annotated[float, Field(gt=0, le=1)] = Field(
+        MARGIN_S,
+        description="wait for an answer of a Tang Nano beyond the time that the line takes, "
+        "seconds; more on a host that is very busy",
     )
 
     @field_validator("hw_ports")

@@ -20,6 +20,7 @@ from schemas.message import Message
 from schemas.subjects import HwVerb
 from services.hwbridge.app import serve
 from services.hwbridge.settings import HwBridgeSettings
+from services.hwbridge.tangnano9k.driver import MARGIN_S
 from services.runtime.lifecycle import Context
 from services.runtime.logs import logger
 from services.runtime.memory_bus import MemoryBus
@@ -88,7 +89,9 @@ async def bridge(ports: str) -> AsyncIterator[Caller]:
     caller = Caller(bus)
     async with anyio.create_task_group() as tasks:
         await tasks.start(partial(caller.listen))
-        settings = HwBridgeSettings(hw_ports=ports, hw_elm11_pace_s=0.0)
+        settings = HwBridgeSettings(
+            hw_ports=ports, hw_elm11_pace_s=0.0, hw_margin_s=min(MARGIN_S * SCALE, 1.0)
+        )
         tasks.start_soon(serve, context, settings)
         await anyio.wait_all_tasks_blocked()
         try:

@@ -26,14 +26,15 @@ from services.runtime.bus import Bus
 from services.runtime.logs import Action, logger
 from services.runtime.nats_bus import connect_bus
 from services.runtime.storing import store_until_kept
+from tests.deadlines import SCALE, fail_after
 from tests.seed import SEED
 from tests.servers import RestartableServer, free_port, restartable_server
-from tests.system.conftest import RunningSystem
+from tests.system.conftest import POLL_S, RunningSystem
 
 __all__ = ["SERVER", "Fault", "Laboratory", "Sent", "faults", "laboratory", "rubbish", "sent"]
 
 SERVER = "server"
-#: For everything that a recording makes to arrive, on a machine that does other things too.
+#: For the next result of a recording to arrive, whoever was killed.
 ARRIVAL_S = 60.0
 
 
@@ -153,15 +154,26 @@ class Laboratory:
         """Return all results of `stream`, `count` of them, none of which is in the log twice."""
         found: dict[str, AnalysisResult] = {}
         async with self.client.results(stream) as feed:
-            with anyio.move_on_after(ARRIVAL_S):
-                while len(found) < count:
+            while len(found) < count:
+                with anyio.move_on_after(ARRIVAL_S * SCALE) as waiting:
                     result = await anext(feed)
                     found[result.id] = result
+                if waiting.cancelled_caught:
+                    break
             assert feed.repeated == 0, f"twice in the log; {self}"
         assert len(found) == count, f"{len(found)} of {count} results came; {self}"
         stored = await self._stored(subjects.results_of(stream))
         assert stored == count, f"{stored} results in the log instead of {count}; {self}"
         return list(found.values())
+
+    async def idle(self) -> None:
+        """Return when no window waits for a worker or is being computed."""
+        with fail_after(60):
+            while True:
+                backlog = await self.bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+                if backlog.waiting == backlog.in_flight == 0:
+                    return
+                await anyio.sleep(POLL_S)
 
     async def events(self, stream: str) -> list[StreamEvent]:
         """Return the events of `stream` so far, but those of lag: they depend on the machine."""

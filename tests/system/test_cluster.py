@@ -22,6 +22,7 @@ from services.runtime.orphan_guard import guarded
 from services.runtime.settings import StorageSettings
 from services.runtime.topology import system_topology
 from tests.deadlines import fail_after
+from tests.servers import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -38,15 +39,15 @@ T = TypeVar("T")
 BEFORE, AFTER = 200, 200
 
 
-def ports(base: int) -> list[tuple[int, int, int]]:
-    """Return client, cluster and monitoring port of each node, below those of other tests."""
-    return [(base + i, base + NODES + i, base + 2 * NODES + i) for i in range(NODES)]
+def ports() -> list[tuple[int, int, int]]:
+    """Return client, cluster and monitoring port of each node."""
+    return [(free_port(), free_port(), free_port()) for _ in range(NODES)]
 
 
 @asynccontextmanager
 async def cluster(folder: Path) -> AsyncIterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """Run the nodes of deploy/cluster.conf; their addresses, and their processes."""
-    used = ports(15_000 + os.getpid() % 4000)
+    used = ports()
     routes = ", ".join(f"nats://127.0.0.1:{route}" for _, route, _ in used)
     nodes = []
     for i, (client, route, monitor) in enumerate(used):
