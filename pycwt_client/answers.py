@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pycwt_mod import CwtResult, WctResult, XwtResult
-from pycwt_mod.results import Lag1
+from pycwt_mod.rednoise import Lag1
 from schemas.query import CwtReply, WctReply, XwtReply
 
 __all__ = ["CwtAnswer", "WctAnswer", "XwtAnswer"]

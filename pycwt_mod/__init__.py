@@ -16,25 +16,23 @@ from pycwt_mod.backends import (
     register_backend,
 )
 from pycwt_mod.coherence import wct
-from pycwt_mod.cross import xwt
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import OctaveLayout, octave_layouts
 from pycwt_mod.engine.octaves import MultirateResult, Octave
-from pycwt_mod.plan import CwtPlan
-from pycwt_mod.planning import plan
+from pycwt_mod.plan import CwtPlan, plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
-from pycwt_mod.significance.block_level import block_level
 from pycwt_mod.significance.chi_square import Significance, significance
 from pycwt_mod.significance.coherence import wct_significance
 from pycwt_mod.significance.levels import MonteCarloLevels
-from pycwt_mod.significance.octave import block_significance
+from pycwt_mod.significance.octave import block_level, block_significance
 from pycwt_mod.significance.simulation_plan import MonteCarloPlan
 from pycwt_mod.significance.table.level_table import NotTabulated
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
 from pycwt_mod.streaming import LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, assemble
-from pycwt_mod.streaming.compute import Block, compute_block
-from pycwt_mod.transform import cwt, icwt, multirate
+from pycwt_mod.streaming.block import Block
+from pycwt_mod.streaming.compute import compute_block
+from pycwt_mod.transform import cwt, icwt, multirate, xwt
 from pycwt_mod.wavelets import (
     DOG,
     MexicanHat,

@@ -14,17 +14,17 @@ from pycwt_mod.arrays import (
     Floats,
     check_convention,
     check_level,
+    check_pair,
 )
+from pycwt_mod.engine.coherence import PhaseOf
 from pycwt_mod.engine.gaps import MASK_THRESHOLD, GapFill
-from pycwt_mod.engine.scale_window import even_spacing
-from pycwt_mod.pairs import check_pair, lag1_of
-from pycwt_mod.plan import CwtPlan
-from pycwt_mod.planning import plan_for
-from pycwt_mod.rednoise import Seed
-from pycwt_mod.results import PhaseOf, WctResult
+from pycwt_mod.plan import CwtPlan, plan_for
+from pycwt_mod.rednoise import Seed, lag1_of
+from pycwt_mod.results import WctResult
 from pycwt_mod.significance.coherence import Cache, wct_significance
 from pycwt_mod.significance.levels import Method
 from pycwt_mod.significance.simulation import Progress
+from pycwt_mod.smoothing import even_spacing
 from pycwt_mod.wavelets import WaveletLike
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+)
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -237,3 +242,38 @@ def check_seed(name: str, seed: object) -> None:
 def drawn_seed(rng: np.random.RandomState) -> int:
     """Return a seed drawn from NumPy's older generator."""
     return int(rng.randint(2**63 - 1, dtype=np.int64))
+
+
+def lag1_of(number: Literal[1, 2], y: Floats, given: float | None) -> Lag1:
+    """Return the lag-1 coefficient of each signal: the caller's if given, otherwise estimated.
+
+    `number` is 1 for the arguments `y1` and `al1`, 2 for `y2` and `al2`; errors name them.
+    """
+    shape = y.shape[:-1]
+    if given is not None:
+        g = check_lag1(f"al{number}", given)
+        return Lag1(np.full(shape, g), np.full(shape, "given"))
+    found = [estimate_ar1(series, f"y{number}") for series in y.reshape(-1, y.shape[-1])]
+    return Lag1(
+        np.array([each.g for each in found]).reshape(shape),
+        np.array([each.estimator for each in found]).reshape(shape),
+    )
+
+
+class Lag1(NamedTuple):
+    """Lag-1 coefficients that a level was computed with, and where they come from.
+
+    Attributes
+    ----------
+    g : ndarray
+        One coefficient per signal of a batch; of shape () for a single signal.
+    estimator : ndarray of str
+        "allen-smith" or "autocorrelation" (see `ar1`), or "given" by the caller.
+    """
+
+    g: NDArray[np.float64]
+    estimator: NDArray[np.str_]
+
+    def __repr__(self) -> str:
+        g, estimator = (np.array2string(each, threshold=8, separator=", ") for each in self)
+        return f"Lag1(g={g}, estimator={estimator})"

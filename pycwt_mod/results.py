@@ -7,10 +7,8 @@ from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
-    Literal,
     NamedTuple,
     Self,
-    TypeAlias,
     Unpack,
 )
 
@@ -18,39 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Floats, Summarised, mean, percentage, span
+from pycwt_mod.rednoise import Lag1
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pycwt_mod.plot.canvas import Options
-
-#: The phase of what: W1 W2*, or S(W1 W2*/s), which is less noisy and of which R² is the size.
-PhaseOf: TypeAlias = Literal["cross", "smoothed"]
-
-
-def check_phase_of(phase_of: str) -> None:
-    """Raise ValueError unless `phase_of` is one of the two."""
-    if phase_of not in ("cross", "smoothed"):
-        raise ValueError(f"{phase_of=} must be 'cross' or 'smoothed'")
-
-
-class Lag1(NamedTuple):
-    """Lag-1 coefficients that a level was computed with, and where they come from.
-
-    Attributes
-    ----------
-    g : ndarray
-        One coefficient per signal of a batch; of shape () for a single signal.
-    estimator : ndarray of str
-        "allen-smith" or "autocorrelation" (see `ar1`), or "given" by the caller.
-    """
-
-    g: NDArray[np.float64]
-    estimator: NDArray[np.str_]
-
-    def __repr__(self) -> str:
-        g, estimator = (np.array2string(each, threshold=8, separator=", ") for each in self)
-        return f"Lag1(g={g}, estimator={estimator})"
 
 
 class _Attributed(Summarised):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import Complexes, Convention, Floats
-from pycwt_mod.wavelets import Wavelet
+from pycwt_mod.arrays import Complexes, Convention, Floats, spacing_of
 
 
 @dataclass(frozen=True)
@@ -147,45 +145,94 @@ def coherence(power: tuple[Floats, Floats] | Floats, cross: Complexes) -> Floats
     return np.clip(r2, 0, 1, out=r2)
 
 
-@lru_cache(maxsize=64)
-def smoothed_radius(wavelet: Wavelet, tol: float) -> float:
-    """Return the distance, at scale 1, beyond which a sample weighs less than `tol` in the end.
+class ScaleWindow(Protocol):
+    """The smoothing over scales of coherence."""
 
-    In smoothed spectra, a sample at distance d enters through W(u) for every u: its weight is
-    |ψ(u - d)| exp(-u²/2), largest over u. For Morlet this is exp(-d²/4), so the radius is
-    √2 times the wavelet's own, not the sum of the wavelet's and the filter's.
+    def around(self, row: int) -> tuple[int, tuple[float, ...]]:
+        """Return the first row of the sum for `row`, and the weights from there on.
+
+        Rows beyond the ends of the axis are allowed; they count as zero.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class OwnScaleWindow:
+    """A boxcar of δj0 octaves over scales that are not a geometric series.
+
+    Every row counts with the part of its interval in log2 s that lies within the boxcar. The
+    intervals meet halfway between neighbours; beyond the outermost ones the boxcar has nothing.
+
+    Attributes
+    ----------
+    first : tuple of int
+        First neighbour of every row.
+    weights : tuple of tuple of float
     """
-    u = np.linspace(0, 1.2 * math.sqrt(-2 * math.log(tol)), 301)
-    peak = float(np.abs(wavelet.psi(np.linspace(0, 10, 2001))).max())
-    gauss = np.exp(-(u**2) / 2)
-    low, high = 0.0, wavelet.time_radius(tol) + float(u[-1])
-    beyond = np.linspace(0, 2, 41)
-    while high - low > 0.01:
-        d = (low + high) / 2
-        weight = np.abs(wavelet.psi(d + beyond[:, None] - u)) * gauss
-        low, high = (d, high) if weight.max() > tol * peak else (low, d)
-    return high
+
+    first: tuple[int, ...]
+    weights: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def of(cls, scales: Floats, deltaj0: float) -> OwnScaleWindow:
+        """Return the boxcar for `scales`, which ascend."""
+        places = np.log2(scales)
+        between = (places[1:] + places[:-1]) / 2
+        ends = 2 * places[[0, -1]] - between[[0, -1]]
+        edges = np.concatenate([ends[:1], between, ends[1:]])
+        first, weights = [], []
+        for place in places:
+            inside = np.clip(edges, place - deltaj0 / 2, place + deltaj0 / 2)
+            parts = np.diff(inside) / deltaj0
+            if not parts.any():  # equal scales alone
+                parts = (places == place) / places.size
+            used = np.flatnonzero(parts)
+            first.append(int(used[0]))
+            weights.append(tuple(parts[used[0] : used[-1] + 1].tolist()))
+        return cls(tuple(first), tuple(weights))
+
+    def around(self, row: int) -> tuple[int, tuple[float, ...]]:
+        """Return the first row of the sum for `row`, and the weights from there on."""
+        return self.first[row], self.weights[row]
 
 
-@lru_cache(maxsize=64)
-def coherence_bandwidth(wavelet: Wavelet, tol: float) -> float:
-    """Return the sampling frequency 2π/D, at scale 1, that smoothed spectra need.
+def scale_window(
+    scales: Floats, deltaj0: float, dj: float | None, convention: Convention
+) -> ScaleWindow:
+    """Return the smoothing over `scales`, which ascend.
 
-    |W|² is twice as wide as W, but the time filter passes |ω| < r alone. So aliases from
-    ω + 2π/D matter only as the product of the autocorrelation C of the band and the filter:
-    the answer is the smallest A with C(A - ω) exp(-ω²/2) < `tol` C(0) for all ω. For Morlet
-    C(ω) = exp(-ω²/4), which gives A = √3 r with r = √(-2 ln tol).
+    Parameters
+    ----------
+    scales : ndarray, shape (scales,)
+    deltaj0 : float
+        Width of the boxcar in octaves.
+    dj : float or None
+        Their spacing, or None for frequencies of the caller's own. If these are a geometric
+        series they have the boxcar of the convention, as with `dj`.
+
+    Raises
+    ------
+    ValueError
+        If the convention is pycwt's and the scales are not a geometric series.
     """
-    low, high = wavelet.frequency_band(1e-12)
-    low = low if wavelet.analytic else -high
-    spacing = 0.02
-    band = np.abs(wavelet.psi_ft(np.arange(low, high, spacing)))
-    auto = np.convolve(band, band[::-1])[len(band) - 1 :]
-    auto /= auto[0]
-    filter_ = np.exp(-0.5 * (np.arange(len(auto)) * spacing) ** 2)
-    # Worst over ω of C(A - ω) exp(-ω²/2), in logs a max-plus convolution, on a coarser grid.
-    coarse = 5
-    c, g = auto[::coarse], filter_[::coarse]
-    worst = [float((c[k::-1] * g[: k + 1]).max()) for k in range(len(c))]
-    above = np.flatnonzero(np.array(worst) > tol)
-    return float((above[-1] + 2) * spacing * coarse)
+    spacing = even_spacing(scales) if dj is None else dj
+    if spacing is not None:
+        return ScaleBoxcar.of(deltaj0, spacing, convention)
+    if convention == "pycwt":
+        raise ValueError(
+            "freqs must be a geometric series for coherence with convention='pycwt', which has no "
+            "other smoothing over scales; use convention='standard'"
+        )
+    return OwnScaleWindow.of(scales, deltaj0)
+
+
+def even_spacing(scales: Floats) -> float | None:
+    """Return the spacing in octaves of a geometric series without gaps; None for other scales.
+
+    A single scale counts as one of octaves.
+    """
+    if scales.size == 1:
+        return 1.0
+    spacing = spacing_of(scales)
+    if spacing is None or np.diff(np.sort(np.log2(scales))).max() > 1.5 * spacing:
+        return None
+    return spacing if np.unique(scales).size == scales.size else None

@@ -11,10 +11,10 @@ from pycwt_mod.arrays import (
     check_positive,
     coefficient_array,
     octave_weights,
+    positive_axis,
     real_array,
     within_band,
 )
-from pycwt_mod.engine.scale_axis import positive_axis
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 __all__ = ["global_spectrum", "inside_cone", "scale_average", "wavelet_power"]

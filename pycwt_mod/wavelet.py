@@ -1,7 +1,6 @@
 """The names of ``pycwt.wavelet``, for scripts that import them from there."""
 
 from pycwt_mod.coherence import wct
-from pycwt_mod.cross import xwt
 from pycwt_mod.helpers import (
     ar1,
     ar1_spectrum,
@@ -13,7 +12,7 @@ from pycwt_mod.helpers import (
 )
 from pycwt_mod.significance.chi_square import significance
 from pycwt_mod.significance.coherence import wct_significance
-from pycwt_mod.transform import cwt, icwt
+from pycwt_mod.transform import cwt, icwt, xwt
 from pycwt_mod.wavelets import (
     DOG,
     MexicanHat,

@@ -2,16 +2,14 @@
 
 from pycwt_mod.arrays.caller_warnings import NyquistWarning, SamplingWarning, warn_caller
 from pycwt_mod.arrays.checks import (
-    CONVENTIONS,
     MEMORY_LIMIT_BYTES,
     Bools,
     Complexes,
-    Convention,
     Floats,
     Scalar,
+    as_number,
     as_series,
     as_signal,
-    check_convention,
     check_count,
     check_lag1,
     check_level,
@@ -20,8 +18,10 @@ from pycwt_mod.arrays.checks import (
     check_samples,
     complex_dtype,
     fill_missing,
+    last_row,
     read_only,
 )
+from pycwt_mod.arrays.convention import CONVENTIONS, Convention, check_convention, padded_length
 from pycwt_mod.arrays.foreign import (
     TIME,
     check_same_index,
@@ -33,9 +33,14 @@ from pycwt_mod.arrays.foreign import (
     warn_of_uneven_index,
 )
 from pycwt_mod.arrays.magnitude import deviation, has_weak_octave, unit_scaled
-from pycwt_mod.arrays.padding import padded_length
-from pycwt_mod.arrays.scalars import as_number, last_row
-from pycwt_mod.arrays.scales import octave_weights, octave_widths, spacing_of, within_band
+from pycwt_mod.arrays.pairs import check_pair, standardise
+from pycwt_mod.arrays.scales import (
+    octave_weights,
+    octave_widths,
+    positive_axis,
+    spacing_of,
+    within_band,
+)
 from pycwt_mod.arrays.summary import Summarised, mean, percentage, span
 
 __all__ = [
@@ -58,6 +63,7 @@ __all__ = [
     "check_lag1",
     "check_level",
     "check_memory",
+    "check_pair",
     "check_positive",
     "check_same_index",
     "check_samples",
@@ -73,10 +79,12 @@ __all__ = [
     "padded_length",
     "percentage",
     "plain_array",
+    "positive_axis",
     "read_only",
     "real_array",
     "spacing_of",
     "span",
+    "standardise",
     "time_first",
     "time_last",
     "unit_scaled",

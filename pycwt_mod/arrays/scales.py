@@ -1,14 +1,17 @@
-"""Weights of sums over scales, which are integrals over log2 s: TC98's δj for any scales."""
+"""Axes of scales and frequencies, and the weights of sums over them: TC98's δj for any scales.
+
+A sum over scales is an integral over log2 s.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays.checks import Floats, check_positive
-from pycwt_mod.arrays.scalars import as_number
+from pycwt_mod.arrays.checks import Floats, as_number, check_positive
+from pycwt_mod.arrays.foreign import real_array
 
 #: Steps may differ from a multiple of the spacing by this part of it (scales stored as float32).
 _STEP_TOL = 1e-3
@@ -123,3 +126,17 @@ def octave_weights(name: str, scales: Floats, dj: float | None) -> NDArray[np.fl
             "or None for the spacing of the scales"
         )
     return np.full(scales.size, dj)
+
+
+def positive_axis(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return scales or frequencies as float64 (count,).
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers > 0, or have more than one axis.
+    """
+    axis = np.atleast_1d(real_array(name, values)).astype(np.float64)
+    if axis.ndim != 1 or not axis.size or not (np.isfinite(axis) & (axis > 0)).all():
+        raise ValueError(f"{name}={values!r} must be a list of finite numbers > 0")
+    return axis

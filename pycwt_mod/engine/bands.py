@@ -1,4 +1,4 @@
-"""Where on the frequency axis a row of a transform lives."""
+"""Where a row of a transform, or of a smoothed spectrum, lives in frequency and in time."""
 
 from __future__ import annotations
 
@@ -97,3 +97,47 @@ def used_bins(
 def resolve_rtol(rtol: float | None, dtype: np.dtype[Any]) -> float:
     """Return the caller's `rtol`, or the default of the precision."""
     return DEFAULT_RTOL[dtype.char] if rtol is None else check_level("rtol", rtol)
+
+
+@lru_cache(maxsize=64)
+def smoothed_radius(wavelet: Wavelet, tol: float) -> float:
+    """Return the distance, at scale 1, beyond which a sample weighs less than `tol` in the end.
+
+    In smoothed spectra, a sample at distance d enters through W(u) for every u: its weight is
+    |ψ(u - d)| exp(-u²/2), largest over u. For Morlet this is exp(-d²/4), so the radius is
+    √2 times the wavelet's own, not the sum of the wavelet's and the filter's.
+    """
+    u = np.linspace(0, 1.2 * math.sqrt(-2 * math.log(tol)), 301)
+    peak = float(np.abs(wavelet.psi(np.linspace(0, 10, 2001))).max())
+    gauss = np.exp(-(u**2) / 2)
+    low, high = 0.0, wavelet.time_radius(tol) + float(u[-1])
+    beyond = np.linspace(0, 2, 41)
+    while high - low > 0.01:
+        d = (low + high) / 2
+        weight = np.abs(wavelet.psi(d + beyond[:, None] - u)) * gauss
+        low, high = (d, high) if weight.max() > tol * peak else (low, d)
+    return high
+
+
+@lru_cache(maxsize=64)
+def coherence_bandwidth(wavelet: Wavelet, tol: float) -> float:
+    """Return the sampling frequency 2π/D, at scale 1, that smoothed spectra need.
+
+    |W|² is twice as wide as W, but the time filter passes |ω| < r alone. So aliases from
+    ω + 2π/D matter only as the product of the autocorrelation C of the band and the filter:
+    the answer is the smallest A with C(A - ω) exp(-ω²/2) < `tol` C(0) for all ω. For Morlet
+    C(ω) = exp(-ω²/4), which gives A = √3 r with r = √(-2 ln tol).
+    """
+    low, high = wavelet.frequency_band(1e-12)
+    low = low if wavelet.analytic else -high
+    spacing = 0.02
+    band = np.abs(wavelet.psi_ft(np.arange(low, high, spacing)))
+    auto = np.convolve(band, band[::-1])[len(band) - 1 :]
+    auto /= auto[0]
+    filter_ = np.exp(-0.5 * (np.arange(len(auto)) * spacing) ** 2)
+    # Worst over ω of C(A - ω) exp(-ω²/2), in logs a max-plus convolution, on a coarser grid.
+    coarse = 5
+    c, g = auto[::coarse], filter_[::coarse]
+    worst = [float((c[k::-1] * g[: k + 1]).max()) for k in range(len(c))]
+    above = np.flatnonzero(np.array(worst) > tol)
+    return float((above[-1] + 2) * spacing * coarse)

@@ -1,4 +1,8 @@
-"""Which rows of a coherence are smoothed together, on which circle and at which step.
+"""Smoothed spectra of two signals, computed at the rate that each octave needs.
+
+|W|² is twice as wide as W, but what is left of it after smoothing has the width of the filter.
+So squares and products are formed and filtered at samples every D; the boxcar in scale adds up
+the filtered spectra, which are short; and a kernel leads to every sample in the end.
 
 Smoothing is circular over the convention's padding. Rows that reach less far than the padding of
 a shorter circle don't see the difference, so they are smoothed on that one.
@@ -8,19 +12,38 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import (
+    Any,
+    Literal,
+    TypeAlias,
+)
 
 import numpy as np
+import scipy.fft
 
-from pycwt_mod.arrays import Complexes, Convention, Floats
-from pycwt_mod.engine.bands import Band
-from pycwt_mod.engine.coherence_rows import CoherenceRows
+from pycwt_mod.arrays import (
+    Complexes,
+    Convention,
+    Floats,
+    complex_dtype,
+)
+from pycwt_mod.engine.bands import Band, coherence_bandwidth
 from pycwt_mod.engine.decimation import folded_length, power_of_two_below
-from pycwt_mod.engine.scale_window import ScaleWindow, scale_window
-from pycwt_mod.engine.smoothed_rows import OVERSAMPLING, SmoothedGroup
-from pycwt_mod.results import PhaseOf
-from pycwt_mod.smoothing import coherence_bandwidth
+from pycwt_mod.engine.smoothed_rows import OVERSAMPLING, SmoothedGroup, kernel_correction
+from pycwt_mod.engine.threads import run
+from pycwt_mod.smoothing import ScaleWindow, scale_window
 from pycwt_mod.wavelets import Wavelet
+
+#: The phase of what: W1 W2*, or S(W1 W2*/s), which is less noisy and of which R² is the size.
+PhaseOf: TypeAlias = Literal["cross", "smoothed"]
+
+
+def check_phase_of(phase_of: str) -> None:
+    """Raise ValueError unless `phase_of` is one of the two."""
+    if phase_of not in ("cross", "smoothed"):
+        raise ValueError(f"{phase_of=} must be 'cross' or 'smoothed'")
+
 
 #: Between these steps interpolation is faster than a longer FFT, and its tables are small.
 _LEAST_STEP, _LARGEST_STEP = 2, 64
@@ -159,3 +182,201 @@ def _neighbours(window: ScaleWindow, row: int, count: int) -> range:
     """Return the rows of `count` that `row` is summed over."""
     first, weights = window.around(row)
     return range(max(0, first), min(count, first + len(weights)))
+
+
+@dataclass(frozen=True, eq=False)
+class FilteredRows:
+    """The spectra of a group's rows after the Gaussian in time, as far as it passes them.
+
+    Each power has a spectrum of its own: in a complex transform that both share, the rounding of
+    the larger one would hide the smaller one, and coherence would depend on the signals' units.
+
+    Attributes
+    ----------
+    group : SmoothedGroup
+    power : ndarray, shape (2, rows, bins)
+        Of |W1|² and |W2|², from frequency 0 on.
+    positive, negative : ndarray, shape (rows, bins)
+        Of W1 W2*, from frequency 0 on, and from the lowest one to that below 0.
+    """
+
+    group: SmoothedGroup
+    power: Complexes
+    positive: Complexes
+    negative: Complexes
+
+    @classmethod
+    def empty(cls, group: SmoothedGroup, length: int) -> FilteredRows:
+        """Return room for the rows of `group`, smoothed on a circle of `length` samples."""
+        rows, bins = group.gauss.shape
+        kind = complex_dtype(group.gauss.dtype)
+        below = min(bins - 1, (length // group.rows.step - 1) // 2)
+        shapes = (2, rows, bins), (rows, bins), (rows, below)
+        return cls(group, *(np.zeros(shape, kind) for shape in shapes))
+
+    def filter(self, rows: slice, power: Floats, cross: Complexes, length: int) -> None:
+        """Fill `rows` from (2, k, samples) of |W1|² and |W2|² and (k, samples) of W1 W2*."""
+        group, period = self.group, length // self.group.rows.step
+        powers = scipy.fft.rfft(group.within_record(power, period), axis=-1)
+        products = scipy.fft.fft(group.within_record(cross, period), axis=-1, overwrite_x=True)
+        bins, below = self._passed(rows, period)
+        gauss = group.gauss[rows, :bins]
+        np.multiply(powers[..., :bins], gauss, out=self.power[:, rows, :bins])
+        np.multiply(products[:, :bins], gauss, out=self.positive[rows, :bins])
+        lowest = self.negative[rows, self.negative.shape[-1] - below :]
+        np.multiply(products[:, period - below :], gauss[:, below:0:-1], out=lowest)
+
+    def add(self, rows: slice, weights: Floats, power: Complexes, cross: Complexes) -> None:
+        """Add `rows` times their `weights` to the spectra `power` and `cross` of another period."""
+        period = cross.shape[-1]
+        bins, below = self._passed(rows, period)
+        factors = weights[:, None].astype(self.power.real.dtype)
+        for part, out in (
+            (self.power[:, rows, :bins], power[..., :bins]),
+            (self.positive[rows, :bins], cross[:, :bins]),
+            (self.negative[rows, self.negative.shape[-1] - below :], cross[:, period - below :]),
+        ):
+            out += part if (weights == 1).all() else part * factors
+
+    def _passed(self, rows: slice, period: int) -> tuple[int, int]:
+        """Return how many bins from 0 on, and below 0, matter: most at the smallest scale."""
+        bins = min(self.group.passed[rows.start], period // 2 + 1)
+        return bins, min(bins - 1, (period - 1) // 2)
+
+
+@dataclass(frozen=True, eq=False)
+class CoherenceRows:
+    """The tables of some rows of the coherence of records of n samples.
+
+    Attributes
+    ----------
+    n, length : int
+        Samples, and the FFT length of the smoothing, which is circular.
+    outputs : range
+        The rows that are finished; `groups` have their neighbours as well.
+    """
+
+    n: int
+    length: int
+    window: ScaleWindow
+    groups: tuple[SmoothedGroup, ...]
+    outputs: range
+
+    def compute(
+        self,
+        spectra: dict[int, Complexes],
+        coherence: Floats,
+        smoothed: Floats,
+        phase: Floats | None,
+        workers: int = 1,
+    ) -> None:
+        """Fill (scales, n) of R², (2, scales, n) of the smoothed cross spectrum, and the phase.
+
+        `spectra` holds the `rfft` of both signals, shape (2, bins), by FFT length.
+        """
+        filtered = [FilteredRows.empty(group, self.length) for group in self.groups]
+        portions = [(each, rows) for each in filtered for rows in each.group.portions(self.length)]
+        run(
+            (
+                partial(self._filter, each, rows, spectra[each.group.rows.length], phase)
+                for each, rows in portions
+            ),
+            workers,
+        )
+        run(
+            (
+                partial(self._finish, each.group, rows, filtered, coherence, smoothed)
+                for each, portion in portions
+                if (rows := self._finished(each.group, portion)).stop > rows.start
+            ),
+            workers,
+        )
+
+    def _finished(self, group: SmoothedGroup, rows: slice) -> slice:
+        """Return which of the rows of a group are outputs."""
+        ends = np.searchsorted(group.rows.index, [self.outputs.start, self.outputs.stop])
+        first = max(rows.start, int(ends[0]))
+        return slice(first, max(first, min(rows.stop, int(ends[1]))))
+
+    def _filter(
+        self, filtered: FilteredRows, rows: slice, spectra: Complexes, phase: Floats | None
+    ) -> None:
+        """Store the filtered spectra of |W1|², |W2|² and W1 W2*, and the phase of the latter."""
+        group = filtered.group
+        waves = group.rows.samples(spectra, rows)
+        power = np.square(waves.real)
+        power += np.square(waves.imag)
+        w1, w2 = waves
+        cross = np.multiply(w1, np.conj(w2, out=w2), out=w2)
+        some = self._finished(group, rows)
+        if phase is not None and some.stop > some.start:
+            outputs = cross[some.start - rows.start : some.stop - rows.start]
+            group.write_phase(outputs, group.rows.index[some], phase)
+        filtered.filter(rows, power, cross, self.length)
+
+    def _finish(
+        self,
+        group: SmoothedGroup,
+        rows: slice,
+        filtered: list[FilteredRows],
+        coherence: Floats,
+        smoothed: Floats,
+    ) -> None:
+        """Add up neighbouring scales, go back to time, and divide."""
+        index = group.rows.index[rows]
+        step = group.rows.step
+        period = self.length // step
+        kind = coherence.dtype
+        power = np.zeros((2, len(index), period // 2 + 1), complex_dtype(kind))
+        cross = np.zeros((len(index), period), complex_dtype(kind))
+        self._add_neighbours(range(int(index[0]), int(index[-1]) + 1), filtered, power, cross)
+        if group.kernel is not None:
+            correction = kernel_correction(group.kernel, period) / step
+            power *= correction[: period // 2 + 1]
+            cross *= correction
+        spectra: Complexes = scipy.fft.ifft(cross, axis=-1, overwrite_x=True)
+        planes = np.empty((4, len(index), period), kind)
+        planes[:2] = scipy.fft.irfft(power, period, axis=-1, overwrite_x=True)
+        planes[2], planes[3] = spectra.real, spectra.imag
+        full = planes[..., : self.n]
+        if group.kernel is not None:
+            full = np.empty((4, len(index), self.n), kind)
+            group.kernel.write(planes, full)
+        some = slice(int(index[0]), int(index[-1]) + 1)
+        smoothed[:, some] = full[2:]
+        product = np.multiply(full[0], full[1], out=full[0])
+        numerator = np.square(full[2], out=full[2])
+        numerator += np.square(full[3], out=full[3])
+        r2 = coherence[some]
+        r2[...] = 0
+        np.divide(numerator, product, out=r2, where=product > 0)
+        np.minimum(r2, 1, out=r2)
+
+    def _add_neighbours(
+        self, places: range, filtered: list[FilteredRows], power: Complexes, cross: Complexes
+    ) -> None:
+        """Fill the spectra of the rows `places` with the sums over the scales around each."""
+        first_offset, weights = self._weights(places)
+        usual = weights.max()
+        for offset, each in enumerate(weights.T / usual, first_offset):
+            for part in filtered:
+                first = int(part.group.rows.index[0])
+                low = max(places.start + offset, first)
+                high = min(places.stop + offset, first + len(part.positive))
+                here = slice(low - offset - places.start, high - offset - places.start)
+                if low < high and each[here].any():
+                    rows = slice(low - first, high - first)
+                    part.add(rows, each[here], power[:, here], cross[here])
+        power *= power.real.dtype.type(usual)
+        cross *= cross.real.dtype.type(usual)
+
+    def _weights(self, places: range) -> tuple[int, Floats]:
+        """Return the first offset, and the weights (places, offsets) of the rows around each."""
+        around = [self.window.around(place) for place in places]
+        offsets = [first - place for place, (first, _) in zip(places, around, strict=True)]
+        least = min(offsets)
+        most = max(low + len(each) for low, (_, each) in zip(offsets, around, strict=True))
+        weights = np.zeros((len(places), most - least))
+        for row, low, (_, each) in zip(weights, offsets, around, strict=True):
+            row[low - least : low - least + len(each)] = each
+        return least, weights

@@ -15,9 +15,9 @@ from pycwt_mod.arrays import (
     check_positive,
     last_row,
     read_only,
-    real_array,
     warn_caller,
 )
+from pycwt_mod.arrays.scales import positive_axis
 from pycwt_mod.wavelets import Wavelet
 
 #: More scales than any record resolves: 60 octaves of 1,000 voices stay below.
@@ -72,20 +72,6 @@ class ScaleAxis:
             )
         scales = geometric(first, dj, last)
         return cls(scales=scales, freqs=1 / (wavelet.fourier_factor * scales))
-
-
-def positive_axis(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Return scales or frequencies as float64 (count,).
-
-    Raises
-    ------
-    ValueError
-        If they are not finite numbers > 0, or have more than one axis.
-    """
-    axis = np.atleast_1d(real_array(name, values)).astype(np.float64)
-    if axis.ndim != 1 or not axis.size or not (np.isfinite(axis) & (axis > 0)).all():
-        raise ValueError(f"{name}={values!r} must be a list of finite numbers > 0")
-    return axis
 
 
 def warn_of_fast_rows(freqs: Floats, dt: float, argument: str) -> None:

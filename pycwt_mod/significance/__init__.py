@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pycwt_mod.significance.block_level import block_level
 from pycwt_mod.significance.chi_square import Significance, significance
 from pycwt_mod.significance.coherence import Cache, wct_significance
 from pycwt_mod.significance.levels import Method, MonteCarloLevels
-from pycwt_mod.significance.octave import block_significance
+from pycwt_mod.significance.octave import block_level, block_significance
 from pycwt_mod.significance.simulation import Progress
 from pycwt_mod.significance.simulation_plan import MonteCarloPlan
 from pycwt_mod.significance.table import NotTabulated

@@ -1,4 +1,4 @@
-"""Significance levels that follow from a distribution, without simulation."""
+"""Levels of power and of cross spectra that follow from a distribution, without simulation."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from scipy.special import gammaincinv, kv
 
 from pycwt_mod.arrays import (
     Convention,
+    Floats,
     Summarised,
     as_series,
     check_convention,
     check_lag1,
     check_level,
     check_positive,
+    deviation,
     octave_weights,
+    positive_axis,
     real_array,
     span,
     unit_scaled,
     within_band,
 )
-from pycwt_mod.engine.scale_axis import positive_axis
-from pycwt_mod.rednoise import ar1_spectrum, estimate_ar1
+from pycwt_mod.rednoise import Lag1, ar1_spectrum, estimate_ar1
 from pycwt_mod.significance.background import mean_power, scale_average_moments, time_averaged_dof
 from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
@@ -274,3 +276,42 @@ def cross_quantile(level: float, dof: int) -> float:
         return float(quad(density, z, np.inf)[0]) - (1 - level)
 
     return float(brentq(excess, 1e-9, 200.0))
+
+
+def cross_levels(
+    y1: Floats,
+    y2: Floats,
+    lag1: tuple[Lag1, Lag1],
+    scales: Floats,
+    level: float,
+    wavelet: Wavelet,
+    *,
+    convention: Convention,
+    normalize: bool,
+) -> NDArray[np.float64]:
+    """Return √(P1 P2) Z_ν(p)/ν (TC98 eq. 31), one row of levels per pair; `scales` in samples.
+
+    P is the mean power of a row. With pycwt's convention it is the spectrum of the noise at the
+    centre frequency, and χ²_ν stands in place of Z_ν.
+    """
+    nu = wavelet.dofmin
+    level = check_level("significance_level", level)
+    if convention == "pycwt":
+        quantile = float(chi2_quantile(level, nu))
+        first, second = (_centre_power(scales, each.g, wavelet) for each in lag1)
+    else:
+        quantile = cross_quantile(level, nu)
+        first, second = mean_power(scales, np.stack([each.g for each in lag1]), wavelet)
+    levels = np.sqrt(first * second) * quantile / nu
+    if not normalize:
+        for y in (y1, y2):
+            levels *= deviation(y)
+    return np.asarray(levels)
+
+
+def _centre_power(
+    scales: Floats, lag1: NDArray[np.float64], wavelet: Wavelet
+) -> NDArray[np.float64]:
+    freqs = 1 / (wavelet.fourier_factor * scales)
+    rows = [ar1_spectrum(freqs, float(g)) for g in lag1.ravel()]
+    return np.array(rows).reshape(*lag1.shape, -1)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pycwt_mod.arrays import Convention, padded_length
+from pycwt_mod.engine.bands import coherence_bandwidth
 from pycwt_mod.engine.decimation import folded_length, power_of_two_below
 from pycwt_mod.engine.scale_axis import geometric
 from pycwt_mod.significance.surrogates import NULL_TOL, NullRows, NullTask
-from pycwt_mod.smoothing import ScaleBoxcar, coherence_bandwidth
+from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
 #: Raise it when the numbers of a seed change; it is part of every plan, and so of cache keys.

@@ -9,19 +9,12 @@ from __future__ import annotations
 from pycwt_mod.engine.grid import VoiceGrid, highest_freq_hz
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, octave_layouts
 from pycwt_mod.streaming.assembly import Assembled, AssembledOctave, assemble
-from pycwt_mod.streaming.block import LiveBlock
+from pycwt_mod.streaming.block import Block, LiveBlock
 from pycwt_mod.streaming.buffer import SampleBuffer
-from pycwt_mod.streaming.compute import (
-    QUANTITIES,
-    Block,
-    Quantity,
-    compute_block,
-    compute_blocks,
-)
+from pycwt_mod.streaming.compute import QUANTITIES, Quantity, compute_block, compute_blocks
 from pycwt_mod.streaming.level import LevelMethod, window_level
-from pycwt_mod.streaming.tiling import Tile, Tiling
 from pycwt_mod.streaming.transforms import StreamingCwt, StreamingWct, StreamingXwt
-from pycwt_mod.streaming.windower import CutWindow, Windower
+from pycwt_mod.streaming.windower import CutWindow, Tile, Tiling, Windower
 
 __all__ = [
     "QUANTITIES",

@@ -1,16 +1,55 @@
-"""What a streaming transform hands out."""
+"""The results of one octave over one tile, and their place in a stream."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.streaming.compute import Block
+from pycwt_mod.arrays import (
+    Summarised,
+    percentage,
+    span,
+)
 from pycwt_mod.streaming.level import LevelMethod
 
-__all__ = ["LiveBlock"]
+__all__ = ["Block", "LiveBlock"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Block(Summarised):
+    """The results of one octave over one tile.
+
+    The axes and the mask are read-only, since the blocks of an octave share them; copy them to
+    change them.
+
+    Attributes
+    ----------
+    freqs_hz, scales_s : ndarray, shape (k,)
+    values : ndarray, shape (k, n)
+        complex64 or float32 for a float32 window, double that for float64; always finite.
+    phase : ndarray, shape (k, n), or None
+        For "xwt" the argument of the cross spectrum, for "wct" of the smoothed one: the phase
+        by which the first channel leads, in radians.
+    mask : ndarray of uint8, shape (k, n)
+        1 where a missing sample lies within the support of the row.
+    """
+
+    freqs_hz: NDArray[np.float64]
+    scales_s: NDArray[np.float64]
+    values: NDArray[Any]
+    phase: NDArray[Any] | None
+    mask: NDArray[np.uint8]
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "shape": str(self.values.shape),
+            "dtype": str(self.values.dtype),
+            "frequencies": span(self.freqs_hz, "Hz"),
+            "masked": percentage(self.mask),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

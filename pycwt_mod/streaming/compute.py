@@ -8,7 +8,6 @@ missing sample may have touched is masked; the rest equals the offline transform
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,16 +18,14 @@ from pycwt_mod.arrays import (
     Complexes,
     Convention,
     Floats,
-    Summarised,
     check_convention,
-    percentage,
     plain_array,
     read_only,
-    span,
 )
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, check_op
 from pycwt_mod.smoothing import coherence
+from pycwt_mod.streaming.block import Block
 from pycwt_mod.streaming.kernel import Prepared, prepared
 from pycwt_mod.streaming.masks import block_mask
 
@@ -46,40 +43,6 @@ QUANTITIES: dict[BlockOp, tuple[Quantity, ...]] = {
     "xwt": ("complex", "power", "amplitude", "phase"),
     "wct": ("coherence",),
 }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Block(Summarised):
-    """The results of one octave over one tile.
-
-    The axes and the mask are read-only, since the blocks of an octave share them; copy them to
-    change them.
-
-    Attributes
-    ----------
-    freqs_hz, scales_s : ndarray, shape (k,)
-    values : ndarray, shape (k, n)
-        complex64 or float32 for a float32 window, double that for float64; always finite.
-    phase : ndarray, shape (k, n), or None
-        For "xwt" the argument of the cross spectrum, for "wct" of the smoothed one: the phase
-        by which the first channel leads, in radians.
-    mask : ndarray of uint8, shape (k, n)
-        1 where a missing sample lies within the support of the row.
-    """
-
-    freqs_hz: NDArray[np.float64]
-    scales_s: NDArray[np.float64]
-    values: NDArray[Any]
-    phase: NDArray[Any] | None
-    mask: NDArray[np.uint8]
-
-    def _facts(self) -> dict[str, str]:
-        return {
-            "shape": str(self.values.shape),
-            "dtype": str(self.values.dtype),
-            "frequencies": span(self.freqs_hz, "Hz"),
-            "masked": percentage(self.mask),
-        }
 
 
 def compute_block(

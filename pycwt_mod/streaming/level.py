@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Convention, unit_scaled
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import OctaveLayout
-from pycwt_mod.significance.block_level import block_level
-from pycwt_mod.significance.octave import block_significance
+from pycwt_mod.significance.octave import block_level, block_significance
 from pycwt_mod.significance.table.level_table import NotTabulated
 
 __all__ = ["LevelMethod", "lag1_of", "window_level"]

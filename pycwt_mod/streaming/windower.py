@@ -1,7 +1,9 @@
 """From samples as they come to the windows that results are computed from.
 
 Each lane, which is one octave of one analysis, cuts the axis into tiles of its own length. All
-lanes share one buffer, which holds what the windows to come still need and nothing more.
+lanes share one buffer, which holds what the windows to come still need and nothing more. Tile *i*
+of length T covers the samples ``[i T, (i + 1) T)``. It can be computed as soon as its margin after
+it has arrived as well; its window is the tile with a margin on either side.
 """
 
 from __future__ import annotations
@@ -14,9 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pycwt_mod.streaming.buffer import SampleBuffer
-from pycwt_mod.streaming.tiling import Tile, Tiling
 
-__all__ = ["CutWindow", "Lane", "Windower"]
+__all__ = ["CutWindow", "Lane", "Tile", "Tiling", "Windower"]
 
 
 class Lane(Protocol):
@@ -151,3 +152,51 @@ class Windower:
         if len(samples):  # else nothing of it is held any more
             exact = self._buffer.exact_dtype(first, first + len(samples))
             yield CutWindow(lane=lane, tile=tile, first=first, samples=samples, exact_dtype=exact)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One tile and the window it is computed from, in samples."""
+
+    first: int
+    n: int
+    window_first: int
+    window_end: int
+
+
+@dataclass
+class Tiling:
+    """The progress of one octave: `next_index` is the first tile not yet handed out."""
+
+    tile: int
+    margin: int
+    next_index: int = 0
+
+    def start_at(self, first: int) -> None:
+        """Begin with the tile that holds sample `first`."""
+        self.next_index = first // self.tile
+
+    @property
+    def needed_from(self) -> int:
+        """The first sample that a window to come will need; may be negative."""
+        return self.next_index * self.tile - self.margin
+
+    def due(self, end: int) -> Iterator[Tile]:
+        """Hand out, once each, the tiles that the samples before `end` complete."""
+        while (self.next_index + 1) * self.tile + self.margin <= end:
+            yield self._take()
+
+    def rest(self, end: int) -> Iterator[Tile]:
+        """Hand out the tiles that have begun before `end`: nothing will complete them."""
+        while self.next_index * self.tile < end:
+            yield self._take()
+
+    def _take(self) -> Tile:
+        first = self.next_index * self.tile
+        self.next_index += 1
+        return Tile(
+            first=first,
+            n=self.tile,
+            window_first=first - self.margin,
+            window_end=first + self.tile + self.margin,
+        )

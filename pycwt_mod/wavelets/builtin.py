@@ -175,8 +175,7 @@ class BuiltinWavelet(Wavelet):
         Grinsted et al. (2004), eq. 9 and 10, doi:10.5194/npg-11-561-2004
         """
         # Imported here: these modules need the wavelets.
-        from pycwt_mod.arrays import octave_weights, padded_length
-        from pycwt_mod.engine.scale_axis import positive_axis
+        from pycwt_mod.arrays import octave_weights, padded_length, positive_axis
         from pycwt_mod.smoothing import ScaleBoxcar, smooth_rows
 
         check_convention(convention)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pycwt_mod.engine.bands import coherence_bandwidth
 from pycwt_mod.rednoise import ar1_spectrum
-from pycwt_mod.smoothing import ScaleBoxcar, coherence_bandwidth
+from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
 from schemas.errors import Unprocessable
 from schemas.hwlink import (

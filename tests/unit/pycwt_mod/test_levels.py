@@ -204,6 +204,6 @@ def test_live_grids_that_are_too_short_are_refused() -> None:
 
 
 def test_example_runs() -> None:
-    result = doctest.testmod(importlib.import_module("pycwt_mod.significance.block_level"))
+    result = doctest.testmod(importlib.import_module("pycwt_mod.significance.octave"))
     assert result.attempted > 0
     assert result.failed == 0

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from pycwt_mod import Convention, Morlet, Paul, Wavelet, cwt, plan, rednoise, wct, xwt
-from pycwt_mod.engine.scale_window import OwnScaleWindow, even_spacing
-from pycwt_mod.smoothing import ScaleBoxcar
+from pycwt_mod.smoothing import OwnScaleWindow, ScaleBoxcar, even_spacing
 from tests.coherence_formula import DELTAJ0, fft_length, fourier_factor, smooth_in_time
 from tests.formula import Array, direct
 

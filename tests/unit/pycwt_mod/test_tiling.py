@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycwt_mod.streaming.tiling import Tiling
+from pycwt_mod.streaming.windower import Tiling
 
 
 @given(

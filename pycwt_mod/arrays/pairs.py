@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.arrays import Floats, as_signal, check_lag1, check_same_index, time_last, unit_scaled
-from pycwt_mod.rednoise import estimate_ar1
-from pycwt_mod.results import Lag1
+from pycwt_mod.arrays.checks import Floats, as_signal
+from pycwt_mod.arrays.foreign import check_same_index, time_last
+from pycwt_mod.arrays.magnitude import unit_scaled
 
 
 def check_pair(y1: ArrayLike, y2: ArrayLike, axis: int | None = None) -> tuple[Floats, Floats]:
@@ -40,19 +38,3 @@ def standardise(name: str, y: Floats) -> Floats:
     if (std <= 4 * np.finfo(y.dtype).eps * largest).any():
         raise ValueError(f"cannot normalize: {name} is constant; use a signal that varies")
     return np.asarray((scaled - np.nanmean(scaled, axis=-1, keepdims=True)) / std).astype(y.dtype)
-
-
-def lag1_of(number: Literal[1, 2], y: Floats, given: float | None) -> Lag1:
-    """Return the lag-1 coefficient of each signal: the caller's if given, otherwise estimated.
-
-    `number` is 1 for the arguments `y1` and `al1`, 2 for `y2` and `al2`; errors name them.
-    """
-    shape = y.shape[:-1]
-    if given is not None:
-        g = check_lag1(f"al{number}", given)
-        return Lag1(np.full(shape, g), np.full(shape, "given"))
-    found = [estimate_ar1(series, f"y{number}") for series in y.reshape(-1, y.shape[-1])]
-    return Lag1(
-        np.array([each.g for each in found]).reshape(shape),
-        np.array([each.estimator for each in found]).reshape(shape),
-    )
