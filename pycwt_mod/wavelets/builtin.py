@@ -15,7 +15,11 @@ from pycwt_mod.arrays import (
     check_count,
     check_positive,
     coefficient_array,
+    octave_weights,
+    padded_length,
+    positive_axis,
 )
+from pycwt_mod.smoothing import ScaleBoxcar, smooth_rows
 from pycwt_mod.wavelets.protocol import Array, Wavelet, reconstruction_factor
 
 #: Orders of Paul and DOG; their factorials still fit a double.
@@ -174,10 +178,6 @@ class BuiltinWavelet(Wavelet):
         ----------
         Grinsted et al. (2004), eq. 9 and 10, doi:10.5194/npg-11-561-2004
         """
-        # Imported here: these modules need the wavelets.
-        from pycwt_mod.arrays import octave_weights, padded_length, positive_axis
-        from pycwt_mod.smoothing import ScaleBoxcar, smooth_rows
-
         check_convention(convention)
         rows = coefficient_array("W", W)
         given = positive_axis("scales", scales)
