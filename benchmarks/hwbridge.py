@@ -287,8 +287,8 @@ def costs() -> list[Cost]:
 
 def library_octave() -> object:
     """Simulate the same octave with the library, as its sequential backend does."""
-    from pycwt_mod.significance.simulation_plan import null_rows
-    from pycwt_mod.significance.surrogates import NullTask, run_task
+    from pycwt_mod.significance.simulation_plan import surrogate_octave
+    from pycwt_mod.significance.surrogates import SurrogateTask, run_task
     from pycwt_mod.smoothing import ScaleBoxcar
     from pycwt_mod.wavelets import Morlet
 
@@ -296,8 +296,8 @@ def library_octave() -> object:
     boxcar = ScaleBoxcar.of(wavelet.deltaj0, MC.dj, "standard")
     scales = tuple(8.0 * 2 ** (k * MC.dj) for k in range(boxcar.first, 12 + boxcar.last))
     kept = (-boxcar.first, 12 - boxcar.first)
-    rows = null_rows(wavelet, scales, kept, boxcar, MC.al1, MC.al2)
-    return run_task(NullTask(rows=rows, pairs=MC.pairs, entropy=1, spawn_key=(0, 0)))
+    rows = surrogate_octave(wavelet, scales, kept, boxcar, MC.al1, MC.al2)
+    return run_task(SurrogateTask(rows=rows, pairs=MC.pairs, entropy=1, spawn_key=(0, 0)))
 
 
 def best_of(work: Callable[[], object], runs: int = 5) -> float:

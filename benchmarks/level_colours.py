@@ -24,8 +24,8 @@ from benchmarks.level_table import FOLDER, SEED
 from pycwt_mod import __version__
 from pycwt_mod.arrays import CONVENTIONS, Convention
 from pycwt_mod.significance.levels import quantile
-from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION, null_rows
-from pycwt_mod.significance.surrogates import NullTask, run_task
+from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION, surrogate_octave
+from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from pycwt_mod.significance.table import colours, level_table
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
@@ -83,8 +83,8 @@ def _levels(
     pairs: int,
 ) -> NDArray[np.float64]:
     """Return the levels of the rows that are kept, shape (rows, levels)."""
-    rows = null_rows(wavelet, tuple(scales.tolist()), keep, boxcar, al1, al2)
-    task = NullTask(rows=rows, pairs=pairs, entropy=SEED, spawn_key=(0,))
+    rows = surrogate_octave(wavelet, tuple(scales.tolist()), keep, boxcar, al1, al2)
+    task = SurrogateTask(rows=rows, pairs=pairs, entropy=SEED, spawn_key=(0,))
     return np.array(
         [
             [quantile(histogram, level) for level in level_table.LEVELS]

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pycwt_mod import __version__
 from pycwt_mod.arrays import CONVENTIONS, Convention
 from pycwt_mod.significance.levels import quantile, standard_error
-from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION, null_rows
-from pycwt_mod.significance.surrogates import NullRows, NullTask, run_task
+from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION, surrogate_octave
+from pycwt_mod.significance.surrogates import SurrogateOctave, SurrogateTask, run_task
 from pycwt_mod.significance.table import level_table
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
@@ -72,23 +72,25 @@ def _levels(found: list[NDArray[np.int64]]) -> NDArray[np.uint16]:
     return np.round(np.stack([levels, stated]) / level_table.UNIT).astype(np.uint16)
 
 
-def _endless_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int) -> NullRows:
+def _endless_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int) -> SurrogateOctave:
     count = boxcar.last - boxcar.first + 1
     scales = tuple(float(s) for s in SMALLEST * 2 ** (np.arange(count) / voices))
-    return null_rows(wavelet, scales, (0, count), boxcar, 0.0, 0.0)
+    return surrogate_octave(wavelet, scales, (0, count), boxcar, 0.0, 0.0)
 
 
-def _nyquist_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int, start: float) -> NullRows:
+def _nyquist_rows(
+    wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int, start: float
+) -> SurrogateOctave:
     """Return rows from `start` octaves above a period of two samples, so far as Nyquist counts."""
     smallest = 2 / wavelet.fourier_factor * 2**start
     keep = level_table.nyquist_rows(voices, start) - boxcar.first
     scales = tuple(float(s) for s in smallest * 2 ** (np.arange(keep + boxcar.last) / voices))
-    return null_rows(wavelet, scales, (0, keep), boxcar, 0.0, 0.0)
+    return surrogate_octave(wavelet, scales, (0, keep), boxcar, 0.0, 0.0)
 
 
 def _record_rows(
     wavelet: Wavelet, convention: Convention, boxcar: ScaleBoxcar, voices: int, octave: int
-) -> NullRows:
+) -> SurrogateOctave:
     """Return the rows of the octave that is `octave` below the uppermost one."""
     largest = SMALLEST * 2 ** (len(RECORD_PAIRS) + 1)
     top = octave * voices
@@ -97,17 +99,17 @@ def _record_rows(
     below_top = np.arange(first, last - 1, -1)
     scales = tuple(float(s) for s in largest * 2.0 ** (-below_top / voices))
     keep = (first - bottom + 1, first - top + 1)
-    return null_rows(
+    return surrogate_octave(
         wavelet, scales, keep, boxcar, 0.0, 0.0,
         record=math.ceil(6 * largest), centred=convention == "standard",
     )  # fmt: skip
 
 
-def _chunks(rows: NullRows, pairs: int, number: int) -> NDArray[np.int64]:
+def _chunks(rows: SurrogateOctave, pairs: int, number: int) -> NDArray[np.int64]:
     """Return the histograms of `CHUNKS` tasks; shape (chunks, rows, bins)."""
     each = max(1, pairs // CHUNKS)
     tasks = (
-        NullTask(rows=rows, pairs=each, entropy=SEED, spawn_key=(number, chunk))
+        SurrogateTask(rows=rows, pairs=each, entropy=SEED, spawn_key=(number, chunk))
         for chunk in range(CHUNKS)
     )
     return np.stack([run_task(task) for task in tasks])

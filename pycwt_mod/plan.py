@@ -34,7 +34,7 @@ from pycwt_mod.arrays import (
     unit_scaled,
 )
 from pycwt_mod.engine.bands import resolve_rtol
-from pycwt_mod.engine.coherence import CoherenceTables, PhaseOf, check_phase_of
+from pycwt_mod.engine.coherence import CoherenceSchedule, PhaseOf, check_phase_of
 from pycwt_mod.engine.gaps import MASK_THRESHOLD, GapFill, GapPolicy
 from pycwt_mod.engine.inputs import spectra_by_length
 from pycwt_mod.engine.missing_energy import RowKernels
@@ -46,7 +46,7 @@ from pycwt_mod.engine.scale_axis import (
     warn_of_fast_rows,
     warn_of_small_scales,
 )
-from pycwt_mod.engine.schedule import Kind, Question, RowPlan, portions
+from pycwt_mod.engine.schedule import RowStrategy, Schedule, TransformSpec, group_scales
 from pycwt_mod.rednoise import lag1_of
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
 from pycwt_mod.significance.chi_square import cross_levels
@@ -110,23 +110,23 @@ class CwtPlan:
         return read_only(cone_of_influence(self.n, self.dt, self.wavelet))
 
     @property
-    def _question(self) -> Question:
-        return Question(
+    def _spec(self) -> TransformSpec:
+        return TransformSpec(
             wavelet=self.wavelet, scales=self.scales / self.dt, n=self.n, length=self.length,
             convention=self.convention, dtype=self.dtype, rtol=self.rtol,
         )  # fmt: skip
 
     @cached_property
-    def _full_rate(self) -> RowPlan:
-        return RowPlan.build(self._question, full_rate=True)
+    def _full_rate(self) -> Schedule:
+        return Schedule.build(self._spec, full_rate=True)
 
     @cached_property
-    def _shared(self) -> dict[Kind, NDArray[np.intp]]:
-        return portions(self._question, full_rate=False)
+    def _strategies(self) -> dict[RowStrategy, NDArray[np.intp]]:
+        return group_scales(self._spec, full_rate=False)
 
     @cached_property
-    def _critical(self) -> RowPlan:
-        return RowPlan.build(self._question, full_rate=False)
+    def _critical(self) -> Schedule:
+        return Schedule.build(self._spec, full_rate=False)
 
     def cwt(
         self,
@@ -219,7 +219,7 @@ class CwtPlan:
         workers = check_count("workers", workers)
         gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         values = self.as_record("signal", signal, axis)
-        held = sum(len(index) * kind.points(self.n) for kind, index in self._shared.items())
+        held = sum(len(index) * kind.points(self.n) for kind, index in self._strategies.items())
         item = complex_dtype(self.dtype).itemsize
         check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
         filled, spectrum, missing = self._prepare(values, gaps, workers, max_bytes)
@@ -321,9 +321,9 @@ class CwtPlan:
         return replace(self, dtype=np.dtype(np.float64), rtol=self.rtol * _WEAK_RTOL)
 
     @cached_property
-    def _coherence(self) -> CoherenceTables:
+    def _coherence(self) -> CoherenceSchedule:
         scales = self.scales[self.axis.ascending] / self.dt
-        return CoherenceTables.build(
+        return CoherenceSchedule.build(
             self.wavelet, scales, self.n, self.length, dj=self.dj,
             convention=self.convention, dtype=self.dtype, rtol=self.rtol,
         )  # fmt: skip

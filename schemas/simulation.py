@@ -19,7 +19,7 @@ from schemas.stream import Wavelet
 class NullRowsShape(Message):
     """The rows of one octave under the null hypothesis; times in samples of the noise.
 
-    The fields are those of ``pycwt_mod.significance.surrogates.NullRows``.
+    The fields are those of ``pycwt_mod.significance.surrogates.SurrogateOctave``.
     """
 
     wavelet: Wavelet

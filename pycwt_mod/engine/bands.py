@@ -35,7 +35,7 @@ class Band:
         """Return the band as `convention` has it: with pycwt, negative frequencies count."""
         return _band(wavelet, tol, is_two_sided(wavelet, convention))
 
-    def rings(self, scale: float) -> bool:
+    def crosses_nyquist(self, scale: float) -> bool:
         """Whether the Nyquist frequency cuts the band, so that the row rings far in time."""
         return max(self.high, -self.low) > math.pi * scale
 

@@ -29,8 +29,8 @@ from pycwt_mod.arrays import (
     complex_dtype,
 )
 from pycwt_mod.engine.bands import Band, coherence_bandwidth
-from pycwt_mod.engine.decimation import folded_length, power_of_two_below
-from pycwt_mod.engine.smoothed_rows import OVERSAMPLING, SmoothedGroup, kernel_correction
+from pycwt_mod.engine.decimation import fast_length, power_of_two_below
+from pycwt_mod.engine.smoother import OVERSAMPLING, Smoother, kernel_correction
 from pycwt_mod.engine.threads import run
 from pycwt_mod.smoothing import ScaleWindow, scale_window
 from pycwt_mod.wavelets import Wavelet
@@ -56,7 +56,7 @@ _SHORT_FFT = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class CoherenceTables:
+class CoherenceSchedule:
     """The tables of all rows of the coherence of records of one length, in runs of rows."""
 
     parts: tuple[CoherenceRows, ...]
@@ -73,7 +73,7 @@ class CoherenceTables:
         convention: Convention,
         dtype: np.dtype[Any],
         rtol: float,
-    ) -> CoherenceTables:
+    ) -> CoherenceSchedule:
         """Choose lengths and steps, and tabulate; `scales` in samples, ascending.
 
         Rows that are smoothed over less than the padding of a shorter circle don't see the
@@ -83,7 +83,7 @@ class CoherenceTables:
         count = len(scales)
         width = coherence_bandwidth(wavelet, rtol)
         band = Band.of(wavelet, rtol, convention)
-        short = folded_length(n * 17 / 16, _LARGEST_STEP)
+        short = fast_length(n * 17 / 16, _LARGEST_STEP)
         radius = math.sqrt(-2 * math.log(rtol))
         calm = [
             short < length
@@ -98,13 +98,13 @@ class CoherenceTables:
             members: list[tuple[tuple[int, int], list[int]]] = []
             for j in needed:
                 s = float(scales[j])
-                near = short < length and not band.rings(s) and band.radius * s <= short - n
-                key = short if near else length, _step(width, s, circle)
+                inside = not band.crosses_nyquist(s) and band.radius * s <= short - n
+                key = short if short < length and inside else length, _step(width, s, circle)
                 if not members or members[-1][0] != key:
                     members.append((key, []))
                 members[-1][1].append(j)
             groups = tuple(
-                SmoothedGroup.build(
+                Smoother.build(
                     wavelet, scales[index], np.array(index), n, circle, fft_length, step,
                     convention=convention, dtype=dtype, rtol=rtol,
                 )
@@ -185,7 +185,7 @@ def _neighbours(window: ScaleWindow, row: int, count: int) -> range:
 
 
 @dataclass(frozen=True, eq=False)
-class FilteredRows:
+class SmoothedSpectra:
     """The spectra of a group's rows after the Gaussian in time, as far as it passes them.
 
     Each power has a spectrum of its own: in a complex transform that both share, the rounding of
@@ -193,20 +193,20 @@ class FilteredRows:
 
     Attributes
     ----------
-    group : SmoothedGroup
+    group : Smoother
     power : ndarray, shape (2, rows, bins)
         Of |W1|² and |W2|², from frequency 0 on.
     positive, negative : ndarray, shape (rows, bins)
         Of W1 W2*, from frequency 0 on, and from the lowest one to that below 0.
     """
 
-    group: SmoothedGroup
+    group: Smoother
     power: Complexes
     positive: Complexes
     negative: Complexes
 
     @classmethod
-    def empty(cls, group: SmoothedGroup, length: int) -> FilteredRows:
+    def empty(cls, group: Smoother, length: int) -> SmoothedSpectra:
         """Return room for the rows of `group`, smoothed on a circle of `length` samples."""
         rows, bins = group.gauss.shape
         kind = complex_dtype(group.gauss.dtype)
@@ -259,7 +259,7 @@ class CoherenceRows:
     n: int
     length: int
     window: ScaleWindow
-    groups: tuple[SmoothedGroup, ...]
+    groups: tuple[Smoother, ...]
     outputs: range
 
     def compute(
@@ -274,32 +274,32 @@ class CoherenceRows:
 
         `spectra` holds the `rfft` of both signals, shape (2, bins), by FFT length.
         """
-        filtered = [FilteredRows.empty(group, self.length) for group in self.groups]
-        portions = [(each, rows) for each in filtered for rows in each.group.portions(self.length)]
+        filtered = [SmoothedSpectra.empty(group, self.length) for group in self.groups]
+        chunks = [(each, rows) for each in filtered for rows in each.group.chunks(self.length)]
         run(
             (
                 partial(self._filter, each, rows, spectra[each.group.rows.length], phase)
-                for each, rows in portions
+                for each, rows in chunks
             ),
             workers,
         )
         run(
             (
                 partial(self._finish, each.group, rows, filtered, coherence, smoothed)
-                for each, portion in portions
+                for each, portion in chunks
                 if (rows := self._finished(each.group, portion)).stop > rows.start
             ),
             workers,
         )
 
-    def _finished(self, group: SmoothedGroup, rows: slice) -> slice:
+    def _finished(self, group: Smoother, rows: slice) -> slice:
         """Return which of the rows of a group are outputs."""
         ends = np.searchsorted(group.rows.index, [self.outputs.start, self.outputs.stop])
         first = max(rows.start, int(ends[0]))
         return slice(first, max(first, min(rows.stop, int(ends[1]))))
 
     def _filter(
-        self, filtered: FilteredRows, rows: slice, spectra: Complexes, phase: Floats | None
+        self, filtered: SmoothedSpectra, rows: slice, spectra: Complexes, phase: Floats | None
     ) -> None:
         """Store the filtered spectra of |W1|², |W2|² and W1 W2*, and the phase of the latter."""
         group = filtered.group
@@ -316,9 +316,9 @@ class CoherenceRows:
 
     def _finish(
         self,
-        group: SmoothedGroup,
+        group: Smoother,
         rows: slice,
-        filtered: list[FilteredRows],
+        filtered: list[SmoothedSpectra],
         coherence: Floats,
         smoothed: Floats,
     ) -> None:
@@ -353,7 +353,7 @@ class CoherenceRows:
         np.minimum(r2, 1, out=r2)
 
     def _add_neighbours(
-        self, places: range, filtered: list[FilteredRows], power: Complexes, cross: Complexes
+        self, places: range, filtered: list[SmoothedSpectra], power: Complexes, cross: Complexes
     ) -> None:
         """Fill the spectra of the rows `places` with the sums over the scales around each."""
         first_offset, weights = self._weights(places)

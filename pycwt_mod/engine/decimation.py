@@ -30,13 +30,13 @@ def power_of_two_below(x: float) -> int:
     return max(1, 2 ** math.floor(math.log2(x))) if x >= 1 else 1
 
 
-def folded_length(n: float, step: int) -> int:
+def fast_length(n: float, step: int) -> int:
     """Return a length >= n that is `step` times a number with small prime factors."""
     return step * int(scipy.fft.next_fast_len(math.ceil(n / step)))
 
 
 @dataclass(frozen=True, eq=False)
-class FoldedRows:
+class DecimatedFilterBank:
     """The filters of some rows at one step, built once and used for many signals.
 
     Attributes
@@ -67,7 +67,7 @@ class FoldedRows:
         *,
         dtype: np.dtype[Any],
         tol: float = BAND_TOL,
-    ) -> FoldedRows:
+    ) -> DecimatedFilterBank:
         """Tabulate the filters for `scales` in samples; `dtype` is the signal's."""
         period = length // step
         low, high = wavelet.frequency_band(tol)

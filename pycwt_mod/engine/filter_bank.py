@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
 from pycwt_mod.engine.bands import Band, used_bins
-from pycwt_mod.engine.upsampling import Interpolation
+from pycwt_mod.engine.upsampling import Upsampler
 from pycwt_mod.wavelets import Wavelet
 
 #: Rows are transformed in chunks of about this many bytes, to stay in the cache.
@@ -27,7 +27,7 @@ _LANES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class RowGroup:
+class FilterBank:
     """The filters of some rows at one step, built once and used for many signals.
 
     Attributes
@@ -39,8 +39,8 @@ class RowGroup:
     first_bin : int
         FFT bin of the first column of `table`; negative for negative frequencies.
     table : ndarray, shape (rows, bins)
-        √(2πs) ψ̂0*(sω)/D, times what `interpolation` asks for.
-    interpolation : Interpolation or None
+        √(2πs) ψ̂0*(sω)/D, times what `upsampler` asks for.
+    upsampler : Upsampler or None
         How to get from every D-th sample to all. If None, the same filters give the samples in
         between, from the spectrum of the signal shifted by less than D: FFTs of length P stay
         in the cache where those of length M wouldn't.
@@ -51,7 +51,7 @@ class RowGroup:
     step: int
     first_bin: int
     table: NDArray[Any]
-    interpolation: Interpolation | None
+    upsampler: Upsampler | None
 
     @classmethod
     def build(
@@ -65,8 +65,8 @@ class RowGroup:
         convention: Convention,
         dtype: np.dtype[Any],
         rtol: float,
-        interpolate: bool,
-    ) -> RowGroup:
+        upsample: bool,
+    ) -> FilterBank:
         """Tabulate the filters for `scales`, in samples."""
         band = Band.of(wavelet, rtol, convention)
         ends = float(scales.min()), float(scales.max())
@@ -77,10 +77,10 @@ class RowGroup:
         kind = dtype if not np.iscomplexobj(table) else complex_dtype(dtype)
         table = (table * gain[:, None].astype(dtype)).astype(kind, copy=False)
         kernel = None
-        if interpolate:
+        if upsample:
             used = max(last - first + 1, 1) * step / length
             centre = (omega[0] + omega[-1]) / 2
-            kernel = Interpolation.build(step, 1 / used, rtol, dtype=dtype, centre=centre)
+            kernel = Upsampler.build(step, 1 / used, rtol, dtype=dtype, centre=centre)
             table *= kernel.correction(omega).astype(dtype)
         return cls(index, length, step, first, table, kernel)
 
@@ -110,9 +110,9 @@ class RowGroup:
     def write(self, spectrum: Complexes, rows: slice, out: Complexes) -> None:
         """Compute some rows of one signal at every sample; `out` has shape (scales, n)."""
         targets = self.index[rows]
-        if self.interpolation is not None:
+        if self.upsampler is not None:
             for row, target in zip(self.samples(spectrum, rows), targets, strict=True):
-                self.interpolation.write(row, out[target])
+                self.upsampler.write(row, out[target])
             return
         for offset in range(self.step):
             places = out[:, offset :: self.step]

@@ -25,14 +25,14 @@ Part: TypeAlias = Literal["all", "positive", "negative"]
 
 
 @dataclass(frozen=True, eq=False)
-class Carrier:
+class PaddedSignal:
     """Consecutive samples; `values` has shape (..., samples), the first is sample `first`."""
 
     values: NDArray[Any]
     first: int
 
     @classmethod
-    def around(cls, values: NDArray[Any], period: int, reach: int, count: int) -> Carrier:
+    def around(cls, values: NDArray[Any], period: int, reach: int, count: int) -> PaddedSignal:
         """Return the samples from -`reach` to `count` + `reach` of a circle of `period`.
 
         Behind those given the circle is zero.
@@ -48,9 +48,9 @@ class Carrier:
             turn += period
         return cls(out, -reach)
 
-    def one(self, k: int) -> Carrier:
+    def one(self, k: int) -> PaddedSignal:
         """Return signal `k` of the flattened batch."""
-        return Carrier(self.values.reshape(-1, self.values.shape[-1])[k], self.first)
+        return PaddedSignal(self.values.reshape(-1, self.values.shape[-1])[k], self.first)
 
     def piece(self, start: int, count: int) -> NDArray[Any]:
         """Return `count` samples from `start` on; zero where there are none."""
@@ -66,7 +66,7 @@ class Carrier:
         return out
 
 
-def halves(
+def analytic_parts(
     signal: Floats,
     spectrum: Complexes,
     length: int,
@@ -110,27 +110,27 @@ def _positive(
 
 
 #: Parts of a signal on one circle.
-Parts: TypeAlias = dict[Part, Carrier]
+Parts: TypeAlias = dict[Part, PaddedSignal]
 
 
 @dataclass(frozen=True, eq=False)
-class Sources:
+class TransformInputs:
     """Spectra by FFT length, and samples by the length of their circle and by part."""
 
     spectra: dict[int, Complexes]
-    carriers: dict[int, Parts]
+    parts: dict[int, Parts]
 
-    def one(self, k: int) -> Sources:
+    def one(self, k: int) -> TransformInputs:
         """Return those of signal `k` of the flattened batch."""
-        return Sources(
+        return TransformInputs(
             {m: found.reshape(-1, found.shape[-1])[k] for m, found in self.spectra.items()},
-            {m: one_of(parts, k) for m, parts in self.carriers.items()},
+            {m: signal_parts(parts, k) for m, parts in self.parts.items()},
         )
 
 
-def one_of(parts: Parts, k: int) -> Parts:
+def signal_parts(parts: Parts, k: int) -> Parts:
     """Return the parts of signal `k` of the flattened batch."""
-    return {part: carrier.one(k) for part, carrier in parts.items()}
+    return {part: padded.one(k) for part, padded in parts.items()}
 
 
 def spectra_by_length(

@@ -26,13 +26,13 @@ from pycwt_mod.arrays import (
     span,
 )
 from pycwt_mod.engine.bands import Band, used_bins
-from pycwt_mod.engine.filter_bank import RowGroup, fold
-from pycwt_mod.engine.inputs import Parts, Sources, one_of
-from pycwt_mod.engine.overlap_save import Segments
+from pycwt_mod.engine.filter_bank import FilterBank, fold
+from pycwt_mod.engine.inputs import Parts, TransformInputs, signal_parts
+from pycwt_mod.engine.overlap_save import OverlapSave
 from pycwt_mod.engine.scale_axis import ScaleAxis
-from pycwt_mod.engine.schedule import RowPlan, interpolation_step, octave_of
+from pycwt_mod.engine.schedule import Schedule, octave_of, upsampling_step
 from pycwt_mod.engine.threads import run
-from pycwt_mod.engine.upsampling import Interpolation
+from pycwt_mod.engine.upsampling import Upsampler
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ class Octave(Summarised):
     step: int
     coefs: Complexes
     mask: Bools
-    _origin: CircularRows | RingingRows
+    _origin: CircularRows | NyquistRows
 
     def _facts(self) -> dict[str, str]:
         return {
@@ -149,7 +149,7 @@ class MultirateResult(Summarised):
 
 
 def octaves_of(
-    plan: RowPlan,
+    plan: Schedule,
     axis: ScaleAxis,
     signal: Floats,
     spectrum: Complexes,
@@ -160,25 +160,27 @@ def octaves_of(
 
     `masked` returns the mask of some rows at every step-th sample.
     """
-    sources = plan.sources(signal, spectrum, workers)
-    found = _samples(plan, signal, sources, workers)
+    inputs = plan.inputs(signal, spectrum, workers)
+    found = _samples(plan, signal, inputs, workers)
     octaves = []
     for group, rows in zip(plan.groups, found, strict=True):
         scales, step = axis.scales[group.index], group.step
-        origin: CircularRows | RingingRows = CircularRows(plan, group, rows)
-        if isinstance(group, Segments) and group.rings:
-            origin = RingingRows(plan, group, sources.carriers[group.length])
+        origin: CircularRows | NyquistRows = CircularRows(plan, group, rows)
+        if isinstance(group, OverlapSave) and group.crosses_nyquist:
+            origin = NyquistRows(plan, group, inputs.parts[group.length])
         octaves.append(
             Octave(
                 scales=scales, freqs=axis.freqs[group.index], step=step,
-                coefs=rows[..., : -(-plan.asked.n // step)],
+                coefs=rows[..., : -(-plan.spec.n // step)],
                 mask=masked(group.index, step), _origin=origin,
             )
         )  # fmt: skip
     return tuple(octaves)
 
 
-def _samples(plan: RowPlan, signal: Floats, sources: Sources, workers: int) -> list[Complexes]:
+def _samples(
+    plan: Schedule, signal: Floats, inputs: TransformInputs, workers: int
+) -> list[Complexes]:
     """Return the rows of every group, shape (..., rows, points)."""
     kind = complex_dtype(signal.dtype)
     found = [
@@ -190,7 +192,7 @@ def _samples(plan: RowPlan, signal: Floats, sources: Sources, workers: int) -> l
             task
             for group, out in zip(plan.groups, found, strict=True)
             for k, flat in enumerate(out.reshape(-1, *out.shape[-2:]))
-            for task in _tasks(group, sources.one(k), flat)
+            for task in _tasks(group, inputs.one(k), flat)
         ),
         workers,
     )
@@ -198,16 +200,16 @@ def _samples(plan: RowPlan, signal: Floats, sources: Sources, workers: int) -> l
 
 
 def _tasks(
-    group: RowGroup | Segments, sources: Sources, out: Complexes
+    group: FilterBank | OverlapSave, inputs: TransformInputs, out: Complexes
 ) -> Iterable[Callable[[], object]]:
-    if isinstance(group, Segments):
-        parts = sources.carriers[group.length]
+    if isinstance(group, OverlapSave):
+        parts = inputs.parts[group.length]
         for start in group.starts(out.shape[-1] * group.step):
             yield partial(group.write, parts, start, out, slice(None))
         return
 
     def compute(rows: slice) -> None:
-        out[rows] = group.samples(sources.spectra[group.length], rows)
+        out[rows] = group.samples(inputs.spectra[group.length], rows)
 
     for rows in group.chunks():
         yield partial(compute, rows)
@@ -222,18 +224,18 @@ class CircularRows:
     samples : ndarray, shape (..., rows, length/D)
     """
 
-    plan: RowPlan
-    group: RowGroup | Segments
+    plan: Schedule
+    group: FilterBank | OverlapSave
     samples: Complexes
 
     def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:
         """Yield what fills `out`, the matrix of signal `k`."""
         circular = self.samples.reshape(-1, *self.samples.shape[-2:])[k]
         plan = self.plan
-        band = Band.of(plan.asked.wavelet, plan.asked.rtol, plan.asked.convention)
+        band = Band.of(plan.spec.wavelet, plan.spec.rtol, plan.spec.convention)
         similar: dict[tuple[int, int], list[int]] = {}
-        for j, s in enumerate(plan.asked.scales[self.group.index].tolist()):
-            key = interpolation_step(band, s, self.group.length), octave_of(s)
+        for j, s in enumerate(plan.spec.scales[self.group.index].tolist()):
+            key = upsampling_step(band, s, self.group.length), octave_of(s)
             similar.setdefault(key, []).append(j)
         for (step, _), some in similar.items():
             yield partial(self._unfold, band, circular, some, step, out)
@@ -243,8 +245,8 @@ class CircularRows:
     ) -> None:
         """Write some rows with similar bands: spread out each band, and sample it densely."""
         length, n = self.group.length, out.shape[-1]
-        wavelet, convention = self.plan.asked.wavelet, self.plan.asked.convention
-        scales = self.plan.asked.scales[self.group.index[some]]
+        wavelet, convention = self.plan.spec.wavelet, self.plan.spec.convention
+        scales = self.plan.spec.scales[self.group.index[some]]
         ends = [used_bins(wavelet, band, s, s, convention, length) for s in scales]
         first, last = min(low for low, _ in ends), max(high for _, high in ends)
         bins = np.arange(first, last + 1)
@@ -253,8 +255,8 @@ class CircularRows:
         kind = circular.real.dtype
         if step:
             omega = bins * (2 * np.pi / length)
-            kernel = Interpolation.build(
-                step, length / (step * len(bins)), self.plan.asked.rtol, dtype=kind,
+            kernel = Upsampler.build(
+                step, length / (step * len(bins)), self.plan.spec.rtol, dtype=kind,
                 centre=(omega[0] + omega[-1]) / 2,
             )  # fmt: skip
             gain *= kernel.correction(omega) / step
@@ -270,24 +272,24 @@ class CircularRows:
 
 
 @dataclass(frozen=True, eq=False)
-class RingingRows:
+class NyquistRows:
     """Rows that the Nyquist frequency cuts: every D-th sample within the record isn't enough.
 
     They ring, so their samples between two of the record's depend on those outside of it, on the
     whole circle. The parts of the signal that they are made of say the same in less room.
     """
 
-    plan: RowPlan
-    group: Segments
+    plan: Schedule
+    group: OverlapSave
     parts: Parts
 
     def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:
         """Yield what fills `out`, the matrix of signal `k`."""
-        group, asked = self.group, self.plan.asked
-        dense = Segments.build(
-            asked.wavelet, asked.scales[group.index], group.index, group.length, 1,
-            convention=asked.convention, dtype=asked.dtype, rtol=asked.rtol,
+        group, spec = self.group, self.plan.spec
+        dense = OverlapSave.build(
+            spec.wavelet, spec.scales[group.index], group.index, group.length, 1,
+            convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol,
         )  # fmt: skip
-        parts = one_of(self.parts, k)
+        parts = signal_parts(self.parts, k)
         for start in dense.starts(out.shape[-1]):
             yield partial(dense.write, parts, start, out, group.index)

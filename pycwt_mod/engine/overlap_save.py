@@ -21,7 +21,7 @@ from scipy.special import erfc, erfcinv
 from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
 from pycwt_mod.engine.bands import Band, is_two_sided
 from pycwt_mod.engine.filter_bank import fold, signed_bins
-from pycwt_mod.engine.inputs import Carrier, Part
+from pycwt_mod.engine.inputs import PaddedSignal, Part
 from pycwt_mod.wavelets import Wavelet
 
 #: Points of the FFTs of a segment's rows, at their own step.
@@ -38,7 +38,7 @@ _LARGEST_GROWTH = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Filters:
+class PartFilters:
     """What a part of the signal is multiplied by: bins from `first` on, shape (rows, bins)."""
 
     part: Part
@@ -47,7 +47,7 @@ class Filters:
 
 
 @dataclass(frozen=True, eq=False)
-class Segments:
+class OverlapSave:
     """The filters of some rows at one step, for segments of `size` samples.
 
     Attributes
@@ -58,9 +58,9 @@ class Segments:
         The circle that the record is padded to, and D, which divides it.
     size, margin : int
         Samples of a segment, and how many of them are left away on either side.
-    rings : bool
+    crosses_nyquist : bool
         Whether the Nyquist frequency cuts a row: no part of the circle is free of it.
-    filters : tuple of Filters
+    filters : tuple of PartFilters
         One per part of the signal.
     """
 
@@ -69,8 +69,8 @@ class Segments:
     step: int
     size: int
     margin: int
-    rings: bool
-    filters: tuple[Filters, ...]
+    crosses_nyquist: bool
+    filters: tuple[PartFilters, ...]
 
     @classmethod
     def build(
@@ -84,7 +84,7 @@ class Segments:
         convention: Convention,
         dtype: np.dtype[Any],
         rtol: float,
-    ) -> Segments:
+    ) -> OverlapSave:
         """Tabulate the filters for `scales`, in samples."""
         smallest, largest = float(scales.min()), float(scales.max())
         needed = _margin(wavelet, smallest, largest, convention, rtol)
@@ -96,8 +96,8 @@ class Segments:
             _filters(part, wavelet, scales, size, step, dtype, rtol, convention)
             for part in parts_of(wavelet, smallest, convention, rtol)
         )
-        rings = Band.of(wavelet, rtol, convention).rings(smallest)
-        return cls(index, length, step, size, margin, rings, filters)
+        crosses_nyquist = Band.of(wavelet, rtol, convention).crosses_nyquist(smallest)
+        return cls(index, length, step, size, margin, crosses_nyquist, filters)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -108,12 +108,12 @@ class Segments:
         """Return where segments begin that together give the samples from 0 to `count`."""
         return range(0, count, self.size - 2 * self.margin)
 
-    def samples(self, carriers: dict[Part, Carrier], start: int) -> Complexes:
+    def samples(self, parts: dict[Part, PaddedSignal], start: int) -> Complexes:
         """Return every D-th sample from `start` on; shape (rows, kept)."""
         period = self.size // self.step
         folded = []
         for each in self.filters:
-            band = _band(carriers[each.part].piece(start - self.margin, self.size), each)
+            band = _band(parts[each.part].piece(start - self.margin, self.size), each)
             folded.append(fold(band[None], each.table, each.first, period))
         together, *others = folded
         for other in others:
@@ -124,19 +124,19 @@ class Segments:
 
     def write(
         self,
-        carriers: dict[Part, Carrier],
+        parts: dict[Part, PaddedSignal],
         start: int,
         out: Complexes,
         places: NDArray[np.intp] | slice,
     ) -> None:
         """Write what a segment gives into the rows `places` of `out`, shape (..., every D)."""
-        found = self.samples(carriers, start)
+        found = self.samples(parts, start)
         at = start // self.step
         kept = min(found.shape[-1], out.shape[-1] - at)
         out[places, at : at + kept] = found[:, :kept]
 
 
-def _band(piece: NDArray[Any], filters: Filters) -> Complexes:
+def _band(piece: NDArray[Any], filters: PartFilters) -> Complexes:
     """Return the spectrum of a segment at the bins of the filters."""
     count = filters.table.shape[1]
     if np.iscomplexobj(piece):
@@ -150,11 +150,11 @@ def parts_of(
 ) -> tuple[Part, ...]:
     """Return the parts of the signal that rows from scale `smallest` on need to have no edge."""
     band = Band.of(wavelet, rtol, convention)
-    if band.rings(smallest) and band.low < 0:
+    if band.crosses_nyquist(smallest) and band.low < 0:
         return "positive", "negative"
     at_zero = float(np.abs(wavelet.psi_ft(np.float64(0)))) > rtol * _peak(wavelet)
     cut = not is_two_sided(wavelet, convention) and at_zero
-    return ("positive",) if cut or band.rings(smallest) else ("all",)
+    return ("positive",) if cut or band.crosses_nyquist(smallest) else ("all",)
 
 
 def _ends_at_nyquist(wavelet: Wavelet, scale: float) -> bool:
@@ -169,7 +169,7 @@ def _peak(wavelet: Wavelet) -> float:
     return float(np.abs(wavelet.psi_ft(np.linspace(low, high, 2001))).max())
 
 
-def suits(
+def prefers_overlap_save(
     wavelet: Wavelet, scale: float, length: int, step: int, convention: Convention, rtol: float
 ) -> bool:
     """Whether a row is better computed in segments than by one FFT of length `length`/`step`."""
@@ -177,9 +177,9 @@ def suits(
     if points <= LONG_POINTS:
         return False
     reach = _margin(wavelet, scale, 2 * scale, convention, rtol)
-    rings = Band.of(wavelet, rtol, convention).rings(scale)
+    crosses_nyquist = Band.of(wavelet, rtol, convention).crosses_nyquist(scale)
     within = reach <= points / 4 * step * _LARGEST_MARGIN
-    return within and (not rings or _ends_at_nyquist(wavelet, scale))
+    return within and (not crosses_nyquist or _ends_at_nyquist(wavelet, scale))
 
 
 def _margin(
@@ -188,7 +188,7 @@ def _margin(
     """Return how many samples beyond its ends a segment has to know."""
     tol = rtol * _MARGIN_RESERVE
     margin = wavelet.time_radius(tol) * largest
-    if Band.of(wavelet, rtol, convention).rings(smallest):
+    if Band.of(wavelet, rtol, convention).crosses_nyquist(smallest):
         margin += 2 * math.sqrt(-math.log(tol)) / _ending_width(rtol)
     return margin
 
@@ -212,7 +212,7 @@ def _filters(
     dtype: np.dtype[Any],
     rtol: float,
     convention: Convention,
-) -> Filters:
+) -> PartFilters:
     """Tabulate √(2πs) ψ̂0*(sω)/D, where it is needed and beyond as far as it has no end."""
     smallest, largest = float(scales.min()), float(scales.max())
     two_sided = Band.of(wavelet, rtol, "pycwt" if part != "all" else convention)
@@ -222,9 +222,9 @@ def _filters(
     omega = np.arange(first, last + 1) * (2 * math.pi / size)
     table = np.conj(wavelet.psi_ft((scales[:, None] * omega).astype(dtype)))
     table = table * np.sqrt(2 * np.pi * scales)[:, None].astype(dtype) / step
-    if Band.of(wavelet, rtol, convention).rings(smallest):
+    if Band.of(wavelet, rtol, convention).crosses_nyquist(smallest):
         slope = _ending(omega, rtol) if part == "positive" else _ending(-omega, rtol)
         other = _ending(math.pi - omega if part == "positive" else math.pi + omega, rtol)
         table = table * (slope * other).astype(dtype)
     kind = dtype if not np.iscomplexobj(table) else complex_dtype(dtype)
-    return Filters(part, first, np.ascontiguousarray(table.astype(kind, copy=False)))
+    return PartFilters(part, first, np.ascontiguousarray(table.astype(kind, copy=False)))

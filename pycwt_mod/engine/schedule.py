@@ -1,6 +1,6 @@
 """How the rows of an analysis are shared out: which length, which step, whole or in segments.
 
-`portions` decides, `RowPlan` has the filters and computes all rows of a record.
+`group_scales` decides, `Schedule` has the filters and computes all rows of a record.
 """
 
 from __future__ import annotations
@@ -16,10 +16,17 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
 from pycwt_mod.engine.bands import Band, allowed_bins, used_bins
-from pycwt_mod.engine.decimation import folded_length, power_of_two_below
-from pycwt_mod.engine.filter_bank import RowGroup
-from pycwt_mod.engine.inputs import Carrier, Part, Parts, Sources, halves, spectra_by_length
-from pycwt_mod.engine.overlap_save import Segments, suits
+from pycwt_mod.engine.decimation import fast_length, power_of_two_below
+from pycwt_mod.engine.filter_bank import FilterBank
+from pycwt_mod.engine.inputs import (
+    PaddedSignal,
+    Part,
+    Parts,
+    TransformInputs,
+    analytic_parts,
+    spectra_by_length,
+)
+from pycwt_mod.engine.overlap_save import OverlapSave, prefers_overlap_save
 from pycwt_mod.engine.threads import run
 from pycwt_mod.wavelets import Wavelet
 
@@ -36,37 +43,37 @@ _SHORT_PAD = 1 / 16
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What rows have to share to be computed together.
+class RowStrategy:
+    """What rows share that are computed together.
 
     Attributes
     ----------
     length, step : int
         M, the circle that the record is padded to, and D.
-    interpolated : bool
+    upsampled : bool
         Whether the samples in between are interpolated; then rows are of one `octave`.
     segmented : bool
         Whether they are computed in overlapping segments.
-    rings : bool
+    crosses_nyquist : bool
         Whether the Nyquist frequency cuts their bands.
     """
 
     length: int
     step: int
-    interpolated: bool
+    upsampled: bool
     octave: int
     segmented: bool
-    rings: bool
+    crosses_nyquist: bool
 
     def points(self, n: int) -> int:
         """Return how many samples of a row every D are kept for a record of `n`."""
-        ends = n if self.segmented and self.rings else self.length
+        ends = n if self.segmented and self.crosses_nyquist else self.length
         return -(-ends // self.step)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Question:
-    """What rows are asked for.
+class TransformSpec:
+    """What the rows of a transform depend on: the analysis and the length of the record.
 
     Attributes
     ----------
@@ -85,37 +92,37 @@ class Question:
     rtol: float
 
 
-def portions(question: Question, *, full_rate: bool) -> dict[Kind, NDArray[np.intp]]:
-    """Return the places of the rows by kind.
+def group_scales(spec: TransformSpec, *, full_rate: bool) -> dict[RowStrategy, NDArray[np.intp]]:
+    """Return the places of the rows by how they are computed.
 
     Rows that reach less than the padding of a shorter FFT don't see the difference; those
     that the Nyquist frequency cuts ring so far that they keep the convention's length.
     """
-    wavelet, n, length = question.wavelet, question.n, question.length
-    convention, rtol = question.convention, question.rtol
+    wavelet, n, length = spec.wavelet, spec.n, spec.length
+    convention, rtol = spec.convention, spec.rtol
     band = Band.of(wavelet, rtol, convention)
     unit = power_of_two_below(max(n / 256, _LARGEST_STEP))
-    short = folded_length(n * (1 + _SHORT_PAD), unit)
-    itemsize = complex_dtype(question.dtype).itemsize
-    members: dict[Kind, list[int]] = {}
-    for j, s in enumerate(question.scales.tolist()):
-        rings = band.rings(s)
-        near = short < length and not rings and band.radius * s <= short - n
+    short = fast_length(n * (1 + _SHORT_PAD), unit)
+    itemsize = complex_dtype(spec.dtype).itemsize
+    members: dict[RowStrategy, list[int]] = {}
+    for j, s in enumerate(spec.scales.tolist()):
+        crosses_nyquist = band.crosses_nyquist(s)
+        near = short < length and not crosses_nyquist and band.radius * s <= short - n
         m = short if near else length
         first, last = used_bins(wavelet, band, s, s, convention, m)
         step = _critical_step(last - first + 1, m)
-        between = interpolation_step(band, s, m) if full_rate else 0
+        between = upsampling_step(band, s, m) if full_rate else 0
         wanted = between or (1 if full_rate else step)
-        cut = not between and suits(wavelet, s, m, wanted, convention, rtol)
+        cut = not between and prefers_overlap_save(wavelet, s, m, wanted, convention, rtol)
         if full_rate and not between and not cut and m * itemsize > _CACHED_BYTES:
             wanted = min(step, 2)
         octave = octave_of(s) if between else 0
-        kind = Kind(m, wanted, between > 0, octave, cut, cut and rings)
-        members.setdefault(kind, []).append(j)
-    return {kind: np.array(index) for kind, index in members.items()}
+        strategy = RowStrategy(m, wanted, between > 0, octave, cut, cut and crosses_nyquist)
+        members.setdefault(strategy, []).append(j)
+    return {strategy: np.array(index) for strategy, index in members.items()}
 
 
-def interpolation_step(band: Band, scale: float, length: int) -> int:
+def upsampling_step(band: Band, scale: float, length: int) -> int:
     """Return the step from which a row is interpolated; 0 where plain FFTs are faster."""
     if length <= _SHORT_FFT:
         return 0
@@ -140,97 +147,97 @@ def _power_of_two_in(length: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class RowPlan:
+class Schedule:
     """The filters of all scales for records of one length.
 
     Attributes
     ----------
-    asked : Question
+    spec : TransformSpec
     full_rate : bool
         Whether the rows are wanted at every sample of the record, or every D on a circle.
-    groups : tuple of RowGroup or Segments
+    groups : tuple of FilterBank or OverlapSave
     points : tuple of int
         Samples of a row of each group, every D.
     """
 
-    asked: Question
+    spec: TransformSpec
     full_rate: bool
-    groups: tuple[RowGroup | Segments, ...]
+    groups: tuple[FilterBank | OverlapSave, ...]
     points: tuple[int, ...]
 
     @classmethod
-    def build(cls, asked: Question, *, full_rate: bool) -> RowPlan:
+    def build(cls, spec: TransformSpec, *, full_rate: bool) -> Schedule:
         """Choose lengths and steps, and tabulate."""
-        groups: list[RowGroup | Segments] = []
-        shared = portions(asked, full_rate=full_rate)
-        for kind, index in shared.items():
-            common = asked.wavelet, asked.scales[index], index, kind.length, kind.step
-            if kind.segmented:
-                some: RowGroup | Segments = Segments.build(
-                    *common, convention=asked.convention, dtype=asked.dtype, rtol=asked.rtol
+        groups: list[FilterBank | OverlapSave] = []
+        groups_of_rows = group_scales(spec, full_rate=full_rate)
+        for strategy, index in groups_of_rows.items():
+            common = spec.wavelet, spec.scales[index], index, strategy.length, strategy.step
+            if strategy.segmented:
+                some: FilterBank | OverlapSave = OverlapSave.build(
+                    *common, convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol
                 )
             else:
-                some = RowGroup.build(
-                    *common, convention=asked.convention, dtype=asked.dtype, rtol=asked.rtol,
-                    interpolate=kind.interpolated,
+                some = FilterBank.build(
+                    *common, convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol,
+                    upsample=strategy.upsampled,
                 )  # fmt: skip
             groups.append(some)
-        points = tuple(kind.points(asked.n) for kind in shared)
-        return cls(asked, full_rate, tuple(groups), points)
+        points = tuple(strategy.points(spec.n) for strategy in groups_of_rows)
+        return cls(spec, full_rate, tuple(groups), points)
 
     def full(self, signal: Floats, spectrum: Complexes, workers: int = 1) -> Complexes:
         """Return the rows at every sample, shape (..., scales, n).
 
         `spectrum` is the signal's `rfft` at the length it is padded to.
         """
-        shape = (*signal.shape[:-1], len(self.asked.scales), self.asked.n)
+        shape = (*signal.shape[:-1], len(self.spec.scales), self.spec.n)
         out: Complexes = np.empty(shape, complex_dtype(signal.dtype))
-        flat = out.reshape(-1, len(self.asked.scales), self.asked.n)
-        sources = self.sources(signal, spectrum, workers)
+        flat = out.reshape(-1, len(self.spec.scales), self.spec.n)
+        inputs = self.inputs(signal, spectrum, workers)
         run(
             (
                 task
                 for k in range(len(flat))
                 for group in self.groups
-                for task in self._full_tasks(group, sources.one(k), flat[k])
+                for task in self._full_tasks(group, inputs.one(k), flat[k])
             ),
             workers,
         )
         return out
 
     def _full_tasks(
-        self, group: RowGroup | Segments, sources: Sources, out: Complexes
+        self, group: FilterBank | OverlapSave, inputs: TransformInputs, out: Complexes
     ) -> Iterable[Callable[[], object]]:
-        if isinstance(group, Segments):
-            parts = sources.carriers[group.length]
-            for start in group.starts(self.asked.n):
+        if isinstance(group, OverlapSave):
+            parts = inputs.parts[group.length]
+            for start in group.starts(self.spec.n):
                 yield partial(group.write, parts, start, out, group.index)
         else:
             for rows in group.chunks():
-                yield partial(group.write, sources.spectra[group.length], rows, out)
+                yield partial(group.write, inputs.spectra[group.length], rows, out)
 
-    def sources(self, signal: Floats, spectrum: Complexes, workers: int = 1) -> Sources:
+    def inputs(self, signal: Floats, spectrum: Complexes, workers: int = 1) -> TransformInputs:
         """Return what the groups need; `spectrum` is that of the signal's padding."""
-        asked: dict[int, set[Part]] = {}
+        needed: dict[int, set[Part]] = {}
         count: dict[int, int] = {}
         reach: dict[int, int] = {}
         for group in self.groups:
-            if isinstance(group, Segments):
+            if isinstance(group, OverlapSave):
                 m = group.length
-                asked.setdefault(m, set()).update(group.parts)
-                ends = self.asked.n if self.full_rate or group.rings else m
+                needed.setdefault(m, set()).update(group.parts)
+                ends = self.spec.n if self.full_rate or group.crosses_nyquist else m
                 count[m] = max(count.get(m, 0), ends)
                 reach[m] = max(reach.get(m, 0), group.margin)
-        lengths = {group.length for group in self.groups if isinstance(group, RowGroup)}
-        lengths |= {m for m, parts in asked.items() if parts != {"all"}}
-        spectra = spectra_by_length(signal, spectrum, self.asked.length, lengths, workers)
-        carriers: dict[int, Parts] = {}
-        for m, parts in asked.items():
-            counts = allowed_bins(self.asked.wavelet, self.asked.convention, m)[1] == m // 2
-            found = halves(
+        lengths = {group.length for group in self.groups if isinstance(group, FilterBank)}
+        lengths |= {m for m, parts in needed.items() if parts != {"all"}}
+        spectra = spectra_by_length(signal, spectrum, self.spec.length, lengths, workers)
+        padded: dict[int, Parts] = {}
+        for m, parts in needed.items():
+            counts = allowed_bins(self.spec.wavelet, self.spec.convention, m)[1] == m // 2
+            found = analytic_parts(
                 signal, spectra.get(m, spectrum), m, parts, nyquist_counts=counts, workers=workers
             )
-            carriers[m] = {
-                part: Carrier.around(found[part], m, reach[m], count[m]) for part in parts
+            padded[m] = {
+                part: PaddedSignal.around(found[part], m, reach[m], count[m]) for part in parts
             }
-        return Sources(spectra, carriers)
+        return TransformInputs(spectra, padded)

@@ -31,7 +31,7 @@ _SMALL_PRODUCT = 2**18
 
 
 @dataclass(frozen=True, eq=False)
-class Interpolation:
+class Upsampler:
     """The kernel of one step and band centre, as a matrix from windows to outputs.
 
     Attributes
@@ -65,7 +65,7 @@ class Interpolation:
         *,
         dtype: np.dtype[Any],
         centre: float | None = None,
-    ) -> Interpolation:
+    ) -> Upsampler:
         """Choose K for `rtol` at this σ; no `centre` means real rows around zero."""
         decay = math.pi * math.sqrt(1 - 1 / oversampling)
         taps = 2 * math.ceil((math.log(10 / rtol) / decay) / 2)

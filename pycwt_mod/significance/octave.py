@@ -11,8 +11,8 @@ from pycwt_mod.engine.layout import OctaveLayout, grid_boxcar
 from pycwt_mod.rednoise import Seed
 from pycwt_mod.significance.coherence import entropy_of
 from pycwt_mod.significance.levels import quantile
-from pycwt_mod.significance.simulation_plan import null_rows
-from pycwt_mod.significance.surrogates import NullTask, run_task
+from pycwt_mod.significance.simulation_plan import surrogate_octave
+from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from pycwt_mod.significance.table.level_table import LevelTable
 
 
@@ -61,7 +61,7 @@ def block_significance(
     check_convention(convention)
     scales = grid.scales_s[layout.rows] * grid.fs_hz
     start = layout.rows.start
-    rows = null_rows(
+    rows = surrogate_octave(
         grid.wavelet,
         tuple(float(s) for s in scales),
         (layout.voices.start - start, layout.voices.stop - start),
@@ -71,7 +71,9 @@ def block_significance(
     )
     pairs = check_count("mc_count", mc_count)
     check_level("level", level)
-    task = NullTask(rows=rows, pairs=pairs, entropy=entropy_of(seed), spawn_key=(layout.octave,))
+    task = SurrogateTask(
+        rows=rows, pairs=pairs, entropy=entropy_of(seed), spawn_key=(layout.octave,)
+    )
     return np.array([quantile(histogram, level) for histogram in run_task(task)])
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pycwt_mod.backends import get_backend
 from pycwt_mod.significance.levels import MonteCarloLevels, quantile, standard_error
 from pycwt_mod.significance.simulation_plan import CHUNKS, MonteCarloPlan, chunked
-from pycwt_mod.significance.surrogates import NullTask, run_task
+from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 
 #: Called with the number of finished tasks and of all tasks.
 Progress: TypeAlias = Callable[[int, int], None]
@@ -33,14 +33,14 @@ _GROWTH = 8.0
 class OctaveTally:
     """The histograms of one octave so far; adds up what its tasks return."""
 
-    def __init__(self, tasks: tuple[NullTask, ...]) -> None:
+    def __init__(self, tasks: tuple[SurrogateTask, ...]) -> None:
         self.rows = tasks[0].rows
         self.pairs = 0
         self._entropy = tasks[0].entropy
         self._octave = tasks[0].spawn_key[0]
         self._chunks: list[NDArray[np.int64]] = []
 
-    def add(self, task: NullTask, histogram: NDArray[np.int64]) -> None:
+    def add(self, task: SurrogateTask, histogram: NDArray[np.int64]) -> None:
         """Count the histogram of a task, shape (rows, BINS)."""
         self.pairs += task.pairs
         self._chunks.append(histogram)
@@ -52,7 +52,7 @@ class OctaveTally:
         errors = [standard_error(chunks[:, i], at) for i, at in enumerate(found)]
         return found, np.array(errors)
 
-    def more(self, precision: float, level: float) -> tuple[NullTask, ...]:
+    def more(self, precision: float, level: float) -> tuple[SurrogateTask, ...]:
         """Return the tasks that are still wanted for `precision`; none if it is reached.
 
         A row that no point of a record outside the cone of influence belongs to has no level,

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from pycwt_mod.arrays import Convention, padded_length
 from pycwt_mod.engine.bands import coherence_bandwidth
-from pycwt_mod.engine.decimation import folded_length, power_of_two_below
+from pycwt_mod.engine.decimation import fast_length, power_of_two_below
 from pycwt_mod.engine.scale_axis import geometric
-from pycwt_mod.significance.surrogates import NULL_TOL, NullRows, NullTask
+from pycwt_mod.significance.surrogates import SURROGATE_TOL, SurrogateOctave, SurrogateTask
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet, as_wavelet
 
@@ -57,7 +57,7 @@ class MonteCarloPlan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "wavelet", as_wavelet(self.wavelet))
 
-    def octaves(self) -> tuple[NullRows, ...]:
+    def octaves(self) -> tuple[SurrogateOctave, ...]:
         """Return the rows to simulate, octave by octave."""
         boxcar = ScaleBoxcar.of(self.wavelet.deltaj0, self.dj, self.convention)
         scales = geometric(self.s0, self.dj, self.J)
@@ -72,24 +72,24 @@ class MonteCarloPlan:
 
     def _rows(
         self, scales: tuple[float, ...], keep: tuple[int, int], boxcar: ScaleBoxcar, largest: float
-    ) -> NullRows:
+    ) -> SurrogateOctave:
         record = self.n or math.ceil(6 * largest)
         noises = (self.wavelet, scales, keep, boxcar, self.al1, self.al2)
         centred = self.convention == "standard"
         if record >= ENDLESS_SCALES * scales[-1]:
-            return null_rows(*noises, centred=centred)
+            return surrogate_octave(*noises, centred=centred)
         if self.n is not None and self.n < SHORT_SCALES * scales[keep[1] - 1]:
-            return short_record_rows(*noises, n=self.n, convention=self.convention)
-        return null_rows(*noises, record=record, centred=centred)
+            return short_record_octave(*noises, n=self.n, convention=self.convention)
+        return surrogate_octave(*noises, record=record, centred=centred)
 
-    def tasks(self) -> tuple[tuple[NullTask, ...], ...]:
+    def tasks(self) -> tuple[tuple[SurrogateTask, ...], ...]:
         """Return the tasks of each octave; together they simulate `mc_count` pairs or more."""
         return tuple(
             chunked(rows, octave, self.mc_count * self._repeats(rows), self.entropy)
             for octave, rows in enumerate(self.octaves())
         )
 
-    def _repeats(self, rows: NullRows) -> int:
+    def _repeats(self, rows: SurrogateOctave) -> int:
         """Return how many times `mc_count` pairs the rows need to be as exact as the others."""
         if self.n is None or not rows.record:
             return 1
@@ -98,19 +98,19 @@ class MonteCarloPlan:
 
 
 def chunked(
-    rows: NullRows, octave: int, pairs: int, entropy: int, first: int = 0
-) -> tuple[NullTask, ...]:
+    rows: SurrogateOctave, octave: int, pairs: int, entropy: int, first: int = 0
+) -> tuple[SurrogateTask, ...]:
     """Return up to `CHUNKS` tasks that share `pairs`, numbered from `first`."""
     each, more = divmod(pairs, CHUNKS)
     sizes = [each + (chunk < more) for chunk in range(CHUNKS)]
     return tuple(
-        NullTask(rows=rows, pairs=size, entropy=entropy, spawn_key=(octave, first + chunk))
+        SurrogateTask(rows=rows, pairs=size, entropy=entropy, spawn_key=(octave, first + chunk))
         for chunk, size in enumerate(sizes)
         if size
     )
 
 
-def null_rows(
+def surrogate_octave(
     wavelet: Wavelet,
     scales: tuple[float, ...],
     keep: tuple[int, int],
@@ -120,7 +120,7 @@ def null_rows(
     *,
     record: int = 0,
     centred: bool = True,
-) -> NullRows:
+) -> SurrogateOctave:
     """Return the null of some rows; scales, record and AR(1) per sample of the signal.
 
     A record with ends is generated at every d-th sample, as far as its Nyquist frequency
@@ -129,24 +129,24 @@ def null_rows(
     width = _bandwidth(wavelet)
     if not record:
         step = power_of_two_below(2 * math.pi * scales[0] / width)
-        length = folded_length(ENDLESS_SCALES * scales[-1], step)
-        return NullRows(
+        length = fast_length(ENDLESS_SCALES * scales[-1], step)
+        return SurrogateOctave(
             wavelet=wavelet, scales=scales, keep=keep, step=step, length=length, record=0,
             al1=al1, al2=al2, centred=centred, boxcar=boxcar,
         )  # fmt: skip
-    top = wavelet.frequency_band(NULL_TOL)[1]
+    top = wavelet.frequency_band(SURROGATE_TOL)[1]
     thin = power_of_two_below(math.pi * scales[0] / top)
     thinned = tuple(s / thin for s in scales)
     step = power_of_two_below(2 * math.pi * thinned[0] / width)
     samples = math.ceil(record / thin)
-    return NullRows(
+    return SurrogateOctave(
         wavelet=wavelet, scales=thinned, keep=keep, step=step,
-        length=folded_length(1.5 * samples, step), record=samples,
+        length=fast_length(1.5 * samples, step), record=samples,
         al1=al1**thin, al2=al2**thin, centred=centred, boxcar=boxcar,
     )  # fmt: skip
 
 
-def short_record_rows(
+def short_record_octave(
     wavelet: Wavelet,
     scales: tuple[float, ...],
     keep: tuple[int, int],
@@ -156,23 +156,23 @@ def short_record_rows(
     *,
     n: int,
     convention: Convention,
-) -> NullRows:
+) -> SurrogateOctave:
     """Return the null of rows that feel the ends of a record of `n` samples everywhere.
 
-    The record is generated at a longer interval than the signal's, as `null_rows` does, but at
-    one that divides it exactly: its ends are where those of the signal are, and one of the
+    The record is generated at a longer interval than the signal's, as `surrogate_octave` does, but
+    at one that divides it exactly: its ends are where those of the signal are, and one of the
     samples that are counted lies in its middle.
     """
-    top = wavelet.frequency_band(NULL_TOL)[1]
+    top = wavelet.frequency_band(SURROGATE_TOL)[1]
     thin = power_of_two_below(math.pi * scales[0] / top)
     spacing = min(2 * math.pi / _bandwidth(wavelet), _SHORT_SPACING)
     step = power_of_two_below(spacing * scales[0] / thin)
     samples = n if thin == 1 else 2 * step * math.ceil((n / thin - 1) / (2 * step)) + 1
     interval = n / samples
     padded = min(padded_length(n, convention), n + _SHORT_PADDING * scales[-1])
-    return NullRows(
+    return SurrogateOctave(
         wavelet=wavelet, scales=tuple(s / interval for s in scales), keep=keep, step=step,
-        length=folded_length(padded / interval, step), record=samples,
+        length=fast_length(padded / interval, step), record=samples,
         al1=_thinned(al1, interval), al2=_thinned(al2, interval),
         centred=convention == "standard", boxcar=boxcar, exact_ends=True,
     )  # fmt: skip

@@ -17,7 +17,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Floats
-from pycwt_mod.engine.decimation import FoldedRows
+from pycwt_mod.engine.decimation import DecimatedFilterBank
 from pycwt_mod.rednoise import ar1_spectrum, redden
 from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
 from pycwt_mod.wavelets import Wavelet
@@ -25,13 +25,13 @@ from pycwt_mod.wavelets import Wavelet
 #: Bins of R² between 0 and 1, as in pycwt and Grinsted's toolbox.
 BINS = 1000
 #: Where bands are cut in simulations: far below the width of a bin.
-NULL_TOL = 1e-4
+SURROGATE_TOL = 1e-4
 #: Complex numbers in a batch of rows; larger ones leave the cache.
 BATCH_POINTS = 2**17
 
 
 @dataclass(frozen=True, kw_only=True)
-class NullRows:
+class SurrogateOctave:
     """The rows of one octave under the null hypothesis; times in samples of the noise.
 
     Attributes
@@ -69,16 +69,16 @@ class NullRows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NullTask:
+class SurrogateTask:
     """Some surrogate pairs of one octave, with their own seed."""
 
-    rows: NullRows
+    rows: SurrogateOctave
     pairs: int
     entropy: int
     spawn_key: tuple[int, ...]
 
 
-def run_task(task: NullTask, *, batch_points: int = BATCH_POINTS) -> NDArray[np.int64]:
+def run_task(task: SurrogateTask, *, batch_points: int = BATCH_POINTS) -> NDArray[np.int64]:
     """Return how often R² fell into each bin; shape (kept rows, BINS).
 
     `batch_points` is the number of coefficients computed at a time; it changes the time alone.
@@ -103,7 +103,7 @@ def run_task(task: NullTask, *, batch_points: int = BATCH_POINTS) -> NDArray[np.
     return histogram.reshape(n_kept, BINS)
 
 
-def _cut(waves: Complexes, rows: NullRows) -> None:
+def _cut(waves: Complexes, rows: SurrogateOctave) -> None:
     """Set the rows to zero beyond the ends of the record, in place."""
     last = (rows.record - 1) // rows.step
     waves[..., last + 1 :] = 0
@@ -114,7 +114,7 @@ def _cut(waves: Complexes, rows: NullRows) -> None:
             waves[..., place] *= np.float32(math.sqrt((rows.step / 2 + outer + 0.5) / rows.step))
 
 
-def counted_samples(rows: NullRows) -> Bools:
+def counted_samples(rows: SurrogateOctave) -> Bools:
     """Return which samples of each kept row lie outside the cone of influence.
 
     Where none does, the middle of the record counts, which feels its ends least.
@@ -129,11 +129,11 @@ def counted_samples(rows: NullRows) -> Bools:
 
 
 @lru_cache(maxsize=64)
-def _filters(rows: NullRows) -> tuple[FoldedRows, Floats]:
+def _filters(rows: SurrogateOctave) -> tuple[DecimatedFilterBank, Floats]:
     scales = np.array(rows.scales)
     kind = np.dtype(np.float32)
-    filters = FoldedRows.build(
-        rows.wavelet, scales, rows.length, rows.step, dtype=kind, tol=NULL_TOL
+    filters = DecimatedFilterBank.build(
+        rows.wavelet, scales, rows.length, rows.step, dtype=kind, tol=SURROGATE_TOL
     )
     # Division by √s belongs to coherence: S acts on W1 W2*/s. The constant √(2π) is left out,
     # too: only ratios count.
@@ -143,7 +143,7 @@ def _filters(rows: NullRows) -> tuple[FoldedRows, Floats]:
 
 
 def _noise_band(
-    rows: NullRows, filters: FoldedRows, rng: np.random.Generator, pairs: int
+    rows: SurrogateOctave, filters: DecimatedFilterBank, rng: np.random.Generator, pairs: int
 ) -> Complexes:
     """Return the bins that the filters use, of 2 x `pairs` noises; shape (2, pairs, bins)."""
     if rows.record:
@@ -163,13 +163,13 @@ def _noise_band(
     return band
 
 
-def _records(rows: NullRows, rng: np.random.Generator, pairs: int) -> NDArray[np.float64]:
+def _records(rows: SurrogateOctave, rng: np.random.Generator, pairs: int) -> NDArray[np.float64]:
     """Return AR(1) noises drawn pair by pair; shape (2, pairs, record)."""
     white = rng.standard_normal((pairs, 2, rows.record)).swapaxes(0, 1)
     return np.stack([redden(w, g) for w, g in zip(white, (rows.al1, rows.al2), strict=True)])
 
 
-def _coherence(rows: NullRows, gauss: Floats, waves: Complexes) -> Floats:
+def _coherence(rows: SurrogateOctave, gauss: Floats, waves: Complexes) -> Floats:
     power, cross = smooth_in_time(waves, gauss)
     kept = slice(*rows.keep)
     return coherence(rows.boxcar.apply(power, kept), rows.boxcar.apply(cross, kept))

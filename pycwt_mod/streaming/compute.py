@@ -26,7 +26,7 @@ from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, check_op
 from pycwt_mod.smoothing import coherence
 from pycwt_mod.streaming.block import Block
-from pycwt_mod.streaming.kernel import Prepared, prepared
+from pycwt_mod.streaming.kernel import OctaveKernel, octave_kernel
 from pycwt_mod.streaming.masks import block_mask
 
 Quantity: TypeAlias = Literal["complex", "power", "amplitude", "phase", "coherence"]
@@ -130,7 +130,7 @@ def compute_blocks(
         window = plain_array("window", window)
     _check(window, sets, op, quantity, convention)
     signal, missing = _buffer(window, window_first, tile_first - layout.margin, layout)
-    shared = prepared(grid, layout, op, convention, window.dtype.char)
+    shared = octave_kernel(grid, layout, op, convention, window.dtype.char)
     waves = shared.waves(signal)
     found: Iterator[tuple[NDArray[Any], NDArray[Any] | None]]
     if op == "wct":
@@ -217,7 +217,7 @@ def _cross(
 
 
 def _coherence(
-    waves: Complexes, sets: Sets, shared: Prepared
+    waves: Complexes, sets: Sets, shared: OctaveKernel
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Yield R² and phase; each channel's own spectrum is smoothed once, however many pairs.
 

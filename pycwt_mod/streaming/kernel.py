@@ -11,22 +11,22 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Convention, Floats, read_only
-from pycwt_mod.engine.decimation import FoldedRows, folded_length
+from pycwt_mod.engine.decimation import DecimatedFilterBank, fast_length
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, grid_boxcar
 from pycwt_mod.smoothing import gaussian_filter
 
-__all__ = ["Prepared", "prepared"]
+__all__ = ["OctaveKernel", "octave_kernel"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Prepared:
+class OctaveKernel:
     """The axes, filters and smoothing of one octave, for one precision.
 
     Attributes
     ----------
     freqs_hz, scales_s : ndarray, shape (k,)
-    filters : FoldedRows
+    filters : DecimatedFilterBank
     columns : slice
         Those of the filters' rows that lie in the tile.
     gauss : ndarray of float64, shape (rows, columns), or None
@@ -39,7 +39,7 @@ class Prepared:
 
     freqs_hz: NDArray[np.float64]
     scales_s: NDArray[np.float64]
-    filters: FoldedRows
+    filters: DecimatedFilterBank
     columns: slice
     gauss: Floats | None
     boxcar: Floats | None
@@ -79,14 +79,14 @@ class Prepared:
 
 
 @lru_cache(maxsize=256)
-def prepared(
+def octave_kernel(
     grid: VoiceGrid, layout: OctaveLayout, op: BlockOp, convention: Convention, kind: str
-) -> Prepared:
+) -> OctaveKernel:
     """Return what blocks of this octave share; `kind` is the samples' dtype, as one character."""
     dtype = np.dtype(kind)
     scales = grid.scales_s[layout.rows] * grid.fs_hz
-    length = folded_length(layout.tile + 2 * layout.margin, layout.step)
-    filters = FoldedRows.build(grid.wavelet, scales, length, layout.step, dtype=dtype)
+    length = fast_length(layout.tile + 2 * layout.margin, layout.step)
+    filters = DecimatedFilterBank.build(grid.wavelet, scales, length, layout.step, dtype=dtype)
     gauss = boxcar = None
     if op == "wct":
         filters.table[...] /= np.sqrt(scales).astype(dtype)[:, None]
@@ -94,7 +94,7 @@ def prepared(
         boxcar = _boxcar(grid, layout, convention)
     first, n = layout.margin // layout.step, layout.tile // layout.step
     n_voices = layout.voices.stop - layout.voices.start
-    return Prepared(
+    return OctaveKernel(
         freqs_hz=read_only(grid.freqs_hz[layout.voices]),
         scales_s=read_only(grid.scales_s[layout.voices]),
         filters=filters, columns=slice(first, first + n), gauss=gauss, boxcar=boxcar,

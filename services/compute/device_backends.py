@@ -16,7 +16,7 @@ from typing import ClassVar, Literal, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.significance.surrogates import BINS, NullTask, run_task
+from pycwt_mod.significance.surrogates import BINS, SurrogateTask, run_task
 from schemas import subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError, ErrorBody, Unavailable
@@ -80,7 +80,7 @@ class _DeviceBackend:
         device = self._device(bus)
         if device is None:
             raise Unavailable(f"the bridge has no {self.name} that works at the moment")
-        found = (_histograms(bus, device, task) for task in cast("Sequence[NullTask]", tasks))
+        found = (_histograms(bus, device, task) for task in cast("Sequence[SurrogateTask]", tasks))
         return cast("Iterator[R]", found)
 
     def _device(self, bus: SyncBus) -> str | None:
@@ -110,7 +110,7 @@ class Elm11Backend(_DeviceBackend):
     description = "an ELM11 on the hardware bridge; 16-bit arithmetic, another sample, slow"
 
 
-def requests_of(task: NullTask) -> tuple[HwMcRequest, ...]:
+def requests_of(task: SurrogateTask) -> tuple[HwMcRequest, ...]:
     """Return what a device is asked for in place of a task: its rows, as many as go at a time.
 
     A record with ends becomes one without: a device has no cone of influence to leave out. Where
@@ -157,17 +157,17 @@ def spread(histograms: NDArray[np.integer]) -> NDArray[np.int64]:
     return counts
 
 
-def _histograms(bus: SyncBus, device: str, task: NullTask) -> NDArray[np.int64]:
+def _histograms(bus: SyncBus, device: str, task: SurrogateTask) -> NDArray[np.int64]:
     """Return the histograms of a task: by this worker where the ends of a record matter."""
     return run_task(task) if task.rows.exact_ends else _run(bus, device, task)
 
 
-def _run(bus: SyncBus, device: str, task: NullTask) -> NDArray[np.int64]:
+def _run(bus: SyncBus, device: str, task: SurrogateTask) -> NDArray[np.int64]:
     replies = [bus.run(simulate, bus.bus, device, asked) for asked in requests_of(task)]
     return spread(np.concatenate([reply.histograms for reply in replies]))
 
 
-def _seed(task: NullTask, first: int) -> int:
+def _seed(task: SurrogateTask, first: int) -> int:
     words = f"{task.entropy}/{task.spawn_key}/{first}".encode()
     return int.from_bytes(hashlib.sha256(words).digest()[:8], "little") >> 1
 

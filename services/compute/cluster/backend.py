@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from itertools import chain
 from typing import Literal, TypeVar, cast
 
-from pycwt_mod.significance.surrogates import NullTask, run_task
+from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from services.compute.cluster.fan_out import Compute, fan_out, in_a_thread
 from services.compute.cluster.shares import histograms_of, request_of, shares_of
 from services.runtime.sync_bus import sync_bus
@@ -66,7 +66,7 @@ class ClusterBackend:
             raise ValueError("backend='cluster' needs a compute worker: send a query or a job")
         if function is not cast("object", run_task):
             raise ValueError("backend='cluster' runs the library's own simulations alone")
-        shares = shares_of(cast("Sequence[NullTask]", tasks))
+        shares = shares_of(cast("Sequence[SurrogateTask]", tasks))
         requests = tuple(map(request_of, shares))
         replies = bus.run(fan_out, bus.bus, requests, _OWN.get())
         found = (histograms_of(*each) for each in zip(replies, shares, strict=True))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION
-from pycwt_mod.significance.surrogates import BINS, NullRows, NullTask, run_task
+from pycwt_mod.significance.surrogates import BINS, SurrogateOctave, SurrogateTask, run_task
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet, wavelet_from_name
 from schemas.errors import Unprocessable
@@ -25,7 +25,7 @@ SHARE_ROWS = 8000
 Histogram = NDArray[np.int64]
 
 
-def shares_of(tasks: Sequence[NullTask]) -> tuple[tuple[NullTask, ...], ...]:
+def shares_of(tasks: Sequence[SurrogateTask]) -> tuple[tuple[SurrogateTask, ...], ...]:
     """Return the tasks in pieces for one worker each: neighbours, of the same octave."""
     return tuple(
         piece
@@ -34,8 +34,8 @@ def shares_of(tasks: Sequence[NullTask]) -> tuple[tuple[NullTask, ...], ...]:
     )
 
 
-def _pieces(tasks: Iterator[NullTask]) -> Iterator[tuple[NullTask, ...]]:
-    piece: list[NullTask] = []
+def _pieces(tasks: Iterator[SurrogateTask]) -> Iterator[tuple[SurrogateTask, ...]]:
+    piece: list[SurrogateTask] = []
     rows = 0
     for task in tasks:
         piece.append(task)
@@ -47,7 +47,7 @@ def _pieces(tasks: Iterator[NullTask]) -> Iterator[tuple[NullTask, ...]]:
         yield tuple(piece)
 
 
-def request_of(share: Sequence[NullTask]) -> SimulateRequest:
+def request_of(share: Sequence[SurrogateTask]) -> SimulateRequest:
     """Return what asks another worker for a share.
 
     Raises
@@ -101,7 +101,7 @@ def answer_simulate(request: SimulateRequest) -> SimulateReply:
         raise Unprocessable.of({"rows": str(error)}) from error
     found = [
         run_task(
-            NullTask(
+            SurrogateTask(
                 rows=rows,
                 pairs=task.pairs,
                 entropy=int(request.seed),
@@ -113,7 +113,7 @@ def answer_simulate(request: SimulateRequest) -> SimulateReply:
     return SimulateReply(histograms=np.concatenate(found).astype("<i4"))
 
 
-def histograms_of(reply: SimulateReply, share: Sequence[NullTask]) -> tuple[Histogram, ...]:
+def histograms_of(reply: SimulateReply, share: Sequence[SurrogateTask]) -> tuple[Histogram, ...]:
     """Return the histogram of each task of the share.
 
     Raises
@@ -126,8 +126,8 @@ def histograms_of(reply: SimulateReply, share: Sequence[NullTask]) -> tuple[Hist
     return tuple(np.asarray(reply.histograms).astype(np.int64).reshape(shape))
 
 
-def _rows(shape: NullRowsShape) -> NullRows:
-    return NullRows(
+def _rows(shape: NullRowsShape) -> SurrogateOctave:
+    return SurrogateOctave(
         wavelet=wavelet_from_name(shape.wavelet, shape.param),
         scales=shape.scales,
         keep=(shape.keep_first, shape.keep_end),

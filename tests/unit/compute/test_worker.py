@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pycwt_mod.streaming.kernel import prepared
+from pycwt_mod.streaming.kernel import octave_kernel
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.dead import DeadLetter
@@ -291,7 +291,7 @@ async def test_a_worker_takes_one_window_more_than_it_has_threads_for() -> None:
 
 
 def test_what_the_windows_of_an_octave_share_is_made_once() -> None:
-    prepared.cache_clear()
+    octave_kernel.cache_clear()
     for _ in range(3):
         compute_window(a_window(), ME)
-    assert prepared.cache_info().misses == 1
+    assert octave_kernel.cache_info().misses == 1

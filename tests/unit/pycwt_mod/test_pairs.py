@@ -27,7 +27,7 @@ from pycwt_mod import (
     wct,
     xwt,
 )
-from pycwt_mod.engine.smoothed_rows import end_weights
+from pycwt_mod.engine.smoother import end_weights
 from tests import coherence_formula
 from tests.formula import row_error
 from tests.thorough import cases

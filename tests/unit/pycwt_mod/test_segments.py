@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import pycwt_mod as ours
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, multirate, rednoise
-from pycwt_mod.engine.inputs import Carrier
+from pycwt_mod.engine.inputs import PaddedSignal
 from pycwt_mod.engine.overlap_save import LONG_POINTS
-from pycwt_mod.engine.schedule import Question, portions
+from pycwt_mod.engine.schedule import TransformSpec, group_scales
 from tests.formula import direct, loud_elsewhere, row_error
 from tests.thorough import cases
 
@@ -57,14 +57,14 @@ def test_whole_ffts_of_long_records_stay_in_the_cache(
     full_rate: bool, convention: Convention
 ) -> None:
     n, scales = 400_000, 2 * 2 ** (np.arange(60) / 4)
-    asked = Question(
+    spec = TransformSpec(
         wavelet=Morlet(), scales=scales, n=n, length=2**20, convention=convention,
         dtype=np.dtype(np.float32), rtol=1e-6,
     )  # fmt: skip
-    shared = portions(asked, full_rate=full_rate)
+    shared = group_scales(spec, full_rate=full_rate)
     assert any(kind.segmented for kind in shared)
     for kind in shared:
-        assert kind.segmented or kind.interpolated or kind.points(n) <= LONG_POINTS
+        assert kind.segmented or kind.upsampled or kind.points(n) <= LONG_POINTS
 
 
 @pytest.mark.parametrize("convention", ["standard", "pycwt"])
@@ -101,7 +101,7 @@ def test_pieces_are_those_of_a_circle(
     given_samples: int, period: int, reach: int, start: int, count: int
 ) -> None:
     x = np.arange(1.0, min(given_samples, period) + 1)
-    carrier = Carrier.around(x, period, reach, period)
+    carrier = PaddedSignal.around(x, period, reach, period)
     piece = carrier.piece(start, count)
     for k, value in enumerate(piece, start):
         inside = -reach <= k < period + reach

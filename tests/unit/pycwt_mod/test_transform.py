@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, icwt
-from pycwt_mod.engine.decimation import FoldedRows, folded_length
+from pycwt_mod.engine.decimation import DecimatedFilterBank, fast_length
 from tests.formula import direct
 from tests.thorough import cases
 
@@ -123,8 +123,8 @@ def test_folded_rows_are_samples_of_the_direct_formula(
     x = noise(n, n)
     x -= x.mean()
     scales = first * 2 ** (np.arange(4) / 4)
-    length = folded_length(n, step)
-    filters = FoldedRows.build(which, scales, length, step, dtype=x.dtype, tol=1e-14)
+    length = fast_length(n, step)
+    filters = DecimatedFilterBank.build(which, scales, length, step, dtype=x.dtype, tol=1e-14)
 
     rows = filters.rows(np.fft.rfft(x, length)[filters.used_bins])
 

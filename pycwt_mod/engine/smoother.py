@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.special import i0e
 
 from pycwt_mod.arrays import Complexes, Convention, Floats
-from pycwt_mod.engine.filter_bank import RowGroup
-from pycwt_mod.engine.upsampling import Interpolation
+from pycwt_mod.engine.filter_bank import FilterBank
+from pycwt_mod.engine.upsampling import Upsampler
 from pycwt_mod.wavelets import Wavelet
 
 #: How much denser than what is smoothed the samples are: the ends and the kernels need room.
@@ -28,12 +28,12 @@ _CHUNK_POINTS = 2**16
 
 
 @dataclass(frozen=True, eq=False)
-class SmoothedGroup:
+class Smoother:
     """Rows that share a step, and how their squares are smoothed.
 
     Attributes
     ----------
-    rows : RowGroup
+    rows : FilterBank
         Filters of the rows, divided by √s.
     weights : ndarray
         Of the samples from `before` before the record on.
@@ -41,16 +41,16 @@ class SmoothedGroup:
         D exp(-s²ω²/2) for the bins 0 … K of the smoothing's FFT.
     passed : tuple of int
         Per row, the number of those bins in which the Gaussian exceeds the tolerance.
-    kernel : Interpolation or None
+    kernel : Upsampler or None
         From every D-th sample to all; None if D is 1.
     """
 
-    rows: RowGroup
+    rows: FilterBank
     weights: Floats
     before: int
     gauss: Floats
     passed: tuple[int, ...]
-    kernel: Interpolation | None
+    kernel: Upsampler | None
 
     @classmethod
     def build(
@@ -66,23 +66,23 @@ class SmoothedGroup:
         convention: Convention,
         dtype: np.dtype[Any],
         rtol: float,
-    ) -> SmoothedGroup:
+    ) -> Smoother:
         """Tabulate everything for `scales`, in samples; `length` is that of the smoothing."""
-        rows = RowGroup.build(
+        rows = FilterBank.build(
             wavelet, scales, index, fft_length, step, convention=convention, dtype=dtype,
-            rtol=rtol, interpolate=False,
+            rtol=rtol, upsample=False,
         )  # fmt: skip
         rows.table[...] /= np.sqrt(scales)[:, None].astype(dtype)
         weights, before = end_weights(n, step, OVERSAMPLING, rtol)
         kernel = None
         if step > 1:
-            kernel = Interpolation.build(step, OVERSAMPLING, rtol, dtype=dtype)
+            kernel = Upsampler.build(step, OVERSAMPLING, rtol, dtype=dtype)
         passed = tuple(_passed(float(s), length, step, rtol) for s in scales)
         omega = np.arange(max(passed)) * (2 * math.pi / length)
         gauss = (step * np.exp(-0.5 * (scales[:, None] * omega) ** 2)).astype(dtype)
         return cls(rows, weights.astype(dtype), before, gauss, passed, kernel)
 
-    def portions(self, length: int) -> list[slice]:
+    def chunks(self, length: int) -> list[slice]:
         """Return the rows in portions that stay in the cache."""
         full_rate = length // self.rows.step if self.kernel is None else length
         size = max(2, _CHUNK_POINTS // full_rate)
@@ -128,7 +128,7 @@ class SmoothedGroup:
         np.arctan2(full[1], full[0], out=phase[some])
 
 
-def kernel_correction(kernel: Interpolation, period: int) -> Floats:
+def kernel_correction(kernel: Upsampler, period: int) -> Floats:
     """Return what spectra of samples, in FFT order, are multiplied by before `kernel`."""
     omega = 2 * np.pi * scipy.fft.fftfreq(period) / kernel.step
     return kernel.correction(omega).astype(kernel.matrix.dtype)
