@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from types import FunctionType
 from typing import Any
+from urllib.parse import ParseResult
 
 import nats.protocol.parser
 from nats.aio.transport import TcpTransport
@@ -21,13 +23,22 @@ from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CR
 #: subject with a vertical tab in it, which the server allows, cost the connection.
 _WORD, _GAP = rb"([^ \t\r\n]+)", rb"[ \t]+"
 _ADDRESS = rb"%s%s%s%s(%s%s)?" % (_WORD, _GAP, _WORD, _GAP, _WORD, _GAP)
-nats.protocol.parser.MSG_RE = re.compile(rb"\AMSG%s%s(\d+)\r\n" % (_GAP, _ADDRESS))
-nats.protocol.parser.HMSG_RE = re.compile(rb"\AHMSG%s%s(\d+)%s(\d+)\r\n" % (_GAP, _ADDRESS, _GAP))
+_MSG_RE = re.compile(rb"\AMSG%s%s(\d+)\r\n" % (_GAP, _ADDRESS))
+_HMSG_RE = re.compile(rb"\AHMSG%s%s(\d+)%s(\d+)\r\n" % (_GAP, _ADDRESS, _GAP))
+#: The driver's parser with these expressions in place of its own, which other connections of the
+#: process go on with.
+_parse = FunctionType(
+    Parser.parse.__code__,
+    {**vars(nats.protocol.parser), "MSG_RE": _MSG_RE, "HMSG_RE": _HMSG_RE},
+    argdefs=Parser.parse.__defaults__,
+)
 
 __all__ = ["LARGE_BYTES", "BulkParser", "BulkTransport", "publish_parts"]
 
 #: From here on copies cost more than the calls that avoid them.
 LARGE_BYTES = 64 * 1024
+#: Bytes per read, in place of the driver's 32 KiB: a message of 8 MiB takes 20 ms less.
+READ_BYTES = 1024 * 1024
 
 
 def publish_parts(
@@ -48,6 +59,16 @@ def _one_line(value: str) -> str:
 
 class BulkTransport(TcpTransport):
     """Hands large parts to the socket one by one: what it takes at once is not copied at all."""
+
+    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
+        """Connect, with a larger buffer than the driver's."""
+        del buffer_size
+        await super().connect(uri, READ_BYTES, connect_timeout)
+
+    async def read(self, buffer_size: int) -> bytes:
+        """Return what has come, more of it than the driver asks for."""
+        del buffer_size
+        return bytes(await super().read(READ_BYTES))
 
     def writelines(self, payload: Iterable[bytes]) -> None:
         """Send all parts, small neighbours joined."""
@@ -83,7 +104,7 @@ class BulkParser(Parser):
         """Take what the socket gave."""
         while True:
             if not self._missing:
-                await super().parse(data)
+                await _parse(self, data)
                 if self.state != AWAITING_MSG_PAYLOAD or self.needed < LARGE_BYTES:
                     return
                 # The driver's parser waits for the rest of a large payload; here it is awaited.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -109,3 +111,24 @@ def test_small_parts_go_out_together_and_large_ones_alone() -> None:
     transport, big = Recorder(), b"b" * LARGE_BYTES
     transport.writelines([b"1", b"2", big, b"3", big])
     assert transport.written == [b"12", big, b"3", big]
+
+
+def test_importing_the_client_leaves_the_driver_of_other_connections_as_it_is() -> None:
+    """The client used to replace the driver's socket, buffer size and expressions for everybody."""
+    code = (
+        "import nats.aio.client, nats.aio.subscription, nats.aio.transport, nats.protocol.parser\n"
+        "import nats.js.client, sys\n"
+        "names = [name for name in sys.modules if name.partition('.')[0] == 'nats']\n"
+        "def state(): return {\n"
+        "    (name, key, member): value\n"
+        "    for name in names for key, owner in vars(sys.modules[name]).items()\n"
+        "    for member, value in [(None, owner), *getattr(owner, '__dict__', {}).items()]\n"
+        "    if isinstance(member, str | None)\n"
+        "}\n"
+        "before = state()\n"
+        "import pycwt_client\n"
+        "changed = {key for key, value in state().items() if before.get(key) is not value}\n"
+        "print({key for key in changed if key[0].startswith('nats.')})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
