@@ -116,7 +116,7 @@ class CoherenceSchedule:
     @property
     def lengths(self) -> set[int]:
         """The FFT lengths of the signals that `all` asks for."""
-        return {group.rows.length for part in self.parts for group in part.groups}
+        return {group.bank.length for part in self.parts for group in part.groups}
 
     @property
     def scale_weights(self) -> Floats:
@@ -210,13 +210,13 @@ class SmoothedSpectra:
         """Return room for the rows of `group`, smoothed on a circle of `length` samples."""
         rows, bins = group.gauss.shape
         kind = complex_dtype(group.gauss.dtype)
-        below = min(bins - 1, (length // group.rows.step - 1) // 2)
+        below = min(bins - 1, (length // group.bank.step - 1) // 2)
         shapes = (2, rows, bins), (rows, bins), (rows, below)
         return cls(group, *(np.zeros(shape, kind) for shape in shapes))
 
     def filter(self, rows: slice, power: Floats, cross: Complexes, length: int) -> None:
         """Fill `rows` from (2, k, samples) of |W1|² and |W2|² and (k, samples) of W1 W2*."""
-        group, period = self.group, length // self.group.rows.step
+        group, period = self.group, length // self.group.bank.step
         powers = scipy.fft.rfft(group.within_record(power, period), axis=-1)
         products = scipy.fft.fft(group.within_record(cross, period), axis=-1, overwrite_x=True)
         bins, below = self._passed(rows, period)
@@ -278,7 +278,7 @@ class CoherenceRows:
         chunks = [(each, rows) for each in filtered for rows in each.group.chunks(self.length)]
         run(
             (
-                partial(self._filter, each, rows, spectra[each.group.rows.length], phase)
+                partial(self._filter, each, rows, spectra[each.group.bank.length], phase)
                 for each, rows in chunks
             ),
             workers,
@@ -294,7 +294,7 @@ class CoherenceRows:
 
     def _finished(self, group: Smoother, rows: slice) -> slice:
         """Return which of the rows of a group are outputs."""
-        ends = np.searchsorted(group.rows.index, [self.outputs.start, self.outputs.stop])
+        ends = np.searchsorted(group.index, [self.outputs.start, self.outputs.stop])
         first = max(rows.start, int(ends[0]))
         return slice(first, max(first, min(rows.stop, int(ends[1]))))
 
@@ -303,7 +303,7 @@ class CoherenceRows:
     ) -> None:
         """Store the filtered spectra of |W1|², |W2|² and W1 W2*, and the phase of the latter."""
         group = filtered.group
-        waves = group.rows.samples(spectra, rows)
+        waves = group.bank.samples(group.bank.band(spectra), rows)
         power = np.square(waves.real)
         power += np.square(waves.imag)
         w1, w2 = waves
@@ -311,7 +311,7 @@ class CoherenceRows:
         some = self._finished(group, rows)
         if phase is not None and some.stop > some.start:
             outputs = cross[some.start - rows.start : some.stop - rows.start]
-            group.write_phase(outputs, group.rows.index[some], phase)
+            group.write_phase(outputs, group.index[some], phase)
         filtered.filter(rows, power, cross, self.length)
 
     def _finish(
@@ -323,8 +323,8 @@ class CoherenceRows:
         smoothed: Floats,
     ) -> None:
         """Add up neighbouring scales, go back to time, and divide."""
-        index = group.rows.index[rows]
-        step = group.rows.step
+        index = group.index[rows]
+        step = group.bank.step
         period = self.length // step
         kind = coherence.dtype
         power = np.zeros((2, len(index), period // 2 + 1), complex_dtype(kind))
@@ -360,7 +360,7 @@ class CoherenceRows:
         usual = weights.max()
         for offset, each in enumerate(weights.T / usual, first_offset):
             for part in filtered:
-                first = int(part.group.rows.index[0])
+                first = int(part.group.index[0])
                 low = max(places.start + offset, first)
                 high = min(places.stop + offset, first + len(part.positive))
                 here = slice(low - offset - places.start, high - offset - places.start)

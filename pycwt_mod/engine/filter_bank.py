@@ -1,29 +1,27 @@
-"""Rows of a transform that share a sampling step: from a spectrum to their samples.
+"""The wavelets' spectra, tabulated: from the spectrum of a signal to rows sampled every D.
 
-A row is the inverse transform of the signal's spectrum times the wavelet's, which is zero but
-in a band. Its samples every D are *exactly* the inverse FFT of length P = M/D of that band
-folded modulo P.
+A row W(s, n) is the inverse transform of the signal's spectrum times the wavelet's, which is zero
+but in a band. Its samples at n = 0, D, 2D … are *exactly* an inverse FFT of length P = M/D of that
+band folded modulo P, divided by D: no filter is designed and nothing is interpolated. D only
+decides whether the samples describe the row in full: they do if 2π/D is at least the width of the
+band at scale s.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
-from pycwt_mod.engine.bands import Band, used_bins
-from pycwt_mod.engine.upsampling import Upsampler
+from pycwt_mod.arrays import Complexes, Floats, complex_dtype
 from pycwt_mod.wavelets import Wavelet
 
-#: Rows are transformed in chunks of about this many bytes, to stay in the cache.
-_CHUNK_BYTES = 2**22
-#: FFT libraries compute this many rows at once in the lanes of a vector register.
-_LANES = 4
+#: Where the band of a row is cut, as a part of the wavelet's maximum.
+BAND_TOL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,92 +30,113 @@ class FilterBank:
 
     Attributes
     ----------
-    index : ndarray of int
-        Their places among the scales of the analysis.
     length, step : int
         M and D; M is a multiple of D.
     first_bin : int
         FFT bin of the first column of `table`; negative for negative frequencies.
-    table : ndarray, shape (rows, bins)
-        √(2πs) ψ̂0*(sω)/D, times what `upsampler` asks for.
-    upsampler : Upsampler or None
-        How to get from every D-th sample to all. If None, the same filters give the samples in
-        between, from the spectrum of the signal shifted by less than D: FFTs of length P stay
-        in the cache where those of length M wouldn't.
+    table : ndarray, shape (rows, bins), real or complex
+        √(2πs) ψ̂0*(sω)/D per row and bin.
+    real : bool
+        Whether the rows are the real part of what the table gives.
     """
 
-    index: NDArray[np.intp]
     length: int
     step: int
     first_bin: int
     table: NDArray[Any]
-    upsampler: Upsampler | None
+    real: bool = False
 
     @classmethod
-    def build(
+    def tabulate(
         cls,
         wavelet: Wavelet,
         scales: Floats,
-        index: NDArray[np.intp],
+        first: int,
+        last: int,
         length: int,
         step: int,
         *,
-        convention: Convention,
         dtype: np.dtype[Any],
-        rtol: float,
-        upsample: bool,
+        evaluated: np.dtype[Any] | None = None,
     ) -> FilterBank:
-        """Tabulate the filters for `scales`, in samples."""
-        band = Band.of(wavelet, rtol, convention)
-        ends = float(scales.min()), float(scales.max())
-        first, last = used_bins(wavelet, band, *ends, convention, length)
-        omega = np.arange(first, last + 1) * (2 * math.pi / length)
-        table = np.conj(wavelet.psi_ft((scales[:, None] * omega).astype(dtype)))
-        gain = np.sqrt(2 * np.pi * scales) / step
+        """Return the filters for `scales`, in samples, at the bins from `first` to `last`.
+
+        `dtype` is the signal's, `evaluated` the precision of the formula if it is another.
+        """
+        precision = dtype if evaluated is None else evaluated
+        omega = 2 * np.pi * np.arange(first, last + 1) / length
+        table = np.conj(wavelet.psi_ft((scales[:, None] * omega).astype(precision)))
+        table = table * (np.sqrt(2 * np.pi * scales) / step)[:, None].astype(precision)
         kind = dtype if not np.iscomplexobj(table) else complex_dtype(dtype)
-        table = (table * gain[:, None].astype(dtype)).astype(kind, copy=False)
-        kernel = None
-        if upsample:
-            used = max(last - first + 1, 1) * step / length
-            centre = (omega[0] + omega[-1]) / 2
-            kernel = Upsampler.build(step, 1 / used, rtol, dtype=dtype, centre=centre)
-            table *= kernel.correction(omega).astype(dtype)
-        return cls(index, length, step, first, table, kernel)
+        return cls(length, step, first, table.astype(kind, copy=False))
 
-    def chunks(self) -> list[slice]:
-        """Return the rows in portions that stay in the cache."""
-        row_bytes = self.length // self.step * complex_dtype(self.table.real.dtype).itemsize
-        per_chunk = max(_LANES, _CHUNK_BYTES // row_bytes)
-        return [slice(k, k + per_chunk) for k in range(0, len(self.index), per_chunk)]
+    @classmethod
+    def one_sided(
+        cls,
+        wavelet: Wavelet,
+        scales: Floats,
+        length: int,
+        step: int,
+        *,
+        dtype: np.dtype[Any],
+        tol: float = BAND_TOL,
+    ) -> FilterBank:
+        """Return filters of positive frequencies alone, for real signals without a mean.
 
-    def samples(self, spectrum: Complexes, rows: slice, offset: int = 0) -> Complexes:
-        """Return every D-th sample of the circular rows from `offset` on; shape (..., rows, P).
+        Those of real wavelets carry the factor 2 of their other half, and the rows are the real
+        part. The first bin is a multiple of P, and so is the number of bins but for Nyquist.
+        """
+        period = length // step
+        low, high = wavelet.frequency_band(tol)
+        to_bin = length / (2 * np.pi)
+        first = int(low / scales.max() * to_bin) // period * period
+        last = min(length // 2, math.ceil(high / scales.min() * to_bin))
+        width = math.ceil((last + 1 - first) / period) * period
+        last = min(first + width - 1, length // 2)
+        bank = cls.tabulate(
+            wavelet, scales, first, last, length, step, dtype=dtype, evaluated=np.dtype(np.float64)
+        )
+        bins = np.arange(first, last + 1)
+        bank.table[:, bins == 0] = 0
+        if not wavelet.analytic:
+            bank.table[:, 2 * bins != length] *= 2
+        return replace(bank, real=not wavelet.analytic)
+
+    @property
+    def period(self) -> int:
+        """P, the samples of a row."""
+        return self.length // self.step
+
+    @property
+    def used_bins(self) -> slice:
+        """The bins of the spectrum that the table meets, if none is negative."""
+        return slice(self.first_bin, self.first_bin + self.table.shape[1])
+
+    def per_root_scale(self, scales: Floats) -> FilterBank:
+        """Return the filters divided by √s, as coherence needs them: S acts on W1 W2*/s."""
+        roots = np.sqrt(scales)[:, None].astype(self.table.real.dtype)
+        return replace(self, table=self.table / roots)
+
+    def band(self, spectrum: Complexes) -> Complexes:
+        """Return the bins of the filters of an `rfft` of length M."""
+        return signed_bins(spectrum, self.first_bin, self.table.shape[1])
+
+    def folded(self, band: Complexes, rows: slice = slice(None)) -> Complexes:
+        """Return the spectra of some rows every D; shape (..., rows, P)."""
+        return fold(band[..., None, :], self.table[rows], self.first_bin, self.period)
+
+    def samples(self, band: Complexes, rows: slice = slice(None)) -> Complexes:
+        """Return W(s, iD) of some rows for i < P; shape (..., rows, P).
 
         Parameters
         ----------
-        spectrum : ndarray, shape (..., M // 2 + 1)
-            `rfft` of length M of the signal.
+        band : ndarray, shape (..., bins)
+            The bins of the filters of the signal's FFT of length M.
         """
-        table = self.table[rows]
-        band = signed_bins(spectrum, self.first_bin, table.shape[1])
-        if offset:
-            bins = self.first_bin + np.arange(table.shape[1])
-            band = band * np.exp((2j * math.pi * offset / self.length) * bins).astype(band.dtype)
-        folded = fold(band[..., None, :], table, self.first_bin, self.length // self.step)
-        found: Complexes = scipy.fft.ifft(folded, axis=-1, overwrite_x=True)
+        found: Complexes = scipy.fft.ifft(self.folded(band, rows), axis=-1, overwrite_x=True)
+        if self.real:
+            found.imag = 0
         return found
-
-    def write(self, spectrum: Complexes, rows: slice, out: Complexes) -> None:
-        """Compute some rows of one signal at every sample; `out` has shape (scales, n)."""
-        targets = self.index[rows]
-        if self.upsampler is not None:
-            for row, target in zip(self.samples(spectrum, rows), targets, strict=True):
-                self.upsampler.write(row, out[target])
-            return
-        for offset in range(self.step):
-            places = out[:, offset :: self.step]
-            for row, target in zip(self.samples(spectrum, rows, offset), targets, strict=True):
-                places[target] = row[: places.shape[-1]]
 
 
 def signed_bins(spectrum: Complexes, first: int, count: int) -> Complexes:

@@ -26,7 +26,8 @@ from pycwt_mod.arrays import (
     span,
 )
 from pycwt_mod.engine.bands import Band, used_bins
-from pycwt_mod.engine.filter_bank import FilterBank, fold
+from pycwt_mod.engine.circular import CircularConvolution
+from pycwt_mod.engine.filter_bank import fold
 from pycwt_mod.engine.inputs import Parts, TransformInputs, signal_parts
 from pycwt_mod.engine.overlap_save import OverlapSave
 from pycwt_mod.engine.scale_axis import ScaleAxis
@@ -200,7 +201,7 @@ def _samples(
 
 
 def _tasks(
-    group: FilterBank | OverlapSave, inputs: TransformInputs, out: Complexes
+    group: CircularConvolution | OverlapSave, inputs: TransformInputs, out: Complexes
 ) -> Iterable[Callable[[], object]]:
     if isinstance(group, OverlapSave):
         parts = inputs.parts[group.length]
@@ -225,7 +226,7 @@ class CircularRows:
     """
 
     plan: Schedule
-    group: FilterBank | OverlapSave
+    group: CircularConvolution | OverlapSave
     samples: Complexes
 
     def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:

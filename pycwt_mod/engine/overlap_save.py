@@ -18,9 +18,9 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import erfc, erfcinv
 
-from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
+from pycwt_mod.arrays import Complexes, Convention, Floats
 from pycwt_mod.engine.bands import Band, is_two_sided
-from pycwt_mod.engine.filter_bank import fold, signed_bins
+from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.engine.inputs import PaddedSignal, Part
 from pycwt_mod.wavelets import Wavelet
 
@@ -38,15 +38,6 @@ _LARGEST_GROWTH = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class PartFilters:
-    """What a part of the signal is multiplied by: bins from `first` on, shape (rows, bins)."""
-
-    part: Part
-    first: int
-    table: NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
 class OverlapSave:
     """The filters of some rows at one step, for segments of `size` samples.
 
@@ -60,8 +51,8 @@ class OverlapSave:
         Samples of a segment, and how many of them are left away on either side.
     crosses_nyquist : bool
         Whether the Nyquist frequency cuts a row: no part of the circle is free of it.
-    filters : tuple of PartFilters
-        One per part of the signal.
+    banks : dict of FilterBank
+        Filters per part of the signal, for FFTs of `size`.
     """
 
     index: NDArray[np.intp]
@@ -70,7 +61,7 @@ class OverlapSave:
     size: int
     margin: int
     crosses_nyquist: bool
-    filters: tuple[PartFilters, ...]
+    banks: dict[Part, FilterBank]
 
     @classmethod
     def build(
@@ -92,17 +83,17 @@ class OverlapSave:
         size = POINTS * step
         while margin > size * _LARGEST_MARGIN:
             size *= 2
-        filters = tuple(
-            _filters(part, wavelet, scales, size, step, dtype, rtol, convention)
+        banks = {
+            part: _bank(part, wavelet, scales, size, step, dtype, rtol, convention)
             for part in parts_of(wavelet, smallest, convention, rtol)
-        )
+        }
         crosses_nyquist = Band.of(wavelet, rtol, convention).crosses_nyquist(smallest)
-        return cls(index, length, step, size, margin, crosses_nyquist, filters)
+        return cls(index, length, step, size, margin, crosses_nyquist, banks)
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """The parts of the signal that are asked for."""
-        return tuple(each.part for each in self.filters)
+        return tuple(self.banks)
 
     def starts(self, count: int) -> range:
         """Return where segments begin that together give the samples from 0 to `count`."""
@@ -111,11 +102,10 @@ class OverlapSave:
     def samples(self, parts: dict[Part, PaddedSignal], start: int) -> Complexes:
         """Return every D-th sample from `start` on; shape (rows, kept)."""
         period = self.size // self.step
-        folded = []
-        for each in self.filters:
-            band = _band(parts[each.part].piece(start - self.margin, self.size), each)
-            folded.append(fold(band[None], each.table, each.first, period))
-        together, *others = folded
+        together, *others = (
+            bank.folded(_band(parts[part].piece(start - self.margin, self.size), bank))
+            for part, bank in self.banks.items()
+        )
         for other in others:
             together += other
         rows: Complexes = scipy.fft.ifft(together, axis=-1, overwrite_x=True)
@@ -136,13 +126,12 @@ class OverlapSave:
         out[places, at : at + kept] = found[:, :kept]
 
 
-def _band(piece: NDArray[Any], filters: PartFilters) -> Complexes:
+def _band(piece: NDArray[Any], bank: FilterBank) -> Complexes:
     """Return the spectrum of a segment at the bins of the filters."""
-    count = filters.table.shape[1]
     if np.iscomplexobj(piece):
-        bins = np.arange(filters.first, filters.first + count)
+        bins = np.arange(bank.first_bin, bank.first_bin + bank.table.shape[1])
         return np.asarray(np.take(scipy.fft.fft(piece), bins, mode="wrap"))
-    return signed_bins(scipy.fft.rfft(piece), filters.first, count)
+    return bank.band(scipy.fft.rfft(piece))
 
 
 def parts_of(
@@ -203,7 +192,7 @@ def _ending(omega: Floats, rtol: float) -> Floats:
     return np.asarray(erfc((omega - 1.5 * math.pi) / _ending_width(rtol)) / 2)
 
 
-def _filters(
+def _bank(
     part: Part,
     wavelet: Wavelet,
     scales: Floats,
@@ -212,19 +201,17 @@ def _filters(
     dtype: np.dtype[Any],
     rtol: float,
     convention: Convention,
-) -> PartFilters:
+) -> FilterBank:
     """Tabulate √(2πs) ψ̂0*(sω)/D, where it is needed and beyond as far as it has no end."""
     smallest, largest = float(scales.min()), float(scales.max())
     two_sided = Band.of(wavelet, rtol, "pycwt" if part != "all" else convention)
     first, last = two_sided.bins(smallest, largest, size)
     limit = size - 1 if part != "all" else size // 2
     first, last = max(first, -limit), min(last, limit)
-    omega = np.arange(first, last + 1) * (2 * math.pi / size)
-    table = np.conj(wavelet.psi_ft((scales[:, None] * omega).astype(dtype)))
-    table = table * np.sqrt(2 * np.pi * scales)[:, None].astype(dtype) / step
+    bank = FilterBank.tabulate(wavelet, scales, first, last, size, step, dtype=dtype)
     if Band.of(wavelet, rtol, convention).crosses_nyquist(smallest):
+        omega = np.arange(first, last + 1) * (2 * math.pi / size)
         slope = _ending(omega, rtol) if part == "positive" else _ending(-omega, rtol)
         other = _ending(math.pi - omega if part == "positive" else math.pi + omega, rtol)
-        table = table * (slope * other).astype(dtype)
-    kind = dtype if not np.iscomplexobj(table) else complex_dtype(dtype)
-    return PartFilters(part, first, np.ascontiguousarray(table.astype(kind, copy=False)))
+        bank.table[...] *= (slope * other).astype(dtype)
+    return bank

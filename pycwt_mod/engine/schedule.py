@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
 from pycwt_mod.engine.bands import Band, allowed_bins, used_bins
+from pycwt_mod.engine.circular import CircularConvolution
 from pycwt_mod.engine.decimation import fast_length, power_of_two_below
-from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.engine.inputs import (
     PaddedSignal,
     Part,
@@ -155,29 +155,29 @@ class Schedule:
     spec : TransformSpec
     full_rate : bool
         Whether the rows are wanted at every sample of the record, or every D on a circle.
-    groups : tuple of FilterBank or OverlapSave
+    groups : tuple of CircularConvolution or OverlapSave
     points : tuple of int
         Samples of a row of each group, every D.
     """
 
     spec: TransformSpec
     full_rate: bool
-    groups: tuple[FilterBank | OverlapSave, ...]
+    groups: tuple[CircularConvolution | OverlapSave, ...]
     points: tuple[int, ...]
 
     @classmethod
     def build(cls, spec: TransformSpec, *, full_rate: bool) -> Schedule:
         """Choose lengths and steps, and tabulate."""
-        groups: list[FilterBank | OverlapSave] = []
+        groups: list[CircularConvolution | OverlapSave] = []
         groups_of_rows = group_scales(spec, full_rate=full_rate)
         for strategy, index in groups_of_rows.items():
             common = spec.wavelet, spec.scales[index], index, strategy.length, strategy.step
             if strategy.segmented:
-                some: FilterBank | OverlapSave = OverlapSave.build(
+                some: CircularConvolution | OverlapSave = OverlapSave.build(
                     *common, convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol
                 )
             else:
-                some = FilterBank.build(
+                some = CircularConvolution.build(
                     *common, convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol,
                     upsample=strategy.upsampled,
                 )  # fmt: skip
@@ -206,7 +206,7 @@ class Schedule:
         return out
 
     def _full_tasks(
-        self, group: FilterBank | OverlapSave, inputs: TransformInputs, out: Complexes
+        self, group: CircularConvolution | OverlapSave, inputs: TransformInputs, out: Complexes
     ) -> Iterable[Callable[[], object]]:
         if isinstance(group, OverlapSave):
             parts = inputs.parts[group.length]
@@ -228,7 +228,7 @@ class Schedule:
                 ends = self.spec.n if self.full_rate or group.crosses_nyquist else m
                 count[m] = max(count.get(m, 0), ends)
                 reach[m] = max(reach.get(m, 0), group.margin)
-        lengths = {group.length for group in self.groups if isinstance(group, FilterBank)}
+        lengths = {group.length for group in self.groups if isinstance(group, CircularConvolution)}
         lengths |= {m for m, parts in needed.items() if parts != {"all"}}
         spectra = spectra_by_length(signal, spectrum, self.spec.length, lengths, workers)
         padded: dict[int, Parts] = {}

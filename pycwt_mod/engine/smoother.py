@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import i0e
 
 from pycwt_mod.arrays import Complexes, Convention, Floats
+from pycwt_mod.engine.bands import Band, used_bins
 from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.engine.upsampling import Upsampler
 from pycwt_mod.wavelets import Wavelet
@@ -33,7 +34,9 @@ class Smoother:
 
     Attributes
     ----------
-    rows : FilterBank
+    index : ndarray of int
+        Their places among the scales of the analysis.
+    bank : FilterBank
         Filters of the rows, divided by √s.
     weights : ndarray
         Of the samples from `before` before the record on.
@@ -45,7 +48,8 @@ class Smoother:
         From every D-th sample to all; None if D is 1.
     """
 
-    rows: FilterBank
+    index: NDArray[np.intp]
+    bank: FilterBank
     weights: Floats
     before: int
     gauss: Floats
@@ -68,11 +72,10 @@ class Smoother:
         rtol: float,
     ) -> Smoother:
         """Tabulate everything for `scales`, in samples; `length` is that of the smoothing."""
-        rows = FilterBank.build(
-            wavelet, scales, index, fft_length, step, convention=convention, dtype=dtype,
-            rtol=rtol, upsample=False,
-        )  # fmt: skip
-        rows.table[...] /= np.sqrt(scales)[:, None].astype(dtype)
+        band = Band.of(wavelet, rtol, convention)
+        ends = float(scales.min()), float(scales.max())
+        first, last = used_bins(wavelet, band, *ends, convention, fft_length)
+        bank = FilterBank.tabulate(wavelet, scales, first, last, fft_length, step, dtype=dtype)
         weights, before = end_weights(n, step, OVERSAMPLING, rtol)
         kernel = None
         if step > 1:
@@ -80,13 +83,14 @@ class Smoother:
         passed = tuple(_passed(float(s), length, step, rtol) for s in scales)
         omega = np.arange(max(passed)) * (2 * math.pi / length)
         gauss = (step * np.exp(-0.5 * (scales[:, None] * omega) ** 2)).astype(dtype)
-        return cls(rows, weights.astype(dtype), before, gauss, passed, kernel)
+        bank = bank.per_root_scale(scales)
+        return cls(index, bank, weights.astype(dtype), before, gauss, passed, kernel)
 
     def chunks(self, length: int) -> list[slice]:
         """Return the rows in portions that stay in the cache."""
-        full_rate = length // self.rows.step if self.kernel is None else length
+        full_rate = length // self.bank.step if self.kernel is None else length
         size = max(2, _CHUNK_POINTS // full_rate)
-        count = len(self.rows.index)
+        count = len(self.index)
         return [slice(k, min(k + size, count)) for k in range(0, count, size)]
 
     def within_record(self, products: NDArray[Any], period: int) -> NDArray[Any]:

@@ -17,7 +17,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Floats
-from pycwt_mod.engine.decimation import DecimatedFilterBank
+from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.rednoise import ar1_spectrum, redden
 from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
 from pycwt_mod.wavelets import Wavelet
@@ -94,7 +94,7 @@ def run_task(task: SurrogateTask, *, batch_points: int = BATCH_POINTS) -> NDArra
     per_batch = max(1, batch_points // gauss.size)
     for start in range(0, task.pairs, per_batch):
         pairs = min(per_batch, task.pairs - start)
-        waves = filters.rows(_noise_band(rows, filters, rng, pairs))
+        waves = filters.samples(_noise_band(rows, filters, rng, pairs))
         if rows.record:
             _cut(waves, rows)
         r2 = _coherence(rows, gauss, waves)
@@ -129,21 +129,19 @@ def counted_samples(rows: SurrogateOctave) -> Bools:
 
 
 @lru_cache(maxsize=64)
-def _filters(rows: SurrogateOctave) -> tuple[DecimatedFilterBank, Floats]:
+def _filters(rows: SurrogateOctave) -> tuple[FilterBank, Floats]:
     scales = np.array(rows.scales)
     kind = np.dtype(np.float32)
-    filters = DecimatedFilterBank.build(
+    filters = FilterBank.one_sided(
         rows.wavelet, scales, rows.length, rows.step, dtype=kind, tol=SURROGATE_TOL
     )
-    # Division by √s belongs to coherence: S acts on W1 W2*/s. The constant √(2π) is left out,
-    # too: only ratios count.
-    filters.table[...] /= np.sqrt(scales).astype(kind)[:, None]
     gauss = gaussian_filter(scales, rows.length // rows.step, rows.step)
-    return filters, gauss.astype(kind)
+    # Of a constant factor, such as √(2π) in the filters, coherence knows nothing.
+    return filters.per_root_scale(scales), gauss.astype(kind)
 
 
 def _noise_band(
-    rows: SurrogateOctave, filters: DecimatedFilterBank, rng: np.random.Generator, pairs: int
+    rows: SurrogateOctave, filters: FilterBank, rng: np.random.Generator, pairs: int
 ) -> Complexes:
     """Return the bins that the filters use, of 2 x `pairs` noises; shape (2, pairs, bins)."""
     if rows.record:

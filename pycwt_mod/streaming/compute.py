@@ -1,7 +1,7 @@
 """From a window of samples to blocks of results: a pure function.
 
 The window is laid into a buffer of tile and margins, and missing samples are replaced by the
-mean of the valid ones. Rows come from `pycwt_mod.engine.decimation` at the octave's step. What a
+mean of the valid ones. Rows come from `pycwt_mod.engine.filter_bank` at the octave's step. What a
 missing sample may have touched is masked; the rest equals the offline transform.
 """
 

@@ -11,7 +11,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Convention, Floats, read_only
-from pycwt_mod.engine.decimation import DecimatedFilterBank, fast_length
+from pycwt_mod.engine.decimation import fast_length
+from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, grid_boxcar
 from pycwt_mod.smoothing import gaussian_filter
@@ -26,7 +27,7 @@ class OctaveKernel:
     Attributes
     ----------
     freqs_hz, scales_s : ndarray, shape (k,)
-    filters : DecimatedFilterBank
+    filters : FilterBank
     columns : slice
         Those of the filters' rows that lie in the tile.
     gauss : ndarray of float64, shape (rows, columns), or None
@@ -39,7 +40,7 @@ class OctaveKernel:
 
     freqs_hz: NDArray[np.float64]
     scales_s: NDArray[np.float64]
-    filters: DecimatedFilterBank
+    filters: FilterBank
     columns: slice
     gauss: Floats | None
     boxcar: Floats | None
@@ -48,7 +49,7 @@ class OctaveKernel:
     def waves(self, channels: Floats) -> Complexes:
         """Return the rows of all channels, shape (channels, rows, columns)."""
         spectrum = scipy.fft.rfft(channels, self.filters.length, axis=-1)
-        return self.filters.rows(spectrum[:, self.filters.used_bins])
+        return self.filters.samples(self.filters.band(spectrum))
 
     def smoothed_in_time(self, rows: Complexes) -> Complexes:
         """Return complex128 `rows` convolved with the Gaussians, the tile alone.
@@ -86,10 +87,10 @@ def octave_kernel(
     dtype = np.dtype(kind)
     scales = grid.scales_s[layout.rows] * grid.fs_hz
     length = fast_length(layout.tile + 2 * layout.margin, layout.step)
-    filters = DecimatedFilterBank.build(grid.wavelet, scales, length, layout.step, dtype=dtype)
+    filters = FilterBank.one_sided(grid.wavelet, scales, length, layout.step, dtype=dtype)
     gauss = boxcar = None
     if op == "wct":
-        filters.table[...] /= np.sqrt(scales).astype(dtype)[:, None]
+        filters = filters.per_root_scale(scales)
         gauss = gaussian_filter(scales, length // layout.step, layout.step)
         boxcar = _boxcar(grid, layout, convention)
     first, n = layout.margin // layout.step, layout.tile // layout.step

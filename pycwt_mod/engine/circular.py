@@ -1,0 +1,112 @@
+"""Rows of a transform from the spectrum of the whole record, by circular convolution."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
+from pycwt_mod.engine.bands import Band, used_bins
+from pycwt_mod.engine.filter_bank import FilterBank
+from pycwt_mod.engine.upsampling import Upsampler
+from pycwt_mod.wavelets import Wavelet
+
+#: Rows are transformed in chunks of about this many bytes, to stay in the cache.
+_CHUNK_BYTES = 2**22
+#: FFT libraries compute this many rows at once in the lanes of a vector register.
+_LANES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class CircularConvolution:
+    """Rows that are computed by one FFT of the padded record, and one per row of what is left.
+
+    Attributes
+    ----------
+    index : ndarray of int
+        Their places among the scales of the analysis.
+    bank : FilterBank
+        Filters, multiplied with what `upsampler` asks for.
+    upsampler : Upsampler or None
+        How to get from every D-th sample to all. If None, the same filters give the samples in
+        between, from the spectrum of the signal shifted by less than D: FFTs of length P stay
+        in the cache where those of length M wouldn't.
+    """
+
+    index: NDArray[np.intp]
+    bank: FilterBank
+    upsampler: Upsampler | None
+
+    @classmethod
+    def build(
+        cls,
+        wavelet: Wavelet,
+        scales: Floats,
+        index: NDArray[np.intp],
+        length: int,
+        step: int,
+        *,
+        convention: Convention,
+        dtype: np.dtype[Any],
+        rtol: float,
+        upsample: bool,
+    ) -> CircularConvolution:
+        """Tabulate the filters for `scales`, in samples."""
+        band = Band.of(wavelet, rtol, convention)
+        ends = float(scales.min()), float(scales.max())
+        first, last = used_bins(wavelet, band, *ends, convention, length)
+        bank = FilterBank.tabulate(wavelet, scales, first, last, length, step, dtype=dtype)
+        kernel = None
+        if upsample:
+            omega = np.arange(first, last + 1) * (2 * math.pi / length)
+            used = max(last - first + 1, 1) * step / length
+            centre = (omega[0] + omega[-1]) / 2
+            kernel = Upsampler.build(step, 1 / used, rtol, dtype=dtype, centre=centre)
+            bank.table[...] *= kernel.correction(omega).astype(dtype)
+        return cls(index, bank, kernel)
+
+    @property
+    def length(self) -> int:
+        """M, the circle that the record is padded to."""
+        return self.bank.length
+
+    @property
+    def step(self) -> int:
+        """D, the step of the samples of a row."""
+        return self.bank.step
+
+    def chunks(self) -> list[slice]:
+        """Return the rows in portions that stay in the cache."""
+        row_bytes = self.bank.period * complex_dtype(self.bank.table.real.dtype).itemsize
+        per_chunk = max(_LANES, _CHUNK_BYTES // row_bytes)
+        return [slice(k, k + per_chunk) for k in range(0, len(self.index), per_chunk)]
+
+    def samples(self, spectrum: Complexes, rows: slice, offset: int = 0) -> Complexes:
+        """Return every D-th sample of the circular rows from `offset` on; shape (..., rows, P).
+
+        Parameters
+        ----------
+        spectrum : ndarray, shape (..., M // 2 + 1)
+            `rfft` of length M of the signal.
+        """
+        band = self.bank.band(spectrum)
+        if offset:
+            bins = self.bank.first_bin + np.arange(band.shape[-1])
+            band = band * np.exp((2j * math.pi * offset / self.length) * bins).astype(band.dtype)
+        return self.bank.samples(band, rows)
+
+    def write(self, spectrum: Complexes, rows: slice, out: Complexes) -> None:
+        """Compute some rows of one signal at every sample; `out` has shape (scales, n)."""
+        targets = self.index[rows]
+        if self.upsampler is not None:
+            for row, target in zip(self.samples(spectrum, rows), targets, strict=True):
+                self.upsampler.write(row, out[target])
+            return
+        for offset in range(self.step):
+            places = out[:, offset :: self.step]
+            for row, target in zip(self.samples(spectrum, rows, offset), targets, strict=True):
+                places[target] = row[: places.shape[-1]]
