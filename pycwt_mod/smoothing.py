@@ -60,6 +60,10 @@ class ScaleBoxcar:
         """Return the first neighbour of `row`, which may lie beyond the end, and the weights."""
         return row + self.first, self.weights
 
+    def matrix(self, count: int, keep: slice) -> Floats:
+        """Return the matrix from `count` rows to the sums for the rows `keep`."""
+        return self.apply(np.eye(count), keep)
+
     def apply(self, rows: NDArray[Any], keep: slice) -> NDArray[Any]:
         """Return the sums for the rows `keep` of `rows`, whose scale axis is the last but one.
 
@@ -101,48 +105,58 @@ def convolve_in_time(rows: NDArray[Any], gauss: Floats) -> NDArray[Any]:
     return np.asarray(scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True)[..., :n])
 
 
-def smooth_rows(
-    rows: NDArray[Any], scales: Floats, length: int, boxcar: ScaleBoxcar
-) -> NDArray[Any]:
-    """Return S(rows), smoothed in time and then in scale; shape (scales, n), real if `rows` is.
+@dataclass(frozen=True, eq=False)
+class CircularSmoother:
+    """The operator S of coherence for rows that share a step, on a circle.
 
-    Scales are in samples; the rows are padded with zeros to `length`.
-    """
-    return boxcar.apply(
-        convolve_in_time(rows, gaussian_filter(scales, length)), slice(0, len(rows))
-    )
-
-
-def smooth_in_time(waves: Complexes, gauss: Floats) -> tuple[Floats, Complexes]:
-    """Return |W1|² and |W2|², and W1 W2*, smoothed in time.
-
-    Each power has a real FFT of its own: in a complex one that both share, the rounding of the
-    larger would hide the smaller.
-
-    Parameters
+    Attributes
     ----------
-    waves : ndarray, shape (2, ..., scales, time), complex
-    gauss : ndarray, shape (scales, length)
-        As for `convolve_in_time`.
-
-    Returns
-    -------
-    power : ndarray, shape (2, ..., scales, time)
-    cross : ndarray, shape (..., scales, time), complex
+    gauss : ndarray, shape (rows, length)
+        From `gaussian_filter`.
+    boxcar : ScaleBoxcar
+    keep : slice
+        Rows that are wanted; the others are neighbours that the boxcar needs.
+    matrix : ndarray of float64, shape (kept rows, rows), or None
+        The boxcar from `ScaleBoxcar.matrix`: faster for rows of a few hundred samples, but BLAS
+        decides on the order of the sums, so the last bits may depend on the computer.
     """
+
+    gauss: Floats
+    boxcar: ScaleBoxcar
+    keep: slice
+    matrix: Floats | None = None
+
+    def smooth(self, rows: NDArray[Any], columns: slice = slice(None)) -> NDArray[Any]:
+        """Return S(rows) at `columns`; shape (..., kept rows, columns), real if `rows` are.
+
+        Rows, shape (..., rows, time), are padded with zeros to the length of the circle.
+        """
+        smoothed = convolve_in_time(rows, self.gauss)[..., columns]
+        if self.matrix is None:
+            return self.boxcar.apply(smoothed, self.keep)
+        # Complex numbers as pairs: the weights are real.
+        reals = np.ascontiguousarray(smoothed).view(self.matrix.dtype)
+        return np.asarray((self.matrix @ reals).view(smoothed.dtype))
+
+
+def powers(waves: Complexes) -> Floats:
+    """Return |W|²."""
     power = np.square(waves.real)
     power += np.square(waves.imag)
-    cross = waves[0] * np.conj(waves[1])
-    return convolve_in_time(power, gauss), convolve_in_time(cross, gauss)
+    return power
 
 
-def coherence(power: tuple[Floats, Floats] | Floats, cross: Complexes) -> Floats:
-    """Return R² = |S12|²/(S1 S2) from (S1, S2) and S12; 0 where a spectrum vanishes."""
+def squared_coherence(
+    power: tuple[Floats, Floats] | Floats, real: Floats, imag: Floats, out: Floats | None = None
+) -> Floats:
+    """Return R² = |S12|²/(S1 S2) of (S1, S2) and the parts of S12; 0 where a spectrum vanishes."""
     product = power[0] * power[1]
-    numerator = cross.real**2 + cross.imag**2
-    r2 = np.zeros_like(product)
+    numerator = np.square(real)
+    numerator += np.square(imag)
+    r2 = np.empty_like(product) if out is None else out
+    r2[...] = 0
     np.divide(numerator, product, out=r2, where=product > 0)
-    return np.clip(r2, 0, 1, out=r2)
+    return np.minimum(r2, 1, out=r2)
 
 
 class ScaleWindow(Protocol):

@@ -32,7 +32,7 @@ from pycwt_mod.engine.bands import Band, coherence_bandwidth
 from pycwt_mod.engine.decimation import fast_length, power_of_two_below
 from pycwt_mod.engine.smoother import OVERSAMPLING, Smoother, kernel_correction
 from pycwt_mod.engine.threads import run
-from pycwt_mod.smoothing import ScaleWindow, scale_window
+from pycwt_mod.smoothing import ScaleWindow, powers, scale_window, squared_coherence
 from pycwt_mod.wavelets import Wavelet
 
 #: The phase of what: W1 W2*, or S(W1 W2*/s), which is less noisy and of which R² is the size.
@@ -304,8 +304,7 @@ class CoherenceRows:
         """Store the filtered spectra of |W1|², |W2|² and W1 W2*, and the phase of the latter."""
         group = filtered.group
         waves = group.bank.samples(group.bank.band(spectra), rows)
-        power = np.square(waves.real)
-        power += np.square(waves.imag)
+        power = powers(waves)
         w1, w2 = waves
         cross = np.multiply(w1, np.conj(w2, out=w2), out=w2)
         some = self._finished(group, rows)
@@ -344,13 +343,7 @@ class CoherenceRows:
             group.kernel.write(planes, full)
         some = slice(int(index[0]), int(index[-1]) + 1)
         smoothed[:, some] = full[2:]
-        product = np.multiply(full[0], full[1], out=full[0])
-        numerator = np.square(full[2], out=full[2])
-        numerator += np.square(full[3], out=full[3])
-        r2 = coherence[some]
-        r2[...] = 0
-        np.divide(numerator, product, out=r2, where=product > 0)
-        np.minimum(r2, 1, out=r2)
+        squared_coherence(full[:2], full[2], full[3], out=coherence[some])
 
     def _add_neighbours(
         self, places: range, filtered: list[SmoothedSpectra], power: Complexes, cross: Complexes

@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Bools, Complexes, Floats
 from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.rednoise import ar1_spectrum, redden
-from pycwt_mod.smoothing import ScaleBoxcar, coherence, gaussian_filter, smooth_in_time
+from pycwt_mod.smoothing import (
+    CircularSmoother,
+    ScaleBoxcar,
+    gaussian_filter,
+    powers,
+    squared_coherence,
+)
 from pycwt_mod.wavelets import Wavelet
 
 #: Bins of R² between 0 and 1, as in pycwt and Grinsted's toolbox.
@@ -86,18 +92,18 @@ def run_task(task: SurrogateTask, *, batch_points: int = BATCH_POINTS) -> NDArra
     seed = np.random.SeedSequence(task.entropy, spawn_key=task.spawn_key)
     rng = np.random.Generator(np.random.Philox(seed))
     rows = task.rows
-    filters, gauss = _filters(rows)
+    filters, smoother = _filters(rows)
     counted = counted_samples(rows)
     n_kept = rows.keep[1] - rows.keep[0]
     histogram = np.zeros(n_kept * BINS, np.int64)
     offsets = (np.arange(n_kept) * BINS)[:, None]
-    per_batch = max(1, batch_points // gauss.size)
+    per_batch = max(1, batch_points // smoother.gauss.size)
     for start in range(0, task.pairs, per_batch):
         pairs = min(per_batch, task.pairs - start)
         waves = filters.samples(_noise_band(rows, filters, rng, pairs))
         if rows.record:
             _cut(waves, rows)
-        r2 = _coherence(rows, gauss, waves)
+        r2 = _coherence(smoother, waves)
         bins = np.minimum((r2 * BINS).astype(np.int64), BINS - 1) + offsets
         histogram += np.bincount(bins[:, counted].ravel(), minlength=histogram.size)
     return histogram.reshape(n_kept, BINS)
@@ -129,7 +135,7 @@ def counted_samples(rows: SurrogateOctave) -> Bools:
 
 
 @lru_cache(maxsize=64)
-def _filters(rows: SurrogateOctave) -> tuple[FilterBank, Floats]:
+def _filters(rows: SurrogateOctave) -> tuple[FilterBank, CircularSmoother]:
     scales = np.array(rows.scales)
     kind = np.dtype(np.float32)
     filters = FilterBank.one_sided(
@@ -137,7 +143,8 @@ def _filters(rows: SurrogateOctave) -> tuple[FilterBank, Floats]:
     )
     gauss = gaussian_filter(scales, rows.length // rows.step, rows.step)
     # Of a constant factor, such as √(2π) in the filters, coherence knows nothing.
-    return filters.per_root_scale(scales), gauss.astype(kind)
+    smoother = CircularSmoother(gauss.astype(kind), rows.boxcar, slice(*rows.keep))
+    return filters.per_root_scale(scales), smoother
 
 
 def _noise_band(
@@ -167,7 +174,10 @@ def _records(rows: SurrogateOctave, rng: np.random.Generator, pairs: int) -> NDA
     return np.stack([redden(w, g) for w, g in zip(white, (rows.al1, rows.al2), strict=True)])
 
 
-def _coherence(rows: SurrogateOctave, gauss: Floats, waves: Complexes) -> Floats:
-    power, cross = smooth_in_time(waves, gauss)
-    kept = slice(*rows.keep)
-    return coherence(rows.boxcar.apply(power, kept), rows.boxcar.apply(cross, kept))
+def _coherence(smoother: CircularSmoother, waves: Complexes) -> Floats:
+    """Return R² of pairs of noises; shape (pairs, kept rows, samples)."""
+    # Each power has a real FFT of its own: in a complex one that both share, the rounding of the
+    # larger would hide the smaller.
+    power = smoother.smooth(powers(waves))
+    cross = smoother.smooth(waves[0] * np.conj(waves[1]))
+    return squared_coherence(power, cross.real, cross.imag)

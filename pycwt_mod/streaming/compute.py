@@ -24,7 +24,7 @@ from pycwt_mod.arrays import (
 )
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, check_op
-from pycwt_mod.smoothing import coherence
+from pycwt_mod.smoothing import powers, squared_coherence
 from pycwt_mod.streaming.block import Block
 from pycwt_mod.streaming.kernel import OctaveKernel, octave_kernel
 from pycwt_mod.streaming.masks import block_mask
@@ -225,50 +225,25 @@ def _coherence(
     values, and the spectrum of a signal that is mostly quiet is small nearly everywhere.
     """
     kind = waves.real.dtype
-    waves, weight = _levelled(waves)
-    # The filter is real and even, so two real spectra of like size share a complex transform.
-    n_packed = (len(waves) + 1) // 2
-    # A single pair goes along with them; of many, each fits the cache better by itself.
-    packed = np.zeros((n_packed + (len(sets) == 1), *waves.shape[1:]), waves.dtype)
-    power = waves.real**2 + waves.imag**2
-    packed.real[:n_packed] = power[::2]
-    packed.imag[: len(waves) // 2] = power[1::2]
-    if len(sets) == 1:
-        packed[n_packed] = _product(waves, sets[0])
-    found = shared.smoothed_in_time(packed)
-    auto = np.empty((len(waves), *found.shape[1:]))
-    auto[::2], auto[1::2] = found.real[:n_packed], found.imag[: len(waves) // 2]
-    auto = shared.smoothed_over_scales(auto, weight**2)
+    waves = _unit_scaled(waves)
+    auto = shared.smoothed(powers(waves))
     for one, other in sets:
-        rows = (
-            found[-1] if len(sets) == 1 else shared.smoothed_in_time(_product(waves, (one, other)))
-        )
-        cross = shared.smoothed_over_scales(rows, weight[one] * weight[other])
-        r2 = coherence((auto[one], auto[other]), cross)
+        cross = shared.smoothed(_product(waves, (one, other)))
+        r2 = squared_coherence((auto[one], auto[other]), cross.real, cross.imag)
         yield r2.astype(kind, copy=False), np.angle(cross).astype(kind, copy=False)
 
 
-def _levelled(waves: Complexes) -> tuple[Complexes, Floats]:
-    """Return W in double precision, every row divided by a factor near its mean; and factors.
+def _unit_scaled(waves: Complexes) -> Complexes:
+    """Return W as complex128, each channel divided by a power of two near its largest magnitude.
 
-    The factors are powers of two, which round nothing. Without them, in a transform that two
-    spectra share, the rounding of the larger would hide the smaller, and products of small values
-    (a magnetic field in tesla) could underflow.
-
-    Returns
-    -------
-    levelled : ndarray of complex128, shape (channels, rows, columns)
-        Mean magnitudes between 1/2 and 2.
-    weight : ndarray, shape (channels, rows)
-        The factors, relative to that of the channel's largest row: coherence and phase do not
-        depend on a factor of a channel, but on those of neighbouring rows.
+    That rounds nothing, and coherence and phase do not depend on it. Without it, products of
+    small values (a magnetic field in tesla) could underflow.
     """
-    size = np.abs(waves.real).mean(axis=2, dtype=np.float64)
-    exponent = np.clip(np.frexp(size)[1], -MAX_EXPONENT, MAX_EXPONENT)  # of nothing but 0: 0
-    levelled = waves.astype(np.complex128)
-    levelled *= np.ldexp(1.0, -exponent)[..., None]
-    largest = np.where(size > 0, exponent, -MAX_EXPONENT).max(axis=1, keepdims=True)
-    return levelled, np.ldexp(1.0, np.minimum(exponent - largest, 0))
+    largest = np.abs(waves.view(waves.real.dtype)).max(axis=(1, 2))
+    exponent = np.clip(np.frexp(largest)[1], -MAX_EXPONENT, MAX_EXPONENT)
+    factor = np.ldexp(1.0, -exponent)[:, None, None]
+    scaled: Complexes = np.multiply(waves, factor, dtype=np.complex128)
+    return scaled
 
 
 def _product(waves: Complexes, names: tuple[int, ...]) -> Complexes:

@@ -19,7 +19,7 @@ from pycwt_mod.arrays import (
     padded_length,
     positive_axis,
 )
-from pycwt_mod.smoothing import ScaleBoxcar, smooth_rows
+from pycwt_mod.smoothing import CircularSmoother, ScaleBoxcar, gaussian_filter
 from pycwt_mod.wavelets.protocol import Array, Wavelet, reconstruction_factor
 
 #: Orders of Paul and DOG; their factorials still fit a double.
@@ -188,7 +188,8 @@ class BuiltinWavelet(Wavelet):
             )
         octave_weights("scales", given, dj)
         boxcar = ScaleBoxcar.of(self.deltaj0, check_positive("dj", dj), convention)
-        return smooth_rows(rows, samples, padded_length(rows.shape[1], convention), boxcar)
+        gauss = gaussian_filter(samples, padded_length(rows.shape[1], convention))
+        return CircularSmoother(gauss, boxcar, slice(0, len(rows))).smooth(rows)
 
     def flambda(self) -> float:
         """`fourier_factor` by pycwt's name."""
