@@ -121,14 +121,14 @@ def wct(
     first, second = check_pair(y1, y2, axis)
     analysis = plan_for(first, dt, dj, s0, J, wavelet, freqs, convention=convention, rtol=rtol)
     lags = (lag1_of(1, first, al1), lag1_of(2, second, al2)) if sig else None
-    find = partial(
+    compute = partial(
         analysis.wct, first, second, normalize=normalize, phase_of=phase_of, workers=workers,
         max_bytes=max_bytes, gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
     )  # fmt: skip
     if lags is None:
-        return find()
+        return compute()
     dj, s0, J = _level_axis(analysis)
-    ask = partial(
+    simulate = partial(
         wct_significance,
         dt=dt,
         dj=dj,
@@ -148,19 +148,19 @@ def wct(
         backend=backend,
         n_jobs=n_jobs,
     )
-    found = None
+    result = None
     if early is not None:
-        found = find()
-        early(found)
+        result = compute()
+        early(result)
     levels: Floats
     if first.ndim == 1:
-        levels = ask(float(lags[0].g), float(lags[1].g)).placed(analysis.axis.ascending)
+        levels = simulate(float(lags[0].g), float(lags[1].g)).placed(analysis.axis.ascending)
     else:
         pairs = zip(lags[0].g.ravel(), lags[1].g.ravel(), strict=True)
         order = analysis.axis.ascending
-        levels = np.array([ask(float(g1), float(g2)).placed(order) for g1, g2 in pairs])
+        levels = np.array([simulate(float(g1), float(g2)).placed(order) for g1, g2 in pairs])
         levels = levels.reshape(*first.shape[:-1], -1)
-    return (find() if found is None else found)._replace(signif=levels, lag1=lags)
+    return (compute() if result is None else result)._replace(signif=levels, lag1=lags)
 
 
 def _level_axis(analysis: CwtPlan) -> tuple[float, float, int]:

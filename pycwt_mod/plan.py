@@ -472,17 +472,17 @@ def _plan(
     dt = check_positive("dt", dt)
     own = None if freqs is None else tuple(positive_axis("freqs", freqs).tolist())
     build = _kept_plan if keep else _kept_plan.__wrapped__
-    found = build(
+    analysis = build(
         n, dt, check_positive("dj", dj), as_number("s0", s0), as_number("J", J),
         as_wavelet(wavelet), own, convention,
         None if pad_to is None else check_count("pad_to", pad_to, least=n),
         kind.char, resolve_rtol(rtol, kind),
     )  # fmt: skip
     if own is not None:
-        warn_of_fast_rows(found.axis.freqs, dt, "freqs")
+        warn_of_fast_rows(analysis.axis.freqs, dt, "freqs")
     else:
-        warn_of_small_scales(found.axis.freqs, float(found.axis.scales[0]), dt)
-    return found
+        warn_of_small_scales(analysis.axis.freqs, float(analysis.axis.scales[0]), dt)
+    return analysis
 
 
 @lru_cache(maxsize=2)

@@ -123,14 +123,16 @@ def estimate_ar1(series: Floats, name: str) -> AR1:
     c1 = float(np.nanmean(pairs))
     if c0 <= (8 * np.finfo(np.float64).eps) ** 2:
         raise ValueError(f"cannot estimate AR(1): {name} is constant; use a signal that varies")
-    found = _allen_smith(c0, c1, n)
-    if found is None:
+    estimate = _allen_smith(c0, c1, n)
+    if estimate is None:
         g = c1 / c0
         if not -1 < g < 1:
             # Sums of unequal numbers of terms: by Cauchy-Schwarz this ratio lies within ±1.
             g = float(np.nansum(pairs) / np.nansum(x * x))
-        found = AR1(g, math.sqrt((1 - g**2) * c0), 0.0, "autocorrelation")
-    return AR1(found.g, math.ldexp(found.a, int(exponent[0])), found.mu2, found.estimator)
+        estimate = AR1(g, math.sqrt((1 - g**2) * c0), 0.0, "autocorrelation")
+    return AR1(
+        estimate.g, math.ldexp(estimate.a, int(exponent[0])), estimate.mu2, estimate.estimator
+    )
 
 
 def _allen_smith(c0: float, c1: float, n: int) -> AR1 | None:
@@ -253,10 +255,10 @@ def lag1_of(number: Literal[1, 2], y: Floats, given: float | None) -> Lag1:
     if given is not None:
         g = check_lag1(f"al{number}", given)
         return Lag1(np.full(shape, g), np.full(shape, "given"))
-    found = [estimate_ar1(series, f"y{number}") for series in y.reshape(-1, y.shape[-1])]
+    estimates = [estimate_ar1(series, f"y{number}") for series in y.reshape(-1, y.shape[-1])]
     return Lag1(
-        np.array([each.g for each in found]).reshape(shape),
-        np.array([each.estimator for each in found]).reshape(shape),
+        np.array([each.g for each in estimates]).reshape(shape),
+        np.array([each.estimator for each in estimates]).reshape(shape),
     )
 
 

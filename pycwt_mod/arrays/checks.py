@@ -161,8 +161,8 @@ def as_number(name: str, value: object, kind: str = "a real number") -> float:
         )
     only = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
     if not isinstance(only, numbers.Real | Decimal):
-        found = "" if value is None else f", not {type(value).__name__}"
-        raise TypeError(f"cannot use {name}={value!r}: give {kind}{found}")
+        type_note = "" if value is None else f", not {type(value).__name__}"
+        raise TypeError(f"cannot use {name}={value!r}: give {kind}{type_note}")
     return _as_float(name, only)
 
 

@@ -156,8 +156,8 @@ def warn_of_uneven_index(name: str, values: object) -> None:
 def _index(values: object) -> Any:  # noqa: ANN401 - an index of pandas or xarray
     """Return the index along time; None for arrays, lists, and others without one."""
     indexes = getattr(values, "indexes", None)
-    found = getattr(values, "index", None) if indexes is None else indexes.get(TIME)
-    return found if callable(getattr(found, "equals", None)) else None
+    index = getattr(values, "index", None) if indexes is None else indexes.get(TIME)
+    return index if callable(getattr(index, "equals", None)) else None
 
 
 def _time_axis(values: object) -> int:

@@ -82,8 +82,8 @@ def within_band(name: str, ends: object, scales: Floats) -> NDArray[np.bool_]:
     low, high = (as_number(name, end) for end in ends)
     chosen = (scales >= low) & (scales <= high)
     if not chosen.any():
-        found = f"{scales.min():g} to {scales.max():g}"
-        raise ValueError(f"{name}={ends!r} holds none of the scales, {found}")
+        extent = f"{scales.min():g} to {scales.max():g}"
+        raise ValueError(f"{name}={ends!r} holds none of the scales, {extent}")
     return np.asarray(chosen)
 
 
@@ -116,13 +116,13 @@ def octave_weights(name: str, scales: Floats, dj: float | None) -> NDArray[np.fl
     dj = check_positive("dj", dj)
     if scales.size > 1 and (spacing is None or abs(dj / spacing - 1) > _DJ_TOL):
         steps = np.diff(np.unique(np.log2(scales)))
-        found = (
+        actual = (
             f"{spacing:g} octaves apart"
             if spacing
             else f"{steps.min(initial=np.inf):.3g} to {steps.max(initial=0):.3g} octaves apart"
         )
         raise ValueError(
-            f"dj={dj:g} contradicts {name}: the scales are {found}; give the dj of the transform, "
+            f"dj={dj:g} contradicts {name}: the scales are {actual}; give the dj of the transform, "
             "or None for the spacing of the scales"
         )
     return np.full(scales.size, dj)

@@ -146,7 +146,7 @@ class CoherenceSchedule:
         smoothed = np.empty((2, *shape), kind)
         for k in np.ndindex(shape[:-2]):
             unsmoothed = phase[k] if phase_of == "cross" else None
-            some = {length: found[k] for length, found in spectra.items()}
+            some = {length: spectrum[k] for length, spectrum in spectra.items()}
             for part in self.parts:
                 part.compute(some, r2[k], smoothed[(slice(None), *k)], unsmoothed, workers)
         if phase_of == "smoothed":

@@ -133,10 +133,10 @@ class FilterBank:
         band : ndarray, shape (..., bins)
             The bins of the filters of the signal's FFT of length M.
         """
-        found: Complexes = scipy.fft.ifft(self.folded(band, rows), axis=-1, overwrite_x=True)
+        samples: Complexes = scipy.fft.ifft(self.folded(band, rows), axis=-1, overwrite_x=True)
         if self.real:
-            found.imag = 0
-        return found
+            samples.imag = 0
+        return samples
 
 
 def signed_bins(spectrum: Complexes, first: int, count: int) -> Complexes:

@@ -39,10 +39,10 @@ class PaddedSignal:
         """
         total = count + 2 * reach
         out = np.zeros((*values.shape[:-1], total), values.dtype)
-        given = values.shape[-1]
+        size = values.shape[-1]
         turn = -reach // period * period
         while turn < count + reach:
-            low, high = max(turn, -reach), min(turn + given, count + reach)
+            low, high = max(turn, -reach), min(turn + size, count + reach)
             if high > low:
                 out[..., low + reach : high + reach] = values[..., low - turn : high - turn]
             turn += period
@@ -79,18 +79,18 @@ def analytic_parts(
 
     `nyquist_counts` says whether the Nyquist frequency is one of the positive ones.
     """
-    wanted = set(parts)
-    found: dict[Part, NDArray[Any]] = {}
-    if "all" in wanted:
-        found["all"] = signal
-    if wanted - {"all"}:
+    needed = set(parts)
+    arrays: dict[Part, NDArray[Any]] = {}
+    if "all" in needed:
+        arrays["all"] = signal
+    if needed - {"all"}:
         positive = _positive(signal, spectrum, length, nyquist_counts, workers)
-        found["positive"] = positive
-        if "negative" in wanted:
+        arrays["positive"] = positive
+        if "negative" in needed:
             negative = -positive
             negative[..., : signal.shape[-1]] += signal
-            found["negative"] = negative
-    return found
+            arrays["negative"] = negative
+    return arrays
 
 
 def _positive(
@@ -123,7 +123,10 @@ class TransformInputs:
     def one(self, k: int) -> TransformInputs:
         """Return those of signal `k` of the flattened batch."""
         return TransformInputs(
-            {m: found.reshape(-1, found.shape[-1])[k] for m, found in self.spectra.items()},
+            {
+                m: spectrum.reshape(-1, spectrum.shape[-1])[k]
+                for m, spectrum in self.spectra.items()
+            },
             {m: signal_parts(parts, k) for m, parts in self.parts.items()},
         )
 
@@ -138,8 +141,6 @@ def spectra_by_length(
 ) -> dict[int, Complexes]:
     """Return `rfft` of each of `lengths`; `spectrum` is the one of `length`."""
     return {
-        wanted: spectrum
-        if wanted == length
-        else scipy.fft.rfft(signal, wanted, axis=-1, workers=workers)
-        for wanted in lengths
+        each: spectrum if each == length else scipy.fft.rfft(signal, each, axis=-1, workers=workers)
+        for each in lengths
     }

@@ -88,8 +88,8 @@ class RowKernels:
 
     def some(self, index: NDArray[np.intp]) -> RowKernels:
         """Return the kernels of the rows `index`."""
-        found = (group.some(index) for group in self.groups)
-        return RowKernels(len(index), tuple(group for group in found if group.taps))
+        groups = (group.some(index) for group in self.groups)
+        return RowKernels(len(index), tuple(group for group in groups if group.taps))
 
     def mask(self, missing: Bools, threshold: float, step: int = 1) -> Bools:
         """Return where more than `threshold` of the energy is missing.
@@ -186,10 +186,10 @@ class _Kernel:
 
     def _at(self, u: Floats) -> Floats:
         grid = np.linspace(-self.radius, self.radius, self.weights.size)
-        found = np.interp(u, grid, self.weights, left=0, right=0)
-        if not found.any():  # a scale far below a sample, of a wavelet with ψ(0) = 0
-            found[u == 0] = 1
-        return found
+        weights = np.interp(u, grid, self.weights, left=0, right=0)
+        if not weights.any():  # a scale far below a sample, of a wavelet with ψ(0) = 0
+            weights[u == 0] = 1
+        return weights
 
 
 @lru_cache(maxsize=32)

@@ -162,9 +162,9 @@ def octaves_of(
     `masked` returns the mask of some rows at every step-th sample.
     """
     inputs = plan.inputs(signal, spectrum, workers)
-    found = _samples(plan, signal, inputs, workers)
+    samples = _samples(plan, signal, inputs, workers)
     octaves = []
-    for group, rows in zip(plan.groups, found, strict=True):
+    for group, rows in zip(plan.groups, samples, strict=True):
         scales, step = axis.scales[group.index], group.step
         origin: CircularRows | NyquistRows = CircularRows(plan, group, rows)
         if isinstance(group, OverlapSave) and group.crosses_nyquist:
@@ -184,20 +184,20 @@ def _samples(
 ) -> list[Complexes]:
     """Return the rows of every group, shape (..., rows, points)."""
     kind = complex_dtype(signal.dtype)
-    found = [
+    samples = [
         np.empty((*signal.shape[:-1], len(group.index), points), kind)
         for group, points in zip(plan.groups, plan.points, strict=True)
     ]
     run(
         (
             task
-            for group, out in zip(plan.groups, found, strict=True)
+            for group, out in zip(plan.groups, samples, strict=True)
             for k, flat in enumerate(out.reshape(-1, *out.shape[-2:]))
             for task in _tasks(group, inputs.one(k), flat)
         ),
         workers,
     )
-    return found
+    return samples
 
 
 def _tasks(

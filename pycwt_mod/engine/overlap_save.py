@@ -120,10 +120,10 @@ class OverlapSave:
         places: NDArray[np.intp] | slice,
     ) -> None:
         """Write what a segment gives into the rows `places` of `out`, shape (..., every D)."""
-        found = self.samples(parts, start)
+        samples = self.samples(parts, start)
         at = start // self.step
-        kept = min(found.shape[-1], out.shape[-1] - at)
-        out[places, at : at + kept] = found[:, :kept]
+        kept = min(samples.shape[-1], out.shape[-1] - at)
+        out[places, at : at + kept] = samples[:, :kept]
 
 
 def _band(piece: NDArray[Any], bank: FilterBank) -> Complexes:

@@ -62,8 +62,8 @@ class ScaleAxis:
         check_positive("dt", dt)
         check_positive("dj", dj)
         if freqs is not None:
-            wanted = positive_axis("freqs", freqs)
-            return cls(scales=1 / (wavelet.fourier_factor * wanted), freqs=wanted)
+            own = positive_axis("freqs", freqs)
+            return cls(scales=1 / (wavelet.fourier_factor * own), freqs=own)
         first: float = 2 * dt / wavelet.fourier_factor if s0 == -1 else check_positive("s0", s0)
         last = round(math.log2(n * dt / first) / dj) if J == -1 else last_row(J)
         if last < 0:

@@ -110,14 +110,16 @@ def group_scales(spec: TransformSpec, *, full_rate: bool) -> dict[RowStrategy, N
         near = short < length and not crosses_nyquist and band.radius * s <= short - n
         m = short if near else length
         first, last = used_bins(wavelet, band, s, s, convention, m)
-        step = _critical_step(last - first + 1, m)
-        between = upsampling_step(band, s, m) if full_rate else 0
-        wanted = between or (1 if full_rate else step)
-        cut = not between and prefers_overlap_save(wavelet, s, m, wanted, convention, rtol)
-        if full_rate and not between and not cut and m * itemsize > _CACHED_BYTES:
-            wanted = min(step, 2)
-        octave = octave_of(s) if between else 0
-        strategy = RowStrategy(m, wanted, between > 0, octave, cut, cut and crosses_nyquist)
+        critical = _critical_step(last - first + 1, m)
+        upsampling = upsampling_step(band, s, m) if full_rate else 0
+        step = upsampling or (1 if full_rate else critical)
+        segmented = not upsampling and prefers_overlap_save(wavelet, s, m, step, convention, rtol)
+        if full_rate and not upsampling and not segmented and m * itemsize > _CACHED_BYTES:
+            step = min(critical, 2)
+        octave = octave_of(s) if upsampling else 0
+        strategy = RowStrategy(
+            m, step, upsampling > 0, octave, segmented, segmented and crosses_nyquist
+        )
         members.setdefault(strategy, []).append(j)
     return {strategy: np.array(index) for strategy, index in members.items()}
 
@@ -234,10 +236,10 @@ class Schedule:
         padded: dict[int, Parts] = {}
         for m, parts in needed.items():
             counts = allowed_bins(self.spec.wavelet, self.spec.convention, m)[1] == m // 2
-            found = analytic_parts(
+            arrays = analytic_parts(
                 signal, spectra.get(m, spectrum), m, parts, nyquist_counts=counts, workers=workers
             )
             padded[m] = {
-                part: PaddedSignal.around(found[part], m, reach[m], count[m]) for part in parts
+                part: PaddedSignal.around(arrays[part], m, reach[m], count[m]) for part in parts
             }
         return TransformInputs(spectra, padded)

@@ -120,8 +120,8 @@ class Upsampler:
                 out=target.reshape(*lead, -1, chunk, self.matrix.shape[1]),
             )
         rest = np.ascontiguousarray(windows[..., whole:, :]) @ self.matrix
-        found = rest.view(out.dtype).reshape(*lead, -1)
-        out[..., whole * per_row :] = found[..., : n - whole * per_row]
+        outputs = rest.view(out.dtype).reshape(*lead, -1)
+        out[..., whole * per_row :] = outputs[..., : n - whole * per_row]
 
     def _around(self, samples: NDArray[Any], count: int) -> Floats:
         """Return `count` samples from before the first output on, as reals."""

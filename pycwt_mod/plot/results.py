@@ -73,8 +73,8 @@ def draw_cross(
 ) -> Axes:
     """Draw |W1 W2*| and the phase; see `pycwt_mod.XwtResult.plot`."""
     cross = _single(result.cross)
-    given = _levelled({"mask": result.mask, **options}, result.signif, cross)
-    where, times, chosen = _prepared(result, times, ax, given)
+    arguments = _levelled({"mask": result.mask, **options}, result.signif, cross)
+    where, times, chosen = _prepared(result, times, ax, arguments)
     plot_cross(where, times, result.freqs, cross, **chosen)
     return where
 
@@ -88,8 +88,8 @@ def draw_coherence(
 ) -> Axes:
     """Draw R² and the phase; see `pycwt_mod.WctResult.plot`."""
     r2 = _single(result.coherence)
-    given = _levelled({"mask": result.mask, **options}, result.signif, r2)
-    where, times, chosen = _prepared(result, times, ax, given)
+    arguments = _levelled({"mask": result.mask, **options}, result.signif, r2)
+    where, times, chosen = _prepared(result, times, ax, arguments)
     plot_coherence(where, times, result.freqs, r2, phase=result.phase, **chosen)
     return where
 

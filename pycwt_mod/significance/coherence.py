@@ -132,7 +132,7 @@ def wct_significance(
     """
     if rng is not None and seed is not None:
         raise ValueError(f"{seed=} and rng={rng!r} are two names for one thing: give one")
-    given = rng if rng is not None else seed
+    source = rng if rng is not None else seed
     check_convention(convention)
     dt = check_positive("dt", dt)
     plan = MonteCarloPlan(
@@ -144,7 +144,7 @@ def wct_significance(
         wavelet=as_wavelet(wavelet),
         mc_count=check_count("mc_count", mc_count),
         convention=convention,
-        entropy=0 if method == "table" else entropy_of(given),
+        entropy=0 if method == "table" else entropy_of(source),
         precision=None if precision is None else check_positive("precision", precision),
         n=_own_length(n, convention),
     )
@@ -157,7 +157,7 @@ def wct_significance(
         raise ValueError(f"{method=} must be 'montecarlo' or 'table'")
     scales = geometric(plan.s0, plan.dj, plan.J) * dt
     warn_of_small_scales(1 / (plan.wavelet.fourier_factor * scales), float(scales[0]), dt)
-    kept = cache if isinstance(cache, MutableMapping) and given is not None else {}
+    kept = cache if isinstance(cache, MutableMapping) and source is not None else {}
     if (plan, level) not in kept:
         report = progress if callable(progress) else None
         _check_jobs(backend, n_jobs)
@@ -203,10 +203,10 @@ def entropy_of(seed: Seed) -> int:
 
 def _look_up(plan: MonteCarloPlan, level: float) -> MonteCarloLevels:
     table = LevelTable.of(plan.wavelet, plan.dj, plan.convention)
-    found, errors = table.record(plan.s0, plan.J, level, (plan.al1, plan.al2), plan.n)
+    r2, errors = table.record(plan.s0, plan.J, level, (plan.al1, plan.al2), plan.n)
     if plan.convention == "pycwt":
-        found[-1] = errors[-1] = np.nan
-    levels = found.view(MonteCarloLevels)
+        r2[-1] = errors[-1] = np.nan
+    levels = r2.view(MonteCarloLevels)
     levels.standard_error = errors
     levels.method = "table"
     return levels

@@ -65,12 +65,12 @@ class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float
         if isinstance(order, slice):
             return self
         places = np.argsort(order)
-        found = np.ndarray.__getitem__(self, places).view(MonteCarloLevels)
-        found.__dict__.update(self.__dict__)
+        levels = np.ndarray.__getitem__(self, places).view(MonteCarloLevels)
+        levels.__dict__.update(self.__dict__)
         for name in ("standard_error", "pairs"):
             each = getattr(self, name)
-            setattr(found, name, None if each is None else each[places])
-        return found
+            setattr(levels, name, None if each is None else each[places])
+        return levels
 
     def _facts(self) -> dict[str, str]:
         facts = {"scales": str(self.size), "level of R²": span(self), "method": str(self.method)}

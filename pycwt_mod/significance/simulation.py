@@ -48,9 +48,9 @@ class OctaveTally:
     def levels(self, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the level of every row, and its standard error."""
         chunks = np.stack(self._chunks)
-        found = np.array([quantile(row, level) for row in chunks.sum(axis=0)])
-        errors = [standard_error(chunks[:, i], at) for i, at in enumerate(found)]
-        return found, np.array(errors)
+        r2 = np.array([quantile(row, level) for row in chunks.sum(axis=0)])
+        errors = [standard_error(chunks[:, i], at) for i, at in enumerate(r2)]
+        return r2, np.array(errors)
 
     def more(self, precision: float, level: float) -> tuple[SurrogateTask, ...]:
         """Return the tasks that are still wanted for `precision`; none if it is reached.
@@ -68,9 +68,9 @@ class OctaveTally:
             growth = (float(errors[counted].max()) / precision) ** 2
             if growth <= 1:
                 return ()
-        wanted = math.ceil(self.pairs * (min(_RESERVE * growth, _GROWTH) - 1))
-        wanted = min(max(wanted, CHUNKS), MAX_PAIRS - self.pairs)
-        return chunked(self.rows, self._octave, wanted, self._entropy, len(self._chunks))
+        pairs = math.ceil(self.pairs * (min(_RESERVE * growth, _GROWTH) - 1))
+        pairs = min(max(pairs, CHUNKS), MAX_PAIRS - self.pairs)
+        return chunked(self.rows, self._octave, pairs, self._entropy, len(self._chunks))
 
 
 def simulate(
@@ -91,30 +91,32 @@ def simulate(
     place = get_backend(backend)
     octaves = plan.tasks()
     tallies = [OctaveTally(tasks) for tasks in octaves]
-    wanted = [task for tasks in octaves for task in tasks]
+    pending = [task for tasks in octaves for task in tasks]
     done = total = 0
-    while wanted:
-        total += len(wanted)
-        for task, histogram in zip(wanted, place.map(run_task, wanted, n_jobs=n_jobs), strict=True):
+    while pending:
+        total += len(pending)
+        for task, histogram in zip(
+            pending, place.map(run_task, pending, n_jobs=n_jobs), strict=True
+        ):
             tallies[task.spawn_key[0]].add(task, histogram)
             done += 1
             if progress is not None:
                 progress(done, total)
-        wanted = []
+        pending = []
         if plan.precision is not None:
-            wanted = [task for tally in tallies for task in tally.more(plan.precision, level)]
+            pending = [task for tally in tallies for task in tally.more(plan.precision, level)]
     return _result(plan, tallies, level)
 
 
 def _result(plan: MonteCarloPlan, tallies: list[OctaveTally], level: float) -> MonteCarloLevels:
-    found, errors = zip(*(tally.levels(level) for tally in tallies), strict=True)
-    levels = np.concatenate(found).view(MonteCarloLevels)
+    r2, errors = zip(*(tally.levels(level) for tally in tallies), strict=True)
+    levels = np.concatenate(r2).view(MonteCarloLevels)
     standard_errors = np.concatenate(errors)
     if plan.convention == "pycwt":
         levels[-1] = standard_errors[-1] = np.nan
     levels.standard_error = standard_errors
     levels.pairs = np.concatenate(
-        [np.full(len(each), tally.pairs) for each, tally in zip(found, tallies, strict=True)]
+        [np.full(len(each), tally.pairs) for each, tally in zip(r2, tallies, strict=True)]
     )
     levels.seed = plan.entropy
     levels.mc_count = plan.mc_count

@@ -62,13 +62,13 @@ class MonteCarloPlan:
         boxcar = ScaleBoxcar.of(self.wavelet.deltaj0, self.dj, self.convention)
         scales = geometric(self.s0, self.dj, self.J)
         per_octave = max(1, round(1 / self.dj))
-        found = []
+        octaves = []
         for start in range(0, self.J + 1, per_octave):
             stop = min(start + per_octave, self.J + 1)
             low, high = max(0, start + boxcar.first), min(self.J + 1, stop + boxcar.last)
             rows = tuple(float(s) for s in scales[low:high])
-            found.append(self._rows(rows, (start - low, stop - low), boxcar, float(scales[-1])))
-        return tuple(found)
+            octaves.append(self._rows(rows, (start - low, stop - low), boxcar, float(scales[-1])))
+        return tuple(octaves)
 
     def _rows(
         self, scales: tuple[float, ...], keep: tuple[int, int], boxcar: ScaleBoxcar, largest: float

@@ -130,14 +130,14 @@ def assemble(blocks: Iterable[LiveBlock], channels: tuple[int, ...] | None = Non
     >>> power.shape == mask.shape == (len(whole.freqs_hz), len(samples))
     True
     """
-    wanted = [block for block in blocks if channels in (None, block.channels)]
-    there = sorted({block.channels for block in wanted})
+    chosen = [block for block in blocks if channels in (None, block.channels)]
+    there = sorted({block.channels for block in chosen})
     if not there:
         raise ValueError(f"there is no block of {channels=}" if channels else "there is no block")
     if len(there) > 1:
         raise ValueError(f"the blocks are of {there}: say which with channels=")
     octaves: dict[int, list[LiveBlock]] = {}
-    for block in wanted:
+    for block in chosen:
         octaves.setdefault(block.octave, []).append(block)
     return Assembled(octaves=tuple(_joined(octaves[octave]) for octave in sorted(octaves)))
 

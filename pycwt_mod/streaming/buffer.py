@@ -77,12 +77,12 @@ class SampleBuffer:
 
     def exact_dtype(self, first: int, end: int) -> np.dtype[Any]:
         """Return the narrowest type that holds ``[first, end)`` as it came, a gap as NaN."""
-        found, begin = [], self.first
+        dtypes, begin = [], self.first
         for stop, dtype in self._came_in:
             if begin < end and first < stop:
-                found.append(dtype)
+                dtypes.append(dtype)
             begin = stop
-        return np.result_type(*found) if found else self._store.dtype
+        return np.result_type(*dtypes) if dtypes else self._store.dtype
 
     def forget(self, before: int) -> None:
         """Drop the samples before index `before`."""

@@ -132,14 +132,14 @@ def compute_blocks(
     signal, missing = _buffer(window, window_first, tile_first - layout.margin, layout)
     shared = octave_kernel(grid, layout, op, convention, window.dtype.char)
     waves = shared.waves(signal)
-    found: Iterator[tuple[NDArray[Any], NDArray[Any] | None]]
+    results: Iterator[tuple[NDArray[Any], NDArray[Any] | None]]
     if op == "wct":
-        found = _coherence(waves, sets, shared)
+        results = _coherence(waves, sets, shared)
     else:
-        found = (_single if op == "cwt" else _cross)(waves, sets, shared.columns, quantity)
+        results = (_single if op == "cwt" else _cross)(waves, sets, shared.columns, quantity)
     masks: dict[bytes, NDArray[np.uint8]] = {}
     blocks = []
-    for names, (values, phase) in zip(sets, found, strict=True):
+    for names, (values, phase) in zip(sets, results, strict=True):
         mask = shared.whole
         if missing is not None:
             gaps: Bools = np.logical_or.reduce(missing[list(names)])

@@ -75,17 +75,17 @@ class Stream:
         ValueError
             If the shape is wrong, or a value is infinite or no real number; nothing is taken.
         """
-        given = time_first("samples", samples)
-        if given.ndim == 1:
-            given = given[:, None] if self._analysis.channels == 1 else given[None, :]
-        if given.ndim != 2 or given.shape[1] != self._analysis.channels:
+        array = time_first("samples", samples)
+        if array.ndim == 1:
+            array = array[:, None] if self._analysis.channels == 1 else array[None, :]
+        if array.ndim != 2 or array.shape[1] != self._analysis.channels:
             raise ValueError(
-                f"samples have shape {given.shape}, but must be "
+                f"samples have shape {array.shape}, but must be "
                 f"(n, {self._analysis.channels}), or one sample of every channel"
             )
-        if np.isinf(given).any():
+        if np.isinf(array).any():
             raise ValueError("samples hold infinite values; missing samples are given as NaN")
-        return self._computed(self._windower.push(self.n_samples, given))
+        return self._computed(self._windower.push(self.n_samples, array))
 
     def skip(self, n: int) -> tuple[LiveBlock, ...]:
         """Take `n` missing samples, as after a loss, and return the blocks that they finish."""
@@ -152,18 +152,18 @@ class Stream:
         return tuple(block for window in windows for block in self._blocks(window))
 
     def _blocks(self, window: CutWindow) -> Iterator[LiveBlock]:
-        layout, asked = self.layouts[window.lane], self._analysis
-        found = compute_blocks(
-            window.samples, asked.sets, window_first=window.first, tile_first=window.tile.first,
-            grid=self.grid, layout=layout, op=asked.op, quantity=asked.quantity,
-            convention=asked.convention,
+        layout, analysis = self.layouts[window.lane], self._analysis
+        blocks = compute_blocks(
+            window.samples, analysis.sets, window_first=window.first, tile_first=window.tile.first,
+            grid=self.grid, layout=layout, op=analysis.op, quantity=analysis.quantity,
+            convention=analysis.convention,
         )  # fmt: skip
-        for channels, block in zip(asked.sets, found, strict=True):
+        for channels, block in zip(analysis.sets, blocks, strict=True):
             signif = method = None
-            if asked.level is not None:
+            if analysis.level is not None:
                 signif, method = window_level(
                     window.samples[:, list(channels)], grid=self.grid, layout=layout,
-                    convention=asked.convention, level=asked.level,
+                    convention=analysis.convention, level=analysis.level,
                 )  # fmt: skip
             # The engine's arrays are shared between blocks and cached; the caller gets copies.
             yield LiveBlock(

@@ -48,8 +48,8 @@ class BuiltinWavelet(Wavelet):
     _read_only = False
 
     def __repr__(self) -> str:
-        given = ((f.name, getattr(self, f.name)) for f in fields(self) if f.init)  # type: ignore[arg-type]
-        parts = (f"{name}={value!r}" for name, value in given if value is not None)
+        parameters = ((f.name, getattr(self, f.name)) for f in fields(self) if f.init)  # type: ignore[arg-type]
+        parts = (f"{name}={value!r}" for name, value in parameters if value is not None)
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -180,13 +180,13 @@ class BuiltinWavelet(Wavelet):
         """
         check_convention(convention)
         rows = coefficient_array("W", W)
-        given = positive_axis("scales", scales)
-        samples = given / check_positive("dt", dt)
+        axis = positive_axis("scales", scales)
+        samples = axis / check_positive("dt", dt)
         if rows.ndim != 2 or samples.shape != rows.shape[:1]:
             raise ValueError(
                 f"W has shape {rows.shape}, but must be (scales, n) with {samples.size} scales"
             )
-        octave_weights("scales", given, dj)
+        octave_weights("scales", axis, dj)
         boxcar = ScaleBoxcar.of(self.deltaj0, check_positive("dj", dj), convention)
         gauss = gaussian_filter(samples, padded_length(rows.shape[1], convention))
         return CircularSmoother(gauss, boxcar, slice(0, len(rows))).smooth(rows)

@@ -106,11 +106,11 @@ def _from_pycwt(wavelet: Any) -> BuiltinWavelet | None:  # noqa: ANN401 - of ano
         return None
     order = state["f0"] if "f0" in state else state["m"]
     name = "dog" if kind.__name__ == "MexicanHat" and order != 2 else kind.__name__.lower()
-    found = wavelet_from_name(name, order)
+    ours = wavelet_from_name(name, order)
     made = vars(kind()), vars(kind() if kind.__name__ == "MexicanHat" else kind(order))
     for factor in ("cdelta", "gamma", "deltaj0"):
         # pycwt fills factors in when an object is made, and leaves them as they are when its
         # order is assigned: only other values were given by the caller.
         if state[factor] not in {one[factor] for one in made}:
-            setattr(found, factor, state[factor])
-    return found.read_only()
+            setattr(ours, factor, state[factor])
+    return ours.read_only()

@@ -79,11 +79,11 @@ def exponents(
     )
     width = left if convention == "standard" else 2 * left
     part = np.clip(width - 1, 0, 1)[:, None]
-    found = (1 - part) * narrow + part * wide
+    g = (1 - part) * narrow + part * wide
     near = centres < NEAR_OCTAVES
     if near.any():
-        found[near] = _near(wavelet, name, convention, nearest, centres[near], lags)
-    return found
+        g[near] = _near(wavelet, name, convention, nearest, centres[near], lags)
+    return g
 
 
 def _near(
@@ -126,10 +126,10 @@ def _bilinear(
         (1 - a) * (1 - b), grids[which, i, j], (1 - a) * b, grids[which, i, j + 1],
         a * (1 - b), grids[which, i + 1, j], a * b, grids[which, i + 1, j + 1],
     )  # fmt: skip
-    found = sum(
+    interpolated = sum(
         weight[:, None] * corner for weight, corner in zip(corners[::2], corners[1::2], strict=True)
     )
-    return np.asarray(found, dtype=np.float64)
+    return np.asarray(interpolated, dtype=np.float64)
 
 
 def _place(knees: Numbers) -> tuple[NDArray[np.intp], Numbers]:

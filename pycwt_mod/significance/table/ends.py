@@ -50,6 +50,6 @@ def record_exponents(name: str, voices: int, scales: Numbers, n: int) -> Numbers
     place = np.clip(np.log2(n / scales), 0, OCTAVES) * nearest
     low = np.minimum(place.astype(np.intp), OCTAVES * nearest - 1)
     weight = (place - low)[:, None]
-    found = (1 - weight) * grid[low] + weight * grid[low + 1]
-    found[np.log2(n / scales) >= OCTAVES] = 1
-    return np.asarray(found, dtype=np.float64)
+    h = (1 - weight) * grid[low] + weight * grid[low + 1]
+    h[np.log2(n / scales) >= OCTAVES] = 1
+    return np.asarray(h, dtype=np.float64)
