@@ -9,14 +9,21 @@
 devices.
 """
 
-from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
-from pycwt_client.client import Client
-from pycwt_client.connection import connect
-from pycwt_client.epochs import new_epoch
-from pycwt_client.feed import Feed
-from pycwt_client.job import Job, TaskResult
-from pycwt_client.publisher import Publisher
-from pycwt_client.scalogram import Picture, Scalogram
+try:
+    from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
+    from pycwt_client.client import Client
+    from pycwt_client.connection import connect
+    from pycwt_client.epochs import new_epoch
+    from pycwt_client.feed import Feed
+    from pycwt_client.job import Job, TaskResult
+    from pycwt_client.publisher import Publisher
+    from pycwt_client.scalogram import Picture, Scalogram
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"cannot import pycwt_client: {error.name} is not installed; "
+        "run pip install 'pycwt-mod[system]'",
+        name=error.name,
+    ) from error
 
 __all__ = [
     "Client",
