@@ -32,7 +32,7 @@ class PaddedSignal:
     first: int
 
     @classmethod
-    def around(cls, values: NDArray[Any], period: int, reach: int, count: int) -> PaddedSignal:
+    def periodic(cls, values: NDArray[Any], period: int, reach: int, count: int) -> PaddedSignal:
         """Return the samples from -`reach` to `count` + `reach` of a circle of `period`.
 
         Behind those given the circle is zero.
@@ -48,11 +48,11 @@ class PaddedSignal:
             turn += period
         return cls(out, -reach)
 
-    def one(self, k: int) -> PaddedSignal:
+    def signal(self, k: int) -> PaddedSignal:
         """Return signal `k` of the flattened batch."""
         return PaddedSignal(self.values.reshape(-1, self.values.shape[-1])[k], self.first)
 
-    def piece(self, start: int, count: int) -> NDArray[Any]:
+    def segment(self, start: int, count: int) -> NDArray[Any]:
         """Return `count` samples from `start` on; zero where there are none."""
         low = start - self.first
         high = low + count
@@ -120,7 +120,7 @@ class TransformInputs:
     spectra: dict[int, Complexes]
     parts: dict[int, Parts]
 
-    def one(self, k: int) -> TransformInputs:
+    def signal(self, k: int) -> TransformInputs:
         """Return those of signal `k` of the flattened batch."""
         return TransformInputs(
             {
@@ -133,7 +133,7 @@ class TransformInputs:
 
 def signal_parts(parts: Parts, k: int) -> Parts:
     """Return the parts of signal `k` of the flattened batch."""
-    return {part: padded.one(k) for part, padded in parts.items()}
+    return {part: padded.signal(k) for part, padded in parts.items()}
 
 
 def spectra_by_length(

@@ -150,7 +150,7 @@ class MultirateResult(Summarised):
 
 
 def octaves_of(
-    plan: Schedule,
+    schedule: Schedule,
     axis: ScaleAxis,
     signal: Floats,
     spectrum: Complexes,
@@ -161,18 +161,18 @@ def octaves_of(
 
     `masked` returns the mask of some rows at every step-th sample.
     """
-    inputs = plan.inputs(signal, spectrum, workers)
-    samples = _samples(plan, signal, inputs, workers)
+    inputs = schedule.inputs(signal, spectrum, workers)
+    samples = _samples(schedule, signal, inputs, workers)
     octaves = []
-    for group, rows in zip(plan.groups, samples, strict=True):
+    for group, rows in zip(schedule.groups, samples, strict=True):
         scales, step = axis.scales[group.index], group.step
-        origin: CircularRows | NyquistRows = CircularRows(plan, group, rows)
+        origin: CircularRows | NyquistRows = CircularRows(schedule, group, rows)
         if isinstance(group, OverlapSave) and group.crosses_nyquist:
-            origin = NyquistRows(plan, group, inputs.parts[group.length])
+            origin = NyquistRows(schedule, group, inputs.parts[group.length])
         octaves.append(
             Octave(
                 scales=scales, freqs=axis.freqs[group.index], step=step,
-                coefs=rows[..., : -(-plan.spec.n // step)],
+                coefs=rows[..., : -(-schedule.spec.n // step)],
                 mask=masked(group.index, step), _origin=origin,
             )
         )  # fmt: skip
@@ -180,20 +180,20 @@ def octaves_of(
 
 
 def _samples(
-    plan: Schedule, signal: Floats, inputs: TransformInputs, workers: int
+    schedule: Schedule, signal: Floats, inputs: TransformInputs, workers: int
 ) -> list[Complexes]:
     """Return the rows of every group, shape (..., rows, points)."""
     kind = complex_dtype(signal.dtype)
     samples = [
         np.empty((*signal.shape[:-1], len(group.index), points), kind)
-        for group, points in zip(plan.groups, plan.points, strict=True)
+        for group, points in zip(schedule.groups, schedule.points, strict=True)
     ]
     run(
         (
             task
-            for group, out in zip(plan.groups, samples, strict=True)
+            for group, out in zip(schedule.groups, samples, strict=True)
             for k, flat in enumerate(out.reshape(-1, *out.shape[-2:]))
-            for task in _tasks(group, inputs.one(k), flat)
+            for task in _tasks(group, inputs.signal(k), flat)
         ),
         workers,
     )
@@ -225,17 +225,17 @@ class CircularRows:
     samples : ndarray, shape (..., rows, length/D)
     """
 
-    plan: Schedule
+    schedule: Schedule
     group: CircularConvolution | OverlapSave
     samples: Complexes
 
     def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:
         """Yield what fills `out`, the matrix of signal `k`."""
         circular = self.samples.reshape(-1, *self.samples.shape[-2:])[k]
-        plan = self.plan
-        band = Band.of(plan.spec.wavelet, plan.spec.rtol, plan.spec.convention)
+        schedule = self.schedule
+        band = Band.of(schedule.spec.wavelet, schedule.spec.rtol, schedule.spec.convention)
         similar: dict[tuple[int, int], list[int]] = {}
-        for j, s in enumerate(plan.spec.scales[self.group.index].tolist()):
+        for j, s in enumerate(schedule.spec.scales[self.group.index].tolist()):
             key = upsampling_step(band, s, self.group.length), octave_of(s)
             similar.setdefault(key, []).append(j)
         for (step, _), some in similar.items():
@@ -246,8 +246,8 @@ class CircularRows:
     ) -> None:
         """Write some rows with similar bands: spread out each band, and sample it densely."""
         length, n = self.group.length, out.shape[-1]
-        wavelet, convention = self.plan.spec.wavelet, self.plan.spec.convention
-        scales = self.plan.spec.scales[self.group.index[some]]
+        wavelet, convention = self.schedule.spec.wavelet, self.schedule.spec.convention
+        scales = self.schedule.spec.scales[self.group.index[some]]
         ends = [used_bins(wavelet, band, s, s, convention, length) for s in scales]
         first, last = min(low for low, _ in ends), max(high for _, high in ends)
         bins = np.arange(first, last + 1)
@@ -257,7 +257,7 @@ class CircularRows:
         if step:
             omega = bins * (2 * np.pi / length)
             kernel = Upsampler.build(
-                step, length / (step * len(bins)), self.plan.spec.rtol, dtype=kind,
+                step, length / (step * len(bins)), self.schedule.spec.rtol, dtype=kind,
                 centre=(omega[0] + omega[-1]) / 2,
             )  # fmt: skip
             gain *= kernel.correction(omega) / step
@@ -280,13 +280,13 @@ class NyquistRows:
     whole circle. The parts of the signal that they are made of say the same in less room.
     """
 
-    plan: Schedule
+    schedule: Schedule
     group: OverlapSave
     parts: Parts
 
     def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:
         """Yield what fills `out`, the matrix of signal `k`."""
-        group, spec = self.group, self.plan.spec
+        group, spec = self.group, self.schedule.spec
         dense = OverlapSave.build(
             spec.wavelet, spec.scales[group.index], group.index, group.length, 1,
             convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol,

@@ -103,7 +103,7 @@ class OverlapSave:
         """Return every D-th sample from `start` on; shape (rows, kept)."""
         period = self.size // self.step
         together, *others = (
-            bank.folded(_band(parts[part].piece(start - self.margin, self.size), bank))
+            bank.folded(_band(parts[part].segment(start - self.margin, self.size), bank))
             for part, bank in self.banks.items()
         )
         for other in others:

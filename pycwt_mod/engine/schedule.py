@@ -201,7 +201,7 @@ class Schedule:
                 task
                 for k in range(len(flat))
                 for group in self.groups
-                for task in self._full_tasks(group, inputs.one(k), flat[k])
+                for task in self._full_tasks(group, inputs.signal(k), flat[k])
             ),
             workers,
         )
@@ -240,6 +240,6 @@ class Schedule:
                 signal, spectra.get(m, spectrum), m, parts, nyquist_counts=counts, workers=workers
             )
             padded[m] = {
-                part: PaddedSignal.around(arrays[part], m, reach[m], count[m]) for part in parts
+                part: PaddedSignal.periodic(arrays[part], m, reach[m], count[m]) for part in parts
             }
         return TransformInputs(spectra, padded)

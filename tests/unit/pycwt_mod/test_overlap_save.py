@@ -101,8 +101,8 @@ def test_pieces_are_those_of_a_circle(
     given_samples: int, period: int, reach: int, start: int, count: int
 ) -> None:
     x = np.arange(1.0, min(given_samples, period) + 1)
-    carrier = PaddedSignal.around(x, period, reach, period)
-    piece = carrier.piece(start, count)
+    padded = PaddedSignal.periodic(x, period, reach, period)
+    piece = padded.segment(start, count)
     for k, value in enumerate(piece, start):
         inside = -reach <= k < period + reach
         assert value == (np.pad(x, (0, period - len(x)))[k % period] if inside else 0)
