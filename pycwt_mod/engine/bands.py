@@ -101,9 +101,9 @@ def resolve_rtol(rtol: float | None, dtype: np.dtype[Any]) -> float:
 
 @lru_cache(maxsize=64)
 def smoothed_radius(wavelet: Wavelet, tol: float) -> float:
-    """Return the distance, at scale 1, beyond which a sample weighs less than `tol` in the end.
+    """Return the reach of a sample in smoothed spectra, at scale 1: beyond, it weighs below `tol`.
 
-    In smoothed spectra, a sample at distance d enters through W(u) for every u: its weight is
+    A sample at distance d enters through W(u) for every u: its weight is
     |ψ(u - d)| exp(-u²/2), largest over u. For Morlet this is exp(-d²/4), so the radius is
     √2 times the wavelet's own, not the sum of the wavelet's and the filter's.
     """

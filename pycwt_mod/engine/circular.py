@@ -23,18 +23,18 @@ _LANES = 4
 
 @dataclass(frozen=True, eq=False)
 class CircularConvolution:
-    """Rows that are computed by one FFT of the padded record, and one per row of what is left.
+    """Rows that are computed from one FFT of the padded record, by one inverse FFT each.
 
     Attributes
     ----------
     index : ndarray of int
         Their places among the scales of the analysis.
     bank : FilterBank
-        Filters, multiplied with what `upsampler` asks for.
+        Filters, multiplied by the correction of `upsampler`.
     upsampler : Upsampler or None
-        How to get from every D-th sample to all. If None, the same filters give the samples in
-        between, from the spectrum of the signal shifted by less than D: FFTs of length P stay
-        in the cache where those of length M wouldn't.
+        Computes all samples from every D-th one. If None, the same filters compute the samples in
+        between, from the spectrum of the signal shifted by less than D: FFTs of length P fit
+        into the cache where those of length M would not.
     """
 
     index: NDArray[np.intp]

@@ -1,11 +1,11 @@
 """Smoothed spectra of two signals, computed at the rate that each octave needs.
 
-|W|² is twice as wide as W, but what is left of it after smoothing has the width of the filter.
-So squares and products are formed and filtered at samples every D; the boxcar in scale adds up
-the filtered spectra, which are short; and a kernel leads to every sample in the end.
+The band of |W|² is twice as wide as that of W, but after smoothing only the width of the filter
+remains. So squares and products are formed and filtered at samples every D; the boxcar over scales
+adds the filtered spectra, which are short; and the sums are upsampled to every sample in the end.
 
-Smoothing is circular over the convention's padding. Rows that reach less far than the padding of
-a shorter circle don't see the difference, so they are smoothed on that one.
+Smoothing is circular over the convention's padding. Rows that are smoothed over less than the
+padding of a shorter circle are the same on it, and are smoothed there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pycwt_mod.engine.threads import run
 from pycwt_mod.smoothing import ScaleWindow, powers, scale_window, squared_coherence
 from pycwt_mod.wavelets import Wavelet
 
-#: The phase of what: W1 W2*, or S(W1 W2*/s), which is less noisy and of which R² is the size.
+#: Which spectrum the phase is of: W1 W2*, or S(W1 W2*/s), which R² is made of and is less noisy.
 PhaseOf: TypeAlias = Literal["cross", "smoothed"]
 
 
@@ -49,7 +49,7 @@ def check_phase_of(phase_of: str) -> None:
 _LEAST_STEP, _LARGEST_STEP = 2, 64
 #: Steps beyond a smoothed row that the weights of the ends and the kernel may reach.
 _END_STEPS = 64
-#: In units of the tolerance, what the filter may leave to ring where Nyquist cuts it.
+#: Ringing of a filter that Nyquist cuts, in units of the tolerance, that is accepted.
 _RINGING = 10.0
 #: FFTs up to this length are computed as they are.
 _SHORT_FFT = 2048
@@ -74,11 +74,7 @@ class CoherenceSchedule:
         dtype: np.dtype[Any],
         rtol: float,
     ) -> CoherenceSchedule:
-        """Choose lengths and steps, and tabulate; `scales` in samples, ascending.
-
-        Rows that are smoothed over less than the padding of a shorter circle don't see the
-        difference, so their smoothing isn't as long as the convention's padding.
-        """
+        """Choose lengths and steps, and tabulate; `scales` in samples, ascending."""
         window = scale_window(scales, wavelet.deltaj0, dj, convention)
         count = len(scales)
         width = coherence_bandwidth(wavelet, rtol)
@@ -115,7 +111,7 @@ class CoherenceSchedule:
 
     @property
     def lengths(self) -> set[int]:
-        """The FFT lengths of the signals that `all` asks for."""
+        """The FFT lengths of the signals that `all` needs."""
         return {group.bank.length for part in self.parts for group in part.groups}
 
     @property
@@ -239,7 +235,7 @@ class SmoothedSpectra:
             out += part if (weights == 1).all() else part * factors
 
     def _passed(self, rows: slice, period: int) -> tuple[int, int]:
-        """Return how many bins from 0 on, and below 0, matter: most at the smallest scale."""
+        """Return how many bins from 0 on, and below 0, the filter passes at the smallest scale."""
         bins = min(self.group.passed[rows.start], period // 2 + 1)
         return bins, min(bins - 1, (period - 1) // 2)
 

@@ -1,8 +1,8 @@
 """The wavelets' spectra, tabulated: from the spectrum of a signal to rows sampled every D.
 
 A row W(s, n) is the inverse transform of the signal's spectrum times the wavelet's, which is zero
-but in a band. Its samples at n = 0, D, 2D … are *exactly* an inverse FFT of length P = M/D of that
-band folded modulo P, divided by D: no filter is designed and nothing is interpolated. D only
+outside of a band. Its samples at n = 0, D, 2D … are *exactly* an inverse FFT of length P = M/D of
+that band folded modulo P, divided by D: no filter is designed and nothing is interpolated. D only
 decides whether the samples describe the row in full: they do if 2π/D is at least the width of the
 band at scale s.
 """

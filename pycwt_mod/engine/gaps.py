@@ -1,4 +1,4 @@
-"""What replaces missing samples, and where results rest on too many of them."""
+"""How missing samples are replaced, and where too many are missing for a result."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ EDGE_TOL = 1e-5
 def highest_freq_hz(fs_hz: float, wavelet: WaveletLike) -> float:
     """Return the highest frequency whose band ends below Nyquist; 0.28 `fs_hz` for Morlet 6.
 
-    Above it, the transform rings for as long as the record, and a block that sees a part of
-    it can't equal the offline transform.
+    Above it, the transform rings for as long as the record, so a block, which is computed from a
+    part of it, cannot equal the offline transform.
     """
     mother = as_wavelet(wavelet)
     top = mother.frequency_band(EDGE_TOL)[1]

@@ -1,11 +1,11 @@
 """What rows are computed from: spectra of the whole record, and parts of it for segments.
 
-Segments take the signal as it is, or its positive or negative half.
+Segments take the signal as it is, or the part of it with positive or negative frequencies.
 
-A row that is cut at zero or at the Nyquist frequency rings through the whole record, which no
-segment of it can show. But the cut can be made before, in the signal: its positive half
-x₊ = Σ_(ω>0) X(ω) exp(iωt), the analytic signal, is one FFT of the whole record, and what is
-left of the wavelet has no edge any more. For a two-sided wavelet x₋ = x - x₊ is the rest.
+A filter that is cut at zero or at the Nyquist frequency rings through the whole record, which a
+segment cannot reproduce. So the signal is cut instead, once: its part with positive frequencies,
+x₊ = Σ_(ω>0) X(ω) exp(iωt), half the analytic signal, takes one FFT of the whole record, and the
+filter may then continue smoothly beyond the cut. A two-sided wavelet also needs x₋ = x - x₊.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PaddedSignal:
     def periodic(cls, values: NDArray[Any], period: int, reach: int, count: int) -> PaddedSignal:
         """Return the samples from -`reach` to `count` + `reach` of a circle of `period`.
 
-        Behind those given the circle is zero.
+        The circle is zero after the given samples.
         """
         total = count + 2 * reach
         out = np.zeros((*values.shape[:-1], total), values.dtype)
@@ -53,7 +53,7 @@ class PaddedSignal:
         return PaddedSignal(self.values.reshape(-1, self.values.shape[-1])[k], self.first)
 
     def segment(self, start: int, count: int) -> NDArray[Any]:
-        """Return `count` samples from `start` on; zero where there are none."""
+        """Return `count` samples from `start` on, with zeros outside of the stored ones."""
         low = start - self.first
         high = low + count
         size = self.values.shape[-1]

@@ -1,4 +1,4 @@
-"""What one octave of one analysis needs: its rows, its sampling step, its windows."""
+"""The layout of one octave of a live analysis: its rows, its sampling step, its windows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from pycwt_mod.wavelets import Wavelet
 BlockOp: TypeAlias = Literal["cwt", "xwt", "wct"]
 OPS: tuple[BlockOp, ...] = ("cwt", "xwt", "wct")
 
-#: Radii, and the sampling of coherence, are taken at a hundredth of the tolerance: where a signal
-#: has little power in a row, what a window cuts off, or what is folded back, is larger than the
-#: row it would weigh on. The shipped recording asks for that much, with any of the wavelets.
+#: Radii, and the sampling of coherence, are chosen for a hundredth of the tolerance: where a signal
+#: has little power in a row, truncation and aliasing come from stronger rows. The shipped recording
+#: needs that much, with any of the wavelets.
 RESERVE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class OctaveLayout:
-    """What one octave of one analysis needs; all integers in samples.
+    """The rows, the step and the windows of one octave of one analysis; integers in samples.
 
     Attributes
     ----------

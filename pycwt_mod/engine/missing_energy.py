@@ -1,4 +1,4 @@
-"""How much of what a value rests on is missing.
+"""The part of the energy of a value that missing samples would have contributed.
 
 A row at scale s weighs the sample at distance d with |ψ(d/s)|², so the part of its energy that
 is missing at time n is E(s, n) = Σ_k m_k |ψ((k - n)/s)|² / Σ_k |ψ((k - n)/s)|², with m_k = 1
@@ -213,7 +213,7 @@ def _kernel(wavelet: Wavelet, smoothed: bool) -> _Kernel:
 
 @dataclass(frozen=True, eq=False)
 class _Surroundings:
-    """What lies around missing samples: beyond it no row lacks any energy.
+    """The surroundings of missing samples, beyond which no row lacks energy.
 
     Attributes
     ----------

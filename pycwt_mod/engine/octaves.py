@@ -82,7 +82,7 @@ class MultirateResult(Summarised):
     octaves : tuple of Octave
         About twelve rows each with the default `dj`; time and memory are linear in n.
     scales, freqs : ndarray, shape (scales,)
-        Of all octaves, in the order that was asked for.
+        Of all octaves, in the order of the arguments.
     coi : ndarray, shape (n,)
         Longest Fourier period free of edge effects.
     n : int
@@ -218,7 +218,7 @@ def _tasks(
 
 @dataclass(frozen=True, eq=False)
 class CircularRows:
-    """Samples of the rows of a group on a whole circle: they say all there is to know of them.
+    """Samples of the rows of a group on a whole circle, which determine them completely.
 
     Attributes
     ----------
@@ -230,7 +230,7 @@ class CircularRows:
     samples: Complexes
 
     def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:
-        """Yield what fills `out`, the matrix of signal `k`."""
+        """Yield the tasks that fill `out`, the matrix of signal `k`."""
         circular = self.samples.reshape(-1, *self.samples.shape[-2:])[k]
         schedule = self.schedule
         band = Band.of(schedule.spec.wavelet, schedule.spec.rtol, schedule.spec.convention)
@@ -244,7 +244,7 @@ class CircularRows:
     def _unfold(
         self, band: Band, circular: Complexes, some: list[int], step: int, out: Complexes
     ) -> None:
-        """Write some rows with similar bands: spread out each band, and sample it densely."""
+        """Write some rows with similar bands: unfold each spectrum, and sample it densely."""
         length, n = self.group.length, out.shape[-1]
         wavelet, convention = self.schedule.spec.wavelet, self.schedule.spec.convention
         scales = self.schedule.spec.scales[self.group.index[some]]
@@ -274,10 +274,11 @@ class CircularRows:
 
 @dataclass(frozen=True, eq=False)
 class NyquistRows:
-    """Rows that the Nyquist frequency cuts: every D-th sample within the record isn't enough.
+    """Rows that the Nyquist frequency cuts, for which every D-th sample is not enough.
 
-    They ring, so their samples between two of the record's depend on those outside of it, on the
-    whole circle. The parts of the signal that they are made of say the same in less room.
+    They ring, so a sample between two of the stored ones depends on samples outside of the
+    record, on the whole circle. The parts of the signal that the rows are computed from determine
+    them as well, and take less memory.
     """
 
     schedule: Schedule
@@ -285,7 +286,7 @@ class NyquistRows:
     parts: Parts
 
     def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:
-        """Yield what fills `out`, the matrix of signal `k`."""
+        """Yield the tasks that fill `out`, the matrix of signal `k`."""
         group, spec = self.group, self.schedule.spec
         dense = OverlapSave.build(
             spec.wavelet, spec.scales[group.index], group.index, group.length, 1,

@@ -1,8 +1,8 @@
 """Rows of long records, from overlapping segments whose FFTs stay in the cache.
 
-A row at scale s knows of nothing farther than its radius. So its samples over a stretch of the
-record are those of a short circular transform of that stretch and a margin on either side, of
-which the margins are left away: overlap-save. The time per sample doesn't depend on the
+A row at scale s depends on no sample farther away than its radius. So its samples over a stretch
+of the record equal those of a short circular transform of that stretch with a margin on either
+side, after the margins are discarded: overlap-save. The time per sample does not depend on the
 length of the record.
 """
 
@@ -28,12 +28,12 @@ from pycwt_mod.wavelets import Wavelet
 POINTS = 8192
 #: Rows of more points leave the cache, and are computed in segments.
 LONG_POINTS = 2**15
-#: Margins may take so much of a segment.
+#: Largest part of a segment that one margin may take.
 _LARGEST_MARGIN = 1 / 8
-#: Margins are taken at so much less than the tolerance: what is loud outside of a row's band
-#: is still there in the samples that are left away.
+#: Margins are computed for this part of the tolerance: where the signal is strong outside of a
+#: row's band, the error at the ends of a segment is larger in proportion.
 _MARGIN_RESERVE = 1e-2
-#: A wavelet that grows beyond the Nyquist frequency by more than this has no end there.
+#: A spectrum that grows beyond the Nyquist frequency by more than this is not continued smoothly.
 _LARGEST_GROWTH = 2.0
 
 
@@ -48,7 +48,7 @@ class OverlapSave:
     length, step : int
         The circle that the record is padded to, and D, which divides it.
     size, margin : int
-        Samples of a segment, and how many of them are left away on either side.
+        Samples of a segment, and how many of them are discarded on either side.
     crosses_nyquist : bool
         Whether the Nyquist frequency cuts a row: no part of the circle is free of it.
     banks : dict of FilterBank
@@ -92,7 +92,7 @@ class OverlapSave:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The parts of the signal that are asked for."""
+        """The parts of the signal that the filters are for."""
         return tuple(self.banks)
 
     def starts(self, count: int) -> range:
@@ -119,7 +119,7 @@ class OverlapSave:
         out: Complexes,
         places: NDArray[np.intp] | slice,
     ) -> None:
-        """Write what a segment gives into the rows `places` of `out`, shape (..., every D)."""
+        """Write the samples of a segment to the rows `places` of `out`, shape (..., every D)."""
         samples = self.samples(parts, start)
         at = start // self.step
         kept = min(samples.shape[-1], out.shape[-1] - at)
@@ -147,7 +147,7 @@ def parts_of(
 
 
 def _ends_at_nyquist(wavelet: Wavelet, scale: float) -> bool:
-    """Whether the spectrum doesn't grow beyond the Nyquist frequency, so that it can be ended."""
+    """Whether the spectrum beyond the Nyquist frequency is small enough to be tapered to zero."""
     beyond = np.abs(wavelet.psi_ft(np.linspace(1, 2, 65) * math.pi * scale))
     return bool(beyond.max() <= _LARGEST_GROWTH * beyond[0])
 
@@ -174,7 +174,7 @@ def prefers_overlap_save(
 def _margin(
     wavelet: Wavelet, smallest: float, largest: float, convention: Convention, rtol: float
 ) -> float:
-    """Return how many samples beyond its ends a segment has to know."""
+    """Return how many samples a segment needs beyond either end."""
     tol = rtol * _MARGIN_RESERVE
     margin = wavelet.time_radius(tol) * largest
     if Band.of(wavelet, rtol, convention).crosses_nyquist(smallest):
@@ -202,7 +202,7 @@ def _bank(
     rtol: float,
     convention: Convention,
 ) -> FilterBank:
-    """Tabulate √(2πs) ψ̂0*(sω)/D, where it is needed and beyond as far as it has no end."""
+    """Tabulate √(2πs) ψ̂0*(sω)/D over the band, continued smoothly where Nyquist would cut it."""
     smallest, largest = float(scales.min()), float(scales.max())
     two_sided = Band.of(wavelet, rtol, "pycwt" if part != "all" else convention)
     first, last = two_sided.bins(smallest, largest, size)

@@ -1,4 +1,4 @@
-"""How the rows of an analysis are shared out: which length, which step, whole or in segments.
+"""How each row of an analysis is computed: FFT length, sampling step, whole or in segments.
 
 `group_scales` decides, `Schedule` has the filters and computes all rows of a record.
 """
@@ -38,13 +38,13 @@ _LEAST_STEP, _LARGEST_STEP = 4, 64
 _CACHED_BYTES = 2**20
 #: FFTs up to this length are computed as they are.
 _SHORT_FFT = 2048
-#: Part of the record by which rows that don't reach farther are padded.
+#: Padding, as a part of the record, of rows whose filters are shorter than that.
 _SHORT_PAD = 1 / 16
 
 
 @dataclass(frozen=True)
 class RowStrategy:
-    """What rows share that are computed together.
+    """How a row is computed; rows with equal strategies are computed together.
 
     Attributes
     ----------
@@ -95,8 +95,8 @@ class TransformSpec:
 def group_scales(spec: TransformSpec, *, full_rate: bool) -> dict[RowStrategy, NDArray[np.intp]]:
     """Return the places of the rows by how they are computed.
 
-    Rows that reach less than the padding of a shorter FFT don't see the difference; those
-    that the Nyquist frequency cuts ring so far that they keep the convention's length.
+    Rows whose filters are shorter than the padding of a shorter FFT are the same with it; those
+    that the Nyquist frequency cuts ring too far for that and keep the convention's length.
     """
     wavelet, n, length = spec.wavelet, spec.n, spec.length
     convention, rtol = spec.convention, spec.rtol
@@ -134,7 +134,7 @@ def upsampling_step(band: Band, scale: float, length: int) -> int:
 
 
 def octave_of(scale: float) -> int:
-    """Return which octave a scale belongs to: rows of one have bands that hardly differ."""
+    """Return the octave of a scale; the bands of rows of one octave hardly differ."""
     return math.floor(math.log2(scale))
 
 
@@ -156,7 +156,7 @@ class Schedule:
     ----------
     spec : TransformSpec
     full_rate : bool
-        Whether the rows are wanted at every sample of the record, or every D on a circle.
+        Whether the rows are computed at every sample of the record, or every D on a circle.
     groups : tuple of CircularConvolution or OverlapSave
     points : tuple of int
         Samples of a row of each group, every D.
@@ -219,7 +219,7 @@ class Schedule:
                 yield partial(group.write, inputs.spectra[group.length], rows, out)
 
     def inputs(self, signal: Floats, spectrum: Complexes, workers: int = 1) -> TransformInputs:
-        """Return what the groups need; `spectrum` is that of the signal's padding."""
+        """Return the inputs of the groups; `spectrum` is that of the padded signal."""
         needed: dict[int, set[Part]] = {}
         count: dict[int, int] = {}
         reach: dict[int, int] = {}

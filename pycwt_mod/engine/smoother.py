@@ -22,7 +22,7 @@ from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.engine.upsampling import Upsampler
 from pycwt_mod.wavelets import Wavelet
 
-#: How much denser than what is smoothed the samples are: the ends and the kernels need room.
+#: Oversampling of the smoothed spectra, which the weights of the ends and the upsampling need.
 OVERSAMPLING = 1.6
 #: Points of the FFTs in one chunk of rows.
 _CHUNK_POINTS = 2**16
@@ -30,7 +30,7 @@ _CHUNK_POINTS = 2**16
 
 @dataclass(frozen=True, eq=False)
 class Smoother:
-    """Rows that share a step, and how their squares are smoothed.
+    """The filters and the smoothing of rows that share a step.
 
     Attributes
     ----------

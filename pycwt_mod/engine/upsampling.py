@@ -1,4 +1,4 @@
-"""From samples every D to every sample: a short kernel at hand, its inverse in the spectrum.
+"""Upsampling, from samples every D to every sample, by a short kernel.
 
 A band-limited row is Σ_i c_i φ(t - iD) exp(iω_c (t - iD)), with φ the Kaiser-Bessel window of
 K taps, if the spectrum of the samples c_i is that of the row times D/Φ(ω - ω_c). The aliases

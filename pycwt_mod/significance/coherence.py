@@ -27,7 +27,7 @@ from pycwt_mod.significance.simulation_plan import MonteCarloPlan
 from pycwt_mod.significance.table.level_table import LevelTable
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
-#: Keeps levels between calls; the key is (plan, level).
+#: A cache of levels; the key is (plan, level).
 Cache: TypeAlias = MutableMapping[tuple[MonteCarloPlan, float], MonteCarloLevels]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Summarised, span
 from pycwt_mod.significance.surrogates import BINS
 
-#: Where levels come from: a simulation of the very question, or a table of earlier ones.
+#: Source of levels: a simulation for these arguments, or the table of earlier simulations.
 Method: TypeAlias = Literal["montecarlo", "table"]
 
 _CENTRES = (np.arange(BINS) + 0.5) / BINS
@@ -20,7 +20,7 @@ _DENSITY_REACH = 0.02
 
 
 class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
-    """Levels of R² per scale: an array as pycwt returns, that knows where it comes from.
+    """Levels of R² per scale: an array as pycwt returns, with its provenance.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
-"""A plan carried out: tasks to a backend, histograms back, levels out of them.
+"""Run the tasks of a plan on a backend, and compute levels from their histograms.
 
-What is simulated depends on the plan and on histograms alone, and those on the tasks' seeds;
-so the levels are the same wherever the tasks run, and however many at a time.
+The tasks depend on the plan and on earlier histograms alone, and a histogram on the seed of its
+task; so the levels do not depend on where the tasks run, or on how many run concurrently.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 #: Pairs per octave at which a simulation for a precision ends in any case: by then the error is
 #: a fifth of the width of a bin of the histogram.
 MAX_PAIRS = 2**20
-#: Estimated errors scatter by a sixth; so much more than estimated is simulated.
+#: Factor on the estimated number of pairs, since estimates of errors scatter by a sixth.
 _RESERVE = 1.2
-#: Growth of the number of pairs in one round: early estimates aren't trusted further.
+#: Largest growth of the number of pairs in one round: early estimates are not exact.
 _GROWTH = 8.0
 
 
@@ -53,10 +53,10 @@ class OctaveTally:
         return r2, np.array(errors)
 
     def more(self, precision: float, level: float) -> tuple[SurrogateTask, ...]:
-        """Return the tasks that are still wanted for `precision`; none if it is reached.
+        """Return the tasks that are still needed for `precision`; none if it is reached.
 
         A row that no point of a record outside the cone of influence belongs to has no level,
-        so nothing is wanted for it.
+        so it needs no tasks.
         """
         errors = self.levels(level)[1]
         counted = np.stack(self._chunks).any(axis=(0, 2))

@@ -1,4 +1,4 @@
-"""From a question about significance to independent tasks: everything that decides the numbers."""
+"""The plan of a simulation: everything that its numbers depend on, and its independent tasks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ALIAS_TOL = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class MonteCarloPlan:
-    """All that decides the histograms of `wct_significance`, bit for bit.
+    """Everything that the histograms of `wct_significance` depend on, bit for bit.
 
     Hashable, so it serves as the key of a cache. `s0` is in samples; `entropy` is the seed.
     With a `precision`, `mc_count` is the number of pairs to begin with. `n` is the length of the
@@ -90,7 +90,7 @@ class MonteCarloPlan:
         )
 
     def _repeats(self, rows: SurrogateOctave) -> int:
-        """Return how many times `mc_count` pairs the rows need to be as exact as the others."""
+        """Return the factor on `mc_count` that makes the rows as exact as the others."""
         if self.n is None or not rows.record:
             return 1
         largest = rows.scales[rows.keep[1] - 1]

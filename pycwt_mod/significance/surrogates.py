@@ -1,4 +1,4 @@
-"""Coherence of two unrelated red noises: one octave of rows, and one seeded task of it.
+"""Coherence of surrogates, pairs of unrelated red noises: octaves, and seeded tasks of them.
 
 The coherence of a row depends on nothing but the spectrum within its band. So every octave
 is simulated on its own, at its own sampling step, and only as long as it needs to be:
@@ -142,7 +142,7 @@ def _filters(rows: SurrogateOctave) -> tuple[FilterBank, CircularSmoother]:
         rows.wavelet, scales, rows.length, rows.step, dtype=kind, tol=SURROGATE_TOL
     )
     gauss = gaussian_filter(scales, rows.length // rows.step, rows.step)
-    # Of a constant factor, such as √(2π) in the filters, coherence knows nothing.
+    # Constant factors, such as √(2π) in the filters, cancel in coherence.
     smoother = CircularSmoother(gauss.astype(kind), rows.boxcar, slice(*rows.keep))
     return filters.per_root_scale(scales), smoother
 

@@ -12,7 +12,7 @@ __all__ = ["SampleBuffer"]
 
 #: Capacity grows by this factor, so that appending is linear in the samples over the long run.
 GROWTH = 2
-#: What a gap needs at least, to say that it is one.
+#: Narrowest type that can hold the NaN of a gap.
 GAP = np.dtype(np.float32)
 
 

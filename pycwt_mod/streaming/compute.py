@@ -34,7 +34,7 @@ Quantity: TypeAlias = Literal["complex", "power", "amplitude", "phase", "coheren
 #: Columns of a window, one tuple per channel or pair.
 Sets: TypeAlias = Sequence[tuple[int, ...]]
 
-#: Of a power of two that double precision has, as it has its reciprocal.
+#: Largest exponent of two for which double precision has the power and its reciprocal.
 MAX_EXPONENT = 1000
 
 #: What each operation can publish.
@@ -184,7 +184,7 @@ def _buffer(
     low = max(window_first, buffer_first)
     high = min(window_first + len(window), buffer_first + size)
     part = np.ascontiguousarray(window[low - window_first : max(high, low) - window_first].T)
-    # The mean goes before single precision does: raw counts may sit on a large offset.
+    # The mean is removed before rounding to single precision: counts may have a large offset.
     total = part.sum(axis=1, dtype=np.float64, keepdims=True)
     if part.shape[1] == size and np.isfinite(total).all():
         return np.subtract(part, total / size, dtype=np.float64).astype(window.dtype), None

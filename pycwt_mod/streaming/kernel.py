@@ -1,4 +1,4 @@
-"""What all blocks of one octave share, built once."""
+"""The tables that all blocks of one octave share, built once."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class OctaveKernel:
 def octave_kernel(
     grid: VoiceGrid, layout: OctaveLayout, op: BlockOp, convention: Convention, kind: str
 ) -> OctaveKernel:
-    """Return what blocks of this octave share; `kind` is the samples' dtype, as one character."""
+    """Return the tables of this octave; `kind` is the samples' dtype, as one character."""
     dtype = np.dtype(kind)
     scales = grid.scales_s[layout.rows] * grid.fs_hz
     length = fast_length(layout.tile + 2 * layout.margin, layout.step)

@@ -1,4 +1,4 @@
-"""The level of live coherence: from the table, or where it has none, simulated once."""
+"""The level of live coherence, looked up, or simulated once where the table does not cover it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LevelMethod: TypeAlias = Literal["table", "monte-carlo"]
 
 #: Surrogate pairs behind a simulated level: its standard error is below 0.01.
 PAIRS = 300
-#: The levels of live results have to be the same whoever computes them.
+#: Levels of live results must not depend on which worker computes them.
 SEED = 0
-#: Lag-1 coefficients are rounded so, and levels kept: looked up, they move by less than 0.001.
+#: Digits of lag-1 coefficients in keys of cached levels, which differ by less than 0.001.
 TABLE_DIGITS = 2
 #: Range of the table's noise.
 TABLE_LEAST, TABLE_MOST = -0.1, 0.999

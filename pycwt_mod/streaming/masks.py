@@ -1,4 +1,4 @@
-"""What a missing sample may have touched."""
+"""Which values of a block a missing sample may affect."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Stream:
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Go on from the `snapshot` of a transform with the same arguments.
+        """Continue from the `snapshot` of a transform with the same arguments.
 
         Raises
         ------
