@@ -107,7 +107,7 @@ async def coherence_work(client: Client, size: Size) -> Work:
         return pycwt_mod.wct(x, y, 1.0, 0.25, mc_count=300, seed=next(seeds))
 
     async def asked() -> object:
-        return await client.wct(x, y, 1.0, mc_count=300, seed=next(seeds))
+        return await client.wct(x, y, 1.0, 0.25, mc_count=300, seed=next(seeds))
 
     works: dict[str, Callable[[], Awaitable[object]]] = {
         "query in msgpack": asked,
@@ -115,7 +115,7 @@ async def coherence_work(client: Client, size: Size) -> Work:
     }
     found = await in_turns(works, size.runs)
     ours, theirs = (statistics.median(seconds) for seconds in found.values())
-    bytes_back = 2 * (await client.wct(x, y, 1.0, significance_level=None)).coherence.nbytes
+    bytes_back = 2 * (await client.wct(x, y, 1.0, 0.25, significance_level=None)).coherence.nbytes
     note = f"{(ours - theirs) * 1000:.1f} ms more, for {bytes_back / 1e6:.1f} MB of reply"
     lines = [
         Measurement(who=name, seconds=seconds, note="" if i else note)
@@ -244,9 +244,9 @@ async def _client(
 
     async with connect(url, name=f"bench-{number}", timeout_s=30) as client:
         asks: dict[str, Callable[[], Awaitable[Any]]] = {
-            "cwt of 500 samples": partial(client.cwt, x, 1.0),
+            "cwt of 500 samples": partial(client.cwt, x, 1.0, 0.25),
             "wct of 500 samples, 20 pairs": lambda: client.wct(
-                x, y, 1.0, mc_count=20, seed=next(seeds)
+                x, y, 1.0, 0.25, mc_count=20, seed=next(seeds)
             ),
             "significance, 20 pairs": lambda: client.significance(
                 0.5, 0.5, 1.0, 0.25, 2.0, 20, mc_count=20, seed=next(seeds)

@@ -44,7 +44,7 @@ async def test_a_client_that_is_gone_before_its_reply_harms_nobody(system: Runni
             await bus.publish(subjects.query("wct"), body, MSGPACK, reply="_INBOX.nobody.left")
     client = Client(system.bus)
     with fail_after(60):
-        assert (await client.wct(X, Y, 1.0, mc_count=5)).coherence.shape[1] == len(X)
+        assert (await client.wct(X, Y, 1.0, 0.25, mc_count=5)).coherence.shape[1] == len(X)
         assert (await client.health()).status == "ok"
     assert quiet(system)
 
@@ -58,7 +58,7 @@ async def test_what_is_too_much_is_refused_with_a_time_and_nothing_else_fails(
 
     async def ask(client: Client, seed: int) -> None:
         try:
-            await client.wct(X, Y, 1.0, mc_count=3000, seed=seed)
+            await client.wct(X, Y, 1.0, 0.25, mc_count=3000, seed=seed)
             outcomes.append("answered")
         except ContractError as error:
             outcomes.append(error.code)
@@ -74,11 +74,11 @@ async def test_what_is_too_much_is_refused_with_a_time_and_nothing_else_fails(
             with fail_after(60):
                 await refused.wait()
             assert (await client.health()).status == "ok"
-            assert (await client.cwt(X, 1.0)).coefs.size
+            assert (await client.cwt(X, 1.0, 0.25)).coefs.size
             assert len(outcomes) < 30, "the quick ones waited for all others"
         assert set(outcomes) == {"answered", ErrorCode.OVERLOADED}
         assert min(waits) > 0
-        assert (await client.wct(X, Y, 1.0, mc_count=5)).coherence.size
+        assert (await client.wct(X, Y, 1.0, 0.25, mc_count=5)).coherence.size
         assert quiet(system)
 
 
@@ -91,7 +91,7 @@ async def test_full_storage_refuses_large_replies_with_advice_and_leaves_small_o
         client = Client(system.bus)
         for _ in range(2):
             with pytest.raises(ContractError, match="float32") as caught:
-                await client.cwt(long, 1.0)
+                await client.cwt(long, 1.0, 0.25)
             assert caught.value.code is ErrorCode.UNAVAILABLE
         ask: Any = partial(client.wct, X, Y, 1.0, mc_count=2000, seed=1, J=40)
         first, again = await ask(), await ask()
@@ -105,7 +105,7 @@ async def test_a_reply_over_the_limit_is_told_in_json_and_stored_in_msgpack(
 ) -> None:
     long = np.random.default_rng(1).standard_normal(40_000)
     client = Client(system.bus)
-    found = await client.cwt(long, 1.0)
+    found = await client.cwt(long, 1.0, 0.25)
     assert found.coefs.nbytes > system.bus.max_message_bytes
     body = b'{"dt": 1, "dj": 0.05, "data": [%s]}' % b",".join(b"%.3f" % v for v in long)
     reply = await system.bus.request(subjects.query("cwt"), body, timeout_s=60)

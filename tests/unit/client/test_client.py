@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import anyio
 import numpy as np
 import pytest
 
+import pycwt_mod
 from pycwt_client import Client, connect
 from schemas import subjects
 from schemas.codec import ContentType, encode
@@ -206,3 +208,14 @@ async def test_events_are_read_without_the_results_between(bus: MemoryBus) -> No
     await bus.log.store(subjects.event("s"), body, msg_id="e", headers=JSON)
     async with Client(bus).events("s") as events:
         assert await anext(events) == event
+
+
+@pytest.mark.parametrize("name", ["cwt", "xwt", "wct"])
+def test_a_question_has_the_defaults_of_the_library(name: str) -> None:
+    """The client asked for voices of a quarter octave where the library has a twelfth."""
+    ours = inspect.signature(getattr(Client, name)).parameters
+    theirs = inspect.signature(getattr(pycwt_mod, name)).parameters
+    shared = ours.keys() & theirs.keys()
+    assert shared >= {"dt", "dj", "s0", "J", "wavelet", "convention"}
+    for each in shared:
+        assert ours[each].default == theirs[each].default, each
