@@ -51,10 +51,10 @@ from services.hwbridge.model import bank_clocks_per_sample, mc_clocks_per_instan
 from services.hwbridge.serial_link import open_serial_line
 from services.hwbridge.tangnano9k import TangNanoDriver
 from services.runtime.bus import Bus, Subscription
-from services.runtime.device_plans import bank_job, null_job
-from services.runtime.embedded_server import start_server
-from services.runtime.logs import logger
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
+from services.runtime.devices.plans import bank_job, null_job
+from services.runtime.process.embedded_server import start_server
+from services.runtime.telemetry.logs import logger
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
 

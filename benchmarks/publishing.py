@@ -24,10 +24,10 @@ from pycwt_client import connect
 from pycwt_client.publisher import IN_FLIGHT
 from pycwt_client.records import library_log
 from pycwt_mod import __version__
-from services.runtime.embedded_server import start_server
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
+from services.runtime.process.embedded_server import start_server
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
 
 CHANNELS = 200
 #: 20 ms at 2 kHz.

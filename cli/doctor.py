@@ -28,7 +28,7 @@ from pycwt_mod._version import __version__
 from schemas import storage
 from schemas.errors import Unavailable
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError, BusTimeoutError, NoRespondersError
+from services.runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
 from services.runtime.urls import without_users
 
 __all__ = ["checkup", "doctor"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pycwt_client.sources import SourceError
 from schemas.errors import ContractError
-from services.runtime.embedded_server import FolderInUseError, ServerBinaryMissingError
-from services.runtime.errors import BusError, StorageFullError
+from services.runtime.bus.errors import BusError, StorageFullError
+from services.runtime.process.embedded_server import FolderInUseError, ServerBinaryMissingError
 from services.runtime.settings import SettingsError
 
 __all__ = ["FAILED", "USAGE", "CommandError", "expected_fault"]

@@ -11,7 +11,7 @@ from schemas.hardware import HwList, HwListing, HwOperation
 from schemas.hwops import HwInfo, HwInfoRequest, HwRequest
 from schemas.message import Message
 from services.runtime.bus import Bus
-from services.runtime.device_calls import called_off_with_caller
+from services.runtime.devices.calls import called_off_with_caller
 
 __all__ = ["info_of", "listing_of", "operate"]
 

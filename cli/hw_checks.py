@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from schemas.hwops import HwCwtReply, HwCwtRequest, HwMcReply, HwMcRequest
 from services.hwbridge.model import run_bank, run_mc
-from services.runtime.device_plans import bank_job, null_job
+from services.runtime.devices.plans import bank_job, null_job
 
 __all__ = ["Verdict", "check_cwt", "check_mc", "trial_cwt", "trial_mc"]
 

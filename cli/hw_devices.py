@@ -18,7 +18,7 @@ from schemas.errors import Unavailable
 from schemas.hardware import ConfiguredPort, SerialDevice
 from schemas.hwops import HwCwtReply, HwMcReply, HwResult, HwSelftestReply, HwSelftestRequest
 from services.runtime.bus import Bus
-from services.runtime.errors import NoRespondersError
+from services.runtime.bus.errors import NoRespondersError
 
 __all__ = ["info", "list_", "selftest", "verify"]
 

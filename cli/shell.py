@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 
 from cli.faults import expected_fault
-from services.runtime.logs import Log, configure_logs, logger
 from services.runtime.settings import ServiceSettings, load_settings
+from services.runtime.telemetry.logs import Log, configure_logs, logger
 
 __all__ = [
     "Interrupts",

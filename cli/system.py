@@ -19,9 +19,9 @@ from cli.faults import USAGE, CommandError
 from cli.supervisor import Program, ProgramFailedError, Supervisor
 from pycwt_client import Client, connect
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import start_server
-from services.runtime.errors import BusTimeoutError, NoRespondersError
-from services.runtime.logs import Log
+from services.runtime.bus.errors import BusTimeoutError, NoRespondersError
+from services.runtime.process.embedded_server import start_server
+from services.runtime.telemetry.logs import Log
 from services.runtime.urls import without_users
 
 __all__ = ["RunningSystem", "SystemPlan", "running_system"]

@@ -15,7 +15,7 @@ from cli.piped_console import PipedConsole
 from cli.samples import DEFINITION, RECORDING, shown
 from cli.shell import command_log, given_url, program, run_command, stoppable
 from cli.system import SystemPlan, running_system
-from services.runtime.logs import Log
+from services.runtime.telemetry.logs import Log
 
 __all__ = ["up"]
 

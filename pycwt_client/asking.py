@@ -16,7 +16,7 @@ from schemas.message import Message
 from schemas.stored import StoredObject, StoredReply
 from services.runtime.bus import Bus
 from services.runtime.bus import Message as BusMessage
-from services.runtime.errors import BusError, BusTimeoutError, NoRespondersError
+from services.runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
 
 __all__ = ["ask", "fetch"]
 

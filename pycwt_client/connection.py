@@ -10,9 +10,9 @@ import anyio
 from pycwt_client.client import Client
 from pycwt_client.records import library_log
 from schemas.errors import Unavailable
-from services.runtime.errors import UnusableConnectionError
-from services.runtime.logs import Log
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.errors import UnusableConnectionError
+from services.runtime.bus.nats import connect_bus
+from services.runtime.telemetry.logs import Log
 from services.runtime.urls import without_users
 
 __all__ = ["connect"]

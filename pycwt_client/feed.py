@@ -14,7 +14,7 @@ from schemas.codec import content_type_of, decode
 from schemas.errors import ContractError
 from schemas.message import PersistedMessage
 from services.runtime.bus import Log, StoredMessage
-from services.runtime.logs import Action
+from services.runtime.telemetry.logs import Action
 
 __all__ = ["Feed", "open_feed"]
 

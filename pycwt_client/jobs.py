@@ -23,7 +23,7 @@ from schemas.job import (
     TaskRequest,
 )
 from schemas.message import Message
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 
 __all__ = ["Jobs"]
 

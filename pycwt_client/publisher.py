@@ -40,9 +40,9 @@ from schemas.headers import CONTENT_TYPE
 from schemas.limits import MAX_CHUNK_SAMPLES
 from schemas.signal import SignalChunk
 from services.runtime.bus import Log, StoreAck
-from services.runtime.errors import BusError
-from services.runtime.retry import RetryPolicy
-from services.runtime.storing import store_until_kept
+from services.runtime.bus.errors import BusError
+from services.runtime.storage.retry import RetryPolicy
+from services.runtime.storage.storing import store_until_kept
 
 __all__ = [
     "BATCH_S",

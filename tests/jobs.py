@@ -30,7 +30,7 @@ from schemas.job import (
 from schemas.message import Message
 from schemas.subjects import JobVerb
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 from tests.deadlines import fail_after
 
 R = TypeVar("R", bound=Message)

@@ -17,7 +17,7 @@ from pycwt_client.connection import CONNECT_TIMEOUT_S
 from pycwt_client.connection import connect as connect_async
 from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
-from services.runtime.logs import Log
+from services.runtime.telemetry.logs import Log
 
 __all__ = ["Client", "connect"]
 

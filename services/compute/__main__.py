@@ -6,7 +6,7 @@ import sys
 
 from services.compute.app import serve
 from services.compute.settings import ComputeSettings
-from services.runtime.lifecycle import run_service
+from services.runtime.process.lifecycle import run_service
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from schemas.message import Message
 from services.compute.admission import Admission
 from services.compute.kept_answers import KeptAnswers, key_of
 from services.compute.queries import cost_s, reply_numbers, worth_keeping, worth_sharing
-from services.runtime import metrics
+from services.runtime.telemetry import metrics
 
 __all__ = ["Answering"]
 

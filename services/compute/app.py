@@ -40,10 +40,10 @@ from services.compute.lag import Lag
 from services.compute.settings import ComputeSettings
 from services.compute.shared_levels import SharedLevels
 from services.compute.worker import WindowWorker
-from services.runtime.endpoint import Endpoint
-from services.runtime.lifecycle import Context
-from services.runtime.micro import serve_endpoints
-from services.runtime.sync_bus import reachable_from_threads
+from services.runtime.process.lifecycle import Context
+from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.rpc.micro import serve_endpoints
+from services.runtime.rpc.sync_bus import reachable_from_threads
 
 __all__ = ["ComputeService", "serve"]
 

@@ -27,8 +27,8 @@ from schemas.hwops import MAX_DEVICE_ROWS, HwMcRequest
 from services.compute.cluster.shares import wavelet_name
 from services.compute.device_operation import simulate
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError
-from services.runtime.sync_bus import SyncBus, sync_bus
+from services.runtime.bus.errors import BusError
+from services.runtime.rpc.sync_bus import SyncBus, sync_bus
 
 __all__ = ["Elm11Backend", "TangNanoBackend", "requests_of", "spread"]
 

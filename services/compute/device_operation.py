@@ -18,8 +18,8 @@ from schemas.errors import Conflict, ContractError, ErrorBody, Overloaded, Timeo
 from schemas.headers import CONTENT_TYPE, SERVICE_ERROR
 from schemas.hwops import HwMcReply, HwMcRequest
 from services.runtime.bus import Bus
-from services.runtime.device_calls import called_off_with_caller
-from services.runtime.errors import BusError, BusTimeoutError, NoRespondersError
+from services.runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
+from services.runtime.devices.calls import called_off_with_caller
 
 __all__ = ["simulate"]
 

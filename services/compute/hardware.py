@@ -23,7 +23,7 @@ from schemas.hardware import (
 from schemas.headers import CONTENT_TYPE
 from schemas.limits import MAX_TEXT
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 
 __all__ = ["answer_hardware"]
 

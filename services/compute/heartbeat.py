@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import anyio
 
 from services.runtime.bus import Delivery
-from services.runtime.errors import BusError
-from services.runtime.topology import ACK_WAIT_S
+from services.runtime.bus.errors import BusError
+from services.runtime.storage.topology import ACK_WAIT_S
 
 __all__ = ["HEARTBEAT_S", "Heartbeat"]
 

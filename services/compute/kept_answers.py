@@ -15,7 +15,7 @@ from schemas.errors import ContractError
 from schemas.message import Message
 from services.compute.queries import content_digest
 from services.runtime.bus import Log, Objects
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 
 __all__ = ["KeptAnswers", "key_of"]
 

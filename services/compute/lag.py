@@ -6,7 +6,7 @@ import anyio
 
 from schemas import storage
 from services.runtime.bus import Log
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 
 __all__ = ["Lag"]
 

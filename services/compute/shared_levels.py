@@ -24,7 +24,7 @@ from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError
 from schemas.significance import KeptLevels
 from services.runtime.bus import Bucket, Log
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 
 __all__ = ["SharedLevels"]
 

@@ -28,14 +28,14 @@ from services.compute.dead_letters import dead_letter, dropped_event, stale_even
 from services.compute.heartbeat import Heartbeat
 from services.compute.pace import Pace
 from services.compute.windows import Provenance, compute_window, drop_window
-from services.runtime import metrics
 from services.runtime.bus import Consumer, Delivery
 from services.runtime.bus import Log as BusLog
-from services.runtime.errors import BusError
-from services.runtime.logs import Action, Log
-from services.runtime.retry import GiveUp, RetryPolicy, decide
-from services.runtime.stopping import Stop
-from services.runtime.storing import store_until_kept
+from services.runtime.bus.errors import BusError
+from services.runtime.process.stopping import Stop
+from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
+from services.runtime.storage.storing import store_until_kept
+from services.runtime.telemetry import metrics
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["WindowWorker"]
 

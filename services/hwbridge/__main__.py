@@ -6,7 +6,7 @@ import sys
 
 from services.hwbridge.app import serve
 from services.hwbridge.settings import HwBridgeSettings
-from services.runtime.lifecycle import run_service
+from services.runtime.process.lifecycle import run_service
 
 
 def main() -> int:

@@ -26,13 +26,13 @@ from services.hwbridge.serial_ports import list_serial_devices
 from services.hwbridge.settings import HwBridgeSettings
 from services.hwbridge.station import Progress, Station
 from services.hwbridge.turns import MAX_WAITING
-from services.runtime.asker import asker
 from services.runtime.bus import Bus
-from services.runtime.endpoint import Endpoint
-from services.runtime.errors import BusError
-from services.runtime.lifecycle import Context
-from services.runtime.logs import Action, Log
-from services.runtime.micro import serve_endpoints
+from services.runtime.bus.errors import BusError
+from services.runtime.process.lifecycle import Context
+from services.runtime.rpc.asker import asker
+from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.rpc.micro import serve_endpoints
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["device_endpoints", "list_endpoint", "serve", "stations_of"]
 

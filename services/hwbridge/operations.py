@@ -27,7 +27,7 @@ from schemas.hwops import (
 from services.hwbridge.driver import DeviceInfo, Driver
 from services.hwbridge.leash import Leash
 from services.hwbridge.port_config import PortConfig
-from services.runtime.device_plans import bank_job, null_job
+from services.runtime.devices.plans import bank_job, null_job
 
 __all__ = ["Work", "work_of"]
 

@@ -6,7 +6,7 @@ import sys
 
 from services.ingest.app import serve
 from services.ingest.settings import IngestSettings
-from services.runtime.lifecycle import run_service
+from services.runtime.process.lifecycle import run_service
 
 
 def main() -> int:

@@ -23,10 +23,10 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sharing import Sharing
 from services.ingest.strays import Strays
 from services.ingest.window_queue import WindowQueue
-from services.runtime.endpoint import Endpoint
-from services.runtime.lifecycle import Context
-from services.runtime.micro import serve_endpoints
-from services.runtime.topology import system_topology
+from services.runtime.process.lifecycle import Context
+from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.rpc.micro import serve_endpoints
+from services.runtime.storage.topology import system_topology
 
 __all__ = ["serve"]
 

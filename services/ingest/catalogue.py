@@ -25,8 +25,8 @@ from services.ingest.lanes import plan_lanes
 from services.ingest.ownership import Defined, checkpoint_key
 from services.runtime.bus import Bucket
 from services.runtime.bus import Log as BusLog
-from services.runtime.errors import RevisionConflictError
-from services.runtime.logs import Action, Log
+from services.runtime.bus.errors import RevisionConflictError
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Catalogue", "WindowLimits", "read_definition"]
 

@@ -26,12 +26,12 @@ from services.ingest.outlet import InterruptedPublishError, Outlet
 from services.ingest.ownership import Claim
 from services.ingest.processor import LogEntry, Output, StreamProcessor
 from services.ingest.window_queue import WindowQueue
-from services.runtime import metrics
 from services.runtime.bus import Log as BusLog
 from services.runtime.bus import StoredMessage
-from services.runtime.errors import BusError
-from services.runtime.logs import Action, Log
-from services.runtime.stopping import Stop
+from services.runtime.bus.errors import BusError
+from services.runtime.process.stopping import Stop
+from services.runtime.telemetry import metrics
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Follower"]
 

@@ -24,8 +24,8 @@ import anyio
 from services.ingest.census import Lost, Sight, Timing, is_dead, still_mine
 from services.ingest.member import Member, is_gone, read_member
 from services.runtime.bus import Bucket
-from services.runtime.errors import BusError, RevisionConflictError
-from services.runtime.logs import Action, Log
+from services.runtime.bus.errors import BusError, RevisionConflictError
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["MEMBER_KEYS", "Membership", "MembershipLostError", "key_of"]
 

@@ -16,12 +16,12 @@ from schemas.message import clipped
 from schemas.window import AnalysisWindow
 from services.ingest.processor import Output
 from services.ingest.window_queue import WindowQueue
-from services.runtime import metrics
 from services.runtime.bus import Log as BusLog
-from services.runtime.errors import NotStoredError
-from services.runtime.logs import Action, Log
-from services.runtime.stopping import Stop
-from services.runtime.storing import store_until_kept
+from services.runtime.bus.errors import NotStoredError
+from services.runtime.process.stopping import Stop
+from services.runtime.storage.storing import store_until_kept
+from services.runtime.telemetry import metrics
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["InterruptedPublishError", "Outlet"]
 

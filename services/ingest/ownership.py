@@ -15,8 +15,8 @@ from schemas.errors import ContractError
 from schemas.stream import StreamDefinition
 from services.ingest.membership import Membership
 from services.runtime.bus import Bucket, Entry
-from services.runtime.errors import RevisionConflictError
-from services.runtime.logs import Action, Log
+from services.runtime.bus.errors import RevisionConflictError
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Claim", "Defined", "Ownership", "OwnershipLostError", "Taken", "checkpoint_key"]
 

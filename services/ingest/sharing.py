@@ -26,9 +26,9 @@ from services.ingest.ownership import Claim, Defined, Ownership, OwnershipLostEr
 from services.ingest.processor import StreamProcessor
 from services.runtime.bus import Bucket
 from services.runtime.bus import Log as BusLog
-from services.runtime.errors import BusError, RevisionConflictError
-from services.runtime.logs import Action, Log
-from services.runtime.stopping import Stop
+from services.runtime.bus.errors import BusError, RevisionConflictError
+from services.runtime.process.stopping import Stop
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Sharing"]
 

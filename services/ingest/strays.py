@@ -14,11 +14,11 @@ from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
 from services.ingest.census import belongs_to
 from services.ingest.membership import Membership
-from services.runtime import metrics
 from services.runtime.bus import Bucket
 from services.runtime.bus import Log as BusLog
-from services.runtime.errors import BusError
-from services.runtime.logs import Action, Log
+from services.runtime.bus.errors import BusError
+from services.runtime.telemetry import metrics
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Strays", "told_of"]
 

@@ -1,5 +1,4 @@
-"""The shell that every service shares: bus, lifecycle, settings, retry, logs, endpoints.
+"""What every service shares: the bus, request and reply, the process, storage, and devices.
 
-`bus` says what a bus promises; `nats_bus` keeps the promise over NATS and `memory_bus` inside one
-process. Which of the two runs is chosen in a service's ``__main__`` and in the command line alone.
+Which bus a process uses is decided in a service's ``__main__`` and in the command line alone.
 """

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.limits import MAX_PAYLOAD_BYTES
-from services.runtime.room import ROOM_BYTES
+from services.runtime.rpc.room import ROOM_BYTES
 from services.runtime.urls import without_users
 
 __all__ = ["ServiceSettings", "SettingsError", "StorageSettings", "load_settings"]

@@ -8,11 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.runtime.bus import Bus
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import (
+from services.runtime.storage.topology import (
     BucketSpec,
     ConsumerSpec,
     ObjectsSpec,
@@ -20,6 +18,8 @@ from services.runtime.topology import (
     Topology,
     system_topology,
 )
+from services.runtime.telemetry.logs import logger
+from tests.memory_bus import MemoryBus
 from tests.servers import SharedServer
 
 #: Small enough to be filled in a test.

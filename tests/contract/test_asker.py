@@ -7,12 +7,12 @@ import pytest
 
 from schemas.endpoints import Endpoint as Contract
 from schemas.message import Message as Model
-from services.runtime.asker import asker
 from services.runtime.bus import Bus
-from services.runtime.endpoint import Endpoint
-from services.runtime.logs import logger
-from services.runtime.micro import Identity, serve_endpoints
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
+from services.runtime.rpc.asker import asker
+from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.rpc.micro import Identity, serve_endpoints
+from services.runtime.telemetry.logs import logger
 
 pytestmark = pytest.mark.anyio
 

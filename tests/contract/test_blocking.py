@@ -23,10 +23,10 @@ from schemas.codec import ContentType, encode
 from schemas.errors import Unavailable
 from schemas.headers import CONTENT_TYPE
 from services.runtime.bus import Bus
-from services.runtime.errors import StorageFullError
-from services.runtime.logs import logger
-from services.runtime.nats_bus import connect_bus
-from services.runtime.retry import RetryPolicy
+from services.runtime.bus.errors import StorageFullError
+from services.runtime.bus.nats import connect_bus
+from services.runtime.storage.retry import RetryPolicy
+from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
 from tests.deadlines import fail_after
 from tests.unit.client.blocks import block

@@ -7,7 +7,7 @@ import pytest
 
 from schemas import storage, subjects
 from services.runtime.bus import Bus, Delivery, StoredMessage, Subscription
-from services.runtime.errors import (
+from services.runtime.bus.errors import (
     BusTimeoutError,
     BusUnreachableError,
     NoRespondersError,

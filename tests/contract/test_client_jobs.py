@@ -14,10 +14,10 @@ from schemas import storage
 from schemas.errors import Conflict, NotFound, Unprocessable
 from schemas.job import JobStatus
 from services.runtime.bus import Bus
-from services.runtime.logs import logger
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.contract.test_jobs import workers
 from tests.deadlines import fail_after
 from tests.jobs import endless

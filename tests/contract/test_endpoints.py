@@ -25,13 +25,13 @@ from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_C
 from schemas.message import Message as Model
 from schemas.stored import StoredReply
 from services.runtime.bus import Bus, Message
-from services.runtime.embedded_server import start_server
-from services.runtime.endpoint import Endpoint
-from services.runtime.logs import logger
-from services.runtime.micro import Identity, serve_endpoints
-from services.runtime.nats_bus import connect_bus
-from services.runtime.room import ROOM_BYTES
-from services.runtime.topology import ObjectsSpec, Topology
+from services.runtime.bus.nats import connect_bus
+from services.runtime.process.embedded_server import start_server
+from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.rpc.micro import Identity, serve_endpoints
+from services.runtime.rpc.room import ROOM_BYTES
+from services.runtime.storage.topology import ObjectsSpec, Topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

@@ -33,12 +33,12 @@ from services.compute.jobs.store import JobStore
 from services.compute.jobs.tasks import is_spread
 from services.compute.queries import answer_wct
 from services.runtime.bus import Bus
-from services.runtime.logs import logger
-from services.runtime.micro import Identity, serve_endpoints
+from services.runtime.process.stopping import Stop
+from services.runtime.rpc.micro import Identity, serve_endpoints
+from services.runtime.rpc.sync_bus import reachable_from_threads
 from services.runtime.settings import StorageSettings
-from services.runtime.stopping import Stop
-from services.runtime.sync_bus import reachable_from_threads
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.fork_server import FORK_SERVER
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused

@@ -12,8 +12,8 @@ import pytest
 
 from pycwt_client import connect
 from schemas.errors import Unavailable
-from services.runtime.logs import logger
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
+from services.runtime.telemetry.logs import logger
 from tests.credentials import credentials_server
 from tests.deadlines import fail_after
 from tests.servers import free_port

@@ -18,14 +18,14 @@ from schemas import storage, subjects
 from schemas.codec import decode_chunk
 from schemas.limits import MAX_MESSAGE_BYTES
 from services.runtime.bus import Backlog, Bus, Delivery
-from services.runtime.embedded_server import start_server
-from services.runtime.errors import BusError, NoRespondersError
-from services.runtime.logs import logger
-from services.runtime.nats_bus import NatsBus, connect_bus
-from services.runtime.retry import RetryPolicy
+from services.runtime.bus.errors import BusError, NoRespondersError
+from services.runtime.bus.nats import NatsBus, connect_bus
+from services.runtime.process.embedded_server import start_server
 from services.runtime.settings import StorageSettings
-from services.runtime.storing import store_until_kept
-from services.runtime.topology import system_topology
+from services.runtime.storage.retry import RetryPolicy
+from services.runtime.storage.storing import store_until_kept
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import small_topology
 from tests.deadlines import fail_after
 from tests.servers import RestartableServer, free_port, restartable_server

@@ -6,7 +6,7 @@ import pytest
 
 from schemas import storage, subjects
 from services.runtime.bus import Bus, StoredMessage
-from services.runtime.errors import RevisionConflictError
+from services.runtime.bus.errors import RevisionConflictError
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

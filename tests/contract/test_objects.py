@@ -9,7 +9,7 @@ import pytest
 
 from schemas import storage
 from services.runtime.bus import Bus, Objects
-from services.runtime.errors import StorageFullError
+from services.runtime.bus.errors import StorageFullError
 
 pytestmark = pytest.mark.anyio
 

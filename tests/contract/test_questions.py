@@ -29,16 +29,16 @@ from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
 from schemas.query import CwtReply, WctReply, WctRequest
 from services.compute.kept_answers import KeptAnswers
 from services.runtime.bus import Bus, Message
-from services.runtime.errors import BusError
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.memory_bus.log import MemoryLog
-from services.runtime.memory_bus.objects import MemoryObjects
-from services.runtime.nats_bus import connect_bus
-from services.runtime.topology import ObjectsSpec, Topology
+from services.runtime.bus.errors import BusError
+from services.runtime.bus.nats import connect_bus
+from services.runtime.storage.topology import ObjectsSpec, Topology
+from services.runtime.telemetry.logs import logger
 from tests.backends import Broken, Gated
 from tests.contract.test_services import running
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
+from tests.memory_bus.log import MemoryLog
+from tests.memory_bus.objects import MemoryObjects
 
 pytestmark = pytest.mark.anyio
 

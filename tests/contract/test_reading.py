@@ -19,10 +19,10 @@ from schemas.stored import StoredObject
 from schemas.work import JobRecord
 from services.compute.jobs.store import JobStore
 from services.runtime.bus import Bus
-from services.runtime.logs import logger
-from services.runtime.nats_bus import NatsBus, connect_bus
+from services.runtime.bus.nats import NatsBus, connect_bus
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

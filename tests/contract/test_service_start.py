@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.runtime import lifecycle
-from services.runtime.embedded_server import EmbeddedServer
-from services.runtime.errors import BusTimeoutError, NotStoredError
-from services.runtime.last_resort import LastResort
-from services.runtime.lifecycle import Context
-from services.runtime.micro import Identity
+from services.runtime.bus.errors import BusTimeoutError, NotStoredError
+from services.runtime.process import lifecycle
+from services.runtime.process.embedded_server import EmbeddedServer
+from services.runtime.process.last_resort import LastResort
+from services.runtime.process.lifecycle import Context
+from services.runtime.rpc.micro import Identity
 from services.runtime.settings import ServiceSettings
 
 pytestmark = pytest.mark.anyio

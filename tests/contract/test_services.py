@@ -30,11 +30,11 @@ from services.ingest.census import belongs_to
 from services.ingest.membership import MembershipLostError, key_of
 from services.ingest.settings import IngestSettings
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError
-from services.runtime.lifecycle import Context
-from services.runtime.logs import logger
-from services.runtime.micro import Identity
-from services.runtime.stopping import Stop
+from services.runtime.bus.errors import BusError
+from services.runtime.process.lifecycle import Context
+from services.runtime.process.stopping import Stop
+from services.runtime.rpc.micro import Identity
+from services.runtime.telemetry.logs import logger
 from tests.backends import Gated
 from tests.deadlines import fail_after
 

@@ -15,8 +15,8 @@ from pycwt_mod import MonteCarloLevels, wct_significance
 from schemas import storage
 from services.compute.shared_levels import SharedLevels, name_of
 from services.runtime.bus import Bus
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.topology import BucketSpec, Topology
+from services.runtime.storage.topology import BucketSpec, Topology
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import weakref
 import pytest
 from nats.aio.msg import Msg
 
-from services.runtime.nats_bus.client import OrderedClient
+from services.runtime.bus.nats.client import OrderedClient
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

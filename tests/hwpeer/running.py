@@ -21,14 +21,14 @@ from schemas.subjects import HwVerb
 from services.hwbridge.app import serve
 from services.hwbridge.settings import HwBridgeSettings
 from services.hwbridge.tangnano9k.driver import MARGIN_S
-from services.runtime.lifecycle import Context
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.micro import Identity
+from services.runtime.process.lifecycle import Context
+from services.runtime.process.stopping import Stop
+from services.runtime.rpc.micro import Identity
 from services.runtime.settings import StorageSettings
-from services.runtime.stopping import Stop
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import SCALE, fail_after
+from tests.memory_bus import MemoryBus
 
 R = TypeVar("R", bound=Message)
 

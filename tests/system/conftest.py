@@ -14,9 +14,9 @@ import orjson
 import pytest
 
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import start_server
-from services.runtime.logs import Action, logger
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
+from services.runtime.process.embedded_server import start_server
+from services.runtime.telemetry.logs import Action, logger
 from tests.deadlines import fail_after
 from tests.system.template import ForkedProcess, start_module
 

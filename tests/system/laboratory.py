@@ -23,9 +23,9 @@ from schemas.headers import CONTENT_TYPE
 from schemas.result import AnalysisResult
 from schemas.signal import SignalChunk
 from services.runtime.bus import Bus
-from services.runtime.logs import Action, logger
-from services.runtime.nats_bus import connect_bus
-from services.runtime.storing import store_until_kept
+from services.runtime.bus.nats import connect_bus
+from services.runtime.storage.storing import store_until_kept
+from services.runtime.telemetry.logs import Action, logger
 from tests.deadlines import SCALE, fail_after
 from tests.seed import SEED
 from tests.servers import RestartableServer, free_port, restartable_server

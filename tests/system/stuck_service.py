@@ -7,7 +7,7 @@ import threading
 
 import anyio.to_thread
 
-from services.runtime.lifecycle import Context, run_service
+from services.runtime.process.lifecycle import Context, run_service
 from services.runtime.settings import ServiceSettings
 
 

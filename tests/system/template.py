@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import IO, Any
 
-from services.runtime.orphan_guard import die_with_parent, guarded
+from services.runtime.process.orphan_guard import die_with_parent, guarded
 
 __all__ = ["ForkedProcess", "start_module"]
 

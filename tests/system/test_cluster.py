@@ -14,13 +14,13 @@ import pytest
 
 from schemas import storage, subjects
 from services.runtime.bus import Bus
-from services.runtime.embedded_server import server_binary
-from services.runtime.errors import BusError
-from services.runtime.logs import logger
-from services.runtime.nats_bus import connect_bus
-from services.runtime.orphan_guard import guarded
+from services.runtime.bus.errors import BusError
+from services.runtime.bus.nats import connect_bus
+from services.runtime.process.embedded_server import server_binary
+from services.runtime.process.orphan_guard import guarded
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.servers import free_port
 

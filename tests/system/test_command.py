@@ -20,7 +20,7 @@ from pycwt_client import connect
 from schemas import subjects
 from schemas.query import HealthReply, HealthRequest
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.command import run

@@ -23,10 +23,10 @@ from schemas.errors import NotFound
 from schemas.job import JobStatus
 from schemas.query import WctRequest
 from services.compute.queries import answer_wct
-from services.runtime.logs import Action, logger
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import Action, logger
 from tests.deadlines import fail_after
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick
 from tests.processes import children

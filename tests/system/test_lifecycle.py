@@ -14,9 +14,9 @@ import anyio
 import orjson
 import pytest
 
-from services.runtime.embedded_server import EmbeddedServer
-from services.runtime.last_resort import GRACE_S
-from services.runtime.orphan_guard import guarded
+from services.runtime.process.embedded_server import EmbeddedServer
+from services.runtime.process.last_resort import GRACE_S
+from services.runtime.process.orphan_guard import guarded
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.conftest import POLL_S, START_S

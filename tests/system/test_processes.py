@@ -15,11 +15,11 @@ import anyio.to_thread
 import pytest
 
 from pycwt_client import Client
-from services.runtime.embedded_server import EmbeddedServer, FolderInUseError, start_server
-from services.runtime.errors import BusUnreachableError
-from services.runtime.logs import logger
-from services.runtime.nats_bus import connect_bus
-from services.runtime.orphan_guard import guarded
+from services.runtime.bus.errors import BusUnreachableError
+from services.runtime.bus.nats import connect_bus
+from services.runtime.process.embedded_server import EmbeddedServer, FolderInUseError, start_server
+from services.runtime.process.orphan_guard import guarded
+from services.runtime.telemetry.logs import logger
 from tests.servers import free_port, restartable_server
 from tests.system.scenario import blank, collect, definition, expected, gone, publish, written
 from tests.system.scenario import signal as samples_of
@@ -123,7 +123,7 @@ async def test_the_embedded_server_ends_with_a_parent_that_was_killed(tmp_path: 
     script = (
         "import anyio\n"
         "from pathlib import Path\n"
-        "from services.runtime.embedded_server import start_server\n"
+        "from services.runtime.process.embedded_server import start_server\n"
         "async def main():\n"
         f"    async with start_server(Path({str(tmp_path)!r})) as server:\n"
         "        print(server.pid, flush=True)\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.embedded_server import start_server
+from services.runtime.process.embedded_server import start_server
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.command import run

@@ -16,8 +16,8 @@ from schemas.codec import ContentType, encode
 from schemas.errors import ContractError, ErrorCode
 from schemas.headers import CONTENT_TYPE
 from schemas.query import WctRequest
-from services.runtime.logs import logger
-from services.runtime.nats_bus import connect_bus
+from services.runtime.bus.nats import connect_bus
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from services.compute.calculator.frames import NUMBER
-from services.runtime.orphan_guard import die_with_parent
+from services.runtime.process.orphan_guard import die_with_parent
 
 __all__ = ["ForkLoop", "ForkRequest"]
 

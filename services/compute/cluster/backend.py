@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from services.compute.cluster.fan_out import Compute, fan_out, in_a_thread
 from services.compute.cluster.shares import histograms_of, request_of, shares_of
-from services.runtime.sync_bus import sync_bus
+from services.runtime.rpc.sync_bus import sync_bus
 
 __all__ = ["ClusterBackend", "own_shares"]
 

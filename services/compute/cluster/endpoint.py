@@ -10,7 +10,7 @@ from schemas.simulation import SimulateReply, SimulateRequest
 from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
 from services.compute.calculator.answers import refusal_of
 from services.compute.calculator.frames import Kind
-from services.runtime.endpoint import Endpoint
+from services.runtime.rpc.endpoint import Endpoint
 
 __all__ = ["compute_share", "simulate_endpoint"]
 

@@ -17,7 +17,7 @@ from schemas.simulation import SimulateReply, SimulateRequest
 from services.compute.cluster.ledger import Ledger
 from services.compute.cluster.shares import answer_simulate
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 
 __all__ = ["Compute", "fan_out", "in_a_thread"]
 

@@ -37,9 +37,9 @@ from schemas.work import Expansion, JobRecord, JobWork
 from services.compute.jobs import states
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.submission import check_tasks, digest_of, job_id_of, tasks_name
-from services.runtime.endpoint import Endpoint
-from services.runtime.errors import BusError, StorageFullError
-from services.runtime.logs import Action, Log
+from services.runtime.bus.errors import BusError, StorageFullError
+from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["JobDesk", "expansion_id"]
 

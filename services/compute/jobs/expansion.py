@@ -25,7 +25,7 @@ from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore
 from services.compute.queries import cost_s
 from services.runtime.bus import Delivery
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 
 __all__ = ["Expander"]
 

@@ -13,8 +13,8 @@ from schemas.headers import CONTENT_TYPE
 from services.compute.jobs import states
 from services.compute.jobs.store import JobStore
 from services.runtime.bus import Bus
-from services.runtime.errors import BusError
-from services.runtime.logs import Action, Log
+from services.runtime.bus.errors import BusError
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Announcer"]
 

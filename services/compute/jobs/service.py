@@ -10,8 +10,8 @@ from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.worker import JobWorker
 from services.runtime.bus import Bus
-from services.runtime.endpoint import Endpoint
-from services.runtime.logs import Log
+from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.telemetry.logs import Log
 
 __all__ = ["Jobs", "open_jobs"]
 

@@ -18,10 +18,10 @@ from services.compute.jobs.outcomes import entry_of
 from services.compute.jobs.states import Outcome, Tally
 from services.runtime.bus import Bucket
 from services.runtime.bus import Log as BusLog
-from services.runtime.errors import BusError, BusTimeoutError, RevisionConflictError
-from services.runtime.logs import Action, Log
-from services.runtime.retry import GiveUp, decide
-from services.runtime.storing import UNTIL_KEPT, store_until_kept
+from services.runtime.bus.errors import BusError, BusTimeoutError, RevisionConflictError
+from services.runtime.storage.retry import GiveUp, decide
+from services.runtime.storage.storing import UNTIL_KEPT, store_until_kept
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["JobStore"]
 

@@ -34,13 +34,13 @@ from services.compute.jobs.expansion import Expander
 from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore, record_of
 from services.compute.jobs.tasks import needs_the_bus, spread
-from services.runtime import metrics
 from services.runtime.bus import Delivery
 from services.runtime.bus import Log as BusLog
-from services.runtime.errors import BusError
-from services.runtime.logs import Action, Log
-from services.runtime.retry import GiveUp, RetryPolicy, decide
-from services.runtime.stopping import Stop
+from services.runtime.bus.errors import BusError
+from services.runtime.process.stopping import Stop
+from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
+from services.runtime.telemetry import metrics
+from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["JobWorker"]
 

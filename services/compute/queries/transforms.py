@@ -27,7 +27,7 @@ from services.compute.queries.refusals import library_refusals
 from services.compute.queries.simulation import jobs_for, simulation_of
 from services.compute.queries.sizes import MAX_COMPUTE_BYTES, reply_numbers, scale_count
 from services.runtime.analysis import wavelet_of
-from services.runtime.early import early_wanted, send_early
+from services.runtime.rpc.early import early_wanted, send_early
 
 __all__ = ["answer_cwt", "answer_wct", "answer_xwt"]
 

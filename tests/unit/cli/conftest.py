@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.runtime.memory_bus import MemoryBus
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from tests.memory_bus import MemoryBus
 
 
 @pytest.fixture

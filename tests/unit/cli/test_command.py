@@ -16,8 +16,8 @@ from cli.faults import USAGE, CommandError, expected_fault
 from cli.shell import given_url, run_command, server_url, stoppable
 from pycwt_mod import __version__
 from schemas.errors import NotFound
-from services.runtime.embedded_server import FolderInUseError
-from services.runtime.errors import BusTimeoutError, StorageFullError
+from services.runtime.bus.errors import BusTimeoutError, StorageFullError
+from services.runtime.process.embedded_server import FolderInUseError
 from services.runtime.settings import SettingsError
 from tests.deadlines import fail_after
 

@@ -10,10 +10,10 @@ import pytest
 from cli.discovery import count_services, wait_for_services
 from cli.faults import CommandError
 from services.runtime.bus import Bus
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.micro import Identity, serve_endpoints
+from services.runtime.rpc.micro import Identity, serve_endpoints
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import SCALE
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from cli.hw_devices import device_line, port_line
 from schemas.hardware import ConfiguredPort, SerialDevice
 from schemas.hwops import HwMcReply
 from services.hwbridge.model import run_mc
-from services.runtime.device_plans import null_job
+from services.runtime.devices.plans import null_job
 
 REQUEST = trial_mc(3)
 

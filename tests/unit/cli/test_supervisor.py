@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from cli.supervisor import Program, ProgramFailedError, Supervisor, after_end
-from services.runtime.logs import logger
-from services.runtime.retry import GiveUp, RetryAfter, RetryPolicy
+from services.runtime.storage.retry import GiveUp, RetryAfter, RetryPolicy
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

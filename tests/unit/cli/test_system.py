@@ -13,7 +13,7 @@ from cli.faults import CommandError
 from cli.shell import program
 from cli.system import SystemPlan, check_jetstream, check_port
 from cli.up import welcome
-from services.runtime.memory_bus import MemoryBus
+from tests.memory_bus import MemoryBus
 
 PLAN = SystemPlan(url=None, folder=Path("d"), host="127.0.0.1", port=4222, workers=2)
 

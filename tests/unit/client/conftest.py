@@ -13,9 +13,9 @@ from schemas.errors import ContractError
 from schemas.headers import CONTENT_TYPE
 from schemas.message import Message as Model
 from services.runtime.bus import Bus, Subscription
-from services.runtime.memory_bus import MemoryBus
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from tests.memory_bus import MemoryBus
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from schemas.stream import (
     StreamListing,
     StreamStatus,
 )
-from services.runtime.memory_bus import MemoryBus
+from tests.memory_bus import MemoryBus
 from tests.unit.client.blocks import block
 from tests.unit.client.conftest import serving
 

@@ -17,14 +17,14 @@ from schemas.codec import ContentType, decode_chunk
 from schemas.errors import Unprocessable
 from schemas.signal import SignalChunk
 from services.runtime.bus import StoreAck
-from services.runtime.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.memory_bus.log import MemoryLog
-from services.runtime.nats_bus.log import STORE_TIMEOUT_S
-from services.runtime.retry import RetryPolicy
+from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
+from services.runtime.bus.nats.log import STORE_TIMEOUT_S
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import DUPLICATE_WINDOW_S, system_topology
+from services.runtime.storage.retry import RetryPolicy
+from services.runtime.storage.topology import DUPLICATE_WINDOW_S, system_topology
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
+from tests.memory_bus.log import MemoryLog
 
 pytestmark = pytest.mark.anyio
 

@@ -17,8 +17,8 @@ from schemas.significance import SignificanceReply, SignificanceRequest
 from services.compute.admission import Admission
 from services.compute.answering import Answering
 from services.compute.kept_answers import KeptAnswers
-from services.runtime.memory_bus import MemoryBus
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

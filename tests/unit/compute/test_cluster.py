@@ -27,9 +27,9 @@ from services.compute.cluster import ClusterBackend
 from services.compute.cluster.ledger import Ledger
 from services.compute.cluster.shares import answer_simulate, histograms_of, request_of, shares_of
 from services.runtime.bus import Bus
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.sync_bus import reachable_from_threads
+from services.runtime.rpc.sync_bus import reachable_from_threads
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
 
 PACKED = {CONTENT_TYPE: ContentType.MSGPACK.value}
 

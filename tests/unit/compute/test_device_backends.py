@@ -28,15 +28,15 @@ from services.compute.jobs.submission import check_tasks
 from services.compute.queries import answer_significance
 from services.compute.queries.backends import is_exact
 from services.hwbridge.model import run_mc
-from services.runtime.device_plans import null_job
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.sync_bus import reachable_from_threads
+from services.runtime.devices.plans import null_job
+from services.runtime.rpc.sync_bus import reachable_from_threads
 from tests.contract.test_jobs import workers
 from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
 from tests.hwpeer.running import Caller, bridge
 from tests.jobs import JobClient, coherence
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

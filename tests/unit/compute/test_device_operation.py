@@ -16,8 +16,8 @@ from schemas.headers import CONTENT_TYPE
 from schemas.hwops import HwCancel, HwMcReply, HwMcRequest
 from services.compute.device_operation import MISSING, simulate
 from services.runtime.bus import Bus
-from services.runtime.memory_bus import MemoryBus
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

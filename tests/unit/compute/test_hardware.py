@@ -9,9 +9,9 @@ import pytest
 from schemas.hardware import HwListing, SerialDevice
 from services.compute.hardware import answer_hardware
 from services.hwbridge.app import list_endpoint
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.micro import Identity, serve_endpoints
+from services.runtime.rpc.micro import Identity, serve_endpoints
+from services.runtime.telemetry.logs import logger
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 
 from services.compute.heartbeat import Heartbeat
 from services.runtime.bus import Delivery
-from services.runtime.errors import BusError
+from services.runtime.bus.errors import BusError
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

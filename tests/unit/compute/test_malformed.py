@@ -20,14 +20,14 @@ from services.compute.app import ComputeService
 from services.compute.settings import ComputeSettings
 from services.compute.shared_levels import SharedLevels
 from services.runtime.bus import Message
-from services.runtime.endpoint import Endpoint, Reply, answer
-from services.runtime.lifecycle import Context
-from services.runtime.logs import Log
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.micro import Identity
+from services.runtime.process.lifecycle import Context
+from services.runtime.process.stopping import Stop
+from services.runtime.rpc.endpoint import Endpoint, Reply, answer
+from services.runtime.rpc.micro import Identity
 from services.runtime.settings import StorageSettings
-from services.runtime.stopping import Stop
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import Log
+from tests.memory_bus import MemoryBus
 from tests.thorough import cases
 
 # pytest's own filters replace the one of services.compute.queries.

@@ -13,8 +13,8 @@ from schemas.result import AnalysisResult
 from services.compute.pace import KINDS, Pace
 from services.compute.windows import compute_window
 from services.compute.worker import WindowWorker
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
+from services.runtime.telemetry.logs import logger
+from tests.memory_bus import MemoryBus
 from tests.unit.compute.test_windows import ME, a_window
 from tests.unit.compute.test_worker import a_bus, body, handle_next
 

@@ -23,12 +23,12 @@ from services.compute.dead_letters import dead_letter, dropped_event
 from services.compute.windows import compute_window
 from services.compute.worker import Compute, WindowWorker
 from services.runtime.bus import Message, StoredMessage
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
+from services.runtime.process.stopping import Stop
 from services.runtime.settings import StorageSettings
-from services.runtime.stopping import Stop
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
 from tests.unit.compute.test_windows import ME, a_window, a_window_of, definition
 
 pytestmark = pytest.mark.anyio

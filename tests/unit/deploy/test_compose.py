@@ -16,7 +16,7 @@ from schemas.limits import MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES
 from services.compute.settings import ComputeSettings
 from services.hwbridge.settings import HwBridgeSettings
 from services.ingest.settings import IngestSettings
-from services.runtime.embedded_server import server_binary
+from services.runtime.process.embedded_server import server_binary
 from services.runtime.settings import ServiceSettings, load_settings
 
 SETTINGS: dict[str, type[ServiceSettings]] = {

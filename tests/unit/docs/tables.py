@@ -15,10 +15,10 @@ from prometheus_client import Counter, Gauge, Histogram
 from pycwt_mod import DOG, Morlet, Paul, VoiceGrid, Wavelet, octave_layouts
 from services.compute.settings import ComputeSettings
 from services.ingest.settings import IngestSettings
-from services.runtime import metrics
-from services.runtime.logs import Action
 from services.runtime.settings import ServiceSettings, StorageSettings
-from services.runtime.topology import Topology, system_topology
+from services.runtime.storage.topology import Topology, system_topology
+from services.runtime.telemetry import metrics
+from services.runtime.telemetry.logs import Action
 
 DOCS = Path(__file__).parents[3] / "docs"
 UNITS = {1024**3: "GiB", 1024**2: "MiB"}

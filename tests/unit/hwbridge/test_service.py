@@ -38,7 +38,7 @@ from schemas.hwops import (
 )
 from services.hwbridge.model import run_bank, run_mc
 from services.hwbridge.settings import HwBridgeSettings
-from services.runtime.device_plans import bank_job, null_job
+from services.runtime.devices.plans import bank_job, null_job
 from tests.deadlines import SCALE, fail_after
 from tests.hwpeer.peer import DevicePeer
 from tests.hwpeer.peer import Identity as DeviceIdentity

@@ -28,13 +28,13 @@ from services.ingest.processor import StreamProcessor
 from services.ingest.sharing import Sharing
 from services.ingest.window_queue import WindowQueue
 from services.runtime.bus import StoreAck
-from services.runtime.errors import NotStoredError
-from services.runtime.logs import logger
-from services.runtime.memory_bus.log import MemoryLog
+from services.runtime.bus.errors import NotStoredError
+from services.runtime.process.stopping import Stop
 from services.runtime.settings import StorageSettings
-from services.runtime.stopping import Stop
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
+from tests.memory_bus.log import MemoryLog
 
 LOG = logger("test")
 QUICK = Timing(renew_s=0.01, attempt_s=0.05, give_up_s=30, term_s=60, look_s=0.01)

@@ -16,10 +16,10 @@ from schemas.codec import ContentType, encode
 from schemas.stream import StreamGet
 from services.ingest.processor import LogEntry, Output, StreamProcessor
 from services.runtime.bus import StoredMessage
-from services.runtime.memory_bus.log import MemoryLog
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
 from tests.deadlines import fail_after
+from tests.memory_bus.log import MemoryLog
 from tests.unit.ingest.parts import (
     a_log,
     an_ingest,

@@ -13,11 +13,11 @@ from services.ingest.census import Timing
 from services.ingest.member import Member, this_process
 from services.ingest.membership import Membership, MembershipLostError, key_of
 from services.runtime.bus import Bucket, Change, Entry
-from services.runtime.errors import BusClosedError, BusTimeoutError, BusUnreachableError
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.topology import BucketSpec, Topology
+from services.runtime.bus.errors import BusClosedError, BusTimeoutError, BusUnreachableError
+from services.runtime.storage.topology import BucketSpec, Topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

@@ -12,11 +12,11 @@ from schemas.event import StreamEvent
 from services.ingest.member import this_process
 from services.ingest.membership import Membership
 from services.ingest.strays import NAMELESS, Strays, told_of
-from services.runtime.logs import logger
-from services.runtime.memory_bus.log import MemoryLog
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
+from tests.memory_bus.log import MemoryLog
 
 pytestmark = pytest.mark.anyio
 

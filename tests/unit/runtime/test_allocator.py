@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from services.runtime.allocator import keep_freed_memory
+from services.runtime.process.allocator import keep_freed_memory
 
 FRESH_PAGES = """
 import resource
-from services.runtime.allocator import keep_freed_memory
+from services.runtime.process.allocator import keep_freed_memory
 import sys
 assert sys.argv[1] == "as-is" or keep_freed_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt

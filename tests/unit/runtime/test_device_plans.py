@@ -12,7 +12,7 @@ from schemas.hwlink import HISTOGRAM_BINS
 from schemas.hwops import HwCwtRequest, HwMcRequest
 from schemas.stream import Wavelet
 from services.hwbridge.model import run_bank, run_mc
-from services.runtime.device_plans import bank_job, null_job
+from services.runtime.devices.plans import bank_job, null_job
 
 SIGNAL = np.cumsum(np.random.default_rng(0).standard_normal(1024))
 

@@ -13,9 +13,9 @@ from schemas.codec import ContentType, decode, encode, encode_fields
 from schemas.headers import EARLY
 from schemas.query import WctReply
 from services.runtime.bus import Message
-from services.runtime.early import LEAST_BYTES, Early, early_wanted, send_early, sends_early
-from services.runtime.errors import BusUnreachableError
-from services.runtime.memory_bus import MemoryBus
+from services.runtime.bus.errors import BusUnreachableError
+from services.runtime.rpc.early import LEAST_BYTES, Early, early_wanted, send_early, sends_early
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from services.runtime.errors import BusTimeoutError, BusUnreachableError
-from services.runtime.logs import logger
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.micro import Identity, serve_endpoints
+from services.runtime.bus.errors import BusTimeoutError, BusUnreachableError
+from services.runtime.rpc.micro import Identity, serve_endpoints
+from services.runtime.telemetry.logs import logger
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

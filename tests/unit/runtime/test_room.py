@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Overloaded
-from services.runtime.room import SMALL_BYTES, Room
+from services.runtime.rpc.room import SMALL_BYTES, Room
 
 
 def test_a_single_request_fits_whatever_its_size() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from services.runtime.stopping import Stop
+from services.runtime.process.stopping import Stop
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 from services.runtime.bus import StoreAck
-from services.runtime.errors import BusError, BusTimeoutError, NotStoredError
-from services.runtime.logs import logger
-from services.runtime.memory_bus.log import MemoryLog
-from services.runtime.retry import RetryPolicy
-from services.runtime.storing import store_until_kept
+from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError
+from services.runtime.storage.retry import RetryPolicy
+from services.runtime.storage.storing import store_until_kept
+from services.runtime.telemetry.logs import logger
+from tests.memory_bus.log import MemoryLog
 
 pytestmark = pytest.mark.anyio
 IMPATIENT = RetryPolicy(first_delay_s=0.001, max_delay_s=0.001, max_tries=3)

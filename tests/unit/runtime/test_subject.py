@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.runtime.memory_bus.subject import matches
+from tests.memory_bus.subject import matches
 
 
 @pytest.mark.parametrize(

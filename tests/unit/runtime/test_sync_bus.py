@@ -7,9 +7,9 @@ import anyio.to_thread
 import pytest
 
 from services.runtime.bus import Bus
-from services.runtime.memory_bus import MemoryBus
-from services.runtime.sync_bus import SyncBus, reachable_from_threads, sync_bus
+from services.runtime.rpc.sync_bus import SyncBus, reachable_from_threads, sync_bus
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

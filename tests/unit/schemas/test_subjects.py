@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import BadRequest, ContractError, Unprocessable, names, storage, subjects
-from services.runtime.memory_bus.subject import matches
+from tests.memory_bus.subject import matches
 from tests.unit.schemas import strategies
 
 ROUND_TRIPS: list[tuple[Callable[..., str], Callable[[str], Any], int, str]] = [

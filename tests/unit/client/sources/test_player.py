@@ -11,9 +11,9 @@ from pycwt_client.sources.player import NS, play, start_time_ns
 from schemas import storage, subjects
 from schemas.codec import decode_chunk
 from schemas.signal import SignalChunk
-from services.runtime.memory_bus import MemoryBus
 from services.runtime.settings import StorageSettings
-from services.runtime.topology import system_topology
+from services.runtime.storage.topology import system_topology
+from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from services.hwbridge.elm11.program import program
 from services.hwbridge.errors import RefusedError, UnfitError
 from services.hwbridge.leash import Leash
 from services.hwbridge.model import run_mc
-from services.runtime.device_plans import null_job
+from services.runtime.devices.plans import null_job
 from tests.thorough import cases
 from tests.unit.hwbridge.elm11.lines import TwinLine
 from tests.unit.hwbridge.elm11.plans import mc_plans

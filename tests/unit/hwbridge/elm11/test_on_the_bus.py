@@ -14,7 +14,7 @@ from schemas import subjects
 from schemas.errors import Unprocessable
 from schemas.hwops import HwCwtReply, HwCwtRequest, HwFftReply, HwFftRequest, HwMcReply, HwMcRequest
 from services.hwbridge.model import run_mc
-from services.runtime.device_plans import null_job
+from services.runtime.devices.plans import null_job
 from tests.hwpeer.running import Caller, bridge
 
 pytestmark = pytest.mark.anyio

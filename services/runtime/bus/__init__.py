@@ -1,0 +1,36 @@
+"""The bus as services see it: `protocol` says what it guarantees, `nats` implements it over NATS.
+
+The tests implement it inside one process as well (`tests/memory_bus`), under the same contract.
+"""
+
+from services.runtime.bus.protocol import (
+    Backlog,
+    Bucket,
+    Bus,
+    Change,
+    Consumer,
+    Delivery,
+    Entry,
+    Log,
+    Message,
+    Objects,
+    StoreAck,
+    StoredMessage,
+    Subscription,
+)
+
+__all__ = [
+    "Backlog",
+    "Bucket",
+    "Bus",
+    "Change",
+    "Consumer",
+    "Delivery",
+    "Entry",
+    "Log",
+    "Message",
+    "Objects",
+    "StoreAck",
+    "StoredMessage",
+    "Subscription",
+]

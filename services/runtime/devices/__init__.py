@@ -1,0 +1,1 @@
+"""Devices behind the bridge: how to call them, and what they are given to compute."""

@@ -1,0 +1,205 @@
+"""The life of a service process: settings, logs, bus, work, a clean end.
+
+SIGTERM or SIGINT sets `stop`; the service takes nothing new, finishes and acknowledges what it
+has, and returns; then the connection is drained. A service that still waits for the server ends
+at once; one that loses it while it sets up sets up again. Work that is not finished within the
+drain time is cancelled: it is not acknowledged, so somebody else does it again. Work in a thread
+cannot be cancelled; when it goes on for a few seconds more, the process is ended under it
+(`last_resort`), for the same reason without loss. The same holds when the connection is closed
+for good. Exit codes: 0 stopped as asked, 1 failed (a supervisor starts it again), 78 settings that
+cannot be used (EX_CONFIG: starting again is no use).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import anyio
+import anyio.abc
+import threadpoolctl
+
+from services.runtime.bus import Bus
+from services.runtime.bus.errors import BusClosedError, BusError
+from services.runtime.bus.nats import connect_bus
+from services.runtime.process.allocator import keep_freed_memory
+from services.runtime.process.last_resort import LastResort
+from services.runtime.process.stopping import Stop
+from services.runtime.rpc.micro import Identity
+from services.runtime.settings import ServiceSettings, SettingsError, load_settings
+from services.runtime.storage.storing import UNTIL_KEPT
+from services.runtime.storage.topology import system_topology
+from services.runtime.telemetry.logs import Action, Log, configure_logs, logger
+from services.runtime.telemetry.metrics import serve_metrics
+
+__all__ = ["Context", "run_service"]
+
+EX_CONFIG = 78
+#: The installed distribution whose version the services report.
+DISTRIBUTION = "pycwt-mod"
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a service gets to work with."""
+
+    bus: Bus
+    identity: Identity
+    log: Log
+    #: Set when the service is to finish.
+    stop: Stop
+    #: Set when the service works.
+    is_ready: anyio.Event = field(default_factory=anyio.Event)
+
+    def ready(self, **ids: object) -> None:
+        """Tell that the service works. Until then, a failure that passes means a new start."""
+        self.is_ready.set()
+        self.log.info(Action.READY, **ids)
+
+
+def run_service(
+    name: str,
+    description: str,
+    settings_kind: type[Settings],
+    serve: Callable[[Context, Settings], Awaitable[None]],
+) -> int:
+    """Run `serve` until it is asked to stop; return the exit code of the process."""
+    try:
+        settings = load_settings(settings_kind)
+    except SettingsError as error:
+        print(f"{name}: settings that cannot be used:\n{error}", file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
+    configure_logs(settings)
+    identity = Identity(
+        name=name,
+        id=f"{name}-{os.getpid()}-{os.urandom(4).hex()}",
+        version=version(DISTRIBUTION),
+        description=description,
+    )
+    keep_freed_memory()
+    # One thread budget: parallel work is the services' own decision, not the BLAS library's.
+    last_resort = LastResort()
+    with threadpoolctl.threadpool_limits(1):
+        outcome = anyio.run(_run, identity, settings, serve, last_resort)
+    last_resort.disarm()
+    return outcome
+
+
+async def _run(
+    identity: Identity,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+    last_resort: LastResort,
+) -> int:
+    log = logger(identity.name).bind(instance=identity.id)
+    log.info(Action.STARTING, version=identity.version)
+    stop = Stop()
+    outcome = 0
+    async with anyio.create_task_group() as signals:
+        end = _End(stop, signals.cancel_scope, last_resort, settings.drain_s, log)
+        await signals.start(_watch_signals, end)
+        try:
+            async with AsyncExitStack() as stack:
+                connection = connect_bus(
+                    settings.nats_url, name=identity.id, log=log, creds=settings.nats_creds
+                )
+                bus = await stop.unless_stopped(lambda: stack.enter_async_context(connection))
+                if bus is not None:
+                    context = Context(bus=bus, identity=identity, log=log, stop=stop)
+                    await _work(context, settings, serve, end)
+        except Exception as error:  # noqa: BLE001 - the last record before the process ends
+            log.error(Action.FAILED, exc=error)
+            outcome = 1
+        signals.cancel_scope.cancel()
+    log.info(Action.STOPPED, exit_code=outcome)
+    return outcome
+
+
+async def _work(
+    context: Context,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+    end: _End,
+) -> None:
+    async with serve_metrics(settings.metrics_host, settings.metrics_port):
+        tries = 0
+        while not context.stop.is_set():
+            try:
+                await _serve(context, settings, serve, end)
+            except Exception as error:
+                faults = _transient(error)
+                if context.is_ready.is_set() or not faults:
+                    raise
+                tries += 1
+                # Jitter spreads retries; it has nothing to do with secrets.
+                delay_s = UNTIL_KEPT.ceiling_s(tries) * random.uniform(0.5, 1.0)  # noqa: S311
+                context.log.warning(Action.START_RETRIED, tries=tries, detail=str(faults[0]))
+            else:
+                return
+            await context.stop.unless_stopped(partial(anyio.sleep, delay_s))
+
+
+async def _serve(
+    context: Context,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+    end: _End,
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        await context.bus.log.declare(system_topology(settings))
+        tasks.start_soon(_fail_when_closed, context.bus, end)
+        await serve(context, settings)
+        tasks.cancel_scope.cancel()
+
+
+def _transient(error: Exception) -> list[BusError]:
+    """Return the failures of the bus in `error` if all of it passes by itself, else none."""
+    if isinstance(error, ExceptionGroup):
+        parts = [_transient(each) for each in error.exceptions]
+        return [each for part in parts for each in part] if all(parts) else []
+    return [error] if isinstance(error, BusError) and error.transient else []
+
+
+async def _fail_when_closed(bus: Bus, end: _End) -> None:
+    await bus.closed()
+    end.is_due()
+    raise BusClosedError("the connection to NATS is closed for good")
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a process is brought to its end, and by when."""
+
+    stop: Stop
+    everything: anyio.CancelScope
+    last_resort: LastResort
+    drain_s: float
+    log: Log
+
+    def ask(self, number: signal.Signals) -> None:
+        """Ask for the end: finish what there is, within the drain time."""
+        if not self.stop.is_set():
+            self.log.info(Action.DRAINING, signal=number.name, limit_s=self.drain_s)
+            self.stop.set()
+            self.everything.deadline = anyio.current_time() + self.drain_s
+            self.is_due()
+
+    def is_due(self) -> None:
+        """From now on nothing keeps the process for longer than the drain time and the grace."""
+        self.last_resort.arm(self.drain_s, self.log)
+
+
+async def _watch_signals(end: _End, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        task_status.started()
+        async for number in received:
+            end.ask(number)

@@ -1,0 +1,160 @@
+"""A request-reply endpoint as a value, and the answer to one request as a function of it.
+
+Every outcome is a reply: the model, or an error body with the two service-error headers. What is
+not a `ContractError` becomes `internal` with an id that is in the log, and nothing of its text
+goes out.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from schemas import storage
+from schemas.codec import ContentType, content_type_of, decode, encode, reply_type
+from schemas.endpoints import Endpoint as Contract
+from schemas.errors import ContractError, Internal, PayloadTooLarge, Unavailable
+from schemas.headers import CONTENT_TYPE, EARLY
+from schemas.limits import MAX_REPLY_BYTES
+from schemas.message import Message as Model
+from schemas.stored import StoredReply
+from services.runtime.bus import Bus, Message
+from services.runtime.bus.errors import BusError
+from services.runtime.rpc.asker import asked_by
+from services.runtime.rpc.early import Early, sends_early
+from services.runtime.telemetry.logs import Action, Log
+
+__all__ = ["Endpoint", "Reply", "answer"]
+
+#: Bytes that a number takes at the very least: a float32 in msgpack, ``0.0,`` in JSON.
+LEAST_BYTES = {ContentType.MSGPACK: 4, ContentType.JSON: 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """The bytes and headers that answer a request, and whether they tell of a fault."""
+
+    data: bytes
+    headers: Mapping[str, str]
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One subject that answers: what the contract says of it, and the work between."""
+
+    contract: Contract
+    #: Inside, `services.runtime.rpc.asker.asker` says who asks.
+    handle: Callable[[Any], Awaitable[Model]]
+    #: Numbers in the reply, as the request tells before any work; None: few.
+    reply_numbers: Callable[[Any], int] | None = None
+    #: Requests worked on at the same time.
+    concurrency: int = 4
+    #: Requests that may wait for their turn; more are refused as `overloaded`.
+    waiting: int = 64
+    #: Held while an answer that no message carries is made and stored, up to 512 MiB each.
+    large: anyio.Semaphore | None = None
+    #: Of the threads in which large messages are read and written.
+    codec: anyio.CapacityLimiter | None = None
+
+    @property
+    def name(self) -> str:
+        """The last token of the subject."""
+        return self.contract.subject.rpartition(".")[2]
+
+    def least_bytes(self, request: Model, accepted: ContentType) -> int:
+        """Return what the reply has at the very least, as the request tells; 0: nobody knows."""
+        numbers = 0 if self.reply_numbers is None else self.reply_numbers(request)
+        return numbers * LEAST_BYTES[accepted]
+
+    def room_for(self, large: bool) -> AbstractAsyncContextManager[object]:
+        """Return what to hold while an answer is made."""
+        return self.large if large and self.large is not None else nullcontext()
+
+
+async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Reply:
+    """Decode, handle and encode one request; never raises but for cancellation.
+
+    A reply too large for a message goes to the object store, which msgpack's readers can follow;
+    in JSON, for people and small programs, it becomes `payload_too_large`.
+    """
+    accepted = reply_type(message.headers)
+    try:
+        given = content_type_of(message.headers)
+        request = await _off_loop(endpoint, decode, endpoint.contract.request, message.data, given)
+        least = endpoint.least_bytes(request, accepted)
+        limit = bus.max_message_bytes if accepted is ContentType.JSON else MAX_REPLY_BYTES
+        if least > limit:
+            raise too_large(least, limit, accepted)
+        early = Early.of(bus, message, accepted)
+        async with endpoint.room_for(least > bus.max_message_bytes):
+            with asked_by(message.reply), sends_early(early):
+                result = await endpoint.handle(request)
+            write = partial(encode, max_bytes=None, without=early.sent)
+            data = await _off_loop(endpoint, write, result, accepted)
+            if len(data) > bus.max_message_bytes:
+                if accepted is ContentType.JSON:
+                    raise too_large(len(data), bus.max_message_bytes, accepted)
+                data = encode(await kept(data, bus), accepted)
+        headers = {CONTENT_TYPE: accepted.value, **({EARLY: "1"} if early.sent else {})}
+        return Reply(data=data, headers=headers)
+    except ContractError as error:
+        # It is in a circle with the future of its thread, and its frames hold what was read of the
+        # request, ten times its size in JSON, until the collector of garbage comes.
+        error.__traceback__ = None
+        # Somebody else's fault: an operator who looks for it asks for it.
+        log.debug(Action.REQUEST_REFUSED, endpoint=endpoint.name, code=error.code.value)
+        return error_reply(error, accepted)
+    except Exception as error:  # noqa: BLE001 - the last line of defence for the client
+        fault = secrets.token_hex(6)
+        log.error(Action.REQUEST_FAILED, exc=error, endpoint=endpoint.name, fault=fault)
+        return error_reply(Internal(f"the service failed; its log knows this as {fault}"), accepted)
+
+
+async def _off_loop(endpoint: Endpoint, work: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+    """Return what `work` returns; of endpoints with large messages, worked out in a thread."""
+    if endpoint.reply_numbers is None:
+        return work(*arguments)
+    return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=endpoint.codec)
+
+
+async def kept(data: bytes, bus: Bus) -> StoredReply:
+    """Put an encoded reply into the object store and return what tells where it is."""
+    try:
+        replies = await bus.log.objects(storage.REPLIES)
+        return StoredReply(object=await replies.put(f"reply-{secrets.token_hex(16)}", data))
+    except BusError as error:
+        raise Unavailable(
+            f"the reply has {len(data)} bytes, more than a message carries, and the object store "
+            f"does not take it ({error}): ask for float32 or fewer scales, or try again",
+            {"size": len(data), "limit": bus.max_message_bytes},
+        ) from error
+
+
+def too_large(size: int, limit: int, accepted: ContentType) -> PayloadTooLarge:
+    """Return the error for a reply that no message can carry."""
+    advice = (
+        "ask for msgpack (header Accept: application/msgpack), float32, or fewer scales"
+        if accepted is ContentType.JSON
+        else "ask for float32 or fewer scales, or split the signal"
+    )
+    return PayloadTooLarge(
+        f"the reply has at least {size} bytes and {limit} are possible: {advice}",
+        {"size": size, "limit": limit},
+    )
+
+
+def error_reply(error: ContractError, accepted: ContentType) -> Reply:
+    """Return the reply that carries `error` in its body and its headers."""
+    return Reply(
+        data=encode(error.body(), accepted),
+        headers={CONTENT_TYPE: accepted.value, **error.headers()},
+        error=f"{error.code}: {error.message}",
+    )

@@ -1,0 +1,245 @@
+"""NATS services (ADR-32) over any `Bus`: discovery, statistics, bounded concurrency, clean stop.
+
+Theory of operation. One task per endpoint reads its queue-group subscription and starts a task
+per request, so a long answer never holds up a short one. A request is *waiting* until a slot is
+free; when too many wait, or their bodies fill the service's room, it is refused with `overloaded`
+at once. On stop, the subscriptions are
+drained (the server sends the rest of the traffic elsewhere), what had arrived is answered, then
+the discovery subscriptions go.
+
+nats-py has a `nats.micro` of its own; `docs/decisions/0003-own-service-layer.md` tells why it is
+not used here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import anyio
+import orjson
+from anyio.abc import TaskGroup
+
+from schemas import subjects
+from schemas.codec import reply_type
+from schemas.errors import Overloaded
+from schemas.headers import CONTENT_TYPE
+from services.runtime.bus import Bus, Message, Subscription
+from services.runtime.bus.errors import BusError
+from services.runtime.rpc.endpoint import Endpoint, Reply, answer, error_reply
+from services.runtime.rpc.room import RETRY_S, ROOM_BYTES, Room
+from services.runtime.telemetry.logs import Action, Log
+
+__all__ = ["Identity", "serve_endpoints"]
+
+#: ADR-32: the root of the control subjects, and the types of the three documents.
+CONTROL_PREFIX = "$SRV"
+PING_TYPE = "io.nats.micro.v1.ping_response"
+INFO_TYPE = "io.nats.micro.v1.info_response"
+STATS_TYPE = "io.nats.micro.v1.stats_response"
+#: All instances of a service share the work in this queue group.
+QUEUE_GROUP = "q"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who a service instance says it is: `name` is shared by all its instances, `id` is not."""
+
+    name: str
+    id: str
+    version: str
+    description: str
+
+
+@dataclass
+class _Tally:
+    """What one endpoint has done so far."""
+
+    endpoint: Endpoint
+    requests: int = 0
+    errors: int = 0
+    busy_ns: int = 0
+    last_error: str = ""
+    waiting: int = 0
+    slots: anyio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = anyio.Semaphore(self.endpoint.concurrency)
+
+    def check_waiting(self) -> None:
+        """Refuse one more request when as many wait as may."""
+        if self.waiting >= self.endpoint.waiting:
+            raise Overloaded(
+                f"{self.waiting} requests wait already; try again in {RETRY_S:g} s, "
+                "or start more workers",
+                {"retry_after_s": RETRY_S},
+            )
+
+    def count_error(self, reply: Reply) -> None:
+        """Count a reply if it tells of a fault."""
+        if reply.error is not None:
+            self.errors += 1
+            self.last_error = reply.error
+
+
+@asynccontextmanager
+async def serve_endpoints(
+    bus: Bus,
+    identity: Identity,
+    endpoints: Sequence[Endpoint],
+    log: Log,
+    *,
+    max_bytes: int = ROOM_BYTES,
+) -> AsyncIterator[None]:
+    """Answer on all `endpoints` while the context is open; leaving it drains them.
+
+    Parameters
+    ----------
+    max_bytes
+        Of the requests that all endpoints together hold, see `Room`.
+    """
+    room = Room(max_bytes)
+    tallies = [_Tally(endpoint) for endpoint in endpoints]
+    started = datetime.now(UTC)
+    async with AsyncExitStack() as stack:
+        controls = [
+            await stack.enter_async_context(bus.subscribe(subject))
+            for subject in _control_subjects(identity)
+        ]
+        served = [
+            await stack.enter_async_context(
+                bus.subscribe(tally.endpoint.contract.subject, QUEUE_GROUP)
+            )
+            for tally in tallies
+        ]
+        async with anyio.create_task_group() as control:
+            for subscription in controls:
+                control.start_soon(
+                    _serve_control, bus, identity, tallies, started, subscription, log
+                )
+            async with anyio.create_task_group() as work:
+                for tally, subscription in zip(tallies, served, strict=True):
+                    work.start_soon(_serve_endpoint, bus, tally, subscription, room, work, log)
+                yield
+                for subscription in served:
+                    await subscription.drain()
+            for subscription in controls:
+                await subscription.drain()
+
+
+async def _serve_endpoint(
+    bus: Bus, tally: _Tally, subscription: Subscription, room: Room, work: TaskGroup, log: Log
+) -> None:
+    async for message in subscription:
+        tally.requests += 1
+        try:
+            tally.check_waiting()
+            room.take(len(message.data))
+        except Overloaded as error:
+            log.debug(Action.REQUEST_REFUSED, endpoint=tally.endpoint.name, code=error.code.value)
+            reply = error_reply(error, reply_type(message.headers))
+            tally.count_error(reply)
+            await _send(bus, message, reply, log)
+            continue
+        tally.waiting += 1
+        work.start_soon(_serve_request, bus, tally, message, room, log)
+
+
+async def _serve_request(bus: Bus, tally: _Tally, message: Message, room: Room, log: Log) -> None:
+    try:
+        async with tally.slots:
+            tally.waiting -= 1
+            before = time.perf_counter_ns()
+            reply = await answer(tally.endpoint, message, log, bus)
+            tally.busy_ns += time.perf_counter_ns() - before
+        tally.count_error(reply)
+        await _send(bus, message, reply, log)
+    finally:
+        room.give_back(len(message.data))
+
+
+async def _send(bus: Bus, message: Message, reply: Reply, log: Log) -> None:
+    if message.reply is None:
+        return  # published, not requested: nobody to answer
+    try:
+        await bus.publish(message.reply, reply.data, reply.headers)
+    except BusError as error:
+        # The client has its own deadline; a lost reply is its time-out, not our failure.
+        log.warning(Action.BUS_ERROR, detail=str(error), subject=message.subject)
+
+
+def _control_subjects(identity: Identity) -> list[str]:
+    return [
+        ".".join((CONTROL_PREFIX, verb, *address))
+        for verb in ("PING", "INFO", "STATS")
+        for address in ((), (identity.name,), (identity.name, identity.id))
+    ]
+
+
+async def _serve_control(
+    bus: Bus,
+    identity: Identity,
+    tallies: list[_Tally],
+    started: datetime,
+    subscription: Subscription,
+    log: Log,
+) -> None:
+    async for message in subscription:
+        document = _document(message.subject.split(".")[1], identity, tallies, started)
+        reply = Reply(data=orjson.dumps(document), headers={CONTENT_TYPE: "application/json"})
+        await _send(bus, message, reply, log)
+
+
+def _document(
+    verb: str, identity: Identity, tallies: list[_Tally], started: datetime
+) -> dict[str, object]:
+    head: dict[str, object] = {
+        "name": identity.name,
+        "id": identity.id,
+        "version": identity.version,
+        "metadata": {},
+    }
+    if verb == "PING":
+        return {"type": PING_TYPE, **head}
+    if verb == "INFO":
+        endpoints = [_endpoint_info(tally.endpoint) for tally in tallies]
+        return {
+            "type": INFO_TYPE,
+            **head,
+            "description": identity.description,
+            "endpoints": endpoints,
+        }
+    when = started.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    stats = [_endpoint_stats(tally) for tally in tallies]
+    return {"type": STATS_TYPE, **head, "started": when, "endpoints": stats}
+
+
+def _endpoint_info(endpoint: Endpoint) -> dict[str, object]:
+    schema_id = endpoint.contract.schema_id
+    return {
+        "name": endpoint.name,
+        "subject": endpoint.contract.subject,
+        "queue_group": QUEUE_GROUP,
+        "metadata": {
+            "schema": schema_id,
+            "request": endpoint.contract.request.__name__,
+            "reply": endpoint.contract.reply.__name__,
+            "json_schema": f"request {subjects.query('schema')} with name {schema_id}",
+        },
+    }
+
+
+def _endpoint_stats(tally: _Tally) -> dict[str, object]:
+    return {
+        "name": tally.endpoint.name,
+        "subject": tally.endpoint.contract.subject,
+        "queue_group": QUEUE_GROUP,
+        "num_requests": tally.requests,
+        "num_errors": tally.errors,
+        "last_error": tally.last_error,
+        "processing_time": tally.busy_ns,
+        "average_processing_time": tally.busy_ns // max(tally.requests, 1),
+    }

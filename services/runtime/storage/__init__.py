@@ -1,0 +1,1 @@
+"""Streams, queues and buckets, and how a message is stored for certain."""
