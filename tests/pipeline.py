@@ -13,7 +13,7 @@ from schemas.result import AnalysisResult
 from schemas.signal import SignalChunk
 from schemas.stream import StreamDefinition
 from schemas.window import AnalysisWindow
-from services.compute.windows import Provenance, compute_window
+from services.compute.live.windows import Provenance, compute_window
 from services.ingest.processor import LogEntry, Output, StreamProcessor
 
 __all__ = ["chunks_of", "entry", "fresh", "numbers", "outputs", "results"]

@@ -29,17 +29,17 @@ from schemas.query import (
 )
 from schemas.subjects import QueryOp
 from services.compute import queries
-from services.compute.admission import Admission
-from services.compute.answering import Answering
 from services.compute.calculator import ForkServer, open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
-from services.compute.hardware import answer_hardware
+from services.compute.devices.hardware import answer_hardware
 from services.compute.jobs.service import open_jobs
-from services.compute.kept_answers import KeptAnswers
-from services.compute.lag import Lag
+from services.compute.live.lag import Lag
+from services.compute.live.worker import WindowWorker
+from services.compute.queries.admission import Admission
+from services.compute.queries.answering import Answering
+from services.compute.queries.kept_answers import KeptAnswers
+from services.compute.queries.shared_levels import SharedLevels
 from services.compute.settings import ComputeSettings
-from services.compute.shared_levels import SharedLevels
-from services.compute.worker import WindowWorker
 from services.runtime.process.lifecycle import Context
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import serve_endpoints

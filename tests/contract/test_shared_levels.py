@@ -13,7 +13,7 @@ import pytest
 
 from pycwt_mod import MonteCarloLevels, wct_significance
 from schemas import storage
-from services.compute.shared_levels import SharedLevels, name_of
+from services.compute.queries.shared_levels import SharedLevels, name_of
 from services.runtime.bus import Bus
 from services.runtime.storage.topology import BucketSpec, Topology
 from tests.memory_bus import MemoryBus

@@ -1,4 +1,8 @@
-"""Questions that a worker answers: from the request to the reply, as pure functions."""
+"""Questions that a worker answers: pure functions from request to reply, and their way to them.
+
+What is imported here is pure. `answering` runs it behind `admission` and a cache of replies;
+`shared_levels` is a cache of significance levels.
+"""
 
 from services.compute.queries.backends import answer_backend, answer_backends
 from services.compute.queries.benchmark import answer_benchmark

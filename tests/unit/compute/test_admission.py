@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Overloaded
-from services.compute.admission import MAX_WAITING, QUICK_S, Admission, Lane, Ticket
+from services.compute.queries.admission import MAX_WAITING, QUICK_S, Admission, Lane, Ticket
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

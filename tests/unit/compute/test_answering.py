@@ -14,9 +14,9 @@ import pytest
 from schemas.errors import Overloaded
 from schemas.query import CwtRequest
 from schemas.significance import SignificanceReply, SignificanceRequest
-from services.compute.admission import Admission
-from services.compute.answering import Answering
-from services.compute.kept_answers import KeptAnswers
+from services.compute.queries.admission import Admission
+from services.compute.queries.answering import Answering
+from services.compute.queries.kept_answers import KeptAnswers
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 

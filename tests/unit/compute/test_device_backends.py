@@ -22,8 +22,8 @@ from schemas.hardware import HwListing
 from schemas.hwlink import Feature, MessageType
 from schemas.job import JobStatus, SignificanceTask
 from schemas.significance import SignificanceRequest
-from services.compute.device_backends import requests_of, spread
-from services.compute.hardware import answer_hardware
+from services.compute.devices.backends import requests_of, spread
+from services.compute.devices.hardware import answer_hardware
 from services.compute.jobs.submission import check_tasks
 from services.compute.queries import answer_significance
 from services.compute.queries.backends import is_exact

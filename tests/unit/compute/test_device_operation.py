@@ -14,7 +14,7 @@ from schemas.codec import ContentType, decode, encode
 from schemas.errors import Conflict, ContractError, Unavailable
 from schemas.headers import CONTENT_TYPE
 from schemas.hwops import HwCancel, HwMcReply, HwMcRequest
-from services.compute.device_operation import MISSING, simulate
+from services.compute.devices.operation import MISSING, simulate
 from services.runtime.bus import Bus
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.hardware import HwListing, SerialDevice
-from services.compute.hardware import answer_hardware
+from services.compute.devices.hardware import answer_hardware
 from services.hwbridge.app import list_endpoint
 from services.runtime.rpc.micro import Identity, serve_endpoints
 from services.runtime.telemetry.logs import logger

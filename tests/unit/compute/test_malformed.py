@@ -17,8 +17,8 @@ from schemas.codec import ContentType, decode
 from schemas.errors import ErrorBody, ErrorCode
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from services.compute.app import ComputeService
+from services.compute.queries.shared_levels import SharedLevels
 from services.compute.settings import ComputeSettings
-from services.compute.shared_levels import SharedLevels
 from services.runtime.bus import Message
 from services.runtime.process.lifecycle import Context
 from services.runtime.process.stopping import Stop

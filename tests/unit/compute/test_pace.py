@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 from schemas.result import AnalysisResult
-from services.compute.pace import KINDS, Pace
-from services.compute.windows import compute_window
-from services.compute.worker import WindowWorker
+from services.compute.live.pace import KINDS, Pace
+from services.compute.live.windows import compute_window
+from services.compute.live.worker import WindowWorker
 from services.runtime.telemetry.logs import logger
 from tests.memory_bus import MemoryBus
 from tests.unit.compute.test_windows import ME, a_window

@@ -15,7 +15,7 @@ from schemas.codec import ContentType, decode, encode
 from schemas.result import AnalysisResult
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from schemas.window import AnalysisWindow
-from services.compute.windows import Provenance, compute_window
+from services.compute.live.windows import Provenance, compute_window
 from tests import pipeline
 
 Op = Literal["cwt", "xwt", "wct"]

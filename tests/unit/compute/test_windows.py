@@ -15,7 +15,7 @@ from schemas.errors import Unprocessable
 from schemas.result import AnalysisResult
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from schemas.window import AnalysisWindow
-from services.compute.windows import Provenance, compute_window, drop_window
+from services.compute.live.windows import Provenance, compute_window, drop_window
 from tests import pipeline
 
 FS, N = 64.0, 4096

@@ -20,8 +20,8 @@ from schemas.result import AnalysisResult
 from schemas.timing import WindowTimes
 from schemas.window import AnalysisWindow
 from services.compute.dead_letters import dead_letter, dropped_event
-from services.compute.windows import compute_window
-from services.compute.worker import Compute, WindowWorker
+from services.compute.live.windows import compute_window
+from services.compute.live.worker import Compute, WindowWorker
 from services.runtime.bus import Message, StoredMessage
 from services.runtime.process.stopping import Stop
 from services.runtime.settings import StorageSettings

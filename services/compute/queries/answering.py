@@ -16,9 +16,9 @@ import anyio
 import anyio.to_thread
 
 from schemas.message import Message
-from services.compute.admission import Admission
-from services.compute.kept_answers import KeptAnswers, key_of
 from services.compute.queries import cost_s, reply_numbers, worth_keeping, worth_sharing
+from services.compute.queries.admission import Admission
+from services.compute.queries.kept_answers import KeptAnswers, key_of
 from services.runtime.telemetry import metrics
 
 __all__ = ["Answering"]

@@ -26,8 +26,8 @@ from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
 from services.compute.dead_letters import dead_letter, dropped_event, stale_event
 from services.compute.heartbeat import Heartbeat
-from services.compute.pace import Pace
-from services.compute.windows import Provenance, compute_window, drop_window
+from services.compute.live.pace import Pace
+from services.compute.live.windows import Provenance, compute_window, drop_window
 from services.runtime.bus import Consumer, Delivery
 from services.runtime.bus import Log as BusLog
 from services.runtime.bus.errors import BusError

@@ -25,7 +25,7 @@ from schemas.headers import CONTENT_TYPE, SERVICE_ERROR
 from schemas.hwlink import HISTOGRAM_BINS
 from schemas.hwops import MAX_DEVICE_ROWS, HwMcRequest
 from services.compute.cluster.shares import wavelet_name
-from services.compute.device_operation import simulate
+from services.compute.devices.operation import simulate
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
 from services.runtime.rpc.sync_bus import SyncBus, sync_bus
