@@ -14,7 +14,7 @@ from schemas.job import JobOutcome
 from schemas.stored import StoredObject
 from schemas.work import QueuedTask
 from services.compute.calculator.answers import engine_of
-from services.compute.jobs.states import Outcome
+from services.compute.jobs.model import Outcome
 from services.runtime.bus import StoredMessage
 
 __all__ = ["entry_of", "failure", "headers_of", "moved", "outcome_id"]

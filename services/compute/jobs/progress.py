@@ -10,7 +10,7 @@ from schemas import subjects
 from schemas.codec import ContentType, encode
 from schemas.errors import NotFound
 from schemas.headers import CONTENT_TYPE
-from services.compute.jobs import states
+from services.compute.jobs import model
 from services.compute.jobs.store import JobStore
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
@@ -69,10 +69,10 @@ class Announcer:
         if record is None:
             return
         tally = await self._store.tally(record)
-        if states.sealed(record, tally) != record:
-            record = await self._store.change(job_id, lambda each: states.sealed(each, tally))
-            self._log.info(Action.JOB_ENDED, job=job_id, status=states.status(record, tally).value)
-        told = states.progress(record, tally, time.time_ns())
+        if model.sealed(record, tally) != record:
+            record = await self._store.change(job_id, lambda each: model.sealed(each, tally))
+            self._log.info(Action.JOB_ENDED, job=job_id, status=model.status(record, tally).value)
+        told = model.progress(record, tally, time.time_ns())
         await self._bus.publish(
             subjects.progress(job_id),
             encode(told, ContentType.JSON),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.compute.calculator import CalculatorPool
-from services.compute.jobs.desk import JobDesk
+from services.compute.jobs.api import JobDesk
 from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.worker import JobWorker

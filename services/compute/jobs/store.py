@@ -14,8 +14,8 @@ from schemas.headers import CONTENT_TYPE
 from schemas.message import PersistedMessage
 from schemas.stored import StoredObject
 from schemas.work import JobRecord, JobWork
+from services.compute.jobs.model import Outcome, Tally
 from services.compute.jobs.outcomes import entry_of
-from services.compute.jobs.states import Outcome, Tally
 from services.runtime.bus import Bucket
 from services.runtime.bus import Log as BusLog
 from services.runtime.bus.errors import BusError, BusTimeoutError, RevisionConflictError

@@ -28,10 +28,10 @@ from services.compute.calculator.frames import Kind
 from services.compute.cluster.backend import own_shares
 from services.compute.cluster.endpoint import compute_share
 from services.compute.heartbeat import Heartbeat
-from services.compute.jobs import outcomes, states
+from services.compute.jobs import model, outcomes
 from services.compute.jobs.burial import bury
-from services.compute.jobs.expansion import Expander
 from services.compute.jobs.progress import Announcer
+from services.compute.jobs.scheduler import Expander
 from services.compute.jobs.store import JobStore, record_of
 from services.compute.jobs.tasks import needs_the_bus, spread
 from services.runtime.bus import Delivery
@@ -121,7 +121,7 @@ class JobWorker:
                     continue  # of another version; its own workers know what to do with it
                 self._records[change.key] = record
                 for scope, work in tuple(self._running.items()):
-                    if work.job_id == change.key and not states.wanted(record, work.attempt):
+                    if work.job_id == change.key and not model.wanted(record, work.attempt):
                         scope.cancel()
 
     async def _serve(self, delivery: Delivery, slots: anyio.Semaphore) -> None:
@@ -163,7 +163,7 @@ class JobWorker:
 
     async def _compute(self, delivery: Delivery, work: JobWork, task: QueuedTask) -> None:
         record = await self._known(work)
-        if record is None or not states.wanted(record, work.attempt):
+        if record is None or not model.wanted(record, work.attempt):
             await delivery.ack()
             return
         outcome = await self._store.outcome(work.job_id, task.task_id)
@@ -177,7 +177,7 @@ class JobWorker:
             return
         if record.started_ns is None:
             now = time.time_ns()
-            await self._store.change(work.job_id, lambda each: states.begun(each, now))
+            await self._store.change(work.job_id, lambda each: model.begun(each, now))
         started = time.time_ns()
         with anyio.CancelScope() as scope:
             self._running[scope] = work

@@ -13,8 +13,8 @@ from schemas.errors import Conflict
 from schemas.job import JobStatus
 from schemas.stored import StoredObject
 from schemas.work import JobRecord
-from services.compute.jobs import states
-from services.compute.jobs.states import Outcome, Tally
+from services.compute.jobs import model
+from services.compute.jobs.model import Outcome, Tally
 from tests.thorough import cases
 
 TASKS = 3
@@ -51,51 +51,51 @@ def tally(*statuses: str) -> Tally:
 def test_the_status_follows_from_what_was_asked_and_what_happened(
     started: int | None, outcomes: tuple[str, ...], expected: JobStatus
 ) -> None:
-    assert states.status(record(started_ns=started), tally(*outcomes)) is expected
+    assert model.status(record(started_ns=started), tally(*outcomes)) is expected
 
 
 def test_what_is_left_from_some_task_on_names_what_each_replaces() -> None:
     outcomes = tally("failed", "failed", "-")
-    assert states.left(record(), outcomes) == (("0", 1), ("1", 2), ("2", 0))
-    assert states.left(record(), outcomes, start=1) == (("1", 2), ("2", 0))
+    assert model.left(record(), outcomes) == (("0", 1), ("1", 2), ("2", 0))
+    assert model.left(record(), outcomes, start=1) == (("1", 2), ("2", 0))
 
 
 def test_a_job_whose_tasks_are_lost_has_failed_and_can_be_taken_up_again() -> None:
-    lost = states.lost(record(started_ns=5), tally("done"), 20)
-    assert states.status(lost, tally("done")) is JobStatus.FAILED
-    assert states.lost(lost, tally("done", "done"), 30) == lost
-    assert states.retried(lost, tally("done")).attempt == 2
+    lost = model.lost(record(started_ns=5), tally("done"), 20)
+    assert model.status(lost, tally("done")) is JobStatus.FAILED
+    assert model.lost(lost, tally("done", "done"), 30) == lost
+    assert model.retried(lost, tally("done")).attempt == 2
 
 
 def test_what_was_counted_stays_counted_when_the_log_forgets_it() -> None:
-    ended = states.sealed(record(started_ns=5), tally("done", "failed", "done"))
+    ended = model.sealed(record(started_ns=5), tally("done", "failed", "done"))
 
-    told = states.state(ended, Tally(), results=True)
+    told = model.state(ended, Tally(), results=True)
 
     assert (told.status, told.done, told.failed, told.progress) == (JobStatus.FAILED, 2, 1, 100)
 
 
 def test_a_job_that_ended_by_itself_cannot_be_cancelled() -> None:
     with pytest.raises(Conflict, match="completed already"):
-        states.cancelled(record(), tally("done", "done", "done"), 20)
+        model.cancelled(record(), tally("done", "done", "done"), 20)
 
 
 def test_cancelling_twice_changes_nothing() -> None:
-    once = states.cancelled(record(), tally("done"), 20)
+    once = model.cancelled(record(), tally("done"), 20)
 
-    assert states.cancelled(once, tally("done", "done", "done"), 30) == once
-    assert states.status(once, tally("done", "done", "done")) is JobStatus.CANCELLED
+    assert model.cancelled(once, tally("done", "done", "done"), 30) == once
+    assert model.status(once, tally("done", "done", "done")) is JobStatus.CANCELLED
 
 
 def test_a_failure_that_is_tried_again_is_neither_done_nor_failed() -> None:
     outcomes = tally("done", "failed", "done")
-    again = states.retried(states.sealed(record(started_ns=5), outcomes), outcomes)
+    again = model.retried(model.sealed(record(started_ns=5), outcomes), outcomes)
 
-    told = states.state(again, outcomes, results=True)
+    told = model.state(again, outcomes, results=True)
 
     assert (told.status, told.done, told.failed) == (JobStatus.QUEUED, 2, 0)
     assert [task.status for task in told.results] == ["done", "queued", "done"]
-    assert states.left(again, outcomes) == (("1", 2),)
+    assert model.left(again, outcomes) == (("1", 2),)
 
 
 @dataclass
@@ -143,13 +143,13 @@ class JobMachine(RuleBasedStateMachine):
         return Tally(dict(self.log.newest))
 
     def expand(self) -> None:
-        for task, replaces in states.left(self.record, self.tally):
+        for task, replaces in model.left(self.record, self.tally):
             self.queue.append(Queued(task, self.record.attempt, replaces))
 
     @rule()
     def expand_again(self) -> None:
         """A worker died while it put tasks on the queue: another one does it once more."""
-        if states.wanted(self.record, self.record.attempt):
+        if model.wanted(self.record, self.record.attempt):
             self.expand()
 
     @precondition(lambda self: self.queue)
@@ -159,13 +159,13 @@ class JobMachine(RuleBasedStateMachine):
         task = self.queue[number]
         if not redelivered:
             del self.queue[number]
-        if not states.wanted(self.record, task.attempt):
+        if not model.wanted(self.record, task.attempt):
             return
         there = self.log.newest.get(task.task)
         if there is not None and there.seq != task.replaces:
             return
         self.clock += 1
-        self.record = states.begun(self.record, self.clock)
+        self.record = model.begun(self.record, self.clock)
         self.held.append(task)
 
     @precondition(lambda self: self.held)
@@ -178,15 +178,15 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule()
     def look(self) -> None:
-        self.record = states.sealed(self.record, self.tally)
+        self.record = model.sealed(self.record, self.tally)
 
     @rule()
     def cancel(self) -> None:
         self.clock += 1
         try:
-            self.record = states.cancelled(self.record, self.tally, self.clock)
+            self.record = model.cancelled(self.record, self.tally, self.clock)
         except Conflict:
-            assert states.status(self.record, self.tally) in {
+            assert model.status(self.record, self.tally) in {
                 JobStatus.COMPLETED,
                 JobStatus.FAILED,
             }
@@ -194,14 +194,14 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     def retry(self) -> None:
         try:
-            self.record = states.retried(self.record, self.tally)
+            self.record = model.retried(self.record, self.tally)
         except Conflict:
             return
         self.expand()
 
     @invariant()
     def nothing_is_counted_twice(self) -> None:
-        told = states.state(self.record, self.tally, results=True)
+        told = model.state(self.record, self.tally, results=True)
         assert told.done + told.failed <= TASKS
         assert told.done == len(self.done_once)
         assert len(told.results) == TASKS
@@ -218,7 +218,7 @@ class JobMachine(RuleBasedStateMachine):
                     there is None or there.seq == task.replaces
                 ):
                     self.log.store(task.task, "done", task.replaces)
-            assert states.status(self.record, self.tally).ended
+            assert model.status(self.record, self.tally).ended
 
 
 TestJobMachine = JobMachine.TestCase
@@ -229,7 +229,7 @@ TestJobMachine.settings = settings(max_examples=cases(200), stateful_step_count=
 def test_what_is_left_and_what_is_done_are_all_tasks(outcomes: list[str]) -> None:
     found = tally(*outcomes)
 
-    left = {task for task, _ in states.left(record(), found)}
+    left = {task for task, _ in model.left(record(), found)}
 
     done = {task for task, each in found.outcomes.items() if each.status == "done"}
     assert left | done == {str(number) for number in range(TASKS)}

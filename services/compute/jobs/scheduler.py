@@ -17,9 +17,9 @@ import anyio.to_thread
 from schemas.codec import ContentType, decode
 from schemas.job import JobTasks
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
-from services.compute.jobs import outcomes, states
+from services.compute.jobs import model, outcomes
+from services.compute.jobs.api import expansion_id, record_for
 from services.compute.jobs.burial import bury
-from services.compute.jobs.desk import expansion_id, record_for
 from services.compute.jobs.portions import first_half, portion_size
 from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore
@@ -104,7 +104,7 @@ class Expander:
         if body is None:
             await self._give_up(delivery, record)
             return
-        todo = states.left(record, await self._store.tally(record), start=expansion.start)
+        todo = model.left(record, await self._store.tally(record), start=expansion.start)
         tasks, costs_s = await anyio.to_thread.run_sync(_read, body, todo)
         count = portion_size(costs_s, in_flight=await self._store.in_flight(), job_bytes=len(body))
         half = first_half(count)
@@ -125,7 +125,7 @@ class Expander:
         """End a job whose tasks are gone; what has a result keeps it."""
         tally = await self._store.tally(record)
         now_ns = time.time_ns()
-        await self._store.change(record.job_id, lambda each: states.lost(each, tally, now_ns))
+        await self._store.change(record.job_id, lambda each: model.lost(each, tally, now_ns))
         await bury(self._store, delivery, f"the tasks of job {record.job_id} are no longer kept")
         self._announcer.mark(record.job_id)
 
@@ -154,7 +154,7 @@ class Expander:
         async with anyio.create_task_group() as group:
             for task_id, replaces in todo:
                 await slots.acquire()
-                if failures or not states.wanted(self._newest(record), record.attempt):
+                if failures or not model.wanted(self._newest(record), record.attempt):
                     break
                 group.start_soon(enqueue, task_id, replaces)
         if failures:

@@ -34,7 +34,7 @@ from schemas.message import Message
 from schemas.stored import StoredObject
 from schemas.subjects import JobVerb
 from schemas.work import Expansion, JobRecord, JobWork
-from services.compute.jobs import states
+from services.compute.jobs import model
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.submission import check_tasks, digest_of, job_id_of, tasks_name
 from services.runtime.bus.errors import BusError, StorageFullError
@@ -169,18 +169,18 @@ class JobDesk:
         """Stop a job; its workers see it in the record."""
         tally = await self._store.tally(await self._store.existing(request.job_id))
         record = await self._store.change(
-            request.job_id, lambda before: states.cancelled(before, tally, time.time_ns())
+            request.job_id, lambda before: model.cancelled(before, tally, time.time_ns())
         )
         self._log.info(Action.JOB_CANCELLED, job=request.job_id)
         self._announce(request.job_id)
-        return states.state(record, tally, results=False)
+        return model.state(record, tally, results=False)
 
     async def retry(self, request: JobRetry) -> JobState:
         """Have what has no result computed again."""
         job_id = request.job_id
         before = await self._store.existing(job_id)
         tally = await self._store.tally(before)
-        after = states.retried(before, tally)
+        after = model.retried(before, tally)
         expansion = Expansion(
             name=after.name,
             digest=after.digest,
@@ -192,21 +192,19 @@ class JobDesk:
         work = JobWork(job_id=job_id, attempt=after.attempt, work=expansion)
         # First the message: a worker that finds it before the record has changed waits for that.
         await self._store.enqueue(work, msg_id=expansion_id(job_id, after.attempt), patient=False)
-        record = await self._store.change(job_id, lambda each: states.retried(each, tally))
+        record = await self._store.change(job_id, lambda each: model.retried(each, tally))
         self._log.info(Action.JOB_RETRIED, job=job_id, attempt=record.attempt)
         self._announce(job_id)
-        return states.state(record, tally, results=False)
+        return model.state(record, tally, results=False)
 
     async def _state(self, record: JobRecord, *, results: bool) -> JobState:
         """Return how a job stands, and note its end if nobody has yet."""
         if record.summary is not None and not results:
-            return states.state(record, states.Tally(), results=False)
+            return model.state(record, model.Tally(), results=False)
         tally = await self._store.tally(record)
-        if states.sealed(record, tally) != record:
-            record = await self._store.change(
-                record.job_id, lambda each: states.sealed(each, tally)
-            )
-        return states.state(record, tally, results=results)
+        if model.sealed(record, tally) != record:
+            record = await self._store.change(record.job_id, lambda each: model.sealed(each, tally))
+        return model.state(record, tally, results=results)
 
 
 def record_for(job_id: str, expansion: Expansion) -> JobRecord:
