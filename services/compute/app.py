@@ -32,7 +32,7 @@ from services.compute import queries
 from services.compute.calculator import ForkServer, open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.devices.hardware import answer_hardware
-from services.compute.jobs.service import open_jobs
+from services.compute.jobs.api import open_jobs
 from services.compute.live.lag import Lag
 from services.compute.live.worker import WindowWorker
 from services.compute.queries.admission import Admission

@@ -28,7 +28,7 @@ from schemas.message import Message
 from schemas.work import JobWork, QueuedTask
 from services.compute.calculator import open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
-from services.compute.jobs.service import open_jobs
+from services.compute.jobs.api import open_jobs
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.tasks import is_spread
 from services.compute.queries import answer_wct

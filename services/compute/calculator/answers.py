@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 
 import numpy as np
 
-from pycwt_mod import __version__
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError, ErrorBody, Internal
-from schemas.job import JobOutcome, WctTask
-from schemas.result import Engine
+from schemas.job import WctTask
 from schemas.simulation import SimulateRequest
 from schemas.work import JobWork, QueuedTask
 from services.compute.calculator.frames import Frame, Kind
 from services.compute.cluster.shares import answer_simulate
-from services.compute.jobs.tasks import answer_task
+from services.compute.jobs.tasks import answer_task, encoding_of, outcome_of
 
 __all__ = ["answer_frame", "warm_up"]
 
@@ -52,41 +49,6 @@ def _outcome(work: JobWork, worker: str) -> bytes:
         raise Internal("an expansion is not for a calculator")
     outcome = outcome_of(work.job_id, work.attempt, task, worker)
     return encode(outcome, encoding_of(task), max_bytes=None)
-
-
-def encoding_of(task: QueuedTask) -> ContentType:
-    """Return how the outcome of a task is written."""
-    return ContentType.JSON if task.encoding == "json" else ContentType.MSGPACK
-
-
-def outcome_of(job_id: str, attempt: int, task: QueuedTask, worker: str) -> JobOutcome:
-    """Compute a task; return the outcome with the result in it.
-
-    Raises
-    ------
-    ContractError
-        The task is at fault.
-    """
-    started = time.time_ns()
-    result = answer_task(task.request)
-    return JobOutcome(
-        job_id=job_id,
-        task_id=task.task_id,
-        type=task.request.type,
-        status="done",
-        attempt=attempt,
-        result=result,
-        engine=engine_of(worker, getattr(result, "backend_used", None)),
-        started_ns=started,
-        finished_ns=time.time_ns(),
-    )
-
-
-def engine_of(worker: str, backend: str | None = None) -> Engine:
-    """Return who computed; without a backend, nothing was simulated."""
-    return Engine(
-        library="pycwt_mod", version=__version__, backend=backend or "sequential", worker=worker
-    )
 
 
 def refusal_of(frame: Frame) -> ContractError:

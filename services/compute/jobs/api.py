@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -34,24 +35,24 @@ from schemas.message import Message
 from schemas.stored import StoredObject
 from schemas.subjects import JobVerb
 from schemas.work import Expansion, JobRecord, JobWork
+from services.compute.calculator import CalculatorPool
 from services.compute.jobs import model
+from services.compute.jobs.model import expansion_id, record_for
+from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore
-from services.compute.jobs.submission import check_tasks, digest_of, job_id_of, tasks_name
+from services.compute.jobs.tasks import check_tasks, digest_of, job_id_of, tasks_name
+from services.compute.jobs.worker import JobWorker
+from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError, StorageFullError
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["JobDesk", "expansion_id"]
+__all__ = ["JobDesk", "Jobs", "open_jobs"]
 
 Asked = TypeVar("Asked", bound=Message)
 PACKED = ContentType.MSGPACK
 #: Submissions checked at the same time: each one may be of some hundred MiB.
 SUBMISSIONS = 2
-
-
-def expansion_id(job_id: str, attempt: int) -> str:
-    """Return the message id of what puts the tasks of an attempt on the queue."""
-    return f"{job_id}/{attempt}/tasks"
 
 
 class JobDesk:
@@ -207,19 +208,6 @@ class JobDesk:
         return model.state(record, tally, results=results)
 
 
-def record_for(job_id: str, expansion: Expansion) -> JobRecord:
-    """Return the record of a job that was just submitted."""
-    return JobRecord(
-        job_id=job_id,
-        name=expansion.name,
-        digest=expansion.digest,
-        tasks_count=expansion.tasks_count,
-        tasks=expansion.tasks,
-        created_ns=expansion.created_ns,
-        encoding=expansion.encoding,
-    )
-
-
 def _endpoint(
     verb: JobVerb,
     handle: Callable[[Asked], Awaitable[Message]],
@@ -249,3 +237,31 @@ def _endpoint(
 def _none(request: Message) -> int:
     del request
     return 0
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What a service has to answer and to run."""
+
+    endpoints: list[Endpoint]
+    worker: JobWorker
+
+
+async def open_jobs(bus: Bus, pool: CalculatorPool, *, name: str, max_tries: int, log: Log) -> Jobs:
+    """Return the jobs' part of the service called `name`."""
+    store = await JobStore.open(bus.log, log)
+    announcer = Announcer(bus, store, log)
+    worker = JobWorker(
+        bus.log,
+        store,
+        pool,
+        announcer,
+        name=name,
+        max_tries=max_tries,
+        max_message_bytes=bus.max_message_bytes,
+        log=log,
+    )
+    return Jobs(
+        JobDesk(store, log, announcer.mark, max_message_bytes=bus.max_message_bytes).endpoints(),
+        worker,
+    )

@@ -30,16 +30,19 @@ from schemas import subjects
 from schemas.errors import Conflict
 from schemas.job import JobProgress, JobState, JobStatus, TaskState
 from schemas.stored import StoredObject
-from schemas.work import JobRecord, JobSummary
+from schemas.work import Expansion, JobRecord, JobSummary
 
 __all__ = [
     "Outcome",
     "Tally",
     "begun",
     "cancelled",
+    "expansion_id",
     "left",
     "lost",
+    "outcome_id",
     "progress",
+    "record_for",
     "retried",
     "sealed",
     "state",
@@ -78,6 +81,29 @@ class Tally:
     def failed(self) -> int:
         """How many tasks have failed."""
         return len(self.outcomes) - self.done
+
+
+def expansion_id(job_id: str, attempt: int) -> str:
+    """Return the message id of what puts the tasks of an attempt on the queue."""
+    return f"{job_id}/{attempt}/tasks"
+
+
+def outcome_id(job_id: str, task_id: str, attempt: int) -> str:
+    """Return the message id of an outcome: one for each try that a client asked for."""
+    return f"{job_id}/{task_id}/{attempt}"
+
+
+def record_for(job_id: str, expansion: Expansion) -> JobRecord:
+    """Return the record of a job that was just submitted."""
+    return JobRecord(
+        job_id=job_id,
+        name=expansion.name,
+        digest=expansion.digest,
+        tasks_count=expansion.tasks_count,
+        tasks=expansion.tasks,
+        created_ns=expansion.created_ns,
+        encoding=expansion.encoding,
+    )
 
 
 def status(record: JobRecord, tally: Tally) -> JobStatus:

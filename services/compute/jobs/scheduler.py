@@ -1,15 +1,21 @@
-"""Putting the tasks of a job on the queue.
+"""Put the tasks of jobs on the queue, so that jobs take turns.
 
-A job is handed over as one small message; whoever takes it puts the next tasks that have no result
-on the queue, and among them such a message for those that come after. Done twice, by a worker that
-died in between, it adds nothing: the messages have ids. Should the server have forgotten those, two
-such messages follow each other through the job, and find that its tasks have outcomes.
+A submitted job is one small message on the queue of tasks. The worker that takes it enqueues a
+portion of the tasks that have no result, and in the middle of the portion another such message, for
+the tasks that come after. The queue is served in order, so the next portion goes behind what other
+jobs have enqueued by then: another job waits for a portion or two of each, not for all their tasks,
+and half a portion is still there for the workers while the next one is cut.
+
+Enqueued twice, by a worker that died in between, a message is stored once: it has an id. Should the
+server have forgotten the ids, two such messages follow each other through the job, and find that
+its tasks have outcomes.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import anyio
 import anyio.to_thread
@@ -17,17 +23,15 @@ import anyio.to_thread
 from schemas.codec import ContentType, decode
 from schemas.job import JobTasks
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
-from services.compute.jobs import model, outcomes
-from services.compute.jobs.api import expansion_id, record_for
-from services.compute.jobs.burial import bury
-from services.compute.jobs.portions import first_half, portion_size
+from services.compute.jobs import model
+from services.compute.jobs.model import expansion_id, outcome_id, record_for
 from services.compute.jobs.progress import Announcer
 from services.compute.jobs.store import JobStore
 from services.compute.queries import cost_s
 from services.runtime.bus import Delivery
 from services.runtime.bus.errors import BusError
 
-__all__ = ["Expander"]
+__all__ = ["Expander", "first_half", "portion_size"]
 
 PACKED = ContentType.MSGPACK
 #: Tasks of one job on their way to the queue at the same time.
@@ -35,6 +39,13 @@ ENQUEUED_AT_ONCE = 16
 #: A message that comes before the record it is about is handed out again after so long; one that
 #: comes while tasks of another job are being put on the queue waits so long, and then the same.
 NOT_YET_S = 0.5
+
+#: Work of a portion for each message that workers have now, in estimated seconds of one core. They
+#: have two for each core, so it is some seconds of all cores: long beside cutting the next one.
+PORTION_S = 2.0
+#: A portion is so many times longer than reading the job's tasks, which each one takes.
+READ_FACTOR = 20.0
+READ_BYTES_PER_S = 100e6
 
 
 class Expander:
@@ -126,7 +137,7 @@ class Expander:
         tally = await self._store.tally(record)
         now_ns = time.time_ns()
         await self._store.change(record.job_id, lambda each: model.lost(each, tally, now_ns))
-        await bury(self._store, delivery, f"the tasks of job {record.job_id} are no longer kept")
+        await self._store.give_up(delivery, f"the tasks of job {record.job_id} are no longer kept")
         self._announcer.mark(record.job_id)
 
     async def _enqueue_all(
@@ -143,7 +154,7 @@ class Expander:
                 encoding=record.encoding,
             )
             work = JobWork(job_id=record.job_id, attempt=record.attempt, work=task)
-            msg_id = outcomes.outcome_id(record.job_id, task_id, record.attempt)
+            msg_id = outcome_id(record.job_id, task_id, record.attempt)
             try:
                 await self._store.enqueue(work, msg_id=msg_id)
             except BusError as error:
@@ -165,3 +176,27 @@ def _read(body: bytes, todo: Sequence[tuple[str, int]]) -> tuple[JobTasks, tuple
     """Return the tasks of a job, and what those that are to be done cost."""
     tasks = decode(JobTasks, body, PACKED, max_bytes=None)
     return tasks, tuple(cost_s(tasks.tasks[int(task_id)]) for task_id, _ in todo)
+
+
+def portion_size(costs_s: Sequence[float], *, in_flight: int, job_bytes: int) -> int:
+    """Return how many of the next tasks, whose costs are given, make a portion: at least one.
+
+    Parameters
+    ----------
+    costs_s
+        Estimated seconds of one core, in the order of the tasks.
+    in_flight
+        Messages that workers have, of all jobs.
+    job_bytes
+        Size of the job's tasks as they are kept.
+    """
+    wanted_s = max(PORTION_S * max(in_flight, 1), READ_FACTOR * job_bytes / READ_BYTES_PER_S)
+    for count, sum_s in enumerate(accumulate(costs_s), 1):
+        if sum_s >= wanted_s:
+            return count
+    return len(costs_s)
+
+
+def first_half(count: int) -> int:
+    """Return how many tasks of a portion come before the message for the next one."""
+    return (count + 1) // 2

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import random
+import re
+import time
 from collections.abc import Callable, Mapping
 
 import anyio
+from pydantic import ValidationError
 
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
-from schemas.errors import NotFound
-from schemas.headers import CONTENT_TYPE
-from schemas.message import PersistedMessage
+from schemas.errors import ContractError, NotFound
+from schemas.headers import CONTENT_TYPE, TASK_ERROR, TASK_OBJECT, TASK_STATUS
 from schemas.stored import StoredObject
 from schemas.work import JobRecord, JobWork
+from services.compute.dead_letters import dead_letter
 from services.compute.jobs.model import Outcome, Tally
-from services.compute.jobs.outcomes import entry_of
-from services.runtime.bus import Bucket
+from services.runtime.bus import Bucket, Delivery, StoredMessage
 from services.runtime.bus import Log as BusLog
 from services.runtime.bus.errors import BusError, BusTimeoutError, RevisionConflictError
 from services.runtime.storage.retry import GiveUp, decide
 from services.runtime.storage.storing import UNTIL_KEPT, store_until_kept
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["JobStore"]
+__all__ = ["JobStore", "headers_of", "record_of"]
 
 PACKED = ContentType.MSGPACK
 #: Headers of the largest job are read in a fraction of this.
 READ_TIMEOUT_S = 30.0
 #: Jobs that run, whose outcomes are remembered: a look at them reads what is new.
 SEEN_JOBS = 16
+#: Characters of the reason in a header; the whole is in the body.
+HEADER_TEXT = 256
+#: Characters of the reason that the server shows for a message that was given up.
+MAX_REASON = 200
 
 
 class JobStore:
@@ -180,12 +186,19 @@ class JobStore:
         """Return how many messages of the queue workers have."""
         return (await self._bus_log.backlog(storage.TASKS, storage.COMPUTE_TASKS)).in_flight
 
-    async def bury(self, subject: str, letter: PersistedMessage, *, msg_id: str) -> None:
-        """Keep a dead letter."""
-        body = encode(letter, PACKED)
+    async def give_up(self, delivery: Delivery, reason: str) -> None:
+        """Leave a dead letter of a message of the task queue, then take it off the queue."""
+        stored = delivery.stored
+        letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=time.time_ns())
         await store_until_kept(
-            self._bus_log, subject, body, msg_id=msg_id, headers=_HEADERS, log=self._log
+            self._bus_log,
+            subjects.dead(letter.where),
+            encode(letter, PACKED),
+            msg_id=f"{storage.TASKS}/{stored.seq}",
+            headers=_HEADERS,
+            log=self._log,
         )
+        await delivery.term(" ".join(reason.split())[:MAX_REASON])
 
     async def put_object(self, name: str, data: bytes) -> StoredObject:
         """Keep an object at once, or fail."""
@@ -215,6 +228,35 @@ class JobStore:
 _HEADERS = {CONTENT_TYPE: PACKED.value}
 
 
+def headers_of(
+    status: str,
+    encoding: ContentType,
+    *,
+    error: str | None = None,
+    where: StoredObject | None = None,
+) -> dict[str, str]:
+    """Return the headers of an outcome."""
+    found = {CONTENT_TYPE: encoding.value, TASK_STATUS: status}
+    if error is not None:
+        line = re.sub(r"[^\x20-\x7e]+", " ", error)[:HEADER_TEXT].strip()
+        found[TASK_ERROR] = line or "no reason was given"
+    if where is not None:
+        found[TASK_OBJECT] = encode(where, ContentType.JSON).decode()
+    return found
+
+
+def entry_of(stored: StoredMessage) -> tuple[str, Outcome]:
+    """Return the id of the task, and what the headers of its outcome tell."""
+    headers = stored.message.headers
+    return subjects.task_of_job_result(stored.message.subject).task, Outcome(
+        status="done" if headers.get(TASK_STATUS) == "done" else "failed",
+        seq=stored.seq,
+        stored_ns=stored.stored_ns,
+        object=_object_of(headers.get(TASK_OBJECT)),
+        error=headers.get(TASK_ERROR),
+    )
+
+
 def record_of(value: bytes) -> JobRecord:
     """Return the record in the value of a key."""
     return decode(JobRecord, value, PACKED)
@@ -225,3 +267,12 @@ def _unknown(job_id: str) -> NotFound:
         f"no job is called {job_id}; jobs and results are kept for CWT_JOBS_MAX_AGE_S after "
         "they end, then they are gone"
     )
+
+
+def _object_of(text: str | None) -> StoredObject | None:
+    if text is None:
+        return None
+    try:
+        return decode(StoredObject, text.encode())
+    except (ContractError, ValidationError):
+        return None

@@ -1,19 +1,136 @@
-"""The work of a task: a query without anybody waiting for it, and so with more room."""
+"""Tasks of a job: which can be accepted, how they are computed, and what comes of them.
+
+A task is a query that no client waits for, and so has higher limits.
+"""
 
 from __future__ import annotations
 
-from schemas.job import CwtTask, SignificanceTask, TaskReply, TaskRequest, WctTask, XwtTask
-from schemas.limits import MAX_TASK_COST_S
-from services.compute.queries import answer_cwt, answer_significance, answer_wct, answer_xwt
-from services.compute.queries.backends import FALLBACK
-from services.compute.queries.cost import cost_s
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
 
-__all__ = ["answer_task", "is_spread", "needs_the_bus", "spread"]
+from pycwt_mod import __version__
+from schemas.codec import ContentType
+from schemas.errors import ContractError, Problem, Unprocessable
+from schemas.job import (
+    CwtTask,
+    Encoding,
+    JobOutcome,
+    JobSubmit,
+    SignificanceTask,
+    TaskReply,
+    TaskRequest,
+    WctTask,
+    XwtTask,
+)
+from schemas.limits import MAX_LISTED_PROBLEMS, MAX_OUTPUT_CELLS, MAX_TASK_COST_S
+from schemas.query import BackendInfo
+from schemas.result import Engine
+from schemas.stored import StoredObject
+from schemas.work import QueuedTask
+from services.compute.queries import (
+    answer_backend,
+    answer_cwt,
+    answer_significance,
+    answer_wct,
+    answer_xwt,
+    output_cells,
+)
+from services.compute.queries.backends import FALLBACK
+from services.compute.queries.cost import check_simulation, cost_s
+from services.compute.queries.sizes import scale_count
+from services.runtime.analysis import wavelet_of
+
+__all__ = [
+    "answer_task",
+    "check_tasks",
+    "digest_of",
+    "encoding_of",
+    "failure",
+    "is_spread",
+    "job_id_of",
+    "moved",
+    "needs_the_bus",
+    "outcome_of",
+    "spread",
+    "tasks_name",
+]
 
 #: The backend that spreads a simulation over all workers.
 CLUSTER = "cluster"
 #: Seconds of one core: below this the way to other workers is not worth it.
 SPREAD_COST_S = 5.0
+#: What a task has that may be large.
+SIGNALS = frozenset({"data", "signal1"})
+#: Room for the other fields of a task.
+TASK_OVERHEAD_BYTES = 4096
+
+
+def check_tasks(tasks: Sequence[TaskRequest], max_message_bytes: int) -> None:
+    """Refuse a job of which a task could not be computed anywhere, or not even sent to a worker.
+
+    Raises
+    ------
+    Unprocessable
+        Naming every such task and field.
+    """
+    problems: dict[str, str] = {}
+    # A device is asked for by way of the bridge: once, and not for each of a thousand tasks.
+    backend_of = cache(answer_backend)
+    for number, task in enumerate(tasks):
+        try:
+            _check(task, max_message_bytes, backend_of)
+        except Unprocessable as error:
+            for field in error.fields:
+                problems[f"tasks.{number}.{field}"] = error.message.removeprefix(f"{field}: ")
+        except ContractError as error:
+            problems[f"tasks.{number}.backend"] = error.message
+        if len(problems) >= MAX_LISTED_PROBLEMS:
+            break
+    if problems:
+        raise Unprocessable.of(problems)
+
+
+def _check(
+    task: TaskRequest, max_message_bytes: int, backend_of: Callable[[str], BackendInfo]
+) -> None:
+    for field in SIGNALS & type(task).model_fields.keys():
+        size = getattr(task, field).nbytes * (2 if field == "signal1" else 1)
+        if size + TASK_OVERHEAD_BYTES > max_message_bytes:
+            problem = f"{size} bytes, the server takes {max_message_bytes} in a message"
+            raise Unprocessable.of({field: problem})
+    try:
+        wavelet_of(task.mother, task.param)
+    except ValueError as error:
+        raise Unprocessable.of({"param": str(error)}) from None
+    if not isinstance(task, SignificanceTask):
+        cells = output_cells(task)
+        if cells > MAX_OUTPUT_CELLS:
+            problem = f"{cells} values in the answer, {MAX_OUTPUT_CELLS} are possible"
+            raise Unprocessable.of({"J": problem})
+    if isinstance(task, WctTask | SignificanceTask):
+        backend_of(task.backend)
+        if task.significance_level is not None and task.method == "montecarlo":
+            rows = task.J + 1 if isinstance(task, SignificanceTask) else scale_count(task)
+            check_simulation(
+                rows=rows, dj=task.dj, mc_count=task.mc_count, max_cost_s=MAX_TASK_COST_S
+            )
+
+
+def digest_of(name: str | None, encoding: Encoding, tasks: bytes) -> str:
+    """Return what tells jobs apart: a hash of name, encoding, and the tasks in msgpack."""
+    return hashlib.sha256(f"{name or ''}\0{encoding}\0".encode() + tasks).hexdigest()[:16]
+
+
+def job_id_of(request: JobSubmit, digest: str) -> str:
+    """Return the id that the client gave, or else the one of the content."""
+    return request.job_id or f"job-{digest}"
+
+
+def tasks_name(job_id: str, digest: str) -> str:
+    """Return where the tasks are kept in the object store."""
+    return f"tasks.{job_id}.{digest}"
 
 
 def answer_task(request: TaskRequest) -> TaskReply:
@@ -53,3 +170,86 @@ def needs_the_bus(request: TaskRequest) -> bool:
 def spread(request: TaskRequest) -> TaskRequest:
     """Return the task with its simulation on all workers, if it is large enough for that."""
     return request.model_copy(update={"backend": CLUSTER}) if is_spread(request) else request
+
+
+def encoding_of(task: QueuedTask) -> ContentType:
+    """Return how the outcome of a task is written."""
+    return ContentType.JSON if task.encoding == "json" else ContentType.MSGPACK
+
+
+def outcome_of(job_id: str, attempt: int, task: QueuedTask, worker: str) -> JobOutcome:
+    """Compute a task; return the outcome with the result in it.
+
+    Raises
+    ------
+    ContractError
+        The task is at fault.
+    """
+    started = time.time_ns()
+    result = answer_task(task.request)
+    return JobOutcome(
+        job_id=job_id,
+        task_id=task.task_id,
+        type=task.request.type,
+        status="done",
+        attempt=attempt,
+        result=result,
+        engine=engine_of(worker, getattr(result, "backend_used", None)),
+        started_ns=started,
+        finished_ns=time.time_ns(),
+    )
+
+
+def engine_of(worker: str, backend: str | None = None) -> Engine:
+    """Return who computed; without a backend, nothing was simulated."""
+    return Engine(
+        library="pycwt_mod", version=__version__, backend=backend or "sequential", worker=worker
+    )
+
+
+def failure(
+    job_id: str,
+    attempt: int,
+    task: QueuedTask,
+    error: ContractError,
+    *,
+    worker: str,
+    started_ns: int,
+    now_ns: int,
+) -> JobOutcome:
+    """Return the outcome of a task that failed."""
+    return JobOutcome(
+        job_id=job_id,
+        task_id=task.task_id,
+        type=task.request.type,
+        status="failed",
+        attempt=attempt,
+        error=Problem(code=error.code, message=error.message, detail=error.detail),
+        engine=engine_of(worker),
+        started_ns=started_ns,
+        finished_ns=now_ns,
+    )
+
+
+def moved(
+    job_id: str,
+    attempt: int,
+    task: QueuedTask,
+    where: StoredObject,
+    *,
+    worker: str,
+    started_ns: int,
+    now_ns: int,
+) -> JobOutcome:
+    """Return the outcome of a task whose result is in the object store."""
+    return JobOutcome(
+        job_id=job_id,
+        task_id=task.task_id,
+        type=task.request.type,
+        status="done",
+        attempt=attempt,
+        object=where,
+        engine=engine_of(worker),
+        started_ns=started_ns,
+        finished_ns=now_ns,
+    )

@@ -13,27 +13,21 @@ import random
 import secrets
 import time
 from contextlib import suppress
-from functools import partial
 
 import anyio
-import anyio.to_thread
 
 from schemas import storage
 from schemas.codec import content_type_of, decode, encode
 from schemas.errors import ContractError, Internal
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
-from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
-from services.compute.calculator.answers import encoding_of, outcome_of, refusal_of
-from services.compute.calculator.frames import Kind
-from services.compute.cluster.backend import own_shares
-from services.compute.cluster.endpoint import compute_share
+from services.compute.calculator import CalculatorDiedError, CalculatorPool
 from services.compute.heartbeat import Heartbeat
-from services.compute.jobs import model, outcomes
-from services.compute.jobs.burial import bury
+from services.compute.jobs import model
 from services.compute.jobs.progress import Announcer
+from services.compute.jobs.runner import TaskFaultError, TaskRunner
 from services.compute.jobs.scheduler import Expander
-from services.compute.jobs.store import JobStore, record_of
-from services.compute.jobs.tasks import needs_the_bus, spread
+from services.compute.jobs.store import JobStore, headers_of, record_of
+from services.compute.jobs.tasks import encoding_of, failure, moved
 from services.runtime.bus import Delivery
 from services.runtime.bus import Log as BusLog
 from services.runtime.bus.errors import BusError
@@ -46,14 +40,6 @@ __all__ = ["JobWorker"]
 
 #: A worker that has to end takes no longer to say that it will not finish a task.
 HAND_BACK_S = 1.0
-
-
-class TaskFaultError(Exception):
-    """A task met a fault of the program; the message is for people, `trace` for the log."""
-
-    def __init__(self, message: str, trace: str = "") -> None:
-        super().__init__(message)
-        self.trace = trace
 
 
 class JobWorker:
@@ -73,7 +59,8 @@ class JobWorker:
     ) -> None:
         self._bus_log = bus_log
         self._store = store
-        self._pool = pool
+        self._size = pool.size
+        self._runner = TaskRunner(pool, name)
         self._announcer = announcer
         self._name = name
         self._policy = RetryPolicy(max_tries=max_tries)
@@ -90,7 +77,7 @@ class JobWorker:
     async def run(self, stop: Stop) -> None:
         """Take tasks until asked to stop, then finish those under way."""
         # One more than can be computed: what it needs is there when a calculator is free.
-        slots = anyio.Semaphore(self._pool.size + 1)
+        slots = anyio.Semaphore(self._size + 1)
         async with (
             self._bus_log.consume(storage.TASKS, storage.COMPUTE_TASKS) as consumer,
             anyio.create_task_group() as background,
@@ -147,7 +134,7 @@ class JobWorker:
         try:
             work = decode(JobWork, message.data, content_type_of(message.headers))
         except ContractError as error:
-            await bury(self._store, delivery, error.message)
+            await self._store.give_up(delivery, error.message)
             return
         if isinstance(work.work, Expansion):
             await self._expander.expand(delivery, work, work.work)
@@ -182,7 +169,7 @@ class JobWorker:
         with anyio.CancelScope() as scope:
             self._running[scope] = work
             try:
-                body = await self._computed(delivery, work, task)
+                body = await self._runner.run(work, task, delivery.stored.message.data)
                 # Cancelled as well: where there is no room for an outcome, it is waited for.
                 await self._keep(work, task, body, started)
             except ContractError as error:
@@ -208,59 +195,15 @@ class JobWorker:
             self._records[work.job_id] = record
         return record
 
-    async def _computed(self, delivery: Delivery, work: JobWork, task: QueuedTask) -> bytes:
-        """Return the outcome in msgpack.
-
-        Raises
-        ------
-        ContractError
-            The task is at fault.
-        CalculatorDiedError, TaskFaultError
-            It may succeed another time.
-        """
-        async with self._pool.calculator() as calculator:
-            with (
-                metrics.WORKERS_BUSY.track_inprogress(),
-                metrics.TASK_SECONDS.labels(task.request.type).time(),
-            ):
-                if needs_the_bus(task.request):
-                    return await self._computed_with_the_bus(calculator, work, task)
-                answer = await calculator.ask(Kind.TASK, delivery.stored.message.data)
-        if answer.kind is Kind.REFUSED:
-            raise refusal_of(answer)
-        if answer.kind is not Kind.DONE:
-            raise TaskFaultError("it met a fault", answer.body.decode(errors="replace"))
-        return answer.body
-
-    async def _computed_with_the_bus(
-        self, calculator: Calculator, work: JobWork, task: QueuedTask
-    ) -> bytes:
-        """Compute in a thread of this process; its own shares go to the calculator all the same."""
-        spread_task = task.model_copy(update={"request": spread(task.request)})
-
-        def compute() -> bytes:
-            done = outcome_of(work.job_id, work.attempt, spread_task, self._name)
-            return encode(done, encoding_of(task), max_bytes=None)
-
-        with own_shares(partial(compute_share, calculator)):
-            try:
-                return await anyio.to_thread.run_sync(
-                    compute, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
-                )
-            except ContractError as error:
-                if error.transient:
-                    raise TaskFaultError(error.message) from error
-                raise
-
     async def _keep(self, work: JobWork, task: QueuedTask, body: bytes, started_ns: int) -> None:
         """Keep the outcome of a task that was computed, in the object store if it is large."""
-        msg_id = outcomes.outcome_id(work.job_id, task.task_id, work.attempt)
+        msg_id = model.outcome_id(work.job_id, task.task_id, work.attempt)
         encoding = encoding_of(task)
-        headers = outcomes.headers_of("done", encoding)
+        headers = headers_of("done", encoding)
         if len(body) > self._max_message_bytes:
             name = f"result.{work.job_id}.{task.task_id}.{work.attempt}"
             where = await self._store.put_object_until_kept(name, body)
-            outcome = outcomes.moved(
+            outcome = moved(
                 work.job_id,
                 work.attempt,
                 task,
@@ -270,7 +213,7 @@ class JobWorker:
                 now_ns=time.time_ns(),
             )
             body = encode(outcome, encoding)
-            headers = outcomes.headers_of("done", encoding, where=where)
+            headers = headers_of("done", encoding, where=where)
         await self._store.keep_outcome(
             work.job_id, task.task_id, body, headers, msg_id=msg_id, replaces=task.replaces
         )
@@ -335,14 +278,14 @@ class JobWorker:
         )
         told = Internal(f"given up: {reason}; the worker's log knows this as {fault}")
         await self._keep_failure(work, task, told, time.time_ns())
-        await bury(self._store, delivery, reason)
+        await self._store.give_up(delivery, reason)
         metrics.TASKS_COMPUTED.labels(task.request.type, "dead").inc()
         self._announcer.mark(work.job_id)
 
     async def _keep_failure(
         self, work: JobWork, task: QueuedTask, error: ContractError, started_ns: int
     ) -> None:
-        outcome = outcomes.failure(
+        outcome = failure(
             work.job_id,
             work.attempt,
             task,
@@ -355,7 +298,7 @@ class JobWorker:
             work.job_id,
             task.task_id,
             encode(outcome, encoding_of(task)),
-            outcomes.headers_of("failed", encoding_of(task), error=error.message),
-            msg_id=outcomes.outcome_id(work.job_id, task.task_id, work.attempt),
+            headers_of("failed", encoding_of(task), error=error.message),
+            msg_id=model.outcome_id(work.job_id, task.task_id, work.attempt),
             replaces=task.replaces,
         )

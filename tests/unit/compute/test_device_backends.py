@@ -24,7 +24,7 @@ from schemas.job import JobStatus, SignificanceTask
 from schemas.significance import SignificanceRequest
 from services.compute.devices.backends import requests_of, spread
 from services.compute.devices.hardware import answer_hardware
-from services.compute.jobs.submission import check_tasks
+from services.compute.jobs.tasks import check_tasks
 from services.compute.queries import answer_significance
 from services.compute.queries.backends import is_exact
 from services.hwbridge.model import run_mc
