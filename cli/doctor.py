@@ -29,7 +29,7 @@ from schemas import storage
 from schemas.errors import Unavailable
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
-from services.runtime.urls import without_users
+from services.runtime.urls import without_credentials
 
 __all__ = ["checkup", "doctor"]
 
@@ -65,7 +65,7 @@ async def _doctor() -> None:
     try:
         async with connect(url, name="pycwt-mod doctor") as client:
             findings = [
-                Finding(about="server", verdict="ok", detail=without_users(url)),
+                Finding(about="server", verdict="ok", detail=without_credentials(url)),
                 *await checkup(client.bus),
             ]
     except Unavailable as error:

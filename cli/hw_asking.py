@@ -11,7 +11,7 @@ from schemas.hardware import HwList, HwListing, HwOperation
 from schemas.hwops import HwInfo, HwInfoRequest, HwRequest
 from schemas.message import Message
 from services.runtime.bus import Bus
-from services.runtime.devices.calls import called_off_with_caller
+from services.runtime.devices.calls import cancelled_with_caller
 
 __all__ = ["info_of", "listing_of", "operate"]
 
@@ -41,5 +41,5 @@ async def operate(
     name = secrets.token_hex(8)
     named = request.model_copy(update={"id": name})
     subject = subjects.hw(device, operation)
-    async with called_off_with_caller(bus, device, name):
+    async with cancelled_with_caller(bus, device, name):
         return await ask(bus, subject, named, reply, timeout_s=OPERATION_S)

@@ -22,7 +22,7 @@ from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusTimeoutError, NoRespondersError
 from services.runtime.process.embedded_server import start_server
 from services.runtime.telemetry.logs import Log
-from services.runtime.urls import without_users
+from services.runtime.urls import without_credentials
 
 __all__ = ["RunningSystem", "SystemPlan", "running_system"]
 
@@ -135,7 +135,7 @@ async def check_jetstream(bus: Bus, url: str) -> None:
         await bus.request(ACCOUNT_INFO, b"", timeout_s=JETSTREAM_TIMEOUT_S)
     except NoRespondersError:
         raise CommandError(
-            f"the server at {without_users(url)} has no JetStream: start it with "
+            f"the server at {without_credentials(url)} has no JetStream: start it with "
             "`nats-server -js`, or let `pycwt-mod up` start one without CWT_NATS_URL"
         ) from None
     except BusTimeoutError:

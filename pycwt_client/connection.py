@@ -13,7 +13,7 @@ from schemas.errors import Unavailable
 from services.runtime.bus.errors import UnusableConnectionError
 from services.runtime.bus.nats import connect_bus
 from services.runtime.telemetry.logs import Log
-from services.runtime.urls import without_users
+from services.runtime.urls import without_credentials
 
 __all__ = ["connect"]
 
@@ -63,7 +63,7 @@ async def connect(
             raise Unavailable(f"{error} (CWT_NATS_URL, CWT_NATS_CREDS)") from error
         if bus is None:
             raise Unavailable(
-                f"no NATS server answers at {without_users(url)}, or none that lets this user in: "
-                "start one with `pycwt-mod up`, or set CWT_NATS_URL to one that runs"
+                f"no NATS server answers at {without_credentials(url)}, or none that lets this "
+                "user in: start one with `pycwt-mod up`, or set CWT_NATS_URL to one that runs"
             )
         yield Client(bus)

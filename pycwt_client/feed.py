@@ -13,7 +13,7 @@ from schemas import storage
 from schemas.codec import content_type_of, decode
 from schemas.errors import ContractError
 from schemas.message import PersistedMessage
-from services.runtime.bus import Log, StoredMessage
+from services.runtime.bus import DurableLog, StoredMessage
 from services.runtime.telemetry.logs import Action
 
 __all__ = ["Feed", "open_feed"]
@@ -85,7 +85,7 @@ class Feed(Generic[Kept]):
 
 @asynccontextmanager
 async def open_feed(
-    log: Log,
+    log: DurableLog,
     model: type[Kept],
     subject: str,
     *,

@@ -39,10 +39,10 @@ from schemas.errors import ContractError
 from schemas.headers import CONTENT_TYPE
 from schemas.limits import MAX_CHUNK_SAMPLES
 from schemas.signal import SignalChunk
-from services.runtime.bus import Log, StoreAck
+from services.runtime.bus import DurableLog, StoreAck
 from services.runtime.bus.errors import BusError
+from services.runtime.storage.publish import publish_with_retry
 from services.runtime.storage.retry import RetryPolicy
-from services.runtime.storage.storing import store_until_kept
 
 __all__ = [
     "BATCH_S",
@@ -121,7 +121,7 @@ class Publisher:
     """
 
     def __init__(
-        self, log: Log, tasks: TaskGroup, *, stream: str, epoch: str, sending: Sending
+        self, log: DurableLog, tasks: TaskGroup, *, stream: str, epoch: str, sending: Sending
     ) -> None:
         self._log = log
         self._tasks = tasks
@@ -371,7 +371,7 @@ class Publisher:
         self.resent += 1
         async with self._in_order:
             self.raise_failure()  # another chunk has waited long enough, for both
-            return await store_until_kept(
+            return await publish_with_retry(
                 self._log,
                 self._subject,
                 message.body,
@@ -403,7 +403,7 @@ class Publisher:
 
 @asynccontextmanager
 async def open_publisher(
-    log: Log, stream: str, epoch: str, *, sending: Sending
+    log: DurableLog, stream: str, epoch: str, *, sending: Sending
 ) -> AsyncIterator[Publisher]:
     """Yield a publisher; leaving the context waits until every chunk is kept."""
     fault: Exception | None = None

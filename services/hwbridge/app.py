@@ -29,7 +29,7 @@ from services.hwbridge.turns import MAX_WAITING
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
 from services.runtime.process.lifecycle import Context
-from services.runtime.rpc.asker import asker
+from services.runtime.rpc.client_id import client_id
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import serve_endpoints
 from services.runtime.telemetry.logs import Action, Log
@@ -114,7 +114,7 @@ def device_endpoints(station: Station) -> list[Endpoint]:
         async def handle(request: HwRequest) -> HwResult:
             # Out of the port's thread, and only once the request has its place in the queue.
             plan = partial(anyio.to_thread.run_sync, work_of, request, station.config)
-            return await station.operate(name, request, plan, asker=asker())
+            return await station.operate(name, request, plan, client_id=client_id())
 
         contract = DEVICE_ENDPOINTS[name].of_device(device)
         return Endpoint(contract=contract, handle=handle, concurrency=AT_ONCE)
@@ -127,7 +127,7 @@ def device_endpoints(station: Station) -> list[Endpoint]:
 
 
 async def _info(station: Station) -> HwInfo:
-    found = await station.probe(Leash(INFO_S + station.owner.open_s), asker=asker())
+    found = await station.probe(Leash(INFO_S + station.owner.open_s), client_id=client_id())
     return HwInfo(
         device=station.config.device,
         kind=station.config.kind,

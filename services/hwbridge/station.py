@@ -72,7 +72,7 @@ class _Order:
 
 
 class Station:
-    """Runs operations on one device, one at a time; askers take turns, see `Turns`.
+    """Runs operations on one device, one at a time; clients take turns, see `Turns`.
 
     Parameters
     ----------
@@ -130,9 +130,9 @@ class Station:
         request: HwRequest,
         plan: Callable[[], Awaitable[Callable[[Driver, DeviceInfo, Leash], T]]],
         *,
-        asker: str,
+        client_id: str,
     ) -> T:
-        """Do what `plan` returns when the turn of `asker` comes, within the request's time.
+        """Do what `plan` returns when the turn of `client_id` comes, within the request's time.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class Station:
         """
         order = self._order(request)
         try:
-            return await self._in_turn(operation, order, plan, asker)
+            return await self._in_turn(operation, order, plan, client_id)
         except OverdueError as error:
             raise Timeout(str(error)) from error
         except CalledOffError as error:
@@ -173,11 +173,11 @@ class Station:
         order.scope.cancel()
         return "queued"
 
-    async def probe(self, leash: Leash, *, asker: str) -> DeviceInfo:
+    async def probe(self, leash: Leash, *, client_id: str) -> DeviceInfo:
         """Return how the device is: asked now, or as it was when the running operation began."""
         if self._turns.busy and self.owner.info is not None:
             return self.owner.info
-        async with self._turn(asker):
+        async with self._turn(client_id):
             try:
                 return await self._owned(
                     lambda: self.owner.run(lambda driver, _, own: driver.probe(own), leash), leash
@@ -190,8 +190,8 @@ class Station:
                 await self._tell_all()
 
     @asynccontextmanager
-    async def _turn(self, asker: str) -> AsyncIterator[None]:
-        ticket = self._turns.enter(asker)
+    async def _turn(self, client_id: str) -> AsyncIterator[None]:
+        ticket = self._turns.enter(client_id)
         try:
             await ticket.turn.wait()
             yield
@@ -211,9 +211,9 @@ class Station:
         operation: HwOperation,
         order: _Order,
         plan: Callable[[], Awaitable[Callable[[Driver, DeviceInfo, Leash], T]]],
-        asker: str,
+        client_id: str,
     ) -> T:
-        ticket = self._turns.enter(asker)
+        ticket = self._turns.enter(client_id)
         try:
             with order.scope, anyio.move_on_after(max(order.leash.left_s, 0.0)):
                 work = await plan()

@@ -1,8 +1,8 @@
-"""Whose turn it is at a device: one asker after the other, whoever of them asked for more.
+"""Whose turn it is at a device: one client after the other, whichever has more requests.
 
-Of one asker, operations run in the order in which they came; between askers turns go round. So
+Of one client, operations run in the order in which they came; between clients turns go round. So
 someone who queues a hundred operations delays another's first one by one of his own, and no more.
-What waits is bounded for each asker, and in all. Everything here runs on the event loop.
+What waits is bounded for each client, and in all. Everything here runs on the event loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.errors import Overloaded
 
 __all__ = ["MAX_WAITING", "MAX_WAITING_OF_ONE", "Ticket", "Turns"]
 
-#: Operations of one asker that may wait; at some seconds each, the last one waits a minute.
+#: Operations of one client that may wait; at some seconds each, the last one waits a minute.
 MAX_WAITING_OF_ONE = 16
 #: Operations that may wait in all: each holds a request of up to a megabyte.
 MAX_WAITING = 128
@@ -26,7 +26,7 @@ MAX_WAITING = 128
 class Ticket:
     """A place in the queue; `turn` is set when it is the first."""
 
-    asker: str
+    client_id: str
     turn: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -36,7 +36,7 @@ class Turns:
     def __init__(self) -> None:
         self.waiting = 0
         self._current: Ticket | None = None
-        #: The askers that wait for something, the next one first.
+        #: The clients that wait for something, the next one first.
         self._round: OrderedDict[str, deque[Ticket]] = OrderedDict()
 
     @property
@@ -44,7 +44,7 @@ class Turns:
         """Whether it is somebody's turn."""
         return self._current is not None
 
-    def enter(self, asker: str) -> Ticket:
+    def enter(self, client_id: str) -> Ticket:
         """Queue up; whoever does has to `leave`, however it goes on.
 
         Raises
@@ -52,7 +52,7 @@ class Turns:
         Overloaded
             Too many wait already.
         """
-        own = len(self._round.get(asker, ()))
+        own = len(self._round.get(client_id, ()))
         if own >= MAX_WAITING_OF_ONE:
             raise Overloaded(
                 f"{own} operations of yours wait for the device already: send the next one when "
@@ -60,8 +60,8 @@ class Turns:
             )
         if self.waiting >= MAX_WAITING:
             raise Overloaded(f"{self.waiting} operations wait for the device: try again later")
-        ticket = Ticket(asker)
-        self._round.setdefault(asker, deque()).append(ticket)
+        ticket = Ticket(client_id)
+        self._round.setdefault(client_id, deque()).append(ticket)
         self.waiting += 1
         self._next()
         return ticket
@@ -77,16 +77,16 @@ class Turns:
     def _next(self) -> None:
         if self._current is not None or not self._round:
             return
-        asker, tickets = next(iter(self._round.items()))
+        client_id, tickets = next(iter(self._round.items()))
         self._current = tickets[0]
         self._take_out(self._current)
         if tickets:
-            self._round.move_to_end(asker)
+            self._round.move_to_end(client_id)
         self._current.turn.set()
 
     def _take_out(self, ticket: Ticket) -> None:
-        tickets = self._round[ticket.asker]
+        tickets = self._round[ticket.client_id]
         tickets.remove(ticket)
         self.waiting -= 1
         if not tickets:
-            del self._round[ticket.asker]
+            del self._round[ticket.client_id]

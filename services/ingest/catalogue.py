@@ -23,8 +23,7 @@ from schemas.stream import (
 )
 from services.ingest.lanes import plan_lanes
 from services.ingest.ownership import Defined, checkpoint_key
-from services.runtime.bus import Bucket
-from services.runtime.bus import Log as BusLog
+from services.runtime.bus import Bucket, DurableLog
 from services.runtime.bus.errors import RevisionConflictError
 from services.runtime.telemetry.logs import Action, Log
 
@@ -71,7 +70,7 @@ class Catalogue:
         self,
         definitions: Bucket,
         checkpoints: Bucket,
-        bus_log: BusLog,
+        bus_log: DurableLog,
         log: Log,
         *,
         limits: WindowLimits,

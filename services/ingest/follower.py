@@ -26,10 +26,9 @@ from services.ingest.outlet import InterruptedPublishError, Outlet
 from services.ingest.ownership import Claim
 from services.ingest.processor import LogEntry, Output, StreamProcessor
 from services.ingest.window_queue import WindowQueue
-from services.runtime.bus import Log as BusLog
-from services.runtime.bus import StoredMessage
+from services.runtime.bus import DurableLog, StoredMessage
 from services.runtime.bus.errors import BusError
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 
@@ -62,7 +61,7 @@ class Follower:
         self,
         claim: Claim,
         processor: StreamProcessor,
-        bus_log: BusLog,
+        bus_log: DurableLog,
         queue: WindowQueue,
         lag: LagWatch,
         log: Log,
@@ -150,7 +149,7 @@ class Follower:
         while not stop.is_set():
             stored, wait_s = None, self._processor.waiting_s / QUIET_LOOKS or None
             with anyio.move_on_after(wait_s):
-                stored = await stop.unless_stopped(lambda: anext(messages))
+                stored = await stop.run_until_stopped(lambda: anext(messages))
             if stop.is_set():
                 return
             if stored is not None:

@@ -16,10 +16,10 @@ from schemas.message import clipped
 from schemas.window import AnalysisWindow
 from services.ingest.processor import Output
 from services.ingest.window_queue import WindowQueue
-from services.runtime.bus import Log as BusLog
+from services.runtime.bus import DurableLog
 from services.runtime.bus.errors import NotStoredError
-from services.runtime.process.stopping import Stop
-from services.runtime.storage.storing import store_until_kept
+from services.runtime.process.stop import Stop
+from services.runtime.storage.publish import publish_with_retry
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 
@@ -46,7 +46,7 @@ class Outlet:
         Ends waiting for room on the queue.
     """
 
-    def __init__(self, bus_log: BusLog, queue: WindowQueue, stop: Stop, log: Log) -> None:
+    def __init__(self, bus_log: DurableLog, queue: WindowQueue, stop: Stop, log: Log) -> None:
         self._bus_log = bus_log
         self._queue = queue
         self._stop = stop
@@ -86,7 +86,7 @@ class Outlet:
 
     async def _take_room(self, window: AnalysisWindow) -> None:
         backlog = self._queue.backlog
-        if backlog.is_full and not await self._stop.unless_stopped(self._queue.room):
+        if backlog.is_full and not await self._stop.run_until_stopped(self._queue.room):
             raise InterruptedPublishError
         backlog.published(window.samples.nbytes, time.time_ns())
         self._queue.storing += 1
@@ -111,7 +111,7 @@ class Outlet:
             self._queue.storing -= 1
 
     async def _store(self, subject: str, output: Output) -> None:
-        await store_until_kept(
+        await publish_with_retry(
             self._bus_log,
             subject,
             encode(output, ContentType.MSGPACK),

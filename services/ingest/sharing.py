@@ -24,10 +24,9 @@ from services.ingest.follower import Follower
 from services.ingest.membership import Membership
 from services.ingest.ownership import Claim, Defined, Ownership, OwnershipLostError
 from services.ingest.processor import StreamProcessor
-from services.runtime.bus import Bucket
-from services.runtime.bus import Log as BusLog
+from services.runtime.bus import Bucket, DurableLog
 from services.runtime.bus.errors import BusError, RevisionConflictError
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Sharing"]
@@ -63,7 +62,7 @@ class Sharing:
         definitions: Bucket,
         membership: Membership,
         ownership: Ownership,
-        bus_log: BusLog,
+        bus_log: DurableLog,
         log: Log,
         *,
         follow: Callable[[Claim, StreamProcessor], Follower],
@@ -101,7 +100,7 @@ class Sharing:
                 while not stop.is_set():
                     changes = self._defined_anew, self._membership.changed
                     self._share_out(tasks)
-                    await stop.unless_stopped(partial(_any_of, changes))
+                    await stop.run_until_stopped(partial(_any_of, changes))
                 for held in self._held.values():
                     held.stop.set()
             watching.cancel_scope.cancel()
@@ -165,7 +164,7 @@ class Sharing:
                 if found.owner != told:
                     told = found.owner
                     self._log.info(Action.STREAM_AWAITED, stream=name, owner=told)
-            await held.stop.unless_stopped(lambda: anyio.sleep(LOOK_S))
+            await held.stop.run_until_stopped(lambda: anyio.sleep(LOOK_S))
         return None
 
     async def _run(self, claim: Claim, defined: Defined, held: _Held) -> None:

@@ -14,8 +14,7 @@ from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
 from services.ingest.census import belongs_to
 from services.ingest.membership import Membership
-from services.runtime.bus import Bucket
-from services.runtime.bus import Log as BusLog
+from services.runtime.bus import Bucket, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
@@ -58,7 +57,7 @@ class Strays:
 
     def __init__(
         self,
-        bus_log: BusLog,
+        bus_log: DurableLog,
         membership: Membership,
         streams: Callable[[], frozenset[str]],
         definitions: Bucket,

@@ -10,7 +10,7 @@ import anyio
 
 from schemas import storage, subjects
 from services.ingest.backlog import WindowBacklog
-from services.runtime.bus import Log as BusLog
+from services.runtime.bus import DurableLog
 
 __all__ = ["WindowQueue"]
 
@@ -21,7 +21,7 @@ LOOK_S = 0.05
 class WindowQueue:
     """The windows of one stream that wait for workers."""
 
-    def __init__(self, bus_log: BusLog, stream: str, backlog: WindowBacklog) -> None:
+    def __init__(self, bus_log: DurableLog, stream: str, backlog: WindowBacklog) -> None:
         self._bus_log = bus_log
         self._pattern = subjects.windows_of(stream)
         self.backlog = backlog

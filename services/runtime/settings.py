@@ -9,13 +9,20 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.limits import MAX_PAYLOAD_BYTES
-from services.runtime.rpc.room import ROOM_BYTES
-from services.runtime.urls import without_users
+from services.runtime.urls import without_credentials
 
-__all__ = ["ServiceSettings", "SettingsError", "StorageSettings", "load_settings"]
+__all__ = [
+    "REQUESTS_MAX_BYTES",
+    "ServiceSettings",
+    "SettingsError",
+    "StorageSettings",
+    "load_settings",
+]
 
 PREFIX = "CWT_"
 GIB = 1024**3
+#: Thirty of the largest requests, or as many of 10,000 samples as may wait anyway.
+REQUESTS_MAX_BYTES = 256 * 1024 * 1024
 
 Bytes = Annotated[int, Field(ge=1024 * 1024)]
 AgeSeconds = Annotated[float, Field(ge=0)]
@@ -72,7 +79,7 @@ class ServiceSettings(StorageSettings):
         25.0, description="time for work in flight after SIGTERM, seconds"
     )
     requests_max_bytes: Annotated[int, Field(ge=MAX_PAYLOAD_BYTES)] = Field(
-        ROOM_BYTES, description="requests that are held at once, bytes; more is refused"
+        REQUESTS_MAX_BYTES, description="requests that are held at once, bytes; more is refused"
     )
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
         None, description="Prometheus metrics on this port (0: any free one); unset: none"
@@ -107,7 +114,7 @@ def _told(fault: Mapping[str, Any]) -> str:
     name = "_".join(str(part) for part in fault["loc"])
     if name == "nats_url":
         said = "has to be the address of a server, such as nats://127.0.0.1:4222"
-        return f"{PREFIX}{name.upper()}: {said} (got {without_users(fault['input'])!r})"
+        return f"{PREFIX}{name.upper()}: {said} (got {without_credentials(fault['input'])!r})"
     line = f"{PREFIX}{name.upper()}: {fault['msg']}"
     if name in {"", "nats_creds"}:  # all settings at once, or a secret
         return line

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["without_users"]
+__all__ = ["without_credentials"]
 
 
-def without_users(urls: str) -> str:
+def without_credentials(urls: str) -> str:
     """Return a server's URL, or several, without what stands before an ``@``.
 
     It also takes what is no URL at all, and then rather hides too much than too little.
 
-    >>> without_users("nats://user:secret@a:4222,nats://b:4222")
+    >>> without_credentials("nats://user:secret@a:4222,nats://b:4222")
     'nats://a:4222,nats://b:4222'
-    >>> without_users("user:secret@a")
+    >>> without_credentials("user:secret@a")
     'a'
     """
     return ",".join(

@@ -26,11 +26,11 @@ from schemas.message import Message as Model
 from schemas.stored import StoredReply
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.nats import connect_bus
+from services.runtime.bus.specs import ObjectsSpec, Topology
 from services.runtime.process.embedded_server import start_server
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.rpc.room import ROOM_BYTES
-from services.runtime.storage.topology import ObjectsSpec, Topology
+from services.runtime.settings import REQUESTS_MAX_BYTES
 from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 
@@ -79,7 +79,9 @@ def endpoint(**changes: Any) -> Endpoint:
 
 
 @asynccontextmanager
-async def served(bus: Bus, *, max_bytes: int = ROOM_BYTES, **changes: Any) -> AsyncIterator[None]:
+async def served(
+    bus: Bus, *, max_bytes: int = REQUESTS_MAX_BYTES, **changes: Any
+) -> AsyncIterator[None]:
     async with serve_endpoints(
         bus, IDENTITY, [endpoint(**changes)], logger("test"), max_bytes=max_bytes
     ):
@@ -313,7 +315,7 @@ async def test_only_so_many_large_replies_are_made_at_once_and_small_ones_pass(b
             for _ in range(3):
                 tasks.start_soon(ask_for, size)
         assert most == 1
-        async with served_one.room_for(large=True):
+        async with served_one.reply_slot(large=True):
             await ask_for(10)
 
 

@@ -33,7 +33,7 @@ from services.compute.jobs.store import JobStore
 from services.compute.jobs.tasks import is_spread
 from services.compute.queries import answer_wct
 from services.runtime.bus import Bus
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from services.runtime.rpc.micro import Identity, serve_endpoints
 from services.runtime.rpc.sync_bus import reachable_from_threads
 from services.runtime.settings import StorageSettings

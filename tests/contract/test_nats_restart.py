@@ -22,8 +22,8 @@ from services.runtime.bus.errors import BusError, NoRespondersError
 from services.runtime.bus.nats import NatsBus, connect_bus
 from services.runtime.process.embedded_server import start_server
 from services.runtime.settings import StorageSettings
+from services.runtime.storage.publish import publish_with_retry
 from services.runtime.storage.retry import RetryPolicy
-from services.runtime.storage.storing import store_until_kept
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import small_topology
@@ -51,7 +51,7 @@ async def bus(server: RestartableServer) -> AsyncIterator[NatsBus]:
 
 async def keep(bus: NatsBus, subject: str, first: int, end: int) -> None:
     for i in range(first, end):
-        await store_until_kept(bus.log, subject, b"%d" % i, msg_id=f"i{i}", log=LOG)
+        await publish_with_retry(bus.log, subject, b"%d" % i, msg_id=f"i{i}", log=LOG)
 
 
 async def test_a_replay_goes_on_after_a_restart_without_a_hole_and_without_repeating(
@@ -116,7 +116,7 @@ async def test_storing_while_the_server_is_away_fails_as_something_that_passes(
         await bus.log.store(SIGNAL, b"x", msg_id="x")
     assert caught.value.transient
     await server.restart()
-    ack = await store_until_kept(bus.log, SIGNAL, b"x", msg_id="x", log=LOG)
+    ack = await publish_with_retry(bus.log, SIGNAL, b"x", msg_id="x", log=LOG)
     assert (ack.stream, ack.seq) == (storage.SIGNALS, 1)
 
 

@@ -32,7 +32,7 @@ from services.ingest.settings import IngestSettings
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
 from services.runtime.process.lifecycle import Context
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from services.runtime.rpc.micro import Identity
 from services.runtime.telemetry.logs import logger
 from tests.backends import Gated

@@ -84,7 +84,7 @@ class MemoryStream:
 
 
 class MemoryLog:
-    """Implements `services.runtime.bus.Log`."""
+    """Implements `services.runtime.bus.DurableLog`."""
 
     def __init__(self) -> None:
         self._streams: dict[str, MemoryStream] = {}

@@ -24,7 +24,7 @@ from schemas.result import AnalysisResult
 from schemas.signal import SignalChunk
 from services.runtime.bus import Bus
 from services.runtime.bus.nats import connect_bus
-from services.runtime.storage.storing import store_until_kept
+from services.runtime.storage.publish import publish_with_retry
 from services.runtime.telemetry.logs import Action, logger
 from tests.deadlines import SCALE, fail_after
 from tests.seed import SEED
@@ -113,7 +113,7 @@ class Laboratory:
         start = anyio.current_time()
         for at, each in enumerate(messages):
             await anyio.sleep(max(start + at * every_s - anyio.current_time(), 0))
-            await store_until_kept(
+            await publish_with_retry(
                 self.bus.log, subjects.signal(stream), each.body, msg_id=each.msg_id,
                 headers=each.headers, log=log,
             )  # fmt: skip

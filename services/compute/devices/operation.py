@@ -19,7 +19,7 @@ from schemas.headers import CONTENT_TYPE, SERVICE_ERROR
 from schemas.hwops import HwMcReply, HwMcRequest
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
-from services.runtime.devices.calls import called_off_with_caller
+from services.runtime.devices.calls import cancelled_with_caller
 
 __all__ = ["simulate"]
 
@@ -44,7 +44,7 @@ async def simulate(
         The bus cannot be reached.
     """
     name = secrets.token_hex(8)
-    async with called_off_with_caller(bus, device, name):
+    async with cancelled_with_caller(bus, device, name):
         return await _Asking(bus, device, request.model_copy(update={"id": name})).answer(again_s)
 
 

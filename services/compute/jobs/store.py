@@ -18,11 +18,10 @@ from schemas.stored import StoredObject
 from schemas.work import JobRecord, JobWork
 from services.compute.dead_letters import dead_letter
 from services.compute.jobs.model import Outcome, Tally
-from services.runtime.bus import Bucket, Delivery, StoredMessage
-from services.runtime.bus import Log as BusLog
+from services.runtime.bus import Bucket, Delivery, DurableLog, StoredMessage
 from services.runtime.bus.errors import BusError, BusTimeoutError, RevisionConflictError
+from services.runtime.storage.publish import UNTIL_STORED, publish_with_retry
 from services.runtime.storage.retry import GiveUp, decide
-from services.runtime.storage.storing import UNTIL_KEPT, store_until_kept
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["JobStore", "headers_of", "record_of"]
@@ -41,14 +40,14 @@ MAX_REASON = 200
 class JobStore:
     """Jobs as the server keeps them; what it remembers saves reading, and nothing else."""
 
-    def __init__(self, bus_log: BusLog, bucket: Bucket, log: Log) -> None:
+    def __init__(self, bus_log: DurableLog, bucket: Bucket, log: Log) -> None:
         self._bus_log = bus_log
         self._bucket = bucket
         self._log = log
         self._seen: dict[str, dict[str, Outcome]] = {}
 
     @classmethod
-    async def open(cls, bus_log: BusLog, log: Log) -> JobStore:
+    async def open(cls, bus_log: DurableLog, log: Log) -> JobStore:
         """Return the store of a bus on which everything is declared."""
         return cls(bus_log, await bus_log.bucket(storage.KV_JOBS), log)
 
@@ -160,7 +159,7 @@ class JobStore:
         It is tried until the server has room and says that it has it.
         """
         try:
-            await store_until_kept(
+            await publish_with_retry(
                 self._bus_log,
                 subjects.job_result(job_id, task_id),
                 body,
@@ -176,7 +175,7 @@ class JobStore:
         """Put a message on the queue of tasks; patient, wait as long as it is full."""
         subject, body, headers = subjects.task(work.job_id), encode(work, PACKED), _HEADERS
         if patient:
-            await store_until_kept(
+            await publish_with_retry(
                 self._bus_log, subject, body, msg_id=msg_id, headers=headers, log=self._log
             )
         else:
@@ -190,7 +189,7 @@ class JobStore:
         """Leave a dead letter of a message of the task queue, then take it off the queue."""
         stored = delivery.stored
         letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=time.time_ns())
-        await store_until_kept(
+        await publish_with_retry(
             self._bus_log,
             subjects.dead(letter.where),
             encode(letter, PACKED),
@@ -214,7 +213,9 @@ class JobStore:
                 tries += 1
                 # Jitter spreads retries; it has nothing to do with secrets.
                 jitter = random.random()  # noqa: S311
-                decision = decide(UNTIL_KEPT, tries=tries, transient=error.transient, jitter=jitter)
+                decision = decide(
+                    UNTIL_STORED, tries=tries, transient=error.transient, jitter=jitter
+                )
                 if isinstance(decision, GiveUp):
                     raise
                 self._log.warning(Action.STORE_RETRIED, id=name, tries=tries, detail=str(error))

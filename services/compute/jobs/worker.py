@@ -28,10 +28,9 @@ from services.compute.jobs.runner import TaskFaultError, TaskRunner
 from services.compute.jobs.scheduler import Expander
 from services.compute.jobs.store import JobStore, headers_of, record_of
 from services.compute.jobs.tasks import encoding_of, failure, moved
-from services.runtime.bus import Delivery
-from services.runtime.bus import Log as BusLog
+from services.runtime.bus import Delivery, DurableLog
 from services.runtime.bus.errors import BusError
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
@@ -47,7 +46,7 @@ class JobWorker:
 
     def __init__(
         self,
-        bus_log: BusLog,
+        bus_log: DurableLog,
         store: JobStore,
         pool: CalculatorPool,
         announcer: Announcer,
@@ -88,7 +87,7 @@ class JobWorker:
             async with anyio.create_task_group() as tasks:
                 while True:
                     await slots.acquire()
-                    delivery = await stop.unless_stopped(consumer.next)
+                    delivery = await stop.run_until_stopped(consumer.next)
                     if delivery is None:
                         break
                     tasks.start_soon(self._serve, delivery, slots)

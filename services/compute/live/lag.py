@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 from schemas import storage
-from services.runtime.bus import Log
+from services.runtime.bus import DurableLog
 from services.runtime.bus.errors import BusError
 
 __all__ = ["Lag"]
@@ -19,7 +19,7 @@ PATIENCE_S = 1.0
 class Lag:
     """The backlog of the window queue."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: DurableLog) -> None:
         self._log = log
         self._asking = anyio.Lock()
         self._asked_at = -MAX_AGE_S

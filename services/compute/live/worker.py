@@ -28,12 +28,11 @@ from services.compute.dead_letters import dead_letter, dropped_event, stale_even
 from services.compute.heartbeat import Heartbeat
 from services.compute.live.pace import Pace
 from services.compute.live.windows import Provenance, compute_window, drop_window
-from services.runtime.bus import Consumer, Delivery
-from services.runtime.bus import Log as BusLog
+from services.runtime.bus import Consumer, Delivery, DurableLog
 from services.runtime.bus.errors import BusError
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
+from services.runtime.storage.publish import publish_with_retry
 from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
-from services.runtime.storage.storing import store_until_kept
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 
@@ -70,7 +69,7 @@ class WindowWorker:
 
     def __init__(
         self,
-        bus_log: BusLog,
+        bus_log: DurableLog,
         *,
         name: str,
         limiter: anyio.CapacityLimiter,
@@ -107,7 +106,7 @@ class WindowWorker:
         """Serve one window after the other; they are waited for in turns."""
         while True:
             async with turn:
-                delivery = await stop.unless_stopped(consumer.next)
+                delivery = await stop.run_until_stopped(consumer.next)
             if delivery is None:
                 return
             await self._serve(delivery)
@@ -258,7 +257,7 @@ class WindowWorker:
         await self._store_body(subject, encode(message, ContentType.MSGPACK), msg_id=msg_id)
 
     async def _store_body(self, subject: str, body: bytes, *, msg_id: str) -> None:
-        await store_until_kept(
+        await publish_with_retry(
             self._bus_log,
             subject,
             body,

@@ -14,7 +14,7 @@ from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError
 from schemas.message import Message
 from services.compute.queries import content_digest
-from services.runtime.bus import Log, Objects
+from services.runtime.bus import DurableLog, Objects
 from services.runtime.bus.errors import BusError
 
 __all__ = ["KeptAnswers", "key_of"]
@@ -45,7 +45,7 @@ class KeptAnswers:
     Whatever goes wrong with it is a miss, and nobody's error.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: DurableLog) -> None:
         self._log = log
         self._bucket: Objects | None = None
         self._rest_until = -1.0

@@ -23,7 +23,7 @@ from schemas import storage
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError
 from schemas.significance import KeptLevels
-from services.runtime.bus import Bucket, Log
+from services.runtime.bus import Bucket, DurableLog
 from services.runtime.bus.errors import BusError
 
 __all__ = ["SharedLevels"]
@@ -50,7 +50,7 @@ class SharedLevels(MutableMapping[Key, MonteCarloLevels]):
         In which to write; closing it waits for what is being written.
     """
 
-    def __init__(self, log: Log, tasks: TaskGroup) -> None:
+    def __init__(self, log: DurableLog, tasks: TaskGroup) -> None:
         self._log = log
         self._tasks = tasks
         self._remembered: OrderedDict[Key, MonteCarloLevels] = OrderedDict()

@@ -1,8 +1,9 @@
 """What services may ask of the outside world of messages, split by guarantee.
 
-`Bus` is core messaging: at most once, nothing kept. `Log` is persisted: what was acknowledged is
-kept, and is delivered at least once. Both are implemented in `services/runtime/bus/nats` and, for
-tests, in `tests/memory_bus`, and one body of contract tests runs against both.
+`Bus` is core messaging: at most once, nothing kept. `DurableLog` is persisted: what was
+acknowledged is kept, and is delivered at least once. Both are implemented in
+`services/runtime/bus/nats` and, for tests, in `tests/memory_bus`, and one body of contract tests
+runs against both.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ __all__ = [
     "Change",
     "Consumer",
     "Delivery",
+    "DurableLog",
     "Entry",
-    "Log",
     "Message",
     "Objects",
     "StoreAck",
@@ -242,11 +243,11 @@ class Bus(Protocol):
         """The largest body that a message can have here, whatever the server allows at most."""
 
     @property
-    def log(self) -> Log:
+    def log(self) -> DurableLog:
         """The persisted half."""
 
 
-class Log(Protocol):
+class DurableLog(Protocol):
     """Streams, work queues and buckets: kept once acknowledged, delivered at least once."""
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:

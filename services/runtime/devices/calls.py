@@ -15,22 +15,22 @@ from schemas.hwops import HwCancel
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError, BusTimeoutError
 
-__all__ = ["called_off_with_caller"]
+__all__ = ["cancelled_with_caller"]
 
 #: For the word that it is not wanted any more.
-CALL_OFF_S = 1.0
+CANCEL_S = 1.0
 
 
 @asynccontextmanager
-async def called_off_with_caller(bus: Bus, device: str, name: str) -> AsyncIterator[None]:
-    """Have a device end the operation of the id `name` when what waits for it inside gives up.
+async def cancelled_with_caller(bus: Bus, device: str, name: str) -> AsyncIterator[None]:
+    """Cancel the operation `name` of a device when the caller inside stops waiting for it.
 
     That is when it is cancelled, or hears nothing in its time. Ending what has ended does no harm.
     """
     try:
         yield
     except (anyio.get_cancelled_exc_class(), BusTimeoutError, Timeout):
-        with anyio.move_on_after(CALL_OFF_S, shield=True), suppress(BusError):
+        with anyio.move_on_after(CANCEL_S, shield=True), suppress(BusError):
             await bus.publish(
                 subjects.hw(device, "cancel"),
                 encode(HwCancel(id=name), ContentType.JSON),

@@ -5,7 +5,7 @@ has, and returns; then the connection is drained. A service that still waits for
 at once; one that loses it while it sets up sets up again. Work that is not finished within the
 drain time is cancelled: it is not acknowledged, so somebody else does it again. Work in a thread
 cannot be cancelled; when it goes on for a few seconds more, the process is ended under it
-(`last_resort`), for the same reason without loss. The same holds when the connection is closed
+(`ShutdownWatchdog`), for the same reason without loss. The same holds when the connection is closed
 for good. Exit codes: 0 stopped as asked, 1 failed (a supervisor starts it again), 78 settings that
 cannot be used (EX_CONFIG: starting again is no use).
 """
@@ -31,11 +31,11 @@ from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusClosedError, BusError
 from services.runtime.bus.nats import connect_bus
 from services.runtime.process.allocator import keep_freed_memory
-from services.runtime.process.last_resort import LastResort
-from services.runtime.process.stopping import Stop
+from services.runtime.process.shutdown_watchdog import ShutdownWatchdog
+from services.runtime.process.stop import Stop
 from services.runtime.rpc.micro import Identity
 from services.runtime.settings import ServiceSettings, SettingsError, load_settings
-from services.runtime.storage.storing import UNTIL_KEPT
+from services.runtime.storage.publish import UNTIL_STORED
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import Action, Log, configure_logs, logger
 from services.runtime.telemetry.metrics import serve_metrics
@@ -87,10 +87,10 @@ def run_service(
     )
     keep_freed_memory()
     # One thread budget: parallel work is the services' own decision, not the BLAS library's.
-    last_resort = LastResort()
+    watchdog = ShutdownWatchdog()
     with threadpoolctl.threadpool_limits(1):
-        outcome = anyio.run(_run, identity, settings, serve, last_resort)
-    last_resort.disarm()
+        outcome = anyio.run(_run, identity, settings, serve, watchdog)
+    watchdog.disarm()
     return outcome
 
 
@@ -98,21 +98,21 @@ async def _run(
     identity: Identity,
     settings: Any,  # noqa: ANN401 - `serve` fixes the type
     serve: Callable[[Context, Any], Awaitable[None]],
-    last_resort: LastResort,
+    watchdog: ShutdownWatchdog,
 ) -> int:
     log = logger(identity.name).bind(instance=identity.id)
     log.info(Action.STARTING, version=identity.version)
     stop = Stop()
     outcome = 0
     async with anyio.create_task_group() as signals:
-        end = _End(stop, signals.cancel_scope, last_resort, settings.drain_s, log)
+        end = _End(stop, signals.cancel_scope, watchdog, settings.drain_s, log)
         await signals.start(_watch_signals, end)
         try:
             async with AsyncExitStack() as stack:
                 connection = connect_bus(
                     settings.nats_url, name=identity.id, log=log, creds=settings.nats_creds
                 )
-                bus = await stop.unless_stopped(lambda: stack.enter_async_context(connection))
+                bus = await stop.run_until_stopped(lambda: stack.enter_async_context(connection))
                 if bus is not None:
                     context = Context(bus=bus, identity=identity, log=log, stop=stop)
                     await _work(context, settings, serve, end)
@@ -141,11 +141,11 @@ async def _work(
                     raise
                 tries += 1
                 # Jitter spreads retries; it has nothing to do with secrets.
-                delay_s = UNTIL_KEPT.ceiling_s(tries) * random.uniform(0.5, 1.0)  # noqa: S311
+                delay_s = UNTIL_STORED.ceiling_s(tries) * random.uniform(0.5, 1.0)  # noqa: S311
                 context.log.warning(Action.START_RETRIED, tries=tries, detail=str(faults[0]))
             else:
                 return
-            await context.stop.unless_stopped(partial(anyio.sleep, delay_s))
+            await context.stop.run_until_stopped(partial(anyio.sleep, delay_s))
 
 
 async def _serve(
@@ -181,7 +181,7 @@ class _End:
 
     stop: Stop
     everything: anyio.CancelScope
-    last_resort: LastResort
+    watchdog: ShutdownWatchdog
     drain_s: float
     log: Log
 
@@ -195,7 +195,7 @@ class _End:
 
     def is_due(self) -> None:
         """From now on nothing keeps the process for longer than the drain time and the grace."""
-        self.last_resort.arm(self.drain_s, self.log)
+        self.watchdog.arm(self.drain_s, self.log)
 
 
 async def _watch_signals(end: _End, *, task_status: anyio.abc.TaskStatus[None]) -> None:

@@ -28,7 +28,7 @@ __all__ = ["LEAST_BYTES", "Early", "early_wanted", "send_early", "sends_early"]
 #: What is smaller is as fast with the rest.
 LEAST_BYTES = 256 * 1024
 #: Of all fields sent ahead, for what is in the message besides the numbers.
-ROOM_BYTES = 4 * 1024
+OVERHEAD_BYTES = 4 * 1024
 #: Nothing but an inbox: a service may publish where its clients may not.
 INBOX_PREFIX = "_INBOX."
 
@@ -59,7 +59,7 @@ class Early:
 
     def takes(self, size: int) -> bool:
         """Return whether fields with so many bytes of numbers may go ahead."""
-        largest = self._bus.max_message_bytes - ROOM_BYTES
+        largest = self._bus.max_message_bytes - OVERHEAD_BYTES
         return self._inbox is not None and not self.sent and LEAST_BYTES <= size <= largest
 
     async def send(self, names: frozenset[str], body: bytes) -> None:

@@ -27,7 +27,7 @@ from schemas.message import Message as Model
 from schemas.stored import StoredReply
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.errors import BusError
-from services.runtime.rpc.asker import asked_by
+from services.runtime.rpc.client_id import request_from
 from services.runtime.rpc.early import Early, sends_early
 from services.runtime.telemetry.logs import Action, Log
 
@@ -51,7 +51,7 @@ class Endpoint:
     """One subject that answers: what the contract says of it, and the work between."""
 
     contract: Contract
-    #: Inside, `services.runtime.rpc.asker.asker` says who asks.
+    #: It may call `services.runtime.rpc.client_id.client_id` for the client that sent the request.
     handle: Callable[[Any], Awaitable[Model]]
     #: Numbers in the reply, as the request tells before any work; None: few.
     reply_numbers: Callable[[Any], int] | None = None
@@ -74,7 +74,7 @@ class Endpoint:
         numbers = 0 if self.reply_numbers is None else self.reply_numbers(request)
         return numbers * LEAST_BYTES[accepted]
 
-    def room_for(self, large: bool) -> AbstractAsyncContextManager[object]:
+    def reply_slot(self, large: bool) -> AbstractAsyncContextManager[object]:
         """Return what to hold while an answer is made."""
         return self.large if large and self.large is not None else nullcontext()
 
@@ -94,8 +94,8 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
         if least > limit:
             raise too_large(least, limit, accepted)
         early = Early.of(bus, message, accepted)
-        async with endpoint.room_for(least > bus.max_message_bytes):
-            with asked_by(message.reply), sends_early(early):
+        async with endpoint.reply_slot(least > bus.max_message_bytes):
+            with request_from(message.reply), sends_early(early):
                 result = await endpoint.handle(request)
             write = partial(encode, max_bytes=None, without=early.sent)
             data = await _off_loop(endpoint, write, result, accepted)

@@ -2,7 +2,7 @@
 
 Theory of operation. One task per endpoint reads its queue-group subscription and starts a task
 per request, so a long answer never holds up a short one. A request is *waiting* until a slot is
-free; when too many wait, or their bodies fill the service's room, it is refused with `overloaded`
+free; when too many wait, or their bodies fill the service's budget, it is refused with `overloaded`
 at once. On stop, the subscriptions are
 drained (the server sends the rest of the traffic elsewhere), what had arrived is answered, then
 the discovery subscriptions go.
@@ -29,8 +29,9 @@ from schemas.errors import Overloaded
 from schemas.headers import CONTENT_TYPE
 from services.runtime.bus import Bus, Message, Subscription
 from services.runtime.bus.errors import BusError
+from services.runtime.rpc.byte_budget import RETRY_S, ByteBudget
 from services.runtime.rpc.endpoint import Endpoint, Reply, answer, error_reply
-from services.runtime.rpc.room import RETRY_S, ROOM_BYTES, Room
+from services.runtime.settings import REQUESTS_MAX_BYTES
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Identity", "serve_endpoints"]
@@ -92,16 +93,16 @@ async def serve_endpoints(
     endpoints: Sequence[Endpoint],
     log: Log,
     *,
-    max_bytes: int = ROOM_BYTES,
+    max_bytes: int = REQUESTS_MAX_BYTES,
 ) -> AsyncIterator[None]:
     """Answer on all `endpoints` while the context is open; leaving it drains them.
 
     Parameters
     ----------
     max_bytes
-        Of the requests that all endpoints together hold, see `Room`.
+        Of the requests that all endpoints together hold, see `ByteBudget`.
     """
-    room = Room(max_bytes)
+    budget = ByteBudget(max_bytes)
     tallies = [_Tally(endpoint) for endpoint in endpoints]
     started = datetime.now(UTC)
     async with AsyncExitStack() as stack:
@@ -122,7 +123,7 @@ async def serve_endpoints(
                 )
             async with anyio.create_task_group() as work:
                 for tally, subscription in zip(tallies, served, strict=True):
-                    work.start_soon(_serve_endpoint, bus, tally, subscription, room, work, log)
+                    work.start_soon(_serve_endpoint, bus, tally, subscription, budget, work, log)
                 yield
                 for subscription in served:
                     await subscription.drain()
@@ -131,13 +132,18 @@ async def serve_endpoints(
 
 
 async def _serve_endpoint(
-    bus: Bus, tally: _Tally, subscription: Subscription, room: Room, work: TaskGroup, log: Log
+    bus: Bus,
+    tally: _Tally,
+    subscription: Subscription,
+    budget: ByteBudget,
+    work: TaskGroup,
+    log: Log,
 ) -> None:
     async for message in subscription:
         tally.requests += 1
         try:
             tally.check_waiting()
-            room.take(len(message.data))
+            budget.reserve(len(message.data))
         except Overloaded as error:
             log.debug(Action.REQUEST_REFUSED, endpoint=tally.endpoint.name, code=error.code.value)
             reply = error_reply(error, reply_type(message.headers))
@@ -145,10 +151,12 @@ async def _serve_endpoint(
             await _send(bus, message, reply, log)
             continue
         tally.waiting += 1
-        work.start_soon(_serve_request, bus, tally, message, room, log)
+        work.start_soon(_serve_request, bus, tally, message, budget, log)
 
 
-async def _serve_request(bus: Bus, tally: _Tally, message: Message, room: Room, log: Log) -> None:
+async def _serve_request(
+    bus: Bus, tally: _Tally, message: Message, budget: ByteBudget, log: Log
+) -> None:
     try:
         async with tally.slots:
             tally.waiting -= 1
@@ -158,7 +166,7 @@ async def _serve_request(bus: Bus, tally: _Tally, message: Message, room: Room, 
         tally.count_error(reply)
         await _send(bus, message, reply, log)
     finally:
-        room.give_back(len(message.data))
+        budget.release(len(message.data))
 
 
 async def _send(bus: Bus, message: Message, reply: Reply, log: Log) -> None:

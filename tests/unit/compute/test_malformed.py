@@ -21,7 +21,7 @@ from services.compute.queries.shared_levels import SharedLevels
 from services.compute.settings import ComputeSettings
 from services.runtime.bus import Message
 from services.runtime.process.lifecycle import Context
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from services.runtime.rpc.endpoint import Endpoint, Reply, answer
 from services.runtime.rpc.micro import Identity
 from services.runtime.settings import StorageSettings

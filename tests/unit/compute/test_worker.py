@@ -23,7 +23,7 @@ from services.compute.dead_letters import dead_letter, dropped_event
 from services.compute.live.windows import compute_window
 from services.compute.live.worker import Compute, WindowWorker
 from services.runtime.bus import Message, StoredMessage
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger

@@ -57,7 +57,7 @@ async def ask(station: Station, timeout_s: float, name: str | None = None) -> st
         return lambda _driver, info, _leash: info.build_hash
 
     request = HwSelftestRequest(timeout_s=timeout_s, id=name)
-    return await station.operate("selftest", request, plan, asker="a")
+    return await station.operate("selftest", request, plan, client_id="a")
 
 
 async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(station: Station) -> None:

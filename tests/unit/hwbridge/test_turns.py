@@ -15,13 +15,13 @@ def order(turns: Turns, tickets: list[Ticket]) -> str:
     found = ""
     while turns.busy:
         current = next(each for each in tickets if each.turn.is_set())
-        found += current.asker
+        found += current.client_id
         tickets.remove(current)
         turns.leave(current)
     return found
 
 
-async def test_of_one_asker_who_came_first_goes_first() -> None:
+async def test_of_one_client_the_first_request_goes_first() -> None:
     turns = Turns()
     first, second, third = (turns.enter("a") for _ in range(3))
     assert (first.turn.is_set(), second.turn.is_set(), turns.waiting) == (True, False, 2)
@@ -29,9 +29,9 @@ async def test_of_one_asker_who_came_first_goes_first() -> None:
     assert (second.turn.is_set(), third.turn.is_set(), turns.waiting) == (True, False, 1)
 
 
-async def test_between_askers_turns_go_round() -> None:
+async def test_between_clients_turns_go_round() -> None:
     turns = Turns()
-    assert order(turns, [turns.enter(asker) for asker in "aaaaabbc"]) == "aabcabaa"
+    assert order(turns, [turns.enter(client_id) for client_id in "aaaaabbc"]) == "aabcabaa"
 
 
 async def test_who_comes_late_does_not_wait_for_all_that_another_has_queued() -> None:
@@ -53,15 +53,15 @@ async def test_who_has_too_many_waiting_is_refused_and_others_are_not() -> None:
 
 async def test_what_waits_in_all_is_bounded_however_many_ask() -> None:
     turns = Turns()
-    for asker in range(1 + MAX_WAITING):
-        turns.enter(str(asker))
+    for client_id in range(1 + MAX_WAITING):
+        turns.enter(str(client_id))
     with pytest.raises(Overloaded, match=f"{MAX_WAITING} operations wait"):
         turns.enter("late")
 
 
 async def test_who_gives_up_in_the_queue_or_with_the_turn_holds_up_nobody() -> None:
     turns = Turns()
-    first, second, third = (turns.enter(asker) for asker in "abc")
+    first, second, third = (turns.enter(client_id) for client_id in "abc")
     turns.leave(second)
     turns.leave(first)
     assert third.turn.is_set()

@@ -29,7 +29,7 @@ from services.ingest.sharing import Sharing
 from services.ingest.window_queue import WindowQueue
 from services.runtime.bus import StoreAck
 from services.runtime.bus.errors import NotStoredError
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger

@@ -19,7 +19,7 @@ from services.runtime.bus.nats.message import driver_headers, message_of
 from services.runtime.bus.nats.subscription import NatsSubscription
 from services.runtime.bus.nats.translate import driver_errors
 from services.runtime.telemetry.logs import Action, Log
-from services.runtime.urls import without_users
+from services.runtime.urls import without_credentials
 
 __all__ = ["NatsBus", "connect_bus"]
 
@@ -135,7 +135,7 @@ async def connect_bus(
                 closed_cb=watch.on_closed,
             )
         except nats.errors.Error as error:  # a server that is away is waited for
-            detail = f"{without_users(url)!r} is no address of a server ({error}): check it"
+            detail = f"{without_credentials(url)!r} is no address of a server ({error}): check it"
             raise UnusableConnectionError(detail) from error
         await watch.on_connected()
         yield NatsBus(client, closed)
@@ -159,7 +159,7 @@ class _Watch:
     """Tells in the log, and once for good in `closed`, what becomes of the connection."""
 
     def __init__(self, url: str, closed: anyio.Event, log: Log) -> None:
-        self._url = without_users(url)
+        self._url = without_credentials(url)
         self._closed = closed
         self._log = log
         self._failures = 0

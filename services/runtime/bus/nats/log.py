@@ -47,7 +47,7 @@ BUCKET_DUPLICATE_WINDOW_S = 120.0
 
 
 class NatsLog:
-    """Implements `services.runtime.bus.Log`."""
+    """Implements `services.runtime.bus.DurableLog`."""
 
     def __init__(self, client: OrderedClient) -> None:
         self._client = client

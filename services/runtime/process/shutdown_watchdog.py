@@ -1,4 +1,4 @@
-"""The end of a process that cannot end by itself.
+"""End a process that does not end by itself.
 
 Work in a thread cannot be cancelled, and an event loop waits for its threads: one computation that
 never returns would keep a process alive that has promised to be gone. A supervisor that believes
@@ -13,7 +13,7 @@ import threading
 
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["GRACE_S", "LastResort"]
+__all__ = ["GRACE_S", "ShutdownWatchdog"]
 
 #: After the drain time: what was cancelled ends, and the connection is closed, within this. With
 #: the default drain time the process is gone before `pycwt-mod up` or Docker would kill it.
@@ -21,8 +21,8 @@ GRACE_S = 4.0
 FAILED = 1
 
 
-class LastResort:
-    """Once armed, ends the process after a time, whatever runs in it, unless disarmed."""
+class ShutdownWatchdog:
+    """Once armed, ends the process after a time limit, whatever runs in it, unless disarmed."""
 
     def __init__(self) -> None:
         self._timer: threading.Timer | None = None

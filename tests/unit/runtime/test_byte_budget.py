@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Overloaded
-from services.runtime.rpc.room import SMALL_BYTES, Room
+from services.runtime.rpc.byte_budget import SMALL_BYTES, ByteBudget
 
 
 def test_a_single_request_fits_whatever_its_size() -> None:
-    room = Room(SMALL_BYTES)
-    room.take(10 * SMALL_BYTES)
+    budget = ByteBudget(SMALL_BYTES)
+    budget.reserve(10 * SMALL_BYTES)
     with pytest.raises(Overloaded) as caught:
-        room.take(SMALL_BYTES + 1)
+        budget.reserve(SMALL_BYTES + 1)
     assert (caught.value.detail or {})["retry_after_s"]
 
 
@@ -23,17 +23,17 @@ def test_in_any_sequence_what_is_held_is_within_the_bound_and_all_of_it_comes_ba
     steps: list[tuple[int, bool]],
 ) -> None:
     limit = 12 * SMALL_BYTES
-    room, held = Room(limit), list[int]()
+    budget, held = ByteBudget(limit), list[int]()
     for size, leaves in steps:
         if leaves and held:
-            room.give_back(held.pop())
+            budget.release(held.pop())
             continue
         try:
-            room.take(size)
+            budget.reserve(size)
             held.append(size)
         except Overloaded:
-            assert room.held + size > limit
-        assert room.held == sum(each for each in held if each > SMALL_BYTES) <= limit
+            assert budget.held + size > limit
+        assert budget.held == sum(each for each in held if each > SMALL_BYTES) <= limit
     for each in held:
-        room.give_back(each)
-    assert room.held == 0
+        budget.release(each)
+    assert budget.held == 0

@@ -1,29 +1,26 @@
-"""Room for the requests that a service holds at once, in bytes of their bodies."""
+"""A limit on the bytes of the requests that a service holds concurrently."""
 
 from __future__ import annotations
 
 from schemas.errors import Overloaded
 
-__all__ = ["RETRY_S", "ROOM_BYTES", "SMALL_BYTES", "Room"]
+__all__ = ["RETRY_S", "SMALL_BYTES", "ByteBudget"]
 
-#: Thirty of the largest requests, or as many of 10,000 samples as may wait anyway.
-ROOM_BYTES = 256 * 1024 * 1024
-
-#: Requests up to here are not counted: their number is bounded, and a look at a service's health
-#: has to be possible when it is full of others.
+#: Requests of at most this size are not counted: their number is limited, and a health check must
+#: be possible while the budget is used up.
 SMALL_BYTES = 64 * 1024
-#: When to come again after `overloaded`: requests that wait to be read are read by then.
+#: When to retry after `overloaded`: the requests that wait to be decoded are decoded by then.
 RETRY_S = 1.0
 MIB = 1024 * 1024
 
 
-class Room:
-    """Counts the bytes held; what does not fit any more is refused at once.
+class ByteBudget:
+    """Counts the bytes held; a request that does not fit is refused immediately.
 
     Parameters
     ----------
     max_bytes
-        Of all bodies larger than `SMALL_BYTES` together. A single one always fits.
+        Limit for all bodies larger than `SMALL_BYTES` together. A single one always fits.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -35,13 +32,13 @@ class Room:
         """Bytes that are counted now."""
         return self._held
 
-    def take(self, size: int) -> None:
-        """Count a request of `size` bytes until it is given back.
+    def reserve(self, size: int) -> None:
+        """Count a request of `size` bytes until it is released.
 
         Raises
         ------
         Overloaded
-            Too much is held already.
+            The budget is used up.
         """
         if size <= SMALL_BYTES:
             return
@@ -54,7 +51,7 @@ class Room:
             )
         self._held += size
 
-    def give_back(self, size: int) -> None:
-        """Count a request of `size` bytes no longer."""
+    def release(self, size: int) -> None:
+        """Stop counting a request of `size` bytes."""
         if size > SMALL_BYTES:
             self._held -= size

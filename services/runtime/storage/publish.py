@@ -1,4 +1,4 @@
-"""Storing a message until the server says that it is kept."""
+"""Publish to a durable log, with retries until the server has acknowledged."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from collections.abc import Mapping
 
 import anyio
 
-from services.runtime.bus import Log as BusLog
-from services.runtime.bus import StoreAck
+from services.runtime.bus import DurableLog, StoreAck
 from services.runtime.bus.errors import BusError
 from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["UNTIL_KEPT", "store_until_kept"]
+__all__ = ["UNTIL_STORED", "publish_with_retry"]
 
-#: A server that is away, or a full stream, is waited for.
-UNTIL_KEPT = RetryPolicy(first_delay_s=0.1, max_delay_s=5.0, max_tries=None)
+#: Without a limit: wait for a server that is away, or a stream that is full.
+UNTIL_STORED = RetryPolicy(first_delay_s=0.1, max_delay_s=5.0, max_tries=None)
 
 
-async def store_until_kept(
-    bus_log: BusLog,
+async def publish_with_retry(
+    bus_log: DurableLog,
     subject: str,
     data: bytes,
     *,
     msg_id: str,
     log: Log,
     headers: Mapping[str, str] | None = None,
-    policy: RetryPolicy = UNTIL_KEPT,
+    policy: RetryPolicy = UNTIL_STORED,
     expect_seq: int | None = None,
 ) -> StoreAck:
-    """Store, and try again under the same id as long as `policy` says so.
+    """Store a message; retry under the same id as long as `policy` allows.
 
     Raises
     ------

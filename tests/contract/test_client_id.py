@@ -9,7 +9,7 @@ from schemas.endpoints import Endpoint as Contract
 from schemas.message import Message as Model
 from services.runtime.bus import Bus
 from services.runtime.bus.nats import connect_bus
-from services.runtime.rpc.asker import asker
+from services.runtime.rpc.client_id import client_id
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import Identity, serve_endpoints
 from services.runtime.telemetry.logs import logger
@@ -26,20 +26,20 @@ class Nothing(Model):
 class Told(Model):
     """Who asked."""
 
-    asker: str
+    client_id: str
 
 
 async def tell(request: Nothing) -> Told:
     del request
-    return Told(asker=asker())
+    return Told(client_id=client_id())
 
 
 async def asked(bus: Bus) -> str:
     answer = await bus.request("test.who", b"{}", timeout_s=5)
-    return str(orjson.loads(answer.data)["asker"])
+    return str(orjson.loads(answer.data)["client_id"])
 
 
-async def test_one_connection_is_one_asker_and_another_is_another(nats_url: str) -> None:
+async def test_one_connection_is_one_client_and_another_is_another(nats_url: str) -> None:
     contract = Contract(subject="test.who", request=Nothing, reply=Told)
     identity = Identity(name="t", id="t-1", version="1.0.0", description="")
     async with (
@@ -51,4 +51,4 @@ async def test_one_connection_is_one_asker_and_another_is_another(nats_url: str)
         first, second, third = await asked(one), await asked(one), await asked(other)
     assert first == second
     assert third not in {first, ""}
-    assert asker() == ""
+    assert client_id() == ""

@@ -8,8 +8,8 @@ import pytest
 
 from services.runtime.bus import StoreAck
 from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError
+from services.runtime.storage.publish import publish_with_retry
 from services.runtime.storage.retry import RetryPolicy
-from services.runtime.storage.storing import store_until_kept
 from services.runtime.telemetry.logs import logger
 from tests.memory_bus.log import MemoryLog
 
@@ -42,7 +42,9 @@ class FailingLog(MemoryLog):
 
 
 async def store(log: FailingLog) -> StoreAck:
-    return await store_until_kept(log, "s", b"", msg_id="id", log=logger("test"), policy=IMPATIENT)
+    return await publish_with_retry(
+        log, "s", b"", msg_id="id", log=logger("test"), policy=IMPATIENT
+    )
 
 
 async def test_a_transient_failure_is_tried_again_under_the_same_id() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from services.runtime.process.stopping import Stop
+from services.runtime.process.stop import Stop
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
@@ -15,7 +15,7 @@ async def test_a_wait_that_is_over_returns_its_value() -> None:
     async def seven() -> int:
         return 7
 
-    assert await Stop().unless_stopped(seven) == 7
+    assert await Stop().run_until_stopped(seven) == 7
 
 
 async def test_stopping_ends_a_wait_under_way() -> None:
@@ -30,7 +30,7 @@ async def test_stopping_ends_a_wait_under_way() -> None:
         async with anyio.create_task_group() as tasks:
 
             async def client() -> None:
-                assert await stop.unless_stopped(forever) is None
+                assert await stop.run_until_stopped(forever) is None
 
             tasks.start_soon(client)
             await waiting.wait()
@@ -44,4 +44,4 @@ async def test_after_stopping_nothing_is_begun() -> None:
     async def never() -> int:
         raise AssertionError
 
-    assert await stop.unless_stopped(never) is None
+    assert await stop.run_until_stopped(never) is None

@@ -1,4 +1,4 @@
-"""Being asked to stop, and waits that end then."""
+"""The request to stop, and waits that it ends."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Stop:
         self._waits: set[anyio.CancelScope] = set()
 
     def set(self) -> None:
-        """Ask to stop; every wait in `unless_stopped` ends."""
+        """Ask to stop; every wait in `run_until_stopped` ends."""
         self._event.set()
         for scope in self._waits:
             scope.cancel()
 
     def is_set(self) -> bool:
-        """Return whether stopping was asked for."""
+        """Return whether `set` was called."""
         return self._event.is_set()
 
     async def wait(self) -> None:
-        """Return when stopping is asked for."""
+        """Return when `set` is called."""
         await self._event.wait()
 
-    async def unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
-        """Return what `wait` returns, or None as soon as stopping is asked for.
+    async def run_until_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `wait` returns, or None as soon as `set` is called.
 
         `wait` is cancelled then; only waiting for new work belongs in it, never work itself.
         """
