@@ -9,7 +9,7 @@ import anyio
 
 from services.runtime.bus import Delivery
 from services.runtime.bus.errors import BusError
-from services.runtime.storage.topology import ACK_WAIT_S
+from services.runtime.bus.specs import ACK_WAIT_S
 
 __all__ = ["HEARTBEAT_S", "Heartbeat"]
 

@@ -9,15 +9,9 @@ import pytest
 
 from services.runtime.bus import Bus
 from services.runtime.bus.nats import connect_bus
+from services.runtime.bus.specs import BucketSpec, ConsumerSpec, ObjectsSpec, StreamSpec, Topology
 from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import (
-    BucketSpec,
-    ConsumerSpec,
-    ObjectsSpec,
-    StreamSpec,
-    Topology,
-    system_topology,
-)
+from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger
 from tests.memory_bus import MemoryBus
 from tests.servers import SharedServer

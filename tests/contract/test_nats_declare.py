@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 from schemas import storage
 from services.runtime.bus.errors import NotStoredError
 from services.runtime.bus.nats import NatsBus, connect_bus
-from services.runtime.storage.topology import Topology
+from services.runtime.bus.specs import Topology
 from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
 

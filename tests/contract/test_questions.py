@@ -31,7 +31,7 @@ from services.compute.queries.kept_answers import KeptAnswers
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.errors import BusError
 from services.runtime.bus.nats import connect_bus
-from services.runtime.storage.topology import ObjectsSpec, Topology
+from services.runtime.bus.specs import ObjectsSpec, Topology
 from services.runtime.telemetry.logs import logger
 from tests.backends import Broken, Gated
 from tests.contract.test_services import running

@@ -15,7 +15,7 @@ from pycwt_mod import MonteCarloLevels, wct_significance
 from schemas import storage
 from services.compute.queries.shared_levels import SharedLevels, name_of
 from services.runtime.bus import Bus
-from services.runtime.storage.topology import BucketSpec, Topology
+from services.runtime.bus.specs import BucketSpec, Topology
 from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio

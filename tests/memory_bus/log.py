@@ -17,7 +17,7 @@ from services.runtime.bus.errors import (
     RevisionConflictError,
     StorageFullError,
 )
-from services.runtime.storage.topology import StreamSpec, Topology
+from services.runtime.bus.specs import StreamSpec, Topology
 from tests.memory_bus.bucket import MemoryBucket
 from tests.memory_bus.objects import MemoryObjects
 from tests.memory_bus.queue import MemoryConsumer, MemoryQueue

@@ -8,7 +8,7 @@ import anyio.lowlevel
 
 from schemas.stored import StoredObject
 from services.runtime.bus.errors import StorageFullError
-from services.runtime.storage.topology import ObjectsSpec
+from services.runtime.bus.specs import ObjectsSpec
 
 __all__ = ["MemoryObjects"]
 

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from services.runtime.bus import Backlog, Delivery, StoredMessage
-from services.runtime.storage.topology import ConsumerSpec
+from services.runtime.bus.specs import ConsumerSpec
 
 __all__ = ["MemoryConsumer", "MemoryDelivery", "MemoryQueue", "QueuedStream"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.stored import StoredObject
-from services.runtime.storage.topology import Topology
+from services.runtime.bus.specs import Topology
 
 __all__ = [
     "Backlog",

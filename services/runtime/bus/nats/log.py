@@ -28,13 +28,7 @@ from services.runtime.bus.nats.objects import NatsObjects, objects_config, objec
 from services.runtime.bus.nats.pull import Pull
 from services.runtime.bus.nats.replay import NatsReplay
 from services.runtime.bus.nats.translate import driver_errors
-from services.runtime.storage.topology import (
-    BucketSpec,
-    ConsumerSpec,
-    ObjectsSpec,
-    StreamSpec,
-    Topology,
-)
+from services.runtime.bus.specs import BucketSpec, ConsumerSpec, ObjectsSpec, StreamSpec, Topology
 
 __all__ = ["NatsLog"]
 

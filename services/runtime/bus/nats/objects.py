@@ -19,7 +19,7 @@ from services.runtime.bus.errors import BusTimeoutError, StorageFullError
 from services.runtime.bus.nats.client import OrderedClient
 from services.runtime.bus.nats.replay import NatsReplay
 from services.runtime.bus.nats.translate import driver_errors
-from services.runtime.storage.topology import ObjectsSpec
+from services.runtime.bus.specs import ObjectsSpec
 
 __all__ = ["NatsObjects", "objects_config", "objects_limits"]
 
