@@ -1,8 +1,8 @@
-"""The fork server of all calculators of a test process: starting one takes seconds."""
+"""The fork server of all compute processes of a test process: starting one takes seconds."""
 
 from __future__ import annotations
 
-from services.compute.calculator import ForkServer
+from services.compute.processes import ForkServer
 
 __all__ = ["FORK_SERVER"]
 

@@ -29,16 +29,16 @@ from schemas.query import (
 )
 from schemas.subjects import QueryOp
 from services.compute import queries
-from services.compute.calculator import ForkServer, open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.devices.hardware import answer_hardware
 from services.compute.jobs.api import open_jobs
-from services.compute.live.lag import Lag
+from services.compute.live.backlog import QueueBacklog
 from services.compute.live.worker import WindowWorker
+from services.compute.processes import ForkServer, open_pool
 from services.compute.queries.admission import Admission
-from services.compute.queries.answering import Answering
-from services.compute.queries.kept_answers import KeptAnswers
-from services.compute.queries.shared_levels import SharedLevels
+from services.compute.queries.executor import QueryExecutor
+from services.compute.queries.level_cache import LevelCache
+from services.compute.queries.reply_cache import ReplyCache
 from services.compute.settings import ComputeSettings
 from services.runtime.process.lifecycle import Context
 from services.runtime.rpc.endpoint import Endpoint
@@ -82,7 +82,7 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
         open_pool(server, context.identity.id, settings.job_processes) as pool,
         anyio.create_task_group() as writing,
     ):
-        service = ComputeService(context, settings, SharedLevels(context.bus.log, writing))
+        service = ComputeService(context, settings, LevelCache(context.bus.log, writing))
         jobs = await open_jobs(
             context.bus,
             pool,
@@ -109,17 +109,17 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
 class ComputeService:
     """The endpoints of ``cwt.query.*``."""
 
-    def __init__(self, context: Context, settings: ComputeSettings, levels: SharedLevels) -> None:
+    def __init__(self, context: Context, settings: ComputeSettings, levels: LevelCache) -> None:
         self._context = context
         self._levels = levels
         self._threads = settings.query_threads
-        self._answering = Answering(
+        self._executor = QueryExecutor(
             Admission(settings.query_threads, settings.query_backlog_s),
-            KeptAnswers(context.bus.log),
+            ReplyCache(context.bus.log),
         )
         self._large = anyio.Semaphore(LARGE_AT_ONCE)
         self._codec = anyio.CapacityLimiter(CODEC_THREADS)
-        self._lag = Lag(context.bus.log)
+        self._backlog = QueueBacklog(context.bus.log)
         self._started = time.monotonic()
         #: When the backends were listed, and the list.
         self._listed: tuple[float, BackendsReply] | None = None
@@ -147,7 +147,7 @@ class ComputeService:
         contract = QUERY_ENDPOINTS[subjects.query(op)]
 
         async def handle(question: Message) -> Message:
-            return await self._answering.answer(question, compute, contract.reply)
+            return await self._executor.execute(question, compute, contract.reply)
 
         return Endpoint(
             contract=contract,
@@ -179,7 +179,7 @@ class ComputeService:
 
     async def _health(self, question: HealthRequest) -> HealthReply:
         del question
-        lag = await self._lag.now()
+        lag = await self._backlog.now()
         healthy: Literal["ok", "degraded"] = "degraded" if lag is None else "ok"
         return HealthReply(
             status="stopping" if self._context.stop.is_set() else healthy,

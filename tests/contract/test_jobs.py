@@ -1,4 +1,4 @@
-"""Jobs on both buses, with workers in this process and real calculators beside it."""
+"""Jobs on both buses, with workers in this process and real compute processes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from schemas.job import (
 )
 from schemas.message import Message
 from schemas.work import JobWork, QueuedTask
-from services.compute.calculator import open_pool
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.jobs.api import open_jobs
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.tasks import is_spread
+from services.compute.processes import open_pool
 from services.compute.queries import answer_wct
 from services.runtime.bus import Bus
 from services.runtime.process.stop import Stop
@@ -54,7 +54,7 @@ def bus(system_bus: Bus) -> Bus:
 
 @asynccontextmanager
 async def workers(bus: Bus, *names: str) -> AsyncIterator[None]:
-    """Workers with one calculator each, while the context is open."""
+    """Workers with one compute process each, while the context is open."""
     stop = Stop()
     async with AsyncExitStack() as stack:
         stack.enter_context(reachable_from_threads(bus))

@@ -132,7 +132,7 @@ async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path)
         job = await client.submit(quick(1), quick(2), poison)
         state = await client.ended(job.job_id, done=2)
         while not state.status.ended:
-            for pid in calculators(system, "compute-0"):
+            for pid in compute_processes(system, "compute-0"):
                 os.kill(pid, signal.SIGKILL)
             await anyio.sleep(0.1)
             state = await client.get(job.job_id)
@@ -217,17 +217,17 @@ async def test_a_task_that_is_not_done_in_time_is_handed_back_by_a_worker_that_e
         assert (await client.ended(job.job_id)).status is JobStatus.COMPLETED
 
 
-def calculators(system: RunningSystem, name: str) -> list[int]:
+def compute_processes(system: RunningSystem, name: str) -> list[int]:
     """Return the forks of the fork servers that a service has."""
     servers = children(system.processes[name].pid)
     return [child for server in servers for child in children(server)]
 
 
 async def computing(system: RunningSystem) -> str:
-    """Return a worker that has a calculator, as soon as there is one."""
+    """Return a worker that has a compute process, as soon as there is one."""
     while True:
         for name in system.processes:
-            if calculators(system, name):
+            if compute_processes(system, name):
                 return name
         await anyio.sleep(POLL_S)
 

@@ -7,32 +7,32 @@ from schemas.codec import ContentType, decode, encode
 from schemas.endpoints import QUERY_ENDPOINTS
 from schemas.errors import Internal, Overloaded, Unavailable
 from schemas.simulation import SimulateReply, SimulateRequest
-from services.compute.calculator import Calculator, CalculatorDiedError, CalculatorPool
-from services.compute.calculator.answers import refusal_of
-from services.compute.calculator.frames import Kind
+from services.compute.processes import ComputeProcess, ProcessDiedError, ProcessPool
+from services.compute.processes.answers import refusal_of
+from services.compute.processes.ipc import IpcKind
 from services.runtime.rpc.endpoint import Endpoint
 
 __all__ = ["compute_share", "simulate_endpoint"]
 
 
-def simulate_endpoint(pool: CalculatorPool) -> Endpoint:
+def simulate_endpoint(pool: ProcessPool) -> Endpoint:
     """Return the endpoint ``cwt.query.simulate``; it has no queue: who asks has others to ask."""
 
     async def handle(question: SimulateRequest) -> SimulateReply:
-        with pool.free_one() as calculator:
-            if calculator is None:
+        with pool.free_one() as process:
+            if process is None:
                 raise Overloaded("this worker computes already; ask another one, or later")
-            return await compute_share(calculator, question)
+            return await compute_share(process, question)
 
     return Endpoint(
         contract=QUERY_ENDPOINTS[subjects.query("simulate")],
         handle=handle,
-        # A request more than there are calculators is refused by the one that finds none.
+        # A request more than there are compute processes is refused by the one that finds none.
         concurrency=pool.size + 1,
     )
 
 
-async def compute_share(calculator: Calculator, question: SimulateRequest) -> SimulateReply:
+async def compute_share(process: ComputeProcess, question: SimulateRequest) -> SimulateReply:
     """Return the histograms of a share.
 
     Raises
@@ -41,11 +41,11 @@ async def compute_share(calculator: Calculator, question: SimulateRequest) -> Si
         The share is at fault, or the process that computed it died.
     """
     try:
-        answer = await calculator.ask(Kind.SHARE, encode(question, ContentType.MSGPACK))
-    except CalculatorDiedError as error:
+        answer = await process.ask(IpcKind.SHARE, encode(question, ContentType.MSGPACK))
+    except ProcessDiedError as error:
         raise Unavailable(str(error)) from error
-    if answer.kind is Kind.REFUSED:
+    if answer.kind is IpcKind.REFUSED:
         raise refusal_of(answer)
-    if answer.kind is not Kind.DONE:
+    if answer.kind is not IpcKind.DONE:
         raise Internal(f"a share failed: {answer.body.decode(errors='replace')}")
     return decode(SimulateReply, answer.body, ContentType.MSGPACK)

@@ -22,7 +22,7 @@ from services.runtime.bus.errors import BusError
 __all__ = ["Compute", "fan_out", "in_a_thread"]
 
 #: Shares that others have at the same time: more workers than this help no further.
-LANES = 32
+MAX_REQUESTS = 32
 #: A share takes a tenth of a second, or in a simulation for a precision some seconds; whatever is
 #: out for longer, the coordinator has computed itself by then.
 SHARE_TIMEOUT_S = 60.0
@@ -51,11 +51,11 @@ async def fan_out(
         A share cannot be computed, here or anywhere.
     """
     ledger = Ledger[SimulateReply](len(requests))
-    async with anyio.create_task_group() as lanes:
-        for _ in range(min(LANES, len(requests) - 1)):
-            lanes.start_soon(_ask_others, bus, requests, ledger)
+    async with anyio.create_task_group() as requesters:
+        for _ in range(min(MAX_REQUESTS, len(requests) - 1)):
+            requesters.start_soon(_ask_others, bus, requests, ledger)
         failure = await _compute_own(compute, requests, ledger)
-        lanes.cancel_scope.cancel()
+        requesters.cancel_scope.cancel()
     if failure is not None:
         raise failure
     return ledger.results()
@@ -82,7 +82,7 @@ async def _ask_others(
             reply = await _ask(bus, requests[share])
         except (BusError, ContractError):
             # No time, nobody there, or another version: somebody else, or later.
-            ledger.give_back(share)
+            ledger.release(share)
             # Jitter spreads retries; it has nothing to do with secrets.
             await anyio.sleep(pause_s * (0.5 + random.random()))  # noqa: S311
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -46,7 +46,7 @@ class Ledger(Generic[T]):
         self._own.add(share)
         return share
 
-    def give_back(self, share: int) -> None:
+    def release(self, share: int) -> None:
         """Take note that somebody else will not compute a share after all."""
         if share in self._out:
             self._out.remove(share)

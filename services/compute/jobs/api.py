@@ -1,4 +1,4 @@
-"""The endpoints of ``cwt.job.*``: jobs are taken, shown, stopped and taken up again.
+"""The endpoints of ``cwt.job.*``: submit, get, list, cancel and retry jobs.
 
 Submitting keeps the tasks, then puts one small message on the queue, then writes the record. Each
 step may be repeated, and whoever finds the message writes the record if it is missing; so a worker
@@ -35,19 +35,19 @@ from schemas.message import Message
 from schemas.stored import StoredObject
 from schemas.subjects import JobVerb
 from schemas.work import Expansion, JobRecord, JobWork
-from services.compute.calculator import CalculatorPool
 from services.compute.jobs import model
 from services.compute.jobs.model import expansion_id, record_for
-from services.compute.jobs.progress import Announcer
+from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.tasks import check_tasks, digest_of, job_id_of, tasks_name
 from services.compute.jobs.worker import JobWorker
+from services.compute.processes import ProcessPool
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError, StorageFullError
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["JobDesk", "Jobs", "open_jobs"]
+__all__ = ["JobApi", "Jobs", "open_jobs"]
 
 Asked = TypeVar("Asked", bound=Message)
 PACKED = ContentType.MSGPACK
@@ -55,8 +55,8 @@ PACKED = ContentType.MSGPACK
 SUBMISSIONS = 2
 
 
-class JobDesk:
-    """Answers whoever hands jobs over.
+class JobApi:
+    """Answers the clients that submit jobs and ask for them.
 
     Parameters
     ----------
@@ -203,8 +203,10 @@ class JobDesk:
         if record.summary is not None and not results:
             return model.state(record, model.Tally(), results=False)
         tally = await self._store.tally(record)
-        if model.sealed(record, tally) != record:
-            record = await self._store.change(record.job_id, lambda each: model.sealed(each, tally))
+        if model.finalized(record, tally) != record:
+            record = await self._store.change(
+                record.job_id, lambda each: model.finalized(each, tally)
+            )
         return model.state(record, tally, results=results)
 
 
@@ -247,21 +249,21 @@ class Jobs:
     worker: JobWorker
 
 
-async def open_jobs(bus: Bus, pool: CalculatorPool, *, name: str, max_tries: int, log: Log) -> Jobs:
+async def open_jobs(bus: Bus, pool: ProcessPool, *, name: str, max_tries: int, log: Log) -> Jobs:
     """Return the jobs' part of the service called `name`."""
     store = await JobStore.open(bus.log, log)
-    announcer = Announcer(bus, store, log)
+    progress = ProgressPublisher(bus, store, log)
     worker = JobWorker(
         bus.log,
         store,
         pool,
-        announcer,
+        progress,
         name=name,
         max_tries=max_tries,
         max_message_bytes=bus.max_message_bytes,
         log=log,
     )
     return Jobs(
-        JobDesk(store, log, announcer.mark, max_message_bytes=bus.max_message_bytes).endpoints(),
+        JobApi(store, log, progress.mark, max_message_bytes=bus.max_message_bytes).endpoints(),
         worker,
     )

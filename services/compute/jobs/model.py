@@ -35,19 +35,19 @@ from schemas.work import Expansion, JobRecord, JobSummary
 __all__ = [
     "Outcome",
     "Tally",
-    "begun",
     "cancelled",
     "expansion_id",
-    "left",
-    "lost",
+    "finalized",
+    "is_active",
     "outcome_id",
     "progress",
     "record_for",
     "retried",
-    "sealed",
+    "started",
     "state",
     "status",
-    "wanted",
+    "tasks_lost",
+    "unfinished",
 ]
 
 #: What is said of a task that has no outcome.
@@ -115,12 +115,12 @@ def status(record: JobRecord, tally: Tally) -> JobStatus:
     return JobStatus.QUEUED if record.started_ns is None else JobStatus.RUNNING
 
 
-def wanted(record: JobRecord | None, attempt: int) -> bool:
-    """Tell whether tasks of this attempt are still to be computed."""
+def is_active(record: JobRecord | None, attempt: int) -> bool:
+    """Return whether tasks of this attempt are still to be computed."""
     return record is not None and record.summary is None and record.attempt == attempt
 
 
-def left(record: JobRecord, tally: Tally, *, start: int = 0) -> tuple[tuple[str, int], ...]:
+def unfinished(record: JobRecord, tally: Tally, *, start: int = 0) -> tuple[tuple[str, int], ...]:
     """Return the tasks from `start` on without a result, and what each replaces.
 
     That is the sequence of a failure, or 0.
@@ -134,14 +134,14 @@ def left(record: JobRecord, tally: Tally, *, start: int = 0) -> tuple[tuple[str,
     )
 
 
-def begun(record: JobRecord, now_ns: int) -> JobRecord:
+def started(record: JobRecord, now_ns: int) -> JobRecord:
     """Return the record after the first task was begun."""
     if record.started_ns is not None or record.summary is not None:
         return record
     return record.model_copy(update={"started_ns": now_ns})
 
 
-def sealed(record: JobRecord, tally: Tally) -> JobRecord:
+def finalized(record: JobRecord, tally: Tally) -> JobRecord:
     """Return the record with how the job ended, if it has."""
     found = status(record, tally)
     if record.summary is not None or not found.ended:
@@ -166,7 +166,7 @@ def cancelled(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
     return _ended(record, JobStatus.CANCELLED, tally, now_ns)
 
 
-def lost(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
+def tasks_lost(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
     """Return the record after it was found that the tasks are gone: none can be begun any more."""
     return record if record.summary else _ended(record, JobStatus.FAILED, tally, now_ns)
 
@@ -183,7 +183,7 @@ def retried(record: JobRecord, tally: Tally) -> JobRecord:
     detail = {"status": found.value}
     if not found.ended:
         raise Conflict(f"job {record.job_id} is {found}: cancel it, or wait for its end", detail)
-    if not left(record, tally):
+    if not unfinished(record, tally):
         raise Conflict(f"job {record.job_id} is {found}: every task has its result", detail)
     again = {"attempt": record.attempt + 1, "summary": None, "started_ns": None}
     return record.model_copy(update={**again, "retried_seq": _newest(tally)})

@@ -1,4 +1,4 @@
-"""Telling how far jobs have come, and noting that one has ended."""
+"""Publish the progress of jobs, and record that a job has ended."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["Announcer"]
+__all__ = ["ProgressPublisher"]
 
-#: Announcements of one worker are at least this far apart.
+#: Shortest time between two publications of one worker.
 PAUSE_S = 0.25
 #: Looking takes at most one part in so many of the time: it grows with the number of tasks.
 SHARE_OF_TIME = 50
 
 
-class Announcer:
+class ProgressPublisher:
     """Looks at jobs that were marked, one after the other, as often as that is cheap.
 
     Whoever kept an outcome marks its job. If that worker dies before it looked, the next one that
@@ -39,12 +39,12 @@ class Announcer:
         self._news = anyio.Event()
 
     def mark(self, job_id: str) -> None:
-        """Have `job_id` announced soon."""
+        """Have the progress of `job_id` published soon."""
         self._marked[job_id] = None
         self._news.set()
 
     async def run(self) -> None:
-        """Announce until cancelled."""
+        """Publish until cancelled."""
         while True:
             await self._news.wait()
             self._news = anyio.Event()
@@ -54,23 +54,23 @@ class Announcer:
             await anyio.sleep(max(PAUSE_S, SHARE_OF_TIME * took_s))
 
     async def flush(self) -> None:
-        """Announce everything that is marked, now."""
+        """Publish the progress of all marked jobs, now."""
         while self._marked:
             job_id = next(iter(self._marked))
             del self._marked[job_id]
             try:
-                await self._announce(job_id)
+                await self._publish(job_id)
             except (BusError, NotFound) as error:
                 # The truth is in the outcomes; whoever asks for it later finds it there.
                 self._log.warning(Action.BUS_ERROR, detail=str(error), job=job_id)
 
-    async def _announce(self, job_id: str) -> None:
+    async def _publish(self, job_id: str) -> None:
         record = await self._store.record(job_id)
         if record is None:
             return
         tally = await self._store.tally(record)
-        if model.sealed(record, tally) != record:
-            record = await self._store.change(job_id, lambda each: model.sealed(each, tally))
+        if model.finalized(record, tally) != record:
+            record = await self._store.change(job_id, lambda each: model.finalized(each, tally))
             self._log.info(Action.JOB_ENDED, job=job_id, status=model.status(record, tally).value)
         told = model.progress(record, tally, time.time_ns())
         await self._bus.publish(

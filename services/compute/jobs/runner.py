@@ -10,12 +10,12 @@ import anyio.to_thread
 from schemas.codec import encode
 from schemas.errors import ContractError
 from schemas.work import JobWork, QueuedTask
-from services.compute.calculator import Calculator, CalculatorPool
-from services.compute.calculator.answers import refusal_of
-from services.compute.calculator.frames import Kind
 from services.compute.cluster.backend import own_shares
 from services.compute.cluster.endpoint import compute_share
 from services.compute.jobs.tasks import encoding_of, needs_the_bus, outcome_of, spread
+from services.compute.processes import ComputeProcess, ProcessPool
+from services.compute.processes.answers import refusal_of
+from services.compute.processes.ipc import IpcKind
 from services.runtime.telemetry import metrics
 
 __all__ = ["TaskFaultError", "TaskRunner"]
@@ -30,7 +30,7 @@ class TaskFaultError(Exception):
 
 
 class TaskRunner:
-    """Computes tasks, at most as many concurrently as the pool has calculators.
+    """Computes tasks, at most as many concurrently as the pool has processes.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class TaskRunner:
         Goes into the provenance of the outcomes.
     """
 
-    def __init__(self, pool: CalculatorPool, worker: str) -> None:
+    def __init__(self, pool: ProcessPool, worker: str) -> None:
         self._pool = pool
         self._worker = worker
 
@@ -49,34 +49,34 @@ class TaskRunner:
         ------
         ContractError
             The task is at fault.
-        CalculatorDiedError, TaskFaultError
+        ProcessDiedError, TaskFaultError
             It may succeed another time.
         """
-        async with self._pool.calculator() as calculator:
+        async with self._pool.process() as process:
             with (
                 metrics.WORKERS_BUSY.track_inprogress(),
                 metrics.TASK_SECONDS.labels(task.request.type).time(),
             ):
                 if needs_the_bus(task.request):
-                    return await self._run_with_the_bus(calculator, work, task)
-                answer = await calculator.ask(Kind.TASK, message)
-        if answer.kind is Kind.REFUSED:
+                    return await self._run_with_the_bus(process, work, task)
+                answer = await process.ask(IpcKind.TASK, message)
+        if answer.kind is IpcKind.REFUSED:
             raise refusal_of(answer)
-        if answer.kind is not Kind.DONE:
+        if answer.kind is not IpcKind.DONE:
             raise TaskFaultError("it met a fault", answer.body.decode(errors="replace"))
         return answer.body
 
     async def _run_with_the_bus(
-        self, calculator: Calculator, work: JobWork, task: QueuedTask
+        self, process: ComputeProcess, work: JobWork, task: QueuedTask
     ) -> bytes:
-        """Compute in a thread of this process; its own shares go to the calculator all the same."""
+        """Compute in a thread of this process; its own shares go to the compute process."""
         spread_task = task.model_copy(update={"request": spread(task.request)})
 
         def compute() -> bytes:
             done = outcome_of(work.job_id, work.attempt, spread_task, self._worker)
             return encode(done, encoding_of(task), max_bytes=None)
 
-        with own_shares(partial(compute_share, calculator)):
+        with own_shares(partial(compute_share, process)):
             try:
                 return await anyio.to_thread.run_sync(
                     compute, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)

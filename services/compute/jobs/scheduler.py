@@ -25,13 +25,13 @@ from schemas.job import JobTasks
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
 from services.compute.jobs import model
 from services.compute.jobs.model import expansion_id, outcome_id, record_for
-from services.compute.jobs.progress import Announcer
+from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.store import JobStore
 from services.compute.queries import cost_s
 from services.runtime.bus import Delivery
 from services.runtime.bus.errors import BusError
 
-__all__ = ["Expander", "first_half", "portion_size"]
+__all__ = ["TaskEnqueuer", "first_half", "portion_size"]
 
 PACKED = ContentType.MSGPACK
 #: Tasks of one job on their way to the queue at the same time.
@@ -48,8 +48,8 @@ READ_FACTOR = 20.0
 READ_BYTES_PER_S = 100e6
 
 
-class Expander:
-    """Expands one job at a time.
+class TaskEnqueuer:
+    """Enqueues the tasks of one job at a time.
 
     Parameters
     ----------
@@ -62,31 +62,31 @@ class Expander:
     def __init__(
         self,
         store: JobStore,
-        announcer: Announcer,
+        progress: ProgressPublisher,
         *,
         newest: Callable[[JobRecord], JobRecord],
         max_tries: int,
     ) -> None:
         self._store = store
-        self._announcer = announcer
+        self._progress = progress
         self._newest = newest
         self._max_tries = max_tries
-        self._expanding = anyio.Lock()
+        self._enqueuing = anyio.Lock()
 
-    async def expand(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
+    async def enqueue(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
         """Bring the message to one of its ends."""
         with anyio.move_on_after(NOT_YET_S) as waiting:
-            await self._expanding.acquire()
+            await self._enqueuing.acquire()
         if waiting.cancelled_caught:
             # The other one may wait for room on the queue, which takes this slot to make.
             await delivery.nak(NOT_YET_S)
             return
         try:
-            await self._expand(delivery, work, expansion)
+            await self._enqueue_next(delivery, work, expansion)
         finally:
-            self._expanding.release()
+            self._enqueuing.release()
 
-    async def _expand(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
+    async def _enqueue_next(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
         record = await self._record_of(work, expansion)
         if record.digest != expansion.digest or record.attempt > work.attempt:
             await delivery.ack()
@@ -115,7 +115,7 @@ class Expander:
         if body is None:
             await self._give_up(delivery, record)
             return
-        todo = model.left(record, await self._store.tally(record), start=expansion.start)
+        todo = model.unfinished(record, await self._store.tally(record), start=expansion.start)
         tasks, costs_s = await anyio.to_thread.run_sync(_read, body, todo)
         count = portion_size(costs_s, in_flight=await self._store.in_flight(), job_bytes=len(body))
         half = first_half(count)
@@ -124,7 +124,7 @@ class Expander:
             await self._continue(work, expansion, int(todo[count][0]))
         await self._enqueue_all(record, tasks, todo[half:count])
         await delivery.ack()
-        self._announcer.mark(record.job_id)
+        self._progress.mark(record.job_id)
 
     async def _continue(self, work: JobWork, expansion: Expansion, start: int) -> None:
         """Have the tasks from `start` on put on the queue by whoever comes to it."""
@@ -136,9 +136,11 @@ class Expander:
         """End a job whose tasks are gone; what has a result keeps it."""
         tally = await self._store.tally(record)
         now_ns = time.time_ns()
-        await self._store.change(record.job_id, lambda each: model.lost(each, tally, now_ns))
-        await self._store.give_up(delivery, f"the tasks of job {record.job_id} are no longer kept")
-        self._announcer.mark(record.job_id)
+        await self._store.change(record.job_id, lambda each: model.tasks_lost(each, tally, now_ns))
+        await self._store.dead_letter(
+            delivery, f"the tasks of job {record.job_id} are no longer kept"
+        )
+        self._progress.mark(record.job_id)
 
     async def _enqueue_all(
         self, record: JobRecord, tasks: JobTasks, todo: Sequence[tuple[str, int]]
@@ -165,7 +167,7 @@ class Expander:
         async with anyio.create_task_group() as group:
             for task_id, replaces in todo:
                 await slots.acquire()
-                if failures or not model.wanted(self._newest(record), record.attempt):
+                if failures or not model.is_active(self._newest(record), record.attempt):
                     break
                 group.start_soon(enqueue, task_id, replaces)
         if failures:

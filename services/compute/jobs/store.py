@@ -144,7 +144,7 @@ class JobStore:
             return found
         raise BusTimeoutError(f"the outcomes on {pattern} were not read in {READ_TIMEOUT_S:g} s")
 
-    async def keep_outcome(
+    async def store_outcome(
         self,
         job_id: str,
         task_id: str,
@@ -154,9 +154,9 @@ class JobStore:
         msg_id: str,
         replaces: int,
     ) -> None:
-        """Keep an outcome in place of the one with sequence `replaces`; else the other one stays.
+        """Store an outcome in place of the one with sequence `replaces`; else the other one stays.
 
-        It is tried until the server has room and says that it has it.
+        Retry until the server has room and has acknowledged it.
         """
         try:
             await publish_with_retry(
@@ -185,8 +185,8 @@ class JobStore:
         """Return how many messages of the queue workers have."""
         return (await self._bus_log.backlog(storage.TASKS, storage.COMPUTE_TASKS)).in_flight
 
-    async def give_up(self, delivery: Delivery, reason: str) -> None:
-        """Leave a dead letter of a message of the task queue, then take it off the queue."""
+    async def dead_letter(self, delivery: Delivery, reason: str) -> None:
+        """Store a dead letter of a message of the task queue, then take it off the queue."""
         stored = delivery.stored
         letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=time.time_ns())
         await publish_with_retry(
@@ -203,8 +203,8 @@ class JobStore:
         """Keep an object at once, or fail."""
         return await (await self._bus_log.objects(storage.OBJECTS)).put(name, data)
 
-    async def put_object_until_kept(self, name: str, data: bytes) -> StoredObject:
-        """Keep an object, and try again as long as there is no room."""
+    async def put_object_with_retry(self, name: str, data: bytes) -> StoredObject:
+        """Store an object; retry as long as there is no room."""
         tries = 0
         while True:
             try:

@@ -20,14 +20,14 @@ from schemas import storage
 from schemas.codec import content_type_of, decode, encode
 from schemas.errors import ContractError, Internal
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
-from services.compute.calculator import CalculatorDiedError, CalculatorPool
 from services.compute.heartbeat import Heartbeat
 from services.compute.jobs import model
-from services.compute.jobs.progress import Announcer
+from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.runner import TaskFaultError, TaskRunner
-from services.compute.jobs.scheduler import Expander
+from services.compute.jobs.scheduler import TaskEnqueuer
 from services.compute.jobs.store import JobStore, headers_of, record_of
 from services.compute.jobs.tasks import encoding_of, failure, moved
+from services.compute.processes import ProcessDiedError, ProcessPool
 from services.runtime.bus import Delivery, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop
@@ -42,14 +42,14 @@ HAND_BACK_S = 1.0
 
 
 class JobWorker:
-    """Computes tasks, at most as many at once as the pool has calculators."""
+    """Computes tasks, at most as many concurrently as the pool has processes."""
 
     def __init__(
         self,
         bus_log: DurableLog,
         store: JobStore,
-        pool: CalculatorPool,
-        announcer: Announcer,
+        pool: ProcessPool,
+        progress: ProgressPublisher,
         *,
         name: str,
         max_tries: int,
@@ -60,7 +60,7 @@ class JobWorker:
         self._store = store
         self._size = pool.size
         self._runner = TaskRunner(pool, name)
-        self._announcer = announcer
+        self._progress = progress
         self._name = name
         self._policy = RetryPolicy(max_tries=max_tries)
         self._max_tries = max_tries
@@ -71,18 +71,18 @@ class JobWorker:
         self._records: dict[str, JobRecord] = {}
         #: What is being computed or kept, to be cancelled with its job.
         self._running: dict[anyio.CancelScope, JobWork] = {}
-        self._expander = Expander(store, announcer, newest=self._newest, max_tries=max_tries)
+        self._enqueuer = TaskEnqueuer(store, progress, newest=self._newest, max_tries=max_tries)
 
     async def run(self, stop: Stop) -> None:
         """Take tasks until asked to stop, then finish those under way."""
-        # One more than can be computed: what it needs is there when a calculator is free.
+        # One more than can be computed: what it needs is there when a process is free.
         slots = anyio.Semaphore(self._size + 1)
         async with (
             self._bus_log.consume(storage.TASKS, storage.COMPUTE_TASKS) as consumer,
             anyio.create_task_group() as background,
         ):
             background.start_soon(self._heartbeat.run)
-            background.start_soon(self._announcer.run)
+            background.start_soon(self._progress.run)
             background.start_soon(self._watch)
             async with anyio.create_task_group() as tasks:
                 while True:
@@ -91,7 +91,7 @@ class JobWorker:
                     if delivery is None:
                         break
                     tasks.start_soon(self._serve, delivery, slots)
-            await self._announcer.flush()
+            await self._progress.flush()
             background.cancel_scope.cancel()
 
     async def _watch(self) -> None:
@@ -107,7 +107,7 @@ class JobWorker:
                     continue  # of another version; its own workers know what to do with it
                 self._records[change.key] = record
                 for scope, work in tuple(self._running.items()):
-                    if work.job_id == change.key and not model.wanted(record, work.attempt):
+                    if work.job_id == change.key and not model.is_active(record, work.attempt):
                         scope.cancel()
 
     async def _serve(self, delivery: Delivery, slots: anyio.Semaphore) -> None:
@@ -133,10 +133,10 @@ class JobWorker:
         try:
             work = decode(JobWork, message.data, content_type_of(message.headers))
         except ContractError as error:
-            await self._store.give_up(delivery, error.message)
+            await self._store.dead_letter(delivery, error.message)
             return
         if isinstance(work.work, Expansion):
-            await self._expander.expand(delivery, work, work.work)
+            await self._enqueuer.enqueue(delivery, work, work.work)
         else:
             await self._compute(delivery, work, work.work)
 
@@ -149,7 +149,7 @@ class JobWorker:
 
     async def _compute(self, delivery: Delivery, work: JobWork, task: QueuedTask) -> None:
         record = await self._known(work)
-        if record is None or not model.wanted(record, work.attempt):
+        if record is None or not model.is_active(record, work.attempt):
             await delivery.ack()
             return
         outcome = await self._store.outcome(work.job_id, task.task_id)
@@ -163,7 +163,7 @@ class JobWorker:
             return
         if record.started_ns is None:
             now = time.time_ns()
-            await self._store.change(work.job_id, lambda each: model.begun(each, now))
+            await self._store.change(work.job_id, lambda each: model.started(each, now))
         started = time.time_ns()
         with anyio.CancelScope() as scope:
             self._running[scope] = work
@@ -174,7 +174,7 @@ class JobWorker:
             except ContractError as error:
                 await self._failed(delivery, work, task, error, started)
                 return
-            except (CalculatorDiedError, TaskFaultError) as error:
+            except (ProcessDiedError, TaskFaultError) as error:
                 await self._tried(delivery, work, task, error)
                 return
             finally:
@@ -201,7 +201,7 @@ class JobWorker:
         headers = headers_of("done", encoding)
         if len(body) > self._max_message_bytes:
             name = f"result.{work.job_id}.{task.task_id}.{work.attempt}"
-            where = await self._store.put_object_until_kept(name, body)
+            where = await self._store.put_object_with_retry(name, body)
             outcome = moved(
                 work.job_id,
                 work.attempt,
@@ -213,13 +213,13 @@ class JobWorker:
             )
             body = encode(outcome, encoding)
             headers = headers_of("done", encoding, where=where)
-        await self._store.keep_outcome(
+        await self._store.store_outcome(
             work.job_id, task.task_id, body, headers, msg_id=msg_id, replaces=task.replaces
         )
 
     async def _done(self, delivery: Delivery, work: JobWork) -> None:
         await delivery.ack()
-        self._announcer.mark(work.job_id)
+        self._progress.mark(work.job_id)
 
     # What did not go well
 
@@ -277,9 +277,9 @@ class JobWorker:
         )
         told = Internal(f"given up: {reason}; the worker's log knows this as {fault}")
         await self._keep_failure(work, task, told, time.time_ns())
-        await self._store.give_up(delivery, reason)
+        await self._store.dead_letter(delivery, reason)
         metrics.TASKS_COMPUTED.labels(task.request.type, "dead").inc()
-        self._announcer.mark(work.job_id)
+        self._progress.mark(work.job_id)
 
     async def _keep_failure(
         self, work: JobWork, task: QueuedTask, error: ContractError, started_ns: int
@@ -293,7 +293,7 @@ class JobWorker:
             started_ns=started_ns,
             now_ns=time.time_ns(),
         )
-        await self._store.keep_outcome(
+        await self._store.store_outcome(
             work.job_id,
             task.task_id,
             encode(outcome, encoding_of(task)),

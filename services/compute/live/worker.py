@@ -26,7 +26,7 @@ from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
 from services.compute.dead_letters import dead_letter, dropped_event, stale_event
 from services.compute.heartbeat import Heartbeat
-from services.compute.live.pace import Pace
+from services.compute.live.inline_policy import InlinePolicy
 from services.compute.live.windows import Provenance, compute_window, drop_window
 from services.runtime.bus import Consumer, Delivery, DurableLog
 from services.runtime.bus.errors import BusError
@@ -63,7 +63,7 @@ class WindowWorker:
         Deliveries before a window is given up.
     compute
         The work itself.
-    pace
+    inline
         Decides what is computed without a thread.
     """
 
@@ -76,7 +76,7 @@ class WindowWorker:
         max_tries: int,
         log: Log,
         compute: Compute = compute_window,
-        pace: Pace | None = None,
+        inline: InlinePolicy | None = None,
     ) -> None:
         self._bus_log = bus_log
         self._name = name
@@ -84,7 +84,7 @@ class WindowWorker:
         self._policy = RetryPolicy(max_tries=max_tries)
         self._log = log
         self._compute = compute
-        self._pace = pace or Pace()
+        self._inline = inline or InlinePolicy()
         self._heartbeat = Heartbeat()
 
     async def run(self, stop: Stop) -> None:
@@ -160,7 +160,7 @@ class WindowWorker:
         self, compute: Callable[[AnalysisWindow], Bodies], window: AnalysisWindow
     ) -> Bodies:
         """Compute under the thread budget; here if that is short, else in a thread."""
-        if self._pace.is_short(_kind(window)):
+        if self._inline.runs_inline(_kind(window)):
             borrower = object()
             try:
                 self._limiter.acquire_on_behalf_of_nowait(borrower)
@@ -205,7 +205,7 @@ class WindowWorker:
             bodies = self._encoded(self._compute(window, self._provenance()))
         seconds = time.perf_counter() - started
         metrics.WINDOW_SECONDS.labels(window.analysis.op).observe(seconds)
-        self._pace.took(_kind(window), seconds)
+        self._inline.record(_kind(window), seconds)
         return bodies
 
     def _drop(self, window: AnalysisWindow) -> Bodies:

@@ -1,12 +1,12 @@
 """Questions that a worker answers: pure functions from request to reply, and their way to them.
 
 What is imported here is pure. `answering` runs it behind `admission` and a cache of replies;
-`shared_levels` is a cache of significance levels.
+`level_cache` is a cache of significance levels.
 """
 
 from services.compute.queries.backends import answer_backend, answer_backends
 from services.compute.queries.benchmark import answer_benchmark
-from services.compute.queries.cost import cost_s, worth_keeping, worth_sharing
+from services.compute.queries.cost import cost_s, should_cache, should_coalesce
 from services.compute.queries.descriptions import answer_schema
 from services.compute.queries.identity import content_digest, content_seed
 from services.compute.queries.significance import answer_significance
@@ -27,6 +27,6 @@ __all__ = [
     "cost_s",
     "output_cells",
     "reply_numbers",
-    "worth_keeping",
-    "worth_sharing",
+    "should_cache",
+    "should_coalesce",
 ]

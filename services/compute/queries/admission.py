@@ -1,7 +1,7 @@
 """Which question is computed next, and which one is refused.
 
-Two lanes, each with threads of its own, so that a question of milliseconds never waits for one of
-half a minute. Within a lane the next one is the one with the smallest `arrival + PATIENCE * cost`:
+Two queues, each with threads of its own, so that a question of milliseconds never waits for one of
+half a minute. Within a queue the next one is the one with the smallest `arrival + PATIENCE * cost`:
 cheap questions overtake dear ones, but only those that came not much earlier, so none waits for
 ever. What waits is bounded by its cost, and what does not fit is refused at once, with a time after
 which it probably would. All of it runs on the event loop.
@@ -22,11 +22,11 @@ from schemas.subjects import job
 
 __all__ = ["QUICK_S", "Admission"]
 
-#: Estimated cost up to which a question goes into the quick lane.
+#: Estimated cost up to which a question goes into the quick queue.
 QUICK_S = 0.2
 #: Seconds that a question lets others overtake, per second of its own cost.
 PATIENCE = 2.0
-#: Questions that wait in a lane; each holds a request of up to 8 MiB.
+#: Questions that wait in a queue; each holds a request of up to 8 MiB.
 MAX_WAITING = 64
 #: From this cost on a refusal names the jobs: they wait as long as it takes.
 LONG_S = 2.0
@@ -35,8 +35,8 @@ LEAST_RETRY_S = 0.1
 
 
 @dataclass(order=True)
-class Ticket:
-    """A question in a lane; ordered by whose turn is next."""
+class QueuedQuery:
+    """A question in a queue; ordered by whose turn is next."""
 
     rank: float
     number: int
@@ -44,7 +44,7 @@ class Ticket:
     turn: anyio.Event = field(default_factory=anyio.Event, compare=False)
 
 
-class Lane:
+class AdmissionQueue:
     """Questions of one kind of length: so many computed at once, the others in order.
 
     Parameters
@@ -59,7 +59,7 @@ class Lane:
         self._threads = threads
         self._backlog_s = backlog_s
         self._running = 0
-        self._waiting: list[Ticket] = []
+        self._waiting: list[QueuedQuery] = []
         self._numbers = itertools.count()
         #: Estimated seconds of one core, of what runs and of what waits.
         self.load_s = 0.0
@@ -78,31 +78,31 @@ class Lane:
         Overloaded
             Too much waits already; the detail says when to try again.
         """
-        ticket = self.enter(cost_s, anyio.current_time())
+        query = self.enter(cost_s, anyio.current_time())
         try:
-            await ticket.turn.wait()
+            await query.turn.wait()
             yield
         finally:
-            self.leave(ticket)
+            self.leave(query)
 
-    def enter(self, cost_s: float, now: float) -> Ticket:
-        """Queue up; the ticket's `turn` is set when there is a thread."""
+    def enter(self, cost_s: float, now: float) -> QueuedQuery:
+        """Queue up; the query's `turn` is set when there is a thread."""
         full = self.waiting >= MAX_WAITING
         if self._running and (full or self.load_s + cost_s > self._backlog_s * self._threads):
             raise self._refusal(cost_s, full=full)
-        ticket = Ticket(now + PATIENCE * cost_s, next(self._numbers), cost_s)
+        query = QueuedQuery(now + PATIENCE * cost_s, next(self._numbers), cost_s)
         self.load_s += cost_s
-        heapq.heappush(self._waiting, ticket)
+        heapq.heappush(self._waiting, query)
         self._start_next()
-        return ticket
+        return query
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, query: QueuedQuery) -> None:
         """Give the thread, or the place in the queue, to the next one."""
-        self.load_s = max(0.0, self.load_s - ticket.cost_s)
-        if ticket.turn.is_set():
+        self.load_s = max(0.0, self.load_s - query.cost_s)
+        if query.turn.is_set():
             self._running -= 1
         else:  # nobody waits for the answer any more
-            self._waiting.remove(ticket)
+            self._waiting.remove(query)
             heapq.heapify(self._waiting)
         self._start_next()
 
@@ -127,26 +127,26 @@ class Lane:
 
 
 class Admission:
-    """The two lanes of a worker.
+    """The two queues of a worker.
 
     Parameters
     ----------
     threads
-        Of each lane.
+        Of each queue.
     backlog_s
-        Of each lane, see `Lane`.
+        Of each queue, see `AdmissionQueue`.
     """
 
     def __init__(self, threads: int, backlog_s: float) -> None:
-        self._quick = Lane(threads, backlog_s)
-        self._slow = Lane(threads, backlog_s)
+        self._quick = AdmissionQueue(threads, backlog_s)
+        self._slow = AdmissionQueue(threads, backlog_s)
 
-    def lane(self, cost_s: float) -> Lane:
+    def queue(self, cost_s: float) -> AdmissionQueue:
         """Return where a question of this cost goes."""
         return self._quick if cost_s <= QUICK_S else self._slow
 
     @asynccontextmanager
     async def turn(self, cost_s: float) -> AsyncIterator[None]:
-        """Wait for a thread and have it while the context is open; see `Lane.turn`."""
-        async with self.lane(cost_s).turn(cost_s):
+        """Wait for a thread and have it while the context is open; see `AdmissionQueue.turn`."""
+        async with self.queue(cost_s).turn(cost_s):
             yield

@@ -17,7 +17,7 @@ from schemas.significance import SignificanceRequest
 from schemas.subjects import job
 from services.compute.queries.sizes import output_cells, reply_numbers, scale_count
 
-__all__ = ["check_simulation", "cost_s", "simulation_cost_s", "worth_keeping", "worth_sharing"]
+__all__ = ["check_simulation", "cost_s", "should_cache", "should_coalesce", "simulation_cost_s"]
 
 #: Of any question: decoding, plans, numpy's calls.
 CALL_S = 1e-3
@@ -60,7 +60,7 @@ def cost_s(request: Message) -> float:
             return 0.0
 
 
-def worth_sharing(request: Message) -> bool:
+def should_coalesce(request: Message) -> bool:
     """Return whether to see if the same question is being answered just now.
 
     Benchmarks are not shared: each one asks what it takes.
@@ -68,7 +68,7 @@ def worth_sharing(request: Message) -> bool:
     return not isinstance(request, BenchmarkRequest) and cost_s(request) >= SHARED_S
 
 
-def worth_keeping(request: Message) -> bool:
+def should_cache(request: Message) -> bool:
     """Return whether an answer is so dear that reading it again is far cheaper.
 
     Timings are not: nobody wants those of another day.

@@ -8,21 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Overloaded
-from services.compute.queries.admission import MAX_WAITING, QUICK_S, Admission, Lane, Ticket
+from services.compute.queries.admission import (
+    MAX_WAITING,
+    QUICK_S,
+    Admission,
+    AdmissionQueue,
+    QueuedQuery,
+)
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_cheap_question_overtakes_dear_ones_that_wait() -> None:
-    lane = Lane(1, backlog_s=100)
+    queue = AdmissionQueue(1, backlog_s=100)
     order: list[float] = []
 
     async def ask(cost: float) -> None:
-        async with lane.turn(cost):
+        async with queue.turn(cost):
             order.append(cost)
 
-    async with anyio.create_task_group() as tasks, lane.turn(1):
+    async with anyio.create_task_group() as tasks, queue.turn(1):
         for cost in (9, 1, 5):
             tasks.start_soon(ask, cost)
         await anyio.wait_all_tasks_blocked()
@@ -32,36 +38,36 @@ async def test_a_cheap_question_overtakes_dear_ones_that_wait() -> None:
 
 async def test_a_dear_question_is_not_overtaken_for_ever() -> None:
     """What comes when a dear question has waited for long is behind it."""
-    lane = Lane(1, backlog_s=100)
-    dear = lane.enter(3, now=0)
+    queue = AdmissionQueue(1, backlog_s=100)
+    dear = queue.enter(3, now=0)
     assert dear.turn.is_set()
-    waiting, late = lane.enter(3, now=0), lane.enter(1, now=10)
-    lane.leave(dear)
+    waiting, late = queue.enter(3, now=0), queue.enter(1, now=10)
+    queue.leave(dear)
     assert (waiting.turn.is_set(), late.turn.is_set()) == (True, False)
 
 
 async def test_what_waits_is_bounded_by_its_cost_and_the_refusal_says_when_to_come_again() -> None:
-    lane = Lane(1, backlog_s=10)
-    running = lane.enter(6, now=0)
-    lane.enter(3, now=0)
+    queue = AdmissionQueue(1, backlog_s=10)
+    running = queue.enter(6, now=0)
+    queue.enter(3, now=0)
     with pytest.raises(Overloaded, match=r"cwt\.job\.submit") as caught:
-        lane.enter(4, now=0)
+        queue.enter(4, now=0)
     assert caught.value.detail == {"retry_after_s": 3, "cost_s": 4, "subject": "cwt.job.submit"}
-    lane.leave(running)
-    lane.enter(4, now=3)
+    queue.leave(running)
+    queue.enter(4, now=3)
 
 
 async def test_a_question_dearer_than_the_bound_is_taken_when_nothing_else_runs() -> None:
-    lane = Lane(1, backlog_s=10)
-    assert lane.enter(25, now=0).turn.is_set()
+    queue = AdmissionQueue(1, backlog_s=10)
+    assert queue.enter(25, now=0).turn.is_set()
 
 
 async def test_the_number_that_waits_is_bounded_too() -> None:
-    lane = Lane(2, backlog_s=1000)
+    queue = AdmissionQueue(2, backlog_s=1000)
     for _ in range(MAX_WAITING + 2):
-        lane.enter(0.01, now=0)
+        queue.enter(0.01, now=0)
     with pytest.raises(Overloaded) as caught:
-        lane.enter(0.01, now=0)
+        queue.enter(0.01, now=0)
     assert caught.value.detail == {"retry_after_s": 0.1, "cost_s": 0.01}
 
 
@@ -73,14 +79,14 @@ async def test_a_quick_question_does_not_wait_for_a_slow_one() -> None:
 
 
 async def test_whoever_gives_up_waiting_leaves_no_trace() -> None:
-    lane = Lane(1, backlog_s=100)
-    async with lane.turn(1):
+    queue = AdmissionQueue(1, backlog_s=100)
+    async with queue.turn(1):
         with anyio.move_on_after(0) as gave_up:
-            async with lane.turn(1):
+            async with queue.turn(1):
                 raise AssertionError
         assert gave_up.cancelled_caught
-        assert (lane.waiting, lane.load_s) == (0, 1)
-    assert lane.load_s == 0
+        assert (queue.waiting, queue.load_s) == (0, 1)
+    assert queue.load_s == 0
 
 
 @given(
@@ -90,16 +96,16 @@ async def test_whoever_gives_up_waiting_leaves_no_trace() -> None:
 async def test_in_any_sequence_threads_are_busy_and_never_too_many(
     steps: list[tuple[float, bool]], threads: int
 ) -> None:
-    lane = Lane(threads, backlog_s=60)
-    tickets: list[Ticket] = []
+    queue = AdmissionQueue(threads, backlog_s=60)
+    tickets: list[QueuedQuery] = []
     for now, (cost, leaves) in enumerate(steps):
         if leaves and tickets:
-            lane.leave(tickets.pop(int(cost) % len(tickets)))
+            queue.leave(tickets.pop(int(cost) % len(tickets)))
         else:
             try:
-                tickets.append(lane.enter(cost, now))
+                tickets.append(queue.enter(cost, now))
             except Overloaded:
                 assert sum(each.cost_s for each in tickets) + cost > 60 * threads
         running = sum(each.turn.is_set() for each in tickets)
         assert running == min(threads, len(tickets))
-        assert lane.load_s == pytest.approx(sum(each.cost_s for each in tickets))
+        assert queue.load_s == pytest.approx(sum(each.cost_s for each in tickets))

@@ -95,7 +95,7 @@ def test_every_share_gets_its_result_whatever_others_do_with_theirs(
             if event == "answer":
                 ledger.arrived(share, share)
             else:
-                ledger.give_back(share)
+                ledger.release(share)
     while (share := ledger.take_for_self()) is not None:
         ledger.arrived(share, share)
 

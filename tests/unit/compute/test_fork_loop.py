@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.compute.calculator.frames import NUMBER
+from services.compute.processes.ipc import NUMBER
 from tests.deadlines import SCALE
 
 PROGRAM = """
 import os, signal, socket, sys
-from services.compute.calculator.fork_loop import ForkLoop
+from services.compute.processes.fork_loop import ForkLoop
 with socket.socket(fileno=int(sys.argv[1])) as requests:
     request = ForkLoop(requests).run()
 if request is not None and request.worker == "wait":

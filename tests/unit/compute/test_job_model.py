@@ -56,19 +56,19 @@ def test_the_status_follows_from_what_was_asked_and_what_happened(
 
 def test_what_is_left_from_some_task_on_names_what_each_replaces() -> None:
     outcomes = tally("failed", "failed", "-")
-    assert model.left(record(), outcomes) == (("0", 1), ("1", 2), ("2", 0))
-    assert model.left(record(), outcomes, start=1) == (("1", 2), ("2", 0))
+    assert model.unfinished(record(), outcomes) == (("0", 1), ("1", 2), ("2", 0))
+    assert model.unfinished(record(), outcomes, start=1) == (("1", 2), ("2", 0))
 
 
 def test_a_job_whose_tasks_are_lost_has_failed_and_can_be_taken_up_again() -> None:
-    lost = model.lost(record(started_ns=5), tally("done"), 20)
+    lost = model.tasks_lost(record(started_ns=5), tally("done"), 20)
     assert model.status(lost, tally("done")) is JobStatus.FAILED
-    assert model.lost(lost, tally("done", "done"), 30) == lost
+    assert model.tasks_lost(lost, tally("done", "done"), 30) == lost
     assert model.retried(lost, tally("done")).attempt == 2
 
 
 def test_what_was_counted_stays_counted_when_the_log_forgets_it() -> None:
-    ended = model.sealed(record(started_ns=5), tally("done", "failed", "done"))
+    ended = model.finalized(record(started_ns=5), tally("done", "failed", "done"))
 
     told = model.state(ended, Tally(), results=True)
 
@@ -89,13 +89,13 @@ def test_cancelling_twice_changes_nothing() -> None:
 
 def test_a_failure_that_is_tried_again_is_neither_done_nor_failed() -> None:
     outcomes = tally("done", "failed", "done")
-    again = model.retried(model.sealed(record(started_ns=5), outcomes), outcomes)
+    again = model.retried(model.finalized(record(started_ns=5), outcomes), outcomes)
 
     told = model.state(again, outcomes, results=True)
 
     assert (told.status, told.done, told.failed) == (JobStatus.QUEUED, 2, 0)
     assert [task.status for task in told.results] == ["done", "queued", "done"]
-    assert model.left(again, outcomes) == (("1", 2),)
+    assert model.unfinished(again, outcomes) == (("1", 2),)
 
 
 @dataclass
@@ -143,13 +143,13 @@ class JobMachine(RuleBasedStateMachine):
         return Tally(dict(self.log.newest))
 
     def expand(self) -> None:
-        for task, replaces in model.left(self.record, self.tally):
+        for task, replaces in model.unfinished(self.record, self.tally):
             self.queue.append(Queued(task, self.record.attempt, replaces))
 
     @rule()
     def expand_again(self) -> None:
         """A worker died while it put tasks on the queue: another one does it once more."""
-        if model.wanted(self.record, self.record.attempt):
+        if model.is_active(self.record, self.record.attempt):
             self.expand()
 
     @precondition(lambda self: self.queue)
@@ -159,13 +159,13 @@ class JobMachine(RuleBasedStateMachine):
         task = self.queue[number]
         if not redelivered:
             del self.queue[number]
-        if not model.wanted(self.record, task.attempt):
+        if not model.is_active(self.record, task.attempt):
             return
         there = self.log.newest.get(task.task)
         if there is not None and there.seq != task.replaces:
             return
         self.clock += 1
-        self.record = model.begun(self.record, self.clock)
+        self.record = model.started(self.record, self.clock)
         self.held.append(task)
 
     @precondition(lambda self: self.held)
@@ -178,7 +178,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule()
     def look(self) -> None:
-        self.record = model.sealed(self.record, self.tally)
+        self.record = model.finalized(self.record, self.tally)
 
     @rule()
     def cancel(self) -> None:
@@ -229,7 +229,7 @@ TestJobMachine.settings = settings(max_examples=cases(200), stateful_step_count=
 def test_what_is_left_and_what_is_done_are_all_tasks(outcomes: list[str]) -> None:
     found = tally(*outcomes)
 
-    left = {task for task, _ in model.left(record(), found)}
+    left = {task for task, _ in model.unfinished(record(), found)}
 
     done = {task for task, each in found.outcomes.items() if each.status == "done"}
     assert left | done == {str(number) for number in range(TASKS)}

@@ -17,7 +17,7 @@ from schemas.codec import ContentType, decode
 from schemas.errors import ErrorBody, ErrorCode
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from services.compute.app import ComputeService
-from services.compute.queries.shared_levels import SharedLevels
+from services.compute.queries.level_cache import LevelCache
 from services.compute.settings import ComputeSettings
 from services.runtime.bus import Message
 from services.runtime.process.lifecycle import Context
@@ -89,7 +89,7 @@ class Asker:
         async def ask() -> Reply:
             await self._bus.log.declare(system_topology(StorageSettings()))
             async with anyio.create_task_group() as writing:
-                levels = SharedLevels(self._bus.log, writing)
+                levels = LevelCache(self._bus.log, writing)
                 service = ComputeService(self._context, ComputeSettings(), levels)
                 found: dict[str, Endpoint] = {each.name: each for each in service.endpoints()}
                 message = Message(subject=f"cwt.query.{op}", data=body, headers=headers)

@@ -1,11 +1,11 @@
-"""Which kinds of windows take less time than handing them to a thread is worth."""
+"""Which kinds of windows are computed on the event loop, since a thread would take longer."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
 
-__all__ = ["SHORT_S", "Pace"]
+__all__ = ["SHORT_S", "InlinePolicy"]
 
 #: What may be computed on the event loop: as much as the decoding of a large message takes there.
 #: Handing over to a thread and back costs up to 0.6 ms after an idle moment, see decision 47.
@@ -14,25 +14,25 @@ SHORT_S = 0.003
 KINDS = 4096
 
 
-class Pace:
-    """Remembers how long windows of each kind took the last time.
+class InlinePolicy:
+    """Remembers how long the last window of each kind took.
 
     Parameters
     ----------
     short_s
-        Up to this many seconds are short.
+        Seconds up to which a window is short.
     """
 
     def __init__(self, short_s: float = SHORT_S) -> None:
         self._short_s = short_s
         self._seconds: OrderedDict[Hashable, float] = OrderedDict()
 
-    def is_short(self, kind: Hashable) -> bool:
-        """Return whether one of this kind took a short time; of a new kind nothing is known."""
+    def runs_inline(self, kind: Hashable) -> bool:
+        """Return whether the last window of this kind was short; False for a new kind."""
         return self._seconds.get(kind, float("inf")) <= self._short_s
 
-    def took(self, kind: Hashable, seconds: float) -> None:
-        """Remember how long one of this kind took."""
+    def record(self, kind: Hashable, seconds: float) -> None:
+        """Remember how long a window of this kind took."""
         self._seconds[kind] = seconds
         self._seconds.move_to_end(kind)
         if len(self._seconds) > KINDS:

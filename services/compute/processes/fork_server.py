@@ -1,4 +1,4 @@
-"""The process that calculators are forked from, as the service sees it."""
+"""The fork server, as the service sees it: the process that compute processes are forked from."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from io import BytesIO
 
 import anyio
 
-from services.compute.calculator.frames import HEADER_BYTES, NUMBER, Frame, header, header_of
+from services.compute.processes.ipc import HEADER_BYTES, NUMBER, IpcMessage, header, header_of
 
 __all__ = ["ForkServer", "ForkedProcess"]
 
 
 class ForkServer:
-    """Forks calculators from a process that has imported what they need, within milliseconds.
+    """Forks compute processes within milliseconds, from a process that has imported everything.
 
-    The process starts with the first calculator, and again after it has ended. It ends with the
-    service, however that ends, and its calculators end with it.
+    That process starts with the first compute process, and again after it has ended. It ends with
+    the service, however that ends, and its compute processes end with it.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class ForkServer:
         self._requests: socket.socket | None = None
 
     def fork(self, worker: str) -> ForkedProcess:
-        """Request a calculator for the service called `worker`; do not wait for it.
+        """Request a compute process for the service called `worker`; do not wait for it.
 
         Raises
         ------
@@ -44,7 +44,7 @@ class ForkServer:
         return ForkedProcess(frames, control)
 
     def close(self) -> None:
-        """End the fork server, which takes milliseconds, and any calculators it has left."""
+        """End the fork server, which takes milliseconds, and any compute processes it has left."""
         if self._process is not None and self._requests is not None:
             self._process.terminate()
             self._process.wait()
@@ -60,7 +60,7 @@ class ForkServer:
             with its_requests:
                 fd = its_requests.fileno()
                 self._process = subprocess.Popen(  # noqa: S603
-                    [sys.executable, "-m", "services.compute.calculator", str(fd)],
+                    [sys.executable, "-m", str(__package__), str(fd)],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[fd],
                     # Ctrl-C in a terminal is for the service, which ends what it has begun.
@@ -71,7 +71,7 @@ class ForkServer:
 
 
 class ForkedProcess:
-    """The service's ends of the two sockets of a calculator; closing them kills it."""
+    """The service's ends of the two sockets of a compute process; closing them kills it."""
 
     def __init__(self, frames: socket.socket, control: socket.socket) -> None:
         self._frames = frames
@@ -81,7 +81,7 @@ class ForkedProcess:
         #: Process ID, None until the process has started.
         self.pid: int | None = None
 
-    async def exchange(self, request: Frame) -> Frame:
+    async def exchange(self, request: IpcMessage) -> IpcMessage:
         """Return the answer to a request.
 
         Raises
@@ -94,7 +94,7 @@ class ForkedProcess:
         await _send(self._frames, header(request))
         await _send(self._frames, request.body)
         kind, length = header_of(await _receive(self._frames, HEADER_BYTES))
-        return Frame(kind, await _receive(self._frames, length))
+        return IpcMessage(kind, await _receive(self._frames, length))
 
     def has_ended(self) -> bool:
         """Tell whether the process is known to have ended."""

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from schemas.result import AnalysisResult
-from services.compute.live.pace import KINDS, Pace
+from services.compute.live.inline_policy import KINDS, InlinePolicy
 from services.compute.live.windows import compute_window
 from services.compute.live.worker import WindowWorker
 from services.runtime.telemetry.logs import logger
@@ -22,22 +22,22 @@ pytestmark = pytest.mark.anyio
 
 
 def test_of_a_new_kind_nothing_is_known() -> None:
-    assert not Pace(short_s=1e9).is_short("a")
+    assert not InlinePolicy(short_s=1e9).runs_inline("a")
 
 
 def test_the_last_time_counts() -> None:
-    pace = Pace(short_s=1.0)
+    inline = InlinePolicy(short_s=1.0)
     for seconds, short in ((0.5, True), (1.5, False), (1.0, True)):
-        pace.took("a", seconds)
-        assert pace.is_short("a") is short
+        inline.record("a", seconds)
+        assert inline.runs_inline("a") is short
 
 
 def test_kinds_that_do_not_come_any_more_are_forgotten() -> None:
-    pace = Pace(short_s=1.0)
+    inline = InlinePolicy(short_s=1.0)
     for kind in range(KINDS + 1):
-        pace.took(kind, 0.1)
-    assert not pace.is_short(0)
-    assert pace.is_short(1)
+        inline.record(kind, 0.1)
+    assert not inline.runs_inline(0)
+    assert inline.runs_inline(1)
 
 
 class Watched:
@@ -56,7 +56,7 @@ class Watched:
 def worker_of(bus: MemoryBus, compute: Watched, limiter: anyio.CapacityLimiter) -> WindowWorker:
     return WindowWorker(
         bus.log, name="w", limiter=limiter, max_tries=3, log=logger("test"), compute=compute,
-        pace=Pace(short_s=0.2),
+        inline=InlinePolicy(short_s=0.2),
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def worker_of(bus: MemoryBus, compute: Watched, limiter: anyio.CapacityLimiter) 
 async def test_a_short_kind_is_computed_on_the_loop_once_that_is_known(
     takes_s: float, on_loop: list[bool]
 ) -> None:
-    compute_window(a_window(), ME)  # what is prepared once is no part of the pace
+    compute_window(a_window(), ME)  # what is prepared once does not count
     bus, compute = await a_bus(body(a_window()), body(a_window())), Watched(takes_s)
     worker = worker_of(bus, compute, anyio.CapacityLimiter(1))
     for _ in on_loop:

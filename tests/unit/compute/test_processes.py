@@ -25,25 +25,25 @@ from schemas.errors import ErrorBody, Overloaded
 from schemas.job import CwtTask, JobOutcome, SignificanceTask
 from schemas.simulation import SimulateRequest
 from schemas.work import JobWork, QueuedTask
-from services.compute.calculator import (
-    Calculator,
-    CalculatorDiedError,
-    CalculatorPool,
+from services.compute.cluster.endpoint import simulate_endpoint
+from services.compute.cluster.shares import answer_simulate, request_of
+from services.compute.processes import (
+    ComputeProcess,
     ForkServer,
+    ProcessDiedError,
+    ProcessPool,
 )
-from services.compute.calculator.__main__ import answer_all
-from services.compute.calculator.answers import answer_frame
-from services.compute.calculator.fork_server import ForkedProcess
-from services.compute.calculator.frames import (
+from services.compute.processes.__main__ import answer_all
+from services.compute.processes.answers import answer_message
+from services.compute.processes.fork_server import ForkedProcess
+from services.compute.processes.ipc import (
     HEADER_BYTES,
     NUMBER,
-    Frame,
-    Kind,
+    IpcKind,
+    IpcMessage,
     header,
     header_of,
 )
-from services.compute.cluster.endpoint import simulate_endpoint
-from services.compute.cluster.shares import answer_simulate, request_of
 from tests.deadlines import fail_after
 from tests.fork_server import FORK_SERVER
 from tests.processes import POLL_S, busy, gone, parent
@@ -70,57 +70,57 @@ LONG = task(
 
 
 @pytest.fixture
-async def calculator() -> AsyncIterator[Calculator]:
-    mine = Calculator(FORK_SERVER, "test")
+async def process() -> AsyncIterator[ComputeProcess]:
+    mine = ComputeProcess(FORK_SERVER, "test")
     yield mine
     await mine.close()
 
 
-def pid_of(calculator: Calculator) -> int:
-    assert calculator.pid is not None
-    return calculator.pid
+def pid_of(process: ComputeProcess) -> int:
+    assert process.pid is not None
+    return process.pid
 
 
-@given(kind=st.sampled_from(Kind), body=st.binary())
-def test_a_header_gives_back_the_kind_and_the_length(kind: Kind, body: bytes) -> None:
-    assert header_of(header(Frame(kind, body))) == (kind, len(body))
+@given(kind=st.sampled_from(IpcKind), body=st.binary())
+def test_a_header_gives_back_the_kind_and_the_length(kind: IpcKind, body: bytes) -> None:
+    assert header_of(header(IpcMessage(kind, body))) == (kind, len(body))
 
 
-@given(kind=st.sampled_from([Kind.TASK, Kind.SHARE]), body=st.binary(max_size=200))
-def test_whatever_is_asked_there_is_an_answer(kind: Kind, body: bytes) -> None:
-    answer = answer_frame(Frame(kind, body), "test")
+@given(kind=st.sampled_from([IpcKind.TASK, IpcKind.SHARE]), body=st.binary(max_size=200))
+def test_whatever_is_asked_there_is_an_answer(kind: IpcKind, body: bytes) -> None:
+    answer = answer_message(IpcMessage(kind, body), "test")
 
-    assert answer.kind is Kind.REFUSED
+    assert answer.kind is IpcKind.REFUSED
     assert decode(ErrorBody, answer.body, PACKED).error.message
 
 
 @pytest.mark.slow
-async def test_a_task_is_computed_in_a_process_of_low_priority(calculator: Calculator) -> None:
-    answer = await calculator.ask(Kind.TASK, QUICK)
+async def test_a_task_is_computed_in_a_process_of_low_priority(process: ComputeProcess) -> None:
+    answer = await process.ask(IpcKind.TASK, QUICK)
 
     outcome = decode(JobOutcome, answer.body, PACKED)
     assert (outcome.task_id, outcome.status, outcome.engine.worker) == ("3", "done", "test")
-    assert os.getpriority(os.PRIO_PROCESS, pid_of(calculator)) > os.getpriority(
+    assert os.getpriority(os.PRIO_PROCESS, pid_of(process)) > os.getpriority(
         os.PRIO_PROCESS, os.getpid()
     )
 
 
 @pytest.mark.slow
-async def test_one_process_answers_one_question_after_the_other(calculator: Calculator) -> None:
-    await calculator.ask(Kind.TASK, QUICK)
-    first = pid_of(calculator)
-    await calculator.ask(Kind.TASK, b"nothing that can be read")
+async def test_one_process_answers_one_question_after_the_other(process: ComputeProcess) -> None:
+    await process.ask(IpcKind.TASK, QUICK)
+    first = pid_of(process)
+    await process.ask(IpcKind.TASK, b"nothing that can be read")
 
-    assert (await calculator.ask(Kind.TASK, QUICK)).kind is Kind.DONE
-    assert pid_of(calculator) == first
+    assert (await process.ask(IpcKind.TASK, QUICK)).kind is IpcKind.DONE
+    assert pid_of(process) == first
 
 
 def test_requests_are_answered_in_order_until_the_connection_ends() -> None:
     service, connection = socket.socketpair()
     with service:
         for body in (QUICK, b"unreadable"):
-            service.sendall(header(Frame(Kind.TASK, body)) + body)
-        service.sendall(header(Frame(Kind.TASK, QUICK)) + QUICK[:10])
+            service.sendall(header(IpcMessage(IpcKind.TASK, body)) + body)
+        service.sendall(header(IpcMessage(IpcKind.TASK, QUICK)) + QUICK[:10])
         service.shutdown(socket.SHUT_WR)
         answer_all(connection, "test")
         with service.makefile("rb") as answers:
@@ -130,7 +130,7 @@ def test_requests_are_answered_in_order_until_the_connection_ends() -> None:
                 assert len(answers.read(length)) == length
                 kinds.append(kind)
 
-    assert kinds == [Kind.DONE, Kind.REFUSED]
+    assert kinds == [IpcKind.DONE, IpcKind.REFUSED]
 
 
 # The end of a process
@@ -138,17 +138,17 @@ def test_requests_are_answered_in_order_until_the_connection_ends() -> None:
 
 @pytest.mark.slow
 @linux
-async def test_a_process_that_dies_is_reported_and_replaced(calculator: Calculator) -> None:
-    await calculator.ask(Kind.TASK, QUICK)
-    first = pid_of(calculator)
+async def test_a_process_that_dies_is_reported_and_replaced(process: ComputeProcess) -> None:
+    await process.ask(IpcKind.TASK, QUICK)
+    first = pid_of(process)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(kill_when_busy, first, first)
-        with fail_after(20), pytest.raises(CalculatorDiedError, match="ended by signal 9"):
-            await calculator.ask(Kind.TASK, LONG)
+        with fail_after(20), pytest.raises(ProcessDiedError, match="ended by signal 9"):
+            await process.ask(IpcKind.TASK, LONG)
 
-    assert (await calculator.ask(Kind.TASK, QUICK)).kind is Kind.DONE
-    assert pid_of(calculator) != first
+    assert (await process.ask(IpcKind.TASK, QUICK)).kind is IpcKind.DONE
+    assert pid_of(process) != first
 
 
 async def kill_when_busy(pid: int, victim: int) -> None:
@@ -157,26 +157,26 @@ async def kill_when_busy(pid: int, victim: int) -> None:
 
 
 @pytest.mark.slow
-async def test_a_process_that_dies_while_it_is_idle_is_replaced(calculator: Calculator) -> None:
-    await calculator.ask(Kind.TASK, QUICK)
+async def test_a_process_that_dies_while_it_is_idle_is_replaced(process: ComputeProcess) -> None:
+    await process.ask(IpcKind.TASK, QUICK)
 
-    os.kill(pid_of(calculator), signal.SIGKILL)
+    os.kill(pid_of(process), signal.SIGKILL)
     with fail_after(20):
-        while calculator.pid is not None:  # noqa: ASYNC110 - an idle calculator has no event
+        while process.pid is not None:  # noqa: ASYNC110 - an idle process has no event
             await anyio.sleep(POLL_S)
 
-    assert (await calculator.ask(Kind.TASK, QUICK)).kind is Kind.DONE
+    assert (await process.ask(IpcKind.TASK, QUICK)).kind is IpcKind.DONE
 
 
 @pytest.mark.slow
 @linux
-async def test_cancelling_ends_what_runs_and_waits_for_its_end(calculator: Calculator) -> None:
-    await calculator.ask(Kind.TASK, QUICK)
-    pid = pid_of(calculator)
+async def test_cancelling_ends_what_runs_and_waits_for_its_end(process: ComputeProcess) -> None:
+    await process.ask(IpcKind.TASK, QUICK)
+    pid = pid_of(process)
 
     with fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(calculator.ask, Kind.TASK, LONG)
+            tasks.start_soon(process.ask, IpcKind.TASK, LONG)
             await busy(pid)
             tasks.cancel_scope.cancel()
 
@@ -186,20 +186,20 @@ async def test_cancelling_ends_what_runs_and_waits_for_its_end(calculator: Calcu
 
 @pytest.mark.slow
 @linux
-async def test_closing_ends_what_runs_and_its_request_raises(calculator: Calculator) -> None:
-    await calculator.ask(Kind.TASK, QUICK)
-    pid = pid_of(calculator)
+async def test_closing_ends_what_runs_and_its_request_raises(process: ComputeProcess) -> None:
+    await process.ask(IpcKind.TASK, QUICK)
+    pid = pid_of(process)
 
     async def close_when_busy() -> None:
         await busy(pid)
-        await calculator.close()
+        await process.close()
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(close_when_busy)
-        with fail_after(20), pytest.raises(CalculatorDiedError, match="closed"):
-            await calculator.ask(Kind.TASK, LONG)
+        with fail_after(20), pytest.raises(ProcessDiedError, match="closed"):
+            await process.ask(IpcKind.TASK, LONG)
 
 
 class ScriptedServer(ForkServer):
@@ -231,25 +231,25 @@ async def test_a_process_that_exits_is_reported_with_its_exit_code(script: Scrip
     script.control.sendall(NUMBER.pack(4711) + NUMBER.pack(3))
     script.frames.close()
 
-    with pytest.raises(CalculatorDiedError, match="ended with exit code 3"):
-        await Calculator(script, "test").ask(Kind.TASK, QUICK)
+    with pytest.raises(ProcessDiedError, match="ended with exit code 3"):
+        await ComputeProcess(script, "test").ask(IpcKind.TASK, QUICK)
 
 
 async def test_a_process_that_cannot_be_started_is_reported(script: ScriptedServer) -> None:
     script.control.close()
 
-    with pytest.raises(CalculatorDiedError, match="starts calculators has ended"):
-        await Calculator(script, "test").ask(Kind.TASK, QUICK)
+    with pytest.raises(ProcessDiedError, match="starts compute processes has ended"):
+        await ComputeProcess(script, "test").ask(IpcKind.TASK, QUICK)
 
 
 async def test_a_request_can_be_cancelled_while_the_fork_server_starts(
     script: ScriptedServer,
 ) -> None:
-    mine = Calculator(script, "test")
+    mine = ComputeProcess(script, "test")
 
     with fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(mine.ask, Kind.TASK, QUICK)
+            tasks.start_soon(mine.ask, IpcKind.TASK, QUICK)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
 
@@ -259,7 +259,7 @@ async def test_a_request_can_be_cancelled_while_the_fork_server_starts(
 async def test_closing_while_the_fork_server_starts_waits_for_nothing(
     script: ScriptedServer,
 ) -> None:
-    mine = Calculator(script, "test")
+    mine = ComputeProcess(script, "test")
 
     async def close_soon() -> None:
         await anyio.wait_all_tasks_blocked()
@@ -267,16 +267,16 @@ async def test_closing_while_the_fork_server_starts_waits_for_nothing(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(close_soon)
-        with fail_after(20), pytest.raises(CalculatorDiedError, match="closed"):
-            await mine.ask(Kind.TASK, QUICK)
+        with fail_after(20), pytest.raises(ProcessDiedError, match="closed"):
+            await mine.ask(IpcKind.TASK, QUICK)
 
 
-async def test_a_closed_calculator_starts_no_process(server: ForkServer) -> None:
-    mine = Calculator(server, "test")
+async def test_a_closed_compute_process_starts_no_process(server: ForkServer) -> None:
+    mine = ComputeProcess(server, "test")
     await mine.close()
 
-    with pytest.raises(CalculatorDiedError, match="closed"):
-        await mine.ask(Kind.TASK, QUICK)
+    with pytest.raises(ProcessDiedError, match="closed"):
+        await mine.ask(IpcKind.TASK, QUICK)
 
     assert mine.pid is None
 
@@ -287,7 +287,7 @@ async def test_a_closed_calculator_starts_no_process(server: ForkServer) -> None
 @given(body=st.binary(), sizes=st.lists(st.integers(1, 50), min_size=1))
 def test_an_answer_that_comes_in_pieces_is_the_same(body: bytes, sizes: list[int]) -> None:
     async def play(script: ScriptedServer) -> None:
-        rest = header(Frame(Kind.DONE, body)) + body
+        rest = header(IpcMessage(IpcKind.DONE, body)) + body
         while rest:
             for size in sizes:
                 script.frames.sendall(rest[:size])
@@ -295,15 +295,15 @@ def test_an_answer_that_comes_in_pieces_is_the_same(body: bytes, sizes: list[int
                 for _ in range(3):  # the other task is woken, reads, and waits again
                     await anyio.lowlevel.checkpoint()
 
-    async def ask() -> Frame:
+    async def ask() -> IpcMessage:
         with closing(ScriptedServer()) as script:
             script.control.sendall(NUMBER.pack(4711))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(play, script)
-                answer = await Calculator(script, "test").ask(Kind.TASK, b"")
+                answer = await ComputeProcess(script, "test").ask(IpcKind.TASK, b"")
         return answer
 
-    assert anyio.run(ask) == Frame(Kind.DONE, body)
+    assert anyio.run(ask) == IpcMessage(IpcKind.DONE, body)
 
 
 @pytest.mark.parametrize(("request_bytes", "answer_bytes"), [(64 * MIB, 0), (0, 64 * MIB)])
@@ -316,7 +316,7 @@ async def test_a_large_body_is_not_copied(
         buffer, left = bytearray(MIB), HEADER_BYTES + len(request)
         while left:
             left -= script.frames.recv_into(buffer)
-        script.frames.sendall(header(Frame(Kind.DONE, answer)))
+        script.frames.sendall(header(IpcMessage(IpcKind.DONE, answer)))
         script.frames.sendall(answer)
 
     script.control.sendall(NUMBER.pack(4711))
@@ -324,7 +324,7 @@ async def test_a_large_body_is_not_copied(
     peer.start()
     tracemalloc.start()
     try:
-        received = await Calculator(script, "test").ask(Kind.TASK, request)
+        received = await ComputeProcess(script, "test").ask(IpcKind.TASK, request)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -346,14 +346,14 @@ def server() -> Iterator[ForkServer]:
 
 @pytest.mark.slow
 @linux
-async def test_calculators_are_forks_of_one_process_in_a_session_of_its_own(
+async def test_compute_processes_are_forks_of_one_process_in_a_session_of_its_own(
     server: ForkServer,
 ) -> None:
-    first, second = Calculator(server, "test"), Calculator(server, "test")
+    first, second = ComputeProcess(server, "test"), ComputeProcess(server, "test")
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(first.ask, Kind.TASK, QUICK)
-        tasks.start_soon(second.ask, Kind.TASK, QUICK)
+        tasks.start_soon(first.ask, IpcKind.TASK, QUICK)
+        tasks.start_soon(second.ask, IpcKind.TASK, QUICK)
 
     pids = {pid_of(first), pid_of(second)}
     (server_pid,) = {parent(pid) for pid in pids}
@@ -366,36 +366,36 @@ async def test_calculators_are_forks_of_one_process_in_a_session_of_its_own(
 
 @pytest.mark.slow
 @linux
-async def test_calculators_end_with_their_fork_server_and_the_next_has_a_new_one(
+async def test_compute_processes_end_with_their_fork_server_and_the_next_has_a_new_one(
     server: ForkServer,
 ) -> None:
-    mine = Calculator(server, "test")
-    await mine.ask(Kind.TASK, QUICK)
+    mine = ComputeProcess(server, "test")
+    await mine.ask(IpcKind.TASK, QUICK)
     pid = pid_of(mine)
     server_pid = parent(pid)
 
     with fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(kill_when_busy, pid, server_pid)
-            with pytest.raises(CalculatorDiedError, match="starts calculators has ended"):
-                await mine.ask(Kind.TASK, LONG)
+            with pytest.raises(ProcessDiedError, match="starts compute processes has ended"):
+                await mine.ask(IpcKind.TASK, LONG)
         await gone(pid, server_pid)
 
-    assert (await mine.ask(Kind.TASK, QUICK)).kind is Kind.DONE
+    assert (await mine.ask(IpcKind.TASK, QUICK)).kind is IpcKind.DONE
     assert parent(pid_of(mine)) != server_pid
     await mine.close()
 
 
 SERVICE = """
 import anyio, sys
-from services.compute.calculator import Calculator, ForkServer
-from services.compute.calculator.frames import Kind
+from services.compute.processes import ComputeProcess, ForkServer
+from services.compute.processes.ipc import IpcKind
 
 async def main():
-    mine = Calculator(ForkServer(), "test")
-    await mine.ask(Kind.TASK, b"")
+    mine = ComputeProcess(ForkServer(), "test")
+    await mine.ask(IpcKind.TASK, b"")
     print(mine.pid, flush=True)
-    await mine.ask(Kind.TASK, sys.stdin.buffer.read())
+    await mine.ask(IpcKind.TASK, sys.stdin.buffer.read())
 
 anyio.run(main)
 """
@@ -403,9 +403,7 @@ anyio.run(main)
 
 @pytest.mark.slow
 @linux
-async def test_a_killed_service_takes_its_computing_calculator_and_its_fork_server_with_it() -> (
-    None
-):
+async def test_a_killed_service_takes_its_compute_process_and_its_fork_server_with_it() -> None:
     async with await anyio.open_process(
         [sys.executable, "-c", SERVICE], stderr=subprocess.DEVNULL
     ) as service:
@@ -424,16 +422,16 @@ async def test_a_killed_service_takes_its_computing_calculator_and_its_fork_serv
 
 
 @pytest.mark.slow
-def test_a_new_calculator_imports_nothing() -> None:
+def test_a_new_compute_process_imports_nothing() -> None:
     """Each took a second of processor time for parts of SciPy that its first task needed."""
     program = """
 import sys
-from services.compute.calculator.answers import answer_frame, warm_up
-from services.compute.calculator.frames import Frame, Kind
+from services.compute.processes.answers import answer_message, warm_up
+from services.compute.processes.ipc import IpcMessage, IpcKind
 body = sys.stdin.buffer.read()
 warm_up()
 before = set(sys.modules)
-assert answer_frame(Frame(Kind.TASK, body), "test").kind is Kind.DONE
+assert answer_message(IpcMessage(IpcKind.TASK, body), "test").kind is IpcKind.DONE
 print(*set(sys.modules) - before)
 """
     simulation = SignificanceTask(
@@ -451,12 +449,12 @@ print(*set(sys.modules) - before)
 async def test_a_share_is_computed_by_a_worker_that_has_time_and_refused_by_one_that_has_none() -> (
     None
 ):
-    pool = CalculatorPool(FORK_SERVER, "test", 1)
+    pool = ProcessPool(FORK_SERVER, "test", 1)
     request = request_of(plan(Morlet(6)).tasks()[0])
     handle = simulate_endpoint(pool).handle
     try:
         assert await handle(request) == answer_simulate(request)
-        async with pool.calculator():
+        async with pool.process():
             with pytest.raises(Overloaded):
                 await handle(request)
         assert await handle(request) == answer_simulate(request)
@@ -469,7 +467,7 @@ def test_a_share_that_cannot_be_is_refused_for_its_rows() -> None:
     rows = request.rows.model_copy(update={"wavelet": "paul", "param": 4.5})
     body = encode(request.model_copy(update={"rows": rows}), PACKED)
 
-    answer = answer_frame(Frame(Kind.SHARE, body), "test")
+    answer = answer_message(IpcMessage(IpcKind.SHARE, body), "test")
 
     assert "rows" in decode(ErrorBody, answer.body, PACKED).error.message
     assert decode(SimulateRequest, body, PACKED).rows.param == 4.5

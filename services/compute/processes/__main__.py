@@ -1,4 +1,4 @@
-"""``python -m services.compute.calculator FD``: the fork server, and each calculator it forks.
+"""``python -m services.compute.processes FD``: the fork server, and each process it forks.
 
 FD is the descriptor of the socket on which a `ForkServer` sends its requests.
 """
@@ -12,16 +12,16 @@ import sys
 
 import threadpoolctl
 
-from services.compute.calculator.answers import answer_frame, warm_up
-from services.compute.calculator.fork_loop import ForkLoop
-from services.compute.calculator.frames import HEADER_BYTES, Frame, header, header_of
+from services.compute.processes.answers import answer_message, warm_up
+from services.compute.processes.fork_loop import ForkLoop
+from services.compute.processes.ipc import HEADER_BYTES, IpcMessage, header, header_of
 
-#: Below live results and queries, which have a user waiting; a calculator uses what they leave.
+#: Below live results and queries, for which a user waits; a compute process uses what they leave.
 NICENESS = 10
 
 
 def main() -> None:
-    """Fork calculators until the service ends; in a calculator, answer frames until then."""
+    """Fork compute processes until the service ends; in each of them, answer requests."""
     with threadpoolctl.threadpool_limits(1), socket.socket(fileno=int(sys.argv[1])) as requests:
         warm_up()
         gc.freeze()  # The collector would write to, and so copy, every page that the forks share.
@@ -32,14 +32,14 @@ def main() -> None:
 
 
 def answer_all(connection: socket.socket, worker: str) -> None:
-    """Answer frames, one after the other, until the service closes the connection."""
+    """Answer messages, one after the other, until the service closes the connection."""
     with connection, connection.makefile("rwb") as stream:
         while len(head := stream.read(HEADER_BYTES)) == HEADER_BYTES:
             kind, length = header_of(head)
             body = stream.read(length)
             if len(body) < length:
                 return
-            answer = answer_frame(Frame(kind, body), worker)
+            answer = answer_message(IpcMessage(kind, body), worker)
             stream.write(header(answer))
             stream.write(answer.body)
             stream.flush()

@@ -27,7 +27,7 @@ from schemas.errors import (
 )
 from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
 from schemas.query import CwtReply, WctReply, WctRequest
-from services.compute.queries.kept_answers import KeptAnswers
+from services.compute.queries.reply_cache import ReplyCache
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.errors import BusError
 from services.runtime.bus.nats import connect_bus
@@ -288,14 +288,14 @@ async def test_a_cheap_question_is_not_kept(client: Client) -> None:
 
 
 async def test_what_does_not_fit_or_cannot_be_read_is_computed_again(bus: Bus) -> None:
-    kept = KeptAnswers(bus.log)  # in a bucket of 3 MiB
+    kept = ReplyCache(bus.log)  # in a bucket of 3 MiB
     small, big = (cwt_reply(n) for n in (10, 400_000))
-    await kept.keep("small", small)
-    assert await kept.find("small", CwtReply) == small
-    assert await kept.find("small", WctReply) is None
-    assert await kept.find("other", CwtReply) is None
-    await kept.keep("big", big)
-    assert await kept.find("big", CwtReply) is None
+    await kept.put("small", small)
+    assert await kept.get("small", CwtReply) == small
+    assert await kept.get("small", WctReply) is None
+    assert await kept.get("other", CwtReply) is None
+    await kept.put("big", big)
+    assert await kept.get("big", CwtReply) is None
 
 
 async def test_a_large_answer_may_take_the_store_longer_than_a_small_one() -> None:
@@ -308,8 +308,8 @@ async def test_a_large_answer_may_take_the_store_longer_than_a_small_one() -> No
             raise BusError(name)
 
     for size in (10, 400_000):
-        await KeptAnswers(Timed()).keep("key", cwt_reply(size))
-        await KeptAnswers(Timed()).find("key", CwtReply, about_bytes=size * 40)
+        await ReplyCache(Timed()).put("key", cwt_reply(size))
+        await ReplyCache(Timed()).get("key", CwtReply, about_bytes=size * 40)
     assert left[0] < 0.6
     assert min(left[2:]) > 0.8
 
@@ -318,9 +318,9 @@ async def test_answers_are_given_where_nothing_is_kept(nats_url: str) -> None:
     """As with a server that was set up by hand, and has no such bucket."""
     async with connect_bus(nats_url, name="test", log=logger("test")) as nats_bus:
         for bare in (MemoryBus(), nats_bus):
-            kept = KeptAnswers(bare.log)
-            await kept.keep("small", cwt_reply(10))
-            assert await kept.find("small", CwtReply) is None
+            kept = ReplyCache(bare.log)
+            await kept.put("small", cwt_reply(10))
+            assert await kept.get("small", CwtReply) is None
             with pytest.raises(BusError):
                 await bare.log.bucket(storage.KV_STREAMS)
 

@@ -1,4 +1,4 @@
-"""The calculators of one service."""
+"""The compute processes of one service."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 
-from services.compute.calculator.fork_server import ForkServer
-from services.compute.calculator.process import Calculator
+from services.compute.processes.fork_server import ForkServer
+from services.compute.processes.process import ComputeProcess
 
-__all__ = ["CalculatorPool", "open_pool"]
+__all__ = ["ProcessPool", "open_pool"]
 
 
-class CalculatorPool:
-    """The calculators that may compute at the same time, in the order of the requests."""
+class ProcessPool:
+    """The compute processes that may compute at the same time, in the order of the requests."""
 
     def __init__(self, server: ForkServer, worker: str, size: int) -> None:
         self.size = size
-        self._free = [Calculator(server, worker) for _ in range(size)]
+        self._free = [ComputeProcess(server, worker) for _ in range(size)]
         self._every = tuple(self._free)
         self._slots = anyio.Semaphore(size)
 
     @asynccontextmanager
-    async def calculator(self) -> AsyncIterator[Calculator]:
-        """Wait for a calculator, and have it while the context is open."""
+    async def process(self) -> AsyncIterator[ComputeProcess]:
+        """Wait for a compute process, and have it while the context is open."""
         async with self._slots:
             mine = self._free.pop()
             try:
@@ -33,8 +33,8 @@ class CalculatorPool:
                 self._free.append(mine)
 
     @contextmanager
-    def free_one(self) -> Iterator[Calculator | None]:
-        """Have a calculator while the context is open, or None if all compute; do not wait."""
+    def free_one(self) -> Iterator[ComputeProcess | None]:
+        """Have a compute process while the context is open, or None if all compute; do not wait."""
         try:
             self._slots.acquire_nowait()
         except anyio.WouldBlock:
@@ -54,9 +54,9 @@ class CalculatorPool:
 
 
 @asynccontextmanager
-async def open_pool(server: ForkServer, worker: str, size: int) -> AsyncIterator[CalculatorPool]:
-    """Have calculators while the context is open; none of them outlives it."""
-    pool = CalculatorPool(server, worker, size)
+async def open_pool(server: ForkServer, worker: str, size: int) -> AsyncIterator[ProcessPool]:
+    """Have compute processes while the context is open; none of them outlives it."""
+    pool = ProcessPool(server, worker, size)
     try:
         yield pool
     finally:

@@ -1,9 +1,9 @@
-"""The loop of the fork server: fork a calculator for each request, kill it, report its end.
+"""The loop of the fork server: fork a compute process for each request, kill it, report its end.
 
-A request is the name of a worker with two sockets. The calculator gets `frames`. The fork server
-keeps `control`: it writes the calculator's process ID and later its exit code there, and kills the
-calculator when the other end is shut down. A service that ends closes all its sockets, so its
-calculators and its fork server end too, on every system and whatever killed the service.
+A request is the name of a worker with two sockets. The compute process gets `messages`. The fork
+server keeps `control`: it writes the process ID and later the exit code there, and kills the
+compute process when the other end is shut down. A service that ends closes all its sockets, so its
+compute processes and its fork server end too, on every system and whatever killed the service.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from services.compute.calculator.frames import NUMBER
+from services.compute.processes.ipc import NUMBER
 from services.runtime.process.orphan_guard import die_with_parent
 
 __all__ = ["ForkLoop", "ForkRequest"]
@@ -27,7 +27,7 @@ MAX_NAME_BYTES = 4096
 
 @dataclass(frozen=True)
 class ForkRequest:
-    """What a calculator starts with: the name of its worker, and a socket's descriptor."""
+    """What a compute process starts with: the name of its worker, and a socket's descriptor."""
 
     worker: str
     frames: int
@@ -50,7 +50,7 @@ class ForkLoop:
         self._selector = selectors.PollSelector()
 
     def run(self) -> ForkRequest | None:
-        """Return in each calculator, with its request, and in the server at its end, with None."""
+        """Return in each compute process, with its request; in the server at its end, with None."""
         self._selector.register(self._requests, selectors.EVENT_READ, self._fork)
         while self._selector.get_map():
             # One event at a time: it may be the end of a child that has a second one.
@@ -62,7 +62,7 @@ class ForkLoop:
 
     def _fork(self) -> ForkRequest | None:
         worker, fds, _, _ = socket.recv_fds(self._requests, MAX_NAME_BYTES, 2)
-        if not worker:  # the service is gone; its calculators follow
+        if not worker:  # the service is gone; its compute processes follow
             self._selector.unregister(self._requests)
             return None
         frames, control = fds

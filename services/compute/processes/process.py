@@ -1,20 +1,20 @@
-"""One calculator, as its service sees it: a process, started when it is needed."""
+"""One compute process, as its service sees it; started when it is needed."""
 
 from __future__ import annotations
 
 import anyio
 
-from services.compute.calculator.fork_server import ForkedProcess, ForkServer
-from services.compute.calculator.frames import Frame, Kind
+from services.compute.processes.fork_server import ForkedProcess, ForkServer
+from services.compute.processes.ipc import IpcKind, IpcMessage
 
-__all__ = ["Calculator", "CalculatorDiedError"]
+__all__ = ["ComputeProcess", "ProcessDiedError"]
 
 
-class CalculatorDiedError(Exception):
+class ProcessDiedError(Exception):
     """The process ended while it computed: it ran out of memory, crashed, or was killed."""
 
 
-class Calculator:
+class ComputeProcess:
     """A process that computes one thing at a time; it ends with the service, however that ends.
 
     Parameters
@@ -35,19 +35,19 @@ class Calculator:
 
     @property
     def pid(self) -> int | None:
-        """Process ID of the calculator, None while it has no process."""
+        """Process ID, None while no process runs."""
         if self._process is None or self._process.has_ended():
             return None
         return self._process.pid
 
-    async def ask(self, kind: Kind, body: bytes) -> Frame:
+    async def ask(self, kind: IpcKind, body: bytes) -> IpcMessage:
         """Return the answer to a request.
 
         Cancelled, it kills the process with whatever runs in it, and waits for its end.
 
         Raises
         ------
-        CalculatorDiedError
+        ProcessDiedError
             There is no answer; the next request goes to a new process.
         OSError
             A process cannot be started.
@@ -55,8 +55,8 @@ class Calculator:
         async with self._turn:
             if not self._closed:
                 with anyio.CancelScope() as self._request:
-                    return await self._answer(Frame(kind, body))
-        raise CalculatorDiedError("the calculator was closed")
+                    return await self._answer(IpcMessage(kind, body))
+        raise ProcessDiedError("the process was closed")
 
     async def close(self) -> None:
         """Kill the process for good, and wait for its end; a request under way raises an error."""
@@ -67,13 +67,13 @@ class Calculator:
             async with self._turn:
                 await self._kill()
 
-    async def _answer(self, request: Frame) -> Frame:
+    async def _answer(self, request: IpcMessage) -> IpcMessage:
         process = self._running()
         try:
             return await process.exchange(request)
         except (EOFError, ConnectionError) as error:
             self._process = None
-            raise CalculatorDiedError(await _reason(process)) from error
+            raise ProcessDiedError(await _reason(process)) from error
         except BaseException:
             await self._kill()
             raise
@@ -98,7 +98,7 @@ async def _reason(process: ForkedProcess) -> str:
     with anyio.CancelScope(shield=True):
         code = await process.ended()
     if code is None:
-        return "the process that starts calculators has ended"
+        return "the process that starts compute processes has ended"
     if code < 0:
         return f"the process that computed it was ended by signal {-code}"
     return f"the process that computed it ended with exit code {code}"

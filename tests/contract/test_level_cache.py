@@ -13,7 +13,7 @@ import pytest
 
 from pycwt_mod import MonteCarloLevels, wct_significance
 from schemas import storage
-from services.compute.queries.shared_levels import SharedLevels, name_of
+from services.compute.queries.level_cache import LevelCache, name_of
 from services.runtime.bus import Bus
 from services.runtime.bus.specs import BucketSpec, Topology
 from tests.memory_bus import MemoryBus
@@ -26,14 +26,14 @@ simulate: Callable[..., MonteCarloLevels] = partial(
 )
 
 
-async def levels_from(cache: SharedLevels, **changes: Any) -> MonteCarloLevels:
+async def levels_from(cache: LevelCache, **changes: Any) -> MonteCarloLevels:
     return await anyio.to_thread.run_sync(partial(simulate, cache=cache, **{"rng": 1, **changes}))
 
 
 async def levels_of_a_worker(bus: Bus, **changes: Any) -> MonteCarloLevels:
     """Return the levels that a worker of its own found or simulated; they are written then."""
     async with anyio.create_task_group() as tasks:
-        cache = SharedLevels(bus.log, tasks)
+        cache = LevelCache(bus.log, tasks)
         found = await levels_from(cache, **changes)
     return found  # noqa: RET504 - once it is written
 
@@ -52,7 +52,7 @@ async def test_a_level_is_simulated_by_one_worker_and_found_by_the_others(bus: B
 async def test_a_level_is_found_in_memory_before_it_is_written() -> None:
     memory = MemoryBus()  # without a bucket
     async with anyio.create_task_group() as tasks:
-        cache = SharedLevels(memory.log, tasks)
+        cache = LevelCache(memory.log, tasks)
         first = await levels_from(cache)
         calls: list[tuple[int, ...]] = []
         again = await levels_from(cache, progress=lambda *done: calls.append(done))
@@ -67,7 +67,7 @@ async def test_another_seed_level_or_number_of_pairs_is_another_entry(
     memory = MemoryBus()
     await memory.log.declare(BUCKET)
     async with anyio.create_task_group() as tasks:
-        cache = SharedLevels(memory.log, tasks)
+        cache = LevelCache(memory.log, tasks)
         await levels_from(cache)
         await levels_from(cache, **changes)
     assert len(set(map(name_of, cache))) == 2

@@ -1,8 +1,8 @@
-"""Levels that any worker simulated, for all of them: the cache that `pycwt_mod` asks for.
+"""A cache of significance levels, shared by all workers, in the form that `pycwt_mod` takes.
 
 It is used by computing threads. In front is this process's own memory; behind it the bucket
-``cwt_significance``. Whatever goes wrong with the bucket is a miss, and nobody's error. New levels
-are written beside whatever their thread does next: nobody waits for that.
+``cwt_significance``. A failure of the bucket is a miss, not an error. New levels are written
+concurrently: their thread does not wait for that.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from schemas.significance import KeptLevels
 from services.runtime.bus import Bucket, DurableLog
 from services.runtime.bus.errors import BusError
 
-__all__ = ["SharedLevels"]
+__all__ = ["LevelCache"]
 
 #: What levels depend on: the plan, with the seed and the version of the simulation, and the level.
 Key: TypeAlias = tuple[MonteCarloPlan, float]
 
 #: Levels in this process's memory, of a few kilobytes each.
-REMEMBERED = 1024
+MAX_ENTRIES = 1024
 #: A bucket that does not answer by then is slower than most simulations.
-PATIENCE_S = 0.5
-#: After that it is left alone for a while.
-REST_S = 10.0
+TIMEOUT_S = 0.5
+#: After a failure the bucket is not used for so long.
+PAUSE_S = 10.0
 
 
-class SharedLevels(MutableMapping[Key, MonteCarloLevels]):
+class LevelCache(MutableMapping[Key, MonteCarloLevels]):
     """See the module. Used from threads of anyio; ``len`` and iteration are of this process.
 
     Parameters
@@ -53,12 +53,12 @@ class SharedLevels(MutableMapping[Key, MonteCarloLevels]):
     def __init__(self, log: DurableLog, tasks: TaskGroup) -> None:
         self._log = log
         self._tasks = tasks
-        self._remembered: OrderedDict[Key, MonteCarloLevels] = OrderedDict()
+        self._entries: OrderedDict[Key, MonteCarloLevels] = OrderedDict()
         self._bucket: Bucket | None = None
-        self._rest_until = -1.0
+        self._paused_until = -1.0
 
     def __getitem__(self, key: Key) -> MonteCarloLevels:
-        if key not in self._remembered:
+        if key not in self._entries:
             body = anyio.from_thread.run(self._read, name_of(key))
             if body is None:
                 raise KeyError(key)
@@ -66,47 +66,47 @@ class SharedLevels(MutableMapping[Key, MonteCarloLevels]):
                 kept = decode(KeptLevels, body, ContentType.MSGPACK)
             except ContractError:
                 raise KeyError(key) from None  # written by another version
-            self._remember(key, _levels(kept, key[0]))
-        return self._remembered[key]
+            self._insert(key, _levels(kept, key[0]))
+        return self._entries[key]
 
     def __setitem__(self, key: Key, levels: MonteCarloLevels) -> None:
-        self._remember(key, levels)
+        self._insert(key, levels)
         anyio.from_thread.run_sync(self._tasks.start_soon, self._write, name_of(key), _body(levels))
 
     def __delitem__(self, key: Key) -> None:
-        del self._remembered[key]
+        del self._entries[key]
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(self._remembered)
+        return iter(self._entries)
 
     def __len__(self) -> int:
-        return len(self._remembered)
+        return len(self._entries)
 
-    def _remember(self, key: Key, levels: MonteCarloLevels) -> None:
-        self._remembered[key] = levels
-        while len(self._remembered) > REMEMBERED:
+    def _insert(self, key: Key, levels: MonteCarloLevels) -> None:
+        self._entries[key] = levels
+        while len(self._entries) > MAX_ENTRIES:
             with suppress(KeyError):  # another thread was faster
-                self._remembered.popitem(last=False)
+                self._entries.popitem(last=False)
 
     async def _read(self, name: str) -> bytes | None:
-        if anyio.current_time() < self._rest_until:
+        if anyio.current_time() < self._paused_until:
             return None
         try:
-            with anyio.fail_after(PATIENCE_S):
+            with anyio.fail_after(TIMEOUT_S):
                 entry = await (await self._opened()).get(name)
         except (BusError, TimeoutError):
-            self._rest_until = anyio.current_time() + REST_S
+            self._paused_until = anyio.current_time() + PAUSE_S
             return None
         return None if entry is None else entry.value
 
     async def _write(self, name: str, body: bytes) -> None:
-        if anyio.current_time() < self._rest_until:
+        if anyio.current_time() < self._paused_until:
             return
         try:
-            with anyio.fail_after(PATIENCE_S):
+            with anyio.fail_after(TIMEOUT_S):
                 await (await self._opened()).put(name, body)
         except (BusError, TimeoutError):
-            self._rest_until = anyio.current_time() + REST_S
+            self._paused_until = anyio.current_time() + PAUSE_S
 
     async def _opened(self) -> Bucket:
         if self._bucket is None:

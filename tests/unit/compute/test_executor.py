@@ -15,8 +15,8 @@ from schemas.errors import Overloaded
 from schemas.query import CwtRequest
 from schemas.significance import SignificanceReply, SignificanceRequest
 from services.compute.queries.admission import Admission
-from services.compute.queries.answering import Answering
-from services.compute.queries.kept_answers import KeptAnswers
+from services.compute.queries.executor import QueryExecutor
+from services.compute.queries.reply_cache import ReplyCache
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 
@@ -54,12 +54,12 @@ class Crowd:
 
     def __init__(self, computer: Callable[[SignificanceRequest], SignificanceReply]) -> None:
         self._computer = computer
-        self._answering = Answering(Admission(4, 1000), KeptAnswers(MemoryBus().log))
+        self._executor = QueryExecutor(Admission(4, 1000), ReplyCache(MemoryBus().log))
         self.told: list[SignificanceReply | Exception] = []
 
     async def ask(self, asked: SignificanceRequest) -> None:
         try:
-            self.told.append(await self._answering.answer(asked, self._computer, SignificanceReply))
+            self.told.append(await self._executor.execute(asked, self._computer, SignificanceReply))
         except (Overloaded, ZeroDivisionError) as error:
             self.told.append(error)
 
@@ -115,13 +115,13 @@ async def test_the_fault_of_the_first_is_not_that_of_the_others(fault: Exception
 
 
 async def test_when_the_first_is_cancelled_the_next_one_computes() -> None:
-    """In the queue of its lane, where it can be cancelled."""
+    """In its admission queue, where it can be cancelled."""
     computer = Computer()
     crowd = Crowd(computer)
     async with anyio.create_task_group() as tasks:
         for seed in range(2, 6):
             tasks.start_soon(crowd.ask, question(seed))
-        await settled(computer, 4)  # all threads of the lane
+        await settled(computer, 4)  # all threads of the admission queue
         async with anyio.create_task_group() as first:
             first.start_soon(crowd.ask, question())
             await settled(computer, 4)
@@ -135,7 +135,7 @@ async def test_when_the_first_is_cancelled_the_next_one_computes() -> None:
 
 async def test_a_cheap_question_is_not_compared_with_others() -> None:
     """Its answer would be ready before the comparison pays."""
-    answering = Answering(Admission(2, 1000), KeptAnswers(MemoryBus().log))
+    executor = QueryExecutor(Admission(2, 1000), ReplyCache(MemoryBus().log))
     both = threading.Barrier(2, timeout=30)
     cheap = CwtRequest(data=np.arange(16.0), dt=1)
 
@@ -145,4 +145,4 @@ async def test_a_cheap_question_is_not_compared_with_others() -> None:
 
     async with anyio.create_task_group() as tasks:
         for _ in range(2):
-            tasks.start_soon(answering.answer, cheap, compute, SignificanceReply)
+            tasks.start_soon(executor.execute, cheap, compute, SignificanceReply)

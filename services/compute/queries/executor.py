@@ -1,8 +1,8 @@
-"""The way of a question that is computed: looked up, admitted, computed off the loop, kept.
+"""Execute a query: look it up in the cache, admit it, compute it off the event loop, cache it.
 
 The same question asked by several at the same time is computed once: the later ones wait for the
 first one's answer. If there is none, because the first was refused, failed, or was cancelled, the
-next of them takes its place, so nobody is told of a fault that is not his own.
+next of them takes its place, so no client receives the error of another.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import anyio
 import anyio.to_thread
 
 from schemas.message import Message
-from services.compute.queries import cost_s, reply_numbers, worth_keeping, worth_sharing
+from services.compute.queries import cost_s, reply_numbers, should_cache, should_coalesce
 from services.compute.queries.admission import Admission
-from services.compute.queries.kept_answers import KeptAnswers, key_of
+from services.compute.queries.reply_cache import ReplyCache, key_of
 from services.runtime.telemetry import metrics
 
-__all__ = ["Answering"]
+__all__ = ["QueryExecutor"]
 
 Reply = TypeVar("Reply", bound=Message)
 
@@ -37,31 +37,32 @@ class _Pending:
         self.reply: Message | None = None
 
 
-class Answering:
-    """Answers by computing, at most as much at once as was admitted.
+class QueryExecutor:
+    """Answers by computing, at most as much concurrently as was admitted.
 
-    A question that is answered from what was kept, or from what another one is about to be told,
-    waits for no thread.
+    A query that is answered from the cache, or from the answer of an equal one, waits for no
+    thread.
     """
 
-    def __init__(self, admission: Admission, kept: KeptAnswers) -> None:
+    def __init__(self, admission: Admission, cache: ReplyCache) -> None:
         self._admission = admission
-        # The lanes say how many; this only keeps them out of the budget that others share.
+        # The admission queues limit the number; this keeps queries out of the budget that others
+        # share.
         self._threads = anyio.CapacityLimiter(math.inf)
-        self._kept = kept
+        self._cache = cache
         self._pending: dict[str, _Pending] = {}
 
-    async def answer(
+    async def execute(
         self, question: Message, compute: Callable[[Any], Reply], reply: type[Reply]
     ) -> Reply:
-        """Return the answer: kept from before, another's, or computed.
+        """Return the answer: from the cache, of an equal query, or computed.
 
         Raises
         ------
         ContractError
             The question is refused, for what it is or for what waits already.
         """
-        if not worth_sharing(question):
+        if not should_coalesce(question):
             return await self._computed(question, compute)
         key = await anyio.to_thread.run_sync(key_of, question)
         while (first := self._pending.get(key)) is not None:
@@ -75,24 +76,24 @@ class Answering:
     ) -> Reply:
         mine = self._pending[key] = _Pending()
         try:
-            found = await self._kept_or_computed(key, question, compute, reply)
+            found = await self._cached_or_computed(key, question, compute, reply)
             mine.reply = found
             return found
         finally:
             del self._pending[key]
             mine.settled.set()
 
-    async def _kept_or_computed(
+    async def _cached_or_computed(
         self, key: str, question: Message, compute: Callable[[Any], Reply], reply: type[Reply]
     ) -> Reply:
-        if not worth_keeping(question):
+        if not should_cache(question):
             return await self._computed(question, compute)
         about = NUMBER_BYTES * reply_numbers(question)
-        found = await self._kept.find(key, reply, about_bytes=about)
+        found = await self._cache.get(key, reply, about_bytes=about)
         if found is not None:
             return _cached(found)
         fresh = await self._computed(question, compute)
-        await self._kept.keep(key, fresh)
+        await self._cache.put(key, fresh)
         return fresh
 
     async def _computed(self, question: Message, compute: Callable[[Any], Reply]) -> Reply:

@@ -5,8 +5,8 @@ process fails alone, and a cancelled one is killed immediately. They are forks o
 has imported the library, so a new one computes within milliseconds.
 """
 
-from services.compute.calculator.fork_server import ForkServer
-from services.compute.calculator.pool import CalculatorPool, open_pool
-from services.compute.calculator.process import Calculator, CalculatorDiedError
+from services.compute.processes.fork_server import ForkServer
+from services.compute.processes.pool import ProcessPool, open_pool
+from services.compute.processes.process import ComputeProcess, ProcessDiedError
 
-__all__ = ["Calculator", "CalculatorDiedError", "CalculatorPool", "ForkServer", "open_pool"]
+__all__ = ["ComputeProcess", "ForkServer", "ProcessDiedError", "ProcessPool", "open_pool"]

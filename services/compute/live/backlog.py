@@ -1,4 +1,4 @@
-"""How many windows wait for all workers, asked of the server no more often than needed."""
+"""How many windows wait for all workers, requested from the server at a limited rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas import storage
 from services.runtime.bus import DurableLog
 from services.runtime.bus.errors import BusError
 
-__all__ = ["Lag"]
+__all__ = ["QueueBacklog"]
 
 #: As old as a number may be that is told; many clients asking at once cost the server one question.
 MAX_AGE_S = 0.25
@@ -16,7 +16,7 @@ MAX_AGE_S = 0.25
 PATIENCE_S = 1.0
 
 
-class Lag:
+class QueueBacklog:
     """The backlog of the window queue."""
 
     def __init__(self, log: DurableLog) -> None:
