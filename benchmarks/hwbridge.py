@@ -45,7 +45,7 @@ from schemas.hwops import (
     HwInfoRequest,
     HwMcRequest,
 )
-from services.hwbridge.leash import Leash
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.line import Line
 from services.hwbridge.model import bank_clocks_per_sample, mc_clocks_per_instant
 from services.hwbridge.serial_link import open_serial_line
@@ -250,7 +250,7 @@ def costs() -> list[Cost]:
     ):
         line = CountingLine(open_serial_line(str(device.path)))
         driver = TangNanoDriver()
-        driver.open(line, Leash(60))
+        driver.open(line, CancellableDeadline(60))
         bank, null = bank_job(CWT), null_job(MC)
         found = []
         for name, work, device_s, library in (
@@ -270,7 +270,7 @@ def costs() -> list[Cost]:
             ),
         ):
             before = (line.sent, line.received)
-            work(Leash(600))
+            work(CancellableDeadline(600))
             found.append(
                 Cost(
                     name,

@@ -16,16 +16,16 @@ from schemas.endpoints import DEVICE_ENDPOINTS, HW_ENDPOINTS
 from schemas.hardware import ConfiguredPort, HwEvent, HwList, HwListing, HwOperation
 from schemas.headers import CONTENT_TYPE
 from schemas.hwops import HwCancel, HwCancelled, HwInfo, HwInfoRequest, HwRequest, HwResult
+from services.hwbridge.deadline import CancellableDeadline
+from services.hwbridge.device_worker import DeviceWorker, Progress
 from services.hwbridge.devices import driver_factory, open_s
-from services.hwbridge.leash import Leash
+from services.hwbridge.fair_queue import MAX_WAITING
 from services.hwbridge.operations import work_of
-from services.hwbridge.owner import Owner, Seen
 from services.hwbridge.port_config import PortConfig
+from services.hwbridge.port_session import DeviceEvent, PortSession
 from services.hwbridge.serial_link import open_serial_line
 from services.hwbridge.serial_ports import list_serial_devices
 from services.hwbridge.settings import HwBridgeSettings
-from services.hwbridge.station import Progress, Station
-from services.hwbridge.turns import MAX_WAITING
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
 from services.runtime.process.lifecycle import Context
@@ -34,7 +34,7 @@ from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import serve_endpoints
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["device_endpoints", "list_endpoint", "serve", "stations_of"]
+__all__ = ["device_endpoints", "device_workers", "list_endpoint", "serve"]
 
 #: For a device to answer how it is; the time to open its port first, if need be, comes on top.
 INFO_S = 5.0
@@ -46,14 +46,14 @@ OPERATIONS: tuple[HwOperation, ...] = ("selftest", "fft", "cwt", "mc")
 
 async def serve(context: Context, settings: HwBridgeSettings) -> None:
     """Run until asked to stop."""
-    stations = stations_of(settings, partial(_tell, context.bus, context.log))
+    workers = device_workers(settings, partial(_tell, context.bus, context.log))
     endpoints = [
-        list_endpoint(partial(_listing, stations)),
-        *(endpoint for station in stations for endpoint in device_endpoints(station)),
+        list_endpoint(partial(_listing, workers)),
+        *(endpoint for worker in workers for endpoint in device_endpoints(worker)),
     ]
     async with anyio.create_task_group() as keepers:
-        for station in stations:
-            keepers.start_soon(station.keep)
+        for worker in workers:
+            keepers.start_soon(worker.run)
         async with serve_endpoints(
             context.bus,
             context.identity,
@@ -66,15 +66,15 @@ async def serve(context: Context, settings: HwBridgeSettings) -> None:
         keepers.cancel_scope.cancel()
 
 
-def stations_of(
+def device_workers(
     settings: HwBridgeSettings,
-    tell: Callable[[PortConfig, Seen | Progress], Awaitable[None]],
-) -> tuple[Station, ...]:
-    """Return a station for each device that the operator named; no port is opened yet."""
+    tell: Callable[[PortConfig, DeviceEvent | Progress], Awaitable[None]],
+) -> tuple[DeviceWorker, ...]:
+    """Return a worker for each device that the operator named; no port is opened yet."""
     return tuple(
-        Station(
+        DeviceWorker(
             config,
-            Owner(
+            PortSession(
                 partial(open_serial_line, config.port),
                 driver_factory(
                     config.kind,
@@ -99,22 +99,22 @@ def list_endpoint(listing: Callable[[], HwListing]) -> Endpoint:
     return Endpoint(contract=HW_ENDPOINTS[subjects.HW_LIST], handle=handle)
 
 
-def device_endpoints(station: Station) -> list[Endpoint]:
+def device_endpoints(worker: DeviceWorker) -> list[Endpoint]:
     """Return what one device answers to."""
-    device = station.config.device
+    device = worker.config.device
 
     async def info(request: HwInfoRequest) -> HwInfo:
         del request
-        return await _info(station)
+        return await _info(worker)
 
     async def cancel(request: HwCancel) -> HwCancelled:
-        return HwCancelled(id=request.id, was=station.cancel(request.id))
+        return HwCancelled(id=request.id, was=worker.cancel(request.id))
 
     def operation(name: HwOperation) -> Endpoint:
         async def handle(request: HwRequest) -> HwResult:
             # Out of the port's thread, and only once the request has its place in the queue.
-            plan = partial(anyio.to_thread.run_sync, work_of, request, station.config)
-            return await station.operate(name, request, plan, client_id=client_id())
+            plan = partial(anyio.to_thread.run_sync, work_of, request, worker.config)
+            return await worker.operate(name, request, plan, client_id=client_id())
 
         contract = DEVICE_ENDPOINTS[name].of_device(device)
         return Endpoint(contract=contract, handle=handle, concurrency=AT_ONCE)
@@ -126,47 +126,49 @@ def device_endpoints(station: Station) -> list[Endpoint]:
     ]
 
 
-async def _info(station: Station) -> HwInfo:
-    found = await station.probe(Leash(INFO_S + station.owner.open_s), client_id=client_id())
+async def _info(worker: DeviceWorker) -> HwInfo:
+    found = await worker.probe(
+        CancellableDeadline(INFO_S + worker.session.open_s), client_id=client_id()
+    )
     return HwInfo(
-        device=station.config.device,
-        kind=station.config.kind,
-        port=station.config.port,
-        state=station.owner.state,
+        device=worker.config.device,
+        kind=worker.config.kind,
+        port=worker.config.port,
+        state=worker.session.state,
         build_hash=found.build_hash,
         simulated=found.simulated,
         operations=tuple(sorted(found.operations)),
         baud=found.baud,
         clock_hz=found.clock_hz,
         limits=dict(found.limits),
-        queued=station.queued,
+        queued=worker.queued,
         detail=found.detail,
     )
 
 
-def _listing(stations: Sequence[Station]) -> HwListing:
+def _listing(workers: Sequence[DeviceWorker]) -> HwListing:
     listing = list_serial_devices()
-    return listing.model_copy(update={"configured": tuple(map(_configured, stations))})
+    return listing.model_copy(update={"configured": tuple(map(_configured, workers))})
 
 
-def _configured(station: Station) -> ConfiguredPort:
-    info = station.owner.info
+def _configured(worker: DeviceWorker) -> ConfiguredPort:
+    info = worker.session.info
     return ConfiguredPort(
-        device=station.config.device,
-        port=station.config.port,
-        kind=station.config.kind,
-        state=station.owner.state,
+        device=worker.config.device,
+        port=worker.config.port,
+        kind=worker.config.kind,
+        state=worker.session.state,
         build_hash=info.build_hash if info else None,
         simulated=bool(info and info.simulated),
         operations=tuple(sorted(info.operations)) if info else (),
-        detail=station.owner.detail,
+        detail=worker.session.detail,
     )
 
 
-async def _tell(bus: Bus, log: Log, config: PortConfig, what: Seen | Progress) -> None:
+async def _tell(bus: Bus, log: Log, config: PortConfig, what: DeviceEvent | Progress) -> None:
     """Publish an event; a server that is away does not hold up the device."""
     event = _event(config, what)
-    if isinstance(what, Seen):
+    if isinstance(what, DeviceEvent):
         log.info(Action.DEVICE_EVENT, device=config.device, kind=what.kind, detail=what.detail)
     try:
         await bus.publish(
@@ -178,7 +180,7 @@ async def _tell(bus: Bus, log: Log, config: PortConfig, what: Seen | Progress) -
         log.warning(Action.BUS_ERROR, detail=str(error), subject=subjects.HW_EVENTS)
 
 
-def _event(config: PortConfig, what: Seen | Progress) -> HwEvent:
+def _event(config: PortConfig, what: DeviceEvent | Progress) -> HwEvent:
     now = time.time_ns()
     told = what if isinstance(what, Progress) else None
     return HwEvent(

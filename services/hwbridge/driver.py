@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from schemas.hardware import HwOperation
 from schemas.hwplan import BankPlan, McPlan
-from services.hwbridge.leash import Leash
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.line import Line
 
 __all__ = [
@@ -88,13 +88,13 @@ class McResult:
 class Driver(Protocol):
     """One kind of device on one line; every method but the constructor runs in the owner thread.
 
-    Guarantees: an operation returns or raises a `DeviceError` soon after its leash says so, and
+    Guarantees: an operation returns or raises a `DeviceError` soon after its deadline says so, and
     after any error that does not break the line the next operation can be asked for. The bridge
     asks for one operation at a time, only after `open`, and only for those in
     `DeviceInfo.operations`. What the arithmetic is, ``docs/hardware-link.md`` says.
     """
 
-    def open(self, line: Line, leash: Leash) -> DeviceInfo:
+    def open(self, line: Line, deadline: CancellableDeadline) -> DeviceInfo:
         """Find out what is on the line; also after a reset.
 
         Raises
@@ -103,25 +103,27 @@ class Driver(Protocol):
             There is no such device there.
         """
 
-    def probe(self, leash: Leash) -> DeviceInfo:
+    def probe(self, deadline: CancellableDeadline) -> DeviceInfo:
         """Ask the device how it is, and return what it is now."""
 
-    def selftest(self, seed: int, leash: Leash) -> SelftestResult:
+    def selftest(self, seed: int, deadline: CancellableDeadline) -> SelftestResult:
         """Let the device compute on its own, and compare with the integer model."""
 
-    def fft(self, samples: npt.NDArray[np.int16], leash: Leash) -> FftResult:
+    def fft(self, samples: npt.NDArray[np.int16], deadline: CancellableDeadline) -> FftResult:
         """Return the Fourier transform of `samples`, shape (n,).
 
         Raises
         ------
-        UnfitError
+        UnsupportedRequestError
             So many samples are not possible.
         """
 
-    def cwt(self, plan: BankPlan, samples: npt.NDArray[np.int16], leash: Leash) -> BankResult:
+    def cwt(
+        self, plan: BankPlan, samples: npt.NDArray[np.int16], deadline: CancellableDeadline
+    ) -> BankResult:
         """Run `samples`, shape (n,), through a filter bank."""
 
-    def mc(self, plan: McPlan, leash: Leash) -> McResult:
+    def mc(self, plan: McPlan, deadline: CancellableDeadline) -> McResult:
         """Simulate one octave of the null distribution of coherence."""
 
     def close(self) -> None:

@@ -12,22 +12,22 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 __all__ = [
-    "CalledOffError",
+    "DeadlineExceededError",
     "DeviceError",
     "LineLostError",
     "LinkDownError",
+    "MalformedAnswerError",
     "NoAnswerError",
-    "NonsenseError",
-    "OverdueError",
+    "OperationCancelledError",
     "PortAbsentError",
     "PortBusyError",
     "PortError",
     "PortForbiddenError",
     "RefusedError",
     "ResetError",
-    "UnfitError",
+    "UnsupportedRequestError",
     "WrongDeviceError",
-    "understood",
+    "parsing_answer",
 ]
 
 
@@ -74,7 +74,7 @@ class WrongDeviceError(DeviceError):
     breaks_line = True
 
 
-class NonsenseError(DeviceError):
+class MalformedAnswerError(DeviceError):
     """The device answers, and not what a device of this kind can answer."""
 
     breaks_line = True
@@ -98,7 +98,7 @@ class RefusedError(DeviceError):
         self.code = code
 
 
-class UnfitError(DeviceError):
+class UnsupportedRequestError(DeviceError):
     """The device has no such operation, or the request is too large for it."""
 
     def __init__(self, message: str, field: str) -> None:
@@ -106,26 +106,26 @@ class UnfitError(DeviceError):
         self.field = field
 
 
-class OverdueError(DeviceError):
+class DeadlineExceededError(DeviceError):
     """The caller's deadline is over."""
 
 
-class CalledOffError(DeviceError):
+class OperationCancelledError(DeviceError):
     """The caller does not want the operation any more."""
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """Have an answer that cannot be read, inside, be the device's fault and not the bridge's.
+def parsing_answer() -> Iterator[None]:
+    """Turn errors of parsing an answer, inside, into an error of the device.
 
     Raises
     ------
-    NonsenseError
+    MalformedAnswerError
         It has another length or form than answers to this have, or numbers that cannot be.
     """
     try:
         yield
     except (ValueError, LookupError, ArithmeticError, struct.error) as error:
-        raise NonsenseError(
+        raise MalformedAnswerError(
             "the device's answers make no sense: does it run what this release has for it?"
         ) from error

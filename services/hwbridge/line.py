@@ -6,7 +6,7 @@ from typing import Protocol
 
 __all__ = ["MAX_WAIT_S", "Line"]
 
-#: Longest wait that a driver asks of `Line.read`, so that it looks at its leash often enough.
+#: Longest wait that a driver asks of `Line.read`, so that it looks at its deadline often enough.
 MAX_WAIT_S = 0.1
 
 

@@ -24,14 +24,14 @@ from schemas.hwops import (
     HwSelftestReply,
     HwSelftestRequest,
 )
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.driver import DeviceInfo, Driver
-from services.hwbridge.leash import Leash
 from services.hwbridge.port_config import PortConfig
 from services.runtime.devices.plans import bank_job, null_job
 
 __all__ = ["Work", "work_of"]
 
-Work = Callable[[Driver, DeviceInfo, Leash], HwResult]
+Work = Callable[[Driver, DeviceInfo, CancellableDeadline], HwResult]
 
 #: Fourier transforms of noise of this amplitude stay within 16 bits on the way.
 FFT_PEAK = 1 << 14
@@ -52,9 +52,9 @@ def work_of(request: HwRequest, config: PortConfig) -> Work:
     if isinstance(request, HwCwtRequest):
         job = bank_job(request)
 
-        def cwt(driver: Driver, info: DeviceInfo, leash: Leash) -> HwResult:
+        def cwt(driver: Driver, info: DeviceInfo, deadline: CancellableDeadline) -> HwResult:
             started = time.perf_counter()
-            result = driver.cwt(job.plan, job.samples, leash)
+            result = driver.cwt(job.plan, job.samples, deadline)
             octaves = tuple(
                 HwOctave(
                     scales=rows.scales,
@@ -76,9 +76,9 @@ def work_of(request: HwRequest, config: PortConfig) -> Work:
     if isinstance(request, HwMcRequest):
         null = null_job(request)
 
-        def mc(driver: Driver, info: DeviceInfo, leash: Leash) -> HwResult:
+        def mc(driver: Driver, info: DeviceInfo, deadline: CancellableDeadline) -> HwResult:
             started = time.perf_counter()
-            result = driver.mc(null.plan, leash)
+            result = driver.mc(null.plan, deadline)
             return HwMcReply(
                 scales=null.scales,
                 histograms=result.histograms.astype(np.int32),
@@ -92,10 +92,14 @@ def work_of(request: HwRequest, config: PortConfig) -> Work:
 
 
 def _selftest(
-    request: HwSelftestRequest, config: PortConfig, driver: Driver, info: DeviceInfo, leash: Leash
+    request: HwSelftestRequest,
+    config: PortConfig,
+    driver: Driver,
+    info: DeviceInfo,
+    deadline: CancellableDeadline,
 ) -> HwResult:
     started = time.perf_counter()
-    result = driver.selftest(request.seed, leash)
+    result = driver.selftest(request.seed, deadline)
     checks = tuple(
         HwCheck(name=each.name, passed=each.passed, detail=each.detail) for each in result.checks
     )
@@ -108,12 +112,16 @@ def _selftest(
 
 
 def _fft(
-    request: HwFftRequest, config: PortConfig, driver: Driver, info: DeviceInfo, leash: Leash
+    request: HwFftRequest,
+    config: PortConfig,
+    driver: Driver,
+    info: DeviceInfo,
+    deadline: CancellableDeadline,
 ) -> HwResult:
     started = time.perf_counter()
     peak = float(np.max(np.abs(request.data)))
     per_unit = FFT_PEAK / peak if peak else 1.0
-    result = driver.fft((request.data * per_unit).round().astype(np.int16), leash)
+    result = driver.fft((request.data * per_unit).round().astype(np.int16), deadline)
     scale = math.ldexp(1.0, result.exponent) / per_unit
     values = result.values.astype(np.float64) * scale
     return HwFftReply(

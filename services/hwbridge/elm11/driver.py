@@ -15,13 +15,13 @@ from schemas.hwlink import HISTOGRAM_BINS
 from schemas.hwlink_layouts import McStart
 from schemas.hwops import HwOperation
 from schemas.hwplan import BankPlan, McPlan
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.driver import BankResult, DeviceInfo, FftResult, McResult, SelftestResult
 from services.hwbridge.elm11.checks import fft_check, mc_check, number_check, trial_plan
 from services.hwbridge.elm11.fourier import MAX_POINTS, MIN_POINTS, SCALE_BITS
 from services.hwbridge.elm11.program import program
-from services.hwbridge.elm11.talk import DEFAULT_PACE_S, Talk
-from services.hwbridge.errors import ResetError, UnfitError, understood
-from services.hwbridge.leash import Leash
+from services.hwbridge.elm11.repl_client import DEFAULT_PACE_S, ReplClient
+from services.hwbridge.errors import ResetError, UnsupportedRequestError, parsing_answer
 from services.hwbridge.line import Line
 from services.hwbridge.model import McPass
 
@@ -78,35 +78,35 @@ class Elm11Driver:
     ) -> None:
         self._pace_s = pace_s
         self._clock = clock
-        self._talk: Talk | None = None
+        self._client: ReplClient | None = None
         self._line: Line | None = None
         self._session = ""
 
-    def open(self, line: Line, leash: Leash) -> DeviceInfo:
+    def open(self, line: Line, deadline: CancellableDeadline) -> DeviceInfo:
         """Get to the prompt, and send the program unless it is there already.
 
         A program that is sent gets a number, which is the `boot` that it answers from then on.
         """
         self._line = line
-        self._talk = talk = Talk(line, self._pace_s, self._clock)
-        talk.settle(leash)
-        if not talk.has(program(), leash):
-            talk.upload(program(), leash)
-            talk.request(f"hello {1 + secrets.randbelow(_SIGNED_MAX)}", leash)
+        self._client = client = ReplClient(line, self._pace_s, self._clock)
+        client.settle(deadline)
+        if not client.has(program(), deadline):
+            client.upload(program(), deadline)
+            client.request(f"hello {1 + secrets.randbelow(_SIGNED_MAX)}", deadline)
         self._session = ""
-        return self.probe(leash)
+        return self.probe(deadline)
 
-    def probe(self, leash: Leash) -> DeviceInfo:
+    def probe(self, deadline: CancellableDeadline) -> DeviceInfo:
         """Ask the program how it is; `ResetError` when it is another than before."""
-        talk, line = self._opened()
-        said = talk.request("hello", leash)
-        with understood():
+        client, line = self._opened()
+        said = client.request("hello", deadline)
+        with parsing_answer():
             build, session, bits, simulated, used = said.split()
             boot, integer_bits, used_kib = int(session), int(bits), int(used) // 1024
         self._session = self._session or session
         if (build, session) != (program().build, self._session):
             raise ResetError("the ELM11 was reset, and somebody else has sent it a program")
-        about = talk.request("about", leash)
+        about = client.request("about", deadline)
         return DeviceInfo(
             build_hash=build,
             simulated=simulated == "1",
@@ -117,94 +117,96 @@ class Elm11Driver:
             detail=f"{about}; {used_kib} KiB in use",
         )
 
-    def selftest(self, seed: int, leash: Leash) -> SelftestResult:
+    def selftest(self, seed: int, deadline: CancellableDeadline) -> SelftestResult:
         """Compare arithmetic, a transform and a simulation with the integer model."""
-        talk, _ = self._opened()
+        client, _ = self._opened()
         samples = np.random.default_rng(seed).integers(-(2**15), 2**15, 256).astype(np.int16)
         plan = trial_plan(seed)
         return SelftestResult(
             checks=(
-                number_check(talk.request("numbers", leash)),
-                fft_check(samples, self.fft(samples, leash)),
-                mc_check(plan, self.mc(plan, leash)),
+                number_check(client.request("numbers", deadline)),
+                fft_check(samples, self.fft(samples, deadline)),
+                mc_check(plan, self.mc(plan, deadline)),
             )
         )
 
-    def fft(self, samples: npt.NDArray[np.int16], leash: Leash) -> FftResult:
+    def fft(self, samples: npt.NDArray[np.int16], deadline: CancellableDeadline) -> FftResult:
         """Transform up to 8192 samples; their number has to be a power of two."""
         n = len(samples)
         if not MIN_POINTS <= n <= MAX_POINTS or n & (n - 1):
-            raise UnfitError(
+            raise UnsupportedRequestError(
                 f"{n} samples; the ELM11 transforms a power of two from {MIN_POINTS} to "
                 f"{MAX_POINTS}",
                 "samples",
             )
-        talk, _ = self._opened()
-        talk.request("new", leash)
-        self._put("x", samples, leash)
-        talk.request(f"fft {n}", leash, FFT_S)
-        half = self._spectrum(n // 2 + 1, leash)
+        client, _ = self._opened()
+        client.request("new", deadline)
+        self._put("x", samples, deadline)
+        client.request(f"fft {n}", deadline, FFT_S)
+        half = self._spectrum(n // 2 + 1, deadline)
         mirrored = half[-2:0:-1] * np.array([1, -1], np.int32)
         exponent = n.bit_length() - 1 - SCALE_BITS
         return FftResult(values=np.concatenate((half, mirrored)), exponent=exponent)
 
-    def cwt(self, plan: BankPlan, samples: npt.NDArray[np.int16], leash: Leash) -> BankResult:
+    def cwt(
+        self, plan: BankPlan, samples: npt.NDArray[np.int16], deadline: CancellableDeadline
+    ) -> BankResult:
         """Refuse: a filter bank in Lua over this line would be of no use to anybody."""
-        del plan, samples, leash
-        raise UnfitError("the ELM11 has no filter bank", "operation")
+        del plan, samples, deadline
+        raise UnsupportedRequestError("the ELM11 has no filter bank", "operation")
 
-    def mc(self, plan: McPlan, leash: Leash) -> McResult:
+    def mc(self, plan: McPlan, deadline: CancellableDeadline) -> McResult:
         """Simulate one octave, in pieces of about a second."""
         _check(plan)
-        talk, _ = self._opened()
-        talk.request("new", leash)
-        self._put("c", plan.table.coefficients.reshape(-1), leash)
+        client, _ = self._opened()
+        client.request("new", deadline)
+        self._put("c", plan.table.coefficients.reshape(-1), deadline)
         for place, entry in plan.table.filters:
-            talk.request(f"filter {place} {entry.start} {entry.length} {entry.shift}", leash)
-        talk.request(f"mc {_numbers(plan.start)}", leash)
-        saturations = self._run(plan.start.instants, leash)
-        counts = [self._counts(row, leash) for row in range(plan.start.count)]
-        with understood():
+            client.request(f"filter {place} {entry.start} {entry.length} {entry.shift}", deadline)
+        client.request(f"mc {_numbers(plan.start)}", deadline)
+        saturations = self._run(plan.start.instants, deadline)
+        counts = [self._counts(row, deadline) for row in range(plan.start.count)]
+        with parsing_answer():
             histograms = np.array(counts, np.uint32).reshape(plan.start.count, HISTOGRAM_BINS)
         return McResult(histograms=histograms, saturations=saturations)
 
     def close(self) -> None:
         """Nothing to do: a prompt is what the next one wants to find."""
-        self._talk = self._line = None
+        self._client = self._line = None
 
-    def _opened(self) -> tuple[Talk, Line]:
-        if self._talk is None or self._line is None:
+    def _opened(self) -> tuple[ReplClient, Line]:
+        if self._client is None or self._line is None:
             raise RuntimeError("the driver is not open")
-        return self._talk, self._line
+        return self._client, self._line
 
-    def _put(self, into: str, values: npt.NDArray[np.int16], leash: Leash) -> None:
-        talk, _ = self._opened()
+    def _put(self, into: str, values: npt.NDArray[np.int16], deadline: CancellableDeadline) -> None:
+        client, _ = self._opened()
         for first in range(0, len(values), VALUES_PER_LINE):
             piece = values[first : first + VALUES_PER_LINE]
-            talk.request(f"put {into} {first} :{piece.astype('>i2').tobytes().hex()}", leash)
-            leash.report(min(first + VALUES_PER_LINE, len(values)), len(values))
+            client.request(f"put {into} {first} :{piece.astype('>i2').tobytes().hex()}", deadline)
+            deadline.report(min(first + VALUES_PER_LINE, len(values)), len(values))
 
-    def _spectrum(self, points: int, leash: Leash) -> npt.NDArray[np.int32]:
-        talk, _ = self._opened()
+    def _spectrum(self, points: int, deadline: CancellableDeadline) -> npt.NDArray[np.int32]:
+        client, _ = self._opened()
         data = b""
         for first in range(0, points, POINTS_PER_REPLY):
             wanted = min(POINTS_PER_REPLY, points - first)
-            piece = talk.request(f"spectrum {first} {wanted}", leash)
-            with understood():
+            piece = client.request(f"spectrum {first} {wanted}", deadline)
+            with parsing_answer():
                 data += bytes.fromhex(piece)
-        with understood():
+        with parsing_answer():
             return np.frombuffer(data, ">i4").astype(np.int32).reshape(points, 2)
 
-    def _run(self, instants: int, leash: Leash) -> int:
+    def _run(self, instants: int, deadline: CancellableDeadline) -> int:
         """Simulate until all instants are binned; return how many numbers had to be limited."""
-        talk, _ = self._opened()
+        client, _ = self._opened()
         samples = 1
         while True:
             began = self._clock()
-            said = talk.request(f"run {samples}", leash, RUN_S)
-            with understood():
+            said = client.request(f"run {samples}", deadline, RUN_S)
+            with parsing_answer():
                 done, saturations = map(int, said.split())
-            leash.report(done, instants)
+            deadline.report(done, instants)
             if done == instants:
                 return saturations
             took_s = self._clock() - began
@@ -213,12 +215,12 @@ class Elm11Driver:
             elif took_s > 2 * PIECE_S:
                 samples = max(1, samples // 2)
 
-    def _counts(self, row: int, leash: Leash) -> list[int]:
-        talk, _ = self._opened()
+    def _counts(self, row: int, deadline: CancellableDeadline) -> list[int]:
+        client, _ = self._opened()
         counts: list[int] = []
         for first in range(0, HISTOGRAM_BINS, COUNTS_PER_REPLY):
-            reply = talk.request(f"counts {row} {first} {COUNTS_PER_REPLY}", leash)
-            with understood():
+            reply = client.request(f"counts {row} {first} {COUNTS_PER_REPLY}", deadline)
+            with parsing_answer():
                 counts += [int(count, 16) for count in reply.split(",")]
         return counts
 
@@ -238,8 +240,10 @@ def _check(plan: McPlan) -> None:
     try:
         McPass(plan)
     except ValueError as error:
-        raise UnfitError(f"no such simulation: {error}", "plan") from error
+        raise UnsupportedRequestError(f"no such simulation: {error}", "plan") from error
     for name in ("warmup", "instants"):
         value = getattr(plan.start, name)
         if value > _SIGNED_MAX:
-            raise UnfitError(f"{name}={value} is more than the ELM11's integers hold", name)
+            raise UnsupportedRequestError(
+                f"{name}={value} is more than the ELM11's integers hold", name
+            )

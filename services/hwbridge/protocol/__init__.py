@@ -17,7 +17,7 @@ from services.hwbridge.protocol.events import (
 )
 from services.hwbridge.protocol.framing import Deframer, Frame, encode_frame
 from services.hwbridge.protocol.link import Link, LinkTiming
-from services.hwbridge.protocol.states import LocalProtocolError, State
+from services.hwbridge.protocol.states import LinkState, LocalProtocolError
 
 __all__ = [
     "Answered",
@@ -28,11 +28,11 @@ __all__ = [
     "Frame",
     "Greeted",
     "Link",
+    "LinkState",
     "LinkTiming",
     "LocalProtocolError",
     "RateKept",
     "Refused",
-    "State",
     "SwitchRate",
     "WasReset",
     "encode_frame",

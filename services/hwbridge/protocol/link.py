@@ -43,9 +43,9 @@ from services.hwbridge.protocol.events import (
 from services.hwbridge.protocol.framing import Deframer, Frame
 from services.hwbridge.protocol.states import (
     GREETING_STATES,
-    Happening,
+    LinkEvent,
+    LinkState,
     LocalProtocolError,
-    State,
     after,
 )
 from services.hwbridge.protocol.window import Window
@@ -84,7 +84,7 @@ class Link:
 
     def __init__(self, timing: LinkTiming, *, seq: int = 0) -> None:
         self.timing = timing
-        self.state = State.DOWN
+        self.state = LinkState.DOWN
         #: What the device said of itself last.
         self.hello: HelloReply | None = None
         #: Times that requests were sent again.
@@ -129,13 +129,13 @@ class Link:
 
     def greet(self, now: float, *, baud: float = DEFAULT_BAUD) -> None:
         """Begin anew with HELLO; what was under way is forgotten."""
-        self._move(Happening.GREET)
+        self._move(LinkEvent.GREET)
         self._baud = baud
         self._hello(now, self.timing.greeting_s)
 
     def takes(self, payload_bytes: int) -> bool:
         """Return whether a request with such a payload may be sent now."""
-        return self.state is State.OPEN and self._window.takes(payload_bytes)
+        return self.state is LinkState.OPEN and self._window.takes(payload_bytes)
 
     def send(
         self, type_: MessageType, payload: bytes, now: float, *, job: int = 0, reply_bytes: int = 0
@@ -169,7 +169,7 @@ class Link:
         """
         if self.unanswered:
             raise LocalProtocolError(f"{self.unanswered} requests are unanswered")
-        self._move(Happening.RATE)
+        self._move(LinkEvent.RATE)
         self._rates = (self._greeted.divisor, divisor)
         self._push(MessageType.SET_BAUD, 0, SetBaud(divisor=divisor).pack(), 0, now)
 
@@ -188,7 +188,7 @@ class Link:
         if deadline is None or now < deadline:
             return []
         self._tries += 1
-        if self.state in GREETING_STATES or self.state is State.CONFIRMING:
+        if self.state in GREETING_STATES or self.state is LinkState.CONFIRMING:
             over = now >= self._give_up_at
         else:
             over = self._tries > RETRIES
@@ -200,10 +200,10 @@ class Link:
     # -- what arrives -------------------------------------------------------------------------
 
     def _frame(self, frame: Frame, now: float) -> list[Event]:
-        if self.state is State.DOWN:
+        if self.state is LinkState.DOWN:
             return []
         if frame.version != PROTOCOL_VERSION:
-            return self._close(Happening.UNFIT, Fault.VERSION, f"version {frame.version}")
+            return self._close(LinkEvent.UNFIT, Fault.VERSION, f"version {frame.version}")
         if self.state in GREETING_STATES:
             return self._greeting(frame)
         oldest = self._window.oldest
@@ -226,18 +226,18 @@ class Link:
         if oldest is None or (frame.type, frame.seq) != (MessageType.HELLO | REPLY, oldest.seq):
             return []
         if len(frame.payload) != HelloReply.FORMAT.size or frame.payload[: len(MAGIC)] != MAGIC:
-            return self._close(Happening.UNFIT, Fault.STRANGER, "another HELLO")
+            return self._close(LinkEvent.UNFIT, Fault.STRANGER, "another HELLO")
         hello = HelloReply.unpack(frame.payload)
         if hello.protocol != PROTOCOL_VERSION:
-            return self._close(Happening.UNFIT, Fault.VERSION, f"version {hello.protocol}")
+            return self._close(LinkEvent.UNFIT, Fault.VERSION, f"version {hello.protocol}")
         if not _is_usable(hello):
-            return self._close(Happening.UNFIT, Fault.STRANGER, "a HELLO of impossible sizes")
+            return self._close(LinkEvent.UNFIT, Fault.STRANGER, "a HELLO of impossible sizes")
         before, was = self.hello, self.state
         self.hello = hello
-        self._move(Happening.GREETED)
+        self._move(LinkEvent.GREETED)
         self._window = Window(oldest.seq + 1, hello.window, hello.credit)
         self._listen_anew(None)
-        if was is State.GREETING:
+        if was is LinkState.GREETING:
             return [Greeted(hello)]
         if before is None or before.boot_nonce != hello.boot_nonce:
             return self._reset()
@@ -251,7 +251,7 @@ class Link:
         if nak.code == NakCode.NO_SESSION:
             return self._reset()
         if nak.code == NakCode.VERSION:
-            return self._close(Happening.UNFIT, Fault.VERSION, "it refuses this version")
+            return self._close(LinkEvent.UNFIT, Fault.VERSION, "it refuses this version")
         if oldest is None or nak.code not in _CODES:
             return []
         if nak.code in _UNEXECUTED:
@@ -264,14 +264,14 @@ class Link:
 
     def _answered(self, payload: bytes, now: float) -> list[Event]:
         request = self._window.pop()
-        if self.state is State.ASKING:
-            self._move(Happening.DONE)
+        if self.state is LinkState.ASKING:
+            self._move(LinkEvent.DONE)
             self._baud = self._greeted.clock_hz / self._rates[1]
             self._give_up_at = now + self._greeted.confirm_clocks / self._greeted.clock_hz
             self._push(MessageType.CONFIRM_BAUD, 0, b"", 0, now)
             return [SwitchRate(self._rates[1])]
-        if self.state is State.CONFIRMING:
-            self._move(Happening.DONE)
+        if self.state is LinkState.CONFIRMING:
+            self._move(LinkEvent.DONE)
             self._listen_anew(None)
             return [RateKept(self._rates[1])]
         self._listen_anew(now if self._window else None)
@@ -279,30 +279,30 @@ class Link:
 
     def _refused(self, code: NakCode, now: float) -> list[Event]:
         request = self._window.pop()
-        if self.state is State.ASKING:
-            self._move(Happening.REFUSED)
+        if self.state is LinkState.ASKING:
+            self._move(LinkEvent.REFUSED)
             self._listen_anew(None)
             return [RateKept(self._rates[0])]
-        if self.state is State.CONFIRMING:
-            return self._go_back(Happening.REFUSED, now)
+        if self.state is LinkState.CONFIRMING:
+            return self._go_back(LinkEvent.REFUSED, now)
         self._listen_anew(now if self._window else None)
         return [Refused(request.seq, code)]
 
     # -- what does not arrive -----------------------------------------------------------------
 
     def _expired(self, now: float) -> list[Event]:
-        if self.state in {State.ASKING, State.CONFIRMING}:
-            return self._go_back(Happening.EXPIRED, now)
-        if self.state is State.RETURNING:
-            self._move(Happening.EXPIRED)
+        if self.state in {LinkState.ASKING, LinkState.CONFIRMING}:
+            return self._go_back(LinkEvent.EXPIRED, now)
+        if self.state is LinkState.RETURNING:
+            self._move(LinkEvent.EXPIRED)
             return self._try_rate(self._rates[1], now)
         if not self._heard_bytes:
-            return self._close(Happening.EXPIRED, Fault.SILENT)
+            return self._close(LinkEvent.EXPIRED, Fault.SILENT)
         fault = Fault.UNANSWERED if self._heard_frames else Fault.GARBAGE
-        return self._close(Happening.EXPIRED, fault)
+        return self._close(LinkEvent.EXPIRED, fault)
 
-    def _go_back(self, happening: Happening, now: float) -> list[Event]:
-        self._move(happening)
+    def _go_back(self, event: LinkEvent, now: float) -> list[Event]:
+        self._move(event)
         return self._try_rate(self._rates[0], now)
 
     def _try_rate(self, divisor: int, now: float) -> list[Event]:
@@ -355,12 +355,12 @@ class Link:
         )
 
     def _reset(self) -> list[Event]:
-        self._move(Happening.RESET)
+        self._move(LinkEvent.RESET)
         self._end()
         return [WasReset()]
 
-    def _close(self, happening: Happening, fault: Fault, detail: str = "") -> list[Event]:
-        self._move(happening)
+    def _close(self, event: LinkEvent, fault: Fault, detail: str = "") -> list[Event]:
+        self._move(event)
         self._end()
         return [Closed(fault, detail)]
 
@@ -369,8 +369,8 @@ class Link:
         self._out.clear()
         self._listen_anew(None)
 
-    def _move(self, happening: Happening) -> None:
-        self.state = after(self.state, happening)
+    def _move(self, event: LinkEvent) -> None:
+        self.state = after(self.state, event)
 
     @property
     def _greeted(self) -> HelloReply:

@@ -7,10 +7,10 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["TRANSITIONS", "Happening", "LocalProtocolError", "State", "after"]
+__all__ = ["TRANSITIONS", "LinkEvent", "LinkState", "LocalProtocolError", "after"]
 
 
-class State(Enum):
+class LinkState(Enum):
     """Where a link is."""
 
     #: Nothing was said yet, or nothing can be said any more.
@@ -29,7 +29,7 @@ class State(Enum):
     FOLLOWING = auto()
 
 
-class Happening(Enum):
+class LinkEvent(Enum):
     """What moves a link from one state to another."""
 
     #: The caller greets.
@@ -50,59 +50,59 @@ class Happening(Enum):
     UNFIT = auto()
 
 
-_TABLE: Mapping[State, Mapping[Happening, State]] = {
-    State.DOWN: {Happening.GREET: State.GREETING},
-    State.GREETING: {
-        Happening.GREET: State.GREETING,
-        Happening.GREETED: State.OPEN,
-        Happening.EXPIRED: State.DOWN,
-        Happening.UNFIT: State.DOWN,
+_TABLE: Mapping[LinkState, Mapping[LinkEvent, LinkState]] = {
+    LinkState.DOWN: {LinkEvent.GREET: LinkState.GREETING},
+    LinkState.GREETING: {
+        LinkEvent.GREET: LinkState.GREETING,
+        LinkEvent.GREETED: LinkState.OPEN,
+        LinkEvent.EXPIRED: LinkState.DOWN,
+        LinkEvent.UNFIT: LinkState.DOWN,
     },
-    State.OPEN: {
-        Happening.GREET: State.GREETING,
-        Happening.RATE: State.ASKING,
-        Happening.EXPIRED: State.DOWN,
-        Happening.RESET: State.DOWN,
-        Happening.UNFIT: State.DOWN,
+    LinkState.OPEN: {
+        LinkEvent.GREET: LinkState.GREETING,
+        LinkEvent.RATE: LinkState.ASKING,
+        LinkEvent.EXPIRED: LinkState.DOWN,
+        LinkEvent.RESET: LinkState.DOWN,
+        LinkEvent.UNFIT: LinkState.DOWN,
     },
-    State.ASKING: {
-        Happening.DONE: State.CONFIRMING,
-        Happening.REFUSED: State.OPEN,
+    LinkState.ASKING: {
+        LinkEvent.DONE: LinkState.CONFIRMING,
+        LinkEvent.REFUSED: LinkState.OPEN,
         # The reply may have been lost, and the device be at the new rate: it comes back by itself.
-        Happening.EXPIRED: State.RETURNING,
-        Happening.RESET: State.DOWN,
-        Happening.UNFIT: State.DOWN,
+        LinkEvent.EXPIRED: LinkState.RETURNING,
+        LinkEvent.RESET: LinkState.DOWN,
+        LinkEvent.UNFIT: LinkState.DOWN,
     },
-    State.CONFIRMING: {
-        Happening.DONE: State.OPEN,
-        Happening.REFUSED: State.RETURNING,
-        Happening.EXPIRED: State.RETURNING,
-        Happening.RESET: State.DOWN,
-        Happening.UNFIT: State.DOWN,
+    LinkState.CONFIRMING: {
+        LinkEvent.DONE: LinkState.OPEN,
+        LinkEvent.REFUSED: LinkState.RETURNING,
+        LinkEvent.EXPIRED: LinkState.RETURNING,
+        LinkEvent.RESET: LinkState.DOWN,
+        LinkEvent.UNFIT: LinkState.DOWN,
     },
-    State.RETURNING: {
-        Happening.GREETED: State.OPEN,
-        Happening.EXPIRED: State.FOLLOWING,
-        Happening.UNFIT: State.DOWN,
+    LinkState.RETURNING: {
+        LinkEvent.GREETED: LinkState.OPEN,
+        LinkEvent.EXPIRED: LinkState.FOLLOWING,
+        LinkEvent.UNFIT: LinkState.DOWN,
     },
-    State.FOLLOWING: {
-        Happening.GREETED: State.OPEN,
-        Happening.EXPIRED: State.DOWN,
-        Happening.UNFIT: State.DOWN,
+    LinkState.FOLLOWING: {
+        LinkEvent.GREETED: LinkState.OPEN,
+        LinkEvent.EXPIRED: LinkState.DOWN,
+        LinkEvent.UNFIT: LinkState.DOWN,
     },
 }
 
 TRANSITIONS: Final = MappingProxyType(_TABLE)
 
 #: States in which HELLO is what waits for an answer.
-GREETING_STATES: Final = (State.GREETING, State.RETURNING, State.FOLLOWING)
+GREETING_STATES: Final = (LinkState.GREETING, LinkState.RETURNING, LinkState.FOLLOWING)
 
 
 class LocalProtocolError(Exception):
     """The caller's fault: this is not possible in the state that the link is in."""
 
 
-def after(state: State, happening: Happening) -> State:
+def after(state: LinkState, event: LinkEvent) -> LinkState:
     """Return the state that follows.
 
     Raises
@@ -111,8 +111,8 @@ def after(state: State, happening: Happening) -> State:
         It cannot happen in this state.
     """
     try:
-        return _TABLE[state][happening]
+        return _TABLE[state][event]
     except KeyError:
         raise LocalProtocolError(
-            f"{happening.name.lower()} is not possible while the link is {state.name.lower()}"
+            f"{event.name.lower()} is not possible while the link is {state.name.lower()}"
         ) from None

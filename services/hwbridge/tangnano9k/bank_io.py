@@ -11,7 +11,7 @@ import numpy.typing as npt
 from schemas.hwlink import OUTPUTS_PER_FRAME, SAMPLE_ROOM, SAMPLES_PER_FRAME, MessageType
 from schemas.hwlink_layouts import FirIo, FirReply
 from schemas.hwplan import BankPlan
-from services.hwbridge.tangnano9k.conversation import Ask
+from services.hwbridge.tangnano9k.link_client import Ask
 
 __all__ = ["BankIo", "outputs_expected"]
 

@@ -33,6 +33,7 @@ from schemas.hwlink_layouts import (
     Status,
 )
 from schemas.hwplan import BankPlan, FilterTable, McPlan
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.driver import (
     BankResult,
     Check,
@@ -41,13 +42,17 @@ from services.hwbridge.driver import (
     McResult,
     SelftestResult,
 )
-from services.hwbridge.errors import DeviceError, LinkDownError, UnfitError, understood
-from services.hwbridge.leash import Leash
+from services.hwbridge.errors import (
+    DeviceError,
+    LinkDownError,
+    UnsupportedRequestError,
+    parsing_answer,
+)
 from services.hwbridge.line import Line
 from services.hwbridge.model import run_selftest
 from services.hwbridge.protocol import LinkTiming
 from services.hwbridge.tangnano9k.bank_io import BankIo
-from services.hwbridge.tangnano9k.conversation import Ask, Conversation
+from services.hwbridge.tangnano9k.link_client import Ask, LinkClient
 from services.hwbridge.tangnano9k.selftest_plan import SELFTEST_SAMPLES, selftest_plan
 
 __all__ = ["RATES", "TangNanoDriver"]
@@ -91,31 +96,31 @@ class TangNanoDriver:
         self._greeting_s = greeting_s
         self._margin_s = margin_s
         self._line: Line | None = None
-        self._conversation: Conversation | None = None
+        self._opened_client: LinkClient | None = None
         self._info: DeviceInfo | None = None
 
-    def open(self, line: Line, leash: Leash) -> DeviceInfo:
+    def open(self, line: Line, deadline: CancellableDeadline) -> DeviceInfo:
         """Greet what is on the line, stop what it was doing, and find the fastest rate."""
         self._line = line
         if line.baud != DEFAULT_BAUD:
             line.set_baud(DEFAULT_BAUD)
         timing = LinkTiming(margin_s=self._margin_s, greeting_s=self._greeting_s)
-        first = Conversation(line, timing, seq=secrets.randbelow(1 << 16))
-        hello = first.greet(leash)
+        first = LinkClient(line, timing, seq=secrets.randbelow(1 << 16))
+        hello = first.greet(deadline)
         if Feature.SIMULATED & hello.features:
             timing = replace(timing, margin_s=max(SIMULATED_MARGIN_S, self._margin_s))
-        talk = Conversation(line, timing, seq=secrets.randbelow(1 << 16))
-        hello = talk.greet(leash)
-        self._conversation = talk
-        talk.ask(Ask(MessageType.ABORT), leash)
+        client = LinkClient(line, timing, seq=secrets.randbelow(1 << 16))
+        hello = client.greet(deadline)
+        self._opened_client = client
+        client.ask(Ask(MessageType.ABORT), deadline)
         if Feature.BAUD & hello.features:
-            self._find_rate(talk, hello, leash)
+            self._find_rate(client, hello, deadline)
         self._info = _info(hello, line.baud)
         return self._info
 
-    def probe(self, leash: Leash) -> DeviceInfo:
+    def probe(self, deadline: CancellableDeadline) -> DeviceInfo:
         """Ask for STATUS, which tells whether the device was reset."""
-        status = self._status(leash)
+        status = self._status(deadline)
         if self._info is None:
             raise LinkDownError("the device was not opened")
         self._info = DeviceInfo(
@@ -127,15 +132,15 @@ class TangNanoDriver:
             boot=status.boot_nonce,
             limits=self._info.limits,
             detail=f"{status.bad_frames} frames could not be read since power-up, "
-            f"{self._talk.link.repeats} requests were repeated",
+            f"{self._client.link.repeats} requests were repeated",
         )
         return self._info
 
-    def selftest(self, seed: int, leash: Leash) -> SelftestResult:
+    def selftest(self, seed: int, deadline: CancellableDeadline) -> SelftestResult:
         """Let the bank run at full speed on samples of its own, and compare the signature."""
         plan = selftest_plan()
         expected = run_selftest(plan, seed=seed, samples=SELFTEST_SAMPLES)
-        self._load(plan.table, leash)
+        self._load(plan.table, deadline)
         request = Selftest(
             octaves=plan.octaves,
             rows=plan.rows,
@@ -144,8 +149,8 @@ class TangNanoDriver:
             samples=SELFTEST_SAMPLES,
         )
         job = _new_job()
-        self._talk.ask(Ask(MessageType.SELFTEST, request.pack(), job), leash)
-        found = self._finish(State.SELFTEST, job, leash)
+        self._client.ask(Ask(MessageType.SELFTEST, request.pack(), job), deadline)
+        found = self._finish(State.SELFTEST, job, deadline)
         checks = (
             _equal("signature of the outputs", found.signature, expected.signature),
             _equal("number of outputs", found.outputs, expected.outputs),
@@ -153,81 +158,83 @@ class TangNanoDriver:
         )
         return SelftestResult(checks=checks)
 
-    def fft(self, samples: npt.NDArray[np.int16], leash: Leash) -> FftResult:
+    def fft(self, samples: npt.NDArray[np.int16], deadline: CancellableDeadline) -> FftResult:
         """Refuse: the gateware has no Fourier transform."""
-        del samples, leash
-        raise UnfitError("the gateware has no Fourier transform", "data")
+        del samples, deadline
+        raise UnsupportedRequestError("the gateware has no Fourier transform", "data")
 
-    def cwt(self, plan: BankPlan, samples: npt.NDArray[np.int16], leash: Leash) -> BankResult:
+    def cwt(
+        self, plan: BankPlan, samples: npt.NDArray[np.int16], deadline: CancellableDeadline
+    ) -> BankResult:
         """Run samples through the filter bank."""
-        self._load(plan.table, leash)
+        self._load(plan.table, deadline)
         start = FirStart(octaves=plan.octaves, rows=plan.rows, decimator=plan.decimator)
         job = _new_job()
-        self._talk.ask(Ask(MessageType.FIR_START, start.pack(), job), leash)
+        self._client.ask(Ask(MessageType.FIR_START, start.pack(), job), deadline)
         try:
             bank = BankIo(plan, samples, job)
-            for reply in self._talk.stream(bank.requests(), leash):
-                with understood():
+            for reply in self._client.stream(bank.requests(), deadline):
+                with parsing_answer():
                     bank.take(reply)
-                leash.report(bank.done, bank.total)
-            status = self._status(leash)
+                deadline.report(bank.done, bank.total)
+            status = self._status(deadline)
         finally:
             self._abandon()
         return BankResult(outputs=bank.outputs[: bank.total], saturations=status.saturations)
 
-    def mc(self, plan: McPlan, leash: Leash) -> McResult:
+    def mc(self, plan: McPlan, deadline: CancellableDeadline) -> McResult:
         """Simulate one octave on the device; only parameters and counts cross the line."""
-        self._load(plan.table, leash)
+        self._load(plan.table, deadline)
         job = _new_job()
-        self._talk.ask(Ask(MessageType.MC_START, plan.start.pack(), job), leash)
+        self._client.ask(Ask(MessageType.MC_START, plan.start.pack(), job), deadline)
         try:
-            status = self._finish(State.MC, job, leash)
-            counts = self._histograms(plan.start.count, job, leash)
+            status = self._finish(State.MC, job, deadline)
+            counts = self._histograms(plan.start.count, job, deadline)
         finally:
             self._abandon()
         return McResult(histograms=counts, saturations=status.saturations)
 
     def close(self) -> None:
         """Stop what runs, and return to the first rate, so that the next host is understood."""
-        talk, self._conversation = self._conversation, None
-        if talk is None or self._line is None:
+        client, self._opened_client = self._opened_client, None
+        if client is None or self._line is None:
             return
-        leash = Leash(CLOSE_S)
+        deadline = CancellableDeadline(CLOSE_S)
         try:
-            talk.settle(leash)
-            talk.ask(Ask(MessageType.ABORT), leash)
-            hello = talk.link.hello
+            client.settle(deadline)
+            client.ask(Ask(MessageType.ABORT), deadline)
+            hello = client.link.hello
             if hello is not None and self._line.baud != DEFAULT_BAUD:
-                talk.change_rate(round(hello.clock_hz / DEFAULT_BAUD), leash)
+                client.change_rate(round(hello.clock_hz / DEFAULT_BAUD), deadline)
         except DeviceError:
             pass  # it is gone, or stuck: whoever opens it next will see
 
     # -- steps --------------------------------------------------------------------------------
 
     @property
-    def _talk(self) -> Conversation:
-        if self._conversation is None:
+    def _client(self) -> LinkClient:
+        if self._opened_client is None:
             raise LinkDownError("the device is not open")
-        return self._conversation
+        return self._opened_client
 
-    def _status(self, leash: Leash) -> Status:
+    def _status(self, deadline: CancellableDeadline) -> Status:
         ask = Ask(MessageType.STATUS, reply_bytes=Status.FORMAT.size)
-        reply = self._talk.ask(ask, leash)
-        with understood():
+        reply = self._client.ask(ask, deadline)
+        with parsing_answer():
             return Status.unpack(reply)
 
-    def _load(self, table: FilterTable, leash: Leash) -> None:
-        for _ in self._talk.stream(_loading(table), leash):
+    def _load(self, table: FilterTable, deadline: CancellableDeadline) -> None:
+        for _ in self._client.stream(_loading(table), deadline):
             pass
 
-    def _finish(self, running: State, job: int, leash: Leash) -> Status:
+    def _finish(self, running: State, job: int, deadline: CancellableDeadline) -> Status:
         """Wait until a job is done; return the status then."""
         wait, moved, last = FIRST_POLL_S, time.monotonic(), -1
         while True:
-            status = self._status(leash)
+            status = self._status(deadline)
             if status.job != job:
                 raise LinkDownError("the device runs another job than the one it was given")
-            leash.report(status.done, status.total)
+            deadline.report(status.done, status.total)
             if status.state != running:
                 return status
             now = time.monotonic()
@@ -235,14 +242,16 @@ class TangNanoDriver:
                 last, moved = status.done, now
             elif now - moved > STUCK_S:
                 raise LinkDownError(f"the device made no progress for {STUCK_S:g} s")
-            leash.check()
-            time.sleep(min(wait, max(leash.left_s, 0.0)))
+            deadline.check()
+            time.sleep(min(wait, max(deadline.left_s, 0.0)))
             wait = min(2 * wait, LONGEST_POLL_S)
 
-    def _histograms(self, rows: int, job: int, leash: Leash) -> npt.NDArray[np.uint32]:
+    def _histograms(
+        self, rows: int, job: int, deadline: CancellableDeadline
+    ) -> npt.NDArray[np.uint32]:
         counts = np.zeros((rows, HISTOGRAM_BINS), np.uint32)
-        for reply in self._talk.stream(_reading(rows, job), leash):
-            with understood():
+        for reply in self._client.stream(_reading(rows, job), deadline):
+            with parsing_answer():
                 part = Histogram.unpack(reply)
                 values = np.frombuffer(reply, "<u4", offset=Histogram.FORMAT.size)
                 counts[part.row, part.first : part.first + part.count] = values
@@ -250,28 +259,30 @@ class TangNanoDriver:
 
     def _abandon(self) -> None:
         """Stop the job, whatever became of it."""
-        leash = Leash(CLOSE_S)
+        deadline = CancellableDeadline(CLOSE_S)
         try:
-            self._talk.settle(leash)
-            self._talk.ask(Ask(MessageType.ABORT), leash)
+            self._client.settle(deadline)
+            self._client.ask(Ask(MessageType.ABORT), deadline)
         except DeviceError:
             pass  # what went wrong is told by the job, or by the next one
 
-    def _find_rate(self, talk: Conversation, hello: HelloReply, leash: Leash) -> None:
+    def _find_rate(
+        self, client: LinkClient, hello: HelloReply, deadline: CancellableDeadline
+    ) -> None:
         """Change to the fastest rate at which requests need not be repeated."""
         for rate in RATES:
             divisor = round(hello.clock_hz / rate)
             if not divisor:
                 continue  # its clock is slower than that
-            if talk.change_rate(divisor, leash) != divisor:
+            if client.change_rate(divisor, deadline) != divisor:
                 continue
-            before = talk.link.repeats
+            before = client.link.repeats
             trial = [Ask(MessageType.STATUS, reply_bytes=Status.FORMAT.size)] * TRIAL_REQUESTS
-            for _ in talk.stream(trial, leash):
+            for _ in client.stream(trial, deadline):
                 pass
-            if talk.link.repeats - before <= TRIAL_REPEATS:
+            if client.link.repeats - before <= TRIAL_REPEATS:
                 return
-            talk.change_rate(hello.divisor, leash)
+            client.change_rate(hello.divisor, deadline)
 
 
 def _new_job() -> int:

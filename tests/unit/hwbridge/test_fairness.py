@@ -12,7 +12,7 @@ from schemas.codec import ContentType, encode
 from schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
 from schemas.hwlink import Feature
 from schemas.hwops import HwMcRequest
-from services.hwbridge.turns import MAX_WAITING_OF_ONE
+from services.hwbridge.fair_queue import MAX_WAITING_OF_ONE
 from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice

@@ -17,14 +17,14 @@ from services.hwbridge.protocol import (
     Fault,
     Greeted,
     Link,
+    LinkState,
     LinkTiming,
     LocalProtocolError,
     RateKept,
     Refused,
-    State,
     WasReset,
 )
-from services.hwbridge.protocol.states import TRANSITIONS, Happening, after
+from services.hwbridge.protocol.states import TRANSITIONS, LinkEvent, after
 from tests.hwpeer.dialogue import Cut, Dialogue, single, whole
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.trouble import Trouble
@@ -65,7 +65,7 @@ def test_a_greeting_tells_what_answers(cut: Cut) -> None:
     dialogue = greeted(cut=cut)
     assert dialogue.link.hello is not None
     assert dialogue.link.hello.build_hash == bytes(range(8))
-    assert dialogue.link.state is State.OPEN
+    assert dialogue.link.state is LinkState.OPEN
 
 
 @pytest.mark.parametrize("cut", [whole, single])
@@ -201,7 +201,7 @@ def test_a_rate_that_does_not_work_is_rolled_back_on_both_sides() -> None:
     dialogue.link.change_rate(9, dialogue.now)
     dialogue.step()
     dialogue.deaf = True
-    while dialogue.link.state is State.CONFIRMING:
+    while dialogue.link.state is LinkState.CONFIRMING:
         dialogue.step()
     dialogue.deaf = False
     assert dialogue.run(ended)[-1] == RateKept(234)
@@ -212,7 +212,7 @@ def test_a_device_that_confirmed_unheard_is_found_at_the_new_rate() -> None:
     dialogue = greeted()
     dialogue.link.change_rate(9, dialogue.now)
     dialogue.step()
-    while dialogue.link.state is State.CONFIRMING:
+    while dialogue.link.state is LinkState.CONFIRMING:
         dialogue.peer.feed(dialogue.link.data_to_send(), dialogue.now)  # its replies are lost
         dialogue.now = dialogue.link.deadline or dialogue.now
         dialogue.link.tick(dialogue.now)
@@ -239,6 +239,6 @@ def test_no_bytes_whatever_break_the_link(data: bytes, greet: bool) -> None:
 
 
 def test_every_state_says_what_may_happen_in_it() -> None:
-    assert set(TRANSITIONS) == set(State)
+    assert set(TRANSITIONS) == set(LinkState)
     with pytest.raises(LocalProtocolError, match=r"rate.*down"):
-        after(State.DOWN, Happening.RATE)
+        after(LinkState.DOWN, LinkEvent.RATE)

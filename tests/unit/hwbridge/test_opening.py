@@ -10,12 +10,12 @@ import pytest
 
 from schemas.errors import Conflict, Timeout
 from schemas.hwops import HwSelftestRequest
+from services.hwbridge.deadline import CancellableDeadline
+from services.hwbridge.device_worker import DeviceWorker, Progress
 from services.hwbridge.driver import DeviceInfo, Driver
-from services.hwbridge.leash import Leash
 from services.hwbridge.line import Line
-from services.hwbridge.owner import Owner, Seen
 from services.hwbridge.port_config import PortConfig
-from services.hwbridge.station import Progress, Station
+from services.hwbridge.port_session import DeviceEvent, PortSession
 from services.hwbridge.tangnano9k import TangNanoDriver
 from tests.deadlines import SCALE, fail_after
 from tests.unit.hwbridge.elm11.lines import VirtualLine
@@ -31,53 +31,55 @@ class SlowDriver(TangNanoDriver):
     begun = 0
     let = threading.Event()
 
-    def open(self, line: Line, leash: Leash) -> DeviceInfo:
+    def open(self, line: Line, deadline: CancellableDeadline) -> DeviceInfo:
         del line
         type(self).begun += 1
         while not self.let.wait(0.01):
-            leash.check()
+            deadline.check()
         return INFO
 
 
 @pytest.fixture
-async def station() -> AsyncIterator[Station]:
+async def worker() -> AsyncIterator[DeviceWorker]:
     SlowDriver.begun = 0
     SlowDriver.let.clear()
 
-    async def tell(config: PortConfig, what: Seen | Progress) -> None:
+    async def tell(config: PortConfig, what: DeviceEvent | Progress) -> None:
         del config, what
 
     config = PortConfig(device="slow0", kind="tangnano9k", port="/dev/null")
-    yield Station(config, Owner(VirtualLine, SlowDriver, open_s=30.0), tell)
+    yield DeviceWorker(config, PortSession(VirtualLine, SlowDriver, open_s=30.0), tell)
     SlowDriver.let.set()
 
 
-async def ask(station: Station, timeout_s: float, name: str | None = None) -> str:
-    async def plan() -> Callable[[Driver, DeviceInfo, Leash], str]:
-        return lambda _driver, info, _leash: info.build_hash
+async def ask(worker: DeviceWorker, timeout_s: float, name: str | None = None) -> str:
+    async def plan() -> Callable[[Driver, DeviceInfo, CancellableDeadline], str]:
+        return lambda _driver, info, _deadline: info.build_hash
 
     request = HwSelftestRequest(timeout_s=timeout_s, id=name)
-    return await station.operate("selftest", request, plan, client_id="a")
+    return await worker.operate("selftest", request, plan, client_id="a")
 
 
-async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(station: Station) -> None:
+async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(
+    worker: DeviceWorker,
+) -> None:
     for _ in range(3):
         with fail_after(5), pytest.raises(Timeout, match="30 s"):
-            await ask(station, 0.1)
+            await ask(worker, 0.1)
     SlowDriver.let.set()
-    assert await ask(station, 20 * SCALE) == "ab"
+    assert await ask(worker, 20 * SCALE) == "ab"
     assert SlowDriver.begun == 1
 
 
-async def test_who_waits_for_it_to_be_opened_can_be_called_off(station: Station) -> None:
+async def test_who_waits_for_it_to_be_opened_can_be_called_off(worker: DeviceWorker) -> None:
     async def cancelled() -> None:
         with pytest.raises(Conflict, match="mine"):
-            await ask(station, 20 * SCALE, "mine")
+            await ask(worker, 20 * SCALE, "mine")
 
     with fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cancelled)
             await anyio.wait_all_tasks_blocked()
-            assert station.cancel("mine") == "running"
+            assert worker.cancel("mine") == "running"
     SlowDriver.let.set()
-    assert await ask(station, 20 * SCALE) == "ab"
+    assert await ask(worker, 20 * SCALE) == "ab"

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from schemas.hwlink import Feature, MessageType
 from schemas.hwlink_layouts import FilterEntry, McStart
 from schemas.hwplan import FilterTable, McPlan
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.errors import (
-    CalledOffError,
+    DeadlineExceededError,
     LineLostError,
     LinkDownError,
     NoAnswerError,
-    OverdueError,
+    OperationCancelledError,
     ResetError,
     WrongDeviceError,
 )
-from services.hwbridge.leash import Leash
 from services.hwbridge.model import run_bank, run_mc
 from services.hwbridge.serial_link import SerialLine, open_serial_line
 from services.hwbridge.tangnano9k import TangNanoDriver
@@ -56,7 +56,7 @@ def line(device: PtyDevice) -> Iterator[SerialLine]:
 @pytest.fixture
 def driver(line: SerialLine) -> Iterator[TangNanoDriver]:
     driver = TangNanoDriver(margin_s=MARGIN_S * SCALE)
-    driver.open(line, Leash(5 * SCALE))
+    driver.open(line, CancellableDeadline(5 * SCALE))
     yield driver
     driver.close()
 
@@ -77,14 +77,14 @@ def mc_plan(instants: int = 500) -> McPlan:
 
 
 def test_it_says_what_it_opened(driver: TangNanoDriver, line: SerialLine) -> None:
-    info = driver.probe(Leash(5 * SCALE))
+    info = driver.probe(CancellableDeadline(5 * SCALE))
     assert not info.simulated
     assert info.operations == {"cwt", "mc", "selftest"}
     assert (info.build_hash, info.boot, line.baud) == ("0001020304050607", 0x1234, 3_000_000)
 
 
 def test_a_selftest_agrees_with_the_model(driver: TangNanoDriver) -> None:
-    checks = driver.selftest(7, Leash(5 * SCALE)).checks
+    checks = driver.selftest(7, CancellableDeadline(5 * SCALE)).checks
     assert [check.passed for check in checks] == [True] * 3
 
 
@@ -97,7 +97,7 @@ class WornWork(Work):
 
 def test_a_selftest_finds_a_stuck_bit(driver: TangNanoDriver, device: PtyDevice) -> None:
     device.peer.work = WornWork()
-    checks = driver.selftest(7, Leash(5 * SCALE)).checks
+    checks = driver.selftest(7, CancellableDeadline(5 * SCALE)).checks
     assert [check.passed for check in checks][:2] == [False, True]
     assert "model" in checks[0].detail
 
@@ -105,7 +105,7 @@ def test_a_selftest_finds_a_stuck_bit(driver: TangNanoDriver, device: PtyDevice)
 @pytest.mark.parametrize("count", [1, 117, 700])
 def test_a_bank_gives_what_the_model_gives(driver: TangNanoDriver, count: int) -> None:
     plan = selftest_plan()
-    found = driver.cwt(plan, SAMPLES[:count], Leash(5 * SCALE))
+    found = driver.cwt(plan, SAMPLES[:count], CancellableDeadline(5 * SCALE))
     expected = run_bank(plan, SAMPLES[:count])
     assert np.array_equal(found.outputs, expected.outputs)
     assert found.saturations == expected.saturations
@@ -113,7 +113,7 @@ def test_a_bank_gives_what_the_model_gives(driver: TangNanoDriver, count: int) -
 
 def test_monte_carlo_gives_what_the_model_gives(driver: TangNanoDriver) -> None:
     plan = mc_plan()
-    found, expected = driver.mc(plan, Leash(10 * SCALE)), run_mc(plan)
+    found, expected = driver.mc(plan, CancellableDeadline(10 * SCALE)), run_mc(plan)
     assert np.array_equal(found.histograms, expected.histograms)
     assert found.histograms.sum() > 0
 
@@ -131,7 +131,7 @@ def test_a_line_that_is_bad_at_high_rates_is_used_at_a_lower_one(
 
     device.trouble = RateDependent(0.0)
     driver = TangNanoDriver()
-    assert driver.open(line, Leash(20 * SCALE)).baud == 1_000_000
+    assert driver.open(line, CancellableDeadline(20 * SCALE)).baud == 1_000_000
     driver.close()
 
 
@@ -145,7 +145,7 @@ def test_bytes_that_are_changed_lost_doubled_or_cut_off_change_no_result(
     expected = run_bank(plan, SAMPLES)
     started = time.monotonic()
     try:
-        found = driver.cwt(plan, SAMPLES, Leash(30 * SCALE))
+        found = driver.cwt(plan, SAMPLES, CancellableDeadline(30 * SCALE))
         assert np.array_equal(found.outputs, expected.outputs)
     except LinkDownError:  # so bad that nothing can be said over it, which is said
         assert rate >= 0.003
@@ -159,7 +159,7 @@ def test_a_device_unplugged_in_mid_operation_is_lost_at_once(
     device.unplug_after = 3000
     started = time.monotonic()
     with pytest.raises(LineLostError, match="unplugged"):
-        driver.cwt(selftest_plan(), SAMPLES, Leash(30 * SCALE))
+        driver.cwt(selftest_plan(), SAMPLES, CancellableDeadline(30 * SCALE))
     assert time.monotonic() - started < 5 * SCALE
 
 
@@ -169,9 +169,9 @@ def test_a_reset_in_mid_job_is_told_and_the_device_can_be_used_again(
 ) -> None:
     device.reset_after = 3000
     with pytest.raises((ResetError, LinkDownError)):
-        driver.cwt(selftest_plan(), SAMPLES, Leash(30 * SCALE))
-    driver.open(line, Leash(10 * SCALE))
-    found = driver.cwt(selftest_plan(), SAMPLES, Leash(10 * SCALE))
+        driver.cwt(selftest_plan(), SAMPLES, CancellableDeadline(30 * SCALE))
+    driver.open(line, CancellableDeadline(10 * SCALE))
+    found = driver.cwt(selftest_plan(), SAMPLES, CancellableDeadline(10 * SCALE))
     assert np.array_equal(found.outputs, run_bank(selftest_plan(), SAMPLES).outputs)
 
 
@@ -183,7 +183,7 @@ def test_a_device_that_stops_making_sense_is_down_and_does_not_hang(
     device.mood = mood  # type: ignore[assignment]  # of the parameters above
     started = time.monotonic()
     with pytest.raises(LinkDownError):
-        driver.cwt(selftest_plan(), SAMPLES, Leash(60 * SCALE))
+        driver.cwt(selftest_plan(), SAMPLES, CancellableDeadline(60 * SCALE))
     assert time.monotonic() - started < 20 * SCALE
 
 
@@ -195,31 +195,31 @@ def test_what_does_not_greet_is_no_device(
 ) -> None:
     device.mood = mood  # type: ignore[assignment]  # of the parameters above
     with pytest.raises(fault):
-        TangNanoDriver(greeting_s=0.6).open(line, Leash(10 * SCALE))
+        TangNanoDriver(greeting_s=0.6).open(line, CancellableDeadline(10 * SCALE))
 
 
 def test_another_version_of_the_protocol_is_refused(device: PtyDevice, line: SerialLine) -> None:
     device.peer = DevicePeer(Identity(version=2))
     with pytest.raises(WrongDeviceError, match="version 2"):
-        TangNanoDriver().open(line, Leash(10 * SCALE))
+        TangNanoDriver().open(line, CancellableDeadline(10 * SCALE))
 
 
 def test_a_job_can_be_called_off_and_the_next_one_works(
     driver: TangNanoDriver, device: PtyDevice
 ) -> None:
     device.peer.work.held = True
-    leash = Leash(30 * SCALE)
-    threading.Timer(0.2, leash.call_off).start()
-    with pytest.raises(CalledOffError):
-        driver.mc(mc_plan(), leash)
+    deadline = CancellableDeadline(30 * SCALE)
+    threading.Timer(0.2, deadline.cancel).start()
+    with pytest.raises(OperationCancelledError):
+        driver.mc(mc_plan(), deadline)
     device.peer.work.held = False
-    assert driver.mc(mc_plan(50), Leash(10 * SCALE)).histograms.shape == (3, 256)
+    assert driver.mc(mc_plan(50), CancellableDeadline(10 * SCALE)).histograms.shape == (3, 256)
 
 
 def test_a_job_ends_at_its_deadline(driver: TangNanoDriver, device: PtyDevice) -> None:
     device.peer.work.held = True
-    with pytest.raises(OverdueError, match=r"0\.3 s"):
-        driver.mc(mc_plan(), Leash(0.3))
+    with pytest.raises(DeadlineExceededError, match=r"0\.3 s"):
+        driver.mc(mc_plan(), CancellableDeadline(0.3))
     assert MessageType.ABORT in device.peer.executed
 
 
@@ -227,6 +227,6 @@ def test_gateware_without_monte_carlo_does_not_offer_it(
     device: PtyDevice, line: SerialLine
 ) -> None:
     device.peer = DevicePeer(Identity(features=Feature.FIR | Feature.SIMULATED))
-    info = TangNanoDriver().open(line, Leash(10 * SCALE))
+    info = TangNanoDriver().open(line, CancellableDeadline(10 * SCALE))
     assert info.operations == {"cwt"}
     assert (info.simulated, info.baud) == (True, 115_200)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 
 from schemas.hwops import HwMcRequest
 from schemas.hwplan import McPlan
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.elm11.checks import trial_plan
 from services.hwbridge.elm11.driver import Elm11Driver
 from services.hwbridge.elm11.fourier import MAX_POINTS, SCALE_BITS, spectrum
 from services.hwbridge.elm11.program import program
-from services.hwbridge.errors import RefusedError, UnfitError
-from services.hwbridge.leash import Leash
+from services.hwbridge.errors import RefusedError, UnsupportedRequestError
 from services.hwbridge.model import run_mc
 from services.runtime.devices.plans import null_job
 from tests.thorough import cases
@@ -23,13 +23,13 @@ from tests.unit.hwbridge.elm11.lines import TwinLine
 from tests.unit.hwbridge.elm11.plans import mc_plans
 
 
-def leash(line: TwinLine) -> Leash:
-    return Leash(600, clock=line.clock)
+def deadline(line: TwinLine) -> CancellableDeadline:
+    return CancellableDeadline(600, clock=line.clock)
 
 
 def opened(line: TwinLine) -> Elm11Driver:
     driver = Elm11Driver(clock=line.clock)
-    driver.open(line, leash(line))
+    driver.open(line, deadline(line))
     return driver
 
 
@@ -55,7 +55,7 @@ def noise(n: int, seed: int = 1) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 
 def test_what_answers_says_that_it_is_a_twin(line: TwinLine) -> None:
-    info = Elm11Driver(clock=line.clock).open(line, leash(line))
+    info = Elm11Driver(clock=line.clock).open(line, deadline(line))
     assert info.simulated
     assert info.build_hash == program().build
     assert info.operations == {"selftest", "fft", "mc"}
@@ -71,7 +71,7 @@ def test_a_program_that_is_there_is_not_sent_again(line: TwinLine) -> None:
 
 def test_the_selftest_passes_whatever_the_seed(line: TwinLine, driver: Elm11Driver) -> None:
     for seed in (0, 7):
-        checks = driver.selftest(seed, leash(line)).checks
+        checks = driver.selftest(seed, deadline(line)).checks
         assert {check.name: check.passed for check in checks} == dict.fromkeys(
             ("numbers", "fft", "mc"), True
         )
@@ -79,7 +79,7 @@ def test_the_selftest_passes_whatever_the_seed(line: TwinLine, driver: Elm11Driv
 
 @pytest.mark.parametrize("n", [8, 32, 1024, MAX_POINTS])
 def test_a_transform_is_the_models_bit_for_bit(line: TwinLine, driver: Elm11Driver, n: int) -> None:
-    found = driver.fft(noise(n), leash(line))
+    found = driver.fft(noise(n), deadline(line))
     assert found.exponent == n.bit_length() - 1 - SCALE_BITS
     np.testing.assert_array_equal(found.values[: n // 2 + 1], spectrum(noise(n)))
     mirrored = found.values[:0:-1] * np.array([1, -1])
@@ -90,15 +90,15 @@ def test_a_transform_is_the_models_bit_for_bit(line: TwinLine, driver: Elm11Driv
 def test_a_length_that_cannot_be_transformed_is_refused_with_the_limits(
     line: TwinLine, driver: Elm11Driver, n: int
 ) -> None:
-    with pytest.raises(UnfitError, match=r"\b8\b.*\b8192\b") as refused:
-        driver.fft(noise(n), leash(line))
+    with pytest.raises(UnsupportedRequestError, match=r"\b8\b.*\b8192\b") as refused:
+        driver.fft(noise(n), deadline(line))
     assert refused.value.field == "samples"
 
 
 @given(mc_plans())
 @settings(deadline=None, max_examples=cases(40))
 def test_a_simulation_is_the_models_bit_for_bit(plan: McPlan) -> None:
-    found, wanted = DRIVER.mc(plan, leash(LINE)), run_mc(plan)
+    found, wanted = DRIVER.mc(plan, deadline(LINE)), run_mc(plan)
     np.testing.assert_array_equal(found.histograms, wanted.histograms)
     assert found.saturations == wanted.saturations
 
@@ -114,10 +114,10 @@ def test_a_plan_that_the_device_has_no_room_for_is_refused_before_it_is_sent(
 ) -> None:
     plan = trial_plan(1)
     before = line.sent
-    with pytest.raises(UnfitError, match="instants"):
-        driver.mc(replace(plan, start=replace(plan.start, instants=2**31)), leash(line))
-    with pytest.raises(UnfitError, match="rows"):
-        driver.mc(replace(plan, start=replace(plan.start, rows=32)), leash(line))
+    with pytest.raises(UnsupportedRequestError, match="instants"):
+        driver.mc(replace(plan, start=replace(plan.start, instants=2**31)), deadline(line))
+    with pytest.raises(UnsupportedRequestError, match="rows"):
+        driver.mc(replace(plan, start=replace(plan.start, rows=32)), deadline(line))
     assert line.sent == before
 
 
@@ -126,15 +126,15 @@ def test_what_lua_complains_of_is_told_and_leaves_the_device_usable(
 ) -> None:
     line.twin.type(b"function collectgarbage() error('full of sand') end\r")
     with pytest.raises(RefusedError, match="full of sand") as refused:
-        driver.mc(trial_plan(1), leash(line))
+        driver.mc(trial_plan(1), deadline(line))
     assert refused.value.code == "LUA"
     line.twin.type(b"collectgarbage = nil\r")
-    assert driver.probe(leash(line)).simulated
+    assert driver.probe(deadline(line)).simulated
 
 
 def test_progress_is_told_up_to_the_end(line: TwinLine, driver: Elm11Driver) -> None:
     told: list[tuple[int, int]] = []
-    driver.mc(trial_plan(1), Leash(600, lambda *seen: told.append(seen), line.clock))
+    driver.mc(trial_plan(1), CancellableDeadline(600, lambda *seen: told.append(seen), line.clock))
     assert told[-1] == (32, 32)
 
 
@@ -143,9 +143,9 @@ def test_an_octave_of_twelve_voices_fits_into_the_heap_with_room_to_spare(
 ) -> None:
     request = HwMcRequest(al1=0.5, al2=0.2, dj=1 / 12, s0=8.0, rows=12, pairs=1, seed=5)
     plan = null_job(request).plan
-    found = driver.mc(plan, leash(line))
+    found = driver.mc(plan, deadline(line))
     np.testing.assert_array_equal(found.histograms, run_mc(plan).histograms)
     line.twin.type(b"collectgarbage()\r")
-    in_use = re.search(r"(\d+) KiB in use", driver.probe(leash(line)).detail)
+    in_use = re.search(r"(\d+) KiB in use", driver.probe(deadline(line)).detail)
     assert in_use
     assert int(in_use[1]) < 600

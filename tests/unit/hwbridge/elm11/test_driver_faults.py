@@ -9,19 +9,19 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.elm11.checks import trial_plan
 from services.hwbridge.elm11.driver import Elm11Driver
 from services.hwbridge.errors import (
-    CalledOffError,
+    DeadlineExceededError,
     DeviceError,
     LineLostError,
     LinkDownError,
     NoAnswerError,
-    OverdueError,
+    OperationCancelledError,
     ResetError,
     WrongDeviceError,
 )
-from services.hwbridge.leash import Leash
 from services.hwbridge.model import run_mc
 from tests.unit.hwbridge.elm11.lines import TwinLine, VirtualLine
 
@@ -41,16 +41,16 @@ class Answering(VirtualLine):
 
 def opened(line: TwinLine) -> Elm11Driver:
     driver = Elm11Driver(clock=line.clock)
-    driver.open(line, leash(line))
+    driver.open(line, deadline(line))
     return driver
 
 
-def leash(line: VirtualLine, timeout_s: float = 600.0) -> Leash:
-    return Leash(timeout_s, clock=line.clock)
+def deadline(line: VirtualLine, timeout_s: float = 600.0) -> CancellableDeadline:
+    return CancellableDeadline(timeout_s, clock=line.clock)
 
 
 def computes(driver: Elm11Driver, line: TwinLine) -> bool:
-    found = driver.mc(PLAN, leash(line))
+    found = driver.mc(PLAN, deadline(line))
     return bool((found.histograms == run_mc(PLAN).histograms).all())
 
 
@@ -76,7 +76,7 @@ FAULTS: dict[str, Callable[[bytes], bytes]] = {
 def test_silence_is_no_answer_within_seconds() -> None:
     line = VirtualLine()
     with pytest.raises(NoAnswerError):
-        Elm11Driver(clock=line.clock).open(line, leash(line))
+        Elm11Driver(clock=line.clock).open(line, deadline(line))
     assert line.now < 5
 
 
@@ -95,7 +95,7 @@ def test_silence_is_no_answer_within_seconds() -> None:
 def test_what_is_no_lua_prompt_is_the_wrong_device(device: Callable[[bytes], bytes]) -> None:
     line = Answering(device)
     with pytest.raises(WrongDeviceError, match="Lua"):
-        Elm11Driver(clock=line.clock).open(line, leash(line))
+        Elm11Driver(clock=line.clock).open(line, deadline(line))
     assert line.now < 10
 
 
@@ -134,7 +134,7 @@ def test_one_byte_in_fifty_gives_the_result_or_an_error_and_the_next_one_works(f
     with suppress(DeviceError):
         assert computes(driver, line)
     line.up = line.down = lambda data: data
-    driver.open(line, leash(line))
+    driver.open(line, deadline(line))
     assert computes(driver, line)
 
 
@@ -147,8 +147,8 @@ def test_a_reset_in_the_middle_is_told_and_the_device_can_be_opened_again() -> N
             line.twin.boot()
 
     with pytest.raises(ResetError, match="was reset"):
-        driver.mc(PLAN, Leash(600, reset, line.clock))
-    driver.open(line, leash(line))
+        driver.mc(PLAN, CancellableDeadline(600, reset, line.clock))
+    driver.open(line, deadline(line))
     assert computes(driver, line)
 
 
@@ -157,7 +157,7 @@ def test_a_name_changed_on_the_way_is_no_reset() -> None:
     driver = opened(line)
     once = iter([b"Z"])
     line.up = lambda byte: next(once, byte) if byte == b"Q" else byte
-    assert driver.probe(leash(line)).simulated
+    assert driver.probe(deadline(line)).simulated
 
 
 def test_a_reset_and_another_upload_are_told_as_a_reset() -> None:
@@ -166,16 +166,16 @@ def test_a_reset_and_another_upload_are_told_as_a_reset() -> None:
     line.twin.boot()
     opened(line)
     with pytest.raises(ResetError, match="somebody else"):
-        driver.probe(leash(line))
+        driver.probe(deadline(line))
 
 
 def test_a_device_has_another_boot_number_after_a_reset_alone() -> None:
     line = TwinLine()
     driver = Elm11Driver(clock=line.clock)
-    first = driver.open(line, leash(line)).boot
-    assert driver.open(line, leash(line)).boot == first
+    first = driver.open(line, deadline(line)).boot
+    assert driver.open(line, deadline(line)).boot == first
     line.twin.boot()
-    assert driver.open(line, leash(line)).boot != first
+    assert driver.open(line, deadline(line)).boot != first
 
 
 def test_a_device_that_falls_silent_is_down_within_its_patience() -> None:
@@ -184,7 +184,7 @@ def test_a_device_that_falls_silent_is_down_within_its_patience() -> None:
     line.down = lambda _: b""
     before = line.now
     with pytest.raises(LinkDownError):
-        driver.probe(leash(line))
+        driver.probe(deadline(line))
     assert line.now - before < 10
 
 
@@ -193,7 +193,7 @@ def test_replies_cut_short_are_asked_for_again_and_given_up() -> None:
     driver = opened(line)
     line.down = lambda data: data[:-7] if data.startswith(b"=") else data
     with pytest.raises(LinkDownError):
-        driver.probe(leash(line))
+        driver.probe(deadline(line))
 
 
 def test_a_reply_to_another_question_is_no_reply() -> None:
@@ -201,7 +201,7 @@ def test_a_reply_to_another_question_is_no_reply() -> None:
     driver = opened(line)
     line.down = lambda data: b"=ffff" + data[5:] if data.startswith(b"=") else data
     with pytest.raises(LinkDownError):
-        driver.fft(np.zeros(8, np.int16), leash(line))
+        driver.fft(np.zeros(8, np.int16), deadline(line))
 
 
 def test_a_flood_does_not_hold_up_the_deadline() -> None:
@@ -213,15 +213,15 @@ def test_a_flood_does_not_hold_up_the_deadline() -> None:
         return b"noise " * 10
 
     line.read = flood  # type: ignore[method-assign]
-    with pytest.raises((LinkDownError, OverdueError)):
-        driver.probe(leash(line, 30))
+    with pytest.raises((LinkDownError, DeadlineExceededError)):
+        driver.probe(deadline(line, 30))
 
 
 def test_an_operation_that_is_called_off_ends_and_the_next_one_works() -> None:
     line = TwinLine()
     driver = opened(line)
-    held = Leash(600, lambda done, _: held.call_off() if done > 4 else None, line.clock)
-    with pytest.raises(CalledOffError):
+    held = CancellableDeadline(600, lambda done, _: held.cancel() if done > 4 else None, line.clock)
+    with pytest.raises(OperationCancelledError):
         driver.mc(PLAN, held)
     assert computes(driver, line)
 
@@ -229,8 +229,8 @@ def test_an_operation_that_is_called_off_ends_and_the_next_one_works() -> None:
 def test_a_deadline_in_the_middle_of_a_line_leaves_the_device_usable() -> None:
     line = TwinLine()
     driver = opened(line)
-    with pytest.raises(OverdueError):
-        driver.mc(PLAN, leash(line, 0.4))
+    with pytest.raises(DeadlineExceededError):
+        driver.mc(PLAN, deadline(line, 0.4))
     assert computes(driver, line)
 
 
@@ -243,7 +243,7 @@ def test_an_unplugged_device_is_the_lines_error() -> None:
 
     line.write = unplugged  # type: ignore[method-assign]
     with pytest.raises(LineLostError):
-        driver.mc(PLAN, leash(line))
+        driver.mc(PLAN, deadline(line))
 
 
 @pytest.mark.parametrize("said", ["ok", "ok 1 2", "ok x y z u v", "ok -1,-1"])
@@ -254,5 +254,5 @@ def test_a_program_that_answers_nonsense_is_the_devices_fault(said: str) -> None
     line.read(0.0)
     for ask in (driver.probe, lambda held: driver.fft(np.zeros(8, np.int16), held)):
         with pytest.raises(DeviceError) as found:
-            ask(leash(line))
+            ask(deadline(line))
         assert found.value.breaks_line

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 
 from schemas.hwplan import McPlan
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.elm11.checks import trial_plan
 from services.hwbridge.elm11.driver import Elm11Driver
 from services.hwbridge.elm11.fourier import MAX_POINTS, spectrum
-from services.hwbridge.leash import Leash
 from services.hwbridge.model import run_mc
 from tests.deadlines import SCALE
 from tests.unit.hwbridge.elm11.lines import VirtualLine
@@ -55,7 +55,7 @@ def driver() -> Iterator[Elm11Driver]:
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as process:
         driver = Elm11Driver(pace_s=0.0)
-        info = driver.open(PipeLine(process), Leash(60 * SCALE))
+        info = driver.open(PipeLine(process), CancellableDeadline(60 * SCALE))
         assert info.limits["integer_bits"] == 32
         yield driver
         process.kill()
@@ -63,13 +63,15 @@ def driver() -> Iterator[Elm11Driver]:
 
 def test_the_selftest_passes(driver: Elm11Driver) -> None:
     assert [
-        check for check in driver.selftest(1, Leash(60 * SCALE)).checks if not check.passed
+        check
+        for check in driver.selftest(1, CancellableDeadline(60 * SCALE)).checks
+        if not check.passed
     ] == []
 
 
 def test_the_longest_transform_is_the_models(driver: Elm11Driver) -> None:
     samples = np.random.default_rng(2).integers(-(2**15), 2**15, MAX_POINTS).astype(np.int16)
-    found = driver.fft(samples, Leash(60 * SCALE)).values[: MAX_POINTS // 2 + 1]
+    found = driver.fft(samples, CancellableDeadline(60 * SCALE)).values[: MAX_POINTS // 2 + 1]
     np.testing.assert_array_equal(found, spectrum(samples))
 
 
@@ -77,7 +79,7 @@ def test_the_longest_transform_is_the_models(driver: Elm11Driver) -> None:
 @given(plan=mc_plans())
 @settings(deadline=None, max_examples=20)
 def test_a_simulation_is_the_models_bit_for_bit(driver: Elm11Driver, plan: McPlan) -> None:
-    found, wanted = driver.mc(plan, Leash(60 * SCALE)), run_mc(plan)
+    found, wanted = driver.mc(plan, CancellableDeadline(60 * SCALE)), run_mc(plan)
     np.testing.assert_array_equal(found.histograms, wanted.histograms)
     assert found.saturations == wanted.saturations
 
@@ -91,6 +93,6 @@ def test_products_of_limited_sums_do_not_leave_32_bits(driver: Elm11Driver) -> N
     )
     start = replace(trial.start, product_shift=6)
     plan = McPlan(table=replace(trial.table, filters=steeper), start=start)
-    found, wanted = driver.mc(plan, Leash(60 * SCALE)), run_mc(plan)
+    found, wanted = driver.mc(plan, CancellableDeadline(60 * SCALE)), run_mc(plan)
     assert wanted.saturations > 100
     np.testing.assert_array_equal(found.histograms, wanted.histograms)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from cli.twin.terminal import TwinTerminal
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.elm11.checks import trial_plan
 from services.hwbridge.elm11.driver import Elm11Driver
-from services.hwbridge.errors import CalledOffError
-from services.hwbridge.leash import Leash
+from services.hwbridge.errors import OperationCancelledError
 from services.hwbridge.model import run_mc
 from services.hwbridge.serial_link import open_serial_line
 from tests.deadlines import SCALE
@@ -40,16 +40,18 @@ def test_an_operation_called_off_while_lua_runs_is_stopped_and_the_next_one_work
 ) -> None:
     with closing(open_serial_line(port)) as line:
         driver = Elm11Driver(pace_s=0.0)
-        driver.open(line, Leash(60 * SCALE))
-        assert all(check.passed for check in driver.selftest(1, Leash(60 * SCALE)).checks)
+        driver.open(line, CancellableDeadline(60 * SCALE))
+        assert all(
+            check.passed for check in driver.selftest(1, CancellableDeadline(60 * SCALE)).checks
+        )
         plan = trial_plan(1)
         endless = replace(plan, start=replace(plan.start, instants=10**9))
-        held = Leash(60 * SCALE)
+        held = CancellableDeadline(60 * SCALE)
         # Time for pieces to grow to many samples; wherever it is then, it has to end at once.
-        timer = threading.Timer(1.0, held.call_off)
+        timer = threading.Timer(1.0, held.cancel)
         timer.start()
-        with pytest.raises(CalledOffError):
+        with pytest.raises(OperationCancelledError):
             driver.mc(endless, held)
         timer.join()
-        found = driver.mc(plan, Leash(60 * SCALE))
+        found = driver.mc(plan, CancellableDeadline(60 * SCALE))
         np.testing.assert_array_equal(found.histograms, run_mc(plan).histograms)

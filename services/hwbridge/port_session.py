@@ -1,4 +1,4 @@
-"""One port and the device on it, as its one thread uses them."""
+"""A session with the device on one port, as the port's one thread uses it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from schemas.hardware import DeviceState, HwEventKind
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.driver import DeviceInfo, Driver
 from services.hwbridge.errors import (
-    CalledOffError,
+    DeadlineExceededError,
     DeviceError,
     LineLostError,
     LinkDownError,
     NoAnswerError,
-    OverdueError,
+    OperationCancelledError,
     PortError,
     ResetError,
     WrongDeviceError,
 )
-from services.hwbridge.leash import Leash
 from services.hwbridge.line import Line
 
-__all__ = ["Owner", "Seen"]
+__all__ = ["DeviceEvent", "PortSession"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Seen:
+class DeviceEvent:
     """Something that happened to the device."""
 
     kind: HwEventKind
@@ -38,11 +38,11 @@ class Seen:
 
 
 @dataclass
-class Owner:
+class PortSession:
     """Opens the port, keeps it open, and does one thing at a time with it.
 
-    Nothing here is for two threads: the bridge gives each owner a thread of its own, and reads
-    `state`, `detail`, `info` and `seen` from outside, which are replaced as a whole.
+    It is not thread-safe: the bridge gives each session a thread of its own, and reads
+    `state`, `detail`, `info` and `events` from outside, which are replaced as a whole.
     """
 
     open_line: Callable[[], Line]
@@ -52,12 +52,12 @@ class Owner:
     state: DeviceState = "absent"
     detail: str = "not looked for yet"
     info: DeviceInfo | None = None
-    #: What happened and was not told yet.
-    seen: deque[Seen] = field(default_factory=deque)
+    #: Events that are not published yet.
+    events: deque[DeviceEvent] = field(default_factory=deque)
     _line: Line | None = None
     _driver: Driver | None = None
 
-    def open(self, leash: Leash) -> DeviceInfo:
+    def open(self, deadline: CancellableDeadline) -> DeviceInfo:
         """Return what is on the port, after opening it if need be.
 
         Raises
@@ -70,8 +70,8 @@ class Owner:
         driver = self.make_driver()
         try:
             self._line = self.open_line()
-            info = driver.open(self._line, leash)
-        except (CalledOffError, OverdueError) as error:
+            info = driver.open(self._line, deadline)
+        except (OperationCancelledError, DeadlineExceededError) as error:
             self._drop()
             self.state, self.detail = "absent", f"not looked for to the end: {error}"
             raise
@@ -80,10 +80,14 @@ class Owner:
             raise
         self._driver, self.info = driver, info
         self.state, self.detail = "ready", info.detail
-        self.seen.append(Seen("connected", f"build {info.build_hash} at {info.baud} baud"))
+        self.events.append(DeviceEvent("connected", f"build {info.build_hash} at {info.baud} baud"))
         return info
 
-    def run(self, work: Callable[[Driver, DeviceInfo, Leash], T], leash: Leash) -> T:
+    def run(
+        self,
+        work: Callable[[Driver, DeviceInfo, CancellableDeadline], T],
+        deadline: CancellableDeadline,
+    ) -> T:
         """Do `work` with the device; once more from the start if it was reset meanwhile.
 
         Raises
@@ -92,14 +96,14 @@ class Owner:
             It could not be done; the next one may be.
         """
         for last in (False, True):
-            before = self.open(leash)
+            before = self.open(deadline)
             if self._driver is None:
                 break
             self.state = "busy"
             try:
-                return work(self._driver, before, leash)
+                return work(self._driver, before, deadline)
             except DeviceError as error:
-                reset = self._was_reset(error, before, leash)
+                reset = self._was_reset(error, before, deadline)
                 if last or not reset:
                     raise
             finally:
@@ -107,11 +111,11 @@ class Owner:
                     self.state = "ready"
         raise LinkDownError("the device is not open")
 
-    def look(self, leash: Leash) -> None:
-        """Notice whether the device is still there, and find it when it came back."""
+    def check(self, deadline: CancellableDeadline) -> None:
+        """Check whether the device is still there; open it if it came back."""
         if self._line is None:
-            with suppress(DeviceError):  # told by `state` and `seen`
-                self.open(leash)
+            with suppress(DeviceError):  # told by `state` and `events`
+                self.open(deadline)
             return
         try:
             self._line.read(0.0)  # a device speaks when spoken to: what comes now is of no use
@@ -127,7 +131,9 @@ class Owner:
             self._line.close()
         self._line, self.info = None, None
 
-    def _was_reset(self, error: DeviceError, before: DeviceInfo, leash: Leash) -> bool:
+    def _was_reset(
+        self, error: DeviceError, before: DeviceInfo, deadline: CancellableDeadline
+    ) -> bool:
         """Return whether the device was reset, and is open again; it may have lost its rate."""
         if error.breaks_line:
             self._give_up(error)
@@ -135,12 +141,14 @@ class Owner:
             return False
         self._drop()
         try:
-            now = self.open(leash)
+            now = self.open(deadline)
         except DeviceError:
             return False  # the first error says more
         if now.boot == before.boot:
             return False
-        self.seen.append(Seen("reset", "the device was reset; what it was doing is done again"))
+        self.events.append(
+            DeviceEvent("reset", "the device was reset; what it was doing is done again")
+        )
         return True
 
     def _give_up(self, error: DeviceError) -> None:
@@ -149,7 +157,7 @@ class Owner:
         self.state = "absent" if isinstance(error, PortError | LineLostError) else "faulty"
         self.detail = str(error)
         if (self.state, self.detail) != known:
-            self.seen.append(Seen(_kind_of(error), str(error)))
+            self.events.append(DeviceEvent(_kind_of(error), str(error)))
 
     def _drop(self) -> None:
         """Close the port without a word to the device, which does not listen."""

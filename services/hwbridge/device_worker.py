@@ -1,4 +1,4 @@
-"""One device on the bus: its queue, its one thread, its deadlines, and what is told of it."""
+"""One device on the bus: its queue, its one thread, its deadlines, and its events."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from schemas.errors import (
 )
 from schemas.hardware import HwOperation
 from schemas.hwops import HwRequest
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.driver import DeviceInfo, Driver
 from services.hwbridge.errors import (
-    CalledOffError,
+    DeadlineExceededError,
     DeviceError,
-    OverdueError,
+    OperationCancelledError,
     RefusedError,
-    UnfitError,
+    UnsupportedRequestError,
 )
-from services.hwbridge.leash import Leash
-from services.hwbridge.owner import Owner, Seen
+from services.hwbridge.fair_queue import FairQueue
 from services.hwbridge.port_config import PortConfig
-from services.hwbridge.turns import Turns
+from services.hwbridge.port_session import DeviceEvent, PortSession
 
-__all__ = ["Progress", "Station"]
+__all__ = ["DeviceWorker", "Progress"]
 
 T = TypeVar("T")
 
@@ -61,25 +61,25 @@ class Progress:
 
 
 @dataclass
-class _Order:
+class _Operation:
     """An operation that waits or runs."""
 
-    leash: Leash
+    deadline: CancellableDeadline
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     running: bool = False
-    called_off: bool = False
+    cancelled: bool = False
     progress: tuple[int, int] = (0, 0)
 
 
-class Station:
-    """Runs operations on one device, one at a time; clients take turns, see `Turns`.
+class DeviceWorker:
+    """Runs operations on one device, one at a time; clients take turns, see `FairQueue`.
 
     Parameters
     ----------
     config
         The device and its port.
-    owner
-        Who uses the port; only this station's thread calls it.
+    session
+        Who uses the port; only this worker's thread calls it.
     tell
         Publishes what happened; awaited on the event loop.
     """
@@ -87,48 +87,48 @@ class Station:
     def __init__(
         self,
         config: PortConfig,
-        owner: Owner,
-        tell: Callable[[PortConfig, Seen | Progress], Awaitable[None]],
+        session: PortSession,
+        tell: Callable[[PortConfig, DeviceEvent | Progress], Awaitable[None]],
     ) -> None:
         self.config = config
-        self.owner = owner
+        self.session = session
         self._tell = tell
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"hw-{config.device}")
-        self._turns = Turns()
-        self._orders: dict[str, _Order] = {}
+        self._queue = FairQueue()
+        self._operations: dict[str, _Operation] = {}
         self._opening: Future[DeviceInfo] | None = None
-        self._opening_leash = Leash(0.0)
+        self._opening_deadline = CancellableDeadline(0.0)
 
     @property
     def queued(self) -> int:
         """Operations that wait for their turn."""
-        return self._turns.waiting
+        return self._queue.waiting
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Look after the port until cancelled, then leave it in order."""
         pause = LOOK_S
         try:
             while True:
-                if not self._turns.busy:
+                if not self._queue.busy:
                     async with self._turn(""):
-                        leash = Leash(self.owner.open_s)
-                        await self._owned(partial(self.owner.look, leash), leash)
+                        deadline = CancellableDeadline(self.session.open_s)
+                        await self._owned(partial(self.session.check, deadline), deadline)
                     await self._tell_all()
-                pause = LOOK_S if self.owner.info else min(1.5 * pause, LONGEST_LOOK_S)
+                pause = LOOK_S if self.session.info else min(1.5 * pause, LONGEST_LOOK_S)
                 await anyio.sleep(pause)
         finally:
-            self._opening_leash.call_off()
-            for order in self._orders.values():
-                order.leash.call_off()
+            self._opening_deadline.cancel()
+            for registered in self._operations.values():
+                registered.deadline.cancel()
             with anyio.move_on_after(CLOSE_S, shield=True):
-                await self._owned(self.owner.close, Leash(CLOSE_S))
+                await self._owned(self.session.close, CancellableDeadline(CLOSE_S))
             self._thread.shutdown(wait=False)
 
     async def operate(
         self,
         operation: HwOperation,
         request: HwRequest,
-        plan: Callable[[], Awaitable[Callable[[Driver, DeviceInfo, Leash], T]]],
+        plan: Callable[[], Awaitable[Callable[[Driver, DeviceInfo, CancellableDeadline], T]]],
         *,
         client_id: str,
     ) -> T:
@@ -139,20 +139,20 @@ class Station:
         ContractError
             `unavailable`, `timeout`, `unprocessable`, `overloaded`, or `conflict` when cancelled.
         """
-        order = self._order(request)
+        registered = self._register(request)
         try:
-            return await self._in_turn(operation, order, plan, client_id)
-        except OverdueError as error:
+            return await self._in_turn(operation, registered, plan, client_id)
+        except DeadlineExceededError as error:
             raise Timeout(str(error)) from error
-        except CalledOffError as error:
-            if order.called_off:
+        except OperationCancelledError as error:
+            if registered.cancelled:
                 raise Conflict(f"the operation {request.id} was cancelled") from error
             raise Unavailable("the bridge is stopping") from error
         except DeviceError as error:
             raise _contract_error(self.config.device, error) from error
         finally:
             if request.id is not None:
-                self._orders.pop(request.id, None)
+                self._operations.pop(request.id, None)
             await self._tell_all()
 
     def cancel(self, name: str) -> Literal["queued", "running"]:
@@ -163,26 +163,27 @@ class Station:
         NotFound
             None of that id waits or runs.
         """
-        order = self._orders.get(name)
-        if order is None:
+        registered = self._operations.get(name)
+        if registered is None:
             raise NotFound(f"no operation {name} waits or runs on {self.config.device}")
-        order.called_off = True
-        order.leash.call_off()
-        if order.running:
+        registered.cancelled = True
+        registered.deadline.cancel()
+        if registered.running:
             return "running"
-        order.scope.cancel()
+        registered.scope.cancel()
         return "queued"
 
-    async def probe(self, leash: Leash, *, client_id: str) -> DeviceInfo:
+    async def probe(self, deadline: CancellableDeadline, *, client_id: str) -> DeviceInfo:
         """Return how the device is: asked now, or as it was when the running operation began."""
-        if self._turns.busy and self.owner.info is not None:
-            return self.owner.info
+        if self._queue.busy and self.session.info is not None:
+            return self.session.info
         async with self._turn(client_id):
             try:
                 return await self._owned(
-                    lambda: self.owner.run(lambda driver, _, own: driver.probe(own), leash), leash
+                    lambda: self.session.run(lambda driver, _, own: driver.probe(own), deadline),
+                    deadline,
                 )
-            except OverdueError as error:
+            except DeadlineExceededError as error:
                 raise Timeout(str(error)) from error
             except DeviceError as error:
                 raise _contract_error(self.config.device, error) from error
@@ -191,53 +192,61 @@ class Station:
 
     @asynccontextmanager
     async def _turn(self, client_id: str) -> AsyncIterator[None]:
-        ticket = self._turns.enter(client_id)
+        entry = self._queue.enter(client_id)
         try:
-            await ticket.turn.wait()
+            await entry.turn.wait()
             yield
         finally:
-            self._turns.leave(ticket)
+            self._queue.leave(entry)
 
-    def _order(self, request: HwRequest) -> _Order:
-        if request.id in self._orders:
+    def _register(self, request: HwRequest) -> _Operation:
+        if request.id in self._operations:
             raise Conflict(f"an operation {request.id} waits or runs already: take another id")
-        order = _Order(Leash(request.timeout_s, lambda *far: setattr(order, "progress", far)))
+        registered = _Operation(
+            CancellableDeadline(
+                request.timeout_s, lambda *far: setattr(registered, "progress", far)
+            )
+        )
         if request.id is not None:
-            self._orders[request.id] = order
-        return order
+            self._operations[request.id] = registered
+        return registered
 
     async def _in_turn(
         self,
         operation: HwOperation,
-        order: _Order,
-        plan: Callable[[], Awaitable[Callable[[Driver, DeviceInfo, Leash], T]]],
+        registered: _Operation,
+        plan: Callable[[], Awaitable[Callable[[Driver, DeviceInfo, CancellableDeadline], T]]],
         client_id: str,
     ) -> T:
-        ticket = self._turns.enter(client_id)
+        entry = self._queue.enter(client_id)
         try:
-            with order.scope, anyio.move_on_after(max(order.leash.left_s, 0.0)):
+            with registered.scope, anyio.move_on_after(max(registered.deadline.left_s, 0.0)):
                 work = await plan()
-                await ticket.turn.wait()
-                order.running = True
-            if not order.running:
-                order.leash.check()
-                raise OverdueError(f"the operation waited {order.leash.timeout_s:g} s for its turn")
-            return await self._watched(operation, order, work)
+                await entry.turn.wait()
+                registered.running = True
+            if not registered.running:
+                registered.deadline.check()
+                raise DeadlineExceededError(
+                    f"the operation waited {registered.deadline.timeout_s:g} s for its turn"
+                )
+            return await self._watched(operation, registered, work)
         finally:
-            self._turns.leave(ticket)
+            self._queue.leave(entry)
 
     async def _watched(
         self,
         operation: HwOperation,
-        order: _Order,
-        work: Callable[[Driver, DeviceInfo, Leash], T],
+        registered: _Operation,
+        work: Callable[[Driver, DeviceInfo, CancellableDeadline], T],
     ) -> T:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell_progress, operation, order)
+            tasks.start_soon(self._tell_progress, operation, registered)
             try:
-                if self.owner.info is None:
-                    await self._found(order.leash)
-                return await self._owned(lambda: self._fit(operation, order, work), order.leash)
+                if self.session.info is None:
+                    await self._found(registered.deadline)
+                return await self._owned(
+                    lambda: self._fit(operation, registered, work), registered.deadline
+                )
             except DeviceError as error:
                 failure: DeviceError = error
             finally:
@@ -245,59 +254,61 @@ class Station:
         # Raised here, since a task group would wrap it.
         raise failure
 
-    async def _found(self, leash: Leash) -> None:
+    async def _found(self, deadline: CancellableDeadline) -> None:
         """Wait until the device is open; it is opened to the end, however little time is left.
 
         Otherwise callers in a hurry, one after the other, would keep it from ever being opened.
         """
         if self._opening is None or self._opening.done():
-            self._opening_leash = Leash(self.owner.open_s)
-            self._opening = self._thread.submit(self.owner.open, self._opening_leash)
+            self._opening_deadline = CancellableDeadline(self.session.open_s)
+            self._opening = self._thread.submit(self.session.open, self._opening_deadline)
         opening = self._opening
         while not opening.done():
-            if leash.left_s <= 0:
-                raise OverdueError(
+            if deadline.left_s <= 0:
+                raise DeadlineExceededError(
                     f"{self.config.device} is being opened, which takes up to "
-                    f"{self.owner.open_s:.0f} s: ask again, or give it that time"
+                    f"{self.session.open_s:.0f} s: ask again, or give it that time"
                 )
-            leash.check()
+            deadline.check()
             await anyio.sleep(OPENING_LOOK_S)
         opening.result()
 
     def _fit(
         self,
         operation: HwOperation,
-        order: _Order,
-        work: Callable[[Driver, DeviceInfo, Leash], T],
+        registered: _Operation,
+        work: Callable[[Driver, DeviceInfo, CancellableDeadline], T],
     ) -> T:
-        info = self.owner.open(order.leash)
+        info = self.session.open(registered.deadline)
         if operation not in info.operations:
             has = ", ".join(sorted(info.operations)) or "none"
-            raise UnfitError(f"{self.config.device} has no {operation}; it has {has}", "operation")
-        return self.owner.run(work, order.leash)
+            raise UnsupportedRequestError(
+                f"{self.config.device} has no {operation}; it has {has}", "operation"
+            )
+        return self.session.run(work, registered.deadline)
 
-    async def _tell_progress(self, operation: HwOperation, order: _Order) -> None:
+    async def _tell_progress(self, operation: HwOperation, registered: _Operation) -> None:
         while True:
             await anyio.sleep(PROGRESS_S)
-            done, total = order.progress
+            done, total = registered.progress
             await self._tell(self.config, Progress(operation=operation, done=done, total=total))
             await self._tell_all()
 
     async def _tell_all(self) -> None:
-        while self.owner.seen:
-            await self._tell(self.config, self.owner.seen.popleft())
+        while self.session.events:
+            await self._tell(self.config, self.session.events.popleft())
 
-    async def _owned(self, function: Callable[[], T], leash: Leash) -> T:
-        """Call `function` in the thread of the port; cancelled, it is called off."""
+    async def _owned(self, function: Callable[[], T], deadline: CancellableDeadline) -> T:
+        """Call `function` in the thread of the port; cancel its deadline if this is cancelled."""
         try:
             return await asyncio.wrap_future(self._thread.submit(function))
         except asyncio.CancelledError:
-            leash.call_off()
+            deadline.cancel()
             raise
 
 
 def _contract_error(device: str, error: DeviceError) -> ContractError:
-    if isinstance(error, UnfitError):
+    if isinstance(error, UnsupportedRequestError):
         return Unprocessable.of({error.field: str(error)})
     if isinstance(error, RefusedError):
         return Unprocessable.of({"request": f"{error}: it is too large for {device}"})

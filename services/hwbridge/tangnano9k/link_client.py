@@ -9,6 +9,7 @@ from typing import NamedTuple, NoReturn
 
 from schemas.hwlink import DEFAULT_BAUD, MAX_ENCODED_BYTES, WINDOW, MessageType
 from schemas.hwlink_layouts import HelloReply
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.errors import (
     DeviceError,
     LinkDownError,
@@ -17,7 +18,6 @@ from services.hwbridge.errors import (
     ResetError,
     WrongDeviceError,
 )
-from services.hwbridge.leash import Leash
 from services.hwbridge.line import MAX_WAIT_S, Line
 from services.hwbridge.protocol import (
     Answered,
@@ -33,7 +33,7 @@ from services.hwbridge.protocol import (
     WasReset,
 )
 
-__all__ = ["Ask", "Conversation"]
+__all__ = ["Ask", "LinkClient"]
 
 #: With so many requests under way, a transfer goes on, and answers are read several at a time.
 BULK = WINDOW // 2
@@ -52,7 +52,7 @@ class Ask(NamedTuple):
     reply_bytes: int = 0
 
 
-class Conversation:
+class LinkClient:
     """Talks to one device; used by the thread that owns the line.
 
     Parameters
@@ -77,7 +77,7 @@ class Conversation:
         self._clock = clock
         self.link = Link(timing, seq=seq)
 
-    def greet(self, leash: Leash) -> HelloReply:
+    def greet(self, deadline: CancellableDeadline) -> HelloReply:
         """Say HELLO until it is answered.
 
         Raises
@@ -87,23 +87,23 @@ class Conversation:
         """
         baud = self._line.baud
         self.link.greet(self._clock(), baud=baud or DEFAULT_BAUD)
-        for event in self._events(leash):
+        for event in self._events(deadline):
             if isinstance(event, Greeted):
                 return event.hello
             if isinstance(event, Closed):
                 raise _greeting_error(event, baud)
         raise NoAnswerError("nothing answers")
 
-    def change_rate(self, divisor: int, leash: Leash) -> int:
+    def change_rate(self, divisor: int, deadline: CancellableDeadline) -> int:
         """Change to another rate if the line carries it; return the divisor that holds now."""
         self.link.change_rate(divisor, self._clock())
-        for event in self._events(leash):
+        for event in self._events(deadline):
             if isinstance(event, RateKept):
                 return event.divisor
             self._fail(event)
         raise LinkDownError("the device stopped answering while the rate was changed")
 
-    def ask(self, ask: Ask, leash: Leash) -> bytes:
+    def ask(self, ask: Ask, deadline: CancellableDeadline) -> bytes:
         """Send one request and return the payload of its answer.
 
         Raises
@@ -111,9 +111,9 @@ class Conversation:
         RefusedError, ResetError, LinkDownError, LineLostError
             What the device or the line did instead.
         """
-        return next(iter(self.stream([ask], leash)))
+        return next(iter(self.stream([ask], deadline)))
 
-    def stream(self, asks: Iterable[Ask], leash: Leash) -> Iterator[bytes]:
+    def stream(self, asks: Iterable[Ask], deadline: CancellableDeadline) -> Iterator[bytes]:
         """Send requests as fast as the window allows, and yield the answers in order.
 
         `asks` may be a generator that looks at earlier answers: it is asked for the next request
@@ -136,7 +136,7 @@ class Conversation:
                 if more:
                     raise LinkDownError("the link to the device is not open")
                 return
-            for event in self._step(leash):
+            for event in self._step(deadline):
                 if isinstance(event, Answered):
                     sent.popleft()
                     yield event.payload
@@ -145,26 +145,26 @@ class Conversation:
                 else:
                     self._fail(event)
 
-    def settle(self, leash: Leash) -> None:
+    def settle(self, deadline: CancellableDeadline) -> None:
         """Wait for the answers to all that is under way, and forget them."""
         while self.link.unanswered:
-            for event in self._step(leash):
+            for event in self._step(deadline):
                 self._fail(event)
 
     def _send(self, ask: Ask) -> None:
         now = self._clock()
         self.link.send(ask.type, ask.payload, now, job=ask.job, reply_bytes=ask.reply_bytes)
 
-    def _events(self, leash: Leash) -> Iterator[Event]:
+    def _events(self, deadline: CancellableDeadline) -> Iterator[Event]:
         """Yield what happens until nothing is waited for."""
         while True:
-            yield from self._step(leash)
+            yield from self._step(deadline)
             if self.link.deadline is None:
                 return
 
-    def _step(self, leash: Leash) -> list[Event]:
+    def _step(self, deadline: CancellableDeadline) -> list[Event]:
         """Write what is to be written, read what comes, look at the time."""
-        leash.check()
+        deadline.check()
         data = self.link.data_to_send()
         if data:
             self._line.write(data)
@@ -172,9 +172,11 @@ class Conversation:
             # Reading every few bytes costs more than they do; the window bridges this pause.
             time.sleep(min(LONGEST_PAUSE_S, PAUSE_BITS / self._line.baud))
         now = self._clock()
-        deadline = self.link.deadline
-        wait = MAX_WAIT_S if deadline is None else min(MAX_WAIT_S, max(0.0, deadline - now))
-        received = self._line.read(min(wait, max(0.0, leash.left_s)))
+        link_deadline = self.link.deadline
+        wait = (
+            MAX_WAIT_S if link_deadline is None else min(MAX_WAIT_S, max(0.0, link_deadline - now))
+        )
+        received = self._line.read(min(wait, max(0.0, deadline.left_s)))
         now = self._clock()
         events = self.link.receive(received, now) if received else []
         events += self.link.tick(now)

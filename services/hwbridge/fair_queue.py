@@ -1,8 +1,8 @@
-"""Whose turn it is at a device: one client after the other, whichever has more requests.
+"""The queue of a device, fair between clients: round-robin over clients, FIFO for each of them.
 
-Of one client, operations run in the order in which they came; between clients turns go round. So
-someone who queues a hundred operations delays another's first one by one of his own, and no more.
-What waits is bounded for each client, and in all. Everything here runs on the event loop.
+So a client that queues a hundred operations delays the first one of another client by one of its
+own, and no more. The number of operations that wait is limited for each client, and in all.
+Everything here runs on the event loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import anyio
 
 from schemas.errors import Overloaded
 
-__all__ = ["MAX_WAITING", "MAX_WAITING_OF_ONE", "Ticket", "Turns"]
+__all__ = ["MAX_WAITING", "MAX_WAITING_OF_ONE", "FairQueue", "QueueEntry"]
 
 #: Operations of one client that may wait; at some seconds each, the last one waits a minute.
 MAX_WAITING_OF_ONE = 16
@@ -23,29 +23,29 @@ MAX_WAITING = 128
 
 
 @dataclass(eq=False)
-class Ticket:
+class QueueEntry:
     """A place in the queue; `turn` is set when it is the first."""
 
     client_id: str
     turn: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Turns:
+class FairQueue:
     """The queue of one device."""
 
     def __init__(self) -> None:
         self.waiting = 0
-        self._current: Ticket | None = None
+        self._current: QueueEntry | None = None
         #: The clients that wait for something, the next one first.
-        self._round: OrderedDict[str, deque[Ticket]] = OrderedDict()
+        self._round: OrderedDict[str, deque[QueueEntry]] = OrderedDict()
 
     @property
     def busy(self) -> bool:
-        """Whether it is somebody's turn."""
+        """Whether an operation has its turn."""
         return self._current is not None
 
-    def enter(self, client_id: str) -> Ticket:
-        """Queue up; whoever does has to `leave`, however it goes on.
+    def enter(self, client_id: str) -> QueueEntry:
+        """Enter the queue; the caller must `leave` it in any case.
 
         Raises
         ------
@@ -60,33 +60,33 @@ class Turns:
             )
         if self.waiting >= MAX_WAITING:
             raise Overloaded(f"{self.waiting} operations wait for the device: try again later")
-        ticket = Ticket(client_id)
-        self._round.setdefault(client_id, deque()).append(ticket)
+        entry = QueueEntry(client_id)
+        self._round.setdefault(client_id, deque()).append(entry)
         self.waiting += 1
         self._next()
-        return ticket
+        return entry
 
-    def leave(self, ticket: Ticket) -> None:
-        """Give back the turn, or the place in the queue."""
-        if ticket is self._current:
+    def leave(self, entry: QueueEntry) -> None:
+        """Give up the turn, or the place in the queue."""
+        if entry is self._current:
             self._current = None
             self._next()
         else:
-            self._take_out(ticket)
+            self._take_out(entry)
 
     def _next(self) -> None:
         if self._current is not None or not self._round:
             return
-        client_id, tickets = next(iter(self._round.items()))
-        self._current = tickets[0]
+        client_id, entries = next(iter(self._round.items()))
+        self._current = entries[0]
         self._take_out(self._current)
-        if tickets:
+        if entries:
             self._round.move_to_end(client_id)
         self._current.turn.set()
 
-    def _take_out(self, ticket: Ticket) -> None:
-        tickets = self._round[ticket.client_id]
-        tickets.remove(ticket)
+    def _take_out(self, entry: QueueEntry) -> None:
+        entries = self._round[entry.client_id]
+        entries.remove(entry)
         self.waiting -= 1
-        if not tickets:
-            del self._round[ticket.client_id]
+        if not entries:
+            del self._round[entry.client_id]

@@ -1,4 +1,4 @@
-"""What an operation has to keep to: a deadline, and somebody who may call it back."""
+"""The deadline of an operation, which its caller can cancel."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import threading
 import time
 from collections.abc import Callable
 
-from services.hwbridge.errors import CalledOffError, OverdueError
+from services.hwbridge.errors import DeadlineExceededError, OperationCancelledError
 
-__all__ = ["Leash"]
+__all__ = ["CancellableDeadline"]
 
 
-class Leash:
-    """Goes with one operation into the owner thread; a driver calls `check` at least every 0.1 s.
+class CancellableDeadline:
+    """Deadline of one operation on a device; a driver calls `check` at least every 0.1 s.
 
     Parameters
     ----------
     timeout_s
         Time that the operation may take, from now on.
     progress
-        Called in the owner thread with what is done and what there is to do in all.
+        Called in the thread of the port with the work that is done and the work in all.
     clock
         Seconds that never go back.
     """
@@ -34,26 +34,26 @@ class Leash:
         self._clock = clock
         self._ends = clock() + timeout_s
         self._progress = progress
-        self._called_off = threading.Event()
+        self._cancelled = threading.Event()
 
-    def call_off(self) -> None:
-        """End the operation at its next look; safe from any thread."""
-        self._called_off.set()
+    def cancel(self) -> None:
+        """End the operation at its next `check`; safe from any thread."""
+        self._cancelled.set()
 
     def check(self) -> None:
-        """Return if the operation may go on.
+        """Return if the operation may continue.
 
         Raises
         ------
-        CalledOffError
-            It is not wanted any more.
-        OverdueError
-            Its time is over.
+        OperationCancelledError
+            `cancel` was called.
+        DeadlineExceededError
+            The deadline has passed.
         """
-        if self._called_off.is_set():
-            raise CalledOffError("the operation was called off")
+        if self._cancelled.is_set():
+            raise OperationCancelledError("the operation was cancelled")
         if self.left_s <= 0:
-            raise OverdueError(f"the operation was not done within {self.timeout_s:g} s")
+            raise DeadlineExceededError(f"the operation was not done within {self.timeout_s:g} s")
 
     @property
     def left_s(self) -> float:

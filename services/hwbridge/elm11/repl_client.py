@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
+from services.hwbridge.deadline import CancellableDeadline
 from services.hwbridge.elm11.program import (
     START,
     LuaProgram,
@@ -16,18 +17,17 @@ from services.hwbridge.elm11.program import (
 )
 from services.hwbridge.elm11.repl import Phase, Repl
 from services.hwbridge.errors import (
-    CalledOffError,
+    DeadlineExceededError,
     LinkDownError,
     NoAnswerError,
-    OverdueError,
+    OperationCancelledError,
     RefusedError,
     ResetError,
     WrongDeviceError,
 )
-from services.hwbridge.leash import Leash
 from services.hwbridge.line import MAX_WAIT_S, Line
 
-__all__ = ["DEFAULT_PACE_S", "Talk"]
+__all__ = ["DEFAULT_PACE_S", "ReplClient"]
 
 #: Wait after each byte that is sent. There is no flow control, and the maker advises 1 to 20 ms.
 DEFAULT_PACE_S = 0.001
@@ -58,8 +58,8 @@ SAID = 120
 _FORGOTTEN = tuple(f"a nil value (global '{name}')" for name in ("_Q", "_R", "_K"))
 
 
-class Talk:
-    """Asks one question at a time; every method looks at the leash at least every 0.1 s.
+class ReplClient:
+    """Asks one question at a time; every method looks at the deadline at least every 0.1 s.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Talk:
         self._repl = Repl()
         self._nonce = secrets.randbelow(NONCES)
 
-    def settle(self, leash: Leash) -> None:
+    def settle(self, deadline: CancellableDeadline) -> None:
         """Get to Lua's prompt, whatever the device is doing.
 
         Raises
@@ -95,12 +95,12 @@ class Talk:
         """
         came = False
         for _ in range(CALLS):
-            came |= self._send(self._repl.interrupt(), leash)
-            came |= self._listen(CALL_S, leash)
+            came |= self._send(self._repl.interrupt(), deadline)
+            came |= self._listen(CALL_S, deadline)
             if self._repl.phase is Phase.READY:
-                self._await_silence(leash)
+                self._await_silence(deadline)
                 nonce = self._new_nonce()
-                if self._turn(nonce, hello_line(nonce), CALL_S, leash) == "lua":
+                if self._turn(nonce, hello_line(nonce), CALL_S, deadline) == "lua":
                     return
         if not came:
             raise NoAnswerError(
@@ -111,7 +111,7 @@ class Talk:
             f"says? It said {self._said()}"
         )
 
-    def upload(self, wanted: LuaProgram, leash: Leash) -> None:
+    def upload(self, wanted: LuaProgram, deadline: CancellableDeadline) -> None:
         """Send a program and start it; a prompt is needed, see `settle`.
 
         Raises
@@ -119,20 +119,22 @@ class Talk:
         LinkDownError
             It did not arrive whole.
         """
-        self._bootstrap(leash)
+        self._bootstrap(deadline)
         lines = wanted.lines()
         for number, (statement, expected) in enumerate(lines, start=1):
-            self._instruct(statement, f"_K(_P[{number}])", expected, leash)
-            leash.report(number, len(lines))
-        self._instruct(*START, "nil", leash)
+            self._instruct(statement, f"_K(_P[{number}])", expected, deadline)
+            deadline.report(number, len(lines))
+        self._instruct(*START, "nil", deadline)
 
-    def has(self, wanted: LuaProgram, leash: Leash) -> bool:
+    def has(self, wanted: LuaProgram, deadline: CancellableDeadline) -> bool:
         """Return whether the program is on the device already."""
         nonce = self._new_nonce()
         line = said(nonce, "if _R then", "tostring(cwtm_build)") + " end"
-        return self._turn(nonce, line, PATIENCE_S, leash) == wanted.build
+        return self._turn(nonce, line, PATIENCE_S, deadline) == wanted.build
 
-    def request(self, request: str, leash: Leash, patience_s: float = PATIENCE_S) -> str:
+    def request(
+        self, request: str, deadline: CancellableDeadline, patience_s: float = PATIENCE_S
+    ) -> str:
         """Hand a request to the program and return its reply.
 
         Raises
@@ -146,7 +148,7 @@ class Talk:
         """
         nonce = self._new_nonce()
         line = asked(nonce, request)
-        answer = self._persist(nonce, line, lambda got: got != "damaged", patience_s, leash)
+        answer = self._persist(nonce, line, lambda got: got != "damaged", patience_s, deadline)
         status, _, rest = answer.partition(" ")
         if status != "ok":
             code = "MEMORY" if "not enough memory" in rest else "LUA"
@@ -158,51 +160,60 @@ class Talk:
         self._nonce = (self._nonce + 1) % NONCES
         return f"{self._nonce:04x}"
 
-    def _bootstrap(self, leash: Leash) -> None:
+    def _bootstrap(self, deadline: CancellableDeadline) -> None:
         """Define what replies are made with, and see that it arrived unchanged."""
         for _ in range(RETRIES + 1):
             for statement in bootstrap():
                 nonce = self._new_nonce()
                 line = f"{statement} {hello_line(nonce)}"
-                self._persist(nonce, line, lambda got: got == "lua", PATIENCE_S, leash)
+                self._persist(nonce, line, lambda got: got == "lua", PATIENCE_S, deadline)
             nonce = self._new_nonce()
             line = said(nonce, "", '"lua"')
-            if self._turn(nonce, line, PATIENCE_S, leash) == "lua":
+            if self._turn(nonce, line, PATIENCE_S, deadline) == "lua":
                 return
         raise LinkDownError("the ELM11's first lines arrive changed, however often they are sent")
 
-    def _instruct(self, statement: str, expression: str, expected: str, leash: Leash) -> None:
+    def _instruct(
+        self, statement: str, expression: str, expected: str, deadline: CancellableDeadline
+    ) -> None:
         nonce = self._new_nonce()
         line = said(nonce, statement, expression)
-        self._persist(nonce, line, lambda got: got == expected, PATIENCE_S, leash)
+        self._persist(nonce, line, lambda got: got == expected, PATIENCE_S, deadline)
 
     def _persist(
-        self, nonce: str, line: str, good: Callable[[str], bool], patience_s: float, leash: Leash
+        self,
+        nonce: str,
+        line: str,
+        good: Callable[[str], bool],
+        patience_s: float,
+        deadline: CancellableDeadline,
     ) -> str:
         """Repeat a line until its reply is `good`; the device executes it once, by its nonce."""
         for _ in range(RETRIES + 1):
             if self._repl.phase is not Phase.READY:
-                self._recover(leash)
-            answer = self._turn(nonce, line, patience_s, leash)
+                self._recover(deadline)
+            answer = self._turn(nonce, line, patience_s, deadline)
             if answer is not None and good(answer):
                 return answer
-            self._await_silence(leash)
+            self._await_silence(deadline)
             if any(words in heard for heard in self._repl.heard for words in _FORGOTTEN):
                 raise ResetError("the ELM11 has forgotten its program: it was reset")
         raise LinkDownError(f"the ELM11 does not answer any more; it said {self._said()}")
 
-    def _recover(self, leash: Leash) -> None:
+    def _recover(self, deadline: CancellableDeadline) -> None:
         try:
-            self.settle(leash)
+            self.settle(deadline)
         except (NoAnswerError, WrongDeviceError) as error:
             raise LinkDownError(f"the ELM11 was lost: {error}") from error
 
-    def _turn(self, nonce: str, line: str, patience_s: float, leash: Leash) -> str | None:
+    def _turn(
+        self, nonce: str, line: str, patience_s: float, deadline: CancellableDeadline
+    ) -> str | None:
         """Send a line and return its reply, or None when its turn ended or took too long."""
         try:
-            self._send(self._repl.ask(nonce, line), leash)
-            self._listen(patience_s, leash)
-        except (CalledOffError, OverdueError):
+            self._send(self._repl.ask(nonce, line), deadline)
+            self._listen(patience_s, deadline)
+        except (OperationCancelledError, DeadlineExceededError):
             self._repl.give_up()
             self._line.write(b"q")
             raise
@@ -210,15 +221,15 @@ class Talk:
             self._repl.give_up()
         return self._repl.reply
 
-    def _send(self, data: bytes, leash: Leash) -> bool:
+    def _send(self, data: bytes, deadline: CancellableDeadline) -> bool:
         """Send byte by byte, listening meanwhile; return whether anything came."""
         came = False
         for position in range(len(data)):
             self._line.write(data[position : position + 1])
-            came |= self._hear_for(self._pace_s, leash)
+            came |= self._hear_for(self._pace_s, deadline)
         return came
 
-    def _listen(self, patience_s: float, leash: Leash) -> bool:
+    def _listen(self, patience_s: float, deadline: CancellableDeadline) -> bool:
         """Listen until the turn is over, and say what that takes; return whether anything came."""
         came = False
         ends = self._clock() + patience_s
@@ -226,21 +237,21 @@ class Talk:
             left_s = ends - self._clock()
             if left_s <= 0:
                 break
-            leash.check()
+            deadline.check()
             came |= self._receive(min(left_s, MAX_WAIT_S))
-            came |= self._send(self._repl.to_send(), leash)
+            came |= self._send(self._repl.to_send(), deadline)
         return came
 
-    def _await_silence(self, leash: Leash) -> None:
+    def _await_silence(self, deadline: CancellableDeadline) -> None:
         """Let pass what still comes, such as a second prompt; otherwise turns would overlap."""
         ends = self._clock() + CALL_S
         while self._clock() < ends and self._receive(SILENCE_S):
-            leash.check()
+            deadline.check()
 
-    def _hear_for(self, pause_s: float, leash: Leash) -> bool:
+    def _hear_for(self, pause_s: float, deadline: CancellableDeadline) -> bool:
         came = False
         ends = self._clock() + pause_s
-        leash.check()
+        deadline.check()
         while (left_s := ends - self._clock()) > 0:
             came |= self._receive(left_s)
         return came
