@@ -14,14 +14,14 @@ from schemas.subjects import StreamVerb
 from services.ingest.backlog import WindowBacklog
 from services.ingest.catalogue import Catalogue, WindowLimits
 from services.ingest.follower import Follower
-from services.ingest.lag import LagWatch
+from services.ingest.lag_monitor import LagMonitor
 from services.ingest.member import this_process
 from services.ingest.membership import Membership
 from services.ingest.ownership import Claim, Ownership
 from services.ingest.processor import StreamProcessor
 from services.ingest.settings import IngestSettings
-from services.ingest.sharing import Sharing
-from services.ingest.strays import Strays
+from services.ingest.stream_assignment import StreamAssignment
+from services.ingest.undefined_streams import UndefinedStreamMonitor
 from services.ingest.window_queue import WindowQueue
 from services.runtime.process.lifecycle import Context
 from services.runtime.rpc.endpoint import Endpoint
@@ -49,17 +49,21 @@ async def serve(context: Context, settings: IngestSettings) -> None:
             settings.windows_per_stream, settings.windows_max_bytes // QUEUE_SHARE
         )
         queue = WindowQueue(bus_log, processor.definition.name, backlog)
-        lag = LagWatch(settings.lag_event_s)
+        lag = LagMonitor(settings.lag_event_s)
         return Follower(claim, processor, bus_log, queue, lag, context.log)
 
-    sharing = Sharing(definitions, membership, ownership, bus_log, context.log, follow=follow)
+    assignment = StreamAssignment(
+        definitions, membership, ownership, bus_log, context.log, follow=follow
+    )
     limits = WindowLimits(
         max_message_bytes=context.bus.max_message_bytes, log_max_age_s=settings.signals_max_age_s
     )
     catalogue = Catalogue(
-        definitions, checkpoints, bus_log, context.log, limits=limits, progress=sharing.progress
+        definitions, checkpoints, bus_log, context.log, limits=limits, progress=assignment.progress
     )
-    strays = Strays(bus_log, membership, lambda: sharing.streams, definitions, context.log)
+    undefined = UndefinedStreamMonitor(
+        bus_log, membership, lambda: assignment.streams, definitions, context.log
+    )
     async with (
         membership.joined(),
         serve_endpoints(
@@ -71,9 +75,9 @@ async def serve(context: Context, settings: IngestSettings) -> None:
         ),
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(strays.run)
+        tasks.start_soon(undefined.run)
         context.ready()
-        await sharing.run(context.stop)
+        await assignment.run(context.stop)
         tasks.cancel_scope.cancel()
 
 

@@ -21,10 +21,10 @@ from schemas import storage, subjects
 from schemas.event import EventKind, StreamEvent
 from schemas.message import clipped
 from schemas.stream import StreamLag, StreamProgress
-from services.ingest.lag import LagWatch
-from services.ingest.outlet import InterruptedPublishError, Outlet
+from services.ingest.lag_monitor import LagMonitor
 from services.ingest.ownership import Claim
 from services.ingest.processor import LogEntry, Output, StreamProcessor
+from services.ingest.stream_publisher import InterruptedPublishError, StreamPublisher
 from services.ingest.window_queue import WindowQueue
 from services.runtime.bus import DurableLog, StoredMessage
 from services.runtime.bus.errors import BusError
@@ -63,7 +63,7 @@ class Follower:
         processor: StreamProcessor,
         bus_log: DurableLog,
         queue: WindowQueue,
-        lag: LagWatch,
+        lag: LagMonitor,
         log: Log,
         *,
         save_every_s: float = CHECKPOINT_EVERY_S,
@@ -100,17 +100,17 @@ class Follower:
         OwnershipLostError
             In an exception group: somebody else has the stream.
         """
-        outlet = Outlet(self._bus_log, self._queue, stop, self._log)
+        publisher = StreamPublisher(self._bus_log, self._queue, stop, self._log)
         subject = subjects.signal(self.stream)
         start = self._processor.replay_from_seq
         async with (
             anyio.create_task_group() as tasks,
             self._bus_log.replay(storage.SIGNALS, (subject,), start_seq=start) as messages,
         ):
-            tasks.start_soon(self._look_regularly, outlet)
+            tasks.start_soon(self._look_regularly, publisher)
             tasks.start_soon(self._save_regularly)
             with suppress(InterruptedPublishError):
-                await self._follow(messages, outlet, stop)
+                await self._follow(messages, publisher, stop)
             tasks.cancel_scope.cancel()
         metrics.LAG.remove(self.stream)
         await self._save()
@@ -143,7 +143,7 @@ class Follower:
                 raise
 
     async def _follow(
-        self, messages: AsyncIterator[StoredMessage], outlet: Outlet, stop: Stop
+        self, messages: AsyncIterator[StoredMessage], publisher: StreamPublisher, stop: Stop
     ) -> None:
         quiet = 0
         while not stop.is_set():
@@ -154,12 +154,12 @@ class Follower:
                 return
             if stored is not None:
                 quiet = 0
-                await self._take(stored, outlet)
+                await self._take(stored, publisher)
             elif self._processor.waiting_s:
                 quiet = quiet + 1 if await self._log_answers() else 0
                 if quiet == QUIET_LOOKS:
                     quiet = 0
-                    await self._release(outlet)
+                    await self._release(publisher)
 
     async def _log_answers(self) -> bool:
         """Return whether the log is there: one that is away is not quiet."""
@@ -169,7 +169,7 @@ class Follower:
             return False
         return True
 
-    async def _take(self, stored: StoredMessage, outlet: Outlet) -> None:
+    async def _take(self, stored: StoredMessage, publisher: StreamPublisher) -> None:
         self._newest = stored
         entry = LogEntry(
             seq=stored.seq,
@@ -179,11 +179,11 @@ class Follower:
             now_ns=time.time_ns(),
         )
         before = self._processor.accepted_samples
-        await self._publish(self._processor.take(entry), outlet, stored)
+        await self._publish(self._processor.take(entry), publisher, stored)
         metrics.CHUNKS.labels(self.stream).inc()
         metrics.SAMPLES.labels(self.stream).inc(self._processor.accepted_samples - before)
 
-    async def _release(self, outlet: Outlet) -> None:
+    async def _release(self, publisher: StreamPublisher) -> None:
         """Let go of what has waited while the log is quiet; the checkpoint knows of it first."""
         self._processor.note_release()
         while True:
@@ -193,30 +193,30 @@ class Follower:
             except BusError as error:  # no chunk may come in between; not for long, see membership
                 self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))
                 await anyio.sleep(RETRY_S)
-        await self._publish(self._processor.release(time.time_ns()), outlet, self._newest)
+        await self._publish(self._processor.release(time.time_ns()), publisher, self._newest)
 
     async def _publish(
-        self, outputs: Iterable[Output], outlet: Outlet, stored: StoredMessage | None
+        self, outputs: Iterable[Output], publisher: StreamPublisher, stored: StoredMessage | None
     ) -> None:
         self._under_way = True
         try:
-            await outlet.publish(outputs)
+            await publisher.publish(outputs)
         except (BusError, BaseExceptionGroup, InterruptedPublishError):
             raise  # not the chunk's doing: it is taken again after the next start
         except Exception as error:  # noqa: BLE001 - no chunk may stop the stream
             seq = stored.seq if stored else 0
             self._log.error(Action.CHUNK_FAILED, exc=error, stream=self.stream, seq=seq)
             detail = f"the chunk could not be processed: {type(error).__name__}"
-            await outlet.tell(self._event("rejected", f"{seq}/rejected", detail))
+            await publisher.publish_event(self._event("rejected", f"{seq}/rejected", detail))
         self._under_way = False
         self._dirty = True
 
-    async def _look_regularly(self, outlet: Outlet) -> None:
+    async def _look_regularly(self, publisher: StreamPublisher) -> None:
         while True:
             await anyio.sleep(self._save_every_s)
-            await self._look(outlet)
+            await self._look(publisher)
 
-    async def _look(self, outlet: Outlet) -> None:
+    async def _look(self, publisher: StreamPublisher) -> None:
         """See how far behind the stream is, and say so if it is much."""
         try:
             if self._queue.backlog.windows:
@@ -225,9 +225,9 @@ class Follower:
             await self._forget_removed()
             measured = self._measured()
             metrics.LAG.labels(self.stream).set(measured.seconds)
-            detail = self._lag.told(measured)
+            detail = self._lag.update(measured)
             if detail is not None:
-                await outlet.tell(self._event("lag", f"{time.time_ns()}/lag", detail))
+                await publisher.publish_event(self._event("lag", f"{time.time_ns()}/lag", detail))
         except BusError:
             pass  # the server is away: the next look tells
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from services.ingest.census import Lost, Sight, Timing, is_dead, still_mine
+from services.ingest.liveness import Lost, PeerObservation, Timing, is_dead, still_mine
 from services.ingest.member import Member, is_gone, read_member
 from services.runtime.bus import Bucket
 from services.runtime.bus.errors import BusError, RevisionConflictError
@@ -204,25 +204,27 @@ class Membership:
             await anyio.sleep(self._timing.look_s)
             now = self._clock()
             for key, seen in tuple(self._others.items()):
-                sight = Sight(
+                observation = PeerObservation(
                     member=seen.member,
                     revision=seen.revision,
                     unchanged_s=now - seen.since,
                     gone=is_gone(seen.member),
                 )
-                if is_dead(sight, self._timing):
-                    await self._remove(key, sight)
+                if is_dead(observation, self._timing):
+                    await self._remove(key, observation)
 
-    async def _remove(self, key: str, sight: Sight) -> None:
+    async def _remove(self, key: str, observation: PeerObservation) -> None:
         try:
-            await self._bucket.replace(key, REMOVED, sight.revision)
+            await self._bucket.replace(key, REMOVED, observation.revision)
             await self._bucket.delete(key)
         except RevisionConflictError:
             return  # it lives, or another one was faster: the watch tells
         except BusError as error:
             await _pause_if_transient(error)
             return
-        self._log.warning(Action.MEMBER_GONE, member=sight.member.instance, host=sight.member.host)
+        self._log.warning(
+            Action.MEMBER_GONE, member=observation.member.instance, host=observation.member.host
+        )
 
     def _tell(self) -> None:
         self.changed.set()

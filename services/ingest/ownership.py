@@ -18,7 +18,14 @@ from services.runtime.bus import Bucket, Entry
 from services.runtime.bus.errors import RevisionConflictError
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["Claim", "Defined", "Ownership", "OwnershipLostError", "Taken", "checkpoint_key"]
+__all__ = [
+    "Claim",
+    "Defined",
+    "OwnedElsewhere",
+    "Ownership",
+    "OwnershipLostError",
+    "checkpoint_key",
+]
 
 
 class OwnershipLostError(Exception):
@@ -39,7 +46,7 @@ class Defined:
 
 
 @dataclass(frozen=True)
-class Taken:
+class OwnedElsewhere:
     """The stream is somebody else's at the moment."""
 
     owner: str
@@ -108,7 +115,7 @@ class Ownership:
         self._membership = membership
         self._log = log
 
-    async def claim(self, defined: Defined, log_last_seq: int) -> Claim | Taken:
+    async def claim(self, defined: Defined, log_last_seq: int) -> Claim | OwnedElsewhere:
         """Take a stream that nobody has; `log_last_seq` is the end of the signal log.
 
         Raises
@@ -120,7 +127,7 @@ class Ownership:
         present = _decoded(found)
         me, owner = self._membership.instance, present.owner if present else None
         if owner not in (None, me) and await self._membership.is_there(str(owner)):
-            return Taken(str(owner))
+            return OwnedElsewhere(str(owner))
         checkpoint = self._resumed(defined, present, log_last_seq).model_copy(update={"owner": me})
         self._membership.check()
         revision = await self._bucket.replace(

@@ -26,7 +26,7 @@ from services.compute.settings import ComputeSettings
 from services.hwbridge import app as hwbridge
 from services.hwbridge.settings import HwBridgeSettings
 from services.ingest import app as ingest
-from services.ingest.census import belongs_to
+from services.ingest.liveness import assigned_instance
 from services.ingest.membership import MembershipLostError, key_of
 from services.ingest.settings import IngestSettings
 from services.runtime.bus import Bus
@@ -174,7 +174,7 @@ async def test_two_ingests_share_the_streams_and_one_goes_on_with_all(system_bus
     ):
         for name in names:
             await client.put_stream(definition(name))
-        await owned(client, {name: belongs_to(name, (first, second)) for name in names})
+        await owned(client, {name: assigned_instance(name, (first, second)) for name in names})
         stop.set()
         await owned(client, dict.fromkeys(names, second))
 

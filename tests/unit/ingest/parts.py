@@ -18,14 +18,14 @@ from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from schemas.window import AnalysisWindow
 from services.ingest.backlog import WindowBacklog
 from services.ingest.catalogue import Catalogue, WindowLimits
-from services.ingest.census import Timing
 from services.ingest.follower import Follower
-from services.ingest.lag import LagWatch
+from services.ingest.lag_monitor import LagMonitor
+from services.ingest.liveness import Timing
 from services.ingest.member import this_process
 from services.ingest.membership import Membership
 from services.ingest.ownership import Claim, Ownership, checkpoint_key
 from services.ingest.processor import StreamProcessor
-from services.ingest.sharing import Sharing
+from services.ingest.stream_assignment import StreamAssignment
 from services.ingest.window_queue import WindowQueue
 from services.runtime.bus import StoreAck
 from services.runtime.bus.errors import NotStoredError
@@ -64,9 +64,11 @@ class Picky(MemoryLog):
 class Ingest:
     """One process's parts."""
 
-    def __init__(self, membership: Membership, sharing: Sharing, catalogue: Catalogue) -> None:
+    def __init__(
+        self, membership: Membership, assignment: StreamAssignment, catalogue: Catalogue
+    ) -> None:
         self.membership = membership
-        self.sharing = sharing
+        self.assignment = assignment
         self.catalogue = catalogue
         self.stop = Stop()
 
@@ -104,22 +106,22 @@ async def an_ingest(
     def follow(claim: Claim, processor: StreamProcessor) -> Follower:
         queue = WindowQueue(log, processor.definition.name, WindowBacklog(windows, 10**9))
         own = processor_of(processor.definition, claim.checkpoint)
-        return Follower(claim, own, log, queue, LagWatch(lag_s), LOG, save_every_s=0.01)
+        return Follower(claim, own, log, queue, LagMonitor(lag_s), LOG, save_every_s=0.01)
 
     ownership = Ownership(checkpoints, membership, LOG)
-    sharing = Sharing(definitions, membership, ownership, log, LOG, follow=follow)
+    assignment = StreamAssignment(definitions, membership, ownership, log, LOG, follow=follow)
     limits = WindowLimits(max_message_bytes=8_000_000, log_max_age_s=0)
     catalogue = Catalogue(
-        definitions, checkpoints, log, LOG, limits=limits, progress=sharing.progress
+        definitions, checkpoints, log, LOG, limits=limits, progress=assignment.progress
     )
-    return Ingest(membership, sharing, catalogue)
+    return Ingest(membership, assignment, catalogue)
 
 
 @asynccontextmanager
 async def running(ingest: Ingest) -> AsyncIterator[Ingest]:
     """Run `ingest` while the context is open."""
     async with ingest.membership.joined(), anyio.create_task_group() as tasks:
-        tasks.start_soon(ingest.sharing.run, ingest.stop)
+        tasks.start_soon(ingest.assignment.run, ingest.stop)
         yield ingest
         ingest.stop.set()
 

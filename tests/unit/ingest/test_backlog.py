@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.stream import StreamLag
 from services.ingest.backlog import WindowBacklog
-from services.ingest.lag import LagWatch
+from services.ingest.lag_monitor import LagMonitor
 
 
 def test_a_stream_has_its_share_in_windows_and_in_bytes() -> None:
@@ -37,8 +37,8 @@ def test_windows_of_a_process_before_count_too() -> None:
 
 
 def test_a_stream_is_told_behind_once_and_caught_up_once() -> None:
-    watch = LagWatch(10)
-    told = [watch.told(StreamLag(windows=7, seconds=s)) for s in (9, 11, 12, 6, 11, 4, 3, 11)]
+    watch = LagMonitor(10)
+    told = [watch.update(StreamLag(windows=7, seconds=s)) for s in (9, 11, 12, 6, 11, 4, 3, 11)]
     assert [text is not None for text in told] == [
         False,
         True,

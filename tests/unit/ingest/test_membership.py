@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from services.ingest.census import Timing
+from services.ingest.liveness import Timing
 from services.ingest.member import Member, this_process
 from services.ingest.membership import Membership, MembershipLostError, key_of
 from services.runtime.bus import Bucket, Change, Entry

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from services.ingest.census import (
+from services.ingest.liveness import (
     Lost,
+    PeerObservation,
     Renew,
-    Sight,
     Timing,
-    belongs_to,
+    assigned_instance,
     is_dead,
     still_mine,
 )
@@ -28,7 +28,7 @@ STREAMS = [f"s{i}" for i in range(900)]
 def test_who_is_silent_for_the_term_or_certainly_gone_is_dead(
     unchanged_s: float, gone: bool, dead: bool
 ) -> None:
-    seen = Sight(member=FAR, revision=7, unchanged_s=unchanged_s, gone=gone)
+    seen = PeerObservation(member=FAR, revision=7, unchanged_s=unchanged_s, gone=gone)
     assert is_dead(seen, Timing()) is dead
 
 
@@ -49,16 +49,19 @@ def test_a_takeover_takes_less_than_ten_seconds() -> None:
 
 
 def test_streams_are_shared_about_evenly_and_the_same_in_any_order() -> None:
-    owners = [belongs_to(s, ("a", "b", "c")) for s in STREAMS]
-    assert owners == [belongs_to(s, ("c", "a", "b")) for s in STREAMS]
+    owners = [assigned_instance(s, ("a", "b", "c")) for s in STREAMS]
+    assert owners == [assigned_instance(s, ("c", "a", "b")) for s in STREAMS]
     assert all(250 < count < 350 for count in Counter(owners).values())
 
 
 def test_one_process_fewer_moves_its_own_streams_alone() -> None:
     for stream in STREAMS:
-        before, after = belongs_to(stream, ("a", "b", "c")), belongs_to(stream, ("a", "b"))
+        before, after = (
+            assigned_instance(stream, ("a", "b", "c")),
+            assigned_instance(stream, ("a", "b")),
+        )
         assert before in ("c", after)
 
 
 def test_of_nobody_there_a_stream_is_nobodys() -> None:
-    assert belongs_to("s", ()) is None
+    assert assigned_instance("s", ()) is None

@@ -1,9 +1,9 @@
-"""Following the streams that belong to this process, and leaving those that do not any more.
+"""Follow the streams that are assigned to this process, and leave those that no longer are.
 
-What belongs to whom follows from the definitions and from who is there (`census.belongs_to`), so it
-is looked at again whenever one of the two changes. A stream that comes to belong to this process is
-claimed as soon as the one that has it lets go; a stream that goes, or whose definition changes, is
-left between two chunks.
+Which process a stream is assigned to follows from the definitions and from the processes that are
+alive (`liveness.assigned_instance`), so the assignment is computed again whenever one of the two
+changes. A stream that is newly assigned to this process is claimed as soon as its owner lets go; a
+stream that goes, or whose definition changes, is left between two chunks.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from schemas import storage
 from schemas.errors import ContractError
 from schemas.stream import StreamProgress
 from services.ingest.catalogue import read_definition
-from services.ingest.census import belongs_to
 from services.ingest.follower import Follower
+from services.ingest.liveness import assigned_instance
 from services.ingest.membership import Membership
 from services.ingest.ownership import Claim, Defined, Ownership, OwnershipLostError
 from services.ingest.processor import StreamProcessor
@@ -29,7 +29,7 @@ from services.runtime.bus.errors import BusError, RevisionConflictError
 from services.runtime.process.stop import Stop
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["Sharing"]
+__all__ = ["StreamAssignment"]
 
 #: Pause before a stream that somebody else has is asked for again.
 LOOK_S = 0.25
@@ -44,8 +44,8 @@ class _Held:
     follower: Follower | None = None
 
 
-class Sharing:
-    """What of all streams is this process's.
+class StreamAssignment:
+    """Which of all streams this process follows.
 
     Parameters
     ----------
@@ -117,12 +117,12 @@ class Sharing:
     def _share_out(self, tasks: TaskGroup) -> None:
         instances, me = self._membership.instances, self._membership.instance
         for name, held in self._held.items():
-            if self._defined.get(name) != held.revision or belongs_to(name, instances) != me:
+            if self._defined.get(name) != held.revision or assigned_instance(name, instances) != me:
                 held.stop.set()
         for name, revision in self._defined.items():
             if name in self._held or self._unusable.get(name) == revision:
                 continue
-            if belongs_to(name, instances) == me:
+            if assigned_instance(name, instances) == me:
                 self._held[name] = _Held(revision)
                 tasks.start_soon(self._hold, name, self._held[name])
 

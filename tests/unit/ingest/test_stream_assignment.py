@@ -9,10 +9,10 @@ import pytest
 from schemas import storage
 from schemas.errors import Unprocessable
 from schemas.stream import StreamDelete, StreamGet
-from services.ingest.census import belongs_to
+from services.ingest.liveness import assigned_instance
 from services.ingest.member import this_process
 from services.ingest.membership import key_of
-from services.ingest.ownership import Claim, Defined, Ownership, OwnershipLostError, Taken
+from services.ingest.ownership import Claim, Defined, OwnedElsewhere, Ownership, OwnershipLostError
 from tests.unit.ingest.parts import (
     LOG,
     a_log,
@@ -37,13 +37,13 @@ async def test_streams_are_shared_out_and_taken_over_when_somebody_leaves() -> N
             for name in NAMES:
                 await one.catalogue.put(definition(name))
             for name in NAMES:
-                await owned(log, belongs_to(name, ("one", "two")), name)
+                await owned(log, assigned_instance(name, ("one", "two")), name)
                 await send(log, 0, stream=name)
             for seq, name in enumerate(NAMES, 1):
                 await saved(log, seq, name)
         for name in NAMES:
             await owned(log, "one", name)
-        assert {belongs_to(name, ("one", "two")) for name in NAMES} == {"one", "two"}
+        assert {assigned_instance(name, ("one", "two")) for name in NAMES} == {"one", "two"}
 
 
 @pytest.mark.slow
@@ -57,7 +57,7 @@ async def test_who_comes_later_gets_its_share_and_goes_on_where_the_other_was() 
             await saved(log, seq, name)
         async with running(await an_ingest(log, "two")):
             for name in NAMES:
-                await owned(log, belongs_to(name, ("one", "two")), name)
+                await owned(log, assigned_instance(name, ("one", "two")), name)
                 await send(log, 1000, 1000, stream=name)
             for seq, name in enumerate(NAMES, len(NAMES) + 1):
                 assert (await saved(log, seq, name)).state.epoch == "e"
@@ -81,7 +81,7 @@ async def test_any_ingest_tells_of_every_stream() -> None:
         running(await an_ingest(log, "two")) as two,
     ):
         await one.catalogue.put(definition())
-        owner = belongs_to("s", ("one", "two"))
+        owner = assigned_instance("s", ("one", "two"))
         await owned(log, owner)
         await send(log, 0)
         await saved(log, 1)
@@ -141,7 +141,7 @@ async def test_what_somebody_has_who_is_there_is_not_taken_and_later_is() -> Non
         assert isinstance(first, Claim)
         async with two.membership.joined():
             second = Ownership(bucket, two.membership, LOG)
-            assert await second.claim(defined, 0) == Taken("one")
+            assert await second.claim(defined, 0) == OwnedElsewhere("one")
             await bucket.delete(key_of("one"))  # as if it had been taken for dead
             assert isinstance(await second.claim(defined, 0), Claim)
             with pytest.raises(OwnershipLostError):

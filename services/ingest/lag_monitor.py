@@ -1,14 +1,14 @@
-"""When a stream is told to be behind, and when to be up again: a decision on values."""
+"""When a stream is reported to be behind, and when to have caught up: a pure decision."""
 
 from __future__ import annotations
 
 from schemas.stream import StreamLag
 
-__all__ = ["LagWatch"]
+__all__ = ["LagMonitor"]
 
 
-class LagWatch:
-    """Tells once that a stream has fallen behind, and once that it has caught up.
+class LagMonitor:
+    """Reports once that a stream has fallen behind, and once that it has caught up.
 
     Parameters
     ----------
@@ -20,8 +20,8 @@ class LagWatch:
         self._limit_s = limit_s
         self._behind = False
 
-    def told(self, lag: StreamLag) -> str | None:
-        """Return what is to be told now, None for nothing."""
+    def update(self, lag: StreamLag) -> str | None:
+        """Return the message to publish now, None for nothing."""
         if not self._behind and lag.seconds > self._limit_s:
             self._behind = True
             return (

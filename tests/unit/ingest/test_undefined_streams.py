@@ -11,7 +11,7 @@ from schemas.codec import ContentType, decode
 from schemas.event import StreamEvent
 from services.ingest.member import this_process
 from services.ingest.membership import Membership
-from services.ingest.strays import NAMELESS, Strays, told_of
+from services.ingest.undefined_streams import NAMELESS, UndefinedStreamMonitor, undefined_counts
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger
@@ -24,11 +24,13 @@ pytestmark = pytest.mark.anyio
 def test_only_what_came_since_the_last_look_and_belongs_to_nobody_is_told() -> None:
     before = {"cwt.signal.known": 3, "cwt.signal.stray": 2, "cwt.signal.aged": 9}
     now = {"cwt.signal.known": 9, "cwt.signal.stray": 4, "cwt.signal.aged": 5, "cwt.signal.a.b": 1}
-    assert told_of(before, now, frozenset({"known"})) == {"stray": 2, NAMELESS: 1}
+    assert undefined_counts(before, now, frozenset({"known"})) == {"stray": 2, NAMELESS: 1}
 
 
 def test_however_many_names_a_stranger_invents_only_some_are_told() -> None:
-    assert len(told_of({}, {f"cwt.signal.s{i}": 1 for i in range(5000)}, frozenset())) == 100
+    assert (
+        len(undefined_counts({}, {f"cwt.signal.s{i}": 1 for i in range(5000)}, frozenset())) == 100
+    )
 
 
 async def test_a_chunk_of_an_undefined_stream_is_told_with_what_to_do() -> None:
@@ -38,10 +40,12 @@ async def test_a_chunk_of_an_undefined_stream_is_told_with_what_to_do() -> None:
         await log.bucket(storage.KV_CHECKPOINTS), this_process("me"), logger("test")
     )
     definitions = await log.bucket(storage.KV_STREAMS)
-    strays = Strays(log, membership, frozenset, definitions, logger("test"), look_s=0.001)
+    undefined = UndefinedStreamMonitor(
+        log, membership, frozenset, definitions, logger("test"), look_s=0.001
+    )
     await log.store(subjects.signal("old"), b"x", msg_id="0")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(strays.run)
+        tasks.start_soon(undefined.run)
         for _ in range(20):  # it has looked once: what was there before is not told again
             await anyio.lowlevel.checkpoint()
         for i in (1, 2):

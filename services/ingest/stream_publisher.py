@@ -1,4 +1,4 @@
-"""What comes out of a stream: windows and events onto their subjects, kept before more is made."""
+"""Publish the windows and events of a stream, with a limit on those not yet acknowledged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from services.runtime.storage.publish import publish_with_retry
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["InterruptedPublishError", "Outlet"]
+__all__ = ["InterruptedPublishError", "StreamPublisher"]
 
 #: Outputs encoded and not yet acknowledged; a window has up to 8 MiB.
 IN_FLIGHT = 16
@@ -33,7 +33,7 @@ class InterruptedPublishError(Exception):
     """Stopping was asked for while windows waited for room; what is left has to be made again."""
 
 
-class Outlet:
+class StreamPublisher:
     """Publishes what one stream's processor makes.
 
     Parameters
@@ -76,7 +76,7 @@ class Outlet:
         if failure is not None:
             raise failure
 
-    async def tell(self, event: StreamEvent) -> None:
+    async def publish_event(self, event: StreamEvent) -> None:
         """Publish an event."""
         metrics.EVENTS.labels(event.stream, event.kind).inc()
         self._log.info(
@@ -97,7 +97,7 @@ class Outlet:
                 metrics.WINDOWS_EMITTED.labels(output.stream).inc()
                 await self._store_window(output)
             else:
-                await self.tell(output)
+                await self.publish_event(output)
         finally:
             slots.release()
 
@@ -106,7 +106,7 @@ class Outlet:
             await self._store(subjects.window(window.stream, window.analysis.name), window)
         except (NotStoredError, ContractError) as error:
             # Storing it again would fail again, and ingest would never get past this chunk.
-            await self.tell(_dropped(window, str(error)))
+            await self.publish_event(_dropped(window, str(error)))
         finally:
             self._queue.storing -= 1
 

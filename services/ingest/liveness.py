@@ -1,4 +1,4 @@
-"""Who is there to share the streams, and who has which: decisions on values.
+"""Which processes share the streams, and which has which: pure decisions.
 
 Rules
 -----
@@ -24,7 +24,15 @@ from dataclasses import dataclass
 
 from services.ingest.member import Member
 
-__all__ = ["Lost", "Renew", "Sight", "Timing", "belongs_to", "is_dead", "still_mine"]
+__all__ = [
+    "Lost",
+    "PeerObservation",
+    "Renew",
+    "Timing",
+    "assigned_instance",
+    "is_dead",
+    "still_mine",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +56,7 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight:
+class PeerObservation:
     """Another process's key, as this one sees it."""
 
     member: Member
@@ -73,9 +81,9 @@ class Lost:
     reason: str
 
 
-def is_dead(sight: Sight, timing: Timing) -> bool:
+def is_dead(observation: PeerObservation, timing: Timing) -> bool:
     """Decide whether another process is there no more."""
-    return sight.gone or sight.unchanged_s >= timing.term_s
+    return observation.gone or observation.unchanged_s >= timing.term_s
 
 
 def still_mine(found: Member | None, revision: int, me: Member) -> Renew | Lost:
@@ -85,8 +93,8 @@ def still_mine(found: Member | None, revision: int, me: Member) -> Renew | Lost:
     return Lost("others took this process for dead and go on with its streams")
 
 
-def belongs_to(stream: str, instances: Iterable[str]) -> str | None:
-    """Return whose of `instances` the stream is; the same wherever it is asked."""
+def assigned_instance(stream: str, instances: Iterable[str]) -> str | None:
+    """Return the one of `instances` that the stream is assigned to; the same in every process."""
     return max(instances, key=lambda each: (_weight(stream, each), each), default=None)
 
 

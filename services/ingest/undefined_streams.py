@@ -1,4 +1,4 @@
-"""Chunks of streams that nobody defined: told, so that a device with a wrong name is found."""
+"""Report chunks of streams that are not defined, so that a device with a wrong name is found."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from schemas.codec import ContentType, encode
 from schemas.errors import ContractError
 from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
-from services.ingest.census import belongs_to
+from services.ingest.liveness import assigned_instance
 from services.ingest.membership import Membership
 from services.runtime.bus import Bucket, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["Strays", "told_of"]
+__all__ = ["UndefinedStreamMonitor", "undefined_counts"]
 
 #: The log is looked at this often.
 LOOK_S = 1.0
-#: So many names are told of at one look; a stranger may invent any number.
-MAX_TOLD = 100
+#: Names reported at a time; an unknown device may invent any number.
+MAX_REPORTED = 100
 #: Takes the events of chunks whose subject holds no stream's name.
 NAMELESS = "nameless"
 #: Of all processes, the one this belongs to looks. No stream can be called so.
 DUTY = "."
 
 
-def told_of(
+def undefined_counts(
     before: Mapping[str, int], now: Mapping[str, int], defined: frozenset[str]
 ) -> dict[str, int]:
     """Return how many chunks came, by stream, that belong to no defined one.
@@ -47,13 +47,13 @@ def told_of(
     for subject, count in now.items():
         more = count - before.get(subject, 0)
         stream = _stream(subject)
-        if more > 0 and stream not in defined and (stream in found or len(found) < MAX_TOLD):
+        if more > 0 and stream not in defined and (stream in found or len(found) < MAX_REPORTED):
             found[stream] = found.get(stream, 0) + more
     return found
 
 
-class Strays:
-    """Looks at what the signal log holds, and tells of what belongs to no stream."""
+class UndefinedStreamMonitor:
+    """Watches the signal log, and reports chunks that belong to no defined stream."""
 
     def __init__(
         self,
@@ -91,9 +91,9 @@ class Strays:
         counts = await self._bus_log.subject_counts(storage.SIGNALS, subjects.SIGNALS)
         first_look, before = self._last_seq is None, self._counts
         self._last_seq, self._counts = last, counts
-        mine = belongs_to(DUTY, self._membership.instances) == self._membership.instance
+        mine = assigned_instance(DUTY, self._membership.instances) == self._membership.instance
         if mine and not first_look:
-            for stream, count in told_of(before, counts, self._streams()).items():
+            for stream, count in undefined_counts(before, counts, self._streams()).items():
                 # What was defined a moment ago may not have come round yet.
                 if stream == NAMELESS or await self._definitions.get(stream) is None:
                     await self._tell(stream, count, last)
