@@ -43,7 +43,7 @@ from services.compute.settings import ComputeSettings
 from services.runtime.process.lifecycle import Context
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import serve_endpoints
-from services.runtime.rpc.sync_bus import reachable_from_threads
+from services.runtime.rpc.request_context import service_context
 
 __all__ = ["ComputeService", "serve"]
 
@@ -65,7 +65,7 @@ HEAVY_WAITING = 8
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
     """Run until asked to stop."""
-    with reachable_from_threads(context.bus), closing(ForkServer()) as server:
+    with service_context(context.bus), closing(ForkServer()) as server:
         await _serve(context, settings, server)
 
 

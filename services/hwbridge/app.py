@@ -29,9 +29,9 @@ from services.hwbridge.settings import HwBridgeSettings
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
 from services.runtime.process.lifecycle import Context
-from services.runtime.rpc.client_id import client_id
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import serve_endpoints
+from services.runtime.rpc.request_context import request_context
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["device_endpoints", "device_workers", "list_endpoint", "serve"]
@@ -114,7 +114,7 @@ def device_endpoints(worker: DeviceWorker) -> list[Endpoint]:
         async def handle(request: HwRequest) -> HwResult:
             # Out of the port's thread, and only once the request has its place in the queue.
             plan = partial(anyio.to_thread.run_sync, work_of, request, worker.config)
-            return await worker.operate(name, request, plan, client_id=client_id())
+            return await worker.operate(name, request, plan, client_id=request_context().client_id)
 
         contract = DEVICE_ENDPOINTS[name].of_device(device)
         return Endpoint(contract=contract, handle=handle, concurrency=AT_ONCE)
@@ -128,7 +128,7 @@ def device_endpoints(worker: DeviceWorker) -> list[Endpoint]:
 
 async def _info(worker: DeviceWorker) -> HwInfo:
     found = await worker.probe(
-        CancellableDeadline(INFO_S + worker.session.open_s), client_id=client_id()
+        CancellableDeadline(INFO_S + worker.session.open_s), client_id=request_context().client_id
     )
     return HwInfo(
         device=worker.config.device,

@@ -35,7 +35,7 @@ from services.compute.queries import answer_wct
 from services.runtime.bus import Bus
 from services.runtime.process.stop import Stop
 from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.rpc.sync_bus import reachable_from_threads
+from services.runtime.rpc.request_context import service_context
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger
@@ -57,7 +57,7 @@ async def workers(bus: Bus, *names: str) -> AsyncIterator[None]:
     """Workers with one compute process each, while the context is open."""
     stop = Stop()
     async with AsyncExitStack() as stack:
-        stack.enter_context(reachable_from_threads(bus))
+        stack.enter_context(service_context(bus))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         for name in names:
             pool = await stack.enter_async_context(open_pool(FORK_SERVER, name, 1))

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from services.compute.cluster.fan_out import Compute, fan_out, in_a_thread
 from services.compute.cluster.shares import histograms_of, request_of, shares_of
-from services.runtime.rpc.sync_bus import sync_bus
+from services.runtime.rpc.request_context import request_context
 
 __all__ = ["ClusterBackend", "own_shares"]
 
@@ -45,7 +45,7 @@ class ClusterBackend:
 
     def is_available(self) -> bool:
         """Return whether this is a service, which has a bus."""
-        return sync_bus() is not None
+        return request_context().bus is not None
 
     def map(
         self,
@@ -61,7 +61,7 @@ class ClusterBackend:
         ValueError
             There is no bus, or `function` is not the library's simulation: code doesn't travel.
         """
-        bus = sync_bus()
+        bus = request_context().bus
         if bus is None:
             raise ValueError("backend='cluster' needs a compute worker: send a query or a job")
         if function is not cast("object", run_task):

@@ -28,7 +28,7 @@ from services.compute.cluster.shares import wavelet_name
 from services.compute.devices.operation import simulate
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
-from services.runtime.rpc.sync_bus import SyncBus, sync_bus
+from services.runtime.rpc.request_context import SyncBus, request_context
 
 __all__ = ["Elm11Backend", "TangNanoBackend", "requests_of", "spread"]
 
@@ -53,7 +53,7 @@ class _DeviceBackend:
 
     def is_available(self) -> bool:
         """Return whether the bridge has such a device and could use it; nothing is sent to it."""
-        bus = sync_bus()
+        bus = request_context().bus
         return bus is not None and self._device(bus) is not None
 
     def map(
@@ -72,7 +72,7 @@ class _DeviceBackend:
         ContractError
             What the bridge refused, or could not do.
         """
-        bus = sync_bus()
+        bus = request_context().bus
         if bus is None:
             raise ValueError(f"backend={self.name!r} needs a compute worker: send a query or a job")
         if function is not cast("object", run_task):

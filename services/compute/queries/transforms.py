@@ -27,7 +27,7 @@ from services.compute.queries.refusals import library_refusals
 from services.compute.queries.simulation import jobs_for, simulation_of
 from services.compute.queries.sizes import MAX_COMPUTE_BYTES, reply_numbers, scale_count
 from services.runtime.analysis import wavelet_of
-from services.runtime.rpc.early import early_wanted, send_early
+from services.runtime.rpc.request_context import request_context
 
 __all__ = ["answer_cwt", "answer_wct", "answer_xwt"]
 
@@ -88,7 +88,7 @@ def answer_wct(
     wanted = request.significance_level is not None
     backend, seed = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
     # A simulation takes most of the time: meanwhile the coherence can be on its way.
-    early = backend is not None and early_wanted(NUMBER_BYTES * reply_numbers(request))
+    early = backend is not None and _early_takes(NUMBER_BYTES * reply_numbers(request))
     with library_refusals("signal1"):
         found = pycwt_mod.wct(
             *_pair(request),
@@ -115,8 +115,15 @@ def answer_wct(
         )
 
 
+def _early_takes(size: int) -> bool:
+    early = request_context().early
+    return early is not None and early.takes(size)
+
+
 def _send_coherence(found: pycwt_mod.WctResult) -> None:
-    send_early(_coherence(found))
+    early = request_context().early
+    if early is not None:
+        early.send_from_thread(_coherence(found))
 
 
 def _coherence(found: pycwt_mod.WctResult) -> dict[str, Any]:

@@ -1,17 +1,15 @@
-"""What of an answer goes ahead of the rest, while the rest is still being computed.
+"""Fields of a reply that are sent ahead of the rest, while the rest is still being computed.
 
-A client that can put them together names an inbox for it (header ``Cwt-Early``). A thread that
-computes an answer calls `send_early` with whole fields of the reply; they are sent to that inbox at
-once, as one message in msgpack, and left out of the reply, whose header ``Cwt-Early`` tells so. For
-any other client nothing is sent ahead, and the reply has all. See
+A client that can put them together names an inbox for them (header ``Cwt-Early``). The thread that
+computes an answer passes whole fields of the reply to `Early.send_from_thread`; they are sent to
+that inbox immediately, as one message in msgpack, and left out of the reply, whose header
+``Cwt-Early`` says so. For any other client nothing is sent ahead, and the reply has all fields. See
 `docs/decisions/0049-answers-ahead.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from typing import Any
 
 import anyio.from_thread
@@ -23,7 +21,7 @@ from schemas.headers import CONTENT_TYPE, EARLY
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.errors import BusError
 
-__all__ = ["LEAST_BYTES", "Early", "early_wanted", "send_early", "sends_early"]
+__all__ = ["LEAST_BYTES", "Early"]
 
 #: What is smaller is as fast with the rest.
 LEAST_BYTES = 256 * 1024
@@ -72,28 +70,7 @@ class Early:
             return
         self.sent = names
 
-
-_CURRENT: ContextVar[Early | None] = ContextVar("early", default=None)
-
-
-@contextmanager
-def sends_early(early: Early) -> Iterator[None]:
-    """Have `send_early` use `early`, in what is computed while the context is open."""
-    token = _CURRENT.set(early)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
-
-
-def early_wanted(size: int) -> bool:
-    """Return whether whoever asked takes fields with so many bytes ahead of the others."""
-    early = _CURRENT.get()
-    return early is not None and early.takes(size)
-
-
-def send_early(fields: Mapping[str, NDArray[np.inexact[Any]]]) -> None:
-    """Send fields of the reply ahead, from the thread that computes it, if they are wanted."""
-    early = _CURRENT.get()
-    if early is not None and early.takes(sum(each.nbytes for each in fields.values())):
-        anyio.from_thread.run(early.send, frozenset(fields), encode_fields(fields))
+    def send_from_thread(self, fields: Mapping[str, NDArray[np.inexact[Any]]]) -> None:
+        """Send fields ahead, from the thread that computes the reply, if they may go."""
+        if self.takes(sum(each.nbytes for each in fields.values())):
+            anyio.from_thread.run(self.send, frozenset(fields), encode_fields(fields))

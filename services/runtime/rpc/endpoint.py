@@ -27,8 +27,8 @@ from schemas.message import Message as Model
 from schemas.stored import StoredReply
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.errors import BusError
-from services.runtime.rpc.client_id import request_from
-from services.runtime.rpc.early import Early, sends_early
+from services.runtime.rpc.early import Early
+from services.runtime.rpc.request_context import serving_request
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Endpoint", "Reply", "answer"]
@@ -51,7 +51,7 @@ class Endpoint:
     """One subject that answers: what the contract says of it, and the work between."""
 
     contract: Contract
-    #: It may call `services.runtime.rpc.client_id.client_id` for the client that sent the request.
+    #: Inside, `request_context()` is that of the request.
     handle: Callable[[Any], Awaitable[Model]]
     #: Numbers in the reply, as the request tells before any work; None: few.
     reply_numbers: Callable[[Any], int] | None = None
@@ -95,7 +95,7 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
             raise too_large(least, limit, accepted)
         early = Early.of(bus, message, accepted)
         async with endpoint.reply_slot(least > bus.max_message_bytes):
-            with request_from(message.reply), sends_early(early):
+            with serving_request(message.reply, early):
                 result = await endpoint.handle(request)
             write = partial(encode, max_bytes=None, without=early.sent)
             data = await _off_loop(endpoint, write, result, accepted)

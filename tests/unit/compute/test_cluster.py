@@ -27,7 +27,7 @@ from services.compute.cluster import ClusterBackend
 from services.compute.cluster.ledger import Ledger
 from services.compute.cluster.shares import answer_simulate, histograms_of, request_of, shares_of
 from services.runtime.bus import Bus
-from services.runtime.rpc.sync_bus import reachable_from_threads
+from services.runtime.rpc.request_context import service_context
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 
@@ -131,7 +131,7 @@ async def workers(*behaviours: str) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         for behaviour in behaviours:
             await tasks.start(partial(serve, bus, behaviour))
-        with reachable_from_threads(bus):
+        with service_context(bus):
             yield
         tasks.cancel_scope.cancel()
 

@@ -29,7 +29,7 @@ from services.compute.queries import answer_significance
 from services.compute.queries.backends import is_exact
 from services.hwbridge.model import run_mc
 from services.runtime.devices.plans import null_job
-from services.runtime.rpc.sync_bus import reachable_from_threads
+from services.runtime.rpc.request_context import service_context
 from tests.contract.test_jobs import workers
 from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer, Identity
@@ -61,7 +61,7 @@ async def caller(device: PtyDevice) -> AsyncIterator[Caller]:
 
 @pytest.mark.slow
 async def test_levels_from_a_device_lie_where_the_librarys_lie(caller: Caller) -> None:
-    with reachable_from_threads(caller.bus):
+    with service_context(caller.bus):
         reply = await anyio.to_thread.run_sync(answer_significance, ASKED)
         again = await anyio.to_thread.run_sync(answer_significance, ASKED)
     library = answer_significance(ASKED.model_copy(update={"backend": "sequential"}))
@@ -74,7 +74,7 @@ async def test_octaves_that_feel_the_ends_of_the_record_are_simulated_by_the_wor
     caller: Caller,
 ) -> None:
     asked = ASKED.model_copy(update={"n": 30, "mc_count": 5})
-    with reachable_from_threads(caller.bus):
+    with service_context(caller.bus):
         reply = await anyio.to_thread.run_sync(answer_significance, asked)
     library = answer_significance(asked.model_copy(update={"backend": "sequential"}))
     assert reply.backend_used == "tangnano9k"
@@ -83,7 +83,7 @@ async def test_octaves_that_feel_the_ends_of_the_record_are_simulated_by_the_wor
 
 async def test_a_device_that_is_absent_is_unavailable_unless_another_may_step_in() -> None:
     async with bridge("fpga0=tangnano9k:/dev/no-such-port") as caller:
-        with reachable_from_threads(caller.bus):
+        with service_context(caller.bus):
             with pytest.raises(Unavailable, match="fallback: true"):
                 await anyio.to_thread.run_sync(answer_significance, ASKED)
             allowed = ASKED.model_copy(update={"fallback": True})
@@ -95,7 +95,7 @@ async def test_a_device_lost_in_the_middle_is_an_error_and_no_quiet_change_of_pl
     caller: Caller, device: PtyDevice
 ) -> None:
     device.unplug_after = device.fed + 20_000
-    with reachable_from_threads(caller.bus), pytest.raises(Unavailable):
+    with service_context(caller.bus), pytest.raises(Unavailable):
         await anyio.to_thread.run_sync(
             answer_significance, ASKED.model_copy(update={"fallback": True})
         )
@@ -112,7 +112,7 @@ async def test_a_device_stops_when_whoever_asked_for_a_simulation_is_cancelled(
     caller: Caller, device: PtyDevice
 ) -> None:
     device.peer.work.held = True  # only a word from the bridge ends it
-    with reachable_from_threads(caller.bus):
+    with service_context(caller.bus):
         async with anyio.create_task_group() as asking:
             asking.start_soon(
                 partial(
@@ -221,6 +221,6 @@ async def listening(bus: MemoryBus) -> AsyncIterator[list[str]]:
                 await bus.publish(question.reply, encode(HwListing(devices=()), ContentType.JSON))
 
         group.start_soon(answer)
-        with reachable_from_threads(bus):
+        with service_context(bus):
             yield asked
         group.cancel_scope.cancel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import anyio.to_thread
 import numpy as np
@@ -14,7 +13,7 @@ from schemas.headers import EARLY
 from schemas.query import WctReply
 from services.runtime.bus import Message
 from services.runtime.bus.errors import BusUnreachableError
-from services.runtime.rpc.early import LEAST_BYTES, Early, early_wanted, send_early, sends_early
+from services.runtime.rpc.early import LEAST_BYTES, Early
 from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
@@ -39,8 +38,7 @@ class DeafBus(MemoryBus):
 
 async def sent(bus: MemoryBus, fields: dict[str, np.ndarray]) -> frozenset[str]:
     early = Early.of(bus, WANTED, ContentType.MSGPACK)
-    with sends_early(early):
-        await anyio.to_thread.run_sync(partial(send_early, fields))
+    await anyio.to_thread.run_sync(early.send_from_thread, fields)
     return early.sent
 
 
@@ -58,15 +56,16 @@ async def test_what_is_small_or_too_large_for_a_message_does_not_go_ahead() -> N
 
 async def test_only_one_message_goes_ahead() -> None:
     early = Early.of(MemoryBus(), WANTED, ContentType.MSGPACK)
-    with sends_early(early):
-        assert early_wanted(LEAST_BYTES)
-        await anyio.to_thread.run_sync(partial(send_early, FIELDS))
-        assert not early_wanted(LEAST_BYTES)
+    assert early.takes(LEAST_BYTES)
+    await anyio.to_thread.run_sync(early.send_from_thread, FIELDS)
+    assert not early.takes(LEAST_BYTES)
 
 
-def test_outside_of_a_request_nothing_is_wanted() -> None:
-    assert not early_wanted(LEAST_BYTES)
-    send_early(FIELDS)
+def test_without_an_inbox_nothing_goes_ahead() -> None:
+    early = Early.of(MemoryBus(), Message(subject="q", data=b"", reply="r"), ContentType.MSGPACK)
+    assert not early.takes(LEAST_BYTES)
+    early.send_from_thread(FIELDS)
+    assert early.sent == frozenset()
 
 
 def test_a_message_in_two_parts_is_the_whole_one() -> None:

@@ -1,4 +1,4 @@
-"""From a worker thread to the bus of the event loop."""
+"""What code finds out about the request it serves, and how a worker thread reaches the bus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import anyio.to_thread
 import pytest
 
 from services.runtime.bus import Bus
-from services.runtime.rpc.sync_bus import SyncBus, reachable_from_threads, sync_bus
+from services.runtime.rpc.early import Early
+from services.runtime.rpc.request_context import (
+    RequestContext,
+    SyncBus,
+    request_context,
+    service_context,
+    serving_request,
+)
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 
@@ -22,7 +29,7 @@ async def echo(bus: Bus, *, task_status: anyio.abc.TaskStatus[None]) -> None:
 
 
 def found() -> SyncBus:
-    reached = sync_bus()
+    reached = request_context().bus
     assert reached is not None
     return reached
 
@@ -31,7 +38,7 @@ async def test_a_thread_asks_on_the_bus_of_its_service() -> None:
     bus = MemoryBus()
     async with anyio.create_task_group() as tasks:
         await tasks.start(lambda task_status: echo(bus, task_status=task_status))
-        with reachable_from_threads(bus):
+        with service_context(bus):
             reply = await anyio.to_thread.run_sync(
                 lambda: found().request("echo", b"abc", timeout_s=5)
             )
@@ -41,14 +48,26 @@ async def test_a_thread_asks_on_the_bus_of_its_service() -> None:
 
 
 async def test_outside_of_a_service_there_is_no_bus() -> None:
-    assert sync_bus() is None
-    with reachable_from_threads(MemoryBus()):
-        assert await anyio.to_thread.run_sync(sync_bus) is not None
-    assert await anyio.to_thread.run_sync(sync_bus) is None
+    assert request_context() == RequestContext()
+    with service_context(MemoryBus()):
+        assert (await anyio.to_thread.run_sync(request_context)).bus is not None
+    assert await anyio.to_thread.run_sync(request_context) == RequestContext()
+
+
+def test_a_request_keeps_the_bus_of_its_service() -> None:
+    bus = MemoryBus()
+    early = Early(bus, None)
+    with service_context(bus):
+        with serving_request("_INBOX.one.2", early):
+            assert found().bus is bus
+            assert request_context().client_id == "_INBOX.one"
+            assert request_context().early is early
+        assert request_context().client_id == ""
+        assert request_context().early is None
 
 
 async def test_a_call_on_the_event_loop_is_an_error_rather_than_a_deadlock() -> None:
-    with reachable_from_threads(MemoryBus()), pytest.raises(RuntimeError, match="worker thread"):
+    with service_context(MemoryBus()), pytest.raises(RuntimeError, match="worker thread"):
         found().request("echo", b"", timeout_s=5)
 
 
@@ -60,7 +79,7 @@ async def test_cancelling_the_task_ends_the_wait_of_its_thread() -> None:
 
     with fail_after(5):
         async with bus.subscribe("silence") as questions, anyio.create_task_group() as tasks:
-            with reachable_from_threads(bus):
+            with service_context(bus):
                 tasks.start_soon(anyio.to_thread.run_sync, ask)
             async for _ in questions:
                 break

@@ -9,9 +9,9 @@ from schemas.endpoints import Endpoint as Contract
 from schemas.message import Message as Model
 from services.runtime.bus import Bus
 from services.runtime.bus.nats import connect_bus
-from services.runtime.rpc.client_id import client_id
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import Identity, serve_endpoints
+from services.runtime.rpc.request_context import request_context
 from services.runtime.telemetry.logs import logger
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ class Told(Model):
 
 async def tell(request: Nothing) -> Told:
     del request
-    return Told(client_id=client_id())
+    return Told(client_id=request_context().client_id)
 
 
 async def asked(bus: Bus) -> str:
@@ -51,4 +51,4 @@ async def test_one_connection_is_one_client_and_another_is_another(nats_url: str
         first, second, third = await asked(one), await asked(one), await asked(other)
     assert first == second
     assert third not in {first, ""}
-    assert client_id() == ""
+    assert request_context().client_id == ""
