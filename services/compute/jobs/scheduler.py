@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 import anyio
 import anyio.to_thread
@@ -29,7 +29,7 @@ from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.store import JobStore
 from services.compute.queries import cost_s
 from services.runtime.bus import Delivery
-from services.runtime.bus.errors import BusError
+from services.runtime.storage.publish import publish_all
 
 __all__ = ["TaskEnqueuer", "first_half", "portion_size"]
 
@@ -145,10 +145,8 @@ class TaskEnqueuer:
     async def _enqueue_all(
         self, record: JobRecord, tasks: JobTasks, todo: Sequence[tuple[str, int]]
     ) -> None:
-        slots = anyio.Semaphore(ENQUEUED_AT_ONCE)
-        failures: list[BusError] = []
-
-        async def enqueue(task_id: str, replaces: int) -> None:
+        async def enqueue(each: tuple[str, int]) -> None:
+            task_id, replaces = each
             task = QueuedTask(
                 task_id=task_id,
                 request=tasks.tasks[int(task_id)],
@@ -157,21 +155,12 @@ class TaskEnqueuer:
             )
             work = JobWork(job_id=record.job_id, attempt=record.attempt, work=task)
             msg_id = outcome_id(record.job_id, task_id, record.attempt)
-            try:
-                await self._store.enqueue(work, msg_id=msg_id)
-            except BusError as error:
-                failures.append(error)
-            finally:
-                slots.release()
+            await self._store.enqueue(work, msg_id=msg_id)
 
-        async with anyio.create_task_group() as group:
-            for task_id, replaces in todo:
-                await slots.acquire()
-                if failures or not model.is_active(self._newest(record), record.attempt):
-                    break
-                group.start_soon(enqueue, task_id, replaces)
-        if failures:
-            raise failures[0]
+        def still_active(_: object) -> bool:
+            return model.is_active(self._newest(record), record.attempt)
+
+        await publish_all(takewhile(still_active, todo), enqueue, limit=ENQUEUED_AT_ONCE)
 
 
 def _read(body: bytes, todo: Sequence[tuple[str, int]]) -> tuple[JobTasks, tuple[float, ...]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import anyio
 from pydantic import ValidationError
@@ -19,10 +19,9 @@ from schemas.work import JobRecord, JobWork
 from services.compute.dead_letters import dead_letter
 from services.compute.jobs.model import Outcome, Tally
 from services.runtime.bus import Bucket, Delivery, DurableLog, StoredMessage
-from services.runtime.bus.errors import BusError, BusTimeoutError, RevisionConflictError
-from services.runtime.storage.publish import UNTIL_STORED, publish_with_retry
-from services.runtime.storage.retry import GiveUp, decide
-from services.runtime.telemetry.logs import Action, Log
+from services.runtime.bus.errors import BusTimeoutError, RevisionConflictError
+from services.runtime.storage.publish import publish_with_retry, store_with_retry
+from services.runtime.telemetry.logs import Log
 
 __all__ = ["JobStore", "headers_of", "record_of"]
 
@@ -205,21 +204,7 @@ class JobStore:
 
     async def put_object_with_retry(self, name: str, data: bytes) -> StoredObject:
         """Store an object; retry as long as there is no room."""
-        tries = 0
-        while True:
-            try:
-                return await self.put_object(name, data)
-            except BusError as error:
-                tries += 1
-                # Jitter spreads retries; it has nothing to do with secrets.
-                jitter = random.random()  # noqa: S311
-                decision = decide(
-                    UNTIL_STORED, tries=tries, transient=error.transient, jitter=jitter
-                )
-                if isinstance(decision, GiveUp):
-                    raise
-                self._log.warning(Action.STORE_RETRIED, id=name, tries=tries, detail=str(error))
-                await anyio.sleep(decision.delay_s)
+        return await store_with_retry(partial(self.put_object, name, data), log=self._log, id=name)
 
     async def get_object(self, where: StoredObject) -> bytes | None:
         """Return an object of the jobs' bucket; None if it is not there, or no longer."""

@@ -31,7 +31,7 @@ from services.compute.live.windows import Provenance, compute_window, drop_windo
 from services.runtime.bus import Consumer, Delivery, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop
-from services.runtime.storage.publish import publish_with_retry
+from services.runtime.storage.publish import publish_all, publish_with_retry
 from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
@@ -179,25 +179,12 @@ class WindowWorker:
             ((msg_id, body),) = bodies
             await self._store_body(subject, body, msg_id=msg_id)
             return
-        slots = anyio.Semaphore(STORES_IN_FLIGHT)
-        failures: list[Exception] = []
 
-        async def store(msg_id: str, body: bytes) -> None:
-            try:
-                await self._store_body(subject, body, msg_id=msg_id)
-            except Exception as error:  # noqa: BLE001 - raised below, outside of the group
-                failures.append(error)
-            finally:
-                slots.release()
+        async def store(result: tuple[str, bytes]) -> None:
+            msg_id, body = result
+            await self._store_body(subject, body, msg_id=msg_id)
 
-        async with anyio.create_task_group() as tasks:
-            for msg_id, body in bodies:
-                await slots.acquire()
-                if failures:
-                    break
-                tasks.start_soon(store, msg_id, body)
-        if failures:
-            raise failures[0]
+        await publish_all(bodies, store, limit=STORES_IN_FLIGHT)
 
     def _timed_compute(self, window: AnalysisWindow) -> Bodies:
         started = time.perf_counter()
