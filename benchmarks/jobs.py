@@ -36,7 +36,7 @@ TITLE = "# Benchmarks of jobs"
 CORES = os.cpu_count() or 1
 #: Programs of the system by what their command line has, the first that fits.
 PROGRAMS = {
-    "compute processes": "services.compute.processes",
+    "compute processes": "services.compute.process_main",
     "workers": "services.compute",
     "server": "nats-server",
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from services.compute import process_main
 from services.compute.processes import ForkServer
 
 __all__ = ["FORK_SERVER"]
 
-FORK_SERVER = ForkServer()
+FORK_SERVER = ForkServer(process_main.__name__)

@@ -28,7 +28,7 @@ from schemas.query import (
     HealthRequest,
 )
 from schemas.subjects import QueryOp
-from services.compute import queries
+from services.compute import process_main, queries
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.devices.hardware import answer_hardware
 from services.compute.jobs.api import open_jobs
@@ -65,7 +65,7 @@ HEAVY_WAITING = 8
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
     """Run until asked to stop."""
-    with service_context(context.bus), closing(ForkServer()) as server:
+    with service_context(context.bus), closing(ForkServer(process_main.__name__)) as server:
         await _serve(context, settings, server)
 
 

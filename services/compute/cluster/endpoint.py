@@ -8,8 +8,7 @@ from schemas.endpoints import QUERY_ENDPOINTS
 from schemas.errors import Internal, Overloaded, Unavailable
 from schemas.simulation import SimulateReply, SimulateRequest
 from services.compute.processes import ComputeProcess, ProcessDiedError, ProcessPool
-from services.compute.processes.answers import refusal_of
-from services.compute.processes.ipc import IpcKind
+from services.compute.processes.ipc import IpcKind, refusal_of
 from services.runtime.rpc.endpoint import Endpoint
 
 __all__ = ["compute_share", "simulate_endpoint"]

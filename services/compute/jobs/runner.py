@@ -14,8 +14,7 @@ from services.compute.cluster.backend import own_shares
 from services.compute.cluster.endpoint import compute_share
 from services.compute.jobs.tasks import encoding_of, needs_the_bus, outcome_of, spread
 from services.compute.processes import ComputeProcess, ProcessPool
-from services.compute.processes.answers import refusal_of
-from services.compute.processes.ipc import IpcKind
+from services.compute.processes.ipc import IpcKind, refusal_of
 from services.runtime.telemetry import metrics
 
 __all__ = ["TaskFaultError", "TaskRunner"]

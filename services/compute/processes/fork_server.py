@@ -20,9 +20,15 @@ class ForkServer:
 
     That process starts with the first compute process, and again after it has ended. It ends with
     the service, however that ends, and its compute processes end with it.
+
+    Parameters
+    ----------
+    program
+        Module of the fork server, which is run with the descriptor of the socket of requests.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: str) -> None:
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
 
@@ -60,7 +66,7 @@ class ForkServer:
             with its_requests:
                 fd = its_requests.fileno()
                 self._process = subprocess.Popen(  # noqa: S603
-                    [sys.executable, "-m", str(__package__), str(fd)],
+                    [sys.executable, "-m", self._program, str(fd)],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[fd],
                     # Ctrl-C in a terminal is for the service, which ends what it has begun.

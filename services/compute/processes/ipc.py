@@ -10,7 +10,10 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["HEADER_BYTES", "NUMBER", "IpcKind", "IpcMessage", "header", "header_of"]
+from schemas.codec import ContentType, decode
+from schemas.errors import ContractError, ErrorBody
+
+__all__ = ["HEADER_BYTES", "NUMBER", "IpcKind", "IpcMessage", "header", "header_of", "refusal_of"]
 
 _HEADER = struct.Struct("<cQ")
 HEADER_BYTES = _HEADER.size
@@ -49,3 +52,8 @@ def header_of(data: bytes) -> tuple[IpcKind, int]:
     """Return the kind of a message and the length of its body, from its first `HEADER_BYTES`."""
     kind, length = _HEADER.unpack(data)
     return IpcKind(kind), length
+
+
+def refusal_of(message: IpcMessage) -> ContractError:
+    """Return the error in a message of kind `REFUSED`."""
+    return decode(ErrorBody, message.body, ContentType.MSGPACK).exception()

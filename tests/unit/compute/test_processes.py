@@ -25,16 +25,16 @@ from schemas.errors import ErrorBody, Overloaded
 from schemas.job import CwtTask, JobOutcome, SignificanceTask
 from schemas.simulation import SimulateRequest
 from schemas.work import JobWork, QueuedTask
+from services.compute import process_main
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.cluster.shares import answer_simulate, request_of
+from services.compute.process_main import answer_all, answer_message
 from services.compute.processes import (
     ComputeProcess,
     ForkServer,
     ProcessDiedError,
     ProcessPool,
 )
-from services.compute.processes.__main__ import answer_all
-from services.compute.processes.answers import answer_message
 from services.compute.processes.fork_server import ForkedProcess
 from services.compute.processes.ipc import (
     HEADER_BYTES,
@@ -206,7 +206,7 @@ class ScriptedServer(ForkServer):
     """Hands out a process that is played by a test."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("played")
         frames, self.frames = socket.socketpair()
         control, self.control = socket.socketpair()
         self._played = ForkedProcess(frames, control)
@@ -340,7 +340,7 @@ async def test_a_large_body_is_not_copied(
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
     """A fork server that a test may kill."""
-    with closing(ForkServer()) as server:
+    with closing(ForkServer(process_main.__name__)) as server:
         yield server
 
 
@@ -388,11 +388,12 @@ async def test_compute_processes_end_with_their_fork_server_and_the_next_has_a_n
 
 SERVICE = """
 import anyio, sys
+from services.compute import process_main
 from services.compute.processes import ComputeProcess, ForkServer
 from services.compute.processes.ipc import IpcKind
 
 async def main():
-    mine = ComputeProcess(ForkServer(), "test")
+    mine = ComputeProcess(ForkServer(process_main.__name__), "test")
     await mine.ask(IpcKind.TASK, b"")
     print(mine.pid, flush=True)
     await mine.ask(IpcKind.TASK, sys.stdin.buffer.read())
@@ -426,7 +427,7 @@ def test_a_new_compute_process_imports_nothing() -> None:
     """Each took a second of processor time for parts of SciPy that its first task needed."""
     program = """
 import sys
-from services.compute.processes.answers import answer_message, warm_up
+from services.compute.process_main import answer_message, warm_up
 from services.compute.processes.ipc import IpcMessage, IpcKind
 body = sys.stdin.buffer.read()
 warm_up()
