@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod import CwtResult, WctResult, cwt, inside_cone, rednoise, wct
-from pycwt_mod.engine.gaps import MASK_THRESHOLD, GapFill
+from pycwt_mod.arrays import MASK_THRESHOLD, GapFill
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-gaps.md"
 SAMPLES = 1000

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.asking import ask
 from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
-from pycwt_mod.engine.scale_axis import warn_of_small_scales
+from pycwt_mod.arrays import warn_of_small_scales
 from schemas import subjects
 from schemas.benchmark import BenchmarkReply, BenchmarkRequest
 from schemas.codec import validated

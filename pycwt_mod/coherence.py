@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import (
+    MASK_THRESHOLD,
     MEMORY_LIMIT_BYTES,
     Convention,
     Floats,
+    GapFill,
     check_convention,
     check_level,
     check_pair,
 )
 from pycwt_mod.engine.coherence import PhaseOf
-from pycwt_mod.engine.gaps import MASK_THRESHOLD, GapFill
 from pycwt_mod.plan import CwtPlan, plan_for
 from pycwt_mod.rednoise import Seed, lag1_of
 from pycwt_mod.results import WctResult

@@ -12,11 +12,14 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import (
+    MASK_THRESHOLD,
     MEMORY_LIMIT_BYTES,
     Bools,
     Complexes,
     Convention,
     Floats,
+    GapFill,
+    GapPolicy,
     as_number,
     as_signal,
     check_convention,
@@ -32,20 +35,15 @@ from pycwt_mod.arrays import (
     standardise,
     time_last,
     unit_scaled,
-)
-from pycwt_mod.engine.bands import resolve_rtol
-from pycwt_mod.engine.coherence import CoherenceSchedule, PhaseOf, check_phase_of
-from pycwt_mod.engine.gaps import MASK_THRESHOLD, GapFill, GapPolicy
-from pycwt_mod.engine.inputs import spectra_by_length
-from pycwt_mod.engine.missing_energy import RowKernels
-from pycwt_mod.engine.octaves import MultirateResult, octaves_of
-from pycwt_mod.engine.scale_axis import (
-    ScaleAxis,
-    cone_of_influence,
-    gap_mask,
     warn_of_fast_rows,
     warn_of_small_scales,
 )
+from pycwt_mod.engine.bands import resolve_rtol
+from pycwt_mod.engine.coherence import CoherenceSchedule, PhaseOf, check_phase_of
+from pycwt_mod.engine.inputs import spectra_by_length
+from pycwt_mod.engine.missing_energy import RowKernels
+from pycwt_mod.engine.octaves import MultirateResult, octaves_of
+from pycwt_mod.engine.scale_axis import ScaleAxis, cone_of_influence, gap_mask
 from pycwt_mod.engine.schedule import RowStrategy, Schedule, TransformSpec, group_scales
 from pycwt_mod.rednoise import lag1_of
 from pycwt_mod.results import CwtResult, WctResult, XwtResult

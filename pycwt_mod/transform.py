@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import (
+    MASK_THRESHOLD,
     MEMORY_LIMIT_BYTES,
     Convention,
     Floats,
+    GapFill,
     check_convention,
     check_pair,
     check_positive,
@@ -22,7 +24,6 @@ from pycwt_mod.arrays import (
     time_last,
     within_band,
 )
-from pycwt_mod.engine.gaps import MASK_THRESHOLD, GapFill
 from pycwt_mod.engine.octaves import MultirateResult
 from pycwt_mod.plan import plan_for
 from pycwt_mod.results import CwtResult, XwtResult

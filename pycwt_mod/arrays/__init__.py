@@ -32,6 +32,7 @@ from pycwt_mod.arrays.foreign import (
     time_last,
     warn_of_uneven_index,
 )
+from pycwt_mod.arrays.gaps import LEAST_THRESHOLD, MASK_THRESHOLD, GapFill, GapPolicy, interpolated
 from pycwt_mod.arrays.magnitude import deviation, has_weak_octave, unit_scaled
 from pycwt_mod.arrays.pairs import check_pair, standardise
 from pycwt_mod.arrays.scales import (
@@ -39,18 +40,24 @@ from pycwt_mod.arrays.scales import (
     octave_widths,
     positive_axis,
     spacing_of,
+    warn_of_fast_rows,
+    warn_of_small_scales,
     within_band,
 )
 from pycwt_mod.arrays.summary import Summarised, mean, percentage, span
 
 __all__ = [
     "CONVENTIONS",
+    "LEAST_THRESHOLD",
+    "MASK_THRESHOLD",
     "MEMORY_LIMIT_BYTES",
     "TIME",
     "Bools",
     "Complexes",
     "Convention",
     "Floats",
+    "GapFill",
+    "GapPolicy",
     "NyquistWarning",
     "SamplingWarning",
     "Scalar",
@@ -72,6 +79,7 @@ __all__ = [
     "deviation",
     "fill_missing",
     "has_weak_octave",
+    "interpolated",
     "last_row",
     "mean",
     "octave_weights",
@@ -89,6 +97,8 @@ __all__ = [
     "time_last",
     "unit_scaled",
     "warn_caller",
+    "warn_of_fast_rows",
+    "warn_of_small_scales",
     "warn_of_uneven_index",
     "within_band",
 ]

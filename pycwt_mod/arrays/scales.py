@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pycwt_mod.arrays.caller_warnings import NyquistWarning, warn_caller
 from pycwt_mod.arrays.checks import Floats, as_number, check_positive
 from pycwt_mod.arrays.foreign import real_array
 
@@ -140,3 +141,21 @@ def positive_axis(name: str, values: ArrayLike) -> NDArray[np.float64]:
     if axis.ndim != 1 or not axis.size or not (np.isfinite(axis) & (axis > 0)).all():
         raise ValueError(f"{name}={values!r} must be a list of finite numbers > 0")
     return axis
+
+
+def warn_of_fast_rows(freqs: Floats, dt: float, argument: str) -> None:
+    """Warn if some `freqs` are above the Nyquist frequency; `argument` chose them."""
+    nyquist = 1 / (2 * dt)
+    count = int(np.count_nonzero(freqs > nyquist * (1 + 1e-9)))
+    if count:
+        warn_caller(
+            f"{argument}: {count} of {freqs.size} frequencies exceed the Nyquist frequency, "
+            f"{nyquist:g} at dt={dt:g}; leave them out unless the result is for icwt",
+            NyquistWarning,
+        )
+
+
+def warn_of_small_scales(freqs: Floats, s0: float, dt: float) -> None:
+    """Warn if `s0` is less than the sampling interval and some `freqs` are above Nyquist."""
+    if s0 < dt:
+        warn_of_fast_rows(freqs, dt, f"s0={s0:g}")

@@ -11,13 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from pycwt_mod.arrays import (
     Bools,
     Floats,
-    NyquistWarning,
     check_positive,
     last_row,
+    positive_axis,
     read_only,
-    warn_caller,
 )
-from pycwt_mod.arrays.scales import positive_axis
 from pycwt_mod.wavelets import Wavelet
 
 #: More scales than any record resolves: 60 octaves of 1,000 voices stay below.
@@ -72,24 +70,6 @@ class ScaleAxis:
             )
         scales = geometric(first, dj, last)
         return cls(scales=scales, freqs=1 / (wavelet.fourier_factor * scales))
-
-
-def warn_of_fast_rows(freqs: Floats, dt: float, argument: str) -> None:
-    """Warn if some `freqs` are above the Nyquist frequency; `argument` chose them."""
-    nyquist = 1 / (2 * dt)
-    count = int(np.count_nonzero(freqs > nyquist * (1 + 1e-9)))
-    if count:
-        warn_caller(
-            f"{argument}: {count} of {freqs.size} frequencies exceed the Nyquist frequency, "
-            f"{nyquist:g} at dt={dt:g}; leave them out unless the result is for icwt",
-            NyquistWarning,
-        )
-
-
-def warn_of_small_scales(freqs: Floats, s0: float, dt: float) -> None:
-    """Warn if `s0` is less than the sampling interval and some `freqs` are above Nyquist."""
-    if s0 < dt:
-        warn_of_fast_rows(freqs, dt, f"s0={s0:g}")
 
 
 def geometric(s0: float, dj: float, J: int) -> NDArray[np.float64]:

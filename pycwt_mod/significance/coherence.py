@@ -17,9 +17,10 @@ from pycwt_mod.arrays import (
     check_positive,
     last_row,
     warn_caller,
+    warn_of_small_scales,
 )
 from pycwt_mod.backends import get_backend, uses_n_jobs
-from pycwt_mod.engine.scale_axis import geometric, warn_of_small_scales
+from pycwt_mod.engine.scale_axis import geometric
 from pycwt_mod.rednoise import Seed, check_seed, drawn_seed
 from pycwt_mod.significance.levels import Method, MonteCarloLevels
 from pycwt_mod.significance.simulation import Progress, simulate

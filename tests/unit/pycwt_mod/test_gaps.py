@@ -24,7 +24,7 @@ from pycwt_mod import (
     wct,
     xwt,
 )
-from pycwt_mod.engine.gaps import interpolated
+from pycwt_mod.arrays import interpolated
 from tests.thorough import cases
 
 WAVELETS: list[Wavelet] = [Morlet(), Paul(), DOG(2), DOG(6)]

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from pycwt_mod.arrays import Bools, Floats, as_number, check_positive, fill_missing
+from pycwt_mod.arrays.checks import Bools, Floats, as_number, check_positive, fill_missing
 
 #: What replaces the samples of a short gap; None is the mean of the series.
 GapFill: TypeAlias = Literal["linear"] | None
