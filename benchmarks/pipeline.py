@@ -40,7 +40,7 @@ def pipeline_work(seconds: float, runs: int, workers: int) -> Work:
     line = Measurement(who="pycwt-mod system", seconds=tuple(times), note=note)
     title = (
         f"system: {length_s:.0f} s of recording at {definition.fs_hz:g} Hz, embedded server, "
-        f"ingest and {workers} compute processes"
+        f"ingest and {workers} compute workers"
     )
     return Work(title=title, measurements=(line,))
 

@@ -267,7 +267,7 @@ async def _client(
 
 
 def resident_bytes() -> int:
-    """Return the resident memory of all compute processes below this one."""
+    """Return the resident memory of all compute workers below this one."""
     total = 0
     for folder in Path("/proc").iterdir():
         try:

@@ -45,7 +45,7 @@ def demo(
     speed: Annotated[float, typer.Option(min=0, help="times real time; 0: as fast as it goes")] = (
         20
     ),
-    workers: Annotated[int, typer.Option(min=1, help="compute processes")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Number of compute workers")] = 2,
     seconds: Annotated[float, typer.Option(min=1, help="how much of the recording")] = 600,
     out: Annotated[Path, typer.Option(help="folder for the picture")] = Path("out"),
     keep: Annotated[bool, typer.Option("--keep", help="leave it all running, to Ctrl-C")] = False,

@@ -37,7 +37,7 @@ Ctrl-C stops everything in order; a second Ctrl-C does not wait."""
 
 
 def up(
-    workers: Annotated[int, typer.Option(min=1, help="compute processes")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Number of compute workers")] = 2,
     data: Annotated[Path, typer.Option(help="where the embedded server keeps its data")] = Path(
         "var/data"
     ),
