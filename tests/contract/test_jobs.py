@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 
@@ -42,6 +42,8 @@ from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.fork_server import FORK_SERVER
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused
+from tests.memory_bus import MemoryBus
+from tests.memory_bus.log import MemoryLog
 
 pytestmark = pytest.mark.anyio
 
@@ -194,6 +196,37 @@ async def test_cancelling_ends_what_runs_and_the_rest_never_starts(bus: Bus) -> 
     told = await client_state(bus, job.job_id)
     assert set(told) <= {"done", "cancelled"}
     assert told[1] == told[2] == "cancelled"
+
+
+class HeldLog(MemoryLog):
+    """Holds a worker up where it looks for an outcome of the task ``held``/0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked, self.released = anyio.Event(), anyio.Event()
+
+    async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
+        if pattern == subjects.job_result("held", "0"):
+            self.looked.set()
+            await self.released.wait()
+        return await super().subject_counts(stream, pattern)
+
+
+async def test_a_job_cancelled_just_before_its_task_begins_does_not_run_it() -> None:
+    """The task ran to its end, and kept its worker for as long: nothing looked again."""
+    log = HeldLog()
+    bus = MemoryBus(log)
+    await log.declare(system_topology(StorageSettings()))
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        await client.submit(endless(), job_id="held")
+        await log.looked.wait()
+        await client.cancel("held")
+        await anyio.wait_all_tasks_blocked()  # the worker has seen the cancellation
+        log.released.set()
+        other = await client.submit(quick())
+        with fail_after(20):
+            await client.ended(other.job_id)
 
 
 async def client_state(bus: Bus, job_id: str) -> list[str]:

@@ -40,12 +40,12 @@ class MemorySubscription:
 class MemoryBus:
     """Implements `services.runtime.bus.Bus`; everybody in the process shares one instance."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: MemoryLog | None = None) -> None:
         self._subscriptions: list[MemorySubscription] = []
         self._turn = itertools.count()
         self._inboxes = itertools.count(1)
         self._closed = anyio.Event()
-        self._log = MemoryLog()
+        self._log = log or MemoryLog()
 
     @property
     def max_message_bytes(self) -> int:

@@ -167,6 +167,8 @@ class JobWorker:
         started = time.time_ns()
         with anyio.CancelScope() as scope:
             self._running[scope] = work
+            if not model.is_active(self._newest(record), work.attempt):
+                scope.cancel()  # since the look at the record; from here on `_watch` does it
             try:
                 body = await self._runner.run(work, task, delivery.stored.message.data)
                 # Cancelled as well: where there is no room for an outcome, it is waited for.
