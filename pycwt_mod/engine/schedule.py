@@ -139,7 +139,7 @@ def octave_of(scale: float) -> int:
 
 
 def _critical_step(bins: int, length: int) -> int:
-    """Return the largest step that describes a row of so many FFT bins in full."""
+    """Return the largest decimation step at which a row of that many FFT bins does not alias."""
     return min(power_of_two_below(length / bins), _power_of_two_in(length))
 
 

@@ -1,7 +1,7 @@
 """The queue of a device, fair between clients: round-robin over clients, FIFO for each of them.
 
 So a client that queues a hundred operations delays the first one of another client by one of its
-own, and no more. The number of operations that wait is limited for each client, and in all.
+own at most. The number of waiting operations is limited per client and in total.
 Everything here runs on the event loop.
 """
 

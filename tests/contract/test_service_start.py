@@ -64,7 +64,7 @@ async def test_setting_up_fails_where_another_try_would_too(
 
 
 async def test_a_service_that_worked_is_not_set_up_again(nats_server: EmbeddedServer) -> None:
-    """Its supervisor starts it: what it held belongs to somebody else by then."""
+    """Its supervisor restarts it: another process may own its streams by then."""
 
     async def serve(context: Context) -> None:
         assert not context.is_ready.is_set()

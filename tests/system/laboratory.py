@@ -34,7 +34,7 @@ from tests.system.conftest import POLL_S, RunningSystem
 __all__ = ["SERVER", "Fault", "Laboratory", "Sent", "faults", "laboratory", "rubbish", "sent"]
 
 SERVER = "server"
-#: For the next result of a recording to arrive, whoever was killed.
+#: Deadline of the next result of a recording, whichever process was killed.
 ARRIVAL_S = 60.0
 
 

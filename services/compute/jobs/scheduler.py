@@ -43,7 +43,7 @@ NOT_YET_S = 0.5
 #: Work of a portion for each message that workers have now, in estimated seconds of one core. They
 #: have two for each core, so it is some seconds of all cores: long beside cutting the next one.
 PORTION_S = 2.0
-#: A portion is so many times longer than reading the job's tasks, which each one takes.
+#: Each portion reads all tasks of the job; computing it takes at least this many times as long.
 READ_FACTOR = 20.0
 READ_BYTES_PER_S = 100e6
 

@@ -15,11 +15,11 @@ __all__ = [
     "Topology",
 ]
 
-#: Longer than the client library tries to store one chunk, about 100 s with all time-outs. Ingest
-#: tries for as long as it takes, so after this it may store a window twice; the window's result is
-#: then stored under the id that it had, see below. A chunk stored twice is told by its position.
+#: Longer than the client library retries one chunk, about 100 s with all time-outs. Ingest retries
+#: without a limit, so after this time it may store a window twice; the result of that window is
+#: stored under the same id (below). Ingest recognises a duplicate chunk by its position.
 DUPLICATE_WINDOW_S = 120.0
-#: A worker that has not acknowledged, nor said that it is still at it, is taken for dead.
+#: A worker that neither acknowledges nor reports progress for this long is considered dead.
 ACK_WAIT_S = 10.0
 #: Windows handed out and not acknowledged, over all workers.
 MAX_ACK_PENDING = 1024
@@ -40,7 +40,7 @@ class StreamSpec:
     duplicate_window_s: float = DUPLICATE_WINDOW_S
     #: Messages kept of each subject, the newest; None means all.
     per_subject: int | None = None
-    #: On so many servers of a cluster, when it is made; its consumers have as many.
+    #: Replicas in a cluster, applied when the stream is created; its consumers have as many.
     replicas: int = 1
 
 

@@ -1,13 +1,13 @@
-"""The life of a service process: settings, logs, bus, work, a clean end.
+"""The life of a service process: settings, logs, bus, work, shutdown.
 
-SIGTERM or SIGINT sets `stop`; the service takes nothing new, finishes and acknowledges what it
-has, and returns; then the connection is drained. A service that still waits for the server ends
-at once; one that loses it while it sets up sets up again. Work that is not finished within the
-drain time is cancelled: it is not acknowledged, so somebody else does it again. Work in a thread
-cannot be cancelled; when it goes on for a few seconds more, the process is ended under it
-(`ShutdownWatchdog`), for the same reason without loss. The same holds when the connection is closed
-for good. Exit codes: 0 stopped as asked, 1 failed (a supervisor starts it again), 78 settings that
-cannot be used (EX_CONFIG: starting again is no use).
+A service that loses the server before it is ready retries its set-up. SIGTERM or SIGINT sets
+`stop`: the service takes no new work, finishes and acknowledges what it has, and returns; then the
+connection is flushed and closed. A service that still waits for the server stops immediately. Work
+that is not finished within the drain time is cancelled: it is not acknowledged, so another worker
+retries it. Work in a thread cannot be cancelled; if it continues for a few seconds more,
+`ShutdownWatchdog` ends the process, for the same reason without loss. The same holds when the
+connection is closed permanently. Exit codes: 0 stopped on request, 1 failed (the supervisor
+restarts it), 78 invalid settings (EX_CONFIG: a restart does not help).
 """
 
 from __future__ import annotations

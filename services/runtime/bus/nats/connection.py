@@ -135,7 +135,7 @@ async def connect_bus(
                 closed_cb=watch.on_closed,
             )
         except nats.errors.Error as error:  # a server that is away is waited for
-            detail = f"{without_credentials(url)!r} is no address of a server ({error}): check it"
+            detail = f"invalid server URL {without_credentials(url)!r}: {error}"
             raise UnusableConnectionError(detail) from error
         await watch.on_connected()
         yield NatsBus(client, closed)
