@@ -39,16 +39,14 @@ async def busy(pid: int) -> None:
 
 
 async def gone(*pids: int) -> None:
-    """Return when all of `pids` have ended."""
-    while not all(_ended(pid) for pid in pids):  # noqa: ASYNC110 - only parents have an event
-        await anyio.sleep(POLL_S)
-
-
-def _ended(pid: int) -> bool:
-    try:
-        return _stat(pid)[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    """Return when all of `pids` have ended, waited for by their parents or not."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                await anyio.wait_readable(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _cpu_s(pid: int) -> float:

@@ -20,6 +20,7 @@ from schemas.limits import MAX_MESSAGE_BYTES
 from services.runtime.bus import Backlog, Bus, Delivery
 from services.runtime.bus.errors import BusError, NoRespondersError
 from services.runtime.bus.nats import NatsBus, connect_bus
+from services.runtime.bus.nats.pull import SILENCE_S
 from services.runtime.process.embedded_server import start_server
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.publish import publish_with_retry
@@ -161,7 +162,7 @@ async def test_a_read_that_took_an_answer_for_lost_has_no_hole(
     async def be_busy() -> None:
         await anyio.wait_all_tasks_blocked()
         server.resume()
-        time.sleep(1.5)  # noqa: ASYNC251 - the event loop is held up
+        time.sleep(1.2 * SILENCE_S)  # noqa: ASYNC251 - the event loop is held up
 
     with fail_after(30):
         async with bus.log.read(storage.SIGNALS, (SIGNAL,)) as messages:

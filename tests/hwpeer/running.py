@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -39,6 +38,7 @@ class Caller:
     def __init__(self, bus: MemoryBus) -> None:
         self.bus = bus
         self.events: list[HwEvent] = []
+        self._heard = anyio.Event()
 
     async def ask(self, subject: str, request: Message, reply: type[R]) -> R:
         answer = await self.bus.request(
@@ -62,7 +62,7 @@ class Caller:
                 for event in self.events:
                     if event.kind == kind:
                         return event
-                await anyio.sleep(0.02)
+                await self._heard.wait()
 
     async def until_info(self, expected: Callable[[HwInfo], bool]) -> None:
         """Wait until the device is as expected."""
@@ -77,6 +77,8 @@ class Caller:
             task_status.started()
             async for message in messages:
                 self.events.append(decode(HwEvent, message.data))
+                self._heard.set()
+                self._heard = anyio.Event()
 
 
 @asynccontextmanager
@@ -87,16 +89,16 @@ async def bridge(ports: str) -> AsyncIterator[Caller]:
     identity = Identity(name="hwbridge", id="h", version="0.0.1", description="")
     context = Context(bus=bus, identity=identity, log=logger("test"), stop=stop)
     caller = Caller(bus)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(partial(caller.listen))
-        settings = HwBridgeSettings(
-            hw_ports=ports, hw_elm11_pace_s=0.0, hw_margin_s=min(MARGIN_S * SCALE, 1.0)
-        )
-        tasks.start_soon(serve, context, settings)
-        await anyio.wait_all_tasks_blocked()
-        try:
-            yield caller
-        finally:
-            stop.set()
-            await anyio.sleep(0.05)
-            tasks.cancel_scope.cancel()
+    settings = HwBridgeSettings(
+        hw_ports=ports, hw_elm11_pace_s=0.0, hw_margin_s=min(MARGIN_S * SCALE, 1.0)
+    )
+    async with anyio.create_task_group() as listening:
+        await listening.start(caller.listen)
+        async with anyio.create_task_group() as serving:
+            serving.start_soon(serve, context, settings)
+            await context.is_ready.wait()
+            try:
+                yield caller
+            finally:
+                stop.set()
+        listening.cancel_scope.cancel()

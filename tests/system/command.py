@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 
-import anyio
-
 from tests.deadlines import fail_after
-from tests.system.conftest import POLL_S
+from tests.processes import gone
 from tests.system.template import start_module
 
 __all__ = ["run"]
@@ -24,8 +22,8 @@ async def run(*arguments: str, code: int = 0, url: str | None = None) -> str:
         process = start_module("cli", *arguments, output=output, environment=environment)
         try:
             with fail_after(END_S):
-                while process.poll() is None:  # noqa: ASYNC110 - a process has no event
-                    await anyio.sleep(POLL_S)
+                await gone(process.pid)
+            process.wait()
         finally:
             process.kill()
         output.seek(0)

@@ -18,6 +18,7 @@ from services.runtime.bus.nats import connect_bus
 from services.runtime.process.embedded_server import start_server
 from services.runtime.telemetry.logs import Action, logger
 from tests.deadlines import fail_after
+from tests.processes import gone
 from tests.system.template import ForkedProcess, start_module
 
 #: Importing scipy on a busy machine takes its time.
@@ -78,8 +79,7 @@ class RunningSystem:
         """Wait for the end of `name`; return the exit code."""
         process = self.processes[name]
         with fail_after(STOP_S):
-            while process.poll() is None:  # noqa: ASYNC110 - a process has no event
-                await anyio.sleep(POLL_S)
+            await gone(process.pid)
         self.processes.pop(name)
         return process.wait()
 

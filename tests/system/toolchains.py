@@ -13,8 +13,7 @@ __all__ = ["ROOT", "found", "needs", "node_modules"]
 
 ROOT = Path(__file__).parents[2]
 
-#: What is looked for, in the system and where `.ci/run` puts things.
-TOOLS = ("node", "npm", "cc", "octave-cli", "Rscript", "nats")
+#: The system's, and where `.ci/run` puts what it builds.
 _PATH = os.pathsep.join((str(ROOT / "var/bin"), os.environ.get("PATH", "")))
 
 

@@ -1,4 +1,4 @@
-"""Calculators: answers, refusals, deaths, cancellation, and the end of the service."""
+"""Compute processes: answers, refusals, deaths, cancellation, and the end of the service."""
 
 from __future__ import annotations
 

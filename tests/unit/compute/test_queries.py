@@ -290,7 +290,7 @@ def test_what_the_table_does_not_cover_is_refused_as_the_methods() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_values_beyond_the_range_of_the_numbers_are_refused_as_the_signals() -> None:
-    with pytest.raises(Unprocessable, match=r"range|overflows") as caught:
+    with pytest.raises(Unprocessable, match="range") as caught:
         answer_cwt(CwtRequest(data=np.sign(X) * 1.7e308, dt=DT))
     assert caught.value.fields == ("data",)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import product
-from pathlib import Path
 from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -21,7 +20,6 @@ from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action
 
-DOCS = Path(__file__).parents[3] / "docs"
 UNITS = {1024**3: "GiB", 1024**2: "MiB"}
 
 

@@ -143,6 +143,7 @@ def test_coherence_masks_gaps_and_poisons_nothing() -> None:
     assert np.isfinite(result.coherence).all()
     assert result.mask[0, 300]
     assert not result.mask[0, 350:].any()
+    assert wct(x, y, 1.0, sig=False, mask_threshold=None).mask[:, 300].all()
 
 
 def test_wavelets_by_name_and_a_cache_that_tells_everything_apart() -> None:
