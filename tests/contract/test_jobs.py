@@ -14,6 +14,7 @@ import pytest
 import pycwt_mod
 from schemas import storage, subjects
 from schemas.codec import decode, encode
+from schemas.dead import DeadLetter
 from schemas.errors import Conflict, NotFound, Unavailable, Unprocessable
 from schemas.job import (
     JobOutcome,
@@ -28,11 +29,13 @@ from schemas.message import Message
 from schemas.work import JobWork, QueuedTask
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.jobs.api import open_jobs
+from services.compute.jobs.model import expansion_id
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.tasks import is_spread
-from services.compute.processes import open_pool
+from services.compute.processes import ForkServer, open_pool
+from services.compute.processes.fork_server import ForkedProcess
 from services.compute.queries import answer_wct
-from services.runtime.bus import Bus
+from services.runtime.bus import Bus, StoreAck
 from services.runtime.process.stop import Stop
 from services.runtime.rpc.micro import Identity, serve_endpoints
 from services.runtime.rpc.request_context import service_context
@@ -44,6 +47,7 @@ from tests.fork_server import FORK_SERVER
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused
 from tests.memory_bus import MemoryBus
 from tests.memory_bus.log import MemoryLog
+from tests.memory_bus.objects import MemoryObjects
 
 pytestmark = pytest.mark.anyio
 
@@ -55,14 +59,14 @@ def bus(system_bus: Bus) -> Bus:
 
 
 @asynccontextmanager
-async def workers(bus: Bus, *names: str) -> AsyncIterator[None]:
+async def workers(bus: Bus, *names: str, server: ForkServer = FORK_SERVER) -> AsyncIterator[None]:
     """Workers with one compute process each, while the context is open."""
     stop = Stop()
     async with AsyncExitStack() as stack:
         stack.enter_context(service_context(bus))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         for name in names:
-            pool = await stack.enter_async_context(open_pool(FORK_SERVER, name, 1))
+            pool = await stack.enter_async_context(open_pool(server, name, 1))
             jobs = await open_jobs(bus, pool, name=name, max_tries=2, log=logger(name))
             identity = Identity(name="compute", id=name, version="0.0.1", description="")
             endpoints = [*jobs.endpoints, simulate_endpoint(pool)]
@@ -198,6 +202,60 @@ async def test_cancelling_ends_what_runs_and_the_rest_never_starts(bus: Bus) -> 
     assert told[1] == told[2] == "cancelled"
 
 
+class NoProcesses(ForkServer):
+    """A machine that starts no process any more."""
+
+    def fork(self, worker: str) -> ForkedProcess:
+        raise OSError(f"no memory for {worker}")
+
+
+async def test_where_no_process_starts_a_task_is_retried_and_then_fails_with_the_reason(
+    bus: Bus,
+) -> None:
+    """Its message was left to the server's deadline, and the reason was in a log alone."""
+    client = JobClient(bus)
+    async with workers(bus, "one", server=NoProcesses("none")):
+        job = await client.submit(quick())
+        state = await client.ended(job.job_id)
+
+    assert state.status is JobStatus.FAILED
+    assert state.results[0].error is not None
+    assert "failed 2 times" in state.results[0].error
+    assert "no memory for one" in state.results[0].error
+
+
+class UnreadableObjects(MemoryObjects):
+    async def get(self, name: str) -> bytes | None:
+        del name
+        return b"\xc1"
+
+
+class UnreadableLog(MemoryLog):
+    """Returns other objects than were stored."""
+
+    async def objects(self, name: str) -> MemoryObjects:
+        return UnreadableObjects((await super().objects(name)).spec)
+
+
+async def test_a_job_whose_tasks_cannot_be_read_fails() -> None:
+    """Its message came back every ten seconds, and the job stayed queued for ever."""
+    log = UnreadableLog()
+    await log.declare(system_topology(StorageSettings()))
+    bus = MemoryBus(log)
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        job = await client.submit(quick(1), quick(2))
+        state = await client.ended(job.job_id)
+        async with log.read(storage.DEAD, (subjects.DEAD,)) as letters:
+            reasons = [
+                decode(DeadLetter, each.message.data, PACKED).reason async for each in letters
+            ]
+
+    assert (state.status, state.done) == (JobStatus.FAILED, 0)
+    (letter,) = dead
+    assert letter.reason.startswith("failed 2 times, which is the limit")
+
+
 class HeldLog(MemoryLog):
     """Holds a worker up where it looks for an outcome of the task ``held``/0."""
 
@@ -227,6 +285,52 @@ async def test_a_job_cancelled_just_before_its_task_begins_does_not_run_it() -> 
             log.released.set()
             other = await client.submit(quick())
             await client.ended(other.job_id)
+
+
+class SlowRetryLog(MemoryLog):
+    """Holds up the first retry of a job where it enqueues its message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.released = anyio.Event(), anyio.Event()
+
+    async def store(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
+    ) -> StoreAck:
+        if msg_id == expansion_id("twice", 2) and not self.reached.is_set():
+            self.reached.set()
+            await self.released.wait()
+        return await super().store(
+            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
+        )
+
+
+async def test_of_two_clients_that_retry_a_job_the_slower_one_changes_nothing() -> None:
+    """It began an attempt whose tasks nothing enqueued: the job stayed queued for ever."""
+    log = SlowRetryLog()
+    bus = MemoryBus(log)
+    await log.declare(system_topology(StorageSettings()))
+    client = JobClient(bus)
+
+    async def retry_late() -> None:
+        with pytest.raises(Conflict, match="retried by another client"):
+            await client.retry("twice")
+
+    async with workers(bus, "one"), anyio.create_task_group() as clients:
+        await client.submit(refused(), job_id="twice")
+        await client.ended("twice")
+        clients.start_soon(retry_late)
+        with fail_after(20):
+            await log.reached.wait()
+            await client.retry("twice")
+            assert (await client.ended("twice")).attempt == 2
+            log.released.set()
 
 
 async def client_state(bus: Bus, job_id: str) -> list[str]:

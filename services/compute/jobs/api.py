@@ -193,7 +193,13 @@ class JobApi:
         work = JobWork(job_id=job_id, attempt=after.attempt, work=expansion)
         # First the message: a worker that finds it before the record has changed waits for that.
         await self._store.enqueue(work, msg_id=expansion_id(job_id, after.attempt), patient=False)
-        record = await self._store.change(job_id, lambda each: model.retried(each, tally))
+
+        def retried(each: JobRecord) -> JobRecord:
+            if each.attempt != before.attempt:  # the message would be of another attempt
+                raise Conflict(f"job {job_id} was retried by another client")
+            return model.retried(each, tally)
+
+        record = await self._store.change(job_id, retried)
         self._log.info(Action.JOB_RETRIED, job=job_id, attempt=record.attempt)
         self._announce(job_id)
         return model.state(record, tally, results=False)

@@ -113,7 +113,8 @@ class TaskEnqueuer:
     ) -> None:
         body = await self._store.get_object(record.tasks)
         if body is None:
-            await self._give_up(delivery, record)
+            reason = f"the tasks of job {record.job_id} are no longer kept"
+            await self.give_up(delivery, record.job_id, reason)
             return
         todo = model.unfinished(record, await self._store.tally(record), start=expansion.start)
         tasks, costs_s = await anyio.to_thread.run_sync(_read, body, todo)
@@ -127,20 +128,18 @@ class TaskEnqueuer:
         self._progress.mark(record.job_id)
 
     async def _continue(self, work: JobWork, expansion: Expansion, start: int) -> None:
-        """Have the tasks from `start` on put on the queue by whoever comes to it."""
+        """Enqueue a message that makes a worker enqueue the tasks from `start` on."""
         rest = work.model_copy(update={"work": expansion.model_copy(update={"start": start})})
         msg_id = f"{expansion_id(work.job_id, work.attempt)}/{start}"
         await self._store.enqueue(rest, msg_id=msg_id)
 
-    async def _give_up(self, delivery: Delivery, record: JobRecord) -> None:
-        """End a job whose tasks are gone; what has a result keeps it."""
-        tally = await self._store.tally(record)
+    async def give_up(self, delivery: Delivery, job_id: str, reason: str) -> None:
+        """End a job whose tasks cannot be enqueued; finished tasks keep their results."""
+        tally = await self._store.tally(await self._store.existing(job_id))
         now_ns = time.time_ns()
-        await self._store.change(record.job_id, lambda each: model.tasks_lost(each, tally, now_ns))
-        await self._store.dead_letter(
-            delivery, f"the tasks of job {record.job_id} are no longer kept"
-        )
-        self._progress.mark(record.job_id)
+        await self._store.change(job_id, lambda each: model.tasks_lost(each, tally, now_ns))
+        await self._store.dead_letter(delivery, reason)
+        self._progress.mark(job_id)
 
     async def _enqueue_all(
         self, record: JobRecord, tasks: JobTasks, todo: Sequence[tuple[str, int]]

@@ -18,16 +18,16 @@ import anyio
 
 from schemas import storage
 from schemas.codec import content_type_of, decode, encode
-from schemas.errors import ContractError, Internal
+from schemas.errors import ContractError, Internal, NotFound
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
 from services.compute.heartbeat import Heartbeat
 from services.compute.jobs import model
 from services.compute.jobs.progress import ProgressPublisher
-from services.compute.jobs.runner import TaskFaultError, TaskRunner
+from services.compute.jobs.runner import TaskRunner
 from services.compute.jobs.scheduler import TaskEnqueuer
 from services.compute.jobs.store import JobStore, headers_of, record_of
 from services.compute.jobs.tasks import encoding_of, failure, moved
-from services.compute.processes import ProcessDiedError, ProcessPool
+from services.compute.processes import ProcessPool
 from services.runtime.bus import Delivery, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop
@@ -123,7 +123,9 @@ class JobWorker:
             # Nothing was acknowledged: it is handed out again after the deadline.
             self._log.warning(Action.BUS_ERROR, detail=str(error))
         except Exception as error:  # noqa: BLE001 - no message may take the worker with it
-            self._log.error(Action.TASK_DEAD, exc=error, seq=delivery.stored.seq)
+            self._log.error(Action.TASK_RETRIED, exc=error, seq=delivery.stored.seq)
+            with suppress(BusError):
+                await delivery.nak(self._policy.max_delay_s)
         finally:
             slots.release()
 
@@ -135,10 +137,17 @@ class JobWorker:
         except ContractError as error:
             await self._store.dead_letter(delivery, error.message)
             return
-        if isinstance(work.work, Expansion):
-            await self._enqueuer.enqueue(delivery, work, work.work)
-        else:
-            await self._compute(delivery, work, work.work)
+        try:
+            if isinstance(work.work, Expansion):
+                await self._enqueuer.enqueue(delivery, work, work.work)
+            else:
+                await self._compute(delivery, work, work.work)
+        except BusError:
+            raise
+        except NotFound:
+            await delivery.ack()  # the job has expired meanwhile
+        except Exception as error:  # noqa: BLE001 - whatever it was, the message gets an end
+            await self._tried(delivery, work, error)
 
     def _newest(self, record: JobRecord) -> JobRecord:
         """Return the record as it was seen last, if that is newer."""
@@ -176,9 +185,6 @@ class JobWorker:
             except ContractError as error:
                 await self._failed(delivery, work, task, error, started)
                 return
-            except (ProcessDiedError, TaskFaultError) as error:
-                await self._tried(delivery, work, task, error)
-                return
             finally:
                 del self._running[scope]
         if scope.cancelled_caught:
@@ -193,7 +199,8 @@ class JobWorker:
             return seen
         record = await self._store.record(work.job_id)
         if record is not None:
-            self._records[work.job_id] = record
+            # `_watch` may have seen a newer one than a replica of the bucket returned.
+            record = self._records[work.job_id] = self._newest(record)
         return record
 
     async def _keep(self, work: JobWork, task: QueuedTask, body: bytes, started_ns: int) -> None:
@@ -225,22 +232,26 @@ class JobWorker:
 
     # What did not go well
 
-    async def _tried(
-        self, delivery: Delivery, work: JobWork, task: QueuedTask, error: Exception
-    ) -> None:
-        """Hand the task back, or give it up."""
+    async def _tried(self, delivery: Delivery, work: JobWork, error: Exception) -> None:
+        """Hand the message back, or give it up."""
+        task = work.work
         # Jitter spreads retries; it has nothing to do with secrets.
         jitter = random.random()  # noqa: S311
         decision = decide(self._policy, tries=delivery.deliveries, transient=True, jitter=jitter)
+        detail = str(error) or type(error).__name__
         if isinstance(decision, GiveUp):
-            await self._give_up(delivery, work, task, f"{decision.reason}: {error}", error)
+            reason = f"{decision.reason}: {detail}"
+            if isinstance(task, Expansion):
+                await self._enqueuer.give_up(delivery, work.job_id, reason)
+            else:
+                await self._give_up(delivery, work, task, reason, error)
             return
         self._log.warning(
             Action.TASK_RETRIED,
             job=work.job_id,
-            task=task.task_id,
+            task=None if isinstance(task, Expansion) else task.task_id,
             tries=delivery.deliveries,
-            detail=getattr(error, "trace", "") or str(error),
+            detail=getattr(error, "trace", "") or detail,
         )
         await delivery.nak(decision.delay_s)
 

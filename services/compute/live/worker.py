@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import anyio
 import anyio.to_thread
@@ -118,7 +119,9 @@ class WindowWorker:
             # Nothing was acknowledged: the window is handed out again after the deadline.
             self._log.warning(Action.BUS_ERROR, detail=str(error))
         except Exception as error:  # noqa: BLE001 - no message may take the worker with it
-            self._log.error(Action.WINDOW_DEAD, exc=error, seq=delivery.stored.seq)
+            self._log.error(Action.WINDOW_RETRIED, exc=error, seq=delivery.stored.seq)
+            with suppress(BusError):
+                await delivery.nak(self._policy.max_delay_s)
 
     async def handle(self, delivery: Delivery) -> None:
         """Bring one delivery to one of its three ends."""
