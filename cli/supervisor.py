@@ -8,7 +8,6 @@ its start. Cancelling `Supervisor.run` stops the children: SIGTERM, time to drai
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -50,11 +49,11 @@ class ProgramFailedError(Exception):
     """A child ended and is not started again; the message says which, why, and what it said."""
 
 
-def after_end(code: int, *, tries: int, policy: RetryPolicy, jitter: float) -> Decision:
+def after_end(code: int, *, tries: int, policy: RetryPolicy) -> Decision:
     """Decide what follows when a child ended for the `tries`-th time in a row."""
     if code == EX_CONFIG:
         return GiveUp("its settings cannot be used")
-    decision = decide(policy, tries=tries, transient=True, jitter=jitter)
+    decision = decide(policy, tries=tries, transient=True)
     if isinstance(decision, GiveUp):
         return GiveUp(f"it ended with exit code {code} right after its start, {tries} times")
     return decision
@@ -116,8 +115,7 @@ class Supervisor:
             started = anyio.current_time()
             code = await self._run_once(program)
             tries = 1 if anyio.current_time() - started > STEADY_S else tries + 1
-            jitter = random.random()  # noqa: S311 - spreads the restarts, no secret
-            decision = after_end(code, tries=tries, policy=self._policy, jitter=jitter)
+            decision = after_end(code, tries=tries, policy=self._policy)
             if isinstance(decision, GiveUp):
                 self._log.error(Action.CHILD_DIED, child=program.name, exit_code=code)
                 raise ProgramFailedError(

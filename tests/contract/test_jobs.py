@@ -247,9 +247,7 @@ async def test_a_job_whose_tasks_cannot_be_read_fails() -> None:
         job = await client.submit(quick(1), quick(2))
         state = await client.ended(job.job_id)
         async with log.read(storage.DEAD, (subjects.DEAD,)) as letters:
-            reasons = [
-                decode(DeadLetter, each.message.data, PACKED).reason async for each in letters
-            ]
+            dead = [decode(DeadLetter, each.message.data, PACKED) async for each in letters]
 
     assert (state.status, state.done) == (JobStatus.FAILED, 0)
     (letter,) = dead

@@ -28,7 +28,7 @@ from schemas.limits import MAX_LISTED_PROBLEMS, MAX_OUTPUT_CELLS, MAX_TASK_COST_
 from schemas.query import BackendInfo
 from schemas.result import Engine
 from schemas.stored import StoredObject
-from schemas.work import QueuedTask
+from schemas.work import JobWork, QueuedTask
 from services.compute.queries import (
     answer_backend,
     answer_cwt,
@@ -47,12 +47,11 @@ __all__ = [
     "check_tasks",
     "digest_of",
     "encoding_of",
-    "failure",
     "is_spread",
     "job_id_of",
-    "moved",
     "needs_the_bus",
     "outcome_of",
+    "outcome_without_result",
     "spread",
     "tasks_name",
 ]
@@ -207,49 +206,28 @@ def engine_of(worker: str, backend: str | None = None) -> Engine:
     )
 
 
-def failure(
-    job_id: str,
-    attempt: int,
+def outcome_without_result(
+    work: JobWork,
     task: QueuedTask,
-    error: ContractError,
     *,
     worker: str,
     started_ns: int,
-    now_ns: int,
+    error: ContractError | None = None,
+    where: StoredObject | None = None,
 ) -> JobOutcome:
-    """Return the outcome of a task that failed."""
+    """Return the outcome of a task that failed, or whose result is in the object store."""
+    problem = None
+    if error is not None:
+        problem = Problem(code=error.code, message=error.message, detail=error.detail)
     return JobOutcome(
-        job_id=job_id,
+        job_id=work.job_id,
         task_id=task.task_id,
         type=task.request.type,
-        status="failed",
-        attempt=attempt,
-        error=Problem(code=error.code, message=error.message, detail=error.detail),
-        engine=engine_of(worker),
-        started_ns=started_ns,
-        finished_ns=now_ns,
-    )
-
-
-def moved(
-    job_id: str,
-    attempt: int,
-    task: QueuedTask,
-    where: StoredObject,
-    *,
-    worker: str,
-    started_ns: int,
-    now_ns: int,
-) -> JobOutcome:
-    """Return the outcome of a task whose result is in the object store."""
-    return JobOutcome(
-        job_id=job_id,
-        task_id=task.task_id,
-        type=task.request.type,
-        status="done",
-        attempt=attempt,
+        status="failed" if problem else "done",
+        attempt=work.attempt,
+        error=problem,
         object=where,
         engine=engine_of(worker),
         started_ns=started_ns,
-        finished_ns=now_ns,
+        finished_ns=time.time_ns(),
     )

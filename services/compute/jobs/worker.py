@@ -9,7 +9,6 @@ same task all the same, the log takes the outcome of one.
 
 from __future__ import annotations
 
-import random
 import secrets
 import time
 from contextlib import suppress
@@ -26,7 +25,7 @@ from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.runner import TaskRunner
 from services.compute.jobs.scheduler import TaskEnqueuer
 from services.compute.jobs.store import JobStore, headers_of, record_of
-from services.compute.jobs.tasks import encoding_of, failure, moved
+from services.compute.jobs.tasks import encoding_of, outcome_without_result
 from services.compute.processes import ProcessPool
 from services.runtime.bus import Delivery, DurableLog
 from services.runtime.bus.errors import BusError
@@ -211,14 +210,8 @@ class JobWorker:
         if len(body) > self._max_message_bytes:
             name = f"result.{work.job_id}.{task.task_id}.{work.attempt}"
             where = await self._store.put_object_with_retry(name, body)
-            outcome = moved(
-                work.job_id,
-                work.attempt,
-                task,
-                where,
-                worker=self._name,
-                started_ns=started_ns,
-                now_ns=time.time_ns(),
+            outcome = outcome_without_result(
+                work, task, worker=self._name, started_ns=started_ns, where=where
             )
             body = encode(outcome, encoding)
             headers = headers_of("done", encoding, where=where)
@@ -235,9 +228,7 @@ class JobWorker:
     async def _tried(self, delivery: Delivery, work: JobWork, error: Exception) -> None:
         """Hand the message back, or give it up."""
         task = work.work
-        # Jitter spreads retries; it has nothing to do with secrets.
-        jitter = random.random()  # noqa: S311
-        decision = decide(self._policy, tries=delivery.deliveries, transient=True, jitter=jitter)
+        decision = decide(self._policy, tries=delivery.deliveries, transient=True)
         detail = str(error) or type(error).__name__
         if isinstance(decision, GiveUp):
             reason = f"{decision.reason}: {detail}"
@@ -297,14 +288,8 @@ class JobWorker:
     async def _keep_failure(
         self, work: JobWork, task: QueuedTask, error: ContractError, started_ns: int
     ) -> None:
-        outcome = failure(
-            work.job_id,
-            work.attempt,
-            task,
-            error,
-            worker=self._name,
-            started_ns=started_ns,
-            now_ns=time.time_ns(),
+        outcome = outcome_without_result(
+            work, task, worker=self._name, started_ns=started_ns, error=error
         )
         await self._store.store_outcome(
             work.job_id,

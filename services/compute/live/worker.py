@@ -10,7 +10,6 @@ milliseconds before is computed where it is: handing it over would take longer t
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -215,9 +214,7 @@ class WindowWorker:
         return found
 
     async def _failed(self, delivery: Delivery, error: Exception) -> None:
-        # Jitter spreads retries; it has nothing to do with secrets.
-        jitter = random.random()  # noqa: S311
-        decision = decide(self._policy, tries=delivery.deliveries, transient=True, jitter=jitter)
+        decision = decide(self._policy, tries=delivery.deliveries, transient=True)
         if isinstance(decision, GiveUp):
             self._log.error(Action.WINDOW_DEAD, exc=error, seq=delivery.stored.seq)
             await self._give_up(delivery, f"{decision.reason}: {type(error).__name__}")

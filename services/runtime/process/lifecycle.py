@@ -13,7 +13,6 @@ restarts it), 78 invalid settings (EX_CONFIG: a restart does not help).
 from __future__ import annotations
 
 import os
-import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -140,12 +139,10 @@ async def _work(
                 if context.is_ready.is_set() or not faults:
                     raise
                 tries += 1
-                # Jitter spreads retries; it has nothing to do with secrets.
-                delay_s = UNTIL_STORED.ceiling_s(tries) * random.uniform(0.5, 1.0)  # noqa: S311
                 context.log.warning(Action.START_RETRIED, tries=tries, detail=str(faults[0]))
             else:
                 return
-            await context.stop.run_until_stopped(partial(anyio.sleep, delay_s))
+            await context.stop.run_until_stopped(partial(anyio.sleep, UNTIL_STORED.delay_s(tries)))
 
 
 async def _serve(

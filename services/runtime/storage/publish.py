@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -74,9 +73,7 @@ async def store_with_retry(
             return await store()
         except BusError as error:
             tries += 1
-            # Jitter spreads retries; it has nothing to do with secrets.
-            jitter = random.random()  # noqa: S311
-            decision = decide(policy, tries=tries, transient=error.transient, jitter=jitter)
+            decision = decide(policy, tries=tries, transient=error.transient)
             if isinstance(decision, GiveUp):
                 raise
             log.warning(Action.STORE_RETRIED, **ids, tries=tries, detail=str(error))

@@ -145,4 +145,4 @@ async def test_a_child_that_cannot_run_stops_everything_with_its_words(
 async def test_what_follows_an_end_depends_on_code_and_tries(
     code: int, tries: int, decision: type[object]
 ) -> None:
-    assert isinstance(after_end(code, tries=tries, policy=AT_ONCE, jitter=0.5), decision)
+    assert isinstance(after_end(code, tries=tries, policy=AT_ONCE), decision)
