@@ -20,7 +20,7 @@ import anyio
 from anyio.abc import Process
 
 from services.runtime.process.orphan_guard import guarded
-from services.runtime.storage.retry import Decision, GiveUp, RetryPolicy, decide
+from services.runtime.retry import Decision, GiveUp, RetryPolicy, decide
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Program", "ProgramFailedError", "Supervisor", "after_end"]

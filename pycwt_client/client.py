@@ -31,7 +31,7 @@ from schemas.stream import (
     StreamListing,
     StreamStatus,
 )
-from services.runtime.storage.retry import RetryPolicy
+from services.runtime.retry import RetryPolicy
 
 __all__ = ["Client"]
 

@@ -41,8 +41,8 @@ from schemas.limits import MAX_CHUNK_SAMPLES
 from schemas.signal import SignalChunk
 from services.runtime.bus import DurableLog, StoreAck
 from services.runtime.bus.errors import BusError
+from services.runtime.retry import RetryPolicy
 from services.runtime.storage.publish import publish_with_retry
-from services.runtime.storage.retry import RetryPolicy
 
 __all__ = [
     "BATCH_S",

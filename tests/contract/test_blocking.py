@@ -25,7 +25,7 @@ from schemas.headers import CONTENT_TYPE
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import StorageFullError
 from services.runtime.bus.nats import connect_bus
-from services.runtime.storage.retry import RetryPolicy
+from services.runtime.retry import RetryPolicy
 from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
 from tests.deadlines import fail_after

@@ -22,9 +22,9 @@ from services.runtime.bus.errors import BusError, NoRespondersError
 from services.runtime.bus.nats import NatsBus, connect_bus
 from services.runtime.bus.nats.pull import SILENCE_S
 from services.runtime.process.embedded_server import start_server
+from services.runtime.retry import RetryPolicy
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.publish import publish_with_retry
-from services.runtime.storage.retry import RetryPolicy
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import small_topology

@@ -30,7 +30,7 @@ from services.compute.processes import ProcessPool
 from services.runtime.bus import Delivery, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop
-from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
+from services.runtime.retry import GiveUp, RetryPolicy, decide
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 

@@ -31,8 +31,8 @@ from services.compute.live.windows import Provenance, compute_window, drop_windo
 from services.runtime.bus import Consumer, Delivery, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop
+from services.runtime.retry import GiveUp, RetryPolicy, decide
 from services.runtime.storage.publish import publish_all, publish_with_retry
-from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 

@@ -10,7 +10,7 @@ import anyio
 
 from services.runtime.bus import DurableLog, StoreAck
 from services.runtime.bus.errors import BusError
-from services.runtime.storage.retry import GiveUp, RetryPolicy, decide
+from services.runtime.retry import GiveUp, RetryPolicy, decide
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["UNTIL_STORED", "publish_all", "publish_with_retry", "store_with_retry"]

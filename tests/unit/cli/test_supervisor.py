@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from cli.supervisor import Program, ProgramFailedError, Supervisor, after_end
-from services.runtime.storage.retry import GiveUp, RetryAfter, RetryPolicy
+from services.runtime.retry import GiveUp, RetryAfter, RetryPolicy
 from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 

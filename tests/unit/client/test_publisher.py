@@ -20,8 +20,8 @@ from services.runtime.bus import StoreAck
 from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
 from services.runtime.bus.nats.log import STORE_TIMEOUT_S
 from services.runtime.bus.specs import DUPLICATE_WINDOW_S
+from services.runtime.retry import RetryPolicy
 from services.runtime.settings import StorageSettings
-from services.runtime.storage.retry import RetryPolicy
 from services.runtime.storage.topology import system_topology
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus

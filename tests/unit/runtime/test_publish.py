@@ -10,8 +10,8 @@ import pytest
 
 from services.runtime.bus import StoreAck
 from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError
+from services.runtime.retry import RetryPolicy
 from services.runtime.storage.publish import publish_all, publish_with_retry, store_with_retry
-from services.runtime.storage.retry import RetryPolicy
 from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.memory_bus.log import MemoryLog
