@@ -1,7 +1,7 @@
 """Questions that a worker answers: pure functions from request to reply, and their way to them.
 
-What is imported here is pure. `answering` runs it behind `admission` and a cache of replies;
-`level_cache` is a cache of significance levels.
+The names exported here are pure. `executor` runs them behind `admission` and `reply_cache`;
+`level_cache` caches significance levels.
 """
 
 from services.compute.queries.backends import answer_backend, answer_backends
