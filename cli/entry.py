@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from services.runtime.installation import is_own_module
+
 __all__ = ["main"]
 
 
@@ -12,6 +14,8 @@ def main() -> None:
     try:
         from cli.__main__ import main as run
     except ModuleNotFoundError as error:
+        if is_own_module(error.name):
+            raise
         sys.exit(
             f"cannot run pycwt-mod: {error.name} is not installed; "
             "run pip install 'pycwt-mod[system]'"

@@ -9,6 +9,8 @@
 devices.
 """
 
+from services.runtime.installation import is_own_module
+
 try:
     from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
     from pycwt_client.client import Client
@@ -19,6 +21,8 @@ try:
     from pycwt_client.publisher import Publisher
     from pycwt_client.scalogram import Picture, Scalogram
 except ModuleNotFoundError as error:
+    if is_own_module(error.name):
+        raise
     raise ModuleNotFoundError(
         f"cannot import pycwt_client: {error.name} is not installed; "
         "run pip install 'pycwt-mod[system]'",
