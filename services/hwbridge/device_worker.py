@@ -175,8 +175,9 @@ class DeviceWorker:
 
     async def probe(self, deadline: CancellableDeadline, *, client_id: str) -> DeviceInfo:
         """Return how the device is: asked now, or as it was when the running operation began."""
-        if self._queue.busy and self.session.info is not None:
-            return self.session.info
+        info = self.session.info  # the port's thread may replace it meanwhile
+        if self._queue.busy and info is not None:
+            return info
         async with self._turn(client_id):
             try:
                 return await self._owned(
