@@ -45,7 +45,7 @@ LOOK_S = 0.5
 LONGEST_LOOK_S = 5.0
 #: How often an operation that waits for the device to be opened is looked at.
 OPENING_LOOK_S = 0.02
-#: How often the progress of an operation is told.
+#: How often the progress of an operation is published.
 PROGRESS_S = 1.0
 #: For the device to be left in order at the end.
 CLOSE_S = 2.0
@@ -80,19 +80,19 @@ class DeviceWorker:
         The device and its port.
     session
         Who uses the port; only this worker's thread calls it.
-    tell
-        Publishes what happened; awaited on the event loop.
+    publish
+        Publishes an event or the progress of an operation; awaited on the event loop.
     """
 
     def __init__(
         self,
         config: PortConfig,
         session: PortSession,
-        tell: Callable[[PortConfig, DeviceEvent | Progress], Awaitable[None]],
+        publish: Callable[[PortConfig, DeviceEvent | Progress], Awaitable[None]],
     ) -> None:
         self.config = config
         self.session = session
-        self._tell = tell
+        self._publish = publish
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"hw-{config.device}")
         self._queue = FairQueue()
         self._operations: dict[str, _Operation] = {}
@@ -112,8 +112,8 @@ class DeviceWorker:
                 if not self._queue.busy:
                     async with self._turn(""):
                         deadline = CancellableDeadline(self.session.open_s)
-                        await self._owned(partial(self.session.check, deadline), deadline)
-                    await self._tell_all()
+                        await self._in_port_thread(partial(self.session.check, deadline), deadline)
+                    await self._publish_events()
                 pause = LOOK_S if self.session.info else min(1.5 * pause, LONGEST_LOOK_S)
                 await anyio.sleep(pause)
         finally:
@@ -121,7 +121,7 @@ class DeviceWorker:
             for registered in self._operations.values():
                 registered.deadline.cancel()
             with anyio.move_on_after(CLOSE_S, shield=True):
-                await self._owned(self.session.close, CancellableDeadline(CLOSE_S))
+                await self._in_port_thread(self.session.close, CancellableDeadline(CLOSE_S))
             self._thread.shutdown(wait=False)
 
     async def operate(
@@ -153,7 +153,7 @@ class DeviceWorker:
         finally:
             if request.id is not None:
                 self._operations.pop(request.id, None)
-            await self._tell_all()
+            await self._publish_events()
 
     def cancel(self, name: str) -> Literal["queued", "running"]:
         """End the operation of that id.
@@ -180,7 +180,7 @@ class DeviceWorker:
             return info
         async with self._turn(client_id):
             try:
-                return await self._owned(
+                return await self._in_port_thread(
                     lambda: self.session.run(lambda driver, _, own: driver.probe(own), deadline),
                     deadline,
                 )
@@ -189,7 +189,7 @@ class DeviceWorker:
             except DeviceError as error:
                 raise _contract_error(self.config.device, error) from error
             finally:
-                await self._tell_all()
+                await self._publish_events()
 
     @asynccontextmanager
     async def _turn(self, client_id: str) -> AsyncIterator[None]:
@@ -241,12 +241,12 @@ class DeviceWorker:
         work: Callable[[Driver, DeviceInfo, CancellableDeadline], T],
     ) -> T:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell_progress, operation, registered)
+            tasks.start_soon(self._publish_progress, operation, registered)
             try:
                 if self.session.info is None:
-                    await self._found(registered.deadline)
-                return await self._owned(
-                    lambda: self._fit(operation, registered, work), registered.deadline
+                    await self._wait_until_open(registered.deadline)
+                return await self._in_port_thread(
+                    lambda: self._run_if_supported(operation, registered, work), registered.deadline
                 )
             except DeviceError as error:
                 failure: DeviceError = error
@@ -255,7 +255,7 @@ class DeviceWorker:
         # Raised here, since a task group would wrap it.
         raise failure
 
-    async def _found(self, deadline: CancellableDeadline) -> None:
+    async def _wait_until_open(self, deadline: CancellableDeadline) -> None:
         """Wait until the device is open; it is opened to the end, however little time is left.
 
         Otherwise callers in a hurry, one after the other, would keep it from ever being opened.
@@ -274,7 +274,7 @@ class DeviceWorker:
             await anyio.sleep(OPENING_LOOK_S)
         opening.result()
 
-    def _fit(
+    def _run_if_supported(
         self,
         operation: HwOperation,
         registered: _Operation,
@@ -288,19 +288,19 @@ class DeviceWorker:
             )
         return self.session.run(work, registered.deadline)
 
-    async def _tell_progress(self, operation: HwOperation, registered: _Operation) -> None:
+    async def _publish_progress(self, operation: HwOperation, registered: _Operation) -> None:
         while True:
             await anyio.sleep(PROGRESS_S)
             done, total = registered.progress
-            await self._tell(self.config, Progress(operation=operation, done=done, total=total))
-            await self._tell_all()
+            await self._publish(self.config, Progress(operation=operation, done=done, total=total))
+            await self._publish_events()
 
-    async def _tell_all(self) -> None:
+    async def _publish_events(self) -> None:
         while self.session.events:
-            await self._tell(self.config, self.session.events.popleft())
+            await self._publish(self.config, self.session.events.popleft())
 
-    async def _owned(self, function: Callable[[], T], deadline: CancellableDeadline) -> T:
-        """Call `function` in the thread of the port; cancel its deadline if this is cancelled."""
+    async def _in_port_thread(self, function: Callable[[], T], deadline: CancellableDeadline) -> T:
+        """Call `function` in the port's thread; cancel its deadline if the caller is cancelled."""
         try:
             return await asyncio.wrap_future(self._thread.submit(function))
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""What every kind of device can be asked, in whole numbers and by its one owner thread."""
+"""What every kind of device can be asked, in whole numbers and by the port's thread alone."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class McResult:
 
 
 class Driver(Protocol):
-    """One kind of device on one line; every method but the constructor runs in the owner thread.
+    """One kind of device on one line; every method but the constructor runs in the port's thread.
 
     Guarantees: an operation returns or raises a `DeviceError` soon after its deadline says so, and
     after any error that does not break the line the next operation can be asked for. The bridge

@@ -1,4 +1,4 @@
-"""Requests and answers over a line: the link's state machine, driven by its owner thread."""
+"""Requests and answers over a line: the link's state machine, driven by the port's thread."""
 
 from __future__ import annotations
 

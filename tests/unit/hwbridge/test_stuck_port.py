@@ -1,4 +1,4 @@
-"""A port that takes nothing any more: the owner thread is not held up for ever."""
+"""A port that takes nothing any more does not hold up the port's thread for ever."""
 
 from __future__ import annotations
 
