@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from services.runtime.bus.errors import BusTimeoutError, NotStoredError
-from services.runtime.process import lifecycle
 from services.runtime.process.embedded_server import EmbeddedServer
-from services.runtime.process.lifecycle import Context
+from services.runtime.process.lifecycle import Context, serve_on_bus
 from services.runtime.process.shutdown_watchdog import ShutdownWatchdog
 from services.runtime.rpc.micro import Identity
 from services.runtime.settings import ServiceSettings
@@ -26,7 +25,7 @@ async def run(url: str, work: Callable[[Context], Awaitable[None]]) -> int:
 
     identity = Identity(name="x", id="x-1", version="0.0.1", description="")
     settings = ServiceSettings(nats_url=url)
-    return await lifecycle._run(identity, settings, serve, ShutdownWatchdog())
+    return await serve_on_bus(identity, settings, serve, ShutdownWatchdog())
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

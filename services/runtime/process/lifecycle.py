@@ -39,7 +39,7 @@ from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import Action, Log, configure_logs, logger
 from services.runtime.telemetry.metrics import serve_metrics
 
-__all__ = ["Context", "run_service"]
+__all__ = ["Context", "run_service", "serve_on_bus"]
 
 EX_CONFIG = 78
 #: The installed distribution whose version the services report.
@@ -88,17 +88,18 @@ def run_service(
     # One thread budget: parallel work is the services' own decision, not the BLAS library's.
     watchdog = ShutdownWatchdog()
     with threadpoolctl.threadpool_limits(1):
-        outcome = anyio.run(_run, identity, settings, serve, watchdog)
+        outcome = anyio.run(serve_on_bus, identity, settings, serve, watchdog)
     watchdog.disarm()
     return outcome
 
 
-async def _run(
+async def serve_on_bus(
     identity: Identity,
     settings: Any,  # noqa: ANN401 - `serve` fixes the type
     serve: Callable[[Context, Any], Awaitable[None]],
     watchdog: ShutdownWatchdog,
 ) -> int:
+    """Connect and run `serve` until it is asked to stop; return the exit code of the process."""
     log = logger(identity.name).bind(instance=identity.id)
     log.info(Action.STARTING, version=identity.version)
     stop = Stop()
