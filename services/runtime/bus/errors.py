@@ -13,6 +13,7 @@ __all__ = [
     "NotStoredError",
     "RevisionConflictError",
     "StorageFullError",
+    "UnusableConnectionError",
 ]
 
 
@@ -59,4 +60,4 @@ class BusClosedError(BusError):
 
 
 class UnusableConnectionError(BusError):
-    """The server's address or the credentials are none: nothing was tried."""
+    """The server URL or the credentials file is invalid; no connection was attempted."""

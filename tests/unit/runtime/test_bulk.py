@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nats.protocol.command import hpub_cmd, pub_cmd
-from nats.protocol.parser import Parser
+from nats.protocol.parser import HMSG_RE, MSG_RE, Parser
 
 from services.runtime.bus.nats.bulk import LARGE_BYTES, BulkParser, BulkTransport, publish_parts
 from tests.thorough import cases
@@ -69,6 +69,12 @@ def test_messages_in_any_pieces_are_read_as_the_driver_reads_them_whole(
     expected = anyio.run(heard, Parser, [stream])
     assert len(expected) >= len(given_messages)
     assert anyio.run(heard, BulkParser, pieces) == expected
+
+
+def test_the_driver_reads_control_lines_with_the_expressions_that_are_replaced() -> None:
+    """Otherwise replacing them would have no effect, or unpack other groups, in a later nats-py."""
+    assert {"MSG_RE", "HMSG_RE"} <= set(Parser.parse.__code__.co_names)
+    assert (MSG_RE.groups, HMSG_RE.groups) == (5, 6)
 
 
 def test_a_parser_that_was_reset_has_forgotten_half_a_message() -> None:

@@ -25,8 +25,12 @@ _WORD, _GAP = rb"([^ \t\r\n]+)", rb"[ \t]+"
 _ADDRESS = rb"%s%s%s%s(%s%s)?" % (_WORD, _GAP, _WORD, _GAP, _WORD, _GAP)
 _MSG_RE = re.compile(rb"\AMSG%s%s(\d+)\r\n" % (_GAP, _ADDRESS))
 _HMSG_RE = re.compile(rb"\AHMSG%s%s(\d+)%s(\d+)\r\n" % (_GAP, _ADDRESS, _GAP))
-#: The driver's parser with these expressions in place of its own, which other connections of the
-#: process go on with.
+#: The driver's parser with these expressions in place of its own. This relies on nats-py: its
+#: `Parser.parse` matches control lines with the globals `MSG_RE` and `HMSG_RE` of its module, and
+#: unpacks five and six groups from them. Here the function's code runs with a copy of these
+#: globals, so that other connections of the process keep the driver's expressions. If a later
+#: nats-py used other names, the replacement would have no effect and raise no error: a test checks
+#: the names.
 _parse = FunctionType(
     Parser.parse.__code__,
     {**vars(nats.protocol.parser), "MSG_RE": _MSG_RE, "HMSG_RE": _HMSG_RE},

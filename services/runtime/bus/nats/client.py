@@ -68,8 +68,8 @@ class OrderedClient(Client):
 
     @_transport.setter
     def _transport(self, transport: Transport | None) -> None:
-        ours = type(transport) is TcpTransport
-        self._socket = BulkTransport() if ours else transport  # type: ignore[no-untyped-call]
+        is_plain_tcp = type(transport) is TcpTransport
+        self._socket = BulkTransport() if is_plain_tcp else transport  # type: ignore[no-untyped-call]
 
     async def leave(self) -> None:
         """Send what is buffered if there is a server, then close; not cancelled from outside."""
