@@ -153,6 +153,7 @@ class ComputeService:
             contract=contract,
             handle=handle,
             reply_numbers=queries.reply_numbers,
+            off_loop=True,
             concurrency=HEAVY_AT_ONCE,
             waiting=HEAVY_WAITING,
             large=self._large,

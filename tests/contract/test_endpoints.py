@@ -335,7 +335,7 @@ async def test_only_so_many_requests_are_read_at_once(bus: Bus) -> None:
     one = Endpoint(
         contract=contract,
         handle=double,
-        reply_numbers=lambda _question: 0,
+        off_loop=True,
         codec=anyio.CapacityLimiter(1),
     )
     async with (
@@ -370,7 +370,7 @@ async def test_nothing_is_held_of_a_request_that_was_refused(bus: Bus) -> None:
             raise ValueError("is refused")
 
     contract = Contract(subject="calc.double", request=Strict, reply=Answer)
-    one = Endpoint(contract=contract, handle=double, reply_numbers=lambda _question: 0)
+    one = Endpoint(contract=contract, handle=double, off_loop=True)
     gc.disable()
     try:
         async with serve_endpoints(bus, IDENTITY, [one], logger("test")):

@@ -82,8 +82,7 @@ class JobApi:
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints of ``cwt.job.*``."""
         return [
-            # `reply_numbers` has messages that may be large decoded off the event loop.
-            _endpoint("submit", self.submit, reply_numbers=_none, concurrency=SUBMISSIONS),
+            _endpoint("submit", self.submit, off_loop=True, concurrency=SUBMISSIONS),
             _endpoint("get", self.get),
             _endpoint("list", self.list),
             _endpoint("cancel", self.cancel),
@@ -220,7 +219,7 @@ def _endpoint(
     verb: JobVerb,
     handle: Callable[[Asked], Awaitable[Message]],
     *,
-    reply_numbers: Callable[[Message], int] | None = None,
+    off_loop: bool = False,
     concurrency: int = 4,
 ) -> Endpoint:
     async def answer(request: Asked) -> Message:
@@ -237,14 +236,9 @@ def _endpoint(
     return Endpoint(
         contract=JOB_ENDPOINTS[subjects.job(verb)],
         handle=answer,
-        reply_numbers=reply_numbers,
+        off_loop=off_loop,
         concurrency=concurrency,
     )
-
-
-def _none(request: Message) -> int:
-    del request
-    return 0
 
 
 @dataclass(frozen=True)

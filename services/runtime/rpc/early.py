@@ -21,10 +21,10 @@ from schemas.headers import CONTENT_TYPE, EARLY
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.errors import BusError
 
-__all__ = ["LEAST_BYTES", "Early"]
+__all__ = ["MIN_EARLY_BYTES", "Early"]
 
-#: What is smaller is as fast with the rest.
-LEAST_BYTES = 256 * 1024
+#: Smaller fields arrive as fast with the rest of the reply.
+MIN_EARLY_BYTES = 256 * 1024
 #: Of all fields sent ahead, for what is in the message besides the numbers.
 OVERHEAD_BYTES = 4 * 1024
 #: Nothing but an inbox: a service may publish where its clients may not.
@@ -58,7 +58,7 @@ class Early:
     def takes(self, size: int) -> bool:
         """Return whether fields with so many bytes of numbers may go ahead."""
         largest = self._bus.max_message_bytes - OVERHEAD_BYTES
-        return self._inbox is not None and not self.sent and LEAST_BYTES <= size <= largest
+        return self._inbox is not None and not self.sent and MIN_EARLY_BYTES <= size <= largest
 
     async def send(self, names: frozenset[str], body: bytes) -> None:
         """Send the fields; if that fails, they are in the reply like the others."""

@@ -33,8 +33,8 @@ from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["Endpoint", "Reply", "answer"]
 
-#: Bytes that a number takes at the very least: a float32 in msgpack, ``0.0,`` in JSON.
-LEAST_BYTES = {ContentType.MSGPACK: 4, ContentType.JSON: 4}
+#: The fewest bytes that a number takes: a float32 in msgpack, ``0.0,`` in JSON.
+MIN_NUMBER_BYTES = {ContentType.MSGPACK: 4, ContentType.JSON: 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,15 @@ class Endpoint:
     handle: Callable[[Any], Awaitable[Model]]
     #: Numbers in the reply, as the request tells before any work; None: few.
     reply_numbers: Callable[[Any], int] | None = None
+    #: Whether messages may be large: they are decoded and encoded in a thread, not on the loop.
+    off_loop: bool = False
     #: Requests worked on at the same time.
     concurrency: int = 4
     #: Requests that may wait for their turn; more are refused as `overloaded`.
     waiting: int = 64
     #: Held while an answer that no message carries is made and stored, up to 512 MiB each.
     large: anyio.Semaphore | None = None
-    #: Of the threads in which large messages are read and written.
+    #: Limits the threads in which `off_loop` messages are decoded and encoded.
     codec: anyio.CapacityLimiter | None = None
 
     @property
@@ -72,7 +74,7 @@ class Endpoint:
     def least_bytes(self, request: Model, accepted: ContentType) -> int:
         """Return what the reply has at the very least, as the request tells; 0: nobody knows."""
         numbers = 0 if self.reply_numbers is None else self.reply_numbers(request)
-        return numbers * LEAST_BYTES[accepted]
+        return numbers * MIN_NUMBER_BYTES[accepted]
 
     def reply_slot(self, large: bool) -> AbstractAsyncContextManager[object]:
         """Return what to hold while an answer is made."""
@@ -119,8 +121,8 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
 
 
 async def _off_loop(endpoint: Endpoint, work: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
-    """Return what `work` returns; of endpoints with large messages, worked out in a thread."""
-    if endpoint.reply_numbers is None:
+    """Call `work`, in a thread if the endpoint's messages may be large."""
+    if not endpoint.off_loop:
         return work(*arguments)
     return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=endpoint.codec)
 

@@ -13,13 +13,13 @@ from schemas.headers import EARLY
 from schemas.query import WctReply
 from services.runtime.bus import Message
 from services.runtime.bus.errors import BusUnreachableError
-from services.runtime.rpc.early import LEAST_BYTES, Early
+from services.runtime.rpc.early import MIN_EARLY_BYTES, Early
 from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 
 WANTED = Message(subject="q", data=b"", headers={EARLY: "_INBOX.mine"}, reply="r")
-FIELDS = {name: np.full((2, LEAST_BYTES // 16), 0.5) for name in ("WCT", "aWCT")}
+FIELDS = {name: np.full((2, MIN_EARLY_BYTES // 16), 0.5) for name in ("WCT", "aWCT")}
 
 
 class DeafBus(MemoryBus):
@@ -56,14 +56,14 @@ async def test_what_is_small_or_too_large_for_a_message_does_not_go_ahead() -> N
 
 async def test_only_one_message_goes_ahead() -> None:
     early = Early.of(MemoryBus(), WANTED, ContentType.MSGPACK)
-    assert early.takes(LEAST_BYTES)
+    assert early.takes(MIN_EARLY_BYTES)
     await anyio.to_thread.run_sync(early.send_from_thread, FIELDS)
-    assert not early.takes(LEAST_BYTES)
+    assert not early.takes(MIN_EARLY_BYTES)
 
 
 def test_without_an_inbox_nothing_goes_ahead() -> None:
     early = Early.of(MemoryBus(), Message(subject="q", data=b"", reply="r"), ContentType.MSGPACK)
-    assert not early.takes(LEAST_BYTES)
+    assert not early.takes(MIN_EARLY_BYTES)
     early.send_from_thread(FIELDS)
     assert early.sent == frozenset()
 
