@@ -7,9 +7,8 @@ from contextlib import contextmanager
 
 import anyio
 
-from services.runtime.bus import Delivery
+from services.runtime.bus import ACK_WAIT_S, Delivery
 from services.runtime.bus.errors import BusError
-from services.runtime.bus.specs import ACK_WAIT_S
 
 __all__ = ["HEARTBEAT_S", "Heartbeat"]
 

@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.runtime.bus import Bus
+from services.runtime.bus import BucketSpec, Bus, ConsumerSpec, ObjectsSpec, StreamSpec, Topology
 from services.runtime.bus.nats import connect_bus
-from services.runtime.bus.specs import BucketSpec, ConsumerSpec, ObjectsSpec, StreamSpec, Topology
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger

@@ -24,9 +24,8 @@ from schemas.errors import NotFound
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from schemas.message import Message as Model
 from schemas.stored import StoredReply
-from services.runtime.bus import Bus, Message
+from services.runtime.bus import Bus, Message, ObjectsSpec, Topology
 from services.runtime.bus.nats import connect_bus
-from services.runtime.bus.specs import ObjectsSpec, Topology
 from services.runtime.process.embedded_server import start_server
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import Identity, serve_endpoints

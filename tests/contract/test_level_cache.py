@@ -14,8 +14,7 @@ import pytest
 from pycwt_mod import MonteCarloLevels, wct_significance
 from schemas import storage
 from services.compute.queries.level_cache import LevelCache, name_of
-from services.runtime.bus import Bus
-from services.runtime.bus.specs import BucketSpec, Topology
+from services.runtime.bus import BucketSpec, Bus, Topology
 from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio

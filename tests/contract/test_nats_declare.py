@@ -10,9 +10,9 @@ import pytest
 from nats.js import JetStreamContext
 
 from schemas import storage
+from services.runtime.bus import Topology
 from services.runtime.bus.errors import NotStoredError
 from services.runtime.bus.nats import NatsBus, connect_bus
-from services.runtime.bus.specs import Topology
 from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
 

@@ -28,10 +28,9 @@ from schemas.errors import (
 from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
 from schemas.query import CwtReply, WctReply, WctRequest
 from services.compute.queries.reply_cache import ReplyCache
-from services.runtime.bus import Bus, Message
+from services.runtime.bus import Bus, Message, ObjectsSpec, Topology
 from services.runtime.bus.errors import BusError
 from services.runtime.bus.nats import connect_bus
-from services.runtime.bus.specs import ObjectsSpec, Topology
 from services.runtime.telemetry.logs import logger
 from tests.backends import Broken, Gated
 from tests.contract.test_services import running

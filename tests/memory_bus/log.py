@@ -10,14 +10,21 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.lowlevel
 
-from services.runtime.bus import Backlog, Consumer, Message, StoreAck, StoredMessage
+from services.runtime.bus import (
+    Backlog,
+    Consumer,
+    Message,
+    StoreAck,
+    StoredMessage,
+    StreamSpec,
+    Topology,
+)
 from services.runtime.bus.errors import (
     BusUnreachableError,
     NotStoredError,
     RevisionConflictError,
     StorageFullError,
 )
-from services.runtime.bus.specs import StreamSpec, Topology
 from tests.memory_bus.bucket import MemoryBucket
 from tests.memory_bus.objects import MemoryObjects
 from tests.memory_bus.queue import MemoryConsumer, MemoryQueue

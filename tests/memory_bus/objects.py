@@ -7,8 +7,8 @@ import hashlib
 import anyio.lowlevel
 
 from schemas.stored import StoredObject
+from services.runtime.bus import ObjectsSpec
 from services.runtime.bus.errors import StorageFullError
-from services.runtime.bus.specs import ObjectsSpec
 
 __all__ = ["MemoryObjects"]
 

@@ -8,8 +8,7 @@ from typing import Protocol
 import anyio
 import anyio.lowlevel
 
-from services.runtime.bus import Backlog, Delivery, StoredMessage
-from services.runtime.bus.specs import ConsumerSpec
+from services.runtime.bus import Backlog, ConsumerSpec, Delivery, StoredMessage
 
 __all__ = ["MemoryConsumer", "MemoryDelivery", "MemoryQueue", "QueuedStream"]
 

@@ -3,34 +3,4 @@
 The tests implement it inside one process as well (`tests/memory_bus`), under the same contract.
 """
 
-from services.runtime.bus.protocol import (
-    Backlog,
-    Bucket,
-    Bus,
-    Change,
-    Consumer,
-    Delivery,
-    DurableLog,
-    Entry,
-    Message,
-    Objects,
-    StoreAck,
-    StoredMessage,
-    Subscription,
-)
-
-__all__ = [
-    "Backlog",
-    "Bucket",
-    "Bus",
-    "Change",
-    "Consumer",
-    "Delivery",
-    "DurableLog",
-    "Entry",
-    "Message",
-    "Objects",
-    "StoreAck",
-    "StoredMessage",
-    "Subscription",
-]
+from services.runtime.bus.protocol import *  # noqa: F403 - what `protocol` lists in `__all__`

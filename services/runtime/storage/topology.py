@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from schemas import storage, subjects
-from services.runtime.bus.specs import (
+from services.runtime.bus import (
     DUPLICATE_WINDOW_S,
     BucketSpec,
     ConsumerSpec,

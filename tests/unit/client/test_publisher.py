@@ -16,10 +16,9 @@ from schemas import storage, subjects
 from schemas.codec import ContentType, decode_chunk
 from schemas.errors import Unprocessable
 from schemas.signal import SignalChunk
-from services.runtime.bus import StoreAck
+from services.runtime.bus import DUPLICATE_WINDOW_S, StoreAck
 from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
 from services.runtime.bus.nats.log import STORE_TIMEOUT_S
-from services.runtime.bus.specs import DUPLICATE_WINDOW_S
 from services.runtime.retry import RetryPolicy
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology

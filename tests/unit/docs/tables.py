@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from pycwt_mod import DOG, Morlet, Paul, VoiceGrid, Wavelet, octave_layouts
 from services.compute.settings import ComputeSettings
 from services.ingest.settings import IngestSettings
-from services.runtime.bus.specs import Topology
+from services.runtime.bus import Topology
 from services.runtime.settings import ServiceSettings, StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry import metrics

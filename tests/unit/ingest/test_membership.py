@@ -12,9 +12,8 @@ import pytest
 from services.ingest.liveness import Timing
 from services.ingest.member import Member, this_process
 from services.ingest.membership import Membership, MembershipLostError, key_of
-from services.runtime.bus import Bucket, Change, Entry
+from services.runtime.bus import Bucket, BucketSpec, Change, Entry, Topology
 from services.runtime.bus.errors import BusClosedError, BusTimeoutError, BusUnreachableError
-from services.runtime.bus.specs import BucketSpec, Topology
 from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus

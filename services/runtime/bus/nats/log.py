@@ -19,7 +19,17 @@ from nats.js.api import (
 )
 
 from schemas.headers import MSG_ID
-from services.runtime.bus import Backlog, Consumer, StoreAck, StoredMessage
+from services.runtime.bus import (
+    Backlog,
+    BucketSpec,
+    Consumer,
+    ConsumerSpec,
+    ObjectsSpec,
+    StoreAck,
+    StoredMessage,
+    StreamSpec,
+    Topology,
+)
 from services.runtime.bus.nats.bucket import NatsBucket
 from services.runtime.bus.nats.client import OrderedClient
 from services.runtime.bus.nats.consumer import NatsConsumer
@@ -28,7 +38,6 @@ from services.runtime.bus.nats.objects import NatsObjects, objects_config, objec
 from services.runtime.bus.nats.pull import Pull
 from services.runtime.bus.nats.replay import NatsReplay
 from services.runtime.bus.nats.translate import driver_errors
-from services.runtime.bus.specs import BucketSpec, ConsumerSpec, ObjectsSpec, StreamSpec, Topology
 
 __all__ = ["NatsLog"]
 

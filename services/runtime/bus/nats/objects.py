@@ -15,11 +15,11 @@ from nats.js.api import StreamConfig as Config
 from nats.js.object_store import ObjectStore
 
 from schemas.stored import StoredObject
+from services.runtime.bus import ObjectsSpec
 from services.runtime.bus.errors import BusTimeoutError, StorageFullError
 from services.runtime.bus.nats.client import OrderedClient
 from services.runtime.bus.nats.replay import NatsReplay
 from services.runtime.bus.nats.translate import driver_errors
-from services.runtime.bus.specs import ObjectsSpec
 
 __all__ = ["NatsObjects", "objects_config", "objects_limits"]
 
