@@ -20,7 +20,7 @@ from schemas.limits import MAX_MESSAGE_BYTES
 from services.runtime.bus import Backlog, Bus, Delivery
 from services.runtime.bus.errors import BusError, NoRespondersError
 from services.runtime.bus.nats import NatsBus, connect_bus
-from services.runtime.bus.nats.pull import SILENCE_S
+from services.runtime.bus.nats.consumer import SILENCE_S
 from services.runtime.process.embedded_server import start_server
 from services.runtime.retry import RetryPolicy
 from services.runtime.settings import StorageSettings

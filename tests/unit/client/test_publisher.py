@@ -18,7 +18,7 @@ from schemas.errors import Unprocessable
 from schemas.signal import SignalChunk
 from services.runtime.bus import DUPLICATE_WINDOW_S, StoreAck
 from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
-from services.runtime.bus.nats.log import STORE_TIMEOUT_S
+from services.runtime.bus.nats.client import STORE_TIMEOUT_S
 from services.runtime.retry import RetryPolicy
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology

@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import nats.js.errors
-from nats.js import JetStreamContext
 from nats.js.kv import KV_DEL, KV_MARKER_REASON, KV_OP, KV_PURGE, KeyValue
 
-from services.runtime.bus import Change, Entry
+from services.runtime.bus import Change, Entry, StoredMessage
 from services.runtime.bus.nats.client import OrderedClient
-from services.runtime.bus.nats.replay import NatsReplay
+from services.runtime.bus.nats.consumer import read_stream
 from services.runtime.bus.nats.translate import driver_errors
 
 __all__ = ["NatsBucket"]
@@ -20,11 +19,8 @@ __all__ = ["NatsBucket"]
 class NatsBucket:
     """Implements `services.runtime.bus.Bucket`."""
 
-    def __init__(
-        self, client: OrderedClient, js: JetStreamContext, bucket: KeyValue, name: str
-    ) -> None:
+    def __init__(self, client: OrderedClient, bucket: KeyValue, name: str) -> None:
         self._client = client
-        self._js = js
         self._bucket = bucket
         self._name = name
 
@@ -72,34 +68,29 @@ class NatsBucket:
     ) -> AsyncIterator[AsyncIterator[Change]]:
         # A bucket is a stream whose subjects are the keys (ADR-8).
         prefix = f"$KV.{self._name}."
-        replay = NatsReplay(
+        async with read_stream(
             self._client,
-            self._js,
             f"KV_{self._name}",
             (prefix + keys,),
-            1,
             newest=True,
             headers_only=headers_only,
             follow=follow,
-        )
-        try:
-            yield NatsWatch(replay, prefix)
-        finally:
-            await replay.close()
+        ) as stored:
+            yield _Changes(stored, prefix)
 
 
-class NatsWatch:
+class _Changes:
     """Changes as they come. Not a generator: a read that is cancelled must not end it."""
 
-    def __init__(self, replay: NatsReplay, prefix: str) -> None:
-        self._replay = replay
+    def __init__(self, stored: AsyncIterator[StoredMessage], prefix: str) -> None:
+        self._stored = stored
         self._prefix = prefix
 
-    def __aiter__(self) -> NatsWatch:
+    def __aiter__(self) -> _Changes:
         return self
 
     async def __anext__(self) -> Change:
-        stored = await anext(self._replay)
+        stored = await anext(self._stored)
         headers = stored.message.headers
         # The server's own markers, of keys that expired, have another header than the driver's.
         removed = headers.get(KV_OP) in {KV_DEL, KV_PURGE} or KV_MARKER_REASON in headers

@@ -26,6 +26,7 @@ from nats.aio.client import PING_PROTO, Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport, Transport
+from nats.js import JetStreamContext
 
 from services.runtime.bus.nats.bulk import (
     LARGE_BYTES,
@@ -34,16 +35,16 @@ from services.runtime.bus.nats.bulk import (
     publish_parts,
 )
 
-__all__ = ["OrderedClient"]
+__all__ = ["STORE_TIMEOUT_S", "OrderedClient"]
 
 Take = Callable[[Msg], Awaitable[None]]
 
+#: A JetStream acknowledgement takes a fraction of a millisecond; this covers a leader election.
+STORE_TIMEOUT_S = 5.0
 #: To send what is buffered, and to close: a server that takes longer does not answer. Together they
 #: are less than the grace that a service has after its drain time.
 SEND_S = 2.0
 CLOSE_S = 1.0
-
-
 #: A server that answers no ping for so long on a connection that stands does not answer at all.
 SILENCE_S = 10
 #: Between two pings: one that was sent on a connection that broke is never answered.
@@ -58,6 +59,8 @@ class OrderedClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self._ps = BulkParser(self)
+        #: What the driver offers of JetStream on this connection.
+        self.js: JetStreamContext = self.jetstream(timeout=STORE_TIMEOUT_S)
         #: Who is given messages past the driver's queues, by subscription.
         self._straight: dict[int, Take] = {}
 

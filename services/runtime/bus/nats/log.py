@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import nats.js.errors
@@ -32,17 +32,13 @@ from services.runtime.bus import (
 )
 from services.runtime.bus.nats.bucket import NatsBucket
 from services.runtime.bus.nats.client import OrderedClient
-from services.runtime.bus.nats.consumer import NatsConsumer
+from services.runtime.bus.nats.consumer import consume_queue, read_stream
 from services.runtime.bus.nats.message import driver_headers
 from services.runtime.bus.nats.objects import NatsObjects, objects_config, objects_limits
-from services.runtime.bus.nats.pull import Pull
-from services.runtime.bus.nats.replay import NatsReplay
 from services.runtime.bus.nats.translate import driver_errors
 
 __all__ = ["NatsLog"]
 
-#: A JetStream acknowledgement takes a fraction of a millisecond; this covers a leader election.
-STORE_TIMEOUT_S = 5.0
 #: The server stores a message only if this is the sequence of the newest one of its subject.
 EXPECTED_SUBJECT_SEQ = "Nats-Expected-Last-Subject-Sequence"
 #: Of a key-value bucket, as the driver makes it.
@@ -54,7 +50,7 @@ class NatsLog:
 
     def __init__(self, client: OrderedClient) -> None:
         self._client = client
-        self._js = client.jetstream(timeout=STORE_TIMEOUT_S)
+        self._js = client.js
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
         """Create what is missing; with `update`, also bring existing limits to those stated."""
@@ -132,22 +128,13 @@ class NatsLog:
             ack = await self._js.publish(subject, data, headers=driver_headers(given))
         return StoreAck(stream=ack.stream, seq=ack.seq, duplicate=bool(ack.duplicate))
 
-    @asynccontextmanager
-    async def consume(
+    def consume(
         self, stream: str, durable: str, *, prefetch: int = 1
-    ) -> AsyncIterator[Consumer]:
+    ) -> AbstractAsyncContextManager[Consumer]:
         """Take part in the work queue while the context is open."""
-        pull = Pull(self._client, stream, durable, batch=prefetch)
-        with driver_errors():
-            await pull.open()
-        consumer = NatsConsumer(self._client, pull)
-        try:
-            yield consumer
-        finally:
-            await consumer.close()
+        return consume_queue(self._client, stream, durable, prefetch=prefetch)
 
-    @asynccontextmanager
-    async def replay(
+    def replay(
         self,
         stream: str,
         subjects: tuple[str, ...],
@@ -155,45 +142,35 @@ class NatsLog:
         start_seq: int = 1,
         start_time_ns: int | None = None,
         headers_only: bool = False,
-    ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
         """Read the stream in order from a sequence or a time, and go on with what comes."""
-        replay = NatsReplay(
+        return read_stream(
             self._client,
-            self._js,
             stream,
             subjects,
-            start_seq,
-            start_time_ns,
+            start_seq=start_seq,
+            start_time_ns=start_time_ns,
             headers_only=headers_only,
+            follow=True,
         )
-        try:
-            yield replay
-        finally:
-            await replay.close()
 
-    @asynccontextmanager
-    async def read(
+    def read(
         self,
         stream: str,
         subjects: tuple[str, ...],
         *,
         start_seq: int = 1,
         headers_only: bool = False,
-    ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
         """Read what the stream holds, in order, and end."""
-        replay = NatsReplay(
+        return read_stream(
             self._client,
-            self._js,
             stream,
             subjects,
-            start_seq,
+            start_seq=start_seq,
             headers_only=headers_only,
             follow=False,
         )
-        try:
-            yield replay
-        finally:
-            await replay.close()
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
@@ -216,12 +193,12 @@ class NatsLog:
     async def bucket(self, name: str) -> NatsBucket:
         """Open a declared bucket."""
         with driver_errors():
-            return NatsBucket(self._client, self._js, await self._js.key_value(name), name)
+            return NatsBucket(self._client, await self._js.key_value(name), name)
 
     async def objects(self, name: str) -> NatsObjects:
         """Open a declared bucket of the object store."""
         with driver_errors():
-            return NatsObjects(self._client, self._js, await self._js.object_store(name), name)
+            return NatsObjects(self._client, await self._js.object_store(name), name)
 
 
 def stream_config(spec: StreamSpec) -> StreamConfig:

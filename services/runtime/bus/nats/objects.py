@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 import nats.js.errors
-from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, ObjectInfo, ObjectMeta, ObjectMetaOptions, StorageType
 from nats.js.api import StreamConfig as Config
 from nats.js.object_store import ObjectStore
@@ -18,7 +17,7 @@ from schemas.stored import StoredObject
 from services.runtime.bus import ObjectsSpec
 from services.runtime.bus.errors import BusTimeoutError, StorageFullError
 from services.runtime.bus.nats.client import OrderedClient
-from services.runtime.bus.nats.replay import NatsReplay
+from services.runtime.bus.nats.consumer import read_stream
 from services.runtime.bus.nats.translate import driver_errors
 
 __all__ = ["NatsObjects", "objects_config", "objects_limits"]
@@ -32,11 +31,8 @@ READ_TIMEOUT_S = 30.0
 class NatsObjects:
     """Implements `services.runtime.bus.Objects`."""
 
-    def __init__(
-        self, client: OrderedClient, js: JetStreamContext, store: ObjectStore, name: str
-    ) -> None:
+    def __init__(self, client: OrderedClient, store: ObjectStore, name: str) -> None:
         self._client = client
-        self._js = js
         self._store = store
         self._name = name
 
@@ -69,15 +65,12 @@ class NatsObjects:
         Not with the driver, which counts the chunks and waits for those removed meanwhile.
         """
         body, digest = io.BytesIO(), hashlib.sha256()
-        replay = NatsReplay(
-            self._client, self._js, stream_name(self._name), (self._chunks(info),), 1, follow=False
-        )
-        try:
-            async for stored in replay:
+        async with read_stream(
+            self._client, stream_name(self._name), (self._chunks(info),), follow=False
+        ) as chunks:
+            async for stored in chunks:
                 body.write(stored.message.data)
                 digest.update(stored.message.data)
-        finally:
-            await replay.close()
         return body.getvalue() if digest.hexdigest() == digest_of(info) else None
 
     async def _whole(self, info: ObjectInfo) -> bool:
@@ -85,7 +78,7 @@ class NatsObjects:
         if not info.chunks:
             return True
         chunks = self._chunks(info)
-        found = await self._js.stream_info(stream_name(self._name), subjects_filter=chunks)
+        found = await self._client.js.stream_info(stream_name(self._name), subjects_filter=chunks)
         return (found.state.subjects or {}).get(chunks, 0) == info.chunks
 
     def _chunks(self, info: ObjectInfo) -> str:
