@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 import nats.errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as DriverSubscription
 
 from schemas.limits import HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES
 from services.runtime.bus import Message, Subscription
@@ -16,7 +18,6 @@ from services.runtime.bus.errors import UnusableConnectionError
 from services.runtime.bus.nats.client import OrderedClient
 from services.runtime.bus.nats.log import NatsLog
 from services.runtime.bus.nats.message import driver_headers, message_of
-from services.runtime.bus.nats.subscription import NatsSubscription
 from services.runtime.bus.nats.translate import driver_errors
 from services.runtime.telemetry.logs import Action, Log
 from services.runtime.urls import without_credentials
@@ -29,6 +30,8 @@ RECONNECT_WAIT_S = 0.25
 PING_INTERVAL_S = 10
 #: Publishes wait in this buffer while the server is away; past it they fail as unreachable.
 PENDING_BYTES = 16 * 1024 * 1024
+#: Messages handed over and not yet read; behind it the driver's own queue fills, then drops.
+SUBSCRIPTION_BUFFER = 1024
 #: A server that is away is reported at the first try and then once in so many tries.
 REPORT_EVERY = 40
 #: Of a credentials file (ADR-14).
@@ -72,7 +75,7 @@ class NatsBus:
         self, subject: str, queue: str | None = None
     ) -> AsyncIterator[Subscription]:
         """Listen to `subject` while the context is open."""
-        subscription = NatsSubscription()
+        subscription = _Subscription()
         with driver_errors():
             await subscription.open(self._client, subject, queue or "")
             await self._client.confirm()  # the server knows of it before the caller goes on
@@ -99,6 +102,44 @@ class NatsBus:
     async def closed(self) -> None:
         """Return when the connection is closed for good."""
         await self._closed.wait()
+
+
+class _Subscription:
+    """Implements `services.runtime.bus.Subscription`."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = anyio.create_memory_object_stream[Message](SUBSCRIPTION_BUFFER)
+        self._driver: DriverSubscription | None = None
+
+    async def open(self, client: OrderedClient, subject: str, queue: str) -> None:
+        """Tell the server."""
+        self._driver = await client.subscribe(subject, queue=queue, cb=self._take)
+
+    async def _take(self, msg: Msg) -> None:
+        try:
+            await self._send.send(message_of(msg))
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # nobody reads any more
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self._receive.__aiter__()
+
+    async def drain(self) -> None:
+        """Take no more; the iteration ends after what had arrived already."""
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            with suppress(nats.errors.Error):  # gone with the connection
+                await driver.drain()  # type: ignore[no-untyped-call]
+        self._send.close()
+
+    async def close(self) -> None:
+        """Stop listening now."""
+        self._receive.close()
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            with suppress(nats.errors.Error):  # gone with the connection
+                await driver.unsubscribe()
+        self._send.close()
 
 
 @asynccontextmanager
