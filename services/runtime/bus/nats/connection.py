@@ -17,8 +17,7 @@ from services.runtime.bus import Message, Subscription
 from services.runtime.bus.errors import UnusableConnectionError
 from services.runtime.bus.nats.client import OrderedClient
 from services.runtime.bus.nats.log import NatsLog
-from services.runtime.bus.nats.message import driver_headers, message_of
-from services.runtime.bus.nats.translate import driver_errors
+from services.runtime.bus.nats.translate import driver_errors, driver_headers, message_of
 from services.runtime.telemetry.logs import Action, Log
 from services.runtime.urls import without_credentials
 

@@ -44,8 +44,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from services.runtime.bus import Consumer, Delivery, StoredMessage
 from services.runtime.bus.errors import BusClosedError, BusError
 from services.runtime.bus.nats.client import OrderedClient
-from services.runtime.bus.nats.message import AckSubject, stored_message_of
-from services.runtime.bus.nats.translate import driver_errors
+from services.runtime.bus.nats.translate import AckSubject, driver_errors, stored_message_of
 
 __all__ = ["SILENCE_S", "consume_queue", "read_stream"]
 

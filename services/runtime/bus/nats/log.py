@@ -33,9 +33,8 @@ from services.runtime.bus import (
 from services.runtime.bus.nats.bucket import NatsBucket
 from services.runtime.bus.nats.client import OrderedClient
 from services.runtime.bus.nats.consumer import consume_queue, read_stream
-from services.runtime.bus.nats.message import driver_headers
 from services.runtime.bus.nats.objects import NatsObjects, objects_config, objects_limits
-from services.runtime.bus.nats.translate import driver_errors
+from services.runtime.bus.nats.translate import driver_errors, driver_headers
 
 __all__ = ["NatsLog"]
 
