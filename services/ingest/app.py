@@ -11,18 +11,17 @@ from schemas import storage, subjects
 from schemas.endpoints import STREAM_ENDPOINTS
 from schemas.message import Message
 from schemas.subjects import StreamVerb
-from services.ingest.backlog import WindowBacklog
+from services.ingest.backlog import LagMonitor, WindowBacklog
 from services.ingest.catalogue import Catalogue, WindowLimits
 from services.ingest.follower import Follower
-from services.ingest.lag_monitor import LagMonitor
 from services.ingest.member import this_process
 from services.ingest.membership import Membership
 from services.ingest.ownership import Claim, Ownership
 from services.ingest.processor import StreamProcessor
 from services.ingest.settings import IngestSettings
 from services.ingest.stream_assignment import StreamAssignment
+from services.ingest.stream_publisher import WindowQueue
 from services.ingest.undefined_streams import UndefinedStreamMonitor
-from services.ingest.window_queue import WindowQueue
 from services.runtime.process.lifecycle import Context
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import serve_endpoints

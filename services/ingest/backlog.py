@@ -1,11 +1,13 @@
-"""A stream's windows on the queue: how many, how large, and since when."""
+"""How far a stream is behind: its windows on the queue, and when that is reported. Pure."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
 
-__all__ = ["WindowBacklog"]
+from schemas.stream import StreamLag
+
+__all__ = ["LagMonitor", "WindowBacklog"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,30 @@ class WindowBacklog:
         while len(self._published) > remaining:
             self._bytes -= self._published.popleft().size
         self._others = remaining - len(self._published)
+
+
+class LagMonitor:
+    """Reports once that a stream has fallen behind, and once that it has caught up.
+
+    Parameters
+    ----------
+    limit_s
+        Behind is what has been waiting for longer; half of it is caught up.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._behind = False
+
+    def update(self, lag: StreamLag) -> str | None:
+        """Return the message to publish now, None for nothing."""
+        if not self._behind and lag.seconds > self._limit_s:
+            self._behind = True
+            return (
+                f"{lag.seconds:.1f} s behind, {lag.chunks} chunks and {lag.windows} windows wait: "
+                "start more compute workers, or analyse less"
+            )
+        if self._behind and lag.seconds < self._limit_s / 2:
+            self._behind = False
+            return "caught up"
+        return None

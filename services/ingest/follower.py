@@ -21,11 +21,10 @@ from schemas import storage, subjects
 from schemas.event import EventKind, StreamEvent
 from schemas.message import clipped
 from schemas.stream import StreamLag, StreamProgress
-from services.ingest.lag_monitor import LagMonitor
+from services.ingest.backlog import LagMonitor
 from services.ingest.ownership import Claim
 from services.ingest.processor import LogEntry, Output, StreamProcessor
-from services.ingest.stream_publisher import InterruptedPublishError, StreamPublisher
-from services.ingest.window_queue import WindowQueue
+from services.ingest.stream_publisher import InterruptedPublishError, StreamPublisher, WindowQueue
 from services.runtime.bus import DurableLog, StoredMessage
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop

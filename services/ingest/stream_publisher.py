@@ -1,4 +1,8 @@
-"""Publish the windows and events of a stream, with a limit on those not yet acknowledged."""
+"""Publish the windows and events of a stream, with a limit on its share of the window queue.
+
+Every stream may have so many windows waiting and no more. What a stream makes beyond what its
+workers do waits in the signal log, as chunks, and the windows of the other streams pass it.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,15 @@ from collections.abc import Iterable
 
 import anyio
 
-from schemas import subjects
+from schemas import storage, subjects
 from schemas.codec import ContentType, encode
 from schemas.errors import ContractError
 from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
 from schemas.message import clipped
 from schemas.window import AnalysisWindow
+from services.ingest.backlog import WindowBacklog
 from services.ingest.processor import Output
-from services.ingest.window_queue import WindowQueue
 from services.runtime.bus import DurableLog
 from services.runtime.bus.errors import NotStoredError
 from services.runtime.process.stop import Stop
@@ -23,14 +27,40 @@ from services.runtime.storage.publish import publish_with_retry
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["InterruptedPublishError", "StreamPublisher"]
+__all__ = ["InterruptedPublishError", "StreamPublisher", "WindowQueue"]
 
 #: Outputs encoded and not yet acknowledged; a window has up to 8 MiB.
 IN_FLIGHT = 16
+#: Pause between two looks whether workers have made room.
+LOOK_S = 0.05
 
 
 class InterruptedPublishError(Exception):
     """Stopping was asked for while windows waited for room; what is left has to be made again."""
+
+
+class WindowQueue:
+    """The windows of one stream that wait for workers."""
+
+    def __init__(self, bus_log: DurableLog, stream: str, backlog: WindowBacklog) -> None:
+        self._bus_log = bus_log
+        self._pattern = subjects.windows_of(stream)
+        self.backlog = backlog
+        #: Windows on their way: the server may count them already, or not yet.
+        self.storing = 0
+
+    async def look(self) -> None:
+        """Ask the server how many there are."""
+        counts = await self._bus_log.subject_counts(storage.WINDOWS, self._pattern)
+        self.backlog.observed(sum(counts.values()) + self.storing)
+
+    async def room(self) -> bool:
+        """Return True as soon as the stream may put one more window there."""
+        while self.backlog.is_full:
+            await self.look()
+            if self.backlog.is_full:
+                await anyio.sleep(LOOK_S)
+        return True
 
 
 class StreamPublisher:

@@ -16,17 +16,16 @@ from schemas.event import StreamEvent
 from schemas.signal import SignalChunk
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from schemas.window import AnalysisWindow
-from services.ingest.backlog import WindowBacklog
+from services.ingest.backlog import LagMonitor, WindowBacklog
 from services.ingest.catalogue import Catalogue, WindowLimits
 from services.ingest.follower import Follower
-from services.ingest.lag_monitor import LagMonitor
 from services.ingest.liveness import Timing
 from services.ingest.member import this_process
 from services.ingest.membership import Membership
 from services.ingest.ownership import Claim, Ownership, checkpoint_key
 from services.ingest.processor import StreamProcessor
 from services.ingest.stream_assignment import StreamAssignment
-from services.ingest.window_queue import WindowQueue
+from services.ingest.stream_publisher import WindowQueue
 from services.runtime.bus import StoreAck
 from services.runtime.bus.errors import NotStoredError
 from services.runtime.process.stop import Stop

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from schemas.stream import StreamLag
-from services.ingest.backlog import WindowBacklog
-from services.ingest.lag_monitor import LagMonitor
+from services.ingest.backlog import LagMonitor, WindowBacklog
 
 
 def test_a_stream_has_its_share_in_windows_and_in_bytes() -> None:
