@@ -13,21 +13,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pycwt_mod.streaming import CutWindow, Windower
 from schemas.checkpoint import ReplayState, StreamCheckpoint
 from schemas.codec import decode_chunk
 from schemas.errors import ContractError
 from schemas.event import EventKind, StreamEvent
+from schemas.ids import tile_id
 from schemas.limits import MAX_INT64
 from schemas.message import clipped
 from schemas.signal import SignalChunk
 from schemas.stream import StreamDefinition, StreamProgress
 from schemas.timing import WindowTimes
-from schemas.window import AnalysisWindow
+from schemas.window import AnalysisWindow, Tile
 from services.ingest.accounting import Accepted, Finding, Position, Refused, account, finished
 from services.ingest.clock import Clock
-from services.ingest.cutting import missing_in, windows_of
 from services.ingest.lanes import plan_lanes
 from services.ingest.reordering import Arrival, Reordering
 
@@ -261,7 +265,7 @@ class StreamProcessor:
         samples = chunk.samples.reshape(chunk.n_samples, -1)[verdict.skip :]
         if not len(samples):
             return
-        if (missing := missing_in(samples, verdict.first_sample)) is not None:
+        if (missing := _missing_in(samples, verdict.first_sample)) is not None:
             yield self._finding(arrival.seq, cause, missing)
         end = verdict.first_sample + len(samples)
         self._anchors.append(_Anchor(arrival.seq, before, end))
@@ -304,15 +308,35 @@ class StreamProcessor:
             clock=self._clock.state if self._clock else None,
         )
 
-    def _cut(self, cause: _Cause, window: CutWindow) -> Iterator[AnalysisWindow]:
-        return windows_of(
-            self.definition,
-            self._lanes[window.lane],
-            window,
-            epoch=self._position.epoch or "",
-            clock=self._clock,
-            times=WindowTimes(received=cause.stored_ns, windowed=cause.now_ns),
-        )
+    def _cut(self, cause: _Cause, cut: CutWindow) -> Iterator[AnalysisWindow]:
+        """Yield what travels of a window of a lane: one message for each batch of channel sets."""
+        definition, lane, epoch = self.definition, self._lanes[cut.lane], self._position.epoch or ""
+        first = cut.tile.first
+        for batch in lane.batches:
+            yield AnalysisWindow(
+                id=tile_id(
+                    stream=definition.name,
+                    epoch=epoch,
+                    analysis=lane.analysis.name,
+                    spec_hash=batch.spec_hash,
+                    octave=lane.octave,
+                    first_sample=first,
+                ),
+                stream=definition.name,
+                epoch=epoch,
+                analysis=batch.spec,
+                fs_hz=definition.fs_hz,
+                channels=batch.names,
+                octave=lane.octave,
+                tile=Tile(first_sample=first, n=cut.tile.n),
+                first_sample=cut.first,
+                samples=_narrow(cut.samples[:, batch.columns], cut.exact_dtype),
+                t0_ns=self._clock.time_of(first) if self._clock else None,
+                t0_raw_ns=self._clock.raw_time_of(first) if self._clock else None,
+                stale_after_s=definition.drop_after_s,
+                spec_hash=batch.spec_hash,
+                times_ns=WindowTimes(received=cause.stored_ns, windowed=cause.now_ns),
+            )
 
     def _finding(self, seq: int, cause: _Cause, finding: Finding) -> StreamEvent:
         return self._event(
@@ -358,3 +382,37 @@ def _position(state: ReplayState) -> Position:
 
 def _clock(state: ReplayState, fs_hz: float) -> Clock | None:
     return None if state.clock is None else Clock(fs_hz=fs_hz, state=state.clock)
+
+
+def _missing_in(samples: NDArray[np.generic], first: int) -> Finding | None:
+    """Return the finding of NaN samples, None where there are none."""
+    if samples.dtype.kind != "f":
+        return None
+    rows = np.flatnonzero(np.isnan(samples).any(axis=1))
+    if not rows.size:
+        return None
+    return Finding(
+        kind="missing",
+        first_sample=first + int(rows[0]),
+        n_samples=int(rows.size),
+        detail=f"{rows.size} samples have no value in at least one channel",
+    )
+
+
+def _narrow(
+    samples: NDArray[np.floating], exact: np.dtype[Any]
+) -> NDArray[np.floating | np.integer]:
+    """Return the samples in the narrowest type that loses nothing, for the bytes on the bus.
+
+    That is what the device sent; of float64, float32 where that is as good.
+    """
+    narrow: NDArray[np.floating | np.integer]
+    if exact == np.float64:
+        with np.errstate(over="ignore"):
+            narrow = samples.astype(np.float32, order="C")
+        if not np.array_equal(narrow, samples, equal_nan=True):
+            narrow = np.ascontiguousarray(samples)
+    else:
+        narrow = samples.astype(exact, order="C")
+    narrow.flags.writeable = False  # a message takes it without a copy
+    return narrow
