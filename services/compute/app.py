@@ -28,17 +28,25 @@ from schemas.query import (
     HealthRequest,
 )
 from schemas.subjects import QueryOp
-from services.compute import process_main, queries
+from services.compute import process_main
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.devices.hardware import answer_hardware
 from services.compute.jobs.api import open_jobs
 from services.compute.live.backlog import QueueBacklog
 from services.compute.live.worker import WindowWorker
 from services.compute.processes import ForkServer, open_pool
-from services.compute.queries.admission import Admission
-from services.compute.queries.executor import QueryExecutor
-from services.compute.queries.level_cache import LevelCache
-from services.compute.queries.reply_cache import ReplyCache
+from services.compute.queries.benchmark import answer_benchmark
+from services.compute.queries.cache import LevelCache, ReplyCache
+from services.compute.queries.cost import reply_numbers
+from services.compute.queries.descriptions import answer_schema
+from services.compute.queries.executor import Admission, QueryExecutor
+from services.compute.queries.simulation import answer_backend, answer_backends
+from services.compute.queries.transforms import (
+    answer_cwt,
+    answer_significance,
+    answer_wct,
+    answer_xwt,
+)
 from services.compute.settings import ComputeSettings
 from services.runtime.process.lifecycle import Context
 from services.runtime.rpc.endpoint import Endpoint
@@ -128,13 +136,11 @@ class ComputeService:
         """Return the endpoints; what computes goes to the thread budget."""
         n_jobs, levels = self._threads, self._levels
         return [
-            self._heavy("cwt", queries.answer_cwt),
-            self._heavy("xwt", queries.answer_xwt),
-            self._heavy("wct", partial(queries.answer_wct, n_jobs=n_jobs, levels=levels)),
-            self._heavy(
-                "significance", partial(queries.answer_significance, n_jobs=n_jobs, levels=levels)
-            ),
-            self._heavy("benchmark", partial(queries.answer_benchmark, n_jobs=n_jobs)),
+            self._heavy("cwt", answer_cwt),
+            self._heavy("xwt", answer_xwt),
+            self._heavy("wct", partial(answer_wct, n_jobs=n_jobs, levels=levels)),
+            self._heavy("significance", partial(answer_significance, n_jobs=n_jobs, levels=levels)),
+            self._heavy("benchmark", partial(answer_benchmark, n_jobs=n_jobs)),
             _light("schema", self._schema),
             _light("backends", self._backends),
             _light("backend", self._backend),
@@ -152,7 +158,7 @@ class ComputeService:
         return Endpoint(
             contract=contract,
             handle=handle,
-            reply_numbers=queries.reply_numbers,
+            reply_numbers=reply_numbers,
             off_loop=True,
             concurrency=HEAVY_AT_ONCE,
             waiting=HEAVY_WAITING,
@@ -161,18 +167,18 @@ class ComputeService:
         )
 
     async def _schema(self, question: SchemaRequest) -> SchemaReply:
-        return queries.answer_schema(question.name)
+        return answer_schema(question.name)
 
     async def _backends(self, question: BackendsRequest | None = None) -> BackendsReply:
         del question
         now = time.monotonic()
         if self._listed is None or now - self._listed[0] > LISTED_S:
             # In a thread: whether a device is there, a backend asks the bridge.
-            self._listed = now, await anyio.to_thread.run_sync(queries.answer_backends)
+            self._listed = now, await anyio.to_thread.run_sync(answer_backends)
         return self._listed[1]
 
     async def _backend(self, question: BackendRequest) -> BackendInfo:
-        return queries.answer_backend(question.name, await self._backends())
+        return answer_backend(question.name, await self._backends())
 
     async def _hardware(self, question: HardwareRequest) -> HardwareReply:
         del question

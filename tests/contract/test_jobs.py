@@ -34,7 +34,7 @@ from services.compute.jobs.store import JobStore
 from services.compute.jobs.tasks import is_spread
 from services.compute.processes import ForkServer, open_pool
 from services.compute.processes.fork_server import ForkedProcess
-from services.compute.queries import answer_wct
+from services.compute.queries.transforms import answer_wct
 from services.runtime.bus import Bus, StoreAck
 from services.runtime.process.stop import Stop
 from services.runtime.rpc.micro import Identity, serve_endpoints

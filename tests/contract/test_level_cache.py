@@ -13,7 +13,7 @@ import pytest
 
 from pycwt_mod import MonteCarloLevels, wct_significance
 from schemas import storage
-from services.compute.queries.level_cache import LevelCache, name_of
+from services.compute.queries.cache import LevelCache, level_name
 from services.runtime.bus import BucketSpec, Bus, Topology
 from tests.memory_bus import MemoryBus
 
@@ -69,7 +69,7 @@ async def test_another_seed_level_or_number_of_pairs_is_another_entry(
         cache = LevelCache(memory.log, tasks)
         await levels_from(cache)
         await levels_from(cache, **changes)
-    assert len(set(map(name_of, cache))) == 2
+    assert len(set(map(level_name, cache))) == 2
     assert len(await (await memory.log.bucket(storage.KV_SIGNIFICANCE)).keys()) == 2
 
 

@@ -27,7 +27,7 @@ from schemas.errors import (
 )
 from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
 from schemas.query import CwtReply, WctReply, WctRequest
-from services.compute.queries.reply_cache import ReplyCache
+from services.compute.queries.cache import ReplyCache
 from services.runtime.bus import Bus, Message, ObjectsSpec, Topology
 from services.runtime.bus.errors import BusError
 from services.runtime.bus.nats import connect_bus

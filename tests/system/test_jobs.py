@@ -22,7 +22,7 @@ from schemas.dead import DeadLetter
 from schemas.errors import NotFound
 from schemas.job import JobStatus
 from schemas.query import WctRequest
-from services.compute.queries import answer_wct
+from services.compute.queries.transforms import answer_wct
 from services.runtime.bus.nats import connect_bus
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology

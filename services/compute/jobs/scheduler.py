@@ -27,7 +27,7 @@ from services.compute.jobs import model
 from services.compute.jobs.model import expansion_id, outcome_id, record_for
 from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.store import JobStore
-from services.compute.queries import cost_s
+from services.compute.queries.cost import cost_s
 from services.runtime.bus import Delivery
 from services.runtime.storage.publish import publish_all
 

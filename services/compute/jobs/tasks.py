@@ -29,17 +29,14 @@ from schemas.query import BackendInfo
 from schemas.result import Engine
 from schemas.stored import StoredObject
 from schemas.work import JobWork, QueuedTask
-from services.compute.queries import (
-    answer_backend,
+from services.compute.queries.cost import check_simulation, cost_s, output_cells, scale_count
+from services.compute.queries.simulation import FALLBACK, answer_backend
+from services.compute.queries.transforms import (
     answer_cwt,
     answer_significance,
     answer_wct,
     answer_xwt,
-    output_cells,
 )
-from services.compute.queries.backends import FALLBACK
-from services.compute.queries.cost import check_simulation, cost_s
-from services.compute.queries.sizes import scale_count
 from services.runtime.analysis import wavelet_of
 
 __all__ = [

@@ -14,9 +14,8 @@ from schemas.benchmark import BackendTiming, BenchmarkReply, BenchmarkRequest
 from schemas.errors import ContractError
 from schemas.message import clipped
 from schemas.query import WctRequest
-from services.compute.queries.backends import FALLBACK, chosen_backend
-from services.compute.queries.cost import check_simulation
-from services.compute.queries.sizes import scale_count
+from services.compute.queries.cost import check_simulation, scale_count
+from services.compute.queries.simulation import FALLBACK, chosen_backend
 from services.compute.queries.transforms import answer_wct
 
 __all__ = ["answer_benchmark"]

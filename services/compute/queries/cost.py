@@ -1,25 +1,40 @@
-"""What a question costs a worker, estimated from the request before any work.
+"""What a query costs a worker and how large its reply is, both from the request alone.
 
-Seconds of one core of about 2020, fitted to measurements (`docs/decisions/0025-admission.md`); they
-order questions and bound queues, so a factor of two does no harm. A transform costs in proportion
-to its cells. A simulation costs in proportion to rows times pairs, whatever the length of the
-signals, because each octave is simulated at its own rate.
+Costs are seconds of one core of about 2020, fitted to measurements
+(`docs/decisions/0025-admission.md`); they order queries and bound queues, so a factor of two does
+no harm. A transform costs in proportion to its cells. A simulation costs in proportion to rows
+times pairs, whatever the length of the signals, because each octave is simulated at its own rate.
 """
 
 from __future__ import annotations
 
+import math
+
 from schemas.benchmark import BenchmarkRequest
 from schemas.errors import Unprocessable
-from schemas.limits import MAX_OCTAVE, MAX_QUERY_COST_S
+from schemas.limits import MAX_OCTAVE, MAX_OUTPUT_CELLS, MAX_QUERY_COST_S, MAX_SCALES
 from schemas.message import Message
-from schemas.query import CwtRequest, TransformRequest, WctRequest, XwtRequest
+from schemas.query import CwtRequest, PairRequest, TransformRequest, WctRequest, XwtRequest
 from schemas.significance import SignificanceRequest
 from schemas.subjects import job
-from services.compute.queries.sizes import output_cells, reply_numbers, scale_count
+from services.runtime.analysis import wavelet_of
 
-__all__ = ["check_simulation", "cost_s", "should_cache", "should_coalesce", "simulation_cost_s"]
+__all__ = [
+    "MAX_COMPUTE_BYTES",
+    "check_simulation",
+    "cost_s",
+    "output_cells",
+    "reply_bytes",
+    "reply_numbers",
+    "scale_count",
+    "should_cache",
+    "should_coalesce",
+    "simulation_cost_s",
+]
 
-#: Of any question: decoding, plans, numpy's calls.
+#: What one query may take of a worker's memory. An answer that a message can carry needs far less.
+MAX_COMPUTE_BYTES = MAX_OUTPUT_CELLS * 16
+#: Of any query: decoding, plans, numpy's calls.
 CALL_S = 1e-3
 #: Of a scale in time, per cell.
 CWT_CELL_S = 12e-9
@@ -30,14 +45,14 @@ ROW_TASK_S = 65e-6
 ROW_PAIR_S = 13e-6
 #: Tasks that the pairs of an octave are shared among (`significance.simulation_plan.CHUNKS`).
 ROW_TASKS = 20
-#: Reading what was kept: round trips to the store, and its bytes over two hops and a decoder.
+#: Reading a reply from the store: round trips, and its bytes over two hops and a decoder.
 READ_S = 4e-3
 READ_BYTES_PER_S = 200e6
 NUMBER_BYTES = 8
-#: How much dearer an answer has to be than reading it, and about as much than keeping it: so
-#: keeping what nobody asks for again costs at most a twentieth.
+#: A reply is kept if computing it takes this many times as long as reading it, and about as many
+#: as writing it: keeping what nobody asks for again costs at most a twentieth.
 KEPT_FACTOR = 20
-#: From here on a question is compared with those under way: a hop to a thread, and a hash of 8 MB.
+#: From here on a query is compared with those under way: a hop to a thread, and a hash of 8 MB.
 SHARED_S = 0.02
 #: Runs of a benchmark, the first one included, which does not count.
 BENCHMARK_RUNS = 4
@@ -61,7 +76,7 @@ def cost_s(request: Message) -> float:
 
 
 def should_coalesce(request: Message) -> bool:
-    """Return whether to see if the same question is being answered just now.
+    """Return whether to look for an equal query that is being computed.
 
     Benchmarks are not shared: each one asks what it takes.
     """
@@ -69,13 +84,13 @@ def should_coalesce(request: Message) -> bool:
 
 
 def should_cache(request: Message) -> bool:
-    """Return whether an answer is so dear that reading it again is far cheaper.
+    """Return whether reading the reply again is far cheaper than computing it.
 
     Timings are not: nobody wants those of another day.
     """
     if isinstance(request, BenchmarkRequest):
         return False
-    reading_s = READ_S + NUMBER_BYTES * reply_numbers(request) / READ_BYTES_PER_S
+    reading_s = READ_S + reply_bytes(request) / READ_BYTES_PER_S
     return cost_s(request) > KEPT_FACTOR * reading_s
 
 
@@ -129,3 +144,77 @@ def _benchmark_cost_s(request: BenchmarkRequest) -> float:
     rows = 4 * max(request.signal_length, 2).bit_length()
     one = WCT_CELL_S * rows * request.signal_length + simulation_cost_s(rows, request.mc_count)
     return BENCHMARK_RUNS * (len(request.backends) + 1) * one
+
+
+def output_cells(request: TransformRequest) -> int:
+    """Return scales times samples of the answer, as pycwt's rules for -1 have it."""
+    return scale_count(request) * sample_count(request)
+
+
+def reply_numbers(request: Message) -> int:
+    """Return how many numbers the answer has; 0 for few, or as good as few."""
+    match request:
+        case CwtRequest():  # complex
+            return 2 * output_cells(request)
+        case XwtRequest():  # complex, and the phase
+            return 3 * output_cells(request)
+        case WctRequest():
+            return 2 * output_cells(request)
+        case _:
+            return 0
+
+
+def reply_bytes(request: Message) -> int:
+    """Return the bytes of those numbers in float64, the larger of the two precisions."""
+    return NUMBER_BYTES * reply_numbers(request)
+
+
+def sample_count(request: TransformRequest) -> int:
+    """Return the samples of each signal."""
+    if isinstance(request, PairRequest):
+        return len(request.signal1)
+    return len(request.data) if isinstance(request, CwtRequest) else 0
+
+
+def scale_count(request: TransformRequest) -> int:
+    """Return the number of scales, which is one more than J.
+
+    Raises
+    ------
+    Unprocessable
+        J is left to the service, and there would be more scales than are possible.
+    """
+    if request.J != -1:
+        return request.J + 1
+    smallest = smallest_scale(request)
+    octaves = math.log2(max(sample_count(request) * request.dt / smallest, 1.0))
+    count = octaves / request.dj
+    if not count < MAX_SCALES - 1:
+        problem = (
+            f"{octaves:.4g} octaves at dj={request.dj:g} are more than {MAX_SCALES} scales: "
+            "raise dj or s0, or say how many scales with J"
+        )
+        raise Unprocessable.of({"dj": problem})
+    return max(round(count), 0) + 1
+
+
+def smallest_scale(request: TransformRequest) -> float:
+    """Return s0 in seconds, also where the request leaves it to the wavelet.
+
+    Raises
+    ------
+    Unprocessable
+        There is no such wavelet, or the numbers have no room for the scale.
+    """
+    if request.s0 != -1:
+        return request.s0
+    try:
+        found = 2 * request.dt / wavelet_of(request.mother, request.param).fourier_factor
+    except OverflowError:
+        raise Unprocessable.of({"param": f"{request.param:g} is too large"}) from None
+    except ValueError as error:
+        raise Unprocessable.of({"param": str(error)}) from None
+    if not 0 < found < math.inf:
+        problem = f"{request.dt:g} leaves no room for a smallest scale: use another unit of time"
+        raise Unprocessable.of({"dt": problem})
+    return found

@@ -1,15 +1,21 @@
-"""Transforms of whole signals."""
+"""Transforms and significance levels of whole signals: pure functions from request to reply."""
 
 from __future__ import annotations
 
+import re
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 import pycwt_mod
-from pycwt_mod.significance import Cache as Levels
+from pycwt_mod import NyquistWarning
+from schemas.errors import Unprocessable
 from schemas.limits import MAX_QUERY_COST_S
 from schemas.query import (
     CwtReply,
@@ -22,17 +28,25 @@ from schemas.query import (
     XwtReply,
     XwtRequest,
 )
-from services.compute.queries.backends import is_exact
-from services.compute.queries.refusals import library_refusals
-from services.compute.queries.simulation import jobs_for, simulation_of
-from services.compute.queries.sizes import MAX_COMPUTE_BYTES, reply_numbers, scale_count
+from schemas.significance import SignificanceReply, SignificanceRequest
+from services.compute.queries.cost import MAX_COMPUTE_BYTES, reply_bytes, scale_count
+from services.compute.queries.simulation import Levels, simulation_of
 from services.runtime.analysis import wavelet_of
 from services.runtime.rpc.request_context import request_context
 
-__all__ = ["answer_cwt", "answer_wct", "answer_xwt"]
+__all__ = ["answer_cwt", "answer_significance", "answer_wct", "answer_xwt"]
 
-#: Of float64, the larger of the two precisions.
-NUMBER_BYTES = 8
+# Requests choose their scales: a line on standard error for each new s0 only fills the log.
+warnings.filterwarnings("ignore", category=NyquistWarning)
+
+#: The library's names of what the request calls otherwise.
+_FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother",
+           "f0": "param", "m": "param", "param": "param"}  # fmt: skip
+
+#: What both call the same.
+_OWN_NAMES = {
+    "dt", "dj", "s0", "J", "al1", "al2", "mc_count", "significance_level", "convention", "method",
+}  # fmt: skip
 
 Values = TypeVar("Values", bound=NDArray[Any])
 
@@ -40,7 +54,7 @@ Values = TypeVar("Values", bound=NDArray[Any])
 def answer_cwt(request: CwtRequest) -> CwtReply:
     """Return the wavelet transform of one signal."""
     started = time.perf_counter()
-    with library_refusals("data"):
+    with _library_refusals("data"):
         found = pycwt_mod.cwt(_cast(request.data, request), **_arguments(request))
         return CwtReply(
             wave=_missing(found.coefs, found.mask),
@@ -56,7 +70,7 @@ def answer_cwt(request: CwtRequest) -> CwtReply:
 def answer_xwt(request: XwtRequest) -> XwtReply:
     """Return the cross-wavelet transform of two signals."""
     started = time.perf_counter()
-    with library_refusals("signal1"):
+    with _library_refusals("signal1"):
         found = pycwt_mod.xwt(
             *_pair(request), **_arguments(request), significance_level=request.significance_level
         )
@@ -86,21 +100,15 @@ def answer_wct(
     """
     started = time.perf_counter()
     wanted = request.significance_level is not None
-    backend, seed = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
+    simulation = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
     # A simulation takes most of the time: meanwhile the coherence can be on its way.
-    early = backend is not None and _early_takes(NUMBER_BYTES * reply_numbers(request))
-    with library_refusals("signal1"):
+    early = simulation.backend is not None and _early_takes(reply_bytes(request))
+    with _library_refusals("signal1"):
         found = pycwt_mod.wct(
             *_pair(request),
-            **_arguments(request),
+            **_arguments(request) | simulation.arguments(request, n_jobs=n_jobs, levels=levels),
             sig=wanted,
             significance_level=request.significance_level or 0.95,
-            mc_count=request.mc_count,
-            method=request.method,
-            cache=levels if levels is not None and is_exact(backend or request.backend) else False,
-            backend=backend or request.backend,
-            n_jobs=jobs_for(backend, n_jobs),
-            rng=seed,
             early=_send_coherence if early else None,
         )
         return WctReply(
@@ -109,8 +117,44 @@ def answer_wct(
             freqs=found.freqs,
             signif=found.signif.astype(request.dtype) if wanted else None,
             lag1=_lag1(found),
-            backend_used=backend,
-            seed=seed,
+            backend_used=simulation.backend,
+            seed=simulation.seed,
+            computation_time=time.perf_counter() - started,
+        )
+
+
+def answer_significance(
+    request: SignificanceRequest,
+    *,
+    n_jobs: int = 1,
+    levels: Levels | None = None,
+    max_cost_s: float = MAX_QUERY_COST_S,
+) -> SignificanceReply:
+    """Return the coherence that unrelated red noises rarely exceed, per scale.
+
+    A backend that works in parallel has at most `n_jobs` jobs; levels known before are looked up
+    in `levels`, and new ones kept there.
+    """
+    started = time.perf_counter()
+    simulation = simulation_of(request, rows=request.J + 1, max_cost_s=max_cost_s)
+    with _library_refusals("s0"):
+        found = pycwt_mod.wct_significance(
+            request.al1,
+            request.al2,
+            request.dt,
+            request.dj,
+            request.s0,
+            request.J,
+            request.significance_level,
+            wavelet_of(request.mother, request.param),
+            convention=request.convention,
+            n=request.n,
+            **simulation.arguments(request, n_jobs=n_jobs, levels=levels),
+        )
+        return SignificanceReply(
+            signif=found.astype(request.dtype),
+            backend_used=simulation.backend,
+            seed=simulation.seed,
             computation_time=time.perf_counter() - started,
         )
 
@@ -181,3 +225,42 @@ def _missing(values: Values, mask: NDArray[np.bool_]) -> Values:
     # Nobody writes to it any more, so the message need not copy it.
     values.flags.writeable = False
     return values
+
+
+@contextmanager
+def _library_refusals(signal: str) -> Iterator[None]:
+    """Turn what the library or the reply refuses into a refusal of the field.
+
+    The library's ``ValueError`` names the argument. A reply that cannot be made has values beyond
+    the range of its numbers, which is `signal`'s doing; they are not warned of on the way there.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (ValidationError, FloatingPointError):
+        problem = "the result exceeds the range of the numbers: scale it, or ask for float64"
+        raise Unprocessable.of({signal: problem}) from None
+    except (ValueError, OverflowError) as error:
+        raise Unprocessable.of(
+            {_field_of(str(error)): _in_words_of_the_request(str(error))}
+        ) from None
+
+
+def _in_words_of_the_request(text: str) -> str:
+    """Return a message of the library with the names that the request has for its signals."""
+    return re.sub(r"\by([12])\b", r"signal\1", text)
+
+
+def _field_of(text: str) -> str:
+    """Return the field that the library blames; what the table does not cover is `method`'s.
+
+    A message is "cannot X: reason; do Y", of which the reason begins with the argument, or the
+    reason alone.
+    """
+    reason = text.partition(": ")[2] if text.startswith("cannot ") else text
+    argument = reason.replace("=", " ").partition(" ")[0].rstrip(":,")
+    if argument in _FIELDS:
+        return _FIELDS[argument]
+    if argument in _OWN_NAMES:
+        return argument
+    return "method" if "table" in text else "request"

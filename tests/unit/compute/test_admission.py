@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Overloaded
-from services.compute.queries.admission import (
+from services.compute.queries.executor import (
     MAX_WAITING,
     QUICK_S,
     Admission,

@@ -7,7 +7,7 @@ import pytest
 import pycwt_mod
 from schemas.benchmark import BenchmarkRequest
 from schemas.errors import Unprocessable
-from services.compute.queries import answer_benchmark
+from services.compute.queries.benchmark import answer_benchmark
 from tests.backends import Broken
 
 

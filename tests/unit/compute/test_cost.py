@@ -13,7 +13,8 @@ from schemas.errors import Unprocessable
 from schemas.limits import MAX_QUERY_COST_S
 from schemas.query import BackendsRequest, CwtRequest, WctRequest, XwtRequest
 from schemas.significance import SignificanceRequest
-from services.compute.queries import answer_significance, answer_wct, cost_s
+from services.compute.queries.cost import cost_s
+from services.compute.queries.transforms import answer_significance, answer_wct
 
 X, Y = np.random.default_rng(1).standard_normal((2, 2000))
 LEVEL = SignificanceRequest(al1=0.5, al2=0.5, dt=1, dj=0.25, s0=2, J=40)

@@ -11,7 +11,7 @@ from schemas.codec import ContentType, encode
 from schemas.endpoints import ENDPOINTS
 from schemas.errors import NotFound
 from schemas.query import WctRequest
-from services.compute.queries import answer_schema
+from services.compute.queries.descriptions import answer_schema
 
 
 @pytest.mark.parametrize("subject", ENDPOINTS)

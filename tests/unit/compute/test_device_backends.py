@@ -25,8 +25,8 @@ from schemas.significance import SignificanceRequest
 from services.compute.devices.backends import requests_of, spread
 from services.compute.devices.hardware import answer_hardware
 from services.compute.jobs.tasks import check_tasks
-from services.compute.queries import answer_significance
-from services.compute.queries.backends import is_exact
+from services.compute.queries.simulation import is_exact
+from services.compute.queries.transforms import answer_significance
 from services.hwbridge.model import run_mc
 from services.runtime.devices.plans import null_job
 from services.runtime.rpc.request_context import service_context

@@ -13,7 +13,12 @@ from schemas.errors import Unavailable
 from schemas.message import Message
 from schemas.query import CwtRequest, WctRequest, XwtRequest
 from schemas.significance import SignificanceRequest
-from services.compute.queries import answer_cwt, answer_significance, answer_wct, answer_xwt
+from services.compute.queries.transforms import (
+    answer_cwt,
+    answer_significance,
+    answer_wct,
+    answer_xwt,
+)
 from tests.backends import Away
 
 X, Y, Z = np.random.default_rng(8).standard_normal((3, 300))

@@ -14,9 +14,8 @@ import pytest
 from schemas.errors import Overloaded
 from schemas.query import CwtRequest
 from schemas.significance import SignificanceReply, SignificanceRequest
-from services.compute.queries.admission import Admission
-from services.compute.queries.executor import QueryExecutor
-from services.compute.queries.reply_cache import ReplyCache
+from services.compute.queries.cache import ReplyCache
+from services.compute.queries.executor import Admission, QueryExecutor
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from schemas.codec import ContentType, decode, encode
+from schemas.message import content_digest
 from schemas.query import WctRequest
-from services.compute.queries import content_digest, content_seed
+from services.compute.queries.simulation import content_seed
 
 X, Y = np.random.default_rng(1).standard_normal((2, 50))
 BASE = WctRequest(signal1=X, signal2=Y, dt=0.5)

@@ -17,7 +17,7 @@ from schemas.codec import ContentType, decode
 from schemas.errors import ErrorBody, ErrorCode
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from services.compute.app import ComputeService
-from services.compute.queries.level_cache import LevelCache
+from services.compute.queries.cache import LevelCache
 from services.compute.settings import ComputeSettings
 from services.runtime.bus import Message
 from services.runtime.process.lifecycle import Context

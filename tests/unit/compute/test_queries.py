@@ -24,14 +24,13 @@ from schemas.query import (
 from schemas.significance import SignificanceRequest
 from schemas.stream import Convention, Wavelet
 from services.compute.jobs.tasks import answer_task
-from services.compute.queries import (
-    answer_backend,
-    answer_backends,
+from services.compute.queries.cost import output_cells
+from services.compute.queries.simulation import answer_backend, answer_backends
+from services.compute.queries.transforms import (
     answer_cwt,
     answer_significance,
     answer_wct,
     answer_xwt,
-    output_cells,
 )
 from tests.backends import Away
 
