@@ -49,9 +49,8 @@ from services.compute.queries.transforms import (
 )
 from services.compute.settings import ComputeSettings
 from services.runtime.process.lifecycle import Context
-from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.rpc.endpoint import Endpoint, service_context
 from services.runtime.rpc.micro import serve_endpoints
-from services.runtime.rpc.request_context import service_context
 
 __all__ = ["ComputeService", "serve"]
 

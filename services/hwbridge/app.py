@@ -29,9 +29,8 @@ from services.hwbridge.settings import HwBridgeSettings
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
 from services.runtime.process.lifecycle import Context
-from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.rpc.endpoint import Endpoint, request_context
 from services.runtime.rpc.micro import serve_endpoints
-from services.runtime.rpc.request_context import request_context
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["device_endpoints", "device_workers", "list_endpoint", "serve"]

@@ -37,8 +37,8 @@ from services.compute.processes.fork_server import ForkedProcess
 from services.compute.queries.transforms import answer_wct
 from services.runtime.bus import Bus, StoreAck
 from services.runtime.process.stop import Stop
+from services.runtime.rpc.endpoint import service_context
 from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.rpc.request_context import service_context
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger

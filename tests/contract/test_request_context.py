@@ -9,9 +9,8 @@ from schemas.endpoints import Endpoint as Contract
 from schemas.message import Message as Model
 from services.runtime.bus import Bus
 from services.runtime.bus.nats import connect_bus
-from services.runtime.rpc.endpoint import Endpoint
+from services.runtime.rpc.endpoint import Endpoint, request_context
 from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.rpc.request_context import request_context
 from services.runtime.telemetry.logs import logger
 
 pytestmark = pytest.mark.anyio

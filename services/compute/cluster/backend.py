@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from services.compute.cluster.fan_out import Compute, fan_out, in_a_thread
 from services.compute.cluster.shares import histograms_of, request_of, shares_of
-from services.runtime.rpc.request_context import request_context
+from services.runtime.rpc.endpoint import request_context
 
 __all__ = ["ClusterBackend", "own_shares"]
 

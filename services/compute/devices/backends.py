@@ -28,7 +28,7 @@ from services.compute.cluster.shares import wavelet_name
 from services.compute.devices.operation import simulate
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
-from services.runtime.rpc.request_context import SyncBus, request_context
+from services.runtime.rpc.endpoint import SyncBus, request_context
 
 __all__ = ["Elm11Backend", "TangNanoBackend", "requests_of", "spread"]
 

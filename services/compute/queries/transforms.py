@@ -32,7 +32,7 @@ from schemas.significance import SignificanceReply, SignificanceRequest
 from services.compute.queries.cost import MAX_COMPUTE_BYTES, reply_bytes, scale_count
 from services.compute.queries.simulation import Levels, simulation_of
 from services.runtime.analysis import wavelet_of
-from services.runtime.rpc.request_context import request_context
+from services.runtime.rpc.endpoint import request_context
 
 __all__ = ["answer_cwt", "answer_significance", "answer_wct", "answer_xwt"]
 

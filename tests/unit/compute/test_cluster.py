@@ -27,7 +27,7 @@ from services.compute.cluster import ClusterBackend
 from services.compute.cluster.ledger import Ledger
 from services.compute.cluster.shares import answer_simulate, histograms_of, request_of, shares_of
 from services.runtime.bus import Bus
-from services.runtime.rpc.request_context import service_context
+from services.runtime.rpc.endpoint import service_context
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 

@@ -29,7 +29,7 @@ from services.compute.queries.simulation import is_exact
 from services.compute.queries.transforms import answer_significance
 from services.hwbridge.model import run_mc
 from services.runtime.devices.plans import null_job
-from services.runtime.rpc.request_context import service_context
+from services.runtime.rpc.endpoint import service_context
 from tests.contract.test_jobs import workers
 from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer, Identity
