@@ -3,9 +3,8 @@
 Theory of operation. One task per endpoint reads its queue-group subscription and starts a task
 per request, so a long answer never holds up a short one. A request is *waiting* until a slot is
 free; when too many wait, or their bodies fill the service's budget, it is refused with `overloaded`
-at once. On stop, the subscriptions are
-drained (the server sends the rest of the traffic elsewhere), what had arrived is answered, then
-the discovery subscriptions go.
+immediately. On stop, the subscriptions are drained (the server sends the rest of the traffic to
+other instances), what had arrived is answered, then the discovery subscriptions are closed.
 
 nats-py has a `nats.micro` of its own; `docs/decisions/0003-own-service-layer.md` tells why it is
 not used here.
@@ -29,12 +28,11 @@ from schemas.errors import Overloaded
 from schemas.headers import CONTENT_TYPE
 from services.runtime.bus import Bus, Message, Subscription
 from services.runtime.bus.errors import BusError
-from services.runtime.rpc.byte_budget import RETRY_S, ByteBudget
 from services.runtime.rpc.endpoint import Endpoint, Reply, answer, error_reply
 from services.runtime.settings import REQUESTS_MAX_BYTES
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["Identity", "serve_endpoints"]
+__all__ = ["SMALL_BYTES", "ByteBudget", "Identity", "serve_endpoints"]
 
 #: ADR-32: the root of the control subjects, and the types of the three documents.
 CONTROL_PREFIX = "$SRV"
@@ -43,6 +41,12 @@ INFO_TYPE = "io.nats.micro.v1.info_response"
 STATS_TYPE = "io.nats.micro.v1.stats_response"
 #: All instances of a service share the work in this queue group.
 QUEUE_GROUP = "q"
+#: Requests of at most this size are not counted: their number is limited, and a health check must
+#: be possible while the budget is used up.
+SMALL_BYTES = 64 * 1024
+#: When to retry after `overloaded`: the requests that wait to be decoded are decoded by then.
+RETRY_S = 1.0
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +88,49 @@ class _Tally:
         if reply.error is not None:
             self.errors += 1
             self.last_error = reply.error
+
+
+class ByteBudget:
+    """Counts the bytes held; a request that does not fit is refused immediately.
+
+    Parameters
+    ----------
+    max_bytes
+        Limit for all bodies larger than `SMALL_BYTES` together. A single one always fits.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that are counted now."""
+        return self._held
+
+    def reserve(self, size: int) -> None:
+        """Count a request of `size` bytes until it is released.
+
+        Raises
+        ------
+        Overloaded
+            The budget is used up.
+        """
+        if size <= SMALL_BYTES:
+            return
+        if self._held and self._held + size > self._max_bytes:
+            raise Overloaded(
+                f"{self._held / MIB:.1f} MiB of requests are held already, "
+                f"{self._max_bytes / MIB:.1f} MiB are possible: try again in {RETRY_S:g} s, start "
+                "more workers, or raise CWT_REQUESTS_MAX_BYTES",
+                {"retry_after_s": RETRY_S, "size": size, "limit": self._max_bytes},
+            )
+        self._held += size
+
+    def release(self, size: int) -> None:
+        """Stop counting a request of `size` bytes."""
+        if size > SMALL_BYTES:
+            self._held -= size
 
 
 @asynccontextmanager
