@@ -1,4 +1,4 @@
-"""What pycwt gets wrong, one story each."""
+"""Defects of pycwt that this library does not have, one story each."""
 
 from __future__ import annotations
 
