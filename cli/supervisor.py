@@ -72,8 +72,8 @@ class Supervisor:
         Where starts and ends are told.
     log_folder
         Where each child's output goes, as ``<name>.log``; None: to this process's standard error.
-    policy, stop_s
-        How often a child is started again, and how long it may take to stop.
+    policy
+        How often a child is started again.
     kill
         Once set, children that are stopping are waited for no longer.
     """
@@ -86,7 +86,6 @@ class Supervisor:
         log: Log,
         log_folder: Path | None = None,
         policy: RetryPolicy = RESTART,
-        stop_s: float = STOP_S,
         kill: anyio.Event | None = None,
     ) -> None:
         self._programs = tuple(programs)
@@ -94,7 +93,6 @@ class Supervisor:
         self._log = log
         self._log_folder = log_folder
         self._policy = policy
-        self._stop_s = stop_s
         self._kill = kill or anyio.Event()
 
     async def run(self) -> None:
@@ -161,7 +159,7 @@ class Supervisor:
             tasks.cancel_scope.cancel()
 
     async def _kill_late(self, process: Process) -> None:
-        with anyio.move_on_after(self._stop_s):
+        with anyio.move_on_after(STOP_S):
             await self._kill.wait()
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)

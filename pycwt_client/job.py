@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import anyio
 
@@ -35,7 +34,6 @@ from services.runtime.bus import Message as BusMessage
 __all__ = ["Answer", "Job", "TaskResult"]
 
 Answer = CwtAnswer | XwtAnswer | WctAnswer | SignificanceReply
-Reply = TypeVar("Reply", bound=Message)
 
 #: Announcements may get lost, and a job that nobody works on has none: so often the truth is asked.
 LOOK_S = 1.0

@@ -32,10 +32,8 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM}
 _BUSY = {errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK}
 
 
-def open_serial_line(
-    port: str, baud: int = DEFAULT_BAUD, *, write_timeout_s: float = WRITE_TIMEOUT_S
-) -> SerialLine:
-    """Open `port` for this process alone.
+def open_serial_line(port: str, *, write_timeout_s: float = WRITE_TIMEOUT_S) -> SerialLine:
+    """Open `port` at the default rate for this process alone.
 
     Raises
     ------
@@ -43,7 +41,9 @@ def open_serial_line(
         It cannot be opened; the message says why, and what to do.
     """
     try:
-        opened = serial.Serial(port, baud, timeout=0, write_timeout=write_timeout_s, exclusive=True)
+        opened = serial.Serial(
+            port, DEFAULT_BAUD, timeout=0, write_timeout=write_timeout_s, exclusive=True
+        )
     except (serial.SerialException, OSError, ValueError) as error:
         _refuse(port, error)
     return SerialLine(opened, port, write_timeout_s)

@@ -136,11 +136,8 @@ class MemoryLog:
         raise BusUnreachableError(f"no stream holds {subject}")
 
     @asynccontextmanager
-    async def consume(
-        self, stream: str, durable: str, *, prefetch: int = 1
-    ) -> AsyncIterator[Consumer]:
-        """Take part in the work queue; nothing is prefetched here, whatever `prefetch` says."""
-        del prefetch
+    async def consume(self, stream: str, durable: str) -> AsyncIterator[Consumer]:
+        """Take part in the work queue while the context is open."""
         yield MemoryConsumer(self._queues[stream, durable])
 
     @asynccontextmanager
@@ -151,7 +148,6 @@ class MemoryLog:
         *,
         start_seq: int = 1,
         start_time_ns: int | None = None,
-        headers_only: bool = False,
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
         """Read the stream in order from a sequence or a time, and go on with what comes."""
         yield MemoryReplay(
@@ -159,7 +155,6 @@ class MemoryLog:
             subjects,
             start_seq,
             start_time_ns or 0,
-            headers_only=headers_only,
         )
 
     @asynccontextmanager

@@ -35,11 +35,9 @@ class Frame(NamedTuple):
     payload: bytes
 
 
-def encode_frame(
-    type_: int, seq: int, job: int, payload: bytes, *, version: int = PROTOCOL_VERSION
-) -> bytes:
+def encode_frame(type_: int, seq: int, job: int, payload: bytes) -> bytes:
     """Return the bytes on the wire, the delimiter at the end included."""
-    body = _HEADER.pack(version, type_, seq, job) + payload
+    body = _HEADER.pack(PROTOCOL_VERSION, type_, seq, job) + payload
     encoded: bytes = cobs.encode(body + _CRC.pack(zlib.crc32(body)))
     return encoded + _END
 

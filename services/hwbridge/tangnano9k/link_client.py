@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, NoReturn
 
 from schemas.hwlink import DEFAULT_BAUD, MAX_ENCODED_BYTES, WINDOW, MessageType
@@ -65,16 +65,8 @@ class LinkClient:
         Number of the first request.
     """
 
-    def __init__(
-        self,
-        line: Line,
-        timing: LinkTiming,
-        *,
-        seq: int = 0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, line: Line, timing: LinkTiming, *, seq: int = 0) -> None:
         self._line = line
-        self._clock = clock
         self.link = Link(timing, seq=seq)
 
     def greet(self, deadline: CancellableDeadline) -> HelloReply:
@@ -86,7 +78,7 @@ class LinkClient:
             Nothing answers, or something else does.
         """
         baud = self._line.baud
-        self.link.greet(self._clock(), baud=baud or DEFAULT_BAUD)
+        self.link.greet(time.monotonic(), baud=baud or DEFAULT_BAUD)
         for event in self._events(deadline):
             if isinstance(event, Greeted):
                 return event.hello
@@ -96,7 +88,7 @@ class LinkClient:
 
     def change_rate(self, divisor: int, deadline: CancellableDeadline) -> int:
         """Change to another rate if the line carries it; return the divisor that holds now."""
-        self.link.change_rate(divisor, self._clock())
+        self.link.change_rate(divisor, time.monotonic())
         for event in self._events(deadline):
             if isinstance(event, RateKept):
                 return event.divisor
@@ -152,7 +144,7 @@ class LinkClient:
                 self._fail(event)
 
     def _send(self, ask: Ask) -> None:
-        now = self._clock()
+        now = time.monotonic()
         self.link.send(ask.type, ask.payload, now, job=ask.job, reply_bytes=ask.reply_bytes)
 
     def _events(self, deadline: CancellableDeadline) -> Iterator[Event]:
@@ -171,13 +163,13 @@ class LinkClient:
         if self.link.unanswered >= BULK:
             # Reading every few bytes costs more than they do; the window bridges this pause.
             time.sleep(min(LONGEST_PAUSE_S, PAUSE_BITS / self._line.baud))
-        now = self._clock()
+        now = time.monotonic()
         link_deadline = self.link.deadline
         wait = (
             MAX_WAIT_S if link_deadline is None else min(MAX_WAIT_S, max(0.0, link_deadline - now))
         )
         received = self._line.read(min(wait, max(0.0, deadline.left_s)))
-        now = self._clock()
+        now = time.monotonic()
         events = self.link.receive(received, now) if received else []
         events += self.link.tick(now)
         for event in events:

@@ -360,9 +360,7 @@ class DurableLog(Protocol):
             Permanent: the message is too large, or the server refuses it for what it is.
         """
 
-    def consume(
-        self, stream: str, durable: str, *, prefetch: int = 1
-    ) -> AbstractAsyncContextManager[Consumer]:
+    def consume(self, stream: str, durable: str) -> AbstractAsyncContextManager[Consumer]:
         """Take part in the work queue; on leaving, what was prefetched is handed back."""
 
     def replay(
@@ -372,11 +370,8 @@ class DurableLog(Protocol):
         *,
         start_seq: int = 1,
         start_time_ns: int | None = None,
-        headers_only: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
         """Read the stream in order from `start_seq` and go on with what comes, without a hole.
-
-        With `headers_only`, bodies stay where they are, and what is read has none.
 
         With `start_time_ns`, what was stored before that time, nanoseconds UTC, is left out too.
         A read that is cancelled loses nothing: the next one goes on after the last message that

@@ -84,10 +84,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @asynccontextmanager
 async def consume_queue(
-    client: OrderedClient, stream: str, durable: str, *, prefetch: int
+    client: OrderedClient, stream: str, durable: str
 ) -> AsyncIterator[Consumer]:
     """Take part in a work queue while the context is open; then hand back what was prefetched."""
-    pull = _Pull(client, stream, durable, batch=prefetch)
+    pull = _Pull(client, stream, durable, batch=1)
     with driver_errors():
         await pull.open()
     consumer = _Consumer(client, pull)

@@ -127,11 +127,9 @@ class NatsLog:
             ack = await self._js.publish(subject, data, headers=driver_headers(given))
         return StoreAck(stream=ack.stream, seq=ack.seq, duplicate=bool(ack.duplicate))
 
-    def consume(
-        self, stream: str, durable: str, *, prefetch: int = 1
-    ) -> AbstractAsyncContextManager[Consumer]:
+    def consume(self, stream: str, durable: str) -> AbstractAsyncContextManager[Consumer]:
         """Take part in the work queue while the context is open."""
-        return consume_queue(self._client, stream, durable, prefetch=prefetch)
+        return consume_queue(self._client, stream, durable)
 
     def replay(
         self,
@@ -140,7 +138,6 @@ class NatsLog:
         *,
         start_seq: int = 1,
         start_time_ns: int | None = None,
-        headers_only: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
         """Read the stream in order from a sequence or a time, and go on with what comes."""
         return read_stream(
@@ -149,7 +146,6 @@ class NatsLog:
             subjects,
             start_seq=start_seq,
             start_time_ns=start_time_ns,
-            headers_only=headers_only,
             follow=True,
         )
 
