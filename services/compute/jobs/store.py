@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -16,8 +15,8 @@ from schemas.errors import ContractError, NotFound
 from schemas.headers import CONTENT_TYPE, TASK_ERROR, TASK_OBJECT, TASK_STATUS
 from schemas.stored import StoredObject
 from schemas.work import JobRecord, JobWork
-from services.compute.dead_letters import dead_letter
 from services.compute.jobs.model import Outcome, Tally
+from services.compute.work_queue import store_dead_letter, terminate
 from services.runtime.bus import Bucket, Delivery, DurableLog, StoredMessage
 from services.runtime.bus.errors import BusTimeoutError, RevisionConflictError
 from services.runtime.storage.publish import publish_with_retry, store_with_retry
@@ -32,8 +31,6 @@ READ_TIMEOUT_S = 30.0
 SEEN_JOBS = 16
 #: Characters of the reason in a header; the whole is in the body.
 HEADER_TEXT = 256
-#: Characters of the reason that the server shows for a message that was given up.
-MAX_REASON = 200
 
 
 class JobStore:
@@ -186,17 +183,8 @@ class JobStore:
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Store a dead letter of a message of the task queue, then take it off the queue."""
-        stored = delivery.stored
-        letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=time.time_ns())
-        await publish_with_retry(
-            self._bus_log,
-            subjects.dead(letter.where),
-            encode(letter, PACKED),
-            msg_id=f"{storage.TASKS}/{stored.seq}",
-            headers=_HEADERS,
-            log=self._log,
-        )
-        await delivery.term(" ".join(reason.split())[:MAX_REASON])
+        await store_dead_letter(self._bus_log, delivery, reason, queue=storage.TASKS, log=self._log)
+        await terminate(delivery, reason)
 
     async def put_object(self, name: str, data: bytes) -> StoredObject:
         """Keep an object at once, or fail."""

@@ -19,7 +19,6 @@ from schemas import storage
 from schemas.codec import content_type_of, decode, encode
 from schemas.errors import ContractError, Internal, NotFound
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
-from services.compute.heartbeat import Heartbeat
 from services.compute.jobs import model
 from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.runner import TaskRunner
@@ -27,6 +26,7 @@ from services.compute.jobs.scheduler import TaskEnqueuer
 from services.compute.jobs.store import JobStore, headers_of, record_of
 from services.compute.jobs.tasks import encoding_of, outcome_without_result
 from services.compute.processes import ProcessPool
+from services.compute.work_queue import Heartbeat
 from services.runtime.bus import Delivery, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop

@@ -1,4 +1,7 @@
-"""From an analysis window to its results, one per channel set: a pure function."""
+"""From an analysis window to its results, one per channel set, or to the event that it was dropped.
+
+All functions are pure.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,27 @@ from numpy.typing import NDArray
 
 from pycwt_mod import __version__
 from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, compute_blocks, window_level
-from schemas.errors import Unprocessable
+from schemas import storage, subjects
+from schemas.errors import ContractError, Unprocessable
+from schemas.event import StreamEvent
 from schemas.ids import tile_id
+from schemas.message import clipped
 from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
 from schemas.stream import AnalysisSpec
 from schemas.timing import ResultTimes
 from schemas.window import AnalysisWindow
 from services.runtime.analysis import AnalysisPlan, plan_analysis
+from services.runtime.bus import StoredMessage
 
-__all__ = ["Provenance", "compute_window", "drop_window"]
+__all__ = ["Provenance", "compute_window", "drop_window", "dropped_event", "stale_event"]
 
 T = TypeVar("T", bound=np.inexact[Any])
 
 NUMPY = "numpy"
 #: The backend of results that were not computed.
 NOTHING = "none"
+#: Takes the events of windows whose subject names no stream.
+NAMELESS = "nameless"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +107,40 @@ def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Analysi
     )
     n = len(spec.channel_sets)
     return tuple(_results(window, layout, (block,) * n, [(None, None)] * n, NOTHING, provenance))
+
+
+def dropped_event(stored: StoredMessage, reason: str, *, now_ns: int) -> StreamEvent:
+    """Return the event that tells the stream's readers; of whichever stream, if any, it was."""
+    try:
+        stream = subjects.lane_of_window(stored.message.subject).stream
+    except ContractError:
+        stream = NAMELESS
+    return StreamEvent(
+        id=f"{stream}/{storage.WINDOWS}/{stored.seq}/dropped",
+        stream=stream,
+        kind="dropped",
+        detail=clipped(f"a window was given up, its results will not come: {reason}"),
+        t_ns=now_ns,
+    )
+
+
+def stale_event(window: AnalysisWindow, *, age_s: float, now_ns: int) -> StreamEvent:
+    """Return the event that tells of a window dropped because it was too old."""
+    spec, n_sets = window.analysis, len(window.analysis.channel_sets)
+    return StreamEvent(
+        id=f"{window.id}/dropped",
+        stream=window.stream,
+        epoch=window.epoch,
+        kind="dropped",
+        first_sample=window.tile.first_sample,
+        n_samples=window.tile.n,
+        detail=clipped(
+            f"octave {window.octave} of {spec.name}, {n_sets} channel sets: its samples were "
+            f"{age_s:.3g} s old, more than stale_after_s = {window.stale_after_s:g}; its results "
+            "are masked"
+        ),
+        t_ns=now_ns,
+    )
 
 
 _Level = tuple[NDArray[np.float64] | None, LevelMethod | None]

@@ -20,14 +20,19 @@ import anyio.to_thread
 from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError
+from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
-from schemas.message import PersistedMessage
 from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
-from services.compute.dead_letters import dead_letter, dropped_event, stale_event
-from services.compute.heartbeat import Heartbeat
 from services.compute.live.inline_policy import InlinePolicy
-from services.compute.live.windows import Provenance, compute_window, drop_window
+from services.compute.live.windows import (
+    Provenance,
+    compute_window,
+    drop_window,
+    dropped_event,
+    stale_event,
+)
+from services.compute.work_queue import Heartbeat, store_dead_letter, terminate
 from services.runtime.bus import Consumer, Delivery, DurableLog
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop
@@ -154,8 +159,7 @@ class WindowWorker:
         now = time.time_ns()
         await self._store_all(subjects.result(window.stream, window.analysis.name), bodies)
         if age_s is not None:
-            event = stale_event(window, age_s=age_s, now_ns=now)
-            await self._store(subjects.event(event.stream), event, msg_id=event.id)
+            await self._store_event(stale_event(window, age_s=age_s, now_ns=now))
         return now
 
     async def _bodies(
@@ -230,18 +234,18 @@ class WindowWorker:
     async def _give_up(self, delivery: Delivery, reason: str) -> None:
         """Leave a dead letter and an event, then take the window off the queue."""
         stored = delivery.stored
-        now = time.time_ns()
-        dead_id = f"{storage.WINDOWS}/{stored.seq}"
-        letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=now)
-        await self._store(subjects.dead(letter.where), letter, msg_id=dead_id)
-        event = dropped_event(stored, reason, now_ns=now)
-        await self._store(subjects.event(event.stream), event, msg_id=event.id)
-        await delivery.term(" ".join(reason.split())[:200])
+        event = dropped_event(stored, reason, now_ns=time.time_ns())
+        await store_dead_letter(
+            self._bus_log, delivery, reason, queue=storage.WINDOWS, log=self._log
+        )
+        await self._store_event(event)
+        await terminate(delivery, reason)
         self._log.error(Action.WINDOW_DEAD, seq=stored.seq, reason=reason)
         metrics.WINDOWS_COMPUTED.labels("any", "dead").inc()
 
-    async def _store(self, subject: str, message: PersistedMessage, *, msg_id: str) -> None:
-        await self._store_body(subject, encode(message, ContentType.MSGPACK), msg_id=msg_id)
+    async def _store_event(self, event: StreamEvent) -> None:
+        body = encode(event, ContentType.MSGPACK)
+        await self._store_body(subjects.event(event.stream), body, msg_id=event.id)
 
     async def _store_body(self, subject: str, body: bytes, *, msg_id: str) -> None:
         await publish_with_retry(

@@ -19,9 +19,9 @@ from schemas.limits import MAX_MESSAGE_BYTES
 from schemas.result import AnalysisResult
 from schemas.timing import WindowTimes
 from schemas.window import AnalysisWindow
-from services.compute.dead_letters import dead_letter, dropped_event
-from services.compute.live.windows import compute_window
+from services.compute.live.windows import compute_window, dropped_event
 from services.compute.live.worker import Compute, WindowWorker
+from services.compute.work_queue import dead_letter
 from services.runtime.bus import Message, StoredMessage
 from services.runtime.process.stop import Stop
 from services.runtime.settings import StorageSettings

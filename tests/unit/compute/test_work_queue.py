@@ -1,4 +1,4 @@
-"""Windows under way are told to the server."""
+"""The server is told of deliveries under way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from services.compute.heartbeat import Heartbeat
+from services.compute.work_queue import Heartbeat
 from services.runtime.bus import Delivery
 from services.runtime.bus.errors import BusError
 from tests.deadlines import fail_after
