@@ -32,8 +32,7 @@ from services.compute import process_main
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.devices.hardware import answer_hardware
 from services.compute.jobs.api import open_jobs
-from services.compute.live.backlog import QueueBacklog
-from services.compute.live.worker import WindowWorker
+from services.compute.live.worker import QueueBacklog, WindowWorker
 from services.compute.processes import ForkServer, open_pool
 from services.compute.queries.benchmark import answer_benchmark
 from services.compute.queries.cache import LevelCache, ReplyCache

@@ -11,7 +11,8 @@ milliseconds before is computed where it is: handing it over would take longer t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 
 import anyio
@@ -24,7 +25,6 @@ from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
 from schemas.result import AnalysisResult
 from schemas.window import AnalysisWindow
-from services.compute.live.inline_policy import InlinePolicy
 from services.compute.live.windows import (
     Provenance,
     compute_window,
@@ -41,7 +41,7 @@ from services.runtime.storage.publish import publish_all, publish_with_retry
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["WindowWorker"]
+__all__ = ["InlinePolicy", "QueueBacklog", "WindowWorker"]
 
 NANOSECONDS = 1_000_000_000
 
@@ -51,6 +51,17 @@ Bodies = list[tuple[str, bytes]]
 
 #: Results of one window on their way to the server at the same time.
 STORES_IN_FLIGHT = 16
+
+#: What may be computed on the event loop: as much as the decoding of a large message takes there.
+#: Handing over to a thread and back costs up to 0.6 ms after an idle moment, see decision 47.
+SHORT_S = 0.003
+#: Kinds remembered, the least recent is forgotten: an octave of one analysis is one.
+KINDS = 4096
+
+#: Age of a backlog that is still reported: many clients that ask cost the server one request.
+BACKLOG_AGE_S = 0.25
+#: JetStream answers within a millisecond; a client that asks for the health must not wait long.
+BACKLOG_TIMEOUT_S = 1.0
 
 
 class WindowWorker:
@@ -256,6 +267,58 @@ class WindowWorker:
             headers={CONTENT_TYPE: ContentType.MSGPACK.value},
             log=self._log,
         )
+
+
+class InlinePolicy:
+    """Remembers how long the last window of each kind took.
+
+    Parameters
+    ----------
+    short_s
+        Seconds up to which a window is short.
+    """
+
+    def __init__(self, short_s: float = SHORT_S) -> None:
+        self._short_s = short_s
+        self._seconds: OrderedDict[Hashable, float] = OrderedDict()
+
+    def runs_inline(self, kind: Hashable) -> bool:
+        """Return whether the last window of this kind was short; False for a new kind."""
+        return self._seconds.get(kind, float("inf")) <= self._short_s
+
+    def record(self, kind: Hashable, seconds: float) -> None:
+        """Remember how long a window of this kind took."""
+        self._seconds[kind] = seconds
+        self._seconds.move_to_end(kind)
+        if len(self._seconds) > KINDS:
+            self._seconds.popitem(last=False)
+
+
+class QueueBacklog:
+    """The backlog of the window queue."""
+
+    def __init__(self, log: DurableLog) -> None:
+        self._log = log
+        self._asking = anyio.Lock()
+        self._asked_at = -BACKLOG_AGE_S
+        self._windows: int | None = None
+
+    async def now(self) -> int | None:
+        """Return the windows not yet acknowledged; None if JetStream does not say."""
+        async with self._asking:
+            if anyio.current_time() - self._asked_at >= BACKLOG_AGE_S:
+                self._windows = await self._ask()
+                self._asked_at = anyio.current_time()
+        return self._windows
+
+    async def _ask(self) -> int | None:
+        try:
+            with anyio.move_on_after(BACKLOG_TIMEOUT_S):
+                backlog = await self._log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+                return backlog.waiting + backlog.in_flight
+        except BusError:
+            pass  # told by the missing number
+        return None
 
 
 def _kind(window: AnalysisWindow) -> tuple[str, int, int]:

@@ -10,9 +10,8 @@ import anyio
 import pytest
 
 from schemas.result import AnalysisResult
-from services.compute.live.inline_policy import KINDS, InlinePolicy
 from services.compute.live.windows import compute_window
-from services.compute.live.worker import WindowWorker
+from services.compute.live.worker import KINDS, InlinePolicy, WindowWorker
 from services.runtime.telemetry.logs import logger
 from tests.memory_bus import MemoryBus
 from tests.unit.compute.test_windows import ME, a_window
