@@ -22,7 +22,7 @@ from schemas.simulation import SimulateRequest
 from schemas.work import JobWork, QueuedTask
 from services.compute.cluster.shares import answer_simulate
 from services.compute.jobs.tasks import answer_task, encoding_of, outcome_of
-from services.compute.processes.fork_loop import ForkLoop
+from services.compute.processes.fork_server import ForkLoop
 from services.compute.processes.ipc import HEADER_BYTES, IpcKind, IpcMessage, header, header_of
 
 __all__ = ["answer_all", "answer_message", "warm_up"]

@@ -7,8 +7,13 @@ from schemas.codec import ContentType, decode, encode
 from schemas.endpoints import QUERY_ENDPOINTS
 from schemas.errors import Internal, Overloaded, Unavailable
 from schemas.simulation import SimulateReply, SimulateRequest
-from services.compute.processes import ComputeProcess, ProcessDiedError, ProcessPool
-from services.compute.processes.ipc import IpcKind, refusal_of
+from services.compute.processes import (
+    ComputeFaultError,
+    ComputeProcess,
+    IpcKind,
+    ProcessDiedError,
+    ProcessPool,
+)
 from services.runtime.rpc.endpoint import Endpoint
 
 __all__ = ["compute_share", "simulate_endpoint"]
@@ -43,8 +48,6 @@ async def compute_share(process: ComputeProcess, question: SimulateRequest) -> S
         answer = await process.ask(IpcKind.SHARE, encode(question, ContentType.MSGPACK))
     except ProcessDiedError as error:
         raise Unavailable(str(error)) from error
-    if answer.kind is IpcKind.REFUSED:
-        raise refusal_of(answer)
-    if answer.kind is not IpcKind.DONE:
-        raise Internal(f"a share failed: {answer.body.decode(errors='replace')}")
-    return decode(SimulateReply, answer.body, ContentType.MSGPACK)
+    except ComputeFaultError as error:
+        raise Internal(f"a share failed: {error.trace}") from error
+    return decode(SimulateReply, answer, ContentType.MSGPACK)

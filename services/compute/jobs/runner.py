@@ -13,19 +13,10 @@ from schemas.work import JobWork, QueuedTask
 from services.compute.cluster.backend import own_shares
 from services.compute.cluster.endpoint import compute_share
 from services.compute.jobs.tasks import encoding_of, needs_the_bus, outcome_of, spread
-from services.compute.processes import ComputeProcess, ProcessPool
-from services.compute.processes.ipc import IpcKind, refusal_of
+from services.compute.processes import ComputeFaultError, ComputeProcess, IpcKind, ProcessPool
 from services.runtime.telemetry import metrics
 
-__all__ = ["TaskFaultError", "TaskRunner"]
-
-
-class TaskFaultError(Exception):
-    """A task met a fault of the program; the message is for people, `trace` for the log."""
-
-    def __init__(self, message: str, trace: str = "") -> None:
-        super().__init__(message)
-        self.trace = trace
+__all__ = ["TaskRunner"]
 
 
 class TaskRunner:
@@ -48,7 +39,7 @@ class TaskRunner:
         ------
         ContractError
             The task is at fault.
-        ProcessDiedError, TaskFaultError
+        ProcessDiedError, ComputeFaultError
             It may succeed another time.
         """
         async with self._pool.process() as process:
@@ -58,12 +49,7 @@ class TaskRunner:
             ):
                 if needs_the_bus(task.request):
                     return await self._run_with_the_bus(process, work, task)
-                answer = await process.ask(IpcKind.TASK, message)
-        if answer.kind is IpcKind.REFUSED:
-            raise refusal_of(answer)
-        if answer.kind is not IpcKind.DONE:
-            raise TaskFaultError("it met a fault", answer.body.decode(errors="replace"))
-        return answer.body
+                return await process.ask(IpcKind.TASK, message)
 
     async def _run_with_the_bus(
         self, process: ComputeProcess, work: JobWork, task: QueuedTask
@@ -82,5 +68,5 @@ class TaskRunner:
                 )
             except ContractError as error:
                 if error.transient:
-                    raise TaskFaultError(error.message) from error
+                    raise ComputeFaultError(error.message) from error
                 raise

@@ -6,7 +6,21 @@ has imported the library, so a new one computes within milliseconds.
 """
 
 from services.compute.processes.fork_server import ForkServer
-from services.compute.processes.pool import ProcessPool, open_pool
-from services.compute.processes.process import ComputeProcess, ProcessDiedError
+from services.compute.processes.ipc import IpcKind
+from services.compute.processes.pool import (
+    ComputeFaultError,
+    ComputeProcess,
+    ProcessDiedError,
+    ProcessPool,
+    open_pool,
+)
 
-__all__ = ["ComputeProcess", "ForkServer", "ProcessDiedError", "ProcessPool", "open_pool"]
+__all__ = [
+    "ComputeFaultError",
+    "ComputeProcess",
+    "ForkServer",
+    "IpcKind",
+    "ProcessDiedError",
+    "ProcessPool",
+    "open_pool",
+]

@@ -15,7 +15,7 @@ from tests.deadlines import SCALE
 
 PROGRAM = """
 import os, signal, socket, sys
-from services.compute.processes.fork_loop import ForkLoop
+from services.compute.processes.fork_server import ForkLoop
 with socket.socket(fileno=int(sys.argv[1])) as requests:
     request = ForkLoop(requests).run()
 if request is not None and request.worker == "wait":

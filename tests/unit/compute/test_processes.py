@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from pycwt_mod.wavelets import Morlet
 from schemas.codec import ContentType, decode, encode
-from schemas.errors import ErrorBody, Overloaded
+from schemas.errors import ContractError, ErrorBody, Overloaded
 from schemas.job import CwtTask, JobOutcome, SignificanceTask
 from schemas.simulation import SimulateRequest
 from schemas.work import JobWork, QueuedTask
@@ -30,8 +30,10 @@ from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.cluster.shares import answer_simulate, request_of
 from services.compute.process_main import answer_all, answer_message
 from services.compute.processes import (
+    ComputeFaultError,
     ComputeProcess,
     ForkServer,
+    IpcKind,
     ProcessDiedError,
     ProcessPool,
 )
@@ -39,7 +41,6 @@ from services.compute.processes.fork_server import ForkedProcess
 from services.compute.processes.ipc import (
     HEADER_BYTES,
     NUMBER,
-    IpcKind,
     IpcMessage,
     header,
     header_of,
@@ -98,7 +99,7 @@ def test_whatever_is_asked_there_is_an_answer(kind: IpcKind, body: bytes) -> Non
 async def test_a_task_is_computed_in_a_process_of_low_priority(process: ComputeProcess) -> None:
     answer = await process.ask(IpcKind.TASK, QUICK)
 
-    outcome = decode(JobOutcome, answer.body, PACKED)
+    outcome = decode(JobOutcome, answer, PACKED)
     assert (outcome.task_id, outcome.status, outcome.engine.worker) == ("3", "done", "test")
     assert os.getpriority(os.PRIO_PROCESS, pid_of(process)) > os.getpriority(
         os.PRIO_PROCESS, os.getpid()
@@ -109,9 +110,10 @@ async def test_a_task_is_computed_in_a_process_of_low_priority(process: ComputeP
 async def test_one_process_answers_one_question_after_the_other(process: ComputeProcess) -> None:
     await process.ask(IpcKind.TASK, QUICK)
     first = pid_of(process)
-    await process.ask(IpcKind.TASK, b"nothing that can be read")
+    with pytest.raises(ContractError):
+        await process.ask(IpcKind.TASK, b"nothing that can be read")
 
-    assert (await process.ask(IpcKind.TASK, QUICK)).kind is IpcKind.DONE
+    assert await process.ask(IpcKind.TASK, QUICK)
     assert pid_of(process) == first
 
 
@@ -147,7 +149,7 @@ async def test_a_process_that_dies_is_reported_and_replaced(process: ComputeProc
         with fail_after(20), pytest.raises(ProcessDiedError, match="ended by signal 9"):
             await process.ask(IpcKind.TASK, LONG)
 
-    assert (await process.ask(IpcKind.TASK, QUICK)).kind is IpcKind.DONE
+    assert await process.ask(IpcKind.TASK, QUICK)
     assert pid_of(process) != first
 
 
@@ -165,7 +167,7 @@ async def test_a_process_that_dies_while_it_is_idle_is_replaced(process: Compute
         while process.pid is not None:  # noqa: ASYNC110 - an idle process has no event
             await anyio.sleep(POLL_S)
 
-    assert (await process.ask(IpcKind.TASK, QUICK)).kind is IpcKind.DONE
+    assert await process.ask(IpcKind.TASK, QUICK)
 
 
 @pytest.mark.slow
@@ -281,6 +283,17 @@ async def test_a_closed_compute_process_starts_no_process(server: ForkServer) ->
     assert mine.pid is None
 
 
+async def test_a_fault_of_the_program_is_raised_with_its_trace(script: ScriptedServer) -> None:
+    trace = b"Traceback: caf\xe9"
+    script.control.sendall(NUMBER.pack(4711))
+    script.frames.sendall(header(IpcMessage(IpcKind.FAULT, trace)) + trace)
+
+    with pytest.raises(ComputeFaultError) as caught:
+        await ComputeProcess(script, "test").ask(IpcKind.TASK, QUICK)
+
+    assert caught.value.trace == "Traceback: caf\ufffd"
+
+
 # Messages in pieces
 
 
@@ -295,7 +308,7 @@ def test_an_answer_that_comes_in_pieces_is_the_same(body: bytes, sizes: list[int
                 for _ in range(3):  # the other task is woken, reads, and waits again
                     await anyio.lowlevel.checkpoint()
 
-    async def ask() -> IpcMessage:
+    async def ask() -> bytes:
         with closing(ScriptedServer()) as script:
             script.control.sendall(NUMBER.pack(4711))
             async with anyio.create_task_group() as tasks:
@@ -303,7 +316,7 @@ def test_an_answer_that_comes_in_pieces_is_the_same(body: bytes, sizes: list[int
                 answer = await ComputeProcess(script, "test").ask(IpcKind.TASK, b"")
         return answer
 
-    assert anyio.run(ask) == IpcMessage(IpcKind.DONE, body)
+    assert anyio.run(ask) == body
 
 
 @pytest.mark.parametrize(("request_bytes", "answer_bytes"), [(64 * MIB, 0), (0, 64 * MIB)])
@@ -330,7 +343,7 @@ async def test_a_large_body_is_not_copied(
         tracemalloc.stop()
         peer.join()
 
-    assert received.body == answer
+    assert received == answer
     assert peak < len(answer) + 4 * MIB
 
 
@@ -381,20 +394,21 @@ async def test_compute_processes_end_with_their_fork_server_and_the_next_has_a_n
                 await mine.ask(IpcKind.TASK, LONG)
         await gone(pid, server_pid)
 
-    assert (await mine.ask(IpcKind.TASK, QUICK)).kind is IpcKind.DONE
+    assert await mine.ask(IpcKind.TASK, QUICK)
     assert parent(pid_of(mine)) != server_pid
     await mine.close()
 
 
 SERVICE = """
-import anyio, sys
+import anyio, contextlib, sys
+from schemas.errors import ContractError
 from services.compute import process_main
-from services.compute.processes import ComputeProcess, ForkServer
-from services.compute.processes.ipc import IpcKind
+from services.compute.processes import ComputeProcess, ForkServer, IpcKind
 
 async def main():
     mine = ComputeProcess(ForkServer(process_main.__name__), "test")
-    await mine.ask(IpcKind.TASK, b"")
+    with contextlib.suppress(ContractError):
+        await mine.ask(IpcKind.TASK, b"")
     print(mine.pid, flush=True)
     await mine.ask(IpcKind.TASK, sys.stdin.buffer.read())
 
