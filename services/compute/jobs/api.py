@@ -37,7 +37,6 @@ from schemas.subjects import JobVerb
 from schemas.work import Expansion, JobRecord, JobWork
 from services.compute.jobs import model
 from services.compute.jobs.model import expansion_id, record_for
-from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.store import JobStore
 from services.compute.jobs.tasks import check_tasks, digest_of, job_id_of, tasks_name
 from services.compute.jobs.worker import JobWorker
@@ -252,18 +251,6 @@ class Jobs:
 async def open_jobs(bus: Bus, pool: ProcessPool, *, name: str, max_tries: int, log: Log) -> Jobs:
     """Return the jobs' part of the service called `name`."""
     store = await JobStore.open(bus.log, log)
-    progress = ProgressPublisher(bus, store, log)
-    worker = JobWorker(
-        bus.log,
-        store,
-        pool,
-        progress,
-        name=name,
-        max_tries=max_tries,
-        max_message_bytes=bus.max_message_bytes,
-        log=log,
-    )
-    return Jobs(
-        JobApi(store, log, progress.mark, max_message_bytes=bus.max_message_bytes).endpoints(),
-        worker,
-    )
+    worker = JobWorker(bus, store, pool, name=name, max_tries=max_tries, log=log)
+    api = JobApi(store, log, worker.announce, max_message_bytes=bus.max_message_bytes)
+    return Jobs(api.endpoints(), worker)

@@ -25,7 +25,6 @@ from schemas.job import JobTasks
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
 from services.compute.jobs import model
 from services.compute.jobs.model import expansion_id, outcome_id, record_for
-from services.compute.jobs.progress import ProgressPublisher
 from services.compute.jobs.store import JobStore
 from services.compute.queries.cost import cost_s
 from services.runtime.bus import Delivery
@@ -53,6 +52,8 @@ class TaskEnqueuer:
 
     Parameters
     ----------
+    announce
+        Called with the id of a job whose state has changed.
     newest
         Returns the record of a job as it was seen last.
     max_tries
@@ -62,13 +63,13 @@ class TaskEnqueuer:
     def __init__(
         self,
         store: JobStore,
-        progress: ProgressPublisher,
+        announce: Callable[[str], None],
         *,
         newest: Callable[[JobRecord], JobRecord],
         max_tries: int,
     ) -> None:
         self._store = store
-        self._progress = progress
+        self._announce = announce
         self._newest = newest
         self._max_tries = max_tries
         self._enqueuing = anyio.Lock()
@@ -125,7 +126,7 @@ class TaskEnqueuer:
             await self._continue(work, expansion, int(todo[count][0]))
         await self._enqueue_all(record, tasks, todo[half:count])
         await delivery.ack()
-        self._progress.mark(record.job_id)
+        self._announce(record.job_id)
 
     async def _continue(self, work: JobWork, expansion: Expansion, start: int) -> None:
         """Enqueue a message that makes a worker enqueue the tasks from `start` on."""
@@ -139,7 +140,7 @@ class TaskEnqueuer:
         now_ns = time.time_ns()
         await self._store.change(job_id, lambda each: model.tasks_lost(each, tally, now_ns))
         await self._store.dead_letter(delivery, reason)
-        self._progress.mark(job_id)
+        self._announce(job_id)
 
     async def _enqueue_all(
         self, record: JobRecord, tasks: JobTasks, todo: Sequence[tuple[str, int]]

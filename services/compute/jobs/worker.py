@@ -1,10 +1,13 @@
-"""A worker's share of the queue of tasks: take, compute in a process apart, keep, acknowledge.
+"""A worker's share of the queue of tasks: take, compute in a process apart, store, acknowledge.
 
 Every way out of a message is one of three: acknowledged after the outcome is kept, or because
 nobody wants it any more; handed back with a delay; given up, which leaves a failed outcome and a
 dead letter. A worker that dies does none of them, and after the acknowledgement deadline the server
 hands the task to another, which looks for an outcome before it computes. Should two compute the
 same task all the same, the log takes the outcome of one.
+
+A task is computed in a process of low priority, or in a thread if its simulation needs the bus. The
+progress of its job is published after it, and at the end of the job the worker records that.
 """
 
 from __future__ import annotations
@@ -12,22 +15,31 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import suppress
+from functools import partial
 
 import anyio
+import anyio.to_thread
 
-from schemas import storage
-from schemas.codec import content_type_of, decode, encode
+from schemas import storage, subjects
+from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError, Internal, NotFound
+from schemas.headers import CONTENT_TYPE
 from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
+from services.compute.cluster.backend import own_shares
+from services.compute.cluster.endpoint import compute_share
 from services.compute.jobs import model
-from services.compute.jobs.progress import ProgressPublisher
-from services.compute.jobs.runner import TaskRunner
 from services.compute.jobs.scheduler import TaskEnqueuer
 from services.compute.jobs.store import JobStore, headers_of, record_of
-from services.compute.jobs.tasks import encoding_of, outcome_without_result
-from services.compute.processes import ProcessPool
+from services.compute.jobs.tasks import (
+    encoding_of,
+    needs_the_bus,
+    outcome_of,
+    outcome_without_result,
+    spread,
+)
+from services.compute.processes import ComputeFaultError, ComputeProcess, IpcKind, ProcessPool
 from services.compute.work_queue import Heartbeat
-from services.runtime.bus import Delivery, DurableLog
+from services.runtime.bus import Bus, Delivery
 from services.runtime.bus.errors import BusError
 from services.runtime.process.stop import Stop
 from services.runtime.retry import GiveUp, RetryPolicy, decide
@@ -38,44 +50,59 @@ __all__ = ["JobWorker"]
 
 #: A worker that has to end takes no longer to say that it will not finish a task.
 HAND_BACK_S = 1.0
+#: Shortest time between two publications of progress.
+PAUSE_S = 0.25
+#: Looking takes at most one part in so many of the time: it grows with the number of tasks.
+SHARE_OF_TIME = 50
 
 
 class JobWorker:
-    """Computes tasks, at most as many concurrently as the pool has processes."""
+    """Computes tasks, at most as many concurrently as the pool has processes.
+
+    Parameters
+    ----------
+    name
+        Goes into the provenance of the outcomes.
+    max_tries
+        Deliveries before a message is given up.
+    """
 
     def __init__(
         self,
-        bus_log: DurableLog,
+        bus: Bus,
         store: JobStore,
         pool: ProcessPool,
-        progress: ProgressPublisher,
         *,
         name: str,
         max_tries: int,
-        max_message_bytes: int,
         log: Log,
     ) -> None:
-        self._bus_log = bus_log
+        self._bus_log = bus.log
+        self._max_message_bytes = bus.max_message_bytes
         self._store = store
-        self._size = pool.size
-        self._runner = TaskRunner(pool, name)
-        self._progress = progress
+        self._pool = pool
         self._name = name
         self._policy = RetryPolicy(max_tries=max_tries)
         self._max_tries = max_tries
-        self._max_message_bytes = max_message_bytes
         self._log = log
         self._heartbeat = Heartbeat()
         #: The newest records that were seen, so that a task costs no look at the bucket.
         self._records: dict[str, JobRecord] = {}
         #: What is being computed or kept, to be cancelled with its job.
         self._running: dict[anyio.CancelScope, JobWork] = {}
-        self._enqueuer = TaskEnqueuer(store, progress, newest=self._newest, max_tries=max_tries)
+        self._progress = _ProgressPublisher(bus, store, log)
+        self._enqueuer = TaskEnqueuer(
+            store, self.announce, newest=self._newest, max_tries=max_tries
+        )
+
+    def announce(self, job_id: str) -> None:
+        """Have the progress of a job published soon."""
+        self._progress.mark(job_id)
 
     async def run(self, stop: Stop) -> None:
         """Take tasks until asked to stop, then finish those under way."""
         # One more than can be computed: what it needs is there when a process is free.
-        slots = anyio.Semaphore(self._size + 1)
+        slots = anyio.Semaphore(self._pool.size + 1)
         async with (
             self._bus_log.consume(storage.TASKS, storage.COMPUTE_TASKS) as consumer,
             anyio.create_task_group() as background,
@@ -178,7 +205,7 @@ class JobWorker:
             if not model.is_active(self._newest(record), work.attempt):
                 scope.cancel()  # since the look at the record; from here on `_watch` does it
             try:
-                body = await self._runner.run(work, task, delivery.stored.message.data)
+                body = await self._run(work, task, delivery.stored.message.data)
                 # Cancelled as well: where there is no room for an outcome, it is waited for.
                 await self._keep(work, task, body, started)
             except ContractError as error:
@@ -191,6 +218,45 @@ class JobWorker:
             return
         metrics.TASKS_COMPUTED.labels(task.request.type, "done").inc()
         await self._done(delivery, work)
+
+    async def _run(self, work: JobWork, task: QueuedTask, message: bytes) -> bytes:
+        """Return the outcome of a task in its encoding; `message` is `work` as it travelled.
+
+        Raises
+        ------
+        ContractError
+            The task is at fault.
+        ProcessDiedError, ComputeFaultError
+            It may succeed another time.
+        """
+        async with self._pool.process() as process:
+            with (
+                metrics.WORKERS_BUSY.track_inprogress(),
+                metrics.TASK_SECONDS.labels(task.request.type).time(),
+            ):
+                if needs_the_bus(task.request):
+                    return await self._run_with_the_bus(process, work, task)
+                return await process.ask(IpcKind.TASK, message)
+
+    async def _run_with_the_bus(
+        self, process: ComputeProcess, work: JobWork, task: QueuedTask
+    ) -> bytes:
+        """Compute in a thread of this process; its own shares go to the compute process."""
+        spread_task = task.model_copy(update={"request": spread(task.request)})
+
+        def compute() -> bytes:
+            done = outcome_of(work.job_id, work.attempt, spread_task, self._name)
+            return encode(done, encoding_of(task), max_bytes=None)
+
+        with own_shares(partial(compute_share, process)):
+            try:
+                return await anyio.to_thread.run_sync(
+                    compute, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+                )
+            except ContractError as error:
+                if error.transient:
+                    raise ComputeFaultError(error.message) from error
+                raise
 
     async def _known(self, work: JobWork) -> JobRecord | None:
         seen = self._records.get(work.job_id)
@@ -221,7 +287,7 @@ class JobWorker:
 
     async def _done(self, delivery: Delivery, work: JobWork) -> None:
         await delivery.ack()
-        self._progress.mark(work.job_id)
+        self.announce(work.job_id)
 
     # What did not go well
 
@@ -283,7 +349,7 @@ class JobWorker:
         await self._keep_failure(work, task, told, time.time_ns())
         await self._store.dead_letter(delivery, reason)
         metrics.TASKS_COMPUTED.labels(task.request.type, "dead").inc()
-        self._progress.mark(work.job_id)
+        self.announce(work.job_id)
 
     async def _keep_failure(
         self, work: JobWork, task: QueuedTask, error: ContractError, started_ns: int
@@ -298,4 +364,60 @@ class JobWorker:
             headers_of("failed", encoding_of(task), error=error.message),
             msg_id=model.outcome_id(work.job_id, task.task_id, work.attempt),
             replaces=task.replaces,
+        )
+
+
+class _ProgressPublisher:
+    """Looks at jobs that were marked, one after the other, as often as that is cheap.
+
+    Whoever kept an outcome marks its job. If that worker dies before it looked, the next one that
+    asks for the job's state finds it ended and notes that.
+    """
+
+    def __init__(self, bus: Bus, store: JobStore, log: Log) -> None:
+        self._bus = bus
+        self._store = store
+        self._log = log
+        self._marked: dict[str, None] = {}
+        self._news = anyio.Event()
+
+    def mark(self, job_id: str) -> None:
+        """Have the progress of `job_id` published soon."""
+        self._marked[job_id] = None
+        self._news.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            before = anyio.current_time()
+            await self.flush()
+            took_s = anyio.current_time() - before
+            await anyio.sleep(max(PAUSE_S, SHARE_OF_TIME * took_s))
+
+    async def flush(self) -> None:
+        """Publish the progress of all marked jobs, now."""
+        while self._marked:
+            job_id = next(iter(self._marked))
+            del self._marked[job_id]
+            try:
+                await self._publish(job_id)
+            except (BusError, NotFound) as error:
+                # The truth is in the outcomes; whoever asks for it later finds it there.
+                self._log.warning(Action.BUS_ERROR, detail=str(error), job=job_id)
+
+    async def _publish(self, job_id: str) -> None:
+        record = await self._store.record(job_id)
+        if record is None:
+            return
+        tally = await self._store.tally(record)
+        if model.finalized(record, tally) != record:
+            record = await self._store.change(job_id, lambda each: model.finalized(each, tally))
+            self._log.info(Action.JOB_ENDED, job=job_id, status=model.status(record, tally).value)
+        told = model.progress(record, tally, time.time_ns())
+        await self._bus.publish(
+            subjects.progress(job_id),
+            encode(told, ContentType.JSON),
+            {CONTENT_TYPE: ContentType.JSON.value},
         )
