@@ -1,9 +1,14 @@
-"""Tasks of a simulation as messages, and back: every number bit for bit."""
+"""Shares of a simulation: its tasks cut and sent, bit for bit, and who has which.
+
+All of it is pure.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +22,12 @@ from schemas.limits import MAX_SHARE_TASKS
 from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from schemas.stream import Wavelet as WaveletName
 
-__all__ = ["answer_simulate", "histograms_of", "request_of", "shares_of", "wavelet_name"]
+__all__ = ["Ledger", "answer_simulate", "histograms_of", "request_of", "shares_of", "wavelet_name"]
 
 #: Pairs times rows of one share, if it has more than one task: about a tenth of a second.
 SHARE_ROWS = 8000
 
+T = TypeVar("T")
 Histogram = NDArray[np.int64]
 
 
@@ -166,3 +172,58 @@ def wavelet_name(wavelet: Wavelet) -> tuple[WaveletName, float]:
     if wavelet_from_name(name, param) != wavelet:
         raise ValueError(f"{wavelet=} differs from the {name} that its name stands for")
     return name, param
+
+
+class Ledger(Generic[T]):
+    """Who has which of `count` shares; results of the same share are the same, so the first counts.
+
+    Others take shares from the front, the coordinator takes them from the back, so they meet as
+    late as possible. When nothing is left to take, the coordinator computes what is still out,
+    longest out first: so it waits for no other worker, and a worker that died or hangs costs one
+    share.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._todo = deque(range(count))
+        #: Shares that others have, longest out first.
+        self._out: list[int] = []
+        self._own: set[int] = set()
+        self._results: dict[int, T] = {}
+        self._count = count
+
+    def take_for_other(self) -> int | None:
+        """Return a share to hand out; None if there is none."""
+        if not self._todo:
+            return None
+        share = self._todo.popleft()
+        self._out.append(share)
+        return share
+
+    def take_for_self(self) -> int | None:
+        """Return a share to compute here; None if all have results, or are under way here."""
+        if self._todo:
+            share = self._todo.pop()
+        else:
+            left = [each for each in self._out if each not in self._own]
+            if not left:
+                return None
+            share = left[0]
+        self._own.add(share)
+        return share
+
+    def release(self, share: int) -> None:
+        """Take note that somebody else will not compute a share after all."""
+        if share in self._out:
+            self._out.remove(share)
+            if share not in self._results and share not in self._own:
+                self._todo.appendleft(share)
+
+    def arrived(self, share: int, result: T) -> None:
+        """Take note of a result."""
+        self._results.setdefault(share, result)
+        if share in self._out:
+            self._out.remove(share)
+
+    def results(self) -> tuple[T, ...]:
+        """Return all results, in order of the shares."""
+        return tuple(self._results[share] for share in range(self._count))

@@ -24,8 +24,13 @@ from schemas.errors import ContractError, Overloaded, Unprocessable
 from schemas.headers import CONTENT_TYPE
 from schemas.simulation import SimulateRequest
 from services.compute.cluster import ClusterBackend
-from services.compute.cluster.ledger import Ledger
-from services.compute.cluster.shares import answer_simulate, histograms_of, request_of, shares_of
+from services.compute.cluster.shares import (
+    Ledger,
+    answer_simulate,
+    histograms_of,
+    request_of,
+    shares_of,
+)
 from services.runtime.bus import Bus
 from services.runtime.rpc.endpoint import service_context
 from tests.deadlines import fail_after
