@@ -27,7 +27,7 @@ from services.ingest.processor import LogEntry, Output, StreamProcessor
 from services.ingest.stream_publisher import InterruptedPublishError, StreamPublisher, WindowQueue
 from services.runtime.bus import DurableLog, StoredMessage
 from services.runtime.bus.errors import BusError
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Stop
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log
 

@@ -26,7 +26,7 @@ from services.ingest.ownership import Claim, Defined, Ownership, OwnershipLostEr
 from services.ingest.processor import StreamProcessor
 from services.runtime.bus import Bucket, DurableLog
 from services.runtime.bus.errors import BusError, RevisionConflictError
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Stop
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = ["StreamAssignment"]

@@ -22,7 +22,7 @@ from services.ingest.backlog import WindowBacklog
 from services.ingest.processor import Output
 from services.runtime.bus import DurableLog
 from services.runtime.bus.errors import NotStoredError
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Stop
 from services.runtime.storage.publish import publish_with_retry
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log

@@ -36,7 +36,7 @@ from services.compute.processes import ForkServer, open_pool
 from services.compute.processes.fork_server import ForkedProcess
 from services.compute.queries.transforms import answer_wct
 from services.runtime.bus import Bus, StoreAck
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Stop
 from services.runtime.rpc.endpoint import service_context
 from services.runtime.rpc.micro import Identity, serve_endpoints
 from services.runtime.settings import StorageSettings

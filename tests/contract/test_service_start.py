@@ -8,8 +8,7 @@ import pytest
 
 from services.runtime.bus.errors import BusTimeoutError, NotStoredError
 from services.runtime.process.embedded_server import EmbeddedServer
-from services.runtime.process.lifecycle import Context, serve_on_bus
-from services.runtime.process.shutdown_watchdog import ShutdownWatchdog
+from services.runtime.process.lifecycle import Context, ShutdownWatchdog, serve_on_bus
 from services.runtime.rpc.micro import Identity
 from services.runtime.settings import ServiceSettings
 

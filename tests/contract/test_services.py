@@ -31,8 +31,7 @@ from services.ingest.membership import MembershipLostError, key_of
 from services.ingest.settings import IngestSettings
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
-from services.runtime.process.lifecycle import Context
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Context, Stop
 from services.runtime.rpc.micro import Identity
 from services.runtime.telemetry.logs import logger
 from tests.backends import Gated

@@ -20,8 +20,7 @@ from schemas.subjects import HwVerb
 from services.hwbridge.app import serve
 from services.hwbridge.settings import HwBridgeSettings
 from services.hwbridge.tangnano9k.driver import MARGIN_S
-from services.runtime.process.lifecycle import Context
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Context, Stop
 from services.runtime.rpc.micro import Identity
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology

@@ -15,8 +15,8 @@ import orjson
 import pytest
 
 from services.runtime.process.embedded_server import EmbeddedServer
+from services.runtime.process.lifecycle import GRACE_S
 from services.runtime.process.orphan_guard import guarded
-from services.runtime.process.shutdown_watchdog import GRACE_S
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.conftest import POLL_S, START_S

@@ -41,7 +41,7 @@ from services.compute.processes import ComputeFaultError, ComputeProcess, IpcKin
 from services.compute.work_queue import Heartbeat
 from services.runtime.bus import Bus, Delivery
 from services.runtime.bus.errors import BusError
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Stop
 from services.runtime.retry import GiveUp, RetryPolicy, decide
 from services.runtime.telemetry import metrics
 from services.runtime.telemetry.logs import Action, Log

@@ -35,7 +35,7 @@ from services.compute.live.windows import (
 from services.compute.work_queue import Heartbeat, store_dead_letter, terminate
 from services.runtime.bus import Consumer, Delivery, DurableLog
 from services.runtime.bus.errors import BusError
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Stop
 from services.runtime.retry import GiveUp, RetryPolicy, decide
 from services.runtime.storage.publish import publish_all, publish_with_retry
 from services.runtime.telemetry import metrics

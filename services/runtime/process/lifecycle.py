@@ -12,9 +12,11 @@ restarts it), 78 invalid settings (EX_CONFIG: a restart does not help).
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -29,9 +31,6 @@ import threadpoolctl
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusClosedError, BusError
 from services.runtime.bus.nats import connect_bus
-from services.runtime.process.allocator import keep_freed_memory
-from services.runtime.process.shutdown_watchdog import ShutdownWatchdog
-from services.runtime.process.stop import Stop
 from services.runtime.rpc.micro import Identity
 from services.runtime.settings import ServiceSettings, SettingsError, load_settings
 from services.runtime.storage.publish import UNTIL_STORED
@@ -39,11 +38,32 @@ from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import Action, Log, configure_logs, logger
 from services.runtime.telemetry.metrics import serve_metrics
 
-__all__ = ["Context", "run_service", "serve_on_bus"]
+__all__ = [
+    "GRACE_S",
+    "Context",
+    "ShutdownWatchdog",
+    "Stop",
+    "keep_freed_memory",
+    "run_service",
+    "serve_on_bus",
+]
 
+FAILED = 1
 EX_CONFIG = 78
 #: The installed distribution whose version the services report.
 DISTRIBUTION = "pycwt-mod"
+#: After the drain time: what was cancelled ends, and the connection is closed, within this. With
+#: the default drain time the process is gone before `pycwt-mod up` or Docker would kill it.
+GRACE_S = 4.0
+#: What a process may hold though nothing uses it.
+KEPT_BYTES = 256 * 1024 * 1024
+#: Blocks from here on are still mapped on their own; it is the most that glibc takes.
+MAPPED_FROM_BYTES = 32 * 1024 * 1024
+#: From glibc's malloc.h.
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+
+T = TypeVar("T")
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
@@ -118,7 +138,7 @@ async def serve_on_bus(
                     await _work(context, settings, serve, end)
         except Exception as error:  # noqa: BLE001 - the last record before the process ends
             log.error(Action.FAILED, exc=error)
-            outcome = 1
+            outcome = FAILED
         signals.cancel_scope.cancel()
     log.info(Action.STOPPED, exit_code=outcome)
     return outcome
@@ -173,6 +193,43 @@ async def _fail_when_closed(bus: Bus, end: _End) -> None:
     raise BusClosedError("the connection to NATS is closed for good")
 
 
+class Stop:
+    """Set once, when the process is to finish what it has and take nothing new."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._waits: set[anyio.CancelScope] = set()
+
+    def set(self) -> None:
+        """Ask to stop; every wait in `run_until_stopped` ends."""
+        self._event.set()
+        for scope in self._waits:
+            scope.cancel()
+
+    def is_set(self) -> bool:
+        """Return whether `set` was called."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Return when `set` is called."""
+        await self._event.wait()
+
+    async def run_until_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `wait` returns, or None as soon as `set` is called.
+
+        `wait` is cancelled then; only waiting for new work belongs in it, never work itself.
+        """
+        if self._event.is_set():
+            return None
+        with anyio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                return await wait()
+            finally:
+                self._waits.discard(scope)
+        return None
+
+
 @dataclass(frozen=True)
 class _End:
     """How a process is brought to its end, and by when."""
@@ -201,3 +258,55 @@ async def _watch_signals(end: _End, *, task_status: anyio.abc.TaskStatus[None]) 
         task_status.started()
         async for number in received:
             end.ask(number)
+
+
+class ShutdownWatchdog:
+    """Once armed, ends the process after a time limit, whatever runs in it, unless disarmed.
+
+    Work in a thread cannot be cancelled, and an event loop waits for its threads: one computation
+    that never returns would keep a process alive that was to stop. Its supervisor would start
+    another one alongside it, or wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def arm(self, limit_s: float, log: Log) -> None:
+        """Start the countdown of `limit_s` and the grace; later calls change nothing."""
+        if self._timer is None:
+            self._timer = threading.Timer(limit_s + GRACE_S, _end_process, (limit_s, log))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def disarm(self) -> None:
+        """Stop the countdown: the process ends by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _end_process(limit_s: float, log: Log) -> None:
+    try:
+        log.error(
+            Action.FAILED,
+            detail=f"something still runs in a thread {limit_s:g} s and {GRACE_S:g} s of grace "
+            "after the end was due; the process ends without it, and what it has not "
+            "acknowledged is done by somebody else",
+        )
+        sys.stderr.flush()
+    finally:
+        os._exit(FAILED)
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed memory in this process, up to a bound; return whether its C library can.
+
+    glibc returns large blocks to the kernel as soon as they are freed, and gets them back page by
+    page, zeroed. A worker that makes arrays and replies of 8 MB over and over spends 2 µs on each
+    of the 2000 pages of every one of them: see `docs/decisions/0024-large-messages.md`.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # not glibc
+        return False
+    return bool(
+        mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES) and mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    )

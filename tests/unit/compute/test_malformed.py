@@ -20,8 +20,7 @@ from services.compute.app import ComputeService
 from services.compute.queries.cache import LevelCache
 from services.compute.settings import ComputeSettings
 from services.runtime.bus import Message
-from services.runtime.process.lifecycle import Context
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Context, Stop
 from services.runtime.rpc.endpoint import Endpoint, Reply, answer
 from services.runtime.rpc.micro import Identity
 from services.runtime.settings import StorageSettings

@@ -23,7 +23,7 @@ from services.compute.live.windows import compute_window, dropped_event
 from services.compute.live.worker import Compute, WindowWorker
 from services.compute.work_queue import dead_letter
 from services.runtime.bus import Message, StoredMessage
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Stop
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger

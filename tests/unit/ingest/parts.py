@@ -28,7 +28,7 @@ from services.ingest.stream_assignment import StreamAssignment
 from services.ingest.stream_publisher import WindowQueue
 from services.runtime.bus import StoreAck
 from services.runtime.bus.errors import NotStoredError
-from services.runtime.process.stop import Stop
+from services.runtime.process.lifecycle import Stop
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from services.runtime.telemetry.logs import logger
