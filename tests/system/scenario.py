@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_client import Client
-from schemas import decode, storage
+from schemas import decode, storage, subjects
 from schemas.checkpoint import StreamCheckpoint
 from schemas.event import StreamEvent
 from schemas.result import AnalysisResult
@@ -25,6 +25,7 @@ __all__ = [
     "CHUNK",
     "STREAM",
     "blank",
+    "check_stored",
     "checkpointed",
     "collect",
     "definition",
@@ -88,6 +89,19 @@ async def events(client: Client, count: int) -> list[StreamEvent]:
     async with client.events(STREAM) as feed:
         with fail_after(30):
             return [await anext(feed) for _ in range(count)]
+
+
+async def check_stored(bus: Bus, count: int) -> None:
+    """Check that the log holds `count` results and no event but of lag, true on a busy machine."""
+    results, kinds = 0, list[str]()
+    async with bus.log.read(storage.RESULTS, (subjects.RESULTS, subjects.EVENTS)) as stored:
+        async for each in stored:
+            if each.message.subject.startswith(subjects.EVENTS.removesuffix("*")):
+                kinds.append(decode(StreamEvent, each.message.data).kind)
+            else:
+                results += 1
+    assert results == count
+    assert set(kinds) <= {"lag"}
 
 
 async def checkpointed(bus: Bus, chunks: int) -> None:

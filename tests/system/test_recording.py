@@ -19,7 +19,7 @@ from schemas.stream import StreamDefinition
 from tests import pipeline
 from tests.deadlines import fail_after
 from tests.system.conftest import POLL_S, RunningSystem, running_system
-from tests.system.scenario import blank, collect
+from tests.system.scenario import blank, check_stored, collect
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -88,7 +88,7 @@ async def test_a_worker_killed_with_windows_in_its_hands_changes_no_result(
             system.kill("compute-0")
             await system.start("compute-1", "compute")
         found = await collect(client, len(expected), "icu")
-        assert await system.bus.log.last_seq(storage.RESULTS) == len(expected)
+        await check_stored(system.bus, len(expected))
     assert blank(found) == blank(expected)
 
 

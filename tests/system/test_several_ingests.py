@@ -14,7 +14,15 @@ from schemas.checkpoint import StreamCheckpoint
 from services.ingest.ownership import checkpoint_key
 from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system
-from tests.system.scenario import STREAM, blank, collect, definition, expected, publish
+from tests.system.scenario import (
+    STREAM,
+    blank,
+    check_stored,
+    collect,
+    definition,
+    expected,
+    publish,
+)
 from tests.system.scenario import signal as samples_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -40,7 +48,7 @@ async def goes_on(running: RunningSystem) -> None:
     client, x = Client(running.bus), samples_of()
     await publish(client, x, first=2000)
     assert blank(await collect(client, len(expected(x)))) == blank(expected(x))
-    assert await running.bus.log.last_seq(storage.RESULTS) == len(expected(x))
+    await check_stored(running.bus, len(expected(x)))
 
 
 async def owner_other_than(running: RunningSystem, *instances: str | None) -> str:
