@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from types import MappingProxyType
 from typing import Final
 
 __all__ = ["TRANSITIONS", "LinkEvent", "LinkState", "LocalProtocolError", "after"]
@@ -50,7 +49,8 @@ class LinkEvent(Enum):
     UNFIT = auto()
 
 
-_TABLE: Mapping[LinkState, Mapping[LinkEvent, LinkState]] = {
+#: The state that follows each state, by event; any other event is not possible in that state.
+TRANSITIONS: Final[Mapping[LinkState, Mapping[LinkEvent, LinkState]]] = {
     LinkState.DOWN: {LinkEvent.GREET: LinkState.GREETING},
     LinkState.GREETING: {
         LinkEvent.GREET: LinkState.GREETING,
@@ -92,8 +92,6 @@ _TABLE: Mapping[LinkState, Mapping[LinkEvent, LinkState]] = {
     },
 }
 
-TRANSITIONS: Final = MappingProxyType(_TABLE)
-
 #: States in which HELLO is what waits for an answer.
 GREETING_STATES: Final = (LinkState.GREETING, LinkState.RETURNING, LinkState.FOLLOWING)
 
@@ -111,7 +109,7 @@ def after(state: LinkState, event: LinkEvent) -> LinkState:
         It cannot happen in this state.
     """
     try:
-        return _TABLE[state][event]
+        return TRANSITIONS[state][event]
     except KeyError:
         raise LocalProtocolError(
             f"{event.name.lower()} is not possible while the link is {state.name.lower()}"
