@@ -149,28 +149,22 @@ async def serve_endpoints(
     max_bytes
         Of the requests that all endpoints together hold, see `ByteBudget`.
     """
-    budget = ByteBudget(max_bytes)
-    tallies = [_Tally(endpoint) for endpoint in endpoints]
-    started = datetime.now(UTC)
+    service = _Service(bus, identity, endpoints, log, ByteBudget(max_bytes))
     async with AsyncExitStack() as stack:
         controls = [
             await stack.enter_async_context(bus.subscribe(subject))
             for subject in _control_subjects(identity)
         ]
         served = [
-            await stack.enter_async_context(
-                bus.subscribe(tally.endpoint.contract.subject, QUEUE_GROUP)
-            )
-            for tally in tallies
+            await stack.enter_async_context(bus.subscribe(each.contract.subject, QUEUE_GROUP))
+            for each in endpoints
         ]
         async with anyio.create_task_group() as control:
             for subscription in controls:
-                control.start_soon(
-                    _serve_control, bus, identity, tallies, started, subscription, log
-                )
+                control.start_soon(service.serve_control, subscription)
             async with anyio.create_task_group() as work:
-                for tally, subscription in zip(tallies, served, strict=True):
-                    work.start_soon(_serve_endpoint, bus, tally, subscription, budget, work, log)
+                for tally, subscription in zip(service.tallies, served, strict=True):
+                    work.start_soon(service.serve_endpoint, tally, subscription, work)
                 yield
                 for subscription in served:
                     await subscription.drain()
@@ -178,52 +172,93 @@ async def serve_endpoints(
                 await subscription.drain()
 
 
-async def _serve_endpoint(
-    bus: Bus,
-    tally: _Tally,
-    subscription: Subscription,
-    budget: ByteBudget,
-    work: TaskGroup,
-    log: Log,
-) -> None:
-    async for message in subscription:
-        tally.requests += 1
+class _Service:
+    """What the tasks of one service share."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        identity: Identity,
+        endpoints: Sequence[Endpoint],
+        log: Log,
+        budget: ByteBudget,
+    ) -> None:
+        self._bus = bus
+        self._identity = identity
+        self._log = log
+        self._budget = budget
+        self._started = datetime.now(UTC)
+        self.tallies = [_Tally(endpoint) for endpoint in endpoints]
+
+    async def serve_endpoint(
+        self, tally: _Tally, subscription: Subscription, work: TaskGroup
+    ) -> None:
+        """Start a task in `work` for each request, or refuse it."""
+        async for message in subscription:
+            tally.requests += 1
+            try:
+                tally.check_waiting()
+                self._budget.reserve(len(message.data))
+            except Overloaded as error:
+                name, code = tally.endpoint.name, error.code.value
+                self._log.debug(Action.REQUEST_REFUSED, endpoint=name, code=code)
+                reply = error_reply(error, reply_type(message.headers))
+                tally.count_error(reply)
+                await self._send(message, reply)
+                continue
+            tally.waiting += 1
+            work.start_soon(self._serve_request, tally, message)
+
+    async def _serve_request(self, tally: _Tally, message: Message) -> None:
         try:
-            tally.check_waiting()
-            budget.reserve(len(message.data))
-        except Overloaded as error:
-            log.debug(Action.REQUEST_REFUSED, endpoint=tally.endpoint.name, code=error.code.value)
-            reply = error_reply(error, reply_type(message.headers))
+            async with tally.slots:
+                tally.waiting -= 1
+                before = time.perf_counter_ns()
+                reply = await answer(tally.endpoint, message, self._log, self._bus)
+                tally.busy_ns += time.perf_counter_ns() - before
             tally.count_error(reply)
-            await _send(bus, message, reply, log)
-            continue
-        tally.waiting += 1
-        work.start_soon(_serve_request, bus, tally, message, budget, log)
+            await self._send(message, reply)
+        finally:
+            self._budget.release(len(message.data))
 
+    async def serve_control(self, subscription: Subscription) -> None:
+        """Answer the discovery requests of one control subject."""
+        async for message in subscription:
+            document = self._document(message.subject.split(".")[1])
+            reply = Reply(data=orjson.dumps(document), headers={CONTENT_TYPE: "application/json"})
+            await self._send(message, reply)
 
-async def _serve_request(
-    bus: Bus, tally: _Tally, message: Message, budget: ByteBudget, log: Log
-) -> None:
-    try:
-        async with tally.slots:
-            tally.waiting -= 1
-            before = time.perf_counter_ns()
-            reply = await answer(tally.endpoint, message, log, bus)
-            tally.busy_ns += time.perf_counter_ns() - before
-        tally.count_error(reply)
-        await _send(bus, message, reply, log)
-    finally:
-        budget.release(len(message.data))
+    async def _send(self, message: Message, reply: Reply) -> None:
+        if message.reply is None:
+            return  # published, not requested: nobody to answer
+        try:
+            await self._bus.publish(message.reply, reply.data, reply.headers)
+        except BusError as error:
+            # The client has its own deadline; a lost reply is its time-out, not our failure.
+            self._log.warning(Action.BUS_ERROR, detail=str(error), subject=message.subject)
 
-
-async def _send(bus: Bus, message: Message, reply: Reply, log: Log) -> None:
-    if message.reply is None:
-        return  # published, not requested: nobody to answer
-    try:
-        await bus.publish(message.reply, reply.data, reply.headers)
-    except BusError as error:
-        # The client has its own deadline; a lost reply is its time-out, not our failure.
-        log.warning(Action.BUS_ERROR, detail=str(error), subject=message.subject)
+    def _document(self, verb: str) -> dict[str, object]:
+        head: dict[str, object] = {
+            "name": self._identity.name,
+            "id": self._identity.id,
+            "version": self._identity.version,
+            "metadata": {},
+        }
+        if verb == "PING":
+            return {"type": PING_TYPE, **head}
+        if verb == "INFO":
+            return {
+                "type": INFO_TYPE,
+                **head,
+                "description": self._identity.description,
+                "endpoints": [_endpoint_info(tally.endpoint) for tally in self.tallies],
+            }
+        return {
+            "type": STATS_TYPE,
+            **head,
+            "started": self._started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "endpoints": [_endpoint_stats(tally) for tally in self.tallies],
+        }
 
 
 def _control_subjects(identity: Identity) -> list[str]:
@@ -232,44 +267,6 @@ def _control_subjects(identity: Identity) -> list[str]:
         for verb in ("PING", "INFO", "STATS")
         for address in ((), (identity.name,), (identity.name, identity.id))
     ]
-
-
-async def _serve_control(
-    bus: Bus,
-    identity: Identity,
-    tallies: list[_Tally],
-    started: datetime,
-    subscription: Subscription,
-    log: Log,
-) -> None:
-    async for message in subscription:
-        document = _document(message.subject.split(".")[1], identity, tallies, started)
-        reply = Reply(data=orjson.dumps(document), headers={CONTENT_TYPE: "application/json"})
-        await _send(bus, message, reply, log)
-
-
-def _document(
-    verb: str, identity: Identity, tallies: list[_Tally], started: datetime
-) -> dict[str, object]:
-    head: dict[str, object] = {
-        "name": identity.name,
-        "id": identity.id,
-        "version": identity.version,
-        "metadata": {},
-    }
-    if verb == "PING":
-        return {"type": PING_TYPE, **head}
-    if verb == "INFO":
-        endpoints = [_endpoint_info(tally.endpoint) for tally in tallies]
-        return {
-            "type": INFO_TYPE,
-            **head,
-            "description": identity.description,
-            "endpoints": endpoints,
-        }
-    when = started.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    stats = [_endpoint_stats(tally) for tally in tallies]
-    return {"type": STATS_TYPE, **head, "started": when, "endpoints": stats}
 
 
 def _endpoint_info(endpoint: Endpoint) -> dict[str, object]:
