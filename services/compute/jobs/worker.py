@@ -205,7 +205,7 @@ class JobWorker:
             if not model.is_active(self._newest(record), work.attempt):
                 scope.cancel()  # since the look at the record; from here on `_watch` does it
             try:
-                body = await self._run(work, task, delivery.stored.message.data)
+                body = await self._run_task(work, task, delivery.stored.message.data)
                 # Cancelled as well: where there is no room for an outcome, it is waited for.
                 await self._keep(work, task, body, started)
             except ContractError as error:
@@ -219,7 +219,7 @@ class JobWorker:
         metrics.TASKS_COMPUTED.labels(task.request.type, "done").inc()
         await self._done(delivery, work)
 
-    async def _run(self, work: JobWork, task: QueuedTask, message: bytes) -> bytes:
+    async def _run_task(self, work: JobWork, task: QueuedTask, message: bytes) -> bytes:
         """Return the outcome of a task in its encoding; `message` is `work` as it travelled.
 
         Raises
@@ -235,10 +235,10 @@ class JobWorker:
                 metrics.TASK_SECONDS.labels(task.request.type).time(),
             ):
                 if needs_the_bus(task.request):
-                    return await self._run_with_the_bus(process, work, task)
+                    return await self._run_task_with_the_bus(process, work, task)
                 return await process.ask(IpcKind.TASK, message)
 
-    async def _run_with_the_bus(
+    async def _run_task_with_the_bus(
         self, process: ComputeProcess, work: JobWork, task: QueuedTask
     ) -> bytes:
         """Compute in a thread of this process; its own shares go to the compute process."""
