@@ -60,7 +60,6 @@ __all__ = [
     "RequestContext",
     "SyncBus",
     "answer",
-    "client_id_of",
     "error_reply",
     "request_context",
     "service_context",
@@ -236,7 +235,7 @@ def service_context(bus: Bus) -> Iterator[None]:
 @contextmanager
 def serving_request(reply: str | None, early: Early) -> Iterator[None]:
     """Serve a request while the context is open: of the client that waits at `reply`."""
-    with _changed(client_id=client_id_of(reply), early=early):
+    with _changed(client_id=_client_id_of(reply), early=early):
         yield
 
 
@@ -249,12 +248,12 @@ def _changed(**fields: Any) -> Iterator[None]:  # noqa: ANN401 - the fields of `
         _CURRENT.reset(token)
 
 
-def client_id_of(reply: str | None) -> str:
+def _client_id_of(reply: str | None) -> str:
     """Return the prefix of all reply subjects of one connection; empty without a reply.
 
     Examples
     --------
-    >>> client_id_of("_INBOX.Xk2v9T.17")
+    >>> _client_id_of("_INBOX.Xk2v9T.17")
     '_INBOX.Xk2v9T'
     """
     return (reply or "").rpartition(".")[0]
