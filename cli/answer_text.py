@@ -8,7 +8,7 @@ import numpy as np
 
 from pycwt_client import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.job import Answer
-from schemas import wirearray
+from schemas.arrays import to_json
 from schemas.significance import SignificanceReply
 
 __all__ = ["fields_of", "glance", "json_of", "summary"]
@@ -43,7 +43,7 @@ def fields_of(answer: Answer) -> dict[str, Any]:
 def json_of(answer: Answer) -> dict[str, Any]:
     """Return the fields of the answer as on the bus: complex numbers as parts, NaN as null."""
     return {
-        name: wirearray.to_json(np.asarray(value)) if isinstance(value, np.ndarray) else value
+        name: to_json(np.asarray(value)) if isinstance(value, np.ndarray) else value
         for name, value in fields_of(answer).items()
     }
 

@@ -1,30 +1,51 @@
-"""Array types for the fields of messages: pydantic checks them, numpy holds them.
+"""Array fields of messages: their types, which pydantic checks, and the forms in which they travel.
 
-A field annotated with one of these accepts a numpy array or any form that ``wirearray`` reads, and
-gives a C-contiguous, read-only array. Axis order is (time, channel) for samples and (scale, time)
-for whatever a transform yields.
+A field annotated with one of the types accepts a numpy array or any of these forms, and gives a
+C-contiguous, read-only array of a dtype of `WIRE_DTYPES`. Axis order is (time, channel) for samples
+and (scale, time) for whatever a transform yields.
+
+============  =========================================================  ==========
+form          looks like                                                 written by
+============  =========================================================  ==========
+nested lists  ``[1.5, null]``, ``[[1, 2], [3, 4]]``                      to_json
+parts         ``{"re": [...], "im": [...]}``, complex in JSON            to_json
+packed        ``{"dtype": "<f4", "shape": [2, 3], "data": bytes}``       to_packed
+============  =========================================================  ==========
+
+Nested lists are float64. A missing value is NaN here and ``null`` there. Infinity is refused in
+every form, because JSON can't say it and both encodings carry the same messages. Empty arrays are
+refused too, unless the type allows them: the shape of an empty nested list is ambiguous.
+Every problem is a ``ValueError`` whose message is fit for the sender.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from itertools import chain
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from schemas import wirearray
-from schemas.wirearray import Array
+Array = npt.NDArray[Any]
 
-_FLOATS = ("<f4", "<f8")
-_INTEGERS = ("<i2", "<i4")
-_COMPLEX = ("<c8", "<c16")
+#: Everything an array may be made of on the bus, from the narrowest to the widest of its kind.
+WIRE_DTYPES: Final = ("<i2", "<i4", "<f4", "<f8", "<c8", "<c16")
+#: The dtypes whose name is allowed in the header of a raw signal chunk.
+RAW_DTYPES: Final = WIRE_DTYPES[:4]
+
+_INTEGERS: Final = WIRE_DTYPES[:2]
+_FLOATS: Final = WIRE_DTYPES[2:4]
+_COMPLEX: Final = WIRE_DTYPES[4:]
+
+_MAX_AXES: Final = 2
 
 #: The empty array, of one axis.
-NOTHING: Array = np.zeros(0, dtype="<f4")
-NOTHING.flags.writeable = False
+_EMPTY: Array = np.zeros(0, dtype="<f4")
+_EMPTY.flags.writeable = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +62,7 @@ class ArrayType:
     mask : bool
         Values are 0 and 1, held as bool and carried as ``<i2``.
     may_be_empty : bool
-        Nothing at all is possible too; whatever its form and dtype, it becomes `NOTHING`.
+        Nothing at all is possible too; whatever its form and dtype, it becomes float32 of one axis.
     whole : bool
         Floats are taken for the integers that they are equal to, since nested lists give floats.
     """
@@ -55,7 +76,7 @@ class ArrayType:
     def validate(self, value: object) -> Array:
         """Return the array, or raise ``ValueError`` with what is wrong."""
         if self.may_be_empty and _is_empty(value):
-            return NOTHING
+            return _EMPTY
         array = self._mask(value) if self.mask else self._cast(_read(value))
         if array.ndim not in self.axes:
             allowed = " or ".join(map(str, self.axes))
@@ -71,7 +92,7 @@ class ArrayType:
             # 16-bit integers are exact in float32, but the arithmetic that follows would not be.
             integers_in_float32 = array.dtype.kind == "i" and name == "<f4"
             if np.can_cast(array.dtype, name, casting="safe") and not integers_in_float32:
-                return wirearray.from_numpy(array.astype(name))
+                return from_numpy(array.astype(name))
         raise ValueError(f"dtype {array.dtype.str}, one of {', '.join(self.dtypes)} expected")
 
     def _mask(self, value: object) -> Array:
@@ -135,42 +156,6 @@ class ArrayType:
         }
 
 
-def _read(value: object) -> Array:
-    if isinstance(value, np.ndarray):
-        return wirearray.from_numpy(value)
-    if isinstance(value, list | tuple):
-        return wirearray.from_lists(value)
-    if isinstance(value, dict):
-        if value.keys() == {"dtype", "shape", "data"}:
-            return wirearray.from_packed(value)
-        if value.keys() == {"re", "im"}:
-            return wirearray.from_parts(value)
-        raise ValueError("an array as an object has dtype, shape and data, or re and im")
-    raise ValueError("an array is expected")
-
-
-def _integers(array: Array) -> Array:
-    limits = np.iinfo(np.int32)
-    whole = (array == np.floor(array)) & (array >= limits.min) & (array <= limits.max)
-    if not whole.all():
-        raise ValueError("whole numbers of 32 bits are expected")
-    return wirearray.from_numpy(array.astype(np.int32))
-
-
-def _is_empty(value: object) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.size == 0
-    if isinstance(value, dict):
-        return value.get("data") == b"" and value.get("shape") in ([0], [0, 0])
-    return isinstance(value, list | tuple) and len(value) == 0
-
-
-def _nested(axes: int, element: dict[str, Any]) -> dict[str, Any]:
-    for _ in range(axes):
-        element = {"type": "array", "items": element, "minItems": 1}
-    return element
-
-
 RealVector = Annotated[npt.NDArray[np.floating[Any]], ArrayType(axes=(1,), dtypes=_FLOATS)]
 RealMatrix = Annotated[npt.NDArray[np.floating[Any]], ArrayType(axes=(2,), dtypes=_FLOATS)]
 ComplexVector = Annotated[
@@ -203,3 +188,160 @@ MaskMatrix = Annotated[npt.NDArray[np.bool_], ArrayType(axes=(2,), dtypes=_INTEG
 IntegerMatrix = Annotated[
     npt.NDArray[np.integer[Any]], ArrayType(axes=(2,), dtypes=_INTEGERS, whole=True)
 ]
+
+
+def from_numpy(value: Array) -> Array:
+    """Return the array in the narrowest wire dtype that holds it exactly.
+
+    An array that is read-only already is taken as it is, everything else is copied, so that the
+    owner's later writes don't reach a frozen message.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError("masked arrays don't travel: write NaN where a value is missing")
+    if not 1 <= value.ndim <= _MAX_AXES:
+        raise ValueError(f"{value.ndim} axes, one or two are possible")
+    dtype = _wire_dtype(value.dtype)
+    if value.dtype == dtype and value.flags.c_contiguous and not value.flags.writeable:
+        return _checked(np.asarray(value))
+    return _checked(np.array(value, dtype=dtype, order="C", copy=True, subok=False))
+
+
+def to_packed(array: Array) -> dict[str, Any]:
+    """Return the msgpack form, its data a view of the array; a mask travels as ``<i2``."""
+    wire = array.astype("<i2") if array.dtype == np.bool_ else array
+    data = np.ascontiguousarray(wire).reshape(-1).view(np.uint8).data
+    return {"dtype": wire.dtype.str, "shape": list(wire.shape), "data": data}
+
+
+def to_json(array: Array) -> Array | dict[str, Array]:
+    """Return what orjson writes as nested lists: the array, or its two parts if complex."""
+    if array.dtype == np.bool_:
+        return array.view(np.uint8)
+    if array.dtype.kind == "c":
+        return {"re": np.ascontiguousarray(array.real), "im": np.ascontiguousarray(array.imag)}
+    return array
+
+
+def _read(value: object) -> Array:
+    if isinstance(value, np.ndarray):
+        return from_numpy(value)
+    if isinstance(value, list | tuple):
+        return _from_lists(value)
+    if isinstance(value, dict):
+        if value.keys() == {"dtype", "shape", "data"}:
+            return _from_packed(value)
+        if value.keys() == {"re", "im"}:
+            return _from_parts(value)
+        raise ValueError("an array as an object has dtype, shape and data, or re and im")
+    raise ValueError("an array is expected")
+
+
+def _from_lists(value: Sequence[Any]) -> Array:
+    """Return numbers and nulls, nested once or twice, as float64."""
+    nested = len(value) > 0 and isinstance(value[0], list | tuple)
+    if nested:
+        if not all(isinstance(row, list | tuple) for row in value):
+            raise ValueError("rows and numbers are mixed")
+        lengths = set(map(len, value))
+        if len(lengths) > 1:
+            raise ValueError(f"ragged: rows of {min(lengths)} to {max(lengths)} elements")
+    # One pass in C over the types: numpy itself would read true as 1 and "1" as 1.
+    types = set(map(type, chain.from_iterable(value) if nested else value))
+    if not all(map(_is_number_or_none, types)):
+        raise ValueError("only numbers and null are possible")
+    try:
+        # numpy reads None as NaN when a float dtype is asked for.
+        return _checked(np.array(value, dtype=np.float64))
+    except OverflowError as error:
+        raise ValueError("a number is too large for float64") from error
+
+
+def _from_parts(value: Mapping[str, Any]) -> Array:
+    """Return ``{"re", "im"}`` as complex128."""
+    re, im = (_part(value, name) for name in ("re", "im"))
+    if re.shape != im.shape:
+        raise ValueError(f"re has shape {list(re.shape)}, im has {list(im.shape)}")
+    out = np.empty(re.shape, dtype=np.complex128)
+    # Not re + 1j * im: a NaN in one part would spread to the other.
+    out.real, out.imag = re, im
+    return _checked(out)
+
+
+def _part(value: Mapping[str, Any], name: str) -> Array:
+    part = value[name]
+    if isinstance(part, np.ndarray) and part.dtype.kind != "c":
+        return from_numpy(part)
+    if not isinstance(part, list | tuple):
+        raise ValueError(f"{name} has to be a list")
+    return _from_lists(part)
+
+
+def _from_packed(value: Mapping[str, Any]) -> Array:
+    """Return ``{"dtype", "shape", "data"}`` as a view on the bytes, nothing is copied."""
+    dtype, shape, data = value["dtype"], value["shape"], value["data"]
+    if not isinstance(dtype, str) or dtype not in WIRE_DTYPES:
+        raise ValueError(f"dtype has to be one of {', '.join(WIRE_DTYPES)}")
+    if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= _MAX_AXES:
+        raise ValueError("shape has to be a list of one or two lengths")
+    if not all(type(length) is int and length >= 1 for length in shape):
+        raise ValueError("shape has to be positive integers")
+    if not isinstance(data, bytes | memoryview):
+        raise ValueError("data has to be bytes")
+    # Python integers don't overflow, so a lying shape can't slip through as a small product.
+    needed = np.dtype(dtype).itemsize
+    for length in shape:
+        needed *= length
+    if needed != len(data):
+        raise ValueError(f"shape and dtype need {_brief(needed)} bytes, data has {len(data)}")
+    return _checked(np.ndarray(tuple(shape), dtype=dtype, buffer=data))
+
+
+def _integers(array: Array) -> Array:
+    limits = np.iinfo(np.int32)
+    whole = (array == np.floor(array)) & (array >= limits.min) & (array <= limits.max)
+    if not whole.all():
+        raise ValueError("whole numbers of 32 bits are expected")
+    return from_numpy(array.astype(np.int32))
+
+
+def _is_empty(value: object) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.size == 0
+    if isinstance(value, dict):
+        return value.get("data") == b"" and value.get("shape") in ([0], [0, 0])
+    return isinstance(value, list | tuple) and len(value) == 0
+
+
+def _wire_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype.kind not in "iufc":
+        raise ValueError(f"dtype {dtype} doesn't travel: {', '.join(WIRE_DTYPES)} do")
+    if dtype.str in WIRE_DTYPES:
+        return dtype
+    for name in WIRE_DTYPES:
+        if np.can_cast(dtype, name, casting="safe"):
+            return np.dtype(name)
+    raise ValueError(f"dtype {dtype} has no wire dtype that holds it exactly")
+
+
+def _checked(array: Array) -> Array:
+    if array.size == 0:
+        raise ValueError("empty: at least one element is needed")
+    if array.dtype.kind in "fc" and np.isinf(array).any():
+        raise ValueError("infinity doesn't travel: a missing value is NaN, null in JSON")
+    array.flags.writeable = False
+    return array
+
+
+def _is_number_or_none(kind: type) -> bool:
+    numbers = (int, float, np.integer, np.floating, type(None))
+    return issubclass(kind, numbers) and kind is not bool
+
+
+def _brief(count: int) -> str:
+    return str(count) if count < 10**15 else f"about 10^{len(str(count)) - 1}"
+
+
+def _nested(axes: int, element: dict[str, Any]) -> dict[str, Any]:
+    for _ in range(axes):
+        element = {"type": "array", "items": element, "minItems": 1}
+    return element

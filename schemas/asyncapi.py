@@ -15,6 +15,7 @@ import orjson
 from pydantic.json_schema import models_json_schema
 
 from schemas import headers, subjects
+from schemas.arrays import RAW_DTYPES
 from schemas.codec import ContentType
 from schemas.dead import DeadLetter
 from schemas.endpoints import ENDPOINTS, Endpoint
@@ -28,7 +29,6 @@ from schemas.result import AnalysisResult
 from schemas.signal import SignalChunk
 from schemas.stored import StoredReply
 from schemas.window import AnalysisWindow
-from schemas.wirearray import RAW_DTYPES
 from schemas.work import JobWork
 
 #: Version of the contract: the major number is that of the schemas.

@@ -23,7 +23,7 @@ import orjson
 from pydantic import ValidationError
 
 from schemas import headers as header
-from schemas import wirearray
+from schemas.arrays import RAW_DTYPES, from_numpy, to_json, to_packed
 from schemas.errors import BadRequest, PayloadTooLarge, Unprocessable
 from schemas.limits import (
     MAX_CHANNELS,
@@ -120,7 +120,7 @@ def encode(
 
 def encode_fields(fields: Mapping[str, npt.NDArray[np.inexact[Any]]]) -> bytes:
     """Return some fields of a message in msgpack, for `decode` with the others."""
-    return _packed({name: wirearray.from_numpy(value) for name, value in fields.items()})
+    return _packed({name: from_numpy(value) for name, value in fields.items()})
 
 
 def decode(
@@ -163,8 +163,8 @@ def decode_raw_chunk(headers: Headers, body: bytes, channels: int) -> SignalChun
     if not 1 <= channels <= MAX_CHANNELS:
         raise Unprocessable.of({"channels": f"1 to {MAX_CHANNELS} are possible"})
     name = headers.get(header.DTYPE)
-    if name not in wirearray.RAW_DTYPES:
-        allowed = ", ".join(wirearray.RAW_DTYPES)
+    if name not in RAW_DTYPES:
+        allowed = ", ".join(RAW_DTYPES)
         raise Unprocessable.of({header.DTYPE: f"has to be one of {allowed}"})
     dtype = np.dtype(name)
     step = dtype.itemsize * channels
@@ -291,7 +291,7 @@ def _for_json(value: object) -> object:
         case list() | tuple():
             return [_for_json(item) for item in value]
         case np.ndarray():
-            return wirearray.to_json(value)
+            return to_json(value)
         case bytes():
             return base64.b64encode(value).decode("ascii")
         case _:
@@ -307,5 +307,5 @@ def _packed(tree: dict[str, Any]) -> bytes:
 
 def _for_msgpack(value: object) -> object:
     if isinstance(value, np.ndarray):
-        return wirearray.to_packed(value)
+        return to_packed(value)
     raise TypeError(f"{type(value).__name__} can't be packed")

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.arrays import (
+    Array,
     ComplexMatrix,
     MaskMatrix,
     RealMatrix,
     RealVector,
     SampleArray,
     ValueMatrix,
+    to_packed,
 )
-from schemas.wirearray import Array, to_packed
 from tests.unit.schemas import strategies
 
 real_vector: Callable[[object], Array] = TypeAdapter(RealVector).validate_python
