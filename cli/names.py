@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from schemas.names import is_name
+from schemas.message import is_name
 
 __all__ = ["checked_name"]
 

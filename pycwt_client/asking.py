@@ -12,8 +12,7 @@ import anyio
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError, ErrorBody, Internal, Timeout, Unavailable
 from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY, SERVICE_ERROR_CODE
-from schemas.message import Message
-from schemas.stored import StoredObject, StoredReply
+from schemas.message import Message, StoredObject, StoredReply
 from services.runtime.bus import Bus
 from services.runtime.bus import Message as BusMessage
 from services.runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError

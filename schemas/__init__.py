@@ -17,7 +17,6 @@ from schemas.codec import (
     encode_raw_chunk,
     reply_type,
 )
-from schemas.dead import DeadLetter
 from schemas.description import SchemaReply, SchemaRequest
 from schemas.errors import (
     BadRequest,
@@ -64,8 +63,15 @@ from schemas.job import (
     WctTask,
     XwtTask,
 )
-from schemas.message import Message, PersistedMessage, schema_of
-from schemas.names import Name
+from schemas.message import (
+    DeadLetter,
+    Message,
+    Name,
+    PersistedMessage,
+    StoredObject,
+    StoredReply,
+    schema_of,
+)
 from schemas.query import (
     BackendInfo,
     BackendRequest,
@@ -85,7 +91,6 @@ from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
 from schemas.signal import SignalChunk
 from schemas.significance import KeptLevels, SignificanceReply, SignificanceRequest
 from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
-from schemas.stored import StoredObject, StoredReply
 from schemas.stream import (
     AnalysisSpec,
     Channel,

@@ -17,17 +17,21 @@ from pydantic.json_schema import models_json_schema
 from schemas import headers, subjects
 from schemas.arrays import RAW_DTYPES
 from schemas.codec import ContentType
-from schemas.dead import DeadLetter
 from schemas.endpoints import ENDPOINTS, Endpoint
 from schemas.errors import ErrorBody
 from schemas.event import StreamEvent
 from schemas.hardware import HwEvent
 from schemas.job import JobOutcome, JobProgress
-from schemas.message import Message, PersistedMessage, schema_of
-from schemas.names import PATTERN
+from schemas.message import (
+    NAME_PATTERN,
+    DeadLetter,
+    Message,
+    PersistedMessage,
+    StoredReply,
+    schema_of,
+)
 from schemas.result import AnalysisResult
 from schemas.signal import SignalChunk
-from schemas.stored import StoredReply
 from schemas.window import AnalysisWindow
 from schemas.work import JobWork
 
@@ -184,7 +188,7 @@ def _channels(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 
 
 def _parameters(names: Iterable[str]) -> dict[str, Any]:
-    return {name: {"description": f"A name: {PATTERN}"} for name in names}
+    return {name: {"description": f"A name: {NAME_PATTERN}"} for name in names}
 
 
 def _operations(endpoints: Iterable[Endpoint]) -> dict[str, Any]:

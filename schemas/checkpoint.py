@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.message import Count, Epoch, Items, Message, PersistedMessage
-from schemas.names import Name
+from schemas.message import Count, Epoch, Items, Message, Name, PersistedMessage
 from schemas.stream import StreamProgress
 
 

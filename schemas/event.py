@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.message import Count, Epoch, Id, PersistedMessage, Text
-from schemas.names import Name
+from schemas.message import Count, Epoch, Id, Name, PersistedMessage, Text
 
 EventKind = Literal["gap", "overlap", "reset", "rejected", "missing", "lag", "dropped"]
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.message import Count, Id, Items, Message, PersistedMessage, Text
-from schemas.names import Name
+from schemas.message import Count, Id, Items, Message, Name, PersistedMessage, Text
 
 #: The kinds of device that there is a driver for.
 DeviceKind = Literal["tangnano9k", "elm11"]

@@ -8,8 +8,16 @@ from pydantic import Field, model_validator
 
 from schemas.arrays import ComplexVector, IntegerMatrix, RealVector
 from schemas.hardware import DeviceKind, DeviceState, HwOperation, Label
-from schemas.message import Count, Items, Message, PositiveCount, PositiveReal, Text, wrong_field
-from schemas.names import Name
+from schemas.message import (
+    Count,
+    Items,
+    Message,
+    Name,
+    PositiveCount,
+    PositiveReal,
+    Text,
+    wrong_field,
+)
 from schemas.query import Lag1, Seconds, Seed, WaveletChoice
 
 __all__ = [

@@ -12,12 +12,19 @@ from pydantic import Field, Strict, model_validator
 
 from schemas.errors import Problem
 from schemas.limits import MAX_LISTED_JOBS, MAX_TASKS_PER_JOB
-from schemas.message import Count, Items, Message, PersistedMessage, PositiveCount, wrong_field
-from schemas.names import Name
+from schemas.message import (
+    Count,
+    Items,
+    Message,
+    Name,
+    PersistedMessage,
+    PositiveCount,
+    StoredObject,
+    wrong_field,
+)
 from schemas.query import CwtReply, CwtRequest, WctReply, WctRequest, XwtReply, XwtRequest
 from schemas.result import Engine
 from schemas.significance import SignificanceReply, SignificanceRequest
-from schemas.stored import StoredObject
 
 #: The place of a task in its job, from ``0``; one token of a subject.
 TaskId = Annotated[str, Field(pattern=r"^[0-9]{1,4}$")]

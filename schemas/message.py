@@ -1,18 +1,27 @@
-"""The base of everything that travels: frozen, keyword-only, strict, and compared by content."""
+"""The base of everything that travels, the types of its fields, and what stands in for a message.
+
+Messages are frozen, keyword-only, strict, and compared by content. A name is one token of a
+subject, so it has no dot, blank or wildcard.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
+import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
     Strict,
+    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError
@@ -33,17 +42,21 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 #: The first 16 hexadecimal characters of a SHA-256.
 ShortHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+#: What a stream, an analysis, a channel, a job or a device may be called.
+NAME_PATTERN: Final = "[A-Za-z0-9_-]{1,64}"
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 #: Which run of the device; it is part of message ids and of a header, so no blanks.
 Epoch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{1,64}$")]
 #: A list on the wire, a tuple here; the elements stay strict.
 Items = Annotated[tuple[T, ...], Strict(False)]
-
 
 #: Largest array that the repr of a message shows in full.
 MAX_REPR_NUMBERS = 8
 
 #: The type of validation error that says itself which field is wrong.
 WRONG_FIELD: Final = "wrong_field"
+
+_NAME: Final = re.compile(NAME_PATTERN)
 
 
 class Message(BaseModel):
@@ -122,10 +135,67 @@ class PersistedMessage(Message):
         return described
 
 
+class StoredObject(Message):
+    """An object of the object store."""
+
+    bucket: Annotated[str, Field(max_length=128)]
+    name: Annotated[str, Field(max_length=256)]
+    #: Length in bytes.
+    size: Count
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class StoredReply(Message):
+    """The reply in place of one too large: the object has the reply, encoded as was asked for."""
+
+    object: StoredObject
+
+
+def _from_base64(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("has to be base64") from error
+
+
+#: Bytes in msgpack, base64 in JSON.
+Payload = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+]
+
+
+class DeadLetter(PersistedMessage):
+    """A message that was given up on, with the reason and all that is needed to try it again."""
+
+    schema_id: Literal["dead.letter/1"] = Field(default="dead.letter/1", alias="schema")
+    #: Who gave up.
+    where: Name
+    #: The subject, id and headers of the message itself.
+    subject: Annotated[str, Field(max_length=256)]
+    id: Annotated[str, Field(max_length=512)] | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    reason: Text
+    deliveries: Count
+    t_ns: Count
+    #: The body, or its beginning where the whole would make this letter too large to send.
+    payload: Payload
+    #: Length of the whole body.
+    payload_bytes: Count
+
+
 def wrong_field(field: str, problem: str) -> PydanticCustomError:
     """Return what to raise when a check across fields blames one of them."""
     facts = {"field": field, "problem": problem}
     return PydanticCustomError(WRONG_FIELD, "{field}: {problem}", facts)
+
+
+def is_name(value: object) -> bool:
+    """Return whether the value can be used as a name."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def content_digest(message: Message, *, without: frozenset[str] = frozenset()) -> bytes:

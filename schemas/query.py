@@ -12,8 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from schemas.arrays import ComplexMatrix, ComplexVector, RealMatrix, RealVector
 from schemas.limits import MAX_INT64, MAX_MC_COUNT, MAX_QUERY_SAMPLES, MAX_SCALES
-from schemas.message import Count, Items, Message, PositiveReal, Text, wrong_field
-from schemas.names import Name
+from schemas.message import Count, Items, Message, Name, PositiveReal, Text, wrong_field
 from schemas.stream import Convention, Level, Wavelet
 
 Precision = Literal["float32", "float64"]

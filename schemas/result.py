@@ -15,6 +15,7 @@ from schemas.message import (
     Id,
     Items,
     Message,
+    Name,
     PersistedMessage,
     Position,
     PositiveCount,
@@ -22,7 +23,6 @@ from schemas.message import (
     ShortHash,
     wrong_field,
 )
-from schemas.names import Name
 from schemas.stream import Op
 from schemas.timing import ResultTimes
 from schemas.window import Octave

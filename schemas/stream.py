@@ -23,12 +23,12 @@ from schemas.message import (
     Epoch,
     Items,
     Message,
+    Name,
     PersistedMessage,
     PositiveCount,
     PositiveReal,
     wrong_field,
 )
-from schemas.names import Name
 
 Op = Literal["cwt", "xwt", "wct"]
 Wavelet = Literal["morlet", "paul", "dog"]

@@ -10,7 +10,7 @@ import re
 from typing import Final, Literal, NamedTuple, get_args
 
 from schemas.errors import BadRequest, Unprocessable
-from schemas.names import PATTERN, checked
+from schemas.message import NAME_PATTERN, is_name
 
 StreamVerb = Literal["put", "get", "list", "delete"]
 QueryOp = Literal[
@@ -70,7 +70,7 @@ class JobTask(NamedTuple):
 
 def signal(stream: str) -> str:
     """Where a device publishes the chunks of a stream."""
-    return f"cwt.signal.{checked(stream, 'stream')}"
+    return f"cwt.signal.{_checked(stream, 'stream')}"
 
 
 def stream(verb: StreamVerb) -> str:
@@ -80,27 +80,27 @@ def stream(verb: StreamVerb) -> str:
 
 def window(stream: str, analysis: str) -> str:
     """Where windows wait for a worker."""
-    return f"cwt.window.{checked(stream, 'stream')}.{checked(analysis, 'analysis')}"
+    return f"cwt.window.{_checked(stream, 'stream')}.{_checked(analysis, 'analysis')}"
 
 
 def windows_of(stream: str) -> str:
     """All windows of a stream."""
-    return f"cwt.window.{checked(stream, 'stream')}.*"
+    return f"cwt.window.{_checked(stream, 'stream')}.*"
 
 
 def result(stream: str, analysis: str) -> str:
     """Where results are read."""
-    return f"cwt.result.{checked(stream, 'stream')}.{checked(analysis, 'analysis')}"
+    return f"cwt.result.{_checked(stream, 'stream')}.{_checked(analysis, 'analysis')}"
 
 
 def results_of(stream: str) -> str:
     """All results of a stream."""
-    return f"cwt.result.{checked(stream, 'stream')}.*"
+    return f"cwt.result.{_checked(stream, 'stream')}.*"
 
 
 def event(stream: str) -> str:
     """Where a stream's gaps, restarts and refusals are read."""
-    return f"cwt.event.{checked(stream, 'stream')}"
+    return f"cwt.event.{_checked(stream, 'stream')}"
 
 
 def query(op: QueryOp) -> str:
@@ -115,32 +115,32 @@ def job(verb: JobVerb) -> str:
 
 def task(job: str) -> str:
     """Where the tasks of a job wait for a worker."""
-    return f"cwt.task.{checked(job, 'job')}"
+    return f"cwt.task.{_checked(job, 'job')}"
 
 
 def job_result(job: str, task: str) -> str:
     """Where the result of a task is kept."""
-    return f"cwt.jobresult.{checked(job, 'job')}.{checked(task, 'task')}"
+    return f"cwt.jobresult.{_checked(job, 'job')}.{_checked(task, 'task')}"
 
 
 def job_results_of(job: str) -> str:
     """All results of a job."""
-    return f"cwt.jobresult.{checked(job, 'job')}.>"
+    return f"cwt.jobresult.{_checked(job, 'job')}.>"
 
 
 def progress(job: str) -> str:
     """Where the progress of a job is announced."""
-    return f"cwt.progress.{checked(job, 'job')}"
+    return f"cwt.progress.{_checked(job, 'job')}"
 
 
 def dead(where: str) -> str:
     """Where a service leaves what it gave up on."""
-    return f"cwt.dead.{checked(where, 'where')}"
+    return f"cwt.dead.{_checked(where, 'where')}"
 
 
 def hw(device: str, verb: HwVerb) -> str:
     """Where a device takes a command."""
-    if checked(device, "device") == "list":
+    if _checked(device, "device") == "list":
         raise Unprocessable.of({"device": "no device can be called list"})
     return f"cwt.hw.{device}.{_one_of(verb, get_args(HwVerb), 'verb')}"
 
@@ -186,12 +186,19 @@ def where_of_dead(subject: str) -> str:
 
 
 def _tokens(subject: str, kind: str, count: int) -> tuple[str, ...]:
-    pattern = rf"cwt\.{kind}" + rf"\.({PATTERN})" * count
+    pattern = rf"cwt\.{kind}" + rf"\.({NAME_PATTERN})" * count
     match = re.fullmatch(pattern, subject)
     if match is None:
         shape = f"cwt.{kind}" + ".<name>" * count
         raise BadRequest(f"the subject is not of the form {shape}")
     return match.groups()
+
+
+def _checked(value: str, what: str) -> str:
+    """Return the name unchanged; ``what`` is the field that a refusal names."""
+    if not is_name(value):
+        raise Unprocessable.of({what: "1 to 64 letters, digits, - or _ are possible"})
+    return value
 
 
 def _one_of(value: str, allowed: tuple[str, ...], what: str) -> str:

@@ -14,6 +14,7 @@ from schemas.message import (
     Id,
     Items,
     Message,
+    Name,
     PersistedMessage,
     Position,
     PositiveCount,
@@ -21,7 +22,6 @@ from schemas.message import (
     ShortHash,
     wrong_field,
 )
-from schemas.names import Name
 from schemas.stream import AnalysisSpec
 from schemas.timing import WindowTimes
 

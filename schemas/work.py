@@ -7,9 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.job import Encoding, JobTitle, Status, TaskId, TaskRequest
-from schemas.message import Count, Message, PersistedMessage, PositiveCount, ShortHash
-from schemas.names import Name
-from schemas.stored import StoredObject
+from schemas.message import (
+    Count,
+    Message,
+    Name,
+    PersistedMessage,
+    PositiveCount,
+    ShortHash,
+    StoredObject,
+)
 
 
 class Expansion(Message):

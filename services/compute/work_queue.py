@@ -14,10 +14,9 @@ import anyio
 
 from schemas import subjects
 from schemas.codec import ContentType, encode
-from schemas.dead import DeadLetter
 from schemas.headers import CONTENT_TYPE, MSG_ID
 from schemas.limits import MAX_ID, MAX_MESSAGE_BYTES
-from schemas.message import clipped
+from schemas.message import DeadLetter, clipped
 from services.runtime.bus import ACK_WAIT_S, Delivery, DurableLog, StoredMessage
 from services.runtime.bus.errors import BusError
 from services.runtime.storage.publish import publish_with_retry

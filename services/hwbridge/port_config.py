@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast, get_args
 
 from schemas.hardware import DeviceKind
-from schemas.names import is_name
+from schemas.message import is_name
 
 __all__ = ["PortConfig", "parse_ports"]
 

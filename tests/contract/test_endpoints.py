@@ -23,7 +23,7 @@ from schemas.endpoints import Endpoint as Contract
 from schemas.errors import NotFound
 from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from schemas.message import Message as Model
-from schemas.stored import StoredReply
+from schemas.message import StoredReply
 from services.runtime.bus import Bus, Message, ObjectsSpec, Topology
 from services.runtime.bus.nats import connect_bus
 from services.runtime.process.embedded_server import start_server

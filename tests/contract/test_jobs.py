@@ -14,7 +14,6 @@ import pytest
 import pycwt_mod
 from schemas import storage, subjects
 from schemas.codec import decode, encode
-from schemas.dead import DeadLetter
 from schemas.errors import Conflict, NotFound, Unavailable, Unprocessable
 from schemas.job import (
     JobOutcome,
@@ -25,7 +24,7 @@ from schemas.job import (
     JobTasks,
     SignificanceTask,
 )
-from schemas.message import Message
+from schemas.message import DeadLetter, Message
 from schemas.work import JobWork, QueuedTask
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.jobs.api import open_jobs

@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 
 from schemas import storage, subjects
 from schemas.headers import TASK_STATUS
-from schemas.stored import StoredObject
+from schemas.message import StoredObject
 from schemas.work import JobRecord
 from services.compute.jobs.store import JobStore
 from services.runtime.bus import Bus

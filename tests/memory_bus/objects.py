@@ -6,7 +6,7 @@ import hashlib
 
 import anyio.lowlevel
 
-from schemas.stored import StoredObject
+from schemas.message import StoredObject
 from services.runtime.bus import ObjectsSpec
 from services.runtime.bus.errors import StorageFullError
 

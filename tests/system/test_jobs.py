@@ -18,9 +18,9 @@ from pycwt_client import Client
 from pycwt_client.answers import WctAnswer
 from schemas import storage
 from schemas.codec import decode
-from schemas.dead import DeadLetter
 from schemas.errors import NotFound
 from schemas.job import JobStatus
+from schemas.message import DeadLetter
 from schemas.query import WctRequest
 from services.compute.queries.transforms import answer_wct
 from services.runtime.bus.nats import connect_bus

@@ -31,8 +31,7 @@ from schemas.job import (
     JobTasks,
 )
 from schemas.limits import MAX_JOB_BYTES
-from schemas.message import Message
-from schemas.stored import StoredObject
+from schemas.message import Message, StoredObject
 from schemas.subjects import JobVerb
 from schemas.work import Expansion, JobRecord, JobWork
 from services.compute.jobs import model

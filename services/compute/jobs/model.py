@@ -29,7 +29,7 @@ from typing import Literal
 from schemas import subjects
 from schemas.errors import Conflict
 from schemas.job import JobProgress, JobState, JobStatus, TaskState
-from schemas.stored import StoredObject
+from schemas.message import StoredObject
 from schemas.work import Expansion, JobRecord, JobSummary
 
 __all__ = [

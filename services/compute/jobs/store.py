@@ -13,7 +13,7 @@ from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError, NotFound
 from schemas.headers import CONTENT_TYPE, TASK_ERROR, TASK_OBJECT, TASK_STATUS
-from schemas.stored import StoredObject
+from schemas.message import StoredObject
 from schemas.work import JobRecord, JobWork
 from services.compute.jobs.model import Outcome, Tally
 from services.compute.work_queue import store_dead_letter, terminate

@@ -8,8 +8,7 @@ from typing import Any
 from schemas.description import SchemaReply
 from schemas.endpoints import ENDPOINTS, Endpoint
 from schemas.errors import ErrorBody, NotFound
-from schemas.message import Message
-from schemas.stored import StoredReply
+from schemas.message import Message, StoredReply
 
 __all__ = ["answer_schema"]
 

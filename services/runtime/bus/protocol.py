@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from schemas.stored import StoredObject
+from schemas.message import StoredObject
 
 __all__ = [
     "ACK_WAIT_S",

@@ -47,7 +47,7 @@ from schemas.errors import ContractError, Internal, PayloadTooLarge, Unavailable
 from schemas.headers import CONTENT_TYPE, EARLY
 from schemas.limits import MAX_REPLY_BYTES
 from schemas.message import Message as Model
-from schemas.stored import StoredReply
+from schemas.message import StoredReply
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.errors import BusError
 from services.runtime.telemetry.logs import Action, Log

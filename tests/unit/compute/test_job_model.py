@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from schemas.errors import Conflict
 from schemas.job import JobStatus
-from schemas.stored import StoredObject
+from schemas.message import StoredObject
 from schemas.work import JobRecord
 from services.compute.jobs import model
 from services.compute.jobs.model import Outcome, Tally

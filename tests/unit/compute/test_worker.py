@@ -13,9 +13,9 @@ import pytest
 from pycwt_mod.streaming.kernel import octave_kernel
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
-from schemas.dead import DeadLetter
 from schemas.event import StreamEvent
 from schemas.limits import MAX_MESSAGE_BYTES
+from schemas.message import DeadLetter
 from schemas.result import AnalysisResult
 from schemas.timing import WindowTimes
 from schemas.window import AnalysisWindow

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import schemas
-from schemas import Message, hardware, hwops, query, result, stored, stream, work
+from schemas import Message, hardware, hwops, query, result, stream, work
 from schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
 Strategy = st.SearchStrategy[Any]
@@ -561,7 +561,7 @@ BY_MODEL: dict[type[Message], Strategy] = {
     schemas.StoredReply: st.builds(
         schemas.StoredReply,
         object=st.builds(
-            stored.StoredObject,
+            schemas.StoredObject,
             bucket=texts,
             name=texts,
             size=counts,
@@ -581,7 +581,7 @@ def task(model: Callable[..., Message], request: type[Message], kind: str) -> St
 
 
 objects = st.builds(
-    stored.StoredObject,
+    schemas.StoredObject,
     bucket=texts,
     name=texts,
     size=counts,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import BadRequest, ContractError, Unprocessable, names, storage, subjects
+from schemas import BadRequest, ContractError, Unprocessable, storage, subjects
+from schemas.message import is_name
 from tests.memory_bus.subject import matches
 from tests.unit.schemas import strategies
 
@@ -115,13 +116,13 @@ def test_all_of_one_stream_or_job_can_be_subscribed() -> None:
 
 @pytest.mark.parametrize("wrong", [*NOT_NAMES, None, 5])
 def test_what_is_no_name(wrong: object) -> None:
-    assert not names.is_name(wrong)
+    assert not is_name(wrong)
 
 
 def test_a_wrong_name_is_refused_by_the_field_it_was_for() -> None:
-    assert names.checked("eeg-1_A") == "eeg-1_A"
+    assert subjects.signal("eeg-1_A") == "cwt.signal.eeg-1_A"
     with pytest.raises(Unprocessable) as refusal:
-        names.checked("a.b", "stream")
+        subjects.signal("a.b")
     assert refusal.value.fields == ("stream",)
 
 

@@ -13,7 +13,7 @@ from nats.js.api import DiscardPolicy, ObjectInfo, ObjectMeta, ObjectMetaOptions
 from nats.js.api import StreamConfig as Config
 from nats.js.object_store import ObjectStore
 
-from schemas.stored import StoredObject
+from schemas.message import StoredObject
 from services.runtime.bus import ObjectsSpec
 from services.runtime.bus.errors import BusTimeoutError, StorageFullError
 from services.runtime.bus.nats.client import OrderedClient
