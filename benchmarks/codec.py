@@ -13,10 +13,9 @@ from benchmarks.measurement import Measurement, Work
 from cli.samples import DEFINITION
 from pycwt_mod import rednoise
 from schemas.codec import ContentType, decode, encode
+from schemas.live import AnalysisWindow, Tile, WindowTimes
 from schemas.query import CwtRequest
 from schemas.stream import AnalysisSpec, StreamDefinition
-from schemas.timing import WindowTimes
-from schemas.window import AnalysisWindow, Tile
 
 US = "schemas.codec"
 PEER = "json"

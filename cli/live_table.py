@@ -12,8 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from schemas.event import StreamEvent
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult, StreamEvent
 from schemas.stream import ClockStatus, StreamLag, StreamStatus
 
 __all__ = ["LiveTable", "Peak", "RateMeter", "latest_peak"]

@@ -10,7 +10,7 @@ from rich.text import Text
 from cli.live_table import LiveTable, RateMeter
 from cli.scalogram_text import AXIS, scale_of, scalogram_lines, time_axis
 from pycwt_client import Scalogram
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult
 from schemas.stream import AnalysisSpec, StreamDefinition
 
 __all__ = ["LiveView", "Subject", "span_of", "subjects_of"]

@@ -23,7 +23,7 @@ from pycwt_mod.streaming import window_level
 from schemas import storage, subjects
 from schemas.codec import decode_chunk
 from schemas.errors import ContractError
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult
 from schemas.stream import AnalysisSpec, StreamDefinition
 
 #: A log that gives nothing for so long has come to its end.

@@ -20,9 +20,8 @@ from pycwt_client.publisher import (
 from pycwt_client.repeats import SeenEvents, SeenResults
 from schemas import storage, subjects
 from schemas.codec import ContentType, validated
-from schemas.event import StreamEvent
 from schemas.limits import MAX_CHUNK_SAMPLES
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult, StreamEvent
 from schemas.stream import (
     StreamDefinition,
     StreamDelete,

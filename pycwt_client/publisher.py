@@ -38,7 +38,7 @@ from schemas.codec import ContentType, encode, encode_raw_chunk, validated
 from schemas.errors import ContractError
 from schemas.headers import CONTENT_TYPE
 from schemas.limits import MAX_CHUNK_SAMPLES
-from schemas.signal import SignalChunk
+from schemas.live import SignalChunk
 from services.runtime.bus import DurableLog, StoreAck
 from services.runtime.bus.errors import BusError
 from services.runtime.retry import RetryPolicy

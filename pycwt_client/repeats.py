@@ -9,8 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 
-from schemas.event import StreamEvent
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult, StreamEvent
 
 __all__ = ["SeenEvents", "SeenResults", "Spans"]
 

@@ -32,7 +32,6 @@ from schemas.errors import (
     Unavailable,
     Unprocessable,
 )
-from schemas.event import EventKind, StreamEvent
 from schemas.hardware import (
     ConfiguredPort,
     CpuReport,
@@ -63,6 +62,19 @@ from schemas.job import (
     WctTask,
     XwtTask,
 )
+from schemas.live import (
+    AnalysisResult,
+    AnalysisWindow,
+    Engine,
+    EventKind,
+    InputSpan,
+    ResultTimes,
+    SignalChunk,
+    StreamEvent,
+    Tile,
+    TimeAxis,
+    WindowTimes,
+)
 from schemas.message import (
     DeadLetter,
     Message,
@@ -87,8 +99,6 @@ from schemas.query import (
     XwtReply,
     XwtRequest,
 )
-from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
-from schemas.signal import SignalChunk
 from schemas.significance import KeptLevels, SignificanceReply, SignificanceRequest
 from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from schemas.stream import (
@@ -106,8 +116,6 @@ from schemas.stream import (
     StreamPut,
     StreamStatus,
 )
-from schemas.timing import ResultTimes, WindowTimes
-from schemas.window import AnalysisWindow, Tile
 
 __all__ = [
     "AnalysisResult",

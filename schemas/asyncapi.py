@@ -19,9 +19,9 @@ from schemas.arrays import RAW_DTYPES
 from schemas.codec import ContentType
 from schemas.endpoints import ENDPOINTS, Endpoint
 from schemas.errors import ErrorBody
-from schemas.event import StreamEvent
 from schemas.hardware import HwEvent
 from schemas.job import JobOutcome, JobProgress
+from schemas.live import AnalysisResult, AnalysisWindow, SignalChunk, StreamEvent
 from schemas.message import (
     NAME_PATTERN,
     DeadLetter,
@@ -30,9 +30,6 @@ from schemas.message import (
     StoredReply,
     schema_of,
 )
-from schemas.result import AnalysisResult
-from schemas.signal import SignalChunk
-from schemas.window import AnalysisWindow
 from schemas.work import JobWork
 
 #: Version of the contract: the major number is that of the schemas.

@@ -32,8 +32,8 @@ from schemas.limits import (
     MAX_PACKED_ITEMS,
     MAX_PAYLOAD_BYTES,
 )
+from schemas.live import SignalChunk
 from schemas.message import WRONG_FIELD, Message, PersistedMessage, schema_of
-from schemas.signal import SignalChunk
 
 M = TypeVar("M", bound=Message)
 Headers = Mapping[str, str]

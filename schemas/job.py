@@ -12,6 +12,7 @@ from pydantic import Field, Strict, model_validator
 
 from schemas.errors import Problem
 from schemas.limits import MAX_LISTED_JOBS, MAX_TASKS_PER_JOB
+from schemas.live import Engine
 from schemas.message import (
     Count,
     Items,
@@ -23,7 +24,6 @@ from schemas.message import (
     wrong_field,
 )
 from schemas.query import CwtReply, CwtRequest, WctReply, WctRequest, XwtReply, XwtRequest
-from schemas.result import Engine
 from schemas.significance import SignificanceReply, SignificanceRequest
 
 #: The place of a task in its job, from ``0``; one token of a subject.

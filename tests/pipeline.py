@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from schemas.checkpoint import StreamCheckpoint
 from schemas.codec import encode_raw_chunk
-from schemas.result import AnalysisResult
-from schemas.signal import SignalChunk
+from schemas.live import AnalysisResult, AnalysisWindow, SignalChunk
 from schemas.stream import StreamDefinition
-from schemas.window import AnalysisWindow
 from services.compute.live.windows import Provenance, compute_window
 from services.ingest.processor import LogEntry, Output, StreamProcessor
 

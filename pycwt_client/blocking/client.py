@@ -15,8 +15,7 @@ from pycwt_client.blocking.publisher import Publisher
 from pycwt_client.client import Client as AsyncClient
 from pycwt_client.connection import CONNECT_TIMEOUT_S
 from pycwt_client.connection import connect as connect_async
-from schemas.event import StreamEvent
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult, StreamEvent
 from services.runtime.telemetry.logs import Log
 
 __all__ = ["Client", "connect"]

@@ -18,7 +18,7 @@ from dataclasses import replace
 import anyio
 
 from schemas import storage, subjects
-from schemas.event import EventKind, StreamEvent
+from schemas.live import EventKind, StreamEvent
 from schemas.message import clipped
 from schemas.stream import StreamLag, StreamProgress
 from services.ingest.backlog import LagMonitor

@@ -22,14 +22,18 @@ from pycwt_mod.streaming import CutWindow, Windower
 from schemas.checkpoint import ReplayState, StreamCheckpoint
 from schemas.codec import decode_chunk
 from schemas.errors import ContractError
-from schemas.event import EventKind, StreamEvent
-from schemas.ids import tile_id
 from schemas.limits import MAX_INT64
+from schemas.live import (
+    AnalysisWindow,
+    EventKind,
+    SignalChunk,
+    StreamEvent,
+    Tile,
+    WindowTimes,
+    tile_id,
+)
 from schemas.message import clipped
-from schemas.signal import SignalChunk
 from schemas.stream import StreamDefinition, StreamProgress
-from schemas.timing import WindowTimes
-from schemas.window import AnalysisWindow, Tile
 from services.ingest.accounting import Accepted, Finding, Position, Refused, account, finished
 from services.ingest.clock import Clock
 from services.ingest.lanes import plan_lanes

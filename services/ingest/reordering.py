@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.signal import SignalChunk
+from schemas.live import SignalChunk
 from services.ingest.accounting import Position
 
 __all__ = ["Arrival", "Reordering", "Turn"]

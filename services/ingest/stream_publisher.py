@@ -14,10 +14,9 @@ import anyio
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode
 from schemas.errors import ContractError
-from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
+from schemas.live import AnalysisWindow, StreamEvent
 from schemas.message import clipped
-from schemas.window import AnalysisWindow
 from services.ingest.backlog import WindowBacklog
 from services.ingest.processor import Output
 from services.runtime.bus import DurableLog

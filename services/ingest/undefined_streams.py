@@ -10,8 +10,8 @@ import anyio
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode
 from schemas.errors import ContractError
-from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
+from schemas.live import StreamEvent
 from services.ingest.liveness import assigned_instance
 from services.ingest.membership import Membership
 from services.runtime.bus import Bucket, DurableLog

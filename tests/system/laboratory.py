@@ -18,10 +18,8 @@ import anyio
 from pycwt_client import Client
 from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode_raw_chunk
-from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
-from schemas.result import AnalysisResult
-from schemas.signal import SignalChunk
+from schemas.live import AnalysisResult, SignalChunk, StreamEvent
 from services.runtime.bus import Bus
 from services.runtime.bus.nats import connect_bus
 from services.runtime.storage.publish import publish_with_retry

@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 import pycwt_mod
 from pycwt_mod.streaming import OctaveLayout
-from schemas.event import StreamEvent
-from schemas.result import AnalysisResult
-from schemas.signal import SignalChunk
+from schemas.live import AnalysisResult, SignalChunk, StreamEvent
 from schemas.stream import AnalysisSpec, Channel, ChannelSet, StreamDefinition
 from services.runtime.analysis import plan_analysis
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from pycwt_client import Client
 from schemas import decode, storage, subjects
 from schemas.checkpoint import StreamCheckpoint
-from schemas.event import StreamEvent
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult, StreamEvent
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from services.ingest.ownership import checkpoint_key
 from services.runtime.bus import Bus

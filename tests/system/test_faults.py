@@ -13,7 +13,7 @@ from pycwt_client import Client
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode, encode_raw_chunk
 from schemas.headers import CONTENT_TYPE
-from schemas.signal import SignalChunk
+from schemas.live import SignalChunk
 from tests import pipeline
 from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycwt_client import Client, Scalogram
 from pycwt_client.sources.csv_file import read_recording
 from schemas import storage
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult
 from schemas.stream import StreamDefinition
 from tests import pipeline
 from tests.deadlines import fail_after

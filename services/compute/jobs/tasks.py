@@ -25,9 +25,9 @@ from schemas.job import (
     XwtTask,
 )
 from schemas.limits import MAX_LISTED_PROBLEMS, MAX_OUTPUT_CELLS, MAX_TASK_COST_S
+from schemas.live import Engine
 from schemas.message import StoredObject
 from schemas.query import BackendInfo
-from schemas.result import Engine
 from schemas.work import JobWork, QueuedTask
 from services.compute.queries.cost import check_simulation, cost_s, output_cells, scale_count
 from services.compute.queries.simulation import FALLBACK, answer_backend

@@ -17,13 +17,18 @@ from pycwt_mod import __version__
 from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, compute_blocks, window_level
 from schemas import storage, subjects
 from schemas.errors import ContractError, Unprocessable
-from schemas.event import StreamEvent
-from schemas.ids import tile_id
+from schemas.live import (
+    AnalysisResult,
+    AnalysisWindow,
+    Engine,
+    InputSpan,
+    ResultTimes,
+    StreamEvent,
+    TimeAxis,
+    tile_id,
+)
 from schemas.message import clipped
-from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
 from schemas.stream import AnalysisSpec
-from schemas.timing import ResultTimes
-from schemas.window import AnalysisWindow
 from services.runtime.analysis import AnalysisPlan, plan_analysis
 from services.runtime.bus import StoredMessage
 

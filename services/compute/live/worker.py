@@ -21,10 +21,8 @@ import anyio.to_thread
 from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError
-from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
-from schemas.result import AnalysisResult
-from schemas.window import AnalysisWindow
+from schemas.live import AnalysisResult, AnalysisWindow, StreamEvent
 from services.compute.live.windows import (
     Provenance,
     compute_window,

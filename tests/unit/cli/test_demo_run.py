@@ -18,8 +18,8 @@ from pycwt_client import Client
 from pycwt_client.sources.csv_file import Recording
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode
-from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
+from schemas.live import StreamEvent
 from schemas.message import Message
 from schemas.stream import (
     Channel,

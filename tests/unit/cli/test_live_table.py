@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from cli.live_table import LiveTable, RateMeter, latest_peak
-from schemas.event import StreamEvent
+from schemas.live import StreamEvent
 from schemas.stream import Channel, ClockStatus, StreamDefinition, StreamLag, StreamStatus
 from tests.text import numbers
 from tests.unit.client.blocks import block

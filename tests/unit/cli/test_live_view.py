@@ -11,7 +11,7 @@ from cli.faults import CommandError
 from cli.live_table import LiveTable
 from cli.live_view import LiveView, Subject, span_of, subjects_of
 from cli.watch import chosen
-from schemas.event import StreamEvent
+from schemas.live import StreamEvent
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition, StreamStatus
 from tests.unit.client.blocks import block
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from schemas.result import AnalysisResult, Engine, InputSpan, TimeAxis
-from schemas.timing import ResultTimes
+from schemas.live import AnalysisResult, Engine, InputSpan, ResultTimes, TimeAxis
 
 
 def block(

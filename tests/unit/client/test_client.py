@@ -15,8 +15,8 @@ from pycwt_client import Client, connect
 from schemas import subjects
 from schemas.codec import ContentType, encode
 from schemas.errors import NotFound, Timeout, Unavailable, Unprocessable
-from schemas.event import StreamEvent
 from schemas.headers import CONTENT_TYPE
+from schemas.live import StreamEvent
 from schemas.message import Message
 from schemas.stream import (
     Channel,

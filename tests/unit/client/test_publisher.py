@@ -15,7 +15,7 @@ from pycwt_client.publisher import MAX_CHUNK_BYTES, PATIENT, Publisher, Sending,
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode_chunk
 from schemas.errors import Unprocessable
-from schemas.signal import SignalChunk
+from schemas.live import SignalChunk
 from services.runtime.bus import DUPLICATE_WINDOW_S, StoreAck
 from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
 from services.runtime.bus.nats.client import STORE_TIMEOUT_S

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pycwt_client import repeats
 from pycwt_client.repeats import SeenEvents, SeenResults, Spans
-from schemas.event import StreamEvent
+from schemas.live import StreamEvent
 from tests.unit.client.blocks import block
 
 

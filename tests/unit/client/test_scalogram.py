@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pycwt_client import Scalogram
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult
 from tests.unit.client.blocks import block
 
 BLOCKS = [block(k, first, n=16 >> k) for k in range(3) for first in (0, 16, 32)]

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult
 from services.compute.live.windows import compute_window
 from services.compute.live.worker import KINDS, InlinePolicy, WindowWorker
 from services.runtime.telemetry.logs import logger

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from pycwt_mod import Convention, LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, rednoise
 from schemas.codec import ContentType, decode, encode
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult, AnalysisWindow
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from schemas.window import AnalysisWindow
 from services.compute.live.windows import Provenance, compute_window
 from tests import pipeline
 

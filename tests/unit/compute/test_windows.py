@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 import pycwt_mod
 from schemas.codec import ContentType, encode
 from schemas.errors import Unprocessable
-from schemas.result import AnalysisResult
+from schemas.live import AnalysisResult, AnalysisWindow
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from schemas.window import AnalysisWindow
 from services.compute.live.windows import Provenance, compute_window, drop_window
 from tests import pipeline
 

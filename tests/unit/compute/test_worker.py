@@ -13,12 +13,9 @@ import pytest
 from pycwt_mod.streaming.kernel import octave_kernel
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
-from schemas.event import StreamEvent
 from schemas.limits import MAX_MESSAGE_BYTES
+from schemas.live import AnalysisResult, AnalysisWindow, StreamEvent, WindowTimes
 from schemas.message import DeadLetter
-from schemas.result import AnalysisResult
-from schemas.timing import WindowTimes
-from schemas.window import AnalysisWindow
 from services.compute.live.windows import compute_window, dropped_event
 from services.compute.live.worker import Compute, WindowWorker
 from services.compute.work_queue import dead_letter

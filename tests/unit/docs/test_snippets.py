@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from schemas.codec import ContentType, decode, decode_raw_chunk
-from schemas.signal import SignalChunk
+from schemas.live import SignalChunk
 from schemas.stream import StreamDefinition
 from services.ingest.lanes import plan_lanes
 from tests.unit.docs.conftest import PAGES

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.endpoints import ENDPOINTS
 from schemas.errors import ErrorCode
-from schemas.event import EventKind
+from schemas.live import EventKind
 from services.compute.settings import ComputeSettings
 from services.hwbridge.settings import HwBridgeSettings
 from services.ingest.settings import IngestSettings

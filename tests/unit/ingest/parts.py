@@ -12,10 +12,8 @@ import numpy as np
 from schemas import storage, subjects
 from schemas.checkpoint import StreamCheckpoint
 from schemas.codec import ContentType, decode, encode_raw_chunk
-from schemas.event import StreamEvent
-from schemas.signal import SignalChunk
+from schemas.live import AnalysisWindow, SignalChunk, StreamEvent
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from schemas.window import AnalysisWindow
 from services.ingest.backlog import LagMonitor, WindowBacklog
 from services.ingest.catalogue import Catalogue, WindowLimits
 from services.ingest.follower import Follower

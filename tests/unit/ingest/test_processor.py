@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from schemas.codec import ContentType, encode
-from schemas.event import StreamEvent
-from schemas.signal import SignalChunk
+from schemas.live import AnalysisWindow, SignalChunk, StreamEvent
 from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from schemas.window import AnalysisWindow
 from services.ingest.processor import LogEntry, Output, StreamProcessor
 from tests import pipeline
 from tests.thorough import cases

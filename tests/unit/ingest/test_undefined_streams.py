@@ -8,7 +8,7 @@ import pytest
 
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode
-from schemas.event import StreamEvent
+from schemas.live import StreamEvent
 from services.ingest.member import this_process
 from services.ingest.membership import Membership
 from services.ingest.undefined_streams import NAMELESS, UndefinedStreamMonitor, undefined_counts

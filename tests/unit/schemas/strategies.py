@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import schemas
-from schemas import Message, hardware, hwops, query, result, stream, work
+from schemas import Message, hardware, hwops, query, stream, work
 from schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
 Strategy = st.SearchStrategy[Any]
@@ -148,7 +148,7 @@ def results(draw: st.DrawFn) -> schemas.AnalysisResult:
         octave=draw(st.integers(0, 62)),
         freqs_hz=draw(arrays(FLOATS, vector)),
         scales_s=draw(arrays(FLOATS, vector)),
-        t=result.TimeAxis(first_sample=draw(counts), step=draw(positive_counts), n=n),
+        t=schemas.TimeAxis(first_sample=draw(counts), step=draw(positive_counts), n=n),
         t0_ns=draw(maybe(counts)),
         values=draw(arrays(FLOATS + COMPLEX, matrix)),
         phase=draw(maybe(arrays(FLOATS, matrix))),
@@ -156,9 +156,9 @@ def results(draw: st.DrawFn) -> schemas.AnalysisResult:
         fs_hz=draw(st.none() | st.floats(1e-3, 1e6)),
         signif_method=draw(st.sampled_from([None, "table", "monte-carlo"])),
         mask=draw(maybe(hnp.arrays(np.bool_, matrix))),
-        input=result.InputSpan(first_sample=draw(positions), n_samples=draw(positive_counts)),
+        input=schemas.InputSpan(first_sample=draw(positions), n_samples=draw(positive_counts)),
         spec_hash=draw(hashes),
-        engine=draw(st.builds(result.Engine, **dict.fromkeys(result.Engine.model_fields, texts))),
+        engine=draw(st.builds(schemas.Engine, **dict.fromkeys(schemas.Engine.model_fields, texts))),
         times_ns=schemas.ResultTimes(
             received=draw(counts), windowed=draw(counts), computed=draw(counts)
         ),

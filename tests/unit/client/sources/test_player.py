@@ -10,7 +10,7 @@ from pycwt_client.sources.csv_file import Recording
 from pycwt_client.sources.player import NS, play, start_time_ns
 from schemas import storage, subjects
 from schemas.codec import decode_chunk
-from schemas.signal import SignalChunk
+from schemas.live import SignalChunk
 from services.runtime.settings import StorageSettings
 from services.runtime.storage.topology import system_topology
 from tests.memory_bus import MemoryBus
