@@ -20,7 +20,7 @@ from schemas.codec import ContentType
 from schemas.endpoints import ENDPOINTS, Endpoint
 from schemas.errors import ErrorBody
 from schemas.hardware import HwEvent
-from schemas.job import JobOutcome, JobProgress
+from schemas.job import JobOutcome, JobProgress, JobWork
 from schemas.live import AnalysisResult, AnalysisWindow, SignalChunk, StreamEvent
 from schemas.message import (
     NAME_PATTERN,
@@ -30,7 +30,6 @@ from schemas.message import (
     StoredReply,
     schema_of,
 )
-from schemas.work import JobWork
 
 #: Version of the contract: the major number is that of the schemas.
 CONTRACT_VERSION: Final = "1.0.0"

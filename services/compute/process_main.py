@@ -17,9 +17,8 @@ import threadpoolctl
 
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError, Internal
-from schemas.job import WctTask
+from schemas.job import JobWork, QueuedTask, WctTask
 from schemas.simulation import SimulateRequest
-from schemas.work import JobWork, QueuedTask
 from services.compute.cluster.shares import answer_simulate
 from services.compute.jobs.tasks import answer_task, encoding_of, outcome_of
 from services.compute.processes.fork_server import ForkLoop

@@ -22,10 +22,11 @@ from schemas.job import (
     JobSubmit,
     JobSubmitted,
     JobTasks,
+    JobWork,
+    QueuedTask,
     SignificanceTask,
 )
 from schemas.message import DeadLetter, Message
-from schemas.work import JobWork, QueuedTask
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.jobs.api import open_jobs
 from services.compute.jobs.model import expansion_id

@@ -15,8 +15,8 @@ from nats.js import JetStreamContext
 
 from schemas import storage, subjects
 from schemas.headers import TASK_STATUS
+from schemas.job import JobRecord
 from schemas.message import StoredObject
-from schemas.work import JobRecord
 from services.compute.jobs.store import JobStore
 from services.runtime.bus import Bus
 from services.runtime.bus.nats import NatsBus, connect_bus

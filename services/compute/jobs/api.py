@@ -20,20 +20,22 @@ from schemas.codec import ContentType, decode, encode
 from schemas.endpoints import JOB_ENDPOINTS
 from schemas.errors import Conflict, Unavailable, Unprocessable
 from schemas.job import (
+    Expansion,
     JobCancel,
     JobGet,
     JobList,
     JobListing,
+    JobRecord,
     JobRetry,
     JobState,
     JobSubmit,
     JobSubmitted,
     JobTasks,
+    JobWork,
 )
 from schemas.limits import MAX_JOB_BYTES
 from schemas.message import Message, StoredObject
 from schemas.subjects import JobVerb
-from schemas.work import Expansion, JobRecord, JobWork
 from services.compute.jobs import model
 from services.compute.jobs.model import expansion_id, record_for
 from services.compute.jobs.store import JobStore

@@ -28,9 +28,16 @@ from typing import Literal
 
 from schemas import subjects
 from schemas.errors import Conflict
-from schemas.job import JobProgress, JobState, JobStatus, TaskState
+from schemas.job import (
+    Expansion,
+    JobProgress,
+    JobRecord,
+    JobState,
+    JobStatus,
+    JobSummary,
+    TaskState,
+)
 from schemas.message import StoredObject
-from schemas.work import Expansion, JobRecord, JobSummary
 
 __all__ = [
     "Outcome",

@@ -21,8 +21,7 @@ import anyio
 import anyio.to_thread
 
 from schemas.codec import ContentType, decode
-from schemas.job import JobTasks
-from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
+from schemas.job import Expansion, JobRecord, JobTasks, JobWork, QueuedTask
 from services.compute.jobs import model
 from services.compute.jobs.model import expansion_id, outcome_id, record_for
 from services.compute.jobs.store import JobStore

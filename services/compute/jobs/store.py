@@ -13,8 +13,8 @@ from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError, NotFound
 from schemas.headers import CONTENT_TYPE, TASK_ERROR, TASK_OBJECT, TASK_STATUS
+from schemas.job import JobRecord, JobWork
 from schemas.message import StoredObject
-from schemas.work import JobRecord, JobWork
 from services.compute.jobs.model import Outcome, Tally
 from services.compute.work_queue import store_dead_letter, terminate
 from services.runtime.bus import Bucket, Delivery, DurableLog, StoredMessage

@@ -18,6 +18,8 @@ from schemas.job import (
     Encoding,
     JobOutcome,
     JobSubmit,
+    JobWork,
+    QueuedTask,
     SignificanceTask,
     TaskReply,
     TaskRequest,
@@ -28,7 +30,6 @@ from schemas.limits import MAX_LISTED_PROBLEMS, MAX_OUTPUT_CELLS, MAX_TASK_COST_
 from schemas.live import Engine
 from schemas.message import StoredObject
 from schemas.query import BackendInfo
-from schemas.work import JobWork, QueuedTask
 from services.compute.queries.cost import check_simulation, cost_s, output_cells, scale_count
 from services.compute.queries.simulation import FALLBACK, answer_backend
 from services.compute.queries.transforms import (

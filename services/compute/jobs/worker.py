@@ -24,7 +24,7 @@ from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError, Internal, NotFound
 from schemas.headers import CONTENT_TYPE
-from schemas.work import Expansion, JobRecord, JobWork, QueuedTask
+from schemas.job import Expansion, JobRecord, JobWork, QueuedTask
 from services.compute.cluster.backend import own_shares
 from services.compute.cluster.endpoint import compute_share
 from services.compute.jobs import model

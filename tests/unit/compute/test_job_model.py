@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from schemas.errors import Conflict
-from schemas.job import JobStatus
+from schemas.job import JobRecord, JobStatus
 from schemas.message import StoredObject
-from schemas.work import JobRecord
 from services.compute.jobs import model
 from services.compute.jobs.model import Outcome, Tally
 from tests.thorough import cases

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import schemas
-from schemas import Message, hardware, hwops, query, stream, work
+from schemas import Message, hardware, hwops, job, query, stream
 from schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
 Strategy = st.SearchStrategy[Any]
@@ -607,7 +607,7 @@ task_strategies: dict[type[Message], Strategy] = {
 any_task = st.one_of(*task_strategies.values())
 tasks = st.lists(any_task, min_size=1, max_size=2).map(tuple)
 expansions = st.builds(
-    work.Expansion,
+    job.Expansion,
     name=maybe(texts),
     digest=hashes,
     tasks_count=positive_counts,
@@ -615,7 +615,7 @@ expansions = st.builds(
     created_ns=counts,
 )
 summaries = st.builds(
-    work.JobSummary, status=statuses, done=counts, failed=counts, finished_ns=counts
+    job.JobSummary, status=statuses, done=counts, failed=counts, finished_ns=counts
 )
 how_far = {
     "job_id": names,
@@ -702,15 +702,15 @@ JOBS: dict[type[Message], Strategy] = {
     )
     | st.builds(schemas.JobOutcome, status=st.just("done"), object=objects, **outcome)
     | st.builds(schemas.JobOutcome, status=st.just("failed"), error=problems, **outcome),
-    work.JobWork: st.builds(
-        work.JobWork,
+    job.JobWork: st.builds(
+        job.JobWork,
         job_id=names,
         attempt=positive_counts,
         work=expansions
-        | st.builds(work.QueuedTask, task_id=task_ids, request=any_task, replaces=counts),
+        | st.builds(job.QueuedTask, task_id=task_ids, request=any_task, replaces=counts),
     ),
-    work.JobRecord: st.builds(
-        work.JobRecord,
+    job.JobRecord: st.builds(
+        job.JobRecord,
         job_id=names,
         name=maybe(texts),
         digest=hashes,
