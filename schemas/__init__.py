@@ -6,7 +6,6 @@ array fields in ``schemas.arrays``.
 """
 
 from schemas.benchmark import BackendTiming, BenchmarkReply, BenchmarkRequest
-from schemas.checkpoint import ClockState, ReplayState, StreamCheckpoint
 from schemas.codec import (
     ContentType,
     content_type_of,
@@ -104,8 +103,11 @@ from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, Si
 from schemas.stream import (
     AnalysisSpec,
     Channel,
+    ClockState,
     ClockStatus,
+    ReplayState,
     SignificanceSpec,
+    StreamCheckpoint,
     StreamDefinition,
     StreamDelete,
     StreamGet,

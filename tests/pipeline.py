@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.checkpoint import StreamCheckpoint
 from schemas.codec import encode_raw_chunk
 from schemas.live import AnalysisResult, AnalysisWindow, SignalChunk
-from schemas.stream import StreamDefinition
+from schemas.stream import StreamCheckpoint, StreamDefinition
 from services.compute.live.windows import Provenance, compute_window
 from services.ingest.processor import LogEntry, Output, StreamProcessor
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schemas import storage
-from schemas.checkpoint import StreamCheckpoint
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import Conflict, ContractError, NotFound, Unprocessable
 from schemas.stream import (
+    StreamCheckpoint,
     StreamDefinition,
     StreamDelete,
     StreamGet,

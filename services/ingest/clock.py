@@ -18,9 +18,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from schemas.checkpoint import ClockState
 from schemas.limits import MAX_INT64
-from schemas.stream import ClockStatus
+from schemas.stream import ClockState, ClockStatus
 
 __all__ = ["Clock"]
 

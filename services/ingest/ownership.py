@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.checkpoint import StreamCheckpoint
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError
-from schemas.stream import StreamDefinition
+from schemas.stream import StreamCheckpoint, StreamDefinition
 from services.ingest.membership import Membership
 from services.runtime.bus import Bucket, Entry
 from services.runtime.bus.errors import RevisionConflictError

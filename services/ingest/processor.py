@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.streaming import CutWindow, Windower
-from schemas.checkpoint import ReplayState, StreamCheckpoint
 from schemas.codec import decode_chunk
 from schemas.errors import ContractError
 from schemas.limits import MAX_INT64
@@ -33,7 +32,7 @@ from schemas.live import (
     tile_id,
 )
 from schemas.message import clipped
-from schemas.stream import StreamDefinition, StreamProgress
+from schemas.stream import ReplayState, StreamCheckpoint, StreamDefinition, StreamProgress
 from services.ingest.accounting import Accepted, Finding, Position, Refused, account, finished
 from services.ingest.clock import Clock
 from services.ingest.lanes import plan_lanes

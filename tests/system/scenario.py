@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from pycwt_client import Client
 from schemas import decode, storage, subjects
-from schemas.checkpoint import StreamCheckpoint
 from schemas.live import AnalysisResult, StreamEvent
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from schemas.stream import AnalysisSpec, Channel, StreamCheckpoint, StreamDefinition
 from services.ingest.ownership import checkpoint_key
 from services.runtime.bus import Bus
 from tests import pipeline

@@ -10,7 +10,7 @@ import pytest
 
 from pycwt_client import Client
 from schemas import decode, storage
-from schemas.checkpoint import StreamCheckpoint
+from schemas.stream import StreamCheckpoint
 from services.ingest.ownership import checkpoint_key
 from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system

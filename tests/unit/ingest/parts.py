@@ -10,10 +10,9 @@ import anyio.lowlevel
 import numpy as np
 
 from schemas import storage, subjects
-from schemas.checkpoint import StreamCheckpoint
 from schemas.codec import ContentType, decode, encode_raw_chunk
 from schemas.live import AnalysisWindow, SignalChunk, StreamEvent
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from schemas.stream import AnalysisSpec, Channel, StreamCheckpoint, StreamDefinition
 from services.ingest.backlog import LagMonitor, WindowBacklog
 from services.ingest.catalogue import Catalogue, WindowLimits
 from services.ingest.follower import Follower

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.checkpoint import ClockState
 from schemas.codec import ContentType, decode, encode
+from schemas.stream import ClockState
 from services.ingest.clock import Clock
 
 FS = 1000.0
