@@ -9,7 +9,7 @@ import numpy as np
 from pycwt_client import CwtAnswer, WctAnswer, XwtAnswer
 from pycwt_client.job import Answer
 from schemas.arrays import to_json
-from schemas.significance import SignificanceReply
+from schemas.query import SignificanceReply
 
 __all__ = ["fields_of", "glance", "json_of", "summary"]
 

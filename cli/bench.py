@@ -12,7 +12,7 @@ from cli.faults import CommandError
 from cli.piped_console import PipedConsole
 from cli.shell import command_log, run_command, server_url
 from pycwt_client import connect
-from schemas.benchmark import BenchmarkReply
+from schemas.query import BenchmarkReply
 
 __all__ = ["bench", "timings_table"]
 

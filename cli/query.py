@@ -32,8 +32,7 @@ from pycwt_client import Client, connect
 from pycwt_client.job import Answer
 from pycwt_client.sources.csv_file import read_recording
 from pycwt_mod import CwtPlan, ar1, plan
-from schemas.query import LevelMethod
-from schemas.significance import SignificanceReply
+from schemas.query import LevelMethod, SignificanceReply
 from schemas.stream import Convention, Wavelet
 from services.runtime.analysis import wavelet_of
 

@@ -26,8 +26,7 @@ from schemas.job import (
     TaskReply,
 )
 from schemas.message import Message
-from schemas.query import CwtReply, WctReply, XwtReply
-from schemas.significance import SignificanceReply
+from schemas.query import CwtReply, SignificanceReply, WctReply, XwtReply
 from services.runtime.bus import Bus, StoredMessage
 from services.runtime.bus import Message as BusMessage
 

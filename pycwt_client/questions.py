@@ -11,7 +11,6 @@ from pycwt_client.asking import ask
 from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
 from pycwt_mod.arrays import warn_of_small_scales
 from schemas import subjects
-from schemas.benchmark import BenchmarkReply, BenchmarkRequest
 from schemas.codec import validated
 from schemas.hardware import HardwareReply, HardwareRequest
 from schemas.message import Message
@@ -19,18 +18,21 @@ from schemas.query import (
     BackendInfo,
     BackendsReply,
     BackendsRequest,
+    BenchmarkReply,
+    BenchmarkRequest,
     CwtReply,
     CwtRequest,
     HealthReply,
     HealthRequest,
     LevelMethod,
     Precision,
+    SignificanceReply,
+    SignificanceRequest,
     WctReply,
     WctRequest,
     XwtReply,
     XwtRequest,
 )
-from schemas.significance import SignificanceReply, SignificanceRequest
 from schemas.stream import Convention, Wavelet
 from services.runtime.bus import Bus
 

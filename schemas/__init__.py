@@ -5,7 +5,6 @@ is kept in ``schemas.storage``, header names in ``schemas.headers``, sizes in ``
 array fields in ``schemas.arrays``.
 """
 
-from schemas.benchmark import BackendTiming, BenchmarkReply, BenchmarkRequest
 from schemas.codec import (
     ContentType,
     content_type_of,
@@ -16,7 +15,6 @@ from schemas.codec import (
     encode_raw_chunk,
     reply_type,
 )
-from schemas.description import SchemaReply, SchemaRequest
 from schemas.errors import (
     BadRequest,
     Conflict,
@@ -88,18 +86,28 @@ from schemas.query import (
     BackendRequest,
     BackendsReply,
     BackendsRequest,
+    BackendTiming,
+    BenchmarkReply,
+    BenchmarkRequest,
     CwtReply,
     CwtRequest,
     HealthReply,
     HealthRequest,
+    KeptLevels,
     Lag1Estimate,
+    NullRowsShape,
+    SchemaReply,
+    SchemaRequest,
+    SignificanceReply,
+    SignificanceRequest,
+    SimulateReply,
+    SimulateRequest,
+    SimulationTask,
     WctReply,
     WctRequest,
     XwtReply,
     XwtRequest,
 )
-from schemas.significance import KeptLevels, SignificanceReply, SignificanceRequest
-from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from schemas.stream import (
     AnalysisSpec,
     Channel,

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from schemas import subjects
-from schemas.benchmark import BenchmarkReply, BenchmarkRequest
-from schemas.description import SchemaReply, SchemaRequest
 from schemas.hardware import HardwareReply, HardwareRequest, HwList, HwListing
 from schemas.hwops import (
     HwCancel,
@@ -40,17 +38,23 @@ from schemas.query import (
     BackendRequest,
     BackendsReply,
     BackendsRequest,
+    BenchmarkReply,
+    BenchmarkRequest,
     CwtReply,
     CwtRequest,
     HealthReply,
     HealthRequest,
+    SchemaReply,
+    SchemaRequest,
+    SignificanceReply,
+    SignificanceRequest,
+    SimulateReply,
+    SimulateRequest,
     WctReply,
     WctRequest,
     XwtReply,
     XwtRequest,
 )
-from schemas.significance import SignificanceReply, SignificanceRequest
-from schemas.simulation import SimulateReply, SimulateRequest
 from schemas.stream import (
     StreamDelete,
     StreamGet,

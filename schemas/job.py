@@ -25,8 +25,16 @@ from schemas.message import (
     StoredObject,
     wrong_field,
 )
-from schemas.query import CwtReply, CwtRequest, WctReply, WctRequest, XwtReply, XwtRequest
-from schemas.significance import SignificanceReply, SignificanceRequest
+from schemas.query import (
+    CwtReply,
+    CwtRequest,
+    SignificanceReply,
+    SignificanceRequest,
+    WctReply,
+    WctRequest,
+    XwtReply,
+    XwtRequest,
+)
 
 #: The place of a task in its job, from ``0``; one token of a subject.
 TaskId = Annotated[str, Field(pattern=r"^[0-9]{1,4}$")]

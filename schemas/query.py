@@ -1,4 +1,4 @@
-"""Questions that are answered at once.
+"""Queries, which are answered immediately: transforms, levels, benchmarks, and the workers' state.
 
 The fields are those of the REST service that came before, spelled as they were there.
 """
@@ -8,11 +8,29 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from schemas.arrays import ComplexMatrix, ComplexVector, RealMatrix, RealVector
-from schemas.limits import MAX_INT64, MAX_MC_COUNT, MAX_QUERY_SAMPLES, MAX_SCALES
-from schemas.message import Count, Items, Message, Name, PositiveReal, Text, wrong_field
+from schemas.arrays import ComplexMatrix, ComplexVector, CountMatrix, RealMatrix, RealVector
+from schemas.limits import (
+    MAX_BENCHMARK_BACKENDS,
+    MAX_INT64,
+    MAX_MC_COUNT,
+    MAX_OCTAVE,
+    MAX_QUERY_SAMPLES,
+    MAX_SCALES,
+    MAX_SHARE_TASKS,
+)
+from schemas.message import (
+    Count,
+    Items,
+    Message,
+    Name,
+    PersistedMessage,
+    PositiveCount,
+    PositiveReal,
+    Text,
+    wrong_field,
+)
 from schemas.stream import Convention, Level, Wavelet
 
 Precision = Literal["float32", "float64"]
@@ -24,7 +42,6 @@ Seed = Annotated[int, Field(ge=0, le=MAX_INT64)]
 Seconds = Annotated[float, Field(ge=0)]
 #: Whether it was computed for somebody else who asked the same; `computation_time` is of then.
 Cached = bool
-
 
 #: Of a red noise: correlation of neighbouring samples.
 Lag1 = Annotated[float, Field(gt=-1, lt=1)]
@@ -220,6 +237,159 @@ class XwtReply(Message):
     cached: Cached = False
 
 
+class SignificanceRequest(WaveletChoice, LevelChoice):
+    """Asks which coherence two unrelated red noises rarely exceed."""
+
+    #: Of the first and the second noise.
+    al1: Lag1
+    al2: Lag1
+    #: Sampling interval in seconds.
+    dt: PositiveReal
+    #: Distance of scales in octaves.
+    dj: PositiveReal
+    #: Smallest scale in seconds.
+    s0: PositiveReal
+    #: Number of scales less one.
+    J: LastRow
+    significance_level: Level = 0.95
+    #: Samples of the signals, whose ends raise the level of long periods. None: records of six
+    #: times the largest scale.
+    n: Annotated[int, Field(ge=2, le=MAX_QUERY_SAMPLES)] | None = None
+
+
+class SignificanceReply(Message):
+    """The level, per scale."""
+
+    #: (scale,), NaN where no level can be given.
+    signif: RealVector
+    #: None if nothing was simulated.
+    backend_used: BackendName | None = None
+    seed: Seed | None = None
+    computation_time: Seconds
+    cached: Cached = False
+
+
+class KeptLevels(PersistedMessage):
+    """Levels that a worker simulated, for all of them; the key says what of."""
+
+    schema_id: Literal["significance.levels/1"] = Field(
+        default="significance.levels/1", alias="schema"
+    )
+    #: (scale,), NaN where no level can be given, and its standard error.
+    signif: RealVector
+    standard_error: RealVector
+    #: (scale,), surrogate pairs behind each level.
+    pairs: Items[Count]
+
+
+# A share of a simulation is what one worker asks of the others; it decides the histograms bit for
+# bit.
+
+
+class NullRowsShape(Message):
+    """The rows of one octave under the null hypothesis; times in samples of the noise.
+
+    The fields are those of ``pycwt_mod.significance.surrogates.SurrogateOctave``.
+    """
+
+    wavelet: Wavelet
+    param: PositiveReal
+    scales: Annotated[Items[PositiveReal], Field(min_length=1, max_length=MAX_SCALES)]
+    #: First and one past the last row that is counted.
+    keep_first: Annotated[int, Field(ge=0, lt=MAX_SCALES)]
+    keep_end: Annotated[int, Field(ge=1, le=MAX_SCALES)]
+    step: PositiveCount
+    length: PositiveCount
+    #: Samples of a record with ends; 0 for endless noise.
+    record: Count
+    al1: Lag1
+    al2: Lag1
+    centred: bool
+    #: Offset of the first weight of the smoothing over scales, and the weights.
+    boxcar_first: Annotated[int, Field(ge=-MAX_SCALES, le=0)]
+    boxcar_weights: Annotated[Items[float], Field(min_length=1, max_length=MAX_SCALES)]
+    exact_ends: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.keep_first < self.keep_end <= len(self.scales):
+            raise wrong_field("keep_end", f"beyond the {len(self.scales)} scales, or before first")
+        if self.length % self.step or self.record > self.length:
+            raise wrong_field("length", "no multiple of step, or shorter than the record")
+        return self
+
+
+class SimulationTask(Message):
+    """Some surrogate pairs with a seed of their own."""
+
+    pairs: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)]
+    #: What, with the seed, decides the random numbers.
+    octave: Annotated[int, Field(ge=0, le=MAX_OCTAVE)]
+    chunk: Count
+
+
+class SimulateRequest(Message):
+    """Asks for the histograms of a share of a simulation."""
+
+    #: Of the algorithm; a worker of another version refuses, since its numbers differ.
+    algorithm: PositiveCount
+    rows: NullRowsShape
+    #: The plan's seed, in decimal: it may have more than 63 bits.
+    seed: Annotated[str, Field(pattern=r"^[0-9]{1,40}$")]
+    tasks: Annotated[Items[SimulationTask], Field(min_length=1, max_length=MAX_SHARE_TASKS)]
+
+
+class SimulateReply(Message):
+    """How often R² fell into each bin."""
+
+    #: (task and kept row, bin): the rows of the first task, then those of the second.
+    histograms: CountMatrix
+
+
+#: Samples of a benchmark: a coherence of fewer has hardly any scale.
+LEAST_SAMPLES = 32
+
+
+class BenchmarkRequest(Message):
+    """Asks for the same coherence, with its level, on several backends."""
+
+    signal_length: Annotated[int, Field(ge=LEAST_SAMPLES, le=MAX_QUERY_SAMPLES)] = 1000
+    mc_count: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)] = 300
+    backends: Annotated[
+        Items[BackendName], Field(min_length=1, max_length=MAX_BENCHMARK_BACKENDS)
+    ] = ("sequential",)
+    convention: Convention = "standard"
+    dtype: Precision = "float64"
+
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        if len(set(self.backends)) < len(self.backends):
+            raise wrong_field("backends", "the same one twice")
+        return self
+
+
+class BackendTiming(Message):
+    """What one backend took."""
+
+    #: ``ok`` means that it computed; whether it computed the same is in `max_difference`.
+    status: Literal["ok", "unavailable", "failed"]
+    #: Median of several runs after one that does not count.
+    computation_time: Seconds | None = None
+    #: How many times faster than ``sequential``, below 1 if it is slower.
+    speedup: Annotated[float, Field(gt=0)] | None = None
+    #: Largest difference of its level from that of ``sequential``.
+    max_difference: Annotated[float, Field(ge=0)] | None = None
+    error: Text | None = None
+
+
+class BenchmarkReply(Message):
+    """What each backend took; ``sequential`` is always among them, as the measure."""
+
+    signal_length: int
+    mc_count: int
+    results: dict[BackendName, BackendTiming]
+
+
 class BackendsRequest(Message):
     """Asks which Monte Carlo backends there are."""
 
@@ -260,6 +430,29 @@ class HealthReply(Message):
     uptime_s: Seconds
     #: Messages that wait for this service; none when it can't be known.
     lag: Count | None = None
+
+
+#: As in the metadata of a NATS service, such as ``query.wct/1``, or the endpoint's subject.
+SchemaName = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class SchemaRequest(Message):
+    """Asks what an endpoint takes and gives."""
+
+    name: SchemaName
+
+
+class SchemaReply(Message):
+    """What an endpoint takes and gives, as JSON Schema (2020-12)."""
+
+    name: SchemaName
+    subject: SchemaName
+    request: dict[str, JsonValue]
+    reply: dict[str, JsonValue]
+    #: Of any refusal.
+    error: dict[str, JsonValue]
+    #: Of what comes in place of a reply that is too large for a message.
+    stored: dict[str, JsonValue]
 
 
 def _check_length(field: str, length: int) -> None:

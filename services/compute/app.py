@@ -15,7 +15,6 @@ import anyio.to_thread
 import scipy.signal  # noqa: F401
 
 from schemas import subjects
-from schemas.description import SchemaReply, SchemaRequest
 from schemas.endpoints import QUERY_ENDPOINTS
 from schemas.hardware import HardwareReply, HardwareRequest
 from schemas.message import Message
@@ -26,6 +25,8 @@ from schemas.query import (
     BackendsRequest,
     HealthReply,
     HealthRequest,
+    SchemaReply,
+    SchemaRequest,
 )
 from schemas.subjects import QueryOp
 from services.compute import process_main

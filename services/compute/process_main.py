@@ -18,7 +18,7 @@ import threadpoolctl
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError, Internal
 from schemas.job import JobWork, QueuedTask, WctTask
-from schemas.simulation import SimulateRequest
+from schemas.query import SimulateRequest
 from services.compute.cluster.shares import answer_simulate
 from services.compute.jobs.tasks import answer_task, encoding_of, outcome_of
 from services.compute.processes.fork_server import ForkLoop

@@ -21,7 +21,7 @@ from schemas import subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import ContractError, ErrorBody
 from schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
-from schemas.simulation import SimulateReply, SimulateRequest
+from schemas.query import SimulateReply, SimulateRequest
 from services.compute.cluster.shares import (
     Ledger,
     answer_simulate,

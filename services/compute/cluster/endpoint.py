@@ -6,7 +6,7 @@ from schemas import subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.endpoints import QUERY_ENDPOINTS
 from schemas.errors import Internal, Overloaded, Unavailable
-from schemas.simulation import SimulateReply, SimulateRequest
+from schemas.query import SimulateReply, SimulateRequest
 from services.compute.processes import (
     ComputeFaultError,
     ComputeProcess,

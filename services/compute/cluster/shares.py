@@ -19,7 +19,7 @@ from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet, wavelet_from_name
 from schemas.errors import Unprocessable
 from schemas.limits import MAX_SHARE_TASKS
-from schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
+from schemas.query import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from schemas.stream import Wavelet as WaveletName
 
 __all__ = ["Ledger", "answer_simulate", "histograms_of", "request_of", "shares_of", "wavelet_name"]

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pycwt_mod
-from schemas.benchmark import BackendTiming, BenchmarkReply, BenchmarkRequest
 from schemas.errors import ContractError
 from schemas.message import clipped
-from schemas.query import WctRequest
+from schemas.query import BackendTiming, BenchmarkReply, BenchmarkRequest, WctRequest
 from services.compute.queries.cost import check_simulation, scale_count
 from services.compute.queries.simulation import FALLBACK, chosen_backend
 from services.compute.queries.transforms import answer_wct

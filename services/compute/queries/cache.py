@@ -24,7 +24,7 @@ from schemas import storage
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError
 from schemas.message import Message, content_digest
-from schemas.significance import KeptLevels
+from schemas.query import KeptLevels
 from services.runtime.bus import Bucket, DurableLog, Objects
 from services.runtime.bus.errors import BusError
 

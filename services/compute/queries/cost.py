@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import math
 
-from schemas.benchmark import BenchmarkRequest
 from schemas.errors import Unprocessable
 from schemas.limits import MAX_OCTAVE, MAX_OUTPUT_CELLS, MAX_QUERY_COST_S, MAX_SCALES
 from schemas.message import Message
-from schemas.query import CwtRequest, PairRequest, TransformRequest, WctRequest, XwtRequest
-from schemas.significance import SignificanceRequest
+from schemas.query import (
+    BenchmarkRequest,
+    CwtRequest,
+    PairRequest,
+    SignificanceRequest,
+    TransformRequest,
+    WctRequest,
+    XwtRequest,
+)
 from schemas.subjects import job
 from services.runtime.analysis import wavelet_of
 

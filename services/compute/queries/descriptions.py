@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from schemas.description import SchemaReply
 from schemas.endpoints import ENDPOINTS, Endpoint
 from schemas.errors import ErrorBody, NotFound
 from schemas.message import Message, StoredReply
+from schemas.query import SchemaReply
 
 __all__ = ["answer_schema"]
 

@@ -10,8 +10,7 @@ from pycwt_mod.significance import Cache as Levels
 from schemas.errors import NotFound, Unavailable
 from schemas.limits import MAX_QUERY_COST_S
 from schemas.message import Message, content_digest
-from schemas.query import BackendInfo, BackendsReply, WctRequest
-from schemas.significance import SignificanceRequest
+from schemas.query import BackendInfo, BackendsReply, SignificanceRequest, WctRequest
 from services.compute.queries.cost import check_simulation
 
 __all__ = [

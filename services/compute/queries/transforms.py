@@ -22,13 +22,14 @@ from schemas.query import (
     CwtRequest,
     Lag1Estimate,
     PairRequest,
+    SignificanceReply,
+    SignificanceRequest,
     TransformRequest,
     WctReply,
     WctRequest,
     XwtReply,
     XwtRequest,
 )
-from schemas.significance import SignificanceReply, SignificanceRequest
 from services.compute.queries.cost import MAX_COMPUTE_BYTES, reply_bytes, scale_count
 from services.compute.queries.simulation import Levels, simulation_of
 from services.runtime.analysis import wavelet_of

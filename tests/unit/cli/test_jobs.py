@@ -18,7 +18,7 @@ from cli.job_tasks import read_tasks, tasks_of_files
 from pycwt_client import TaskResult
 from schemas.errors import Unprocessable
 from schemas.job import JobProgress, JobState, JobStatus, TaskState
-from schemas.significance import SignificanceReply
+from schemas.query import SignificanceReply
 from tests.text import numbers
 
 pytestmark = pytest.mark.anyio

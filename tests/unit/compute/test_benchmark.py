@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import pycwt_mod
-from schemas.benchmark import BenchmarkRequest
 from schemas.errors import Unprocessable
+from schemas.query import BenchmarkRequest
 from services.compute.queries.benchmark import answer_benchmark
 from tests.backends import Broken
 

@@ -22,7 +22,7 @@ from schemas import subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError, Overloaded, Unprocessable
 from schemas.headers import CONTENT_TYPE
-from schemas.simulation import SimulateRequest
+from schemas.query import SimulateRequest
 from services.compute.cluster import ClusterBackend
 from services.compute.cluster.shares import (
     Ledger,

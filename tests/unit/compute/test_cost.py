@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 
 from schemas import subjects
-from schemas.benchmark import BenchmarkRequest
 from schemas.errors import Unprocessable
 from schemas.limits import MAX_QUERY_COST_S
-from schemas.query import BackendsRequest, CwtRequest, WctRequest, XwtRequest
-from schemas.significance import SignificanceRequest
+from schemas.query import (
+    BackendsRequest,
+    BenchmarkRequest,
+    CwtRequest,
+    SignificanceRequest,
+    WctRequest,
+    XwtRequest,
+)
 from services.compute.queries.cost import cost_s
 from services.compute.queries.transforms import answer_significance, answer_wct
 

@@ -21,7 +21,7 @@ from schemas.errors import Unavailable
 from schemas.hardware import HwListing
 from schemas.hwlink import Feature, MessageType
 from schemas.job import JobStatus, SignificanceTask
-from schemas.significance import SignificanceRequest
+from schemas.query import SignificanceRequest
 from services.compute.devices.backends import requests_of, spread
 from services.compute.devices.hardware import answer_hardware
 from services.compute.jobs.tasks import check_tasks

@@ -11,8 +11,7 @@ import pytest
 from pycwt_mod import register_backend
 from schemas.errors import Unavailable
 from schemas.message import Message
-from schemas.query import CwtRequest, WctRequest, XwtRequest
-from schemas.significance import SignificanceRequest
+from schemas.query import CwtRequest, SignificanceRequest, WctRequest, XwtRequest
 from services.compute.queries.transforms import (
     answer_cwt,
     answer_significance,

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from schemas.errors import Overloaded
-from schemas.query import CwtRequest
-from schemas.significance import SignificanceReply, SignificanceRequest
+from schemas.query import CwtRequest, SignificanceReply, SignificanceRequest
 from services.compute.queries.cache import ReplyCache
 from services.compute.queries.executor import Admission, QueryExecutor
 from tests.deadlines import fail_after

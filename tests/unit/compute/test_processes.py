@@ -23,7 +23,7 @@ from pycwt_mod.wavelets import Morlet
 from schemas.codec import ContentType, decode, encode
 from schemas.errors import ContractError, ErrorBody, Overloaded
 from schemas.job import CwtTask, JobOutcome, JobWork, QueuedTask, SignificanceTask
-from schemas.simulation import SimulateRequest
+from schemas.query import SimulateRequest
 from services.compute import process_main
 from services.compute.cluster.endpoint import simulate_endpoint
 from services.compute.cluster.shares import answer_simulate, request_of

@@ -16,12 +16,12 @@ from schemas.query import (
     CwtRequest,
     LevelMethod,
     Precision,
+    SignificanceRequest,
     WctReply,
     WctRequest,
     XwtReply,
     XwtRequest,
 )
-from schemas.significance import SignificanceRequest
 from schemas.stream import Convention, Wavelet
 from services.compute.jobs.tasks import answer_task
 from services.compute.queries.cost import output_cells

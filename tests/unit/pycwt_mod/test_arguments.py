@@ -30,8 +30,7 @@ from pycwt_mod import (
 )
 from schemas.codec import validated
 from schemas.errors import Unprocessable
-from schemas.query import CwtRequest
-from schemas.significance import SignificanceRequest
+from schemas.query import CwtRequest, SignificanceRequest
 
 with warnings.catch_warnings():
     # pycwt imports a SciPy namespace that is about to go.
