@@ -32,7 +32,7 @@ import numpy as np
 import pycwt_mod
 from benchmarks.machine import machine, versions
 from benchmarks.paced_device import BITS, PacedDevice
-from pycwt_client.asking import ask
+from pycwt_client.queries import ask
 from schemas import subjects
 from schemas.codec import decode
 from schemas.errors import ContractError

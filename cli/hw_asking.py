@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TypeVar
 
-from pycwt_client.asking import ask
+from pycwt_client.queries import ask
 from schemas import subjects
 from schemas.hardware import HwList, HwListing, HwOperation
 from schemas.hwops import HwInfo, HwInfoRequest, HwRequest

@@ -12,13 +12,13 @@ devices.
 from services.runtime.installation import is_own_module
 
 try:
-    from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
     from pycwt_client.client import Client
     from pycwt_client.connection import connect
     from pycwt_client.epochs import new_epoch
     from pycwt_client.feed import Feed
     from pycwt_client.job import Job, TaskResult
     from pycwt_client.publisher import Publisher
+    from pycwt_client.queries import CwtAnswer, WctAnswer, XwtAnswer
     from pycwt_client.scalogram import Picture, Scalogram
 except ModuleNotFoundError as error:
     if is_own_module(error.name):

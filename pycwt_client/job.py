@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
-from pycwt_client.asking import ask, fetch
+from pycwt_client.queries import CwtAnswer, WctAnswer, XwtAnswer, ask, fetch
 from schemas import storage, subjects
 from schemas.codec import content_type_of, decode, validated
 from schemas.errors import ContractError, Internal

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pycwt_client.job import ASK_TIMEOUT_S, Job
-from pycwt_client.questions import Questions
+from pycwt_client.queries import Queries
 from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
 from schemas import storage, subjects
 from schemas.codec import ContentType, encode, validated
@@ -34,7 +34,7 @@ SIGNALS = ("data", "signal1", "signal2")
 Task = TaskRequest | Mapping[str, Any]
 
 
-class Jobs(Questions):
+class Jobs(Queries):
     """Jobs of many tasks; `pycwt_client.Client` is one."""
 
     async def submit(

@@ -13,8 +13,7 @@ import pytest
 
 import pycwt_mod
 from pycwt_client import Client
-from pycwt_client.answers import WctAnswer
-from pycwt_client.asking import fetch
+from pycwt_client.queries import WctAnswer, fetch
 from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import (

@@ -13,7 +13,7 @@ import pytest
 
 from cli.hw_checks import check_cwt, check_mc, trial_cwt, trial_mc
 from pycwt_client import connect
-from pycwt_client.asking import ask
+from pycwt_client.queries import ask
 from schemas import subjects
 from schemas.hwops import HwCwtReply, HwMcReply, HwSelftestReply, HwSelftestRequest
 from tests.system.command import run

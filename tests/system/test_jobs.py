@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from pycwt_client import Client
-from pycwt_client.answers import WctAnswer
+from pycwt_client.queries import WctAnswer
 from schemas import storage
 from schemas.codec import decode
 from schemas.errors import NotFound

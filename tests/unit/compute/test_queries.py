@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import pycwt_mod
-from pycwt_client.answers import CwtAnswer, WctAnswer
+from pycwt_client.queries import CwtAnswer, WctAnswer
 from schemas.errors import NotFound, Unavailable, Unprocessable
 from schemas.job import WctTask
 from schemas.query import (

@@ -1,19 +1,34 @@
-"""What can be asked at once: transforms of whole signals, levels, and how the workers are."""
+"""Queries, which are answered immediately, and what they answer.
+
+`Queries` has a method for each query. The transforms return `CwtAnswer`, `XwtAnswer` and
+`WctAnswer`: the results of the library, with what only a service knows. In them, values that rest
+on missing samples are NaN, and `mask` is true. Axes and levels may be changed in place; matrices
+are read-only views of the reply.
+
+`ask` sends any request, and fetches its reply from the object store if that is where it is.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+from collections.abc import Mapping
 from typing import TypeVar
 
+import anyio
+import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
-from pycwt_client.asking import ask
 from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
+from pycwt_mod import CwtResult, WctResult, XwtResult
 from pycwt_mod.arrays import warn_of_small_scales
+from pycwt_mod.rednoise import Lag1
 from schemas import subjects
-from schemas.codec import validated
+from schemas.codec import ContentType, content_type_of, decode, encode, validated
+from schemas.errors import ContractError, ErrorBody, Internal, Timeout, Unavailable
 from schemas.hardware import HardwareReply, HardwareRequest
-from schemas.message import Message
+from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY, SERVICE_ERROR_CODE
+from schemas.message import Message, StoredObject, StoredReply
 from schemas.query import (
     BackendInfo,
     BackendsReply,
@@ -35,8 +50,10 @@ from schemas.query import (
 )
 from schemas.stream import Convention, Wavelet
 from services.runtime.bus import Bus
+from services.runtime.bus import Message as BusMessage
+from services.runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
 
-__all__ = ["Questions"]
+__all__ = ["ASK_TIMEOUT_S", "CwtAnswer", "Queries", "WctAnswer", "XwtAnswer", "ask", "fetch"]
 
 #: What is only looked up is answered in milliseconds; this covers a service just being started.
 ASK_TIMEOUT_S = 5.0
@@ -46,11 +63,14 @@ COMPUTE_TIMEOUT_S = 90.0
 #: From so many samples on, a coherence is on its way while its level is simulated.
 LONG = 1000
 
+#: How a map with the one key ``object`` begins in msgpack.
+_STORED = b"\x81\xa6object"
+
 Reply = TypeVar("Reply", bound=Message)
 
 
-class Questions:
-    """Questions to the workers; `pycwt_client.Client` is one.
+class Queries:
+    """Queries to the workers; `pycwt_client.Client` is one.
 
     Every method raises `ContractError`, which carries `code` and `detail`: what the service
     refused, `Unavailable` when nobody serves, `Timeout` when `timeout_s` is over. Whoever gives up,
@@ -253,3 +273,180 @@ class Questions:
         """Return how one of the workers is, and how much waits for all of them."""
         where = subjects.query("health")
         return await self.ask(where, HealthRequest(), HealthReply, timeout_s=timeout_s)
+
+
+class CwtAnswer(CwtResult):
+    """A `pycwt_mod.CwtResult`, the seconds a worker took for it, and whether that was before."""
+
+    computation_time: float
+    cached: bool
+
+    @classmethod
+    def of(cls, reply: CwtReply, dt: float | None = None) -> CwtAnswer:
+        """Return the answer in a reply; `dt` is the sampling interval of the request."""
+        axes = reply.scales.copy(), reply.freqs.copy(), reply.coi.copy()
+        found = cls(
+            reply.wave, *axes, reply.fft, reply.fftfreqs.copy(),
+            mask=np.isnan(reply.wave), dt=dt,
+        )  # fmt: skip
+        found.computation_time = reply.computation_time
+        found.cached = reply.cached
+        return found
+
+
+class XwtAnswer(XwtResult):
+    """A `pycwt_mod.XwtResult`, its phase in radians, seconds taken, and whether that was before."""
+
+    phase: np.ndarray
+    computation_time: float
+    cached: bool
+
+    @classmethod
+    def of(cls, reply: XwtReply, dt: float | None = None) -> XwtAnswer:
+        """Return the answer in a reply; `dt` is the sampling interval of the request."""
+        levels = np.full(len(reply.freqs), np.nan) if reply.signif is None else reply.signif
+        fields = (reply.xwt, reply.coi.copy(), reply.freqs.copy(), levels.copy())
+        found = cls(*fields, mask=np.isnan(reply.xwt), lag1=_lag1(reply), dt=dt)
+        found.phase = reply.phase
+        found.computation_time = reply.computation_time
+        found.cached = reply.cached
+        return found
+
+
+class WctAnswer(WctResult):
+    """A `pycwt_mod.WctResult` and how it came about; the smoothed spectrum is not told (NaN).
+
+    Attributes
+    ----------
+    backend_used : str or None
+        Where the level was simulated; None if it was not.
+    seed : int or None
+        Gives the same level again.
+    computation_time : float
+        Seconds that the worker took.
+    cached : bool
+        Whether it was computed for somebody who asked the same, and `computation_time` is of then.
+    """
+
+    backend_used: str | None
+    seed: int | None
+    computation_time: float
+    cached: bool
+
+    @classmethod
+    def of(cls, reply: WctReply, dt: float | None = None) -> WctAnswer:
+        """Return the answer in a reply; `dt` is the sampling interval of the request.
+
+        Without a level `signif` is ``[0]``, as in the library.
+        """
+        levels = np.zeros(1) if reply.signif is None else reply.signif
+        # Not in the reply: the library would make one of the phase, in ten milliseconds.
+        unknown = np.broadcast_to(np.nan, (2, *reply.WCT.shape))
+        found = cls(
+            reply.WCT, reply.aWCT, reply.coi.copy(), reply.freqs.copy(), levels.copy(),
+            smoothed=unknown, mask=np.isnan(reply.WCT), lag1=_lag1(reply), dt=dt,
+        )  # fmt: skip
+        found.backend_used = reply.backend_used
+        found.seed = reply.seed
+        found.computation_time = reply.computation_time
+        found.cached = reply.cached
+        return found
+
+
+async def ask(
+    bus: Bus,
+    subject: str,
+    request: Message,
+    reply: type[Reply],
+    *,
+    timeout_s: float,
+    early: bool = False,
+) -> Reply:
+    """Send one request, in msgpack, and return its answer, also from the object store.
+
+    With `early`, fields that are ready before the others may come ahead of them.
+
+    Raises
+    ------
+    ContractError
+        What the service refused, as it said it; `Unavailable` when nobody serves the subject,
+        `Timeout` when no answer came within `timeout_s`.
+    ValueError
+        `timeout_s` is negative or no number.
+    """
+    if not timeout_s >= 0:
+        raise ValueError(f"{timeout_s=} has to be at least 0")
+    headers = {CONTENT_TYPE: ContentType.MSGPACK.value, ACCEPT: ContentType.MSGPACK.value}
+    body = encode(request, ContentType.MSGPACK)
+    first = b""
+    try:
+        if early:
+            answer, first = await _request_with_early(bus, subject, body, headers, timeout_s)
+        else:
+            answer = await bus.request(subject, body, headers, timeout_s=timeout_s)
+    except BusError as error:
+        raise _refusal(subject, timeout_s, error) from error
+    if SERVICE_ERROR_CODE in answer.headers:
+        raise decode(ErrorBody, answer.data, content_type_of(answer.headers)).exception()
+    if answer.data.startswith(_STORED):
+        place = decode(StoredReply, answer.data, ContentType.MSGPACK).object
+        kept = await fetch(bus, place)
+        return decode(reply, kept, ContentType.MSGPACK, max_bytes=None)
+    return decode(reply, answer.data, content_type_of(answer.headers), early=first)
+
+
+async def _request_with_early(
+    bus: Bus, subject: str, body: bytes, headers: Mapping[str, str], timeout_s: float
+) -> tuple[BusMessage, bytes]:
+    """Return the answer, and what was sent ahead of it or nothing."""
+    inbox = f"_INBOX.{secrets.token_hex(11)}"
+    async with bus.subscribe(inbox) as ahead:
+        answer = await bus.request(subject, body, {**headers, EARLY: inbox}, timeout_s=timeout_s)
+        if EARLY not in answer.headers:
+            return answer, b""
+        # It was sent before the answer, on the same connection; only a loss keeps it away.
+        with anyio.move_on_after(timeout_s):
+            return answer, (await anext(aiter(ahead))).data
+    raise BusTimeoutError("what was sent ahead of the answer did not come")
+
+
+async def fetch(bus: Bus, place: StoredObject) -> bytes:
+    """Return an object as it was put, proved by its SHA-256.
+
+    Raises
+    ------
+    Unavailable
+        It has expired, or the object store cannot be reached.
+    Internal
+        It is not what was put there.
+    """
+    try:
+        kept = await (await bus.log.objects(place.bucket)).get(place.name)
+    except BusError as error:
+        raise Unavailable(f"the object {place.name} cannot be reached: {error}") from error
+    if kept is None:
+        raise Unavailable(
+            f"the object {place.name} is not in {place.bucket} any more: ask again, or let "
+            "objects live longer (CWT_REPLIES_MAX_AGE_S, CWT_OBJECTS_MAX_AGE_S)"
+        )
+    if hashlib.sha256(kept).hexdigest() != place.sha256:
+        raise Internal(f"the object {place.name} is not what was stored: its SHA-256 differs")
+    return kept
+
+
+def _refusal(subject: str, timeout_s: float, error: BusError) -> ContractError:
+    if isinstance(error, NoRespondersError):
+        return Unavailable(
+            f"nobody serves {subject}: start the services with `pycwt-mod up`, "
+            "or look with `nats micro ls` which ones run"
+        )
+    if isinstance(error, BusTimeoutError):
+        return Timeout(f"no answer from {subject} within {timeout_s:g} s")
+    return Unavailable(f"{subject} cannot be reached: {error}")
+
+
+def _lag1(reply: WctReply | XwtReply) -> tuple[Lag1, Lag1] | None:
+    if reply.lag1 is None:
+        return None
+    first, second = (Lag1(np.array(each.g), np.array(each.estimator)) for each in reply.lag1)
+    return first, second
