@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pycwt_client import CwtAnswer, WctAnswer, XwtAnswer
-from pycwt_client.job import Answer
+from pycwt_client.jobs import Answer
 from schemas.arrays import to_json
 from schemas.query import SignificanceReply
 

@@ -29,7 +29,7 @@ from cli.transform_options import (
     WaveletOption,
 )
 from pycwt_client import Client, connect
-from pycwt_client.job import Answer
+from pycwt_client.jobs import Answer
 from pycwt_client.sources.csv_file import read_recording
 from pycwt_mod import CwtPlan, ar1, plan
 from schemas.query import LevelMethod, SignificanceReply

@@ -16,7 +16,7 @@ try:
     from pycwt_client.connection import connect
     from pycwt_client.epochs import new_epoch
     from pycwt_client.feed import Feed
-    from pycwt_client.job import Job, TaskResult
+    from pycwt_client.jobs import Job, TaskResult
     from pycwt_client.publisher import Publisher
     from pycwt_client.queries import CwtAnswer, WctAnswer, XwtAnswer
     from pycwt_client.scalogram import Picture, Scalogram

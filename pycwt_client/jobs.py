@@ -1,37 +1,65 @@
-"""Handing over many analyses at once."""
+"""Jobs: handing over many analyses at once, how far they are, and what came out.
+
+A job lives on the bus. A `Job` holds its id and nothing else, so it can be made anew at any time,
+in another program, on another machine, by `Client.job`.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pycwt_client.job import ASK_TIMEOUT_S, Job
-from pycwt_client.queries import Queries
+import anyio
+
+from pycwt_client.queries import (
+    ASK_TIMEOUT_S,
+    CwtAnswer,
+    Queries,
+    WctAnswer,
+    XwtAnswer,
+    ask,
+    fetch,
+)
 from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
 from schemas import storage, subjects
-from schemas.codec import ContentType, encode, validated
-from schemas.errors import Unavailable, Unprocessable
+from schemas.codec import ContentType, content_type_of, decode, encode, validated
+from schemas.errors import ContractError, Internal, Unavailable, Unprocessable
 from schemas.job import (
+    JobCancel,
+    JobGet,
     JobList,
     JobListing,
+    JobOutcome,
+    JobProgress,
+    JobRetry,
     JobState,
     JobStatus,
     JobSubmit,
     JobSubmitted,
     JobTasks,
+    TaskReply,
     TaskRequest,
 )
 from schemas.message import Message
+from schemas.query import CwtReply, SignificanceReply, WctReply, XwtReply
+from services.runtime.bus import Bus, StoredMessage
+from services.runtime.bus import Message as BusMessage
 from services.runtime.bus.errors import BusError
 
-__all__ = ["Jobs"]
+__all__ = ["Answer", "Job", "Jobs", "TaskResult"]
 
 #: Thousands of tasks are looked at, one by one, before the job is taken.
 SUBMIT_TIMEOUT_S = 60.0
+#: Announcements may get lost, and a job that nobody works on has none: so often the truth is asked.
+LOOK_S = 1.0
 SIGNALS = ("data", "signal1", "signal2")
+#: Statuses of tasks that have an outcome in the log.
+_WITH_OUTCOME = {"done", "failed"}
 
 Task = TaskRequest | Mapping[str, Any]
+Answer = CwtAnswer | XwtAnswer | WctAnswer | SignificanceReply
 
 
 class Jobs(Queries):
@@ -106,6 +134,153 @@ class Jobs(Queries):
         return JobSubmit(**fields, tasks_object=place)
 
 
+class Job:
+    """One job; `Client.submit` and `Client.job` make it.
+
+    Every method raises `ContractError`: `NotFound` if the job is unknown or has expired.
+    """
+
+    def __init__(self, bus: Bus, job_id: str) -> None:
+        self._bus = bus
+        self.job_id = job_id
+
+    async def state(self, *, tasks: bool = False, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
+        """Return how it stands; with `tasks`, each task's status in `results`."""
+        question = validated(JobGet, {"job_id": self.job_id, "results": tasks})
+        return await self._ask(subjects.job("get"), question, timeout_s)
+
+    async def cancel(self, *, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
+        """Stop it: what runs ends soon, and the rest never starts.
+
+        Raises
+        ------
+        Conflict
+            It has ended already.
+        """
+        return await self._ask(
+            subjects.job("cancel"), validated(JobCancel, {"job_id": self.job_id}), timeout_s
+        )
+
+    async def retry(self, *, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
+        """Have the tasks that failed or were cancelled computed again.
+
+        Raises
+        ------
+        Conflict
+            None did.
+        """
+        return await self._ask(
+            subjects.job("retry"), validated(JobRetry, {"job_id": self.job_id}), timeout_s
+        )
+
+    async def progress(self) -> AsyncGenerator[JobProgress, None]:
+        """Tell how far it is, at once and with every change, until it has ended."""
+        async with self._bus.subscribe(subjects.progress(self.job_id)) as announced:
+            announcements = aiter(announced)
+            last: JobProgress | None = None
+            while last is None or not last.status.ended:
+                news = await _announcement(announcements) if last else None
+                if news is None:
+                    news = _progress_of(await self.state())
+                if last is None or _differ(news, last):
+                    yield news
+                last = news
+
+    async def wait(self, timeout_s: float | None = None) -> JobState:
+        """Return how it ended.
+
+        Raises
+        ------
+        TimeoutError
+            Not within `timeout_s`; the job goes on.
+        """
+        with anyio.fail_after(timeout_s):
+            async for _ in self.progress():
+                pass
+        return await self.state(tasks=True)
+
+    async def results(self) -> AsyncGenerator[TaskResult, None]:
+        """Give what came of each task, as it comes, until all that will come did.
+
+        What was computed before is given first, so a job can be read from its beginning as often as
+        wanted. Tasks that were cancelled give nothing.
+        """
+        seen: set[int] = set()
+        subject = (subjects.job_results_of(self.job_id),)
+        async with self._bus.log.replay(storage.JOB_RESULTS, subject) as outcomes:
+            while True:
+                stored = await _next_outcome(outcomes)
+                if stored is not None:
+                    found = await self._result(stored)
+                    if found.index not in seen:
+                        seen.add(found.index)
+                        yield found
+                elif await self._all_given(seen):
+                    return
+
+    async def collect(self, timeout_s: float | None = None) -> tuple[TaskResult, ...]:
+        """Wait for the end and return what came of each task, in their order.
+
+        Raises
+        ------
+        TimeoutError
+            The end did not come within `timeout_s`; the job goes on.
+        """
+        with anyio.fail_after(timeout_s):
+            found = [each async for each in self.results()]
+        return tuple(sorted(found, key=lambda each: each.index))
+
+    async def _ask(self, subject: str, question: Message, timeout_s: float) -> JobState:
+        return await ask(self._bus, subject, question, JobState, timeout_s=timeout_s)
+
+    async def _all_given(self, seen: set[int]) -> bool:
+        state = await self.state(tasks=True)
+        finished = {int(each.task_id) for each in state.results if each.status in _WITH_OUTCOME}
+        return state.status.ended and finished <= seen
+
+    async def _result(self, stored: StoredMessage) -> TaskResult:
+        message = stored.message
+        encoding = content_type_of(message.headers)
+        outcome = decode(JobOutcome, message.data, encoding)
+        if outcome.object is not None:
+            body = await fetch(self._bus, outcome.object)
+            outcome = decode(JobOutcome, body, encoding, max_bytes=None)
+        return TaskResult(
+            index=int(outcome.task_id),
+            answer=None if outcome.result is None else _answer_of(outcome.result),
+            error=None if outcome.error is None else outcome.error.exception(),
+            worker=outcome.engine.worker,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResult:
+    """What became of one task.
+
+    Attributes
+    ----------
+    index : int
+        Place of the task in the job, from 0.
+    answer : Answer or None
+        As the same question gives; None if the task failed.
+    error : ContractError or None
+        Why it failed.
+    worker : str
+        Who computed it.
+    """
+
+    index: int
+    answer: Answer | None
+    error: ContractError | None
+    worker: str
+
+    def value(self) -> Answer:
+        """Return the answer, or raise why there is none."""
+        if self.answer is None:
+            raise self.error or Internal(f"task {self.index} has neither an answer nor an error")
+        return self.answer
+
+
 def _as_task(index: int, task: Task) -> Message | dict[str, Any]:
     """Return what the message takes: signals as floats, in the precision that they have."""
     if isinstance(task, Message):
@@ -119,3 +294,48 @@ def _as_task(index: int, task: Task) -> Message | dict[str, Any]:
     }
     precision = {"dtype": precision_of(*signals.values())} if signals else {}
     return {**precision, **with_plain_numbers(task), **signals}
+
+
+async def _announcement(announcements: AsyncIterator[BusMessage]) -> JobProgress | None:
+    """Return what is announced next; None if nothing is for a while."""
+    with anyio.move_on_after(LOOK_S):
+        message = await anext(announcements, None)
+        if message is not None:
+            return decode(JobProgress, message.data, content_type_of(message.headers))
+    return None
+
+
+async def _next_outcome(outcomes: AsyncIterator[StoredMessage]) -> StoredMessage | None:
+    """Return the next one in the log; None if none comes for a while. Nothing is lost."""
+    with anyio.move_on_after(LOOK_S):
+        return await anext(outcomes)
+    return None
+
+
+def _progress_of(state: JobState) -> JobProgress:
+    return JobProgress(
+        job_id=state.job_id,
+        status=state.status,
+        progress=state.progress,
+        tasks_count=state.tasks_count,
+        done=state.done,
+        failed=state.failed,
+        t_ns=state.finished_ns or state.started_ns or state.created_ns,
+    )
+
+
+def _differ(one: JobProgress, other: JobProgress) -> bool:
+    same = {"t_ns": other.t_ns}
+    return one.model_copy(update=same) != other
+
+
+def _answer_of(reply: TaskReply) -> Answer:
+    match reply:
+        case CwtReply():
+            return CwtAnswer.of(reply)
+        case XwtReply():
+            return XwtAnswer.of(reply)
+        case WctReply():
+            return WctAnswer.of(reply)
+        case _:
+            return reply

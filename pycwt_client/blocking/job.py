@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pycwt_client.blocking.face import Blocking, iterating, waiting
-from pycwt_client.job import Job as AsyncJob
+from pycwt_client.jobs import Job as AsyncJob
 
 __all__ = ["Job"]
 
