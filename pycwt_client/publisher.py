@@ -28,9 +28,8 @@ import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
-from pycwt_client.batch import Batch
+from pycwt_client.chunks import Batch, Piece, cut
 from pycwt_client.epochs import new_epoch
-from pycwt_client.piece import Piece, cut
 from pycwt_client.records import library_log
 from pycwt_client.signals import Samples, as_samples
 from schemas import subjects

@@ -8,7 +8,7 @@ Their drivers are optional: ``pip install 'pycwt-mod[edf]'``, and ``xdf``, ``lsl
 or ``sources`` for all. A source is made without them; opening it says what is missing.
 """
 
-from pycwt_client.piece import Piece
+from pycwt_client.chunks import Piece
 from pycwt_client.sources.brainflow_board import BrainflowSource
 from pycwt_client.sources.csv_file import CsvSource
 from pycwt_client.sources.edf_file import EdfSource

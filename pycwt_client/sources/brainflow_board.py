@@ -11,7 +11,7 @@ import numpy as np
 from anyio import to_thread
 from numpy.typing import NDArray
 
-from pycwt_client.piece import Piece
+from pycwt_client.chunks import Piece
 from pycwt_client.sources.errors import MissingDriverError, SourceError
 from pycwt_client.sources.names import channels_of
 from pycwt_client.sources.places import GAP_S, ByCounter, ByTime, Run

@@ -11,7 +11,7 @@ import anyio
 import numpy as np
 from anyio import to_thread
 
-from pycwt_client.piece import Piece
+from pycwt_client.chunks import Piece
 from pycwt_client.sources.errors import MissingDriverError, SourceError
 from pycwt_client.sources.lsl_names import labels_and_units
 from pycwt_client.sources.names import channels_of

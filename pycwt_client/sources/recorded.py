@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from anyio import to_thread
 
-from pycwt_client.piece import Piece
+from pycwt_client.chunks import Piece
 from pycwt_client.signals import Samples
 from pycwt_client.sources.places import Run
 from pycwt_client.sources.source import SourceInfo

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from pycwt_client.piece import Piece
+from pycwt_client.chunks import Piece
 from pycwt_client.signals import Samples
 from pycwt_client.sources.errors import SourceError
 from pycwt_client.sources.source import Signals, Source, SourceInfo

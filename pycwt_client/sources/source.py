@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from pycwt_client.piece import Piece
+from pycwt_client.chunks import Piece
 from schemas.stream import Channel
 
 __all__ = ["CHUNK_S", "LIVE_CHUNK_S", "Signals", "Source", "SourceInfo"]

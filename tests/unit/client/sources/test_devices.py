@@ -9,7 +9,7 @@ import numpy as np
 import pylsl
 import pytest
 
-from pycwt_client.piece import Piece
+from pycwt_client.chunks import Piece
 from pycwt_client.sources import (
     BrainflowSource,
     LslSource,

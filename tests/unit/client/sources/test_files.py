@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
-from pycwt_client.piece import Piece
+from pycwt_client.chunks import Piece
 from pycwt_client.sources import (
     EdfSource,
     MissingDriverError,

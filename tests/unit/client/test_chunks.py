@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycwt_client.batch import Batch
-from pycwt_client.piece import Piece, cut
+from pycwt_client.chunks import Batch, Piece, cut
 
 
 def piece(first: int, n: int, *, dtype: str = "<f4", channels: int = 2) -> Piece:
