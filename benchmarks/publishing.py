@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from benchmarks.clock import rounds
 from benchmarks.measurement import Measurement, Work
 from pycwt_client import connect
+from pycwt_client.log import library_log
 from pycwt_client.publisher import IN_FLIGHT
-from pycwt_client.records import library_log
 from pycwt_mod import __version__
 from services.runtime.bus.nats import connect_bus
 from services.runtime.process.embedded_server import start_server

@@ -12,12 +12,10 @@ devices.
 from services.runtime.installation import is_own_module
 
 try:
-    from pycwt_client.client import Client
-    from pycwt_client.connection import connect
-    from pycwt_client.epochs import new_epoch
+    from pycwt_client.client import Client, connect
     from pycwt_client.feed import Feed
     from pycwt_client.jobs import Job, TaskResult
-    from pycwt_client.publisher import Publisher
+    from pycwt_client.publisher import Publisher, new_epoch
     from pycwt_client.queries import CwtAnswer, WctAnswer, XwtAnswer
     from pycwt_client.scalogram import Picture, Scalogram
 except ModuleNotFoundError as error:

@@ -1,13 +1,16 @@
-"""The face of the system for programs: ask, define, publish, read."""
+"""The system for programs: `connect`, and a `Client` that asks, defines, publishes and reads."""
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
-from pycwt_client.epochs import new_epoch
+import anyio
+
 from pycwt_client.feed import Feed, open_feed
 from pycwt_client.jobs import Jobs
+from pycwt_client.log import library_log
 from pycwt_client.publisher import (
     BATCH_S,
     IN_FLIGHT,
@@ -15,11 +18,13 @@ from pycwt_client.publisher import (
     ChunkEncoding,
     Publisher,
     Sending,
+    new_epoch,
     open_publisher,
 )
 from pycwt_client.repeats import SeenEvents, SeenResults
 from schemas import storage, subjects
 from schemas.codec import ContentType, validated
+from schemas.errors import Unavailable
 from schemas.limits import MAX_CHUNK_SAMPLES
 from schemas.live import AnalysisResult, StreamEvent
 from schemas.stream import (
@@ -30,9 +35,64 @@ from schemas.stream import (
     StreamListing,
     StreamStatus,
 )
+from services.runtime.bus.errors import UnusableConnectionError
+from services.runtime.bus.nats import connect_bus
 from services.runtime.retry import RetryPolicy
+from services.runtime.telemetry.logs import Log
+from services.runtime.urls import without_credentials
 
-__all__ = ["Client"]
+__all__ = ["CONNECT_TIMEOUT_S", "Client", "connect"]
+
+#: A server on the same machine answers within milliseconds, one far away within a second.
+CONNECT_TIMEOUT_S = 5.0
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    name: str = "pycwt-client",
+    creds: str | None = None,
+    timeout_s: float = CONNECT_TIMEOUT_S,
+    log: Log | None = None,
+) -> AsyncIterator[Client]:
+    """Connect to the NATS server at `url`; leaving the context sends what is buffered and closes.
+
+    A connection that breaks later is made again by itself.
+
+    Parameters
+    ----------
+    url
+        Such as ``nats://127.0.0.1:4222``; several are separated by commas.
+    name
+        What the server's monitoring calls this connection.
+    creds
+        Path of a NATS credentials file.
+    timeout_s
+        How long to wait for the server.
+    log
+        Where losses of the connection are told; by default the logger ``pycwt_client``.
+
+    Raises
+    ------
+    Unavailable
+        There is no server at `url`, or none that lets this user in; or `url` or `creds` is none.
+    """
+    async with AsyncExitStack() as stack:
+        bus = None
+        try:
+            with anyio.move_on_after(timeout_s):
+                bus = await stack.enter_async_context(
+                    connect_bus(url, name=name, log=log or library_log(), creds=creds)
+                )
+        except UnusableConnectionError as error:
+            raise Unavailable(f"{error} (CWT_NATS_URL, CWT_NATS_CREDS)") from error
+        if bus is None:
+            raise Unavailable(
+                f"no NATS server answers at {without_credentials(url)}, or none that lets this "
+                "user in: start one with `pycwt-mod up`, or set CWT_NATS_URL to one that runs"
+            )
+        yield Client(bus)
 
 
 class Client(Jobs):

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from pycwt_client.records import library_log
-from pycwt_client.times import nanoseconds
+from pycwt_client.log import library_log
+from pycwt_client.signals import nanoseconds
 from schemas import storage
 from schemas.codec import content_type_of, decode
 from schemas.errors import ContractError

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 import anyio
@@ -29,8 +30,7 @@ import numpy as np
 from anyio.abc import TaskGroup
 
 from pycwt_client.chunks import Batch, Piece, cut
-from pycwt_client.epochs import new_epoch
-from pycwt_client.records import library_log
+from pycwt_client.log import library_log
 from pycwt_client.signals import Samples, as_samples
 from schemas import subjects
 from schemas.codec import ContentType, encode, encode_raw_chunk, validated
@@ -50,6 +50,7 @@ __all__ = [
     "ChunkEncoding",
     "Publisher",
     "Sending",
+    "new_epoch",
     "open_publisher",
 ]
 
@@ -398,6 +399,11 @@ class Publisher:
                     await self.flush()
                 except (BusError, ContractError):
                     return  # noted: the caller hears of it at the next call
+
+
+def new_epoch() -> str:
+    """Return a name for a run of a device that starts now; later ones sort behind it."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 @asynccontextmanager

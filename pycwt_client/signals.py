@@ -1,8 +1,9 @@
-"""What a program has in its hands as what a query or a chunk takes."""
+"""What a program has in its hands as what a query, a chunk or the log takes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,23 @@ from pycwt_mod.arrays import (
 from schemas.errors import Unprocessable
 from schemas.query import Precision
 
-__all__ = ["Samples", "as_samples", "as_signal", "check_pair", "precision_of", "with_plain_numbers"]
+__all__ = [
+    "Samples",
+    "as_samples",
+    "as_signal",
+    "check_pair",
+    "nanoseconds",
+    "precision_of",
+    "with_plain_numbers",
+]
 
 #: Fields of requests and tasks that are numbers.
 NUMBERS = (
     "dt", "dj", "s0", "J", "n", "param", "al1", "al2", "significance_level", "mc_count", "seed",
 )  # fmt: skip
+
+#: Of the count of nanoseconds.
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 Samples = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
@@ -72,6 +84,19 @@ def as_samples(values: ArrayLike) -> Samples:
             "for one sample of several channels (1, channel)"
         )
     return found
+
+
+def nanoseconds(time: datetime) -> int:
+    """Return an instant as nanoseconds UTC.
+
+    Raises
+    ------
+    ValueError
+        `time` has no time zone.
+    """
+    if time.tzinfo is None:
+        raise ValueError(f"{time} has no time zone: use datetime.now(UTC), or .astimezone()")
+    return (time - BEGINNING) // timedelta(microseconds=1) * 1000
 
 
 def precision_of(*signals: NDArray[np.floating[Any]]) -> Precision:

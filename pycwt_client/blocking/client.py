@@ -12,9 +12,9 @@ from pycwt_client.blocking.feed import Feed
 from pycwt_client.blocking.held import Held
 from pycwt_client.blocking.job import Job
 from pycwt_client.blocking.publisher import Publisher
+from pycwt_client.client import CONNECT_TIMEOUT_S
 from pycwt_client.client import Client as AsyncClient
-from pycwt_client.connection import CONNECT_TIMEOUT_S
-from pycwt_client.connection import connect as connect_async
+from pycwt_client.client import connect as connect_async
 from schemas.live import AnalysisResult, StreamEvent
 from services.runtime.telemetry.logs import Log
 

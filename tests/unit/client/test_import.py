@@ -28,8 +28,8 @@ def test_a_missing_module_of_our_own_is_not_reported_as_a_missing_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Any missing module was, so a broken installation sent its user to pip.
-    monkeypatch.setitem(sys.modules, "pycwt_client.connection", None)
+    monkeypatch.setitem(sys.modules, "pycwt_client.client", None)
     with pytest.raises(ModuleNotFoundError) as caught:
         import_again()
-    assert caught.value.name == "pycwt_client.connection"
+    assert caught.value.name == "pycwt_client.client"
     assert "pip install" not in str(caught.value)

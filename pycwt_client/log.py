@@ -1,4 +1,4 @@
-"""Where this library's records go: to the standard logger ``pycwt_client``, silent by default."""
+"""Where the client's log records go: to the standard logger ``pycwt_client``, silent by default."""
 
 from __future__ import annotations
 
