@@ -10,9 +10,6 @@
 What is opened has `close` as well, for a notebook, where a ``with`` cannot reach the next cell.
 """
 
-from pycwt_client.blocking.client import Client, connect
-from pycwt_client.blocking.feed import Feed
-from pycwt_client.blocking.job import Job
-from pycwt_client.blocking.publisher import Publisher
+from pycwt_client.blocking.client import Client, Feed, Job, Publisher, connect
 
 __all__ = ["Client", "Feed", "Job", "Publisher", "connect"]

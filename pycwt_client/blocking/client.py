@@ -1,24 +1,128 @@
-"""`pycwt_client.Client` for a program that waits."""
+"""`pycwt_client.Client`, and what it opens, for a program that waits."""
 
 from __future__ import annotations
 
 import atexit
 from contextlib import ExitStack
+from typing import TypeVar
 
+import anyio
 from anyio.from_thread import start_blocking_portal
 
-from pycwt_client.blocking.face import Blocking, giving, opening, waiting
-from pycwt_client.blocking.feed import Feed
-from pycwt_client.blocking.held import Held
-from pycwt_client.blocking.job import Job
-from pycwt_client.blocking.publisher import Publisher
+from pycwt_client.blocking.face import Blocking, Held, giving, iterating, opening, waiting
 from pycwt_client.client import CONNECT_TIMEOUT_S
 from pycwt_client.client import Client as AsyncClient
 from pycwt_client.client import connect as connect_async
+from pycwt_client.feed import Feed as AsyncFeed
+from pycwt_client.jobs import Job as AsyncJob
+from pycwt_client.publisher import Publisher as AsyncPublisher
 from schemas.live import AnalysisResult, StreamEvent
+from schemas.message import PersistedMessage
 from services.runtime.telemetry.logs import Log
 
-__all__ = ["Client", "connect"]
+__all__ = ["Client", "Feed", "Job", "Publisher", "connect"]
+
+Kept = TypeVar("Kept", bound=PersistedMessage)
+
+
+class Publisher(Blocking[AsyncPublisher]):
+    """Publishes the chunks of one epoch of one stream, as `pycwt_client.Publisher`.
+
+    Leaving the ``with``, or `close`, waits until every chunk is kept.
+    """
+
+    publish = waiting(AsyncPublisher.publish)
+    push = waiting(AsyncPublisher.push)
+    flush = waiting(AsyncPublisher.flush)
+    finish = waiting(AsyncPublisher.finish)
+    restart = waiting(AsyncPublisher.restart)
+
+    @property
+    def epoch(self) -> str:
+        """Name of the present run."""
+        return self._own.epoch
+
+    @property
+    def next_sample(self) -> int:
+        """Position that the next sample gets when the call says none."""
+        return self._own.next_sample
+
+    @property
+    def kept(self) -> int:
+        """Chunks acknowledged."""
+        return self._own.kept
+
+    @property
+    def duplicates(self) -> int:
+        """How many of the kept ones were in the log before."""
+        return self._own.duplicates
+
+    @property
+    def resent(self) -> int:
+        """Chunks that had to be sent again."""
+        return self._own.resent
+
+    @property
+    def first_unkept(self) -> int | None:
+        """After a failure: the lowest position that may not be kept."""
+        return self._own.first_unkept
+
+
+class Feed(Blocking[AsyncFeed[Kept]]):
+    """An endless iteration over what is kept and what comes, as `pycwt_client.Feed`."""
+
+    def __iter__(self) -> Feed[Kept]:
+        return self
+
+    def __next__(self) -> Kept:
+        return self._wait(self._own.__anext__)
+
+    def read(self, timeout_s: float) -> Kept:
+        """Return the next message.
+
+        Raises
+        ------
+        TimeoutError
+            None came within `timeout_s` seconds; nothing is lost, the next read goes on.
+        """
+
+        async def read() -> Kept:
+            with anyio.fail_after(timeout_s):
+                return await anext(self._own)
+
+        return self._wait(read)
+
+    @property
+    def seq(self) -> int:
+        """Place of the last message in the log; `start_seq = seq + 1` goes on there."""
+        return self._own.seq
+
+    @property
+    def skipped(self) -> int:
+        """Messages passed over because nobody can read them."""
+        return self._own.skipped
+
+    @property
+    def repeated(self) -> int:
+        """Messages passed over because they came before."""
+        return self._own.repeated
+
+
+class Job(Blocking[AsyncJob]):
+    """One job, as `pycwt_client.Job`; `progress` and `results` are for a ``for`` loop."""
+
+    state = waiting(AsyncJob.state)
+    cancel = waiting(AsyncJob.cancel)
+    retry = waiting(AsyncJob.retry)
+    wait = waiting(AsyncJob.wait)
+    collect = waiting(AsyncJob.collect)
+    progress = iterating(AsyncJob.progress)
+    results = iterating(AsyncJob.results)
+
+    @property
+    def job_id(self) -> str:
+        """Finds the job again, from any program."""
+        return self._own.job_id
 
 
 class Client(Blocking[AsyncClient]):

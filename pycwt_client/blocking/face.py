@@ -16,17 +16,16 @@ from a face is closed with it, the last one first.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from functools import partial, wraps
 from types import TracebackType
 from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
 
+import anyio
 from anyio.from_thread import BlockingPortal
 
-from pycwt_client.blocking.call import Call
-from pycwt_client.blocking.held import Held
-
-__all__ = ["Blocking", "giving", "iterating", "opening", "waiting"]
+__all__ = ["Blocking", "Held", "giving", "iterating", "opening", "waiting"]
 
 Own = TypeVar("Own")
 Own_co = TypeVar("Own_co", covariant=True)
@@ -89,7 +88,7 @@ class Blocking(Generic[Own_co]):
     def _wait(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Run `work` in the loop and return what it returns."""
         self._check_open()
-        call = Call(self._portal, work)
+        call = _Call(self._portal, work)
         try:
             call.begin()
             return call.answer()
@@ -166,3 +165,118 @@ def iterating(
                 face._wait(items.aclose)
 
     return call
+
+
+class Held(Generic[Inner]):
+    """Holds `context` open in one task behind `portal`, from ``__enter__`` to ``__exit__``.
+
+    An interrupt (Ctrl-C), while it is entered, held or left, cancels that task: it is never raised
+    inside the other thread's event loop, which would end all that goes on there.
+    """
+
+    def __init__(self, portal: BlockingPortal, context: AbstractAsyncContextManager[Inner]) -> None:
+        self._portal = portal
+        self._context = context
+        self._inner: Future[Inner] = Future()
+        self._leave = anyio.Event()
+        self._error: Exception | None = None
+        self._holding = _Call(portal, self._hold)
+
+    def __enter__(self) -> Inner:
+        try:
+            self._holding.begin()
+            return self._inner.result()
+        except BaseException:
+            self._holding.give_up()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not (error is None or isinstance(error, Exception)):
+            self._holding.give_up()
+            return
+        self._error = error
+        try:
+            with suppress(RuntimeError):  # the loop has ended, and the task with it
+                self._portal.start_task_soon(self._leave.set)
+            self._holding.answer()
+        except BaseException:
+            self._holding.give_up()
+            raise
+
+    async def _hold(self) -> None:
+        try:
+            async with self._context as inner:
+                self._inner.set_result(inner)
+                await self._leave.wait()
+                if self._error is not None:
+                    raise self._error
+        except Exception as error:
+            if not self._inner.done():
+                self._inner.set_exception(error)
+            raise
+        except BaseException:
+            self._inner.cancel()
+            raise
+
+
+class _Call(Generic[Answer]):
+    """Runs `work` once in the loop behind `portal`.
+
+    An interrupt (Ctrl-C) comes at any moment, also while the work is being handed over, when there
+    is no future yet to cancel it by. So whoever is interrupted says `give_up`, which needs none.
+    """
+
+    def __init__(self, portal: BlockingPortal, work: Callable[[], Awaitable[Answer]]) -> None:
+        self._portal = portal
+        self._work = work
+        self._given_up = False
+        self._scope: anyio.CancelScope | None = None
+        self._future: Future[Answer] = Future()
+
+    def begin(self) -> None:
+        """Hand it over.
+
+        Raises
+        ------
+        RuntimeError
+            There is no such loop any more.
+        """
+        try:
+            self._future = self._portal.start_task_soon(self._run)
+        except RuntimeError as error:
+            raise RuntimeError("the client is closed: connect again") from error
+
+    def answer(self) -> Answer:
+        """Wait for what the work returns, or raise what it raises.
+
+        Raises
+        ------
+        RuntimeError
+            The loop ended meanwhile.
+        """
+        try:
+            return self._future.result()
+        except CancelledError:
+            raise RuntimeError("the client was closed while this call waited") from None
+
+    def give_up(self) -> None:
+        """Cancel it; to work that has ended this does nothing."""
+        self._given_up = True
+        with suppress(RuntimeError):  # the loop has ended, and the work with it
+            self._portal.start_task_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def _run(self) -> Answer:
+        with anyio.CancelScope() as self._scope:
+            if self._given_up:
+                self._scope.cancel()
+            return await self._work()
+        raise CancelledError
