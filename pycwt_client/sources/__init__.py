@@ -12,12 +12,17 @@ from pycwt_client.chunks import Piece
 from pycwt_client.sources.brainflow_board import BrainflowSource
 from pycwt_client.sources.csv_file import CsvSource
 from pycwt_client.sources.edf_file import EdfSource
-from pycwt_client.sources.errors import MissingDriverError, SourceError
 from pycwt_client.sources.lsl_inlet import LslSource
 from pycwt_client.sources.named import named_source
 from pycwt_client.sources.player import play
-from pycwt_client.sources.selected import Selected
-from pycwt_client.sources.source import Signals, Source, SourceInfo
+from pycwt_client.sources.source import (
+    MissingDriverError,
+    Selected,
+    Signals,
+    Source,
+    SourceError,
+    SourceInfo,
+)
 from pycwt_client.sources.wav_file import WavSource
 from pycwt_client.sources.xdf_file import XdfSource
 

@@ -12,10 +12,15 @@ from anyio import to_thread
 from numpy.typing import NDArray
 
 from pycwt_client.chunks import Piece
-from pycwt_client.sources.errors import MissingDriverError, SourceError
-from pycwt_client.sources.names import channels_of
+from pycwt_client.sources.channels import channels_of
 from pycwt_client.sources.places import GAP_S, ByCounter, ByTime, Run
-from pycwt_client.sources.source import LIVE_CHUNK_S, Signals, SourceInfo
+from pycwt_client.sources.source import (
+    LIVE_CHUNK_S,
+    MissingDriverError,
+    Signals,
+    SourceError,
+    SourceInfo,
+)
 
 if TYPE_CHECKING:
     from brainflow.board_shim import BoardShim

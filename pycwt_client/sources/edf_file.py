@@ -12,11 +12,16 @@ import numpy as np
 from anyio import to_thread
 
 from pycwt_client.signals import Samples, nanoseconds
-from pycwt_client.sources.errors import MissingDriverError, SourceError
-from pycwt_client.sources.names import channels_of, legal_names
-from pycwt_client.sources.recorded import Recorded
-from pycwt_client.sources.selected import places_of
-from pycwt_client.sources.source import CHUNK_S, Signals, SourceInfo
+from pycwt_client.sources.channels import channels_of, legal_names
+from pycwt_client.sources.source import (
+    CHUNK_S,
+    MissingDriverError,
+    Recorded,
+    Signals,
+    SourceError,
+    SourceInfo,
+    places_of,
+)
 
 if TYPE_CHECKING:
     from pyedflib import EdfReader

@@ -12,12 +12,16 @@ import numpy as np
 from anyio import to_thread
 
 from pycwt_client.chunks import Piece
-from pycwt_client.sources.errors import MissingDriverError, SourceError
-from pycwt_client.sources.lsl_names import labels_and_units
-from pycwt_client.sources.names import channels_of
+from pycwt_client.sources.channels import channels_of, labels_and_units
 from pycwt_client.sources.places import GAP_S, ByTime
-from pycwt_client.sources.recorded import steps_of
-from pycwt_client.sources.source import LIVE_CHUNK_S, Signals, SourceInfo
+from pycwt_client.sources.source import (
+    LIVE_CHUNK_S,
+    MissingDriverError,
+    Signals,
+    SourceError,
+    SourceInfo,
+    steps_of,
+)
 
 if TYPE_CHECKING:
     from pylsl import StreamInfo, StreamInlet

@@ -17,10 +17,8 @@ from pathlib import Path
 from pycwt_client.sources.brainflow_board import BrainflowSource
 from pycwt_client.sources.csv_file import CsvSource
 from pycwt_client.sources.edf_file import EdfSource
-from pycwt_client.sources.errors import SourceError
 from pycwt_client.sources.lsl_inlet import LslSource
-from pycwt_client.sources.selected import Selected
-from pycwt_client.sources.source import CHUNK_S, LIVE_CHUNK_S, Source
+from pycwt_client.sources.source import CHUNK_S, LIVE_CHUNK_S, Selected, Source, SourceError
 from pycwt_client.sources.wav_file import WavSource
 from pycwt_client.sources.xdf_file import XdfSource
 

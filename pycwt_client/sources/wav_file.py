@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from pycwt_client.signals import Samples
-from pycwt_client.sources.errors import SourceError
-from pycwt_client.sources.names import channels_of
-from pycwt_client.sources.recorded import Recorded
-from pycwt_client.sources.source import CHUNK_S, Signals, SourceInfo
+from pycwt_client.sources.channels import channels_of
+from pycwt_client.sources.source import CHUNK_S, Recorded, Signals, SourceError, SourceInfo
 
 __all__ = ["WavSource"]
 

@@ -14,12 +14,16 @@ import numpy as np
 from anyio import to_thread
 
 from pycwt_client.signals import Samples, nanoseconds
-from pycwt_client.sources.errors import MissingDriverError, SourceError
-from pycwt_client.sources.lsl_names import labels_and_units
-from pycwt_client.sources.names import channels_of
+from pycwt_client.sources.channels import channels_of, labels_and_units
 from pycwt_client.sources.places import GAP_S, ByTime
-from pycwt_client.sources.recorded import Recorded
-from pycwt_client.sources.source import CHUNK_S, Signals, SourceInfo
+from pycwt_client.sources.source import (
+    CHUNK_S,
+    MissingDriverError,
+    Recorded,
+    Signals,
+    SourceError,
+    SourceInfo,
+)
 
 __all__ = ["XdfSource"]
 

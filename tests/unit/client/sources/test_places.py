@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycwt_client.sources.names import legal_names
+from pycwt_client.sources.channels import legal_names
 from pycwt_client.sources.places import ByCounter, ByTime, Run
 
 FS = 100.0
