@@ -39,7 +39,7 @@ from services.compute.queries.benchmark import answer_benchmark
 from services.compute.queries.cache import LevelCache, ReplyCache
 from services.compute.queries.cost import reply_numbers
 from services.compute.queries.descriptions import answer_schema
-from services.compute.queries.executor import Admission, QueryExecutor
+from services.compute.queries.executor import QueryExecutor
 from services.compute.queries.simulation import answer_backend, answer_backends
 from services.compute.queries.transforms import (
     answer_cwt,
@@ -49,25 +49,19 @@ from services.compute.queries.transforms import (
 )
 from services.compute.settings import ComputeSettings
 from services.runtime.process.lifecycle import Context
+from services.runtime.rpc.admission import Admission
 from services.runtime.rpc.endpoint import Endpoint, service_context
 from services.runtime.rpc.micro import serve_endpoints
 
 __all__ = ["ComputeService", "serve"]
 
-#: Questions of one kind that are read and looked up at the same time. Their cost decides who is
-#: computed (`admission`); this bounds what they hold, up to 8 MiB each, until then.
-HEAVY_AT_ONCE = 40
-#: Answers that no message carries, computed, encoded or stored at the same time; the store takes
-#: longer than the library, and whatever is ahead of it is held.
-LARGE_AT_ONCE = 2
-#: Threads that read requests and write replies. They hold the interpreter's lock throughout: more
-#: would be no faster, and hold what a request takes while it is read, ten times its size in JSON,
-#: as many times over.
-CODEC_THREADS = 1
+#: Queries of one endpoint that are decoded, looked up, computed and encoded at the same time. Their
+#: cost decides which are computed (`Admission`); this bounds what they hold until then.
+QUERIES_AT_ONCE = 40
+#: Queries of one endpoint that wait to be decoded.
+QUERIES_WAITING = 8
 #: A list of backends is told again for so long: for some of them the bridge has to be asked.
 LISTED_S = 1.0
-#: Those of one kind that wait to be read.
-HEAVY_WAITING = 8
 
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
@@ -89,7 +83,13 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
         open_pool(server, context.identity.id, settings.job_processes) as pool,
         anyio.create_task_group() as writing,
     ):
-        service = ComputeService(context, settings, LevelCache(context.bus.log, writing))
+        admission = Admission(
+            max_bytes=settings.requests_max_bytes,
+            threads=settings.query_threads,
+            backlog_s=settings.query_backlog_s,
+        )
+        levels = LevelCache(context.bus.log, writing)
+        service = ComputeService(context, settings, levels, admission)
         jobs = await open_jobs(
             context.bus,
             pool,
@@ -99,13 +99,7 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
         )
         endpoints = [*service.endpoints(), simulate_endpoint(pool), *jobs.endpoints]
         async with (
-            serve_endpoints(
-                context.bus,
-                context.identity,
-                endpoints,
-                context.log,
-                max_bytes=settings.requests_max_bytes,
-            ),
+            serve_endpoints(context.bus, context.identity, endpoints, context.log, admission),
             anyio.create_task_group() as workers,
         ):
             context.ready(threads=settings.compute_threads)
@@ -116,16 +110,17 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
 class ComputeService:
     """The endpoints of ``cwt.query.*``."""
 
-    def __init__(self, context: Context, settings: ComputeSettings, levels: LevelCache) -> None:
+    def __init__(
+        self,
+        context: Context,
+        settings: ComputeSettings,
+        levels: LevelCache,
+        admission: Admission,
+    ) -> None:
         self._context = context
         self._levels = levels
         self._threads = settings.query_threads
-        self._executor = QueryExecutor(
-            Admission(settings.query_threads, settings.query_backlog_s),
-            ReplyCache(context.bus.log),
-        )
-        self._large = anyio.Semaphore(LARGE_AT_ONCE)
-        self._codec = anyio.CapacityLimiter(CODEC_THREADS)
+        self._executor = QueryExecutor(admission, ReplyCache(context.bus.log))
         self._backlog = QueueBacklog(context.bus.log)
         self._started = time.monotonic()
         #: When the backends were listed, and the list.
@@ -159,10 +154,8 @@ class ComputeService:
             handle=handle,
             reply_numbers=reply_numbers,
             off_loop=True,
-            concurrency=HEAVY_AT_ONCE,
-            waiting=HEAVY_WAITING,
-            large=self._large,
-            codec=self._codec,
+            concurrency=QUERIES_AT_ONCE,
+            waiting=QUERIES_WAITING,
         )
 
     async def _schema(self, question: SchemaRequest) -> SchemaReply:

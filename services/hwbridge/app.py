@@ -29,6 +29,7 @@ from services.hwbridge.settings import HwBridgeSettings
 from services.runtime.bus import Bus
 from services.runtime.bus.errors import BusError
 from services.runtime.process.lifecycle import Context
+from services.runtime.rpc.admission import Admission
 from services.runtime.rpc.endpoint import Endpoint, request_context
 from services.runtime.rpc.micro import serve_endpoints
 from services.runtime.telemetry.logs import Action, Log
@@ -58,7 +59,7 @@ async def serve(context: Context, settings: HwBridgeSettings) -> None:
             context.identity,
             endpoints,
             context.log,
-            max_bytes=settings.requests_max_bytes,
+            Admission(max_bytes=settings.requests_max_bytes),
         ):
             context.ready()
             await context.stop.wait()

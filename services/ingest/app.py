@@ -23,6 +23,7 @@ from services.ingest.stream_assignment import StreamAssignment
 from services.ingest.stream_publisher import WindowQueue
 from services.ingest.undefined_streams import UndefinedStreamMonitor
 from services.runtime.process.lifecycle import Context
+from services.runtime.rpc.admission import Admission
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import serve_endpoints
 from services.runtime.storage.topology import system_topology
@@ -70,7 +71,7 @@ async def serve(context: Context, settings: IngestSettings) -> None:
             context.identity,
             endpoints(catalogue),
             context.log,
-            max_bytes=settings.requests_max_bytes,
+            Admission(max_bytes=settings.requests_max_bytes),
         ),
         anyio.create_task_group() as tasks,
     ):

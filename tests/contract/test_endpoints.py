@@ -7,7 +7,7 @@ import hashlib
 import threading
 import weakref
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from schemas.message import StoredReply
 from services.runtime.bus import Bus, Message, ObjectsSpec, Topology
 from services.runtime.bus.nats import connect_bus
 from services.runtime.process.embedded_server import start_server
+from services.runtime.rpc.admission import LARGE_REPLIES, Admission
 from services.runtime.rpc.endpoint import Endpoint
 from services.runtime.rpc.micro import Identity, serve_endpoints
 from services.runtime.settings import REQUESTS_MAX_BYTES
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.anyio
 IDENTITY = Identity(name="calc", id="calc-1", version="1.2.3", description="tests")
 
 
-LARGE_REPLIES = Topology(
+REPLIES = Topology(
     streams=(),
     consumers=(),
     buckets=(),
@@ -82,7 +83,7 @@ async def served(
     bus: Bus, *, max_bytes: int = REQUESTS_MAX_BYTES, **changes: Any
 ) -> AsyncIterator[None]:
     async with serve_endpoints(
-        bus, IDENTITY, [endpoint(**changes)], logger("test"), max_bytes=max_bytes
+        bus, IDENTITY, [endpoint(**changes)], logger("test"), Admission(max_bytes=max_bytes)
     ):
         yield
 
@@ -269,7 +270,7 @@ async def test_a_large_reply_in_msgpack_is_kept_and_the_reply_says_where(bus: Bu
 
     contract = Contract(subject="calc.large", request=Question, reply=Text)
     size = bus.max_message_bytes + 1
-    await bus.log.declare(LARGE_REPLIES, update=True)
+    await bus.log.declare(REPLIES, update=True)
     async with serve_endpoints(
         bus, IDENTITY, [Endpoint(contract=contract, handle=large)], logger("test")
     ):
@@ -285,7 +286,7 @@ async def test_a_large_reply_in_msgpack_is_kept_and_the_reply_says_where(bus: Bu
 
 async def test_only_so_many_large_replies_are_made_at_once_and_small_ones_pass(bus: Bus) -> None:
     """All that were computed waited for the store, up to forty of 512 MiB."""
-    await bus.log.declare(LARGE_REPLIES, update=True)
+    await bus.log.declare(REPLIES, update=True)
     size, under_way, most = bus.max_message_bytes + 1, 0, 0
 
     async def large(question: Question) -> Text:
@@ -298,23 +299,23 @@ async def test_only_so_many_large_replies_are_made_at_once_and_small_ones_pass(b
 
     contract = Contract(subject="calc.large", request=Question, reply=Text)
     served_one = Endpoint(
-        contract=contract,
-        handle=large,
-        reply_numbers=lambda question: question.x,
-        large=anyio.Semaphore(1),
+        contract=contract, handle=large, reply_numbers=lambda question: question.x
     )
+    admission = Admission()
 
     async def ask_for(x: int) -> None:
         headers = {ACCEPT: "application/msgpack"}
         told = await bus.request("calc.large", b'{"x": %d}' % x, headers, timeout_s=20)
         assert SERVICE_ERROR not in told.headers
 
-    async with serve_endpoints(bus, IDENTITY, [served_one], logger("test")):
+    async with serve_endpoints(bus, IDENTITY, [served_one], logger("test"), admission):
         async with anyio.create_task_group() as tasks:
-            for _ in range(3):
+            for _ in range(LARGE_REPLIES + 2):
                 tasks.start_soon(ask_for, size)
-        assert most == 1
-        async with served_one.reply_slot(large=True):
+        assert most == LARGE_REPLIES
+        async with AsyncExitStack() as held:
+            for _ in range(LARGE_REPLIES):
+                await held.enter_async_context(admission.reply_slot(large=True))
             await ask_for(10)
 
 
@@ -331,12 +332,7 @@ async def test_only_so_many_requests_are_read_at_once(bus: Bus) -> None:
             return x
 
     contract = Contract(subject="calc.double", request=Slow, reply=Answer)
-    one = Endpoint(
-        contract=contract,
-        handle=double,
-        off_loop=True,
-        codec=anyio.CapacityLimiter(1),
-    )
+    one = Endpoint(contract=contract, handle=double, off_loop=True)
     async with (
         serve_endpoints(bus, IDENTITY, [one], logger("test")),
         anyio.create_task_group() as tasks,

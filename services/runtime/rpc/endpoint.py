@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,6 +50,7 @@ from schemas.message import Message as Model
 from schemas.message import StoredReply
 from services.runtime.bus import Bus, Message
 from services.runtime.bus.errors import BusError
+from services.runtime.rpc.admission import Admission
 from services.runtime.telemetry.logs import Action, Log
 
 __all__ = [
@@ -103,10 +104,6 @@ class Endpoint:
     concurrency: int = 4
     #: Requests that may wait for their turn; more are refused as `overloaded`.
     waiting: int = 64
-    #: Held while an answer that no message carries is made and stored, up to 512 MiB each.
-    large: anyio.Semaphore | None = None
-    #: Limits the threads in which `off_loop` messages are decoded and encoded.
-    codec: anyio.CapacityLimiter | None = None
 
     @property
     def name(self) -> str:
@@ -118,31 +115,34 @@ class Endpoint:
         numbers = 0 if self.reply_numbers is None else self.reply_numbers(request)
         return numbers * MIN_NUMBER_BYTES[accepted]
 
-    def reply_slot(self, large: bool) -> AbstractAsyncContextManager[object]:
-        """Return what to hold while an answer is made."""
-        return self.large if large and self.large is not None else nullcontext()
 
-
-async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Reply:
+async def answer(
+    endpoint: Endpoint, message: Message, log: Log, bus: Bus, admission: Admission
+) -> Reply:
     """Decode, handle and encode one request; never raises but for cancellation.
 
     A reply too large for a message goes to the object store, which msgpack's readers can follow;
     in JSON, for people and small programs, it becomes `payload_too_large`.
     """
     accepted = reply_type(message.headers)
+
+    async def coded(work: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+        off_loop = endpoint.off_loop
+        return await admission.in_codec_thread(work, *arguments) if off_loop else work(*arguments)
+
     try:
         given = content_type_of(message.headers)
-        request = await _off_loop(endpoint, decode, endpoint.contract.request, message.data, given)
+        request = await coded(decode, endpoint.contract.request, message.data, given)
         least = endpoint.least_bytes(request, accepted)
         limit = bus.max_message_bytes if accepted is ContentType.JSON else MAX_REPLY_BYTES
         if least > limit:
             raise _too_large(least, limit, accepted)
         early = Early.of(bus, message, accepted)
-        async with endpoint.reply_slot(least > bus.max_message_bytes):
+        async with admission.reply_slot(large=least > bus.max_message_bytes):
             with serving_request(message.reply, early):
                 result = await endpoint.handle(request)
             write = partial(encode, max_bytes=None, without=early.sent)
-            data = await _off_loop(endpoint, write, result, accepted)
+            data = await coded(write, result, accepted)
             if len(data) > bus.max_message_bytes:
                 if accepted is ContentType.JSON:
                     raise _too_large(len(data), bus.max_message_bytes, accepted)
@@ -160,13 +160,6 @@ async def answer(endpoint: Endpoint, message: Message, log: Log, bus: Bus) -> Re
         fault = secrets.token_hex(6)
         log.error(Action.REQUEST_FAILED, exc=error, endpoint=endpoint.name, fault=fault)
         return error_reply(Internal(f"the service failed; its log knows this as {fault}"), accepted)
-
-
-async def _off_loop(endpoint: Endpoint, work: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
-    """Call `work`, in a thread if the endpoint's messages may be large."""
-    if not endpoint.off_loop:
-        return work(*arguments)
-    return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=endpoint.codec)
 
 
 async def _stored(data: bytes, bus: Bus) -> StoredReply:

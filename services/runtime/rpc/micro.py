@@ -28,11 +28,11 @@ from schemas.errors import Overloaded
 from schemas.headers import CONTENT_TYPE
 from services.runtime.bus import Bus, Message, Subscription
 from services.runtime.bus.errors import BusError
+from services.runtime.rpc.admission import RETRY_S, Admission
 from services.runtime.rpc.endpoint import Endpoint, Reply, answer, error_reply
-from services.runtime.settings import REQUESTS_MAX_BYTES
 from services.runtime.telemetry.logs import Action, Log
 
-__all__ = ["SMALL_BYTES", "ByteBudget", "Identity", "serve_endpoints"]
+__all__ = ["Identity", "serve_endpoints"]
 
 #: ADR-32: the root of the control subjects, and the types of the three documents.
 CONTROL_PREFIX = "$SRV"
@@ -41,12 +41,6 @@ INFO_TYPE = "io.nats.micro.v1.info_response"
 STATS_TYPE = "io.nats.micro.v1.stats_response"
 #: All instances of a service share the work in this queue group.
 QUEUE_GROUP = "q"
-#: Requests of at most this size are not counted: their number is limited, and a health check must
-#: be possible while the budget is used up.
-SMALL_BYTES = 64 * 1024
-#: When to retry after `overloaded`: the requests that wait to be decoded are decoded by then.
-RETRY_S = 1.0
-MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,66 +84,19 @@ class _Tally:
             self.last_error = reply.error
 
 
-class ByteBudget:
-    """Counts the bytes held; a request that does not fit is refused immediately.
-
-    Parameters
-    ----------
-    max_bytes
-        Limit for all bodies larger than `SMALL_BYTES` together. A single one always fits.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._held = 0
-
-    @property
-    def held(self) -> int:
-        """Bytes that are counted now."""
-        return self._held
-
-    def reserve(self, size: int) -> None:
-        """Count a request of `size` bytes until it is released.
-
-        Raises
-        ------
-        Overloaded
-            The budget is used up.
-        """
-        if size <= SMALL_BYTES:
-            return
-        if self._held and self._held + size > self._max_bytes:
-            raise Overloaded(
-                f"{self._held / MIB:.1f} MiB of requests are held already, "
-                f"{self._max_bytes / MIB:.1f} MiB are possible: try again in {RETRY_S:g} s, start "
-                "more workers, or raise CWT_REQUESTS_MAX_BYTES",
-                {"retry_after_s": RETRY_S, "size": size, "limit": self._max_bytes},
-            )
-        self._held += size
-
-    def release(self, size: int) -> None:
-        """Stop counting a request of `size` bytes."""
-        if size > SMALL_BYTES:
-            self._held -= size
-
-
 @asynccontextmanager
 async def serve_endpoints(
     bus: Bus,
     identity: Identity,
     endpoints: Sequence[Endpoint],
     log: Log,
-    *,
-    max_bytes: int = REQUESTS_MAX_BYTES,
+    admission: Admission | None = None,
 ) -> AsyncIterator[None]:
     """Answer on all `endpoints` while the context is open; leaving it drains them.
 
-    Parameters
-    ----------
-    max_bytes
-        Of the requests that all endpoints together hold, see `ByteBudget`.
+    `admission` has the limits of all endpoints together, by default those of `Admission`.
     """
-    service = _Service(bus, identity, endpoints, log, ByteBudget(max_bytes))
+    service = _Service(bus, identity, endpoints, log, admission or Admission())
     async with AsyncExitStack() as stack:
         controls = [
             await stack.enter_async_context(bus.subscribe(subject))
@@ -181,12 +128,12 @@ class _Service:
         identity: Identity,
         endpoints: Sequence[Endpoint],
         log: Log,
-        budget: ByteBudget,
+        admission: Admission,
     ) -> None:
         self._bus = bus
         self._identity = identity
         self._log = log
-        self._budget = budget
+        self._admission = admission
         self._started = datetime.now(UTC)
         self.tallies = [_Tally(endpoint) for endpoint in endpoints]
 
@@ -198,7 +145,7 @@ class _Service:
             tally.requests += 1
             try:
                 tally.check_waiting()
-                self._budget.reserve(len(message.data))
+                self._admission.reserve(len(message.data))
             except Overloaded as error:
                 name, code = tally.endpoint.name, error.code.value
                 self._log.debug(Action.REQUEST_REFUSED, endpoint=name, code=code)
@@ -214,12 +161,12 @@ class _Service:
             async with tally.slots:
                 tally.waiting -= 1
                 before = time.perf_counter_ns()
-                reply = await answer(tally.endpoint, message, self._log, self._bus)
+                reply = await answer(tally.endpoint, message, self._log, self._bus, self._admission)
                 tally.busy_ns += time.perf_counter_ns() - before
             tally.count_error(reply)
             await self._send(message, reply)
         finally:
-            self._budget.release(len(message.data))
+            self._admission.release(len(message.data))
 
     async def serve_control(self, subscription: Subscription) -> None:
         """Answer the discovery requests of one control subject."""

@@ -14,7 +14,8 @@ import pytest
 from schemas.errors import Overloaded
 from schemas.query import CwtRequest, SignificanceReply, SignificanceRequest
 from services.compute.queries.cache import ReplyCache
-from services.compute.queries.executor import Admission, QueryExecutor
+from services.compute.queries.executor import QueryExecutor
+from services.runtime.rpc.admission import Admission
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 
@@ -52,7 +53,9 @@ class Crowd:
 
     def __init__(self, computer: Callable[[SignificanceRequest], SignificanceReply]) -> None:
         self._computer = computer
-        self._executor = QueryExecutor(Admission(4, 1000), ReplyCache(MemoryBus().log))
+        self._executor = QueryExecutor(
+            Admission(threads=4, backlog_s=1000), ReplyCache(MemoryBus().log)
+        )
         self.told: list[SignificanceReply | Exception] = []
 
     async def ask(self, asked: SignificanceRequest) -> None:
@@ -133,7 +136,7 @@ async def test_when_the_first_is_cancelled_the_next_one_computes() -> None:
 
 async def test_a_cheap_question_is_not_compared_with_others() -> None:
     """Its answer would be ready before the comparison pays."""
-    executor = QueryExecutor(Admission(2, 1000), ReplyCache(MemoryBus().log))
+    executor = QueryExecutor(Admission(threads=2, backlog_s=1000), ReplyCache(MemoryBus().log))
     both = threading.Barrier(2, timeout=30)
     cheap = CwtRequest(data=np.arange(16.0), dt=1)
 

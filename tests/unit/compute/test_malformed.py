@@ -21,6 +21,7 @@ from services.compute.queries.cache import LevelCache
 from services.compute.settings import ComputeSettings
 from services.runtime.bus import Message
 from services.runtime.process.lifecycle import Context, Stop
+from services.runtime.rpc.admission import Admission
 from services.runtime.rpc.endpoint import Endpoint, Reply, answer
 from services.runtime.rpc.micro import Identity
 from services.runtime.settings import StorageSettings
@@ -89,10 +90,11 @@ class Asker:
             await self._bus.log.declare(system_topology(StorageSettings()))
             async with anyio.create_task_group() as writing:
                 levels = LevelCache(self._bus.log, writing)
-                service = ComputeService(self._context, ComputeSettings(), levels)
+                admission = Admission()
+                service = ComputeService(self._context, ComputeSettings(), levels, admission)
                 found: dict[str, Endpoint] = {each.name: each for each in service.endpoints()}
                 message = Message(subject=f"cwt.query.{op}", data=body, headers=headers)
-                reply = await answer(found[op], message, self._log, self._bus)
+                reply = await answer(found[op], message, self._log, self._bus, admission)
             return reply  # noqa: RET504 - once all is written
 
         with structlog.testing.capture_logs() as records:

@@ -1,4 +1,4 @@
-"""Who is computed next, and who is sent away."""
+"""Which requests are admitted, and which query is computed next."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Overloaded
-from services.compute.queries.executor import (
+from services.runtime.rpc.admission import (
     MAX_WAITING,
     QUICK_S,
+    SMALL_BYTES,
     Admission,
     AdmissionQueue,
     QueuedQuery,
@@ -72,7 +73,7 @@ async def test_the_number_that_waits_is_bounded_too() -> None:
 
 
 async def test_a_quick_question_does_not_wait_for_a_slow_one() -> None:
-    admission = Admission(1, backlog_s=100)
+    admission = Admission(threads=1, backlog_s=100)
     with fail_after(1):
         async with admission.turn(30), admission.turn(QUICK_S):
             pass
@@ -109,3 +110,32 @@ async def test_in_any_sequence_threads_are_busy_and_never_too_many(
         running = sum(each.turn.is_set() for each in tickets)
         assert running == min(threads, len(tickets))
         assert queue.load_s == pytest.approx(sum(each.cost_s for each in tickets))
+
+
+def test_a_single_request_fits_whatever_its_size() -> None:
+    admission = Admission(max_bytes=SMALL_BYTES)
+    admission.reserve(10 * SMALL_BYTES)
+    with pytest.raises(Overloaded) as caught:
+        admission.reserve(SMALL_BYTES + 1)
+    assert (caught.value.detail or {})["retry_after_s"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5 * SMALL_BYTES), st.booleans()), max_size=40))
+def test_in_any_sequence_what_is_held_is_within_the_bound_and_all_of_it_comes_back(
+    steps: list[tuple[int, bool]],
+) -> None:
+    limit = 12 * SMALL_BYTES
+    admission, held = Admission(max_bytes=limit), list[int]()
+    for size, leaves in steps:
+        if leaves and held:
+            admission.release(held.pop())
+            continue
+        try:
+            admission.reserve(size)
+            held.append(size)
+        except Overloaded:
+            assert admission.held + size > limit
+        assert admission.held == sum(each for each in held if each > SMALL_BYTES) <= limit
+    for each in held:
+        admission.release(each)
+    assert admission.held == 0
