@@ -121,14 +121,20 @@ def wct(
     check_level("significance_level", significance_level)
     first, second = check_pair(y1, y2, axis)
     analysis = plan_for(first, dt, dj, s0, J, wavelet, freqs, convention=convention, rtol=rtol)
-    lags = (lag1_of(1, first, al1), lag1_of(2, second, al2)) if sig else None
-    compute = partial(
-        analysis.wct, first, second, normalize=normalize, phase_of=phase_of, workers=workers,
+    null = None
+    if sig:
+        lags = lag1_of(1, first, al1), lag1_of(2, second, al2)
+        null = lags, _level_axis(analysis)
+    # The coherence comes first: it checks its arguments, and the level takes most of the time.
+    result = analysis.wct(
+        first, second, normalize=normalize, phase_of=phase_of, workers=workers,
         max_bytes=max_bytes, gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
     )  # fmt: skip
-    if lags is None:
-        return compute()
-    dj, s0, J = _level_axis(analysis)
+    if null is None:
+        return result
+    lags, (dj, s0, J) = null
+    if early is not None:
+        early(result)
     simulate = partial(
         wct_significance,
         dt=dt,
@@ -149,10 +155,6 @@ def wct(
         backend=backend,
         n_jobs=n_jobs,
     )
-    result = None
-    if early is not None:
-        result = compute()
-        early(result)
     levels: Floats
     if first.ndim == 1:
         levels = simulate(float(lags[0].g), float(lags[1].g)).placed(analysis.axis.ascending)
@@ -161,7 +163,7 @@ def wct(
         order = analysis.axis.ascending
         levels = np.array([simulate(float(g1), float(g2)).placed(order) for g1, g2 in pairs])
         levels = levels.reshape(*first.shape[:-1], -1)
-    return (compute() if result is None else result)._replace(signif=levels, lag1=lags)
+    return result._replace(signif=levels, lag1=lags)
 
 
 def _level_axis(analysis: CwtPlan) -> tuple[float, float, int]:

@@ -121,6 +121,15 @@ def test_the_coherence_is_told_before_its_level_is_simulated() -> None:
     np.testing.assert_array_equal(found.smoothed, expected.smoothed)
 
 
+@pytest.mark.parametrize("wrong", [{"phase_of": "typo"}, {"workers": 0}, {"max_bytes": 1}], ids=str)
+def test_wrong_arguments_are_reported_before_a_level_is_simulated(wrong: dict[str, Any]) -> None:
+    x, y = np.random.default_rng(1).standard_normal((2, 200))
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        wct(x, y, 1.0, 0.5, mc_count=4, rng=1, progress=lambda *done: seen.append(done), **wrong)
+    assert seen == []
+
+
 def test_derived_arrays_do_not_carry_the_facts_of_another() -> None:
     levels = wct_significance(0.1, 0.1, 1.0, 1 / 2, 2.0, 4, mc_count=5, rng=1)
     assert levels.standard_error is not None
