@@ -29,12 +29,13 @@ class Block(Summarised):
     ----------
     freqs_hz, scales_s : ndarray, shape (k,)
     values : ndarray, shape (k, n)
-        complex64 or float32 for a float32 window, double that for float64; always finite.
+        complex64 or float32 for a float32 window, double that for float64; always finite: what is
+        out of the dtype's range is 0 and masked.
     phase : ndarray, shape (k, n), or None
         For "xwt" the argument of the cross spectrum, for "wct" of the smoothed one: the phase
         by which the first channel leads, in radians.
     mask : ndarray of uint8, shape (k, n)
-        1 where a missing sample lies within the support of the row.
+        1 where a missing sample lies within the support of the row, or the value is out of range.
     """
 
     freqs_hz: NDArray[np.float64]

@@ -2,12 +2,14 @@
 
 The window is laid into a buffer of tile and margins, and missing samples are replaced by the
 mean of the valid ones. Rows come from `pycwt_mod.engine.filter_bank` at the octave's step. What a
-missing sample may have touched is masked; the rest equals the offline transform.
+missing sample may have touched is masked, and so is what is out of the range of the window's
+dtype; the rest equals the offline transform.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,6 +23,7 @@ from pycwt_mod.arrays import (
     check_convention,
     plain_array,
     read_only,
+    unit_scaled,
 )
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, check_op
@@ -36,6 +39,8 @@ Sets: TypeAlias = Sequence[tuple[int, ...]]
 
 #: Largest exponent of two for which double precision has the power and its reciprocal.
 MAX_EXPONENT = 1000
+
+_SAFE = nullcontext()
 
 #: What each operation can publish.
 QUANTITIES: dict[BlockOp, tuple[Quantity, ...]] = {
@@ -61,8 +66,8 @@ def compute_block(
     Parameters
     ----------
     window : ndarray, shape (samples, channels), float32 or float64
-        NaN and masked values are missing, and so is everything outside the window. One channel
-        for "cwt", two for the others.
+        NaN, infinite and masked values are missing, and so is everything outside the window. One
+        channel for "cwt", two for the others.
     window_first : int
         Sample index of the first row of `window`.
     tile_first : int
@@ -80,6 +85,7 @@ def compute_block(
     -------
     Block
         In units of the signals (their product for "xwt"); no standard deviation is divided out.
+        Values that are out of the range of the window's dtype are 0 and masked.
 
     Raises
     ------
@@ -129,14 +135,16 @@ def compute_blocks(
     if isinstance(window, np.ma.MaskedArray):
         window = plain_array("window", window)
     _check(window, sets, op, quantity, convention)
-    signal, missing = _buffer(window, window_first, tile_first - layout.margin, layout)
     shared = octave_kernel(grid, layout, op, convention, window.dtype.char)
-    waves = shared.waves(signal)
-    results: Iterator[tuple[NDArray[Any], NDArray[Any] | None]]
-    if op == "wct":
-        results = _coherence(waves, sets, shared)
-    else:
-        results = (_single if op == "cwt" else _cross)(waves, sets, shared.columns, quantity)
+    valid = None
+    if not (safe := shared.stays_in_range(window)):  # as of every window with NaN
+        valid = np.isfinite(window)
+        window = np.where(valid, window, 0)
+        safe = shared.stays_in_range(window)
+    # What overflows is masked below.
+    with _SAFE if safe else np.errstate(over="ignore", invalid="ignore"):
+        signal, missing = _buffer(window, valid, window_first, tile_first - layout.margin, layout)
+        results = list(_results(shared.waves(signal), sets, shared, op, quantity, safe))
     masks: dict[bytes, NDArray[np.uint8]] = {}
     blocks = []
     for names, (values, phase) in zip(sets, results, strict=True):
@@ -147,6 +155,8 @@ def compute_blocks(
             if key not in masks:
                 masks[key] = read_only(block_mask(gaps, grid, layout, op, convention))
             mask = masks[key]
+        if not safe:
+            values, phase, mask = _masked_where_not_finite(values, phase, mask)
         blocks.append(
             Block(
                 freqs_hz=shared.freqs_hz, scales_s=shared.scales_s,
@@ -174,45 +184,77 @@ def _check(
 
 
 def _buffer(
-    window: NDArray[Any], window_first: int, buffer_first: int, layout: OctaveLayout
+    window: NDArray[Any],
+    valid: Bools | None,
+    window_first: int,
+    buffer_first: int,
+    layout: OctaveLayout,
 ) -> tuple[Floats, Bools | None]:
     """Return tile and margins with missing samples filled, their mean removed; and the gaps.
 
-    Both have shape (channels, tile + 2 margins); None: there are no gaps.
+    Both have shape (channels, tile + 2 margins); None: there are no gaps. Samples of the window
+    are 0 where they are not `valid`; None: all are.
     """
     size = layout.tile + 2 * layout.margin
     low = max(window_first, buffer_first)
     high = min(window_first + len(window), buffer_first + size)
-    part = np.ascontiguousarray(window[low - window_first : max(high, low) - window_first].T)
+    rows = slice(low - window_first, max(high, low) - window_first)
+    part = np.ascontiguousarray(window[rows].T)
     # The mean is removed before rounding to single precision: counts may have a large offset.
-    total = part.sum(axis=1, dtype=np.float64, keepdims=True)
-    if part.shape[1] == size and np.isfinite(total).all():
+    if valid is None and part.shape[1] == size:
+        total = part.sum(axis=1, dtype=np.float64, keepdims=True)
         return np.subtract(part, total / size, dtype=np.float64).astype(window.dtype), None
-    valid = np.isfinite(part)
-    kept = np.where(valid, part, 0)
-    total = kept.sum(axis=1, dtype=np.float64, keepdims=True)
-    mean = total / np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    inside = np.ones(part.shape, np.bool_) if valid is None else np.ascontiguousarray(valid[rows].T)
+    mean = _mean(part, np.maximum(inside.sum(axis=1, keepdims=True), 1))
     filled = np.zeros((window.shape[1], size), window.dtype)
     missing = np.ones(filled.shape, np.bool_)
     if high > low:
         here = slice(low - buffer_first, high - buffer_first)
-        filled[:, here] = np.where(valid, kept - mean, 0)
-        missing[:, here] = ~valid
+        filled[:, here] = np.where(inside, part - mean, 0)
+        missing[:, here] = ~inside
     return filled, missing
 
 
+def _mean(values: Floats, count: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the sum of each channel divided by its `count`, also where the sum would overflow."""
+    total = values.sum(axis=1, dtype=np.float64, keepdims=True)
+    if np.isfinite(total).all():
+        return np.asarray(total / count)
+    scaled, exponent = unit_scaled(values)
+    return np.asarray(np.ldexp(scaled.sum(axis=1, keepdims=True) / count, exponent))
+
+
+def _results(
+    waves: Complexes,
+    sets: Sets,
+    shared: OctaveKernel,
+    op: BlockOp,
+    quantity: Quantity,
+    safe: bool,
+) -> Iterator[tuple[NDArray[Any], NDArray[Any] | None]]:
+    """Return values and phase of every set.
+
+    Unless it is `safe` that nothing overflows, one of them is not finite where either is wrong.
+    """
+    if op == "wct":
+        return _coherence(waves, sets, shared)
+    return (_single if op == "cwt" else _cross)(waves[:, :, shared.columns], sets, quantity, safe)
+
+
 def _single(
-    waves: Complexes, sets: Sets, columns: slice, quantity: Quantity
+    waves: Complexes, sets: Sets, quantity: Quantity, safe: bool
 ) -> Iterator[tuple[NDArray[Any], None]]:
     for (channel,) in sets:
-        yield _quantity(waves[channel, :, columns], "cwt", quantity), None
+        coefs = waves[channel] if safe else _nan_if_infinite(waves[channel])
+        yield _quantity(coefs, "cwt", quantity), None
 
 
 def _cross(
-    waves: Complexes, sets: Sets, columns: slice, quantity: Quantity
+    waves: Complexes, sets: Sets, quantity: Quantity, safe: bool
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     for one, other in sets:
-        coefs = _product(waves[:, :, columns], (one, other))
+        product = _product(waves, (one, other))
+        coefs = product if safe else _nan_if_infinite(product)
         yield _quantity(coefs, "xwt", quantity), np.angle(coefs)
 
 
@@ -244,6 +286,23 @@ def _unit_scaled(waves: Complexes) -> Complexes:
     factor = np.ldexp(1.0, -exponent)[:, None, None]
     scaled: Complexes = np.multiply(waves, factor, dtype=np.complex128)
     return scaled
+
+
+def _nan_if_infinite(coefs: Complexes) -> Complexes:
+    """Return the coefficients with NaN for infinite ones, whose phase would look like a number."""
+    return np.where(np.isfinite(coefs), coefs, coefs.dtype.type(np.nan))
+
+
+def _masked_where_not_finite(
+    values: NDArray[Any], phase: NDArray[Any] | None, mask: NDArray[np.uint8]
+) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.uint8]]:
+    """Return values and phase with 0 where either is not finite, and the mask with 1 there."""
+    finite = np.isfinite(values)
+    if phase is not None:
+        finite &= np.isfinite(phase)
+        phase = np.where(finite, phase, phase.dtype.type(0))
+    values = np.where(finite, values, values.dtype.type(0))
+    return values, phase, read_only(mask | ~finite)
 
 
 def _product(waves: Complexes, names: tuple[int, ...]) -> Complexes:

@@ -34,6 +34,9 @@ class OctaveKernel:
         For coherence, in double precision.
     whole : ndarray of uint8, shape (k, n)
         The mask of a block without gaps.
+    most_energy : float
+        With less than this sum of squares of the samples, no coefficient overflows, and no
+        product of two.
     """
 
     freqs_hz: NDArray[np.float64]
@@ -42,6 +45,15 @@ class OctaveKernel:
     columns: slice
     smoother: CircularSmoother | None
     whole: NDArray[np.uint8]
+    most_energy: float
+
+    def stays_in_range(self, samples: Floats) -> bool:
+        """Return whether products of coefficients cannot overflow; False if that is not certain.
+
+        Samples with NaN give False.
+        """
+        # Unlike numpy.dot, vdot does not warn of an overflow.
+        return bool(np.vdot(samples, samples) < self.most_energy)
 
     def waves(self, channels: Floats) -> Complexes:
         """Return the rows of all channels, shape (channels, rows, columns)."""
@@ -78,5 +90,16 @@ def octave_kernel(
         freqs_hz=read_only(grid.freqs_hz[layout.voices]),
         scales_s=read_only(grid.scales_s[layout.voices]),
         filters=filters, columns=slice(first, first + n), smoother=smoother,
-        whole=read_only(np.zeros((n_voices, n), np.uint8)),
+        whole=read_only(np.zeros((n_voices, n), np.uint8)), most_energy=_most_energy(filters),
     )  # fmt: skip
+
+
+def _most_energy(filters: FilterBank) -> float:
+    """Return the sum of squares of the samples below which |W|² fits the filters' dtype.
+
+    By Cauchy and Schwarz no bin of the spectrum exceeds √(M Σx²), and what is computed of it
+    stays below that times the sum over a row's filter, or times 1. The factor 4 is for the sum of
+    two squares, and for rounding.
+    """
+    gain = max(1.0, float(np.abs(filters.table).sum(axis=1, dtype=np.float64).max()))
+    return float(np.finfo(filters.table.dtype).max) / (4 * filters.length * gain**2)

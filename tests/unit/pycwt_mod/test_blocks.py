@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pycwt_mod import (
     DOG,
@@ -28,7 +29,7 @@ from pycwt_mod import (
 )
 from pycwt_mod.engine.bands import smoothed_radius
 from pycwt_mod.engine.layout import support_radius
-from pycwt_mod.streaming import Block, BlockOp, compute_blocks, highest_freq_hz
+from pycwt_mod.streaming import Block, BlockOp, Quantity, compute_blocks, highest_freq_hz
 from tests.coherence_formula import smooth_in_time
 from tests.formula import direct
 from tests.thorough import cases
@@ -203,6 +204,78 @@ def test_masked_samples_of_a_window_are_missing() -> None:
     expected = block_at(gappy, 600, grid, layout, "cwt")
     assert np.array_equal(found.values, expected.values)
     assert np.array_equal(found.mask, expected.mask)
+
+
+def test_infinite_samples_of_a_window_are_missing() -> None:
+    x, grid = recording(2000)[:, :1], a_grid()
+    gappy, spiked = x.copy(), x.copy()
+    gappy[[700, 705]], spiked[[700, 705]] = np.nan, [[np.inf], [-np.inf]]
+    layout = octave_layouts(grid, op="cwt", hop_s=4.0, convention="standard")[0]
+    found = block_at(spiked, 600, grid, layout, "cwt")
+    expected = block_at(gappy, 600, grid, layout, "cwt")
+    assert np.array_equal(found.values, expected.values)
+    assert np.array_equal(found.mask, expected.mask)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e22), (np.float64, 1e160)])
+@pytest.mark.parametrize("op", ["cwt", "xwt"])
+def test_power_out_of_the_range_of_the_window_is_masked(
+    op: BlockOp, dtype: type, size: float
+) -> None:
+    """It was infinite, and counted as valid."""
+    x: NDArray[Any] = ((recording() - (900, -30)) * size).astype(dtype)[
+        :, : 1 if op == "cwt" else 2
+    ]
+    x[2900:] /= 1e10
+    grid = a_grid()
+    layout = octave_layouts(grid, op=op, hop_s=3, convention="standard")[0]
+    tile_first = 2900 // layout.tile * layout.tile
+    common: dict[str, Any] = {
+        "window_first": 0, "tile_first": tile_first, "grid": grid, "layout": layout, "op": op,
+        "convention": "standard",
+    }  # fmt: skip
+    power = compute_block(x, quantity="power", **common)
+    amplitude = compute_block(x.astype(np.float64) / size, quantity="amplitude", **common)
+    expected = (
+        2 * (np.log10(amplitude.values) + np.log10(size)) > np.log10(np.finfo(dtype).max)
+    ).astype(np.uint8)
+    assert 0 < expected.sum() < expected.size
+    np.testing.assert_array_equal(power.mask, expected)
+    assert np.isfinite(power.values).all()
+    assert power.values.dtype == dtype
+    assert not power.values[expected == 1].any()
+    if power.phase is not None:
+        assert np.isfinite(power.phase).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("op", "quantity"), [("cwt", "phase"), ("xwt", "phase"), ("wct", "coherence")]
+)
+def test_what_cannot_be_transformed_is_masked_whatever_the_quantity(
+    op: BlockOp, quantity: Quantity, dtype: type
+) -> None:
+    x = recording()
+    x -= x.mean(axis=0)
+    x = (x / np.abs(x).max() * 0.9 * float(np.finfo(dtype).max)).astype(dtype)
+    grid = a_grid()
+    layout = octave_layouts(grid, op=op, hop_s=3, convention="standard")[0]
+    block = compute_block(
+        x[:, : 1 if op == "cwt" else 2], window_first=0, tile_first=layout.tile * 4, grid=grid,
+        layout=layout, op=op, quantity=quantity, convention="standard",
+    )  # fmt: skip
+    assert np.isfinite(block.values).all()
+    assert block.mask.all()
+    assert not block.values.any()
+
+
+def test_an_offset_near_the_end_of_the_range_is_removed() -> None:
+    """The sum of the samples overflowed, and so did their mean."""
+    x, grid = np.full((N, 1), 1.5e308), a_grid()
+    layout = octave_layouts(grid, op="cwt", hop_s=3, convention="standard")[0]
+    block = block_at(x, layout.tile * 4, grid, layout, "cwt")
+    assert not block.mask.any()
+    assert not block.values.any()
 
 
 def test_each_row_is_masked_by_its_own_radius() -> None:
