@@ -91,7 +91,8 @@ def wct_significance(
         more; see
         docs/decisions/0011-instant-levels.md. The table covers Morlet 6, Paul 4, DOG 2 and
         DOG 6, coefficients from -0.1 to 0.999, some values of `dj`, levels from 0.8 to 0.995,
-        axes so long that no scale feels both ends, and `n` from 50 on.
+        axes so long that no scale feels both ends, and `n` from 50 on. It ignores `mc_count`,
+        `progress`, `cache`, `rng`, `seed` and `backend`, and refuses a `precision`.
     n : int, optional
         Samples of the signals. `wct` gives its own. Without it the records have ⌈6 s_max/dt⌉
         samples, as in Grinsted's code and in pycwt. Those have more independent values at long
@@ -100,7 +101,8 @@ def wct_significance(
         effect in pycwt's convention.
     precision : float, optional
         Standard error that every level shall reach. Octaves are simulated until theirs do, or
-        until 2^20 pairs; `standard_error` and `pairs` of the result say what came of it.
+        until 2^20 pairs; `standard_error` and `pairs` of the result say what came of it. Not
+        with ``method="table"``.
     rng, seed : int, SeedSequence, Generator, RandomState or None
         Two names for one thing. The same seed gives the same levels, bit for bit, whatever
         the backend and `n_jobs`.
@@ -151,6 +153,8 @@ def wct_significance(
     )
     level = check_level("significance_level", significance_level)
     if method == "table":
+        if precision is not None:
+            raise ValueError(f"cannot use {precision=} with {method=}: use method='montecarlo'")
         if n_jobs != 1:
             warn_caller(f"{n_jobs=} has no effect: method='table' looks the levels up")
         return _look_up(plan, level)

@@ -120,7 +120,11 @@ def test_standard_error_weighs_chunks_by_their_counts() -> None:
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"precision": 0.0}, "precision=0.0"), ({"method": "guess"}, "method='guess'")],
+    [
+        ({"precision": 0.0}, "precision=0.0"),
+        ({"method": "guess"}, "method='guess'"),
+        ({"method": "table", "precision": 0.001}, "precision=0.001 with method='table'"),
+    ],
 )
 def test_arguments_out_of_range_are_named(options: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
