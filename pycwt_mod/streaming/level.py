@@ -12,9 +12,9 @@ from pycwt_mod.arrays import Convention, unit_scaled
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import OctaveLayout
 from pycwt_mod.significance.octave import block_level, block_significance
-from pycwt_mod.significance.table.level_table import NotTabulated
+from pycwt_mod.significance.table.level_table import LEAST_LAG1, MOST_LAG1, NotTabulated
 
-__all__ = ["LevelMethod", "lag1_of", "window_level"]
+__all__ = ["LevelMethod", "window_level"]
 
 LevelMethod: TypeAlias = Literal["table", "monte-carlo"]
 
@@ -24,8 +24,6 @@ PAIRS = 300
 SEED = 0
 #: Digits of lag-1 coefficients in keys of cached levels, which differ by less than 0.001.
 TABLE_DIGITS = 2
-#: Range of the table's noise.
-TABLE_LEAST, TABLE_MOST = -0.1, 0.999
 #: A simulated level takes a tenth of a second, and hardly depends on the coefficients (at most 0.01
 #: from 0 to 0.999): they are rounded to one digit.
 SIMULATED_DIGITS, SIMULATED_MOST = 1, 0.9
@@ -68,9 +66,12 @@ def window_level(
 
 
 def _lags(samples: NDArray[Any]) -> list[float]:
-    """Return `lag1_of` every column; in one go where nothing is missing, which is usual."""
+    """Return the lag-1 autocorrelation of every column.
+
+    Those of a window without missing samples, which is usual, are computed together.
+    """
     if len(samples) <= MIN_PAIRS or not np.isfinite(samples).all():
-        return [lag1_of(column) for column in samples.T]
+        return [_autocorrelation(column) for column in samples.T]
     # Squares of extreme magnitudes would overflow.
     x = np.ascontiguousarray(unit_scaled(samples.T)[0])
     x -= x.mean(axis=1, keepdims=True)
@@ -83,7 +84,7 @@ def _lags(samples: NDArray[Any]) -> list[float]:
     return [float(lag) for lag in lags]
 
 
-def lag1_of(samples: NDArray[Any]) -> float:
+def _autocorrelation(samples: NDArray[Any]) -> float:
     """Return the lag-1 autocorrelation of a signal; NaN is missing, and its pairs are left out.
 
     A signal without variance counts as white.
@@ -108,7 +109,8 @@ def _levels(
     second: float,
     level: float,
 ) -> tuple[Levels, LevelMethod]:
-    al1, al2 = (min(max(lag, TABLE_LEAST), TABLE_MOST) for lag in (first, second))
+    # Noise that is redder yet has the levels of MOST_LAG1, as no window feels the ends of a record.
+    al1, al2 = (min(max(lag, LEAST_LAG1), MOST_LAG1) for lag in (first, second))
     method: LevelMethod = "table"
     try:
         levels = block_level(
