@@ -138,12 +138,7 @@ class MultirateResult(Summarised):
         out: Complexes = np.empty(shape, first.dtype)
         flat = out.reshape(-1, *shape[-2:])
         run(
-            (
-                task
-                for octave in self.octaves
-                for k in range(len(flat))
-                for task in octave._origin.tasks(flat[k], k)
-            ),
+            (task for octave in self.octaves for task in octave._origin.tasks(flat)),
             workers,
         )
         return out
@@ -229,47 +224,77 @@ class CircularRows:
     group: CircularConvolution | OverlapSave
     samples: Complexes
 
-    def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:
-        """Yield the tasks that fill `out`, the matrix of signal `k`."""
-        circular = self.samples.reshape(-1, *self.samples.shape[-2:])[k]
-        schedule = self.schedule
-        band = Band.of(schedule.spec.wavelet, schedule.spec.rtol, schedule.spec.convention)
+    def tasks(self, out: Complexes) -> Iterable[Callable[[], object]]:
+        """Yield the tasks that fill `out`, the matrices of all signals."""
+        spec = self.schedule.spec
+        band = Band.of(spec.wavelet, spec.rtol, spec.convention)
         similar: dict[tuple[int, int], list[int]] = {}
-        for j, s in enumerate(schedule.spec.scales[self.group.index].tolist()):
+        for j, s in enumerate(spec.scales[self.group.index].tolist()):
             key = upsampling_step(band, s, self.group.length), octave_of(s)
             similar.setdefault(key, []).append(j)
+        samples = self.samples.reshape(-1, *self.samples.shape[-2:])
         for (step, _), some in similar.items():
-            yield partial(self._unfold, band, circular, some, step, out)
+            unfolding = self._unfolding(band, some, step)
+            for circular, matrix in zip(samples, out, strict=True):
+                yield partial(self._unfold, unfolding, circular, matrix)
 
-    def _unfold(
-        self, band: Band, circular: Complexes, some: list[int], step: int, out: Complexes
-    ) -> None:
-        """Write some rows with similar bands: unfold each spectrum, and sample it densely."""
-        length, n = self.group.length, out.shape[-1]
-        wavelet, convention = self.schedule.spec.wavelet, self.schedule.spec.convention
-        scales = self.schedule.spec.scales[self.group.index[some]]
-        ends = [used_bins(wavelet, band, s, s, convention, length) for s in scales]
+    def _unfolding(self, band: Band, rows: list[int], step: int) -> Unfolding:
+        """Return the tables of some rows with similar bands, the same for every signal."""
+        spec, length = self.schedule.spec, self.group.length
+        scales = spec.scales[self.group.index[rows]]
+        ends = [used_bins(spec.wavelet, band, s, s, spec.convention, length) for s in scales]
         first, last = min(low for low, _ in ends), max(high for _, high in ends)
         bins = np.arange(first, last + 1)
         gain = np.full(len(bins), float(self.group.step))
         kernel = None
-        kind = circular.real.dtype
         if step:
             omega = bins * (2 * np.pi / length)
             kernel = Upsampler.build(
-                step, length / (step * len(bins)), self.schedule.spec.rtol, dtype=kind,
+                step, length / (step * len(bins)), spec.rtol, dtype=self.samples.real.dtype,
                 centre=(omega[0] + omega[-1]) / 2,
             )  # fmt: skip
             gain *= kernel.correction(omega) / step
-        for j, (low, high) in zip(some, ends, strict=True):
-            weights = np.where((bins >= low) & (bins <= high), gain, 0).astype(kind)
+        return Unfolding(rows, ends, bins, gain, length // (step or 1), kernel)
+
+    def _unfold(self, unfolding: Unfolding, circular: Complexes, out: Complexes) -> None:
+        """Write some rows of a signal: unfold each spectrum, and sample it densely."""
+        bins, kernel = unfolding.bins, unfolding.kernel
+        kind = circular.real.dtype
+        for j, (low, high) in zip(unfolding.rows, unfolding.ends, strict=True):
+            weights = np.where((bins >= low) & (bins <= high), unfolding.gain, 0).astype(kind)
             spectrum = scipy.fft.fft(circular[j])[bins % circular.shape[-1]]
-            dense = scipy.fft.ifft(fold(spectrum, weights, first, length // (step or 1)))
+            dense = scipy.fft.ifft(fold(spectrum, weights, int(bins[0]), unfolding.period))
             target = out[self.group.index[j]]
             if kernel is None:
-                target[...] = dense[:n]
+                target[...] = dense[: out.shape[-1]]
             else:
                 kernel.write(dense, target)
+
+
+@dataclass(frozen=True, eq=False)
+class Unfolding:
+    """What the dense samples of rows with similar bands are computed with.
+
+    Attributes
+    ----------
+    rows : list of int
+        Their places in the group.
+    ends : list of (int, int)
+        First and last bin of each one's band.
+    bins, gain : ndarray
+        Bins of all bands, and what their spectra are multiplied by.
+    period : int
+        Length of the dense samples.
+    kernel : Upsampler or None
+        From them to every sample; None if they are that.
+    """
+
+    rows: list[int]
+    ends: list[tuple[int, int]]
+    bins: NDArray[np.intp]
+    gain: Floats
+    period: int
+    kernel: Upsampler | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,13 +310,14 @@ class NyquistRows:
     group: OverlapSave
     parts: Parts
 
-    def tasks(self, out: Complexes, k: int) -> Iterable[Callable[[], object]]:
-        """Yield the tasks that fill `out`, the matrix of signal `k`."""
+    def tasks(self, out: Complexes) -> Iterable[Callable[[], object]]:
+        """Yield the tasks that fill `out`, the matrices of all signals."""
         group, spec = self.group, self.schedule.spec
         dense = OverlapSave.build(
             spec.wavelet, spec.scales[group.index], group.index, group.length, 1,
             convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol,
         )  # fmt: skip
-        parts = signal_parts(self.parts, k)
-        for start in dense.starts(out.shape[-1]):
-            yield partial(dense.write, parts, start, out, group.index)
+        for k, matrix in enumerate(out):
+            parts = signal_parts(self.parts, k)
+            for start in dense.starts(out.shape[-1]):
+                yield partial(dense.write, parts, start, matrix, group.index)
