@@ -308,7 +308,7 @@ class CwtPlan:
         if exponent is not None:  # back to the product of the signals' units
             with np.errstate(over="ignore", under="ignore"):
                 np.ldexp(smoothed, exponent, out=smoothed)
-        mask = self._smoothed_mask(np.any(missing, axis=-2), gaps)
+        mask = exact._smoothed_mask(np.any(missing, axis=-2), gaps)
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
         return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=mask, dt=self.dt)
