@@ -129,6 +129,8 @@ def significance(
     >>> [round(float(x), 2) for x in level.signif]
     [3.0, 3.0]
     """
+    if sigma_test not in (0, 1, 2):
+        raise ValueError(f"{sigma_test=} must be 0, 1 or 2")
     check_convention(convention)
     mother = as_wavelet(wavelet)
     dt = check_positive("dt", dt)
@@ -150,12 +152,10 @@ def significance(
         else:
             nu = mother.dofmin * np.sqrt(1 + (points * dt / mother.gamma / s) ** 2)
         return Significance(theory * chi2_quantile(significance_level, nu) / nu, theory)
-    if sigma_test == 2:
-        chosen = _band(s, dof)
-        if exact:
-            return _scale_averaged(variance, lag1, s, chosen, dt, significance_level, mother)
-        return _empirically_averaged(theory, s, chosen, dt, dof, significance_level, mother)
-    raise ValueError(f"{sigma_test=} must be 0, 1 or 2")
+    chosen = _band(s, dof)
+    if exact:
+        return _scale_averaged(variance, lag1, s, chosen, dt, significance_level, mother)
+    return _empirically_averaged(theory, s, chosen, dt, dof, significance_level, mother)
 
 
 def _variance_and_lag1(

@@ -60,6 +60,7 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ("freqs has dtype", lambda: inside_cone(["a"], [1.0])),
     ("dof.*none", lambda: significance(1.0, 1.0, [2.0, 4.0], 2, dof=[9, 10])),
     ("sigma_test=3", lambda: significance(1.0, 1.0, [2.0], 3)),  # type: ignore[arg-type]
+    ("sigma_test=3", lambda: significance([1.0] * 9, 1.0, [2.0], 3)),  # type: ignore[arg-type]
     ("mc_count=0", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, mc_count=0)),
     ("al1=1", lambda: wct_significance(1, 0.1, 1, 0.5, 2, 4)),
     ("backend='gpu'", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, backend="gpu")),
