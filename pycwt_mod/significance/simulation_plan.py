@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pycwt_mod.arrays import Convention, padded_length
 from pycwt_mod.engine.bands import coherence_bandwidth
@@ -126,7 +125,7 @@ def surrogate_octave(
     A record with ends is generated at every d-th sample, as far as its Nyquist frequency
     stays above the band: AR(1) noise sampled every d is AR(1) noise with coefficient al^d.
     """
-    width = _bandwidth(wavelet)
+    width = coherence_bandwidth(wavelet, _ALIAS_TOL)
     if not record:
         step = power_of_two_below(2 * math.pi * scales[0] / width)
         length = fast_length(ENDLESS_SCALES * scales[-1], step)
@@ -134,8 +133,7 @@ def surrogate_octave(
             wavelet=wavelet, scales=scales, keep=keep, step=step, length=length, record=0,
             al1=al1, al2=al2, centred=centred, boxcar=boxcar,
         )  # fmt: skip
-    top = wavelet.frequency_band(SURROGATE_TOL)[1]
-    thin = power_of_two_below(math.pi * scales[0] / top)
+    thin = _thinning(wavelet, scales[0])
     thinned = tuple(s / thin for s in scales)
     step = power_of_two_below(2 * math.pi * thinned[0] / width)
     samples = math.ceil(record / thin)
@@ -163,9 +161,8 @@ def short_record_octave(
     at one that divides it exactly: its ends are where those of the signal are, and one of the
     samples that are counted lies in its middle.
     """
-    top = wavelet.frequency_band(SURROGATE_TOL)[1]
-    thin = power_of_two_below(math.pi * scales[0] / top)
-    spacing = min(2 * math.pi / _bandwidth(wavelet), _SHORT_SPACING)
+    thin = _thinning(wavelet, scales[0])
+    spacing = min(2 * math.pi / coherence_bandwidth(wavelet, _ALIAS_TOL), _SHORT_SPACING)
     step = power_of_two_below(spacing * scales[0] / thin)
     samples = n if thin == 1 else 2 * step * math.ceil((n / thin - 1) / (2 * step)) + 1
     interval = n / samples
@@ -178,11 +175,12 @@ def short_record_octave(
     )  # fmt: skip
 
 
+def _thinning(wavelet: Wavelet, smallest: float) -> int:
+    """Return the step at which noise for scales from `smallest` on can be generated."""
+    top = wavelet.frequency_band(SURROGATE_TOL)[1]
+    return power_of_two_below(math.pi * smallest / top)
+
+
 def _thinned(lag1: float, interval: float) -> float:
     """Return the AR(1) coefficient of every `interval`-th sample."""
     return lag1 if interval == 1 else abs(lag1) ** interval
-
-
-@lru_cache(maxsize=64)
-def _bandwidth(wavelet: Wavelet) -> float:
-    return coherence_bandwidth(wavelet, _ALIAS_TOL)
