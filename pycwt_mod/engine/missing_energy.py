@@ -110,19 +110,19 @@ class RowKernels:
         flat = mask.reshape(-1, *mask.shape[-2:])
         for one, out in zip(missing.reshape(-1, n), flat, strict=True):
             if one.any():
-                for cell, averages, group in self._averaged(one):
-                    group.write(averages, threshold, cell, step, out)
+                for averages, group in self._averaged(one):
+                    group.write(averages, threshold, step, out)
         return mask
 
-    def _averaged(self, missing: Bools) -> Iterator[tuple[int, Singles, CellGroup]]:
-        """Yield every group, and the part of each of its cells that is missing."""
+    def _averaged(self, missing: Bools) -> Iterator[tuple[Singles, CellGroup]]:
+        """Yield the part of each cell that is missing, with every group."""
         averages = missing.astype(np.float32)
         cell = 1
         for group in self.groups:
             while cell < group.cell:
                 averages = _halved(averages)
                 cell *= 2
-            yield cell, averages, group
+            yield averages, group
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +150,12 @@ class CellGroup:
         taps = tuple(by_place[int(index[k])] for k in kept)
         return CellGroup(self.cell, np.array(kept, np.intp), taps)
 
-    def write(self, averages: Singles, threshold: float, cell: int, step: int, out: Bools) -> None:
-        """Set the rows of `out`, shape (rows, time), near what is missing."""
+    def write(self, averages: Singles, threshold: float, step: int, out: Bools) -> None:
+        """Set the rows of `out`, shape (rows, time), near what is missing.
+
+        `averages` is the part of each cell that is.
+        """
+        cell = self.cell
         reach = max(taps.size for taps in self.taps) // 2
         near = _Surroundings.of(averages, reach, max(1, step // cell))
         start = near.first * cell // step
