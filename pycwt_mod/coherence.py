@@ -157,11 +157,11 @@ def wct(
     )
     levels: Floats
     if first.ndim == 1:
-        levels = simulate(float(lags[0].g), float(lags[1].g)).placed(analysis.axis.ascending)
+        levels = simulate(float(lags[0].g), float(lags[1].g)).placed(analysis.axis.places)
     else:
         pairs = zip(lags[0].g.ravel(), lags[1].g.ravel(), strict=True)
-        order = analysis.axis.ascending
-        levels = np.array([simulate(float(g1), float(g2)).placed(order) for g1, g2 in pairs])
+        places = analysis.axis.places
+        levels = np.array([simulate(float(g1), float(g2)).placed(places) for g1, g2 in pairs])
         levels = levels.reshape(*first.shape[:-1], -1)
     return result._replace(signif=levels, lag1=lags)
 

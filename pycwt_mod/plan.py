@@ -194,7 +194,7 @@ class CwtPlan:
 
     @cached_property
     def _smoothed_kernels(self) -> RowKernels:
-        scales = self.scales[self.axis.ascending] / self.dt
+        scales = self.axis.ascending_scales / self.dt
         return RowKernels.of_averages(self.wavelet, scales, self._coherence.scale_weights)
 
     @property
@@ -320,7 +320,7 @@ class CwtPlan:
 
     @cached_property
     def _coherence(self) -> CoherenceSchedule:
-        scales = self.scales[self.axis.ascending] / self.dt
+        scales = self.axis.ascending_scales / self.dt
         return CoherenceSchedule.build(
             self.wavelet, scales, self.n, self.length, dj=self.dj,
             convention=self.convention, dtype=self.dtype, rtol=self.rtol,
@@ -328,10 +328,7 @@ class CwtPlan:
 
     def _in_own_order(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Return rows of ascending scales, shape (..., scales, n), in the order of the plan."""
-        order = self.axis.ascending
-        if isinstance(order, slice):
-            return plane
-        return plane[..., np.argsort(order), :]
+        return plane[..., self.axis.places, :]
 
     def _pair(self, y1: Floats, y2: Floats, *, normalize: bool) -> tuple[Floats, Floats]:
         if normalize:

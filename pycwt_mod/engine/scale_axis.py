@@ -45,6 +45,17 @@ class ScaleAxis:
             return slice(None)
         return np.argsort(self.scales, kind="stable")
 
+    @property
+    def ascending_scales(self) -> Floats:
+        """The scales in ascending order."""
+        return self.scales[self.ascending]
+
+    @property
+    def places(self) -> slice | NDArray[np.intp]:
+        """Index that puts rows of `ascending_scales` in the order of the axis."""
+        order = self.ascending
+        return order if isinstance(order, slice) else np.argsort(order)
+
     @classmethod
     def make(
         cls,

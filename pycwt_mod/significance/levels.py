@@ -57,14 +57,10 @@ class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float
         copied.__dict__.update(deepcopy(self.__dict__))
         return copied
 
-    def placed(self, order: slice | NDArray[np.intp]) -> MonteCarloLevels:
-        """Return levels of ascending scales in the order of the scales themselves.
-
-        `order` is the index that puts those in ascending order.
-        """
-        if isinstance(order, slice):
+    def placed(self, places: slice | NDArray[np.intp]) -> MonteCarloLevels:
+        """Return the levels at `places` with the attributes; a slice stands for all of them."""
+        if isinstance(places, slice):
             return self
-        places = np.argsort(order)
         levels = np.ndarray.__getitem__(self, places).view(MonteCarloLevels)
         levels.__dict__.update(self.__dict__)
         for name in ("standard_error", "pairs"):
