@@ -9,7 +9,6 @@ log(1 - R²), which is what the table holds, scatters much less than the levels.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Callable
 from functools import partial
@@ -20,11 +19,10 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.level_table import FOLDER, SEED
-from pycwt_mod import __version__
+from benchmarks.level_table import SEED, write_table
 from pycwt_mod.arrays import CONVENTIONS, Convention
 from pycwt_mod.significance.levels import quantile
-from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION, surrogate_octave
+from pycwt_mod.significance.simulation_plan import surrogate_octave
 from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from pycwt_mod.significance.table import colours, level_table
 from pycwt_mod.smoothing import ScaleBoxcar
@@ -109,19 +107,13 @@ def main() -> None:
         joblib.delayed(simulate)(names[name], convention, voices, given.pairs)
         for name, convention, voices in asked
     )
-    facts = {
-        "library": __version__,
-        "algorithm": ALGORITHM_VERSION,
-        "numpy": np.__version__,
-        "seed": SEED,
-        "pairs": given.pairs,
-        "made_by": "python -m benchmarks.level_colours",
-    }
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for each, (middle, near) in zip(asked, found, strict=True):
         key = level_table.file_key(*each)
         arrays |= {key: middle, colours.near_key(key): near}
-    np.savez_compressed(FOLDER / colours.FILE, provenance=np.array(json.dumps(facts)), **arrays)
+    write_table(
+        colours.FILE, arrays, made_by="python -m benchmarks.level_colours", pairs=given.pairs
+    )
 
 
 if __name__ == "__main__":

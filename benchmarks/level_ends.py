@@ -7,17 +7,14 @@ endless noise of the same scales; `pycwt_mod.significance.table.ends` says what 
 from __future__ import annotations
 
 import argparse
-import json
-from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.level_table import FOLDER, SEED
-from pycwt_mod import MonteCarloPlan, Wavelet, __version__
+from benchmarks.level_table import SEED, write_table
+from pycwt_mod import MonteCarloPlan, Wavelet
 from pycwt_mod.significance.levels import quantile
-from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION
 from pycwt_mod.significance.surrogates import run_task
 from pycwt_mod.significance.table import ends, level_table
 
@@ -59,15 +56,13 @@ def main() -> None:
     asked = [(name, voices) for voices in reversed(ends.VOICES) for name in names]
     pool = joblib.Parallel(n_jobs=given.n_jobs, batch_size=1)
     found = pool(joblib.delayed(simulate)(names[name], v, given.pairs) for name, v in asked)
-    facts = {
-        "library": __version__, "algorithm": ALGORITHM_VERSION, "numpy": np.__version__,
-        "seed": SEED, "pairs": given.pairs, "record": RECORD,
-        "made_by": "python -m benchmarks.level_ends",
-    }  # fmt: skip
-    arrays: dict[str, Any] = {
-        ends.ends_key(*key): rows for key, rows in zip(asked, found, strict=True)
-    }
-    np.savez_compressed(FOLDER / ends.FILE, provenance=np.array(json.dumps(facts)), **arrays)
+    write_table(
+        ends.FILE,
+        {ends.ends_key(*key): rows for key, rows in zip(asked, found, strict=True)},
+        made_by="python -m benchmarks.level_ends",
+        pairs=given.pairs,
+        record=RECORD,
+    )
 
 
 if __name__ == "__main__":

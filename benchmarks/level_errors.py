@@ -79,15 +79,23 @@ def record_difference(
     return float(np.abs(off).max()), float(np.sqrt(np.mean(off**2))), float(error[outside].max())
 
 
-def records(level: float, pairs: int) -> None:
+def wavelet_label(wavelet: Wavelet) -> str:
+    """Return the name of a wavelet with its parameter."""
+    return f"{wavelet.name} {getattr(wavelet, 'm', getattr(wavelet, 'f0', '')):g}"
+
+
+def records(pool: joblib.Parallel, level: float, pairs: int) -> None:
     """Print the errors of records of the signals' length."""
     headings = ("wavelet", "1/dj", "n", "AR(1)", "largest", "RMS", "simulation")
     print(f"| {' | '.join(headings)} |")
     print("|---" * len(headings) + "|")
-    for wavelet, (n, voices), noises in product(WAVELETS, RECORDS, RECORD_NOISES):
-        numbers = record_difference(wavelet, n, voices, noises, level, pairs)
-        order = getattr(wavelet, "m", getattr(wavelet, "f0", ""))
-        cells = [f"{wavelet.name} {order:g}", voices, n, "{}, {}".format(*noises)]
+    cases = [
+        (wavelet, n, voices, noises)
+        for wavelet, (n, voices), noises in product(WAVELETS, RECORDS, RECORD_NOISES)
+    ]
+    errors = pool(joblib.delayed(record_difference)(*case, level, pairs) for case in cases)
+    for (wavelet, n, voices, noises), numbers in zip(cases, errors, strict=True):
+        cells = [wavelet_label(wavelet), voices, n, "{}, {}".format(*noises)]
         print("|", " | ".join([*map(str, cells), *(f"{x:.4f}" for x in numbers)]), "|", flush=True)
 
 
@@ -98,21 +106,20 @@ def main() -> None:
     parser.add_argument("--level", type=float, default=0.95)
     parser.add_argument("--records", action="store_true", help="records of the signals' length")
     given = parser.parse_args()
+    pool = joblib.Parallel(n_jobs=given.n_jobs, return_as="generator")
     if given.records:
-        records(given.level, given.pairs)
+        records(pool, given.level, given.pairs)
         return
-    asked = list(product(WAVELETS, AXES, CONVENTIONS, NOISES))
-    pool = joblib.Parallel(n_jobs=given.n_jobs)
-    found = pool(joblib.delayed(difference)(*each, given.level, given.pairs) for each in asked)
+    cases = list(product(WAVELETS, AXES, CONVENTIONS, NOISES))
+    errors = pool(joblib.delayed(difference)(*case, given.level, given.pairs) for case in cases)
     print(f"| {' | '.join(HEADINGS)} |")
     print("|---" * len(HEADINGS) + "|")
     for (wavelet, (voices, octaves, start), convention, noises), numbers in zip(
-        asked, found, strict=True
+        cases, errors, strict=True
     ):
-        order = getattr(wavelet, "m", getattr(wavelet, "f0", ""))
-        cells = [f"{wavelet.name} {order:g}", voices, convention, "{}, {}".format(*noises)]
+        cells = [wavelet_label(wavelet), voices, convention, "{}, {}".format(*noises)]
         cells += [octaves, start]
-        print("|", " | ".join([*map(str, cells), *(f"{x:.4f}" for x in numbers)]), "|")
+        print("|", " | ".join([*map(str, cells), *(f"{x:.4f}" for x in numbers)]), "|", flush=True)
 
 
 if __name__ == "__main__":

@@ -132,20 +132,26 @@ def main() -> None:
         joblib.delayed(simulate)(names[name], convention, voices, given.shorter)
         for name, convention, voices in asked
     )
-    facts = {
-        "library": __version__,
-        "algorithm": ALGORITHM_VERSION,
-        "numpy": np.__version__,
-        "seed": SEED,
-        "record_pairs": [pairs // given.shorter for pairs in RECORD_PAIRS],
-        "endless_pairs": ENDLESS_PAIRS // given.shorter,
-        "levels": level_table.LEVELS,
-        "made_by": "python -m benchmarks.level_table",
-    }
-    arrays: dict[str, Any] = {
-        level_table.file_key(*key): rows for key, rows in zip(asked, found, strict=True)
-    }
-    np.savez_compressed(FOLDER / level_table.FILE, provenance=np.array(json.dumps(facts)), **arrays)
+    write_table(
+        level_table.FILE,
+        {level_table.file_key(*key): rows for key, rows in zip(asked, found, strict=True)},
+        made_by="python -m benchmarks.level_table",
+        record_pairs=[pairs // given.shorter for pairs in RECORD_PAIRS],
+        endless_pairs=ENDLESS_PAIRS // given.shorter,
+        levels=level_table.LEVELS,
+    )
+
+
+def write_table(
+    file: str, arrays: dict[str, NDArray[Any]], *, made_by: str, **facts: object
+) -> None:
+    """Write the arrays of a table with `facts` about their simulation, and the versions."""
+    provenance = {
+        "library": __version__, "algorithm": ALGORITHM_VERSION, "numpy": np.__version__,
+        "seed": SEED, **facts, "made_by": made_by,
+    }  # fmt: skip
+    everything: dict[str, Any] = {"provenance": np.array(json.dumps(provenance)), **arrays}
+    np.savez_compressed(FOLDER / file, **everything)
 
 
 if __name__ == "__main__":
