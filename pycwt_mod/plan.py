@@ -217,7 +217,9 @@ class CwtPlan:
         workers = check_count("workers", workers)
         gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         values = self.as_record("signal", signal, axis)
-        held = sum(len(index) * kind.points(self.n) for kind, index in self._strategies.items())
+        held = sum(
+            len(index) * strategy.points(self.n) for strategy, index in self._strategies.items()
+        )
         item = complex_dtype(self.dtype).itemsize
         check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
         filled, spectrum, missing = self._prepare(values, gaps, workers, max_bytes)
@@ -435,7 +437,7 @@ def plan_for(
     pad_to: int | None = None,
     rtol: float | None = None,
 ) -> CwtPlan:
-    """Return a plan for `values`, the same one for the same question while it is kept."""
+    """Return a plan for `values`; equal arguments return the same cached plan."""
     n = values.shape[-1]
     return _plan(
         n, values.dtype, dt, dj, s0, J, wavelet, freqs,

@@ -87,8 +87,8 @@ def cwt(
         k `dt`. Longer ones, and those at the ends, are filled with the mean.
     mask_threshold : float or None
         Part of a coefficient's energy, which is Σ |ψ|² over its samples, that may be missing
-        where the result is not masked, from 0.001 to 1. For white noise the RMS error of a
-        coefficient is at most √`mask_threshold` of the row's RMS. None masks the cone of
+        where the result is not masked, from 0.001 to less than 1. For white noise the RMS error
+        of a coefficient is at most √`mask_threshold` of the row's RMS. None masks the cone of
         influence of every missing sample.
     pad_to : int, optional
         FFT length, at least n, instead of the convention's.

@@ -120,7 +120,7 @@ def surrogate_octave(
     record: int = 0,
     centred: bool = True,
 ) -> SurrogateOctave:
-    """Return the null of some rows; scales, record and AR(1) per sample of the signal.
+    """Return the surrogate octave of some rows; scales, record and AR(1) per sample of the signal.
 
     A record with ends is generated at every d-th sample, as far as its Nyquist frequency
     stays above the band: AR(1) noise sampled every d is AR(1) noise with coefficient al^d.
@@ -155,7 +155,7 @@ def short_record_octave(
     n: int,
     convention: Convention,
 ) -> SurrogateOctave:
-    """Return the null of rows that feel the ends of a record of `n` samples everywhere.
+    """Return the surrogate octave of rows that feel the ends of a record of `n` samples everywhere.
 
     The record is generated at a longer interval than the signal's, as `surrogate_octave` does, but
     at one that divides it exactly: its ends are where those of the signal are, and one of the

@@ -1,4 +1,4 @@
-"""The engine of the streaming transforms: a windower, and the blocks of what it cuts."""
+"""What all streaming transforms share: a windower, and the blocks of what it cuts."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class Stream:
                     window.samples[:, list(channels)], grid=self.grid, layout=layout,
                     convention=analysis.convention, level=analysis.level,
                 )  # fmt: skip
-            # The engine's arrays are shared between blocks and cached; the caller gets copies.
+            # Axes, masks and levels are cached and shared between blocks; the caller gets copies.
             yield LiveBlock(
                 freqs_hz=block.freqs_hz.copy(), scales_s=block.scales_s.copy(),
                 values=block.values, phase=block.phase, mask=block.mask.copy(),

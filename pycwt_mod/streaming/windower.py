@@ -121,7 +121,7 @@ class Windower:
         ValueError
             If `first` lies before `end`.
         """
-        if not self._tilings:  # nobody needs the samples, nor what fills a gap before them
+        if not self._tilings:  # no lane uses the samples, nor what fills a gap before them
             self._buffer.check(first)
             self.restart(first + len(samples))
             return
