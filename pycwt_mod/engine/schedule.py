@@ -9,12 +9,11 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
+from pycwt_mod.arrays import Complexes, Floats, complex_dtype
 from pycwt_mod.engine.bands import Band, allowed_bins, used_bins
 from pycwt_mod.engine.circular import CircularConvolution
 from pycwt_mod.engine.decimation import fast_length, power_of_two_below
@@ -27,8 +26,8 @@ from pycwt_mod.engine.inputs import (
     spectra_by_length,
 )
 from pycwt_mod.engine.overlap_save import OverlapSave, prefers_overlap_save
+from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.engine.threads import run
-from pycwt_mod.wavelets import Wavelet
 
 #: σ of the samples that rows are interpolated from: fewer would need longer kernels.
 OVERSAMPLING = 2.0
@@ -69,27 +68,6 @@ class RowStrategy:
         """Return how many samples of a row every D are kept for a record of `n`."""
         ends = n if self.segmented and self.crosses_nyquist else self.length
         return -(-ends // self.step)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TransformSpec:
-    """What the rows of a transform depend on: the analysis and the length of the record.
-
-    Attributes
-    ----------
-    scales : ndarray, shape (scales,)
-        In samples.
-    n, length : int
-        Samples of a record, and what it is padded to.
-    """
-
-    wavelet: Wavelet
-    scales: Floats
-    n: int
-    length: int
-    convention: Convention
-    dtype: np.dtype[Any]
-    rtol: float
 
 
 def group_scales(spec: TransformSpec, *, full_rate: bool) -> dict[RowStrategy, NDArray[np.intp]]:

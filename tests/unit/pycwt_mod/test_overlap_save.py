@@ -15,7 +15,8 @@ import pycwt_mod as ours
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, multirate, rednoise
 from pycwt_mod.engine.inputs import PaddedSignal
 from pycwt_mod.engine.overlap_save import LONG_POINTS
-from pycwt_mod.engine.schedule import TransformSpec, group_scales
+from pycwt_mod.engine.schedule import group_scales
+from pycwt_mod.engine.spec import TransformSpec
 from tests.formula import direct, loud_elsewhere, row_error
 from tests.thorough import cases
 
