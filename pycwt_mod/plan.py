@@ -323,11 +323,8 @@ class CwtPlan:
 
     @cached_property
     def _coherence(self) -> CoherenceSchedule:
-        scales = self.axis.ascending_scales / self.dt
-        return CoherenceSchedule.build(
-            self.wavelet, scales, self.n, self.length, dj=self.dj,
-            convention=self.convention, dtype=self.dtype, rtol=self.rtol,
-        )  # fmt: skip
+        spec = replace(self._spec, scales=self.axis.ascending_scales / self.dt)
+        return CoherenceSchedule.build(spec, self.dj)
 
     def _in_own_order(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Return rows of ascending scales, shape (..., scales, n), in the order of the plan."""

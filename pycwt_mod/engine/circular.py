@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.arrays import Complexes, Convention, Floats, complex_dtype
-from pycwt_mod.engine.bands import Band, used_bins
+from pycwt_mod.arrays import Complexes, complex_dtype
 from pycwt_mod.engine.filter_bank import FilterBank
+from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.engine.upsampling import Upsampler
-from pycwt_mod.wavelets import Wavelet
 
 #: Rows are transformed in chunks of about this many bytes, to stay in the cache.
 _CHUNK_BYTES = 2**22
@@ -44,29 +42,23 @@ class CircularConvolution:
     @classmethod
     def build(
         cls,
-        wavelet: Wavelet,
-        scales: Floats,
+        spec: TransformSpec,
         index: NDArray[np.intp],
         length: int,
         step: int,
         *,
-        convention: Convention,
-        dtype: np.dtype[Any],
-        rtol: float,
         upsample: bool,
     ) -> CircularConvolution:
-        """Tabulate the filters for `scales`, in samples."""
-        band = Band.of(wavelet, rtol, convention)
-        ends = float(scales.min()), float(scales.max())
-        first, last = used_bins(wavelet, band, *ends, convention, length)
-        bank = FilterBank.tabulate(wavelet, scales, first, last, length, step, dtype=dtype)
+        """Tabulate the filters of the rows `index`."""
+        bank = FilterBank.for_band(spec, spec.scales[index], length, step)
         kernel = None
         if upsample:
-            omega = np.arange(first, last + 1) * (2 * math.pi / length)
-            used = max(last - first + 1, 1) * step / length
+            count = bank.table.shape[1]
+            omega = (bank.first_bin + np.arange(count)) * (2 * math.pi / length)
+            used = count * step / length
             centre = (omega[0] + omega[-1]) / 2
-            kernel = Upsampler.build(step, 1 / used, rtol, dtype=dtype, centre=centre)
-            bank.table[...] *= kernel.correction(omega).astype(dtype)
+            kernel = Upsampler.build(step, 1 / used, spec.rtol, dtype=spec.dtype, centre=centre)
+            bank.table[...] *= kernel.correction(omega).astype(spec.dtype)
         return cls(index, bank, kernel)
 
     @property

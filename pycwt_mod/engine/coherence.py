@@ -13,27 +13,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import (
-    Any,
-    Literal,
-    TypeAlias,
-)
+from typing import Literal, TypeAlias
 
 import numpy as np
 import scipy.fft
 
 from pycwt_mod.arrays import (
     Complexes,
-    Convention,
     Floats,
     complex_dtype,
 )
 from pycwt_mod.engine.bands import Band, coherence_bandwidth
 from pycwt_mod.engine.decimation import fast_length, power_of_two_below
 from pycwt_mod.engine.smoother import OVERSAMPLING, Smoother, kernel_correction
+from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.engine.threads import run
 from pycwt_mod.smoothing import ScaleWindow, powers, scale_window, squared_coherence
-from pycwt_mod.wavelets import Wavelet
 
 #: Which spectrum the phase is of: W1 W2*, or S(W1 W2*/s), which R² is made of and is less noisy.
 PhaseOf: TypeAlias = Literal["cross", "smoothed"]
@@ -62,19 +57,10 @@ class CoherenceSchedule:
     parts: tuple[CoherenceRows, ...]
 
     @classmethod
-    def build(
-        cls,
-        wavelet: Wavelet,
-        scales: Floats,
-        n: int,
-        length: int,
-        *,
-        dj: float | None,
-        convention: Convention,
-        dtype: np.dtype[Any],
-        rtol: float,
-    ) -> CoherenceSchedule:
-        """Choose lengths and steps, and tabulate; `scales` in samples, ascending."""
+    def build(cls, spec: TransformSpec, dj: float | None) -> CoherenceSchedule:
+        """Choose lengths and steps, and tabulate; the scales of `spec` ascend, `dj` apart."""
+        wavelet, scales, convention = spec.wavelet, spec.scales, spec.convention
+        n, length, rtol = spec.n, spec.length, spec.rtol
         window = scale_window(scales, wavelet.deltaj0, dj, convention)
         count = len(scales)
         width = coherence_bandwidth(wavelet, rtol)
@@ -100,12 +86,9 @@ class CoherenceSchedule:
                     members.append((key, []))
                 members[-1][1].append(j)
             groups = tuple(
-                Smoother.build(
-                    wavelet, scales[index], np.array(index), n, circle, fft_length, step,
-                    convention=convention, dtype=dtype, rtol=rtol,
-                )
+                Smoother.build(spec, np.array(index), circle, fft_length, step)
                 for (fft_length, step), index in members
-            )  # fmt: skip
+            )
             parts.append(CoherenceRows(n, circle, window, groups, outputs))
         return cls(tuple(parts))
 

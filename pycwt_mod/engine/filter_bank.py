@@ -18,6 +18,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Floats, complex_dtype
+from pycwt_mod.engine.bands import Band, used_bins
+from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.wavelets import Wavelet
 
 #: Where the band of a row is cut, as a part of the wavelet's maximum.
@@ -69,6 +71,14 @@ class FilterBank:
         table = table * (np.sqrt(2 * np.pi * scales) / step)[:, None].astype(precision)
         kind = dtype if not np.iscomplexobj(table) else complex_dtype(dtype)
         return cls(length, step, first, table.astype(kind, copy=False))
+
+    @classmethod
+    def for_band(cls, spec: TransformSpec, scales: Floats, length: int, step: int) -> FilterBank:
+        """Return the filters for `scales`, in samples, at the bins of their bands that count."""
+        band = Band.of(spec.wavelet, spec.rtol, spec.convention)
+        ends = float(scales.min()), float(scales.max())
+        first, last = used_bins(spec.wavelet, band, *ends, spec.convention, length)
+        return cls.tabulate(spec.wavelet, scales, first, last, length, step, dtype=spec.dtype)
 
     @classmethod
     def one_sided(

@@ -312,11 +312,8 @@ class NyquistRows:
 
     def tasks(self, out: Complexes) -> Iterable[Callable[[], object]]:
         """Yield the tasks that fill `out`, the matrices of all signals."""
-        group, spec = self.group, self.schedule.spec
-        dense = OverlapSave.build(
-            spec.wavelet, spec.scales[group.index], group.index, group.length, 1,
-            convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol,
-        )  # fmt: skip
+        group = self.group
+        dense = OverlapSave.build(self.schedule.spec, group.index, group.length, 1)
         for k, matrix in enumerate(out):
             parts = signal_parts(self.parts, k)
             for start in dense.starts(out.shape[-1]):

@@ -22,6 +22,7 @@ from pycwt_mod.arrays import Complexes, Convention, Floats
 from pycwt_mod.engine.bands import Band, is_two_sided
 from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.engine.inputs import PaddedSignal, Part
+from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.wavelets import Wavelet
 
 #: Points of the FFTs of a segment's rows, at their own step.
@@ -65,18 +66,11 @@ class OverlapSave:
 
     @classmethod
     def build(
-        cls,
-        wavelet: Wavelet,
-        scales: Floats,
-        index: NDArray[np.intp],
-        length: int,
-        step: int,
-        *,
-        convention: Convention,
-        dtype: np.dtype[Any],
-        rtol: float,
+        cls, spec: TransformSpec, index: NDArray[np.intp], length: int, step: int
     ) -> OverlapSave:
-        """Tabulate the filters for `scales`, in samples."""
+        """Tabulate the filters of the rows `index`."""
+        wavelet, convention, rtol = spec.wavelet, spec.convention, spec.rtol
+        scales = spec.scales[index]
         smallest, largest = float(scales.min()), float(scales.max())
         needed = _margin(wavelet, smallest, largest, convention, rtol)
         margin = math.ceil(needed / step) * step
@@ -84,7 +78,7 @@ class OverlapSave:
         while margin > size * _LARGEST_MARGIN:
             size *= 2
         banks = {
-            part: _bank(part, wavelet, scales, size, step, dtype, rtol, convention)
+            part: _bank(part, spec, scales, size, step)
             for part in parts_of(wavelet, smallest, convention, rtol)
         }
         crosses_nyquist = Band.of(wavelet, rtol, convention).crosses_nyquist(smallest)
@@ -192,26 +186,18 @@ def _ending(omega: Floats, rtol: float) -> Floats:
     return np.asarray(erfc((omega - 1.5 * math.pi) / _ending_width(rtol)) / 2)
 
 
-def _bank(
-    part: Part,
-    wavelet: Wavelet,
-    scales: Floats,
-    size: int,
-    step: int,
-    dtype: np.dtype[Any],
-    rtol: float,
-    convention: Convention,
-) -> FilterBank:
+def _bank(part: Part, spec: TransformSpec, scales: Floats, size: int, step: int) -> FilterBank:
     """Tabulate √(2πs) ψ̂0*(sω)/D over the band, continued smoothly where Nyquist would cut it."""
+    wavelet, convention, rtol = spec.wavelet, spec.convention, spec.rtol
     smallest, largest = float(scales.min()), float(scales.max())
     two_sided = Band.of(wavelet, rtol, "pycwt" if part != "all" else convention)
     first, last = two_sided.bins(smallest, largest, size)
     limit = size - 1 if part != "all" else size // 2
     first, last = max(first, -limit), min(last, limit)
-    bank = FilterBank.tabulate(wavelet, scales, first, last, size, step, dtype=dtype)
+    bank = FilterBank.tabulate(wavelet, scales, first, last, size, step, dtype=spec.dtype)
     if Band.of(wavelet, rtol, convention).crosses_nyquist(smallest):
         omega = np.arange(first, last + 1) * (2 * math.pi / size)
         slope = _ending(omega, rtol) if part == "positive" else _ending(-omega, rtol)
         other = _ending(math.pi - omega if part == "positive" else math.pi + omega, rtol)
-        bank.table[...] *= (slope * other).astype(dtype)
+        bank.table[...] *= (slope * other).astype(spec.dtype)
     return bank

@@ -151,17 +151,11 @@ class Schedule:
         groups: list[CircularConvolution | OverlapSave] = []
         groups_of_rows = group_scales(spec, full_rate=full_rate)
         for strategy, index in groups_of_rows.items():
-            common = spec.wavelet, spec.scales[index], index, strategy.length, strategy.step
+            common = spec, index, strategy.length, strategy.step
             if strategy.segmented:
-                some: CircularConvolution | OverlapSave = OverlapSave.build(
-                    *common, convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol
-                )
+                groups.append(OverlapSave.build(*common))
             else:
-                some = CircularConvolution.build(
-                    *common, convention=spec.convention, dtype=spec.dtype, rtol=spec.rtol,
-                    upsample=strategy.upsampled,
-                )  # fmt: skip
-            groups.append(some)
+                groups.append(CircularConvolution.build(*common, upsample=strategy.upsampled))
         points = tuple(strategy.points(spec.n) for strategy in groups_of_rows)
         return cls(spec, full_rate, tuple(groups), points)
 

@@ -16,11 +16,10 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import i0e
 
-from pycwt_mod.arrays import Complexes, Convention, Floats
-from pycwt_mod.engine.bands import Band, used_bins
+from pycwt_mod.arrays import Complexes, Floats
 from pycwt_mod.engine.filter_bank import FilterBank
+from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.engine.upsampling import Upsampler
-from pycwt_mod.wavelets import Wavelet
 
 #: Oversampling of the smoothed spectra, which the weights of the ends and the upsampling need.
 OVERSAMPLING = 1.6
@@ -59,24 +58,16 @@ class Smoother:
     @classmethod
     def build(
         cls,
-        wavelet: Wavelet,
-        scales: Floats,
+        spec: TransformSpec,
         index: NDArray[np.intp],
-        n: int,
         length: int,
         fft_length: int,
         step: int,
-        *,
-        convention: Convention,
-        dtype: np.dtype[Any],
-        rtol: float,
     ) -> Smoother:
-        """Tabulate everything for `scales`, in samples; `length` is that of the smoothing."""
-        band = Band.of(wavelet, rtol, convention)
-        ends = float(scales.min()), float(scales.max())
-        first, last = used_bins(wavelet, band, *ends, convention, fft_length)
-        bank = FilterBank.tabulate(wavelet, scales, first, last, fft_length, step, dtype=dtype)
-        weights, before = end_weights(n, step, OVERSAMPLING, rtol)
+        """Tabulate everything for the rows `index`; `length` is that of the smoothing."""
+        scales, dtype, rtol = spec.scales[index], spec.dtype, spec.rtol
+        bank = FilterBank.for_band(spec, scales, fft_length, step)
+        weights, before = end_weights(spec.n, step, OVERSAMPLING, rtol)
         kernel = None
         if step > 1:
             kernel = Upsampler.build(step, OVERSAMPLING, rtol, dtype=dtype)
