@@ -18,8 +18,9 @@ from pycwt_mod.arrays import (
     check_level,
     check_pair,
 )
+from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.engine.coherence import PhaseOf
-from pycwt_mod.plan import CwtPlan, plan_for
+from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import Seed, lag1_of
 from pycwt_mod.results import WctResult
 from pycwt_mod.significance.coherence import Cache, wct_significance

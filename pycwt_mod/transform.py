@@ -25,7 +25,7 @@ from pycwt_mod.arrays import (
     within_band,
 )
 from pycwt_mod.engine.octaves import MultirateResult
-from pycwt_mod.plan import plan_for
+from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult, XwtResult
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 

@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 MODULES = (
-    "rednoise", "transform", "plan", "significance.chi_square", "wavelets.resolve",
+    "rednoise", "transform", "planning", "significance.chi_square", "wavelets.resolve",
     "wavelets.morlet", "wavelets.paul", "wavelets.dog", "backends.registry",
     "significance.coherence", "engine.grid", "helpers", "sample.dataset",
 )  # fmt: skip
