@@ -39,7 +39,7 @@ DEFINITION = StreamDefinition(
     channels=(Channel(name="x"), Channel(name="y")),
     analyses=(
         AnalysisSpec(
-            name="coherence", op="wct", pairs=(("x", "y"),), fmin_hz=4, fmax_hz=16, hop_s=HOP_S,
+            name="coherence", op="wct", pairs=(("x", "y"),), fmin_hz=10, fmax_hz=16, hop_s=HOP_S,
             quantity="coherence",
         ),
     ),
