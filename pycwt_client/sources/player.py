@@ -8,11 +8,9 @@ from collections.abc import Callable
 import anyio
 
 from pycwt_client.publisher import Publisher
-from pycwt_client.sources.source import Signals
+from pycwt_client.sources.source import NS, Signals
 
 __all__ = ["play", "start_time_ns"]
-
-NS = 1_000_000_000
 
 
 def start_time_ns(now_ns: int, duration_s: float, speed: float) -> int:

@@ -22,6 +22,7 @@ from schemas.stream import Channel
 __all__ = [
     "CHUNK_S",
     "LIVE_CHUNK_S",
+    "NS",
     "MissingDriverError",
     "Recorded",
     "Selected",
@@ -38,6 +39,7 @@ CHUNK_S = 0.2
 #: Of a device: results wait for it.
 LIVE_CHUNK_S = 0.02
 
+#: Nanoseconds of a second.
 NS = 1_000_000_000
 
 

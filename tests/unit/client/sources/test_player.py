@@ -7,7 +7,8 @@ import pytest
 
 from pycwt_client import Client
 from pycwt_client.sources.csv_file import Recording
-from pycwt_client.sources.player import NS, play, start_time_ns
+from pycwt_client.sources.player import play, start_time_ns
+from pycwt_client.sources.source import NS
 from schemas import storage, subjects
 from schemas.codec import decode_chunk
 from schemas.live import SignalChunk
