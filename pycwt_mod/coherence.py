@@ -17,6 +17,7 @@ from pycwt_mod.arrays import (
     check_convention,
     check_level,
     check_pair,
+    renamed,
 )
 from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.engine.coherence import PhaseOf
@@ -30,6 +31,7 @@ from pycwt_mod.smoothing import even_spacing
 from pycwt_mod.wavelets import WaveletLike
 
 
+@renamed(early="on_coherence")
 def wct(
     y1: ArrayLike | Sequence[float],
     y2: ArrayLike | Sequence[float],
@@ -63,7 +65,7 @@ def wct(
     seed: Seed = None,
     backend: str = "sequential",
     n_jobs: int = 1,
-    early: Callable[[WctResult], None] | None = None,
+    on_coherence: Callable[[WctResult], None] | None = None,
 ) -> WctResult:
     """Wavelet coherence R²(s, n) = |S(W1 W2*/s)|² / (S(|W1|²/s) S(|W2|²/s)).
 
@@ -98,9 +100,10 @@ def wct(
         AR(1) coefficients; estimated if not given.
     mc_count, method, precision, progress, cache, rng, seed, backend, n_jobs
         As in `wct_significance`, which is given the length of the signals.
-    early : callable, optional
-        Called as ``early(result)`` with all but the level, before that is simulated, which takes
-        most of the time: to show the coherence, or to send it on. Its arrays are the result's.
+    on_coherence : callable, optional
+        Called as ``on_coherence(result)`` with all but the level, before that is simulated, which
+        takes most of the time: to show the coherence, or to send it on. Its arrays are those of
+        the result.
 
     Returns
     -------
@@ -134,8 +137,8 @@ def wct(
     if null is None:
         return result
     lags, (dj, s0, J) = null
-    if early is not None:
-        early(result)
+    if on_coherence is not None:
+        on_coherence(result)
     simulate = partial(
         wct_significance,
         dt=dt,

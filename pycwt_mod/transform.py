@@ -21,6 +21,7 @@ from pycwt_mod.arrays import (
     coefficient_array,
     octave_weights,
     positive_axis,
+    renamed,
     time_last,
     within_band,
 )
@@ -212,6 +213,7 @@ def multirate(
     )  # fmt: skip
 
 
+@renamed(between="scale_range")
 def icwt(
     W: ArrayLike,
     sj: ArrayLike,
@@ -219,7 +221,7 @@ def icwt(
     dj: float | None = None,
     wavelet: WaveletLike = "morlet",
     *,
-    between: tuple[float, float] | None = None,
+    scale_range: tuple[float, float] | None = None,
 ) -> Floats:
     """Inverse transform, x_n = √δt / (C_δ ψ0(0)) Σ_j δj Re W(s_j, n)/√s_j.
 
@@ -236,7 +238,7 @@ def icwt(
         Spacing of the scales in octaves; by default that of `sj`. For scales that are not a
         geometric series, such as those of evenly spaced `freqs`, δj is the part of the log2 s
         axis that is nearest to each scale.
-    between : (float, float), optional
+    scale_range : (float, float), optional
         Smallest and largest scale of the sum, both included, for the part of the signal in a
         band: a filter whose response is the sum of those of the scales.
 
@@ -263,7 +265,7 @@ def icwt(
     >>> t = np.arange(2048)
     >>> slow, fast = np.sin(2 * np.pi * t / 256), np.sin(2 * np.pi * t / 16)
     >>> result = cwt(slow + fast, 1.0)
-    >>> band = icwt(result.coefs, result.scales, 1.0, between=(64, 1024))
+    >>> band = icwt(result.coefs, result.scales, 1.0, scale_range=(64, 1024))
     >>> bool(np.abs(band - slow)[512:1536].max() < 0.03)
     True
     """
@@ -281,8 +283,8 @@ def icwt(
         raise ValueError(f"wavelet={mother!r} vanishes at t = 0: eq. 11 has no inverse for it")
     real: Floats = np.real(coefs)
     weights = (factor * octaves / np.sqrt(scales)).astype(real.dtype)
-    if between is not None:
-        rows = np.flatnonzero(within_band("between", between, scales))
+    if scale_range is not None:
+        rows = np.flatnonzero(within_band("scale_range", scale_range, scales))
         adjacent = rows[-1] - rows[0] + 1 == rows.size  # a slice needs no copy
         chosen = slice(rows[0], rows[-1] + 1) if adjacent else rows
         weights, real = weights[chosen], real[..., chosen, :]

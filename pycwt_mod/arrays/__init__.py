@@ -1,6 +1,11 @@
 """What comes from outside: arrays and numbers of callers, checked and converted."""
 
-from pycwt_mod.arrays.caller_warnings import NyquistWarning, SamplingWarning, warn_caller
+from pycwt_mod.arrays.caller_warnings import (
+    NyquistWarning,
+    SamplingWarning,
+    renamed,
+    warn_caller,
+)
 from pycwt_mod.arrays.checks import (
     MEMORY_LIMIT_BYTES,
     Bools,
@@ -90,6 +95,7 @@ __all__ = [
     "positive_axis",
     "read_only",
     "real_array",
+    "renamed",
     "spacing_of",
     "span",
     "standardise",

@@ -110,7 +110,7 @@ def answer_wct(
             **_arguments(request) | simulation.arguments(request, n_jobs=n_jobs, levels=levels),
             sig=wanted,
             significance_level=request.significance_level or 0.95,
-            early=_send_coherence if early else None,
+            on_coherence=_send_coherence if early else None,
         )
         return WctReply(
             **_coherence(found),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -99,8 +101,8 @@ def test_a_number_may_come_in_any_form(form: Callable[[float], Any]) -> None:
         ("seed=0.5", lambda: wct(X, Y, 1.0, rng=0.5)),  # type: ignore[arg-type]
         ("mc_count=None.*a whole number", lambda: wct(X, Y, 1.0, mc_count=None)),  # type: ignore[arg-type]
         ("n_jobs='2'", lambda: wct(X, Y, 1.0, n_jobs="2", backend="joblib")),  # type: ignore[arg-type]
-        ("between=8", lambda: icwt(np.ones((2, 9)), [1, 2], 1.0, between=8)),  # type: ignore[arg-type]
-        ("between='a'", lambda: icwt(np.ones((2, 9)), [1, 2], 1.0, between=("a", 3))),  # type: ignore[arg-type]
+        ("scale_range=8", lambda: icwt(np.ones((2, 9)), [1, 2], 1.0, scale_range=8)),  # type: ignore[arg-type]
+        ("scale_range='a'", lambda: icwt(np.ones((2, 9)), [1, 2], 1.0, scale_range=("a", 3))),  # type: ignore[arg-type]
         ("signal .a variance.=None", lambda: significance(None, 1.0, [2.0])),  # type: ignore[arg-type]
         ("al1='x'", lambda: xwt(X, Y, 1.0, al1="x")),  # type: ignore[arg-type]
     ],
@@ -159,6 +161,43 @@ def test_default_scales_and_the_nyquist_frequency_itself_are_not_warned_of(wavel
 def test_a_result_that_is_too_large_names_multirate() -> None:
     with pytest.raises(ValueError, match="multirate"):
         cwt(X, 1.0, max_bytes=1000)
+
+
+RENAMED: dict[str, tuple[Callable[..., Any], str, Any]] = {
+    "early": (partial(wct, X, Y, 1.0, method="table"), "on_coherence", lambda _: None),
+    "between": (partial(icwt, np.ones((3, 9)), [1, 2, 4], 1.0), "scale_range", (1, 2)),
+}
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_works_and_is_warned_of_where_it_is_used(old: str) -> None:
+    call, new, value = RENAMED[old]
+    with pytest.warns(DeprecationWarning, match=f"{old}=.* use {new}=") as caught:
+        found = call(**{old: value})
+    assert [each.filename for each in caught] == [__file__]
+    for ours, theirs in zip(found, call(**{new: value}), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_is_refused_beside_the_new_one(old: str) -> None:
+    call, new, value = RENAMED[old]
+    with pytest.raises(ValueError, match=f"{old}= and {new}= .*: give {new}="):
+        call(**{old: value, new: value})
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_is_not_in_the_signature(old: str) -> None:
+    call, new, _ = RENAMED[old]
+    assert new in inspect.signature(call).parameters
+    assert old not in inspect.signature(call).parameters
+
+
+def test_the_coherence_is_passed_on_under_the_old_name_too() -> None:
+    seen: list[object] = []
+    with pytest.warns(DeprecationWarning, match="on_coherence"):
+        wct(X, Y, 1.0, method="table", early=seen.append)  # type: ignore[call-arg]
+    assert len(seen) == 1
 
 
 def test_levels_above_the_nyquist_frequency_are_warned_of() -> None:

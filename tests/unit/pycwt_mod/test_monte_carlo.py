@@ -108,7 +108,7 @@ def test_the_coherence_is_told_before_its_level_is_simulated() -> None:
     x, y = np.random.default_rng(1).standard_normal((2, 200))
     told: list[object] = []
     found = wct(
-        x, y, 1.0, 0.5, mc_count=4, rng=1, early=told.append,
+        x, y, 1.0, 0.5, mc_count=4, rng=1, on_coherence=told.append,
         progress=lambda *_done: told.append("simulated"),
     )  # fmt: skip
     first, *rest = told

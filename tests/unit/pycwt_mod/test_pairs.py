@@ -180,14 +180,14 @@ def test_bands_of_a_signal_are_rebuilt_and_add_up() -> None:
     scales = result.scales
     middle = float(np.sqrt(scales[80] * scales[81]))
     whole = icwt(result.coefs, scales, 1.0)
-    fast = icwt(result.coefs, scales, 1.0, between=(0, middle))
-    slow = icwt(result.coefs, scales, 1.0, between=(middle, np.inf))
+    fast = icwt(result.coefs, scales, 1.0, scale_range=(0, middle))
+    slow = icwt(result.coefs, scales, 1.0, scale_range=(middle, np.inf))
     assert whole.shape == (2, 2000)
     assert whole[1] == pytest.approx(-whole[0])
     assert fast + slow == pytest.approx(whole)
     assert np.abs(np.diff(slow[0])).mean() < 0.3 * np.abs(np.diff(fast[0])).mean()
-    with pytest.raises(ValueError, match="between="):
-        icwt(result.coefs, scales, 1.0, between=(0.1, 0.2))
+    with pytest.raises(ValueError, match="scale_range="):
+        icwt(result.coefs, scales, 1.0, scale_range=(0.1, 0.2))
 
 
 @pytest.mark.parametrize(("single", "wide"), [(np.float32, np.complex64), (np.float64, complex)])

@@ -82,7 +82,7 @@ def test_the_level_of_a_band_does_not_depend_on_rows_left_out_elsewhere(conventi
 def test_a_band_of_unordered_scales_is_rebuilt_from_its_own_rows_alone() -> None:
     scales = np.array([4.0, 64.0, 8.0])
     rows = np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, 5.0]])
-    found = icwt(rows, scales, 1.0, between=(4, 8))
+    found = icwt(rows, scales, 1.0, scale_range=(4, 8))
     assert found == pytest.approx(icwt(rows[[0, 2]], scales[[0, 2]], 1.0))
 
 
