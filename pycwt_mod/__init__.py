@@ -24,7 +24,7 @@ from pycwt_mod.planning import plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
 from pycwt_mod.significance.chi_square import Significance, significance
-from pycwt_mod.significance.coherence import wct_significance
+from pycwt_mod.significance.coherence import MonteCarlo, wct_significance
 from pycwt_mod.significance.levels import MonteCarloLevels
 from pycwt_mod.significance.octave import block_level, block_significance
 from pycwt_mod.significance.simulation_plan import MonteCarloPlan
@@ -70,6 +70,7 @@ __all__ = [
     "CwtResult",
     "LiveBlock",
     "MexicanHat",
+    "MonteCarlo",
     "MonteCarloLevels",
     "MonteCarloPlan",
     "Morlet",

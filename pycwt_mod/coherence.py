@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,11 +23,9 @@ from pycwt_mod.arrays import (
 from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.engine.coherence import PhaseOf
 from pycwt_mod.planning import plan_for
-from pycwt_mod.rednoise import Seed, lag1_of
+from pycwt_mod.rednoise import lag1_of
 from pycwt_mod.results import WctResult
-from pycwt_mod.significance.coherence import Cache, wct_significance
-from pycwt_mod.significance.levels import Method
-from pycwt_mod.significance.simulation import Progress
+from pycwt_mod.significance.coherence import MonteCarlo, SimulationOptions, wct_significance
 from pycwt_mod.smoothing import even_spacing
 from pycwt_mod.wavelets import WaveletLike
 
@@ -56,16 +55,9 @@ def wct(
     workers: int = 1,
     max_bytes: int = MEMORY_LIMIT_BYTES,
     rtol: float | None = None,
-    mc_count: int = 300,
-    method: Method = "montecarlo",
-    precision: float | None = None,
-    progress: bool | Progress = False,
-    cache: bool | Cache = False,
-    rng: Seed = None,
-    seed: Seed = None,
-    backend: str = "sequential",
-    n_jobs: int = 1,
+    significance: MonteCarlo | Literal["table"] | None = None,
     on_coherence: Callable[[WctResult], None] | None = None,
+    **options: Unpack[SimulationOptions],
 ) -> WctResult:
     """Wavelet coherence R²(s, n) = |S(W1 W2*/s)|² / (S(|W1|²/s) S(|W2|²/s)).
 
@@ -98,12 +90,17 @@ def wct(
         missing sample, without regard to the smoothing.
     al1, al2 : float, optional
         AR(1) coefficients; estimated if not given.
-    mc_count, method, precision, progress, cache, rng, seed, backend, n_jobs
-        As in `wct_significance`, which is given the length of the signals.
+    significance : MonteCarlo, "table" or None
+        How the level is found, for noises as long as the signals: by a simulation with these
+        options, or in the table of `wct_significance`. None stands for ``MonteCarlo()``.
     on_coherence : callable, optional
         Called as ``on_coherence(result)`` with all but the level, before that is simulated, which
         takes most of the time: to show the coherence, or to send it on. Its arrays are those of
         the result.
+    **options
+        The options of the level one by one, instead of `significance`, under the names of
+        `wct_significance`: `mc_count`, `method`, `precision`, `progress`, `cache`, `rng`, `seed`,
+        `backend` and `n_jobs`.
 
     Returns
     -------
@@ -114,13 +111,22 @@ def wct(
     Raises
     ------
     ValueError
-        If an argument is out of range, the lengths differ, a signal is constant, or the
-        wavelet has no δj0.
+        If an argument is out of range, the lengths differ, a signal is constant, the wavelet
+        has no δj0, or both `significance` and `options` are given.
 
     References
     ----------
     Grinsted et al. (2004), eq. 8-10, doi:10.5194/npg-11-561-2004
+
+    Examples
+    --------
+    >>> from pycwt_mod import rednoise
+    >>> x, y = rednoise(200, 0.5, rng=1), rednoise(200, 0.5, rng=2)
+    >>> result = wct(x, y, 1.0, 1 / 4, significance=MonteCarlo(count=40, seed=1))
+    >>> result.coherence.shape, result.signif.shape
+    ((28, 200), (28,))
     """
+    simulation = _simulation_options(significance, options)
     check_convention(convention)
     check_level("significance_level", significance_level)
     first, second = check_pair(y1, y2, axis)
@@ -148,16 +154,8 @@ def wct(
         wavelet=analysis.wavelet,
         convention=convention,
         significance_level=significance_level,
-        mc_count=mc_count,
-        method=method,
-        precision=precision,
         n=first.shape[-1],
-        progress=progress,
-        cache=cache,
-        rng=rng,
-        seed=seed,
-        backend=backend,
-        n_jobs=n_jobs,
+        **simulation,
     )
     levels: Floats
     if first.ndim == 1:
@@ -168,6 +166,52 @@ def wct(
         levels = np.array([simulate(float(g1), float(g2)).placed(places) for g1, g2 in pairs])
         levels = levels.reshape(*first.shape[:-1], -1)
     return result._replace(signif=levels, lag1=lags)
+
+
+def _simulation_options(
+    significance: MonteCarlo | Literal["table"] | None, options: SimulationOptions
+) -> SimulationOptions:
+    """Return the keywords of `wct_significance` from either form.
+
+    Raises
+    ------
+    TypeError
+        If an option is not one of `SimulationOptions`, or `significance` has another type.
+    ValueError
+        If both forms are given.
+    """
+    for name in options:
+        if name not in SimulationOptions.__annotations__:
+            raise TypeError(f"wct() got an unexpected keyword argument {name!r}")
+    if significance is None:
+        return options
+    if options:
+        raise ValueError(_both_forms(options))
+    if isinstance(significance, MonteCarlo):
+        return {
+            "mc_count": significance.count,
+            "precision": significance.precision,
+            "seed": significance.seed,
+            "backend": significance.backend,
+            "n_jobs": significance.n_jobs,
+            "cache": False if significance.cache is None else significance.cache,
+            "progress": False if significance.progress is None else significance.progress,
+        }
+    advice = "give MonteCarlo(...) or 'table'"
+    if not isinstance(significance, str):
+        raise TypeError(f"cannot use {significance=}: {advice}")
+    if significance != "table":
+        raise ValueError(f"cannot use {significance=}: {advice}")
+    return {"method": "table"}
+
+
+def _both_forms(options: SimulationOptions) -> str:
+    """Return the message about `options` that are given together with `significance`."""
+    names = " and ".join(f"{name}=" for name in options)
+    fields = {"mc_count": "count", "rng": "seed"}
+    inside = [f"{fields.get(name, name)}=..." for name in options if name != "method"]
+    instead = f"MonteCarlo({', '.join(inside)})" if inside else "either MonteCarlo(...) or 'table'"
+    return f"cannot use {names} with significance=: give {instead}"
 
 
 def _level_axis(analysis: CwtPlan) -> tuple[float, float, int]:

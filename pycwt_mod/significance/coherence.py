@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import MutableMapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -30,6 +31,79 @@ from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 #: A cache of levels; the key is (plan, level).
 Cache: TypeAlias = MutableMapping[tuple[MonteCarloPlan, float], MonteCarloLevels]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonteCarlo:
+    """How to simulate the level of a coherence: a value for `significance` of `wct`.
+
+    Parameters
+    ----------
+    count : int
+        Number of surrogate pairs; with `precision`, the number to begin with.
+    precision : float, optional
+        Standard error that every level shall reach, see `wct_significance`.
+    seed : int, SeedSequence, Generator, RandomState or None
+        The same seed gives the same levels, bit for bit, whatever the backend and `n_jobs`.
+        None takes fresh entropy.
+    backend : str
+        One of `list_backends`, looked up when the simulation starts.
+    n_jobs : int
+        Workers, if the backend has any; a UserWarning says if it has none.
+    cache : MutableMapping, optional
+        Where levels are looked up and stored; used with a given seed only.
+    progress : callable, optional
+        Called as ``progress(done, total)``, counted in tasks.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    TypeError
+        If a value is of a type that cannot be used.
+
+    Examples
+    --------
+    >>> MonteCarlo(count=100, seed=1) == MonteCarlo(count=100.0, seed=1)
+    True
+    """
+
+    count: int = 300
+    precision: float | None = None
+    seed: Seed = None
+    backend: str = "sequential"
+    n_jobs: int = 1
+    cache: Cache | None = field(default=None, hash=False, repr=False)
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", check_count("count", self.count))
+        if self.precision is not None:
+            object.__setattr__(self, "precision", check_positive("precision", self.precision))
+        _check_seed(self.seed)
+        if not isinstance(self.backend, str):
+            raise TypeError(f"cannot use backend={self.backend!r}: give a name of list_backends()")
+        _check_whole(self.n_jobs)
+        if not isinstance(self.cache, MutableMapping | None):
+            raise TypeError(f"cannot use cache={self.cache!r}: give a mapping such as a dict")
+        if self.progress is not None and not callable(self.progress):
+            raise TypeError(
+                f"cannot use progress={self.progress!r}: give a function of (done, total)"
+            )
+
+
+class SimulationOptions(TypedDict, total=False):
+    """Keywords of `wct_significance` that `wct` accepts as well, one by one."""
+
+    mc_count: int
+    progress: bool | Progress
+    cache: bool | Cache
+    method: Method
+    precision: float | None
+    rng: Seed
+    seed: Seed
+    backend: str
+    n_jobs: int
 
 
 def wct_significance(
@@ -181,8 +255,7 @@ def _own_length(n: int | None, convention: Convention) -> int | None:
 
 def _check_jobs(backend: str, n_jobs: int) -> None:
     """Warn if `n_jobs` has no effect; raise TypeError unless it is a whole number."""
-    if not isinstance(n_jobs, numbers.Integral):
-        raise TypeError(f"cannot use {n_jobs=}: give a whole number, or -1 for all cores")
+    _check_whole(n_jobs)
     if n_jobs != 1 and not uses_n_jobs(get_backend(backend)):
         warn_caller(
             f"{n_jobs=} has no effect: {backend=} ignores it; use backend='joblib' for several "
@@ -190,9 +263,21 @@ def _check_jobs(backend: str, n_jobs: int) -> None:
         )
 
 
+def _check_whole(n_jobs: object) -> None:
+    if not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"cannot use {n_jobs=}: give a whole number, or -1 for all cores")
+
+
+def _check_seed(seed: Seed) -> None:
+    """Raise TypeError unless `seed` is a `Seed`, ValueError if it is a negative number."""
+    check_seed("seed", seed)
+    if isinstance(seed, numbers.Integral):
+        check_count("seed", seed, least=0)
+
+
 def entropy_of(seed: Seed) -> int:
     """Return the whole number that seeds every task; drawn afresh for None."""
-    check_seed("seed", seed)
+    _check_seed(seed)
     if isinstance(seed, np.random.RandomState):
         return drawn_seed(seed)
     if isinstance(seed, np.random.Generator):
@@ -201,7 +286,7 @@ def entropy_of(seed: Seed) -> int:
         # The words of the state tell spawned sequences apart, which share their entropy.
         return int.from_bytes(seed.generate_state(4).tobytes(), "little")
     if seed is not None:
-        return check_count("seed", seed, least=0)
+        return int(seed)
     fresh: Any = np.random.SeedSequence().entropy
     return int(fresh)
 

@@ -8,8 +8,8 @@ import importlib
 import pytest
 
 MODULES = (
-    "rednoise", "transform", "planning", "significance.chi_square", "wavelets.resolve",
-    "wavelets.morlet", "wavelets.paul", "wavelets.dog", "backends.registry",
+    "coherence", "rednoise", "transform", "planning", "significance.chi_square",
+    "wavelets.resolve", "wavelets.morlet", "wavelets.paul", "wavelets.dog", "backends.registry",
     "significance.coherence", "engine.grid", "helpers", "sample.dataset",
 )  # fmt: skip
 
