@@ -13,14 +13,20 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import anyio
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
-from pycwt_mod import CwtResult, WctResult, XwtResult
+from pycwt_client.signals import (
+    as_signal,
+    check_pair,
+    level_fields,
+    precision_of,
+    with_plain_numbers,
+)
+from pycwt_mod import CwtResult, MonteCarlo, WctResult, XwtResult
 from pycwt_mod.arrays import warn_of_small_scales
 from pycwt_mod.rednoise import Lag1
 from schemas import subjects
@@ -171,6 +177,7 @@ class Queries:
         wavelet: Wavelet = "morlet",
         param: float = -1,
         *,
+        significance: MonteCarlo | Literal["table"] | None = None,
         method: LevelMethod = "montecarlo",
         mc_count: int = 300,
         seed: int | None = None,
@@ -183,21 +190,23 @@ class Queries:
         """Return the coherence of two signals (time,), as `pycwt_mod.wct` does.
 
         `significance_level=None` leaves the level out; with `fallback` another backend may step
-        in for one that is not available.
+        in for one that is not available. `significance` stands for `method`, `mc_count`, `seed`
+        and `backend`; without a seed the service derives one from the request.
         """
+        level = {"method": method, "mc_count": mc_count, "seed": seed, "backend": backend}
         check_pair(y1, y2)
         first, second = as_signal("signal1", y1), as_signal("signal2", y2)
         fields = {
             "signal1": first, "signal2": second, "dt": dt, "dj": dj, "s0": s0, "J": J,
             "significance_level": significance_level, "mother": wavelet, "param": param,
-            "method": method, "mc_count": mc_count, "seed": seed, "backend": backend,
             "fallback": fallback, "convention": convention,
-            "dtype": dtype or precision_of(first, second),
+            "dtype": dtype or precision_of(first, second), **level_fields(significance, level),
         }  # fmt: skip
         request = validated(WctRequest, with_plain_numbers(fields))
         where = subjects.query("wct")
         # To listen for what comes ahead takes a round trip, which short signals would feel.
-        early = significance_level is not None and method == "montecarlo" and len(first) >= LONG
+        simulated = request.significance_level is not None and request.method == "montecarlo"
+        early = simulated and len(first) >= LONG
         reply = await self.ask(where, request, WctReply, timeout_s=timeout_s, early=early)
         warn_of_small_scales(reply.freqs, request.s0, request.dt)
         return WctAnswer.of(reply, dt)

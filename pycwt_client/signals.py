@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pycwt_mod import MonteCarlo
 from pycwt_mod.arrays import (
     as_number,
     check_same_index,
@@ -17,13 +18,14 @@ from pycwt_mod.arrays import (
     warn_of_uneven_index,
 )
 from schemas.errors import Unprocessable
-from schemas.query import Precision
+from schemas.query import LevelChoice, Precision
 
 __all__ = [
     "Samples",
     "as_samples",
     "as_signal",
     "check_pair",
+    "level_fields",
     "nanoseconds",
     "precision_of",
     "with_plain_numbers",
@@ -102,6 +104,46 @@ def nanoseconds(time: datetime) -> int:
 def precision_of(*signals: NDArray[np.floating[Any]]) -> Precision:
     """Return the precision that all signals have, the higher one if they differ."""
     return "float32" if all(each.dtype == np.float32 for each in signals) else "float64"
+
+
+def level_fields(
+    significance: MonteCarlo | Literal["table"] | None, fields: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the fields of a request that say how its level is found.
+
+    Parameters
+    ----------
+    significance : MonteCarlo, "table" or None
+        None stands for `fields`.
+    fields : Mapping
+        The same one by one, under the names of the request.
+
+    Raises
+    ------
+    Unprocessable
+        Both are given, or `significance` has options that a request cannot carry.
+    """
+    if significance is None:
+        return dict(fields)
+    for name, value in fields.items():
+        if value != LevelChoice.model_fields[name].default:
+            raise _not_sent(f"cannot use {name}= with significance=: give one of the two")
+    if not isinstance(significance, MonteCarlo):
+        if significance != "table":
+            raise _not_sent(f"cannot use {significance!r}: give MonteCarlo(...) or 'table'")
+        return {"method": "table"}
+    for name in ("precision", "n_jobs", "cache", "progress"):
+        if getattr(significance, name) != getattr(MonteCarlo, name):
+            raise _not_sent(f"cannot send {name}= to a service: leave it out, or use pycwt_mod.wct")
+    return {
+        "mc_count": significance.count,
+        "seed": significance.seed,
+        "backend": significance.backend,
+    }
+
+
+def _not_sent(reason: str) -> Unprocessable:
+    return Unprocessable.of({"significance": reason})
 
 
 def with_plain_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -14,6 +15,7 @@ import pytest
 import pycwt_mod
 from pycwt_client import Client
 from pycwt_client.queries import WctAnswer, fetch
+from pycwt_mod import MonteCarlo
 from schemas import storage, subjects
 from schemas.codec import ContentType, content_type_of, decode, encode
 from schemas.errors import (
@@ -91,6 +93,26 @@ async def test_a_coherence_is_the_librarys_of_the_same_seed(client: Client) -> N
     np.testing.assert_array_equal(found.coherence, expected.coherence)
     np.testing.assert_array_equal(found.signif, expected.signif)
     assert (found.backend_used, found.seed) == ("sequential", 3)
+
+
+@pytest.mark.parametrize(
+    ("significance", "fields"),
+    [
+        (MonteCarlo(count=10, seed=3), {"mc_count": 10, "seed": 3}),
+        (MonteCarlo(count=10, seed=3, backend="joblib"), {"mc_count": 10, "seed": 3}),
+        ("table", {"method": "table"}),
+    ],
+    ids=["simulated", "on a backend", "table"],
+)
+async def test_options_of_a_level_in_one_value_are_those_one_by_one(
+    client: Client, significance: Any, fields: dict[str, Any]
+) -> None:
+    found = await client.wct(X, Y, DT, significance=significance)
+    expected = pycwt_mod.wct(X, Y, DT, **fields)
+    np.testing.assert_array_equal(found.coherence, expected.coherence)
+    np.testing.assert_array_equal(found.signif, expected.signif)
+    backend = None if significance == "table" else significance.backend
+    assert (found.backend_used, found.seed) == (backend, fields.get("seed"))
 
 
 @pytest.mark.parametrize("missing", [[], [700, 701]])

@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from pycwt_client.signals import as_samples, as_signal, check_pair, with_plain_numbers
+from pycwt_client.signals import (
+    as_samples,
+    as_signal,
+    check_pair,
+    level_fields,
+    with_plain_numbers,
+)
+from pycwt_mod import MonteCarlo
 from schemas.codec import validated
 from schemas.errors import Unprocessable
 from schemas.query import CwtRequest
@@ -68,6 +75,42 @@ def test_numbers_of_numpy_are_sent_as_those_of_python() -> None:
 def test_whole_numbers_of_numpy_stay_whole(name: str, number: Any) -> None:
     found = with_plain_numbers({name: number})[name]
     assert (type(found), found) == (int, 64)
+
+
+#: What a request has if its sender chose nothing.
+LEVEL: dict[str, Any] = {
+    "method": "montecarlo", "mc_count": 300, "seed": None, "backend": "sequential",
+}  # fmt: skip
+
+
+def test_options_of_a_level_become_fields_of_a_request() -> None:
+    assert level_fields(None, {**LEVEL, "seed": 1}) == {**LEVEL, "seed": 1}
+    assert level_fields("table", LEVEL) == {"method": "table"}
+    options = MonteCarlo(count=20, seed=5, backend="cluster")
+    assert level_fields(options, LEVEL) == {"mc_count": 20, "seed": 5, "backend": "cluster"}
+
+
+@pytest.mark.parametrize(
+    "options", [{"precision": 0.1}, {"n_jobs": 2}, {"cache": {}}, {"progress": print}], ids=str
+)
+def test_options_that_a_request_cannot_carry_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(Unprocessable, match=f"significance: cannot send {next(iter(options))}="):
+        level_fields(MonteCarlo(**options), LEVEL)
+
+
+@pytest.mark.parametrize("significance", [MonteCarlo(), "table"], ids=["value", "table"])
+@pytest.mark.parametrize(
+    "field", [{"method": "table"}, {"mc_count": 5}, {"seed": 0}, {"backend": "joblib"}], ids=str
+)
+def test_a_level_is_chosen_in_one_form(significance: Any, field: dict[str, Any]) -> None:
+    with pytest.raises(Unprocessable, match=f"cannot use {next(iter(field))}= with significance="):
+        level_fields(significance, {**LEVEL, **field})
+
+
+@pytest.mark.parametrize("significance", ["montecarlo", MonteCarlo, 300], ids=repr)
+def test_what_is_no_way_to_a_level_is_refused(significance: Any) -> None:
+    with pytest.raises(Unprocessable, match="give MonteCarlo"):
+        level_fields(significance, LEVEL)
 
 
 def test_a_number_that_is_none_is_a_refusal_of_its_field() -> None:
