@@ -204,7 +204,7 @@ class LiveTable:
 
 def _stream_words(name: str, counters: Counters) -> list[str]:
     lag, clock = counters.lag, counters.clock
-    # Up to the last question: since then nothing is known of ingest's counts.
+    # Up to the last request: since then nothing is known of ingest's counts.
     chunks, windows = (
         each.per_second(counters.asked_s) for each in (counters.chunks, counters.windows)
     )

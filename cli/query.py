@@ -36,7 +36,7 @@ from schemas.query import LevelMethod, SignificanceReply
 from schemas.stream import Convention, Wavelet
 from services.runtime.analysis import wavelet_of
 
-__all__ = ["Question", "check_choices", "query", "read_signals"]
+__all__ = ["Query", "check_choices", "query", "read_signals"]
 
 Op = Literal["cwt", "xwt", "wct", "significance"]
 #: What the options take that take nothing else.
@@ -49,7 +49,7 @@ Signals = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Query:
     """What is asked."""
 
     op: Op
@@ -179,9 +179,9 @@ def query(
         raise typer.BadParameter(f"{', '.join(get_args(Op))} are possible, not {op!r}")
     check_choices(wavelet=wavelet, convention=convention, method=method)
 
-    def question() -> Question:
+    def given() -> Query:
         signals, fs_hz = read_signals(cast("Op", op), files, columns, fs)
-        return Question(
+        return Query(
             op=cast("Op", op), signals=signals, fs_hz=fs_hz, dj=dj, level=level,
             wavelet=cast("Wavelet", wavelet), param=param,
             convention=cast("Convention", convention), method=cast("LevelMethod", method),
@@ -191,7 +191,7 @@ def query(
     async def work() -> None:
         if plot is not None:
             check_picture(plot)
-        await _query(question(), plot, as_json=as_json)
+        await _query(given(), plot, as_json=as_json)
 
     run_command(work)
 
@@ -210,19 +210,19 @@ def check_choices(**given: str) -> None:
             raise typer.BadParameter(f"--{option} is one of {', '.join(possible)}, not {value!r}")
 
 
-async def _query(question: Question, plot: Path | None, *, as_json: bool) -> None:
+async def _query(query: Query, plot: Path | None, *, as_json: bool) -> None:
     log = command_log(quiet=True)
     async with connect(server_url(), name="pycwt-mod query", log=log) as client:
-        answer = await question.ask(client)
+        answer = await query.ask(client)
     if plot is not None:
         if isinstance(answer, SignificanceReply):
-            draw_level(answer.signif, question.plan().freqs, tuple(question.signals), plot)
+            draw_level(answer.signif, query.plan().freqs, tuple(query.signals), plot)
         else:
-            draw_answer(answer, tuple(question.signals), question.fs_hz, plot)
+            draw_answer(answer, tuple(query.signals), query.fs_hz, plot)
     if as_json:
         option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
         sys.stdout.buffer.write(orjson.dumps(json_of(answer), option=option))
         return
-    typer.echo(summary(answer, tuple(question.signals)))
+    typer.echo(summary(answer, tuple(query.signals)))
     if plot is not None:
         typer.echo(f"Picture: {plot}")

@@ -167,7 +167,7 @@ async def _once(client: Client, stream: str | None, console: Console) -> None:
     await _ask_streams(client, stream, table)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_read_newest, client, stream, table)
-        await anyio.sleep(POLL_S)  # two questions make a rate
+        await anyio.sleep(POLL_S)  # two requests make a rate
     await _ask_streams(client, stream, table)
     console.print(table.table(time.time()))
 

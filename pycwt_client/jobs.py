@@ -97,10 +97,10 @@ class Jobs(Queries):
         """
         listed = [_as_task(index, task) for index, task in enumerate(tasks)]
         fields = {"job_id": job_id, "name": name}
-        question = validated(JobSubmit, {**fields, "tasks": listed})
-        if len(encode(question, ContentType.MSGPACK, max_bytes=None)) > self.bus.max_message_bytes:
-            question = await self._kept_apart(question, fields)
-        reply = await self.ask(subjects.job("submit"), question, JobSubmitted, timeout_s=timeout_s)
+        request = validated(JobSubmit, {**fields, "tasks": listed})
+        if len(encode(request, ContentType.MSGPACK, max_bytes=None)) > self.bus.max_message_bytes:
+            request = await self._kept_apart(request, fields)
+        reply = await self.ask(subjects.job("submit"), request, JobSubmitted, timeout_s=timeout_s)
         return self.job(reply.job_id)
 
     def job(self, job_id: str) -> Job:
@@ -115,12 +115,12 @@ class Jobs(Queries):
         timeout_s: float = ASK_TIMEOUT_S,
     ) -> tuple[JobState, ...]:
         """Return the jobs there are, the newest first."""
-        question = validated(JobList, {"status": status, "limit": limit})
-        reply = await self.ask(subjects.job("list"), question, JobListing, timeout_s=timeout_s)
+        request = validated(JobList, {"status": status, "limit": limit})
+        reply = await self.ask(subjects.job("list"), request, JobListing, timeout_s=timeout_s)
         return reply.jobs
 
-    async def _kept_apart(self, question: JobSubmit, fields: Mapping[str, Any]) -> JobSubmit:
-        body = encode(JobTasks(tasks=question.tasks), ContentType.MSGPACK, max_bytes=None)
+    async def _kept_apart(self, request: JobSubmit, fields: Mapping[str, Any]) -> JobSubmit:
+        body = encode(JobTasks(tasks=request.tasks), ContentType.MSGPACK, max_bytes=None)
         try:
             objects = await self.bus.log.objects(storage.OBJECTS)
             place = await objects.put(f"tasks-{secrets.token_hex(16)}", body)
@@ -146,8 +146,8 @@ class Job:
 
     async def state(self, *, tasks: bool = False, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
         """Return how it stands; with `tasks`, each task's status in `results`."""
-        question = validated(JobGet, {"job_id": self.job_id, "results": tasks})
-        return await self._ask(subjects.job("get"), question, timeout_s)
+        request = validated(JobGet, {"job_id": self.job_id, "results": tasks})
+        return await self._ask(subjects.job("get"), request, timeout_s)
 
     async def cancel(self, *, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
         """Stop it: what runs ends soon, and the rest never starts.
@@ -230,8 +230,8 @@ class Job:
             found = [each async for each in self.results()]
         return tuple(sorted(found, key=lambda each: each.index))
 
-    async def _ask(self, subject: str, question: Message, timeout_s: float) -> JobState:
-        return await ask(self._bus, subject, question, JobState, timeout_s=timeout_s)
+    async def _ask(self, subject: str, request: Message, timeout_s: float) -> JobState:
+        return await ask(self._bus, subject, request, JobState, timeout_s=timeout_s)
 
     async def _all_given(self, seen: set[int]) -> bool:
         state = await self.state(tasks=True)
@@ -262,7 +262,7 @@ class TaskResult:
     index : int
         Place of the task in the job, from 0.
     answer : Answer or None
-        As the same question gives; None if the task failed.
+        As the same query gives; None if the task failed.
     error : ContractError or None
         Why it failed.
     worker : str

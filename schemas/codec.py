@@ -2,7 +2,7 @@
 
 Rules
 -----
-- No or an empty body stands for an empty object, so that a question without fields needs none.
+- No or an empty body stands for an empty object, so that a request without fields needs none.
 - Whatever arrives, nothing but ``ContractError`` is raised: ``BadRequest`` when the bytes can't be
   read, ``Unprocessable`` when they can but a field is wrong, ``PayloadTooLarge`` above the limit.
 - A refusal names every wrong field and repeats none of the values.

@@ -1,4 +1,4 @@
-"""Every question that can be asked on the bus: where, with what, and what comes back."""
+"""Every request-reply endpoint: its subject, its request and its reply."""
 
 from __future__ import annotations
 

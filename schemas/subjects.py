@@ -104,7 +104,7 @@ def event(stream: str) -> str:
 
 
 def query(op: QueryOp) -> str:
-    """Where a question is answered at once."""
+    """Return the subject of a synchronous query."""
     return f"cwt.query.{_one_of(op, get_args(QueryOp), 'op')}"
 
 

@@ -152,7 +152,7 @@ def as_number(name: str, value: object, kind: str = "a real number") -> float:
     >>> as_number("dt", np.array([0.25]))
     0.25
     """
-    if isinstance(value, int | float):  # before the slower questions about abstract types
+    if isinstance(value, int | float):  # before the slower checks of abstract types
         return _as_float(name, value)
     if isinstance(value, timedelta | np.timedelta64):
         raise TypeError(

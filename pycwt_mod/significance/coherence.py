@@ -195,7 +195,7 @@ def wct_significance(
     ValueError
         If an argument is out of range, or the wavelet has no δj0.
     NotTabulated
-        A ValueError: the table doesn't cover the question, see ``method``.
+        A ValueError: the table doesn't cover the arguments, see ``method``.
 
     References
     ----------

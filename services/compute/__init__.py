@@ -1,1 +1,1 @@
-"""From analysis windows and questions to results: the workers."""
+"""Compute workers: from analysis windows, queries and jobs to results."""

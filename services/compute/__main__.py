@@ -11,7 +11,7 @@ from services.runtime.process.lifecycle import run_service
 
 def main() -> int:
     """Run the service; return the exit code."""
-    return run_service("compute", "windows and questions to results", ComputeSettings, serve)
+    return run_service("compute", "windows, queries and jobs to results", ComputeSettings, serve)
 
 
 if __name__ == "__main__":

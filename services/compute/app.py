@@ -146,8 +146,8 @@ class ComputeService:
         """Return an endpoint that computes."""
         contract = QUERY_ENDPOINTS[subjects.query(op)]
 
-        async def handle(question: Message) -> Message:
-            return await self._executor.execute(question, compute, contract.reply)
+        async def handle(request: Message) -> Message:
+            return await self._executor.execute(request, compute, contract.reply)
 
         return Endpoint(
             contract=contract,
@@ -158,26 +158,26 @@ class ComputeService:
             waiting=QUERIES_WAITING,
         )
 
-    async def _schema(self, question: SchemaRequest) -> SchemaReply:
-        return answer_schema(question.name)
+    async def _schema(self, request: SchemaRequest) -> SchemaReply:
+        return answer_schema(request.name)
 
-    async def _backends(self, question: BackendsRequest | None = None) -> BackendsReply:
-        del question
+    async def _backends(self, request: BackendsRequest | None = None) -> BackendsReply:
+        del request
         now = time.monotonic()
         if self._listed is None or now - self._listed[0] > LISTED_S:
             # In a thread: whether a device is there, a backend asks the bridge.
             self._listed = now, await anyio.to_thread.run_sync(answer_backends)
         return self._listed[1]
 
-    async def _backend(self, question: BackendRequest) -> BackendInfo:
-        return answer_backend(question.name, await self._backends())
+    async def _backend(self, request: BackendRequest) -> BackendInfo:
+        return answer_backend(request.name, await self._backends())
 
-    async def _hardware(self, question: HardwareRequest) -> HardwareReply:
-        del question
+    async def _hardware(self, request: HardwareRequest) -> HardwareReply:
+        del request
         return await answer_hardware(self._context.bus)
 
-    async def _health(self, question: HealthRequest) -> HealthReply:
-        del question
+    async def _health(self, request: HealthRequest) -> HealthReply:
+        del request
         lag = await self._backlog.now()
         healthy: Literal["ok", "degraded"] = "degraded" if lag is None else "ok"
         return HealthReply(

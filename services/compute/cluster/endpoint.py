@@ -22,11 +22,11 @@ __all__ = ["compute_share", "simulate_endpoint"]
 def simulate_endpoint(pool: ProcessPool) -> Endpoint:
     """Return the endpoint ``cwt.query.simulate``; it has no queue: who asks has others to ask."""
 
-    async def handle(question: SimulateRequest) -> SimulateReply:
+    async def handle(request: SimulateRequest) -> SimulateReply:
         with pool.free_one() as process:
             if process is None:
                 raise Overloaded("this worker computes already; ask another one, or later")
-            return await compute_share(process, question)
+            return await compute_share(process, request)
 
     return Endpoint(
         contract=QUERY_ENDPOINTS[subjects.query("simulate")],
@@ -36,7 +36,7 @@ def simulate_endpoint(pool: ProcessPool) -> Endpoint:
     )
 
 
-async def compute_share(process: ComputeProcess, question: SimulateRequest) -> SimulateReply:
+async def compute_share(process: ComputeProcess, request: SimulateRequest) -> SimulateReply:
     """Return the histograms of a share.
 
     Raises
@@ -45,7 +45,7 @@ async def compute_share(process: ComputeProcess, question: SimulateRequest) -> S
         The share is at fault, or the process that computed it died.
     """
     try:
-        answer = await process.ask(IpcKind.SHARE, encode(question, ContentType.MSGPACK))
+        answer = await process.ask(IpcKind.SHARE, encode(request, ContentType.MSGPACK))
     except ProcessDiedError as error:
         raise Unavailable(str(error)) from error
     except ComputeFaultError as error:

@@ -59,7 +59,7 @@ _FORGOTTEN = tuple(f"a nil value (global '{name}')" for name in ("_Q", "_R", "_K
 
 
 class ReplClient:
-    """Asks one question at a time; every method looks at the deadline at least every 0.1 s.
+    """Sends one command at a time; every method looks at the deadline at least every 0.1 s.
 
     Parameters
     ----------

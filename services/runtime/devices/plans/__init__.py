@@ -1,4 +1,4 @@
-"""From a question about wavelets to what a device computes with: filters in whole numbers.
+"""From wavelets and scales to what a device computes with: filters in whole numbers.
 
 The bridge, which asks a device, and whoever checks its answer on the integer model, both make
 their plan here from the same request, so that they cannot disagree.
