@@ -13,6 +13,7 @@ from pycwt_mod.arrays import (
     octave_weights,
     positive_axis,
     real_array,
+    renamed,
     within_band,
 )
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
@@ -141,12 +142,13 @@ def global_spectrum(
     return spectrum, np.asarray(points)
 
 
+@renamed(between="scale_range")
 def scale_average(
     coefs: ArrayLike,
     scales: ArrayLike,
     dt: float,
     dj: float | None,
-    between: tuple[float, float],
+    scale_range: tuple[float, float],
     wavelet: WaveletLike = "morlet",
     mask: ArrayLike | None = None,
 ) -> Floats:
@@ -162,7 +164,7 @@ def scale_average(
         As given to `cwt`.
     dj : float or None
         Spacing of the scales in octaves; None takes that of `scales`, as in `icwt`.
-    between : (float, float)
+    scale_range : (float, float)
         Smallest and largest scale of the band, both included: the `dof` of
         ``significance(..., sigma_test=2)``, which gives the level.
     mask : array_like of bool, shape (..., scales, time), optional
@@ -196,7 +198,7 @@ def scale_average(
     w, s = _pair(coefs, scales)
     dt = check_positive("dt", dt)
     octaves = octave_weights("scales", s, dj)
-    chosen = within_band("between", between, s)
+    chosen = within_band("scale_range", scale_range, s)
     kept = w[..., chosen, :]
     weights = octaves[chosen] * dt / mother.cdelta / s[chosen]
     average = np.asarray(np.einsum("j,...jn->...n", weights, kept.real**2 + kept.imag**2))

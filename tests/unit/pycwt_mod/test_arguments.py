@@ -25,6 +25,7 @@ from pycwt_mod import (
     multirate,
     plan,
     rednoise,
+    scale_average,
     significance,
     wct,
     wct_significance,
@@ -163,15 +164,18 @@ def test_a_result_that_is_too_large_names_multirate() -> None:
         cwt(X, 1.0, max_bytes=1000)
 
 
-RENAMED: dict[str, tuple[Callable[..., Any], str, Any]] = {
-    "early": (partial(wct, X, Y, 1.0, method="table"), "on_coherence", lambda _: None),
-    "between": (partial(icwt, np.ones((3, 9)), [1, 2, 4], 1.0), "scale_range", (1, 2)),
-}
+ROWS = np.ones((3, 9))
+RENAMED: list[tuple[str, Callable[..., Any], str, Any]] = [
+    ("early", partial(wct, X, Y, 1.0, method="table"), "on_coherence", lambda _: None),
+    ("between", partial(icwt, ROWS, [1, 2, 4], 1.0), "scale_range", (1, 2)),
+    ("between", partial(scale_average, ROWS, [1, 2, 4], 1.0, 1.0), "scale_range", (1, 2)),
+]
 
 
-@pytest.mark.parametrize("old", RENAMED)
-def test_an_old_name_works_and_is_warned_of_where_it_is_used(old: str) -> None:
-    call, new, value = RENAMED[old]
+@pytest.mark.parametrize(("old", "call", "new", "value"), RENAMED)
+def test_an_old_name_works_and_is_warned_of_where_it_is_used(
+    old: str, call: Callable[..., Any], new: str, value: object
+) -> None:
     with pytest.warns(DeprecationWarning, match=f"{old}=.* use {new}=") as caught:
         found = call(**{old: value})
     assert [each.filename for each in caught] == [__file__]
@@ -179,16 +183,19 @@ def test_an_old_name_works_and_is_warned_of_where_it_is_used(old: str) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("old", RENAMED)
-def test_an_old_name_is_refused_beside_the_new_one(old: str) -> None:
-    call, new, value = RENAMED[old]
+@pytest.mark.parametrize(("old", "call", "new", "value"), RENAMED)
+def test_an_old_name_is_refused_beside_the_new_one(
+    old: str, call: Callable[..., Any], new: str, value: object
+) -> None:
     with pytest.raises(ValueError, match=f"{old}= and {new}= .*: give {new}="):
         call(**{old: value, new: value})
 
 
-@pytest.mark.parametrize("old", RENAMED)
-def test_an_old_name_is_not_in_the_signature(old: str) -> None:
-    call, new, _ = RENAMED[old]
+@pytest.mark.parametrize(("old", "call", "new", "value"), RENAMED)
+def test_an_old_name_is_not_in_the_signature(
+    old: str, call: Callable[..., Any], new: str, value: object
+) -> None:
+    del value
     assert new in inspect.signature(call).parameters
     assert old not in inspect.signature(call).parameters
 
