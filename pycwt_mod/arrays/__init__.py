@@ -1,34 +1,29 @@
 """What comes from outside: arrays and numbers of callers, checked and converted."""
 
-from pycwt_mod.arrays.caller_warnings import (
-    NyquistWarning,
-    SamplingWarning,
-    renamed,
-    warn_caller,
-)
 from pycwt_mod.arrays.checks import (
+    CONVENTIONS,
     MEMORY_LIMIT_BYTES,
     Bools,
     Complexes,
+    Convention,
     Floats,
-    Scalar,
+    NyquistWarning,
+    SamplingWarning,
     as_number,
-    as_series,
-    as_signal,
+    check_convention,
     check_count,
     check_lag1,
     check_level,
     check_memory,
     check_positive,
-    check_samples,
     complex_dtype,
-    fill_missing,
     last_row,
+    padded_length,
     read_only,
+    renamed,
+    warn_caller,
 )
-from pycwt_mod.arrays.convention import CONVENTIONS, Convention, check_convention, padded_length
 from pycwt_mod.arrays.foreign import (
-    TIME,
     check_same_index,
     coefficient_array,
     plain_array,
@@ -37,9 +32,6 @@ from pycwt_mod.arrays.foreign import (
     time_last,
     warn_of_uneven_index,
 )
-from pycwt_mod.arrays.gaps import LEAST_THRESHOLD, MASK_THRESHOLD, GapFill, GapPolicy, interpolated
-from pycwt_mod.arrays.magnitude import deviation, has_weak_octave, unit_scaled
-from pycwt_mod.arrays.pairs import check_pair, standardise
 from pycwt_mod.arrays.scales import (
     octave_weights,
     octave_widths,
@@ -49,14 +41,31 @@ from pycwt_mod.arrays.scales import (
     warn_of_small_scales,
     within_band,
 )
-from pycwt_mod.arrays.summary import Summarised, mean, percentage, span
+from pycwt_mod.arrays.signals import (
+    MASK_THRESHOLD,
+    GapFill,
+    GapPolicy,
+    as_series,
+    as_signal,
+    check_pair,
+    check_samples,
+    deviation,
+    has_weak_octave,
+    interpolated,
+    standardise,
+    unit_scaled,
+)
+from pycwt_mod.arrays.summary import (
+    Summarised,
+    mean,
+    percentage,
+    span,
+)
 
 __all__ = [
     "CONVENTIONS",
-    "LEAST_THRESHOLD",
     "MASK_THRESHOLD",
     "MEMORY_LIMIT_BYTES",
-    "TIME",
     "Bools",
     "Complexes",
     "Convention",
@@ -65,7 +74,6 @@ __all__ = [
     "GapPolicy",
     "NyquistWarning",
     "SamplingWarning",
-    "Scalar",
     "Summarised",
     "as_number",
     "as_series",
@@ -82,7 +90,6 @@ __all__ = [
     "coefficient_array",
     "complex_dtype",
     "deviation",
-    "fill_missing",
     "has_weak_octave",
     "interpolated",
     "last_row",

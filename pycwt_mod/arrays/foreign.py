@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays.caller_warnings import SamplingWarning, warn_caller
+from pycwt_mod.arrays.checks import SamplingWarning, warn_caller
 
 #: Name of the time dimension of an xarray.DataArray.
-TIME = "time"
+_TIME = "time"
 #: Steps of an index may be larger than the usual one by this factor: months and years differ.
 _UNEVEN = 1.5
 
@@ -113,7 +113,7 @@ def time_first(name: str, values: ArrayLike) -> NDArray[Any]:
     """Return `plain_array` with the time axis first, which is the default of an array here."""
     array = plain_array(name, values)
     warn_of_uneven_index(name, values)
-    named = TIME in getattr(values, "dims", ())
+    named = _TIME in getattr(values, "dims", ())
     return np.moveaxis(array, _time_axis(values), 0) if named and array.ndim > 1 else array
 
 
@@ -156,14 +156,14 @@ def warn_of_uneven_index(name: str, values: object) -> None:
 def _index(values: object) -> Any:  # noqa: ANN401 - an index of pandas or xarray
     """Return the index along time; None for arrays, lists, and others without one."""
     indexes = getattr(values, "indexes", None)
-    index = getattr(values, "index", None) if indexes is None else indexes.get(TIME)
+    index = getattr(values, "index", None) if indexes is None else indexes.get(_TIME)
     return index if callable(getattr(index, "equals", None)) else None
 
 
 def _time_axis(values: object) -> int:
     dims = list(getattr(values, "dims", ()))
-    if TIME in dims:
-        return dims.index(TIME)
+    if _TIME in dims:
+        return dims.index(_TIME)
     return 0 if hasattr(values, "columns") else -1
 
 

@@ -10,8 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays.caller_warnings import NyquistWarning, warn_caller
-from pycwt_mod.arrays.checks import Floats, as_number, check_positive
+from pycwt_mod.arrays.checks import (
+    Floats,
+    NyquistWarning,
+    as_number,
+    check_positive,
+    warn_caller,
+)
 from pycwt_mod.arrays.foreign import real_array
 
 #: Steps may differ from a multiple of the spacing by this part of it (scales stored as float32).
