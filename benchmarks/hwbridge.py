@@ -287,7 +287,7 @@ def costs() -> list[Cost]:
 
 def library_octave() -> object:
     """Simulate the same octave with the library, as its sequential backend does."""
-    from pycwt_mod.significance.simulation_plan import surrogate_octave
+    from pycwt_mod.significance.simulation import surrogate_octave
     from pycwt_mod.significance.surrogates import SurrogateTask, run_task
     from pycwt_mod.smoothing import ScaleBoxcar
     from pycwt_mod.wavelets import Morlet

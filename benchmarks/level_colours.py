@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.level_table import SEED, write_table
 from pycwt_mod.arrays import CONVENTIONS, Convention
-from pycwt_mod.significance.levels import quantile
-from pycwt_mod.significance.simulation_plan import surrogate_octave
+from pycwt_mod.significance.simulation import quantile, surrogate_octave
 from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from pycwt_mod.significance.table import colours, level_table
 from pycwt_mod.smoothing import ScaleBoxcar

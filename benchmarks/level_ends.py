@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.level_table import SEED, write_table
 from pycwt_mod import MonteCarloPlan, Wavelet
-from pycwt_mod.significance.levels import quantile
+from pycwt_mod.significance.simulation import quantile
 from pycwt_mod.significance.surrogates import run_task
 from pycwt_mod.significance.table import ends, level_table
 

@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 
 from pycwt_mod import __version__
 from pycwt_mod.arrays import CONVENTIONS, Convention
-from pycwt_mod.significance.levels import quantile, standard_error
-from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION, surrogate_octave
+from pycwt_mod.significance.simulation import (
+    ALGORITHM_VERSION,
+    quantile,
+    standard_error,
+    surrogate_octave,
+)
 from pycwt_mod.significance.surrogates import SurrogateOctave, SurrogateTask, run_task
 from pycwt_mod.significance.table import level_table
 from pycwt_mod.smoothing import ScaleBoxcar

@@ -25,9 +25,8 @@ from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
 from pycwt_mod.significance.chi_square import Significance, significance
 from pycwt_mod.significance.coherence import MonteCarlo, wct_significance
-from pycwt_mod.significance.levels import MonteCarloLevels
 from pycwt_mod.significance.octave import block_level, block_significance
-from pycwt_mod.significance.simulation_plan import MonteCarloPlan
+from pycwt_mod.significance.simulation import MonteCarloLevels, MonteCarloPlan
 from pycwt_mod.significance.table.level_table import NotTabulated
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
 from pycwt_mod.streaming import LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, assemble

@@ -9,10 +9,8 @@ from pycwt_mod.significance.coherence import (
     SimulationOptions,
     wct_significance,
 )
-from pycwt_mod.significance.levels import Method, MonteCarloLevels
 from pycwt_mod.significance.octave import block_level, block_significance
-from pycwt_mod.significance.simulation import Progress
-from pycwt_mod.significance.simulation_plan import MonteCarloPlan
+from pycwt_mod.significance.simulation import Method, MonteCarloLevels, MonteCarloPlan, Progress
 from pycwt_mod.significance.table import NotTabulated
 
 __all__ = [

@@ -23,9 +23,13 @@ from pycwt_mod.arrays import (
 from pycwt_mod.backends import get_backend, uses_n_jobs
 from pycwt_mod.engine.scale_axis import geometric
 from pycwt_mod.rednoise import Seed, check_seed, drawn_seed
-from pycwt_mod.significance.levels import Method, MonteCarloLevels
-from pycwt_mod.significance.simulation import Progress, simulate
-from pycwt_mod.significance.simulation_plan import MonteCarloPlan
+from pycwt_mod.significance.simulation import (
+    Method,
+    MonteCarloLevels,
+    MonteCarloPlan,
+    Progress,
+    simulate,
+)
 from pycwt_mod.significance.table.level_table import LevelTable
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 

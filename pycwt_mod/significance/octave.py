@@ -10,8 +10,7 @@ from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.engine.layout import OctaveLayout, grid_boxcar
 from pycwt_mod.rednoise import Seed
 from pycwt_mod.significance.coherence import entropy_of
-from pycwt_mod.significance.levels import quantile
-from pycwt_mod.significance.simulation_plan import surrogate_octave
+from pycwt_mod.significance.simulation import quantile, surrogate_octave
 from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from pycwt_mod.significance.table.level_table import LevelTable
 

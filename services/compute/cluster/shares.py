@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION
+from pycwt_mod.significance.simulation import ALGORITHM_VERSION
 from pycwt_mod.significance.surrogates import BINS, SurrogateOctave, SurrogateTask, run_task
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet, wavelet_from_name

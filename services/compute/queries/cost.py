@@ -49,7 +49,7 @@ WCT_CELL_S = 70e-9
 #: Of a simulated row: of each of the tasks that share the pairs, and of each pair.
 ROW_TASK_S = 65e-6
 ROW_PAIR_S = 13e-6
-#: Tasks that the pairs of an octave are shared among (`significance.simulation_plan.CHUNKS`).
+#: Tasks that the pairs of an octave are shared among (`significance.simulation.CHUNKS`).
 ROW_TASKS = 20
 #: Reading a reply from the store: round trips, and its bytes over two hops and a decoder.
 READ_S = 4e-3

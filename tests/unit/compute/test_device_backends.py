@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pycwt_mod
-from pycwt_mod.significance.simulation_plan import MonteCarloPlan
+from pycwt_mod.significance.simulation import MonteCarloPlan
 from pycwt_mod.wavelets import Morlet
 from schemas import subjects
 from schemas.codec import ContentType, encode

@@ -23,7 +23,7 @@ from pycwt_mod import (
     wct_significance,
 )
 from pycwt_mod.arrays import Convention
-from pycwt_mod.significance.simulation_plan import ALGORITHM_VERSION
+from pycwt_mod.significance.simulation import ALGORITHM_VERSION
 from pycwt_mod.significance.table import (
     LEVELS,
     VOICES,

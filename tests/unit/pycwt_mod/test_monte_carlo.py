@@ -20,7 +20,7 @@ from pycwt_mod import (
     wct_significance,
 )
 from pycwt_mod.backends import GROUP
-from pycwt_mod.significance.simulation_plan import MonteCarloPlan
+from pycwt_mod.significance.simulation import MonteCarloPlan
 from pycwt_mod.significance.surrogates import run_task
 from pycwt_mod.wavelets import DOG, Morlet
 from tests.backends import Backwards

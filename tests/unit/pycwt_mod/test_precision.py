@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from pycwt_mod import wct_significance
-from pycwt_mod.significance.levels import standard_error
-from pycwt_mod.significance.simulation import MAX_PAIRS, OctaveTally
-from pycwt_mod.significance.simulation_plan import MonteCarloPlan, chunked
+from pycwt_mod.significance.simulation import (
+    MAX_PAIRS,
+    MonteCarloPlan,
+    OctaveTally,
+    chunked,
+    standard_error,
+)
 from pycwt_mod.significance.surrogates import BINS, run_task
 from pycwt_mod.wavelets import DOG, Morlet, Wavelet
 
