@@ -32,12 +32,12 @@ from pycwt_mod.arrays import (
     unit_scaled,
 )
 from pycwt_mod.engine.coherence import CoherenceSchedule, PhaseOf, check_phase_of
+from pycwt_mod.engine.filter_bank import TransformSpec
 from pycwt_mod.engine.inputs import spectra_by_length
 from pycwt_mod.engine.missing_energy import RowKernels
 from pycwt_mod.engine.octaves import MultirateResult, octaves_of
 from pycwt_mod.engine.scale_axis import ScaleAxis, cone_of_influence, gap_mask
 from pycwt_mod.engine.schedule import RowStrategy, Schedule, group_scales
-from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.rednoise import lag1_of
 from pycwt_mod.results import CwtResult, WctResult, XwtResult
 from pycwt_mod.significance.chi_square import cross_levels

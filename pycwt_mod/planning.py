@@ -21,7 +21,7 @@ from pycwt_mod.arrays import (
     warn_of_small_scales,
 )
 from pycwt_mod.cwt_plan import CwtPlan
-from pycwt_mod.engine.bands import resolve_rtol
+from pycwt_mod.engine.filter_bank import resolve_rtol
 from pycwt_mod.engine.scale_axis import ScaleAxis
 from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 

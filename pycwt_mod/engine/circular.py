@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, complex_dtype
-from pycwt_mod.engine.filter_bank import FilterBank
-from pycwt_mod.engine.spec import TransformSpec
+from pycwt_mod.engine.filter_bank import FilterBank, TransformSpec
 from pycwt_mod.engine.upsampling import Upsampler
 
 #: Rows are transformed in chunks of about this many bytes, to stay in the cache.

@@ -23,10 +23,14 @@ from pycwt_mod.arrays import (
     Floats,
     complex_dtype,
 )
-from pycwt_mod.engine.bands import Band, coherence_bandwidth
-from pycwt_mod.engine.decimation import fast_length, power_of_two_below
+from pycwt_mod.engine.filter_bank import (
+    Band,
+    TransformSpec,
+    coherence_bandwidth,
+    fast_length,
+    power_of_two_below,
+)
 from pycwt_mod.engine.smoother import OVERSAMPLING, Smoother, kernel_correction
-from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.engine.threads import run
 from pycwt_mod.smoothing import ScaleWindow, powers, scale_window, squared_coherence
 

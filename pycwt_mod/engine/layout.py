@@ -10,8 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from pycwt_mod.arrays import Convention, check_convention, check_level, check_positive
-from pycwt_mod.engine.bands import coherence_bandwidth, smoothed_radius
-from pycwt_mod.engine.decimation import power_of_two_below
+from pycwt_mod.engine.filter_bank import coherence_bandwidth, power_of_two_below, smoothed_radius
 from pycwt_mod.engine.grid import VoiceGrid
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
@@ -78,7 +77,7 @@ def support_radius(wavelet: Wavelet, op: BlockOp, rtol: float) -> float:
     """Return the distance, at scale 1, beyond which a sample doesn't matter to a row.
 
     For coherence it is less than the sum of the radii of wavelet and filter, see
-    `pycwt_mod.engine.bands.smoothed_radius`.
+    `pycwt_mod.engine.filter_bank.smoothed_radius`.
     """
     tol = rtol * RESERVE
     return smoothed_radius(wavelet, tol) if op == "wct" else tail_radius(wavelet, tol)

@@ -19,7 +19,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Floats, read_only
-from pycwt_mod.engine.decimation import power_of_two_below
+from pycwt_mod.engine.filter_bank import power_of_two_below
 from pycwt_mod.wavelets import Wavelet
 
 #: Scales in samples, and their weights, that a row is an average of.

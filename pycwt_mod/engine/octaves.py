@@ -25,9 +25,8 @@ from pycwt_mod.arrays import (
     percentage,
     span,
 )
-from pycwt_mod.engine.bands import Band, used_bins
 from pycwt_mod.engine.circular import CircularConvolution
-from pycwt_mod.engine.filter_bank import fold
+from pycwt_mod.engine.filter_bank import Band, fold, used_bins
 from pycwt_mod.engine.inputs import Parts, TransformInputs, signal_parts
 from pycwt_mod.engine.overlap_save import OverlapSave
 from pycwt_mod.engine.scale_axis import ScaleAxis

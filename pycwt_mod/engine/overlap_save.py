@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import erfc, erfcinv
 
 from pycwt_mod.arrays import Complexes, Convention, Floats
-from pycwt_mod.engine.bands import Band, is_two_sided
-from pycwt_mod.engine.filter_bank import FilterBank
+from pycwt_mod.engine.filter_bank import Band, FilterBank, TransformSpec, is_two_sided
 from pycwt_mod.engine.inputs import PaddedSignal, Part
-from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.wavelets import Wavelet
 
 #: Points of the FFTs of a segment's rows, at their own step.

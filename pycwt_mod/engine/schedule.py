@@ -14,9 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Floats, complex_dtype
-from pycwt_mod.engine.bands import Band, allowed_bins, used_bins
 from pycwt_mod.engine.circular import CircularConvolution
-from pycwt_mod.engine.decimation import fast_length, power_of_two_below
+from pycwt_mod.engine.filter_bank import (
+    Band,
+    TransformSpec,
+    allowed_bins,
+    fast_length,
+    power_of_two_below,
+    used_bins,
+)
 from pycwt_mod.engine.inputs import (
     PaddedSignal,
     Part,
@@ -26,7 +32,6 @@ from pycwt_mod.engine.inputs import (
     spectra_by_length,
 )
 from pycwt_mod.engine.overlap_save import OverlapSave, prefers_overlap_save
-from pycwt_mod.engine.spec import TransformSpec
 from pycwt_mod.engine.threads import run
 
 #: σ of the samples that rows are interpolated from: fewer would need longer kernels.

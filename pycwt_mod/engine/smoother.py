@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import i0e
 
 from pycwt_mod.arrays import Complexes, Floats
-from pycwt_mod.engine.filter_bank import FilterBank
-from pycwt_mod.engine.spec import TransformSpec
+from pycwt_mod.engine.filter_bank import FilterBank, TransformSpec
 from pycwt_mod.engine.upsampling import Upsampler
 
 #: Oversampling of the smoothed spectra, which the weights of the ends and the upsampling need.

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Convention, Summarised, padded_length, span
 from pycwt_mod.backends import get_backend
-from pycwt_mod.engine.bands import coherence_bandwidth
-from pycwt_mod.engine.decimation import fast_length, power_of_two_below
+from pycwt_mod.engine.filter_bank import coherence_bandwidth, fast_length, power_of_two_below
 from pycwt_mod.engine.scale_axis import geometric
 from pycwt_mod.significance.surrogates import (
     BINS,

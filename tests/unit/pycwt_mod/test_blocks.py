@@ -27,7 +27,7 @@ from pycwt_mod import (
     wct,
     wct_significance,
 )
-from pycwt_mod.engine.bands import smoothed_radius
+from pycwt_mod.engine.filter_bank import smoothed_radius
 from pycwt_mod.engine.layout import support_radius
 from pycwt_mod.streaming import Block, BlockOp, Quantity, compute_blocks, highest_freq_hz
 from tests.coherence_formula import smooth_in_time

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import pycwt_mod as ours
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, multirate, rednoise
-from pycwt_mod.engine.bands import Band
+from pycwt_mod.engine.filter_bank import Band
 from tests.formula import direct, loud_elsewhere, row_error
 from tests.thorough import cases
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import pycwt_mod as ours
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, multirate, rednoise
+from pycwt_mod.engine.filter_bank import TransformSpec
 from pycwt_mod.engine.inputs import PaddedSignal
 from pycwt_mod.engine.overlap_save import LONG_POINTS
 from pycwt_mod.engine.schedule import group_scales
-from pycwt_mod.engine.spec import TransformSpec
 from tests.formula import direct, loud_elsewhere, row_error
 from tests.thorough import cases
 

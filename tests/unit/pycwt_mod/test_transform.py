@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycwt_mod import DOG, Convention, Morlet, Paul, Wavelet, cwt, icwt
-from pycwt_mod.engine.decimation import fast_length
-from pycwt_mod.engine.filter_bank import FilterBank
+from pycwt_mod.engine.filter_bank import FilterBank, fast_length
 from tests.formula import direct
 from tests.thorough import cases
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pycwt_mod.engine.bands import coherence_bandwidth
+from pycwt_mod.engine.filter_bank import coherence_bandwidth
 from pycwt_mod.rednoise import ar1_spectrum
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
