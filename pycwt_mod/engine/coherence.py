@@ -30,8 +30,8 @@ from pycwt_mod.engine.filter_bank import (
     fast_length,
     power_of_two_below,
 )
+from pycwt_mod.engine.schedule import run_tasks
 from pycwt_mod.engine.smoother import OVERSAMPLING, Smoother, kernel_correction
-from pycwt_mod.engine.threads import run
 from pycwt_mod.smoothing import ScaleWindow, powers, scale_window, squared_coherence
 
 #: Which spectrum the phase is of: W1 W2*, or S(W1 W2*/s), which R² is made of and is less noisy.
@@ -259,14 +259,14 @@ class CoherenceRows:
         """
         filtered = [SmoothedSpectra.empty(group, self.length) for group in self.groups]
         chunks = [(each, rows) for each in filtered for rows in each.group.chunks(self.length)]
-        run(
+        run_tasks(
             (
                 partial(self._filter, each, rows, spectra[each.group.bank.length], phase)
                 for each, rows in chunks
             ),
             workers,
         )
-        run(
+        run_tasks(
             (
                 partial(self._finish, each.group, rows, filtered, coherence, smoothed)
                 for each, portion in chunks

@@ -30,8 +30,7 @@ from pycwt_mod.engine.filter_bank import Band, fold, used_bins
 from pycwt_mod.engine.inputs import Parts, TransformInputs, signal_parts
 from pycwt_mod.engine.overlap_save import OverlapSave
 from pycwt_mod.engine.scale_axis import ScaleAxis
-from pycwt_mod.engine.schedule import Schedule, octave_of, upsampling_step
-from pycwt_mod.engine.threads import run
+from pycwt_mod.engine.schedule import Schedule, octave_of, run_tasks, upsampling_step
 from pycwt_mod.engine.upsampling import Upsampler
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ class MultirateResult(Summarised):
         check_memory("the full matrix", int(np.prod(shape)) * first.dtype.itemsize, max_bytes)
         out: Complexes = np.empty(shape, first.dtype)
         flat = out.reshape(-1, *shape[-2:])
-        run(
+        run_tasks(
             (task for octave in self.octaves for task in octave._origin.tasks(flat)),
             workers,
         )
@@ -182,7 +181,7 @@ def _samples(
         np.empty((*signal.shape[:-1], len(group.index), points), kind)
         for group, points in zip(schedule.groups, schedule.points, strict=True)
     ]
-    run(
+    run_tasks(
         (
             task
             for group, out in zip(schedule.groups, samples, strict=True)

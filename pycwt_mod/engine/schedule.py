@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,7 +33,6 @@ from pycwt_mod.engine.inputs import (
     spectra_by_length,
 )
 from pycwt_mod.engine.overlap_save import OverlapSave, prefers_overlap_save
-from pycwt_mod.engine.threads import run
 
 #: σ of the samples that rows are interpolated from: fewer would need longer kernels.
 OVERSAMPLING = 2.0
@@ -173,7 +173,7 @@ class Schedule:
         out: Complexes = np.empty(shape, complex_dtype(signal.dtype))
         flat = out.reshape(-1, len(self.spec.scales), self.spec.n)
         inputs = self.inputs(signal, spectrum, workers)
-        run(
+        run_tasks(
             (
                 task
                 for k in range(len(flat))
@@ -220,3 +220,14 @@ class Schedule:
                 part: PaddedSignal.periodic(arrays[part], m, reach[m], count[m]) for part in parts
             }
         return TransformInputs(spectra, padded)
+
+
+def run_tasks(tasks: Iterable[Callable[[], object]], workers: int) -> None:
+    """Run all tasks in up to `workers` threads, and raise what they raise."""
+    if workers == 1:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(task) for task in tasks]:
+            future.result()
