@@ -17,8 +17,7 @@ from pycwt_mod.backends import (
 )
 from pycwt_mod.coherence import wct
 from pycwt_mod.cwt_plan import CwtPlan
-from pycwt_mod.engine.grid import VoiceGrid
-from pycwt_mod.engine.layout import OctaveLayout, octave_layouts
+from pycwt_mod.engine.layout import OctaveLayout, VoiceGrid, octave_layouts
 from pycwt_mod.engine.octaves import MultirateResult, Octave
 from pycwt_mod.planning import plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Convention, check_convention, check_count, check_lag1, check_level
-from pycwt_mod.engine.grid import VoiceGrid
-from pycwt_mod.engine.layout import OctaveLayout, grid_boxcar
+from pycwt_mod.engine.layout import OctaveLayout, VoiceGrid, grid_boxcar
 from pycwt_mod.rednoise import Seed
 from pycwt_mod.significance.coherence import entropy_of
 from pycwt_mod.significance.simulation import quantile, surrogate_octave

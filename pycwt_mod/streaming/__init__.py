@@ -6,8 +6,13 @@
 
 from __future__ import annotations
 
-from pycwt_mod.engine.grid import VoiceGrid, highest_freq_hz
-from pycwt_mod.engine.layout import BlockOp, OctaveLayout, octave_layouts
+from pycwt_mod.engine.layout import (
+    BlockOp,
+    OctaveLayout,
+    VoiceGrid,
+    highest_freq_hz,
+    octave_layouts,
+)
 from pycwt_mod.streaming.assembly import Assembled, AssembledOctave, assemble
 from pycwt_mod.streaming.block import Block, LiveBlock
 from pycwt_mod.streaming.buffer import SampleBuffer

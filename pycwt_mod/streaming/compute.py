@@ -25,8 +25,7 @@ from pycwt_mod.arrays import (
     read_only,
     unit_scaled,
 )
-from pycwt_mod.engine.grid import VoiceGrid
-from pycwt_mod.engine.layout import BlockOp, OctaveLayout, check_op
+from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid, check_op
 from pycwt_mod.smoothing import powers, squared_coherence
 from pycwt_mod.streaming.block import Block
 from pycwt_mod.streaming.kernel import OctaveKernel, octave_kernel

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Convention, Floats, read_only
 from pycwt_mod.engine.filter_bank import FilterBank, fast_length
-from pycwt_mod.engine.grid import VoiceGrid
-from pycwt_mod.engine.layout import BlockOp, OctaveLayout, grid_boxcar
+from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid, grid_boxcar
 from pycwt_mod.smoothing import CircularSmoother, gaussian_filter
 
 __all__ = ["OctaveKernel", "octave_kernel"]

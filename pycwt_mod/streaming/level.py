@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Convention, unit_scaled
-from pycwt_mod.engine.grid import VoiceGrid
-from pycwt_mod.engine.layout import OctaveLayout
+from pycwt_mod.engine.layout import OctaveLayout, VoiceGrid
 from pycwt_mod.significance.octave import block_level, block_significance
 from pycwt_mod.significance.table.level_table import LEAST_LAG1, MOST_LAG1, NotTabulated
 

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Convention
-from pycwt_mod.engine.grid import VoiceGrid
-from pycwt_mod.engine.layout import BlockOp, OctaveLayout, grid_boxcar, support_radius
+from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid, grid_boxcar, support_radius
 
 
 def block_mask(

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pycwt_mod.arrays import Convention, check_count, time_first
-from pycwt_mod.engine.grid import VoiceGrid
-from pycwt_mod.engine.layout import BlockOp, OctaveLayout, octave_layouts
+from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid, octave_layouts
 from pycwt_mod.streaming.block import LiveBlock
 from pycwt_mod.streaming.compute import Quantity, compute_blocks
 from pycwt_mod.streaming.level import window_level

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from pycwt_mod.arrays import Convention, check_level
-from pycwt_mod.engine.grid import VoiceGrid
+from pycwt_mod.engine.layout import VoiceGrid
 from pycwt_mod.streaming.compute import Quantity
 from pycwt_mod.streaming.stream import Analysis, Precision, Stream
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
