@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pycwt_mod.streaming.kernel import octave_kernel
+from pycwt_mod.streaming.compute import octave_kernel
 from schemas import storage, subjects
 from schemas.codec import ContentType, decode, encode
 from schemas.limits import MAX_MESSAGE_BYTES
