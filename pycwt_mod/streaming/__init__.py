@@ -15,11 +15,10 @@ from pycwt_mod.engine.layout import (
 )
 from pycwt_mod.streaming.assembly import Assembled, AssembledOctave, assemble
 from pycwt_mod.streaming.block import Block, LiveBlock
-from pycwt_mod.streaming.buffer import SampleBuffer
 from pycwt_mod.streaming.compute import QUANTITIES, Quantity, compute_block, compute_blocks
 from pycwt_mod.streaming.level import LevelMethod, window_level
 from pycwt_mod.streaming.transforms import StreamingCwt, StreamingWct, StreamingXwt
-from pycwt_mod.streaming.windower import CutWindow, Tile, Tiling, Windower
+from pycwt_mod.streaming.windower import CutWindow, SampleBuffer, Tile, Tiling, Windower
 
 __all__ = [
     "QUANTITIES",

@@ -10,7 +10,7 @@ import pytest
 MODULES = (
     "coherence", "rednoise", "transform", "planning", "significance.chi_square",
     "wavelets.resolve", "wavelets.morlet", "wavelets.paul", "wavelets.dog", "backends.registry",
-    "significance.coherence", "engine.grid", "helpers", "sample.dataset",
+    "significance.coherence", "engine.layout", "helpers", "sample.dataset",
 )  # fmt: skip
 
 

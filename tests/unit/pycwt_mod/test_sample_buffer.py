@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycwt_mod.streaming.buffer import SampleBuffer
+from pycwt_mod.streaming.windower import SampleBuffer
 
 
 def column(first: int, n: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
