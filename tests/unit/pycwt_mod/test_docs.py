@@ -9,7 +9,7 @@ import pytest
 
 MODULES = (
     "coherence", "rednoise", "transform", "planning", "significance.chi_square",
-    "wavelets.resolve", "wavelets.morlet", "wavelets.paul", "wavelets.dog", "backends.registry",
+    "wavelets.resolve", "wavelets.morlet", "wavelets.paul", "wavelets.dog", "backends",
     "significance.coherence", "engine.layout", "helpers", "sample.dataset",
 )  # fmt: skip
 

@@ -194,7 +194,7 @@ def test_a_registered_backend_that_cannot_be_imported_is_listed_with_its_error(
         tmp_path,
         {
             "broken": "no_such_module:Backend",
-            "own": "pycwt_mod.backends.sequential:SequentialBackend",
+            "own": "pycwt_mod.backends:SequentialBackend",
         },
     )
     os.utime(tmp_path, (0, 0))  # a folder's time is as coarse as the clock of the kernel

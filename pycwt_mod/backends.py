@@ -1,4 +1,4 @@
-"""Where Monte Carlo tasks may run, and how to find out."""
+"""Places where Monte Carlo tasks may run, and how to find out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
-from pycwt_mod.backends.joblib_backend import JoblibBackend
-from pycwt_mod.backends.sequential import SequentialBackend
+import joblib
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -246,3 +245,45 @@ def _offered(point: EntryPoint) -> BackendInfo:
             type="cpu",
             error=f"{type(error).__name__}: {error}",
         )
+
+
+class SequentialBackend:
+    """Runs every task in the calling thread; `n_jobs` has no effect."""
+
+    name = "sequential"
+    description = "one task after the other in the calling thread"
+    type: Literal["cpu"] = "cpu"
+    uses_n_jobs = False
+
+    def is_available(self) -> bool:
+        """Return True."""
+        return True
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        tasks: Sequence[T],
+        *,
+        n_jobs: int = 1,  # noqa: ARG002
+    ) -> Iterator[R]:
+        """Yield ``function(task)`` in the order of `tasks`."""
+        return map(function, tasks)
+
+
+class JoblibBackend:
+    """Runs tasks in `n_jobs` worker processes (-1: one per core)."""
+
+    name = "joblib"
+    description = "worker processes on this machine, by joblib"
+    type: Literal["cpu"] = "cpu"
+
+    def is_available(self) -> bool:
+        """Return True: joblib is a dependency."""
+        return True
+
+    def map(
+        self, function: Callable[[T], R], tasks: Sequence[T], *, n_jobs: int = 1
+    ) -> Iterator[R]:
+        """Yield ``function(task)`` in the order of `tasks`, as they finish."""
+        pool = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+        return iter(pool(joblib.delayed(function)(task) for task in tasks))
