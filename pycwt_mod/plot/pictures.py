@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.plot.canvas import Canvas, Options
-from pycwt_mod.plot.frame import Frame
-from pycwt_mod.plot.marks import arrows
+from pycwt_mod.plot.canvas import Canvas, Frame, Options, arrows
 from pycwt_mod.plot.times import Numbers
 
 if TYPE_CHECKING:

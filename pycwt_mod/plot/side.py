@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_mod.plot.frame import INK, Frame
+from pycwt_mod.plot.canvas import INK, Frame
 from pycwt_mod.plot.times import TimeAxis
 
 if TYPE_CHECKING:
