@@ -11,6 +11,7 @@ MODULES = (
     "coherence", "rednoise", "transform", "planning", "significance.chi_square",
     "wavelets.resolve", "wavelets.morlet", "wavelets.paul", "wavelets.dog", "backends",
     "significance.coherence", "engine.layout", "helpers", "sample.dataset",
+    "arrays.checks", "arrays.foreign", "arrays.scales", "arrays.signals",
 )  # fmt: skip
 
 
