@@ -1,7 +1,8 @@
-"""From samples as they come to windows."""
+"""From samples as they come to windows: the windower, its tiles, and its buffer of samples."""
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pycwt_mod.streaming import CutWindow, Windower
+from pycwt_mod.streaming.windower import SampleBuffer, Tiling
 
 Array = NDArray[np.float64]
 
@@ -103,3 +105,120 @@ def test_without_lanes_no_sample_is_held_and_a_gap_takes_no_memory() -> None:
     assert len(windower.held()[1]) == 0
     with pytest.raises(ValueError, match="first=3"):
         list(windower.push(3, signal(5)))
+
+
+@given(
+    tile=st.integers(1, 50),
+    margin=st.integers(0, 200),
+    start=st.integers(0, 1000),
+    chunks=st.lists(st.integers(1, 120), max_size=30),
+)
+def test_however_the_samples_come_the_tiles_cover_the_axis_once(
+    tile: int, margin: int, start: int, chunks: list[int]
+) -> None:
+    tiling = Tiling(tile, margin)
+    tiling.start_at(start)
+    end, tiles = start, []
+    for n in chunks:
+        end += n
+        for due in tiling.due(end):
+            assert due.first + due.n + margin <= end
+            tiles.append(due)
+    firsts = [due.first for due in tiles]
+    begin = start // tile * tile
+    assert firsts == list(range(begin, begin + len(firsts) * tile, tile))
+    assert begin + (len(firsts) + 1) * tile + margin > end
+
+
+def test_the_rest_are_the_tiles_that_have_begun() -> None:
+    tiling = Tiling(10, 25)
+    assert list(tiling.due(34)) == []
+    assert [tile.first for tile in tiling.rest(34)] == [0, 10, 20, 30]
+    assert list(tiling.rest(34)) == []
+
+
+def test_a_window_is_the_tile_with_a_margin_on_either_side() -> None:
+    tiling = Tiling(10, 3)
+    (tile,) = tiling.due(13)
+    assert (tile.window_first, tile.first, tile.n, tile.window_end) == (-3, 0, 10, 13)
+    assert tiling.needed_from == 7
+
+
+def column(first: int, n: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.arange(first, first + n, dtype=np.float64)[:, None]
+
+
+def test_what_lies_between_two_chunks_is_missing() -> None:
+    buffer = SampleBuffer(1)
+    buffer.append(0, column(0, 2))
+    buffer.append(4, column(4, 2))
+    first, samples = buffer.view(0, 6)
+    assert first == 0
+    np.testing.assert_array_equal(samples[:, 0], [0, 1, np.nan, np.nan, 4, 5])
+
+
+def test_reading_gives_what_is_held_of_the_range() -> None:
+    buffer = SampleBuffer(1, first=10)
+    buffer.append(10, column(10, 5))
+    assert buffer.view(0, 12)[0] == 10
+    np.testing.assert_array_equal(buffer.view(12, 99)[1][:, 0], [12, 13, 14])
+    assert buffer.view(50, 60)[1].shape == (0, 1)
+
+
+def test_what_is_held_cannot_be_written_to() -> None:
+    buffer = SampleBuffer(1)
+    buffer.append(0, column(0, 4))
+    _, samples = buffer.view(0, 4)
+    with pytest.raises(ValueError, match="read-only"):
+        samples[0] = 9
+
+
+def test_appending_before_the_end_is_an_error() -> None:
+    buffer = SampleBuffer(1, first=5)
+    with pytest.raises(ValueError, match=r"first=4.*5"):
+        buffer.append(4, column(4, 1))
+
+
+@pytest.mark.parametrize("types", [("f8",), ("i2", "f4")])
+def test_the_memory_stays_that_of_what_is_held(types: tuple[str, ...]) -> None:
+    buffer = SampleBuffer(1)
+    tracemalloc.start()
+    try:
+        for i in range(2000):
+            buffer.append(i * 100, column(i * 100, 100).astype(types[i % len(types)]))
+            buffer.forget(i * 100 - 500)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # 600 samples of 8 bytes are held; the buffer grows by doubling, and copies as it does.
+    assert peak < 10 * 600 * 8
+
+
+@given(st.lists(st.tuples(st.integers(1, 700), st.integers(0, 50), st.integers(0, 900))))
+def test_any_order_of_appending_and_forgetting_keeps_the_samples_in_place(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    buffer, truth = SampleBuffer(1), np.empty(0)
+    for n, gap, keep in steps:
+        first = len(truth) + gap
+        buffer.append(first, column(first, n))
+        truth = np.concatenate([truth, np.full(gap, np.nan), column(first, n)[:, 0]])
+        buffer.forget(len(truth) - keep)
+        begin, samples = buffer.view(0, len(truth) + 10)
+        assert begin + len(samples) == len(truth) == buffer.end
+        np.testing.assert_array_equal(samples[:, 0], truth[begin:])
+
+
+def test_each_stretch_is_known_by_the_type_that_it_came_in() -> None:
+    buffer = SampleBuffer(1)
+    buffer.append(0, column(0, 4).astype(np.int16))
+    buffer.append(4, column(4, 4).astype(np.int16))
+    buffer.append(8, column(8, 4).astype(np.int32))
+    buffer.append(14, column(14, 4).astype(np.int16))
+    assert buffer.exact_dtype(0, 8) == np.int16
+    assert buffer.exact_dtype(7, 9) == np.int32
+    assert buffer.exact_dtype(14, 18) == np.int16
+    assert buffer.exact_dtype(13, 15) == np.float32
+    assert buffer.exact_dtype(11, 13) == np.float64  # no float32 holds every int32
+    buffer.forget(15)
+    assert buffer.exact_dtype(0, 18) == np.int16
