@@ -55,7 +55,7 @@ bench-jobs: $(READY) ## measure a job of many small tasks and write docs/benchma
 
 gateware: $(READY) ## the bitstream for the Tang Nano 9K; writes its size into docs/gateware.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gateware]'
-	$(BIN)/python -m gateware.board
+	$(BIN)/python -m cwt_gateware.board
 
 bench-hardware: $(READY) ## measure the hardware bridge with a twin and write docs/benchmarks-hardware.md
 	$(BIN)/python -m benchmarks.hwbridge
@@ -64,7 +64,7 @@ bench-live: $(READY) ## measure the live path with real processes and write docs
 	$(BIN)/python -m benchmarks.live
 
 docs: $(READY)    ## make the generated documents again
-	$(BIN)/python -m schemas.asyncapi > docs/asyncapi.json
+	$(BIN)/python -m cwt_schemas.asyncapi > docs/asyncapi.json
 
 lua: var/bin/lua32 ## a Lua with 32-bit integers, for the tests of the ELM11's program; needs cc
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from benchmarks.clock import rounds
 from benchmarks.measurement import Measurement, Work
-from cli.samples import DEFINITION
+from cwt_cli.samples import DEFINITION
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.live import AnalysisWindow, Tile, WindowTimes
+from cwt_schemas.query import CwtRequest
+from cwt_schemas.stream import AnalysisSpec, StreamDefinition
 from pycwt_mod import rednoise
-from schemas.codec import ContentType, decode, encode
-from schemas.live import AnalysisWindow, Tile, WindowTimes
-from schemas.query import CwtRequest
-from schemas.stream import AnalysisSpec, StreamDefinition
 
-US = "schemas.codec"
+US = "cwt_schemas.codec"
 PEER = "json"
 #: Runs within one measurement: a single one is too short for the clock.
 WITHIN = 20

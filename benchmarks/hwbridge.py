@@ -32,29 +32,29 @@ import numpy as np
 import pycwt_mod
 from benchmarks.machine import machine, versions
 from benchmarks.paced_device import BITS, PacedDevice
-from pycwt_client.queries import ask
-from schemas import subjects
-from schemas.codec import decode
-from schemas.errors import ContractError
-from schemas.hardware import HwEvent
-from schemas.hwlink import Feature
-from schemas.hwops import (
+from cwt_hwbridge.deadline import CancellableDeadline
+from cwt_hwbridge.line import Line
+from cwt_hwbridge.model import bank_clocks_per_sample, mc_clocks_per_instant
+from cwt_hwbridge.serial_link import open_serial_line
+from cwt_hwbridge.tangnano9k import TangNanoDriver
+from cwt_runtime.bus import Bus, Subscription
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.devices.plans import bank_job, null_job
+from cwt_runtime.process.embedded_server import start_server
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import subjects
+from cwt_schemas.codec import decode
+from cwt_schemas.errors import ContractError
+from cwt_schemas.hardware import HwEvent
+from cwt_schemas.hwlink import Feature
+from cwt_schemas.hwops import (
     HwCwtReply,
     HwCwtRequest,
     HwInfo,
     HwInfoRequest,
     HwMcRequest,
 )
-from services.hwbridge.deadline import CancellableDeadline
-from services.hwbridge.line import Line
-from services.hwbridge.model import bank_clocks_per_sample, mc_clocks_per_instant
-from services.hwbridge.serial_link import open_serial_line
-from services.hwbridge.tangnano9k import TangNanoDriver
-from services.runtime.bus import Bus, Subscription
-from services.runtime.bus.nats import connect_bus
-from services.runtime.devices.plans import bank_job, null_job
-from services.runtime.process.embedded_server import start_server
-from services.runtime.telemetry.logs import logger
+from pycwt_client.queries import ask
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
 
@@ -162,7 +162,7 @@ async def with_bridge(trips: int, samples: int) -> Figures:
                     "CWT_NATS_URL": server.url,
                     "CWT_HW_PORTS": f"fpga0=tangnano9k:{port}",
                 }
-                with process("services.hwbridge", **settings) as bridge:
+                with process("cwt_hwbridge", **settings) as bridge:
                     async with connect_bus(server.url, name="bench", log=logger("bench")) as bus:
                         await started(bus)
                         return await measured(bus, bridge.pid, trips, samples)

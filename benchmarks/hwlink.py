@@ -15,10 +15,10 @@ from pathlib import Path
 
 from cobs import cobs
 
-from gateware.identity import CLOCK_HZ
-from gateware.sim.engine import Engine
-from gateware.sim.engines import chosen_engine
-from schemas.hwlink import (
+from cwt_gateware.identity import CLOCK_HZ
+from cwt_gateware.sim.engine import Engine
+from cwt_gateware.sim.engines import chosen_engine
+from cwt_schemas.hwlink import (
     COEFFS_PER_FRAME,
     MAX_ENCODED_BYTES,
     NAK,
@@ -28,7 +28,7 @@ from schemas.hwlink import (
     WINDOW,
     MessageType,
 )
-from schemas.hwlink_layouts import (
+from cwt_schemas.hwlink_layouts import (
     FilterEntry,
     FirIo,
     FirReply,

@@ -27,8 +27,8 @@ import pycwt_mod
 from benchmarks.machine import machine, versions
 from benchmarks.measurement import Measurement, Work
 from benchmarks.report import page
-from cli.shell import command_log
-from cli.system import SystemPlan, running_system
+from cwt_cli.shell import command_log
+from cwt_cli.system import SystemPlan, running_system
 from pycwt_client import Client
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-jobs.md"
@@ -36,8 +36,8 @@ TITLE = "# Benchmarks of jobs"
 CORES = os.cpu_count() or 1
 #: Programs of the system by what their command line has, the first that fits.
 PROGRAMS = {
-    "compute processes": "services.compute.process_main",
-    "workers": "services.compute",
+    "compute processes": "cwt_compute.process_main",
+    "workers": "cwt_compute",
     "server": "nats-server",
 }
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -22,10 +22,10 @@ import anyio
 import numpy as np
 
 from benchmarks import path_tracer
-from cli.shell import command_log
-from cli.system import SystemPlan, running_system
+from cwt_cli.shell import command_log
+from cwt_cli.system import SystemPlan, running_system
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Client
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 
 ROUNDS = 9
 #: Everything that a process does in idle times, it does this often.

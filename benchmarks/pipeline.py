@@ -11,13 +11,13 @@ import anyio
 from rich.console import Console
 
 from benchmarks.measurement import Measurement, Work
-from cli.demo_run import DemoRun
-from cli.publish import read_definition
-from cli.samples import DEFINITION, RECORDING
-from cli.shell import command_log
-from cli.system import SystemPlan, running_system
+from cwt_cli.demo_run import DemoRun
+from cwt_cli.publish import read_definition
+from cwt_cli.samples import DEFINITION, RECORDING
+from cwt_cli.shell import command_log
+from cwt_cli.system import SystemPlan, running_system
+from cwt_schemas.stream import StreamDefinition
 from pycwt_client.sources.csv_file import Recording, read_recording
-from schemas.stream import StreamDefinition
 
 STREAM = "icu"
 

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from benchmarks.clock import rounds
 from benchmarks.measurement import Measurement, Work
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.process.embedded_server import start_server
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
 from pycwt_client import connect
 from pycwt_client.log import library_log
 from pycwt_client.publisher import IN_FLIGHT
 from pycwt_mod import __version__
-from services.runtime.bus.nats import connect_bus
-from services.runtime.process.embedded_server import start_server
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
 
 CHANNELS = 200
 #: 20 ms at 2 kHz.

@@ -28,12 +28,12 @@ import pycwt_mod
 from benchmarks.machine import machine, versions
 from benchmarks.measurement import Measurement, Work
 from benchmarks.report import page
-from cli.shell import command_log
-from cli.system import SystemPlan, running_system
+from cwt_cli.shell import command_log
+from cwt_cli.system import SystemPlan, running_system
+from cwt_schemas.codec import ContentType, decode
+from cwt_schemas.errors import ContractError
+from cwt_schemas.query import WctRequest
 from pycwt_client import Client, connect
-from schemas.codec import ContentType, decode
-from schemas.errors import ContractError
-from schemas.query import WctRequest
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-queries.md"
 TITLE = "# Benchmarks of queries"
@@ -272,7 +272,7 @@ def resident_bytes() -> int:
     for folder in Path("/proc").iterdir():
         try:
             command = (folder / "cmdline").read_bytes()
-            status = (folder / "status").read_text() if b"services.compute" in command else ""
+            status = (folder / "status").read_text() if b"cwt_compute" in command else ""
             if int(status.partition("PPid:")[2].split()[0]) == os.getpid():
                 total += int(status.partition("VmRSS:")[2].split()[0]) * 1024
         except (OSError, IndexError):

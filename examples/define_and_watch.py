@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 import anyio
 import numpy as np
 
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Client, connect
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 
 FS_HZ = 100.0
 WANTED = 20

@@ -14,9 +14,9 @@ from functools import partial
 import anyio
 import numpy as np
 
+from cwt_schemas.stream import AnalysisSpec, SignificanceSpec, StreamDefinition
 from pycwt_client import Client, Scalogram, connect
 from pycwt_client.sources import LslSource, Signals, SourceInfo, play
-from schemas.stream import AnalysisSpec, SignificanceSpec, StreamDefinition
 
 STREAM = "eeg"
 BAND_HZ = (8.0, 12.0)

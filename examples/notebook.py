@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Scalogram, blocking
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
 
 url = sys.argv[1] if len(sys.argv) > 1 else "nats://127.0.0.1:4222"
 client = blocking.connect(url, name="notebook")

@@ -17,14 +17,14 @@ import anyio
 import numpy as np
 from numpy.typing import NDArray
 
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import decode_chunk
+from cwt_schemas.errors import ContractError
+from cwt_schemas.live import AnalysisResult
+from cwt_schemas.stream import AnalysisSpec, StreamDefinition
 from pycwt_client import Client, connect
 from pycwt_mod import VoiceGrid, compute_block, octave_layouts, wavelet_from_name
 from pycwt_mod.streaming import window_level
-from schemas import storage, subjects
-from schemas.codec import decode_chunk
-from schemas.errors import ContractError
-from schemas.live import AnalysisResult
-from schemas.stream import AnalysisSpec, StreamDefinition
 
 #: A log that gives nothing for so long has come to its end.
 QUIET_S = 2.0

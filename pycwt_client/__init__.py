@@ -9,7 +9,7 @@
 devices.
 """
 
-from services.runtime.installation import is_own_module
+from cwt_runtime.installation import is_own_module
 
 try:
     from pycwt_client.client import Client, connect

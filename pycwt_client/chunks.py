@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cwt_schemas.limits import MAX_CHUNK_SAMPLES
 from pycwt_client.signals import Samples
-from schemas.limits import MAX_CHUNK_SAMPLES
 
 __all__ = ["Batch", "Piece", "cut"]
 

@@ -8,6 +8,24 @@ from datetime import datetime
 
 import anyio
 
+from cwt_runtime.bus.errors import UnusableConnectionError
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.retry import RetryPolicy
+from cwt_runtime.telemetry.logs import Log
+from cwt_runtime.urls import without_credentials
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, validated
+from cwt_schemas.errors import Unavailable
+from cwt_schemas.limits import MAX_CHUNK_SAMPLES
+from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.stream import (
+    StreamDefinition,
+    StreamDelete,
+    StreamGet,
+    StreamList,
+    StreamListing,
+    StreamStatus,
+)
 from pycwt_client.feed import Feed, open_feed
 from pycwt_client.jobs import Jobs
 from pycwt_client.log import library_log
@@ -22,24 +40,6 @@ from pycwt_client.publisher import (
     open_publisher,
 )
 from pycwt_client.repeats import SeenEvents, SeenResults
-from schemas import storage, subjects
-from schemas.codec import ContentType, validated
-from schemas.errors import Unavailable
-from schemas.limits import MAX_CHUNK_SAMPLES
-from schemas.live import AnalysisResult, StreamEvent
-from schemas.stream import (
-    StreamDefinition,
-    StreamDelete,
-    StreamGet,
-    StreamList,
-    StreamListing,
-    StreamStatus,
-)
-from services.runtime.bus.errors import UnusableConnectionError
-from services.runtime.bus.nats import connect_bus
-from services.runtime.retry import RetryPolicy
-from services.runtime.telemetry.logs import Log
-from services.runtime.urls import without_credentials
 
 __all__ = ["CONNECT_TIMEOUT_S", "Client", "connect"]
 

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from cwt_runtime.bus import DurableLog, StoredMessage
+from cwt_runtime.telemetry.logs import Action
+from cwt_schemas import storage
+from cwt_schemas.codec import content_type_of, decode
+from cwt_schemas.errors import ContractError
+from cwt_schemas.message import PersistedMessage
 from pycwt_client.log import library_log
 from pycwt_client.signals import nanoseconds
-from schemas import storage
-from schemas.codec import content_type_of, decode
-from schemas.errors import ContractError
-from schemas.message import PersistedMessage
-from services.runtime.bus import DurableLog, StoredMessage
-from services.runtime.telemetry.logs import Action
 
 __all__ = ["Feed", "open_feed"]
 

@@ -13,20 +13,13 @@ from typing import Any
 
 import anyio
 
-from pycwt_client.queries import (
-    ASK_TIMEOUT_S,
-    CwtAnswer,
-    Queries,
-    WctAnswer,
-    XwtAnswer,
-    ask,
-    fetch,
-)
-from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
-from schemas import storage, subjects
-from schemas.codec import ContentType, content_type_of, decode, encode, validated
-from schemas.errors import ContractError, Internal, Unavailable, Unprocessable
-from schemas.job import (
+from cwt_runtime.bus import Bus, StoredMessage
+from cwt_runtime.bus import Message as BusMessage
+from cwt_runtime.bus.errors import BusError
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode, validated
+from cwt_schemas.errors import ContractError, Internal, Unavailable, Unprocessable
+from cwt_schemas.job import (
     JobCancel,
     JobGet,
     JobList,
@@ -42,11 +35,18 @@ from schemas.job import (
     TaskReply,
     TaskRequest,
 )
-from schemas.message import Message
-from schemas.query import CwtReply, SignificanceReply, WctReply, XwtReply
-from services.runtime.bus import Bus, StoredMessage
-from services.runtime.bus import Message as BusMessage
-from services.runtime.bus.errors import BusError
+from cwt_schemas.message import Message
+from cwt_schemas.query import CwtReply, SignificanceReply, WctReply, XwtReply
+from pycwt_client.queries import (
+    ASK_TIMEOUT_S,
+    CwtAnswer,
+    Queries,
+    WctAnswer,
+    XwtAnswer,
+    ask,
+    fetch,
+)
+from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
 
 __all__ = ["Answer", "Job", "Jobs", "TaskResult"]
 

@@ -6,7 +6,7 @@ import logging
 
 import structlog
 
-from services.runtime.telemetry.logs import Log
+from cwt_runtime.telemetry.logs import Log
 
 __all__ = ["library_log"]
 

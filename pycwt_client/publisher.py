@@ -29,19 +29,19 @@ import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
+from cwt_runtime.bus import DurableLog, StoreAck
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.retry import RetryPolicy
+from cwt_runtime.storage.publish import publish_with_retry
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, encode, encode_raw_chunk, validated
+from cwt_schemas.errors import ContractError
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.limits import MAX_CHUNK_SAMPLES
+from cwt_schemas.live import SignalChunk
 from pycwt_client.chunks import Batch, Piece, cut
 from pycwt_client.log import library_log
 from pycwt_client.signals import Samples, as_samples
-from schemas import subjects
-from schemas.codec import ContentType, encode, encode_raw_chunk, validated
-from schemas.errors import ContractError
-from schemas.headers import CONTENT_TYPE
-from schemas.limits import MAX_CHUNK_SAMPLES
-from schemas.live import SignalChunk
-from services.runtime.bus import DurableLog, StoreAck
-from services.runtime.bus.errors import BusError
-from services.runtime.retry import RetryPolicy
-from services.runtime.storage.publish import publish_with_retry
 
 __all__ = [
     "BATCH_S",

@@ -19,23 +19,16 @@ import anyio
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pycwt_client.signals import (
-    as_signal,
-    check_pair,
-    level_fields,
-    precision_of,
-    with_plain_numbers,
-)
-from pycwt_mod import CwtResult, MonteCarlo, WctResult, XwtResult
-from pycwt_mod.arrays import warn_of_small_scales
-from pycwt_mod.rednoise import Lag1
-from schemas import subjects
-from schemas.codec import ContentType, content_type_of, decode, encode, validated
-from schemas.errors import ContractError, ErrorBody, Internal, Timeout, Unavailable
-from schemas.hardware import HardwareReply, HardwareRequest
-from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY, SERVICE_ERROR_CODE
-from schemas.message import Message, StoredObject, StoredReply
-from schemas.query import (
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus import Message as BusMessage
+from cwt_runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode, validated
+from cwt_schemas.errors import ContractError, ErrorBody, Internal, Timeout, Unavailable
+from cwt_schemas.hardware import HardwareReply, HardwareRequest
+from cwt_schemas.headers import ACCEPT, CONTENT_TYPE, EARLY, SERVICE_ERROR_CODE
+from cwt_schemas.message import Message, StoredObject, StoredReply
+from cwt_schemas.query import (
     BackendInfo,
     BackendsReply,
     BackendsRequest,
@@ -54,10 +47,17 @@ from schemas.query import (
     XwtReply,
     XwtRequest,
 )
-from schemas.stream import Convention, Wavelet
-from services.runtime.bus import Bus
-from services.runtime.bus import Message as BusMessage
-from services.runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
+from cwt_schemas.stream import Convention, Wavelet
+from pycwt_client.signals import (
+    as_signal,
+    check_pair,
+    level_fields,
+    precision_of,
+    with_plain_numbers,
+)
+from pycwt_mod import CwtResult, MonteCarlo, WctResult, XwtResult
+from pycwt_mod.arrays import warn_of_small_scales
+from pycwt_mod.rednoise import Lag1
 
 __all__ = ["ASK_TIMEOUT_S", "CwtAnswer", "Queries", "WctAnswer", "XwtAnswer", "ask", "fetch"]
 

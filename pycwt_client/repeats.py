@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 
-from schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.live import AnalysisResult, StreamEvent
 
 __all__ = ["SeenEvents", "SeenResults", "Spans"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.live import AnalysisResult
+from cwt_schemas.live import AnalysisResult
 
 __all__ = ["Picture", "Scalogram"]
 

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.query import LevelChoice, Precision
 from pycwt_mod import MonteCarlo
 from pycwt_mod.arrays import (
     as_number,
@@ -17,8 +19,6 @@ from pycwt_mod.arrays import (
     time_first,
     warn_of_uneven_index,
 )
-from schemas.errors import Unprocessable
-from schemas.query import LevelChoice, Precision
 
 __all__ = [
     "Samples",

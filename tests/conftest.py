@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 import structlog
 
-from services.runtime.process.embedded_server import EmbeddedServer, start_server
+from cwt_runtime.process.embedded_server import EmbeddedServer, start_server
 from tests.deadlines import SCALE
 from tests.fork_server import FORK_SERVER
 from tests.seed import SEED

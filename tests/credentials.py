@@ -13,8 +13,8 @@ from typing import Any
 
 import nkeys
 
-from services.runtime.process.embedded_server import server_binary
-from services.runtime.process.orphan_guard import guarded
+from cwt_runtime.process.embedded_server import server_binary
+from cwt_runtime.process.orphan_guard import guarded
 from tests.servers import free_port
 
 __all__ = ["credentials_server"]

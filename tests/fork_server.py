@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.compute import process_main
-from services.compute.processes import ForkServer
+from cwt_compute import process_main
+from cwt_compute.processes import ForkServer
 
 __all__ = ["FORK_SERVER"]
 

@@ -8,11 +8,13 @@ from typing import TypeVar
 import anyio
 import numpy as np
 
-from schemas import storage, subjects
-from schemas.codec import ContentType, content_type_of, decode, encode
-from schemas.errors import ErrorBody
-from schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
-from schemas.job import (
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode
+from cwt_schemas.errors import ErrorBody
+from cwt_schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
+from cwt_schemas.job import (
     CwtTask,
     JobCancel,
     JobGet,
@@ -27,10 +29,8 @@ from schemas.job import (
     TaskRequest,
     WctTask,
 )
-from schemas.message import Message
-from schemas.subjects import JobVerb
-from services.runtime.bus import Bus
-from services.runtime.bus.errors import BusError
+from cwt_schemas.message import Message
+from cwt_schemas.subjects import JobVerb
 from tests.deadlines import fail_after
 
 R = TypeVar("R", bound=Message)

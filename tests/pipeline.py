@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.codec import encode_raw_chunk
-from schemas.live import AnalysisResult, AnalysisWindow, SignalChunk
-from schemas.stream import StreamCheckpoint, StreamDefinition
-from services.compute.live.windows import Provenance, compute_window
-from services.ingest.processor import LogEntry, Output, StreamProcessor
+from cwt_compute.live.windows import Provenance, compute_window
+from cwt_ingest.processor import LogEntry, Output, StreamProcessor
+from cwt_schemas.codec import encode_raw_chunk
+from cwt_schemas.live import AnalysisResult, AnalysisWindow, SignalChunk
+from cwt_schemas.stream import StreamCheckpoint, StreamDefinition
 
 __all__ = ["chunks_of", "entry", "fresh", "numbers", "outputs", "results"]
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import nats
 from anyio.from_thread import start_blocking_portal
 
-from services.runtime.process.embedded_server import start_server
+from cwt_runtime.process.embedded_server import start_server
 
 __all__ = [
     "RestartableServer",

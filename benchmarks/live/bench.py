@@ -15,10 +15,10 @@ import anyio
 from benchmarks.live.device import Device, running_device
 from benchmarks.live.processes import Usage, usage
 from benchmarks.live.results import Arrival, arrivals
-from cli.shell import command_log
-from cli.system import SystemPlan, running_system
+from cwt_cli.shell import command_log
+from cwt_cli.system import SystemPlan, running_system
+from cwt_schemas import storage
 from pycwt_client import Client
-from schemas import storage
 
 __all__ = ["Bench", "Played", "Sample", "Systems", "bench", "shared_bench"]
 

@@ -18,7 +18,7 @@ from benchmarks.live.floor import Tree, play_floor
 from benchmarks.live.results import Arrival
 from benchmarks.live.streams import CLOSED_LOOP_HOP_S, PAIR_HOP_S, pair, results_of
 from benchmarks.live.traffic import Recorder, trees_of
-from schemas.stream import StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 
 __all__ = ["latency", "trees"]
 

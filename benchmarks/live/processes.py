@@ -11,9 +11,9 @@ __all__ = ["Usage", "usage"]
 TICKS = os.sysconf("SC_CLK_TCK")
 #: What a command line contains, and what we call the process.
 ROLES = {
-    b"services.ingest": "ingest",
-    b"services.compute": "compute",
-    b"services.hwbridge": "hwbridge",
+    b"cwt_ingest": "ingest",
+    b"cwt_compute": "compute",
+    b"cwt_hwbridge": "hwbridge",
     b"nats-server": "server",
     b"benchmarks.live.device": "device",
     b"benchmarks.live.floor": "floor",

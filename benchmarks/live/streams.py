@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
-from services.runtime.analysis import plan_analysis
+from cwt_runtime.analysis import plan_analysis
+from cwt_schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
 
 __all__ = ["CLOSED_LOOP_HOP_S", "PAIR_HOP_S", "coherence", "heavy", "octaves", "pair", "power",
            "results_of"]  # fmt: skip

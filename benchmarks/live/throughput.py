@@ -13,7 +13,7 @@ from benchmarks.live.figures import Figure, Section
 from benchmarks.live.floor import play_floor
 from benchmarks.live.latency import trees
 from benchmarks.live.streams import coherence, heavy, power, results_of
-from schemas.stream import StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 
 __all__ = ["day", "scaling", "throughput"]
 

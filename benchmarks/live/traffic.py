@@ -24,7 +24,7 @@ from benchmarks.live.streams import (
     power,
     results_of,
 )
-from schemas.stream import StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 
 __all__ = ["Recorder", "traffic", "trees_of"]
 

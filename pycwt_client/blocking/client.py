@@ -9,6 +9,9 @@ from typing import TypeVar
 import anyio
 from anyio.from_thread import start_blocking_portal
 
+from cwt_runtime.telemetry.logs import Log
+from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.message import PersistedMessage
 from pycwt_client.blocking.face import Blocking, Held, giving, iterating, opening, waiting
 from pycwt_client.client import CONNECT_TIMEOUT_S
 from pycwt_client.client import Client as AsyncClient
@@ -16,9 +19,6 @@ from pycwt_client.client import connect as connect_async
 from pycwt_client.feed import Feed as AsyncFeed
 from pycwt_client.jobs import Job as AsyncJob
 from pycwt_client.publisher import Publisher as AsyncPublisher
-from schemas.live import AnalysisResult, StreamEvent
-from schemas.message import PersistedMessage
-from services.runtime.telemetry.logs import Log
 
 __all__ = ["Client", "Feed", "Job", "Publisher", "connect"]
 

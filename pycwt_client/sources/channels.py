@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from schemas.stream import Channel
+from cwt_schemas.stream import Channel
 
 __all__ = ["channels_of", "labels_and_units", "legal_names"]
 

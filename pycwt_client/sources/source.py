@@ -14,10 +14,10 @@ from typing import Protocol
 
 from anyio import to_thread
 
+from cwt_schemas.stream import Channel
 from pycwt_client.chunks import Piece
 from pycwt_client.signals import Samples
 from pycwt_client.sources.places import Run
-from schemas.stream import Channel
 
 __all__ = [
     "CHUNK_S",

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.runtime.bus import BucketSpec, Bus, ConsumerSpec, ObjectsSpec, StreamSpec, Topology
-from services.runtime.bus.nats import connect_bus
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
+from cwt_runtime.bus import BucketSpec, Bus, ConsumerSpec, ObjectsSpec, StreamSpec, Topology
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
 from tests.memory_bus import MemoryBus
 from tests.servers import SharedServer
 

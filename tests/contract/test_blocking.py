@@ -16,17 +16,17 @@ import pytest
 from anyio import from_thread, to_thread
 
 import pycwt_client
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import StorageFullError
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.retry import RetryPolicy
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.errors import Unavailable
+from cwt_schemas.headers import CONTENT_TYPE
 from pycwt_client import blocking
 from pycwt_client.blocking.face import Blocking, opening, waiting
-from schemas import storage, subjects
-from schemas.codec import ContentType, encode
-from schemas.errors import Unavailable
-from schemas.headers import CONTENT_TYPE
-from services.runtime.bus import Bus
-from services.runtime.bus.errors import StorageFullError
-from services.runtime.bus.nats import connect_bus
-from services.runtime.retry import RetryPolicy
-from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
 from tests.deadlines import fail_after
 from tests.unit.client.blocks import block

@@ -5,15 +5,15 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from schemas import storage, subjects
-from services.runtime.bus import Bus, Delivery, StoredMessage, Subscription
-from services.runtime.bus.errors import (
+from cwt_runtime.bus import Bus, Delivery, StoredMessage, Subscription
+from cwt_runtime.bus.errors import (
     BusTimeoutError,
     BusUnreachableError,
     NoRespondersError,
     RevisionConflictError,
     StorageFullError,
 )
+from cwt_schemas import storage, subjects
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
 from tests.deadlines import fail_after
 

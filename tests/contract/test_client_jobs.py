@@ -9,15 +9,15 @@ import pytest
 from anyio import to_thread
 
 import pycwt_mod
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage
+from cwt_schemas.errors import Conflict, NotFound, Unprocessable
+from cwt_schemas.job import JobStatus
 from pycwt_client import Client, CwtAnswer, WctAnswer, blocking
-from schemas import storage
-from schemas.errors import Conflict, NotFound, Unprocessable
-from schemas.job import JobStatus
-from services.runtime.bus import Bus
-from services.runtime.bus.nats import connect_bus
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
 from tests.contract.test_jobs import workers
 from tests.deadlines import fail_after
 from tests.jobs import endless

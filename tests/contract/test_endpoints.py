@@ -17,21 +17,21 @@ import orjson
 import pytest
 from pydantic import field_validator
 
-from schemas import storage
-from schemas.codec import ContentType, decode
-from schemas.endpoints import Endpoint as Contract
-from schemas.errors import NotFound
-from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
-from schemas.message import Message as Model
-from schemas.message import StoredReply
-from services.runtime.bus import Bus, Message, ObjectsSpec, Topology
-from services.runtime.bus.nats import connect_bus
-from services.runtime.process.embedded_server import start_server
-from services.runtime.rpc.admission import LARGE_REPLIES, Admission
-from services.runtime.rpc.endpoint import Endpoint
-from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.settings import REQUESTS_MAX_BYTES
-from services.runtime.telemetry.logs import logger
+from cwt_runtime.bus import Bus, Message, ObjectsSpec, Topology
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.process.embedded_server import start_server
+from cwt_runtime.rpc.admission import LARGE_REPLIES, Admission
+from cwt_runtime.rpc.endpoint import Endpoint
+from cwt_runtime.rpc.micro import Identity, serve_endpoints
+from cwt_runtime.settings import REQUESTS_MAX_BYTES
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage
+from cwt_schemas.codec import ContentType, decode
+from cwt_schemas.endpoints import Endpoint as Contract
+from cwt_schemas.errors import NotFound
+from cwt_schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
+from cwt_schemas.message import Message as Model
+from cwt_schemas.message import StoredReply
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

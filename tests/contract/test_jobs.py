@@ -12,10 +12,25 @@ import orjson
 import pytest
 
 import pycwt_mod
-from schemas import storage, subjects
-from schemas.codec import decode, encode
-from schemas.errors import Conflict, NotFound, Unavailable, Unprocessable
-from schemas.job import (
+from cwt_compute.cluster.endpoint import simulate_endpoint
+from cwt_compute.jobs.api import open_jobs
+from cwt_compute.jobs.model import expansion_id
+from cwt_compute.jobs.store import JobStore
+from cwt_compute.jobs.tasks import is_spread
+from cwt_compute.processes import ForkServer, open_pool
+from cwt_compute.processes.fork_server import ForkedProcess
+from cwt_compute.queries.transforms import answer_wct
+from cwt_runtime.bus import Bus, StoreAck
+from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.rpc.endpoint import service_context
+from cwt_runtime.rpc.micro import Identity, serve_endpoints
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import decode, encode
+from cwt_schemas.errors import Conflict, NotFound, Unavailable, Unprocessable
+from cwt_schemas.job import (
     JobOutcome,
     JobProgress,
     JobStatus,
@@ -26,22 +41,7 @@ from schemas.job import (
     QueuedTask,
     SignificanceTask,
 )
-from schemas.message import DeadLetter, Message
-from services.compute.cluster.endpoint import simulate_endpoint
-from services.compute.jobs.api import open_jobs
-from services.compute.jobs.model import expansion_id
-from services.compute.jobs.store import JobStore
-from services.compute.jobs.tasks import is_spread
-from services.compute.processes import ForkServer, open_pool
-from services.compute.processes.fork_server import ForkedProcess
-from services.compute.queries.transforms import answer_wct
-from services.runtime.bus import Bus, StoreAck
-from services.runtime.process.lifecycle import Stop
-from services.runtime.rpc.endpoint import service_context
-from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
+from cwt_schemas.message import DeadLetter, Message
 from tests.deadlines import fail_after
 from tests.fork_server import FORK_SERVER
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused

@@ -11,10 +11,10 @@ import anyio.to_thread
 import numpy as np
 import pytest
 
+from cwt_compute.queries.cache import LevelCache, level_name
+from cwt_runtime.bus import BucketSpec, Bus, Topology
+from cwt_schemas import storage
 from pycwt_mod import MonteCarloLevels, wct_significance
-from schemas import storage
-from services.compute.queries.cache import LevelCache, level_name
-from services.runtime.bus import BucketSpec, Bus, Topology
 from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio

@@ -10,10 +10,10 @@ import anyio
 import anyio.abc
 import pytest
 
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas.errors import Unavailable
 from pycwt_client import connect
-from schemas.errors import Unavailable
-from services.runtime.bus.nats import connect_bus
-from services.runtime.telemetry.logs import logger
 from tests.credentials import credentials_server
 from tests.deadlines import fail_after
 from tests.servers import free_port

@@ -9,11 +9,11 @@ import nats
 import pytest
 from nats.js import JetStreamContext
 
-from schemas import storage
-from services.runtime.bus import Topology
-from services.runtime.bus.errors import NotStoredError
-from services.runtime.bus.nats import NatsBus, connect_bus
-from services.runtime.telemetry.logs import logger
+from cwt_runtime.bus import Topology
+from cwt_runtime.bus.errors import NotStoredError
+from cwt_runtime.bus.nats import NatsBus, connect_bus
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
 
 pytestmark = pytest.mark.anyio

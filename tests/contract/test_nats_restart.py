@@ -13,20 +13,20 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
+from cwt_runtime.bus import Backlog, Bus, Delivery
+from cwt_runtime.bus.errors import BusError, NoRespondersError
+from cwt_runtime.bus.nats import NatsBus, connect_bus
+from cwt_runtime.bus.nats.consumer import SILENCE_S
+from cwt_runtime.process.embedded_server import start_server
+from cwt_runtime.retry import RetryPolicy
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.publish import publish_with_retry
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import decode_chunk
+from cwt_schemas.limits import MAX_MESSAGE_BYTES
 from pycwt_client import Client
-from schemas import storage, subjects
-from schemas.codec import decode_chunk
-from schemas.limits import MAX_MESSAGE_BYTES
-from services.runtime.bus import Backlog, Bus, Delivery
-from services.runtime.bus.errors import BusError, NoRespondersError
-from services.runtime.bus.nats import NatsBus, connect_bus
-from services.runtime.bus.nats.consumer import SILENCE_S
-from services.runtime.process.embedded_server import start_server
-from services.runtime.retry import RetryPolicy
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.publish import publish_with_retry
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
 from tests.contract.conftest import small_topology
 from tests.deadlines import fail_after
 from tests.servers import RestartableServer, free_port, restartable_server

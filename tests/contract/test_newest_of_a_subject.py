@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from schemas import storage, subjects
-from services.runtime.bus import Bus, StoredMessage
-from services.runtime.bus.errors import RevisionConflictError
+from cwt_runtime.bus import Bus, StoredMessage
+from cwt_runtime.bus.errors import RevisionConflictError
+from cwt_schemas import storage, subjects
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

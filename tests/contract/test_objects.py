@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from schemas import storage
-from services.runtime.bus import Bus, Objects
-from services.runtime.bus.errors import StorageFullError
+from cwt_runtime.bus import Bus, Objects
+from cwt_runtime.bus.errors import StorageFullError
+from cwt_schemas import storage
 
 pytestmark = pytest.mark.anyio
 

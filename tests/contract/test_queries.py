@@ -13,12 +13,14 @@ import orjson
 import pytest
 
 import pycwt_mod
-from pycwt_client import Client
-from pycwt_client.queries import WctAnswer, fetch
-from pycwt_mod import MonteCarlo
-from schemas import storage, subjects
-from schemas.codec import ContentType, content_type_of, decode, encode
-from schemas.errors import (
+from cwt_compute.queries.cache import ReplyCache
+from cwt_runtime.bus import Bus, Message, ObjectsSpec, Topology
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode
+from cwt_schemas.errors import (
     ContractError,
     Internal,
     NotFound,
@@ -26,13 +28,11 @@ from schemas.errors import (
     Unavailable,
     Unprocessable,
 )
-from schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
-from schemas.query import CwtReply, WctReply, WctRequest
-from services.compute.queries.cache import ReplyCache
-from services.runtime.bus import Bus, Message, ObjectsSpec, Topology
-from services.runtime.bus.errors import BusError
-from services.runtime.bus.nats import connect_bus
-from services.runtime.telemetry.logs import logger
+from cwt_schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
+from cwt_schemas.query import CwtReply, WctReply, WctRequest
+from pycwt_client import Client
+from pycwt_client.queries import WctAnswer, fetch
+from pycwt_mod import MonteCarlo
 from tests.backends import Broken, Gated
 from tests.contract.test_services import running
 from tests.deadlines import fail_after

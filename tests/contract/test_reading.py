@@ -13,16 +13,16 @@ import nats
 import pytest
 from nats.js import JetStreamContext
 
-from schemas import storage, subjects
-from schemas.headers import TASK_STATUS
-from schemas.job import JobRecord
-from schemas.message import StoredObject
-from services.compute.jobs.store import JobStore
-from services.runtime.bus import Bus
-from services.runtime.bus.nats import NatsBus, connect_bus
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
+from cwt_compute.jobs.store import JobStore
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.nats import NatsBus, connect_bus
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.headers import TASK_STATUS
+from cwt_schemas.job import JobRecord
+from cwt_schemas.message import StoredObject
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

@@ -5,13 +5,13 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from schemas.endpoints import Endpoint as Contract
-from schemas.message import Message as Model
-from services.runtime.bus import Bus
-from services.runtime.bus.nats import connect_bus
-from services.runtime.rpc.endpoint import Endpoint, request_context
-from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.telemetry.logs import logger
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.rpc.endpoint import Endpoint, request_context
+from cwt_runtime.rpc.micro import Identity, serve_endpoints
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas.endpoints import Endpoint as Contract
+from cwt_schemas.message import Message as Model
 
 pytestmark = pytest.mark.anyio
 

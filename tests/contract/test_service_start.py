@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.runtime.bus.errors import BusTimeoutError, NotStoredError
-from services.runtime.process.embedded_server import EmbeddedServer
-from services.runtime.process.lifecycle import Context, ShutdownWatchdog, serve_on_bus
-from services.runtime.rpc.micro import Identity
-from services.runtime.settings import ServiceSettings
+from cwt_runtime.bus.errors import BusTimeoutError, NotStoredError
+from cwt_runtime.process.embedded_server import EmbeddedServer
+from cwt_runtime.process.lifecycle import Context, ShutdownWatchdog, serve_on_bus
+from cwt_runtime.rpc.micro import Identity
+from cwt_runtime.settings import ServiceSettings
 
 pytestmark = pytest.mark.anyio
 

@@ -14,26 +14,26 @@ import numpy as np
 import orjson
 import pytest
 
+from cwt_compute import app as compute
+from cwt_compute.settings import ComputeSettings
+from cwt_hwbridge import app as hwbridge
+from cwt_hwbridge.settings import HwBridgeSettings
+from cwt_ingest import app as ingest
+from cwt_ingest.liveness import assigned_instance
+from cwt_ingest.membership import MembershipLostError, key_of
+from cwt_ingest.settings import IngestSettings
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.process.lifecycle import Context, Stop
+from cwt_runtime.rpc.micro import Identity
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.errors import ContractError, ErrorCode
+from cwt_schemas.headers import SERVICE_ERROR_CODE
+from cwt_schemas.query import HealthReply, HealthRequest
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Client
 from pycwt_mod import register_backend
-from schemas import storage, subjects
-from schemas.errors import ContractError, ErrorCode
-from schemas.headers import SERVICE_ERROR_CODE
-from schemas.query import HealthReply, HealthRequest
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from services.compute import app as compute
-from services.compute.settings import ComputeSettings
-from services.hwbridge import app as hwbridge
-from services.hwbridge.settings import HwBridgeSettings
-from services.ingest import app as ingest
-from services.ingest.liveness import assigned_instance
-from services.ingest.membership import MembershipLostError, key_of
-from services.ingest.settings import IngestSettings
-from services.runtime.bus import Bus
-from services.runtime.bus.errors import BusError
-from services.runtime.process.lifecycle import Context, Stop
-from services.runtime.rpc.micro import Identity
-from services.runtime.telemetry.logs import logger
 from tests.backends import Gated
 from tests.deadlines import fail_after
 

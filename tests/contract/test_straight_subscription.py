@@ -8,7 +8,7 @@ import weakref
 import pytest
 from nats.aio.msg import Msg
 
-from services.runtime.bus.nats.client import OrderedClient
+from cwt_runtime.bus.nats.client import OrderedClient
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

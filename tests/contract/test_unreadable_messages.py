@@ -10,7 +10,7 @@ import orjson
 import pytest
 from nats.aio.msg import Msg
 
-from services.runtime.bus.nats.client import OrderedClient
+from cwt_runtime.bus.nats.client import OrderedClient
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from schemas.hwlink import (
+from cwt_schemas.hwlink import (
     FILTERS,
     MC_MAX_BINNED_ROWS,
     MC_MAX_ROWS,
@@ -12,8 +12,8 @@ from schemas.hwlink import (
     MC_MAX_TAPS,
     SMOOTHING_BASE,
 )
-from schemas.hwlink_layouts import FilterEntry, McStart
-from schemas.hwplan import BankPlan, FilterTable, McPlan
+from cwt_schemas.hwlink_layouts import FilterEntry, McStart
+from cwt_schemas.hwplan import BankPlan, FilterTable, McPlan
 
 #: Places for decimator and boxcar that no row has.
 DECIMATOR, BOXCAR = 40, 41

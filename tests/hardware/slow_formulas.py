@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from schemas.hwlink import SMOOTHING_BASE
-from schemas.hwplan import BankPlan, FilterTable, McPlan
+from cwt_schemas.hwlink import SMOOTHING_BASE
+from cwt_schemas.hwplan import BankPlan, FilterTable, McPlan
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.hwbridge.protocol import Event, Link, SwitchRate
+from cwt_hwbridge.protocol import Event, Link, SwitchRate
 from tests.hwpeer.peer import DevicePeer
 from tests.hwpeer.trouble import Trouble
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from schemas.hwlink import (
+from cwt_schemas.hwlink import (
     BAD_FRAMES_TO_DEFAULT_RATE,
     NAK,
     PROTOCOL_VERSION,
@@ -18,7 +18,7 @@ from schemas.hwlink import (
     MessageType,
     NakCode,
 )
-from schemas.hwlink_layouts import (
+from cwt_schemas.hwlink_layouts import (
     FilterEntry,
     FirIo,
     FirReply,

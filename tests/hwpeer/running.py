@@ -9,22 +9,22 @@ from typing import TypeVar
 import anyio
 import anyio.abc
 
-from schemas import subjects
-from schemas.codec import ContentType, content_type_of, decode, encode
-from schemas.errors import ErrorBody
-from schemas.hardware import HwEvent
-from schemas.headers import CONTENT_TYPE
-from schemas.hwops import HwInfo, HwInfoRequest
-from schemas.message import Message
-from schemas.subjects import HwVerb
-from services.hwbridge.app import serve
-from services.hwbridge.settings import HwBridgeSettings
-from services.hwbridge.tangnano9k.driver import MARGIN_S
-from services.runtime.process.lifecycle import Context, Stop
-from services.runtime.rpc.micro import Identity
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
+from cwt_hwbridge.app import serve
+from cwt_hwbridge.settings import HwBridgeSettings
+from cwt_hwbridge.tangnano9k.driver import MARGIN_S
+from cwt_runtime.process.lifecycle import Context, Stop
+from cwt_runtime.rpc.micro import Identity
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode
+from cwt_schemas.errors import ErrorBody
+from cwt_schemas.hardware import HwEvent
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.hwops import HwInfo, HwInfoRequest
+from cwt_schemas.message import Message
+from cwt_schemas.subjects import HwVerb
 from tests.deadlines import SCALE, fail_after
 from tests.memory_bus import MemoryBus
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from schemas.hwlink import (
+from cwt_hwbridge.model import FilterBank, McPass, run_selftest
+from cwt_schemas.hwlink import (
     COEFFICIENTS,
     FILTERS,
     MAX_SHIFT,
@@ -20,9 +21,8 @@ from schemas.hwlink import (
     NakCode,
     State,
 )
-from schemas.hwlink_layouts import FilterEntry, McStart, Selftest
-from schemas.hwplan import BankPlan, FilterTable, McPlan
-from services.hwbridge.model import FilterBank, McPass, run_selftest
+from cwt_schemas.hwlink_layouts import FilterEntry, McStart, Selftest
+from cwt_schemas.hwplan import BankPlan, FilterTable, McPlan
 
 T = TypeVar("T")
 

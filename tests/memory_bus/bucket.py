@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.lowlevel
 
-from services.runtime.bus import Change, Entry
-from services.runtime.bus.errors import RevisionConflictError
+from cwt_runtime.bus import Change, Entry
+from cwt_runtime.bus.errors import RevisionConflictError
 from tests.memory_bus.subject import matches
 
 __all__ = ["MemoryBucket"]
 
 
 class MemoryBucket:
-    """Implements `services.runtime.bus.Bucket`."""
+    """Implements `cwt_runtime.bus.Bucket`."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Change] = {}

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.lowlevel
 
-from schemas.limits import MAX_MESSAGE_BYTES
-from services.runtime.bus import Message, Subscription
-from services.runtime.bus.errors import BusTimeoutError, NoRespondersError
+from cwt_runtime.bus import Message, Subscription
+from cwt_runtime.bus.errors import BusTimeoutError, NoRespondersError
+from cwt_schemas.limits import MAX_MESSAGE_BYTES
 from tests.memory_bus.log import MemoryLog
 from tests.memory_bus.subject import matches
 
@@ -20,7 +20,7 @@ __all__ = ["MemoryBus"]
 
 
 class MemorySubscription:
-    """Implements `services.runtime.bus.Subscription`."""
+    """Implements `cwt_runtime.bus.Subscription`."""
 
     def __init__(self, subject: str, queue: str | None) -> None:
         self.subject = subject
@@ -38,7 +38,7 @@ class MemorySubscription:
 
 
 class MemoryBus:
-    """Implements `services.runtime.bus.Bus`; everybody in the process shares one instance."""
+    """Implements `cwt_runtime.bus.Bus`; everybody in the process shares one instance."""
 
     def __init__(self, log: MemoryLog | None = None) -> None:
         self._subscriptions: list[MemorySubscription] = []

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.lowlevel
 
-from services.runtime.bus import (
+from cwt_runtime.bus import (
     Backlog,
     Consumer,
     Message,
@@ -19,7 +19,7 @@ from services.runtime.bus import (
     StreamSpec,
     Topology,
 )
-from services.runtime.bus.errors import (
+from cwt_runtime.bus.errors import (
     BusUnreachableError,
     NotStoredError,
     RevisionConflictError,
@@ -91,7 +91,7 @@ class MemoryStream:
 
 
 class MemoryLog:
-    """Implements `services.runtime.bus.DurableLog`."""
+    """Implements `cwt_runtime.bus.DurableLog`."""
 
     def __init__(self) -> None:
         self._streams: dict[str, MemoryStream] = {}

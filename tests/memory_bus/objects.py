@@ -6,15 +6,15 @@ import hashlib
 
 import anyio.lowlevel
 
-from schemas.message import StoredObject
-from services.runtime.bus import ObjectsSpec
-from services.runtime.bus.errors import StorageFullError
+from cwt_runtime.bus import ObjectsSpec
+from cwt_runtime.bus.errors import StorageFullError
+from cwt_schemas.message import StoredObject
 
 __all__ = ["MemoryObjects"]
 
 
 class MemoryObjects:
-    """Implements `services.runtime.bus.Objects`; nothing grows old here."""
+    """Implements `cwt_runtime.bus.Objects`; nothing grows old here."""
 
     def __init__(self, spec: ObjectsSpec) -> None:
         self.spec = spec

@@ -8,7 +8,7 @@ from typing import Protocol
 import anyio
 import anyio.lowlevel
 
-from services.runtime.bus import Backlog, ConsumerSpec, Delivery, StoredMessage
+from cwt_runtime.bus import Backlog, ConsumerSpec, Delivery, StoredMessage
 
 __all__ = ["MemoryConsumer", "MemoryDelivery", "MemoryQueue", "QueuedStream"]
 
@@ -73,7 +73,7 @@ class MemoryQueue:
 
 
 class MemoryDelivery:
-    """Implements `services.runtime.bus.Delivery`."""
+    """Implements `cwt_runtime.bus.Delivery`."""
 
     def __init__(self, queue: MemoryQueue, stored: StoredMessage, deliveries: int) -> None:
         self._queue = queue
@@ -109,7 +109,7 @@ class MemoryDelivery:
 
 
 class MemoryConsumer:
-    """Implements `services.runtime.bus.Consumer`."""
+    """Implements `cwt_runtime.bus.Consumer`."""
 
     def __init__(self, queue: MemoryQueue) -> None:
         self._queue = queue

@@ -8,7 +8,7 @@ from typing import Protocol
 import anyio
 import anyio.lowlevel
 
-from services.runtime.bus import StoredMessage
+from cwt_runtime.bus import StoredMessage
 from tests.memory_bus.subject import matches
 
 __all__ = ["MemoryReplay", "ReplayedStream"]

@@ -19,7 +19,7 @@ async def run(*arguments: str, code: int = 0, url: str | None = None) -> str:
     """Run ``pycwt-mod`` to its end and return what it printed."""
     environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
     with tempfile.TemporaryFile() as output:
-        process = start_module("cli", *arguments, output=output, environment=environment)
+        process = start_module("cwt_cli", *arguments, output=output, environment=environment)
         try:
             with fail_after(END_S):
                 await gone(process.pid)

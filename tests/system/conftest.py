@@ -13,10 +13,10 @@ import anyio
 import orjson
 import pytest
 
-from services.runtime.bus import Bus
-from services.runtime.bus.nats import connect_bus
-from services.runtime.process.embedded_server import start_server
-from services.runtime.telemetry.logs import Action, logger
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.process.embedded_server import start_server
+from cwt_runtime.telemetry.logs import Action, logger
 from tests.deadlines import fail_after
 from tests.processes import gone
 from tests.system.template import ForkedProcess, start_module
@@ -46,7 +46,7 @@ class RunningSystem:
             offset = output.tell()
             environment = {**os.environ, "CWT_NATS_URL": self.url, **self.environment}
             self.processes[name] = start_module(
-                f"services.{service}", output=output, environment=environment
+                f"cwt_{service}", output=output, environment=environment
             )
         await self.said(name, until, offset=offset)
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import anyio
 
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.storage.publish import publish_with_retry
+from cwt_runtime.telemetry.logs import Action, logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode_raw_chunk
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.live import AnalysisResult, SignalChunk, StreamEvent
 from pycwt_client import Client
-from schemas import storage, subjects
-from schemas.codec import ContentType, content_type_of, decode, encode_raw_chunk
-from schemas.headers import CONTENT_TYPE
-from schemas.live import AnalysisResult, SignalChunk, StreamEvent
-from services.runtime.bus import Bus
-from services.runtime.bus.nats import connect_bus
-from services.runtime.storage.publish import publish_with_retry
-from services.runtime.telemetry.logs import Action, logger
 from tests.deadlines import SCALE, fail_after
 from tests.seed import SEED
 from tests.servers import RestartableServer, free_port, restartable_server

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pycwt_mod
+from cwt_runtime.analysis import plan_analysis
+from cwt_schemas.live import AnalysisResult, SignalChunk, StreamEvent
+from cwt_schemas.stream import AnalysisSpec, Channel, ChannelSet, StreamDefinition
 from pycwt_mod.streaming import OctaveLayout
-from schemas.live import AnalysisResult, SignalChunk, StreamEvent
-from schemas.stream import AnalysisSpec, Channel, ChannelSet, StreamDefinition
-from services.runtime.analysis import plan_analysis
 
 __all__ = [
     "CHUNK", "Block", "Recording", "block_dropped", "block_of", "check", "definition",

@@ -9,12 +9,12 @@ import anyio
 import numpy as np
 from numpy.typing import NDArray
 
+from cwt_ingest.ownership import checkpoint_key
+from cwt_runtime.bus import Bus
+from cwt_schemas import decode, storage, subjects
+from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamCheckpoint, StreamDefinition
 from pycwt_client import Client
-from schemas import decode, storage, subjects
-from schemas.live import AnalysisResult, StreamEvent
-from schemas.stream import AnalysisSpec, Channel, StreamCheckpoint, StreamDefinition
-from services.ingest.ownership import checkpoint_key
-from services.runtime.bus import Bus
 from tests import pipeline
 from tests.deadlines import fail_after
 from tests.system.conftest import POLL_S, START_S

@@ -7,8 +7,8 @@ import threading
 
 import anyio.to_thread
 
-from services.runtime.process.lifecycle import Context, run_service
-from services.runtime.settings import ServiceSettings
+from cwt_runtime.process.lifecycle import Context, run_service
+from cwt_runtime.settings import ServiceSettings
 
 
 async def serve(context: Context, settings: ServiceSettings) -> None:

@@ -1,6 +1,6 @@
 """Services and commands as processes of their own that start in milliseconds.
 
-Starting ``python -m services.compute`` takes more than a second of processor time, nearly all of it
+Starting ``python -m cwt_compute`` takes more than a second of processor time, nearly all of it
 for imports, and the system tests start hundreds of services. Here they are forked from one process,
 the template, that has the imports done; what is forked then runs the same module as
 ``python -m`` would. So is the command ``pycwt-mod``. `tests/system/test_processes.py` and
@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import IO, Any
 
-from services.runtime.process.orphan_guard import die_with_parent, guarded
+from cwt_runtime.process.orphan_guard import die_with_parent, guarded
 
 __all__ = ["ForkedProcess", "start_module"]
 
@@ -138,9 +138,7 @@ def _become(argv: list[str], output: int, environment: dict[str, str], template:
 
 def _main() -> None:
     # What is imported here need not be imported again by what is forked.
-    import services.compute.app
-    import services.hwbridge.app
-    import services.ingest.app  # noqa: F401
+    import cwt_ingest.app  # noqa: F401
 
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         _serve(requests)

@@ -12,15 +12,15 @@ from typing import TypeVar
 import anyio
 import pytest
 
-from schemas import storage, subjects
-from services.runtime.bus import Bus
-from services.runtime.bus.errors import BusError
-from services.runtime.bus.nats import connect_bus
-from services.runtime.process.embedded_server import server_binary
-from services.runtime.process.orphan_guard import guarded
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.process.embedded_server import server_binary
+from cwt_runtime.process.orphan_guard import guarded
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
 from tests.deadlines import fail_after
 from tests.servers import free_port
 

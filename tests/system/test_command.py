@@ -15,13 +15,13 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from cli.discovery import count_services
-from cli.shell import program
+from cwt_cli.discovery import count_services
+from cwt_cli.shell import program
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError
+from cwt_schemas import subjects
+from cwt_schemas.query import HealthReply, HealthRequest
 from pycwt_client import connect
-from schemas import subjects
-from schemas.query import HealthReply, HealthRequest
-from services.runtime.bus import Bus
-from services.runtime.bus.errors import BusError
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.command import run
@@ -31,8 +31,8 @@ from tests.system.scenario import gone
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 ROOT = Path(__file__).parents[2]
-RECORDING = ROOT / "cli/recordings/physio_mimic037_125hz.csv.gz"
-DEFINITION = ROOT / "cli/recordings/icu.json"
+RECORDING = ROOT / "cli/cwt_cli/recordings/physio_mimic037_125hz.csv.gz"
+DEFINITION = ROOT / "cli/cwt_cli/recordings/icu.json"
 FS_HZ = 125
 
 
@@ -41,7 +41,7 @@ async def run_fresh(*arguments: str, code: int = 0, url: str | None = None) -> s
     environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
     with fail_after(100):
         done = await anyio.run_process(
-            [sys.executable, "-m", "cli", *arguments],
+            [sys.executable, "-m", "cwt_cli", *arguments],
             env=environment,
             cwd=ROOT,
             stderr=subprocess.STDOUT,
@@ -63,7 +63,7 @@ async def up(
     arguments = ["up", "--workers", "1", "--port", str(port), "--data", str(folder / "data")]
     with output.open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220
-            [sys.executable, "-m", "cli", *arguments],
+            [sys.executable, "-m", "cwt_cli", *arguments],
             stdout=log,
             stderr=log,
             cwd=ROOT,
@@ -119,7 +119,7 @@ async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> N
 async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
     port = free_port()
     async with up(tmp_path, port) as process:
-        (pid,) = children_of(process.pid, "services.ingest")
+        (pid,) = children_of(process.pid, "cwt_ingest")
         os.kill(pid, signal.SIGKILL)
         await gone(pid)
         async with connect(f"nats://127.0.0.1:{port}") as client:

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.system]
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[RunningSystem]:
     with subprocess.Popen(  # noqa: ASYNC220 - returns at once
-        [sys.executable, "-m", "cli", "hw", "twin"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "cwt_cli", "hw", "twin"], stdout=subprocess.PIPE, text=True
     ) as twin:
         assert twin.stdout is not None
         port = twin.stdout.readline().strip()

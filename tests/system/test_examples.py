@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 
-from cli.samples import RECORDING
+from cwt_cli.samples import RECORDING
 from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run as command

@@ -9,11 +9,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, encode, encode_raw_chunk
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.live import SignalChunk
 from pycwt_client import Client
-from schemas import storage, subjects
-from schemas.codec import ContentType, encode, encode_raw_chunk
-from schemas.headers import CONTENT_TYPE
-from schemas.live import SignalChunk
 from tests import pipeline
 from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system

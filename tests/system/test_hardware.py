@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.hw_checks import check_cwt, check_mc, trial_cwt, trial_mc
+from cwt_cli.hw_checks import check_cwt, check_mc, trial_cwt, trial_mc
+from cwt_schemas import subjects
+from cwt_schemas.hwops import HwCwtReply, HwMcReply, HwSelftestReply, HwSelftestRequest
 from pycwt_client import connect
 from pycwt_client.queries import ask
-from schemas import subjects
-from schemas.hwops import HwCwtReply, HwMcReply, HwSelftestReply, HwSelftestRequest
 from tests.system.command import run
 from tests.system.conftest import running_system
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.timeout(600)]
 def simulated_port() -> Iterator[str]:
     """The RTL behind a pseudo-terminal, as `pycwt-mod hw sim` starts it."""
     kind = "verilator" if shutil.which("verilator") else "amaranth"
-    command = [sys.executable, "-m", "cli", "hw", "sim", "--simulator", kind]
+    command = [sys.executable, "-m", "cwt_cli", "hw", "sim", "--simulator", kind]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -14,19 +14,19 @@ import numpy as np
 import orjson
 import pytest
 
+from cwt_compute.queries.transforms import answer_wct
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import Action, logger
+from cwt_schemas import storage
+from cwt_schemas.codec import decode
+from cwt_schemas.errors import NotFound
+from cwt_schemas.job import JobStatus
+from cwt_schemas.message import DeadLetter
+from cwt_schemas.query import WctRequest
 from pycwt_client import Client
 from pycwt_client.queries import WctAnswer
-from schemas import storage
-from schemas.codec import decode
-from schemas.errors import NotFound
-from schemas.job import JobStatus
-from schemas.message import DeadLetter
-from schemas.query import WctRequest
-from services.compute.queries.transforms import answer_wct
-from services.runtime.bus.nats import connect_bus
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import Action, logger
 from tests.deadlines import fail_after
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick
 from tests.processes import children

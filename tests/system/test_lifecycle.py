@@ -14,9 +14,9 @@ import anyio
 import orjson
 import pytest
 
-from services.runtime.process.embedded_server import EmbeddedServer
-from services.runtime.process.lifecycle import GRACE_S
-from services.runtime.process.orphan_guard import guarded
+from cwt_runtime.process.embedded_server import EmbeddedServer
+from cwt_runtime.process.lifecycle import GRACE_S
+from cwt_runtime.process.orphan_guard import guarded
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.conftest import POLL_S, START_S
@@ -64,7 +64,7 @@ async def code_after_sigterm(process: subprocess.Popen[bytes], limit_s: float) -
 async def test_a_service_that_waits_for_the_server_ends_at_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     url = f"nats://127.0.0.1:{free_port()}"
-    with running("services.hwbridge", log, CWT_NATS_URL=url) as process:
+    with running("cwt_hwbridge", log, CWT_NATS_URL=url) as process:
         await written(log, "bus_waiting")
         assert await code_after_sigterm(process, 5) == 0
     assert (await written(log, "stopped"))["exit_code"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tarfile
@@ -10,13 +11,23 @@ from collections.abc import Iterable
 from importlib.metadata import distribution
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 from packaging.requirements import Requirement
+
+from cwt_runtime.process.embedded_server import server_binary
+from cwt_schemas import subjects
+from cwt_schemas.query import HealthReply, HealthRequest
+from pycwt_client import connect
+from tests.deadlines import fail_after
+from tests.servers import free_port
+from tests.system.conftest import POLL_S, START_S
 
 ROOT = Path(__file__).parents[2]
 BASE = ("numpy", "scipy", "joblib")
 
-pytestmark = [pytest.mark.system, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.slow]
 
 
 def build(source: Path, kind: str, folder: Path) -> Path:
@@ -46,24 +57,38 @@ def closure(names: Iterable[str]) -> set[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            required = map(Requirement, distribution(name).requires or ())
-            waiting += [each.name for each in required if each.marker is None]
+            waiting += requirements(name)
     return found
+
+
+def requirements(name: str, extra: str = "") -> list[str]:
+    """Return the distributions that `name` requires, with those of an extra."""
+    required = map(Requirement, distribution(name).requires or ())
+    return [
+        each.name
+        for each in required
+        if each.marker is None or each.marker.evaluate({"extra": extra})
+    ]
+
+
+def environment(wheel: Path, folder: Path, names: Iterable[str]) -> Path:
+    """Make an environment that has the wheel and `names`; return its interpreter."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    for name in closure(names):
+        installed = distribution(name)
+        for top in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
+            if not (site / top).is_symlink():  # two spellings of one distribution
+                (site / top).symlink_to(Path(str(installed.locate_file(top))))
+    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
 def library(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment that has the wheel and what the library needs."""
-    folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    for name in closure(BASE):
-        installed = distribution(name)
-        for top in {file.parts[0] for file in installed.files or () if ".." not in file.parts}:
-            (site / top).symlink_to(Path(str(installed.locate_file(top))))
-    return folder / "bin" / "python"
+    return environment(wheel, tmp_path_factory.mktemp("library"), BASE)
 
 
 def run(python: Path, code: str) -> subprocess.CompletedProcess[str]:
@@ -89,7 +114,7 @@ def test_the_library_works_with_numpy_scipy_and_joblib_alone(library: Path) -> N
     ("code", "what"),
     [
         ("import pycwt_client", "import pycwt_client"),
-        ("from cli.entry import main; main()", "run pycwt-mod"),
+        ("from cwt_cli.entry import main; main()", "run pycwt-mod"),
     ],
 )
 def test_what_needs_the_system_says_what_to_install(library: Path, code: str, what: str) -> None:
@@ -106,3 +131,44 @@ def test_the_wheel_has_data_and_types_and_no_tests(wheel: Path) -> None:
     assert "pycwt_mod/py.typed" in names
     assert any(name.startswith("pycwt_mod/sample/") and name.endswith(".dat") for name in names)
     assert not tops & {"tests", "benchmarks", "docs", "examples"}
+
+
+def test_every_name_in_site_packages_is_of_this_project(wheel: Path) -> None:
+    tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {each for each in tops if not each.startswith(("pycwt_", "cwt_"))} == set()
+
+
+async def test_the_system_runs_in_a_folder_with_packages_of_the_same_names(
+    wheel: Path, tmp_path: Path
+) -> None:
+    """A web project has its own `schemas` and `services`, which Python finds first."""
+    python = environment(wheel, tmp_path / "system", requirements("pycwt-mod", "system"))
+    (python.parent / "nats-server").symlink_to(server_binary())
+    project = tmp_path / "project"
+    for name in ("schemas", "services", "cli", "gateware", "tests"):
+        (project / name).mkdir(parents=True)
+        (project / name / "__init__.py").write_text("")
+    code = "import pycwt_client, schemas; print(pycwt_client.__file__, schemas.__file__)"
+    told = await anyio.run_process([str(python), "-c", code], cwd=project)
+    assert str(project / "schemas") in told.stdout.decode()
+
+    port, output = free_port(), tmp_path / "up.log"
+    command = [str(python), "-m", "cwt_cli", "up", "--workers", "1", "--port", str(port)]
+    with output.open("wb") as log:
+        process = subprocess.Popen(  # noqa: ASYNC220
+            [*command, "--data", str(tmp_path / "data")], cwd=project, stdout=log, stderr=log
+        )
+    try:
+        with fail_after(START_S):
+            while "nats req" not in output.read_text():
+                assert process.poll() is None, output.read_text()
+                await anyio.sleep(POLL_S)
+        async with connect(f"nats://127.0.0.1:{port}") as client:
+            health = await client.ask(subjects.query("health"), HealthRequest(), HealthReply)
+        assert health.status == "ok"
+        process.send_signal(signal.SIGINT)
+        with fail_after(START_S):
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -14,12 +14,12 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from cwt_runtime.bus.errors import BusUnreachableError
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.process.embedded_server import EmbeddedServer, FolderInUseError, start_server
+from cwt_runtime.process.orphan_guard import guarded
+from cwt_runtime.telemetry.logs import logger
 from pycwt_client import Client
-from services.runtime.bus.errors import BusUnreachableError
-from services.runtime.bus.nats import connect_bus
-from services.runtime.process.embedded_server import EmbeddedServer, FolderInUseError, start_server
-from services.runtime.process.orphan_guard import guarded
-from services.runtime.telemetry.logs import logger
 from tests.servers import free_port, restartable_server
 from tests.system.scenario import blank, collect, definition, expected, gone, publish, written
 from tests.system.scenario import signal as samples_of
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.system]
 def start_service(service: str, url: str, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
-            guarded([sys.executable, "-m", f"services.{service}"]),
+            guarded([sys.executable, "-m", f"cwt_{service}"]),
             stdout=output,
             stderr=output,
             env={**os.environ, "CWT_NATS_URL": url},
@@ -41,7 +41,7 @@ def start_service(service: str, url: str, log: Path) -> subprocess.Popen[bytes]:
 async def test_a_wrong_setting_stops_the_service_with_all_faults_listed(service: str) -> None:
     wrong = {"CWT_NATS_URL": "localhost", "CWT_DRAIN_S": "soon"}
     done = await anyio.run_process(
-        [sys.executable, "-m", f"services.{service}"], env={**os.environ, **wrong}, check=False
+        [sys.executable, "-m", f"cwt_{service}"], env={**os.environ, **wrong}, check=False
     )
     assert done.returncode == 78
     told = done.stderr.decode()
@@ -123,7 +123,7 @@ async def test_the_embedded_server_ends_with_a_parent_that_was_killed(tmp_path: 
     script = (
         "import anyio\n"
         "from pathlib import Path\n"
-        "from services.runtime.process.embedded_server import start_server\n"
+        "from cwt_runtime.process.embedded_server import start_server\n"
         "async def main():\n"
         f"    async with start_server(Path({str(tmp_path)!r})) as server:\n"
         "        print(server.pid, flush=True)\n"

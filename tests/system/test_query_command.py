@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.process.embedded_server import start_server
+from cwt_runtime.process.embedded_server import start_server
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.command import run
@@ -88,7 +88,7 @@ async def test_the_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> N
             said = await run("doctor", url=server.url, code=1)
     assert "CWT_SIGNALS: stream not found" in said
     assert "compute: none answers" in said
-    assert "python -m services.compute" in said
+    assert "python -m cwt_compute" in said
 
 
 async def test_what_is_not_there_is_said_and_ends_with_a_code(system: RunningSystem) -> None:

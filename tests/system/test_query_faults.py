@@ -10,14 +10,14 @@ import anyio
 import numpy as np
 import pytest
 
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.errors import ContractError, ErrorCode
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.query import WctRequest
 from pycwt_client import Client
-from schemas import storage, subjects
-from schemas.codec import ContentType, encode
-from schemas.errors import ContractError, ErrorCode
-from schemas.headers import CONTENT_TYPE
-from schemas.query import WctRequest
-from services.runtime.bus.nats import connect_bus
-from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system
 

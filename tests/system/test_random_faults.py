@@ -9,8 +9,8 @@ import anyio
 import numpy as np
 import pytest
 
-from schemas import subjects
-from schemas.stream import AnalysisSpec
+from cwt_schemas import subjects
+from cwt_schemas.stream import AnalysisSpec
 from tests.deadlines import SCALE, fail_after
 from tests.seed import chance
 from tests.system.laboratory import SERVER, Laboratory, faults, laboratory, rubbish, sent

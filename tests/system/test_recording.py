@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cwt_schemas import storage
+from cwt_schemas.live import AnalysisResult
+from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client, Scalogram
 from pycwt_client.sources.csv_file import read_recording
-from schemas import storage
-from schemas.live import AnalysisResult
-from schemas.stream import StreamDefinition
 from tests import pipeline
 from tests.deadlines import fail_after
 from tests.system.conftest import POLL_S, RunningSystem, running_system
@@ -23,7 +23,7 @@ from tests.system.scenario import blank, check_stored, collect
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
-RECORDINGS = Path("cli/recordings")
+RECORDINGS = Path("cli/cwt_cli/recordings")
 CHUNK = 125
 EPOCH = "e"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cwt_ingest.ownership import checkpoint_key
+from cwt_schemas import decode, storage
+from cwt_schemas.stream import StreamCheckpoint
 from pycwt_client import Client
-from schemas import decode, storage
-from schemas.stream import StreamCheckpoint
-from services.ingest.ownership import checkpoint_key
 from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system
 from tests.system.scenario import (

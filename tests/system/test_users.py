@@ -12,16 +12,16 @@ import anyio
 import numpy as np
 import pytest
 
+from cwt_runtime.bus.errors import BusError, BusTimeoutError
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.process.embedded_server import server_binary
+from cwt_runtime.process.orphan_guard import guarded
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.errors import ContractError
 from pycwt_client import Client, connect
-from schemas import storage, subjects
-from schemas.errors import ContractError
-from services.runtime.bus.errors import BusError, BusTimeoutError
-from services.runtime.bus.nats import connect_bus
-from services.runtime.process.embedded_server import server_binary
-from services.runtime.process.orphan_guard import guarded
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
 from tests.contract.test_services import running
 from tests.servers import free_port
 

@@ -19,7 +19,7 @@ import anyio.to_thread
 import numpy as np
 import pytest
 
-from cli.scalogram_text import HALF
+from cwt_cli.scalogram_text import HALF
 from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run
@@ -40,7 +40,7 @@ def terminal(url: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes
     environment = {**os.environ, "CWT_NATS_URL": url, "TERM": "xterm-256color"}
     environment.pop("NO_COLOR", None)
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", *arguments],
+        [sys.executable, "-m", "cwt_cli", *arguments],
         stdin=there, stdout=there, stderr=there, cwd=ROOT, env=environment,
     )  # fmt: skip
     os.close(there)

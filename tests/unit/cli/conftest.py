@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
 from tests.memory_bus import MemoryBus
 
 

@@ -11,14 +11,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.__main__ import app
-from cli.faults import USAGE, CommandError, expected_fault
-from cli.shell import given_url, run_command, server_url, stoppable
+from cwt_cli.__main__ import app
+from cwt_cli.faults import USAGE, CommandError, expected_fault
+from cwt_cli.shell import given_url, run_command, server_url, stoppable
+from cwt_runtime.bus.errors import BusTimeoutError, StorageFullError
+from cwt_runtime.process.embedded_server import FolderInUseError
+from cwt_runtime.settings import SettingsError
+from cwt_schemas.errors import NotFound
 from pycwt_mod import __version__
-from schemas.errors import NotFound
-from services.runtime.bus.errors import BusTimeoutError, StorageFullError
-from services.runtime.process.embedded_server import FolderInUseError
-from services.runtime.settings import SettingsError
 from tests.deadlines import fail_after
 
 

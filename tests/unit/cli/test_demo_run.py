@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cli.demo import conclusion
-from cli.demo_picture import coi_hz, draw
-from cli.demo_run import DemoRun, until_stable
-from cli.faults import CommandError
-from pycwt_client import Client
-from pycwt_client.sources.csv_file import Recording
-from schemas import storage, subjects
-from schemas.codec import ContentType, encode
-from schemas.headers import CONTENT_TYPE
-from schemas.live import StreamEvent
-from schemas.message import Message
-from schemas.stream import (
+from cwt_cli.demo import conclusion
+from cwt_cli.demo_picture import coi_hz, draw
+from cwt_cli.demo_run import DemoRun, until_stable
+from cwt_cli.faults import CommandError
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.live import StreamEvent
+from cwt_schemas.message import Message
+from cwt_schemas.stream import (
     Channel,
     StreamDefinition,
     StreamGet,
@@ -29,6 +27,8 @@ from schemas.stream import (
     StreamListing,
     StreamStatus,
 )
+from pycwt_client import Client
+from pycwt_client.sources.csv_file import Recording
 from tests.memory_bus import MemoryBus
 from tests.text import numbers
 from tests.unit.client.blocks import block

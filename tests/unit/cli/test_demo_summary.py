@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cli.demo_summary import PairSummary, events_in_words, summarise, summary_in_words
+from cwt_cli.demo_summary import PairSummary, events_in_words, summarise, summary_in_words
 from pycwt_client import Picture
 from tests.text import numbers
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cli.derived import derived_definition, parse_wishes
-from cli.faults import CommandError
+from cwt_cli.derived import derived_definition, parse_wishes
+from cwt_cli.faults import CommandError
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.stream import Channel
 from pycwt_client.sources import SourceInfo
-from schemas.errors import Unprocessable
-from schemas.stream import Channel
 
 INFO = SourceInfo(
     name="amplifier",

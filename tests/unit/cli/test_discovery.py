@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from cli.discovery import count_services, wait_for_services
-from cli.faults import CommandError
-from services.runtime.bus import Bus
-from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.telemetry.logs import logger
+from cwt_cli.discovery import count_services, wait_for_services
+from cwt_cli.faults import CommandError
+from cwt_runtime.bus import Bus
+from cwt_runtime.rpc.micro import Identity, serve_endpoints
+from cwt_runtime.telemetry.logs import logger
 from tests.deadlines import SCALE
 from tests.memory_bus import MemoryBus
 

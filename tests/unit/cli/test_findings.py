@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.findings import (
+from cwt_cli.findings import (
     clock_finding,
     lag_finding,
     service_findings,

@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from cli.hw_asking import operate
-from cli.hw_checks import trial_mc
-from schemas.hwops import HwMcReply
+from cwt_cli.hw_asking import operate
+from cwt_cli.hw_checks import trial_mc
+from cwt_schemas.hwops import HwMcReply
 from tests.deadlines import fail_after
 from tests.hwpeer.pty_device import PtyDevice
 from tests.hwpeer.running import Caller, bridge

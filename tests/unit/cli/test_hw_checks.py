@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cli.hw_checks import Verdict, check_mc, trial_mc
-from cli.hw_devices import device_line, port_line
-from schemas.hardware import ConfiguredPort, SerialDevice
-from schemas.hwops import HwMcReply
-from services.hwbridge.model import run_mc
-from services.runtime.devices.plans import null_job
+from cwt_cli.hw_checks import Verdict, check_mc, trial_mc
+from cwt_cli.hw_devices import device_line, port_line
+from cwt_hwbridge.model import run_mc
+from cwt_runtime.devices.plans import null_job
+from cwt_schemas.hardware import ConfiguredPort, SerialDevice
+from cwt_schemas.hwops import HwMcReply
 
 REQUEST = trial_mc(3)
 

@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from cli.faults import CommandError
-from cli.job_display import job_lines, result_line, show_progress, state_lines
-from cli.job_tasks import read_tasks, tasks_of_files
+from cwt_cli.faults import CommandError
+from cwt_cli.job_display import job_lines, result_line, show_progress, state_lines
+from cwt_cli.job_tasks import read_tasks, tasks_of_files
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.job import JobProgress, JobState, JobStatus, TaskState
+from cwt_schemas.query import SignificanceReply
 from pycwt_client import TaskResult
-from schemas.errors import Unprocessable
-from schemas.job import JobProgress, JobState, JobStatus, TaskState
-from schemas.query import SignificanceReply
 from tests.text import numbers
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cli.live_table import LiveTable, RateMeter, latest_peak
-from schemas.live import StreamEvent
-from schemas.stream import Channel, ClockStatus, StreamDefinition, StreamLag, StreamStatus
+from cwt_cli.live_table import LiveTable, RateMeter, latest_peak
+from cwt_schemas.live import StreamEvent
+from cwt_schemas.stream import Channel, ClockStatus, StreamDefinition, StreamLag, StreamStatus
 from tests.text import numbers
 from tests.unit.client.blocks import block
 

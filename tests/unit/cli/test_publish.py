@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.faults import CommandError
-from cli.publish import check_channels, check_rate, read_definition, the_source
-from cli.samples import DEFINITION
+from cwt_cli.faults import CommandError
+from cwt_cli.publish import check_channels, check_rate, read_definition, the_source
+from cwt_cli.samples import DEFINITION
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_client.sources import SourceInfo
-from schemas.stream import Channel, StreamDefinition
 
 DEFINED = StreamDefinition(name="s", fs_hz=100.0, channels=(Channel(name="x"),))
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from cli.colours import colours
-from cli.scalogram_text import (
+from cwt_cli.colours import colours
+from cwt_cli.scalogram_text import (
     AXIS,
     HALF,
     MASKED,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.shell import program, stop_signal
+from cwt_cli.shell import program, stop_signal
 from tests.deadlines import SCALE
 
 

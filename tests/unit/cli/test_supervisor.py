@@ -10,9 +10,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from cli.supervisor import Program, ProgramFailedError, Supervisor, after_end
-from services.runtime.retry import GiveUp, RetryAfter, RetryPolicy
-from services.runtime.telemetry.logs import logger
+from cwt_cli.supervisor import Program, ProgramFailedError, Supervisor, after_end
+from cwt_runtime.retry import GiveUp, RetryAfter, RetryPolicy
+from cwt_runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.faults import CommandError
-from cli.shell import program
-from cli.system import SystemPlan, check_jetstream, check_port
-from cli.up import welcome
+from cwt_cli.faults import CommandError
+from cwt_cli.shell import program
+from cwt_cli.system import SystemPlan, check_jetstream, check_port
+from cwt_cli.up import welcome
 from tests.memory_bus import MemoryBus
 
 PLAN = SystemPlan(url=None, folder=Path("d"), host="127.0.0.1", port=4222, workers=2)
@@ -26,7 +26,7 @@ def test_every_worker_is_a_process_of_its_own_name() -> None:
         "compute-2",
         "hwbridge",
     ]
-    assert programs[1].command[1:] == ("-m", "services.compute")
+    assert programs[1].command[1:] == ("-m", "cwt_compute")
 
 
 def test_a_port_that_is_taken_says_what_to_do() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.twin.console import Console
+from cwt_cli.twin.console import Console
 from tests.deadlines import SCALE
 
 
@@ -91,7 +91,7 @@ def test_the_heap_ends_at_a_mebibyte_and_the_prompt_comes_back(typist: Typist) -
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "cli", "hw", "twin"]
+    command = [sys.executable, "-m", "cwt_cli", "hw", "twin"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as running:

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli.__main__ import app
-from cli.faults import USAGE, CommandError
-from cli.live_view import subjects_of
-from cli.query import lag1
-from cli.watch import chosen
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_cli.__main__ import app
+from cwt_cli.faults import USAGE, CommandError
+from cwt_cli.live_view import subjects_of
+from cwt_cli.query import lag1
+from cwt_cli.watch import chosen
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 
 #: A command that prints without end, in a task, as the live ones do.
 TALKING = """
 import anyio, sys, typer
-from cli.piped_console import PipedConsole
-from cli.shell import run_command
+from cwt_cli.piped_console import PipedConsole
+from cwt_cli.shell import run_command
 
 say = {"print": print, "console": PipedConsole().print}[sys.argv.pop()]
 

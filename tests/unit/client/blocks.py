@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from schemas.live import AnalysisResult, Engine, InputSpan, ResultTimes, TimeAxis
+from cwt_schemas.live import AnalysisResult, Engine, InputSpan, ResultTimes, TimeAxis
 
 
 def block(

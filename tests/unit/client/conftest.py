@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from schemas.codec import ContentType, decode, encode
-from schemas.errors import ContractError
-from schemas.headers import CONTENT_TYPE
-from schemas.message import Message as Model
-from services.runtime.bus import Bus, Subscription
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
+from cwt_runtime.bus import Bus, Subscription
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.errors import ContractError
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.message import Message as Model
 from tests.memory_bus import MemoryBus
 
 

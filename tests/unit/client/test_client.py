@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 
 import pycwt_mod
-from pycwt_client import Client, connect
-from schemas import subjects
-from schemas.codec import ContentType, encode
-from schemas.errors import NotFound, Timeout, Unavailable, Unprocessable
-from schemas.headers import CONTENT_TYPE
-from schemas.live import StreamEvent
-from schemas.message import Message
-from schemas.stream import (
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.errors import NotFound, Timeout, Unavailable, Unprocessable
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.live import StreamEvent
+from cwt_schemas.message import Message
+from cwt_schemas.stream import (
     Channel,
     StreamDefinition,
     StreamDelete,
@@ -27,6 +26,7 @@ from schemas.stream import (
     StreamListing,
     StreamStatus,
 )
+from pycwt_client import Client, connect
 from tests.memory_bus import MemoryBus
 from tests.unit.client.blocks import block
 from tests.unit.client.conftest import serving

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from cwt_runtime.bus import DUPLICATE_WINDOW_S, StoreAck
+from cwt_runtime.bus.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
+from cwt_runtime.bus.nats.client import STORE_TIMEOUT_S
+from cwt_runtime.retry import RetryPolicy
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, decode_chunk
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.live import SignalChunk
 from pycwt_client import Client
 from pycwt_client.publisher import MAX_CHUNK_BYTES, PATIENT, Publisher, Sending, open_publisher
-from schemas import storage, subjects
-from schemas.codec import ContentType, decode_chunk
-from schemas.errors import Unprocessable
-from schemas.live import SignalChunk
-from services.runtime.bus import DUPLICATE_WINDOW_S, StoreAck
-from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError, StorageFullError
-from services.runtime.bus.nats.client import STORE_TIMEOUT_S
-from services.runtime.retry import RetryPolicy
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 from tests.memory_bus.log import MemoryLog

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cwt_schemas.live import StreamEvent
 from pycwt_client import repeats
 from pycwt_client.repeats import SeenEvents, SeenResults, Spans
-from schemas.live import StreamEvent
 from tests.unit.client.blocks import block
 
 

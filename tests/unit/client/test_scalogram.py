@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cwt_schemas.live import AnalysisResult
 from pycwt_client import Scalogram
-from schemas.live import AnalysisResult
 from tests.unit.client.blocks import block
 
 BLOCKS = [block(k, first, n=16 >> k) for k in range(3) for first in (0, 16, 32)]

@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from cwt_schemas.codec import validated
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.query import CwtRequest
 from pycwt_client.signals import (
     as_samples,
     as_signal,
@@ -18,9 +21,6 @@ from pycwt_client.signals import (
     with_plain_numbers,
 )
 from pycwt_mod import MonteCarlo
-from schemas.codec import validated
-from schemas.errors import Unprocessable
-from schemas.query import CwtRequest
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import pycwt_mod
-from schemas.errors import Unprocessable
-from schemas.query import BenchmarkRequest
-from services.compute.queries.benchmark import answer_benchmark
+from cwt_compute.queries.benchmark import answer_benchmark
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.query import BenchmarkRequest
 from tests.backends import Broken
 
 

@@ -15,24 +15,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import pycwt_mod
-from pycwt_mod.significance import MonteCarloLevels, MonteCarloPlan
-from pycwt_mod.significance.surrogates import run_task
-from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet
-from schemas import subjects
-from schemas.codec import ContentType, decode, encode
-from schemas.errors import ContractError, Overloaded, Unprocessable
-from schemas.headers import CONTENT_TYPE
-from schemas.query import SimulateRequest
-from services.compute.cluster import ClusterBackend
-from services.compute.cluster.shares import (
+from cwt_compute.cluster import ClusterBackend
+from cwt_compute.cluster.shares import (
     Ledger,
     answer_simulate,
     histograms_of,
     request_of,
     shares_of,
 )
-from services.runtime.bus import Bus
-from services.runtime.rpc.endpoint import service_context
+from cwt_runtime.bus import Bus
+from cwt_runtime.rpc.endpoint import service_context
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.errors import ContractError, Overloaded, Unprocessable
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.query import SimulateRequest
+from pycwt_mod.significance import MonteCarloLevels, MonteCarloPlan
+from pycwt_mod.significance.surrogates import run_task
+from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 

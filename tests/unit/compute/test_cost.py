@@ -7,10 +7,12 @@ import time
 import numpy as np
 import pytest
 
-from schemas import subjects
-from schemas.errors import Unprocessable
-from schemas.limits import MAX_QUERY_COST_S
-from schemas.query import (
+from cwt_compute.queries.cost import cost_s
+from cwt_compute.queries.transforms import answer_significance, answer_wct
+from cwt_schemas import subjects
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.limits import MAX_QUERY_COST_S
+from cwt_schemas.query import (
     BackendsRequest,
     BenchmarkRequest,
     CwtRequest,
@@ -18,8 +20,6 @@ from schemas.query import (
     WctRequest,
     XwtRequest,
 )
-from services.compute.queries.cost import cost_s
-from services.compute.queries.transforms import answer_significance, answer_wct
 
 X, Y = np.random.default_rng(1).standard_normal((2, 2000))
 LEVEL = SignificanceRequest(al1=0.5, al2=0.5, dt=1, dj=0.25, s0=2, J=40)

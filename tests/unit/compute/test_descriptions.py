@@ -7,11 +7,11 @@ import numpy as np
 import orjson
 import pytest
 
-from schemas.codec import ContentType, encode
-from schemas.endpoints import ENDPOINTS
-from schemas.errors import NotFound
-from schemas.query import WctRequest
-from services.compute.queries.descriptions import answer_schema
+from cwt_compute.queries.descriptions import answer_schema
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.endpoints import ENDPOINTS
+from cwt_schemas.errors import NotFound
+from cwt_schemas.query import WctRequest
 
 
 @pytest.mark.parametrize("subject", ENDPOINTS)

@@ -13,23 +13,23 @@ import numpy as np
 import pytest
 
 import pycwt_mod
+from cwt_compute.devices.backends import requests_of, spread
+from cwt_compute.devices.hardware import answer_hardware
+from cwt_compute.jobs.tasks import check_tasks
+from cwt_compute.queries.simulation import is_exact
+from cwt_compute.queries.transforms import answer_significance
+from cwt_hwbridge.model import run_mc
+from cwt_runtime.devices.plans import null_job
+from cwt_runtime.rpc.endpoint import service_context
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.errors import Unavailable
+from cwt_schemas.hardware import HwListing
+from cwt_schemas.hwlink import Feature, MessageType
+from cwt_schemas.job import JobStatus, SignificanceTask
+from cwt_schemas.query import SignificanceRequest
 from pycwt_mod.significance.simulation import MonteCarloPlan
 from pycwt_mod.wavelets import Morlet
-from schemas import subjects
-from schemas.codec import ContentType, encode
-from schemas.errors import Unavailable
-from schemas.hardware import HwListing
-from schemas.hwlink import Feature, MessageType
-from schemas.job import JobStatus, SignificanceTask
-from schemas.query import SignificanceRequest
-from services.compute.devices.backends import requests_of, spread
-from services.compute.devices.hardware import answer_hardware
-from services.compute.jobs.tasks import check_tasks
-from services.compute.queries.simulation import is_exact
-from services.compute.queries.transforms import answer_significance
-from services.hwbridge.model import run_mc
-from services.runtime.devices.plans import null_job
-from services.runtime.rpc.endpoint import service_context
 from tests.contract.test_jobs import workers
 from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer, Identity

@@ -9,13 +9,13 @@ import anyio
 import numpy as np
 import pytest
 
-from schemas import subjects
-from schemas.codec import ContentType, decode, encode
-from schemas.errors import Conflict, ContractError, Unavailable
-from schemas.headers import CONTENT_TYPE
-from schemas.hwops import HwCancel, HwMcReply, HwMcRequest
-from services.compute.devices.operation import MISSING, simulate
-from services.runtime.bus import Bus
+from cwt_compute.devices.operation import MISSING, simulate
+from cwt_runtime.bus import Bus
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.errors import Conflict, ContractError, Unavailable
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.hwops import HwCancel, HwMcReply, HwMcRequest
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pycwt_mod import register_backend
-from schemas.errors import Unavailable
-from schemas.message import Message
-from schemas.query import CwtRequest, SignificanceRequest, WctRequest, XwtRequest
-from services.compute.queries.transforms import (
+from cwt_compute.queries.transforms import (
     answer_cwt,
     answer_significance,
     answer_wct,
     answer_xwt,
 )
+from cwt_schemas.errors import Unavailable
+from cwt_schemas.message import Message
+from cwt_schemas.query import CwtRequest, SignificanceRequest, WctRequest, XwtRequest
+from pycwt_mod import register_backend
 from tests.backends import Away
 
 X, Y, Z = np.random.default_rng(8).standard_normal((3, 300))

@@ -11,11 +11,11 @@ import anyio.to_thread
 import numpy as np
 import pytest
 
-from schemas.errors import Overloaded
-from schemas.query import CwtRequest, SignificanceReply, SignificanceRequest
-from services.compute.queries.cache import ReplyCache
-from services.compute.queries.executor import QueryExecutor
-from services.runtime.rpc.admission import Admission
+from cwt_compute.queries.cache import ReplyCache
+from cwt_compute.queries.executor import QueryExecutor
+from cwt_runtime.rpc.admission import Admission
+from cwt_schemas.errors import Overloaded
+from cwt_schemas.query import CwtRequest, SignificanceReply, SignificanceRequest
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 

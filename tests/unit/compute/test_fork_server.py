@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.compute.processes.ipc import NUMBER
+from cwt_compute.processes.ipc import NUMBER
 from tests.deadlines import SCALE
 
 PROGRAM = """
 import os, signal, socket, sys
-from services.compute.processes.fork_server import ForkLoop
+from cwt_compute.processes.fork_server import ForkLoop
 with socket.socket(fileno=int(sys.argv[1])) as requests:
     request = ForkLoop(requests).run()
 if request is not None and request.worker == "wait":

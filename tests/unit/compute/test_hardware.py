@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.hardware import HwListing, SerialDevice
-from services.compute.devices.hardware import answer_hardware
-from services.hwbridge.app import list_endpoint
-from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.telemetry.logs import logger
+from cwt_compute.devices.hardware import answer_hardware
+from cwt_hwbridge.app import list_endpoint
+from cwt_runtime.rpc.micro import Identity, serve_endpoints
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas.hardware import HwListing, SerialDevice
 from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.codec import ContentType, decode, encode
-from schemas.message import content_digest
-from schemas.query import WctRequest
-from services.compute.queries.simulation import content_seed
+from cwt_compute.queries.simulation import content_seed
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.message import content_digest
+from cwt_schemas.query import WctRequest
 
 X, Y = np.random.default_rng(1).standard_normal((2, 50))
 BASE = WctRequest(signal1=X, signal2=Y, dt=0.5)

@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
-from schemas.live import AnalysisResult
-from services.compute.live.windows import compute_window
-from services.compute.live.worker import KINDS, InlinePolicy, WindowWorker
-from services.runtime.telemetry.logs import logger
+from cwt_compute.live.windows import compute_window
+from cwt_compute.live.worker import KINDS, InlinePolicy, WindowWorker
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas.live import AnalysisResult
 from tests.memory_bus import MemoryBus
 from tests.unit.compute.test_windows import ME, a_window
 from tests.unit.compute.test_worker import a_bus, body, handle_next

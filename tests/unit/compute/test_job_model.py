@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from schemas.errors import Conflict
-from schemas.job import JobRecord, JobStatus
-from schemas.message import StoredObject
-from services.compute.jobs import model
-from services.compute.jobs.model import Outcome, Tally
+from cwt_compute.jobs import model
+from cwt_compute.jobs.model import Outcome, Tally
+from cwt_schemas.errors import Conflict
+from cwt_schemas.job import JobRecord, JobStatus
+from cwt_schemas.message import StoredObject
 from tests.thorough import cases
 
 TASKS = 3

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.compute.jobs.scheduler import PORTION_S, first_half, portion_size
+from cwt_compute.jobs.scheduler import PORTION_S, first_half, portion_size
 
 MIB = 1024 * 1024
 

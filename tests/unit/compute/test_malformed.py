@@ -13,24 +13,24 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import ContentType, decode
-from schemas.errors import ErrorBody, ErrorCode
-from schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
-from services.compute.app import ComputeService
-from services.compute.queries.cache import LevelCache
-from services.compute.settings import ComputeSettings
-from services.runtime.bus import Message
-from services.runtime.process.lifecycle import Context, Stop
-from services.runtime.rpc.admission import Admission
-from services.runtime.rpc.endpoint import Endpoint, Reply, answer
-from services.runtime.rpc.micro import Identity
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import Log
+from cwt_compute.app import ComputeService
+from cwt_compute.queries.cache import LevelCache
+from cwt_compute.settings import ComputeSettings
+from cwt_runtime.bus import Message
+from cwt_runtime.process.lifecycle import Context, Stop
+from cwt_runtime.rpc.admission import Admission
+from cwt_runtime.rpc.endpoint import Endpoint, Reply, answer
+from cwt_runtime.rpc.micro import Identity
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import Log
+from cwt_schemas.codec import ContentType, decode
+from cwt_schemas.errors import ErrorBody, ErrorCode
+from cwt_schemas.headers import ACCEPT, CONTENT_TYPE, SERVICE_ERROR, SERVICE_ERROR_CODE
 from tests.memory_bus import MemoryBus
 from tests.thorough import cases
 
-# pytest's own filters replace the one of services.compute.queries.
+# pytest's own filters replace the one of cwt_compute.queries.
 pytestmark = pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
 
 N = 24

@@ -19,16 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pycwt_mod.wavelets import Morlet
-from schemas.codec import ContentType, decode, encode
-from schemas.errors import ContractError, ErrorBody, Overloaded
-from schemas.job import CwtTask, JobOutcome, JobWork, QueuedTask, SignificanceTask
-from schemas.query import SimulateRequest
-from services.compute import process_main
-from services.compute.cluster.endpoint import simulate_endpoint
-from services.compute.cluster.shares import answer_simulate, request_of
-from services.compute.process_main import answer_all, answer_message
-from services.compute.processes import (
+from cwt_compute import process_main
+from cwt_compute.cluster.endpoint import simulate_endpoint
+from cwt_compute.cluster.shares import answer_simulate, request_of
+from cwt_compute.process_main import answer_all, answer_message
+from cwt_compute.processes import (
     ComputeFaultError,
     ComputeProcess,
     ForkServer,
@@ -36,14 +31,19 @@ from services.compute.processes import (
     ProcessDiedError,
     ProcessPool,
 )
-from services.compute.processes.fork_server import ForkedProcess
-from services.compute.processes.ipc import (
+from cwt_compute.processes.fork_server import ForkedProcess
+from cwt_compute.processes.ipc import (
     HEADER_BYTES,
     NUMBER,
     IpcMessage,
     header,
     header_of,
 )
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.errors import ContractError, ErrorBody, Overloaded
+from cwt_schemas.job import CwtTask, JobOutcome, JobWork, QueuedTask, SignificanceTask
+from cwt_schemas.query import SimulateRequest
+from pycwt_mod.wavelets import Morlet
 from tests.deadlines import fail_after
 from tests.fork_server import FORK_SERVER
 from tests.processes import POLL_S, busy, gone, parent
@@ -400,9 +400,9 @@ async def test_compute_processes_end_with_their_fork_server_and_the_next_has_a_n
 
 SERVICE = """
 import anyio, contextlib, sys
-from schemas.errors import ContractError
-from services.compute import process_main
-from services.compute.processes import ComputeProcess, ForkServer, IpcKind
+from cwt_schemas.errors import ContractError
+from cwt_compute import process_main
+from cwt_compute.processes import ComputeProcess, ForkServer, IpcKind
 
 async def main():
     mine = ComputeProcess(ForkServer(process_main.__name__), "test")
@@ -440,8 +440,8 @@ def test_a_new_compute_process_imports_nothing() -> None:
     """Each took a second of processor time for parts of SciPy that its first task needed."""
     program = """
 import sys
-from services.compute.process_main import answer_message, warm_up
-from services.compute.processes.ipc import IpcMessage, IpcKind
+from cwt_compute.process_main import answer_message, warm_up
+from cwt_compute.processes.ipc import IpcMessage, IpcKind
 body = sys.stdin.buffer.read()
 warm_up()
 before = set(sys.modules)

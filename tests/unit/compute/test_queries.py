@@ -9,10 +9,18 @@ import pytest
 from matplotlib.figure import Figure
 
 import pycwt_mod
-from pycwt_client.queries import CwtAnswer, WctAnswer
-from schemas.errors import NotFound, Unavailable, Unprocessable
-from schemas.job import WctTask
-from schemas.query import (
+from cwt_compute.jobs.tasks import answer_task
+from cwt_compute.queries.cost import output_cells
+from cwt_compute.queries.simulation import answer_backend, answer_backends
+from cwt_compute.queries.transforms import (
+    answer_cwt,
+    answer_significance,
+    answer_wct,
+    answer_xwt,
+)
+from cwt_schemas.errors import NotFound, Unavailable, Unprocessable
+from cwt_schemas.job import WctTask
+from cwt_schemas.query import (
     CwtRequest,
     LevelMethod,
     Precision,
@@ -22,16 +30,8 @@ from schemas.query import (
     XwtReply,
     XwtRequest,
 )
-from schemas.stream import Convention, Wavelet
-from services.compute.jobs.tasks import answer_task
-from services.compute.queries.cost import output_cells
-from services.compute.queries.simulation import answer_backend, answer_backends
-from services.compute.queries.transforms import (
-    answer_cwt,
-    answer_significance,
-    answer_wct,
-    answer_xwt,
-)
+from cwt_schemas.stream import Convention, Wavelet
+from pycwt_client.queries import CwtAnswer, WctAnswer
 from tests.backends import Away
 
 N, DT = 256, 0.5

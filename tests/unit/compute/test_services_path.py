@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cwt_compute.live.windows import Provenance, compute_window
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.live import AnalysisResult, AnalysisWindow
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_mod import Convention, LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, rednoise
-from schemas.codec import ContentType, decode, encode
-from schemas.live import AnalysisResult, AnalysisWindow
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from services.compute.live.windows import Provenance, compute_window
 from tests import pipeline
 
 Op = Literal["cwt", "xwt", "wct"]

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 import pycwt_mod
-from schemas.codec import ContentType, encode
-from schemas.errors import Unprocessable
-from schemas.live import AnalysisResult, AnalysisWindow
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from services.compute.live.windows import Provenance, compute_window, drop_window
+from cwt_compute.live.windows import Provenance, compute_window, drop_window
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.live import AnalysisResult, AnalysisWindow
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from tests import pipeline
 
 FS, N = 64.0, 4096

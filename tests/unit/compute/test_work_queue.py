@@ -8,9 +8,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from services.compute.work_queue import Heartbeat
-from services.runtime.bus import Delivery
-from services.runtime.bus.errors import BusError
+from cwt_compute.work_queue import Heartbeat
+from cwt_runtime.bus import Delivery
+from cwt_runtime.bus.errors import BusError
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

@@ -10,20 +10,20 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from cwt_compute.live.windows import compute_window, dropped_event
+from cwt_compute.live.worker import Compute, WindowWorker
+from cwt_compute.work_queue import dead_letter
+from cwt_runtime.bus import Message, StoredMessage
+from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.limits import MAX_MESSAGE_BYTES
+from cwt_schemas.live import AnalysisResult, AnalysisWindow, StreamEvent, WindowTimes
+from cwt_schemas.message import DeadLetter
 from pycwt_mod.streaming.compute import octave_kernel
-from schemas import storage, subjects
-from schemas.codec import ContentType, decode, encode
-from schemas.limits import MAX_MESSAGE_BYTES
-from schemas.live import AnalysisResult, AnalysisWindow, StreamEvent, WindowTimes
-from schemas.message import DeadLetter
-from services.compute.live.windows import compute_window, dropped_event
-from services.compute.live.worker import Compute, WindowWorker
-from services.compute.work_queue import dead_letter
-from services.runtime.bus import Message, StoredMessage
-from services.runtime.process.lifecycle import Stop
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 from tests.unit.compute.test_windows import ME, a_window, a_window_of, definition

@@ -12,12 +12,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from schemas.limits import MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES
-from services.compute.settings import ComputeSettings
-from services.hwbridge.settings import HwBridgeSettings
-from services.ingest.settings import IngestSettings
-from services.runtime.process.embedded_server import server_binary
-from services.runtime.settings import ServiceSettings, load_settings
+from cwt_compute.settings import ComputeSettings
+from cwt_hwbridge.settings import HwBridgeSettings
+from cwt_ingest.settings import IngestSettings
+from cwt_runtime.process.embedded_server import server_binary
+from cwt_runtime.settings import ServiceSettings, load_settings
+from cwt_schemas.limits import MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES
 
 SETTINGS: dict[str, type[ServiceSettings]] = {
     "ingest": IngestSettings,
@@ -49,7 +49,7 @@ def test_it_is_a_compose_file(compose: dict[str, Any]) -> None:
 def test_its_services_are_the_server_and_every_package_of_services(
     compose: dict[str, Any], root: Path
 ) -> None:
-    packages = {path.parent.name for path in root.glob("services/*/__main__.py")}
+    packages = {path.parents[1].name for path in root.glob("services/*/*/__main__.py")}
     assert set(compose["services"]) == packages | {"nats"}
     assert packages == set(SETTINGS)
 

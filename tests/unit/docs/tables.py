@@ -11,14 +11,14 @@ from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from cwt_compute.settings import ComputeSettings
+from cwt_ingest.settings import IngestSettings
+from cwt_runtime.bus import Topology
+from cwt_runtime.settings import ServiceSettings, StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry import metrics
+from cwt_runtime.telemetry.logs import Action
 from pycwt_mod import DOG, Morlet, Paul, VoiceGrid, Wavelet, octave_layouts
-from services.compute.settings import ComputeSettings
-from services.ingest.settings import IngestSettings
-from services.runtime.bus import Topology
-from services.runtime.settings import ServiceSettings, StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry import metrics
-from services.runtime.telemetry.logs import Action
 
 UNITS = {1024**3: "GiB", 1024**2: "MiB"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from cli.__main__ import app
+from cwt_cli.__main__ import app
 from tests.unit.docs.conftest import PAGES, ROOT
 
 FOLDERS = (

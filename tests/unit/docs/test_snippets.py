@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from schemas.codec import ContentType, decode, decode_raw_chunk
-from schemas.live import SignalChunk
-from schemas.stream import StreamDefinition
-from services.ingest.lanes import plan_lanes
+from cwt_ingest.lanes import plan_lanes
+from cwt_schemas.codec import ContentType, decode, decode_raw_chunk
+from cwt_schemas.live import SignalChunk
+from cwt_schemas.stream import StreamDefinition
 from tests.unit.docs.conftest import PAGES
 
 RUN = re.compile(r"```python run\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)

@@ -7,13 +7,13 @@ from typing import get_args
 
 import pytest
 
-from schemas.endpoints import ENDPOINTS
-from schemas.errors import ErrorCode
-from schemas.live import EventKind
-from services.compute.settings import ComputeSettings
-from services.hwbridge.settings import HwBridgeSettings
-from services.ingest.settings import IngestSettings
-from services.runtime.settings import ServiceSettings
+from cwt_compute.settings import ComputeSettings
+from cwt_hwbridge.settings import HwBridgeSettings
+from cwt_ingest.settings import IngestSettings
+from cwt_runtime.settings import ServiceSettings
+from cwt_schemas.endpoints import ENDPOINTS
+from cwt_schemas.errors import ErrorCode
+from cwt_schemas.live import EventKind
 from tests.unit.docs import tables
 from tests.unit.docs.conftest import PAGES
 

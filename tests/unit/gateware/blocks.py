@@ -11,8 +11,8 @@ import amaranth.sim
 from amaranth.hdl import Shape, Value
 from amaranth.lib import data
 
-from gateware.sim.engines import Simulator
-from gateware.sim.shared_library import Design, Source, shared_library
+from cwt_gateware.sim.engines import Simulator
+from cwt_gateware.sim.shared_library import Design, Source, shared_library
 from tests.unit.gateware.designs import FOLDER
 
 __all__ = ["Block", "Ports", "run_block"]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gateware.datapath.datapath import BANK_CLEAR_CLOCKS, MC_CLEAR_CLOCKS, Datapath
-from gateware.datapath.ports import DatapathSignature
-from gateware.sim.engines import Simulator
-from schemas.hwlink import HISTOGRAM_BINS
-from schemas.hwplan import BankPlan, FilterTable, McPlan
+from cwt_gateware.datapath.datapath import BANK_CLEAR_CLOCKS, MC_CLEAR_CLOCKS, Datapath
+from cwt_gateware.datapath.ports import DatapathSignature
+from cwt_gateware.sim.engines import Simulator
+from cwt_schemas.hwlink import HISTOGRAM_BINS
+from cwt_schemas.hwplan import BankPlan, FilterTable, McPlan
 from tests.unit.gateware.blocks import Block, Ports, run_block
 from tests.unit.gateware.designs import SIMULATOR
 

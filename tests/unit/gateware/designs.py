@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateware.sim.engines import Simulator
-from gateware.sim.shared_library import missing_tools
+from cwt_gateware.sim.engines import Simulator
+from cwt_gateware.sim.shared_library import missing_tools
 
 __all__ = ["FOLDER", "SIMULATOR", "SIMULATORS", "needs_verilator"]
 

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from cobs import cobs
 
-from gateware.sim.engine import Engine
-from schemas.hwlink import NAK, REPLY, MessageType
-from schemas.hwlink_layouts import Header, HelloReply, HelloRequest, Nak
+from cwt_gateware.sim.engine import Engine
+from cwt_schemas.hwlink import NAK, REPLY, MessageType
+from cwt_schemas.hwlink_layouts import Header, HelloReply, HelloRequest, Nak
 
 HELLO = HelloRequest().pack()
 

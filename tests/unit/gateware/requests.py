@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from schemas.hwlink import (
+from cwt_schemas.hwlink import (
     COEFFS_PER_FRAME,
     COUNTS_PER_FRAME,
     FILTERS_PER_FRAME,
@@ -15,7 +15,7 @@ from schemas.hwlink import (
     MessageType,
     State,
 )
-from schemas.hwlink_layouts import (
+from cwt_schemas.hwlink_layouts import (
     FirIo,
     FirReply,
     FirStart,
@@ -25,7 +25,7 @@ from schemas.hwlink_layouts import (
     Selftest,
     Status,
 )
-from schemas.hwplan import BankPlan, FilterTable, McPlan
+from cwt_schemas.hwplan import BankPlan, FilterTable, McPlan
 from tests.unit.gateware.host import Host
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateware.sim.engines import Simulator
-from schemas.hwlink import MAX_TAPS
-from schemas.hwlink_layouts import FilterEntry
-from schemas.hwplan import BankPlan, FilterTable
-from services.hwbridge.model import run_bank, run_selftest
+from cwt_gateware.sim.engines import Simulator
+from cwt_hwbridge.model import run_bank, run_selftest
+from cwt_schemas.hwlink import MAX_TAPS
+from cwt_schemas.hwlink_layouts import FilterEntry
+from cwt_schemas.hwplan import BankPlan, FilterTable
 from tests.hardware.plans import DECIMATOR, bank_plan
 from tests.thorough import cases
 from tests.unit.gateware.datapath_bench import Bench, Samples, simulate

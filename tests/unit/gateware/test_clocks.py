@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from schemas.hwlink import SMOOTHING_BASE
-from schemas.hwlink_layouts import FilterEntry, McStart
-from schemas.hwplan import BankPlan, FilterTable, McPlan
-from services.hwbridge.model import bank_clocks_per_sample, mc_clocks_per_instant
+from cwt_hwbridge.model import bank_clocks_per_sample, mc_clocks_per_instant
+from cwt_schemas.hwlink import SMOOTHING_BASE
+from cwt_schemas.hwlink_layouts import FilterEntry, McStart
+from cwt_schemas.hwplan import BankPlan, FilterTable, McPlan
 from tests.hardware.plans import BOXCAR, DECIMATOR
 from tests.unit.gateware.datapath_bench import Bench, simulate
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gateware.sim.engine import Engine
-from gateware.sim.engines import chosen_engine
-from schemas.hwlink import (
+from cwt_gateware.sim.engine import Engine
+from cwt_gateware.sim.engines import chosen_engine
+from cwt_hwbridge.model import run_bank, run_mc, run_selftest
+from cwt_schemas.hwlink import (
     COEFFICIENTS,
     FILTERS,
     SAMPLE_ROOM,
@@ -22,7 +23,7 @@ from schemas.hwlink import (
     NakCode,
     State,
 )
-from schemas.hwlink_layouts import (
+from cwt_schemas.hwlink_layouts import (
     FilterEntry,
     FirIo,
     FirStart,
@@ -33,7 +34,6 @@ from schemas.hwlink_layouts import (
     Nak,
     Selftest,
 )
-from services.hwbridge.model import run_bank, run_mc, run_selftest
 from tests.hardware.plans import bank_plan, mc_plan
 from tests.unit.gateware.designs import FOLDER, SIMULATOR
 from tests.unit.gateware.host import Host, asking

@@ -10,9 +10,9 @@ from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateware.frames import FrameReceiver
-from gateware.replies import UNKEPT, Replies
-from schemas.hwlink import HEADER_BYTES, MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES
+from cwt_gateware.frames import FrameReceiver
+from cwt_gateware.replies import UNKEPT, Replies
+from cwt_schemas.hwlink import HEADER_BYTES, MAX_FRAME_BYTES, MAX_PAYLOAD_BYTES
 from tests.thorough import cases
 from tests.unit.gateware.bench import drained, offer, simulate
 from tests.unit.gateware.host import frame

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.hwlink import Line, bulk, opened_line
-from gateware.sim.engines import chosen_engine
-from schemas.hwlink import BAD_FRAMES_TO_DEFAULT_RATE, MessageType
-from schemas.hwlink_layouts import HelloReply, HelloRequest
+from cwt_gateware.sim.engines import chosen_engine
+from cwt_schemas.hwlink import BAD_FRAMES_TO_DEFAULT_RATE, MessageType
+from cwt_schemas.hwlink_layouts import HelloReply, HelloRequest
 from tests.unit.gateware.designs import FOLDER, needs_verilator
 from tests.unit.gateware.host import HELLO, frame
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateware.sim.engines import Simulator
-from schemas.hwlink import MC_MAX_BINNED_ROWS, MC_MAX_ROWS
-from schemas.hwplan import McPlan
-from services.hwbridge.model import run_mc
+from cwt_gateware.sim.engines import Simulator
+from cwt_hwbridge.model import run_mc
+from cwt_schemas.hwlink import MC_MAX_BINNED_ROWS, MC_MAX_ROWS
+from cwt_schemas.hwplan import McPlan
 from tests.hardware.plans import full_mc_plan, mc_plan
 from tests.thorough import cases
 from tests.unit.gateware.datapath_bench import Bench, simulate

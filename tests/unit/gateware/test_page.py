@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gateware.board.report import BEGIN, END
-from gateware.identity import build_hash
+from cwt_gateware.board.report import BEGIN, END
+from cwt_gateware.identity import build_hash
 
 ROOT = Path(__file__).parents[3]
 SECTION = (ROOT / "docs" / "gateware.md").read_text().partition(BEGIN)[2].partition(END)[0]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateware.device import Device
-from gateware.identity import Identity
-from gateware.sim.engine import Engine
-from gateware.sim.interpreted import Interpreted
-from schemas.hwlink import (
+from cwt_gateware.device import Device
+from cwt_gateware.identity import Identity
+from cwt_gateware.sim.engine import Engine
+from cwt_gateware.sim.interpreted import Interpreted
+from cwt_schemas.hwlink import (
     BAD_FRAMES_TO_DEFAULT_RATE,
     MAGIC,
     NAK,
@@ -23,7 +23,7 @@ from schemas.hwlink import (
     NakCode,
     State,
 )
-from schemas.hwlink_layouts import Header, HelloReply, Nak, SetBaud, Status
+from cwt_schemas.hwlink_layouts import Header, HelloReply, Nak, SetBaud, Status
 from tests.thorough import cases
 from tests.unit.gateware.host import CLOCKS, HELLO, Host, asking, frame, opened
 

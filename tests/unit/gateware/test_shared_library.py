@@ -12,7 +12,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import Component, Out
 
-from gateware.sim.shared_library import Design, Source, shared_library
+from cwt_gateware.sim.shared_library import Design, Source, shared_library
 from tests.unit.gateware.designs import needs_verilator
 
 pytestmark = [pytest.mark.slow, needs_verilator]

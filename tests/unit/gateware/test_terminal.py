@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import serial
 
-from schemas.hwlink import Feature, MessageType, NakCode, State
-from schemas.hwlink_layouts import Nak, SetBaud, Status
+from cwt_schemas.hwlink import Feature, MessageType, NakCode, State
+from cwt_schemas.hwlink_layouts import Nak, SetBaud, Status
 from tests.deadlines import SCALE
 from tests.unit.gateware.designs import SIMULATOR, needs_verilator
 from tests.unit.gateware.host import Host
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @contextmanager
 def simulated(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command, and the port that it names."""
-    command = [sys.executable, "-m", "cli", "hw", "sim", *options]
+    command = [sys.executable, "-m", "cwt_cli", "hw", "sim", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -98,7 +98,7 @@ def test_the_simulation_ends_cleanly_when_told(number: signal.Signals) -> None:
 
 
 def test_a_serial_line_without_verilator_is_refused_with_what_to_install() -> None:
-    command = [sys.executable, "-m", "cli", "hw", "sim", "--serial", "--simulator", "amaranth"]
+    command = [sys.executable, "-m", "cwt_cli", "hw", "sim", "--serial", "--simulator", "amaranth"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "install verilator" in done.stderr

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateware.uart import Receiver, Transmitter
-from schemas.hwlink import MIN_DIVISOR
+from cwt_gateware.uart import Receiver, Transmitter
+from cwt_schemas.hwlink import MIN_DIVISOR
 from tests.unit.gateware.bench import offer, simulate
 
 SENT = bytes([0x00, 0xFF, 0x55, 0xA3, 0x80, 0x01])

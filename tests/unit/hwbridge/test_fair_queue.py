@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.errors import Overloaded
-from services.hwbridge.fair_queue import MAX_WAITING, MAX_WAITING_OF_ONE, FairQueue, QueueEntry
+from cwt_hwbridge.fair_queue import MAX_WAITING, MAX_WAITING_OF_ONE, FairQueue, QueueEntry
+from cwt_schemas.errors import Overloaded
 
 pytestmark = pytest.mark.anyio
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from schemas import subjects
-from schemas.codec import ContentType, encode
-from schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
-from schemas.hwlink import Feature
-from schemas.hwops import HwMcRequest
-from services.hwbridge.fair_queue import MAX_WAITING_OF_ONE
+from cwt_hwbridge.fair_queue import MAX_WAITING_OF_ONE
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
+from cwt_schemas.hwlink import Feature
+from cwt_schemas.hwops import HwMcRequest
 from tests.deadlines import fail_after
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice

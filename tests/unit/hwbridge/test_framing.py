@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.hwlink import MAX_ENCODED_BYTES
-from services.hwbridge.protocol import Deframer, Frame, encode_frame
+from cwt_hwbridge.protocol import Deframer, Frame, encode_frame
+from cwt_schemas.hwlink import MAX_ENCODED_BYTES
 from tests.hwpeer import wire
 
 frames = st.builds(

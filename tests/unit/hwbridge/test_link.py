@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.hwlink import Feature, MessageType, NakCode
-from schemas.hwlink_layouts import Status
-from services.hwbridge.protocol import (
+from cwt_hwbridge.protocol import (
     Answered,
     Closed,
     Event,
@@ -24,7 +22,9 @@ from services.hwbridge.protocol import (
     Refused,
     WasReset,
 )
-from services.hwbridge.protocol.states import TRANSITIONS, LinkEvent, after
+from cwt_hwbridge.protocol.states import TRANSITIONS, LinkEvent, after
+from cwt_schemas.hwlink import Feature, MessageType, NakCode
+from cwt_schemas.hwlink_layouts import Status
 from tests.hwpeer.dialogue import Cut, Dialogue, single, whole
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.trouble import Trouble

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas import subjects
-from schemas.errors import Unavailable
-from schemas.hardware import HwList, HwListing
-from schemas.hwlink import Feature
-from schemas.hwops import (
+from cwt_schemas import subjects
+from cwt_schemas.errors import Unavailable
+from cwt_schemas.hardware import HwList, HwListing
+from cwt_schemas.hwlink import Feature
+from cwt_schemas.hwops import (
     HwCwtReply,
     HwCwtRequest,
     HwInfo,

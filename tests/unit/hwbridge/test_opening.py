@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 import pytest
 
-from schemas.errors import Conflict, Timeout
-from schemas.hwops import HwSelftestRequest
-from services.hwbridge.deadline import CancellableDeadline
-from services.hwbridge.device_worker import DeviceWorker, Progress
-from services.hwbridge.driver import DeviceInfo, Driver
-from services.hwbridge.line import Line
-from services.hwbridge.port_config import PortConfig
-from services.hwbridge.port_session import DeviceEvent, PortSession
-from services.hwbridge.tangnano9k import TangNanoDriver
+from cwt_hwbridge.deadline import CancellableDeadline
+from cwt_hwbridge.device_worker import DeviceWorker, Progress
+from cwt_hwbridge.driver import DeviceInfo, Driver
+from cwt_hwbridge.line import Line
+from cwt_hwbridge.port_config import PortConfig
+from cwt_hwbridge.port_session import DeviceEvent, PortSession
+from cwt_hwbridge.tangnano9k import TangNanoDriver
+from cwt_schemas.errors import Conflict, Timeout
+from cwt_schemas.hwops import HwSelftestRequest
 from tests.deadlines import SCALE, fail_after
 from tests.unit.hwbridge.elm11.lines import VirtualLine
 

@@ -7,7 +7,7 @@ import pty
 
 from serial.tools.list_ports_common import ListPortInfo
 
-from services.hwbridge.serial_ports import list_serial_devices, serial_device
+from cwt_hwbridge.serial_ports import list_serial_devices, serial_device
 
 
 def port(**fields: object) -> ListPortInfo:

@@ -12,17 +12,20 @@ import anyio
 import numpy as np
 import pytest
 
-from schemas import subjects
-from schemas.errors import (
+from cwt_hwbridge.model import run_bank, run_mc
+from cwt_hwbridge.settings import HwBridgeSettings
+from cwt_runtime.devices.plans import bank_job, null_job
+from cwt_schemas import subjects
+from cwt_schemas.errors import (
     Conflict,
     NotFound,
     Timeout,
     Unavailable,
     Unprocessable,
 )
-from schemas.hardware import HwList, HwListing
-from schemas.hwlink import Feature
-from schemas.hwops import (
+from cwt_schemas.hardware import HwList, HwListing
+from cwt_schemas.hwlink import Feature
+from cwt_schemas.hwops import (
     HwCancel,
     HwCancelled,
     HwCwtReply,
@@ -36,9 +39,6 @@ from schemas.hwops import (
     HwSelftestReply,
     HwSelftestRequest,
 )
-from services.hwbridge.model import run_bank, run_mc
-from services.hwbridge.settings import HwBridgeSettings
-from services.runtime.devices.plans import bank_job, null_job
 from tests.deadlines import SCALE, fail_after
 from tests.hwpeer.peer import DevicePeer
 from tests.hwpeer.peer import Identity as DeviceIdentity
@@ -235,8 +235,8 @@ def test_a_port_without_permission_is_told(device: PtyDevice) -> None:
     device.path.resolve().chmod(0o000)
     script = (
         "import os, sys\n"
-        "from services.hwbridge.serial_link import open_serial_line\n"
-        "from services.hwbridge.errors import PortForbiddenError\n"
+        "from cwt_hwbridge.serial_link import open_serial_line\n"
+        "from cwt_hwbridge.errors import PortForbiddenError\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: open_serial_line(sys.argv[1])\n"
         "except PortForbiddenError as error: print(error)\n"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import serial
 
-from services.hwbridge.errors import LineLostError
-from services.hwbridge.serial_link import SerialLine, open_serial_line
+from cwt_hwbridge.errors import LineLostError
+from cwt_hwbridge.serial_link import SerialLine, open_serial_line
 
 
 @pytest.fixture

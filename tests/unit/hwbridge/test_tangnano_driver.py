@@ -11,11 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from schemas.hwlink import Feature, MessageType
-from schemas.hwlink_layouts import FilterEntry, McStart
-from schemas.hwplan import FilterTable, McPlan
-from services.hwbridge.deadline import CancellableDeadline
-from services.hwbridge.errors import (
+from cwt_hwbridge.deadline import CancellableDeadline
+from cwt_hwbridge.errors import (
     DeadlineExceededError,
     LineLostError,
     LinkDownError,
@@ -24,11 +21,14 @@ from services.hwbridge.errors import (
     ResetError,
     WrongDeviceError,
 )
-from services.hwbridge.model import run_bank, run_mc
-from services.hwbridge.serial_link import SerialLine, open_serial_line
-from services.hwbridge.tangnano9k import TangNanoDriver
-from services.hwbridge.tangnano9k.driver import MARGIN_S
-from services.hwbridge.tangnano9k.selftest_plan import selftest_plan
+from cwt_hwbridge.model import run_bank, run_mc
+from cwt_hwbridge.serial_link import SerialLine, open_serial_line
+from cwt_hwbridge.tangnano9k import TangNanoDriver
+from cwt_hwbridge.tangnano9k.driver import MARGIN_S
+from cwt_hwbridge.tangnano9k.selftest_plan import selftest_plan
+from cwt_schemas.hwlink import Feature, MessageType
+from cwt_schemas.hwlink_layouts import FilterEntry, McStart
+from cwt_schemas.hwplan import FilterTable, McPlan
 from tests.deadlines import SCALE
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice

@@ -9,26 +9,26 @@ import anyio
 import anyio.lowlevel
 import numpy as np
 
-from schemas import storage, subjects
-from schemas.codec import ContentType, decode, encode_raw_chunk
-from schemas.live import AnalysisWindow, SignalChunk, StreamEvent
-from schemas.stream import AnalysisSpec, Channel, StreamCheckpoint, StreamDefinition
-from services.ingest.backlog import LagMonitor, WindowBacklog
-from services.ingest.catalogue import Catalogue, WindowLimits
-from services.ingest.follower import Follower
-from services.ingest.liveness import Timing
-from services.ingest.member import this_process
-from services.ingest.membership import Membership
-from services.ingest.ownership import Claim, Ownership, checkpoint_key
-from services.ingest.processor import StreamProcessor
-from services.ingest.stream_assignment import StreamAssignment
-from services.ingest.stream_publisher import WindowQueue
-from services.runtime.bus import StoreAck
-from services.runtime.bus.errors import NotStoredError
-from services.runtime.process.lifecycle import Stop
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
+from cwt_ingest.backlog import LagMonitor, WindowBacklog
+from cwt_ingest.catalogue import Catalogue, WindowLimits
+from cwt_ingest.follower import Follower
+from cwt_ingest.liveness import Timing
+from cwt_ingest.member import this_process
+from cwt_ingest.membership import Membership
+from cwt_ingest.ownership import Claim, Ownership, checkpoint_key
+from cwt_ingest.processor import StreamProcessor
+from cwt_ingest.stream_assignment import StreamAssignment
+from cwt_ingest.stream_publisher import WindowQueue
+from cwt_runtime.bus import StoreAck
+from cwt_runtime.bus.errors import NotStoredError
+from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, decode, encode_raw_chunk
+from cwt_schemas.live import AnalysisWindow, SignalChunk, StreamEvent
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamCheckpoint, StreamDefinition
 from tests.deadlines import fail_after
 from tests.memory_bus.log import MemoryLog
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.accounting import ENDED_EPOCHS, Accepted, Position, Refused, account
+from cwt_ingest.accounting import ENDED_EPOCHS, Accepted, Position, Refused, account
 
 AT_100 = Position(epoch="e", expected=100, sequenced=True)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.stream import StreamLag
-from services.ingest.backlog import LagMonitor, WindowBacklog
+from cwt_ingest.backlog import LagMonitor, WindowBacklog
+from cwt_schemas.stream import StreamLag
 
 
 def test_a_stream_has_its_share_in_windows_and_in_bytes() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import ContentType, decode, encode
-from schemas.stream import ClockState
-from services.ingest.clock import Clock
+from cwt_ingest.clock import Clock
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.stream import ClockState
 
 FS = 1000.0
 T0 = 10**18

@@ -11,13 +11,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from schemas import storage
-from schemas.codec import ContentType, encode
-from schemas.stream import StreamGet
-from services.ingest.processor import LogEntry, Output, StreamProcessor
-from services.runtime.bus import StoredMessage
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
+from cwt_ingest.processor import LogEntry, Output, StreamProcessor
+from cwt_runtime.bus import StoredMessage
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_schemas import storage
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.stream import StreamGet
 from tests.deadlines import fail_after
 from tests.memory_bus.log import MemoryLog
 from tests.unit.ingest.parts import (

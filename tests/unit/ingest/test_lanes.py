@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from schemas.errors import Unprocessable
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from services.ingest.lanes import SAMPLE_BYTES, TARGET_WINDOW_BYTES, plan_lanes
+from cwt_ingest.lanes import SAMPLE_BYTES, TARGET_WINDOW_BYTES, plan_lanes
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 
 
 def definition(**changes: object) -> StreamDefinition:

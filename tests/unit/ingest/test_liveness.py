@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from services.ingest.liveness import (
+from cwt_ingest.liveness import (
     Lost,
     PeerObservation,
     Renew,
@@ -15,7 +15,7 @@ from services.ingest.liveness import (
     is_dead,
     still_mine,
 )
-from services.ingest.member import Member, this_process
+from cwt_ingest.member import Member, this_process
 
 ME = this_process("me")
 FAR = Member(instance="far", host="elsewhere", system="other", pid=1, started_ticks=1)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.member import Member, is_gone, read_member, this_process
+from cwt_ingest.member import Member, is_gone, read_member, this_process
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/ns/pid").is_symlink(), reason="needs /proc")
 
 #: Says who it is, and waits for its standard input to end.
 SCRIPT = (
     "import sys\n"
-    "from services.ingest.member import this_process\n"
+    "from cwt_ingest.member import this_process\n"
     "print(this_process('other').model_dump_json(), flush=True)\n"
     "sys.stdin.read()\n"
 )

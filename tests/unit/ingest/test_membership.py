@@ -9,12 +9,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from services.ingest.liveness import Timing
-from services.ingest.member import Member, this_process
-from services.ingest.membership import Membership, MembershipLostError, key_of
-from services.runtime.bus import Bucket, BucketSpec, Change, Entry, Topology
-from services.runtime.bus.errors import BusClosedError, BusTimeoutError, BusUnreachableError
-from services.runtime.telemetry.logs import logger
+from cwt_ingest.liveness import Timing
+from cwt_ingest.member import Member, this_process
+from cwt_ingest.membership import Membership, MembershipLostError, key_of
+from cwt_runtime.bus import Bucket, BucketSpec, Change, Entry, Topology
+from cwt_runtime.bus.errors import BusClosedError, BusTimeoutError, BusUnreachableError
+from cwt_runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 

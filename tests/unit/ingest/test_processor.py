@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from schemas.codec import ContentType, encode
-from schemas.live import AnalysisWindow, SignalChunk, StreamEvent
-from schemas.stream import AnalysisSpec, Channel, StreamDefinition
-from services.ingest.processor import LogEntry, Output, StreamProcessor
+from cwt_ingest.processor import LogEntry, Output, StreamProcessor
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.live import AnalysisWindow, SignalChunk, StreamEvent
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from tests import pipeline
 from tests.thorough import cases
 

@@ -6,13 +6,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from schemas import storage
-from schemas.errors import Unprocessable
-from schemas.stream import StreamDelete, StreamGet
-from services.ingest.liveness import assigned_instance
-from services.ingest.member import this_process
-from services.ingest.membership import key_of
-from services.ingest.ownership import Claim, Defined, OwnedElsewhere, Ownership, OwnershipLostError
+from cwt_ingest.liveness import assigned_instance
+from cwt_ingest.member import this_process
+from cwt_ingest.membership import key_of
+from cwt_ingest.ownership import Claim, Defined, OwnedElsewhere, Ownership, OwnershipLostError
+from cwt_schemas import storage
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.stream import StreamDelete, StreamGet
 from tests.unit.ingest.parts import (
     LOG,
     a_log,

@@ -6,15 +6,15 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from schemas import storage, subjects
-from schemas.codec import ContentType, decode
-from schemas.live import StreamEvent
-from services.ingest.member import this_process
-from services.ingest.membership import Membership
-from services.ingest.undefined_streams import NAMELESS, UndefinedStreamMonitor, undefined_counts
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
-from services.runtime.telemetry.logs import logger
+from cwt_ingest.member import this_process
+from cwt_ingest.membership import Membership
+from cwt_ingest.undefined_streams import NAMELESS, UndefinedStreamMonitor, undefined_counts
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, decode
+from cwt_schemas.live import StreamEvent
 from tests.deadlines import fail_after
 from tests.memory_bus.log import MemoryLog
 

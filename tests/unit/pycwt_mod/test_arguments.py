@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cwt_schemas.codec import validated
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.query import CwtRequest, SignificanceRequest
 from pycwt_mod import (
     Morlet,
     NyquistWarning,
@@ -31,9 +34,6 @@ from pycwt_mod import (
     wct_significance,
     xwt,
 )
-from schemas.codec import validated
-from schemas.errors import Unprocessable
-from schemas.query import CwtRequest, SignificanceRequest
 
 with warnings.catch_warnings():
     # pycwt imports a SciPy namespace that is about to go.

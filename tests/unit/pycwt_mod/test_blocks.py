@@ -37,7 +37,7 @@ from tests.thorough import cases
 FS = 50.0
 N = 6000
 RTOL = 1e-5
-RECORDING = Path(__file__).parents[3] / "cli/recordings/physio_mimic037_125hz.csv.gz"
+RECORDING = Path(__file__).parents[3] / "cli/cwt_cli/recordings/physio_mimic037_125hz.csv.gz"
 Array = np.ndarray[Any, np.dtype[Any]]
 
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import Overloaded
-from services.runtime.rpc.admission import (
+from cwt_runtime.rpc.admission import (
     MAX_WAITING,
     QUICK_S,
     SMALL_BYTES,
@@ -16,6 +15,7 @@ from services.runtime.rpc.admission import (
     AdmissionQueue,
     QueuedQuery,
 )
+from cwt_schemas.errors import Overloaded
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

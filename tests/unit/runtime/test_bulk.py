@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nats.protocol.command import hpub_cmd, pub_cmd
 from nats.protocol.parser import HMSG_RE, MSG_RE, Parser
 
-from services.runtime.bus.nats.bulk import LARGE_BYTES, BulkParser, BulkTransport, publish_parts
+from cwt_runtime.bus.nats.bulk import LARGE_BYTES, BulkParser, BulkTransport, publish_parts
 from tests.thorough import cases
 
 BLOCK = b"NATS/1.0\r\nCwt-Epoch: e\r\n\r\n"

@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 import pycwt_mod
-from schemas.errors import Unprocessable
-from schemas.hwlink import HISTOGRAM_BINS
-from schemas.hwops import HwCwtRequest, HwMcRequest
-from schemas.stream import Wavelet
-from services.hwbridge.model import run_bank, run_mc
-from services.runtime.devices.plans import bank_job, null_job
+from cwt_hwbridge.model import run_bank, run_mc
+from cwt_runtime.devices.plans import bank_job, null_job
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.hwlink import HISTOGRAM_BINS
+from cwt_schemas.hwops import HwCwtRequest, HwMcRequest
+from cwt_schemas.stream import Wavelet
 
 SIGNAL = np.cumsum(np.random.default_rng(0).standard_normal(1024))
 

@@ -9,12 +9,9 @@ import anyio.to_thread
 import numpy as np
 import pytest
 
-from schemas.codec import ContentType, decode, encode, encode_fields
-from schemas.headers import EARLY
-from schemas.query import WctReply
-from services.runtime.bus import Bus, Message
-from services.runtime.bus.errors import BusUnreachableError
-from services.runtime.rpc.endpoint import (
+from cwt_runtime.bus import Bus, Message
+from cwt_runtime.bus.errors import BusUnreachableError
+from cwt_runtime.rpc.endpoint import (
     MIN_EARLY_BYTES,
     Early,
     RequestContext,
@@ -23,6 +20,9 @@ from services.runtime.rpc.endpoint import (
     service_context,
     serving_request,
 )
+from cwt_schemas.codec import ContentType, decode, encode, encode_fields
+from cwt_schemas.headers import EARLY
+from cwt_schemas.query import WctReply
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 

@@ -9,14 +9,14 @@ import sys
 import anyio
 import pytest
 
-from services.runtime.process.lifecycle import Stop, keep_freed_memory
+from cwt_runtime.process.lifecycle import Stop, keep_freed_memory
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
 FRESH_PAGES = """
 import resource
-from services.runtime.process.lifecycle import keep_freed_memory
+from cwt_runtime.process.lifecycle import keep_freed_memory
 import sys
 assert sys.argv[1] == "as-is" or keep_freed_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from services.runtime.settings import ServiceSettings
-from services.runtime.telemetry.logs import Action, configure_logs, logger
+from cwt_runtime.settings import ServiceSettings
+from cwt_runtime.telemetry.logs import Action, configure_logs, logger
 
 
 def written(**settings: str) -> io.StringIO:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from services.runtime.bus.errors import BusTimeoutError, BusUnreachableError
-from services.runtime.rpc.micro import Identity, serve_endpoints
-from services.runtime.telemetry.logs import logger
+from cwt_runtime.bus.errors import BusTimeoutError, BusUnreachableError
+from cwt_runtime.rpc.micro import Identity, serve_endpoints
+from cwt_runtime.telemetry.logs import logger
 from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio

@@ -8,11 +8,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from services.runtime.bus import StoreAck
-from services.runtime.bus.errors import BusError, BusTimeoutError, NotStoredError
-from services.runtime.retry import RetryPolicy
-from services.runtime.storage.publish import publish_all, publish_with_retry, store_with_retry
-from services.runtime.telemetry.logs import logger
+from cwt_runtime.bus import StoreAck
+from cwt_runtime.bus.errors import BusError, BusTimeoutError, NotStoredError
+from cwt_runtime.retry import RetryPolicy
+from cwt_runtime.storage.publish import publish_all, publish_with_retry, store_with_retry
+from cwt_runtime.telemetry.logs import logger
 from tests.deadlines import fail_after
 from tests.memory_bus.log import MemoryLog
 

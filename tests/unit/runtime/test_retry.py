@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.retry import GiveUp, RetryAfter, RetryPolicy, decide
+from cwt_runtime.retry import GiveUp, RetryAfter, RetryPolicy, decide
 
 
 def test_a_permanent_failure_is_given_up_at_once() -> None:

@@ -7,10 +7,10 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from services.compute.settings import ComputeSettings
-from services.hwbridge.settings import HwBridgeSettings
-from services.ingest.settings import IngestSettings
-from services.runtime.settings import ServiceSettings, SettingsError, load_settings
+from cwt_compute.settings import ComputeSettings
+from cwt_hwbridge.settings import HwBridgeSettings
+from cwt_ingest.settings import IngestSettings
+from cwt_runtime.settings import ServiceSettings, SettingsError, load_settings
 
 KINDS: list[type[ServiceSettings]] = [IngestSettings, ComputeSettings, HwBridgeSettings]
 

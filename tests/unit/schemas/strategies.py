@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import schemas
-from schemas import Message, hardware, hwops, job, query, stream
-from schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
+import cwt_schemas as schemas
+from cwt_schemas import Message, hardware, hwops, job, query, stream
+from cwt_schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
 Strategy = st.SearchStrategy[Any]
 

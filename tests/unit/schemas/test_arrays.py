@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.arrays import (
+from cwt_schemas.arrays import (
     Array,
     ComplexMatrix,
     MaskMatrix,

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas import asyncapi, subjects
-from schemas.endpoints import ENDPOINTS
+from cwt_schemas import asyncapi, subjects
+from cwt_schemas.endpoints import ENDPOINTS
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "asyncapi.json"
 

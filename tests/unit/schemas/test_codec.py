@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import schemas
-from schemas import (
+import cwt_schemas as schemas
+from cwt_schemas import (
     BadRequest,
     ContentType,
     ContractError,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas import (
+from cwt_schemas import (
     ContentType,
     ContractError,
     ErrorBody,

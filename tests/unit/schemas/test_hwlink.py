@@ -13,9 +13,9 @@ from cobs import cobs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import hwlink, hwlink_layouts
-from schemas.hwlink import Feature, MessageType, NakCode, State
-from schemas.hwlink_layouts import FilterEntry, Header, Layout, Nak, Status
+from cwt_schemas import hwlink, hwlink_layouts
+from cwt_schemas.hwlink import Feature, MessageType, NakCode, State
+from cwt_schemas.hwlink_layouts import FilterEntry, Header, Layout, Nak, Status
 
 PAGE = (Path(__file__).parents[3] / "docs" / "hardware-link.md").read_text()
 LAYOUTS: list[type[Layout]] = [

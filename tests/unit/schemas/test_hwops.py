@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from schemas import ContentType, decode, encode, subjects
-from schemas.endpoints import DEVICE_ENDPOINTS
-from schemas.errors import Unprocessable
-from schemas.hwops import HwCwtRequest, HwMcRequest
+from cwt_schemas import ContentType, decode, encode, subjects
+from cwt_schemas.endpoints import DEVICE_ENDPOINTS
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.hwops import HwCwtRequest, HwMcRequest
 
 
 def test_a_device_has_endpoints_of_its_own_and_one_schema_for_all_devices() -> None:

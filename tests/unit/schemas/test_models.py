@@ -11,8 +11,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-import schemas
-from schemas import (
+import cwt_schemas as schemas
+from cwt_schemas import (
     AnalysisSpec,
     CwtRequest,
     Message,
@@ -225,7 +225,7 @@ def test_the_hash_of_an_analysis_names_what_is_computed() -> None:
 
 def test_the_hash_is_the_same_in_another_process() -> None:
     program = (
-        "import sys; from schemas import StreamDefinition, decode;"
+        "import sys; from cwt_schemas import StreamDefinition, decode;"
         "stream = decode(StreamDefinition, sys.argv[1].encode());"
         "print(stream.analyses[0].spec_hash(fs_hz=stream.fs_hz))"
     )

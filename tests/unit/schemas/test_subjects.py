@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import BadRequest, ContractError, Unprocessable, storage, subjects
-from schemas.message import is_name
+from cwt_schemas import BadRequest, ContractError, Unprocessable, storage, subjects
+from cwt_schemas.message import is_name
 from tests.memory_bus.subject import matches
 from tests.unit.schemas import strategies
 

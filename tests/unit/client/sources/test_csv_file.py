@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.samples import RECORDING
+from cwt_cli.samples import RECORDING
 from pycwt_client.sources import CsvSource, SourceError
 from pycwt_client.sources.csv_file import parse_recording, read_recording
 

@@ -9,6 +9,7 @@ import numpy as np
 import pylsl
 import pytest
 
+from cwt_schemas.stream import Channel
 from pycwt_client.chunks import Piece
 from pycwt_client.sources import (
     BrainflowSource,
@@ -17,7 +18,6 @@ from pycwt_client.sources import (
     SourceError,
     named_source,
 )
-from schemas.stream import Channel
 from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio

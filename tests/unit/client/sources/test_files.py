@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
+from cwt_schemas.stream import Channel
 from pycwt_client.chunks import Piece
 from pycwt_client.sources import (
     EdfSource,
@@ -29,7 +30,6 @@ from pycwt_client.sources import (
     named_source,
 )
 from pycwt_client.sources.csv_file import Recording
-from schemas.stream import Channel
 from tests.unit.client.sources.xdf import header, write_xdf
 
 pytestmark = pytest.mark.anyio

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import decode_chunk
+from cwt_schemas.live import SignalChunk
 from pycwt_client import Client
 from pycwt_client.sources.csv_file import Recording
 from pycwt_client.sources.player import play, start_time_ns
 from pycwt_client.sources.source import NS
-from schemas import storage, subjects
-from schemas.codec import decode_chunk
-from schemas.live import SignalChunk
-from services.runtime.settings import StorageSettings
-from services.runtime.storage.topology import system_topology
 from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cli.twin.console import Console
+from cwt_cli.twin.console import Console
 
 #: What a fault makes of the bytes of one direction.
 Change = Callable[[bytes], bytes]
@@ -15,7 +15,7 @@ def unchanged(data: bytes) -> bytes:
 
 
 class VirtualLine:
-    """A `services.hwbridge.line.Line` whose time passes only where somebody waits for a byte."""
+    """A `cwt_hwbridge.line.Line` whose time passes only where somebody waits for a byte."""
 
     baud = 115_200
 

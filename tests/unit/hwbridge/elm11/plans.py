@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from schemas.hwlink import SMOOTHING_BASE
-from schemas.hwlink_layouts import FilterEntry, McStart
-from schemas.hwplan import FilterTable, McPlan
+from cwt_schemas.hwlink import SMOOTHING_BASE
+from cwt_schemas.hwlink_layouts import FilterEntry, McStart
+from cwt_schemas.hwplan import FilterTable, McPlan
 
 BOXCAR, DECIMATOR = 40, 41
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from schemas.hwops import HwMcRequest
-from schemas.hwplan import McPlan
-from services.hwbridge.deadline import CancellableDeadline
-from services.hwbridge.elm11.checks import trial_plan
-from services.hwbridge.elm11.driver import Elm11Driver
-from services.hwbridge.elm11.fourier import MAX_POINTS, SCALE_BITS, spectrum
-from services.hwbridge.elm11.program import program
-from services.hwbridge.errors import RefusedError, UnsupportedRequestError
-from services.hwbridge.model import run_mc
-from services.runtime.devices.plans import null_job
+from cwt_hwbridge.deadline import CancellableDeadline
+from cwt_hwbridge.elm11.checks import trial_plan
+from cwt_hwbridge.elm11.driver import Elm11Driver
+from cwt_hwbridge.elm11.fourier import MAX_POINTS, SCALE_BITS, spectrum
+from cwt_hwbridge.elm11.program import program
+from cwt_hwbridge.errors import RefusedError, UnsupportedRequestError
+from cwt_hwbridge.model import run_mc
+from cwt_runtime.devices.plans import null_job
+from cwt_schemas.hwops import HwMcRequest
+from cwt_schemas.hwplan import McPlan
 from tests.thorough import cases
 from tests.unit.hwbridge.elm11.lines import TwinLine
 from tests.unit.hwbridge.elm11.plans import mc_plans

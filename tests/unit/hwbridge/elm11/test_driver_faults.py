@@ -9,10 +9,10 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from services.hwbridge.deadline import CancellableDeadline
-from services.hwbridge.elm11.checks import trial_plan
-from services.hwbridge.elm11.driver import Elm11Driver
-from services.hwbridge.errors import (
+from cwt_hwbridge.deadline import CancellableDeadline
+from cwt_hwbridge.elm11.checks import trial_plan
+from cwt_hwbridge.elm11.driver import Elm11Driver
+from cwt_hwbridge.errors import (
     DeadlineExceededError,
     DeviceError,
     LineLostError,
@@ -22,7 +22,7 @@ from services.hwbridge.errors import (
     ResetError,
     WrongDeviceError,
 )
-from services.hwbridge.model import run_mc
+from cwt_hwbridge.model import run_mc
 from tests.unit.hwbridge.elm11.lines import TwinLine, VirtualLine
 
 PLAN = trial_plan(3)

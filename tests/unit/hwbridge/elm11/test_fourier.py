@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.hwbridge.elm11.fourier import MAX_POINTS, ROOTS, SCALE_BITS, spectrum
+from cwt_hwbridge.elm11.fourier import MAX_POINTS, ROOTS, SCALE_BITS, spectrum
 
 SIZES = [8, 64, 1024, MAX_POINTS]
 

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from schemas.hwplan import McPlan
-from services.hwbridge.deadline import CancellableDeadline
-from services.hwbridge.elm11.checks import trial_plan
-from services.hwbridge.elm11.driver import Elm11Driver
-from services.hwbridge.elm11.fourier import MAX_POINTS, spectrum
-from services.hwbridge.model import run_mc
+from cwt_hwbridge.deadline import CancellableDeadline
+from cwt_hwbridge.elm11.checks import trial_plan
+from cwt_hwbridge.elm11.driver import Elm11Driver
+from cwt_hwbridge.elm11.fourier import MAX_POINTS, spectrum
+from cwt_hwbridge.model import run_mc
+from cwt_schemas.hwplan import McPlan
 from tests.deadlines import SCALE
 from tests.unit.hwbridge.elm11.lines import VirtualLine
 from tests.unit.hwbridge.elm11.plans import mc_plans
 
 ROOT = Path(__file__).parents[4]
 LUA = ROOT / "var/bin/lua32"
-COMMAND = [LUA, Path(__file__).with_name("prompt.lua"), ROOT / "cli/twin/prelude.lua"]
+COMMAND = [LUA, Path(__file__).with_name("prompt.lua"), ROOT / "cli/cwt_cli/twin/prelude.lua"]
 
 pytestmark = pytest.mark.skipif(
     not LUA.exists(), reason="var/bin/lua32 is not there; `make lua` builds it and needs cc"

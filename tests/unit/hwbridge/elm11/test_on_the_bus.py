@@ -9,12 +9,19 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from cli.twin.terminal import TwinTerminal
-from schemas import subjects
-from schemas.errors import Unprocessable
-from schemas.hwops import HwCwtReply, HwCwtRequest, HwFftReply, HwFftRequest, HwMcReply, HwMcRequest
-from services.hwbridge.model import run_mc
-from services.runtime.devices.plans import null_job
+from cwt_cli.twin.terminal import TwinTerminal
+from cwt_hwbridge.model import run_mc
+from cwt_runtime.devices.plans import null_job
+from cwt_schemas import subjects
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.hwops import (
+    HwCwtReply,
+    HwCwtRequest,
+    HwFftReply,
+    HwFftRequest,
+    HwMcReply,
+    HwMcRequest,
+)
 from tests.hwpeer.running import Caller, bridge
 
 pytestmark = pytest.mark.anyio

@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cli.twin.terminal import TwinTerminal
-from services.hwbridge.deadline import CancellableDeadline
-from services.hwbridge.elm11.checks import trial_plan
-from services.hwbridge.elm11.driver import Elm11Driver
-from services.hwbridge.errors import OperationCancelledError
-from services.hwbridge.model import run_mc
-from services.hwbridge.serial_link import open_serial_line
+from cwt_cli.twin.terminal import TwinTerminal
+from cwt_hwbridge.deadline import CancellableDeadline
+from cwt_hwbridge.elm11.checks import trial_plan
+from cwt_hwbridge.elm11.driver import Elm11Driver
+from cwt_hwbridge.errors import OperationCancelledError
+from cwt_hwbridge.model import run_mc
+from cwt_hwbridge.serial_link import open_serial_line
 from tests.deadlines import SCALE
 
 

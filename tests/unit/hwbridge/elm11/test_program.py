@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.hwbridge.elm11.program import (
+from cwt_hwbridge.elm11.program import (
     MAX_SENT,
     asked,
     bootstrap,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.hwbridge.elm11.repl import HEARD, Phase, Repl, checksum
-from services.hwbridge.elm11.terminal import MAX_LINE, TerminalText
+from cwt_hwbridge.elm11.repl import HEARD, Phase, Repl, checksum
+from cwt_hwbridge.elm11.terminal import MAX_LINE, TerminalText
 
 NONCE = "4e1f"
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.hwlink_layouts import FilterEntry
-from schemas.hwplan import BankPlan, FilterTable
-from services.hwbridge.model import FilterBank, run_bank
+from cwt_hwbridge.model import FilterBank, run_bank
+from cwt_schemas.hwlink_layouts import FilterEntry
+from cwt_schemas.hwplan import BankPlan, FilterTable
 from tests.hardware import slow_formulas
 from tests.hardware.plans import bank_plan
 from tests.thorough import cases

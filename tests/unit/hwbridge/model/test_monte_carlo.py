@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.hwplan import McPlan
-from services.hwbridge.model import McPass, run_mc
-from services.hwbridge.model.noise import AutoregressiveNoise, Xorshift128
+from cwt_hwbridge.model import McPass, run_mc
+from cwt_hwbridge.model.noise import AutoregressiveNoise, Xorshift128
+from cwt_schemas.hwplan import McPlan
 from tests.hardware import slow_formulas
 from tests.hardware.plans import mc_plan
 from tests.thorough import cases

@@ -6,8 +6,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from services.hwbridge.model import run_bank, run_selftest
-from services.hwbridge.model.selftest import selftest_samples
+from cwt_hwbridge.model import run_bank, run_selftest
+from cwt_hwbridge.model.selftest import selftest_samples
 from tests.hardware.plans import bank_plan
 
 

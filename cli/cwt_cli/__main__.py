@@ -1,0 +1,58 @@
+"""The command `pycwt-mod`, also ``python -m cwt_cli``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cwt_cli.bench import bench
+from cwt_cli.demo import demo
+from cwt_cli.doctor import doctor
+from cwt_cli.hw import hw
+from cwt_cli.job import job
+from cwt_cli.publish import publish
+from cwt_cli.query import query
+from cwt_cli.up import up
+from cwt_cli.watch import watch
+from pycwt_mod._version import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="pycwt-mod",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Wavelet analysis of live and recorded signals on a message bus.",
+)
+for command in (up, demo, publish, watch, query, bench, doctor):
+    app.command()(command)
+app.add_typer(job)
+app.add_typer(hw)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pycwt-mod {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="say which one"),
+    ] = False,
+) -> None:
+    """Wavelet analysis of live and recorded signals on a message bus."""
+    del version
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="pycwt-mod")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""An answer in a few lines for people, and whole for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cwt_schemas.arrays import to_json
+from cwt_schemas.query import SignificanceReply
+from pycwt_client import CwtAnswer, WctAnswer, XwtAnswer
+from pycwt_client.jobs import Answer
+
+__all__ = ["fields_of", "glance", "json_of", "summary"]
+
+
+def fields_of(answer: Answer) -> dict[str, Any]:
+    """Return the fields of the answer, by their names on the bus."""
+    fields: dict[str, Any]
+    match answer:
+        case CwtAnswer():
+            fields = {
+                "wave": answer.coefs, "scales": answer.scales, "freqs": answer.freqs,
+                "coi": answer.coi, "fft": answer.fft, "fftfreqs": answer.fftfreqs,
+            }  # fmt: skip
+        case XwtAnswer():
+            fields = {
+                "xwt": answer.cross, "phase": answer.phase, "coi": answer.coi,
+                "freqs": answer.freqs, "signif": answer.signif,
+            }  # fmt: skip
+        case WctAnswer():
+            fields = {
+                "WCT": answer.coherence, "aWCT": answer.phase, "coi": answer.coi,
+                "freqs": answer.freqs, "signif": answer.signif,
+            }  # fmt: skip
+        case _:
+            fields = {"signif": answer.signif}
+    if isinstance(answer, WctAnswer | SignificanceReply) and answer.backend_used is not None:
+        fields |= {"backend_used": answer.backend_used, "seed": answer.seed}
+    return {**fields, "computation_time": answer.computation_time, "cached": answer.cached}
+
+
+def json_of(answer: Answer) -> dict[str, Any]:
+    """Return the fields of the answer as on the bus: complex numbers as parts, NaN as null."""
+    return {
+        name: to_json(np.asarray(value)) if isinstance(value, np.ndarray) else value
+        for name, value in fields_of(answer).items()
+    }
+
+
+def glance(answer: Answer) -> str:
+    """Return one line: the size, and what is largest."""
+    if isinstance(answer, SignificanceReply):
+        low, high = np.nanmin(answer.signif), np.nanmax(answer.signif)
+        return f"levels of {answer.signif.size} scales, {low:.3g} to {high:.3g}"
+    strongest, frequency, quantity = _strongest(answer)
+    shape = " x ".join(map(str, _strength(answer)[0].shape))
+    return f"{shape}, largest mean {quantity} {strongest:.3g} at {frequency:.4g} Hz"
+
+
+def summary(answer: Answer, names: tuple[str, ...]) -> str:
+    """Return what is worth knowing at a glance."""
+    if isinstance(answer, SignificanceReply):
+        lines = [f"{' with '.join(names)}: {glance(answer)}"]
+        backend, seed = answer.backend_used, answer.seed
+    else:
+        lines = _transform_lines(answer, names)
+        backend = answer.backend_used if isinstance(answer, WctAnswer) else None
+        seed = answer.seed if isinstance(answer, WctAnswer) else None
+    if backend is not None:
+        lines.append(f"Level simulated by {backend} from seed {seed}")
+    before = ", when it was asked for first" if answer.cached else ""
+    return "\n".join([*lines, f"Computed in {answer.computation_time * 1000:.0f} ms{before}"])
+
+
+def _transform_lines(
+    answer: CwtAnswer | XwtAnswer | WctAnswer, names: tuple[str, ...]
+) -> list[str]:
+    values, _ = _strength(answer)
+    strongest, frequency, quantity = _strongest(answer)
+    span = f"{answer.freqs.min():.4g} to {answer.freqs.max():.4g} Hz"
+    size = f"{values.shape[1]} samples, {values.shape[0]} scales from {span}"
+    most = f"Largest mean {quantity} outside the cone of influence: {strongest:.3g}"
+    lines = [f"{' with '.join(names)}: {size}", f"{most} at {frequency:.4g} Hz"]
+    if not isinstance(answer, CwtAnswer) and answer.signif.size == len(answer.freqs):
+        share = np.mean((values > answer.signif[:, None])[_outside(answer)])
+        lines.append(f"Significant: {share:.1%} of what is outside the cone of influence")
+    return lines
+
+
+def _strongest(answer: CwtAnswer | XwtAnswer | WctAnswer) -> tuple[float, float, str]:
+    """Return the largest mean over time, its frequency, and what it is of."""
+    values, quantity = _strength(answer)
+    outside = _outside(answer)
+    some = outside.any(axis=1)
+    if not some.any():
+        return np.nan, np.nan, quantity
+    rows = np.nanmean(np.where(outside, values, np.nan)[some], axis=1)
+    best = int(np.argmax(rows))
+    return float(rows[best]), float(answer.freqs[some][best]), quantity
+
+
+def _outside(answer: CwtAnswer | XwtAnswer | WctAnswer) -> np.ndarray:
+    """Return where there is a value, outside the cone of influence."""
+    inside: np.ndarray = ~answer.mask & (1 / answer.freqs[:, None] <= answer.coi)
+    return inside
+
+
+def _strength(answer: CwtAnswer | XwtAnswer | WctAnswer) -> tuple[np.ndarray, str]:
+    match answer:
+        case CwtAnswer():
+            return np.abs(answer.coefs) ** 2, "power"
+        case XwtAnswer():
+            return np.abs(answer.cross), "cross power"
+        case _:
+            return answer.coherence, "coherence"

@@ -1,0 +1,138 @@
+"""`pycwt-mod demo`: a real recording through the whole system, ending with a picture."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+
+from cwt_cli.demo_picture import check_matplotlib, draw
+from cwt_cli.demo_run import DemoRun
+from cwt_cli.demo_summary import events_in_words, summarise, summary_in_words
+from cwt_cli.faults import CommandError, expected_fault
+from cwt_cli.piped_console import PipedConsole
+from cwt_cli.publish import read_definition
+from cwt_cli.samples import DEFINITION, RECORDING, SIGNALS, SOURCE, shown
+from cwt_cli.shell import command_log, program, run_command, stoppable
+from cwt_cli.system import SystemPlan, running_system
+from pycwt_client import Picture
+from pycwt_client.sources.csv_file import read_recording
+
+__all__ = ["demo"]
+
+STREAM = "icu"
+#: Columns of the picture: about the pixels it is drawn with.
+COLUMNS = 1000
+
+COHERENCE = """\
+Coherence says how steadily two signals go together at a frequency: 0 not at all, 1 in step.
+Unrelated signals stay below the 95 % level for 95 % of the time."""
+
+NEXT = """\
+Keep the system up and feed it yourself:
+  {program} up
+  {program} publish {recording} --stream icu --define {definition}
+  {program} watch icu"""
+
+
+def demo(
+    speed: Annotated[float, typer.Option(min=0, help="times real time; 0: as fast as it goes")] = (
+        20
+    ),
+    workers: Annotated[int, typer.Option(min=1, help="Number of compute workers")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="how much of the recording")] = 600,
+    out: Annotated[Path, typer.Option(help="folder for the picture")] = Path("out"),
+    keep: Annotated[bool, typer.Option("--keep", help="leave it all running, to Ctrl-C")] = False,
+) -> None:
+    """Play ten minutes of an intensive-care patient through the whole system."""
+    folder = Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    run_command(partial(_demo, speed, workers, seconds, out, keep, folder))
+    shutil.rmtree(folder, ignore_errors=True)  # after a failure it stays: the logs are in it
+
+
+def _check_output(out: Path) -> None:
+    """Fail now, and not after half a minute, if there can be no picture."""
+    check_matplotlib()
+    out.mkdir(parents=True, exist_ok=True)
+
+
+async def _demo(
+    speed: float, workers: int, seconds: float, out: Path, keep: bool, folder: Path
+) -> None:
+    _check_output(out)
+    definition = read_definition(DEFINITION, STREAM)
+    recording = read_recording(RECORDING).first(seconds, definition.fs_hz)
+    run = DemoRun(definition, recording, speed)
+    plan = SystemPlan(
+        url=None,
+        folder=folder,
+        host="127.0.0.1",
+        port=-1,
+        workers=workers,
+        log_folder=folder / "logs",
+    )
+    try:
+        stopped = await stoppable(partial(_play, plan, run, out, keep))
+    except Exception as error:
+        fault = expected_fault(error)
+        if fault is None:
+            raise
+        raise CommandError(f"{fault}. The logs are in {folder / 'logs'}") from error
+    if stopped and not run.took_s:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise CommandError("the demo was stopped before its end")
+
+
+async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: anyio.Event) -> None:
+    console = PipedConsole(soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Recording: {SOURCE}; {run.duration_s:.0f} s at {run.definition.fs_hz:g} Hz")
+    console.print(SIGNALS)
+    console.print(COHERENCE)
+    console.print(f"Starting a NATS server, ingest, {plan.workers} x compute, hwbridge ...")
+    async with running_system(plan, command_log(quiet=True), kill=kill) as system:
+        console.print(f"They run at {system.url}")
+        await run.run(system.client, console)
+        _conclude(run, out, console)
+        if keep:
+            console.print(f"Everything runs on at CWT_NATS_URL={system.url} until Ctrl-C.")
+            await anyio.sleep_forever()
+
+
+def _conclude(run: DemoRun, out: Path, console: Console) -> None:
+    pictures: dict[tuple[str, ...], Picture] = {
+        channels: scalogram.resample(COLUMNS, end=len(run.recording.samples))
+        for channels, scalogram in sorted(run.scalograms.items())
+    }
+    if not pictures:
+        raise CommandError("no results came: play more of the recording with --seconds")
+    path = out / "coherence.png"
+    draw(pictures, fs_hz=run.definition.fs_hz, duration_s=run.duration_s, path=path)
+    console.print()
+    for line in conclusion(run, pictures):
+        console.print(line)
+    console.print(f"Picture: {path}")
+    console.print()
+    names = {"recording": shown(RECORDING), "definition": shown(DEFINITION)}
+    console.print(NEXT.format(program=program(), **names))
+
+
+def conclusion(run: DemoRun, pictures: dict[tuple[str, ...], Picture]) -> list[str]:
+    """Return what came of the run, in words."""
+    spec = run.definition.analyses[0]
+    level = spec.significance.level if spec.significance else 0.95
+    pairs = [
+        summary_in_words((channels[0], channels[1]), summarise(picture), level)
+        for channels, picture in pictures.items()
+    ]
+    return [
+        f"{run.duration_s:.0f} s of recording in {run.took_s:.0f} s, {run.results} results.",
+        *pairs,
+        events_in_words(run.table.events),
+        f"Source: {SOURCE}",
+    ]

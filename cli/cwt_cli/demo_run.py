@@ -1,0 +1,136 @@
+"""The demo's way through the system: define, play, collect until nothing is owed any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+from rich.console import Console
+
+from cwt_cli.display import show
+from cwt_cli.faults import CommandError
+from cwt_cli.live_table import LiveTable
+from cwt_cli.watch import follow_streams
+from cwt_schemas import storage
+from cwt_schemas.stream import StreamDefinition
+from pycwt_client import Client, Scalogram, new_epoch
+from pycwt_client.sources import play
+from pycwt_client.sources.csv_file import Recording
+
+__all__ = ["DemoRun"]
+
+CHUNK_S = 0.2
+POLL_S = 0.25
+#: After the last chunk; a busy small machine needs a few seconds.
+FINISH_TIMEOUT_S = 60.0
+
+
+@dataclass
+class DemoRun:
+    """One playing of a recording, and what came of it."""
+
+    definition: StreamDefinition
+    recording: Recording
+    speed: float
+    epoch: str = field(default_factory=new_epoch)
+    table: LiveTable = field(default_factory=LiveTable)
+    scalograms: dict[tuple[str, ...], Scalogram] = field(default_factory=dict)
+    played: int = 0
+    ended: bool = False
+    #: Why windows were given up on, by id.
+    dropped: dict[str, str] = field(default_factory=dict)
+    #: Wall-clock seconds from the first chunk to the last result.
+    took_s: float = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the recording."""
+        return len(self.recording.samples) / self.definition.fs_hz
+
+    @property
+    def results(self) -> int:
+        """Different results so far."""
+        return sum(map(len, self.scalograms.values()))
+
+    async def run(self, client: Client, console: Console) -> None:
+        """Play and collect, showing what comes.
+
+        Raises
+        ------
+        CommandError
+            Results are missing after a long wait.
+        """
+        begin = time.monotonic()
+        await client.put_stream(self.definition)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._collect, client)
+            tasks.start_soon(self._collect_events, client)
+            tasks.start_soon(follow_streams, client, self.definition.name, self.table)
+            tasks.start_soon(show, self.table, console, self.headline)
+            async with client.publisher(self.definition.name, self.epoch) as publisher:
+                signals = self.recording.signals(self.definition.fs_hz, chunk_s=CHUNK_S)
+                await play(signals, publisher, speed=self.speed, played=self._note)
+            self.ended = True
+            await self._until_complete(client)
+            tasks.cancel_scope.cancel()
+        self.took_s = time.monotonic() - begin
+
+    def headline(self) -> str:
+        """Return how far the playing is."""
+        seconds = self.played / self.definition.fs_hz
+        doing = "all played, computing the rest" if self.ended else f"playing at {self.speed:g} x"
+        return f"{doing}: {seconds:.0f} of {self.duration_s:.0f} s, {self.results} results"
+
+    def _note(self, samples: int) -> None:
+        self.played = samples
+
+    async def _collect(self, client: Client) -> None:
+        async with client.results(self.definition.name) as results:
+            async for result in results:
+                if result.epoch == self.epoch:
+                    empty = Scalogram(result.stream, result.analysis, result.channels)
+                    self.scalograms.setdefault(result.channels, empty).add(result)
+                    self.table.feed_result(result, anyio.current_time())
+
+    async def _collect_events(self, client: Client) -> None:
+        async with client.events(self.definition.name) as events:
+            async for event in events:
+                self.table.feed_event(event)
+                if event.kind == "dropped":
+                    self.dropped[event.id] = event.detail
+
+    async def _until_complete(self, client: Client) -> None:
+        """Return once all samples are taken in and every window made of them has its result."""
+        with anyio.move_on_after(FINISH_TIMEOUT_S):
+            await until_stable(lambda: self._complete(client))
+            self._check_dropped()
+            return
+        raise CommandError(
+            f"{FINISH_TIMEOUT_S:g} s after the last chunk, results are still missing "
+            f"({self.results} came)"
+        )
+
+    def _check_dropped(self) -> None:
+        if self.dropped:
+            reason = next(iter(self.dropped.values()))
+            raise CommandError(f"{len(self.dropped)} windows gave no result, the first: {reason}")
+
+    async def _complete(self, client: Client) -> bool:
+        status = await client.get_stream(self.definition.name)
+        backlog = await client.bus.log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+        return (
+            status.epoch == self.epoch
+            and (status.next_sample or 0) >= len(self.recording.samples)
+            and backlog.waiting + backlog.in_flight == 0
+            and self.results + len(self.dropped) >= status.windows
+        )
+
+
+async def until_stable(holds: Callable[[], Awaitable[bool]], *, poll_s: float = POLL_S) -> None:
+    """Return when `holds` was true at two polls in a row."""
+    in_a_row = 0
+    while in_a_row < 2:
+        await anyio.sleep(poll_s)
+        in_a_row = in_a_row + 1 if await holds() else 0

@@ -1,0 +1,154 @@
+"""What is looked at when something is wrong, and what it means, as pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+__all__ = ["Finding", "clock_finding", "service_findings", "storage_findings", "stream_findings"]
+
+#: Events and results carry the clocks of several machines; more makes their order doubtful.
+CLOCK_LIMIT_S = 1.0
+#: Of a stream's size or of what the server may store: time to raise it, or to remove something.
+FULL = 0.9
+#: A worker has a window for a fraction of a second; more than this many wait longer than that.
+LAG_LIMIT = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    about: str
+    verdict: Literal["ok", "note", "wrong"]
+    detail: str
+    #: What to do about it.
+    advice: str = ""
+
+
+def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> list[Finding]:
+    """Judge which services answer, given as their ADR-32 documents, and in which version."""
+    found = []
+    for name, without in (
+        ("ingest", "streams are not analysed"),
+        ("compute", "nothing is computed or answered"),
+    ):
+        count = sum(each["name"] == name for each in instances)
+        if count:
+            found.append(Finding(about=name, verdict="ok", detail=f"{count} running"))
+        else:
+            found.append(
+                Finding(
+                    about=name,
+                    verdict="wrong",
+                    detail=f"none answers: {without}",
+                    advice=f"start it with `pycwt-mod up`, or `python -m cwt_{name}`",
+                )
+            )
+    ours = [each for each in instances if each["name"] in {"ingest", "compute", "hwbridge"}]
+    others = sorted(
+        {f"{each['name']} {each['version']}" for each in ours if each["version"] != version}
+    )
+    if others:
+        found.append(
+            Finding(
+                about="versions",
+                verdict="wrong",
+                detail=f"this is {version}, but there are {', '.join(others)}",
+                advice="install the same version everywhere and start those services again",
+            )
+        )
+    elif ours:
+        found.append(Finding(about="versions", verdict="ok", detail=f"all are {version}"))
+    return found
+
+
+def storage_findings(account: Mapping[str, Any]) -> Finding:
+    """Judge what JetStream says of itself."""
+    used = int(account.get("storage", 0))
+    limit = int(account.get("limits", {}).get("max_storage", -1))
+    streams = account.get("streams", 0)
+    detail = f"{used / 2**20:.0f} MiB in {streams} streams"
+    if limit > 0 and used > FULL * limit:
+        return Finding(
+            about="storage",
+            verdict="wrong",
+            detail=f"{detail}, of {limit / 2**20:.0f} MiB",
+            advice="lower the limits of the streams (docs/settings.md), or give the server more",
+        )
+    return Finding(about="storage", verdict="ok", detail=detail)
+
+
+def stream_findings(name: str, info: Mapping[str, Any]) -> Finding:
+    """Judge a stream by its information."""
+    if "error" in info:
+        return Finding(
+            about=name,
+            verdict="wrong",
+            detail=str(info["error"].get("description", "missing")),
+            advice="start ingest once: it makes what is missing",
+        )
+    size, limit = int(info["state"]["bytes"]), int(info["config"]["max_bytes"])
+    detail = f"{info['state']['messages']} messages, {size / 2**20:.1f} MiB"
+    cluster = info.get("cluster") or {}
+    behind = [each["name"] for each in cluster.get("replicas") or () if not each.get("current")]
+    if behind:
+        return Finding(
+            about=name,
+            verdict="wrong",
+            detail=f"{detail}; replicas behind: {', '.join(behind)}",
+            advice="look at these servers: `nats server report jetstream`",
+        )
+    refuses = info["config"].get("discard") == "new"
+    if refuses and limit > 0 and size > FULL * limit:
+        return Finding(
+            about=name,
+            verdict="wrong",
+            detail=f"{detail}, nearly full, and then it refuses what comes",
+            advice=advice_when_full(name),
+        )
+    return Finding(about=name, verdict="ok", detail=detail)
+
+
+def advice_when_full(name: str) -> str:
+    """Return what makes room in a stream that refuses the new."""
+    settings = {
+        "KV_cwt_jobs": "lower CWT_JOBS_MAX_AGE_S, so that old jobs go sooner",
+        "KV_cwt_significance": "empty it, it saves time and nothing else: nats kv purge",
+        "OBJ_cwt_objects": "raise CWT_OBJECTS_MAX_BYTES, or lower CWT_OBJECTS_MAX_AGE_S",
+        "CWT_JOB_RESULTS": "raise CWT_JOB_RESULTS_MAX_BYTES, or lower CWT_JOBS_MAX_AGE_S",
+        "CWT_SIGNALS": "raise CWT_SIGNALS_MAX_BYTES, or lower CWT_SIGNALS_MAX_AGE_S",
+    }
+    usual = f"raise CWT_{name.removeprefix('CWT_')}_MAX_BYTES, or add workers"
+    return settings.get(name, usual)
+
+
+def lag_finding(what: str, waiting: int, workers: int) -> Finding:
+    """Judge how much of a queue waits: windows are live and must not, the tasks of jobs may."""
+    if waiting > LAG_LIMIT or (waiting and not workers):
+        return Finding(
+            about="lag",
+            verdict="wrong" if what == "windows" or not workers else "note",
+            detail=f"{waiting} {what} wait for {workers} workers",
+            advice="start more workers, on any machine that reaches the server",
+        )
+    return Finding(about="lag", verdict="ok", detail=f"{waiting} {what} wait")
+
+
+def clock_finding(server_time: str, here: datetime) -> Finding:
+    """Judge this machine's clock by the server's."""
+    # The server writes nanoseconds, of which Python reads six digits.
+    head, _, tail = server_time.partition(".")
+    there = datetime.fromisoformat(f"{head}.{tail.rstrip('Z')[:6] or '0'}").replace(tzinfo=UTC)
+    apart = (here - there).total_seconds()
+    detail = f"{abs(apart):.3f} s {'ahead of' if apart > 0 else 'behind'} the server's"
+    if abs(apart) > CLOCK_LIMIT_S:
+        return Finding(
+            about="clock",
+            verdict="wrong",
+            detail=detail,
+            advice="let this machine and the server set their clocks by NTP",
+        )
+    return Finding(about="clock", verdict="ok", detail=detail)

@@ -1,0 +1,214 @@
+"""`pycwt-mod job`: many analyses handed over at once, watched, fetched."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, cast, get_args
+
+import anyio
+import numpy as np
+import orjson
+import typer
+from rich.console import Console
+
+from cwt_cli.answer_text import fields_of, json_of
+from cwt_cli.faults import FAILED, USAGE, CommandError
+from cwt_cli.job_display import job_lines, result_line, show_progress, state_lines
+from cwt_cli.job_tasks import Transform, read_tasks, tasks_of_files
+from cwt_cli.names import checked_name
+from cwt_cli.query import check_choices
+from cwt_cli.shell import command_log, run_command, server_url
+from cwt_cli.transform_options import (
+    BackendOption,
+    ColumnsOption,
+    DjOption,
+    LevelOption,
+    McCountOption,
+    MethodOption,
+    ParamOption,
+    RateOption,
+    SeedOption,
+    WaveletOption,
+)
+from cwt_schemas.job import JobStatus
+from pycwt_client import Client, Job, TaskResult, connect
+
+__all__ = ["job"]
+
+job = typer.Typer(name="job", no_args_is_help=True, help="Many analyses at once, kept.")
+
+JobId = Annotated[
+    str, typer.Argument(metavar="JOB", help="the id that submit printed", callback=checked_name)
+]
+
+
+@job.command()
+def submit(
+    op: Annotated[
+        str,
+        typer.Argument(
+            metavar="cwt|xwt|wct|tasks",
+            help="of each column; of each two columns of a file; tasks: as the JSON file says",
+        ),
+    ],
+    files: Annotated[list[Path], typer.Argument(help="CSV files; with tasks: JSON, or - ")],
+    columns: ColumnsOption = None,
+    fs: RateOption = None,
+    dj: DjOption = 0.25,
+    level: LevelOption = 0.95,
+    wavelet: WaveletOption = "morlet",
+    param: ParamOption = -1,
+    method: MethodOption = "montecarlo",
+    mc_count: McCountOption = 300,
+    seed: SeedOption = None,
+    backend: BackendOption = "sequential",
+    name: Annotated[str | None, typer.Option(help="what to call the job")] = None,
+    job_id: Annotated[
+        str | None, typer.Option("--id", help="instead of one made of it", callback=checked_name)
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="and show how far it is")] = False,
+) -> None:
+    """Hand over a job; prints its id. The same job again is the same job."""
+    if op not in {*get_args(Transform), "tasks"}:
+        raise typer.BadParameter(f"cwt, xwt, wct or tasks are possible, not {op!r}")
+    check_choices(wavelet=wavelet, method=method)
+    options: dict[str, Any] = {"dj": dj, "mother": wavelet, "param": param}
+    if op in {"xwt", "wct"}:
+        options["significance_level"] = level
+    if op == "wct":
+        options |= {"method": method, "mc_count": mc_count, "seed": seed, "backend": backend}
+
+    async def work(client: Client) -> None:
+        if op == "tasks":
+            labels: list[str] = []
+            tasks = [task for path in files for task in await _tasks_in(path)]
+        else:
+            labels, tasks = tasks_of_files(cast("Transform", op), files, columns, fs, options)
+        handed = await client.submit(tasks, name=name, job_id=job_id)
+        for index, label in enumerate(labels):
+            typer.echo(f"{index}: {label}", err=True)
+        typer.echo(handed.job_id)
+        if watch:
+            await _watch(handed)
+
+    _with_client(work)
+
+
+@job.command()
+def status(job_id: JobId) -> None:
+    """Say how a job stands, and what failed of it."""
+
+    async def work(client: Client) -> None:
+        for line in state_lines(await client.job(job_id).state(tasks=True)):
+            typer.echo(line)
+
+    _with_client(work)
+
+
+@job.command()
+def watch(job_id: JobId) -> None:
+    """Show how far a job is until it has ended; exits with 1 if not all of it succeeded."""
+
+    async def work(client: Client) -> None:
+        await _watch(client.job(job_id))
+
+    _with_client(work)
+
+
+@job.command()
+def results(
+    job_id: JobId,
+    output: Annotated[
+        Path | None, typer.Option(help="write each answer to this folder, as .npz")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print each answer, one a line")] = False,
+) -> None:
+    """Fetch what came of each task, as it comes, until all that will come did."""
+
+    async def work(client: Client) -> None:
+        if output is not None:
+            await anyio.Path(output).mkdir(parents=True, exist_ok=True)
+        async for each in client.job(job_id).results():
+            if output is not None and each.answer is not None:
+                np.savez_compressed(output / f"{each.index}.npz", **fields_of(each.answer))
+            if as_json:
+                sys.stdout.buffer.write(_json_line(each))
+                sys.stdout.buffer.flush()
+            else:
+                typer.echo(result_line(each))
+
+    _with_client(work)
+
+
+@job.command()
+def cancel(job_id: JobId) -> None:
+    """Stop a job: what runs ends soon, and the rest never starts."""
+    _with_client(partial(_change, job_id, Job.cancel))
+
+
+@job.command()
+def retry(job_id: JobId) -> None:
+    """Compute again what failed or was cancelled."""
+    _with_client(partial(_change, job_id, Job.retry))
+
+
+@job.command("list")
+def list_jobs(
+    status: Annotated[str | None, typer.Option(help="queued, running, completed, ...")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="the newest so many")] = 100,
+) -> None:
+    """List the jobs there are, the newest first."""
+    if status is not None and status not in set(JobStatus):
+        raise typer.BadParameter(f"{', '.join(JobStatus)} are possible, not {status!r}")
+
+    async def work(client: Client) -> None:
+        found = await client.jobs(None if status is None else JobStatus(status), limit=limit)
+        for line in job_lines(found) if found else ["no jobs"]:
+            typer.echo(line)
+
+    _with_client(work)
+
+
+def _with_client(work: Callable[[Client], Awaitable[None]]) -> None:
+    async def connected() -> None:
+        log = command_log(quiet=True)
+        async with connect(server_url(), name="pycwt-mod job", log=log) as client:
+            await work(client)
+
+    run_command(connected)
+
+
+async def _tasks_in(path: Path) -> list[Any]:
+    if str(path) == "-":
+        return read_tasks(await anyio.to_thread.run_sync(sys.stdin.buffer.read), "standard input")
+    try:
+        body = await anyio.Path(path).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}", USAGE) from None
+    return read_tasks(body, str(path))
+
+
+async def _watch(watched: Job) -> None:
+    await show_progress(watched.progress(), Console(stderr=True, soft_wrap=True))
+    state = await watched.state(tasks=True)
+    for line in state_lines(state):
+        typer.echo(line, err=True)
+    if state.status is not JobStatus.COMPLETED:
+        raise typer.Exit(FAILED)
+
+
+async def _change(job_id: str, change: Callable[[Job], Awaitable[Any]], client: Client) -> None:
+    for line in state_lines(await change(client.job(job_id))):
+        typer.echo(line)
+
+
+def _json_line(result: TaskResult) -> bytes:
+    told: dict[str, Any] = {"task_id": result.index, "worker": result.worker}
+    if result.answer is not None:
+        told["result"] = json_of(result.answer)
+    if result.error is not None:
+        told["error"] = {"code": result.error.code, "message": result.error.message}
+    return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,241 @@
+"""What is going on, as a table: fed with results and events, read as often as wanted. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.stream import ClockStatus, StreamLag, StreamStatus
+
+__all__ = ["LiveTable", "Peak", "RateMeter", "latest_peak"]
+
+#: Rates are means over so many seconds.
+RATE_SPAN_S = 5.0
+#: Events shown.
+LAST_EVENTS = 4
+
+
+class RowKey(NamedTuple):
+    """What one row is about."""
+
+    stream: str
+    analysis: str
+    channels: tuple[str, ...]
+    octave: int
+
+
+class Peak(NamedTuple):
+    """The largest unmasked value of one instant, and where it is."""
+
+    value: float
+    freq_hz: float
+
+
+class RateMeter:
+    """Things per second over the last `RATE_SPAN_S`, of a count that only grows."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+        self.total = 0
+
+    def count(self, total: int, now_s: float) -> None:
+        """Note that there have been `total` by now."""
+        if total < self.total:  # whoever counts was started again
+            self._seen.clear()
+        self.total = total
+        self._seen.append((now_s, total))
+
+    def per_second(self, now_s: float) -> float:
+        """Return the mean rate, 0 until there is something to compare with."""
+        while len(self._seen) > 1 and self._seen[0][0] < now_s - RATE_SPAN_S:
+            self._seen.popleft()
+        if not self._seen:
+            return 0.0
+        since, first = self._seen[0]
+        return (self.total - first) / (now_s - since) if now_s > since else 0.0
+
+
+@dataclass
+class Row:
+    """The latest of one octave."""
+
+    low_hz: float
+    high_hz: float
+    coherence: bool
+    #: Position that the peak is from; an older result that comes late does not replace it.
+    sample: int = -1
+    peak: Peak | None = None
+    latency_s: float = 0.0
+    results: int = 0
+    rate: RateMeter = field(default_factory=RateMeter)
+
+
+@dataclass
+class Counters:
+    """What ingest says of a stream."""
+
+    chunks: RateMeter = field(default_factory=RateMeter)
+    windows: RateMeter = field(default_factory=RateMeter)
+    asked_s: float = 0.0
+    lag: StreamLag = field(default_factory=StreamLag)
+    clock: ClockStatus | None = None
+
+
+def latest_peak(result: AnalysisResult) -> tuple[int, Peak] | None:
+    """Return the position and the peak of the last column that has an unmasked value."""
+    size = np.abs(result.values)
+    bad = np.isnan(size) if result.mask is None else np.isnan(size) | result.mask
+    usable = np.flatnonzero(~bad.all(axis=0))
+    if usable.size == 0:
+        return None
+    column = int(usable[-1])
+    row = int(np.argmax(np.where(bad[:, column], -np.inf, size[:, column])))
+    peak = Peak(float(size[row, column]), float(result.freqs_hz[row]))
+    return result.t.first_sample + result.t.step * column, peak
+
+
+class LiveTable:
+    """The state of all streams that something was heard of."""
+
+    def __init__(self) -> None:
+        self._rows: dict[RowKey, Row] = {}
+        self._epochs: dict[str, str] = {}
+        self._streams: dict[str, Counters] = {}
+        self._last_events: deque[StreamEvent] = deque(maxlen=LAST_EVENTS)
+        self._untold: deque[StreamEvent] = deque(maxlen=LAST_EVENTS)
+        self.events: Counter[str] = Counter()
+
+    def feed_result(self, result: AnalysisResult, now_s: float) -> None:
+        """Take in a result."""
+        if self._epochs.get(result.stream) not in {None, result.epoch}:
+            for key in [key for key in self._rows if key.stream == result.stream]:
+                del self._rows[key]
+        self._epochs[result.stream] = result.epoch
+        key = RowKey(result.stream, result.analysis, result.channels, result.octave)
+        freqs = result.freqs_hz
+        row = self._rows.setdefault(
+            key, Row(float(freqs.min()), float(freqs.max()), result.op == "wct")
+        )
+        row.results += 1
+        row.rate.count(row.results, now_s)
+        row.latency_s = (result.times_ns.computed - result.times_ns.received) / 1e9
+        found = latest_peak(result)
+        if found is not None and found[0] > row.sample:
+            row.sample, row.peak = found
+
+    def feed_event(self, event: StreamEvent) -> None:
+        """Take in an event."""
+        self._last_events.append(event)
+        self._untold.append(event)
+        self.events[event.kind] += 1
+
+    def feed_status(self, status: StreamStatus, now_s: float) -> None:
+        """Take in what ingest says of a stream."""
+        counters = self._streams.setdefault(status.definition.name, Counters())
+        counters.asked_s = now_s
+        counters.chunks.count(status.chunks, now_s)
+        counters.windows.count(status.windows, now_s)
+        counters.lag, counters.clock = status.lag, status.clock
+
+    def table(self, now_s: float) -> Group:
+        """Return the picture for a terminal."""
+        table = Table(title="wavelet analysis, live", title_justify="left", box=SIMPLE_HEAD)
+        # So that names of ten characters fit a terminal of 80.
+        table.pad_edge, table.padding = False, (0, 1, 0, 0)
+        for heading in ("stream", "analysis", "channels"):
+            table.add_column(heading, overflow="fold")
+        for heading in ("band\n(Hz)", "latest", "at\n(Hz)", "latency\n(ms)", "results\nper s"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        before: RowKey | None = None
+        for key, row in sorted(self._rows.items()):
+            same = before is not None and before[:3] == key[:3]
+            names = ("", "", "") if same else (key.stream, key.analysis, " ".join(key.channels))
+            table.add_row(*names, *_cells(row, now_s), end_section=False)
+            before = key
+        if not self._rows:
+            table.add_row("waiting for results", *[""] * 7)
+        below = [*self.rate_lines(), *self.event_lines(LAST_EVENTS)]
+        return Group(table, *map(Text, below))
+
+    def lines(self, now_s: float) -> list[str]:
+        """Return the same in few plain lines: of each channel set, the octave with the peak.
+
+        Each event is in it once.
+        """
+        events = [_event_words(event) for event in self._untold]
+        self._untold.clear()
+        best: dict[tuple[str, ...], tuple[RowKey, Row]] = {}
+        rates: dict[tuple[str, ...], float] = {}
+        for key, row in sorted(self._rows.items()):
+            place = (key.stream, key.analysis, *key.channels)
+            rates[place] = rates.get(place, 0.0) + row.rate.per_second(now_s)
+            known = best.get(place)
+            if row.peak and (known is None or known[1].peak is None or row.peak > known[1].peak):
+                best[place] = (key, row)
+        peaks = [
+            f"{key.stream} {key.analysis} {' with '.join(key.channels)}, octave {key.octave} "
+            f"({row.low_hz:.3g}-{row.high_hz:.3g} Hz): {_peak_words(row)}, "
+            f"latency {1000 * row.latency_s:.0f} ms, {rates[place]:.1f} results/s"
+            for place, (key, row) in best.items()
+        ]
+        return [*peaks, *self.rate_lines(), *events]
+
+    def rate_lines(self, stream: str | None = None) -> list[str]:
+        """Return how fast each stream goes, or one, how far it is behind, and its clock."""
+        return [
+            line
+            for name, counters in sorted(self._streams.items())
+            if stream in {None, name}
+            for line in _stream_words(name, counters)
+        ]
+
+    def event_lines(self, most: int) -> list[str]:
+        """Return the last events, at most so many, a line each."""
+        return [_event_words(event) for event in self._last_events][-most:] if most else []
+
+
+def _stream_words(name: str, counters: Counters) -> list[str]:
+    lag, clock = counters.lag, counters.clock
+    # Up to the last request: since then nothing is known of ingest's counts.
+    chunks, windows = (
+        each.per_second(counters.asked_s) for each in (counters.chunks, counters.windows)
+    )
+    goes = (
+        f"{name}: {chunks:.1f} chunks/s, {windows:.1f} windows/s; "
+        f"behind: {lag.chunks} chunks, {lag.windows} windows, {lag.seconds:.1f} s"
+    )
+    if clock is None:
+        return [goes]
+    return [
+        goes,
+        f"{name}: device clock {clock.drift_ppm:+.1f} ppm, jitter {1000 * clock.jitter_s:.2f} ms",
+    ]
+
+
+def _event_words(event: StreamEvent) -> str:
+    return f"event: {event.stream} {event.kind} {event.detail}"
+
+
+def _cells(row: Row, now_s: float) -> tuple[str, ...]:
+    peak = ("-", "-") if row.peak is None else (f"{row.peak.value:.3g}", f"{row.peak.freq_hz:.3g}")
+    return (
+        f"{row.low_hz:.3g} - {row.high_hz:.3g}",
+        *peak,
+        f"{1000 * row.latency_s:.0f}",
+        f"{row.rate.per_second(now_s):.1f}",
+    )
+
+
+def _peak_words(row: Row) -> str:
+    what = "coherence" if row.coherence else "value"
+    if row.peak is None:
+        return f"no valid {what} yet"
+    return f"{what} {row.peak.value:.2f} at {row.peak.freq_hz:.3g} Hz"

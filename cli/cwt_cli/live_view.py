@@ -1,0 +1,139 @@
+"""One analysis of one channel set as it comes: what a terminal shows, fed with results. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Group
+from rich.text import Text
+
+from cwt_cli.live_table import LiveTable, RateMeter
+from cwt_cli.scalogram_text import AXIS, scale_of, scalogram_lines, time_axis
+from cwt_schemas.live import AnalysisResult
+from cwt_schemas.stream import AnalysisSpec, StreamDefinition
+from pycwt_client import Scalogram
+
+__all__ = ["LiveView", "Subject", "span_of", "subjects_of"]
+
+#: Lines that are not picture: title, time axis, legend, help, and those of the table.
+FURNITURE = 4
+#: Events shown where there is room for them.
+EVENTS = 4
+MIN_HEIGHT = 3
+MIN_WIDTH = 10
+#: The time shown, unless somebody says else: so many periods of the lowest frequency, seconds.
+PERIODS = 20.0
+SHORTEST_S, LONGEST_S = 10.0, 3600.0
+HELP = "Tab: next channels   Ctrl-C: leave"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is looked at."""
+
+    definition: StreamDefinition
+    analysis: AnalysisSpec
+    channels: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        what = self.analysis.quantity if self.analysis.op == "wct" else self._words()
+        return f"{self.definition.name}  {what} of {' with '.join(self.channels)}"
+
+    def _words(self) -> str:
+        crossed = "cross " if self.analysis.op == "xwt" else ""
+        return f"{crossed}{self.analysis.quantity}"
+
+
+def subjects_of(definition: StreamDefinition) -> list[Subject]:
+    """Return all there is to look at."""
+    return [
+        Subject(definition=definition, analysis=spec, channels=channels)
+        for spec in definition.analyses
+        for channels in spec.channel_sets
+    ]
+
+
+def span_of(spec: AnalysisSpec) -> float:
+    """Return how many seconds of an analysis are worth a look."""
+    return min(max(PERIODS / spec.fmin_hz, SHORTEST_S), LONGEST_S)
+
+
+class LiveView:
+    """The newest stretch of one subject, and how its stream goes.
+
+    Parameters
+    ----------
+    subject
+        What is looked at.
+    span_s
+        How much of it is shown, seconds of the signal.
+    table
+        Fed with what is said of the stream: events, and how far it is.
+    """
+
+    def __init__(self, subject: Subject, span_s: float, table: LiveTable) -> None:
+        self.subject = subject
+        self.span_s = span_s
+        self._table = table
+        self._rate = RateMeter()
+        self._latency_s = 0.0
+        self._epoch = ""
+        self._scalogram = Scalogram(
+            subject.definition.name,
+            subject.analysis.name,
+            subject.channels,
+            keep_samples=max(round(span_s * subject.definition.fs_hz), 1),
+        )
+
+    def feed(self, result: AnalysisResult) -> None:
+        """Take in a result of this analysis, of whatever channels."""
+        # By the worker's clock: what is read of the past all comes at once.
+        self._rate.count(self._rate.total + 1, result.times_ns.computed / 1e9)
+        if result.channels == self.subject.channels and self._scalogram.add(result):
+            self._epoch = result.epoch
+            self._latency_s = (result.times_ns.computed - result.times_ns.received) / 1e9
+
+    def render(self, width: int, height: int, now_s: float, *, colour: bool) -> Group:
+        """Return what fits a terminal of that size; `now_s` are seconds UTC."""
+        below = [*self._table.rate_lines(self.subject.definition.name), self._results(now_s)]
+        room = height - FURNITURE - len(below)
+        events = self._table.event_lines(min(EVENTS, max(room - 2 * MIN_HEIGHT, 0)))
+        lines = max(room - len(events), MIN_HEIGHT)
+        parts = [
+            Text(self._title(), style="bold"),
+            *self._picture(max(width - AXIS - 1, MIN_WIDTH), lines, colour=colour),
+            *map(Text, below),
+            *(Text(each, style="yellow") for each in events),
+            Text(HELP, style="dim"),
+        ]
+        for part in parts:
+            part.truncate(width, overflow="ellipsis")
+        return Group(*parts)
+
+    def _title(self) -> str:
+        return f"{self.subject.title}  epoch {self._epoch}" if self._epoch else self.subject.title
+
+    def _results(self, now_s: float) -> str:
+        rate = f"{self._rate.per_second(now_s):.1f} results/s"
+        return f"{rate}, latency {1000 * self._latency_s:.0f} ms" if self._epoch else rate
+
+    def _picture(self, width: int, height: int, *, colour: bool) -> list[Text]:
+        if len(self._scalogram) == 0:
+            return [Text("waiting for results"), *[Text("")] * (height + 1)]
+        picture = self._scalogram.resample(width)
+        quantity = self.subject.analysis.quantity
+        scale = scale_of(picture, quantity)
+        lines = scalogram_lines(picture, scale, height=height, colour=colour)
+        times_s = picture.samples / self.subject.definition.fs_hz
+        legend = f"{quantity} {scale.words()}, Hz; {self._marks(colour)}"
+        return [*lines, Text(time_axis(times_s, width), style="dim"), Text(legend, style="dim")]
+
+    def _marks(self, colour: bool) -> str:
+        level = self.subject.analysis.significance
+        masked = "grey: edge or missing" if colour else "/: edge or missing"
+        if level is None:
+            return masked
+        reached = "bright" if colour else "dark"
+        return f"{reached}: above the {100 * level.level:g} % level; {masked}"

@@ -1,0 +1,24 @@
+"""Names on the command line: of streams, analyses, jobs and devices."""
+
+from __future__ import annotations
+
+import typer
+
+from cwt_schemas.message import is_name
+
+__all__ = ["checked_name"]
+
+
+def checked_name(value: str | None) -> str | None:
+    """Return what was typed, if a subject can have it as a token.
+
+    Raises
+    ------
+    typer.BadParameter
+        It cannot.
+    """
+    if value is not None and not is_name(value):
+        raise typer.BadParameter(
+            f"{value!r} cannot be a name: 1 to 64 letters, digits, - or _ are possible"
+        )
+    return value

@@ -1,0 +1,237 @@
+"""`pycwt-mod publish`: a recording or a device into a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from cwt_cli.derived import derived_definition, parse_wishes, split_names
+from cwt_cli.faults import USAGE, CommandError
+from cwt_cli.names import checked_name
+from cwt_cli.samples import DEFINITION, shown
+from cwt_cli.shell import command_log, run_command, server_url, stoppable
+from cwt_schemas.codec import ContentType, decode
+from cwt_schemas.errors import ContractError, NotFound
+from cwt_schemas.stream import StreamDefinition
+from pycwt_client import Client, Publisher, connect, new_epoch
+from pycwt_client.sources import Signals, SourceInfo, named_source, play
+
+__all__ = ["publish"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What the command line asks for, as it was typed."""
+
+    file: str | None
+    source: str | None
+    stream: str
+    fs_hz: float | None
+    speed: float
+    chunk_s: float | None
+    epoch: str | None
+    columns: str | None
+    define: Path | None
+    power: str | None
+    coherence: list[str]
+    band: str | None
+
+
+def publish(
+    stream: Annotated[str, typer.Option(help="the stream to publish to", callback=checked_name)],
+    file: Annotated[
+        str | None, typer.Argument(help="a recording: CSV (may end in .gz), WAV, EDF, BDF or XDF")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="or where samples come from: csv:FILE, wav:FILE, edf:FILE, xdf:FILE, "
+            "xdf:FILE#STREAM, lsl:NAME, lsl:type=EEG, brainflow:BOARD,serial_port=PORT"
+        ),
+    ] = None,
+    fs: Annotated[float | None, typer.Option(help="sampling rate in Hz, if a CSV has none")] = None,
+    speed: Annotated[
+        float, typer.Option(min=0, help="of a recording, times real time; 0: as fast as it goes")
+    ] = 1,
+    chunk_s: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="seconds in one chunk; else 0.2, of a device 0.02"),
+    ] = None,
+    epoch: Annotated[
+        str | None, typer.Option(help="name of this run; the same one again repeats nothing")
+    ] = None,
+    columns: Annotated[str | None, typer.Option(help="channels to send, such as ecg,abp")] = None,
+    define: Annotated[
+        Path | None, typer.Option(help="define the stream first, from this JSON file")
+    ] = None,
+    power: Annotated[
+        str | None, typer.Option(help="or define it to give the power of channels, such as c3,c4")
+    ] = None,
+    coherence: Annotated[
+        list[str] | None, typer.Option(help="and the coherence of two, such as c3,c4; repeatable")
+    ] = None,
+    band: Annotated[
+        str | None, typer.Option(help="of power and coherence: lowest and highest Hz, such as 2,40")
+    ] = None,
+) -> None:
+    """Publish a recording as the device that made it would have, or a device as it measures."""
+    order = Order(
+        file=file, source=source, stream=stream, fs_hz=fs, speed=speed, chunk_s=chunk_s,
+        epoch=epoch, columns=columns, define=define,
+        power=power, coherence=coherence or [], band=band,
+    )  # fmt: skip
+    run_command(partial(_publish, order))
+
+
+def the_source(file: str | None, source: str | None) -> str:
+    """Return the one of the two that is given."""
+    given = [each for each in (file, source) if each is not None]
+    if len(given) != 1:
+        raise CommandError("say one FILE, or one --source", USAGE)
+    return given[0]
+
+
+async def _publish(order: Order) -> None:
+    wishes = parse_wishes(order.power, order.coherence, order.band)
+    if wishes is not None and order.define is not None:
+        raise CommandError("--define says what to compute: leave out --power, --coherence", USAGE)
+    wanted = None if order.define is None else read_definition(order.define, order.stream)
+    find = partial(
+        named_source,
+        the_source(order.file, order.source),
+        channels=None if order.columns is None else split_names(order.columns),
+        chunk_s=order.chunk_s,
+        fs_hz=order.fs_hz,
+    )
+    find()  # a file that is not there is told before a server that is not
+    log = command_log(quiet=True)
+    async with connect(server_url(), name="pycwt-mod publish", log=log) as client:
+        known = wanted or await _known(client, order.stream)
+        source = find(assumed_fs_hz=None if known is None else known.fs_hz)
+        async with source.open() as signals:
+            if wishes is not None:
+                wanted = derived_definition(order.stream, signals.info, wishes)
+            definition = wanted or known
+            if definition is None:
+                raise CommandError(
+                    f"no stream is called {order.stream}: define it with --define FILE.json "
+                    f"({shown(DEFINITION)} is an example), or with --coherence A,B --band 2,40"
+                )
+            check_rate(signals.info, definition)
+            check_channels(signals.info, definition)
+            if wanted is not None:
+                await client.put_stream(wanted)
+            await _send(client, order, signals)
+
+
+async def _known(client: Client, stream: str) -> StreamDefinition | None:
+    try:
+        return (await client.get_stream(stream)).definition
+    except NotFound:
+        return None
+
+
+async def _send(client: Client, order: Order, signals: Signals) -> None:
+    run = order.epoch or new_epoch()
+    with _progress(signals.info) as progress:
+        bar = progress.add_task(order.stream, total=signals.info.n_samples)
+
+        async def sent(publisher: Publisher) -> None:
+            await play(
+                signals,
+                publisher,
+                speed=order.speed,
+                played=lambda samples: progress.update(bar, completed=samples),
+            )
+
+        async with client.publisher(order.stream, run) as publisher:
+            if signals.info.live:
+                await _until_stopped(partial(sent, publisher), publisher)
+            else:
+                await sent(publisher)
+    typer.echo(
+        f"{publisher.kept} chunks of {order.stream} kept under epoch {run}, "
+        f"{publisher.duplicates} of them were there already"
+    )
+
+
+async def _until_stopped(send: Callable[[], Awaitable[None]], publisher: Publisher) -> None:
+    """Send until Ctrl-C; then say that the epoch is over, for its last results."""
+
+    async def work(_again: anyio.Event) -> None:
+        await send()
+
+    await stoppable(work)
+    await publisher.finish()
+
+
+def read_definition(path: Path, stream: str) -> StreamDefinition:
+    """Return the definition in a JSON file, which has to be of `stream`."""
+    try:
+        definition = decode(StreamDefinition, path.read_bytes(), ContentType.JSON)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}", USAGE) from None
+    except ContractError as error:
+        raise CommandError(f"{path} is no stream definition: {error.message}", USAGE) from None
+    if definition.name != stream:
+        raise CommandError(
+            f"{path} defines the stream {definition.name}, not {stream}: say "
+            f"--stream {definition.name}, or change the name in the file",
+            USAGE,
+        )
+    return definition
+
+
+def check_rate(info: SourceInfo, definition: StreamDefinition) -> None:
+    """Raise a `CommandError` if the source has another rate than the stream."""
+    if abs(info.fs_hz - definition.fs_hz) > 1e-9 * info.fs_hz:
+        raise CommandError(
+            f"{info.name} has {info.fs_hz:g} Hz and the stream {definition.name} is defined with "
+            f"{definition.fs_hz:g} Hz: correct one with --fs or --define",
+            USAGE,
+        )
+
+
+def check_channels(info: SourceInfo, definition: StreamDefinition) -> None:
+    """Raise a `CommandError` if the source's channels cannot be the stream's."""
+    columns, channels = info.channel_names, definition.channel_names
+    if len(columns) != len(channels):
+        raise CommandError(
+            f"{info.name} has the channels {', '.join(columns)} and the stream the channels "
+            f"{', '.join(channels)}: choose as many, in that order, with --columns",
+            USAGE,
+        )
+
+
+def _progress(info: SourceInfo) -> Progress:
+    samples = TextColumn("samples")
+    if info.live:
+        shown_columns = (TextColumn("{task.completed}"), samples, TimeElapsedColumn())
+        return Progress(TextColumn("{task.description}"), *shown_columns, console=_errors())
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        samples,
+        TimeRemainingColumn(),
+        console=_errors(),
+    )
+
+
+def _errors() -> Console:
+    return Console(stderr=True)

@@ -1,0 +1,311 @@
+"""Bytes to messages and back, in JSON, in msgpack, and raw for microcontrollers.
+
+Rules
+-----
+- No or an empty body stands for an empty object, so that a request without fields needs none.
+- Whatever arrives, nothing but ``ContractError`` is raised: ``BadRequest`` when the bytes can't be
+  read, ``Unprocessable`` when they can but a field is wrong, ``PayloadTooLarge`` above the limit.
+- A refusal names every wrong field and repeats none of the values.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+import msgpack  # type: ignore[import-untyped]
+import numpy as np
+import numpy.typing as npt
+import orjson
+from pydantic import ValidationError
+
+from cwt_schemas import headers as header
+from cwt_schemas.arrays import RAW_DTYPES, from_numpy, to_json, to_packed
+from cwt_schemas.errors import BadRequest, PayloadTooLarge, Unprocessable
+from cwt_schemas.limits import (
+    MAX_CHANNELS,
+    MAX_LISTED_PROBLEMS,
+    MAX_MESSAGE_BYTES,
+    MAX_PACKED_ITEMS,
+    MAX_PAYLOAD_BYTES,
+)
+from cwt_schemas.live import SignalChunk
+from cwt_schemas.message import WRONG_FIELD, Message, PersistedMessage, schema_of
+
+M = TypeVar("M", bound=Message)
+Headers = Mapping[str, str]
+
+#: Bytes for everything but the arrays; a larger message grows, which costs time alone.
+_PACK_ROOM: Final = 64 * 1024
+
+#: Characters of a field's name in a refusal; an unknown field can be called anything.
+_FIELD_TEXT: Final = 80
+
+
+class ContentType(StrEnum):
+    """How a body is encoded."""
+
+    JSON = "application/json"
+    MSGPACK = "application/msgpack"
+    #: Raw signal chunks alone.
+    OCTETS = "application/octet-stream"
+
+
+def content_type_of(headers: Headers | None) -> ContentType:
+    """Return how a message says it is encoded; without a word it is JSON.
+
+    Raises
+    ------
+    BadRequest
+        When the type is none of the three.
+    """
+    given = (headers or {}).get(header.CONTENT_TYPE)
+    if not given:
+        return ContentType.JSON
+    known = _known_type(given)
+    if known is None:
+        raise BadRequest(f"{header.CONTENT_TYPE} has to be one of {', '.join(ContentType)}")
+    return known
+
+
+def reply_type(headers: Headers | None) -> ContentType:
+    """Return how to encode the reply: as accepted, else as the request was, else JSON.
+
+    It never raises, because refusals are encoded with it too.
+    """
+    given = headers or {}
+    wishes = given.get(header.ACCEPT, "").split(",")
+    for candidate in (*wishes, given.get(header.CONTENT_TYPE, "")):
+        known = _known_type(candidate)
+        if known in {ContentType.JSON, ContentType.MSGPACK}:
+            return known
+    return ContentType.JSON
+
+
+def encode(
+    message: Message,
+    content_type: ContentType,
+    *,
+    max_bytes: int | None = MAX_MESSAGE_BYTES,
+    without: frozenset[str] = frozenset(),
+) -> bytes:
+    """Return the body of a message.
+
+    Parameters
+    ----------
+    without
+        Fields that the reader has already.
+    max_bytes
+        What the body may have; None for the object store, which has no such limit.
+
+    Raises
+    ------
+    PayloadTooLarge
+        With the size, the limit, and what to do.
+    """
+    tree = message.model_dump(by_alias=True, exclude=set(without) or None)
+    if content_type is ContentType.JSON:
+        body = orjson.dumps(_for_json(tree), option=orjson.OPT_SERIALIZE_NUMPY)
+    elif content_type is ContentType.MSGPACK:
+        body = _packed(tree)
+    else:
+        raise BadRequest(f"{content_type} is for raw signal chunks alone")
+    if max_bytes is not None and len(body) > max_bytes:
+        raise _too_large(len(body), max_bytes, content_type)
+    return body
+
+
+def encode_fields(fields: Mapping[str, npt.NDArray[np.inexact[Any]]]) -> bytes:
+    """Return some fields of a message in msgpack, for `decode` with the others."""
+    return _packed({name: from_numpy(value) for name, value in fields.items()})
+
+
+def decode(
+    model: type[M],
+    data: bytes,
+    content_type: ContentType = ContentType.JSON,
+    *,
+    max_bytes: int | None = MAX_PAYLOAD_BYTES,
+    early: bytes = b"",
+) -> M:
+    """Return the message in a body, or raise a ``ContractError`` that says what is wrong.
+
+    `early` are those of its fields that came before, see `encode_fields`.
+    """
+    if max_bytes is not None and len(data) > max_bytes:
+        raise _too_large(len(data), max_bytes, content_type)
+    tree = _parsed(data, content_type)
+    if early:
+        tree |= _parsed(early, ContentType.MSGPACK)
+    if issubclass(model, PersistedMessage) and model.schema_required and "schema" not in tree:
+        raise Unprocessable.of({"schema": f"is missing, {schema_of(model)!r} expected"})
+    return validated(model, tree)
+
+
+def encode_raw_chunk(chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of a chunk whose body is nothing but interleaved samples."""
+    given = {header.FIRST_SAMPLE: chunk.first_sample, header.T0_NS: chunk.t0_ns}
+    headers = {
+        header.CONTENT_TYPE: ContentType.OCTETS.value,
+        header.DTYPE: chunk.samples.dtype.str,
+        header.EPOCH: chunk.epoch,
+        **{name: str(value) for name, value in given.items() if value is not None},
+        **({header.FINAL: "1"} if chunk.final else {}),
+    }
+    return headers, chunk.samples.tobytes()
+
+
+def decode_raw_chunk(headers: Headers, body: bytes, channels: int) -> SignalChunk:
+    """Return the chunk whose samples are the body: (time,) of one channel, else (time, channel)."""
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise Unprocessable.of({"channels": f"1 to {MAX_CHANNELS} are possible"})
+    name = headers.get(header.DTYPE)
+    if name not in RAW_DTYPES:
+        allowed = ", ".join(RAW_DTYPES)
+        raise Unprocessable.of({header.DTYPE: f"has to be one of {allowed}"})
+    dtype = np.dtype(name)
+    step = dtype.itemsize * channels
+    final = _header_flag(headers, header.FINAL)
+    if len(body) % step or (len(body) == 0 and not final):
+        problem = f"{len(body)} bytes are no whole number of steps of {channels} {name} ({step})"
+        raise Unprocessable.of({"samples": problem})
+    shape = (len(body) // step,) if channels == 1 else (len(body) // step, channels)
+    tree = {
+        "epoch": headers.get(header.EPOCH),
+        "first_sample": _header_int(headers, header.FIRST_SAMPLE),
+        "t0_ns": _header_int(headers, header.T0_NS),
+        "samples": np.ndarray(shape, dtype=dtype, buffer=bytes(body)),
+        "final": final,
+    }
+    return validated(SignalChunk, tree)
+
+
+def decode_chunk(headers: Headers | None, body: bytes, channels: int) -> SignalChunk:
+    """Return a chunk in whatever encoding it came, of a stream with so many channels."""
+    content_type = content_type_of(headers)
+    if content_type is ContentType.OCTETS:
+        return decode_raw_chunk(headers or {}, body, channels)
+    chunk = decode(SignalChunk, body, content_type)
+    if chunk.n_channels != channels and chunk.n_samples:
+        problem = f"{chunk.n_channels} channels, the stream has {channels}"
+        raise Unprocessable.of({"samples": problem})
+    return chunk
+
+
+def _known_type(given: str) -> ContentType | None:
+    bare = given.partition(";")[0].strip().lower()
+    return next((kind for kind in ContentType if kind == bare), None)
+
+
+def _header_int(headers: Headers, name: str) -> int | None:
+    given = headers.get(name)
+    if given is None:
+        return None
+    if re.fullmatch("[0-9]{1,19}", given) is None:
+        raise Unprocessable.of({name: "has to be a whole number, zero or more"})
+    return int(given)
+
+
+def _header_flag(headers: Headers, name: str) -> bool:
+    given = headers.get(name, "0")
+    if given not in {"0", "1"}:
+        raise Unprocessable.of({name: "has to be 1 or 0"})
+    return given == "1"
+
+
+def _parsed(data: bytes, content_type: ContentType) -> dict[str, Any]:
+    tree = _parse(data, content_type)
+    if not isinstance(tree, dict):
+        raise BadRequest(f"the body has to be an object, as {content_type}")
+    return tree
+
+
+def _parse(data: bytes, content_type: ContentType) -> object:
+    if content_type is ContentType.OCTETS:
+        raise BadRequest(f"{content_type} is for raw signal chunks alone")
+    if len(data) == 0:
+        return {}
+    try:
+        if content_type is ContentType.JSON:
+            return orjson.loads(data)
+        # A map's keys are strings; extensions, timestamps among them, have no use here.
+        return msgpack.unpackb(
+            data,
+            strict_map_key=True,
+            max_array_len=MAX_PACKED_ITEMS,
+            max_map_len=MAX_PACKED_ITEMS,
+            max_ext_len=0,
+            ext_hook=_no_extension,
+        )
+    except (ValueError, TypeError, RecursionError, MemoryError, msgpack.UnpackException) as error:
+        raise BadRequest(f"the body can't be read as {content_type}") from error
+
+
+def _no_extension(code: int, _data: bytes) -> object:
+    raise ValueError(f"extension {code}")
+
+
+def validated(model: type[M], tree: Mapping[str, Any]) -> M:
+    """Return the message, or raise ``Unprocessable`` that names every wrong field."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def _refusal(error: ValidationError) -> Unprocessable:
+    found = error.errors(include_url=False, include_input=False)
+    # A list is called too short when its only elements are wrong; naming those is enough.
+    inner = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
+    found = [each for each in found if each["type"] != "too_short" or each["loc"] not in inner]
+    problems: dict[str, str] = {}
+    for each in found[:MAX_LISTED_PROBLEMS]:
+        path = [str(part)[:_FIELD_TEXT] for part in each["loc"]]
+        problem = each["msg"].removeprefix("Value error, ")
+        if each["type"] == WRONG_FIELD:
+            path.append(each["ctx"]["field"])
+            problem = each["ctx"]["problem"]
+        field = ".".join(path) or "body"
+        problems[field] = f"{problems[field]}, or {problem}" if field in problems else problem
+    more = len(found) - MAX_LISTED_PROBLEMS
+    if more > 0:
+        problems["more"] = f"{more} further problems"
+    return Unprocessable.of(problems)
+
+
+def _too_large(size: int, limit: int, content_type: ContentType) -> PayloadTooLarge:
+    advice = "send less at once"
+    if content_type is ContentType.JSON:
+        advice += f", or use {ContentType.MSGPACK.value}, which is smaller"
+    message = f"{size} bytes, {limit} are possible: {advice}"
+    return PayloadTooLarge(message, {"size": size, "limit": limit})
+
+
+def _for_json(value: object) -> object:
+    match value:
+        case dict():
+            return {key: _for_json(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_for_json(item) for item in value]
+        case np.ndarray():
+            return to_json(value)
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case _:
+            return value
+
+
+def _packed(tree: dict[str, Any]) -> bytes:
+    """Return the tree in msgpack, written into a buffer that need not grow on the way."""
+    arrays = sum(value.nbytes for value in tree.values() if isinstance(value, np.ndarray))
+    packer = msgpack.Packer(default=_for_msgpack, buf_size=arrays + _PACK_ROOM)
+    return bytes(packer.pack(tree))
+
+
+def _for_msgpack(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return to_packed(value)
+    raise TypeError(f"{type(value).__name__} can't be packed")

@@ -1,5 +1,0 @@
-"""Monte Carlo over all workers: tasks out over the bus, histograms back, in the tasks' order."""
-
-from services.compute.cluster.backend import ClusterBackend
-
-__all__ = ["ClusterBackend"]

@@ -1,0 +1,192 @@
+"""Compute on the bus: the window queue, and the queries in a queue group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from functools import partial
+from typing import Any, Literal
+
+import anyio
+import anyio.to_thread
+
+# The library loads it on first use, which would hold up the first query by a second.
+import scipy.signal  # noqa: F401
+
+from cwt_compute import process_main
+from cwt_compute.cluster.endpoint import simulate_endpoint
+from cwt_compute.devices.hardware import answer_hardware
+from cwt_compute.jobs.api import open_jobs
+from cwt_compute.live.worker import QueueBacklog, WindowWorker
+from cwt_compute.processes import ForkServer, open_pool
+from cwt_compute.queries.benchmark import answer_benchmark
+from cwt_compute.queries.cache import LevelCache, ReplyCache
+from cwt_compute.queries.cost import reply_numbers
+from cwt_compute.queries.descriptions import answer_schema
+from cwt_compute.queries.executor import QueryExecutor
+from cwt_compute.queries.simulation import answer_backend, answer_backends
+from cwt_compute.queries.transforms import (
+    answer_cwt,
+    answer_significance,
+    answer_wct,
+    answer_xwt,
+)
+from cwt_compute.settings import ComputeSettings
+from cwt_runtime.process.lifecycle import Context
+from cwt_runtime.rpc.admission import Admission
+from cwt_runtime.rpc.endpoint import Endpoint, service_context
+from cwt_runtime.rpc.micro import serve_endpoints
+from cwt_schemas import subjects
+from cwt_schemas.endpoints import QUERY_ENDPOINTS
+from cwt_schemas.hardware import HardwareReply, HardwareRequest
+from cwt_schemas.message import Message
+from cwt_schemas.query import (
+    BackendInfo,
+    BackendRequest,
+    BackendsReply,
+    BackendsRequest,
+    HealthReply,
+    HealthRequest,
+    SchemaReply,
+    SchemaRequest,
+)
+from cwt_schemas.subjects import QueryOp
+
+__all__ = ["ComputeService", "serve"]
+
+#: Queries of one endpoint that are decoded, looked up, computed and encoded at the same time. Their
+#: cost decides which are computed (`Admission`); this bounds what they hold until then.
+QUERIES_AT_ONCE = 40
+#: Queries of one endpoint that wait to be decoded.
+QUERIES_WAITING = 8
+#: A list of backends is told again for so long: for some of them the bridge has to be asked.
+LISTED_S = 1.0
+
+
+async def serve(context: Context, settings: ComputeSettings) -> None:
+    """Run until asked to stop."""
+    with service_context(context.bus), closing(ForkServer(process_main.__name__)) as server:
+        await _serve(context, settings, server)
+
+
+async def _serve(context: Context, settings: ComputeSettings, server: ForkServer) -> None:
+    # Two budgets: a query that takes long must not hold up live results, nor the other way round.
+    worker = WindowWorker(
+        context.bus.log,
+        name=context.identity.id,
+        limiter=anyio.CapacityLimiter(settings.compute_threads),
+        max_tries=settings.compute_max_tries,
+        log=context.log,
+    )
+    async with (
+        open_pool(server, context.identity.id, settings.job_processes) as pool,
+        anyio.create_task_group() as writing,
+    ):
+        admission = Admission(
+            max_bytes=settings.requests_max_bytes,
+            threads=settings.query_threads,
+            backlog_s=settings.query_backlog_s,
+        )
+        levels = LevelCache(context.bus.log, writing)
+        service = ComputeService(context, settings, levels, admission)
+        jobs = await open_jobs(
+            context.bus,
+            pool,
+            name=context.identity.id,
+            max_tries=settings.compute_max_tries,
+            log=context.log,
+        )
+        endpoints = [*service.endpoints(), simulate_endpoint(pool), *jobs.endpoints]
+        async with (
+            serve_endpoints(context.bus, context.identity, endpoints, context.log, admission),
+            anyio.create_task_group() as workers,
+        ):
+            context.ready(threads=settings.compute_threads)
+            workers.start_soon(jobs.worker.run, context.stop)
+            await worker.run(context.stop)
+
+
+class ComputeService:
+    """The endpoints of ``cwt.query.*``."""
+
+    def __init__(
+        self,
+        context: Context,
+        settings: ComputeSettings,
+        levels: LevelCache,
+        admission: Admission,
+    ) -> None:
+        self._context = context
+        self._levels = levels
+        self._threads = settings.query_threads
+        self._executor = QueryExecutor(admission, ReplyCache(context.bus.log))
+        self._backlog = QueueBacklog(context.bus.log)
+        self._started = time.monotonic()
+        #: When the backends were listed, and the list.
+        self._listed: tuple[float, BackendsReply] | None = None
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the endpoints; what computes goes to the thread budget."""
+        n_jobs, levels = self._threads, self._levels
+        return [
+            self._heavy("cwt", answer_cwt),
+            self._heavy("xwt", answer_xwt),
+            self._heavy("wct", partial(answer_wct, n_jobs=n_jobs, levels=levels)),
+            self._heavy("significance", partial(answer_significance, n_jobs=n_jobs, levels=levels)),
+            self._heavy("benchmark", partial(answer_benchmark, n_jobs=n_jobs)),
+            _light("schema", self._schema),
+            _light("backends", self._backends),
+            _light("backend", self._backend),
+            _light("hardware", self._hardware),
+            _light("health", self._health),
+        ]
+
+    def _heavy(self, op: QueryOp, compute: Callable[[Any], Message]) -> Endpoint:
+        """Return an endpoint that computes."""
+        contract = QUERY_ENDPOINTS[subjects.query(op)]
+
+        async def handle(request: Message) -> Message:
+            return await self._executor.execute(request, compute, contract.reply)
+
+        return Endpoint(
+            contract=contract,
+            handle=handle,
+            reply_numbers=reply_numbers,
+            off_loop=True,
+            concurrency=QUERIES_AT_ONCE,
+            waiting=QUERIES_WAITING,
+        )
+
+    async def _schema(self, request: SchemaRequest) -> SchemaReply:
+        return answer_schema(request.name)
+
+    async def _backends(self, request: BackendsRequest | None = None) -> BackendsReply:
+        del request
+        now = time.monotonic()
+        if self._listed is None or now - self._listed[0] > LISTED_S:
+            # In a thread: whether a device is there, a backend asks the bridge.
+            self._listed = now, await anyio.to_thread.run_sync(answer_backends)
+        return self._listed[1]
+
+    async def _backend(self, request: BackendRequest) -> BackendInfo:
+        return answer_backend(request.name, await self._backends())
+
+    async def _hardware(self, request: HardwareRequest) -> HardwareReply:
+        del request
+        return await answer_hardware(self._context.bus)
+
+    async def _health(self, request: HealthRequest) -> HealthReply:
+        del request
+        lag = await self._backlog.now()
+        healthy: Literal["ok", "degraded"] = "degraded" if lag is None else "ok"
+        return HealthReply(
+            status="stopping" if self._context.stop.is_set() else healthy,
+            version=self._context.identity.version,
+            uptime_s=time.monotonic() - self._started,
+            lag=lag,
+        )
+
+
+def _light(op: QueryOp, handle: Callable[[Any], Awaitable[Message]]) -> Endpoint:
+    return Endpoint(contract=QUERY_ENDPOINTS[subjects.query(op)], handle=handle)

@@ -1,0 +1,53 @@
+"""A share of another worker's simulation, computed here if there is time for it."""
+
+from __future__ import annotations
+
+from cwt_compute.processes import (
+    ComputeFaultError,
+    ComputeProcess,
+    IpcKind,
+    ProcessDiedError,
+    ProcessPool,
+)
+from cwt_runtime.rpc.endpoint import Endpoint
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.endpoints import QUERY_ENDPOINTS
+from cwt_schemas.errors import Internal, Overloaded, Unavailable
+from cwt_schemas.query import SimulateReply, SimulateRequest
+
+__all__ = ["compute_share", "simulate_endpoint"]
+
+
+def simulate_endpoint(pool: ProcessPool) -> Endpoint:
+    """Return the endpoint ``cwt.query.simulate``; it has no queue: who asks has others to ask."""
+
+    async def handle(request: SimulateRequest) -> SimulateReply:
+        with pool.free_one() as process:
+            if process is None:
+                raise Overloaded("this worker computes already; ask another one, or later")
+            return await compute_share(process, request)
+
+    return Endpoint(
+        contract=QUERY_ENDPOINTS[subjects.query("simulate")],
+        handle=handle,
+        # A request more than there are compute processes is refused by the one that finds none.
+        concurrency=pool.size + 1,
+    )
+
+
+async def compute_share(process: ComputeProcess, request: SimulateRequest) -> SimulateReply:
+    """Return the histograms of a share.
+
+    Raises
+    ------
+    ContractError
+        The share is at fault, or the process that computed it died.
+    """
+    try:
+        answer = await process.ask(IpcKind.SHARE, encode(request, ContentType.MSGPACK))
+    except ProcessDiedError as error:
+        raise Unavailable(str(error)) from error
+    except ComputeFaultError as error:
+        raise Internal(f"a share failed: {error.trace}") from error
+    return decode(SimulateReply, answer, ContentType.MSGPACK)

@@ -1,0 +1,185 @@
+"""The backends `tangnano9k` and `elm11`: Monte Carlo on a device, by way of the bridge.
+
+A device does not draw the numbers that the library draws, and it computes with 16 bits. So its
+histograms are another sample of the same distribution, not the same histograms;
+`docs/hardware.md` says how far its levels lie from the library's. What it computes is repeatable
+to the last bit: the seed of a task gives the seed on the device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, Literal, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cwt_compute.cluster.shares import wavelet_name
+from cwt_compute.devices.operation import simulate
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.rpc.endpoint import SyncBus, request_context
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode
+from cwt_schemas.errors import ContractError, ErrorBody, Unavailable
+from cwt_schemas.hardware import DeviceKind, HwList, HwListing
+from cwt_schemas.headers import CONTENT_TYPE, SERVICE_ERROR
+from cwt_schemas.hwlink import HISTOGRAM_BINS
+from cwt_schemas.hwops import MAX_DEVICE_ROWS, HwMcRequest
+from pycwt_mod.significance.surrogates import BINS, SurrogateTask, run_task
+
+__all__ = ["Elm11Backend", "TangNanoBackend", "requests_of", "spread"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: The bridge only says what it knows.
+LIST_TIMEOUT_S = 2.0
+#: For one task, waiting for the device included.
+TASK_TIMEOUT_S = 600.0
+
+_USABLE = frozenset({"ready", "busy"})
+
+
+class _DeviceBackend:
+    """Runs the library's simulations on the first usable device of a kind."""
+
+    name: ClassVar[DeviceKind]
+    description: ClassVar[str]
+    type: Literal["hardware"] = "hardware"
+    uses_n_jobs = False
+
+    def is_available(self) -> bool:
+        """Return whether the bridge has such a device and could use it; nothing is sent to it."""
+        bus = request_context().bus
+        return bus is not None and self._device(bus) is not None
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        tasks: Sequence[T],
+        *,
+        n_jobs: int = 1,  # noqa: ARG002 - a device does one thing at a time
+    ) -> Iterator[R]:
+        """Yield ``function(task)`` in the order of `tasks`, as a device samples it.
+
+        Raises
+        ------
+        ValueError
+            There is no bus, or `function` is not the library's simulation.
+        ContractError
+            What the bridge refused, or could not do.
+        """
+        bus = request_context().bus
+        if bus is None:
+            raise ValueError(f"backend={self.name!r} needs a compute worker: send a query or a job")
+        if function is not cast("object", run_task):
+            raise ValueError(f"backend={self.name!r} runs the library's own simulations alone")
+        device = self._device(bus)
+        if device is None:
+            raise Unavailable(f"the bridge has no {self.name} that works at the moment")
+        found = (_histograms(bus, device, task) for task in cast("Sequence[SurrogateTask]", tasks))
+        return cast("Iterator[R]", found)
+
+    def _device(self, bus: SyncBus) -> str | None:
+        try:
+            listing = bus.run(_listing, bus.bus)
+        except (BusError, ContractError):
+            return None
+        usable = [
+            each
+            for each in listing.configured
+            if each.kind == self.name and each.state in _USABLE and "mc" in each.operations
+        ]
+        return min(usable, key=lambda each: each.state != "ready").device if usable else None
+
+
+class TangNanoBackend(_DeviceBackend):
+    """The Tang Nano 9K with this project's gateware."""
+
+    name = "tangnano9k"
+    description = "a Tang Nano 9K on the hardware bridge; 16-bit arithmetic, another sample"
+
+
+class Elm11Backend(_DeviceBackend):
+    """The ELM11 with this project's program."""
+
+    name = "elm11"
+    description = "an ELM11 on the hardware bridge; 16-bit arithmetic, another sample, slow"
+
+
+def requests_of(task: SurrogateTask) -> tuple[HwMcRequest, ...]:
+    """Return what a device is asked for in place of a task: its rows, as many as go at a time.
+
+    A record with ends becomes one without: a device has no cone of influence to leave out. Where
+    that matters, at the length of the user's signals, the worker simulates by itself.
+
+    Raises
+    ------
+    ValueError
+        The wavelet is none that a message can name.
+    """
+    rows = task.rows
+    name, param = wavelet_name(rows.wavelet)
+    scales, (low, high) = rows.scales, rows.keep
+    steps = len(scales) - 1
+    dj = round(math.log2(scales[-1] / scales[0]) / steps, 12) if steps else 1.0
+    return tuple(
+        HwMcRequest(
+            mother=name,
+            param=param,
+            convention="standard" if rows.centred else "pycwt",
+            al1=rows.al1,
+            al2=rows.al2,
+            dj=dj,
+            s0=scales[first],
+            rows=min(MAX_DEVICE_ROWS, high - first),
+            below=first,
+            above=max(0, len(scales) - first - MAX_DEVICE_ROWS),
+            pairs=task.pairs,
+            seed=_seed(task, first),
+            timeout_s=TASK_TIMEOUT_S,
+        )
+        for first in range(low, high, MAX_DEVICE_ROWS)
+    )
+
+
+def spread(histograms: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the counts of the device's bins in the library's finer ones, none lost."""
+    cumulative = np.concatenate(
+        [np.zeros((len(histograms), 1)), histograms.cumsum(axis=1, dtype=np.float64)], axis=1
+    )
+    coarse, fine = np.linspace(0, 1, HISTOGRAM_BINS + 1), np.linspace(0, 1, BINS + 1)
+    edges = np.array([np.interp(fine, coarse, row) for row in cumulative])
+    counts: NDArray[np.int64] = np.diff(np.rint(edges).astype(np.int64), axis=1)
+    return counts
+
+
+def _histograms(bus: SyncBus, device: str, task: SurrogateTask) -> NDArray[np.int64]:
+    """Return the histograms of a task: by this worker where the ends of a record matter."""
+    return run_task(task) if task.rows.exact_ends else _run(bus, device, task)
+
+
+def _run(bus: SyncBus, device: str, task: SurrogateTask) -> NDArray[np.int64]:
+    replies = [bus.run(simulate, bus.bus, device, asked) for asked in requests_of(task)]
+    return spread(np.concatenate([reply.histograms for reply in replies]))
+
+
+def _seed(task: SurrogateTask, first: int) -> int:
+    words = f"{task.entropy}/{task.spawn_key}/{first}".encode()
+    return int.from_bytes(hashlib.sha256(words).digest()[:8], "little") >> 1
+
+
+async def _listing(bus: Bus) -> HwListing:
+    answer = await bus.request(
+        subjects.HW_LIST,
+        encode(HwList(), ContentType.JSON),
+        {CONTENT_TYPE: ContentType.JSON.value},
+        timeout_s=LIST_TIMEOUT_S,
+    )
+    kind = content_type_of(answer.headers)
+    if SERVICE_ERROR in answer.headers:
+        raise decode(ErrorBody, answer.data, kind).exception()
+    return decode(HwListing, answer.data, kind)

@@ -1,0 +1,110 @@
+"""What a worker can compute on: its processor and graphics card, and the bridge's devices."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+
+import anyio
+
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode
+from cwt_schemas.errors import ContractError
+from cwt_schemas.hardware import (
+    CpuReport,
+    DeviceKind,
+    DeviceReport,
+    HardwareReply,
+    HwList,
+    HwListing,
+)
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.limits import MAX_TEXT
+
+__all__ = ["answer_hardware"]
+
+#: The bridge only lists; a machine with many ports takes some tens of milliseconds.
+BRIDGE_TIMEOUT_S = 2.0
+#: A driver that hangs must not take the answer with it.
+GPU_TIMEOUT_S = 5.0
+
+#: States of a device that can be used.
+WORKING = frozenset({"ready", "busy"})
+
+#: Ports named in a report; a machine can have dozens.
+NAMED_PORTS = 8
+
+
+async def answer_hardware(bus: Bus) -> HardwareReply:
+    """Return what the bridge lists, merged with this host's own."""
+    fpga, embedded = await _bridge_reports(bus)
+    return HardwareReply(fpga=fpga, embedded=embedded, gpu=await _gpu(), cpu=_cpu())
+
+
+async def _bridge_reports(bus: Bus) -> tuple[DeviceReport, DeviceReport]:
+    try:
+        reply = await bus.request(
+            subjects.HW_LIST,
+            encode(HwList(), ContentType.MSGPACK),
+            {CONTENT_TYPE: ContentType.MSGPACK.value},
+            timeout_s=BRIDGE_TIMEOUT_S,
+        )
+        # A refusal has another shape, so it fails to decode like any other strange answer.
+        listing = decode(HwListing, reply.data, content_type_of(reply.headers))
+    except (BusError, ContractError):
+        absent = DeviceReport(available=False, detail="the hardware bridge does not answer")
+        return absent, absent
+    return _report("tangnano9k", "an FPGA board", listing), _report(
+        "elm11", "a microcontroller", listing
+    )
+
+
+def _report(kind: DeviceKind, words: str, listing: HwListing) -> DeviceReport:
+    """Return the report of the first device of a kind that works, else of the first one."""
+    given = [each for each in listing.configured if each.kind == kind]
+    if not given:
+        return _unassigned(words, listing)
+    best = min(given, key=lambda each: each.state not in WORKING)
+    works = best.state in WORKING
+    operations = ", ".join(best.operations)
+    return DeviceReport(
+        available=works,
+        device=best.device,
+        build_hash=best.build_hash,
+        simulated=best.simulated,
+        detail=f"{best.state} on {best.port}: {operations if works else best.detail}"[:MAX_TEXT],
+    )
+
+
+def _unassigned(kind: str, listing: HwListing) -> DeviceReport:
+    """Return the report of a device that no port was given to: a port is never tried."""
+    ports = [device.port for device in listing.devices]
+    named = ", ".join(ports[:NAMED_PORTS]) + (", ..." if len(ports) > NAMED_PORTS else "")
+    seen = f"serial ports here: {named}" if ports else "there are no serial ports here"
+    return DeviceReport(available=False, detail=f"no port was given to {kind}; {seen}")
+
+
+async def _gpu() -> DeviceReport:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return DeviceReport(available=False, detail="nvidia-smi is not installed")
+    command = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    with anyio.move_on_after(GPU_TIMEOUT_S):
+        try:
+            done = await anyio.run_process(command, stderr=subprocess.DEVNULL)
+        except (subprocess.CalledProcessError, OSError):
+            return DeviceReport(available=False, detail="nvidia-smi finds no graphics card")
+        names = done.stdout.decode(errors="replace").strip().splitlines()
+        if names:
+            return DeviceReport(available=True, device=names[0][:256])
+        return DeviceReport(available=False, detail="nvidia-smi finds no graphics card")
+    return DeviceReport(available=False, detail=f"no answer from nvidia-smi in {GPU_TIMEOUT_S} s")
+
+
+def _cpu() -> CpuReport:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return CpuReport(cores=cores or 1, detail=platform.machine())

@@ -1,0 +1,257 @@
+"""The endpoints of ``cwt.job.*``: submit, get, list, cancel and retry jobs.
+
+Submitting keeps the tasks, then puts one small message on the queue, then writes the record. Each
+step may be repeated, and whoever finds the message writes the record if it is missing; so a worker
+that dies in between leaves nothing, or a job that runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import anyio.to_thread
+
+from cwt_compute.jobs import model
+from cwt_compute.jobs.model import expansion_id, record_for
+from cwt_compute.jobs.store import JobStore
+from cwt_compute.jobs.tasks import check_tasks, digest_of, job_id_of, tasks_name
+from cwt_compute.jobs.worker import JobWorker
+from cwt_compute.processes import ProcessPool
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError, StorageFullError
+from cwt_runtime.rpc.endpoint import Endpoint
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.endpoints import JOB_ENDPOINTS
+from cwt_schemas.errors import Conflict, Unavailable, Unprocessable
+from cwt_schemas.job import (
+    Expansion,
+    JobCancel,
+    JobGet,
+    JobList,
+    JobListing,
+    JobRecord,
+    JobRetry,
+    JobState,
+    JobSubmit,
+    JobSubmitted,
+    JobTasks,
+    JobWork,
+)
+from cwt_schemas.limits import MAX_JOB_BYTES
+from cwt_schemas.message import Message, StoredObject
+from cwt_schemas.subjects import JobVerb
+
+__all__ = ["JobApi", "Jobs", "open_jobs"]
+
+Asked = TypeVar("Asked", bound=Message)
+PACKED = ContentType.MSGPACK
+#: Submissions checked at the same time: each one may be of some hundred MiB.
+SUBMISSIONS = 2
+
+
+class JobApi:
+    """Answers the clients that submit jobs and ask for them.
+
+    Parameters
+    ----------
+    announce
+        Called with the id of a job whose state has changed.
+    max_message_bytes
+        What a message can have on this bus.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        log: Log,
+        announce: Callable[[str], None],
+        *,
+        max_message_bytes: int,
+    ) -> None:
+        self._store = store
+        self._max_message_bytes = max_message_bytes
+        self._log = log
+        self._announce = announce
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the endpoints of ``cwt.job.*``."""
+        return [
+            _endpoint("submit", self.submit, off_loop=True, concurrency=SUBMISSIONS),
+            _endpoint("get", self.get),
+            _endpoint("list", self.list),
+            _endpoint("cancel", self.cancel),
+            _endpoint("retry", self.retry),
+        ]
+
+    async def submit(self, request: JobSubmit) -> JobSubmitted:
+        """Keep a job, after all of it was found possible."""
+        tasks, body = await self._tasks_of(request)
+        await anyio.to_thread.run_sync(check_tasks, tasks.tasks, self._max_message_bytes)
+        digest = await anyio.to_thread.run_sync(digest_of, request.name, request.encoding, body)
+        job_id = job_id_of(request, digest)
+        record = await self._store.record(job_id)
+        if record is None:
+            where = request.tasks_object or await self._store.put_object(
+                tasks_name(job_id, digest), body
+            )
+            expansion = Expansion(
+                name=request.name,
+                digest=digest,
+                tasks_count=len(tasks.tasks),
+                tasks=where,
+                created_ns=time.time_ns(),
+                encoding=request.encoding,
+            )
+            record = await self._begin(job_id, expansion)
+        if record.digest != digest:
+            raise Conflict(
+                f"job_id: another job is called {job_id}, with other tasks or another name",
+                {"job_id": job_id},
+            )
+        told = await self._state(record, results=False)
+        return JobSubmitted(job_id=job_id, status=told.status, tasks_count=record.tasks_count)
+
+    async def _begin(self, job_id: str, expansion: Expansion) -> JobRecord:
+        work = JobWork(job_id=job_id, attempt=1, work=expansion)
+        # The digest is in the id: of two jobs with one id, the record decides later.
+        msg_id = f"{expansion_id(job_id, 1)}/{expansion.digest}"
+        await self._store.enqueue(work, msg_id=msg_id, patient=False)
+        self._log.info(Action.JOB_SUBMITTED, job=job_id, tasks=expansion.tasks_count)
+        return await self._store.create(record_for(job_id, expansion))
+
+    async def _tasks_of(self, request: JobSubmit) -> tuple[JobTasks, bytes]:
+        """Return the tasks and their form in msgpack, whichever way they came."""
+        where = request.tasks_object
+        if where is None:
+            tasks = JobTasks(tasks=request.tasks)
+            encoded = partial(encode, tasks, PACKED, max_bytes=None)
+            return tasks, await anyio.to_thread.run_sync(encoded)
+        body = await self._object(where)
+        decoded = partial(decode, JobTasks, body, PACKED, max_bytes=None)
+        return await anyio.to_thread.run_sync(decoded), body
+
+    async def _object(self, where: StoredObject) -> bytes:
+        if where.bucket != storage.OBJECTS:
+            raise Unprocessable.of({"tasks_object.bucket": f"has to be {storage.OBJECTS}"})
+        if where.size > MAX_JOB_BYTES:
+            problem = f"{where.size} bytes, {MAX_JOB_BYTES} are possible: make several jobs"
+            raise Unprocessable.of({"tasks_object.size": problem})
+        body = await self._store.get_object(where)
+        if body is None or len(body) != where.size:
+            problem = "no such object of that size is in the bucket: put it there first"
+            raise Unprocessable.of({"tasks_object.name": problem})
+        return body
+
+    async def get(self, request: JobGet) -> JobState:
+        """Return how a job stands."""
+        record = await self._store.existing(request.job_id)
+        return await self._state(record, results=request.results)
+
+    async def list(self, request: JobList) -> JobListing:
+        """Return the newest jobs."""
+        records = sorted(await self._store.records(), key=lambda each: -each.created_ns)
+        found: list[JobState] = []
+        for record in records:
+            told = await self._state(record, results=False)
+            if request.status in {None, told.status}:
+                found.append(told)
+            if len(found) == request.limit:
+                break
+        return JobListing(jobs=tuple(found))
+
+    async def cancel(self, request: JobCancel) -> JobState:
+        """Stop a job; its workers see it in the record."""
+        tally = await self._store.tally(await self._store.existing(request.job_id))
+        record = await self._store.change(
+            request.job_id, lambda before: model.cancelled(before, tally, time.time_ns())
+        )
+        self._log.info(Action.JOB_CANCELLED, job=request.job_id)
+        self._announce(request.job_id)
+        return model.state(record, tally, results=False)
+
+    async def retry(self, request: JobRetry) -> JobState:
+        """Have what has no result computed again."""
+        job_id = request.job_id
+        before = await self._store.existing(job_id)
+        tally = await self._store.tally(before)
+        after = model.retried(before, tally)
+        expansion = Expansion(
+            name=after.name,
+            digest=after.digest,
+            tasks_count=after.tasks_count,
+            tasks=after.tasks,
+            created_ns=after.created_ns,
+            encoding=after.encoding,
+        )
+        work = JobWork(job_id=job_id, attempt=after.attempt, work=expansion)
+        # First the message: a worker that finds it before the record has changed waits for that.
+        await self._store.enqueue(work, msg_id=expansion_id(job_id, after.attempt), patient=False)
+
+        def retried(each: JobRecord) -> JobRecord:
+            if each.attempt != before.attempt:  # the message would be of another attempt
+                raise Conflict(f"job {job_id} was retried by another client")
+            return model.retried(each, tally)
+
+        record = await self._store.change(job_id, retried)
+        self._log.info(Action.JOB_RETRIED, job=job_id, attempt=record.attempt)
+        self._announce(job_id)
+        return model.state(record, tally, results=False)
+
+    async def _state(self, record: JobRecord, *, results: bool) -> JobState:
+        """Return how a job stands, and note its end if nobody has yet."""
+        if record.summary is not None and not results:
+            return model.state(record, model.Tally(), results=False)
+        tally = await self._store.tally(record)
+        if model.finalized(record, tally) != record:
+            record = await self._store.change(
+                record.job_id, lambda each: model.finalized(each, tally)
+            )
+        return model.state(record, tally, results=results)
+
+
+def _endpoint(
+    verb: JobVerb,
+    handle: Callable[[Asked], Awaitable[Message]],
+    *,
+    off_loop: bool = False,
+    concurrency: int = 4,
+) -> Endpoint:
+    async def answer(request: Asked) -> Message:
+        try:
+            return await handle(request)
+        except StorageFullError as error:
+            raise Unavailable(
+                "the server has no room for more jobs: wait until some are done or too old, or "
+                f"raise its limits ({error})"
+            ) from error
+        except BusError as error:
+            raise Unavailable(f"what is kept of jobs cannot be reached now ({error})") from error
+
+    return Endpoint(
+        contract=JOB_ENDPOINTS[subjects.job(verb)],
+        handle=answer,
+        off_loop=off_loop,
+        concurrency=concurrency,
+    )
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What a service has to answer and to run."""
+
+    endpoints: list[Endpoint]
+    worker: JobWorker
+
+
+async def open_jobs(bus: Bus, pool: ProcessPool, *, name: str, max_tries: int, log: Log) -> Jobs:
+    """Return the jobs' part of the service called `name`."""
+    store = await JobStore.open(bus.log, log)
+    worker = JobWorker(bus, store, pool, name=name, max_tries=max_tries, log=log)
+    api = JobApi(store, log, worker.announce, max_message_bytes=bus.max_message_bytes)
+    return Jobs(api.endpoints(), worker)

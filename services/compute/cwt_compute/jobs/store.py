@@ -1,0 +1,252 @@
+"""What is kept of jobs: records in a bucket, outcomes in a log, tasks and large results apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import anyio
+from pydantic import ValidationError
+
+from cwt_compute.jobs.model import Outcome, Tally
+from cwt_compute.work_queue import store_dead_letter, terminate
+from cwt_runtime.bus import Bucket, Delivery, DurableLog, StoredMessage
+from cwt_runtime.bus.errors import BusTimeoutError, RevisionConflictError
+from cwt_runtime.storage.publish import publish_with_retry, store_with_retry
+from cwt_runtime.telemetry.logs import Log
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.errors import ContractError, NotFound
+from cwt_schemas.headers import CONTENT_TYPE, TASK_ERROR, TASK_OBJECT, TASK_STATUS
+from cwt_schemas.job import JobRecord, JobWork
+from cwt_schemas.message import StoredObject
+
+__all__ = ["JobStore", "headers_of", "record_of"]
+
+PACKED = ContentType.MSGPACK
+#: Headers of the largest job are read in a fraction of this.
+READ_TIMEOUT_S = 30.0
+#: Jobs that run, whose outcomes are remembered: a look at them reads what is new.
+SEEN_JOBS = 16
+#: Characters of the reason in a header; the whole is in the body.
+HEADER_TEXT = 256
+
+
+class JobStore:
+    """Jobs as the server keeps them; what it remembers saves reading, and nothing else."""
+
+    def __init__(self, bus_log: DurableLog, bucket: Bucket, log: Log) -> None:
+        self._bus_log = bus_log
+        self._bucket = bucket
+        self._log = log
+        self._seen: dict[str, dict[str, Outcome]] = {}
+
+    @classmethod
+    async def open(cls, bus_log: DurableLog, log: Log) -> JobStore:
+        """Return the store of a bus on which everything is declared."""
+        return cls(bus_log, await bus_log.bucket(storage.KV_JOBS), log)
+
+    @property
+    def bucket(self) -> Bucket:
+        """The records, by the id of the job."""
+        return self._bucket
+
+    async def record(self, job_id: str) -> JobRecord | None:
+        """Return what was asked of a job; None if there is none, or no longer."""
+        entry = await self._bucket.get(job_id)
+        return record_of(entry.value) if entry else None
+
+    async def records(self) -> list[JobRecord]:
+        """Return all records."""
+        found = [await self.record(key) for key in await self._bucket.keys()]
+        return [record for record in found if record is not None]
+
+    async def create(self, record: JobRecord) -> JobRecord:
+        """Keep a record unless there is one of that id; return the one that is there."""
+        try:
+            await self._bucket.replace(record.job_id, encode(record, PACKED), 0)
+        except RevisionConflictError:
+            return await self.existing(record.job_id)
+        return record
+
+    async def existing(self, job_id: str) -> JobRecord:
+        """Return the record.
+
+        Raises
+        ------
+        NotFound
+            There is none, or no longer.
+        """
+        record = await self.record(job_id)
+        if record is None:
+            raise _unknown(job_id)
+        return record
+
+    async def change(self, job_id: str, change: Callable[[JobRecord], JobRecord]) -> JobRecord:
+        """Replace a record by what `change` makes of it, whoever else does the same.
+
+        Raises
+        ------
+        NotFound
+            There is none, or no longer.
+        """
+        while True:
+            entry = await self._bucket.get(job_id)
+            if entry is None:
+                raise _unknown(job_id)
+            before = record_of(entry.value)
+            after = change(before)
+            if after == before:
+                return before
+            try:
+                await self._bucket.replace(job_id, encode(after, PACKED), entry.revision)
+            except RevisionConflictError:
+                continue
+            return after
+
+    async def tally(self, record: JobRecord) -> Tally:
+        """Return all outcomes of a job so far; of one that runs, only the new ones are read."""
+        pattern = subjects.job_results_of(record.job_id)
+        if record.attempt > 1 or record.summary is not None:
+            # Outcomes may have been replaced, or be too old.
+            self._seen.pop(record.job_id, None)
+            return Tally(await self._outcomes(pattern, {}))
+        known = await self._outcomes(pattern, self._seen.pop(record.job_id, {}))
+        self._seen[record.job_id] = known
+        while len(self._seen) > SEEN_JOBS:
+            del self._seen[next(iter(self._seen))]
+        return Tally(known)
+
+    async def outcome(self, job_id: str, task_id: str) -> Outcome | None:
+        """Return the outcome of a task, if it has one."""
+        return (await self._outcomes(subjects.job_result(job_id, task_id), {})).get(task_id)
+
+    async def _outcomes(self, pattern: str, known: Mapping[str, Outcome]) -> dict[str, Outcome]:
+        """Return the outcomes on `pattern`, of which some are known already."""
+        subjects_there = await self._bus_log.subject_counts(storage.JOB_RESULTS, pattern)
+        there = {subjects.task_of_job_result(each).task for each in subjects_there}
+        found = {task: outcome for task, outcome in known.items() if task in there}
+        if len(found) == len(there):
+            return found
+        start = max((outcome.seq for outcome in known.values()), default=0) + 1
+        with anyio.move_on_after(READ_TIMEOUT_S):
+            async with self._bus_log.read(
+                storage.JOB_RESULTS, (pattern,), start_seq=start, headers_only=True
+            ) as messages:
+                async for stored in messages:
+                    task_id, outcome = entry_of(stored)
+                    found[task_id] = outcome
+            return found
+        raise BusTimeoutError(f"the outcomes on {pattern} were not read in {READ_TIMEOUT_S:g} s")
+
+    async def store_outcome(
+        self,
+        job_id: str,
+        task_id: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        msg_id: str,
+        replaces: int,
+    ) -> None:
+        """Store an outcome in place of the one with sequence `replaces`; else the other one stays.
+
+        Retry until the server has room and has acknowledged it.
+        """
+        try:
+            await publish_with_retry(
+                self._bus_log,
+                subjects.job_result(job_id, task_id),
+                body,
+                msg_id=msg_id,
+                headers=headers,
+                log=self._log,
+                expect_seq=replaces,
+            )
+        except RevisionConflictError:
+            return  # another worker was faster, or the first try was kept after all
+
+    async def enqueue(self, work: JobWork, *, msg_id: str, patient: bool = True) -> None:
+        """Put a message on the queue of tasks; patient, wait as long as it is full."""
+        subject, body, headers = subjects.task(work.job_id), encode(work, PACKED), _HEADERS
+        if patient:
+            await publish_with_retry(
+                self._bus_log, subject, body, msg_id=msg_id, headers=headers, log=self._log
+            )
+        else:
+            await self._bus_log.store(subject, body, msg_id=msg_id, headers=headers)
+
+    async def in_flight(self) -> int:
+        """Return how many messages of the queue workers have."""
+        return (await self._bus_log.backlog(storage.TASKS, storage.COMPUTE_TASKS)).in_flight
+
+    async def dead_letter(self, delivery: Delivery, reason: str) -> None:
+        """Store a dead letter of a message of the task queue, then take it off the queue."""
+        await store_dead_letter(self._bus_log, delivery, reason, queue=storage.TASKS, log=self._log)
+        await terminate(delivery, reason)
+
+    async def put_object(self, name: str, data: bytes) -> StoredObject:
+        """Keep an object at once, or fail."""
+        return await (await self._bus_log.objects(storage.OBJECTS)).put(name, data)
+
+    async def put_object_with_retry(self, name: str, data: bytes) -> StoredObject:
+        """Store an object; retry as long as there is no room."""
+        return await store_with_retry(partial(self.put_object, name, data), log=self._log, id=name)
+
+    async def get_object(self, where: StoredObject) -> bytes | None:
+        """Return an object of the jobs' bucket; None if it is not there, or no longer."""
+        return await (await self._bus_log.objects(storage.OBJECTS)).get(where.name)
+
+
+_HEADERS = {CONTENT_TYPE: PACKED.value}
+
+
+def headers_of(
+    status: str,
+    encoding: ContentType,
+    *,
+    error: str | None = None,
+    where: StoredObject | None = None,
+) -> dict[str, str]:
+    """Return the headers of an outcome."""
+    found = {CONTENT_TYPE: encoding.value, TASK_STATUS: status}
+    if error is not None:
+        line = re.sub(r"[^\x20-\x7e]+", " ", error)[:HEADER_TEXT].strip()
+        found[TASK_ERROR] = line or "no reason was given"
+    if where is not None:
+        found[TASK_OBJECT] = encode(where, ContentType.JSON).decode()
+    return found
+
+
+def entry_of(stored: StoredMessage) -> tuple[str, Outcome]:
+    """Return the id of the task, and what the headers of its outcome tell."""
+    headers = stored.message.headers
+    return subjects.task_of_job_result(stored.message.subject).task, Outcome(
+        status="done" if headers.get(TASK_STATUS) == "done" else "failed",
+        seq=stored.seq,
+        stored_ns=stored.stored_ns,
+        object=_object_of(headers.get(TASK_OBJECT)),
+        error=headers.get(TASK_ERROR),
+    )
+
+
+def record_of(value: bytes) -> JobRecord:
+    """Return the record in the value of a key."""
+    return decode(JobRecord, value, PACKED)
+
+
+def _unknown(job_id: str) -> NotFound:
+    return NotFound(
+        f"no job is called {job_id}; jobs and results are kept for CWT_JOBS_MAX_AGE_S after "
+        "they end, then they are gone"
+    )
+
+
+def _object_of(text: str | None) -> StoredObject | None:
+    if text is None:
+        return None
+    try:
+        return decode(StoredObject, text.encode())
+    except (ContractError, ValidationError):
+        return None

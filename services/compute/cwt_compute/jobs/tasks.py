@@ -1,0 +1,231 @@
+"""Tasks of a job: which can be accepted, how they are computed, and what comes of them.
+
+A task is a query that no client waits for, and so has higher limits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from cwt_compute.queries.cost import check_simulation, cost_s, output_cells, scale_count
+from cwt_compute.queries.simulation import FALLBACK, answer_backend
+from cwt_compute.queries.transforms import (
+    answer_cwt,
+    answer_significance,
+    answer_wct,
+    answer_xwt,
+)
+from cwt_runtime.analysis import wavelet_of
+from cwt_schemas.codec import ContentType
+from cwt_schemas.errors import ContractError, Problem, Unprocessable
+from cwt_schemas.job import (
+    CwtTask,
+    Encoding,
+    JobOutcome,
+    JobSubmit,
+    JobWork,
+    QueuedTask,
+    SignificanceTask,
+    TaskReply,
+    TaskRequest,
+    WctTask,
+    XwtTask,
+)
+from cwt_schemas.limits import MAX_LISTED_PROBLEMS, MAX_OUTPUT_CELLS, MAX_TASK_COST_S
+from cwt_schemas.live import Engine
+from cwt_schemas.message import StoredObject
+from cwt_schemas.query import BackendInfo
+from pycwt_mod import __version__
+
+__all__ = [
+    "answer_task",
+    "check_tasks",
+    "digest_of",
+    "encoding_of",
+    "is_spread",
+    "job_id_of",
+    "needs_the_bus",
+    "outcome_of",
+    "outcome_without_result",
+    "spread",
+    "tasks_name",
+]
+
+#: The backend that spreads a simulation over all workers.
+CLUSTER = "cluster"
+#: Seconds of one core: below this the way to other workers is not worth it.
+SPREAD_COST_S = 5.0
+#: What a task has that may be large.
+SIGNALS = frozenset({"data", "signal1"})
+#: Room for the other fields of a task.
+TASK_OVERHEAD_BYTES = 4096
+
+
+def check_tasks(tasks: Sequence[TaskRequest], max_message_bytes: int) -> None:
+    """Refuse a job of which a task could not be computed anywhere, or not even sent to a worker.
+
+    Raises
+    ------
+    Unprocessable
+        Naming every such task and field.
+    """
+    problems: dict[str, str] = {}
+    # A device is asked for by way of the bridge: once, and not for each of a thousand tasks.
+    backend_of = cache(answer_backend)
+    for number, task in enumerate(tasks):
+        try:
+            _check(task, max_message_bytes, backend_of)
+        except Unprocessable as error:
+            for field in error.fields:
+                problems[f"tasks.{number}.{field}"] = error.message.removeprefix(f"{field}: ")
+        except ContractError as error:
+            problems[f"tasks.{number}.backend"] = error.message
+        if len(problems) >= MAX_LISTED_PROBLEMS:
+            break
+    if problems:
+        raise Unprocessable.of(problems)
+
+
+def _check(
+    task: TaskRequest, max_message_bytes: int, backend_of: Callable[[str], BackendInfo]
+) -> None:
+    for field in SIGNALS & type(task).model_fields.keys():
+        size = getattr(task, field).nbytes * (2 if field == "signal1" else 1)
+        if size + TASK_OVERHEAD_BYTES > max_message_bytes:
+            problem = f"{size} bytes, the server takes {max_message_bytes} in a message"
+            raise Unprocessable.of({field: problem})
+    try:
+        wavelet_of(task.mother, task.param)
+    except ValueError as error:
+        raise Unprocessable.of({"param": str(error)}) from None
+    if not isinstance(task, SignificanceTask):
+        cells = output_cells(task)
+        if cells > MAX_OUTPUT_CELLS:
+            problem = f"{cells} values in the answer, {MAX_OUTPUT_CELLS} are possible"
+            raise Unprocessable.of({"J": problem})
+    if isinstance(task, WctTask | SignificanceTask):
+        backend_of(task.backend)
+        if task.significance_level is not None and task.method == "montecarlo":
+            rows = task.J + 1 if isinstance(task, SignificanceTask) else scale_count(task)
+            check_simulation(
+                rows=rows, dj=task.dj, mc_count=task.mc_count, max_cost_s=MAX_TASK_COST_S
+            )
+
+
+def digest_of(name: str | None, encoding: Encoding, tasks: bytes) -> str:
+    """Return what tells jobs apart: a hash of name, encoding, and the tasks in msgpack."""
+    return hashlib.sha256(f"{name or ''}\0{encoding}\0".encode() + tasks).hexdigest()[:16]
+
+
+def job_id_of(request: JobSubmit, digest: str) -> str:
+    """Return the id that the client gave, or else the one of the content."""
+    return request.job_id or f"job-{digest}"
+
+
+def tasks_name(job_id: str, digest: str) -> str:
+    """Return where the tasks are kept in the object store."""
+    return f"tasks.{job_id}.{digest}"
+
+
+def answer_task(request: TaskRequest) -> TaskReply:
+    """Return what the query of the same fields would answer.
+
+    Raises
+    ------
+    ContractError
+        The request is at fault.
+    """
+    match request:
+        case CwtTask():
+            return answer_cwt(request)
+        case XwtTask():
+            return answer_xwt(request)
+        case WctTask():
+            return answer_wct(request, max_cost_s=MAX_TASK_COST_S)
+        case _:
+            return answer_significance(request, max_cost_s=MAX_TASK_COST_S)
+
+
+def is_spread(request: TaskRequest) -> bool:
+    """Tell whether the simulation of a task is large enough for all workers."""
+    return (
+        isinstance(request, WctTask | SignificanceTask)
+        and request.backend in {FALLBACK, CLUSTER}
+        and cost_s(request) > SPREAD_COST_S
+    )
+
+
+def needs_the_bus(request: TaskRequest) -> bool:
+    """Tell whether a task is simulated somewhere that only a service reaches."""
+    backend = getattr(request, "backend", FALLBACK)
+    return is_spread(request) or backend not in {FALLBACK, "joblib"}
+
+
+def spread(request: TaskRequest) -> TaskRequest:
+    """Return the task with its simulation on all workers, if it is large enough for that."""
+    return request.model_copy(update={"backend": CLUSTER}) if is_spread(request) else request
+
+
+def encoding_of(task: QueuedTask) -> ContentType:
+    """Return how the outcome of a task is written."""
+    return ContentType.JSON if task.encoding == "json" else ContentType.MSGPACK
+
+
+def outcome_of(job_id: str, attempt: int, task: QueuedTask, worker: str) -> JobOutcome:
+    """Compute a task; return the outcome with the result in it.
+
+    Raises
+    ------
+    ContractError
+        The task is at fault.
+    """
+    started = time.time_ns()
+    result = answer_task(task.request)
+    return JobOutcome(
+        job_id=job_id,
+        task_id=task.task_id,
+        type=task.request.type,
+        status="done",
+        attempt=attempt,
+        result=result,
+        engine=engine_of(worker, getattr(result, "backend_used", None)),
+        started_ns=started,
+        finished_ns=time.time_ns(),
+    )
+
+
+def engine_of(worker: str, backend: str | None = None) -> Engine:
+    """Return who computed; without a backend, nothing was simulated."""
+    return Engine(
+        library="pycwt_mod", version=__version__, backend=backend or "sequential", worker=worker
+    )
+
+
+def outcome_without_result(
+    work: JobWork,
+    task: QueuedTask,
+    *,
+    worker: str,
+    started_ns: int,
+    error: ContractError | None = None,
+    where: StoredObject | None = None,
+) -> JobOutcome:
+    """Return the outcome of a task that failed, or whose result is in the object store."""
+    problem = None
+    if error is not None:
+        problem = Problem(code=error.code, message=error.message, detail=error.detail)
+    return JobOutcome(
+        job_id=work.job_id,
+        task_id=task.task_id,
+        type=task.request.type,
+        status="failed" if problem else "done",
+        attempt=work.attempt,
+        error=problem,
+        object=where,
+        engine=engine_of(worker),
+        started_ns=started_ns,
+        finished_ns=time.time_ns(),
+    )

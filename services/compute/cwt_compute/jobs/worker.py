@@ -1,0 +1,423 @@
+"""A worker's share of the queue of tasks: take, compute in a process apart, store, acknowledge.
+
+Every way out of a message is one of three: acknowledged after the outcome is kept, or because
+nobody wants it any more; handed back with a delay; given up, which leaves a failed outcome and a
+dead letter. A worker that dies does none of them, and after the acknowledgement deadline the server
+hands the task to another, which looks for an outcome before it computes. Should two compute the
+same task all the same, the log takes the outcome of one.
+
+A task is computed in a process of low priority, or in a thread if its simulation needs the bus. The
+progress of its job is published after it, and at the end of the job the worker records that.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from cwt_compute.cluster.backend import own_shares
+from cwt_compute.cluster.endpoint import compute_share
+from cwt_compute.jobs import model
+from cwt_compute.jobs.scheduler import TaskEnqueuer
+from cwt_compute.jobs.store import JobStore, headers_of, record_of
+from cwt_compute.jobs.tasks import (
+    encoding_of,
+    needs_the_bus,
+    outcome_of,
+    outcome_without_result,
+    spread,
+)
+from cwt_compute.processes import ComputeFaultError, ComputeProcess, IpcKind, ProcessPool
+from cwt_compute.work_queue import Heartbeat
+from cwt_runtime.bus import Bus, Delivery
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.retry import GiveUp, RetryPolicy, decide
+from cwt_runtime.telemetry import metrics
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode
+from cwt_schemas.errors import ContractError, Internal, NotFound
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.job import Expansion, JobRecord, JobWork, QueuedTask
+
+__all__ = ["JobWorker"]
+
+#: A worker that has to end takes no longer to say that it will not finish a task.
+HAND_BACK_S = 1.0
+#: Shortest time between two publications of progress.
+PAUSE_S = 0.25
+#: Looking takes at most one part in so many of the time: it grows with the number of tasks.
+SHARE_OF_TIME = 50
+
+
+class JobWorker:
+    """Computes tasks, at most as many concurrently as the pool has processes.
+
+    Parameters
+    ----------
+    name
+        Goes into the provenance of the outcomes.
+    max_tries
+        Deliveries before a message is given up.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: JobStore,
+        pool: ProcessPool,
+        *,
+        name: str,
+        max_tries: int,
+        log: Log,
+    ) -> None:
+        self._bus_log = bus.log
+        self._max_message_bytes = bus.max_message_bytes
+        self._store = store
+        self._pool = pool
+        self._name = name
+        self._policy = RetryPolicy(max_tries=max_tries)
+        self._max_tries = max_tries
+        self._log = log
+        self._heartbeat = Heartbeat()
+        #: The newest records that were seen, so that a task costs no look at the bucket.
+        self._records: dict[str, JobRecord] = {}
+        #: What is being computed or kept, to be cancelled with its job.
+        self._running: dict[anyio.CancelScope, JobWork] = {}
+        self._progress = _ProgressPublisher(bus, store, log)
+        self._enqueuer = TaskEnqueuer(
+            store, self.announce, newest=self._newest, max_tries=max_tries
+        )
+
+    def announce(self, job_id: str) -> None:
+        """Have the progress of a job published soon."""
+        self._progress.mark(job_id)
+
+    async def run(self, stop: Stop) -> None:
+        """Take tasks until asked to stop, then finish those under way."""
+        # One more than can be computed: what it needs is there when a process is free.
+        slots = anyio.Semaphore(self._pool.size + 1)
+        async with (
+            self._bus_log.consume(storage.TASKS, storage.COMPUTE_TASKS) as consumer,
+            anyio.create_task_group() as background,
+        ):
+            background.start_soon(self._heartbeat.run)
+            background.start_soon(self._progress.run)
+            background.start_soon(self._watch)
+            async with anyio.create_task_group() as tasks:
+                while True:
+                    await slots.acquire()
+                    delivery = await stop.run_until_stopped(consumer.next)
+                    if delivery is None:
+                        break
+                    tasks.start_soon(self._serve, delivery, slots)
+            await self._progress.flush()
+            background.cancel_scope.cancel()
+
+    async def _watch(self) -> None:
+        """Follow the records; stop what is not wanted any more."""
+        async with self._store.bucket.watch() as changes:
+            async for change in changes:
+                if change.value is None:
+                    self._records.pop(change.key, None)
+                    continue
+                try:
+                    record = record_of(change.value)
+                except ContractError:
+                    continue  # of another version; its own workers know what to do with it
+                self._records[change.key] = record
+                for scope, work in tuple(self._running.items()):
+                    if work.job_id == change.key and not model.is_active(record, work.attempt):
+                        scope.cancel()
+
+    async def _serve(self, delivery: Delivery, slots: anyio.Semaphore) -> None:
+        try:
+            with self._heartbeat.of(delivery):
+                await self.handle(delivery)
+        except anyio.get_cancelled_exc_class():
+            # The time to finish is over: another worker may begin at once.
+            with anyio.move_on_after(HAND_BACK_S, shield=True), suppress(BusError):
+                await delivery.nak()
+            raise
+        except BusError as error:
+            # Nothing was acknowledged: it is handed out again after the deadline.
+            self._log.warning(Action.BUS_ERROR, detail=str(error))
+        except Exception as error:  # noqa: BLE001 - no message may take the worker with it
+            self._log.error(Action.TASK_RETRIED, exc=error, seq=delivery.stored.seq)
+            with suppress(BusError):
+                await delivery.nak(self._policy.max_delay_s)
+        finally:
+            slots.release()
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Bring one delivery to one of its three ends."""
+        message = delivery.stored.message
+        try:
+            work = decode(JobWork, message.data, content_type_of(message.headers))
+        except ContractError as error:
+            await self._store.dead_letter(delivery, error.message)
+            return
+        try:
+            if isinstance(work.work, Expansion):
+                await self._enqueuer.enqueue(delivery, work, work.work)
+            else:
+                await self._compute(delivery, work, work.work)
+        except BusError:
+            raise
+        except NotFound:
+            await delivery.ack()  # the job has expired meanwhile
+        except Exception as error:  # noqa: BLE001 - whatever it was, the message gets an end
+            await self._tried(delivery, work, error)
+
+    def _newest(self, record: JobRecord) -> JobRecord:
+        """Return the record as it was seen last, if that is newer."""
+        seen = self._records.get(record.job_id)
+        return record if seen is None or seen.attempt < record.attempt else seen
+
+    # Computing a task
+
+    async def _compute(self, delivery: Delivery, work: JobWork, task: QueuedTask) -> None:
+        record = await self._known(work)
+        if record is None or not model.is_active(record, work.attempt):
+            await delivery.ack()
+            return
+        outcome = await self._store.outcome(work.job_id, task.task_id)
+        if outcome is not None and outcome.seq != task.replaces:
+            # Computed before, by a worker that died before it could say so.
+            await self._done(delivery, work)
+            return
+        if delivery.deliveries > self._max_tries:
+            reason = f"delivered {delivery.deliveries} times and never finished"
+            await self._give_up(delivery, work, task, reason)
+            return
+        if record.started_ns is None:
+            now = time.time_ns()
+            await self._store.change(work.job_id, lambda each: model.started(each, now))
+        started = time.time_ns()
+        with anyio.CancelScope() as scope:
+            self._running[scope] = work
+            if not model.is_active(self._newest(record), work.attempt):
+                scope.cancel()  # since the look at the record; from here on `_watch` does it
+            try:
+                body = await self._run_task(work, task, delivery.stored.message.data)
+                # Cancelled as well: where there is no room for an outcome, it is waited for.
+                await self._keep(work, task, body, started)
+            except ContractError as error:
+                await self._failed(delivery, work, task, error, started)
+                return
+            finally:
+                del self._running[scope]
+        if scope.cancelled_caught:
+            await delivery.ack()
+            return
+        metrics.TASKS_COMPUTED.labels(task.request.type, "done").inc()
+        await self._done(delivery, work)
+
+    async def _run_task(self, work: JobWork, task: QueuedTask, message: bytes) -> bytes:
+        """Return the outcome of a task in its encoding; `message` is `work` as it travelled.
+
+        Raises
+        ------
+        ContractError
+            The task is at fault.
+        ProcessDiedError, ComputeFaultError
+            It may succeed another time.
+        """
+        async with self._pool.process() as process:
+            with (
+                metrics.WORKERS_BUSY.track_inprogress(),
+                metrics.TASK_SECONDS.labels(task.request.type).time(),
+            ):
+                if needs_the_bus(task.request):
+                    return await self._run_task_with_the_bus(process, work, task)
+                return await process.ask(IpcKind.TASK, message)
+
+    async def _run_task_with_the_bus(
+        self, process: ComputeProcess, work: JobWork, task: QueuedTask
+    ) -> bytes:
+        """Compute in a thread of this process; its own shares go to the compute process."""
+        spread_task = task.model_copy(update={"request": spread(task.request)})
+
+        def compute() -> bytes:
+            done = outcome_of(work.job_id, work.attempt, spread_task, self._name)
+            return encode(done, encoding_of(task), max_bytes=None)
+
+        with own_shares(partial(compute_share, process)):
+            try:
+                return await anyio.to_thread.run_sync(
+                    compute, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+                )
+            except ContractError as error:
+                if error.transient:
+                    raise ComputeFaultError(error.message) from error
+                raise
+
+    async def _known(self, work: JobWork) -> JobRecord | None:
+        seen = self._records.get(work.job_id)
+        if seen is not None and seen.attempt >= work.attempt:
+            return seen
+        record = await self._store.record(work.job_id)
+        if record is not None:
+            # `_watch` may have seen a newer one than a replica of the bucket returned.
+            record = self._records[work.job_id] = self._newest(record)
+        return record
+
+    async def _keep(self, work: JobWork, task: QueuedTask, body: bytes, started_ns: int) -> None:
+        """Keep the outcome of a task that was computed, in the object store if it is large."""
+        msg_id = model.outcome_id(work.job_id, task.task_id, work.attempt)
+        encoding = encoding_of(task)
+        headers = headers_of("done", encoding)
+        if len(body) > self._max_message_bytes:
+            name = f"result.{work.job_id}.{task.task_id}.{work.attempt}"
+            where = await self._store.put_object_with_retry(name, body)
+            outcome = outcome_without_result(
+                work, task, worker=self._name, started_ns=started_ns, where=where
+            )
+            body = encode(outcome, encoding)
+            headers = headers_of("done", encoding, where=where)
+        await self._store.store_outcome(
+            work.job_id, task.task_id, body, headers, msg_id=msg_id, replaces=task.replaces
+        )
+
+    async def _done(self, delivery: Delivery, work: JobWork) -> None:
+        await delivery.ack()
+        self.announce(work.job_id)
+
+    # What did not go well
+
+    async def _tried(self, delivery: Delivery, work: JobWork, error: Exception) -> None:
+        """Hand the message back, or give it up."""
+        task = work.work
+        decision = decide(self._policy, tries=delivery.deliveries, transient=True)
+        detail = str(error) or type(error).__name__
+        if isinstance(decision, GiveUp):
+            reason = f"{decision.reason}: {detail}"
+            if isinstance(task, Expansion):
+                await self._enqueuer.give_up(delivery, work.job_id, reason)
+            else:
+                await self._give_up(delivery, work, task, reason, error)
+            return
+        self._log.warning(
+            Action.TASK_RETRIED,
+            job=work.job_id,
+            task=None if isinstance(task, Expansion) else task.task_id,
+            tries=delivery.deliveries,
+            detail=getattr(error, "trace", "") or detail,
+        )
+        await delivery.nak(decision.delay_s)
+
+    async def _failed(
+        self,
+        delivery: Delivery,
+        work: JobWork,
+        task: QueuedTask,
+        error: ContractError,
+        started_ns: int,
+    ) -> None:
+        """Keep that the task failed for a reason of its own; trying again would not help."""
+        await self._keep_failure(work, task, error, started_ns)
+        self._log.warning(
+            Action.TASK_FAILED, job=work.job_id, task=task.task_id, detail=error.message
+        )
+        metrics.TASKS_COMPUTED.labels(task.request.type, "failed").inc()
+        await self._done(delivery, work)
+
+    async def _give_up(
+        self,
+        delivery: Delivery,
+        work: JobWork,
+        task: QueuedTask,
+        reason: str,
+        error: Exception | None = None,
+    ) -> None:
+        """Leave a failed outcome and a dead letter: the job goes on without this task."""
+        fault = secrets.token_hex(6)
+        self._log.error(
+            Action.TASK_DEAD,
+            job=work.job_id,
+            task=task.task_id,
+            fault=fault,
+            reason=getattr(error, "trace", "") or reason,
+        )
+        told = Internal(f"given up: {reason}; the worker's log knows this as {fault}")
+        await self._keep_failure(work, task, told, time.time_ns())
+        await self._store.dead_letter(delivery, reason)
+        metrics.TASKS_COMPUTED.labels(task.request.type, "dead").inc()
+        self.announce(work.job_id)
+
+    async def _keep_failure(
+        self, work: JobWork, task: QueuedTask, error: ContractError, started_ns: int
+    ) -> None:
+        outcome = outcome_without_result(
+            work, task, worker=self._name, started_ns=started_ns, error=error
+        )
+        await self._store.store_outcome(
+            work.job_id,
+            task.task_id,
+            encode(outcome, encoding_of(task)),
+            headers_of("failed", encoding_of(task), error=error.message),
+            msg_id=model.outcome_id(work.job_id, task.task_id, work.attempt),
+            replaces=task.replaces,
+        )
+
+
+class _ProgressPublisher:
+    """Looks at jobs that were marked, one after the other, as often as that is cheap.
+
+    Whoever kept an outcome marks its job. If that worker dies before it looked, the next one that
+    asks for the job's state finds it ended and notes that.
+    """
+
+    def __init__(self, bus: Bus, store: JobStore, log: Log) -> None:
+        self._bus = bus
+        self._store = store
+        self._log = log
+        self._marked: dict[str, None] = {}
+        self._news = anyio.Event()
+
+    def mark(self, job_id: str) -> None:
+        """Have the progress of `job_id` published soon."""
+        self._marked[job_id] = None
+        self._news.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            before = anyio.current_time()
+            await self.flush()
+            took_s = anyio.current_time() - before
+            await anyio.sleep(max(PAUSE_S, SHARE_OF_TIME * took_s))
+
+    async def flush(self) -> None:
+        """Publish the progress of all marked jobs, now."""
+        while self._marked:
+            job_id = next(iter(self._marked))
+            del self._marked[job_id]
+            try:
+                await self._publish(job_id)
+            except (BusError, NotFound) as error:
+                # The truth is in the outcomes; whoever asks for it later finds it there.
+                self._log.warning(Action.BUS_ERROR, detail=str(error), job=job_id)
+
+    async def _publish(self, job_id: str) -> None:
+        record = await self._store.record(job_id)
+        if record is None:
+            return
+        tally = await self._store.tally(record)
+        if model.finalized(record, tally) != record:
+            record = await self._store.change(job_id, lambda each: model.finalized(each, tally))
+            self._log.info(Action.JOB_ENDED, job=job_id, status=model.status(record, tally).value)
+        told = model.progress(record, tally, time.time_ns())
+        await self._bus.publish(
+            subjects.progress(job_id),
+            encode(told, ContentType.JSON),
+            {CONTENT_TYPE: ContentType.JSON.value},
+        )

@@ -1,0 +1,141 @@
+"""Where significance levels are simulated, and from which seed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pycwt_mod
+from cwt_compute.queries.cost import check_simulation
+from cwt_schemas.errors import NotFound, Unavailable
+from cwt_schemas.limits import MAX_QUERY_COST_S
+from cwt_schemas.message import Message, content_digest
+from cwt_schemas.query import BackendInfo, BackendsReply, SignificanceRequest, WctRequest
+from pycwt_mod.backends import get_backend, uses_n_jobs
+from pycwt_mod.significance import Cache as Levels
+
+__all__ = [
+    "FALLBACK",
+    "Levels",
+    "Simulation",
+    "answer_backend",
+    "answer_backends",
+    "chosen_backend",
+    "content_seed",
+    "is_exact",
+    "simulation_of",
+]
+
+#: What steps in for a backend that is not available, if the request allows it.
+FALLBACK = "sequential"
+#: Fields that say what is simulated where, or what is asked for; `type` is of the tasks of a job.
+NOT_OF_THE_SEED = frozenset({"seed", "backend", "fallback", "type"})
+#: JavaScript reads integers of up to 53 bits exactly.
+SEED_BITS = 53
+
+
+class Simulation(NamedTuple):
+    """The backend that simulates surrogates, and the seed; None if nothing is simulated."""
+
+    backend: str | None
+    seed: int | None
+
+    def arguments(
+        self,
+        request: WctRequest | SignificanceRequest,
+        *,
+        n_jobs: int = 1,
+        levels: Levels | None = None,
+    ) -> dict[str, Any]:
+        """Return what the library takes by name: of the method, the simulation and its cache.
+
+        A backend that works in parallel has at most `n_jobs` jobs. Known levels are read from
+        `levels`, and new ones written to it, unless the backend's levels are its own.
+        """
+        backend = self.backend or request.backend
+        parallel = self.backend is not None and uses_n_jobs(get_backend(self.backend))
+        return {
+            "mc_count": request.mc_count,
+            "method": request.method,
+            "rng": self.seed,
+            "backend": backend,
+            "n_jobs": n_jobs if parallel else 1,
+            "cache": levels if levels is not None and is_exact(backend) else False,
+        }
+
+
+def simulation_of(
+    request: WctRequest | SignificanceRequest,
+    *,
+    rows: int,
+    max_cost_s: float = MAX_QUERY_COST_S,
+) -> Simulation:
+    """Return the simulation that a level of so many scales takes, its cost being bearable."""
+    if request.significance_level is None or request.method == "table":
+        answer_backend(request.backend)  # a wrong name is told, whether it is needed or not
+        return Simulation(None, None)
+    check_simulation(rows=rows, dj=request.dj, mc_count=request.mc_count, max_cost_s=max_cost_s)
+    backend = chosen_backend(request.backend, fallback=request.fallback)
+    return Simulation(backend, content_seed(request) if request.seed is None else request.seed)
+
+
+def content_seed(request: Message) -> int:
+    """Return the seed of a simulation whose request has none.
+
+    Equal requests have equal seeds, and so equal replies: on every worker, as a query and as a
+    task of a job.
+    """
+    digest = content_digest(request, without=NOT_OF_THE_SEED)
+    return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
+
+
+def answer_backends() -> BackendsReply:
+    """Return every Monte Carlo backend that this worker knows."""
+    return BackendsReply(backends=tuple(map(_told, pycwt_mod.list_backends())))
+
+
+def answer_backend(name: str, listed: BackendsReply | None = None) -> BackendInfo:
+    """Return one Monte Carlo backend, of those `listed`, or as it says now; no other is asked.
+
+    Raises
+    ------
+    NotFound
+        There is none of that name.
+    """
+    if listed is None:
+        try:
+            return _told(pycwt_mod.backend_info(name))
+        except ValueError as error:
+            raise NotFound(f"no such backend: {error}") from error
+    for info in listed.backends:
+        if info.name == name:
+            return info
+    names = ", ".join(info.name for info in listed.backends)
+    raise NotFound(f"no backend is called {name}; there are {names}")
+
+
+def chosen_backend(name: str, *, fallback: bool) -> str:
+    """Return the backend to use: the one asked for, or its stand-in where the request allows it."""
+    info = answer_backend(name)
+    if info.available:
+        return name
+    if fallback:
+        return FALLBACK
+    raise Unavailable(
+        f"backend {name} is not available: {info.error or 'no reason given'}; "
+        f"send fallback: true to take {FALLBACK} instead"
+    )
+
+
+def is_exact(name: str) -> bool:
+    """Return whether a backend gives the numbers that every other gives: hardware does not."""
+    return pycwt_mod.get_backend(name).type != "hardware"
+
+
+def _told(info: pycwt_mod.BackendInfo) -> BackendInfo:
+    return BackendInfo(
+        name=info.name,
+        available=info.available,
+        description=info.description,
+        type=info.type,
+        error=info.error,
+    )

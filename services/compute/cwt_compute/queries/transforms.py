@@ -1,0 +1,267 @@
+"""Transforms and significance levels of whole signals: pure functions from request to reply."""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+import pycwt_mod
+from cwt_compute.queries.cost import MAX_COMPUTE_BYTES, reply_bytes, scale_count
+from cwt_compute.queries.simulation import Levels, simulation_of
+from cwt_runtime.analysis import wavelet_of
+from cwt_runtime.rpc.endpoint import request_context
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.limits import MAX_QUERY_COST_S
+from cwt_schemas.query import (
+    CwtReply,
+    CwtRequest,
+    Lag1Estimate,
+    PairRequest,
+    SignificanceReply,
+    SignificanceRequest,
+    TransformRequest,
+    WctReply,
+    WctRequest,
+    XwtReply,
+    XwtRequest,
+)
+from pycwt_mod import NyquistWarning
+
+__all__ = ["answer_cwt", "answer_significance", "answer_wct", "answer_xwt"]
+
+# Requests choose their scales: a line on standard error for each new s0 only fills the log.
+warnings.filterwarnings("ignore", category=NyquistWarning)
+
+#: The library's names of what the request calls otherwise.
+_FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother",
+           "f0": "param", "m": "param", "param": "param"}  # fmt: skip
+
+#: What both call the same.
+_OWN_NAMES = {
+    "dt", "dj", "s0", "J", "al1", "al2", "mc_count", "significance_level", "convention", "method",
+}  # fmt: skip
+
+Values = TypeVar("Values", bound=NDArray[Any])
+
+
+def answer_cwt(request: CwtRequest) -> CwtReply:
+    """Return the wavelet transform of one signal."""
+    started = time.perf_counter()
+    with _library_refusals("data"):
+        found = pycwt_mod.cwt(_cast(request.data, request), **_arguments(request))
+        return CwtReply(
+            wave=_missing(found.coefs, found.mask),
+            scales=found.scales,
+            freqs=found.freqs,
+            coi=found.coi,
+            fft=found.fft,
+            fftfreqs=found.fftfreqs,
+            computation_time=time.perf_counter() - started,
+        )
+
+
+def answer_xwt(request: XwtRequest) -> XwtReply:
+    """Return the cross-wavelet transform of two signals."""
+    started = time.perf_counter()
+    with _library_refusals("signal1"):
+        found = pycwt_mod.xwt(
+            *_pair(request), **_arguments(request), significance_level=request.significance_level
+        )
+        cross = _missing(found.cross, found.mask)
+        return XwtReply(
+            xwt=cross,
+            phase=np.angle(cross),
+            coi=found.coi,
+            freqs=found.freqs,
+            signif=found.signif.astype(request.dtype),
+            lag1=_lag1(found),
+            computation_time=time.perf_counter() - started,
+        )
+
+
+def answer_wct(
+    request: WctRequest,
+    *,
+    n_jobs: int = 1,
+    levels: Levels | None = None,
+    max_cost_s: float = MAX_QUERY_COST_S,
+) -> WctReply:
+    """Return the wavelet coherence of two signals, with its level unless none was asked for.
+
+    A backend that works in parallel has at most `n_jobs` jobs; levels known before are looked up
+    in `levels`, and new ones kept there.
+    """
+    started = time.perf_counter()
+    wanted = request.significance_level is not None
+    simulation = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
+    # A simulation takes most of the time: meanwhile the coherence can be on its way.
+    early = simulation.backend is not None and _early_takes(reply_bytes(request))
+    with _library_refusals("signal1"):
+        found = pycwt_mod.wct(
+            *_pair(request),
+            **_arguments(request) | simulation.arguments(request, n_jobs=n_jobs, levels=levels),
+            sig=wanted,
+            significance_level=request.significance_level or 0.95,
+            on_coherence=_send_coherence if early else None,
+        )
+        return WctReply(
+            **_coherence(found),
+            coi=found.coi,
+            freqs=found.freqs,
+            signif=found.signif.astype(request.dtype) if wanted else None,
+            lag1=_lag1(found),
+            backend_used=simulation.backend,
+            seed=simulation.seed,
+            computation_time=time.perf_counter() - started,
+        )
+
+
+def answer_significance(
+    request: SignificanceRequest,
+    *,
+    n_jobs: int = 1,
+    levels: Levels | None = None,
+    max_cost_s: float = MAX_QUERY_COST_S,
+) -> SignificanceReply:
+    """Return the coherence that unrelated red noises rarely exceed, per scale.
+
+    A backend that works in parallel has at most `n_jobs` jobs; levels known before are looked up
+    in `levels`, and new ones kept there.
+    """
+    started = time.perf_counter()
+    simulation = simulation_of(request, rows=request.J + 1, max_cost_s=max_cost_s)
+    with _library_refusals("s0"):
+        found = pycwt_mod.wct_significance(
+            request.al1,
+            request.al2,
+            request.dt,
+            request.dj,
+            request.s0,
+            request.J,
+            request.significance_level,
+            wavelet_of(request.mother, request.param),
+            convention=request.convention,
+            n=request.n,
+            **simulation.arguments(request, n_jobs=n_jobs, levels=levels),
+        )
+        return SignificanceReply(
+            signif=found.astype(request.dtype),
+            backend_used=simulation.backend,
+            seed=simulation.seed,
+            computation_time=time.perf_counter() - started,
+        )
+
+
+def _early_takes(size: int) -> bool:
+    early = request_context().early
+    return early is not None and early.takes(size)
+
+
+def _send_coherence(found: pycwt_mod.WctResult) -> None:
+    early = request_context().early
+    if early is not None:
+        early.send_from_thread(_coherence(found))
+
+
+def _coherence(found: pycwt_mod.WctResult) -> dict[str, Any]:
+    return {
+        "WCT": _missing(found.coherence, found.mask),
+        "aWCT": _missing(found.phase, found.mask),
+    }
+
+
+def _lag1(
+    found: pycwt_mod.WctResult | pycwt_mod.XwtResult,
+) -> tuple[Lag1Estimate, ...] | None:
+    """Return the AR(1) coefficients behind the level; none without one."""
+    if found.lag1 is None:
+        return None
+    return tuple(
+        Lag1Estimate.model_validate({"g": float(each.g), "estimator": str(each.estimator)})
+        for each in found.lag1
+    )
+
+
+def _arguments(request: TransformRequest) -> dict[str, Any]:
+    """Return what all transforms of the library take by name."""
+    return {
+        "dt": request.dt,
+        "dj": request.dj,
+        "s0": request.s0,
+        "J": request.J,
+        "wavelet": wavelet_of(request.mother, request.param),
+        "convention": request.convention,
+        "max_bytes": MAX_COMPUTE_BYTES,
+    }
+
+
+def _pair(request: PairRequest) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    return _cast(request.signal1, request), _cast(request.signal2, request)
+
+
+def _cast(signal: NDArray[np.floating], request: TransformRequest) -> NDArray[np.floating]:
+    return signal.astype(request.dtype, copy=False)
+
+
+def _missing(values: Values, mask: NDArray[np.bool_]) -> Values:
+    """Return the values, missing where a missing sample touches them; ready to travel.
+
+    Raises
+    ------
+    FloatingPointError
+        Numbers overflowed on the way; a Fourier transform spreads that over all columns.
+    """
+    if np.isnan(values[:, 0][~mask[:, 0]]).any():
+        raise FloatingPointError("overflow")
+    if values.flags.writeable and mask.any():
+        values[mask] = np.nan
+    # Nobody writes to it any more, so the message need not copy it.
+    values.flags.writeable = False
+    return values
+
+
+@contextmanager
+def _library_refusals(signal: str) -> Iterator[None]:
+    """Turn what the library or the reply refuses into a refusal of the field.
+
+    The library's ``ValueError`` names the argument. A reply that cannot be made has values beyond
+    the range of its numbers, which is `signal`'s doing; they are not warned of on the way there.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (ValidationError, FloatingPointError):
+        problem = "the result exceeds the range of the numbers: scale it, or ask for float64"
+        raise Unprocessable.of({signal: problem}) from None
+    except (ValueError, OverflowError) as error:
+        raise Unprocessable.of(
+            {_field_of(str(error)): _in_words_of_the_request(str(error))}
+        ) from None
+
+
+def _in_words_of_the_request(text: str) -> str:
+    """Return a message of the library with the names that the request has for its signals."""
+    return re.sub(r"\by([12])\b", r"signal\1", text)
+
+
+def _field_of(text: str) -> str:
+    """Return the field that the library blames; what the table does not cover is `method`'s.
+
+    A message is "cannot X: reason; do Y", of which the reason begins with the argument, or the
+    reason alone.
+    """
+    reason = text.partition(": ")[2] if text.startswith("cannot ") else text
+    argument = reason.replace("=", " ").partition(" ")[0].rstrip(":,")
+    if argument in _FIELDS:
+        return _FIELDS[argument]
+    if argument in _OWN_NAMES:
+        return argument
+    return "method" if "table" in text else "request"

@@ -1,0 +1,57 @@
+"""Which device is on which port, as the operator says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from cwt_schemas.hardware import DeviceKind
+from cwt_schemas.message import is_name
+
+__all__ = ["PortConfig", "parse_ports"]
+
+_FORM = "name=kind:port"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortConfig:
+    """One device: what it is called on the bus, what it is, and where."""
+
+    device: str
+    kind: DeviceKind
+    port: str
+
+
+def parse_ports(text: str) -> tuple[PortConfig, ...]:
+    """Return the devices of ``name=kind:port,name=kind:port``; none of an empty text.
+
+    Raises
+    ------
+    ValueError
+        What is wrong with which entry.
+
+    Examples
+    --------
+    >>> parse_ports("fpga0=tangnano9k:/dev/ttyUSB1")[0].port
+    '/dev/ttyUSB1'
+    """
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    found = tuple(_parsed(entry) for entry in entries)
+    for what in ("device", "port"):
+        values = [getattr(each, what) for each in found]
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} is given twice: every device has a {what} of its own")
+    return found
+
+
+def _parsed(entry: str) -> PortConfig:
+    device, equals, rest = entry.partition("=")
+    kind, colon, port = rest.partition(":")
+    if not (equals and colon and port):
+        raise ValueError(f"{entry!r} is not of the form {_FORM}")
+    if not is_name(device) or device == "list":
+        raise ValueError(f"{device!r} cannot be a device's name: letters, digits, - and _ can")
+    if kind not in get_args(DeviceKind):
+        raise ValueError(f"{kind!r} is no kind of device: {', '.join(get_args(DeviceKind))} are")
+    return PortConfig(device=device, kind=cast("DeviceKind", kind), port=port)

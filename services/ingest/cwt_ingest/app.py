@@ -1,0 +1,95 @@
+"""Ingest on the bus: the endpoints of stream definitions, and this process's share of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from cwt_ingest.backlog import LagMonitor, WindowBacklog
+from cwt_ingest.catalogue import Catalogue, WindowLimits
+from cwt_ingest.follower import Follower
+from cwt_ingest.member import this_process
+from cwt_ingest.membership import Membership
+from cwt_ingest.ownership import Claim, Ownership
+from cwt_ingest.processor import StreamProcessor
+from cwt_ingest.settings import IngestSettings
+from cwt_ingest.stream_assignment import StreamAssignment
+from cwt_ingest.stream_publisher import WindowQueue
+from cwt_ingest.undefined_streams import UndefinedStreamMonitor
+from cwt_runtime.process.lifecycle import Context
+from cwt_runtime.rpc.admission import Admission
+from cwt_runtime.rpc.endpoint import Endpoint
+from cwt_runtime.rpc.micro import serve_endpoints
+from cwt_runtime.storage.topology import system_topology
+from cwt_schemas import storage, subjects
+from cwt_schemas.endpoints import STREAM_ENDPOINTS
+from cwt_schemas.message import Message
+from cwt_schemas.subjects import StreamVerb
+
+__all__ = ["serve"]
+
+#: One stream's part of the window queue's bytes; so many streams can be stuck before it is full.
+QUEUE_SHARE = 16
+
+
+async def serve(context: Context, settings: IngestSettings) -> None:
+    """Share the streams with the other ingests until asked to stop."""
+    bus_log = context.bus.log
+    # Ingest owns the streams' limits; the other services take them as they are.
+    await bus_log.declare(system_topology(settings), update=True)
+    definitions = await bus_log.bucket(storage.KV_STREAMS)
+    checkpoints = await bus_log.bucket(storage.KV_CHECKPOINTS)
+    membership = Membership(checkpoints, this_process(context.identity.id), context.log)
+    ownership = Ownership(checkpoints, membership, context.log)
+
+    def follow(claim: Claim, processor: StreamProcessor) -> Follower:
+        backlog = WindowBacklog(
+            settings.windows_per_stream, settings.windows_max_bytes // QUEUE_SHARE
+        )
+        queue = WindowQueue(bus_log, processor.definition.name, backlog)
+        lag = LagMonitor(settings.lag_event_s)
+        return Follower(claim, processor, bus_log, queue, lag, context.log)
+
+    assignment = StreamAssignment(
+        definitions, membership, ownership, bus_log, context.log, follow=follow
+    )
+    limits = WindowLimits(
+        max_message_bytes=context.bus.max_message_bytes, log_max_age_s=settings.signals_max_age_s
+    )
+    catalogue = Catalogue(
+        definitions, checkpoints, bus_log, context.log, limits=limits, progress=assignment.progress
+    )
+    undefined = UndefinedStreamMonitor(
+        bus_log, membership, lambda: assignment.streams, definitions, context.log
+    )
+    async with (
+        membership.joined(),
+        serve_endpoints(
+            context.bus,
+            context.identity,
+            endpoints(catalogue),
+            context.log,
+            Admission(max_bytes=settings.requests_max_bytes),
+        ),
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(undefined.run)
+        context.ready()
+        await assignment.run(context.stop)
+        tasks.cancel_scope.cancel()
+
+
+def endpoints(catalogue: Catalogue) -> list[Endpoint]:
+    """Return the endpoints of ``cwt.stream.*``; one change at a time, so that none is lost."""
+    handlers: dict[StreamVerb, Callable[[Any], Awaitable[Message]]] = {
+        "put": catalogue.put,
+        "get": catalogue.get,
+        "list": catalogue.list,
+        "delete": catalogue.delete,
+    }
+    return [
+        Endpoint(contract=STREAM_ENDPOINTS[subjects.stream(verb)], handle=handle, concurrency=1)
+        for verb, handle in handlers.items()
+    ]

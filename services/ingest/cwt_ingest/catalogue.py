@@ -1,0 +1,171 @@
+"""The streams that are defined: the answers to ``cwt.stream.*``, from what is kept alone.
+
+Any ingest answers for all streams, whoever follows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cwt_ingest.lanes import plan_lanes
+from cwt_ingest.ownership import Defined, checkpoint_key
+from cwt_runtime.bus import Bucket, DurableLog
+from cwt_runtime.bus.errors import RevisionConflictError
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import storage
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.errors import Conflict, ContractError, NotFound, Unprocessable
+from cwt_schemas.stream import (
+    StreamCheckpoint,
+    StreamDefinition,
+    StreamDelete,
+    StreamGet,
+    StreamList,
+    StreamListing,
+    StreamProgress,
+    StreamStatus,
+)
+
+__all__ = ["Catalogue", "WindowLimits", "read_definition"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowLimits:
+    """What the server and its settings allow a window to be."""
+
+    max_message_bytes: int
+    log_max_age_s: float
+
+
+async def read_definition(bucket: Bucket, name: str) -> Defined | None:
+    """Return the definition of a stream, None if there is none.
+
+    Raises
+    ------
+    ContractError
+        There is one that cannot be read.
+    """
+    entry = await bucket.get(name)
+    if entry is None:
+        return None
+    definition = decode(StreamDefinition, entry.value)
+    return Defined(definition=definition, revision=entry.revision)
+
+
+class Catalogue:
+    """Keeps definitions.
+
+    Parameters
+    ----------
+    definitions, checkpoints
+        The buckets.
+    bus_log
+        The signal log.
+    progress
+        How far a stream is that this process follows; None for others, whose checkpoints tell.
+    """
+
+    def __init__(
+        self,
+        definitions: Bucket,
+        checkpoints: Bucket,
+        bus_log: DurableLog,
+        log: Log,
+        *,
+        limits: WindowLimits,
+        progress: Callable[[Defined], StreamProgress | None] = lambda _: None,
+    ) -> None:
+        self._definitions = definitions
+        self._checkpoints = checkpoints
+        self._bus_log = bus_log
+        self._log = log
+        self._limits = limits
+        self._progress = progress
+
+    async def put(self, definition: StreamDefinition) -> StreamStatus:
+        """Define a stream, or define it anew: a changed definition starts its analyses afresh."""
+        # Refused before anything is kept.
+        plan_lanes(
+            definition,
+            max_message_bytes=self._limits.max_message_bytes,
+            log_max_age_s=self._limits.log_max_age_s,
+        )
+        entry = await self._definitions.get(definition.name)
+        present = _readable(entry.value) if entry else None
+        if entry is not None and present is not None and present.same_as(definition):
+            return await self._status(Defined(definition=present, revision=entry.revision))
+        last = await self._bus_log.last_seq(storage.SIGNALS)
+        if definition.start_seq is None:
+            definition = definition.model_copy(update={"start_seq": last + 1})
+        elif definition.start_seq > last + 1:
+            problem = f"{definition.start_seq}, and the signal log has {last} messages so far"
+            raise Unprocessable.of({"start_seq": problem})
+        revision = await self._keep(definition, entry.revision if entry else 0)
+        self._log.info(
+            Action.STREAM_DEFINED, stream=definition.name, start_seq=definition.start_seq
+        )
+        return await self._status(Defined(definition=definition, revision=revision))
+
+    async def get(self, request: StreamGet) -> StreamStatus:
+        """Return one stream and how far it has come."""
+        return await self._status(await self._present(request.name))
+
+    async def list(self, request: StreamList) -> StreamListing:
+        """Return all streams."""
+        del request
+        found = []
+        for name in await self._definitions.keys():
+            try:
+                defined = await read_definition(self._definitions, name)
+            except ContractError:
+                continue  # told in the log of the process that it belongs to
+            if defined is not None:
+                found.append(await self._status(defined))
+        return StreamListing(streams=tuple(found))
+
+    async def delete(self, request: StreamDelete) -> StreamStatus:
+        """Forget a stream; its signals and results stay as long as the limits say."""
+        status = await self._status(await self._present(request.name))
+        await self._definitions.delete(request.name)
+        # Whoever has the stream cannot write one any more.
+        await self._checkpoints.delete(checkpoint_key(request.name))
+        self._log.info(Action.STREAM_DELETED, stream=request.name)
+        return status
+
+    async def _present(self, name: str) -> Defined:
+        defined = await read_definition(self._definitions, name)
+        if defined is None:
+            raise NotFound(f"no stream is called {name}; define it with cwt.stream.put")
+        return defined
+
+    async def _status(self, defined: Defined) -> StreamStatus:
+        entry = await self._checkpoints.get(checkpoint_key(defined.definition.name))
+        kept, owner = StreamProgress(), None
+        try:
+            checkpoint = decode(StreamCheckpoint, entry.value) if entry else None
+        except ContractError:
+            checkpoint = None
+        if checkpoint is not None and checkpoint.definition_revision == defined.revision:
+            kept, owner = checkpoint.progress, checkpoint.owner
+        progress = self._progress(defined) or kept
+        fields = {name: getattr(progress, name) for name in StreamProgress.model_fields}
+        return StreamStatus(definition=defined.definition, owner=owner, **fields)
+
+    async def _keep(self, definition: StreamDefinition, revision: int) -> int:
+        try:
+            return await self._definitions.replace(
+                definition.name, encode(definition, ContentType.JSON), revision
+            )
+        except RevisionConflictError:
+            raise Conflict(
+                f"stream {definition.name} was defined by somebody else just now: read it with "
+                "cwt.stream.get and try again"
+            ) from None
+
+
+def _readable(value: bytes) -> StreamDefinition | None:
+    try:
+        return decode(StreamDefinition, value)
+    except ContractError:
+        return None

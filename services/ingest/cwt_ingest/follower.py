@@ -1,0 +1,276 @@
+"""Following one stream through the signal log: every chunk to the processor, every output out.
+
+Order of things, which the delivery promise rests on: a chunk's windows and events are kept by the
+server before the next chunk is taken, and a checkpoint is written only between chunks. A crash in
+between means that some windows are published again, under the same ids.
+
+Nothing that a message holds stops the follower. What the processor cannot digest is told as an
+event and left behind; what the server refuses for good is told as dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from dataclasses import replace
+
+import anyio
+
+from cwt_ingest.backlog import LagMonitor
+from cwt_ingest.ownership import Claim
+from cwt_ingest.processor import LogEntry, Output, StreamProcessor
+from cwt_ingest.stream_publisher import InterruptedPublishError, StreamPublisher, WindowQueue
+from cwt_runtime.bus import DurableLog, StoredMessage
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.telemetry import metrics
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import storage, subjects
+from cwt_schemas.live import EventKind, StreamEvent
+from cwt_schemas.message import clipped
+from cwt_schemas.stream import StreamLag, StreamProgress
+
+__all__ = ["Follower"]
+
+#: Longest time that a restart would have to make up for.
+CHECKPOINT_EVERY_S = 1.0
+#: A quiet time counts only if the server answered so often in it.
+QUIET_LOOKS = 5
+#: Pause before a checkpoint that has to be kept is written again.
+RETRY_S = 0.1
+
+
+class Follower:
+    """Reads a stream from the oldest point that it needs, and goes on with what comes.
+
+    Parameters
+    ----------
+    claim
+        The stream, which is this process's.
+    processor
+        Its state, as the claim's checkpoint has it.
+    queue
+        Its share of the window queue.
+    lag
+        Says when the stream is told to be behind.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        processor: StreamProcessor,
+        bus_log: DurableLog,
+        queue: WindowQueue,
+        lag: LagMonitor,
+        log: Log,
+        *,
+        save_every_s: float = CHECKPOINT_EVERY_S,
+    ) -> None:
+        self._claim = claim
+        self._processor = processor
+        self._bus_log = bus_log
+        self._queue = queue
+        self._lag = lag
+        self._log = log
+        self._save_every_s = save_every_s
+        self._writing = anyio.Lock()
+        self._dirty = False
+        self._newest: StoredMessage | None = None
+        #: `_newest` at the last regular look.
+        self._seen: StoredMessage | None = None
+        #: The state is ahead of what is kept: no checkpoint of it may be written.
+        self._under_way = False
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+        return self._processor.definition.name
+
+    def progress(self) -> StreamProgress:
+        """Return how far the stream is at this moment."""
+        return self._processor.progress().model_copy(update={"lag": self._measured()})
+
+    async def run(self, stop: Stop) -> None:
+        """Follow the stream until asked to stop, then leave it to whoever claims it.
+
+        Raises
+        ------
+        OwnershipLostError
+            In an exception group: somebody else has the stream.
+        """
+        publisher = StreamPublisher(self._bus_log, self._queue, stop, self._log)
+        subject = subjects.signal(self.stream)
+        start = self._processor.replay_from_seq
+        async with (
+            anyio.create_task_group() as tasks,
+            self._bus_log.replay(storage.SIGNALS, (subject,), start_seq=start) as messages,
+        ):
+            tasks.start_soon(self._look_regularly, publisher)
+            tasks.start_soon(self._save_regularly)
+            with suppress(InterruptedPublishError):
+                await self._follow(messages, publisher, stop)
+            tasks.cancel_scope.cancel()
+        metrics.LAG.remove(self.stream)
+        await self._save()
+        await self._let_go()
+
+    async def _save_regularly(self) -> None:
+        while True:
+            await anyio.sleep(self._save_every_s)
+            await self._save()
+
+    async def _save(self) -> None:
+        """Write the checkpoint if the stream moved on; what fails is tried next time."""
+        if not self._dirty:
+            return
+        try:
+            await self._write()
+        except BusError as error:
+            self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))
+
+    async def _write(self) -> None:
+        """Write the checkpoint: as of the last chunk that was taken whole, with today's lag."""
+        async with self._writing:
+            self._dirty = False
+            newest = self._claim.checkpoint if self._under_way else self._processor.checkpoint()
+            progress = newest.progress.model_copy(update={"lag": self._measured()})
+            try:
+                await self._claim.write(newest.model_copy(update={"progress": progress}))
+            except BaseException:
+                self._dirty = True
+                raise
+
+    async def _follow(
+        self, messages: AsyncIterator[StoredMessage], publisher: StreamPublisher, stop: Stop
+    ) -> None:
+        quiet = 0
+        while not stop.is_set():
+            stored, wait_s = None, self._processor.waiting_s / QUIET_LOOKS or None
+            with anyio.move_on_after(wait_s):
+                stored = await stop.run_until_stopped(lambda: anext(messages))
+            if stop.is_set():
+                return
+            if stored is not None:
+                quiet = 0
+                await self._take(stored, publisher)
+            elif self._processor.waiting_s:
+                quiet = quiet + 1 if await self._log_answers() else 0
+                if quiet == QUIET_LOOKS:
+                    quiet = 0
+                    await self._release(publisher)
+
+    async def _log_answers(self) -> bool:
+        """Return whether the log is there: one that is away is not quiet."""
+        try:
+            await self._bus_log.last_seq(storage.SIGNALS)
+        except BusError:
+            return False
+        return True
+
+    async def _take(self, stored: StoredMessage, publisher: StreamPublisher) -> None:
+        self._newest = stored
+        entry = LogEntry(
+            seq=stored.seq,
+            stored_ns=stored.stored_ns,
+            headers=stored.message.headers,
+            body=stored.message.data,
+            now_ns=time.time_ns(),
+        )
+        before = self._processor.accepted_samples
+        await self._publish(self._processor.take(entry), publisher, stored)
+        metrics.CHUNKS.labels(self.stream).inc()
+        metrics.SAMPLES.labels(self.stream).inc(self._processor.accepted_samples - before)
+
+    async def _release(self, publisher: StreamPublisher) -> None:
+        """Let go of what has waited while the log is quiet; the checkpoint knows of it first."""
+        self._processor.note_release()
+        while True:
+            try:
+                await self._write()
+                break
+            except BusError as error:  # no chunk may come in between; not for long, see membership
+                self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))
+                await anyio.sleep(RETRY_S)
+        await self._publish(self._processor.release(time.time_ns()), publisher, self._newest)
+
+    async def _publish(
+        self, outputs: Iterable[Output], publisher: StreamPublisher, stored: StoredMessage | None
+    ) -> None:
+        self._under_way = True
+        try:
+            await publisher.publish(outputs)
+        except (BusError, BaseExceptionGroup, InterruptedPublishError):
+            raise  # not the chunk's doing: it is taken again after the next start
+        except Exception as error:  # noqa: BLE001 - no chunk may stop the stream
+            seq = stored.seq if stored else 0
+            self._log.error(Action.CHUNK_FAILED, exc=error, stream=self.stream, seq=seq)
+            detail = f"the chunk could not be processed: {type(error).__name__}"
+            await publisher.publish_event(self._event("rejected", f"{seq}/rejected", detail))
+        self._under_way = False
+        self._dirty = True
+
+    async def _look_regularly(self, publisher: StreamPublisher) -> None:
+        while True:
+            await anyio.sleep(self._save_every_s)
+            await self._look(publisher)
+
+    async def _look(self, publisher: StreamPublisher) -> None:
+        """See how far behind the stream is, and say so if it is much."""
+        try:
+            if self._queue.backlog.windows:
+                await self._queue.look()
+                self._dirty = True  # its status is in the checkpoint
+            await self._forget_removed()
+            measured = self._measured()
+            metrics.LAG.labels(self.stream).set(measured.seconds)
+            detail = self._lag.update(measured)
+            if detail is not None:
+                await publisher.publish_event(self._event("lag", f"{time.time_ns()}/lag", detail))
+        except BusError:
+            pass  # the server is away: the next look tells
+
+    async def _forget_removed(self) -> None:
+        """Count chunks no longer as waiting that the log has dropped before they were read."""
+        newest, before = self._newest, self._seen
+        self._seen = newest
+        if newest is None or newest is not before or not newest.pending or self._under_way:
+            return
+        async with self._bus_log.read(
+            storage.SIGNALS,
+            (subjects.signal(self.stream),),
+            start_seq=newest.seq + 1,
+            headers_only=True,
+        ) as waiting:
+            is_there = await anext(waiting, None) is not None
+        if not is_there and self._newest is newest:
+            self._newest = replace(newest, pending=0)
+
+    def _measured(self) -> StreamLag:
+        newest, backlog = self._newest, self._queue.backlog
+        behind = newest is not None and (self._under_way or newest.pending > 0)
+        waiting = [backlog.since_ns] if backlog.since_ns is not None else []
+        if behind and newest is not None:
+            waiting.append(newest.stored_ns)
+        now = time.time_ns()
+        return StreamLag(
+            chunks=newest.pending if newest else 0,
+            windows=backlog.windows,
+            seconds=max((now - min(waiting)) / 1e9, 0.0) if waiting else 0.0,
+        )
+
+    def _event(self, kind: EventKind, name: str, detail: str) -> StreamEvent:
+        return StreamEvent(
+            id=f"{self.stream}/{name}",
+            stream=self.stream,
+            epoch=self._processor.progress().epoch,
+            kind=kind,
+            detail=clipped(detail),
+            t_ns=time.time_ns(),
+        )
+
+    async def _let_go(self) -> None:
+        try:
+            await self._claim.let_go()
+        except BusError as error:  # whoever claims it waits until this process is there no more
+            self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))

@@ -1,0 +1,191 @@
+"""What has to be cut from a stream: one lane per octave of an analysis, its sets in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cwt_runtime.analysis import plan_analysis
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.limits import MAX_MESSAGE_BYTES, MAX_RESULTS_PER_S
+from cwt_schemas.stream import AnalysisSpec, ChannelSet, StreamDefinition
+
+__all__ = ["Batch", "Lane", "plan_lanes"]
+
+#: Bytes of a window beside its samples: the analysis, the names, the times, and their encoding.
+WINDOW_OVERHEAD_BYTES = 64 * 1024
+#: Samples travel as float64 at worst, and are held so.
+SAMPLE_BYTES = 8
+#: What the samples of a window may take before the analysis's channel sets are shared out between
+#: several: less, and the cost of a message outweighs its work; more, and few workers get any.
+TARGET_WINDOW_BYTES = 1024 * 1024
+#: Memory that the samples of one stream may take.
+MAX_HELD_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Channel sets that travel in one window, and where their channels stand in a chunk."""
+
+    names: tuple[str, ...]
+    columns: tuple[int, ...]
+    #: The analysis of these sets alone: what a window carries.
+    spec: AnalysisSpec
+    spec_hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """One octave of one analysis: its windows have `tile` samples and `margin` on either side."""
+
+    analysis: AnalysisSpec
+    octave: int
+    tile: int
+    margin: int
+    batches: tuple[Batch, ...]
+
+    @property
+    def key(self) -> str:
+        """The lane's name in a checkpoint."""
+        return f"{self.analysis.name}/{self.octave}"
+
+    @property
+    def window(self) -> int:
+        """Length of a whole window in samples."""
+        return self.tile + 2 * self.margin
+
+
+def plan_lanes(
+    definition: StreamDefinition,
+    *,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    log_max_age_s: float = 0.0,
+) -> tuple[Lane, ...]:
+    """Return the lanes of all analyses of a stream.
+
+    Parameters
+    ----------
+    definition
+        The stream.
+    max_message_bytes
+        What a message can carry; a window travels in one.
+    log_max_age_s
+        How long the signal log keeps a chunk, 0 for ever; a window is made from kept chunks.
+
+    Raises
+    ------
+    Unprocessable
+        An analysis cannot be run live, or chunks that wait for a missing one would take too much
+        memory; the message has the numbers.
+    """
+    _check_waiting(definition)
+    lanes = []
+    for spec in definition.analyses:
+        try:
+            plan = plan_analysis(spec, definition.fs_hz)
+        except (ValueError, OverflowError) as error:
+            raise Unprocessable.of({f"analyses.{spec.name}": str(error)}) from error
+        for layout in plan.layouts:
+            channel_bytes = (layout.tile + 2 * layout.margin) * SAMPLE_BYTES
+            lane = Lane(
+                analysis=spec,
+                octave=layout.octave,
+                tile=layout.tile,
+                margin=layout.margin,
+                batches=_batches(definition, spec, TARGET_WINDOW_BYTES // channel_bytes),
+            )
+            _check(lane, definition, max_message_bytes, log_max_age_s)
+            lanes.append(lane)
+    _check_rate(lanes, definition.fs_hz)
+    return tuple(lanes)
+
+
+def _batches(
+    definition: StreamDefinition, spec: AnalysisSpec, max_channels: int
+) -> tuple[Batch, ...]:
+    column = {name: index for index, name in enumerate(definition.channel_names)}
+    batches = []
+    for sets in _grouped(spec.channel_sets, max_channels):
+        names = tuple(dict.fromkeys(name for each in sets for name in each))
+        narrowed = spec.narrowed(*sets)
+        batches.append(
+            Batch(
+                names=names,
+                columns=tuple(column[name] for name in names),
+                spec=narrowed,
+                spec_hash=narrowed.spec_hash(fs_hz=definition.fs_hz),
+            )
+        )
+    return tuple(batches)
+
+
+def _grouped(sets: tuple[ChannelSet, ...], max_channels: int) -> Iterator[tuple[ChannelSet, ...]]:
+    """Yield the sets in groups, each of at most so many different channels, or of one set."""
+    group: list[ChannelSet] = []
+    channels: set[str] = set()
+    for each in sets:
+        if group and len(channels.union(each)) > max_channels:
+            yield tuple(group)
+            group, channels = [], set()
+        group.append(each)
+        channels.update(each)
+    yield tuple(group)
+
+
+def _check_waiting(definition: StreamDefinition) -> None:
+    row_bytes = len(definition.channels) * SAMPLE_BYTES
+    waiting = definition.reorder_s * definition.fs_hz * row_bytes
+    if waiting > MAX_HELD_BYTES:
+        problem = (
+            f"chunks of {definition.reorder_s:g} s, which may have to wait for a missing one, take "
+            f"{waiting:.0f} bytes, of {MAX_HELD_BYTES} possible: lower reorder_s"
+        )
+        raise Unprocessable.of({"reorder_s": problem})
+
+
+def _check(
+    lane: Lane, definition: StreamDefinition, max_message_bytes: int, log_max_age_s: float
+) -> None:
+    seconds = lane.window / definition.fs_hz
+    window = f"octave {lane.octave} needs windows of {lane.window} samples ({seconds:.4g} s)"
+    channels = max(len(batch.names) for batch in lane.batches)
+    size = lane.window * channels * SAMPLE_BYTES + WINDOW_OVERHEAD_BYTES
+    if size > max_message_bytes:
+        raise _refused(
+            lane,
+            "fmin_hz",
+            f"{window} of {channels} channels, {size} bytes, and a message carries "
+            f"{max_message_bytes}: raise fmin_hz, lower hop_s, or send a lower rate",
+        )
+    held = lane.window * len(definition.channels) * SAMPLE_BYTES
+    if held > MAX_HELD_BYTES:
+        raise _refused(
+            lane,
+            "fmin_hz",
+            f"{window}, and to hold them for {len(definition.channels)} channels takes {held} "
+            f"bytes, of {MAX_HELD_BYTES} possible: raise fmin_hz, or divide the stream",
+        )
+    if log_max_age_s and seconds > log_max_age_s:
+        raise _refused(
+            lane,
+            "fmin_hz",
+            f"{window}, and the signal log keeps chunks for {log_max_age_s:g} s: raise fmin_hz, "
+            "or let ingest keep more (CWT_SIGNALS_MAX_AGE_S)",
+        )
+
+
+def _check_rate(lanes: list[Lane], fs_hz: float) -> None:
+    rates = {lane.key: len(lane.analysis.channel_sets) * fs_hz / lane.tile for lane in lanes}
+    total = sum(rates.values())
+    if total > MAX_RESULTS_PER_S:
+        busiest = max(lanes, key=lambda lane: rates[lane.key])
+        raise _refused(
+            busiest,
+            "hop_s",
+            f"the stream would make {total:.0f} results a second, of {MAX_RESULTS_PER_S} possible: "
+            "raise hop_s, or analyse fewer channels",
+        )
+
+
+def _refused(lane: Lane, field: str, problem: str) -> Unprocessable:
+    return Unprocessable.of({f"analyses.{lane.analysis.name}.{field}": problem})

@@ -1,0 +1,169 @@
+"""Having a stream: the right to write its checkpoints, held by writing them.
+
+A checkpoint names its owner, and each one replaces the revision before it. So there is one owner at
+a time: who takes a stream over writes a checkpoint of its own, and what the last owner may still
+try to write fails from then on. No clock is compared, and no lock is left behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cwt_ingest.membership import Membership
+from cwt_runtime.bus import Bucket, Entry
+from cwt_runtime.bus.errors import RevisionConflictError
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.errors import ContractError
+from cwt_schemas.stream import StreamCheckpoint, StreamDefinition
+
+__all__ = [
+    "Claim",
+    "Defined",
+    "OwnedElsewhere",
+    "Ownership",
+    "OwnershipLostError",
+    "checkpoint_key",
+]
+
+
+class OwnershipLostError(Exception):
+    """Somebody else has the stream now, or it was deleted."""
+
+
+def checkpoint_key(stream: str) -> str:
+    """Return the key of a stream's checkpoint."""
+    return f"stream.{stream}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defined:
+    """A definition, and which revision of its stream's it is."""
+
+    definition: StreamDefinition
+    revision: int
+
+
+@dataclass(frozen=True)
+class OwnedElsewhere:
+    """The stream is somebody else's at the moment."""
+
+    owner: str
+
+
+class Claim:
+    """A stream that is this process's."""
+
+    def __init__(
+        self, bucket: Bucket, membership: Membership, checkpoint: StreamCheckpoint, revision: int
+    ) -> None:
+        self._bucket = bucket
+        self._membership = membership
+        #: The newest one that is kept.
+        self.checkpoint = checkpoint
+        self._revision = revision
+
+    async def write(self, checkpoint: StreamCheckpoint) -> None:
+        """Keep a checkpoint; everything it stands for has to be kept already.
+
+        Raises
+        ------
+        OwnershipLostError
+            The stream is no longer this process's.
+        MembershipLostError
+            Others may have taken this process for dead.
+        """
+        await self._write(checkpoint, self._membership.instance)
+
+    async def let_go(self) -> None:
+        """Leave the stream, as its newest checkpoint says, to whoever claims it."""
+        await self._write(self.checkpoint, None)
+
+    async def _write(self, checkpoint: StreamCheckpoint, owner: str | None) -> None:
+        self._membership.check()
+        mine = checkpoint.model_copy(update={"owner": owner})
+        key, value = checkpoint_key(checkpoint.stream), encode(mine, ContentType.JSON)
+        try:
+            self._revision = await self._bucket.replace(key, value, self._revision)
+        except RevisionConflictError:
+            self._revision = self._still_mine(await self._bucket.get(key))
+            self._revision = await self._bucket.replace(key, value, self._revision)
+        self.checkpoint = mine
+
+    def _still_mine(self, found: Entry | None) -> int:
+        """Return the revision of a checkpoint whose acknowledgement did not come back."""
+        present = _decoded(found)
+        if found is None or present is None or present.owner != self._membership.instance:
+            raise OwnershipLostError("the stream was deleted, or somebody else has it now")
+        return found.revision
+
+
+class Ownership:
+    """Claims streams.
+
+    Parameters
+    ----------
+    bucket
+        Where the checkpoints are.
+    membership
+        This process among the others.
+    """
+
+    def __init__(self, bucket: Bucket, membership: Membership, log: Log) -> None:
+        self._bucket = bucket
+        self._membership = membership
+        self._log = log
+
+    async def claim(self, defined: Defined, log_last_seq: int) -> Claim | OwnedElsewhere:
+        """Take a stream that nobody has; `log_last_seq` is the end of the signal log.
+
+        Raises
+        ------
+        RevisionConflictError
+            Somebody else was faster.
+        """
+        found = await self._bucket.get(checkpoint_key(defined.definition.name))
+        present = _decoded(found)
+        me, owner = self._membership.instance, present.owner if present else None
+        if owner not in (None, me) and await self._membership.is_there(str(owner)):
+            return OwnedElsewhere(str(owner))
+        checkpoint = self._resumed(defined, present, log_last_seq).model_copy(update={"owner": me})
+        self._membership.check()
+        revision = await self._bucket.replace(
+            checkpoint_key(checkpoint.stream),
+            encode(checkpoint, ContentType.JSON),
+            found.revision if found else 0,
+        )
+        return Claim(self._bucket, self._membership, checkpoint, revision)
+
+    def _resumed(
+        self, defined: Defined, present: StreamCheckpoint | None, last: int
+    ) -> StreamCheckpoint:
+        name = defined.definition.name
+        if present is None or present.definition_revision != defined.revision:
+            return _fresh(defined, defined.definition.start_seq or last + 1)
+        if present.last_seq > last:
+            detail = (
+                f"the log ends at {last}, before the checkpoint at {present.last_seq}: it was "
+                "restored or lost its end; the analysis starts afresh with the next chunk"
+            )
+            self._log.warning(Action.STREAM_RESUMED, stream=name, detail=detail)
+            return _fresh(defined, last + 1)
+        return present
+
+
+def _fresh(defined: Defined, start_seq: int) -> StreamCheckpoint:
+    return StreamCheckpoint(
+        stream=defined.definition.name,
+        definition_revision=defined.revision,
+        replay_from_seq=start_seq,
+        last_seq=start_seq - 1,
+    )
+
+
+def _decoded(entry: Entry | None) -> StreamCheckpoint | None:
+    """Return the checkpoint; None if there is none, or none that can be read any more."""
+    try:
+        return decode(StreamCheckpoint, entry.value) if entry else None
+    except ContractError:
+        return None

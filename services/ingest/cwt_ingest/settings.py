@@ -1,0 +1,22 @@
+"""Settings of ingest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from cwt_runtime.settings import ServiceSettings
+
+__all__ = ["IngestSettings"]
+
+
+class IngestSettings(ServiceSettings):
+    """What ingest reads besides."""
+
+    windows_per_stream: Annotated[int, Field(ge=1)] = Field(
+        128, description="windows of one stream that may wait for workers; more wait as chunks"
+    )
+    lag_event_s: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="a stream this far behind is told so by an event, seconds"
+    )

@@ -1,0 +1,200 @@
+"""Follow the streams that are assigned to this process, and leave those that no longer are.
+
+Which process a stream is assigned to follows from the definitions and from the processes that are
+alive (`liveness.assigned_instance`), so the assignment is computed again whenever one of the two
+changes. A stream that is newly assigned to this process is claimed as soon as its owner lets go; a
+stream that goes, or whose definition changes, is left between two chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+from anyio.abc import TaskGroup
+
+from cwt_ingest.catalogue import read_definition
+from cwt_ingest.follower import Follower
+from cwt_ingest.liveness import assigned_instance
+from cwt_ingest.membership import Membership
+from cwt_ingest.ownership import Claim, Defined, Ownership, OwnershipLostError
+from cwt_ingest.processor import StreamProcessor
+from cwt_runtime.bus import Bucket, DurableLog
+from cwt_runtime.bus.errors import BusError, RevisionConflictError
+from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import storage
+from cwt_schemas.errors import ContractError
+from cwt_schemas.stream import StreamProgress
+
+__all__ = ["StreamAssignment"]
+
+#: Pause before a stream that somebody else has is asked for again.
+LOOK_S = 0.25
+
+
+@dataclass
+class _Held:
+    """A stream that this process follows, or waits for."""
+
+    revision: int
+    stop: Stop = field(default_factory=Stop)
+    follower: Follower | None = None
+
+
+class StreamAssignment:
+    """Which of all streams this process follows.
+
+    Parameters
+    ----------
+    definitions
+        The bucket of definitions.
+    membership, ownership
+        Who is there, and whose streams are.
+    follow
+        Makes the follower of a claimed stream.
+    """
+
+    def __init__(
+        self,
+        definitions: Bucket,
+        membership: Membership,
+        ownership: Ownership,
+        bus_log: DurableLog,
+        log: Log,
+        *,
+        follow: Callable[[Claim, StreamProcessor], Follower],
+    ) -> None:
+        self._definitions = definitions
+        self._membership = membership
+        self._ownership = ownership
+        self._bus_log = bus_log
+        self._log = log
+        self._follow = follow
+        #: Revisions of the definitions, by stream.
+        self._defined: dict[str, int] = {}
+        #: Revisions that cannot be followed.
+        self._unusable: dict[str, int] = {}
+        self._held: dict[str, _Held] = {}
+        self._defined_anew = anyio.Event()
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """The names of all defined streams, whoever follows them."""
+        return frozenset(self._defined)
+
+    def progress(self, defined: Defined) -> StreamProgress | None:
+        """Return how far a stream is at this moment, None if this process does not follow it."""
+        held = self._held.get(defined.definition.name)
+        if held is None or held.follower is None or held.revision != defined.revision:
+            return None
+        return held.follower.progress()
+
+    async def run(self, stop: Stop) -> None:
+        """Follow what belongs to this process until asked to stop."""
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(self._watch)
+            async with anyio.create_task_group() as tasks:
+                while not stop.is_set():
+                    changes = self._defined_anew, self._membership.changed
+                    self._share_out(tasks)
+                    await stop.run_until_stopped(partial(_any_of, changes))
+                for held in self._held.values():
+                    held.stop.set()
+            watching.cancel_scope.cancel()
+
+    async def _watch(self) -> None:
+        async with self._definitions.watch() as changes:
+            async for change in changes:
+                if change.value is None:
+                    self._defined.pop(change.key, None)
+                else:
+                    self._defined[change.key] = change.revision
+                self._look_again()
+
+    def _share_out(self, tasks: TaskGroup) -> None:
+        instances, me = self._membership.instances, self._membership.instance
+        for name, held in self._held.items():
+            if self._defined.get(name) != held.revision or assigned_instance(name, instances) != me:
+                held.stop.set()
+        for name, revision in self._defined.items():
+            if name in self._held or self._unusable.get(name) == revision:
+                continue
+            if assigned_instance(name, instances) == me:
+                self._held[name] = _Held(revision)
+                tasks.start_soon(self._hold, name, self._held[name])
+
+    async def _hold(self, name: str, held: _Held) -> None:
+        try:
+            claimed = await self._claimed(name, held)
+            if claimed is not None:
+                await self._run(*claimed, held)
+        finally:
+            del self._held[name]
+            self._look_again()  # it may belong to this process again
+
+    def _look_again(self) -> None:
+        self._defined_anew.set()
+        self._defined_anew = anyio.Event()
+
+    async def _claimed(self, name: str, held: _Held) -> tuple[Claim, Defined] | None:
+        """Wait until the stream is this process's; None if it is not to be any more."""
+        told = ""
+        while not held.stop.is_set():
+            try:
+                defined = await read_definition(self._definitions, name)
+                if defined is None or defined.revision != held.revision:
+                    return None
+                last = await self._bus_log.last_seq(storage.SIGNALS)
+                found = await self._ownership.claim(defined, last)
+            except ContractError as error:
+                self._log.error(Action.STREAM_UNUSABLE, stream=name, detail=error.message)
+                self._unusable[name] = held.revision
+                return None
+            except RevisionConflictError:
+                continue
+            except BusError as error:
+                if not error.transient:
+                    raise
+            else:
+                if isinstance(found, Claim):
+                    return found, defined
+                if found.owner != told:
+                    told = found.owner
+                    self._log.info(Action.STREAM_AWAITED, stream=name, owner=told)
+            await held.stop.run_until_stopped(lambda: anyio.sleep(LOOK_S))
+        return None
+
+    async def _run(self, claim: Claim, defined: Defined, held: _Held) -> None:
+        name, checkpoint = defined.definition.name, claim.checkpoint
+        try:
+            processor = StreamProcessor(defined.definition, checkpoint)
+        except ContractError as error:
+            self._log.error(Action.STREAM_UNUSABLE, stream=name, detail=error.message)
+            self._unusable[name] = held.revision
+            return
+        self._log.info(
+            Action.STREAM_RESUMED,
+            stream=name,
+            replay_from_seq=checkpoint.replay_from_seq,
+            last_seq=checkpoint.last_seq,
+        )
+        held.follower = self._follow(claim, processor)
+        try:
+            await held.follower.run(held.stop)
+        except* OwnershipLostError as lost:
+            reasons = "; ".join(str(reason) for reason in lost.exceptions)
+            self._log.warning(Action.STREAM_LOST, stream=name, detail=reasons)
+
+
+async def _any_of(events: tuple[anyio.Event, ...]) -> None:
+    async with anyio.create_task_group() as waits:
+        for event in events:
+            waits.start_soon(_then_cancel, event, waits)
+
+
+async def _then_cancel(event: anyio.Event, waits: TaskGroup) -> None:
+    await event.wait()
+    waits.cancel_scope.cancel()

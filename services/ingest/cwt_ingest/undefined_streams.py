@@ -1,0 +1,126 @@
+"""Report chunks of streams that are not defined, so that a device with a wrong name is found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import anyio
+
+from cwt_ingest.liveness import assigned_instance
+from cwt_ingest.membership import Membership
+from cwt_runtime.bus import Bucket, DurableLog
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.telemetry import metrics
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.errors import ContractError
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.live import StreamEvent
+
+__all__ = ["UndefinedStreamMonitor", "undefined_counts"]
+
+#: The log is looked at this often.
+LOOK_S = 1.0
+#: Names reported at a time; an unknown device may invent any number.
+MAX_REPORTED = 100
+#: Takes the events of chunks whose subject holds no stream's name.
+NAMELESS = "nameless"
+#: Of all processes, the one this belongs to looks. No stream can be called so.
+DUTY = "."
+
+
+def undefined_counts(
+    before: Mapping[str, int], now: Mapping[str, int], defined: frozenset[str]
+) -> dict[str, int]:
+    """Return how many chunks came, by stream, that belong to no defined one.
+
+    Parameters
+    ----------
+    before, now
+        Messages in the log by subject, at the last look and at this one.
+    defined
+        The streams that are followed.
+    """
+    found: dict[str, int] = {}
+    for subject, count in now.items():
+        more = count - before.get(subject, 0)
+        stream = _stream(subject)
+        if more > 0 and stream not in defined and (stream in found or len(found) < MAX_REPORTED):
+            found[stream] = found.get(stream, 0) + more
+    return found
+
+
+class UndefinedStreamMonitor:
+    """Watches the signal log, and reports chunks that belong to no defined stream."""
+
+    def __init__(
+        self,
+        bus_log: DurableLog,
+        membership: Membership,
+        streams: Callable[[], frozenset[str]],
+        definitions: Bucket,
+        log: Log,
+        *,
+        look_s: float = LOOK_S,
+    ) -> None:
+        self._bus_log = bus_log
+        self._membership = membership
+        self._streams = streams
+        self._definitions = definitions
+        self._log = log
+        self._look_s = look_s
+        self._last_seq: int | None = None
+        self._counts: Mapping[str, int] = {}
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self._look()
+            except BusError as error:
+                if not error.transient:
+                    raise
+            await anyio.sleep(self._look_s)
+
+    async def _look(self) -> None:
+        last = await self._bus_log.last_seq(storage.SIGNALS)
+        if last == self._last_seq:
+            return
+        counts = await self._bus_log.subject_counts(storage.SIGNALS, subjects.SIGNALS)
+        first_look, before = self._last_seq is None, self._counts
+        self._last_seq, self._counts = last, counts
+        mine = assigned_instance(DUTY, self._membership.instances) == self._membership.instance
+        if mine and not first_look:
+            for stream, count in undefined_counts(before, counts, self._streams()).items():
+                # What was defined a moment ago may not have come round yet.
+                if stream == NAMELESS or await self._definitions.get(stream) is None:
+                    await self._tell(stream, count, last)
+
+    async def _tell(self, stream: str, count: int, last_seq: int) -> None:
+        what = "the subject holds no stream's name: cwt.signal.<name>, of A-Z a-z 0-9 _ -"
+        if stream != NAMELESS:
+            what = f"no stream is called {stream}; define it with cwt.stream.put, then publish"
+        event = StreamEvent(
+            id=f"{stream}/{last_seq}/rejected",
+            stream=stream,
+            kind="rejected",
+            detail=f"{count} chunk{'s' if count > 1 else ''} came, and {what}",
+            t_ns=time.time_ns(),
+        )
+        metrics.EVENTS.labels(NAMELESS, event.kind).inc()  # anybody can invent names
+        self._log.info(Action.STREAM_EVENT, stream=stream, kind=event.kind, detail=event.detail)
+        await self._bus_log.store(
+            subjects.event(stream),
+            encode(event, ContentType.MSGPACK),
+            msg_id=event.id,
+            headers={CONTENT_TYPE: ContentType.MSGPACK.value},
+        )
+
+
+def _stream(subject: str) -> str:
+    try:
+        return subjects.stream_of_signal(subject)
+    except ContractError:
+        return NAMELESS

@@ -1,5 +1,0 @@
-"""The bus over NATS: the one place that knows the driver `nats`."""
-
-from services.runtime.bus.nats.connection import NatsBus, connect_bus
-
-__all__ = ["NatsBus", "connect_bus"]

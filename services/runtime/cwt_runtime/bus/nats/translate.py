@@ -1,0 +1,137 @@
+"""Messages and errors of the driver as those of the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import nats.errors
+import nats.js.errors
+from nats.aio.msg import Msg
+
+from cwt_runtime.bus import Message, StoredMessage
+from cwt_runtime.bus.errors import (
+    BusClosedError,
+    BusError,
+    BusTimeoutError,
+    BusUnreachableError,
+    NoRespondersError,
+    NotStoredError,
+    RevisionConflictError,
+    StorageFullError,
+)
+
+__all__ = [
+    "AckSubject",
+    "driver_errors",
+    "driver_headers",
+    "message_of",
+    "stored_message_of",
+]
+
+#: JetStream API error codes, from the server's errors.json.
+INSUFFICIENT_RESOURCES = 10023
+STREAM_STORE_FAILED = 10077
+MAXIMUM_REACHED = {INSUFFICIENT_RESOURCES, 10047, STREAM_STORE_FAILED, 10122}
+
+#: Another message than the expected one is the newest of its subject.
+WRONG_LAST_SEQUENCE = {10071, 10164}
+
+#: Driver class to bus class; the first that matches counts.
+_TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
+    (nats.js.errors.KeyWrongLastSequenceError, RevisionConflictError),
+    (nats.errors.NoRespondersError, NoRespondersError),
+    (nats.errors.ConnectionClosedError, BusClosedError),
+    (nats.errors.ConnectionDrainingError, BusClosedError),
+    (nats.errors.TimeoutError, BusTimeoutError),
+    (nats.errors.OutboundBufferLimitError, BusUnreachableError),
+    (nats.errors.ConnectionReconnectingError, BusUnreachableError),
+    (nats.errors.StaleConnectionError, BusUnreachableError),
+    (nats.errors.MaxPayloadError, NotStoredError),
+    # No stream answers: JetStream is starting, or has no leader at the moment.
+    (nats.js.errors.NoStreamResponseError, BusUnreachableError),
+    (nats.js.errors.ServiceUnavailableError, BusUnreachableError),
+)
+
+#: In place of the driver's text where that does not help.
+_ADVICE: dict[type[Exception], str] = {
+    nats.js.errors.ServiceUnavailableError: (
+        "no JetStream answers: it is starting, has no leader, or the server runs without it "
+        "(nats-server -js starts one with it)"
+    )
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AckSubject:
+    """What JetStream writes into the reply subject of a delivered message (ADR-15)."""
+
+    stream: str
+    deliveries: int
+    stream_seq: int
+    consumer_seq: int
+    stored_ns: int
+    pending: int
+
+    @classmethod
+    def parse(cls, reply: str) -> AckSubject:
+        """Read ``$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<five numbers>[.<token>]``."""
+        tokens = reply.split(".")
+        fields = tokens[2:] if len(tokens) == 9 else tokens[4:]
+        return cls(
+            stream=fields[0],
+            deliveries=int(fields[2]),
+            stream_seq=int(fields[3]),
+            consumer_seq=int(fields[4]),
+            stored_ns=int(fields[5]),
+            pending=int(fields[6]),
+        )
+
+
+def message_of(msg: Msg) -> Message:
+    """Return a core message."""
+    return Message(
+        subject=msg.subject, data=msg.data, headers=msg.headers or {}, reply=msg.reply or None
+    )
+
+
+def stored_message_of(msg: Msg, place: AckSubject) -> StoredMessage:
+    """Return a message that a JetStream consumer delivered, as its reply subject places it."""
+    return StoredMessage(
+        message=Message(subject=msg.subject, data=msg.data, headers=msg.headers or {}),
+        seq=place.stream_seq,
+        stored_ns=place.stored_ns,
+        pending=place.pending,
+    )
+
+
+def driver_headers(headers: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Return the headers as the driver wants them."""
+    return dict(headers) if headers else None
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Raise what the driver raises inside as the `BusError` that callers know."""
+    try:
+        yield
+    except (nats.errors.Error, OSError) as error:
+        raise _bus_error(error) from error
+
+
+def _bus_error(error: Exception) -> BusError:
+    """Return the bus error for a driver error."""
+    # Some of the driver's errors are API errors that never got the API's fields.
+    code = getattr(error, "err_code", None)
+    description = getattr(error, "description", None)
+    if code in MAXIMUM_REACHED:
+        return StorageFullError(description or "the stream is full")
+    if code in WRONG_LAST_SEQUENCE:
+        return RevisionConflictError(description or "another message is the newest")
+    for driver_class, bus_class in _TABLE:
+        if isinstance(error, driver_class):
+            return bus_class(_ADVICE.get(driver_class) or str(error) or driver_class.__name__)
+    if isinstance(error, nats.js.errors.APIError):
+        return NotStoredError(f"{description} (JetStream error {code})")
+    return BusUnreachableError(str(error) or type(error).__name__)

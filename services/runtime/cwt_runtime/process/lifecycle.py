@@ -1,0 +1,312 @@
+"""The life of a service process: settings, logs, bus, work, shutdown.
+
+A service that loses the server before it is ready retries its set-up. SIGTERM or SIGINT sets
+`stop`: the service takes no new work, finishes and acknowledges what it has, and returns; then the
+connection is flushed and closed. A service that still waits for the server stops immediately. Work
+that is not finished within the drain time is cancelled: it is not acknowledged, so another worker
+retries it. Work in a thread cannot be cancelled; if it continues for a few seconds more,
+`ShutdownWatchdog` ends the process, for the same reason without loss. The same holds when the
+connection is closed permanently. Exit codes: 0 stopped on request, 1 failed (the supervisor
+restarts it), 78 invalid settings (EX_CONFIG: a restart does not help).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import anyio
+import anyio.abc
+import threadpoolctl
+
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusClosedError, BusError
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.rpc.micro import Identity
+from cwt_runtime.settings import ServiceSettings, SettingsError, load_settings
+from cwt_runtime.storage.publish import UNTIL_STORED
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import Action, Log, configure_logs, logger
+from cwt_runtime.telemetry.metrics import serve_metrics
+
+__all__ = [
+    "GRACE_S",
+    "Context",
+    "ShutdownWatchdog",
+    "Stop",
+    "keep_freed_memory",
+    "run_service",
+    "serve_on_bus",
+]
+
+FAILED = 1
+EX_CONFIG = 78
+#: The installed distribution whose version the services report.
+DISTRIBUTION = "pycwt-mod"
+#: After the drain time: what was cancelled ends, and the connection is closed, within this. With
+#: the default drain time the process is gone before `pycwt-mod up` or Docker would kill it.
+GRACE_S = 4.0
+#: What a process may hold though nothing uses it.
+KEPT_BYTES = 256 * 1024 * 1024
+#: Blocks from here on are still mapped on their own; it is the most that glibc takes.
+MAPPED_FROM_BYTES = 32 * 1024 * 1024
+#: From glibc's malloc.h.
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+
+T = TypeVar("T")
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a service gets to work with."""
+
+    bus: Bus
+    identity: Identity
+    log: Log
+    #: Set when the service is to finish.
+    stop: Stop
+    #: Set when the service works.
+    is_ready: anyio.Event = field(default_factory=anyio.Event)
+
+    def ready(self, **ids: object) -> None:
+        """Tell that the service works. Until then, a failure that passes means a new start."""
+        self.is_ready.set()
+        self.log.info(Action.READY, **ids)
+
+
+def run_service(
+    name: str,
+    description: str,
+    settings_kind: type[Settings],
+    serve: Callable[[Context, Settings], Awaitable[None]],
+) -> int:
+    """Run `serve` until it is asked to stop; return the exit code of the process."""
+    try:
+        settings = load_settings(settings_kind)
+    except SettingsError as error:
+        print(f"{name}: settings that cannot be used:\n{error}", file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
+    configure_logs(settings)
+    identity = Identity(
+        name=name,
+        id=f"{name}-{os.getpid()}-{os.urandom(4).hex()}",
+        version=version(DISTRIBUTION),
+        description=description,
+    )
+    keep_freed_memory()
+    # One thread budget: parallel work is the services' own decision, not the BLAS library's.
+    watchdog = ShutdownWatchdog()
+    with threadpoolctl.threadpool_limits(1):
+        outcome = anyio.run(serve_on_bus, identity, settings, serve, watchdog)
+    watchdog.disarm()
+    return outcome
+
+
+async def serve_on_bus(
+    identity: Identity,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+    watchdog: ShutdownWatchdog,
+) -> int:
+    """Connect and run `serve` until it is asked to stop; return the exit code of the process."""
+    log = logger(identity.name).bind(instance=identity.id)
+    log.info(Action.STARTING, version=identity.version)
+    stop = Stop()
+    outcome = 0
+    async with anyio.create_task_group() as signals:
+        end = _End(stop, signals.cancel_scope, watchdog, settings.drain_s, log)
+        await signals.start(_watch_signals, end)
+        try:
+            async with AsyncExitStack() as stack:
+                connection = connect_bus(
+                    settings.nats_url, name=identity.id, log=log, creds=settings.nats_creds
+                )
+                bus = await stop.run_until_stopped(lambda: stack.enter_async_context(connection))
+                if bus is not None:
+                    context = Context(bus=bus, identity=identity, log=log, stop=stop)
+                    await _work(context, settings, serve, end)
+        except Exception as error:  # noqa: BLE001 - the last record before the process ends
+            log.error(Action.FAILED, exc=error)
+            outcome = FAILED
+        signals.cancel_scope.cancel()
+    log.info(Action.STOPPED, exit_code=outcome)
+    return outcome
+
+
+async def _work(
+    context: Context,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+    end: _End,
+) -> None:
+    async with serve_metrics(settings.metrics_host, settings.metrics_port):
+        tries = 0
+        while not context.stop.is_set():
+            try:
+                await _serve(context, settings, serve, end)
+            except Exception as error:
+                faults = _transient(error)
+                if context.is_ready.is_set() or not faults:
+                    raise
+                tries += 1
+                context.log.warning(Action.START_RETRIED, tries=tries, detail=str(faults[0]))
+            else:
+                return
+            await context.stop.run_until_stopped(partial(anyio.sleep, UNTIL_STORED.delay_s(tries)))
+
+
+async def _serve(
+    context: Context,
+    settings: Any,  # noqa: ANN401 - `serve` fixes the type
+    serve: Callable[[Context, Any], Awaitable[None]],
+    end: _End,
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        await context.bus.log.declare(system_topology(settings))
+        tasks.start_soon(_fail_when_closed, context.bus, end)
+        await serve(context, settings)
+        tasks.cancel_scope.cancel()
+
+
+def _transient(error: Exception) -> list[BusError]:
+    """Return the failures of the bus in `error` if all of it passes by itself, else none."""
+    if isinstance(error, ExceptionGroup):
+        parts = [_transient(each) for each in error.exceptions]
+        return [each for part in parts for each in part] if all(parts) else []
+    return [error] if isinstance(error, BusError) and error.transient else []
+
+
+async def _fail_when_closed(bus: Bus, end: _End) -> None:
+    await bus.closed()
+    end.is_due()
+    raise BusClosedError("the connection to NATS is closed for good")
+
+
+class Stop:
+    """Set once, when the process is to finish what it has and take nothing new."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._waits: set[anyio.CancelScope] = set()
+
+    def set(self) -> None:
+        """Ask to stop; every wait in `run_until_stopped` ends."""
+        self._event.set()
+        for scope in self._waits:
+            scope.cancel()
+
+    def is_set(self) -> bool:
+        """Return whether `set` was called."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Return when `set` is called."""
+        await self._event.wait()
+
+    async def run_until_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `wait` returns, or None as soon as `set` is called.
+
+        `wait` is cancelled then; only waiting for new work belongs in it, never work itself.
+        """
+        if self._event.is_set():
+            return None
+        with anyio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                return await wait()
+            finally:
+                self._waits.discard(scope)
+        return None
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a process is brought to its end, and by when."""
+
+    stop: Stop
+    everything: anyio.CancelScope
+    watchdog: ShutdownWatchdog
+    drain_s: float
+    log: Log
+
+    def ask(self, number: signal.Signals) -> None:
+        """Ask for the end: finish what there is, within the drain time."""
+        if not self.stop.is_set():
+            self.log.info(Action.DRAINING, signal=number.name, limit_s=self.drain_s)
+            self.stop.set()
+            self.everything.deadline = anyio.current_time() + self.drain_s
+            self.is_due()
+
+    def is_due(self) -> None:
+        """From now on nothing keeps the process for longer than the drain time and the grace."""
+        self.watchdog.arm(self.drain_s, self.log)
+
+
+async def _watch_signals(end: _End, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        task_status.started()
+        async for number in received:
+            end.ask(number)
+
+
+class ShutdownWatchdog:
+    """Once armed, ends the process after a time limit, whatever runs in it, unless disarmed.
+
+    Work in a thread cannot be cancelled, and an event loop waits for its threads: one computation
+    that never returns would keep a process alive that was to stop. Its supervisor would start
+    another one alongside it, or wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def arm(self, limit_s: float, log: Log) -> None:
+        """Start the countdown of `limit_s` and the grace; later calls change nothing."""
+        if self._timer is None:
+            self._timer = threading.Timer(limit_s + GRACE_S, _end_process, (limit_s, log))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def disarm(self) -> None:
+        """Stop the countdown: the process ends by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _end_process(limit_s: float, log: Log) -> None:
+    try:
+        log.error(
+            Action.FAILED,
+            detail=f"something still runs in a thread {limit_s:g} s and {GRACE_S:g} s of grace "
+            "after the end was due; the process ends without it, and what it has not "
+            "acknowledged is done by somebody else",
+        )
+        sys.stderr.flush()
+    finally:
+        os._exit(FAILED)
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed memory in this process, up to a bound; return whether its C library can.
+
+    glibc returns large blocks to the kernel as soon as they are freed, and gets them back page by
+    page, zeroed. A worker that makes arrays and replies of 8 MB over and over spends 2 µs on each
+    of the 2000 pages of every one of them: see `docs/decisions/0024-large-messages.md`.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # not glibc
+        return False
+    return bool(
+        mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES) and mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    )

@@ -1,0 +1,139 @@
+"""Every stream, work queue and bucket of the system, declared in this one place."""
+
+from __future__ import annotations
+
+import math
+
+from cwt_runtime.bus import (
+    DUPLICATE_WINDOW_S,
+    BucketSpec,
+    ConsumerSpec,
+    ObjectsSpec,
+    StreamSpec,
+    Topology,
+)
+from cwt_runtime.settings import StorageSettings
+from cwt_schemas import storage, subjects
+
+__all__ = ["system_topology"]
+
+#: A window can come back to a worker after several deadlines and delays; its result must not.
+RESULT_DUPLICATE_WINDOW_S = 600.0
+#: Levels of a hundred scales are 2 kB: room for a hundred thousand simulations, for a month each.
+SIGNIFICANCE_MAX_BYTES = 256 * 1024 * 1024
+SIGNIFICANCE_MAX_AGE_S = 30 * 86_400.0
+#: Dead letters wait for an operator; results and signals have limits set by settings.
+DEAD_MAX_BYTES = 256 * 1024 * 1024
+#: Some hundred thousand jobs.
+JOBS_MAX_BYTES = 64 * 1024 * 1024
+
+
+def system_topology(limits: StorageSettings) -> Topology:
+    """Return the streams, consumers and buckets of the system under the given limits."""
+    replicas = limits.replicas
+    return Topology(
+        streams=(
+            StreamSpec(
+                name=storage.SIGNALS,
+                subjects=(subjects.SIGNALS,),
+                retention="limits",
+                when_full="refuse_new",
+                max_bytes=limits.signals_max_bytes,
+                max_age_s=limits.signals_max_age_s,
+                replicas=replicas,
+            ),
+            StreamSpec(
+                name=storage.WINDOWS,
+                subjects=(subjects.WINDOWS,),
+                retention="workqueue",
+                when_full="refuse_new",
+                max_bytes=limits.windows_max_bytes,
+                replicas=replicas,
+            ),
+            StreamSpec(
+                name=storage.RESULTS,
+                subjects=(subjects.RESULTS, subjects.EVENTS),
+                retention="limits",
+                when_full="drop_old",
+                max_bytes=limits.results_max_bytes,
+                duplicate_window_s=RESULT_DUPLICATE_WINDOW_S,
+                max_age_s=limits.results_max_age_s,
+                replicas=replicas,
+            ),
+            StreamSpec(
+                name=storage.TASKS,
+                subjects=(subjects.TASKS,),
+                retention="workqueue",
+                when_full="refuse_new",
+                max_bytes=limits.tasks_max_bytes,
+                replicas=replicas,
+            ),
+            StreamSpec(
+                name=storage.JOB_RESULTS,
+                subjects=(subjects.JOB_RESULTS,),
+                retention="limits",
+                # A job waits for room rather than lose what it has computed.
+                when_full="refuse_new",
+                max_bytes=limits.job_results_max_bytes,
+                max_age_s=limits.jobs_max_age_s,
+                # The server wants ids forgotten before messages are.
+                duplicate_window_s=min(DUPLICATE_WINDOW_S, limits.jobs_max_age_s or math.inf),
+                # Each task has one outcome: that of a retry replaces the failure before it.
+                per_subject=1,
+                replicas=replicas,
+            ),
+            StreamSpec(
+                name=storage.DEAD,
+                subjects=(subjects.DEAD,),
+                retention="limits",
+                when_full="drop_old",
+                max_bytes=DEAD_MAX_BYTES,
+                replicas=replicas,
+            ),
+        ),
+        consumers=(
+            ConsumerSpec(stream=storage.WINDOWS, name=storage.COMPUTE_WINDOWS),
+            ConsumerSpec(stream=storage.TASKS, name=storage.COMPUTE_TASKS),
+        ),
+        buckets=(
+            BucketSpec(name=storage.KV_STREAMS, history=8, replicas=replicas),
+            BucketSpec(name=storage.KV_CHECKPOINTS, replicas=replicas),
+            BucketSpec(
+                name=storage.KV_JOBS,
+                max_age_s=limits.jobs_max_age_s,
+                max_bytes=JOBS_MAX_BYTES,
+                replicas=replicas,
+            ),
+            BucketSpec(
+                name=storage.KV_SIGNIFICANCE,
+                max_age_s=SIGNIFICANCE_MAX_AGE_S,
+                max_bytes=SIGNIFICANCE_MAX_BYTES,
+                replicas=replicas,
+            ),
+        ),
+        objects=(
+            ObjectsSpec(
+                name=storage.OBJECTS,
+                when_full="refuse_new",
+                max_bytes=limits.objects_max_bytes,
+                max_age_s=limits.objects_max_age_s,
+                replicas=replicas,
+            ),
+            # The oldest reply was fetched long ago, or never will be.
+            ObjectsSpec(
+                name=storage.REPLIES,
+                when_full="drop_old",
+                max_bytes=limits.replies_max_bytes,
+                max_age_s=limits.replies_max_age_s,
+                replicas=replicas,
+            ),
+            # What goes is computed again.
+            ObjectsSpec(
+                name=storage.ANSWERS,
+                when_full="drop_old",
+                max_bytes=limits.answers_max_bytes,
+                max_age_s=limits.answers_max_age_s,
+                replicas=replicas,
+            ),
+        ),
+    )
