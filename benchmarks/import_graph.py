@@ -1,8 +1,9 @@
-"""Count the modules of a package, the imports between them, their levels and their cycles.
+"""Count the modules of packages, the imports between them, their levels and their cycles.
 
     python -m benchmarks.import_graph pycwt_mod
+    python -m benchmarks.import_graph services/*/cwt_*
 
-An edge is a module that imports another one of the package, wherever in the file: an import
+An edge is a module that imports another one of the packages, wherever in the file: an import
 inside a function counts, one for type checkers does not. An import of a name from a package
 counts as one of the module that the name is from if it is a module, else of the package itself.
 """
@@ -17,9 +18,13 @@ from pathlib import Path
 Graph = dict[str, set[str]]
 
 
-def import_graph(package: Path) -> Graph:
-    """Return what each module of `package` imports from it, by dotted names."""
-    files = {_dotted(path, package.parent): path for path in sorted(package.rglob("*.py"))}
+def import_graph(*folders: Path) -> Graph:
+    """Return what each module of the packages in `folders` imports from them, by dotted names."""
+    files = {
+        _dotted(path, folder.parent): path
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+    }
     return {
         name: {found for found in _imported(path, files) if found != name}
         for name, path in files.items()
@@ -27,14 +32,15 @@ def import_graph(package: Path) -> Graph:
 
 
 def packages(graph: Graph) -> Graph:
-    """Return the imports between the direct members of the root package."""
+    """Return the imports between the direct members of the root packages."""
     merged: Graph = {}
     for name, imported in graph.items():
         member = _member(name)
         merged.setdefault(member, set()).update(_member(other) for other in imported)
-    root = next(iter(graph)).partition(".")[0]
-    merged.pop(root, None)
-    return {name: imported - {name, root} for name, imported in merged.items()}
+    roots = {name.partition(".")[0] for name in graph}
+    return {
+        name: imported - {name} - roots for name, imported in merged.items() if name not in roots
+    }
 
 
 def cycles(graph: Graph) -> list[list[str]]:
@@ -109,12 +115,12 @@ def _member(name: str) -> str:
 
 
 def main() -> None:
-    """Print the figures of the package named on the command line."""
+    """Print the figures of the packages named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("package", type=Path, help="Folder of the package")
+    parser.add_argument("folder", type=Path, nargs="+", help="Folder of a package")
     parser.add_argument("--edges", action="store_true", help="List the imports of each module")
     options = parser.parse_args()
-    graph = import_graph(options.package)
+    graph = import_graph(*options.folder)
     top = packages(graph)
     print(f"modules                 {len(graph)}")
     print(f"imports between modules {sum(map(len, graph.values()))}")

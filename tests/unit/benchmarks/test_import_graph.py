@@ -45,3 +45,13 @@ def test_members_of_the_package_are_counted_without_their_insides(package: Path)
         "root.side": set(),
         "root.low": set(),
     }
+
+
+def test_imports_between_packages_count_as_those_within_one(package: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "__init__.py").write_text("")
+    (other / "user.py").write_text("import root.top\n")
+    graph = import_graph(package, other)
+    assert graph["other.user"] == {"root.top"}
+    assert packages(graph)["other.user"] == {"root.top"}
