@@ -7,8 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from cwt_compute.queries.cost import cost_s
-from cwt_compute.queries.transforms import answer_significance, answer_wct
+from cwt_compute.queries.cost import cost_s, reply_bytes
+from cwt_compute.queries.transforms import (
+    answer_cwt,
+    answer_significance,
+    answer_wct,
+    answer_xwt,
+)
 from cwt_schemas import subjects
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.limits import MAX_QUERY_COST_S
@@ -16,6 +21,7 @@ from cwt_schemas.query import (
     BackendsRequest,
     BenchmarkRequest,
     CwtRequest,
+    Precision,
     SignificanceRequest,
     WctRequest,
     XwtRequest,
@@ -41,6 +47,18 @@ def test_more_samples_scales_pairs_or_runs_cost_more() -> None:
     assert costs == sorted(set(costs))
     table = pair.model_copy(update={"method": "table"})
     assert cost_s(table) == cost_s(pair.model_copy(update={"significance_level": None}))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_request_tells_the_bytes_of_its_reply(dtype: Precision) -> None:
+    """Those of float32 were counted twice, so a coherence of 5 MB was not sent ahead."""
+    wave = answer_cwt(one := CwtRequest(data=X, dt=1, dtype=dtype)).wave
+    cross = answer_xwt(two := XwtRequest(signal1=X, signal2=Y, dt=1, dtype=dtype))
+    request = WctRequest(signal1=X, signal2=Y, dt=1, dtype=dtype, significance_level=None)
+    coherence = answer_wct(request)
+    assert reply_bytes(one) == wave.nbytes
+    assert reply_bytes(two) == cross.xwt.nbytes + cross.phase.nbytes
+    assert reply_bytes(request) == coherence.WCT.nbytes + coherence.aWCT.nbytes
 
 
 def test_an_estimate_is_of_the_order_of_what_it_takes() -> None:

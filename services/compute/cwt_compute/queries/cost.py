@@ -54,7 +54,6 @@ ROW_TASKS = 20
 #: Reading a reply from the store: round trips, and its bytes over two hops and a decoder.
 READ_S = 4e-3
 READ_BYTES_PER_S = 200e6
-NUMBER_BYTES = 8
 #: A reply is kept if computing it takes this many times as long as reading it, and about as many
 #: as writing it: keeping what nobody asks for again costs at most a twentieth.
 KEPT_FACTOR = 20
@@ -171,8 +170,9 @@ def reply_numbers(request: Message) -> int:
 
 
 def reply_bytes(request: Message) -> int:
-    """Return the bytes of those numbers in float64, the larger of the two precisions."""
-    return NUMBER_BYTES * reply_numbers(request)
+    """Return the bytes of those numbers, in the type that the request asks for."""
+    item = 4 if isinstance(request, TransformRequest) and request.dtype == "float32" else 8
+    return item * reply_numbers(request)
 
 
 def sample_count(request: TransformRequest) -> int:
