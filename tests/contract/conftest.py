@@ -7,7 +7,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cwt_runtime.bus import BucketSpec, Bus, ConsumerSpec, ObjectsSpec, StreamSpec, Topology
+from cwt_runtime.bus import (
+    ACK_WAIT_S,
+    BucketSpec,
+    Bus,
+    ConsumerSpec,
+    ObjectsSpec,
+    StreamSpec,
+    Topology,
+)
 from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
@@ -18,12 +26,10 @@ from tests.servers import SharedServer
 #: Small enough to be filled in a test.
 SMALL_STREAM_BYTES = 64 * 1024
 SMALL_OBJECTS_BYTES = 3 * 1024 * 1024
-#: Short enough to be waited for.
-ACK_WAIT_S = 0.3
 
 
-def small_topology() -> Topology:
-    """The system's streams, small and impatient."""
+def small_topology(*, ack_wait_s: float = ACK_WAIT_S) -> Topology:
+    """Return the system's streams with little room; `ack_wait_s` as a busy machine needs it."""
     system = system_topology(StorageSettings())
     return Topology(
         streams=tuple(
@@ -38,7 +44,7 @@ def small_topology() -> Topology:
             for spec in system.streams
         ),
         consumers=tuple(
-            ConsumerSpec(stream=spec.stream, name=spec.name, ack_wait_s=ACK_WAIT_S)
+            ConsumerSpec(stream=spec.stream, name=spec.name, ack_wait_s=ack_wait_s)
             for spec in system.consumers
         ),
         buckets=tuple(BucketSpec(name=spec.name) for spec in system.buckets),

@@ -261,6 +261,7 @@ async def test_a_window_handed_back_comes_again_and_counts(bus: Bus) -> None:
 
 
 async def test_a_silent_consumer_loses_its_window_to_another(bus: Bus) -> None:
+    await bus.log.declare(small_topology(ack_wait_s=0.3), update=True)
     await store_windows(bus, 1)
     await take(bus, 1)
     (again,) = await take(bus, 1)
