@@ -118,6 +118,34 @@ def test_monte_carlo_gives_what_the_model_gives(driver: TangNanoDriver) -> None:
     assert found.histograms.sum() > 0
 
 
+class ExpiringDeadline(CancellableDeadline):
+    """Expires when it is looked at for the n-th time, so anywhere in an operation."""
+
+    def __init__(self, checks: int) -> None:
+        super().__init__(60 * SCALE)
+        self._checks = checks
+
+    def check(self) -> None:
+        self._checks -= 1
+        if self._checks <= 0:
+            raise DeadlineExceededError("expired")
+        super().check()
+
+
+@pytest.mark.parametrize("checks", [1, 2, 3, 5, 8])
+def test_an_operation_that_ends_anywhere_leaves_nothing_to_the_next(
+    driver: TangNanoDriver, device: PtyDevice, checks: int
+) -> None:
+    """Answers to what it had sent were taken for those of the next operation."""
+    device.peer.work.held = True
+    with pytest.raises(DeadlineExceededError):
+        driver.mc(mc_plan(), ExpiringDeadline(checks))
+    device.peer.work.held = False
+    assert driver.probe(CancellableDeadline(5 * SCALE)).boot == 0x1234
+    found = driver.mc(mc_plan(), CancellableDeadline(10 * SCALE))
+    assert np.array_equal(found.histograms, run_mc(mc_plan()).histograms)
+
+
 @pytest.mark.slow
 def test_a_line_that_is_bad_at_high_rates_is_used_at_a_lower_one(
     device: PtyDevice, line: SerialLine

@@ -140,7 +140,6 @@ class TangNanoDriver:
         """Let the bank run at full speed on samples of its own, and compare the signature."""
         plan = selftest_plan()
         expected = run_selftest(plan, seed=seed, samples=SELFTEST_SAMPLES)
-        self._load(plan.table, deadline)
         request = Selftest(
             octaves=plan.octaves,
             rows=plan.rows,
@@ -149,8 +148,12 @@ class TangNanoDriver:
             samples=SELFTEST_SAMPLES,
         )
         job = _new_job()
-        self._client.ask(Ask(MessageType.SELFTEST, request.pack(), job), deadline)
-        found = self._finish(State.SELFTEST, job, deadline)
+        try:
+            self._load(plan.table, deadline)
+            self._client.ask(Ask(MessageType.SELFTEST, request.pack(), job), deadline)
+            found = self._finish(State.SELFTEST, job, deadline)
+        finally:
+            self._abandon()
         checks = (
             _equal("signature of the outputs", found.signature, expected.signature),
             _equal("number of outputs", found.outputs, expected.outputs),
@@ -167,11 +170,11 @@ class TangNanoDriver:
         self, plan: BankPlan, samples: npt.NDArray[np.int16], deadline: CancellableDeadline
     ) -> BankResult:
         """Run samples through the filter bank."""
-        self._load(plan.table, deadline)
         start = FirStart(octaves=plan.octaves, rows=plan.rows, decimator=plan.decimator)
         job = _new_job()
-        self._client.ask(Ask(MessageType.FIR_START, start.pack(), job), deadline)
         try:
+            self._load(plan.table, deadline)
+            self._client.ask(Ask(MessageType.FIR_START, start.pack(), job), deadline)
             bank = BankIo(plan, samples, job)
             for reply in self._client.stream(bank.requests(), deadline):
                 with parsing_answer():
@@ -184,10 +187,10 @@ class TangNanoDriver:
 
     def mc(self, plan: McPlan, deadline: CancellableDeadline) -> McResult:
         """Simulate one octave on the device; only parameters and counts cross the line."""
-        self._load(plan.table, deadline)
         job = _new_job()
-        self._client.ask(Ask(MessageType.MC_START, plan.start.pack(), job), deadline)
         try:
+            self._load(plan.table, deadline)
+            self._client.ask(Ask(MessageType.MC_START, plan.start.pack(), job), deadline)
             status = self._finish(State.MC, job, deadline)
             counts = self._histograms(plan.start.count, job, deadline)
         finally:

@@ -109,8 +109,10 @@ class LinkClient:
         """Send requests as fast as the window allows, and yield the answers in order.
 
         `asks` may be a generator that looks at earlier answers: it is asked for the next request
-        only when there is room for one.
+        only when there is room for one. What an earlier operation sent and gave up is waited for
+        first: its answers would be taken for those of this one.
         """
+        self.settle(deadline)
         source = iter(asks)
         sent: deque[Ask] = deque()
         coming: Ask | None = None
