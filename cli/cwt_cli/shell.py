@@ -42,7 +42,7 @@ def program() -> str:
     if shutil.which(name):
         return name
     installed = Path(sysconfig.get_path("scripts")) / name
-    return os.path.relpath(installed) if installed.exists() else "python -m cli"
+    return os.path.relpath(installed) if installed.exists() else "python -m cwt_cli"
 
 
 def run_command(work: Callable[[], Awaitable[None]]) -> None:
