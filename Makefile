@@ -2,26 +2,33 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Stamps: what runs the system is installed, and what every other target needs too.
+RUNS   := $(VENV)/.ready-to-run
 READY  := $(VENV)/.ready
-# A worker process more than there are cores; each starts on a run of neighbouring tests and takes over from
-# the others when it is done.
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# As many worker processes as tests/conftest.py says; each starts on a run of neighbouring tests and takes
+# over from the others when it is done.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo up test test-quick cov lint format bench bench-queries bench-jobs bench-live bench-hardware gateware docs lua clean help
+.PHONY: demo up test test-quick fuzz fuzz-bus cov lint format bench bench-http bench-queries bench-jobs bench-live bench-hardware gateware docs page lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
-$(READY): pyproject.toml constraints.txt
+# `make up` and `make demo` leave out most of the extras. The stamp of everything serves them as well.
+$(RUNS): EXTRAS := gateway,plot
+$(READY): EXTRAS := dev
+$(RUNS) $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+	@echo "Installing pycwt-mod[$(EXTRAS)] into $(VENV). This takes a few minutes, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable '.[$(EXTRAS)]'
+	@touch $(RUNS) $@
 
-demo: $(READY)    ## a real recording through the whole system, live; ends by itself with a picture
-	$(BIN)/pycwt-mod demo
+demo: $(RUNS)     ## a real recording through the whole system, live on a page, and a picture
+	$(BIN)/pycwt-mod demo $(if $(SECURE),--secure)
 
-up: $(READY)      ## server and all services, until Ctrl-C
+up: $(RUNS)       ## server, all services and the page, until Ctrl-C
 	$(BIN)/pycwt-mod up
 
 test: $(READY)    ## all tests, on all cores, against real nats-servers
@@ -30,7 +37,13 @@ test: $(READY)    ## all tests, on all cores, against real nats-servers
 test-quick: $(READY) ## the fast unit tests
 	$(PYTEST) -m 'not slow' tests/unit
 
-cov: $(READY)     ## all tests, and which lines and branches they reach
+fuzz: $(READY)    ## thousands of damaged files for the sources, in some minutes
+	FUZZ_CASES=$${FUZZ_CASES:-2000} $(PYTEST) -o timeout=3600 tests/unit/client/sources/test_fuzz.py
+
+fuzz-bus: $(READY) ## a million damaged messages to a running system, in some minutes
+	FUZZ_MESSAGES=$${FUZZ_MESSAGES:-1000000} $(PYTEST) -s -n 0 -o timeout=7200 tests/system/test_bus_fuzz.py
+
+cov: $(READY)     ## all tests, and which lines they reach
 	$(PYTEST) --cov --cov-report=term
 
 lint: $(READY)    ## style, types, and who may import whom
@@ -44,17 +57,20 @@ format: $(READY)  ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)   ## measure against the peers in one run and write docs/benchmarks.md
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	$(PIP) --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks
 
 bench-queries: $(READY) ## measure questions to a running system and write docs/benchmarks-queries.md
 	$(BIN)/python -m benchmarks.queries
 
+bench-http: $(READY) ## measure HTTP and WebSocket against the bus and write docs/benchmarks-http.md
+	$(BIN)/python -m benchmarks.gateway
+
 bench-jobs: $(READY) ## measure a job of many small tasks and write docs/benchmarks-jobs.md
 	$(BIN)/python -m benchmarks.jobs
 
 gateware: $(READY) ## the bitstream for the Tang Nano 9K; writes its size into docs/gateware.md
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gateware]'
+	$(PIP) --editable '.[dev,gateware]'
 	$(BIN)/python -m cwt_gateware.board
 
 bench-hardware: $(READY) ## measure the hardware bridge with a twin and write docs/benchmarks-hardware.md
@@ -65,6 +81,10 @@ bench-live: $(READY) ## measure the live path with real processes and write docs
 
 docs: $(READY)    ## make the generated documents again
 	$(BIN)/python -m cwt_schemas.asyncapi > docs/asyncapi.json
+	$(BIN)/python -m cwt_gateway.openapi > docs/openapi.json
+
+page:             ## build the page at /live from services/gateway/page; needs Node
+	cd services/gateway/page && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build
 
 lua: var/bin/lua32 ## a Lua with 32-bit integers, for the tests of the ELM11's program; needs cc
 
