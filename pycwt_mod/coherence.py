@@ -106,7 +106,9 @@ def wct(
     -------
     WctResult
         ``(coherence, phase, coi, freqs, signif)``; for batches all but `coi` and `freqs` have
-        their axes.
+        their axes. Where either signal is constant within a value's support, as of a
+        disconnected electrode, its power is rounding alone: R² and phase are 0 there, and the
+        `mask` is true.
 
     Raises
     ------

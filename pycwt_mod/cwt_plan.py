@@ -33,7 +33,15 @@ from pycwt_mod.arrays import (
 )
 from pycwt_mod.engine.coherence import CoherenceSchedule, PhaseOf, check_phase_of
 from pycwt_mod.engine.filter_bank import TransformSpec
+from pycwt_mod.engine.flat_stretches import (
+    FlatStretches,
+    Radii,
+    flat_stretches,
+    least_stretch,
+    radii_of,
+)
 from pycwt_mod.engine.inputs import spectra_by_length
+from pycwt_mod.engine.layout import BLOCK_RTOL, support_radius
 from pycwt_mod.engine.missing_energy import RowKernels
 from pycwt_mod.engine.octaves import MultirateResult, octaves_of
 from pycwt_mod.engine.scale_axis import ScaleAxis, cone_of_influence, gap_mask
@@ -142,7 +150,7 @@ class CwtPlan:
             self.coi.copy(),
             spectrum[..., 1:half] / self._fft_norm,
             scipy.fft.fftfreq(self.length, self.dt)[1:half],
-            mask=self._mask(missing, gaps),
+            mask=self._mask(missing, gaps, self._flat(values)),
             dt=self.dt,
         )
 
@@ -163,10 +171,20 @@ class CwtPlan:
         self,
         missing: Bools,
         gaps: GapPolicy,
+        flat: FlatStretches | None,
         rows: NDArray[np.intp] | slice = slice(None),
         step: int = 1,
     ) -> Bools:
         """Return where coefficients are masked, every `step` samples; shape (..., rows, time)."""
+        mask = self._gap_mask(missing, gaps, rows, step)
+        if flat is not None:
+            mask |= flat.mask(self._radii[rows], mask.shape[-1], step)
+        return mask
+
+    def _gap_mask(
+        self, missing: Bools, gaps: GapPolicy, rows: NDArray[np.intp] | slice, step: int
+    ) -> Bools:
+        """Return where coefficients lack too many samples."""
         if not missing.any():
             shape = (*missing.shape[:-1], len(self.scales[rows]), -(-missing.shape[-1] // step))
             return np.zeros(shape, np.bool_)
@@ -180,6 +198,32 @@ class CwtPlan:
         if gaps.mask_threshold is None or not missing.any():
             return gap_mask(missing, self.scales, self.dt, self.wavelet)
         return self._in_own_order(self._smoothed_kernels.mask(missing, gaps.mask_threshold))
+
+    def _flat(self, values: Floats) -> FlatStretches | None:
+        """Return the flat stretches of a record, as it was given."""
+        return flat_stretches(values, least_stretch(self._radii))
+
+    def _flat_coherence(self, y1: Floats, y2: Floats) -> Bools | None:
+        """Return where either of two records is flat, shape (..., scales, time); None: nowhere."""
+        least = least_stretch(self._smoothed_radii)
+        found = [flat for y in (y1, y2) if (flat := flat_stretches(y, least)) is not None]
+        if not found:
+            return None
+        masks = [flat.mask(self._smoothed_radii, self.n) for flat in found]
+        return masks[0] if len(masks) == 1 else masks[0] | masks[1]
+
+    @cached_property
+    def _radii(self) -> Radii:
+        """How far the support of coefficients reaches, in samples, per row."""
+        radius = support_radius(self.wavelet, "cwt", BLOCK_RTOL)
+        return radii_of(radius, self.scales / self.dt)
+
+    @cached_property
+    def _smoothed_radii(self) -> Radii:
+        """How far the support of smoothed spectra reaches, in samples, per row."""
+        radius = support_radius(self.wavelet, "wct", BLOCK_RTOL)
+        largest = self.axis.ascending_scales[self._coherence.largest_neighbours]
+        return radii_of(radius, largest / self.dt)[self.axis.places]
 
     @cached_property
     def _kernels(self) -> RowKernels:
@@ -216,7 +260,7 @@ class CwtPlan:
         item = complex_dtype(self.dtype).itemsize
         check_memory("the octaves", held * item * (values.size // self.n), max_bytes)
         filled, spectrum, missing = self._prepare(values, gaps, workers, max_bytes)
-        masked = partial(self._mask, missing, gaps)
+        masked = partial(self._mask, missing, gaps, self._flat(values))
         octaves = octaves_of(self._critical, self.axis, filled, spectrum, masked, workers)
         return MultirateResult(
             octaves=octaves, scales=self.scales.copy(), freqs=self.freqs.copy(),
@@ -248,10 +292,13 @@ class CwtPlan:
             convention=self.convention, normalize=normalize,
         )  # fmt: skip
         a, b = self._pair(y1, y2, normalize=normalize)
+        flats = self._flat(y1), self._flat(y2)
         cross, _, missing = self._transform(a, gaps, workers, max_bytes)
         second, _, also_missing = self._transform(b, gaps, workers, max_bytes)
         cross *= np.conj(second, out=second)
-        mask = self._mask(missing | also_missing, gaps)
+        mask = self._mask(missing | also_missing, gaps, flats[0])
+        if flats[1] is not None:
+            mask |= flats[1].mask(self._radii, self.n)
         axes = self.coi.copy(), self.freqs.copy()
         return XwtResult(cross, *axes, levels, mask=mask, lag1=lag1, dt=self.dt)
 
@@ -279,6 +326,7 @@ class CwtPlan:
         check_phase_of(phase_of)
         gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         a, b = check_pair(y1, y2, axis)
+        flat = self._flat_coherence(a, b)
         exponent = None
         if normalize:
             a, b = standardise("y1", a), standardise("y2", b)
@@ -304,6 +352,10 @@ class CwtPlan:
             with np.errstate(over="ignore", under="ignore"):
                 np.ldexp(smoothed, exponent, out=smoothed)
         mask = exact._smoothed_mask(np.any(missing, axis=-2), gaps)
+        if flat is not None:
+            mask |= flat
+            for plane in (r2, phase, *smoothed):
+                plane[flat] = 0
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
         return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=mask, dt=self.dt)

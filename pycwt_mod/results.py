@@ -80,8 +80,9 @@ class CwtResult(_Attributed, _CwtFields):  # type: ignore[misc]
         For white noise the mean of |fft|² is the variance, as it is for the wavelet power.
         pycwt's convention divides by the root of the padded length instead.
     mask : ndarray of bool, shape (..., scales, time)
-        True where more of a value's energy is missing than `mask_threshold` of `cwt` allows. The
-        ends of the record do not count: `coi` has their influence.
+        True where more of a value's energy is missing than `mask_threshold` of `cwt` allows, and
+        where all samples within its support are equal but for rounding, as of a disconnected
+        electrode. The ends of the record do not count: `coi` has their influence.
     dt : float or None
         Sampling interval; None if unknown.
     """
@@ -155,7 +156,8 @@ class XwtResult(_Attributed, _XwtFields):  # type: ignore[misc]
     signif : ndarray, shape (scales,)
         Level of |cross|.
     mask : ndarray of bool, shape (scales, time)
-        True where too much of a value's energy is missing in either signal; see `cwt`.
+        True where too much of a value's energy is missing in either signal, or where either is
+        constant within the support; see `cwt`.
     lag1 : (Lag1, Lag1), or None
         Coefficients of both signals that `signif` was computed with.
     dt : float or None
@@ -222,7 +224,9 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
     signif : ndarray, shape (scales,)
         Level of R² by Monte Carlo (see `wct_significance`); ``[0]`` with ``sig=False``.
     mask : ndarray of bool, shape (scales, time)
-        True where too much of a value's energy is missing in either signal; see `cwt`.
+        True where too much of a value's energy is missing in either signal; see `cwt`. Also where
+        either signal is constant, but for rounding, within the support of the value: `coherence`,
+        `phase` and `smoothed` are 0 there.
     smoothed : ndarray, shape (2, ..., scales, time)
         Real and imaginary part of the smoothed cross spectrum S(W1 W2*/s), in the product of
         the signals' units unless they were normalized.

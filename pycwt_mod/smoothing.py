@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Convention, Floats, spacing_of
 
+#: Scales that one sum is taken over: forty times those of the finest transform in use.
+MAX_NEIGHBOURS = 100_000
+
 
 @dataclass(frozen=True)
 class ScaleBoxcar:
@@ -31,7 +34,15 @@ class ScaleBoxcar:
         ``"standard"``: [f, 1 … 1, f] with h = δj0/(2 dj), f = h mod 1 and 2 round(h) - 1 ones,
         as Grinsted's MATLAB toolbox and R's biwavelet have it. ``"pycwt"``: width
         round(2 δj0/dj), half weights at the ends, half a row off centre when that is even.
+
+        Raises
+        ------
+        ValueError
+            `dj` is so small that the boxcar would have more than `MAX_NEIGHBOURS` weights.
         """
+        least = 2 * deltaj0 / MAX_NEIGHBOURS
+        if not dj >= least:
+            raise ValueError(f"{dj=} must be >= {least:.3g}: coherence is smoothed over scales")
         if convention == "pycwt":
             width = max(1, round(2 * deltaj0 / dj))
             window = np.ones(width)

@@ -107,7 +107,8 @@ def cwt(
     -------
     CwtResult
         ``(coefs, scales, freqs, coi, fft, fftfreqs)``; `coefs` is complex64 for a float32
-        signal, complex128 otherwise, in units of the signal.
+        signal, complex128 otherwise, in units of the signal. Its `mask` is true where missing
+        samples weigh too much, and where the signal is constant within a value's support.
 
     Raises
     ------

@@ -102,6 +102,16 @@ class CoherenceSchedule:
         return {group.bank.length for part in self.parts for group in part.groups}
 
     @property
+    def largest_neighbours(self) -> list[int]:
+        """The largest row that each row is smoothed over."""
+        count = self.parts[-1].outputs.stop
+        return [
+            _neighbours(part.window, row, count).stop - 1
+            for part in self.parts
+            for row in part.outputs
+        ]
+
+    @property
     def scale_weights(self) -> Floats:
         """Weights of the smoothing over scales, shape (scales, scales), one row per output."""
         count = self.parts[-1].outputs.stop

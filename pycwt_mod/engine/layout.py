@@ -125,6 +125,10 @@ OPS: tuple[BlockOp, ...] = ("cwt", "xwt", "wct")
 #: needs that much, with any of the wavelets.
 RESERVE = 0.01
 
+#: Largest error of a published value, as a part of the RMS of its row. It also decides how far the
+#: support of a value reaches.
+BLOCK_RTOL = 1e-5
+
 
 @dataclass(frozen=True, kw_only=True)
 class OctaveLayout:
@@ -154,7 +158,7 @@ class OctaveLayout:
     step: int
     tile: int
     margin: int
-    rtol: float = 1e-5
+    rtol: float = BLOCK_RTOL
 
     def __hash__(self) -> int:
         # Slices have no hash of their own in Python 3.11.
@@ -219,7 +223,7 @@ def octave_layouts(
     op: BlockOp,
     hop_s: float,
     convention: Convention,
-    rtol: float = 1e-5,
+    rtol: float = BLOCK_RTOL,
 ) -> tuple[OctaveLayout, ...]:
     """Return the layouts of all octaves, highest first.
 

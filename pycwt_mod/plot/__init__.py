@@ -1,6 +1,6 @@
 """Pictures of power and coherence over time and frequency, on axes that the caller owns.
 
-Matplotlib is optional (``pip install pycwt-mod[plot]``); nothing else in the library needs it.
+Matplotlib is optional (the extra ``plot``); nothing else in the library needs it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ try:
     import matplotlib as mpl
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "cannot draw: matplotlib is not installed; run pip install 'pycwt-mod[plot]'",
+        "cannot draw: matplotlib is not installed; install pycwt-mod with the extra 'plot' "
+        "(in a clone: pip install '.[plot]')",
         name="matplotlib",
     ) from error
 else:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from pycwt_mod.engine.flat_stretches import FlatStretches, flat_stretches
 from pycwt_mod.engine.layout import (
     BlockOp,
     OctaveLayout,
@@ -15,7 +16,13 @@ from pycwt_mod.engine.layout import (
 )
 from pycwt_mod.streaming.assembly import Assembled, AssembledOctave, assemble
 from pycwt_mod.streaming.block import Block, LiveBlock
-from pycwt_mod.streaming.compute import QUANTITIES, Quantity, compute_block, compute_blocks
+from pycwt_mod.streaming.compute import (
+    QUANTITIES,
+    Quantity,
+    compute_block,
+    compute_blocks,
+    support_radii,
+)
 from pycwt_mod.streaming.level import LevelMethod, window_level
 from pycwt_mod.streaming.transforms import StreamingCwt, StreamingWct, StreamingXwt
 from pycwt_mod.streaming.windower import CutWindow, SampleBuffer, Tile, Tiling, Windower
@@ -27,6 +34,7 @@ __all__ = [
     "Block",
     "BlockOp",
     "CutWindow",
+    "FlatStretches",
     "LevelMethod",
     "LiveBlock",
     "OctaveLayout",
@@ -42,7 +50,9 @@ __all__ = [
     "assemble",
     "compute_block",
     "compute_blocks",
+    "flat_stretches",
     "highest_freq_hz",
     "octave_layouts",
+    "support_radii",
     "window_level",
 ]

@@ -29,6 +29,14 @@ from pycwt_mod.arrays import (
     unit_scaled,
 )
 from pycwt_mod.engine.filter_bank import FilterBank, fast_length
+from pycwt_mod.engine.flat_stretches import (
+    Radii,
+    flat_stretches,
+    hop_of,
+    least_stretch,
+    may_be_flat,
+    radii_of,
+)
 from pycwt_mod.engine.layout import (
     BlockOp,
     OctaveLayout,
@@ -143,16 +151,30 @@ def compute_blocks(
     if isinstance(window, np.ma.MaskedArray):
         window = plain_array("window", window)
     _check(window, sets, op, quantity, convention)
-    shared = octave_kernel(grid, layout, op, convention, window.dtype.char)
-    valid = None
-    if not (safe := shared.stays_in_range(window)):  # as of every window with NaN
+    kind = window.dtype
+    # A transform rounds by its largest values, so single precision hides rows of little power, of
+    # which a coherence is made as of any other.
+    computed = np.dtype(np.float64) if op == "wct" else kind
+    shared = octave_kernel(grid, layout, op, convention, computed.char)
+    valid, stretches = None, None
+    energy = energy_of(window)
+    if not (safe := energy < shared.most_energy):  # as of every window with NaN
+        stretches = flat_stretches(window.T, shared.least_flat)
         valid = np.isfinite(window)
         window = np.where(valid, window, 0)
-        safe = shared.stays_in_range(window)
+        safe = energy_of(window) < shared.most_energy
+    elif may_be_flat(window[:: shared.hop], energy):
+        stretches = flat_stretches(window.T, shared.least_flat)
     # What overflows is masked below.
     with _SAFE if safe else np.errstate(over="ignore", invalid="ignore"):
-        signal, missing = _buffer(window, valid, window_first, tile_first - layout.margin, layout)
-        results = list(_results(shared.waves(signal), sets, shared, op, quantity, safe))
+        signal, missing = _buffer(
+            window, valid, window_first, tile_first - layout.margin, layout, computed
+        )
+        results = list(_results(shared.waves(signal), sets, shared, op, quantity, kind, safe))
+    flats = None
+    if stretches is not None:
+        at = tile_first - window_first
+        flats = stretches.mask(shared.radii, shared.whole.shape[1], layout.step, at)
     masks: dict[bytes, NDArray[np.uint8]] = {}
     blocks = []
     for names, (values, phase) in zip(sets, results, strict=True):
@@ -163,6 +185,8 @@ def compute_blocks(
             if key not in masks:
                 masks[key] = read_only(block_mask(gaps, grid, layout, op, convention))
             mask = masks[key]
+        if flats is not None:
+            values, phase, mask = _masked_where_flat(flats[list(names)], op, values, phase, mask)
         if not safe:
             values, phase, mask = _masked_where_not_finite(values, phase, mask)
         blocks.append(
@@ -191,17 +215,24 @@ def _check(
             raise ValueError(f"set {names} must be {size} of the {window.shape[1]} columns")
 
 
+def energy_of(samples: Floats) -> float:
+    """Return the sum of squares; infinite or NaN where it is out of range, or a sample is."""
+    # Unlike numpy.dot, vdot does not warn of an overflow.
+    return float(np.vdot(samples, samples))
+
+
 def _buffer(
     window: NDArray[Any],
     valid: Bools | None,
     window_first: int,
     buffer_first: int,
     layout: OctaveLayout,
+    dtype: np.dtype[Any],
 ) -> tuple[Floats, Bools | None]:
     """Return tile and margins with missing samples filled, their mean removed; and the gaps.
 
-    Both have shape (channels, tile + 2 margins); None: there are no gaps. Samples of the window
-    are 0 where they are not `valid`; None: all are.
+    Both have shape (channels, tile + 2 margins), the samples `dtype`; None: there are no gaps.
+    Samples of the window are 0 where they are not `valid`; None: all are.
     """
     size = layout.tile + 2 * layout.margin
     low = max(window_first, buffer_first)
@@ -211,10 +242,10 @@ def _buffer(
     # The mean is removed before rounding to single precision: counts may have a large offset.
     if valid is None and part.shape[1] == size:
         total = part.sum(axis=1, dtype=np.float64, keepdims=True)
-        return np.subtract(part, total / size, dtype=np.float64).astype(window.dtype), None
+        return np.subtract(part, total / size, dtype=np.float64).astype(dtype, copy=False), None
     inside = np.ones(part.shape, np.bool_) if valid is None else np.ascontiguousarray(valid[rows].T)
     mean = _mean(part, np.maximum(inside.sum(axis=1, keepdims=True), 1))
-    filled = np.zeros((window.shape[1], size), window.dtype)
+    filled = np.zeros((window.shape[1], size), dtype)
     missing = np.ones(filled.shape, np.bool_)
     if high > low:
         here = slice(low - buffer_first, high - buffer_first)
@@ -238,14 +269,15 @@ def _results(
     shared: OctaveKernel,
     op: BlockOp,
     quantity: Quantity,
+    kind: np.dtype[Any],
     safe: bool,
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any] | None]]:
-    """Return values and phase of every set.
+    """Return values and phase of every set; `kind` is the samples' dtype.
 
     Unless it is `safe` that nothing overflows, one of them is not finite where either is wrong.
     """
     if op == "wct":
-        return _coherence(waves, sets, shared)
+        return _coherence(waves, sets, shared, kind)
     return (_single if op == "cwt" else _cross)(waves[:, :, shared.columns], sets, quantity, safe)
 
 
@@ -267,14 +299,12 @@ def _cross(
 
 
 def _coherence(
-    waves: Complexes, sets: Sets, shared: OctaveKernel
+    waves: Complexes, sets: Sets, shared: OctaveKernel, kind: np.dtype[Any]
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Yield R² and phase; each channel's own spectrum is smoothed once, however many pairs.
+    """Yield R² and phase as `kind`, from double precision.
 
-    Smoothing is in double precision also for float32 windows: a transform rounds by its largest
-    values, and the spectrum of a signal that is mostly quiet is small nearly everywhere.
+    Each channel's own spectrum is smoothed once, however many pairs there are.
     """
-    kind = waves.real.dtype
     waves = _unit_scaled(waves)
     auto = shared.smoothed(powers(waves))
     for one, other in sets:
@@ -313,6 +343,21 @@ def _masked_where_not_finite(
     return values, phase, read_only(mask | ~finite)
 
 
+def _masked_where_flat(
+    flats: Bools,
+    op: BlockOp,
+    values: NDArray[Any],
+    phase: NDArray[Any] | None,
+    mask: NDArray[np.uint8],
+) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.uint8]]:
+    """Return the mask with 1 where a channel is flat; coherence and its phase are 0 there."""
+    flat: Bools = np.logical_or.reduce(flats)
+    if op == "wct":
+        values = np.where(flat, values.dtype.type(0), values)
+        phase = None if phase is None else np.where(flat, phase.dtype.type(0), phase)
+    return values, phase, read_only(mask | flat)
+
+
 def _product(waves: Complexes, names: tuple[int, ...]) -> Complexes:
     product: Complexes = waves[names[0]] * np.conj(waves[names[1]])
     return product
@@ -346,7 +391,13 @@ class OctaveKernel:
         The mask of a block without gaps.
     most_energy : float
         With less than this sum of squares of the samples, no coefficient overflows, and no
-        product of two.
+        product of two. A sum that is not known, for NaN, is not less.
+    radii : ndarray of int, shape (k,)
+        How far the support of each row reaches, in samples.
+    least_flat : int
+        Samples of the shortest flat stretch in which a row has a flat value.
+    hop : int
+        Distance of samples of which such a stretch has two.
     """
 
     freqs_hz: NDArray[np.float64]
@@ -356,14 +407,9 @@ class OctaveKernel:
     smoother: CircularSmoother | None
     whole: NDArray[np.uint8]
     most_energy: float
-
-    def stays_in_range(self, samples: Floats) -> bool:
-        """Return whether products of coefficients cannot overflow; False if that is not certain.
-
-        Samples with NaN give False.
-        """
-        # Unlike numpy.dot, vdot does not warn of an overflow.
-        return bool(np.vdot(samples, samples) < self.most_energy)
+    radii: Radii
+    least_flat: int
+    hop: int
 
     def waves(self, channels: Floats) -> Complexes:
         """Return the rows of all channels, shape (channels, rows, columns)."""
@@ -396,11 +442,13 @@ def octave_kernel(
         smoother = CircularSmoother(gauss, boxcar, keep, boxcar.matrix(len(scales), keep))
     first, n = layout.margin // layout.step, layout.tile // layout.step
     n_voices = layout.voices.stop - layout.voices.start
+    radii = support_radii(grid, layout, op, convention)
     return OctaveKernel(
         freqs_hz=read_only(grid.freqs_hz[layout.voices]),
         scales_s=read_only(grid.scales_s[layout.voices]),
         filters=filters, columns=slice(first, first + n), smoother=smoother,
         whole=read_only(np.zeros((n_voices, n), np.uint8)), most_energy=_most_energy(filters),
+        radii=radii, least_flat=least_stretch(radii), hop=hop_of(least_stretch(radii)),
     )  # fmt: skip
 
 
@@ -415,6 +463,19 @@ def _most_energy(filters: FilterBank) -> float:
     return float(np.finfo(filters.table.dtype).max) / (4 * filters.length * gain**2)
 
 
+def support_radii(
+    grid: VoiceGrid, layout: OctaveLayout, op: BlockOp, convention: Convention
+) -> Radii:
+    """Return how far the support of each published voice reaches, in samples.
+
+    For coherence it is that of the largest scale that the voice is smoothed over.
+    """
+    boxcar = grid_boxcar(grid, op, convention)
+    largest = np.arange(layout.voices.start, layout.voices.stop) + boxcar.last
+    scales = grid.scales_s[np.minimum(largest, grid.n_voices - 1)] * grid.fs_hz
+    return radii_of(support_radius(grid.wavelet, op, layout.rtol), scales)
+
+
 def block_mask(
     missing: Bools, grid: VoiceGrid, layout: OctaveLayout, op: BlockOp, convention: Convention
 ) -> NDArray[np.uint8]:
@@ -423,10 +484,7 @@ def block_mask(
     n_voices = layout.voices.stop - layout.voices.start
     if not missing.any():
         return np.zeros((n_voices, n_out), np.uint8)
-    boxcar = grid_boxcar(grid, op, convention)
-    largest = np.arange(layout.voices.start, layout.voices.stop) + boxcar.last
-    scales = grid.scales_s[np.minimum(largest, grid.n_voices - 1)] * grid.fs_hz
-    radius = np.ceil(support_radius(grid.wavelet, op, layout.rtol) * scales).astype(np.int64)
+    radius = support_radii(grid, layout, op, convention)
     gaps_before = np.concatenate([[0], np.cumsum(missing)])
     centre = layout.margin + np.arange(n_out) * layout.step
     low = np.maximum(centre - radius[:, None], 0)

@@ -29,6 +29,7 @@ def axis(case: Case) -> tuple[float, float, float, float, float, int]:
     return LAG1, LAG1, 1.0, 1 / case.voices, float(scales[0]), len(scales) - 1
 
 
+@pytest.mark.slow
 def test_false_positives_at_long_periods_are_5_percent() -> None:
     # They were 9 % at 0.2 and 17 % at 0.3 of the record: records had 6 times the largest scale.
     levels = [wct_significance(*axis(SHORT), mc_count=1000, rng=1, n=n) for n in (None, 64)]

@@ -34,6 +34,7 @@ def plan(**changes: Any) -> MonteCarloPlan:
     return MonteCarloPlan(**{**options, **changes})
 
 
+@pytest.mark.slow
 def test_levels_agree_with_coherence_of_simulated_records() -> None:
     """The slow way: whole records, the offline transform, what lies outside the cone."""
     J, dj, s0 = 10, 1 / 2, 2.0

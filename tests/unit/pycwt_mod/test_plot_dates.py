@@ -20,6 +20,7 @@ from matplotlib.dates import num2date
 from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver
 
+from cwt_runtime.installation import install_hint
 from pycwt_mod import cwt, multirate, rednoise, wct, xwt
 from pycwt_mod.plot import plot_coherence, plot_scale_average, plot_scalogram
 
@@ -207,4 +208,4 @@ def test_without_matplotlib_plot_says_what_to_install() -> None:
         "except ModuleNotFoundError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith("run pip install 'pycwt-mod[plot]'")
+    assert done.stdout.strip().endswith(f"matplotlib is not installed; {install_hint('plot')}")

@@ -51,3 +51,12 @@ def test_boxcar_over_scales_is_that_of_the_convention(
     boxcar = ScaleBoxcar.of(wavelet.deltaj0, 1 / voices, convention)
     assert np.abs(boxcar.apply(rows, slice(0, 50)) - expected).max() < ROUNDING
     assert np.abs(boxcar.apply(rows, slice(20, 31)) - expected[20:31]).max() < ROUNDING
+
+
+@pytest.mark.parametrize("convention", ["standard", "pycwt"])
+@pytest.mark.parametrize("dj", [1e-12, 5e-324])
+def test_scales_that_lie_too_close_are_refused_and_not_allocated(
+    dj: float, convention: Convention
+) -> None:
+    with pytest.raises(ValueError, match="dj"):
+        ScaleBoxcar.of(0.6, dj, convention)
