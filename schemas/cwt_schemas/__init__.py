@@ -4,6 +4,7 @@ Nothing here knows a socket or an event loop. Subjects are in ``subjects``, name
 ``storage``, header names in ``headers``, sizes in ``limits``, array fields in ``arrays``.
 """
 
+from cwt_schemas.checkpoint import ClockState, ReplayState, StreamCheckpoint
 from cwt_schemas.codec import (
     ContentType,
     content_type_of,
@@ -71,6 +72,7 @@ from cwt_schemas.live import (
     TimeAxis,
     WindowTimes,
 )
+from cwt_schemas.marker import Marker
 from cwt_schemas.message import (
     DeadLetter,
     Message,
@@ -110,11 +112,8 @@ from cwt_schemas.query import (
 from cwt_schemas.stream import (
     AnalysisSpec,
     Channel,
-    ClockState,
     ClockStatus,
-    ReplayState,
     SignificanceSpec,
-    StreamCheckpoint,
     StreamDefinition,
     StreamDelete,
     StreamGet,
@@ -122,6 +121,8 @@ from cwt_schemas.stream import (
     StreamList,
     StreamListing,
     StreamProgress,
+    StreamPurge,
+    StreamPurged,
     StreamPut,
     StreamStatus,
 )
@@ -178,6 +179,7 @@ __all__ = [
     "JobTasks",
     "KeptLevels",
     "Lag1Estimate",
+    "Marker",
     "Message",
     "Name",
     "NotFound",
@@ -209,6 +211,8 @@ __all__ = [
     "StreamList",
     "StreamListing",
     "StreamProgress",
+    "StreamPurge",
+    "StreamPurged",
     "StreamPut",
     "StreamStatus",
     "TaskState",

@@ -13,8 +13,9 @@ packed        ``{"dtype": "<f4", "shape": [2, 3], "data": bytes}``       to_pack
 ============  =========================================================  ==========
 
 Nested lists are float64. A missing value is NaN here and ``null`` there. Infinity is refused in
-every form, because JSON can't say it and both encodings carry the same messages. Empty arrays are
-refused too, unless the type allows them: the shape of an empty nested list is ambiguous.
+every form, because JSON can't say it and both encodings carry the same messages; what a device
+measured is the exception: there it becomes NaN, so that one value does not cost the others. Empty
+arrays are refused too, unless the type allows them: the shape of an empty nested list is ambiguous.
 Every problem is a ``ValueError`` whose message is fit for the sender.
 """
 
@@ -43,6 +44,10 @@ _COMPLEX: Final = WIRE_DTYPES[4:]
 
 _MAX_AXES: Final = 2
 
+#: Elements of lists that are converted at a time: numpy holds the interpreter's lock throughout, so
+#: that a long list in one piece would stop the event loop although another thread reads it.
+_BLOCK_ITEMS: Final = 64 * 1024
+
 #: The empty array, of one axis.
 _EMPTY: Array = np.zeros(0, dtype="<f4")
 _EMPTY.flags.writeable = False
@@ -65,6 +70,8 @@ class ArrayType:
         Nothing at all is possible too; whatever its form and dtype, it becomes float32 of one axis.
     whole : bool
         Floats are taken for the integers that they are equal to, since nested lists give floats.
+    infinite_is_missing : bool
+        Infinite values become NaN, instead of being refused.
     """
 
     axes: tuple[int, ...]
@@ -72,12 +79,16 @@ class ArrayType:
     mask: bool = False
     may_be_empty: bool = False
     whole: bool = False
+    infinite_is_missing: bool = False
 
     def validate(self, value: object) -> Array:
         """Return the array, or raise ``ValueError`` with what is wrong."""
         if self.may_be_empty and _is_empty(value):
             return _EMPTY
-        array = self._mask(value) if self.mask else self._cast(_read(value))
+        if self.mask:
+            array = self._mask(value)
+        else:
+            array = self._cast(_checked(_read(value), infinite_is_missing=self.infinite_is_missing))
         if array.ndim not in self.axes:
             allowed = " or ".join(map(str, self.axes))
             raise ValueError(f"{array.ndim} axes, {allowed} expected")
@@ -98,7 +109,7 @@ class ArrayType:
     def _mask(self, value: object) -> Array:
         if isinstance(value, np.ndarray) and value.dtype == np.bool_:
             value = value.view(np.uint8)
-        array = _read(value)
+        array = _checked(_read(value))
         mask: Array = np.equal(array, 1)
         if not np.array_equal(mask, array):
             raise ValueError("a mask has nothing but 0 and 1")
@@ -113,7 +124,18 @@ class ArrayType:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
+        if handler.mode == "serialization":
+            return self._http_schema()
         return {"oneOf": [*self._list_schemas(), *self._parts_schemas(), self._packed_schema()]}
+
+    def _http_schema(self) -> dict[str, Any]:
+        """Return what `cwt_schemas.http.to_json` writes."""
+        number: dict[str, Any] = {"enum": [0, 1]} if self.mask else {"type": ["number", "null"]}
+        pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
+        elements = [pair] if set(_COMPLEX) & set(self.dtypes) else []
+        elements += [] if self.dtypes == _COMPLEX else [number]
+        nested = [_nested(axes, element) for axes in self.axes for element in elements]
+        return nested[0] if len(nested) == 1 else {"oneOf": nested}
 
     def _list_schemas(self) -> list[dict[str, Any]]:
         if self.dtypes == _COMPLEX:
@@ -175,7 +197,12 @@ ValueMatrix = Annotated[
 #: (time,) or (time, channel); converter counts stay integers. Empty where nothing is left to say.
 SampleArray = Annotated[
     npt.NDArray[np.floating[Any] | np.integer[Any]],
-    ArrayType(axes=(1, 2), dtypes=_INTEGERS + _FLOATS, may_be_empty=True),
+    ArrayType(axes=(1, 2), dtypes=_INTEGERS + _FLOATS, may_be_empty=True, infinite_is_missing=True),
+]
+#: (time,) of one channel.
+SampleVector = Annotated[
+    npt.NDArray[np.floating[Any]],
+    ArrayType(axes=(1,), dtypes=_FLOATS, infinite_is_missing=True),
 ]
 #: (time, channel) in whatever type holds them without loss.
 SampleMatrix = Annotated[
@@ -196,14 +223,18 @@ def from_numpy(value: Array) -> Array:
     An array that is read-only already is taken as it is, everything else is copied, so that the
     owner's later writes don't reach a frozen message.
     """
+    return _checked(_as_wire(value))
+
+
+def _as_wire(value: Array) -> Array:
     if isinstance(value, np.ma.MaskedArray):
         raise ValueError("masked arrays don't travel: write NaN where a value is missing")
     if not 1 <= value.ndim <= _MAX_AXES:
         raise ValueError(f"{value.ndim} axes, one or two are possible")
     dtype = _wire_dtype(value.dtype)
     if value.dtype == dtype and value.flags.c_contiguous and not value.flags.writeable:
-        return _checked(np.asarray(value))
-    return _checked(np.array(value, dtype=dtype, order="C", copy=True, subok=False))
+        return np.asarray(value)
+    return np.array(value, dtype=dtype, order="C", copy=True, subok=False)
 
 
 def to_packed(array: Array) -> dict[str, Any]:
@@ -222,14 +253,41 @@ def to_json(array: Array) -> Array | dict[str, Array]:
     return array
 
 
+def from_packed(value: Mapping[str, Any]) -> Array:
+    """Return ``{"dtype", "shape", "data"}`` as a view on the bytes, nothing is copied.
+
+    Raises
+    ------
+    ValueError
+        The three do not fit together.
+    """
+    dtype, shape, data = value["dtype"], value["shape"], value["data"]
+    if not isinstance(dtype, str) or dtype not in WIRE_DTYPES:
+        raise ValueError(f"dtype has to be one of {', '.join(WIRE_DTYPES)}")
+    if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= _MAX_AXES:
+        raise ValueError("shape has to be a list of one or two lengths")
+    if not all(type(length) is int and length >= 1 for length in shape):
+        raise ValueError("shape has to be positive integers")
+    if not isinstance(data, bytes | memoryview):
+        raise ValueError("data has to be bytes")
+    # Python integers don't overflow, so a lying shape can't slip through as a small product.
+    needed = np.dtype(dtype).itemsize
+    for length in shape:
+        needed *= length
+    if needed != len(data):
+        raise ValueError(f"shape and dtype need {_brief(needed)} bytes, data has {len(data)}")
+    return np.ndarray(tuple(shape), dtype=dtype, buffer=data)
+
+
 def _read(value: object) -> Array:
+    """Return the array in whatever form it travels, for `_checked`."""
     if isinstance(value, np.ndarray):
-        return from_numpy(value)
+        return _as_wire(value)
     if isinstance(value, list | tuple):
         return _from_lists(value)
     if isinstance(value, dict):
         if value.keys() == {"dtype", "shape", "data"}:
-            return _from_packed(value)
+            return from_packed(value)
         if value.keys() == {"re", "im"}:
             return _from_parts(value)
         raise ValueError("an array as an object has dtype, shape and data, or re and im")
@@ -249,9 +307,13 @@ def _from_lists(value: Sequence[Any]) -> Array:
     types = set(map(type, chain.from_iterable(value) if nested else value))
     if not all(map(_is_number_or_none, types)):
         raise ValueError("only numbers and null are possible")
+    rows = max(_BLOCK_ITEMS // max(len(value[0]), 1), 1) if nested else _BLOCK_ITEMS
     try:
         # numpy reads None as NaN when a float dtype is asked for.
-        return _checked(np.array(value, dtype=np.float64))
+        if len(value) <= rows:
+            return np.array(value, dtype=np.float64)
+        blocks = (value[i : i + rows] for i in range(0, len(value), rows))
+        return np.concatenate([np.array(block, dtype=np.float64) for block in blocks])
     except OverflowError as error:
         raise ValueError("a number is too large for float64") from error
 
@@ -264,36 +326,16 @@ def _from_parts(value: Mapping[str, Any]) -> Array:
     out = np.empty(re.shape, dtype=np.complex128)
     # Not re + 1j * im: a NaN in one part would spread to the other.
     out.real, out.imag = re, im
-    return _checked(out)
+    return out
 
 
 def _part(value: Mapping[str, Any], name: str) -> Array:
     part = value[name]
     if isinstance(part, np.ndarray) and part.dtype.kind != "c":
-        return from_numpy(part)
+        return _as_wire(part)
     if not isinstance(part, list | tuple):
         raise ValueError(f"{name} has to be a list")
     return _from_lists(part)
-
-
-def _from_packed(value: Mapping[str, Any]) -> Array:
-    """Return ``{"dtype", "shape", "data"}`` as a view on the bytes, nothing is copied."""
-    dtype, shape, data = value["dtype"], value["shape"], value["data"]
-    if not isinstance(dtype, str) or dtype not in WIRE_DTYPES:
-        raise ValueError(f"dtype has to be one of {', '.join(WIRE_DTYPES)}")
-    if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= _MAX_AXES:
-        raise ValueError("shape has to be a list of one or two lengths")
-    if not all(type(length) is int and length >= 1 for length in shape):
-        raise ValueError("shape has to be positive integers")
-    if not isinstance(data, bytes | memoryview):
-        raise ValueError("data has to be bytes")
-    # Python integers don't overflow, so a lying shape can't slip through as a small product.
-    needed = np.dtype(dtype).itemsize
-    for length in shape:
-        needed *= length
-    if needed != len(data):
-        raise ValueError(f"shape and dtype need {_brief(needed)} bytes, data has {len(data)}")
-    return _checked(np.ndarray(tuple(shape), dtype=dtype, buffer=data))
 
 
 def _integers(array: Array) -> Array:
@@ -323,11 +365,13 @@ def _wire_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     raise ValueError(f"dtype {dtype} has no wire dtype that holds it exactly")
 
 
-def _checked(array: Array) -> Array:
+def _checked(array: Array, *, infinite_is_missing: bool = False) -> Array:
     if array.size == 0:
         raise ValueError("empty: at least one element is needed")
-    if array.dtype.kind in "fc" and np.isinf(array).any():
-        raise ValueError("infinity doesn't travel: a missing value is NaN, null in JSON")
+    if array.dtype.kind in "fc" and (infinite := np.isinf(array)).any():
+        if not infinite_is_missing:
+            raise ValueError("infinity doesn't travel: a missing value is NaN, null in JSON")
+        array = np.where(infinite, array.dtype.type(np.nan), array)
     array.flags.writeable = False
     return array
 

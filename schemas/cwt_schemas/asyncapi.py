@@ -15,13 +15,13 @@ import orjson
 from pydantic.json_schema import models_json_schema
 
 from cwt_schemas import headers, subjects
-from cwt_schemas.arrays import RAW_DTYPES
 from cwt_schemas.codec import ContentType
 from cwt_schemas.endpoints import ENDPOINTS, Endpoint
 from cwt_schemas.errors import ErrorBody
 from cwt_schemas.hardware import HwEvent
 from cwt_schemas.job import JobOutcome, JobProgress, JobWork
 from cwt_schemas.live import AnalysisResult, AnalysisWindow, SignalChunk, StreamEvent
+from cwt_schemas.marker import Marker
 from cwt_schemas.message import (
     NAME_PATTERN,
     DeadLetter,
@@ -83,6 +83,14 @@ FLOWS: Final = (
         parameters=("stream",),
         action="send",
         summary="Services publish what happened to a stream besides its data.",
+    ),
+    Flow(
+        name="marker",
+        model=Marker,
+        address=subjects.marker,
+        parameters=("stream",),
+        action="receive",
+        summary="Devices, stimulus computers and people publish what they note of a stream.",
     ),
     Flow(
         name="task",
@@ -244,7 +252,6 @@ def _message(model: type[Message]) -> dict[str, Any]:
 
 
 def _raw_chunk() -> dict[str, Any]:
-    number = {"type": "string", "pattern": "^[0-9]{1,19}$"}
     return {
         "name": schema_of(SignalChunk),
         "title": "RawSignalChunk",
@@ -254,11 +261,7 @@ def _raw_chunk() -> dict[str, Any]:
             "type": "object",
             "properties": {
                 headers.CONTENT_TYPE: {"const": ContentType.OCTETS.value},
-                headers.DTYPE: {"type": "string", "enum": list(RAW_DTYPES)},
-                headers.EPOCH: {"type": "string"},
-                headers.FIRST_SAMPLE: number,
-                headers.T0_NS: number,
-                headers.FINAL: {"type": "string", "enum": ["0", "1"]},
+                **headers.CHUNK,
             },
             "required": [headers.CONTENT_TYPE, headers.DTYPE, headers.EPOCH],
         },

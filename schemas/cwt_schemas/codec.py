@@ -5,12 +5,15 @@ Rules
 - No or an empty body stands for an empty object, so that a request without fields needs none.
 - Whatever arrives, nothing but ``ContractError`` is raised: ``BadRequest`` when the bytes can't be
   read, ``Unprocessable`` when they can but a field is wrong, ``PayloadTooLarge`` above the limit.
-- A refusal names every wrong field and repeats none of the values.
+- A refusal names every wrong field, of a list the first wrong element, and repeats none of the
+  values.
+- What a body consists of is counted before it is built, see `structure`.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -23,17 +26,21 @@ import orjson
 from pydantic import ValidationError
 
 from cwt_schemas import headers as header
-from cwt_schemas.arrays import RAW_DTYPES, from_numpy, to_json, to_packed
+from cwt_schemas.arrays import RAW_DTYPES, from_numpy, from_packed, to_json, to_packed
 from cwt_schemas.errors import BadRequest, PayloadTooLarge, Unprocessable
 from cwt_schemas.limits import (
     MAX_CHANNELS,
+    MAX_JSON_BYTES,
     MAX_LISTED_PROBLEMS,
+    MAX_MAP_KEYS,
     MAX_MESSAGE_BYTES,
     MAX_PACKED_ITEMS,
     MAX_PAYLOAD_BYTES,
+    SCAN_FROM_BYTES,
 )
 from cwt_schemas.live import SignalChunk
 from cwt_schemas.message import WRONG_FIELD, Message, PersistedMessage, schema_of
+from cwt_schemas.structure import check_tree, structure_of_json, structure_of_msgpack
 
 M = TypeVar("M", bound=Message)
 Headers = Mapping[str, str]
@@ -130,19 +137,51 @@ def decode(
     *,
     max_bytes: int | None = MAX_PAYLOAD_BYTES,
     early: bytes = b"",
+    ignore_unknown: bool = False,
+    trusted: bool = False,
 ) -> M:
     """Return the message in a body, or raise a ``ContractError`` that says what is wrong.
 
-    `early` are those of its fields that came before, see `encode_fields`.
+    `early` are those of its fields that came before, see `encode_fields`. A field that the model
+    does not have is an error, as a misspelt option should be; readers of replies, results and
+    events, which a newer service may have sent, `ignore_unknown` ones. A `trusted` body may have
+    `max_bytes` in JSON too, and any structure: a service wrote it, as a reply or into a bucket.
     """
     if max_bytes is not None and len(data) > max_bytes:
         raise _too_large(len(data), max_bytes, content_type)
-    tree = _parsed(data, content_type)
+    tree = parsed(data, content_type, trusted=trusted)
     if early:
-        tree |= _parsed(early, ContentType.MSGPACK)
+        tree |= parsed(early, ContentType.MSGPACK, trusted=trusted)
+    return _of_tree(model, tree, ignore_unknown=ignore_unknown)
+
+
+def _of_tree(model: type[M], tree: Mapping[str, Any], *, ignore_unknown: bool) -> M:
     if issubclass(model, PersistedMessage) and model.schema_required and "schema" not in tree:
         raise Unprocessable.of({"schema": f"is missing, {schema_of(model)!r} expected"})
-    return validated(model, tree)
+    return validated(model, tree, ignore_unknown=ignore_unknown)
+
+
+def decode_tree(
+    data: bytes, content_type: ContentType = ContentType.MSGPACK, *, trusted: bool = False
+) -> dict[str, Any]:
+    """Return a body as it is, without a model, with packed arrays as numpy's; `trusted` as above.
+
+    For readers that pass a message on and must keep fields that they do not know.
+    """
+    try:
+        tree = parsed(data, content_type, trusted=trusted)
+        if not trusted:  # no model says how deep it is
+            check_tree(tree)
+        with_arrays = _with_arrays(tree)
+    except ValueError as error:
+        raise BadRequest(f"an array can't be read: {error}") from error
+    assert isinstance(with_arrays, dict)  # noqa: S101 - parsed returns nothing else
+    return with_arrays
+
+
+def encode_tree(tree: Mapping[str, Any]) -> bytes:
+    """Return what `decode_tree` read, in msgpack."""
+    return _packed(tree)
 
 
 def encode_raw_chunk(chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
@@ -152,6 +191,7 @@ def encode_raw_chunk(chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
         header.CONTENT_TYPE: ContentType.OCTETS.value,
         header.DTYPE: chunk.samples.dtype.str,
         header.EPOCH: chunk.epoch,
+        **({header.CHANNELS: str(chunk.n_channels)} if chunk.n_samples else {}),
         **{name: str(value) for name, value in given.items() if value is not None},
         **({header.FINAL: "1"} if chunk.final else {}),
     }
@@ -167,6 +207,9 @@ def decode_raw_chunk(headers: Headers, body: bytes, channels: int) -> SignalChun
         allowed = ", ".join(RAW_DTYPES)
         raise Unprocessable.of({header.DTYPE: f"has to be one of {allowed}"})
     dtype = np.dtype(name)
+    sent = _header_int(headers, header.CHANNELS)
+    if sent not in {None, channels} and body:
+        raise Unprocessable.of({header.CHANNELS: f"{sent}, the stream has {channels}"})
     step = dtype.itemsize * channels
     final = _header_flag(headers, header.FINAL)
     if len(body) % step or (len(body) == 0 and not final):
@@ -188,11 +231,55 @@ def decode_chunk(headers: Headers | None, body: bytes, channels: int) -> SignalC
     content_type = content_type_of(headers)
     if content_type is ContentType.OCTETS:
         return decode_raw_chunk(headers or {}, body, channels)
-    chunk = decode(SignalChunk, body, content_type)
-    if chunk.n_channels != channels and chunk.n_samples:
-        problem = f"{chunk.n_channels} channels, the stream has {channels}"
-        raise Unprocessable.of({"samples": problem})
+    try:
+        chunk = decode(SignalChunk, body, content_type)
+    except BadRequest:
+        tree = _json_with_constants(body) if content_type is ContentType.JSON else None
+        if tree is None:
+            raise
+        chunk = _of_tree(SignalChunk, tree, ignore_unknown=False)
+    if chunk.n_samples:
+        check_channels(chunk.samples, channels)
     return chunk
+
+
+def _json_with_constants(body: bytes) -> dict[str, Any] | None:
+    """Return an object in JSON with the words NaN and Infinity, as Python and others write it."""
+    try:
+        tree = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return tree if isinstance(tree, dict) else None
+
+
+def check_channels(samples: npt.NDArray[Any], channels: int) -> None:
+    """Raise ``Unprocessable`` unless samples (time,) or (time, channel) have so many channels."""
+    shape = samples.shape
+    found = 1 if samples.ndim == 1 else shape[1]
+    if found == channels:
+        return
+    problem = f"shape {shape} has {_count(found)}, the stream has {channels}"
+    if samples.ndim == 2 and shape[0] == channels:
+        problem += ": the axes are (time, channel), and these look transposed"
+    elif samples.ndim == 1 and shape[0] == channels:
+        problem += f": one sample of each is {(1, channels)}"
+    raise Unprocessable.of({"samples": problem})
+
+
+def _count(channels: int) -> str:
+    return "1 channel" if channels == 1 else f"{channels} channels"
+
+
+def _with_arrays(value: object) -> object:
+    match value:
+        case dict() if value.keys() == {"dtype", "shape", "data"}:
+            return from_packed(value)
+        case dict():
+            return {key: _with_arrays(item) for key, item in value.items()}
+        case list():
+            return [_with_arrays(item) for item in value]
+        case _:
+            return value
 
 
 def _known_type(given: str) -> ContentType | None:
@@ -216,10 +303,29 @@ def _header_flag(headers: Headers, name: str) -> bool:
     return given == "1"
 
 
-def _parsed(data: bytes, content_type: ContentType) -> dict[str, Any]:
-    tree = _parse(data, content_type)
+def parsed(data: bytes, content_type: ContentType, *, trusted: bool = False) -> dict[str, Any]:
+    """Return the object in a body, its arrays as they travel, for `validated`."""
+    if trusted or len(data) < SCAN_FROM_BYTES:
+        tree = _parse(data, content_type)
+    else:
+        tree = _scanned(data, content_type)
     if not isinstance(tree, dict):
         raise BadRequest(f"the body has to be an object, as {content_type}")
+    return tree
+
+
+def _scanned(data: bytes, content_type: ContentType) -> object:
+    """Return what a body holds, if its structure is that of a message."""
+    if content_type is ContentType.JSON:
+        if len(data) > MAX_JSON_BYTES:
+            raise _too_large(len(data), MAX_JSON_BYTES, content_type)
+        structure = structure_of_json(data)
+    else:
+        structure = structure_of_msgpack(data)
+    structure.check(len(data))
+    tree = _parse(data, content_type)
+    if isinstance(tree, dict) and structure.texts > MAX_MAP_KEYS:
+        check_tree(tree)
     return tree
 
 
@@ -248,10 +354,13 @@ def _no_extension(code: int, _data: bytes) -> object:
     raise ValueError(f"extension {code}")
 
 
-def validated(model: type[M], tree: Mapping[str, Any]) -> M:
+def validated(model: type[M], tree: Mapping[str, Any], *, ignore_unknown: bool = False) -> M:
     """Return the message, or raise ``Unprocessable`` that names every wrong field."""
+    known = len(model.model_fields)
+    if not ignore_unknown and len(tree) > known + MAX_LISTED_PROBLEMS:
+        raise Unprocessable.of({"body": f"has {len(tree)} fields, {known} are possible"})
     try:
-        return model.model_validate(tree)
+        return model.model_validate(tree, extra="ignore" if ignore_unknown else None)
     except ValidationError as error:
         raise _refusal(error) from None
 
@@ -262,18 +371,20 @@ def _refusal(error: ValidationError) -> Unprocessable:
     inner = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
     found = [each for each in found if each["type"] != "too_short" or each["loc"] not in inner]
     problems: dict[str, str] = {}
+    reason: str | None = None
     for each in found[:MAX_LISTED_PROBLEMS]:
         path = [str(part)[:_FIELD_TEXT] for part in each["loc"]]
         problem = each["msg"].removeprefix("Value error, ")
         if each["type"] == WRONG_FIELD:
             path.append(each["ctx"]["field"])
             problem = each["ctx"]["problem"]
+            reason = each["ctx"].get("reason", reason)
         field = ".".join(path) or "body"
         problems[field] = f"{problems[field]}, or {problem}" if field in problems else problem
     more = len(found) - MAX_LISTED_PROBLEMS
     if more > 0:
         problems["more"] = f"{more} further problems"
-    return Unprocessable.of(problems)
+    return Unprocessable.of(problems, reason)
 
 
 def _too_large(size: int, limit: int, content_type: ContentType) -> PayloadTooLarge:
@@ -298,7 +409,7 @@ def _for_json(value: object) -> object:
             return value
 
 
-def _packed(tree: dict[str, Any]) -> bytes:
+def _packed(tree: Mapping[str, Any]) -> bytes:
     """Return the tree in msgpack, written into a buffer that need not grow on the way."""
     arrays = sum(value.nbytes for value in tree.values() if isinstance(value, np.ndarray))
     packer = msgpack.Packer(default=_for_msgpack, buf_size=arrays + _PACK_ROOM)

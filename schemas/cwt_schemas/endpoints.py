@@ -60,6 +60,8 @@ from cwt_schemas.stream import (
     StreamGet,
     StreamList,
     StreamListing,
+    StreamPurge,
+    StreamPurged,
     StreamPut,
     StreamStatus,
 )
@@ -104,6 +106,8 @@ STREAM_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.stream("get"), request=StreamGet, reply=StreamStatus),
     Endpoint(subject=subjects.stream("list"), request=StreamList, reply=StreamListing),
     Endpoint(subject=subjects.stream("delete"), request=StreamDelete, reply=StreamStatus),
+    Endpoint(subject=subjects.stream("purge"), request=StreamPurge, reply=StreamPurged),
+    Endpoint(subject=subjects.stream("health"), request=HealthRequest, reply=HealthReply),
 )
 
 #: Answered by whichever compute worker is free.

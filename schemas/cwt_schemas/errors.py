@@ -168,10 +168,13 @@ class Unprocessable(ContractError):
         super().__init__(self.kind, message, detail)
 
     @classmethod
-    def of(cls, problems: Mapping[str, str]) -> Unprocessable:
-        """Return one refusal for all fields, given as ``{field: what is wrong}``."""
+    def of(cls, problems: Mapping[str, str], reason: str | None = None) -> Unprocessable:
+        """Return one refusal for all fields, given as ``{field: what is wrong}``.
+
+        `reason` is a word for programs.
+        """
         message = "; ".join(f"{field}: {problem}" for field, problem in problems.items())
-        return cls(message, {"fields": dict(problems)})
+        return cls(message, {"fields": dict(problems), **({"reason": reason} if reason else {})})
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cwt_schemas.arrays import RAW_DTYPES
 
 #: The encoding of this message.
 CONTENT_TYPE: Final = "Content-Type"
@@ -22,11 +25,43 @@ SERVICE_ERROR_CODE: Final = "Nats-Service-Error-Code"
 
 #: Of raw signal chunks, whose body is nothing but samples.
 DTYPE: Final = "Cwt-Dtype"
+#: How many channels the samples are interleaved of; without it, as many as the stream has.
+CHANNELS: Final = "Cwt-Channels"
 FIRST_SAMPLE: Final = "Cwt-First-Sample"
 EPOCH: Final = "Cwt-Epoch"
 T0_NS: Final = "Cwt-T0-Ns"
 #: ``1`` in the last chunk of an epoch.
 FINAL: Final = "Cwt-Final"
+
+_NUMBER: Final = {"type": "string", "pattern": "^[0-9]{1,19}$"}
+
+#: The headers of raw signal chunks, each with its JSON Schema.
+CHUNK: Final[Mapping[str, Mapping[str, Any]]] = {
+    DTYPE: {
+        "description": "Type of a sample, little-endian.",
+        "type": "string",
+        "enum": list(RAW_DTYPES),
+    },
+    CHANNELS: {
+        "description": "Number of channels that the samples are interleaved of; a chunk with "
+        "another number than the stream's is refused. Default: the stream's number.",
+        **_NUMBER,
+    },
+    EPOCH: {"description": "Name of this run of the device.", "type": "string"},
+    FIRST_SAMPLE: {
+        "description": "Position of the first sample in the epoch. Default: right after the last.",
+        **_NUMBER,
+    },
+    T0_NS: {
+        "description": "When the first sample was taken, nanoseconds UTC.",
+        **_NUMBER,
+    },
+    FINAL: {
+        "description": "1: the epoch ends with this chunk.",
+        "type": "string",
+        "enum": ["0", "1"],
+    },
+}
 
 #: Of outcomes of jobs, so that their state can be told without reading results: ``done`` or
 #: ``failed``, the reason, and in JSON where a large outcome is.

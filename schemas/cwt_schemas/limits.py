@@ -75,6 +75,33 @@ MAX_SHARE_TASKS = 32
 #: Items of one msgpack list or map, so that a few bytes can't claim gigabytes.
 MAX_PACKED_ITEMS = 1024 * 1024
 
+#: The largest body in JSON that a service reads: `MAX_QUERY_SAMPLES` numbers of eight characters. A
+#: number of JSON takes ten times its bytes while it is read, so longer signals are for msgpack.
+MAX_JSON_BYTES = 4 * 1024 * 1024
+
+#: Bodies smaller than this are not scanned: they cannot hold enough to be expensive.
+SCAN_FROM_BYTES = 4 * 1024
+
+#: Lists in one body: rows of samples, one for each time step.
+MAX_BODY_LISTS = 128 * 1024
+
+#: Objects in one body: the channels of a stream, the tasks of a job.
+MAX_BODY_MAPS = 32 * 1024
+
+#: Keys and texts in one body: the names in `MAX_ANALYSES` analyses of `MAX_CHANNEL_SETS` pairs, and
+#: a quarter more.
+MAX_BODY_TEXTS = 160 * 1024
+
+#: Elements of all lists and objects of one body in msgpack together: two signals of
+#: `MAX_QUERY_SAMPLES`, or a chunk of `MAX_CHUNK_SAMPLES`, written as lists.
+MAX_BODY_ITEMS = MAX_PACKED_ITEMS + MAX_BODY_LISTS
+
+#: Keys of one object: a checkpoint has one for each octave of `MAX_ANALYSES` analyses.
+MAX_MAP_KEYS = 4096
+
+#: Levels of nesting of a body; no message has ten.
+MAX_DEPTH = 32
+
 #: Problems that one refusal lists; it has to fit a terminal.
 MAX_LISTED_PROBLEMS = 50
 

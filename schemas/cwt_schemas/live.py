@@ -46,7 +46,19 @@ from cwt_schemas.stream import AnalysisSpec, Op
 
 Octave = Annotated[int, Field(ge=0, le=MAX_OCTAVE)]
 Label = Annotated[str, Field(max_length=128)]
-EventKind = Literal["gap", "overlap", "reset", "rejected", "missing", "lag", "dropped"]
+EventKind = Literal[
+    "gap",
+    "overlap",
+    "reset",
+    "rejected",
+    "missing",
+    "recovered",
+    "flat",
+    "lag",
+    "dropped",
+    "rate",
+    "clock",
+]
 
 
 class SignalChunk(PersistedMessage):
@@ -59,7 +71,8 @@ class SignalChunk(PersistedMessage):
     first_sample: Annotated[int, Field(ge=0, le=MAX_FIRST_SAMPLE)] | None = None
     #: When the first sample was taken.
     t0_ns: Annotated[int, Field(ge=0, le=MAX_T0_NS)] | None = None
-    #: (time,) or (time, channel); NaN is a missing sample. Empty in a final chunk alone.
+    #: (time,) or (time, channel); NaN is a missing sample, and so is an infinite one, which becomes
+    #: NaN. Empty in a final chunk alone.
     samples: SampleArray
     #: The epoch ends with this chunk: what its last samples belong to is computed without more.
     final: bool = False
@@ -83,7 +96,8 @@ class SignalChunk(PersistedMessage):
                 "samples", f"{self.n_samples} steps, {MAX_CHUNK_SAMPLES} are possible"
             )
         if self.n_channels > MAX_CHANNELS:
-            raise wrong_field("samples", f"{self.n_channels} channels, {MAX_CHANNELS} are possible")
+            problem = f"{self.n_channels} channels, {MAX_CHANNELS} are possible"
+            raise wrong_field("samples", f"{problem}: the axes are (time, channel)")
         return self
 
 
@@ -284,9 +298,14 @@ class StreamEvent(PersistedMessage):
     stream: Name
     #: None where it can't be known, as of a chunk that can't be read.
     epoch: Epoch | None = None
-    kind: EventKind
+    #: Later versions have more kinds.
+    kind: EventKind | Name
+    #: The channel it is about, where that is one.
+    channel: Name | None = None
     #: The samples it is about, where there are such.
     first_sample: Count | None = None
     n_samples: Count | None = None
+    #: How many events of this kind it stands for; they are added up where they come too fast.
+    count: PositiveCount = 1
     detail: Text = ""
     t_ns: Count

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -47,14 +47,21 @@ NAME_PATTERN: Final = "[A-Za-z0-9_-]{1,64}"
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 #: Which run of the device; it is part of message ids and of a header, so no blanks.
 Epoch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{1,64}$")]
-#: A list on the wire, a tuple here; the elements stay strict.
-Items = Annotated[tuple[T, ...], Strict(False)]
+#: A list on the wire, a tuple here; the elements stay strict. The first wrong one ends the check,
+#: since a list may have a million.
+Items = Annotated[tuple[T, ...], Strict(False), Field(fail_fast=True)]
 
 #: Largest array that the repr of a message shows in full.
 MAX_REPR_NUMBERS = 8
 
+#: Names in a message for people; a stream may have a thousand channels.
+MAX_LISTED_NAMES: Final = 32
+
 #: The type of validation error that says itself which field is wrong.
 WRONG_FIELD: Final = "wrong_field"
+
+#: The reason of a refusal: two signals that belong together differ in length.
+UNEQUAL_LENGTHS: Final = "unequal_lengths"
 
 _NAME: Final = re.compile(NAME_PATTERN)
 
@@ -187,9 +194,12 @@ class DeadLetter(PersistedMessage):
     payload_bytes: Count
 
 
-def wrong_field(field: str, problem: str) -> PydanticCustomError:
-    """Return what to raise when a check across fields blames one of them."""
-    facts = {"field": field, "problem": problem}
+def wrong_field(field: str, problem: str, *, reason: str | None = None) -> PydanticCustomError:
+    """Return what to raise when a check across fields blames one of them.
+
+    `reason` is a word for programs; it is sent as ``detail.reason`` of the refusal.
+    """
+    facts = {"field": field, "problem": problem, **({"reason": reason} if reason else {})}
     return PydanticCustomError(WRONG_FIELD, "{field}: {problem}", facts)
 
 
@@ -217,6 +227,12 @@ def content_digest(message: Message, *, without: frozenset[str] = frozenset()) -
 def clipped(text: str) -> str:
     """Return `text` cut to what a field of type `Text` takes."""
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 4] + " ..."
+
+
+def listed(names: Sequence[str], most: int = MAX_LISTED_NAMES) -> str:
+    """Return names for a person to read, those after the first `most` as a number."""
+    shown, more = ", ".join(names[:most]), len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def schema_of(model: type[PersistedMessage]) -> str:

@@ -21,6 +21,7 @@ from cwt_schemas.limits import (
     MAX_SHARE_TASKS,
 )
 from cwt_schemas.message import (
+    UNEQUAL_LENGTHS,
     Count,
     Items,
     Message,
@@ -146,7 +147,7 @@ class PairRequest(TransformRequest):
         _check_length("signal1", len(self.signal1))
         if len(self.signal1) != len(self.signal2):
             lengths = f"{len(self.signal2)} samples, signal1 has {len(self.signal1)}"
-            raise wrong_field("signal2", lengths)
+            raise wrong_field("signal2", lengths, reason=UNEQUAL_LENGTHS)
         return self
 
 
@@ -430,6 +431,8 @@ class HealthReply(Message):
     uptime_s: Seconds
     #: Messages that wait for this service; none when it can't be known.
     lag: Count | None = None
+    #: What is wrong, one sentence each: with the storage, the queues, or services that are missing.
+    problems: Items[Text] = ()
 
 
 #: As in the metadata of a NATS service, such as ``query.wct/1``, or the endpoint's subject.

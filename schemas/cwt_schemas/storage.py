@@ -11,7 +11,7 @@ from typing import Final
 SIGNALS: Final = "CWT_SIGNALS"
 #: Windows that wait for a worker.
 WINDOWS: Final = "CWT_WINDOWS"
-#: Results and events, for anyone to read.
+#: Results, events and markers, for anyone to read.
 RESULTS: Final = "CWT_RESULTS"
 #: Tasks that wait for a worker.
 TASKS: Final = "CWT_TASKS"
@@ -35,6 +35,18 @@ OBJECTS: Final = "cwt_objects"
 REPLIES: Final = "cwt_replies"
 #: Answers to queries that were dear, for whoever asks the same again.
 ANSWERS: Final = "cwt_answers"
+
+#: All of them, as JetStream names the streams behind them.
+JETSTREAM: Final = (
+    SIGNALS,
+    WINDOWS,
+    RESULTS,
+    TASKS,
+    JOB_RESULTS,
+    DEAD,
+    *(f"KV_{name}" for name in (KV_STREAMS, KV_CHECKPOINTS, KV_JOBS, KV_SIGNIFICANCE)),
+    *(f"OBJ_{name}" for name in (OBJECTS, REPLIES, ANSWERS)),
+)
 
 #: The reader of the window queue that all workers share.
 COMPUTE_WINDOWS: Final = "compute-windows"

@@ -1,4 +1,4 @@
-"""What a stream is, what is computed from it while it runs, and where ingest resumes it."""
+"""Stream definitions, their live analyses, the requests about them, and a stream's status."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from cwt_schemas.message import (
     PersistedMessage,
     PositiveCount,
     PositiveReal,
+    listed,
     wrong_field,
 )
 
@@ -39,6 +40,16 @@ ChannelSet = tuple[str, ...]
 
 #: What a closed loop can still use, where a definition does not say.
 DEFAULT_STALE_AFTER_S = 1.0
+
+# Defaults for definitions that a program derives from a signal.
+
+#: Highest frequency in units of the sampling rate: below 0.28, up to which the live transform with
+#: Morlet 6 is exact.
+TOP_OF_RATE = 1 / 4
+#: Periods of the highest frequency between two results of the highest octave.
+HOP_PERIODS = 8
+#: Fewest seconds between them: an octave has a fifth of the results that a stream may have.
+MIN_HOP_S = 0.001
 
 Level = Annotated[float, Field(gt=0, lt=1)]
 Pair = Items[Name]
@@ -201,9 +212,10 @@ class StreamDefinition(PersistedMessage):
             where = f"analyses.{spec.name}"
             unknown = {name for group in spec.channel_sets for name in group} - known
             if unknown:
-                some = ", ".join(sorted(unknown)[:5])
+                problem = f"the stream has no channel {listed(sorted(unknown), 5)}"
+                problem += f"; there are {listed(self.channel_names)}"
                 field = "channels" if spec.op == "cwt" else "pairs"
-                raise wrong_field(f"{where}.{field}", f"the stream has no channel {some}")
+                raise wrong_field(f"{where}.{field}", problem)
             if spec.fmax_hz > self.fs_hz / 2:
                 nyquist = f"half of fs_hz = {self.fs_hz:g} is {self.fs_hz / 2:g}"
                 raise wrong_field(f"{where}.fmax_hz", f"{spec.fmax_hz:g} is too high, {nyquist}")
@@ -230,6 +242,27 @@ class StreamDelete(Message):
     name: Name
 
 
+class StreamPurge(Message):
+    """Removes everything that is stored of a stream, which has to be deleted first."""
+
+    name: Name
+
+
+class StreamPurged(Message):
+    """What was removed of a stream: the reply to ``purge``."""
+
+    name: Name
+    #: Messages of the signal log.
+    chunks: Count
+    #: Windows that no worker had computed.
+    windows: Count
+    results: Count
+    events: Count
+    markers: Count = 0
+    #: Windows that were given up, with the samples in them.
+    dead_letters: Count
+
+
 class ClockStatus(Message):
     """The device's clock against its count of samples."""
 
@@ -240,6 +273,10 @@ class ClockStatus(Message):
     #: Time stamps in the fit, and how often the clock was set since the epoch began.
     stamps: Count
     steps: Count
+    #: The sampling rate by the stamps; None while they are too few.
+    fs_hz: PositiveReal | None = None
+    #: Stamps that were too far from the line to be believed.
+    outliers: Count = 0
 
 
 class StreamLag(Message):
@@ -264,6 +301,10 @@ class StreamProgress(Message):
     chunks: Count = 0
     windows: Count = 0
     last_chunk_ns: Count | None = None
+    #: Place in the signal log of the last chunk that was looked at.
+    last_seq: Count | None = None
+    #: The last epochs that ended; what comes of them is refused.
+    ended_epochs: Items[Epoch] = ()
     #: None where the device sends no time stamps.
     clock: ClockStatus | None = None
     lag: StreamLag = StreamLag()
@@ -284,66 +325,6 @@ class StreamListing(Message):
     """The reply to ``list``."""
 
     streams: Items[StreamStatus]
-
-
-class ClockState(Message):
-    """A line through the device's time stamps: its origin, and the central moments about it."""
-
-    sample: Count
-    t_ns: Count
-    newest_sample: Count
-    newest_ns: Count
-    stamps: Count
-    weight: float
-    mean_x: float
-    mean_y: float
-    cxx: float
-    cxy: float
-    cyy: float
-    #: Stamps in a row that were far from the line.
-    outliers: Count = 0
-    #: How often the device's clock was set.
-    steps: Count = 0
-
-
-class ReplayState(Message):
-    """What was known of the stream just before the first chunk that is read again."""
-
-    epoch: Epoch | None = None
-    next_sample: Count = 0
-    #: The last epochs that ended; their chunks are refused.
-    ended_epochs: Items[Epoch] = ()
-    sequenced: bool | None = None
-    #: Where a chunk ended that was too far ahead to be believed.
-    suspect_end: Count | None = None
-    clock: ClockState | None = None
-
-
-class StreamCheckpoint(PersistedMessage):
-    """The state of one stream as a function of the signal log up to ``last_seq``.
-
-    Who replaces it, revision by revision, owns the stream.
-    """
-
-    schema_id: Literal["stream.checkpoint/2"] = Field(default="stream.checkpoint/2", alias="schema")
-    stream: Name
-    #: The process that follows the stream; none: nobody does at the moment.
-    owner: Annotated[str, Field(max_length=128)] | None = None
-    #: Revision of the definition that the state belongs to.
-    definition_revision: Count
-    #: Sequence number in the log of the first chunk whose samples are still needed.
-    replay_from_seq: Count
-    #: Sequence number of the last chunk taken in.
-    last_seq: Count
-    #: When the log took that chunk; what is newer is new, whatever its number: a log that lost its
-    #: end counts on from there.
-    last_stored_ns: Count = 0
-    #: After these chunks the log went quiet, and what had waited for its turn was let go.
-    released_after: Items[Count] = ()
-    #: Index of the next tile, by ``<analysis>/<octave>``.
-    tiles: dict[Annotated[str, Field(max_length=256)], Count] = Field(default_factory=dict)
-    state: ReplayState = ReplayState()
-    progress: StreamProgress = StreamProgress()
 
 
 def _hash(value: object) -> str:

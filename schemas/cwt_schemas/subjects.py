@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from cwt_schemas.errors import BadRequest, Unprocessable
 from cwt_schemas.message import NAME_PATTERN, is_name
 
-StreamVerb = Literal["put", "get", "list", "delete"]
+StreamVerb = Literal["put", "get", "list", "delete", "purge", "health"]
 QueryOp = Literal[
     "cwt",
     "xwt",
@@ -36,6 +36,7 @@ STREAMS: Final = "cwt.stream.>"
 WINDOWS: Final = "cwt.window.*.*"
 RESULTS: Final = "cwt.result.*.*"
 EVENTS: Final = "cwt.event.*"
+MARKERS: Final = "cwt.marker.*"
 QUERIES: Final = "cwt.query.>"
 JOBS: Final = "cwt.job.>"
 TASKS: Final = "cwt.task.>"
@@ -74,7 +75,7 @@ def signal(stream: str) -> str:
 
 
 def stream(verb: StreamVerb) -> str:
-    """Where stream definitions are put, read, listed and deleted."""
+    """Where stream definitions are put, read, listed and deleted, and ingest is asked."""
     return f"cwt.stream.{_one_of(verb, get_args(StreamVerb), 'verb')}"
 
 
@@ -101,6 +102,11 @@ def results_of(stream: str) -> str:
 def event(stream: str) -> str:
     """Where a stream's gaps, restarts and refusals are read."""
     return f"cwt.event.{_checked(stream, 'stream')}"
+
+
+def marker(stream: str) -> str:
+    """Return the subject of a stream's markers."""
+    return f"cwt.marker.{_checked(stream, 'stream')}"
 
 
 def query(op: QueryOp) -> str:
@@ -153,6 +159,11 @@ def stream_of_signal(subject: str) -> str:
 def stream_of_event(subject: str) -> str:
     """Return the stream that an event on this subject is about."""
     return _tokens(subject, "event", 1)[0]
+
+
+def stream_of_marker(subject: str) -> str:
+    """Return the stream that a marker on this subject is about."""
+    return _tokens(subject, "marker", 1)[0]
 
 
 def lane_of_window(subject: str) -> Lane:

@@ -170,12 +170,32 @@ events = st.builds(
     id=ids,
     stream=names,
     epoch=maybe(epochs),
-    kind=st.sampled_from(["gap", "overlap", "reset", "rejected", "missing", "lag", "dropped"]),
+    kind=st.sampled_from(
+        ["gap", "overlap", "reset", "rejected", "missing", "recovered", "lag", "dropped"]
+    ),
     first_sample=maybe(counts),
     n_samples=maybe(counts),
     detail=texts,
     t_ns=counts,
 )
+
+
+@st.composite
+def markers(draw: st.DrawFn) -> schemas.Marker:
+    place = draw(
+        st.fixed_dictionaries({"first_sample": st.integers(0, MAX_FIRST_SAMPLE), "epoch": epochs})
+        | st.fixed_dictionaries({"t_ns": st.integers(0, MAX_T0_NS), "epoch": maybe(epochs)})
+    )
+    length = draw(
+        st.just({})
+        | st.fixed_dictionaries({"n_samples": counts})
+        | st.fixed_dictionaries({"duration_s": seconds})
+    )
+    return schemas.Marker(
+        stream=draw(names), channel=draw(maybe(names)), text=draw(texts), **place, **length
+    )
+
+
 letters = st.builds(
     schemas.DeadLetter,
     where=names,
@@ -326,6 +346,17 @@ BY_MODEL: dict[type[Message], Strategy] = {
     schemas.StreamGet: st.builds(schemas.StreamGet, name=names),
     schemas.StreamList: st.builds(schemas.StreamList),
     schemas.StreamDelete: st.builds(schemas.StreamDelete, name=names),
+    schemas.StreamPurge: st.builds(schemas.StreamPurge, name=names),
+    schemas.StreamPurged: st.builds(
+        schemas.StreamPurged,
+        name=names,
+        chunks=counts,
+        windows=counts,
+        results=counts,
+        events=counts,
+        markers=counts,
+        dead_letters=counts,
+    ),
     schemas.StreamStatus: statuses,
     schemas.StreamListing: st.builds(
         schemas.StreamListing, streams=st.lists(statuses, max_size=2).map(tuple)
@@ -333,6 +364,7 @@ BY_MODEL: dict[type[Message], Strategy] = {
     schemas.AnalysisWindow: windows(),
     schemas.AnalysisResult: results(),
     schemas.StreamEvent: events,
+    schemas.Marker: markers(),
     schemas.DeadLetter: letters,
     schemas.StreamCheckpoint: checkpoints,
     schemas.CwtRequest: st.builds(

@@ -84,6 +84,7 @@ def test_persisted_messages_have_to_carry_their_schema(made: dict[str, Any]) -> 
         "JobWork",
         "AnalysisResult",
         "StreamEvent",
+        "Marker",
         "HwEvent",
         "DeadLetter",
     }

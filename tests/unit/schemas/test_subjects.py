@@ -15,6 +15,7 @@ from tests.unit.schemas import strategies
 ROUND_TRIPS: list[tuple[Callable[..., str], Callable[[str], Any], int, str]] = [
     (subjects.signal, subjects.stream_of_signal, 1, subjects.SIGNALS),
     (subjects.event, subjects.stream_of_event, 1, subjects.EVENTS),
+    (subjects.marker, subjects.stream_of_marker, 1, subjects.MARKERS),
     (subjects.window, subjects.lane_of_window, 2, subjects.WINDOWS),
     (subjects.result, subjects.lane_of_result, 2, subjects.RESULTS),
     (subjects.task, subjects.job_of_task, 1, subjects.TASKS),
@@ -49,9 +50,10 @@ def test_a_subject_gives_back_the_names_that_made_it(
         (subjects.WINDOWS, subjects.window("s", "a")),
         (subjects.RESULTS, subjects.result("s", "a")),
         (subjects.EVENTS, subjects.event("s")),
+        (subjects.MARKERS, subjects.marker("s")),
     ],
 )
-def test_what_services_publish_is_kept_under_its_own_form_alone(
+def test_what_the_result_log_and_the_queue_hold_is_kept_under_its_own_form_alone(
     wildcard: str, longest: str
 ) -> None:
     assert not matches(wildcard, f"{longest}.more")

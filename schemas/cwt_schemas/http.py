@@ -1,0 +1,330 @@
+"""Replies over HTTP: their encodings, and the few that differ from those on the bus.
+
+JSON is for people and scripts, archives are for NumPy. Both are made from
+`cwt_schemas.codec.decode_tree`, without a model, so that fields which this version does not know
+are passed on.
+
+==========================  =====================================================
+JSON                        NumPy archive
+==========================  =====================================================
+array: nested lists         array: an entry of that name
+complex: [re, im]           complex: complex
+NaN: null                   NaN: NaN
+object: object              object: one entry per field, ``name.field``
+list: list                  list: one entry per item, ``name.0``
+null: null                  null: no entry
+==========================  =====================================================
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import orjson
+from pydantic import Field
+
+from cwt_schemas.arrays import SampleMatrix
+from cwt_schemas.hardware import DeviceReport, HardwareReply, Label
+from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.marker import Marker, MarkerSample, MarkerTime
+from cwt_schemas.message import (
+    Count,
+    Epoch,
+    Items,
+    Message,
+    Name,
+    PositiveCount,
+    PositiveReal,
+    Text,
+)
+from cwt_schemas.query import BackendName, BenchmarkReply, Seconds
+from cwt_schemas.stream import StreamDefinition
+
+__all__ = [
+    "BenchmarkReport",
+    "ChunkPage",
+    "ChunkStored",
+    "DeviceStatus",
+    "EventPage",
+    "GpuStatus",
+    "HardwareReport",
+    "HealthReport",
+    "MarkerNote",
+    "MarkerPage",
+    "RecordingAccepted",
+    "ResultPage",
+    "Root",
+    "SampleBlock",
+    "Timing",
+    "to_json",
+    "to_npz",
+]
+
+
+def to_json(tree: Mapping[str, Any]) -> bytes:
+    """Return the tree in JSON; a complex array has pairs [re, im] as its innermost lists."""
+    return orjson.dumps(
+        tree, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    )
+
+
+def to_npz(tree: Mapping[str, Any]) -> bytes:
+    """Return the tree as an uncompressed NumPy archive."""
+    archive = io.BytesIO()
+    # Not `np.savez`: its arguments are names that no field could have.
+    with zipfile.ZipFile(archive, "w") as entries:
+        for name, value in _entries(tree):
+            with entries.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, value, allow_pickle=False)
+    return archive.getvalue()
+
+
+def _plain(value: object) -> object:
+    """Return what orjson does not write itself."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "c":
+        parts = value.real.dtype
+        return np.ascontiguousarray(value).view(parts).reshape(*value.shape, 2)
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _entries(value: object, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    match value:
+        case None:
+            return
+        case Mapping():
+            for key, item in value.items():
+                yield from _entries(item, f"{name}.{key}" if name else str(key))
+        case list() | tuple():
+            for index, item in enumerate(value):
+                yield from _entries(item, f"{name}.{index}")
+        case _:
+            yield name, np.asarray(value)
+
+
+class Root(Message):
+    """The reply to ``GET /``."""
+
+    name: str = "PyCWT-mod REST API"
+    version: Label
+    docs: str = "/docs"
+    health: str = "/health"
+    page: str = "/live"
+
+
+class ChunkStored(Message):
+    """The reply to ``POST /api/v1/streams/{name}/chunks``."""
+
+    #: Place of the chunk in the log of signals.
+    seq: PositiveCount
+    #: Whether the same chunk was stored before, and not again.
+    duplicate: bool
+
+
+class RecordingAccepted(Message):
+    """The reply to ``POST /api/v1/streams/{name}/recording``."""
+
+    stream: Name
+    #: Made of the file and the stream: the same upload again has the same one.
+    epoch: Epoch
+    n_samples: PositiveCount
+    fs_hz: PositiveReal
+    definition: StreamDefinition
+    #: What is wrong with the file, though it is published, such as that its end is missing.
+    warnings: Items[Text] = ()
+
+
+class HealthReport(Message):
+    """The reply to ``GET /health``."""
+
+    status: Literal["healthy", "unhealthy"]
+    #: Version of this interface.
+    api_version: Label
+    #: Version of the software.
+    version: Label
+    #: Windows that wait for a worker; none when it cannot be known.
+    lag: int | None = None
+    #: What is wrong, in sentences; empty while all is well.
+    problems: Items[Text] = ()
+
+
+class DeviceStatus(DeviceReport):
+    """A device: its status, or why there is none."""
+
+    status: Text | None = None
+    error: Text | None = None
+
+    @classmethod
+    def of(cls, report: DeviceReport, **more: Any) -> Self:  # noqa: ANN401 - fields of a subclass
+        """Return the report of the bus, as over HTTP."""
+        status, error = report.detail or "available", report.detail or "not found"
+        told = {"status": status} if report.available else {"error": error}
+        return cls.model_validate({**report.model_dump(), **told, **more})
+
+
+class GpuStatus(DeviceStatus):
+    """The graphics processor."""
+
+    type: Label = "None"
+
+
+class CpuStatus(Message):
+    """The processor of the worker that answered."""
+
+    available: bool
+    cores: Annotated[int, Field(ge=1)]
+    status: Text = "available"
+    detail: Text = ""
+
+
+class HardwareReport(Message):
+    """The reply to ``GET /api/v1/hardware/detect``."""
+
+    fpga: DeviceStatus
+    embedded: DeviceStatus
+    gpu: GpuStatus
+    cpu: CpuStatus
+
+    @classmethod
+    def of(cls, reply: HardwareReply) -> HardwareReport:
+        """Return the reply of the bus, as over HTTP."""
+        gpu_type = reply.gpu.device or "None" if reply.gpu.available else "None"
+        return cls(
+            fpga=DeviceStatus.of(reply.fpga),
+            embedded=DeviceStatus.of(reply.embedded),
+            gpu=GpuStatus.of(reply.gpu, type=gpu_type),
+            cpu=CpuStatus(**reply.cpu.model_dump()),
+        )
+
+
+class Timing(Message):
+    """What one backend took."""
+
+    status: Literal["completed", "failed"]
+    computation_time: Seconds | None = None
+    #: How many times faster than ``sequential``.
+    speedup: Annotated[float, Field(gt=0)] | None = None
+    #: Largest difference of its level from that of ``sequential``.
+    max_difference: Annotated[float, Field(ge=0)] | None = None
+    error: Text | None = None
+
+
+class BenchmarkReport(Message):
+    """The reply to ``POST /api/v1/benchmark``."""
+
+    signal_length: int
+    mc_count: int
+    results: dict[BackendName, Timing]
+
+    @classmethod
+    def of(cls, reply: BenchmarkReply) -> BenchmarkReport:
+        """Return the reply of the bus, as over HTTP."""
+        return cls(
+            signal_length=reply.signal_length,
+            mc_count=reply.mc_count,
+            results={
+                name: Timing(
+                    status="completed" if timing.status == "ok" else "failed",
+                    **timing.model_dump(exclude={"status"}),
+                )
+                for name, timing in reply.results.items()
+            },
+        )
+
+
+class StoredResult(Message):
+    """A result and its place in the log."""
+
+    seq: PositiveCount
+    result: AnalysisResult
+
+
+class ResultPage(Message):
+    """The reply to ``GET /api/v1/streams/{name}/results``."""
+
+    items: Items[StoredResult]
+    #: `from` of the next page; None on the last page.
+    next: PositiveCount | None
+
+
+class StoredEvent(Message):
+    """An event and its place in the log."""
+
+    seq: PositiveCount
+    event: StreamEvent
+
+
+class EventPage(Message):
+    """The reply to ``GET /api/v1/streams/{name}/events``."""
+
+    items: Items[StoredEvent]
+    #: `from` of the next page; None on the last page.
+    next: PositiveCount | None
+
+
+class MarkerNote(Message):
+    """The body of ``POST /api/v1/streams/{name}/markers``.
+
+    Without `first_sample` and `t_ns`, the marker is at the next sample that ingest expects.
+    """
+
+    #: None: the present run of the device; of a time, the one that was running then.
+    epoch: Epoch | None = None
+    #: Index of the sample since the epoch began.
+    first_sample: MarkerSample | None = None
+    #: Or the time, by the clock that the device's time stamps are from.
+    t_ns: MarkerTime | None = None
+    #: Length in samples, or in seconds; neither: a moment.
+    n_samples: Count | None = None
+    duration_s: Seconds | None = None
+    #: The channel it is about; None: all of them.
+    channel: Name | None = None
+    text: Text
+
+
+class StoredMarker(Message):
+    """A marker and its place in the log."""
+
+    seq: PositiveCount
+    marker: Marker
+
+
+class MarkerPage(Message):
+    """The reply to ``GET /api/v1/streams/{name}/markers``."""
+
+    items: Items[StoredMarker]
+    #: `from` of the next page; None on the last page.
+    next: PositiveCount | None
+
+
+class SampleBlock(Message):
+    """Consecutive samples of some channels."""
+
+    epoch: Epoch
+    #: Index of the first sample since the epoch began; none if the device does not count.
+    first_sample: Count | None = None
+    #: When the first sample was taken.
+    t0_ns: Count | None = None
+    channels: Items[Name]
+    #: (time, channel); NaN is a missing sample.
+    samples: SampleMatrix
+
+
+class StoredChunk(Message):
+    """Samples and their place in the log of signals."""
+
+    seq: PositiveCount
+    chunk: SampleBlock
+
+
+class ChunkPage(Message):
+    """The reply to ``GET /api/v1/streams/{name}/samples``."""
+
+    items: Items[StoredChunk]
+    #: `from` of the next page; None on the last page.
+    next: PositiveCount | None

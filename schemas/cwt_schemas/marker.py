@@ -1,0 +1,62 @@
+"""Markers: what a person, a stimulus computer or a recording notes about a moment of a stream."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from cwt_schemas.limits import MAX_FIRST_SAMPLE, MAX_T0_NS
+from cwt_schemas.message import (
+    Count,
+    Epoch,
+    Name,
+    PersistedMessage,
+    Text,
+    content_digest,
+    wrong_field,
+)
+
+__all__ = ["Marker", "MarkerSample", "MarkerTime"]
+
+MarkerSample = Annotated[int, Field(ge=0, le=MAX_FIRST_SAMPLE)]
+MarkerTime = Annotated[int, Field(ge=0, le=MAX_T0_NS)]
+
+
+class Marker(PersistedMessage):
+    """A note about a moment or a stretch of a stream.
+
+    A device that counts samples gives `first_sample` and its `epoch`; a computer that knows only
+    the time gives `t_ns`.
+    """
+
+    schema_id: Literal["signal.marker/1"] = Field(default="signal.marker/1", alias="schema")
+    #: The stream that the subject names.
+    stream: Name
+    #: Which run of the device; None: the one that was running at `t_ns`.
+    epoch: Epoch | None = None
+    #: Index of the sample since the epoch began.
+    first_sample: MarkerSample | None = None
+    #: Or the time, by the clock that the device's time stamps are from.
+    t_ns: MarkerTime | None = None
+    #: Length in samples, or in seconds; neither: a moment.
+    n_samples: Count | None = None
+    duration_s: Annotated[float, Field(ge=0)] | None = None
+    #: The channel it is about; None: all of them.
+    channel: Name | None = None
+    text: Text
+
+    @property
+    def id(self) -> str:
+        """Its message id, the same whenever a marker with this content is made."""
+        return f"{self.stream}/marker/{content_digest(self).hex()[:32]}"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.first_sample is None) == (self.t_ns is None):
+            raise wrong_field("first_sample", "give first_sample or t_ns, one of the two")
+        if self.first_sample is not None and self.epoch is None:
+            raise wrong_field("epoch", "required with first_sample")
+        if self.n_samples is not None and self.duration_s is not None:
+            raise wrong_field("n_samples", "give n_samples or duration_s, not both")
+        return self
