@@ -46,6 +46,10 @@ class MemoryBucket:
         if await self.get(key) is not None:
             self._change(key, None)
 
+    async def forget(self, key: str) -> None:
+        """Remove all values that `key` ever had, and that it was removed."""
+        self._newest.pop(key, None)
+
     async def keys(self) -> tuple[str, ...]:
         """Return all keys, sorted."""
         return tuple(

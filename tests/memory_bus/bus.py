@@ -46,6 +46,12 @@ class MemoryBus:
         self._inboxes = itertools.count(1)
         self._closed = anyio.Event()
         self._log = log or MemoryLog()
+        self._log.deliver = self._deliver
+
+    @property
+    def is_connected(self) -> bool:
+        """It is there while the process is, until `close`."""
+        return not self._closed.is_set()
 
     @property
     def max_message_bytes(self) -> int:
@@ -92,7 +98,7 @@ class MemoryBus:
         timeout_s: float,
     ) -> Message:
         """Send and wait for one answer."""
-        inbox = f"_INBOX.{next(self._inboxes)}"
+        inbox = self.new_inbox()
         async with self.subscribe(inbox) as answers:
             message = Message(subject=subject, data=data, headers=dict(headers or {}), reply=inbox)
             if not self._deliver(message):
@@ -101,6 +107,10 @@ class MemoryBus:
                 async for answer in answers:
                     return answer
         raise BusTimeoutError(f"no answer from {subject} within {timeout_s} s")
+
+    def new_inbox(self) -> str:
+        """Return a new subject for answers to this connection, under its inbox prefix."""
+        return f"_INBOX.{next(self._inboxes)}"
 
     async def closed(self) -> None:
         """Return when the connection is closed for good."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
@@ -18,6 +18,7 @@ from cwt_runtime.bus import (
     StoredMessage,
     StreamSpec,
     Topology,
+    Usage,
 )
 from cwt_runtime.bus.errors import (
     BusUnreachableError,
@@ -37,8 +38,9 @@ __all__ = ["MemoryLog"]
 class MemoryStream:
     """One stream: its messages by sequence, the ids it has seen, and who waits for more."""
 
-    def __init__(self, spec: StreamSpec) -> None:
+    def __init__(self, spec: StreamSpec, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.spec = spec
+        self.now_ns = now_ns
         self.messages: dict[int, StoredMessage] = {}
         self.last_seq = 0
         self.ids: dict[str, int] = {}
@@ -60,7 +62,7 @@ class MemoryStream:
         self.last_seq += 1
         self.ids[msg_id] = self.last_seq
         self.messages[self.last_seq] = StoredMessage(
-            message=message, seq=self.last_seq, stored_ns=time.time_ns()
+            message=message, seq=self.last_seq, stored_ns=self.now_ns()
         )
         self.wake()
         return StoreAck(stream=self.spec.name, seq=self.last_seq, duplicate=False)
@@ -93,17 +95,25 @@ class MemoryStream:
 class MemoryLog:
     """Implements `cwt_runtime.bus.DurableLog`."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
         self._streams: dict[str, MemoryStream] = {}
         self._queues: dict[tuple[str, str], MemoryQueue] = {}
         self._buckets: dict[str, MemoryBucket] = {}
         self._objects: dict[str, MemoryObjects] = {}
+        #: Given what is stored, for whoever listens to its subject.
+        self.deliver: Callable[[Message], object] = lambda _: None
+
+    @property
+    def api(self) -> str:
+        """What the subjects of JetStream's own interface begin with, such as ``$JS.API``."""
+        return "$JS.API"
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
         """Create what is missing; with `update`, also bring existing limits to those stated."""
         for spec in topology.streams:
             if spec.name not in self._streams:
-                self._streams[spec.name] = MemoryStream(spec)
+                self._streams[spec.name] = MemoryStream(spec, self._now_ns)
             elif update:
                 self._streams[spec.name].spec = spec
         for consumer in topology.consumers:
@@ -132,6 +142,7 @@ class MemoryLog:
         for stream in self._streams.values():
             if any(matches(pattern, subject) for pattern in stream.spec.subjects):
                 message = Message(subject=subject, data=data, headers=dict(headers or {}))
+                self.deliver(message)
                 return stream.append(message, msg_id, expect_seq)
         raise BusUnreachableError(f"no stream holds {subject}")
 
@@ -164,6 +175,7 @@ class MemoryLog:
         subjects: tuple[str, ...],
         *,
         start_seq: int = 1,
+        start_time_ns: int | None = None,
         headers_only: bool = False,
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
         """Read what the stream holds, in order, and end."""
@@ -171,10 +183,26 @@ class MemoryLog:
             self._streams[stream],
             subjects,
             start_seq,
-            0,
+            start_time_ns or 0,
             headers_only=headers_only,
             follow=False,
         )
+
+    async def purge(self, stream: str, pattern: str) -> None:
+        """Remove every message on a subject that `pattern` matches."""
+        if self._is_bucket(stream):
+            return
+        messages = self._stream(stream).messages
+        removed = [seq for seq, each in messages.items() if matches(pattern, each.message.subject)]
+        for seq in removed:
+            del messages[seq]
+            for (of, _), queue in self._queues.items():
+                if of == stream:
+                    queue.claims.pop(seq, None)
+
+    async def remove(self, stream: str, seq: int) -> None:
+        """Remove the message with the sequence `seq`, which has to be there."""
+        del self._streams[stream].messages[seq]
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
@@ -188,6 +216,29 @@ class MemoryLog:
     async def backlog(self, stream: str, durable: str) -> Backlog:
         """Return how far the durable consumer is behind."""
         return self._queues[stream, durable].backlog()
+
+    async def usage(self, stream: str | None = None) -> Usage:
+        """Return how much of its room a stream has taken; None: all of them together."""
+        if stream is None:
+            return Usage(size_bytes=sum(each.size for each in self._streams.values()))
+        if self._is_bucket(stream):
+            return Usage(size_bytes=0)
+        found = self._stream(stream)
+        return Usage(
+            size_bytes=found.size,
+            max_bytes=found.spec.max_bytes,
+            refuses_new=found.spec.when_full == "refuse_new",
+        )
+
+    def _stream(self, name: str) -> MemoryStream:
+        if name not in self._streams:
+            raise NotStoredError("stream not found")
+        return self._streams[name]
+
+    def _is_bucket(self, stream: str) -> bool:
+        """Tell whether JetStream's name of a stream is that of a bucket here."""
+        kind, _, name = stream.partition("_")
+        return name in (self._buckets if kind == "KV" else self._objects)
 
     async def bucket(self, name: str) -> MemoryBucket:
         """Open a declared bucket."""

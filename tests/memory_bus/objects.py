@@ -41,3 +41,8 @@ class MemoryObjects:
         """Remove what is kept under `name`; removing what is not there is no error."""
         await anyio.lowlevel.checkpoint()
         self._kept.pop(name, None)
+
+    async def clear(self) -> None:
+        """Remove everything that is kept."""
+        await anyio.lowlevel.checkpoint()
+        self._kept.clear()

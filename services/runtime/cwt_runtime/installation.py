@@ -1,14 +1,18 @@
-"""Tell a missing dependency from a missing part of this distribution."""
+"""Tell a missing dependency from a missing part of this distribution, and what to install."""
 
 from __future__ import annotations
 
-__all__ = ["OWN_PACKAGES", "is_own_module"]
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["OWN_PACKAGES", "exit_if_not_installed", "install_hint", "is_own_module"]
 
 #: The packages in the wheel, those of `tool.hatch.build.targets.wheel` in pyproject.toml.
 OWN_PACKAGES = frozenset(
     {
-        "cwt_cli", "cwt_compute", "cwt_gateware", "cwt_hwbridge", "cwt_ingest", "cwt_runtime",
-        "cwt_schemas", "pycwt_client", "pycwt_mod",
+        "cwt_cli", "cwt_compute", "cwt_gateware", "cwt_gateway", "cwt_hwbridge", "cwt_ingest",
+        "cwt_runtime", "cwt_schemas", "pycwt_client", "pycwt_mod",
     }
 )  # fmt: skip
 
@@ -20,3 +24,22 @@ def is_own_module(name: str | None) -> bool:
     installing an extra does not help.
     """
     return name is not None and name.partition(".")[0] in OWN_PACKAGES
+
+
+def install_hint(extra: str) -> str:
+    """Return what to do if a dependency of an extra is missing, as the end of a sentence.
+
+    The package is not on PyPI. `pycwt_mod.plot`, which cannot import this module, has a copy.
+    """
+    return f"install pycwt-mod with the extra '{extra}' (in a clone: pip install '.[{extra}]')"
+
+
+@contextmanager
+def exit_if_not_installed(program: str, extra: str) -> Iterator[None]:
+    """End the process with one line if an import of the block lacks a dependency of `extra`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if is_own_module(error.name):
+            raise
+        sys.exit(f"cannot run {program}: {error.name} is not installed; {install_hint(extra)}")

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cwt_runtime.connect_settings import ConnectSettings
 from cwt_runtime.urls import without_credentials
 from cwt_schemas.limits import MAX_PAYLOAD_BYTES
 
 __all__ = [
+    "REPLY_PREFIXES",
     "REQUESTS_MAX_BYTES",
     "ServiceSettings",
     "SettingsError",
     "StorageSettings",
+    "connect_settings",
     "load_settings",
+    "subject_prefixes",
 ]
 
 PREFIX = "CWT_"
 GIB = 1024**3
 #: Thirty of the largest requests, or as many of 10,000 samples as may wait anyway.
 REQUESTS_MAX_BYTES = 256 * 1024 * 1024
+#: Inboxes of clients, and what the server puts in place of them for clients of other accounts.
+REPLY_PREFIXES = "_INBOX,_R_"
+
+#: A subject without wildcards, in a list separated by commas.
+_SUBJECT = r"[^\s.*>,]+(\.[^\s.*>,]+)*"
 
 Bytes = Annotated[int, Field(ge=1024 * 1024)]
 AgeSeconds = Annotated[float, Field(ge=0)]
@@ -60,15 +71,30 @@ class StorageSettings(BaseSettings):
     )
 
 
+def _variables_that_are_set(value: object) -> object:
+    """Leave out empty variables, and those of others, such as Kubernetes' ``CWT_NATS_PORT``."""
+    if not isinstance(value, Mapping):
+        return value
+    known = {each.name for each in fields(ConnectSettings)}
+    return {name: text for name, text in value.items() if name in known and text != ""}
+
+
+#: ``CWT_NATS_PASSWORD_FILE`` is `nats.password_file`.
+CONNECTION = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1)
+Connection = Annotated[
+    ConnectSettings,
+    NoDecode,
+    BeforeValidator(_variables_that_are_set),
+    Field(description="how to connect to NATS"),
+]
+
+
 class ServiceSettings(StorageSettings):
     """What every service reads from the environment."""
 
-    nats_url: str = Field(
-        "nats://127.0.0.1:4222",
-        pattern=r"^(nats|tls|ws|wss)://\S+$",
-        description="server, or several separated by commas",
-    )
-    nats_creds: str | None = Field(None, description="path of a NATS credentials file")
+    model_config = CONNECTION
+
+    nats: Connection = ConnectSettings()
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe log record written"
     )
@@ -81,10 +107,28 @@ class ServiceSettings(StorageSettings):
     requests_max_bytes: Annotated[int, Field(ge=MAX_PAYLOAD_BYTES)] = Field(
         REQUESTS_MAX_BYTES, description="requests that are held at once, bytes; more is refused"
     )
+    reply_prefixes: Annotated[str, Field(pattern=rf"^{_SUBJECT}(,{_SUBJECT})*$")] = Field(
+        REPLY_PREFIXES,
+        description="what the reply subject of a request begins with, separated by commas; a "
+        "request with another one is ignored",
+    )
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
-        None, description="Prometheus metrics on this port (0: any free one); unset: none"
+        None,
+        description="Prometheus metrics, /livez and /readyz on this port (0: any free one); "
+        "unset: none",
     )
     metrics_host: str = Field("127.0.0.1", description="address the metrics listen on")
+
+
+def subject_prefixes(setting: str) -> tuple[str, ...]:
+    """Return what subjects under the given ones begin with.
+
+    Examples
+    --------
+    >>> subject_prefixes("_INBOX,_R_")
+    ('_INBOX.', '_R_.')
+    """
+    return tuple(f"{each}." for each in setting.split(","))
 
 
 class SettingsError(Exception):
@@ -110,12 +154,32 @@ def load_settings(kind: type[S]) -> S:
         raise SettingsError("\n".join(faults)) from None
 
 
+class _ConnectionAlone(BaseSettings):
+    model_config = CONNECTION
+
+    nats: Connection = ConnectSettings()
+
+
+def connect_settings() -> ConnectSettings:
+    """Return how to connect as the environment says, for a program without other settings.
+
+    Raises
+    ------
+    SettingsError
+        The variables ``CWT_NATS_*`` cannot be used.
+    """
+    return load_settings(_ConnectionAlone).nats
+
+
 def _told(fault: Mapping[str, Any]) -> str:
     name = "_".join(str(part) for part in fault["loc"])
     if name == "nats_url":
         said = "has to be the address of a server, such as nats://127.0.0.1:4222"
         return f"{PREFIX}{name.upper()}: {said} (got {without_credentials(fault['input'])!r})"
+    if name == "nats" and fault["type"] == "value_error":  # the message names the fields
+        said = str(fault["ctx"]["error"])
+        return re.sub(r"`(\w+)`", lambda field: f"{PREFIX}NATS_{field[1].upper()}", said)
     line = f"{PREFIX}{name.upper()}: {fault['msg']}"
-    if name in {"", "nats_creds"}:  # all settings at once, or a secret
+    if name == "" or name.startswith("nats"):  # all settings at once, or perhaps a secret
         return line
     return f"{line} (got {fault['input']!r})"

@@ -1,10 +1,13 @@
-"""URLs of servers as they may be shown: whoever writes one down may have put a password in it."""
+"""URLs of servers without their passwords, and hosts that only this machine reaches."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
-__all__ = ["without_credentials"]
+__all__ = ["has_credentials", "is_loopback", "without_credentials"]
+
+_CREDENTIALS = re.compile(r"(?s)^(\w+://)?.*@")
 
 
 def without_credentials(urls: str) -> str:
@@ -17,6 +20,27 @@ def without_credentials(urls: str) -> str:
     >>> without_credentials("user:secret@a")
     'a'
     """
-    return ",".join(
-        re.sub(r"(?s)^(\w+://)?.*@", r"\1", url) for url in re.split(r",(?=\w+://)", urls)
-    )
+    return ",".join(_CREDENTIALS.sub(r"\1", url) for url in _several(urls))
+
+
+def has_credentials(urls: str) -> bool:
+    """Return whether a user, a password or a token stands before an ``@`` in any of the URLs.
+
+    >>> has_credentials("nats://a:4222,nats://token@b:4222")
+    True
+    """
+    return any(_CREDENTIALS.match(url) for url in _several(urls))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _several(urls: str) -> list[str]:
+    return re.split(r",(?=\w+://)", urls)

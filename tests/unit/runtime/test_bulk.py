@@ -119,6 +119,7 @@ def test_small_parts_go_out_together_and_large_ones_alone() -> None:
     assert transport.written == [b"12", big, b"3", big]
 
 
+@pytest.mark.slow
 def test_importing_the_client_leaves_the_driver_of_other_connections_as_it_is() -> None:
     """The client used to replace the driver's socket, buffer size and expressions for everybody."""
     code = (

@@ -73,6 +73,7 @@ def fresh_pages(how: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a matter of glibc")
 def test_memory_that_was_used_once_is_not_asked_for_again() -> None:
     pages = 3 * 3 * 24 * 2**20 // resource.getpagesize()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AccessRefusedError",
     "BusClosedError",
     "BusError",
     "BusTimeoutError",
@@ -57,6 +58,10 @@ class RevisionConflictError(BusError):
 
 class BusClosedError(BusError):
     """The connection is closed for good: the process has to be started again."""
+
+
+class AccessRefusedError(BusError):
+    """The server does not let this user in, or TLS fails, until either side is changed."""
 
 
 class UnusableConnectionError(BusError):

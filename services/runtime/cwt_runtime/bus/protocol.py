@@ -25,6 +25,7 @@ __all__ = [
     "Change",
     "Consumer",
     "ConsumerSpec",
+    "CopySpec",
     "Delivery",
     "DurableLog",
     "Entry",
@@ -36,6 +37,7 @@ __all__ = [
     "StreamSpec",
     "Subscription",
     "Topology",
+    "Usage",
 ]
 
 #: Longer than the client library retries one chunk, about 100 s with all time-outs. Ingest retries
@@ -107,6 +109,19 @@ class Backlog:
     waiting: int
     #: Handed out, not yet acknowledged.
     in_flight: int
+    #: Somebody has told the server to hand out nothing for a time.
+    is_paused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """How much of its room a stream has taken."""
+
+    size_bytes: int
+    #: None: no limit of its own.
+    max_bytes: int | None = None
+    #: When full it refuses the new instead of dropping the oldest.
+    refuses_new: bool = True
 
 
 class Subscription(Protocol):
@@ -179,6 +194,12 @@ class Bucket(Protocol):
     async def delete(self, key: str) -> None:
         """Remove `key`; removing what is not there is no error."""
 
+    async def forget(self, key: str) -> None:
+        """Remove all values that `key` ever had, and the record of its deletion.
+
+        A watcher that has not read the deletion yet never reads it.
+        """
+
     async def keys(self) -> tuple[str, ...]:
         """Return all keys, sorted."""
 
@@ -209,9 +230,15 @@ class Objects(Protocol):
     async def delete(self, name: str) -> None:
         """Remove what is kept under `name`; removing what is not there is no error."""
 
+    async def clear(self) -> None:
+        """Remove all objects, and what earlier deletions have left in the store."""
+
 
 class Bus(Protocol):
-    """Core messaging: at most once, in order per publisher and subject, nothing kept."""
+    """Core messaging: at most once, in order per publisher and subject, nothing kept.
+
+    A message stored in the log is also delivered to the subscribers of its subject.
+    """
 
     async def publish(
         self,
@@ -250,8 +277,15 @@ class Bus(Protocol):
             No answer within `timeout_s`.
         """
 
+    def new_inbox(self) -> str:
+        """Return a new subject for answers to this connection, under its inbox prefix."""
+
     async def closed(self) -> None:
         """Return when the connection is closed for good."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server is reached at this moment."""
 
     @property
     def max_message_bytes(self) -> int:
@@ -317,6 +351,23 @@ class ObjectsSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CopySpec:
+    """A copy of a stream in another account, which keeps it as long as the stream does."""
+
+    stream: str
+    max_bytes: int
+    #: The domain under which this account reaches the JetStream of the copy.
+    domain: str
+    #: Prefix under which the account of the copy reaches the JetStream of this one.
+    origin_api: str
+    #: Subject below which the messages travel.
+    delivery: str
+    max_age_s: float = 0.0
+    #: As of a stream.
+    replicas: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Topology:
     """All that has to exist on the server before a service can work."""
 
@@ -324,10 +375,15 @@ class Topology:
     consumers: tuple[ConsumerSpec, ...]
     buckets: tuple[BucketSpec, ...]
     objects: tuple[ObjectsSpec, ...] = ()
+    copies: tuple[CopySpec, ...] = ()
 
 
 class DurableLog(Protocol):
     """Streams, work queues and buckets: kept once acknowledged, delivered at least once."""
+
+    @property
+    def api(self) -> str:
+        """What the subjects of JetStream's own interface begin with, such as ``$JS.API``."""
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
         """Create what is missing; with `update`, also bring existing limits to those stated.
@@ -384,14 +440,25 @@ class DurableLog(Protocol):
         subjects: tuple[str, ...],
         *,
         start_seq: int = 1,
+        start_time_ns: int | None = None,
         headers_only: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
         """Read what the stream holds, in order from `start_seq`, and end after the last message.
 
+        With `start_time_ns`, what was stored before that time, nanoseconds UTC, is left out too.
         Messages that are removed before they were read (expired, replaced, purged) are left out;
         do not count messages first and wait for that many. Messages stored meanwhile may be read.
         With `headers_only`, bodies are left out.
         """
+
+    async def purge(self, stream: str, pattern: str) -> None:
+        """Remove every message on a subject that `pattern` matches, also those handed out.
+
+        Other messages keep their sequences, and the ids of what is removed stay known.
+        """
+
+    async def remove(self, stream: str, seq: int) -> None:
+        """Remove the message with the sequence `seq`, which has to be there."""
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
@@ -401,6 +468,9 @@ class DurableLog(Protocol):
 
     async def backlog(self, stream: str, durable: str) -> Backlog:
         """Return how far the durable consumer is behind."""
+
+    async def usage(self, stream: str | None = None) -> Usage:
+        """Return how much of its room a stream has taken; None: all of this account together."""
 
     async def bucket(self, name: str) -> Bucket:
         """Open a declared bucket."""

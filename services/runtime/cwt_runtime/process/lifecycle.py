@@ -1,13 +1,15 @@
 """The life of a service process: settings, logs, bus, work, shutdown.
 
-A service that loses the server before it is ready retries its set-up. SIGTERM or SIGINT sets
-`stop`: the service takes no new work, finishes and acknowledges what it has, and returns; then the
-connection is flushed and closed. A service that still waits for the server stops immediately. Work
-that is not finished within the drain time is cancelled: it is not acknowledged, so another worker
-retries it. Work in a thread cannot be cancelled; if it continues for a few seconds more,
-`ShutdownWatchdog` ends the process, for the same reason without loss. The same holds when the
-connection is closed permanently. Exit codes: 0 stopped on request, 1 failed (the supervisor
-restarts it), 78 invalid settings (EX_CONFIG: a restart does not help).
+A service that cannot continue for a reason that passes, such as an outage of the server, starts its
+work again in the same process and on a new connection, however long the outage is. SIGTERM or
+SIGINT sets `stop`: the service takes no new work, finishes and acknowledges what it has, and
+returns; then the connection is flushed and closed. A service that still waits for the server stops
+immediately. Work that is not finished within the drain time is cancelled: it is not acknowledged,
+so another worker retries it. Work in a thread cannot be cancelled; if it continues for a few
+seconds more, `ShutdownWatchdog` ends the process, for the same reason without loss. The same holds
+when the connection is closed permanently. Exit codes: 0 stopped on request, 1 failed (the
+supervisor restarts it), 78 invalid settings, or a file of a password or of credentials that cannot
+be read (EX_CONFIG: a restart does not help).
 """
 
 from __future__ import annotations
@@ -29,18 +31,21 @@ import anyio.abc
 import threadpoolctl
 
 from cwt_runtime.bus import Bus
-from cwt_runtime.bus.errors import BusClosedError, BusError
+from cwt_runtime.bus.errors import BusClosedError, BusError, UnusableConnectionError
 from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.process.vitals import Vitals
 from cwt_runtime.rpc.micro import Identity
 from cwt_runtime.settings import ServiceSettings, SettingsError, load_settings
 from cwt_runtime.storage.publish import UNTIL_STORED
 from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry.logs import Action, Log, configure_logs, logger
-from cwt_runtime.telemetry.metrics import serve_metrics
+from cwt_runtime.telemetry.monitoring import serve_monitoring
 
 __all__ = [
+    "EX_CONFIG",
     "GRACE_S",
     "Context",
+    "RestartNeededError",
     "ShutdownWatchdog",
     "Stop",
     "keep_freed_memory",
@@ -67,6 +72,10 @@ T = TypeVar("T")
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
+class RestartNeededError(Exception):
+    """The service has lost state that it needs, and has to start its work again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What a service gets to work with."""
@@ -80,7 +89,7 @@ class Context:
     is_ready: anyio.Event = field(default_factory=anyio.Event)
 
     def ready(self, **ids: object) -> None:
-        """Tell that the service works. Until then, a failure that passes means a new start."""
+        """Report that the service works."""
         self.is_ready.set()
         self.log.info(Action.READY, **ids)
 
@@ -125,17 +134,18 @@ async def serve_on_bus(
     stop = Stop()
     outcome = 0
     async with anyio.create_task_group() as signals:
-        end = _End(stop, signals.cancel_scope, watchdog, settings.drain_s, log)
+        vitals = Vitals(stop.is_set)
+        end = _End(stop, signals.cancel_scope, watchdog, vitals, settings.drain_s, log)
         await signals.start(_watch_signals, end)
+        signals.start_soon(vitals.beat)
         try:
-            async with AsyncExitStack() as stack:
-                connection = connect_bus(
-                    settings.nats_url, name=identity.id, log=log, creds=settings.nats_creds
-                )
-                bus = await stop.run_until_stopped(lambda: stack.enter_async_context(connection))
-                if bus is not None:
-                    context = Context(bus=bus, identity=identity, log=log, stop=stop)
-                    await _work(context, settings, serve, end)
+            async with serve_monitoring(
+                settings.metrics_host, settings.metrics_port, vitals.checks
+            ):
+                await _work(identity, settings, serve, end)
+        except UnusableConnectionError as error:
+            log.error(Action.FAILED, detail=str(error))
+            outcome = EX_CONFIG
         except Exception as error:  # noqa: BLE001 - the last record before the process ends
             log.error(Action.FAILED, exc=error)
             outcome = FAILED
@@ -145,25 +155,38 @@ async def serve_on_bus(
 
 
 async def _work(
-    context: Context,
+    identity: Identity,
     settings: Any,  # noqa: ANN401 - `serve` fixes the type
     serve: Callable[[Context, Any], Awaitable[None]],
     end: _End,
 ) -> None:
-    async with serve_metrics(settings.metrics_host, settings.metrics_port):
-        tries = 0
-        while not context.stop.is_set():
-            try:
-                await _serve(context, settings, serve, end)
-            except Exception as error:
-                faults = _transient(error)
-                if context.is_ready.is_set() or not faults:
-                    raise
-                tries += 1
-                context.log.warning(Action.START_RETRIED, tries=tries, detail=str(faults[0]))
-            else:
-                return
-            await context.stop.run_until_stopped(partial(anyio.sleep, UNTIL_STORED.delay_s(tries)))
+    """Run `serve` on a connection; after a transient failure, run it again on a new one.
+
+    Messages that wait in the buffer of the old connection are dropped: another process may have
+    taken over the work.
+    """
+    tries = 0
+    while not end.stop.is_set():
+        is_ready = anyio.Event()
+        try:
+            async with AsyncExitStack() as stack:
+                connection = connect_bus(settings.nats, name=identity.id, log=end.log)
+                enter = partial(stack.enter_async_context, connection)
+                bus = await end.stop.run_until_stopped(enter)
+                if bus is not None:
+                    context = Context(
+                        bus=bus, identity=identity, log=end.log, stop=end.stop, is_ready=is_ready
+                    )
+                    end.vitals.watch(bus, is_ready)
+                    await _serve(context, settings, serve, end)
+            return
+        except Exception as error:
+            faults = _transient(error)
+            if not faults:
+                raise
+            tries = 1 if is_ready.is_set() else tries + 1
+            end.log.warning(Action.START_RETRIED, tries=tries, detail=str(faults[0]))
+        await end.stop.run_until_stopped(partial(anyio.sleep, UNTIL_STORED.delay_s(tries)))
 
 
 async def _serve(
@@ -179,12 +202,15 @@ async def _serve(
         tasks.cancel_scope.cancel()
 
 
-def _transient(error: Exception) -> list[BusError]:
-    """Return the failures of the bus in `error` if all of it passes by itself, else none."""
+def _transient(error: Exception) -> list[Exception]:
+    """Return the failures in `error` if all of them are transient, else none."""
     if isinstance(error, ExceptionGroup):
         parts = [_transient(each) for each in error.exceptions]
         return [each for part in parts for each in part] if all(parts) else []
-    return [error] if isinstance(error, BusError) and error.transient else []
+    passes = isinstance(error, RestartNeededError) or (
+        isinstance(error, BusError) and error.transient
+    )
+    return [error] if passes else []
 
 
 async def _fail_when_closed(bus: Bus, end: _End) -> None:
@@ -237,6 +263,7 @@ class _End:
     stop: Stop
     everything: anyio.CancelScope
     watchdog: ShutdownWatchdog
+    vitals: Vitals
     drain_s: float
     log: Log
 

@@ -6,6 +6,9 @@ free; when too many wait, or their bodies fill the service's budget, it is refus
 immediately. On stop, the subscriptions are drained (the server sends the rest of the traffic to
 other instances), what had arrived is answered, then the discovery subscriptions are closed.
 
+A service may publish where its clients may not, and a client chooses the subject of the reply. So
+replies go to inboxes only; a request with any other reply subject is ignored and counted.
+
 nats-py has a `nats.micro` of its own; `docs/decisions/0003-own-service-layer.md` tells why it is
 not used here.
 """
@@ -26,13 +29,15 @@ from cwt_runtime.bus import Bus, Message, Subscription
 from cwt_runtime.bus.errors import BusError
 from cwt_runtime.rpc.admission import RETRY_S, Admission
 from cwt_runtime.rpc.endpoint import Endpoint, Reply, answer, error_reply
+from cwt_runtime.settings import REPLY_PREFIXES, subject_prefixes
+from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import subjects
 from cwt_schemas.codec import reply_type
 from cwt_schemas.errors import Overloaded
 from cwt_schemas.headers import CONTENT_TYPE
 
-__all__ = ["Identity", "serve_endpoints"]
+__all__ = ["Identity", "ping_subject", "serve_endpoints"]
 
 #: ADR-32: the root of the control subjects, and the types of the three documents.
 CONTROL_PREFIX = "$SRV"
@@ -91,12 +96,20 @@ async def serve_endpoints(
     endpoints: Sequence[Endpoint],
     log: Log,
     admission: Admission | None = None,
+    *,
+    reply_prefixes: str = REPLY_PREFIXES,
 ) -> AsyncIterator[None]:
     """Answer on all `endpoints` while the context is open; leaving it drains them.
 
-    `admission` has the limits of all endpoints together, by default those of `Admission`.
+    Parameters
+    ----------
+    admission
+        The limits of all endpoints together, by default those of `Admission`.
+    reply_prefixes
+        What a reply subject begins with, separated by commas; see `ServiceSettings`.
     """
-    service = _Service(bus, identity, endpoints, log, admission or Admission())
+    prefixes = subject_prefixes(reply_prefixes)
+    service = _Service(bus, identity, endpoints, log, admission or Admission(), prefixes)
     async with AsyncExitStack() as stack:
         controls = [
             await stack.enter_async_context(bus.subscribe(subject))
@@ -129,11 +142,13 @@ class _Service:
         endpoints: Sequence[Endpoint],
         log: Log,
         admission: Admission,
+        reply_prefixes: tuple[str, ...],
     ) -> None:
         self._bus = bus
         self._identity = identity
         self._log = log
         self._admission = admission
+        self._reply_prefixes = reply_prefixes
         self._started = datetime.now(UTC)
         self.tallies = [_Tally(endpoint) for endpoint in endpoints]
 
@@ -142,6 +157,8 @@ class _Service:
     ) -> None:
         """Start a task in `work` for each request, or refuse it."""
         async for message in subscription:
+            if not self._is_request(message):
+                continue
             tally.requests += 1
             try:
                 tally.check_waiting()
@@ -171,9 +188,18 @@ class _Service:
     async def serve_control(self, subscription: Subscription) -> None:
         """Answer the discovery requests of one control subject."""
         async for message in subscription:
+            if not self._is_request(message):
+                continue
             document = self._document(message.subject.split(".")[1])
             reply = Reply(data=orjson.dumps(document), headers={CONTENT_TYPE: "application/json"})
             await self._send(message, reply)
+
+    def _is_request(self, message: Message) -> bool:
+        """Return whether the reply to a message goes to an inbox, or there is to be none."""
+        if message.reply is None or message.reply.startswith(self._reply_prefixes):
+            return True
+        metrics.BUS_IGNORED.inc()
+        return False
 
     async def _send(self, message: Message, reply: Reply) -> None:
         if message.reply is None:
@@ -206,6 +232,11 @@ class _Service:
             "started": self._started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "endpoints": [_endpoint_stats(tally) for tally in self.tallies],
         }
+
+
+def ping_subject(*address: str) -> str:
+    """Return where all services answer a ping, those of one name, or one instance of it."""
+    return ".".join((CONTROL_PREFIX, "PING", *address))
 
 
 def _control_subjects(identity: Identity) -> list[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+from cwt_runtime.accounts.copies import COPIED, COPIES_DOMAIN, COPY_DELIVERY, ORIGIN_API
 from cwt_runtime.bus import (
+    ACK_WAIT_S,
     DUPLICATE_WINDOW_S,
     BucketSpec,
     ConsumerSpec,
+    CopySpec,
     ObjectsSpec,
     StreamSpec,
     Topology,
@@ -15,7 +18,7 @@ from cwt_runtime.bus import (
 from cwt_runtime.settings import StorageSettings
 from cwt_schemas import storage, subjects
 
-__all__ = ["system_topology"]
+__all__ = ["copies_of", "system_topology"]
 
 #: A window can come back to a worker after several deadlines and delays; its result must not.
 RESULT_DUPLICATE_WINDOW_S = 600.0
@@ -52,7 +55,7 @@ def system_topology(limits: StorageSettings) -> Topology:
             ),
             StreamSpec(
                 name=storage.RESULTS,
-                subjects=(subjects.RESULTS, subjects.EVENTS),
+                subjects=(subjects.RESULTS, subjects.EVENTS, subjects.MARKERS),
                 retention="limits",
                 when_full="drop_old",
                 max_bytes=limits.results_max_bytes,
@@ -92,8 +95,10 @@ def system_topology(limits: StorageSettings) -> Topology:
             ),
         ),
         consumers=(
-            ConsumerSpec(stream=storage.WINDOWS, name=storage.COMPUTE_WINDOWS),
-            ConsumerSpec(stream=storage.TASKS, name=storage.COMPUTE_TASKS),
+            ConsumerSpec(
+                stream=storage.WINDOWS, name=storage.COMPUTE_WINDOWS, ack_wait_s=ACK_WAIT_S
+            ),
+            ConsumerSpec(stream=storage.TASKS, name=storage.COMPUTE_TASKS, ack_wait_s=ACK_WAIT_S),
         ),
         buckets=(
             BucketSpec(name=storage.KV_STREAMS, history=8, replicas=replicas),
@@ -136,4 +141,22 @@ def system_topology(limits: StorageSettings) -> Topology:
                 replicas=replicas,
             ),
         ),
+    )
+
+
+def copies_of(topology: Topology) -> tuple[CopySpec, ...]:
+    """Return the copies for readers and analysts, each as large and as old as its stream."""
+    originals: dict[str, StreamSpec | ObjectsSpec] = {each.name: each for each in topology.streams}
+    originals |= {f"OBJ_{each.name}": each for each in topology.objects}
+    return tuple(
+        CopySpec(
+            stream=name,
+            max_bytes=originals[name].max_bytes,
+            max_age_s=originals[name].max_age_s,
+            replicas=originals[name].replicas,
+            domain=COPIES_DOMAIN,
+            origin_api=ORIGIN_API,
+            delivery=COPY_DELIVERY,
+        )
+        for name in COPIED
     )

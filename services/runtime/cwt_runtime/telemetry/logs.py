@@ -25,6 +25,7 @@ class Action(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     BUS_WAITING = "bus_waiting"
+    BUS_REFUSED = "bus_refused"
     BUS_CONNECTED = "bus_connected"
     BUS_LOST = "bus_lost"
     BUS_ERROR = "bus_error"
@@ -35,6 +36,7 @@ class Action(StrEnum):
     MESSAGE_SKIPPED = "message_skipped"
     STREAM_DEFINED = "stream_defined"
     STREAM_DELETED = "stream_deleted"
+    STREAM_PURGED = "stream_purged"
     STREAM_RESUMED = "stream_resumed"
     STREAM_AWAITED = "stream_awaited"
     STREAM_LOST = "stream_lost"
@@ -52,9 +54,12 @@ class Action(StrEnum):
     TASK_RETRIED = "task_retried"
     TASK_FAILED = "task_failed"
     TASK_DEAD = "task_dead"
+    RECORDING_PUBLISHED = "recording_published"
+    RECORDING_FAILED = "recording_failed"
     DEVICE_EVENT = "device_event"
     CHILD_STARTED = "child_started"
     CHILD_DIED = "child_died"
+    SERVER_UNWRITABLE = "server_unwritable"
 
 
 #: Without the values of variables: among them are the server's address with its password, and

@@ -1,16 +1,16 @@
-"""Prometheus metrics: what is counted, and the page they are read from."""
+"""Prometheus metrics: what is counted."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ANSWERS_CACHED",
+    "BUS_IGNORED",
     "CHUNKS",
     "EVENTS",
+    "HTTP_REQUESTS",
+    "HTTP_SECONDS",
     "LAG",
     "SAMPLES",
     "TASKS_COMPUTED",
@@ -20,7 +20,6 @@ __all__ = [
     "WINDOW_LATENCY",
     "WINDOW_SECONDS",
     "WORKERS_BUSY",
-    "serve_metrics",
 ]
 
 CHUNKS = Counter("cwt_chunks", "Signal chunks read from the log", ["stream"])
@@ -38,21 +37,13 @@ WINDOW_LATENCY = Histogram(
 ANSWERS_CACHED = Counter(
     "cwt_answers_cached", "Queries answered with what was computed for another"
 )
+BUS_IGNORED = Counter(
+    "cwt_bus_ignored", "Messages that were ignored because they are not for this process"
+)
 TASKS_COMPUTED = Counter("cwt_tasks_computed", "Tasks of jobs by outcome", ["type", "outcome"])
 TASK_SECONDS = Histogram("cwt_task_seconds", "Time to compute one task of a job, seconds", ["type"])
 WORKERS_BUSY = Gauge("cwt_workers_busy", "Windows and queries being computed at this moment")
-
-
-@asynccontextmanager
-async def serve_metrics(host: str, port: int | None) -> AsyncIterator[None]:
-    """Serve the page while the context is open; with no port, do nothing."""
-    if port is None:
-        yield
-        return
-    server, thread = start_http_server(port, host)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+HTTP_REQUESTS = Counter(
+    "cwt_http_requests", "Requests over HTTP by outcome", ["route", "method", "status"]
+)
+HTTP_SECONDS = Histogram("cwt_http_seconds", "Time to answer a request over HTTP", ["route"])

@@ -50,6 +50,13 @@ class NatsBucket:
         with driver_errors():
             await self._bucket.delete(key)
 
+    async def forget(self, key: str) -> None:
+        """Remove all values that `key` ever had, and the record of its deletion."""
+        with driver_errors():
+            await self._client.js.purge_stream(
+                f"KV_{self._name}", subject=f"$KV.{self._name}.{key}"
+            )
+
     async def keys(self) -> tuple[str, ...]:
         """Return all keys, sorted."""
         # Not with the driver, which waits for keys that expire while it reads.

@@ -9,6 +9,14 @@ One message whose subject, reply or headers are not text, or whose header block 
 its reading task, and the process stays deaf; from a log, such a message comes again at every start.
 Here what cannot be read is replaced or left out, and whoever gets the message decides.
 
+The PONG to a ping whose sender was cancelled ends its reading task as well. Here it only counts.
+
+It closes for good when the server ends a connection because its user's credentials expired or its
+password was changed. Here the connection is made again, with what the files of secrets hold then.
+
+It sends the password in the clear to a server that does not offer TLS, whatever the URL and the
+options say of TLS. Here no secret is sent then.
+
 Its `connect` leaves an open socket behind when it is cancelled, and its `drain` waits for half a
 minute for a server that says nothing. `leave` closes in either case, within a bound.
 """
@@ -16,6 +24,7 @@ minute for a server that says nothing. `leave` closes in either case, within a b
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -27,6 +36,8 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport, Transport
 from nats.js import JetStreamContext
+from nats.js.api import DEFAULT_PREFIX, PubAck
+from nats.protocol.parser import ERR_RE, PERMISSIONS_ERR
 
 from cwt_runtime.bus.nats.bulk import (
     LARGE_BYTES,
@@ -35,10 +46,12 @@ from cwt_runtime.bus.nats.bulk import (
     publish_parts,
 )
 
-__all__ = ["STORE_TIMEOUT_S", "OrderedClient"]
+__all__ = ["REFUSAL", "STORE_TIMEOUT_S", "NoTlsError", "OrderedClient"]
 
 Take = Callable[[Msg], Awaitable[None]]
 
+#: The server's words for a user that it does not let in, or no longer.
+REFUSAL = re.compile(r"Authorization Violation|\w+ Authentication (Expired|Revoked)", re.IGNORECASE)
 #: A JetStream acknowledgement takes a fraction of a millisecond; this covers a leader election.
 STORE_TIMEOUT_S = 5.0
 #: To send what is buffered, and to close: a server that takes longer does not answer. Together they
@@ -53,14 +66,43 @@ PING_S = 1
 RECONNECT_POLL_S = 0.05
 
 
-class OrderedClient(Client):
-    """A NATS client whose `flush` is a barrier, and that is left for good with `leave`."""
+class NoTlsError(nats.errors.Error):
+    """The client requires TLS, and the server does not offer it."""
 
-    def __init__(self) -> None:
+
+class _JetStream(JetStreamContext):
+    """The driver's JetStream, which also stores values in a bucket of another domain.
+
+    A leaf node does not pass on what begins with ``$KV.``; the domain's own server turns
+    ``$JS.<domain>.API.$KV.<key>`` into ``$KV.<key>``.
+    """
+
+    async def publish(self, subject: str, *arguments: Any, **options: Any) -> PubAck:  # noqa: ANN401
+        is_elsewhere = self._prefix != DEFAULT_PREFIX and subject.startswith("$KV.")
+        place = f"{self._prefix}.{subject}" if is_elsewhere else subject
+        return await super().publish(place, *arguments, **options)
+
+
+class OrderedClient(Client):
+    """A NATS client whose `flush` is a barrier, and that is left for good with `leave`.
+
+    Parameters
+    ----------
+    domain
+        The JetStream domain to use; None: that of the account.
+    requires_tls
+        Whether a server without TLS is refused.
+    """
+
+    def __init__(self, domain: str | None = None, *, requires_tls: bool = False) -> None:
         super().__init__()
+        self._requires_tls = requires_tls
+        self.domain = domain
         self._ps = BulkParser(self)
         #: What the driver offers of JetStream on this connection.
-        self.js: JetStreamContext = self.jetstream(timeout=STORE_TIMEOUT_S)
+        self.js: JetStreamContext = _JetStream(self, timeout=STORE_TIMEOUT_S, domain=domain)
+        #: What the subjects of JetStream's interface begin with.
+        self.js_api = "$JS.API" if domain is None else f"$JS.{domain}.API"
         #: Who is given messages past the driver's queues, by subscription.
         self._straight: dict[int, Take] = {}
 
@@ -73,6 +115,10 @@ class OrderedClient(Client):
     def _transport(self, transport: Transport | None) -> None:
         is_plain_tcp = type(transport) is TcpTransport
         self._socket = BulkTransport() if is_plain_tcp else transport  # type: ignore[no-untyped-call]
+
+    def wait_between_tries(self, seconds: float) -> None:
+        """From now on, try to connect to the same server no more often than this."""
+        self.options["reconnect_time_wait"] = seconds
 
     async def leave(self) -> None:
         """Send what is buffered if there is a server, then close; not cancelled from outside."""
@@ -164,10 +210,36 @@ class OrderedClient(Client):
         super()._remove_sub(sid, max_msgs)
         self._straight.pop(sid, None)
 
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        await super()._process_info(info, initial_connection)
+        is_plain = not (info.get("tls_required") or self.options["tls_handshake_first"])
+        if self._requires_tls and initial_connection and is_plain:
+            if not info.get("tls_available"):
+                raise NoTlsError("the server does not offer TLS")
+            info["tls_required"] = True  # by this client: the driver goes on with the handshake
+
+    async def _process_err(self, err_msg: str) -> None:
+        # The driver's parser has made it lower case, subjects included; its buffer still has it.
+        line = ERR_RE.match(self._ps.buf)
+        error = nats.errors.Error(f"nats: {line[1].decode(errors='replace')}" if line else err_msg)
+        if PERMISSIONS_ERR in err_msg:
+            await self._error_cb(error)
+        elif REFUSAL.search(err_msg):
+            await self._error_cb(error)
+            await self._process_op_err(error)
+        else:
+            await super()._process_err(err_msg)
+
     async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
         self._pongs.append(asyncio.Future() if future is None else future)
         await self._send_command(PING_PROTO)
         await self._flush_pending()
+
+    async def _process_pong(self) -> None:
+        # The sender of the ping may have been cancelled since.
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.Future()
+        await super()._process_pong()
 
     async def _send_publish(
         self,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import anyio
 import nats.errors
@@ -15,26 +13,23 @@ from nats.aio.subscription import Subscription as DriverSubscription
 from cwt_runtime.bus import Message, Subscription
 from cwt_runtime.bus.errors import UnusableConnectionError
 from cwt_runtime.bus.nats.client import OrderedClient
+from cwt_runtime.bus.nats.connection_watch import RECONNECT_WAIT_S, ConnectionWatch
+from cwt_runtime.bus.nats.credentials import user_options
 from cwt_runtime.bus.nats.log import NatsLog
+from cwt_runtime.bus.nats.tls import tls_context
 from cwt_runtime.bus.nats.translate import driver_errors, driver_headers, message_of
-from cwt_runtime.telemetry.logs import Action, Log
-from cwt_runtime.urls import without_credentials
+from cwt_runtime.connect_settings import ConnectSettings
+from cwt_runtime.telemetry.logs import Log
 from cwt_schemas.limits import HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES
 
 __all__ = ["NatsBus", "connect_bus"]
 
-#: Pause between two tries to reach a server that is away.
-RECONNECT_WAIT_S = 0.25
 #: A dead peer is noticed after two unanswered pings.
 PING_INTERVAL_S = 10
 #: Publishes wait in this buffer while the server is away; past it they fail as unreachable.
 PENDING_BYTES = 16 * 1024 * 1024
 #: Messages handed over and not yet read; behind it the driver's own queue fills, then drops.
 SUBSCRIPTION_BUFFER = 1024
-#: A server that is away is reported at the first try and then once in so many tries.
-REPORT_EVERY = 40
-#: Of a credentials file (ADR-14).
-PARTS = ("NATS USER JWT", "USER NKEY SEED")
 
 
 class NatsBus:
@@ -44,6 +39,11 @@ class NatsBus:
         self._client = client
         self._closed = closed
         self._log = NatsLog(client)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server is reached at this moment."""
+        return self._client.is_connected
 
     @property
     def max_message_bytes(self) -> int:
@@ -75,10 +75,10 @@ class NatsBus:
     ) -> AsyncIterator[Subscription]:
         """Listen to `subject` while the context is open."""
         subscription = _Subscription()
-        with driver_errors():
-            await subscription.open(self._client, subject, queue or "")
-            await self._client.confirm()  # the server knows of it before the caller goes on
         try:
+            with driver_errors():
+                await subscription.open(self._client, subject, queue or "")
+                await self._client.confirm()  # the server knows of it before the caller goes on
             yield subscription
         finally:
             await subscription.close()
@@ -97,6 +97,10 @@ class NatsBus:
                 subject, data, timeout=timeout_s, headers=driver_headers(headers)
             )
         return message_of(reply)
+
+    def new_inbox(self) -> str:
+        """Return a new subject for answers to this connection, under its inbox prefix."""
+        return self._client.new_inbox()
 
     async def closed(self) -> None:
         """Return when the connection is closed for good."""
@@ -143,28 +147,41 @@ class _Subscription:
 
 @asynccontextmanager
 async def connect_bus(
-    url: str, *, name: str, log: Log, creds: str | None = None
+    server: ConnectSettings | str, *, name: str, log: Log, wait_if_refused: bool = True
 ) -> AsyncIterator[NatsBus]:
     """Connect, waiting for the server as long as it takes; leaving drains and closes.
 
     Whoever does not want to wait that long cancels; nothing stays open then.
 
+    Parameters
+    ----------
+    server
+        How to connect; a string is the URL.
+    name
+        What the server's monitoring calls this connection.
+    wait_if_refused
+        Whether to wait also for a server that does not let this user in, or with which TLS fails:
+        another password in the file, or another configuration of the server, can change that.
+
     Raises
     ------
     UnusableConnectionError
-        `url` or what is in the file `creds` cannot be used.
+        The URL, or a file that the settings name, cannot be used.
+    AccessRefusedError
+        Unless `wait_if_refused`: the server does not let this user in, or TLS fails.
     """
-    if creds is not None:
-        _check_credentials(Path(creds))
-    closed = anyio.Event()
-    client = OrderedClient()
-    watch = _Watch(url, closed, log)
+    settings = ConnectSettings(url=server) if isinstance(server, str) else server
+    user, tls = user_options(settings), tls_context(settings)
+    client = OrderedClient(settings.domain, requires_tls=settings.requires_tls)
+    watch = ConnectionWatch(client, settings, log, wait_if_refused=wait_if_refused)
     try:
         try:
             await client.connect(
-                servers=url.split(","),
+                servers=settings.url.split(","),
                 name=name,
-                user_credentials=creds,
+                tls=tls,
+                tls_handshake_first=settings.tls_first,
+                inbox_prefix=settings.inbox_prefix,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type] # used as a float
                 ping_interval=PING_INTERVAL_S,
@@ -173,55 +190,13 @@ async def connect_bus(
                 disconnected_cb=watch.on_lost,
                 reconnected_cb=watch.on_connected,
                 closed_cb=watch.on_closed,
+                **user,
             )
         except nats.errors.Error as error:  # a server that is away is waited for
-            detail = f"invalid server URL {without_credentials(url)!r}: {error}"
+            detail = f"invalid server URL {settings.address!r} (CWT_NATS_URL): {error}"
             raise UnusableConnectionError(detail) from error
         await watch.on_connected()
-        yield NatsBus(client, closed)
+        yield NatsBus(client, watch.closed)
     finally:
         watch.leaving = True
         await client.leave()
-
-
-def _check_credentials(path: Path) -> None:
-    """Raise if the file is none: the driver would look for its parts without end."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise UnusableConnectionError(f"{path} cannot be read: {reason}") from error
-    if not all(re.search(rf"^-+BEGIN {part}-+\r?\n\S+", text, re.MULTILINE) for part in PARTS):
-        raise UnusableConnectionError(f"{path} is no credentials file of NATS")
-
-
-class _Watch:
-    """Tells in the log, and once for good in `closed`, what becomes of the connection."""
-
-    def __init__(self, url: str, closed: anyio.Event, log: Log) -> None:
-        self._url = without_credentials(url)
-        self._closed = closed
-        self._log = log
-        self._failures = 0
-        self.leaving = False
-
-    async def on_error(self, error: Exception) -> None:
-        if isinstance(error, ConnectionRefusedError | OSError | nats.errors.NoServersError):
-            if self._failures % REPORT_EVERY == 0:
-                self._log.warning(Action.BUS_WAITING, url=self._url, detail=str(error))
-            self._failures += 1
-        else:
-            self._log.warning(Action.BUS_ERROR, detail=str(error) or type(error).__name__)
-
-    async def on_lost(self) -> None:
-        if not self.leaving:
-            self._log.warning(Action.BUS_LOST, url=self._url)
-
-    async def on_connected(self) -> None:
-        self._failures = 0
-        self._log.info(Action.BUS_CONNECTED, url=self._url)
-
-    async def on_closed(self) -> None:
-        self._closed.set()
-        if not self.leaving:
-            self._log.error(Action.BUS_CLOSED, url=self._url)

@@ -8,14 +8,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import nats.js.errors
+from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DiscardPolicy,
+    ExternalStream,
     KeyValueConfig,
     RetentionPolicy,
     StorageType,
     StreamConfig,
+    StreamSource,
 )
 
 from cwt_runtime.bus import (
@@ -23,14 +26,16 @@ from cwt_runtime.bus import (
     BucketSpec,
     Consumer,
     ConsumerSpec,
+    CopySpec,
     ObjectsSpec,
     StoreAck,
     StoredMessage,
     StreamSpec,
     Topology,
+    Usage,
 )
 from cwt_runtime.bus.nats.bucket import NatsBucket
-from cwt_runtime.bus.nats.client import OrderedClient
+from cwt_runtime.bus.nats.client import STORE_TIMEOUT_S, OrderedClient
 from cwt_runtime.bus.nats.consumer import consume_queue, read_stream
 from cwt_runtime.bus.nats.objects import NatsObjects, objects_config, objects_limits
 from cwt_runtime.bus.nats.translate import driver_errors, driver_headers
@@ -51,6 +56,11 @@ class NatsLog:
         self._client = client
         self._js = client.js
 
+    @property
+    def api(self) -> str:
+        """What the subjects of JetStream's own interface begin with, such as ``$JS.API``."""
+        return self._client.js_api
+
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
         """Create what is missing; with `update`, also bring existing limits to those stated."""
         with driver_errors():
@@ -62,24 +72,32 @@ class NatsLog:
                 await self._declare_bucket(bucket, update=update)
             for objects in topology.objects:
                 await self._declare_objects(objects, update=update)
+            for copy in topology.copies:
+                await self._declare_copy(copy, update=update)
 
     async def _declare_stream(self, spec: StreamSpec, *, update: bool) -> None:
-        await self._declare_config(stream_config(spec), stream_limits(spec), update=update)
+        fresh, limits = stream_config(spec), stream_limits(spec)
+        await self._declare_config(self._js, fresh, limits, update=update)
 
     async def _declare_objects(self, spec: ObjectsSpec, *, update: bool) -> None:
-        await self._declare_config(objects_config(spec), objects_limits(spec), update=update)
+        fresh, limits = objects_config(spec), objects_limits(spec)
+        await self._declare_config(self._js, fresh, limits, update=update)
+
+    async def _declare_copy(self, spec: CopySpec, *, update: bool) -> None:
+        js = self._client.jetstream(timeout=STORE_TIMEOUT_S, domain=spec.domain)
+        await self._declare_config(js, copy_config(spec), copy_limits(spec), update=update)
 
     async def _declare_config(
-        self, fresh: StreamConfig, limits: dict[str, Any], *, update: bool
+        self, js: JetStreamContext, fresh: StreamConfig, limits: dict[str, Any], *, update: bool
     ) -> None:
         try:
-            present = (await self._js.stream_info(str(fresh.name))).config
+            present = (await js.stream_info(str(fresh.name))).config
         except nats.js.errors.NotFoundError:
-            await self._js.add_stream(fresh)
+            await js.add_stream(fresh)
             return
         wanted = present.evolve(**limits)
         if update and wanted != present:
-            await self._js.update_stream(wanted)
+            await js.update_stream(wanted)
 
     async def _declare_consumer(self, spec: ConsumerSpec, *, update: bool) -> None:
         try:
@@ -155,6 +173,7 @@ class NatsLog:
         subjects: tuple[str, ...],
         *,
         start_seq: int = 1,
+        start_time_ns: int | None = None,
         headers_only: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
         """Read what the stream holds, in order, and end."""
@@ -163,9 +182,20 @@ class NatsLog:
             stream,
             subjects,
             start_seq=start_seq,
+            start_time_ns=start_time_ns,
             headers_only=headers_only,
             follow=False,
         )
+
+    async def purge(self, stream: str, pattern: str) -> None:
+        """Remove every message on a subject that `pattern` matches."""
+        with driver_errors():
+            await self._js.purge_stream(stream, subject=pattern)
+
+    async def remove(self, stream: str, seq: int) -> None:
+        """Remove the message with the sequence `seq`, which has to be there."""
+        with driver_errors():
+            await self._js.delete_msg(stream, seq)
 
     async def last_seq(self, stream: str) -> int:
         """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
@@ -183,7 +213,26 @@ class NatsLog:
         """Return how far the durable consumer is behind."""
         with driver_errors():
             info = await self._js.consumer_info(stream, durable)
-        return Backlog(waiting=info.num_pending or 0, in_flight=info.num_ack_pending or 0)
+        return Backlog(
+            waiting=info.num_pending or 0,
+            in_flight=info.num_ack_pending or 0,
+            is_paused=bool(info.paused),
+        )
+
+    async def usage(self, stream: str | None = None) -> Usage:
+        """Return how much of its room a stream has taken; None: all of this account together."""
+        with driver_errors():
+            if stream is None:
+                account = await self._js.account_info()
+                return Usage(
+                    size_bytes=account.storage, max_bytes=_limit(account.limits.max_storage)
+                )
+            info = await self._js.stream_info(stream)
+        return Usage(
+            size_bytes=info.state.bytes,
+            max_bytes=_limit(info.config.max_bytes),
+            refuses_new=info.config.discard == DiscardPolicy.NEW,
+        )
 
     async def bucket(self, name: str) -> NatsBucket:
         """Open a declared bucket."""
@@ -194,6 +243,11 @@ class NatsLog:
         """Open a declared bucket of the object store."""
         with driver_errors():
             return NatsObjects(self._client, await self._js.object_store(name), name)
+
+
+def _limit(told: int | None) -> int | None:
+    """Return a limit as the server tells it, which is zero or less where there is none."""
+    return told if told and told > 0 else None
 
 
 def stream_config(spec: StreamSpec) -> StreamConfig:
@@ -219,6 +273,25 @@ def stream_limits(spec: StreamSpec) -> dict[str, Any]:
         "duplicate_window": spec.duplicate_window_s,
         **({} if spec.per_subject is None else {"max_msgs_per_subject": spec.per_subject}),
     }
+
+
+def copy_config(spec: CopySpec) -> StreamConfig:
+    """Return the server's configuration of a copy that is made."""
+    external = ExternalStream(api=spec.origin_api, deliver=f"{spec.delivery}.{spec.stream}")
+    return StreamConfig(
+        name=spec.stream,
+        mirror=StreamSource(name=spec.stream, external=external),
+        storage=StorageType.FILE,
+        # Only the original decides what is kept.
+        deny_delete=True,
+        deny_purge=True,
+        num_replicas=spec.replicas,
+    ).evolve(**copy_limits(spec))
+
+
+def copy_limits(spec: CopySpec) -> dict[str, Any]:
+    """Return what this project states of a copy that exists; the rest is its operator's."""
+    return {"max_bytes": spec.max_bytes, "max_age": spec.max_age_s}
 
 
 def bucket_limits(spec: BucketSpec) -> dict[str, Any]:

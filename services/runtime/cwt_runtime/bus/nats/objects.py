@@ -26,6 +26,10 @@ __all__ = ["NatsObjects", "objects_config", "objects_limits"]
 CHUNK_BYTES = 1024 * 1024
 #: The largest object takes some seconds; this covers a server that restarts meanwhile.
 READ_TIMEOUT_S = 30.0
+#: A copy of a bucket, in another domain, follows within milliseconds: what a service has just
+#: announced may not be there yet.
+COPY_LAG_S = 5.0
+COPY_POLL_S = 0.02
 
 
 class NatsObjects:
@@ -48,16 +52,26 @@ class NatsObjects:
 
     async def get(self, name: str) -> bytes | None:
         """Return what is kept under `name`; None if there is nothing, or no longer all of it."""
-        with driver_errors():
-            try:
-                info = await self._store.get_info(name)
-            except nats.js.errors.ObjectNotFoundError:
-                return None
+        info = await self._info(name)
+        if info is None:
+            return None
         try:
             with anyio.fail_after(READ_TIMEOUT_S):
                 return await self._read(info)
         except TimeoutError as error:
             raise BusTimeoutError(f"{name} was not read in {READ_TIMEOUT_S:g} s") from error
+
+    async def _info(self, name: str) -> ObjectInfo | None:
+        """Return what is known of an object; wait for it if the bucket may be a copy."""
+        deadline = anyio.current_time() + (COPY_LAG_S if self._client.domain else 0.0)
+        while True:
+            with driver_errors():
+                try:
+                    return await self._store.get_info(name)
+                except nats.js.errors.ObjectNotFoundError:
+                    if anyio.current_time() >= deadline:
+                        return None
+            await anyio.sleep(COPY_POLL_S)
 
     async def _read(self, info: ObjectInfo) -> bytes | None:
         """Return the object, or None if some of its chunks are gone.
@@ -92,6 +106,11 @@ class NatsObjects:
                 await self._store.delete(name)
             except nats.js.errors.NotFoundError:
                 return
+
+    async def clear(self) -> None:
+        """Remove all objects, and what earlier deletions have left in the store."""
+        with driver_errors():
+            await self._client.js.purge_stream(stream_name(self._name))
 
 
 def digest_of(info: ObjectInfo) -> str:

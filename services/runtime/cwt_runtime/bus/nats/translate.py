@@ -24,6 +24,7 @@ from cwt_runtime.bus.errors import (
 
 __all__ = [
     "AckSubject",
+    "bus_error",
     "driver_errors",
     "driver_headers",
     "message_of",
@@ -34,6 +35,16 @@ __all__ = [
 INSUFFICIENT_RESOURCES = 10023
 STREAM_STORE_FAILED = 10077
 MAXIMUM_REACHED = {INSUFFICIENT_RESOURCES, 10047, STREAM_STORE_FAILED, 10122}
+
+#: What the driver raises when it reads a reply that no server sent, such as one that is not JSON.
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+#: How the server begins the reply subject of a message that a consumer delivers.
+_ACK_PREFIX = "$JS.ACK."
+#: Digits of the largest number there, a sequence or a time.
+_MAX_DIGITS = 20
+
+#: A stream or a consumer whose node is away: another one takes over, or the reader makes another.
+OFFLINE = {10118, 10119}
 
 #: Another message than the expected one is the newest of its subject.
 WRONG_LAST_SEQUENCE = {10071, 10164}
@@ -68,6 +79,7 @@ class AckSubject:
     """What JetStream writes into the reply subject of a delivered message (ADR-15)."""
 
     stream: str
+    consumer: str
     deliveries: int
     stream_seq: int
     consumer_seq: int
@@ -75,18 +87,31 @@ class AckSubject:
     pending: int
 
     @classmethod
-    def parse(cls, reply: str) -> AckSubject:
-        """Read ``$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<five numbers>[.<token>]``."""
+    def parse(cls, reply: str) -> AckSubject | None:
+        """Read ``$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<five numbers>[.<token>]``.
+
+        Return None for any other subject: everybody may publish to an inbox.
+        """
+        if not reply.startswith(_ACK_PREFIX):
+            return None
         tokens = reply.split(".")
-        fields = tokens[2:] if len(tokens) == 9 else tokens[4:]
+        stream, consumer, *numbers = tokens[2:9] if len(tokens) == 9 else tokens[4:11]
+        if len(numbers) != 5 or not all(map(_is_number, numbers)):
+            return None
+        deliveries, stream_seq, consumer_seq, stored_ns, pending = map(int, numbers)
         return cls(
-            stream=fields[0],
-            deliveries=int(fields[2]),
-            stream_seq=int(fields[3]),
-            consumer_seq=int(fields[4]),
-            stored_ns=int(fields[5]),
-            pending=int(fields[6]),
+            stream=stream,
+            consumer=consumer,
+            deliveries=deliveries,
+            stream_seq=stream_seq,
+            consumer_seq=consumer_seq,
+            stored_ns=stored_ns,
+            pending=pending,
         )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
 
 
 def message_of(msg: Msg) -> Message:
@@ -117,16 +142,20 @@ def driver_errors() -> Iterator[None]:
     try:
         yield
     except (nats.errors.Error, OSError) as error:
-        raise _bus_error(error) from error
+        raise bus_error(error) from error
+    except _UNREADABLE as error:
+        raise BusUnreachableError("the reply to a request cannot be read: retry it") from error
 
 
-def _bus_error(error: Exception) -> BusError:
+def bus_error(error: Exception) -> BusError:
     """Return the bus error for a driver error."""
     # Some of the driver's errors are API errors that never got the API's fields.
     code = getattr(error, "err_code", None)
     description = getattr(error, "description", None)
     if code in MAXIMUM_REACHED:
         return StorageFullError(description or "the stream is full")
+    if code in OFFLINE:
+        return BusUnreachableError(description or "its node is away")
     if code in WRONG_LAST_SEQUENCE:
         return RevisionConflictError(description or "another message is the newest")
     for driver_class, bus_class in _TABLE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -11,7 +12,7 @@ import pytest
 
 from cwt_runtime.bus import Bus, Message
 from cwt_runtime.bus.errors import BusUnreachableError
-from cwt_runtime.rpc.endpoint import (
+from cwt_runtime.rpc.context import (
     MIN_EARLY_BYTES,
     Early,
     RequestContext,
@@ -28,7 +29,7 @@ from tests.memory_bus import MemoryBus
 
 pytestmark = pytest.mark.anyio
 
-WANTED = Message(subject="q", data=b"", headers={EARLY: "_INBOX.mine"}, reply="r")
+WANTED = Message(subject="q", data=b"", headers={EARLY: "_INBOX.mine"}, reply="_INBOX.r.1")
 FIELDS = {name: np.full((2, MIN_EARLY_BYTES // 16), 0.5) for name in ("WCT", "aWCT")}
 
 
@@ -141,6 +142,12 @@ def test_without_an_inbox_nothing_goes_ahead() -> None:
     assert not early.takes(MIN_EARLY_BYTES)
     early.send_from_thread(FIELDS)
     assert early.sent == frozenset()
+
+
+def test_to_another_account_nothing_goes_ahead() -> None:
+    """Its inboxes are not here, so the client would wait for what never comes."""
+    request = replace(WANTED, reply="_R_.Xk2v9T.17")
+    assert not Early.of(MemoryBus(), request, ContentType.MSGPACK).takes(MIN_EARLY_BYTES)
 
 
 def test_a_message_in_two_parts_is_the_whole_one() -> None:

@@ -1,0 +1,1 @@
+"""Who may do what on a shared bus: users and their permissions, and the server's configuration."""

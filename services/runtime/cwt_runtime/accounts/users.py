@@ -1,0 +1,251 @@
+"""The users of a shared bus and their permissions: the one table behind `nats_config`.
+
+Services and operators are in the account ``CWT``. Devices, readers and analysts are in accounts of
+their own, which import what they may use. A reply subject that they choose stays in their account,
+so the answer of a service or of JetStream never reaches a subject of ``CWT``.
+
+Readers and analysts do not read the streams of ``CWT`` but copies of them (mirrors), in the
+account ``COPIES``, where no service listens. To read a stream, a client creates a consumer, and a
+consumer delivers to any subject that its creator names: in ``CWT``, the requests of services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, get_args
+
+from cwt_runtime.accounts.copies import COPIED, COPIES_DOMAIN
+from cwt_schemas import storage, subjects
+from cwt_schemas.message import is_name
+from cwt_schemas.subjects import JobVerb, QueryOp, StreamVerb
+
+__all__ = [
+    "Account",
+    "User",
+    "analyst",
+    "device",
+    "inbox_prefix",
+    "reader",
+    "service_users",
+]
+
+INBOXES: Final = "_INBOX.>"
+#: Where answers go: within the account, and to another one.
+ANSWERS: Final = (INBOXES, "_R_.>")
+#: ADR-32: what every service answers.
+DISCOVERY: Final = "$SRV.>"
+JS: Final = "$JS.API"
+COPIES: Final = f"$JS.{COPIES_DOMAIN}.API"
+
+
+class Account(StrEnum):
+    """An account of the server; its users share subjects."""
+
+    CWT = "CWT"
+    COPIES = "COPIES"
+    DEVICES = "DEVICES"
+    READERS = "READERS"
+    ANALYSTS = "ANALYSTS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """A user of the server, and everything that it may publish and subscribe to."""
+
+    name: str
+    account: Account
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a name that cannot be a token of the inbox prefix."""
+        if not is_name(self.name):
+            raise ValueError(f"{self.name!r} is not a user name: use letters, digits, - and _")
+
+
+def inbox_prefix(user: str) -> str:
+    """Return what the inboxes of a user begin with: no other user may subscribe to them."""
+    return f"_INBOX.{user}"
+
+
+def _user(
+    name: str, account: Account, publish: Iterable[str], subscribe: Iterable[str] = ()
+) -> User:
+    return User(
+        name=name,
+        account=account,
+        publish=tuple(dict.fromkeys(publish)),
+        subscribe=(f"{inbox_prefix(name)}.>", *subscribe),
+    )
+
+
+def device(name: str, streams: Iterable[str]) -> User:
+    """Return a device that publishes the signals of `streams`.
+
+    It sets no markers: they are in the log of results, and the server drops a result that has the
+    message id of a marker as a duplicate.
+    """
+    own = tuple(streams)
+    return _user(
+        name,
+        Account.DEVICES,
+        (*map(subjects.signal, own), subjects.stream("get")),
+        map(subjects.event, own),
+    )
+
+
+def reader(name: str, streams: Iterable[str] = ()) -> User:
+    """Return a user that reads results, events and markers of `streams`, by default of all."""
+    filters = [
+        each
+        for stream in streams
+        for each in (subjects.results_of(stream), subjects.event(stream), subjects.marker(stream))
+    ] or [subjects.RESULTS, subjects.EVENTS, subjects.MARKERS]
+    return _user(
+        name,
+        Account.READERS,
+        (
+            subjects.stream("get"),
+            subjects.stream("list"),
+            *_reading(COPIES, storage.RESULTS, filters),
+        ),
+    )
+
+
+def analyst(name: str) -> User:
+    """Return a user that sends queries and jobs, and reads their results."""
+    return _user(
+        name,
+        Account.ANALYSTS,
+        (
+            *_queries(),
+            *_jobs(),
+            subjects.HW_LIST,
+            *_reading(COPIES, storage.JOB_RESULTS, [subjects.JOB_RESULTS]),
+            *_reading_objects(COPIES, storage.REPLIES),
+            *_reading_objects(COPIES, storage.OBJECTS),
+        ),
+        (subjects.PROGRESS,),
+    )
+
+
+def service_users() -> tuple[User, ...]:
+    """Return the users of the services and of the people who run them."""
+    cwt = Account.CWT
+    return (
+        _user("ingest", cwt, _ingest(), _serving(*map(subjects.stream, get_args(StreamVerb)))),
+        _user("compute", cwt, _compute(), _serving(*_queries(), *_internal(), *_jobs())),
+        _user("hwbridge", cwt, _hwbridge(), _serving(subjects.HW)),
+        _user("gateway", cwt, _gateway(), _serving(subjects.PROGRESS, subjects.EVENTS)),
+        _user("doctor", cwt, _doctor()),
+        _user("operator", cwt, (">",), (">",)),
+    )
+
+
+#: What every service asks when it starts, of streams that ingest has created.
+_INSPECTING: Final = (f"{JS}.STREAM.INFO.*", f"{JS}.CONSUMER.INFO.*.*")
+
+
+def _ingest() -> Iterable[str]:
+    yield from (*ANSWERS, *_INSPECTING)
+    yield from (f"{JS}.STREAM.CREATE.*", f"{JS}.STREAM.UPDATE.*")
+    yield f"{JS}.CONSUMER.DURABLE.CREATE.*.*"
+    for verb in ("INFO", "CREATE", "UPDATE"):
+        yield from (f"{COPIES}.STREAM.{verb}.{stream}" for stream in COPIED)
+    yield from (subjects.WINDOWS, subjects.EVENTS)
+    yield from _reading(JS, storage.SIGNALS)
+    for bucket in (storage.KV_STREAMS, storage.KV_CHECKPOINTS):
+        yield from (*_bucket(bucket), *_reading(JS, f"KV_{bucket}"))
+    # To remove a recording, and to prove that a stream can be written.
+    yield from (f"{JS}.INFO", f"{JS}.STREAM.PURGE.*")
+    yield from _reading(JS, storage.DEAD)
+    yield f"{JS}.STREAM.MSG.DELETE.{storage.DEAD}"
+
+
+def _compute() -> Iterable[str]:
+    yield from (*ANSWERS, *_INSPECTING)
+    yield from (subjects.RESULTS, subjects.EVENTS, subjects.dead("compute"))
+    yield from (subjects.TASKS, subjects.JOB_RESULTS, subjects.PROGRESS)
+    yield from (*_internal(), subjects.stream("health"), subjects.HW)
+    for stream, consumer in (
+        (storage.WINDOWS, storage.COMPUTE_WINDOWS),
+        (storage.TASKS, storage.COMPUTE_TASKS),
+    ):
+        yield f"{JS}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        yield f"$JS.ACK.{stream}.{consumer}.>"
+    yield from _reading(JS, storage.JOB_RESULTS)
+    yield from (*_bucket(storage.KV_JOBS), *_reading(JS, f"KV_{storage.KV_JOBS}"))
+    yield from _bucket(storage.KV_SIGNIFICANCE)
+    for objects in (storage.OBJECTS, storage.ANSWERS):
+        yield from (*_reading_objects(JS, objects), *_writing_objects(objects))
+    yield from _writing_objects(storage.REPLIES)
+
+
+def _hwbridge() -> Iterable[str]:
+    yield from (*ANSWERS, *_INSPECTING, subjects.HW_EVENTS)
+
+
+def _gateway() -> Iterable[str]:
+    """Return what clients over HTTP may do: the work of devices, readers and analysts."""
+    yield from (INBOXES, *_INSPECTING, DISCOVERY)
+    yield from map(subjects.stream, get_args(StreamVerb))
+    yield from (subjects.SIGNALS, subjects.MARKERS, *_queries(), *_jobs(), subjects.HW_LIST)
+    for stream in (storage.SIGNALS, storage.RESULTS, storage.JOB_RESULTS):
+        yield from _reading(JS, stream)
+    # Results, events and markers with one consumer.
+    yield f"{JS}.CONSUMER.CREATE.{storage.RESULTS}.*"
+    yield from _reading_objects(JS, storage.REPLIES)
+    yield from _reading_objects(JS, storage.OBJECTS)
+    yield from _writing_objects(storage.OBJECTS)
+
+
+def _doctor() -> Iterable[str]:
+    yield from (f"{JS}.INFO", *_INSPECTING, DISCOVERY)
+    yield subjects.query("health")
+
+
+def _serving(*requests: str) -> tuple[str, ...]:
+    return (DISCOVERY, *requests)
+
+
+def _queries() -> tuple[str, ...]:
+    """Return the queries of clients."""
+    internal = _internal()
+    return tuple(each for each in map(subjects.query, get_args(QueryOp)) if each not in internal)
+
+
+def _internal() -> tuple[str, ...]:
+    """Return the queries that workers send to each other."""
+    return (subjects.query("simulate"),)
+
+
+def _jobs() -> tuple[str, ...]:
+    return tuple(map(subjects.job, get_args(JobVerb)))
+
+
+def _reading(api: str, stream: str, only: Iterable[str] = (">",)) -> Iterable[str]:
+    """Return what reading a stream takes, with one filter at a time and with no others than `only`.
+
+    The name of a consumer is random, so no other reader knows it.
+    """
+    yield f"{api}.STREAM.INFO.{stream}"
+    yield from (f"{api}.CONSUMER.CREATE.{stream}.*.{each}" for each in only)
+    yield from (f"{api}.CONSUMER.{verb}.{stream}.*" for verb in ("INFO", "MSG.NEXT", "DELETE"))
+
+
+def _reading_objects(api: str, bucket: str) -> Iterable[str]:
+    yield from _reading(api, f"OBJ_{bucket}", [f"$O.{bucket}.C.*"])
+    yield f"{api}.STREAM.MSG.GET.OBJ_{bucket}"
+
+
+def _writing_objects(bucket: str) -> Iterable[str]:
+    """Return what storing and removing objects takes, which looks for one of the same name."""
+    yield from (f"$O.{bucket}.>", f"{JS}.STREAM.PURGE.OBJ_{bucket}")
+    yield f"{JS}.STREAM.MSG.GET.OBJ_{bucket}"
+
+
+def _bucket(bucket: str) -> Iterable[str]:
+    """Return what values of a bucket take that are read and written one by one."""
+    yield from (f"$KV.{bucket}.>", f"{JS}.STREAM.MSG.GET.KV_{bucket}")

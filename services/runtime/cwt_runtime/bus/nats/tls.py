@@ -1,0 +1,48 @@
+"""TLS of a connection: which servers it trusts, and the certificate that it shows them."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from cwt_runtime.bus.errors import UnusableConnectionError
+from cwt_runtime.bus.nats.credentials import read_file
+from cwt_runtime.connect_settings import ConnectSettings
+
+__all__ = ["tls_context"]
+
+
+def tls_context(settings: ConnectSettings) -> ssl.SSLContext | None:
+    """Return what to connect with; None where the settings do not ask for TLS.
+
+    Raises
+    ------
+    UnusableConnectionError
+        A file is missing, unreadable, or does not contain what it should.
+    """
+    if not settings.requires_tls:
+        return None
+    context = _trusting(settings.tls_ca)
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        read_file(Path(settings.tls_cert), "client certificate")
+        read_file(Path(settings.tls_key), "key of the client certificate")
+        try:
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+        except (ssl.SSLError, ValueError) as error:
+            raise UnusableConnectionError(
+                f"{settings.tls_cert} and {settings.tls_key} are not a certificate and its key "
+                "without a password"
+            ) from error
+    return context
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    """Return a context that trusts the CAs in a file, or those of the system."""
+    if ca is None:
+        return ssl.create_default_context()
+    text = read_file(Path(ca), "CA file")
+    try:
+        return ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise UnusableConnectionError(f"the CA file {ca} contains no certificate") from error
