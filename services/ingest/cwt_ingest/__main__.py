@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from cwt_ingest.app import serve
-from cwt_ingest.settings import IngestSettings
-from cwt_runtime.process.lifecycle import run_service
+from cwt_runtime.installation import exit_if_not_installed
+
+with exit_if_not_installed("cwt_ingest", "system"):
+    from cwt_ingest.app import serve
+    from cwt_ingest.settings import IngestSettings
+    from cwt_runtime.process.lifecycle import run_service
 
 
 def main() -> int:

@@ -7,12 +7,11 @@ expected next::
     first >  expected   a gap: the samples between are missing
     first <  expected   an overlap: what is known already is dropped, what is new is kept
 
-One wrong index, from a flipped bit or a confused counter, must not silence a stream: a chunk
-further ahead than any window is refused, and believed only when the next one continues it. Then the
-stream has really moved, and the analysis starts afresh there.
+After a gap longer than any window the analysis starts afresh. Such a gap, and one that time stamps
+alone show, has been confirmed by then (`confirmation`).
 
-A chunk without an index continues the stream, unless its time stamp says that it is late: then the
-samples that it is late by are missing. A new epoch is a restart of the device
+A chunk without an index continues the stream, less the samples that its time stamp shows as lost. A
+new epoch is a restart of the device
 and starts the account afresh; an epoch that has ended, by another one or by its final chunk, does
 not come back.
 """
@@ -27,7 +26,7 @@ __all__ = ["Accepted", "Finding", "Position", "Refused", "account", "finished"]
 #: Epochs that ended and are remembered, so that their late chunks are told from a new epoch's.
 ENDED_EPOCHS = 16
 
-FindingKind = Literal["gap", "overlap", "reset", "missing"]
+FindingKind = Literal["gap", "overlap", "reset", "missing", "recovered"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +38,6 @@ class Position:
     ended: tuple[str, ...] = ()
     #: False once a chunk came without an index; None before the first chunk.
     sequenced: bool | None = None
-    #: Where a chunk ended that was too far ahead to be believed.
-    suspect_end: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +89,8 @@ def account(
         What the chunk says of itself; `first_sample` None means that it goes on where the last
         ended.
     max_gap
-        A longer gap, in samples, has to be confirmed by a second chunk, and is not filled with
-        missing data: the analysis starts afresh after it.
+        A longer gap, in samples, is not filled with missing data: the analysis starts afresh after
+        it.
     late
         Samples that are missing before a chunk without an index, as its time stamp says.
     """
@@ -102,21 +99,15 @@ def account(
     if epoch != position.epoch:
         return _new_epoch(position, epoch, first_sample or 0, n, sequenced=first_sample is not None)
     sequenced = first_sample is not None and position.sequenced is not False
-    first = _by_time(position, late, n) if first_sample is None else first_sample
+    first = position.expected + late if first_sample is None else first_sample
     end = first + n
-    here = replace(position, sequenced=sequenced, suspect_end=None)
+    here = replace(position, sequenced=sequenced)
     if first < position.expected:
         return _overlap(here, first, n)
     advanced = replace(here, expected=end)
     if first == position.expected:
         return Accepted(position=advanced, first_sample=first, skip=0)
     lost = first - position.expected
-    if lost > max_gap and first != position.suspect_end:
-        reason = f"sample {first} is {lost} ahead of what is expected, and any gap of more than "
-        return Refused(
-            position=replace(position, suspect_end=end),
-            reason=f"{reason}{max_gap} is believed only when a second chunk continues it",
-        )
     gap = Finding(
         kind="gap",
         first_sample=position.expected,
@@ -128,14 +119,6 @@ def account(
     return Accepted(
         position=advanced, first_sample=first, skip=0, restart=lost > max_gap, findings=(gap,)
     )
-
-
-def _by_time(position: Position, late: int, n: int) -> int:
-    """Return where a chunk begins that says when, but not where."""
-    first = position.expected + late
-    suspect = position.suspect_end
-    # Times are not exact to the sample; what is about there continues the chunk not yet believed.
-    return suspect if suspect is not None and abs(first - suspect) <= n else first
 
 
 def finished(position: Position) -> Position:
@@ -155,15 +138,12 @@ def _new_epoch(position: Position, epoch: str, first: int, n: int, *, sequenced:
     findings: tuple[Finding, ...] = ()
     ended = finished(position).ended
     if position.epoch is not None:
-        findings = (
-            Finding(
-                kind="reset",
-                first_sample=first,
-                n_samples=n,
-                detail=f"the device restarted: epoch {position.epoch!r} ended at sample "
-                f"{position.expected}, epoch {epoch!r} begins",
-            ),
-        )
+        detail = f"epoch {position.epoch!r} ended at sample {position.expected}, "
+        detail += f"epoch {epoch!r} begins"
+        if position.epoch not in position.ended:
+            detail += " without the former's final chunk: the device restarted, or another "
+            detail += "publisher sends to this stream"
+        findings = (Finding(kind="reset", first_sample=first, n_samples=n, detail=detail),)
     started = Position(epoch=epoch, expected=first + n, ended=ended, sequenced=sequenced)
     return Accepted(position=started, first_sample=first, skip=0, restart=True, findings=findings)
 

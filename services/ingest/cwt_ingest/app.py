@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
 
 from cwt_ingest.backlog import LagMonitor, WindowBacklog
 from cwt_ingest.catalogue import Catalogue, WindowLimits
-from cwt_ingest.follower import Follower
+from cwt_ingest.follower import ChunkReader, Follower
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import Claim, Ownership
-from cwt_ingest.processor import StreamProcessor
+from cwt_ingest.processor import StreamProcessor, read_chunk
+from cwt_ingest.purge import RecordingPurge
 from cwt_ingest.settings import IngestSettings
 from cwt_ingest.stream_assignment import StreamAssignment
 from cwt_ingest.stream_publisher import WindowQueue
@@ -21,8 +24,10 @@ from cwt_ingest.undefined_streams import UndefinedStreamMonitor
 from cwt_runtime.process.lifecycle import Context
 from cwt_runtime.rpc.admission import Admission
 from cwt_runtime.rpc.endpoint import Endpoint
+from cwt_runtime.rpc.health import ServiceHealth
 from cwt_runtime.rpc.micro import serve_endpoints
-from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.storage.health import storage_problems
+from cwt_runtime.storage.topology import copies_of, system_topology
 from cwt_schemas import storage, subjects
 from cwt_schemas.endpoints import STREAM_ENDPOINTS
 from cwt_schemas.message import Message
@@ -34,15 +39,21 @@ __all__ = ["serve"]
 QUEUE_SHARE = 16
 
 
-async def serve(context: Context, settings: IngestSettings) -> None:
-    """Share the streams with the other ingests until asked to stop."""
+async def serve(
+    context: Context, settings: IngestSettings, *, read: ChunkReader = read_chunk
+) -> None:
+    """Share the streams with the other ingests until asked to stop; `read` reads their chunks."""
     bus_log = context.bus.log
     # Ingest owns the streams' limits; the other services take them as they are.
-    await bus_log.declare(system_topology(settings), update=True)
+    topology = system_topology(settings)
+    if settings.copies:
+        topology = replace(topology, copies=copies_of(topology))
+    await bus_log.declare(topology, update=True)
     definitions = await bus_log.bucket(storage.KV_STREAMS)
     checkpoints = await bus_log.bucket(storage.KV_CHECKPOINTS)
     membership = Membership(checkpoints, this_process(context.identity.id), context.log)
     ownership = Ownership(checkpoints, membership, context.log)
+    guarded_reading = anyio.Lock()
 
     def follow(claim: Claim, processor: StreamProcessor) -> Follower:
         backlog = WindowBacklog(
@@ -50,7 +61,16 @@ async def serve(context: Context, settings: IngestSettings) -> None:
         )
         queue = WindowQueue(bus_log, processor.definition.name, backlog)
         lag = LagMonitor(settings.lag_event_s)
-        return Follower(claim, processor, bus_log, queue, lag, context.log)
+        return Follower(
+            claim,
+            processor,
+            bus_log,
+            queue,
+            lag,
+            context.log,
+            guarded_reading=guarded_reading,
+            read=read,
+        )
 
     assignment = StreamAssignment(
         definitions, membership, ownership, bus_log, context.log, follow=follow
@@ -64,14 +84,22 @@ async def serve(context: Context, settings: IngestSettings) -> None:
     undefined = UndefinedStreamMonitor(
         bus_log, membership, lambda: assignment.streams, definitions, context.log
     )
+    health = ServiceHealth(
+        context.identity, context.stop.is_set, partial(storage_problems, bus_log), assignment.lag
+    )
     async with (
         membership.joined(),
         serve_endpoints(
             context.bus,
             context.identity,
-            endpoints(catalogue),
+            endpoints(
+                catalogue,
+                RecordingPurge(bus_log, definitions, checkpoints, context.log),
+                health,
+            ),
             context.log,
             Admission(max_bytes=settings.requests_max_bytes),
+            reply_prefixes=settings.reply_prefixes,
         ),
         anyio.create_task_group() as tasks,
     ):
@@ -81,13 +109,17 @@ async def serve(context: Context, settings: IngestSettings) -> None:
         tasks.cancel_scope.cancel()
 
 
-def endpoints(catalogue: Catalogue) -> list[Endpoint]:
+def endpoints(
+    catalogue: Catalogue, recordings: RecordingPurge, health: ServiceHealth
+) -> list[Endpoint]:
     """Return the endpoints of ``cwt.stream.*``; one change at a time, so that none is lost."""
     handlers: dict[StreamVerb, Callable[[Any], Awaitable[Message]]] = {
         "put": catalogue.put,
         "get": catalogue.get,
         "list": catalogue.list,
         "delete": catalogue.delete,
+        "purge": recordings.purge,
+        "health": health.reply,
     }
     return [
         Endpoint(contract=STREAM_ENDPOINTS[subjects.stream(verb)], handle=handle, concurrency=1)

@@ -14,10 +14,10 @@ from cwt_runtime.bus import Bucket, DurableLog
 from cwt_runtime.bus.errors import RevisionConflictError
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import storage
+from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import Conflict, ContractError, NotFound, Unprocessable
 from cwt_schemas.stream import (
-    StreamCheckpoint,
     StreamDefinition,
     StreamDelete,
     StreamGet,
@@ -49,7 +49,7 @@ async def read_definition(bucket: Bucket, name: str) -> Defined | None:
     entry = await bucket.get(name)
     if entry is None:
         return None
-    definition = decode(StreamDefinition, entry.value)
+    definition = decode(StreamDefinition, entry.value, trusted=True)
     return Defined(definition=definition, revision=entry.revision)
 
 
@@ -136,14 +136,14 @@ class Catalogue:
     async def _present(self, name: str) -> Defined:
         defined = await read_definition(self._definitions, name)
         if defined is None:
-            raise NotFound(f"no stream is called {name}; define it with cwt.stream.put")
+            raise NotFound(f"no stream is called {name}")
         return defined
 
     async def _status(self, defined: Defined) -> StreamStatus:
         entry = await self._checkpoints.get(checkpoint_key(defined.definition.name))
         kept, owner = StreamProgress(), None
         try:
-            checkpoint = decode(StreamCheckpoint, entry.value) if entry else None
+            checkpoint = decode(StreamCheckpoint, entry.value, trusted=True) if entry else None
         except ContractError:
             checkpoint = None
         if checkpoint is not None and checkpoint.definition_revision == defined.revision:
@@ -166,6 +166,6 @@ class Catalogue:
 
 def _readable(value: bytes) -> StreamDefinition | None:
     try:
-        return decode(StreamDefinition, value)
+        return decode(StreamDefinition, value, trusted=True)
     except ContractError:
         return None

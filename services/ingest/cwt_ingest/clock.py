@@ -1,44 +1,86 @@
-"""The device's clock against its count of samples: a line through the time stamps.
+"""The device's clock against its count of samples: a robust line through the time stamps.
 
-A stamp says when the first sample of a chunk was taken. Its *residual* is what it says beyond the
+A stamp says when the first sample of a chunk was taken. Its *deviation* is what it says beyond the
 nominal rate, in seconds, counted from the first stamp::
 
     x = (sample - sample0) / fs_hz            y = (t - t0) - x
 
-The line ``y = ybar + drift (x - xbar)`` is fitted by least squares whose weights fade with
-``MEMORY_S``, so that it follows a clock that warms up. The sums are central moments, updated stamp
-by stamp (West, Comm. ACM 22 (1979) 532), which no length of a recording makes inexact. The slope is
-shrunk towards zero as a clock of `PRIOR_DRIFT` would be: two stamps a moment apart say nothing of
-drift. A stamp far from the line is an outlier and does not count; several in a row mean that the
-clock was set, and the line begins anew.
+The line ``y = ybar + drift (x - xbar)`` is a weighted least-squares fit:
+
+- Weights fade with ``MEMORY_S``, so the line follows a clock that warms up. The sums are central
+  moments, updated stamp by stamp (West, Comm. ACM 22 (1979) 532), exact however long a recording.
+- A stamp further from the line than ``HUBER`` scatters counts less in proportion (Huber, Ann. Math.
+  Stat. 35 (1964) 73). The scatter is that of the stamps about the line, not about the nominal rate,
+  so a wrong nominal rate does not pass for jitter.
+- The slope is shrunk towards that of an ordinary crystal by the scatter, and only as far as the
+  stamps leave it open: two stamps a moment apart do not show a drift.
+- The first ``LEARNED_STAMPS`` are kept, and `measured_rate` finds the slope that all of them share,
+  if they do. A least-squares line through so few would follow a single wrong one.
+
+A stamp far off the line is an outlier and does not count at all. Outliers that agree with each
+other for long enough mean that the clock was set: the line begins anew there. The larger the step,
+the longer it must last, up to ``STEP_HOLD_S``: a jump that comes back sooner leaves no trace.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
+import numpy as np
+
+from cwt_schemas.checkpoint import ClockState
 from cwt_schemas.limits import MAX_INT64
-from cwt_schemas.stream import ClockState, ClockStatus
+from cwt_schemas.sampling_rate import (
+    MIN_STAMPS,
+    RATE_SIGMAS,
+    RATE_TOLERANCE,
+    ROUNDING_S,
+    measured_rate,
+    wrong_rate,
+)
+from cwt_schemas.stream import ClockStatus
 
-__all__ = ["Clock"]
+__all__ = ["STEP_HOLD_S", "STEP_STAMPS", "Clock", "ClockFinding", "hold_s"]
 
 NANOSECONDS = 1_000_000_000
 #: Weights of stamps fade to 1/e over this time.
 MEMORY_S = 60.0
+#: The scatter is that of about so many stamps.
+SCATTER_STAMPS = 64
+#: A stamp counts in full up to so many scatters from the line.
+HUBER = 3.0
 #: Drift of an ordinary crystal; the slope believes a few stamps no more than this.
 PRIOR_DRIFT = 1e-4
-#: A stamp is an outlier this far from the line, in standard deviations, and at least in seconds.
+#: A stamp is an outlier this far from the line, in scatters, and at least in seconds.
 OUTLIER_SIGMAS = 8.0
 OUTLIER_S = 0.1
-#: Before so many stamps there are no outliers, for nobody knows how the device stamps.
+#: Before so many stamps there are no outliers, for it is not known yet how the device stamps.
 LEARNED_STAMPS = 8
-#: So many outliers in a row mean that the clock was set.
+#: Outliers in a row that agree, and the longest time that they must last, for a step of the clock.
 STEP_STAMPS = 3
-#: A stamp that comes later than a chunk lasts, but for a quarter, means that a chunk is missing.
+STEP_HOLD_S = 5.0
+#: Before the scatter is learned, a stamp that comes later than a chunk lasts, but for a quarter,
+#: means that a chunk is missing.
 LOST_PART = 0.75
-#: Before so many stamps none is missed on their account.
-LOST_STAMPS = 3
+#: Fewest samples that stamps show as lost, whatever their scatter: one, and less than two.
+LOST_SAMPLES = 0.75
+
+
+def hold_s(jump_s: float) -> float:
+    """Return how long stamps must stay off the line by `jump_s` before that is believed."""
+    return min(abs(jump_s) / 2, STEP_HOLD_S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockFinding:
+    """Something about the clock that readers have to know: its event's kind and text."""
+
+    kind: Literal["clock", "rate"]
+    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,29 +89,51 @@ class Clock:
 
     fs_hz: float
     state: ClockState
+    #: What the newest stamp showed.
+    finding: ClockFinding | None = None
 
     @classmethod
-    def started(cls, fs_hz: float, sample: int, t_ns: int, *, steps: int = 0) -> Clock:
-        """Return the clock after its first stamp."""
+    def started(
+        cls, fs_hz: float, sample: int, t_ns: int, *, steps: int = 0, usual_drift: float = 0.0
+    ) -> Clock:
+        """Return the clock after its first stamp; `usual_drift` is what is known of its drift."""
         state = ClockState(
             sample=sample, t_ns=t_ns, newest_sample=sample, newest_ns=t_ns, stamps=1,
             weight=1.0, mean_x=0.0, mean_y=0.0, cxx=0.0, cxy=0.0, cyy=0.0, outliers=0, steps=steps,
+            first_samples=(sample,), first_ns=(t_ns,), usual_drift=usual_drift,
         )  # fmt: skip
         return cls(fs_hz=fs_hz, state=state)
 
-    @property
+    @cached_property
     def drift(self) -> float:
         """Seconds that the device's clock gains per second of samples at the nominal rate."""
         s = self.state
-        noise = s.cyy / s.weight
-        spread = s.cxx + noise / PRIOR_DRIFT**2
-        return s.cxy / spread if spread > 0 else 0.0
+        if s.cxx <= 0 or s.stamps < MIN_STAMPS:
+            return s.usual_drift
+        slope = s.cxy / s.cxx
+        off, error = slope - s.usual_drift, self._slope_error
+        # The prior is no narrower than what the stamps show beyond doubt.
+        prior = max(PRIOR_DRIFT, abs(off) - RATE_SIGMAS * error)
+        return s.usual_drift + off * prior**2 / (prior**2 + error**2)
 
     @property
     def jitter_s(self) -> float:
-        """Standard deviation of the stamps about the line, seconds."""
-        s, drift = self.state, self.drift
-        return math.sqrt(max(s.cyy - 2 * drift * s.cxy + drift**2 * s.cxx, 0.0) / s.weight)
+        """Standard deviation of the stamps about the line, seconds, by the robust scatter."""
+        s = self.state
+        if s.scatter2 is not None:
+            return math.sqrt(s.scatter2)
+        slope = s.cxy / s.cxx if s.cxx > 0 else 0.0
+        return math.sqrt(max(s.cyy - slope * s.cxy, 0.0) / max(s.weight, 1.0))
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether enough stamps came to know how the device stamps."""
+        return self.state.stamps >= LEARNED_STAMPS
+
+    @property
+    def rate_hz(self) -> float | None:
+        """The sampling rate by the stamps; None while they are too few."""
+        return self.fs_hz / (1 + self.drift) if self.is_learned else None
 
     def status(self) -> ClockStatus:
         """Return what is told of the clock."""
@@ -78,30 +142,30 @@ class Clock:
             jitter_s=self.jitter_s,
             stamps=self.state.stamps,
             steps=self.state.steps,
+            fs_hz=self.rate_hz,
+            outliers=self.state.ignored,
         )
 
     def stamped(self, sample: int, t_ns: int) -> Clock:
-        """Return the clock after one more stamp."""
-        x, y = self._x(sample), self._y(sample, t_ns)
-        late = y - self._line(x)
-        limit = max(OUTLIER_S, OUTLIER_SIGMAS * self.jitter_s)
-        newest = {"newest_sample": sample, "newest_ns": t_ns}
-        if self.state.stamps >= LEARNED_STAMPS and abs(late) > limit:
-            outliers = self.state.outliers + 1
-            if outliers >= STEP_STAMPS:
-                return Clock.started(self.fs_hz, sample, t_ns, steps=self.state.steps + 1)
-            return self._with(outliers=outliers, **newest)
-        s = self.state
-        fade = math.exp(-max(x - self._x(s.newest_sample), 0.0) / MEMORY_S)
-        weight = fade * s.weight + 1.0
-        dx, dy = x - s.mean_x, y - s.mean_y
-        share = fade * s.weight / weight
-        return self._with(
-            stamps=s.stamps + 1, weight=weight, outliers=0,
-            mean_x=s.mean_x + dx / weight, mean_y=s.mean_y + dy / weight,
-            cxx=fade * s.cxx + share * dx * dx, cxy=fade * s.cxy + share * dx * dy,
-            cyy=fade * s.cyy + share * dy * dy, **newest,
-        )  # fmt: skip
+        """Return the clock after one more stamp, with what it shows."""
+        if not self.is_learned:
+            return self._learned(sample, t_ns)._with_rate_checked()
+        late = self.late_s(sample, t_ns)
+        if abs(late) > self.tolerance_s:
+            return self._suspected(sample, t_ns)
+        clock = self._believed(sample, t_ns, late)
+        if self.state.suspect_ns:
+            return clock._with_outliers_reported()
+        return clock._with_rate_checked()
+
+    def late_s(self, sample: int, t_ns: int) -> float:
+        """Return how much later than the line a stamp is, seconds."""
+        return self._y(sample, t_ns) - self._line(self._x(sample))
+
+    @property
+    def tolerance_s(self) -> float:
+        """How far from the line a stamp is an outlier, seconds."""
+        return max(OUTLIER_S, OUTLIER_SIGMAS * self.jitter_s)
 
     def time_of(self, sample: int) -> int | None:
         """Return when `sample` was taken by the fitted line, ns UTC; None where no time is."""
@@ -111,6 +175,15 @@ class Clock:
     def raw_time_of(self, sample: int) -> int | None:
         """Return the same by the newest stamp and the nominal rate alone."""
         return self._at(self.state.newest_sample, self.state.newest_ns, sample, 0.0)
+
+    def lost_tolerance_s(self, n: int) -> float:
+        """Return how late a stamp before a chunk of `n` samples may be without any of them lost."""
+        part = LOST_SAMPLES if self.is_learned else LOST_PART * n
+        return max(part / self.fs_hz * (1 + self.drift), OUTLIER_SIGMAS * self.jitter_s)
+
+    def samples_in(self, seconds: float) -> int:
+        """Return how many samples the device takes in so much time of its clock."""
+        return round(seconds * self.fs_hz / (1 + self.drift))
 
     def lost_before(self, sample: int, t_ns: int, n: int) -> int:
         """Return how many samples are missing before a chunk without index.
@@ -124,11 +197,125 @@ class Clock:
         n
             Its length.
         """
-        if self.state.stamps < LOST_STAMPS:
+        if self.state.stamps < MIN_STAMPS:
             return 0
-        late = self._y(sample, t_ns) - self._line(self._x(sample))
-        tolerance = max(LOST_PART * n / self.fs_hz, OUTLIER_SIGMAS * self.jitter_s)
-        return round(late * self.fs_hz) if late > tolerance else 0
+        late = self.late_s(sample, t_ns)
+        return self.samples_in(late) if late > self.lost_tolerance_s(n) else 0
+
+    @property
+    def _slope_error(self) -> float:
+        """Standard error of the unshrunk slope."""
+        s = self.state
+        # Of few stamps, all that they deviate from the usual may be jitter.
+        about = self.jitter_s if self.is_learned else math.sqrt(s.cyy / s.weight)
+        return max(about, ROUNDING_S) / math.sqrt(s.cxx)
+
+    def _learned(self, sample: int, t_ns: int) -> Clock:
+        """Return the clock with one of its first stamps, fitted to all of them again."""
+        s = self.state
+        samples, times = (*s.first_samples, sample), (*s.first_ns, t_ns)
+        x = np.array([self._x(each) for each in samples])
+        y = np.array([self._y(each, t) for each, t in zip(samples, times, strict=True)])
+        rate = measured_rate(np.array(samples), np.array(times))
+        usual_hz, usual = self.fs_hz / (1 + s.usual_drift), s.usual_drift
+        sure = rate is not None and rate.differs_from(usual_hz)
+        if rate is not None and sure:
+            usual = self.fs_hz / rate.fs_hz - 1
+        level = np.median(y - usual * x)
+        off = y - usual * x - level
+        # The sums are of deviations from the slope that is known, less those that are far off.
+        limit = max(OUTLIER_S, OUTLIER_SIGMAS * 1.5 * float(np.median(np.abs(off))))
+        off = np.where(np.abs(off) > limit, 0.0, off) if len(samples) >= LEARNED_STAMPS else off
+        dx, dy = x - x.mean(), off - off.mean()
+        cxx, cxy, cyy = float(dx @ dx), float(dx @ dy), float(dy @ dy)
+        slope = cxy / cxx if cxx > 0 else 0.0
+        freedom = max(len(samples) - 2, 1)
+        scatter2 = max((cyy - slope * cxy) / freedom, ROUNDING_S**2)
+        done = len(samples) >= LEARNED_STAMPS
+        return self._with(
+            stamps=s.stamps + 1, newest_sample=sample, newest_ns=t_ns,
+            first_samples=() if done else samples, first_ns=() if done else times,
+            usual_drift=usual, weight=float(len(samples)), mean_x=float(x.mean()),
+            mean_y=float(level + off.mean() + usual * x.mean()),
+            cxx=cxx, cxy=cxy + usual * cxx, cyy=cyy, scatter2=scatter2,
+        )  # fmt: skip
+
+    def _believed(self, sample: int, t_ns: int, late: float) -> Clock:
+        """Return the clock with a stamp that is near the line."""
+        s, x, y = self.state, self._x(sample), self._y(sample, t_ns)
+        late, scatter = abs(late), max(self.jitter_s, ROUNDING_S)
+        counts = min(1.0, HUBER * scatter / late) if late > 0 else 1.0
+        fade = math.exp(-max(x - self._x(s.newest_sample), 0.0) / MEMORY_S)
+        weight = fade * s.weight + counts
+        dx, dy = x - s.mean_x, y - s.mean_y
+        share, step = fade * s.weight * counts / weight, counts / weight
+        clipped2 = min(late, HUBER * scatter) ** 2
+        scatter2 = scatter**2 + (clipped2 - scatter**2) / min(s.stamps, SCATTER_STAMPS)
+        return self._with(
+            stamps=s.stamps + 1, weight=weight, newest_sample=sample, newest_ns=t_ns,
+            mean_x=s.mean_x + step * dx, mean_y=s.mean_y + step * dy,
+            cxx=fade * s.cxx + share * dx * dx, cxy=fade * s.cxy + share * dx * dy,
+            cyy=fade * s.cyy + share * dy * dy, scatter2=max(scatter2, ROUNDING_S**2),
+        )  # fmt: skip
+
+    def _suspected(self, sample: int, t_ns: int) -> Clock:
+        """Return the clock with a stamp that is far off the line."""
+        s, late = self.state, self.late_s(sample, t_ns)
+        samples, times = s.suspect_samples, s.suspect_ns
+        if times and abs(late - self.late_s(samples[-1], times[-1])) > self.tolerance_s:
+            samples, times = (), ()
+        since = s.suspect_since if samples else sample
+        kept = LEARNED_STAMPS - 1
+        samples, times = (*samples[1 - kept :], sample), (*times[1 - kept :], t_ns)
+        lasted_s = (sample - since) / self.fs_hz
+        if len(samples) >= STEP_STAMPS and lasted_s >= hold_s(late):
+            return self._begun_anew(samples, times, late)
+        worst = late if abs(late) > abs(s.worst_s) else s.worst_s
+        return self._with(
+            outliers=s.outliers + 1, ignored=s.ignored + 1, worst_s=worst,
+            newest_sample=sample, newest_ns=t_ns,
+            suspect_samples=samples, suspect_ns=times, suspect_since=since,
+        )  # fmt: skip
+
+    def _begun_anew(self, samples: Sequence[int], times: Sequence[int], late: float) -> Clock:
+        s = self.state
+        clock = Clock.started(
+            self.fs_hz, samples[0], times[0], steps=s.steps + 1, usual_drift=self.drift
+        )
+        clock = clock._with(ignored=s.ignored, rate_reported=s.rate_reported)
+        for sample, t_ns in zip(samples[1:], times[1:], strict=True):
+            clock = clock.stamped(sample, t_ns)
+        direction = "forward" if late > 0 else "back"
+        detail = f"the device's clock was set {direction} by {abs(late):.6g} s"
+        return replace(clock, finding=ClockFinding(kind="clock", detail=detail))
+
+    def _with_outliers_reported(self) -> Clock:
+        """Return the clock with the report of the outliers that were just passed."""
+        s = self.state
+        many = "1 time stamp was" if s.outliers == 1 else f"{s.outliers} time stamps were"
+        side = "ahead of" if s.worst_s > 0 else "behind"
+        detail = f"{many} up to {abs(s.worst_s):.6g} s {side} the others, and ignored"
+        clock = self._with(
+            outliers=0, worst_s=0.0, suspect_samples=(), suspect_ns=(), suspect_since=0
+        )
+        return replace(clock, finding=ClockFinding(kind="clock", detail=detail))
+
+    def _with_rate_checked(self) -> Clock:
+        """Return the clock with the report of a wrong nominal rate, the first time it is sure."""
+        s = self.state
+        if s.rate_reported or s.stamps < MIN_STAMPS or s.cxx <= 0:
+            return self
+        # While they are few, `measured_rate` has said whether the stamps contradict the rate.
+        few = s.stamps < 3 * LEARNED_STAMPS
+        drift = s.usual_drift if few else self.drift
+        if abs(drift) <= RATE_TOLERANCE or (
+            not few and abs(drift) <= RATE_SIGMAS * self._slope_error
+        ):
+            return self
+        detail = wrong_rate(self.fs_hz / (1 + drift), self.fs_hz)
+        return replace(
+            self._with(rate_reported=True), finding=ClockFinding(kind="rate", detail=detail)
+        )
 
     def _x(self, sample: int) -> float:
         return (sample - self.state.sample) / self.fs_hz
@@ -145,5 +332,5 @@ class Clock:
         then = t_ns + nominal + round(late_s * NANOSECONDS)
         return then if 0 <= then <= MAX_INT64 else None
 
-    def _with(self, **changes: float) -> Clock:
-        return replace(self, state=self.state.model_copy(update=changes))
+    def _with(self, **changes: object) -> Clock:
+        return Clock(fs_hz=self.fs_hz, state=self.state.model_copy(update=changes))

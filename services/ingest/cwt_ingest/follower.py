@@ -5,33 +5,41 @@ server before the next chunk is taken, and a checkpoint is written only between 
 between means that some windows are published again, under the same ids.
 
 Nothing that a message holds stops the follower. What the processor cannot digest is told as an
-event and left behind; what the server refuses for good is told as dropped.
+event and left behind, also if reading it ends the process (`crash_guard`); what the server refuses
+for good is told as dropped.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 import anyio
 
 from cwt_ingest.backlog import LagMonitor
+from cwt_ingest.crash_guard import UNFINISHED, CrashGuard
 from cwt_ingest.ownership import Claim
-from cwt_ingest.processor import LogEntry, Output, StreamProcessor
+from cwt_ingest.processor import LogEntry, Output, StreamProcessor, read_chunk
 from cwt_ingest.stream_publisher import InterruptedPublishError, StreamPublisher, WindowQueue
 from cwt_runtime.bus import DurableLog, StoredMessage
 from cwt_runtime.bus.errors import BusError
 from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.reading import read_body
 from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import storage, subjects
-from cwt_schemas.live import EventKind, StreamEvent
+from cwt_schemas.codec import ContentType
+from cwt_schemas.errors import ContractError, Internal
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.live import SignalChunk, StreamEvent
 from cwt_schemas.message import clipped
 from cwt_schemas.stream import StreamLag, StreamProgress
 
-__all__ = ["Follower"]
+__all__ = ["ChunkReader", "Follower"]
+
+ChunkReader = Callable[[Mapping[str, str], bytes, int], SignalChunk | ContractError]
 
 #: Longest time that a restart would have to make up for.
 CHECKPOINT_EVERY_S = 1.0
@@ -54,6 +62,10 @@ class Follower:
         Its share of the window queue.
     lag
         Says when the stream is told to be behind.
+    guarded_reading
+        Held while a chunk is read after a crash, by one stream of the process at a time.
+    read
+        Reads one message of the log.
     """
 
     def __init__(
@@ -65,9 +77,14 @@ class Follower:
         lag: LagMonitor,
         log: Log,
         *,
+        guarded_reading: anyio.Lock,
+        read: ChunkReader = read_chunk,
         save_every_s: float = CHECKPOINT_EVERY_S,
     ) -> None:
         self._claim = claim
+        self._read_chunk = read
+        self._guarded_reading = guarded_reading
+        self._guard = CrashGuard(claim.checkpoint, after_crash=claim.after_crash)
         self._processor = processor
         self._bus_log = bus_log
         self._queue = queue
@@ -99,7 +116,8 @@ class Follower:
         OwnershipLostError
             In an exception group: somebody else has the stream.
         """
-        publisher = StreamPublisher(self._bus_log, self._queue, stop, self._log)
+        admits = self._processor.admits
+        publisher = StreamPublisher(self._bus_log, self._queue, stop, self._log, admits=admits)
         subject = subjects.signal(self.stream)
         start = self._processor.replay_from_seq
         async with (
@@ -135,10 +153,11 @@ class Follower:
             self._dirty = False
             newest = self._claim.checkpoint if self._under_way else self._processor.checkpoint()
             progress = newest.progress.model_copy(update={"lag": self._measured()})
+            marks = self._guard.fields(newest.replay_from_seq)
             try:
-                await self._claim.write(newest.model_copy(update={"progress": progress}))
+                await self._claim.write(newest.model_copy(update={"progress": progress, **marks}))
             except BaseException:
-                self._dirty = True
+                self._dirty = True  # when cancelled as well: `run` saves once more at its end
                 raise
 
     async def _follow(
@@ -158,7 +177,9 @@ class Follower:
                 quiet = quiet + 1 if await self._log_answers() else 0
                 if quiet == QUIET_LOOKS:
                     quiet = 0
-                    await self._release(publisher)
+                    # After an outage, the log answers before its reader has caught up.
+                    if await stop.run_until_stopped(self._has_unread) is False:
+                        await self._release(publisher)
 
     async def _log_answers(self) -> bool:
         """Return whether the log is there: one that is away is not quiet."""
@@ -173,29 +194,61 @@ class Follower:
         entry = LogEntry(
             seq=stored.seq,
             stored_ns=stored.stored_ns,
-            headers=stored.message.headers,
-            body=stored.message.data,
+            chunk=await self._chunk_of(stored),
             now_ns=time.time_ns(),
         )
         before = self._processor.accepted_samples
-        await self._publish(self._processor.take(entry), publisher, stored)
+        await self._publish(self._processor.take(entry), publisher, entry)
         metrics.CHUNKS.labels(self.stream).inc()
         metrics.SAMPLES.labels(self.stream).inc(self._processor.accepted_samples - before)
+
+    async def _chunk_of(self, stored: StoredMessage) -> SignalChunk | ContractError:
+        """Return what a message holds; after a crash, the checkpoint knows of it first."""
+        guard, seq = self._guard, stored.seq
+        is_new = guard.is_on and seq > self._processor.last_seq
+        if not is_new:
+            return UNFINISHED if guard.leaves_out(seq) else await self._read(stored)
+        async with self._guarded_reading:
+            guard.begin(seq)
+            await self._write_until_kept()
+            if guard.leaves_out(seq):
+                return UNFINISHED
+            chunk = await self._read(stored)
+            guard.finish()
+            await self._write_until_kept()
+            return chunk
+
+    async def _read(self, stored: StoredMessage) -> SignalChunk | ContractError:
+        headers, body = stored.message.headers, stored.message.data
+        # Samples alone are taken as they are.
+        size = 0 if headers.get(CONTENT_TYPE) == ContentType.OCTETS else len(body)
+        channels = len(self._processor.definition.channels)
+        try:
+            return await read_body(size, self._read_chunk, headers, body, channels)
+        except Exception as error:  # noqa: BLE001 - no chunk may stop the stream
+            self._log.error(Action.CHUNK_FAILED, exc=error, stream=self.stream, seq=stored.seq)
+            return Internal(f"the chunk could not be read: {type(error).__name__}")
 
     async def _release(self, publisher: StreamPublisher) -> None:
         """Let go of what has waited while the log is quiet; the checkpoint knows of it first."""
         self._processor.note_release()
+        await self._write_until_kept()
+        await self._publish(self._processor.release(time.time_ns()), publisher)
+
+    async def _write_until_kept(self) -> None:
         while True:
             try:
                 await self._write()
-                break
+                return
             except BusError as error:  # no chunk may come in between; not for long, see membership
                 self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))
                 await anyio.sleep(RETRY_S)
-        await self._publish(self._processor.release(time.time_ns()), publisher, self._newest)
 
     async def _publish(
-        self, outputs: Iterable[Output], publisher: StreamPublisher, stored: StoredMessage | None
+        self,
+        outputs: Iterable[Output],
+        publisher: StreamPublisher,
+        entry: LogEntry | None = None,
     ) -> None:
         self._under_way = True
         try:
@@ -203,10 +256,9 @@ class Follower:
         except (BusError, BaseExceptionGroup, InterruptedPublishError):
             raise  # not the chunk's doing: it is taken again after the next start
         except Exception as error:  # noqa: BLE001 - no chunk may stop the stream
-            seq = stored.seq if stored else 0
+            seq = entry.seq if entry else self._processor.progress().last_seq
             self._log.error(Action.CHUNK_FAILED, exc=error, stream=self.stream, seq=seq)
-            detail = f"the chunk could not be processed: {type(error).__name__}"
-            await publisher.publish_event(self._event("rejected", f"{seq}/rejected", detail))
+            await publisher.publish(self._processor.failed(error, entry))
         self._under_way = False
         self._dirty = True
 
@@ -226,7 +278,7 @@ class Follower:
             metrics.LAG.labels(self.stream).set(measured.seconds)
             detail = self._lag.update(measured)
             if detail is not None:
-                await publisher.publish_event(self._event("lag", f"{time.time_ns()}/lag", detail))
+                await publisher.publish_event(self._lag_event(detail))
         except BusError:
             pass  # the server is away: the next look tells
 
@@ -236,15 +288,19 @@ class Follower:
         self._seen = newest
         if newest is None or newest is not before or not newest.pending or self._under_way:
             return
+        if not await self._has_unread() and self._newest is newest:
+            self._newest = replace(newest, pending=0)
+
+    async def _has_unread(self) -> bool:
+        """Return whether the log holds a chunk after the newest one that was read."""
+        newest = self._newest
         async with self._bus_log.read(
             storage.SIGNALS,
             (subjects.signal(self.stream),),
-            start_seq=newest.seq + 1,
+            start_seq=self._processor.replay_from_seq if newest is None else newest.seq + 1,
             headers_only=True,
-        ) as waiting:
-            is_there = await anext(waiting, None) is not None
-        if not is_there and self._newest is newest:
-            self._newest = replace(newest, pending=0)
+        ) as unread:
+            return await anext(unread, None) is not None
 
     def _measured(self) -> StreamLag:
         newest, backlog = self._newest, self._queue.backlog
@@ -259,14 +315,15 @@ class Follower:
             seconds=max((now - min(waiting)) / 1e9, 0.0) if waiting else 0.0,
         )
 
-    def _event(self, kind: EventKind, name: str, detail: str) -> StreamEvent:
+    def _lag_event(self, detail: str) -> StreamEvent:
+        now_ns = time.time_ns()
         return StreamEvent(
-            id=f"{self.stream}/{name}",
+            id=f"{self.stream}/{now_ns}/lag",
             stream=self.stream,
             epoch=self._processor.progress().epoch,
-            kind=kind,
+            kind="lag",
             detail=clipped(detail),
-            t_ns=time.time_ns(),
+            t_ns=now_ns,
         )
 
     async def _let_go(self) -> None:

@@ -6,9 +6,9 @@ Rules
 - Nobody compares clocks. A key that another process has seen unchanged for `term_s` on its own
   clock is that of a dead one, and so is, at once, that of a process of this very system that is no
   more. The key is then removed, by a compare-and-swap on the revision that was seen.
-- A process that could not renew its key for `give_up_s` on its own clock ends. That is less than
-  the term, and counts from before its last renewal was sent, so it has ended when its key is
-  removed.
+- A process that could not renew its key for `give_up_s` on its own clock leaves its streams, and
+  joins again when it can. That is less than the term, and counts from before its last renewal was
+  sent, so it follows nothing when its key is removed.
 - Of the processes that are there, a stream belongs to the one whose hash with it is the highest
   (rendezvous hashing, Thaler & Ravishankar, IEEE/ACM Trans. Netw. 6 (1998) 1). One more or one
   fewer moves that one's share alone.

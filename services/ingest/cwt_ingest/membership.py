@@ -1,9 +1,10 @@
 """Being one of the processes that share the streams, and knowing the others.
 
 Theory of operation. `joined` makes this process's key and renews it while the context is open; if
-that fails, what runs in the context is cancelled, and the service fails: a supervisor starts it
-again. Leaving the context in order removes the key. Meanwhile a watch on all keys tells who comes
-and goes, and `changed` is set then; those of whom nothing is heard are removed.
+that fails, what runs in the context is cancelled, and the service starts its work again: it joins
+as soon as the server is there, with a new `Membership` and under the same name. Leaving the context
+in order removes the key. Meanwhile a watch on all keys tells who comes and goes, and `changed` is
+set then; those of whom nothing is heard are removed.
 
 A process that was halted for a while (its machine slept, somebody sent SIGSTOP) may go on for a
 moment before its next renewal tells it that it was taken for dead. `check` keeps it from writing
@@ -25,6 +26,7 @@ from cwt_ingest.liveness import Lost, PeerObservation, Timing, is_dead, still_mi
 from cwt_ingest.member import Member, is_gone, read_member
 from cwt_runtime.bus import Bucket
 from cwt_runtime.bus.errors import BusError, RevisionConflictError
+from cwt_runtime.process.lifecycle import RestartNeededError
 from cwt_runtime.telemetry.logs import Action, Log
 
 __all__ = ["MEMBER_KEYS", "Membership", "MembershipLostError", "key_of"]
@@ -37,7 +39,7 @@ REMOVED = b""
 PAUSE_S = 0.1
 
 
-class MembershipLostError(Exception):
+class MembershipLostError(RestartNeededError):
     """Other processes go on with this one's streams, or may do so soon; the message says why."""
 
 
@@ -90,6 +92,7 @@ class Membership:
         self._timing = timing or Timing()
         self._clock = clock
         self._revision = 0
+        self._is_joining = True
         self._renewed_at = 0.0
         self._others: dict[str, _Seen] = {}
         #: Set, and replaced by a new one, when somebody came or went.
@@ -115,6 +118,7 @@ class Membership:
             In an exception group; what ran in the context was cancelled.
         """
         self._renewed_at = await self._write()
+        self._is_joining = False
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep)
             tasks.start_soon(self._watch)
@@ -172,7 +176,10 @@ class Membership:
     async def _present_revision(self, key: str) -> int:
         entry = await self._bucket.get(key)
         found = read_member(entry.value) if entry else None
-        decision = still_mine(found, entry.revision if entry else 0, self._me)
+        present = entry.revision if entry else 0
+        if self._is_joining and found is None:
+            return present  # others removed it in an earlier life of this process
+        decision = still_mine(found, present, self._me)
         if isinstance(decision, Lost):
             raise MembershipLostError(decision.reason)
         return decision.revision

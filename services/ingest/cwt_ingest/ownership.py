@@ -13,9 +13,10 @@ from cwt_ingest.membership import Membership
 from cwt_runtime.bus import Bucket, Entry
 from cwt_runtime.bus.errors import RevisionConflictError
 from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import ContractError
-from cwt_schemas.stream import StreamCheckpoint, StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 
 __all__ = [
     "Claim",
@@ -55,13 +56,21 @@ class Claim:
     """A stream that is this process's."""
 
     def __init__(
-        self, bucket: Bucket, membership: Membership, checkpoint: StreamCheckpoint, revision: int
+        self,
+        bucket: Bucket,
+        membership: Membership,
+        checkpoint: StreamCheckpoint,
+        revision: int,
+        *,
+        after_crash: bool = False,
     ) -> None:
         self._bucket = bucket
         self._membership = membership
         #: The newest one that is kept.
         self.checkpoint = checkpoint
         self._revision = revision
+        #: Whether another process had the stream and did not leave it.
+        self.after_crash = after_crash
 
     async def write(self, checkpoint: StreamCheckpoint) -> None:
         """Keep a checkpoint; everything it stands for has to be kept already.
@@ -134,7 +143,13 @@ class Ownership:
             encode(checkpoint, ContentType.JSON),
             found.revision if found else 0,
         )
-        return Claim(self._bucket, self._membership, checkpoint, revision)
+        return Claim(
+            self._bucket,
+            self._membership,
+            checkpoint,
+            revision,
+            after_crash=owner not in (None, me),
+        )
 
     def _resumed(
         self, defined: Defined, present: StreamCheckpoint | None, last: int
@@ -164,6 +179,6 @@ def _fresh(defined: Defined, start_seq: int) -> StreamCheckpoint:
 def _decoded(entry: Entry | None) -> StreamCheckpoint | None:
     """Return the checkpoint; None if there is none, or none that can be read any more."""
     try:
-        return decode(StreamCheckpoint, entry.value) if entry else None
+        return decode(StreamCheckpoint, entry.value, trusted=True) if entry else None
     except ContractError:
         return None

@@ -11,17 +11,20 @@ the earliest place in the log of such a chunk. What else is met there again coun
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from cwt_ingest.accounting import Accepted, Finding, Position, Refused, account, finished
-from cwt_ingest.clock import Clock
-from cwt_ingest.lanes import plan_lanes
+from cwt_ingest.clock import Clock, ClockFinding
+from cwt_ingest.confirmation import Confirmation, Placed
+from cwt_ingest.counter import Counters
+from cwt_ingest.lanes import MAX_HELD_BYTES, SAMPLE_BYTES, plan_lanes
+from cwt_ingest.missing import RECOVERED_S, MissingChannels
 from cwt_ingest.reordering import Arrival, Reordering
+from cwt_ingest.windows import window_messages
+from cwt_runtime.event_rate import EVENTS_QUIET_S, EventRate
+from cwt_schemas.checkpoint import MissingState, ReplayState, StreamCheckpoint
 from cwt_schemas.codec import decode_chunk
 from cwt_schemas.errors import ContractError
 from cwt_schemas.limits import MAX_INT64
@@ -32,13 +35,12 @@ from cwt_schemas.live import (
     StreamEvent,
     Tile,
     WindowTimes,
-    tile_id,
 )
 from cwt_schemas.message import clipped
-from cwt_schemas.stream import ReplayState, StreamCheckpoint, StreamDefinition, StreamProgress
+from cwt_schemas.stream import StreamDefinition, StreamProgress
 from pycwt_mod.streaming import CutWindow, Windower
 
-__all__ = ["LogEntry", "Output", "StreamProcessor"]
+__all__ = ["LogEntry", "Output", "StreamProcessor", "read_chunk"]
 
 Output = AnalysisWindow | StreamEvent
 #: A publisher that lost its server sends a chunk again after five seconds, and once more after
@@ -53,8 +55,8 @@ class LogEntry:
 
     seq: int
     stored_ns: int
-    headers: Mapping[str, str]
-    body: bytes
+    #: What it holds, or why that cannot be used.
+    chunk: SignalChunk | ContractError
     now_ns: int
 
 
@@ -67,13 +69,43 @@ class _Cause:
     known: bool
 
 
+class _Known(NamedTuple):
+    """What was known of the stream before a chunk; a checkpoint is made of one of many."""
+
+    position: Position
+    clock: Clock | None
+    missing: MissingChannels
+
+    def state(self, counters: Counters) -> ReplayState:
+        """Return what a checkpoint keeps."""
+        return ReplayState(
+            epoch=self.position.epoch,
+            next_sample=self.position.expected,
+            ended_epochs=self.position.ended,
+            sequenced=self.position.sequenced,
+            clock=self.clock.state if self.clock else None,
+            missing=self.missing.state,
+            counters=counters.states(),
+        )
+
+
 @dataclass(frozen=True)
 class _Anchor:
     """A chunk in the buffer: where to resume if its samples are needed again."""
 
-    seq: int
-    before: ReplayState
+    arrival: Arrival
+    before: _Known
     end: int
+
+
+def read_chunk(
+    headers: Mapping[str, str], body: bytes, channels: int
+) -> SignalChunk | ContractError:
+    """Return the chunk in a message of the log, of a stream with so many channels."""
+    try:
+        return decode_chunk(headers, body, channels)
+    except ContractError as error:
+        return error
 
 
 class StreamProcessor:
@@ -98,6 +130,9 @@ class StreamProcessor:
         self._released_after = checkpoint.released_after
         self._position = _position(checkpoint.state)
         self._clock = _clock(checkpoint.state, definition.fs_hz)
+        self._missing = MissingChannels.of(checkpoint.state.missing, len(definition.channels))
+        self._channel_names = definition.channel_names
+        self._recovered_after = round(RECOVERED_S * definition.fs_hz)
         self._windower = Windower(
             self._lanes, len(definition.channels), first=self._position.expected
         )
@@ -105,6 +140,12 @@ class StreamProcessor:
         self._anchors: deque[_Anchor] = deque()
         self._max_gap = max((lane.window for lane in self._lanes), default=MAX_INT64)
         self._reordering = Reordering(round(definition.reorder_s * definition.fs_hz), self._max_gap)
+        self._counters = Counters.from_states(checkpoint.state.counters)
+        row_bytes = len(definition.channels) * SAMPLE_BYTES
+        self._confirmation = Confirmation(
+            definition.fs_hz, self._max_gap, MAX_HELD_BYTES // row_bytes
+        )
+        self._events = EventRate(checkpoint.events)
         done = checkpoint.progress
         self._chunks, self._windows, self._samples = done.chunks, done.windows, 0
         self._last_chunk_ns = done.last_chunk_ns
@@ -114,8 +155,13 @@ class StreamProcessor:
         """The first message of the log that this state still needs."""
         if self._resumed is not None:
             return self._resumed.replay_from_seq
-        needed = (*(anchor.seq for anchor in self._anchors), *self._reordering.seqs)
-        return min(needed, default=self._last_seq + 1)
+        oldest = self._oldest_needed()
+        return self._last_seq + 1 if oldest is None else oldest.seq
+
+    @property
+    def last_seq(self) -> int:
+        """The newest message of the log that was taken."""
+        return self._last_seq
 
     @property
     def accepted_samples(self) -> int:
@@ -127,7 +173,7 @@ class StreamProcessor:
         """How long the log may be quiet before `release`, seconds; 0 where nothing waits."""
         longest_s = self._reordering.longest / self.definition.fs_hz
         if not longest_s:
-            return 0.0
+            return EVENTS_QUIET_S if self._events.waiting else 0.0
         patience_s = self.definition.reorder_s
         quiet_s = min(QUIET_FACTOR * patience_s, max(QUIET_S, patience_s))
         # The next chunk is not late before its own length has passed.
@@ -137,9 +183,10 @@ class StreamProcessor:
         """Take one message of the stream's subject; yield what it causes, in order."""
         if self._resumed is not None and entry.seq < self._resumed.replay_from_seq:
             return
-        known = entry.seq <= self._last_seq and entry.stored_ns <= self._last_stored_ns
-        cause = _Cause(stored_ns=entry.stored_ns, now_ns=entry.now_ns, known=known)
+        cause = self._cause(entry)
+        known = cause.known
         yield from self._told(self._take(entry, cause), cause)
+        yield from self._added_up(f"{entry.seq}/more", cause, quiet=False)
         if not known:
             self._resumed = None
             self._chunks += 1
@@ -153,6 +200,24 @@ class StreamProcessor:
             yield from self._told(self._let_go(cause), cause)
         if known and entry.seq == self._last_seq:
             self._resumed = None
+
+    def failed(self, error: Exception, entry: LogEntry | None = None) -> Iterator[Output]:
+        """Yield the report that `take` raised `error` at `entry`, or `release` if there is none."""
+        if entry is not None:
+            seq, cause = entry.seq, self._cause(entry)
+        else:
+            then = self._last_stored_ns
+            seq, cause = self._last_seq, _Cause(stored_ns=then, now_ns=then, known=False)
+        detail = f"the chunk could not be processed: {type(error).__name__}"
+        yield from self._told([self._event(seq, cause, "rejected", detail=detail)], cause)
+        yield from self._added_up(f"{seq}/failed", cause, quiet=False)
+
+    def admits(self, event: StreamEvent) -> bool:
+        """Return whether another event of the stream is published now.
+
+        Otherwise it is part of the sum that `take` or `release` yields later.
+        """
+        return self._events.admits(event)
 
     def note_release(self) -> None:
         """Put it into the checkpoint that `release` follows now."""
@@ -169,6 +234,7 @@ class StreamProcessor:
         """
         cause = _Cause(stored_ns=self._last_stored_ns, now_ns=now_ns, known=False)
         yield from self._told(self._let_go(cause), cause)
+        yield from self._added_up(f"{self._last_seq}/rest", cause, quiet=True)
 
     def checkpoint(self) -> StreamCheckpoint:
         """Return the state as a function of the log up to the last message taken."""
@@ -185,9 +251,29 @@ class StreamProcessor:
             tiles=dict(
                 zip((lane.key for lane in self._lanes), self._windower.next_tiles, strict=True)
             ),
-            state=self._anchors[0].before if self._anchors else self._state(),
+            state=self._state_to_resume(),
             progress=self.progress(),
+            events=self._events.budgets,
         )
+
+    def _cause(self, entry: LogEntry) -> _Cause:
+        known = entry.seq <= self._last_seq and entry.stored_ns <= self._last_stored_ns
+        return _Cause(stored_ns=entry.stored_ns, now_ns=entry.now_ns, known=known)
+
+    def _oldest_needed(self) -> Arrival | None:
+        """Return the chunk at the earliest place in the log that is still needed."""
+        needed = (
+            *(anchor.arrival for anchor in self._anchors),
+            *self._reordering.waiting,
+            *self._confirmation.waiting,
+        )
+        return min(needed, key=lambda arrival: arrival.seq, default=None)
+
+    def _state_to_resume(self) -> ReplayState:
+        """Return the state before the first chunk that is needed, by sample and by arrival."""
+        known = self._anchors[0].before if self._anchors else self._known()
+        oldest = self._oldest_needed()
+        return known.state(self._counters if oldest is None else oldest.counters)
 
     def progress(self) -> StreamProgress:
         """Return how far the stream has come."""
@@ -199,22 +285,41 @@ class StreamProcessor:
             chunks=self._chunks,
             windows=self._windows,
             last_chunk_ns=self._last_chunk_ns,
+            last_seq=self._last_seq,
+            ended_epochs=self._position.ended,
             clock=self._clock.status() if self._clock else None,
         )
 
-    def _told(self, outputs: Iterator[Output], cause: _Cause) -> Iterator[Output]:
+    def _told(self, outputs: Iterable[Output], cause: _Cause) -> Iterator[Output]:
         for output in outputs:
-            if not cause.known:
-                self._windows += isinstance(output, AnalysisWindow)
+            if cause.known:
+                continue
+            if isinstance(output, AnalysisWindow):
+                self._windows += 1
+                yield output
+            elif self._events.admits(output):
                 yield output
 
+    def _added_up(self, name: str, cause: _Cause, *, quiet: bool) -> Iterator[StreamEvent]:
+        """Yield the events that were added up, as far as they have their turn."""
+        if not cause.known:
+            stream = self.definition.name
+            yield from self._events.due(f"{stream}/{name}", stream, cause.stored_ns, quiet=quiet)
+
     def _take(self, entry: LogEntry, cause: _Cause) -> Iterator[Output]:
-        try:
-            chunk = decode_chunk(entry.headers, entry.body, len(self.definition.channels))
-        except ContractError as error:
-            yield self._event(entry.seq, cause, "rejected", detail=error.message)
+        chunk = entry.chunk
+        if isinstance(chunk, ContractError):
+            yield self._event(entry.seq, cause, "rejected", detail=chunk.message)
             return
-        self._reordering.add(Arrival(seq=entry.seq, chunk=chunk))
+        before = self._counters
+        self._counters, chunk, restarted = before.follow(chunk, self.definition.fs_hz)
+        if restarted:
+            detail = f"the device's counter began again; it counts on from {chunk.first_sample}"
+            yield self._event(
+                entry.seq, cause, "reset",
+                detail=detail, first_sample=chunk.first_sample, n_samples=chunk.n_samples,
+            )  # fmt: skip
+        self._reordering.add(Arrival(seq=entry.seq, chunk=chunk, counters=before))
         yield from self._take_in_turn(cause)
 
     def _let_go(self, cause: _Cause) -> Iterator[Output]:
@@ -225,10 +330,13 @@ class StreamProcessor:
         while (turn := self._reordering.pop(self._position)) is not None:
             arrival, chunk = turn.arrival, turn.arrival.chunk
             if turn.stray:
-                yield self._event(arrival.seq, cause, "rejected", detail=self._why_stray(chunk))
-            elif chunk.n_samples:
-                yield from self._take_samples(arrival, cause)
+                yield self._rejected(arrival, cause, self._why_stray(chunk))
+            else:
+                yield from self._take_confirmed(arrival, cause)
             if chunk.final and chunk.epoch == self._position.epoch:
+                yield from self._take_all(
+                    self._confirmation.give_up(self._position, self._clock), cause
+                )
                 if not cause.known:
                     yield from self._rest(cause)
                 self._position = finished(self._position)
@@ -236,25 +344,39 @@ class StreamProcessor:
     def _why_stray(self, chunk: SignalChunk) -> str:
         return f"epoch {chunk.epoch!r} did not begin: {self._position.epoch!r} went on"
 
-    def _take_samples(self, arrival: Arrival, cause: _Cause) -> Iterator[Output]:
-        chunk = arrival.chunk
+    def _take_confirmed(self, arrival: Arrival, cause: _Cause) -> Iterator[Output]:
+        """Take a chunk and those that it confirms or contradicts."""
+        settled = self._confirmation.take(arrival, self._position, self._clock)
+        yield from self._take_all(settled, cause)
+
+    def _take_all(self, settled: Iterable[Placed], cause: _Cause) -> Iterator[Output]:
+        for placed in settled:
+            if placed.refusal is not None:
+                yield self._rejected(placed.arrival, cause, placed.refusal)
+            elif placed.arrival.chunk.n_samples:
+                yield from self._take_samples(placed, cause)
+
+    def _take_samples(self, placed: Placed, cause: _Cause) -> Iterator[Output]:
+        arrival, chunk = placed.arrival, placed.arrival.chunk
         verdict = account(
             self._position,
             epoch=chunk.epoch,
             first_sample=chunk.first_sample,
             n=chunk.n_samples,
             max_gap=self._max_gap,
-            late=self._late(chunk),
+            late=placed.late,
         )
         if isinstance(verdict, Refused):
             self._position = verdict.position
-            yield self._event(arrival.seq, cause, "rejected", detail=verdict.reason)
+            yield self._rejected(arrival, cause, verdict.reason)
             return
         if verdict.restart:
             if not cause.known:
                 yield from self._rest(cause)
             self._restart(verdict.first_sample, keep_tiles=cause.known)
-        before, self._position = self._state(), verdict.position
+        if chunk.epoch != self._position.epoch:
+            self._clock = None
+        before, self._position = self._known(), verdict.position
         for finding in verdict.findings:
             yield self._finding(arrival.seq, cause, finding)
         if not cause.known:
@@ -262,34 +384,41 @@ class StreamProcessor:
         yield from self._append(arrival, cause, verdict, before)
 
     def _append(
-        self, arrival: Arrival, cause: _Cause, verdict: Accepted, before: ReplayState
+        self, arrival: Arrival, cause: _Cause, verdict: Accepted, before: _Known
     ) -> Iterator[Output]:
         chunk = arrival.chunk
         samples = chunk.samples.reshape(chunk.n_samples, -1)[verdict.skip :]
         if not len(samples):
             return
-        if (missing := _missing_in(samples, verdict.first_sample)) is not None:
-            yield self._finding(arrival.seq, cause, missing)
+        self._missing, findings = self._missing.after(
+            verdict.first_sample,
+            samples,
+            names=self._channel_names,
+            patience=self._recovered_after,
+        )
+        for number, finding in enumerate(findings):
+            yield self._finding(arrival.seq, cause, finding, number)
         end = verdict.first_sample + len(samples)
-        self._anchors.append(_Anchor(arrival.seq, before, end))
+        self._anchors.append(_Anchor(arrival, before, end))
         if chunk.t0_ns is not None:
-            self._stamp(verdict.first_sample - verdict.skip, chunk.t0_ns)
+            first = verdict.first_sample - verdict.skip
+            shown = self._stamp(first, chunk.t0_ns)
+            if shown is not None:
+                yield self._event(
+                    arrival.seq, cause, shown.kind,
+                    detail=shown.detail, first_sample=first, n_samples=chunk.n_samples,
+                )  # fmt: skip
         for window in self._windower.push(verdict.first_sample, samples):
             yield from self._cut(cause, window)
         while self._anchors and self._anchors[0].end <= self._windower.needed_from:
             self._anchors.popleft()
 
-    def _late(self, chunk: SignalChunk) -> int:
-        """Return how many samples are missing before a chunk without index, by its time stamp."""
-        if self._clock is None or chunk.t0_ns is None or chunk.first_sample is not None:
-            return 0
-        return self._clock.lost_before(self._position.expected, chunk.t0_ns, chunk.n_samples)
-
-    def _stamp(self, sample: int, t_ns: int) -> None:
+    def _stamp(self, sample: int, t_ns: int) -> ClockFinding | None:
         if self._clock is None:
             self._clock = Clock.started(self.definition.fs_hz, sample, t_ns)
         else:
             self._clock = self._clock.stamped(sample, t_ns)
+        return self._clock.finding
 
     def _rest(self, cause: _Cause) -> Iterator[Output]:
         """Cut the tiles that have begun and will not be completed any more."""
@@ -299,57 +428,34 @@ class StreamProcessor:
     def _restart(self, first: int, *, keep_tiles: bool) -> None:
         self._windower.restart(first, keep_tiles=keep_tiles)
         self._anchors.clear()
-        self._clock = None
+        self._missing = MissingChannels.of(MissingState(), len(self.definition.channels))
 
-    def _state(self) -> ReplayState:
-        return ReplayState(
-            epoch=self._position.epoch,
-            next_sample=self._position.expected,
-            ended_epochs=self._position.ended,
-            sequenced=self._position.sequenced,
-            suspect_end=self._position.suspect_end,
-            clock=self._clock.state if self._clock else None,
-        )
+    def _known(self) -> _Known:
+        return _Known(self._position, self._clock, self._missing)
 
     def _cut(self, cause: _Cause, cut: CutWindow) -> Iterator[AnalysisWindow]:
-        """Yield what travels of a window of a lane: one message for each batch of channel sets."""
-        definition, lane, epoch = self.definition, self._lanes[cut.lane], self._position.epoch or ""
-        first = cut.tile.first
-        for batch in lane.batches:
-            yield AnalysisWindow(
-                id=tile_id(
-                    stream=definition.name,
-                    epoch=epoch,
-                    analysis=lane.analysis.name,
-                    spec_hash=batch.spec_hash,
-                    octave=lane.octave,
-                    first_sample=first,
-                ),
-                stream=definition.name,
-                epoch=epoch,
-                analysis=batch.spec,
-                fs_hz=definition.fs_hz,
-                channels=batch.names,
-                octave=lane.octave,
-                tile=Tile(first_sample=first, n=cut.tile.n),
-                first_sample=cut.first,
-                samples=_narrow(cut.samples[:, batch.columns], cut.exact_dtype),
-                t0_ns=self._clock.time_of(first) if self._clock else None,
-                t0_raw_ns=self._clock.raw_time_of(first) if self._clock else None,
-                stale_after_s=definition.drop_after_s,
-                spec_hash=batch.spec_hash,
-                times_ns=WindowTimes(received=cause.stored_ns, windowed=cause.now_ns),
-            )
-
-    def _finding(self, seq: int, cause: _Cause, finding: Finding) -> StreamEvent:
-        return self._event(
-            seq,
-            cause,
-            finding.kind,
-            first_sample=finding.first_sample,
-            n_samples=finding.n_samples,
-            detail=finding.detail,
+        return window_messages(
+            self.definition,
+            self._lanes[cut.lane],
+            tile=Tile(first_sample=cut.tile.first, n=cut.tile.n),
+            first_sample=cut.first,
+            samples=cut.samples,
+            exact_dtype=cut.exact_dtype,
+            epoch=self._position.epoch or "",
+            clock=self._clock,
+            times=WindowTimes(received=cause.stored_ns, windowed=cause.now_ns),
         )
+
+    def _finding(self, seq: int, cause: _Cause, finding: Finding, number: int = 0) -> StreamEvent:
+        return self._event(
+            seq, cause, finding.kind,
+            detail=finding.detail, first_sample=finding.first_sample,
+            n_samples=finding.n_samples, number=number,
+        )  # fmt: skip
+
+    def _rejected(self, arrival: Arrival, cause: _Cause, reason: str) -> StreamEvent:
+        epoch = arrival.chunk.epoch
+        return self._event(arrival.seq, cause, "rejected", detail=reason, epoch=epoch)
 
     def _event(
         self,
@@ -360,11 +466,18 @@ class StreamProcessor:
         detail: str,
         first_sample: int | None = None,
         n_samples: int | None = None,
+        epoch: str | None = None,
+        number: int = 0,
     ) -> StreamEvent:
+        """Return an event due to chunk `seq`, of `epoch` or the present one.
+
+        `number` tells the findings of one chunk apart.
+        """
+        name = f"{self.definition.name}/{seq}/{kind}"
         return StreamEvent(
-            id=f"{self.definition.name}/{seq}/{kind}",
+            id=f"{name}/{number}" if number else name,
             stream=self.definition.name,
-            epoch=self._position.epoch,
+            epoch=self._position.epoch if epoch is None else epoch,
             kind=kind,
             first_sample=first_sample,
             n_samples=n_samples,
@@ -379,43 +492,8 @@ def _position(state: ReplayState) -> Position:
         expected=state.next_sample,
         ended=state.ended_epochs,
         sequenced=state.sequenced,
-        suspect_end=state.suspect_end,
     )
 
 
 def _clock(state: ReplayState, fs_hz: float) -> Clock | None:
     return None if state.clock is None else Clock(fs_hz=fs_hz, state=state.clock)
-
-
-def _missing_in(samples: NDArray[np.generic], first: int) -> Finding | None:
-    """Return the finding of NaN samples, None where there are none."""
-    if samples.dtype.kind != "f":
-        return None
-    rows = np.flatnonzero(np.isnan(samples).any(axis=1))
-    if not rows.size:
-        return None
-    return Finding(
-        kind="missing",
-        first_sample=first + int(rows[0]),
-        n_samples=int(rows.size),
-        detail=f"{rows.size} samples have no value in at least one channel",
-    )
-
-
-def _narrow(
-    samples: NDArray[np.floating], exact: np.dtype[Any]
-) -> NDArray[np.floating | np.integer]:
-    """Return the samples in the narrowest type that loses nothing, for the bytes on the bus.
-
-    That is what the device sent; of float64, float32 where that is as good.
-    """
-    narrow: NDArray[np.floating | np.integer]
-    if exact == np.float64:
-        with np.errstate(over="ignore"):
-            narrow = samples.astype(np.float32, order="C")
-        if not np.array_equal(narrow, samples, equal_nan=True):
-            narrow = np.ascontiguousarray(samples)
-    else:
-        narrow = samples.astype(exact, order="C")
-    narrow.flags.writeable = False  # a message takes it without a copy
-    return narrow

@@ -14,8 +14,8 @@ present epoch, unless that has had its final chunk, and for its own first sample
 when more than ``WAITING_CHUNKS`` of still later epochs have come and the present one has ceased.
 
 One wrong bit in an index or a name must not hold anything up: when more than ``WAITING_CHUNKS``
-have come after it, a chunk that is further ahead than any window goes to the account, which refuses
-it unless another continues it; and one of another epoch, while the present one went on, is a stray.
+have come after it, a chunk that is further ahead than any window goes on, to be believed if another
+continues it (`confirmation`); and one of another epoch, while the present one went on, is a stray.
 
 Nothing waits that would not gain by it: a chunk without index goes where it comes; one of an epoch
 that has ended is for the account to refuse.
@@ -26,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cwt_ingest.accounting import Position
+from cwt_ingest.counter import NO_COUNTERS, Counters
 from cwt_schemas.live import SignalChunk
 
 __all__ = ["Arrival", "Reordering", "Turn"]
@@ -40,6 +41,8 @@ class Arrival:
 
     seq: int
     chunk: SignalChunk
+    #: The device's counters before it.
+    counters: Counters = NO_COUNTERS
 
     @property
     def order(self) -> tuple[int, int]:
@@ -81,9 +84,9 @@ class Reordering:
         self._released = False
 
     @property
-    def seqs(self) -> tuple[int, ...]:
-        """Places in the log of the chunks that wait."""
-        return tuple(arrival.seq for arrival in self._waiting)
+    def waiting(self) -> tuple[Arrival, ...]:
+        """The chunks that wait."""
+        return tuple(self._waiting)
 
     @property
     def longest(self) -> int:
@@ -105,7 +108,7 @@ class Reordering:
         turn = self._turn(position)
         if turn is not None:
             self._waiting.remove(turn.arrival)
-        oldest = min(self.seqs, default=None)
+        oldest = min((each.seq for each in self._waiting), default=None)
         self._since = [each for each in self._since if oldest is not None and each[0] >= oldest]
         return turn
 

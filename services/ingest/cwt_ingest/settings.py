@@ -20,3 +20,6 @@ class IngestSettings(ServiceSettings):
     lag_event_s: Annotated[float, Field(gt=0)] = Field(
         10.0, description="a stream this far behind is told so by an event, seconds"
     )
+    copies: bool = Field(
+        False, description="copy results to the account of readers and analysts (securing.md)"
+    )

@@ -92,6 +92,11 @@ class StreamAssignment:
             return None
         return held.follower.progress()
 
+    async def lag(self) -> int:
+        """Return how many chunks of this process's streams wait."""
+        followers = (held.follower for held in self._held.values())
+        return sum(each.progress().lag.chunks for each in followers if each is not None)
+
     async def run(self, stop: Stop) -> None:
         """Follow what belongs to this process until asked to stop."""
         async with anyio.create_task_group() as watching:
@@ -145,6 +150,8 @@ class StreamAssignment:
         while not held.stop.is_set():
             try:
                 defined = await read_definition(self._definitions, name)
+                if defined is None and self._defined.get(name) == held.revision:
+                    del self._defined[name]  # purged, so that the watch does not report it
                 if defined is None or defined.revision != held.revision:
                     return None
                 last = await self._bus_log.last_seq(storage.SIGNALS)

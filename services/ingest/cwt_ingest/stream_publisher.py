@@ -7,14 +7,14 @@ workers do waits in the signal log, as chunks, and the windows of the other stre
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import anyio
 
 from cwt_ingest.backlog import WindowBacklog
 from cwt_ingest.processor import Output
 from cwt_runtime.bus import DurableLog
-from cwt_runtime.bus.errors import NotStoredError
+from cwt_runtime.bus.errors import BusError, NotStoredError
 from cwt_runtime.process.lifecycle import Stop
 from cwt_runtime.storage.publish import publish_with_retry
 from cwt_runtime.telemetry import metrics
@@ -56,7 +56,11 @@ class WindowQueue:
     async def room(self) -> bool:
         """Return True as soon as the stream may put one more window there."""
         while self.backlog.is_full:
-            await self.look()
+            try:
+                await self.look()
+            except BusError as error:  # the server is away: the next look tells
+                if not error.transient:
+                    raise
             if self.backlog.is_full:
                 await anyio.sleep(LOOK_S)
         return True
@@ -73,13 +77,24 @@ class StreamPublisher:
         The stream's share of the window queue.
     stop
         Ends waiting for room on the queue.
+    admits
+        Returns whether an event about a refused window is published now, or reported later.
     """
 
-    def __init__(self, bus_log: DurableLog, queue: WindowQueue, stop: Stop, log: Log) -> None:
+    def __init__(
+        self,
+        bus_log: DurableLog,
+        queue: WindowQueue,
+        stop: Stop,
+        log: Log,
+        *,
+        admits: Callable[[StreamEvent], bool],
+    ) -> None:
         self._bus_log = bus_log
         self._queue = queue
         self._stop = stop
         self._log = log
+        self._admits = admits
 
     async def publish(self, outputs: Iterable[Output]) -> None:
         """Publish `outputs` in order; return when every one is kept or told as dropped.
@@ -135,7 +150,9 @@ class StreamPublisher:
             await self._store(subjects.window(window.stream, window.analysis.name), window)
         except (NotStoredError, ContractError) as error:
             # Storing it again would fail again, and ingest would never get past this chunk.
-            await self.publish_event(_dropped(window, str(error)))
+            event = _dropped(window, str(error))
+            if self._admits(event):
+                await self.publish_event(event)
         finally:
             self._queue.storing -= 1
 

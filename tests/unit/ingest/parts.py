@@ -11,24 +11,25 @@ import numpy as np
 
 from cwt_ingest.backlog import LagMonitor, WindowBacklog
 from cwt_ingest.catalogue import Catalogue, WindowLimits
-from cwt_ingest.follower import Follower
+from cwt_ingest.follower import ChunkReader, Follower
 from cwt_ingest.liveness import Timing
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import Claim, Ownership, checkpoint_key
-from cwt_ingest.processor import StreamProcessor
+from cwt_ingest.processor import StreamProcessor, read_chunk
 from cwt_ingest.stream_assignment import StreamAssignment
 from cwt_ingest.stream_publisher import WindowQueue
 from cwt_runtime.bus import StoreAck
-from cwt_runtime.bus.errors import NotStoredError
+from cwt_runtime.bus.errors import BusTimeoutError, NotStoredError
 from cwt_runtime.process.lifecycle import Stop
 from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
+from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import ContentType, decode, encode_raw_chunk
 from cwt_schemas.live import AnalysisWindow, SignalChunk, StreamEvent
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamCheckpoint, StreamDefinition
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from tests.deadlines import fail_after
 from tests.memory_bus.log import MemoryLog
 
@@ -37,9 +38,19 @@ QUICK = Timing(renew_s=0.01, attempt_s=0.05, give_up_s=30, term_s=60, look_s=0.0
 
 
 class Picky(MemoryLog):
-    """Refuses windows for good, on request."""
+    """Refuses windows for good, or does not count, on request."""
 
     refuse_windows = False
+    #: While it is False, the server is away for those who count.
+    counts = True
+    #: Requests to count that failed.
+    not_counted = 0
+
+    async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
+        if not self.counts:
+            self.not_counted += 1
+            raise BusTimeoutError("nats: timeout")
+        return await super().subject_counts(stream, pattern)
 
     async def store(
         self,
@@ -93,16 +104,28 @@ async def an_ingest(
     windows: int = 1000,
     lag_s: float = 10.0,
     processor_of: Callable[[StreamDefinition, StreamCheckpoint], StreamProcessor] = StreamProcessor,
+    read: ChunkReader = read_chunk,
 ) -> Ingest:
     """Return the parts of an ingest on `log`, not running yet."""
     checkpoints = await log.bucket(storage.KV_CHECKPOINTS)
     definitions = await log.bucket(storage.KV_STREAMS)
     membership = Membership(checkpoints, this_process(instance), LOG, timing=QUICK)
+    guarded_reading = anyio.Lock()
 
     def follow(claim: Claim, processor: StreamProcessor) -> Follower:
         queue = WindowQueue(log, processor.definition.name, WindowBacklog(windows, 10**9))
         own = processor_of(processor.definition, claim.checkpoint)
-        return Follower(claim, own, log, queue, LagMonitor(lag_s), LOG, save_every_s=0.01)
+        return Follower(
+            claim,
+            own,
+            log,
+            queue,
+            LagMonitor(lag_s),
+            LOG,
+            guarded_reading=guarded_reading,
+            read=read,
+            save_every_s=0.01,
+        )
 
     ownership = Ownership(checkpoints, membership, LOG)
     assignment = StreamAssignment(definitions, membership, ownership, log, LOG, follow=follow)

@@ -32,26 +32,10 @@ def test_a_later_chunk_leaves_a_gap() -> None:
     assert verdict.position.expected == 140
 
 
-def refused(position: Position, first: int, n: int, *, epoch: str = "e") -> Refused:
-    verdict = account(position, epoch=epoch, first_sample=first, n=n, max_gap=1000)
-    assert isinstance(verdict, Refused)
-    return verdict
-
-
-def test_a_jump_is_believed_when_a_second_chunk_continues_it() -> None:
-    doubt = refused(AT_100, 10**15, 10)
-    assert doubt.position.expected == 100
-    verdict = take(doubt.position, 10**15 + 10, 10)
+def test_after_a_gap_longer_than_any_window_the_analysis_starts_afresh() -> None:
+    verdict = take(AT_100, 10**15, 10)
     assert verdict.restart
-    assert verdict.findings[0].n_samples == 10**15 + 10 - 100
-
-
-def test_one_wrong_index_does_not_silence_the_stream() -> None:
-    doubt = refused(AT_100, 2**32 + 100, 10)
-    verdict = take(doubt.position, 110, 10)
-    assert [finding.kind for finding in verdict.findings] == ["gap"]
-    assert verdict.position.suspect_end is None
-    refused(verdict.position, 2**32 + 110, 10)
+    assert verdict.findings[0].n_samples == 10**15 - 100
 
 
 def test_an_overlapping_chunk_gives_only_what_is_new() -> None:

@@ -64,6 +64,9 @@ class Trouble:
     async def delete(self, key: str) -> None:
         await self._bucket.delete(key)
 
+    async def forget(self, key: str) -> None:
+        await self._bucket.forget(key)
+
     async def keys(self) -> tuple[str, ...]:
         return await self._bucket.keys()
 
@@ -157,6 +160,23 @@ async def test_who_was_taken_for_dead_is_cancelled_and_comes_not_back(bucket: Tr
             await bucket.delete(key_of("me"))
             await anyio.sleep_forever()
     assert await bucket.keys() == ()
+
+
+async def test_who_was_taken_for_dead_joins_again(bucket: Trouble) -> None:
+    for removed in (b"", None):
+        await bucket.put(key_of("me"), b"")
+        if removed is None:
+            await bucket.delete(key_of("me"))
+        async with member(bucket).joined():
+            await renewed(bucket)
+
+
+async def test_who_lost_the_server_joins_again_with_its_own_key(bucket: Trouble) -> None:
+    """Others see that it is there all the time, and do not wait until it counts as dead."""
+    await there(bucket, ME)
+    with fail_after(QUICK.term_s / 2):
+        async with member(bucket).joined():
+            await renewed(bucket)
 
 
 async def test_who_cannot_renew_ends(bucket: Trouble) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import repeat
 
+import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import orjson
 import pytest
@@ -12,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cwt_ingest.processor import LogEntry, Output, StreamProcessor
-from cwt_schemas.codec import ContentType, encode
+from cwt_ingest.processor import LogEntry, Output, StreamProcessor, read_chunk
+from cwt_schemas.checkpoint import StreamCheckpoint
+from cwt_schemas.codec import ContentType, decode, encode, encode_raw_chunk
 from cwt_schemas.live import AnalysisWindow, SignalChunk, StreamEvent
 from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from tests import pipeline
@@ -67,6 +72,12 @@ def at_once() -> StreamDefinition:
     return definition(reorder_s=0.0)
 
 
+def message(seq: int, headers: dict[str, str], body: bytes) -> LogEntry:
+    """Return a message of the log."""
+    chunk = read_chunk(headers, body, len(definition().channels))
+    return LogEntry(seq=seq, stored_ns=seq, chunk=chunk, now_ns=0)
+
+
 def chunk(first: int | None, samples: NDArray[np.float64], epoch: str = "e") -> SignalChunk:
     return SignalChunk(epoch=epoch, first_sample=first, samples=samples)
 
@@ -117,11 +128,73 @@ def test_a_gap_is_told_and_stands_as_missing_samples_in_the_windows() -> None:
     assert windows(found) == windows([*run(chunk(0, x))])
 
 
-def test_missing_values_are_told_once_a_chunk() -> None:
+def test_missing_values_are_told_when_they_begin_and_when_they_end() -> None:
     x = signal()
     x[10, 0] = x[11, 1] = np.nan
-    (event,) = [output for output in run(chunk(0, x)) if isinstance(output, StreamEvent)]
-    assert (event.kind, event.first_sample, event.n_samples) == ("missing", 10, 2)
+    begun, over = [output for output in run(chunk(0, x)) if isinstance(output, StreamEvent)]
+    assert (begun.kind, begun.first_sample, begun.n_samples) == ("missing", 10, 2)
+    assert (over.kind, over.first_sample, over.n_samples) == ("recovered", 10, 2)
+
+
+def test_a_channel_that_is_missing_is_told_twice_also_over_a_restart() -> None:
+    x = signal()
+    x[230:870, 1] = np.nan
+    entries = [
+        pipeline.entry(each, seq) for seq, each in enumerate(pipeline.chunks_of(x, repeat(20)), 1)
+    ]
+    straight = StreamProcessor(definition(), pipeline.fresh(definition()))
+    expected = [output for each in entries for output in straight.take(each)]
+    assert events(expected) == ["missing", "recovered"]
+    for cut in range(1, len(entries), 7):
+        first = StreamProcessor(definition(), pipeline.fresh(definition()))
+        before = [output for each in entries[:cut] for output in first.take(each)]
+        checkpoint = decode(
+            StreamCheckpoint, encode(first.checkpoint(), ContentType.JSON), ContentType.JSON
+        )
+        second = StreamProcessor(definition(), checkpoint)
+        again = entries[checkpoint.replay_from_seq - 1 :]
+        after = [output for each in again for output in second.take(each)]
+        told = [each for each in (*before, *after) if isinstance(each, StreamEvent)]
+        assert told == [each for each in expected if isinstance(each, StreamEvent)]
+
+
+RAW = {"Content-Type": "application/octet-stream", "Cwt-Dtype": "<f4", "Cwt-Epoch": "e"}
+PACKED = {"schema": "signal.chunk/1", "epoch": "e"}
+TOO_LARGE = (
+    b'{"schema": "signal.chunk/1", "epoch": "e", "samples": [[1, 2], [3, 1e999], [-1e999, 6]]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body_of"),
+    [
+        (RAW, lambda x: x.tobytes()),
+        ({}, lambda x: json.dumps({**PACKED, "samples": x.tolist()}).encode()),
+        ({}, lambda _: TOO_LARGE),
+        (
+            {"Content-Type": "application/msgpack"},
+            lambda x: msgpack.packb(
+                {**PACKED, "samples": {"dtype": "<f4", "shape": [3, 2], "data": x.tobytes()}}
+            ),
+        ),
+        (
+            {"Content-Type": "application/msgpack"},
+            lambda x: msgpack.packb({**PACKED, "samples": x.tolist()}),
+        ),
+    ],
+)
+def test_an_infinite_sample_is_a_missing_one_in_every_encoding(
+    headers: dict[str, str], body_of: Callable[[NDArray[np.float32]], bytes]
+) -> None:
+    """The whole chunk was rejected."""
+    samples = np.array([[1, 2], [3, np.inf], [-np.inf, 6]], "<f4")
+    entry = message(1, headers, body_of(samples))
+    processor = StreamProcessor(at_once(), pipeline.fresh(definition()))
+    (event,) = processor.take(entry)
+    assert isinstance(event, StreamEvent)
+    assert (event.kind, event.first_sample, event.n_samples) == ("missing", 1, 2)
+    assert "infinite" in event.detail
+    assert processor.progress().next_sample == 3
 
 
 def test_a_new_epoch_begins_afresh_after_the_rest_of_the_old_one() -> None:
@@ -138,7 +211,8 @@ def test_a_new_epoch_begins_afresh_after_the_rest_of_the_old_one() -> None:
 def test_a_jump_longer_than_any_window_costs_no_memory_and_restarts_on_the_tile_grid() -> None:
     far = 10**12 + 7
     found = run(chunk(0, signal()), chunk(far - 10, signal(10)), chunk(far, signal()))
-    assert events(found) == ["rejected", "gap"]
+    # The first chunk after the jump is kept until the second one confirms it.
+    assert events(found) == ["gap"]
     after = [w for w in windows(found).values() if w.tile.first_sample > LENGTH * 2]
     assert after
     assert all(w.tile.first_sample % w.tile.n == 0 for w in after)
@@ -152,6 +226,11 @@ def test_a_jump_longer_than_any_window_costs_no_memory_and_restarts_on_the_tile_
         ({"Content-Type": "text/plain"}, b"1,2", "Content-Type"),
         ({"Content-Type": "application/octet-stream", "Cwt-Dtype": "<f2"}, b"12", "Cwt-Dtype"),
         ({}, b'{"schema":"signal.chunk/1","epoch":"e","samples":[[1,2,3]]}', "channels"),
+        (
+            encode_raw_chunk(SignalChunk(epoch="e", samples=np.ones((20, 3))))[0],
+            np.ones((20, 3)).tobytes(),
+            "Cwt-Channels: 3, the stream has 2",
+        ),
         ({}, b'{"schema":"signal.chunk/2","epoch":"e","samples":[[1,2]]}', "version"),
     ],
 )
@@ -161,7 +240,7 @@ def test_a_chunk_that_cannot_be_used_is_told_with_the_reason_and_the_stream_goes
     processor = StreamProcessor(definition(), pipeline.fresh(definition()))
     first, *rest = pipeline.chunks_of(signal(), repeat(LENGTH // 2))
     found = list(processor.take(pipeline.entry(first, 1)))
-    bad = LogEntry(seq=2, stored_ns=2, headers=headers, body=body, now_ns=0)
+    bad = message(2, headers, body)
     (event,) = processor.take(bad)
     assert isinstance(event, StreamEvent)
     assert event.kind == "rejected"
@@ -292,7 +371,15 @@ def test_the_device_clock_outlives_a_restart() -> None:
 
 HEADERS = st.dictionaries(
     st.sampled_from(
-        ["Content-Type", "Cwt-Dtype", "Cwt-Epoch", "Cwt-First-Sample", "Cwt-T0-Ns", "Accept"]
+        [
+            "Content-Type",
+            "Cwt-Dtype",
+            "Cwt-Channels",
+            "Cwt-Epoch",
+            "Cwt-First-Sample",
+            "Cwt-T0-Ns",
+            "Accept",
+        ]
     ),
     st.one_of(
         st.sampled_from(
@@ -322,9 +409,7 @@ def test_whatever_is_sent_nothing_is_raised_and_the_state_can_be_kept(
 ) -> None:
     processor = StreamProcessor(definition(), pipeline.fresh(definition()))
     for seq, (headers, body) in enumerate(messages, 1):
-        for output in processor.take(
-            LogEntry(seq=seq, stored_ns=seq, headers=headers, body=body, now_ns=0)
-        ):
+        for output in processor.take(message(seq, headers, body)):
             encode(output, ContentType.MSGPACK)
     encode(processor.checkpoint(), ContentType.JSON)
     encode(processor.progress(), ContentType.JSON)
@@ -344,7 +429,7 @@ def test_numbers_at_the_end_of_their_range_are_told_or_taken(first: int, t0_ns: 
     body = signal().tobytes()
     for seq in (1, 2, 3):
         moved = {**headers, "Cwt-First-Sample": str(first + (seq - 1) * LENGTH)}
-        list(processor.take(LogEntry(seq=seq, stored_ns=1, headers=moved, body=body, now_ns=0)))
+        list(processor.take(replace(message(seq, moved, body), stored_ns=1)))
     encode(processor.checkpoint(), ContentType.JSON)
     encode(processor.progress(), ContentType.JSON)
 
@@ -360,13 +445,7 @@ def test_a_log_that_lost_its_end_and_went_on_passes_no_new_chunk_for_a_known_one
     # The server comes back without the last chunks; the device has sent others since.
     kept = entries[checkpoint.replay_from_seq - 1 : 20 - lost]
     since = [
-        LogEntry(
-            seq=20 - lost + number,
-            stored_ns=10_000 + number,
-            headers=each.headers,
-            body=each.body,
-            now_ns=0,
-        )
+        replace(each, seq=20 - lost + number, stored_ns=10_000 + number)
         for number, each in enumerate(entries[20:], 1)
     ]
     second = StreamProcessor(at_once(), checkpoint)
@@ -509,7 +588,9 @@ def test_a_device_that_restarts_over_and_over_is_followed_and_little_waits(chunk
             told += processor.take(pipeline.entry(arrived, next(seqs)))
         # What waits would be read again after a restart.
         assert chunks * (boot + 1) - processor.replay_from_seq <= 40
-    assert events(told).count("reset") > 80
+    told += processor.release(0)
+    resets = [each for each in told if isinstance(each, StreamEvent) and each.kind == "reset"]
+    assert sum(each.count for each in resets) > 80
     assert not {"gap", "overlap", "rejected"} & set(events(told))
     assert processor.checkpoint().replay_from_seq > next(seqs) - 60
 

@@ -11,8 +11,10 @@ from cwt_ingest.member import this_process
 from cwt_ingest.membership import key_of
 from cwt_ingest.ownership import Claim, Defined, OwnedElsewhere, Ownership, OwnershipLostError
 from cwt_schemas import storage
+from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import Unprocessable
-from cwt_schemas.stream import StreamDelete, StreamGet
+from cwt_schemas.limits import MAX_ANALYSES, MAX_CHANNELS, MAX_JSON_BYTES
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDelete, StreamGet
 from tests.unit.ingest.parts import (
     LOG,
     a_log,
@@ -102,6 +104,24 @@ async def test_a_changed_definition_starts_afresh_and_the_same_one_does_not() ->
         while (found := await saved(log, 2)).definition_revision == 1:  # the last of the old one
             await anyio.lowlevel.checkpoint()
         assert found.progress.chunks == 1
+
+
+async def test_a_definition_that_is_longer_in_json_than_clients_may_send_is_read_again() -> None:
+    """It was accepted in msgpack, stored as JSON, and could not be read from then on."""
+    names = [f"channel-{i:032}" for i in range(MAX_CHANNELS)]
+    analyses = [
+        AnalysisSpec(
+            name=f"a{i}", op="wct", pairs=tuple(zip(names, names[1:] + names[:1], strict=True)),
+            fmin_hz=8, fmax_hz=16, hop_s=30.0, quantity="coherence",
+        )
+        for i in range(MAX_ANALYSES)
+    ]  # fmt: skip
+    channels = tuple(Channel(name=name) for name in names)
+    large = definition(channels=channels, analyses=analyses)
+    assert len(encode(large, ContentType.JSON)) > MAX_JSON_BYTES
+    ingest = await an_ingest(await a_log())
+    await ingest.catalogue.put(large)
+    assert (await ingest.catalogue.get(StreamGet(name="s"))).definition.same_as(large)
 
 
 async def test_a_stream_can_begin_in_the_past() -> None:

@@ -1,0 +1,147 @@
+"""Removing everything that is stored of a stream that was deleted.
+
+Windows that workers have are removed last: a worker acknowledges a window after its results are
+stored, so once a stream has no window left, no result comes any more. Where no worker takes any,
+they are removed while they wait. Whoever still stores something, such as the process that followed
+the stream a moment ago, is outlasted: the end is when nothing new came for a while.
+"""
+
+from __future__ import annotations
+
+import anyio
+
+from cwt_ingest.ownership import checkpoint_key
+from cwt_runtime.bus import ACK_WAIT_S, Bucket, DurableLog
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import content_type_of, decode
+from cwt_schemas.errors import Conflict, ContractError
+from cwt_schemas.message import DeadLetter
+from cwt_schemas.stream import StreamPurge, StreamPurged
+
+__all__ = ["RecordingPurge"]
+
+#: Pause between two looks at what is left.
+LOOK_S = 0.25
+#: Nothing new for so long: the process that followed the stream has stopped, and workers have
+#: reported the windows that they dropped.
+QUIET_S = 2.0
+#: Windows of which none was finished for so long have no worker.
+IDLE_S = 1.5 * ACK_WAIT_S
+#: A request is answered within this time, whatever is left.
+PATIENCE_S = 45.0
+
+
+class RecordingPurge:
+    """Removes recordings.
+
+    Parameters
+    ----------
+    definitions, checkpoints
+        The buckets, of which the history of the stream is removed as well.
+    idle_s, patience_s
+        How long windows may wait without a worker, and how long the stream may not come to rest.
+    """
+
+    def __init__(
+        self,
+        bus_log: DurableLog,
+        definitions: Bucket,
+        checkpoints: Bucket,
+        log: Log,
+        *,
+        idle_s: float = IDLE_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._bus_log = bus_log
+        self._definitions = definitions
+        self._checkpoints = checkpoints
+        self._log = log
+        self._idle_s = idle_s
+        self._patience_s = patience_s
+
+    async def purge(self, request: StreamPurge) -> StreamPurged:
+        """Remove all that is stored of a stream, and the answers to queries that are cached.
+
+        Cached answers do not say which recording they are of, so all of them are removed.
+
+        Raises
+        ------
+        Conflict
+            The stream is defined, or does not come to rest.
+        """
+        name = request.name
+        if await self._definitions.get(name) is not None:
+            raise Conflict(f"stream {name} is defined: delete it first, with cwt.stream.delete")
+        removed = await self._remove(name)
+        letters = await self._remove_dead_letters(name)
+        await (await self._bus_log.objects(storage.ANSWERS)).clear()
+        await self._definitions.forget(name)
+        await self._checkpoints.forget(checkpoint_key(name))
+        self._log.info(Action.STREAM_PURGED, stream=name)
+        return StreamPurged(
+            name=name,
+            **removed,
+            dead_letters=letters,
+        )
+
+    async def _remove(self, name: str) -> dict[str, int]:
+        """Return how many chunks, windows, results, events and markers were removed."""
+        total = dict.fromkeys(("chunks", "windows", "results", "events", "markers"), 0)
+        begun = quiet_since = progress_at = anyio.current_time()
+        before = 0
+        while (now := anyio.current_time()) - quiet_since < QUIET_S:
+            chunks = await self._purge(storage.SIGNALS, subjects.signal(name))
+            waiting = await self._count(storage.WINDOWS, subjects.windows_of(name))
+            if waiting != before:
+                before, progress_at = waiting, now
+            removed = {"chunks": chunks}
+            if waiting and now - progress_at > self._idle_s:
+                windows = await self._purge(storage.WINDOWS, subjects.windows_of(name))
+                removed["windows"] = windows
+            elif not waiting:
+                removed |= {
+                    "results": await self._purge(storage.RESULTS, subjects.results_of(name)),
+                    "events": await self._purge(storage.RESULTS, subjects.event(name)),
+                    "markers": await self._purge(storage.RESULTS, subjects.marker(name)),
+                }
+            for kind, count in removed.items():
+                total[kind] += count
+            if waiting or any(removed.values()):
+                quiet_since = now
+            if now - begun > self._patience_s:
+                raise Conflict(_restless(name, chunks, waiting))
+            await anyio.sleep(LOOK_S)
+        return total
+
+    async def _count(self, stream: str, pattern: str) -> int:
+        return sum((await self._bus_log.subject_counts(stream, pattern)).values())
+
+    async def _purge(self, stream: str, pattern: str) -> int:
+        count = await self._count(stream, pattern)
+        if count:
+            await self._bus_log.purge(stream, pattern)
+        return count
+
+    async def _remove_dead_letters(self, name: str) -> int:
+        removed = 0
+        async with self._bus_log.read(storage.DEAD, (subjects.DEAD,)) as letters:
+            async for stored in letters:
+                message = stored.message
+                try:
+                    letter = decode(DeadLetter, message.data, content_type_of(message.headers))
+                    about = subjects.lane_of_window(letter.subject).stream
+                except ContractError:
+                    continue  # of a task, or of another version
+                if about == name:
+                    await self._bus_log.remove(storage.DEAD, stored.seq)
+                    removed += 1
+        return removed
+
+
+def _restless(name: str, chunks: int, windows: int) -> str:
+    if chunks:
+        return f"a device still sends samples of {name}: stop it, then ask again"
+    if windows:
+        return f"{windows} windows of {name} are still being computed: ask again in a minute"
+    return f"results, events or markers of {name} are still being stored: ask again in a minute"
