@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -17,8 +17,9 @@ import scipy.signal  # noqa: F401
 from cwt_compute import process_main
 from cwt_compute.cluster.endpoint import simulate_endpoint
 from cwt_compute.devices.hardware import answer_hardware
+from cwt_compute.health import system_problems, windows_waiting
 from cwt_compute.jobs.api import open_jobs
-from cwt_compute.live.worker import QueueBacklog, WindowWorker
+from cwt_compute.live.worker import WindowWorker
 from cwt_compute.processes import ForkServer, open_pool
 from cwt_compute.queries.benchmark import answer_benchmark
 from cwt_compute.queries.cache import LevelCache, ReplyCache
@@ -35,7 +36,9 @@ from cwt_compute.queries.transforms import (
 from cwt_compute.settings import ComputeSettings
 from cwt_runtime.process.lifecycle import Context
 from cwt_runtime.rpc.admission import Admission
-from cwt_runtime.rpc.endpoint import Endpoint, service_context
+from cwt_runtime.rpc.context import service_context
+from cwt_runtime.rpc.endpoint import Endpoint
+from cwt_runtime.rpc.health import ServiceHealth
 from cwt_runtime.rpc.micro import serve_endpoints
 from cwt_schemas import subjects
 from cwt_schemas.endpoints import QUERY_ENDPOINTS
@@ -46,8 +49,6 @@ from cwt_schemas.query import (
     BackendRequest,
     BackendsReply,
     BackendsRequest,
-    HealthReply,
-    HealthRequest,
     SchemaReply,
     SchemaRequest,
 )
@@ -99,7 +100,14 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
         )
         endpoints = [*service.endpoints(), simulate_endpoint(pool), *jobs.endpoints]
         async with (
-            serve_endpoints(context.bus, context.identity, endpoints, context.log, admission),
+            serve_endpoints(
+                context.bus,
+                context.identity,
+                endpoints,
+                context.log,
+                admission,
+                reply_prefixes=settings.reply_prefixes,
+            ),
             anyio.create_task_group() as workers,
         ):
             context.ready(threads=settings.compute_threads)
@@ -121,8 +129,12 @@ class ComputeService:
         self._levels = levels
         self._threads = settings.query_threads
         self._executor = QueryExecutor(admission, ReplyCache(context.bus.log))
-        self._backlog = QueueBacklog(context.bus.log)
-        self._started = time.monotonic()
+        self._health = ServiceHealth(
+            context.identity,
+            context.stop.is_set,
+            partial(system_problems, context.bus),
+            partial(windows_waiting, context.bus.log),
+        )
         #: When the backends were listed, and the list.
         self._listed: tuple[float, BackendsReply] | None = None
 
@@ -139,7 +151,7 @@ class ComputeService:
             _light("backends", self._backends),
             _light("backend", self._backend),
             _light("hardware", self._hardware),
-            _light("health", self._health),
+            _light("health", self._health.reply),
         ]
 
     def _heavy(self, op: QueryOp, compute: Callable[[Any], Message]) -> Endpoint:
@@ -175,17 +187,6 @@ class ComputeService:
     async def _hardware(self, request: HardwareRequest) -> HardwareReply:
         del request
         return await answer_hardware(self._context.bus)
-
-    async def _health(self, request: HealthRequest) -> HealthReply:
-        del request
-        lag = await self._backlog.now()
-        healthy: Literal["ok", "degraded"] = "degraded" if lag is None else "ok"
-        return HealthReply(
-            status="stopping" if self._context.stop.is_set() else healthy,
-            version=self._context.identity.version,
-            uptime_s=time.monotonic() - self._started,
-            lag=lag,
-        )
 
 
 def _light(op: QueryOp, handle: Callable[[Any], Awaitable[Message]]) -> Endpoint:

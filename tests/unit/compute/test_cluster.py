@@ -24,7 +24,7 @@ from cwt_compute.cluster.shares import (
     shares_of,
 )
 from cwt_runtime.bus import Bus
-from cwt_runtime.rpc.endpoint import service_context
+from cwt_runtime.rpc.context import service_context
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import ContractError, Overloaded, Unprocessable

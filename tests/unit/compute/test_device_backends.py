@@ -20,7 +20,7 @@ from cwt_compute.queries.simulation import is_exact
 from cwt_compute.queries.transforms import answer_significance
 from cwt_hwbridge.model import run_mc
 from cwt_runtime.devices.plans import null_job
-from cwt_runtime.rpc.endpoint import service_context
+from cwt_runtime.rpc.context import service_context
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import Unavailable
@@ -91,6 +91,7 @@ async def test_a_device_that_is_absent_is_unavailable_unless_another_may_step_in
     assert reply.backend_used == "sequential"
 
 
+@pytest.mark.slow
 async def test_a_device_lost_in_the_middle_is_an_error_and_no_quiet_change_of_place(
     caller: Caller, device: PtyDevice
 ) -> None:

@@ -75,7 +75,7 @@ def test_what_was_counted_stays_counted_when_the_log_forgets_it() -> None:
 
 
 def test_a_job_that_ended_by_itself_cannot_be_cancelled() -> None:
-    with pytest.raises(Conflict, match="completed already"):
+    with pytest.raises(Conflict, match="already completed"):
         model.cancelled(record(), tally("done", "done", "done"), 20)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -285,6 +286,25 @@ def test_what_the_table_does_not_cover_is_refused_as_the_methods() -> None:
     with pytest.raises(Unprocessable, match="table") as caught:
         answer_significance(request)
     assert caught.value.fields == ("method",)
+
+
+@pytest.mark.parametrize(
+    ("mother", "param", "known"),
+    [("morlet", 5.3, "6 with morlet"), ("paul", 3, "4 with paul"), ("dog", 3, "2 or 6 with dog")],
+)
+@pytest.mark.parametrize("method", ["montecarlo", "table"])
+def test_a_wavelet_without_published_factors_is_refused_as_the_param(
+    mother: str, param: float, known: str, method: str
+) -> None:
+    """The field was ``request``, and the advice was for a script: to assign the factor."""
+    fields = {"signal1": X, "signal2": Y, "dt": DT, "mother": mother, "param": param}
+    request = WctRequest.model_validate({**fields, "method": method, "mc_count": 5})
+    with pytest.raises(Unprocessable, match=known) as caught:
+        answer_wct(request)
+    assert caught.value.fields == ("param",)
+    assert "given_deltaj0" not in str(caught.value)
+    for order in map(int, re.findall(r"\d", known)):
+        answer_wct(request.model_copy(update={"param": order, "significance_level": None}))
 
 
 @pytest.mark.filterwarnings("error")

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import numpy as np
 import pytest
 
 from cwt_compute.live.windows import compute_window, dropped_event
@@ -134,6 +135,22 @@ async def test_a_window_older_than_its_stream_allows_is_told_as_masked_results_a
     event = decode(StreamEvent, stored[2].message.data, ContentType.MSGPACK)
     assert (event.kind, event.first_sample) == ("dropped", stale.tile.first_sample)
     assert "stale_after_s = 1" in event.detail
+
+
+async def test_a_flat_channel_is_told_as_one_event_however_often_its_window_is_computed() -> None:
+    window = a_window_of(definition(hop_s=8))
+    samples = np.array(window.samples)
+    samples[:, 1] = 4.0
+    window = window.model_copy(update={"samples": samples})
+    bus = await a_bus(body(window), body(window))
+    worker = a_worker(bus)
+    await handle_next(bus, worker)
+    await handle_next(bus, worker)
+    result, event = await kept(bus, storage.RESULTS, 2)
+    assert decode(AnalysisResult, result.message.data, ContentType.MSGPACK).mask is not None
+    told = decode(StreamEvent, event.message.data, ContentType.MSGPACK)
+    assert (told.kind, told.channel, told.first_sample) == ("flat", "y", 0)
+    assert await bus.log.last_seq(storage.RESULTS) == 2
 
 
 async def test_a_window_young_enough_is_computed() -> None:
@@ -263,6 +280,43 @@ async def test_a_worker_outlives_a_window_whose_end_fails_too() -> None:
             tasks.start_soon(stop_when_done)
             await a_worker(bus).run(stop)
     assert failures == 1
+
+
+async def test_many_dropped_windows_are_a_few_events_that_count_all_of_them() -> None:
+    """Each of them had an event of its own."""
+    window = a_window(stale_after_s=1.0)
+    each = window.tile.n
+    tiles = [window.tile.model_copy(update={"first_sample": i * each}) for i in range(100)]
+    late = [
+        window.model_copy(update={"tile": tile, "id": f"{window.id}/{tile.first_sample}"})
+        for tile in tiles
+    ]
+    bus, stop = await a_bus(*map(body, late)), Stop()
+    with fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(a_worker(bus, failing).run, stop)
+            while await queue_length(bus):
+                await anyio.lowlevel.checkpoint()
+            stop.set()
+    async with bus.log.read(storage.RESULTS, (subjects.event("s"),)) as messages:
+        bodies = [stored.message.data async for stored in messages]
+    events = [decode(StreamEvent, found, ContentType.MSGPACK) for found in bodies]
+    assert len(events) <= 30
+    assert sum(event.count for event in events) == 100
+    assert sum(event.n_samples or 0 for event in events) == 100 * each
+
+
+async def test_the_sum_of_dropped_windows_is_published_while_the_worker_runs() -> None:
+    bus, stop = await a_bus(*[b"rubbish"] * 30), Stop()
+    counted = 0
+    with fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(a_worker(bus).run, stop)
+            async with bus.log.replay(storage.RESULTS, (subjects.event("s"),)) as messages:
+                while counted < 30:
+                    body = (await anext(messages)).message.data
+                    counted += decode(StreamEvent, body, ContentType.MSGPACK).count
+            stop.set()
 
 
 async def test_a_worker_takes_one_window_more_than_it_has_threads_for() -> None:

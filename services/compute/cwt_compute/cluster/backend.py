@@ -25,7 +25,7 @@ from cwt_compute.cluster.shares import (
 )
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError
-from cwt_runtime.rpc.endpoint import request_context
+from cwt_runtime.rpc.context import request_context
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode
 from cwt_schemas.errors import ContractError, ErrorBody

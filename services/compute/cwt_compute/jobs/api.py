@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from cwt_compute.jobs import model
 from cwt_compute.jobs.model import expansion_id, record_for
-from cwt_compute.jobs.store import JobStore
+from cwt_compute.jobs.store import JobStore, ObjectChangedError
 from cwt_compute.jobs.tasks import check_tasks, digest_of, job_id_of, tasks_name
 from cwt_compute.jobs.worker import JobWorker
 from cwt_compute.processes import ProcessPool
@@ -142,7 +142,10 @@ class JobApi:
         if where.size > MAX_JOB_BYTES:
             problem = f"{where.size} bytes, {MAX_JOB_BYTES} are possible: make several jobs"
             raise Unprocessable.of({"tasks_object.size": problem})
-        body = await self._store.get_object(where)
+        try:
+            body = await self._store.get_object(where)
+        except ObjectChangedError as error:
+            raise Unprocessable.of({"tasks_object.sha256": str(error)}) from error
         if body is None or len(body) != where.size:
             problem = "no such object of that size is in the bucket: put it there first"
             raise Unprocessable.of({"tasks_object.name": problem})

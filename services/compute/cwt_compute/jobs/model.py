@@ -169,7 +169,7 @@ def cancelled(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
     if found is JobStatus.CANCELLED:
         return record
     if found.ended:
-        raise Conflict(f"job {record.job_id} is {found} already", {"status": found.value})
+        raise Conflict(f"job {record.job_id} is already {found}", {"status": found.value})
     return _ended(record, JobStatus.CANCELLED, tally, now_ns)
 
 

@@ -22,7 +22,7 @@ import anyio.to_thread
 
 from cwt_compute.jobs import model
 from cwt_compute.jobs.model import expansion_id, outcome_id, record_for
-from cwt_compute.jobs.store import JobStore
+from cwt_compute.jobs.store import JobStore, ObjectChangedError
 from cwt_compute.queries.cost import cost_s
 from cwt_runtime.bus import Delivery
 from cwt_runtime.storage.publish import publish_all
@@ -111,9 +111,12 @@ class TaskEnqueuer:
     async def _enqueue(
         self, delivery: Delivery, work: JobWork, expansion: Expansion, record: JobRecord
     ) -> None:
-        body = await self._store.get_object(record.tasks)
-        if body is None:
+        try:
+            body = await self._store.get_object(record.tasks)
             reason = f"the tasks of job {record.job_id} are no longer kept"
+        except ObjectChangedError as error:
+            body, reason = None, str(error)
+        if body is None:
             await self.give_up(delivery, record.job_id, reason)
             return
         todo = model.unfinished(record, await self._store.tally(record), start=expansion.start)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import anyio
+import anyio.to_thread
 from pydantic import ValidationError
 
 from cwt_compute.jobs.model import Outcome, Tally
@@ -22,7 +24,7 @@ from cwt_schemas.headers import CONTENT_TYPE, TASK_ERROR, TASK_OBJECT, TASK_STAT
 from cwt_schemas.job import JobRecord, JobWork
 from cwt_schemas.message import StoredObject
 
-__all__ = ["JobStore", "headers_of", "record_of"]
+__all__ = ["JobStore", "ObjectChangedError", "headers_of", "record_of"]
 
 PACKED = ContentType.MSGPACK
 #: Headers of the largest job are read in a fraction of this.
@@ -31,6 +33,10 @@ READ_TIMEOUT_S = 30.0
 SEEN_JOBS = 16
 #: Characters of the reason in a header; the whole is in the body.
 HEADER_TEXT = 256
+
+
+class ObjectChangedError(Exception):
+    """An object that has been replaced since it was stored, or was never the one that is named."""
 
 
 class JobStore:
@@ -195,8 +201,20 @@ class JobStore:
         return await store_with_retry(partial(self.put_object, name, data), log=self._log, id=name)
 
     async def get_object(self, where: StoredObject) -> bytes | None:
-        """Return an object of the jobs' bucket; None if it is not there, or no longer."""
-        return await (await self._bus_log.objects(storage.OBJECTS)).get(where.name)
+        """Return an object of the jobs' bucket; None if it is not there, or no longer.
+
+        Raises
+        ------
+        ObjectChangedError
+            It is there, and is not what was stored.
+        """
+        body = await (await self._bus_log.objects(storage.OBJECTS)).get(where.name)
+        if body is None:
+            return None
+        digest = await anyio.to_thread.run_sync(hashlib.sha256, body)
+        if digest.hexdigest() != where.sha256:
+            raise ObjectChangedError(f"the object {where.name} is another one: its SHA-256 differs")
+        return body
 
 
 _HEADERS = {CONTENT_TYPE: PACKED.value}

@@ -37,6 +37,7 @@ from cwt_compute.work_queue import Heartbeat
 from cwt_runtime.bus import Bus, Delivery
 from cwt_runtime.bus.errors import BusError
 from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.reading import read_body
 from cwt_runtime.retry import GiveUp, RetryPolicy, decide
 from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
@@ -159,7 +160,8 @@ class JobWorker:
         """Bring one delivery to one of its three ends."""
         message = delivery.stored.message
         try:
-            work = decode(JobWork, message.data, content_type_of(message.headers))
+            kind = content_type_of(message.headers)
+            work = await read_body(len(message.data), decode, JobWork, message.data, kind)
         except ContractError as error:
             await self._store.dead_letter(delivery, error.message)
             return

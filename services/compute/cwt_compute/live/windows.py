@@ -32,7 +32,14 @@ from cwt_schemas.stream import AnalysisSpec
 from pycwt_mod import __version__
 from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, compute_blocks, window_level
 
-__all__ = ["Provenance", "compute_window", "drop_window", "dropped_event", "stale_event"]
+__all__ = [
+    "Provenance",
+    "compute_window",
+    "drop_window",
+    "dropped_event",
+    "floats",
+    "stale_event",
+]
 
 T = TypeVar("T", bound=np.inexact[Any])
 
@@ -61,7 +68,7 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
     """
     plan = plan_analysis(window.analysis, window.fs_hz)
     layout = _layout(plan, window)
-    spec, column, samples = window.analysis, window.columns, _floats(window.samples)
+    spec, column, samples = window.analysis, window.columns, floats(window.samples)
     sets = [tuple(column[name] for name in names) for names in spec.channel_sets]
     blocks = compute_blocks(
         samples,
@@ -101,7 +108,7 @@ def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Analysi
     layout = _layout(plan, window)
     spec = window.analysis
     shape = (layout.voices.stop - layout.voices.start, layout.tile // layout.step)
-    real = _floats(window.samples).dtype
+    real = floats(window.samples).dtype
     complex_ = np.result_type(real, np.complex64)
     block = Block(
         freqs_hz=plan.grid.freqs_hz[layout.voices],
@@ -214,7 +221,7 @@ def _set_hashes(spec: AnalysisSpec, fs_hz: float) -> tuple[str, ...]:
     return spec.set_hashes(fs_hz=fs_hz)
 
 
-def _floats(samples: NDArray[np.floating | np.integer]) -> NDArray[np.floating]:
+def floats(samples: NDArray[np.floating | np.integer]) -> NDArray[np.floating]:
     """Return the samples to compute with: whole numbers as float32 where that loses nothing."""
     if samples.dtype.kind == "f":
         return cast(NDArray[np.floating], samples)

@@ -1,8 +1,9 @@
 """A worker's share of the window queue: take, compute, keep the result, acknowledge.
 
 Every way out of a window is one of three: acknowledged after all its results are kept; handed back
-with a delay; given up, which leaves a dead letter and an event. A worker that dies does none of
-them, and after the acknowledgement deadline the server hands the window to another.
+with a delay; given up, which leaves a dead letter and an event, alone or in a sum. A worker that
+dies does none of them, and after the acknowledgement deadline the server hands the window to
+another.
 
 Computing is done in threads, off the loop. Only a window of a kind that was computed within a few
 milliseconds before is computed where it is: handing it over would take longer than its work.
@@ -14,10 +15,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import anyio
 import anyio.to_thread
 
+from cwt_compute.live.event_publisher import EventPublisher
+from cwt_compute.live.flat import flat_events
 from cwt_compute.live.windows import (
     Provenance,
     compute_window,
@@ -29,6 +33,7 @@ from cwt_compute.work_queue import Heartbeat, store_dead_letter, terminate
 from cwt_runtime.bus import Consumer, Delivery, DurableLog
 from cwt_runtime.bus.errors import BusError
 from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.reading import read_body
 from cwt_runtime.retry import GiveUp, RetryPolicy, decide
 from cwt_runtime.storage.publish import publish_all, publish_with_retry
 from cwt_runtime.telemetry import metrics
@@ -39,13 +44,15 @@ from cwt_schemas.errors import ContractError
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import AnalysisResult, AnalysisWindow, StreamEvent
 
-__all__ = ["InlinePolicy", "QueueBacklog", "WindowWorker"]
+__all__ = ["InlinePolicy", "WindowWorker"]
 
 NANOSECONDS = 1_000_000_000
 
 Compute = Callable[[AnalysisWindow, Provenance], Sequence[AnalysisResult]]
 #: Ids and bodies of results.
 Bodies = list[tuple[str, bytes]]
+#: Results and events that are stored for one window.
+Outcome = tuple[Bodies, tuple[StreamEvent, ...]]
 
 #: Results of one window on their way to the server at the same time.
 STORES_IN_FLIGHT = 16
@@ -55,11 +62,6 @@ STORES_IN_FLIGHT = 16
 SHORT_S = 0.003
 #: Kinds remembered, the least recent is forgotten: an octave of one analysis is one.
 KINDS = 4096
-
-#: Age of a backlog that is still reported: many clients that ask cost the server one request.
-BACKLOG_AGE_S = 0.25
-#: JetStream answers within a millisecond; a client that asks for the health must not wait long.
-BACKLOG_TIMEOUT_S = 1.0
 
 
 class WindowWorker:
@@ -100,6 +102,7 @@ class WindowWorker:
         self._compute = compute
         self._inline = inline or InlinePolicy()
         self._heartbeat = Heartbeat()
+        self._events = EventPublisher(bus_log, name=name, log=log)
 
     async def run(self, stop: Stop) -> None:
         """Take windows until asked to stop, then finish those under way."""
@@ -111,10 +114,12 @@ class WindowWorker:
             anyio.create_task_group() as background,
         ):
             background.start_soon(self._heartbeat.run)
+            background.start_soon(self._events.run)
             async with anyio.create_task_group() as tasks:
                 for _ in range(at_once):
                     tasks.start_soon(self._take_and_serve, consumer, turn, stop)
             background.cancel_scope.cancel()
+        await self._events.flush()
 
     async def _take_and_serve(self, consumer: Consumer, turn: anyio.Lock, stop: Stop) -> None:
         """Serve one window after the other; they are waited for in turns."""
@@ -144,7 +149,8 @@ class WindowWorker:
             return
         message = delivery.stored.message
         try:
-            window = decode(AnalysisWindow, message.data, content_type_of(message.headers))
+            kind = content_type_of(message.headers)
+            window = await read_body(len(message.data), decode, AnalysisWindow, message.data, kind)
             age_s = _stale_age_s(window)
             with self._heartbeat.of(delivery):
                 computed_ns = await self._compute_and_store(window, age_s)
@@ -164,16 +170,17 @@ class WindowWorker:
 
     async def _compute_and_store(self, window: AnalysisWindow, age_s: float | None) -> int:
         """Return when the results were computed, after all of them are kept."""
-        bodies = await self._bodies(self._timed_compute if age_s is None else self._drop, window)
+        compute = self._timed_compute if age_s is None else partial(self._drop, age_s)
+        bodies, events = await self._outcome(compute, window)
         now = time.time_ns()
         await self._store_all(subjects.result(window.stream, window.analysis.name), bodies)
-        if age_s is not None:
-            await self._store_event(stale_event(window, age_s=age_s, now_ns=now))
+        for event in events:
+            await self._events.publish(event)
         return now
 
-    async def _bodies(
-        self, compute: Callable[[AnalysisWindow], Bodies], window: AnalysisWindow
-    ) -> Bodies:
+    async def _outcome(
+        self, compute: Callable[[AnalysisWindow], Outcome], window: AnalysisWindow
+    ) -> Outcome:
         """Compute under the thread budget; here if that is short, else in a thread."""
         if self._inline.runs_inline(_kind(window)):
             borrower = object()
@@ -201,17 +208,20 @@ class WindowWorker:
 
         await publish_all(bodies, store, limit=STORES_IN_FLIGHT)
 
-    def _timed_compute(self, window: AnalysisWindow) -> Bodies:
+    def _timed_compute(self, window: AnalysisWindow) -> Outcome:
         started = time.perf_counter()
         with metrics.WORKERS_BUSY.track_inprogress():
-            bodies = self._encoded(self._compute(window, self._provenance()))
+            results = self._compute(window, self._provenance())
+            bodies = self._encoded(results)
+            events = flat_events(window, results, now_ns=time.time_ns())
         seconds = time.perf_counter() - started
         metrics.WINDOW_SECONDS.labels(window.analysis.op).observe(seconds)
         self._inline.record(_kind(window), seconds)
-        return bodies
+        return bodies, events
 
-    def _drop(self, window: AnalysisWindow) -> Bodies:
-        return self._encoded(drop_window(window, self._provenance()))
+    def _drop(self, age_s: float, window: AnalysisWindow) -> Outcome:
+        bodies = self._encoded(drop_window(window, self._provenance()))
+        return bodies, (stale_event(window, age_s=age_s, now_ns=time.time_ns()),)
 
     def _provenance(self) -> Provenance:
         return Provenance(worker=self._name, computed_ns=time.time_ns())
@@ -247,14 +257,10 @@ class WindowWorker:
         await store_dead_letter(
             self._bus_log, delivery, reason, queue=storage.WINDOWS, log=self._log
         )
-        await self._store_event(event)
+        await self._events.publish(event)
         await terminate(delivery, reason)
         self._log.error(Action.WINDOW_DEAD, seq=stored.seq, reason=reason)
         metrics.WINDOWS_COMPUTED.labels("any", "dead").inc()
-
-    async def _store_event(self, event: StreamEvent) -> None:
-        body = encode(event, ContentType.MSGPACK)
-        await self._store_body(subjects.event(event.stream), body, msg_id=event.id)
 
     async def _store_body(self, subject: str, body: bytes, *, msg_id: str) -> None:
         await publish_with_retry(
@@ -290,33 +296,6 @@ class InlinePolicy:
         self._seconds.move_to_end(kind)
         if len(self._seconds) > KINDS:
             self._seconds.popitem(last=False)
-
-
-class QueueBacklog:
-    """The backlog of the window queue."""
-
-    def __init__(self, log: DurableLog) -> None:
-        self._log = log
-        self._asking = anyio.Lock()
-        self._asked_at = -BACKLOG_AGE_S
-        self._windows: int | None = None
-
-    async def now(self) -> int | None:
-        """Return the windows not yet acknowledged; None if JetStream does not say."""
-        async with self._asking:
-            if anyio.current_time() - self._asked_at >= BACKLOG_AGE_S:
-                self._windows = await self._ask()
-                self._asked_at = anyio.current_time()
-        return self._windows
-
-    async def _ask(self) -> int | None:
-        try:
-            with anyio.move_on_after(BACKLOG_TIMEOUT_S):
-                backlog = await self._log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
-                return backlog.waiting + backlog.in_flight
-        except BusError:
-            pass  # told by the missing number
-        return None
 
 
 def _kind(window: AnalysisWindow) -> tuple[str, int, int]:

@@ -17,7 +17,7 @@ import pycwt_mod
 from cwt_compute.queries.cost import MAX_COMPUTE_BYTES, reply_bytes, scale_count
 from cwt_compute.queries.simulation import Levels, simulation_of
 from cwt_runtime.analysis import wavelet_of
-from cwt_runtime.rpc.endpoint import request_context
+from cwt_runtime.rpc.context import request_context
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.limits import MAX_QUERY_COST_S
 from cwt_schemas.query import (
@@ -48,6 +48,9 @@ _FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mothe
 _OWN_NAMES = {
     "dt", "dj", "s0", "J", "al1", "al2", "mc_count", "significance_level", "convention", "method",
 }  # fmt: skip
+
+#: A wavelet whose coherence cannot be smoothed. A script can assign the factor, a request cannot.
+_UNPUBLISHED = re.compile(r"(no \w+ has been published for [^:]+): give one")
 
 Values = TypeVar("Values", bound=NDArray[Any])
 
@@ -248,7 +251,9 @@ def _library_refusals(signal: str) -> Iterator[None]:
 
 
 def _in_words_of_the_request(text: str) -> str:
-    """Return a message of the library with the names that the request has for its signals."""
+    """Return a message of the library with the names and the choices that a request has."""
+    if unpublished := _UNPUBLISHED.match(text):
+        return f"{unpublished[1]}; ask for 6 with morlet, 4 with paul, or 2 or 6 with dog"
     return re.sub(r"\by([12])\b", r"signal\1", text)
 
 
@@ -258,6 +263,8 @@ def _field_of(text: str) -> str:
     A message is "cannot X: reason; do Y", of which the reason begins with the argument, or the
     reason alone.
     """
+    if _UNPUBLISHED.match(text):
+        return "param"
     reason = text.partition(": ")[2] if text.startswith("cannot ") else text
     argument = reason.replace("=", " ").partition(" ")[0].rstrip(":,")
     if argument in _FIELDS:

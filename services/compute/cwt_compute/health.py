@@ -1,0 +1,50 @@
+"""What a worker finds when it is asked how the system is."""
+
+from __future__ import annotations
+
+import anyio
+
+from cwt_runtime.bus import Bus, DurableLog
+from cwt_runtime.bus.errors import BusError, NoRespondersError
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode
+from cwt_schemas.errors import ContractError
+from cwt_schemas.headers import ACCEPT
+from cwt_schemas.query import HealthReply
+
+__all__ = ["system_problems", "windows_waiting"]
+
+#: JetStream answers within a millisecond; a client that asks for the health must not wait long.
+BACKLOG_TIMEOUT_S = 1.0
+#: Ingest itself waits this long at most for the storage.
+INGEST_TIMEOUT_S = 3.0
+
+
+async def system_problems(bus: Bus) -> tuple[str, ...]:
+    """Return what is wrong with the storage and with ingest, which looks after the storage."""
+    try:
+        reply = await bus.request(
+            subjects.stream("health"),
+            b"",
+            {ACCEPT: ContentType.JSON.value},
+            timeout_s=INGEST_TIMEOUT_S,
+        )
+        health = decode(
+            HealthReply, reply.data, content_type_of(reply.headers), ignore_unknown=True
+        )
+    except NoRespondersError:
+        return ("no ingest runs: streams are not analysed",)
+    except (BusError, ContractError) as error:
+        return (f"ingest does not say how it is: {error}",)
+    return health.problems
+
+
+async def windows_waiting(log: DurableLog) -> int | None:
+    """Return how many windows are not yet acknowledged; None if JetStream does not say."""
+    try:
+        with anyio.move_on_after(BACKLOG_TIMEOUT_S):
+            backlog = await log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
+            return backlog.waiting + backlog.in_flight
+    except BusError:
+        pass  # told by the missing number
+    return None
