@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import cwt_gateware
+import cwt_schemas
 from cwt_schemas.hwlink import Feature
 
 __all__ = ["CLOCK_HZ", "Identity", "build_hash", "source_files"]
@@ -16,6 +18,12 @@ CLOCK_HZ = 27_000_000
 
 #: Of `HelloReply`.
 BUILD_HASH_BYTES = 8
+
+#: Folders in a checkout, their packages, and which files of these a design is made of.
+_SOURCES = (
+    ("gateware/cwt_gateware", cwt_gateware, ("*.py", "datapath/*.py", "board/top.py")),
+    ("schemas/cwt_schemas", cwt_schemas, ("hwlink*.py",)),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,22 +39,35 @@ class Identity:
     lanes: int = 2
 
 
-def source_files() -> list[Path]:
-    """Return the files that a design is made of, not those that simulate or build it."""
-    root = Path(__file__).parents[2]
-    patterns = (
-        "gateware/cwt_gateware/*.py",
-        "gateware/cwt_gateware/datapath/*.py",
-        "gateware/cwt_gateware/board/top.py",
-        "schemas/cwt_schemas/hwlink*.py",
-    )
-    return sorted(path for pattern in patterns for path in root.glob(pattern))
+def source_files() -> dict[str, Path]:
+    """Return the files that a design is made of, not those that simulate or build it.
+
+    The keys are the names that they have in a checkout, wherever the packages are installed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the packages are installed without their sources.
+    """
+    files = {}
+    for name, package, patterns in _SOURCES:
+        folder = Path(package.__file__ or "").parent
+        for pattern in patterns:
+            matches = list(folder.glob(pattern))
+            if not matches:
+                raise FileNotFoundError(
+                    f"cannot identify the design: no {pattern} in {folder}; "
+                    f"install pycwt-mod with its sources"
+                )
+            files.update(
+                {f"{name}/{path.relative_to(folder).as_posix()}": path for path in matches}
+            )
+    return dict(sorted(files.items()))
 
 
 def build_hash(tools: Mapping[str, str]) -> bytes:
     """Return the first bytes of the SHA-256 of the sources, and of tools with their versions."""
-    root = Path(__file__).parents[2]
-    parts = [(str(path.relative_to(root)), path.read_bytes()) for path in source_files()]
+    parts = [(name, path.read_bytes()) for name, path in source_files().items()]
     parts += [(name, version.encode()) for name, version in sorted(tools.items())]
     digest = sha256()
     for name, content in parts:

@@ -24,7 +24,8 @@ from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError
 from cwt_runtime.process.lifecycle import Context
 from cwt_runtime.rpc.admission import Admission
-from cwt_runtime.rpc.endpoint import Endpoint, request_context
+from cwt_runtime.rpc.context import request_context
+from cwt_runtime.rpc.endpoint import Endpoint
 from cwt_runtime.rpc.micro import serve_endpoints
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import subjects
@@ -60,6 +61,7 @@ async def serve(context: Context, settings: HwBridgeSettings) -> None:
             endpoints,
             context.log,
             Admission(max_bytes=settings.requests_max_bytes),
+            reply_prefixes=settings.reply_prefixes,
         ):
             context.ready()
             await context.stop.wait()

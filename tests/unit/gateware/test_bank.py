@@ -46,7 +46,7 @@ async def agrees(bench: Bench, plan: BankPlan, samples: Samples, offer: float, t
 
 def test_random_banks_one_after_the_other_are_the_models() -> None:
     async def work(bench: Bench) -> None:
-        for seed in range(cases(40)):
+        for seed in range(cases(25)):
             await agrees(bench, bank_plan(seed), noise(seed, 32), offer=1, take=1)
 
     simulate(work)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from amaranth.back import rtlil
 
+import cwt_schemas
 from cwt_gateware.board.report import BEGIN, END, Build, replaced_section, section
 from cwt_gateware.device import SerialDevice
 from cwt_gateware.features import FEATURES, datapath
@@ -67,11 +68,20 @@ def test_a_page_without_the_marks_is_refused() -> None:
 def test_the_name_of_a_build_is_of_its_sources_and_its_tools() -> None:
     assert build_hash({"a": "1"}) == build_hash({"a": "1"})
     assert build_hash({"a": "1"}) != build_hash({"a": "2"})
-    names = {path.relative_to(Path(__file__).parents[3]).as_posix() for path in source_files()}
+    names = source_files().keys()
+    assert {Path(__file__).parents[3] / name for name in names} == set(source_files().values())
     some = ("session", "board/top", "datapath/datapath")
     gateware = {f"gateware/cwt_gateware/{name}.py" for name in some}
     assert gateware | {"schemas/cwt_schemas/hwlink.py"} <= names
     assert not any("sim/" in name for name in names)
+
+
+def test_a_design_without_its_sources_has_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cwt_schemas, "__file__", str(tmp_path / "__init__.pyc"))
+    with pytest.raises(FileNotFoundError, match=rf"no hwlink\*\.py in {tmp_path}"):
+        build_hash({"a": "1"})
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from cwt_hwbridge.serial_link import SerialLine, open_serial_line
 from cwt_hwbridge.tangnano9k import TangNanoDriver
 from cwt_hwbridge.tangnano9k.driver import MARGIN_S
 from cwt_hwbridge.tangnano9k.selftest_plan import selftest_plan
-from cwt_schemas.hwlink import Feature, MessageType
+from cwt_schemas.hwlink import Feature, MessageType, State
 from cwt_schemas.hwlink_layouts import FilterEntry, McStart
 from cwt_schemas.hwplan import FilterTable, McPlan
 from tests.deadlines import SCALE
@@ -144,6 +144,40 @@ def test_an_operation_that_ends_anywhere_leaves_nothing_to_the_next(
     assert driver.probe(CancellableDeadline(5 * SCALE)).boot == 0x1234
     found = driver.mc(mc_plan(), CancellableDeadline(10 * SCALE))
     assert np.array_equal(found.histograms, run_mc(mc_plan()).histograms)
+
+
+class SilencedDeadline(CancellableDeadline):
+    """Silences the device once its job runs, and expires while the next request is under way."""
+
+    def __init__(self, device: PtyDevice) -> None:
+        super().__init__(60 * SCALE)
+        self._device = device
+        self._heard = 0
+
+    def report(self, done: int, total: int) -> None:
+        del done, total
+        self._device.mood, self._heard = "silent", self._device.fed
+
+    def check(self) -> None:
+        if self._device.mood == "silent" and self._device.fed > self._heard:
+            raise DeadlineExceededError("expired")
+        super().check()
+
+
+def test_a_job_that_could_not_be_stopped_on_a_silent_line_is_stopped_by_the_next(
+    device: PtyDevice, line: SerialLine
+) -> None:
+    """The device refused the next operation with BUSY, since nothing sent ABORT any more."""
+    driver = TangNanoDriver(margin_s=MARGIN_S * SCALE, close_s=0.02)
+    driver.open(line, CancellableDeadline(5 * SCALE))
+    device.peer.work.held = True
+    with pytest.raises(DeadlineExceededError):
+        driver.mc(mc_plan(), SilencedDeadline(device))
+    assert device.peer.work.state is State.MC
+    device.mood = "normal"
+    found = driver.cwt(selftest_plan(), SAMPLES, CancellableDeadline(10 * SCALE))
+    assert np.array_equal(found.outputs, run_bank(selftest_plan(), SAMPLES).outputs)
+    driver.close()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -88,13 +89,21 @@ class TangNanoDriver:
         Wait for a device to answer HELLO, over all its repeats.
     margin_s
         Wait for any other answer, beyond the time that the line takes.
+    close_s
+        Wait for a device to stop its job, or to be closed.
     """
 
     def __init__(
-        self, greeting_s: float = LinkTiming.greeting_s, margin_s: float = MARGIN_S
+        self,
+        greeting_s: float = LinkTiming.greeting_s,
+        margin_s: float = MARGIN_S,
+        close_s: float = CLOSE_S,
     ) -> None:
         self._greeting_s = greeting_s
         self._margin_s = margin_s
+        self._close_s = close_s
+        #: Whether the device may still have a job of an operation that ended.
+        self._owes_abort = False
         self._line: Line | None = None
         self._opened_client: LinkClient | None = None
         self._info: DeviceInfo | None = None
@@ -112,7 +121,7 @@ class TangNanoDriver:
         client = LinkClient(line, timing, seq=secrets.randbelow(1 << 16))
         hello = client.greet(deadline)
         self._opened_client = client
-        client.ask(Ask(MessageType.ABORT), deadline)
+        self._abort(deadline)
         if Feature.BAUD & hello.features:
             self._find_rate(client, hello, deadline)
         self._info = _info(hello, line.baud)
@@ -147,13 +156,10 @@ class TangNanoDriver:
             seed=seed,
             samples=SELFTEST_SAMPLES,
         )
-        job = _new_job()
-        try:
+        with self._job(deadline) as job:
             self._load(plan.table, deadline)
             self._client.ask(Ask(MessageType.SELFTEST, request.pack(), job), deadline)
             found = self._finish(State.SELFTEST, job, deadline)
-        finally:
-            self._abandon()
         checks = (
             _equal("signature of the outputs", found.signature, expected.signature),
             _equal("number of outputs", found.outputs, expected.outputs),
@@ -171,8 +177,7 @@ class TangNanoDriver:
     ) -> BankResult:
         """Run samples through the filter bank."""
         start = FirStart(octaves=plan.octaves, rows=plan.rows, decimator=plan.decimator)
-        job = _new_job()
-        try:
+        with self._job(deadline) as job:
             self._load(plan.table, deadline)
             self._client.ask(Ask(MessageType.FIR_START, start.pack(), job), deadline)
             bank = BankIo(plan, samples, job)
@@ -181,20 +186,15 @@ class TangNanoDriver:
                     bank.take(reply)
                 deadline.report(bank.done, bank.total)
             status = self._status(deadline)
-        finally:
-            self._abandon()
         return BankResult(outputs=bank.outputs[: bank.total], saturations=status.saturations)
 
     def mc(self, plan: McPlan, deadline: CancellableDeadline) -> McResult:
         """Simulate one octave on the device; only parameters and counts cross the line."""
-        job = _new_job()
-        try:
+        with self._job(deadline) as job:
             self._load(plan.table, deadline)
             self._client.ask(Ask(MessageType.MC_START, plan.start.pack(), job), deadline)
             status = self._finish(State.MC, job, deadline)
             counts = self._histograms(plan.start.count, job, deadline)
-        finally:
-            self._abandon()
         return McResult(histograms=counts, saturations=status.saturations)
 
     def close(self) -> None:
@@ -202,7 +202,7 @@ class TangNanoDriver:
         client, self._opened_client = self._opened_client, None
         if client is None or self._line is None:
             return
-        deadline = CancellableDeadline(CLOSE_S)
+        deadline = CancellableDeadline(self._close_s)
         try:
             client.settle(deadline)
             client.ask(Ask(MessageType.ABORT), deadline)
@@ -260,14 +260,25 @@ class TangNanoDriver:
                 counts[part.row, part.first : part.first + part.count] = values
         return counts
 
-    def _abandon(self) -> None:
-        """Stop the job, whatever became of it."""
-        deadline = CancellableDeadline(CLOSE_S)
+    @contextmanager
+    def _job(self, deadline: CancellableDeadline) -> Iterator[int]:
+        """Yield the number of a new job, and stop that at the end, whatever became of it.
+
+        If the device does not confirm that within `close_s`, the next job stops it first, since
+        the device refuses another one until then.
+        """
+        if self._owes_abort:
+            self._abort(deadline)
+        self._owes_abort = True
         try:
-            self._client.settle(deadline)
-            self._client.ask(Ask(MessageType.ABORT), deadline)
-        except DeviceError:
-            pass  # what went wrong is told by the job, or by the next one
+            yield _new_job()
+        finally:
+            with suppress(DeviceError):  # the operation's own error says more
+                self._abort(CancellableDeadline(self._close_s))
+
+    def _abort(self, deadline: CancellableDeadline) -> None:
+        self._client.ask(Ask(MessageType.ABORT), deadline)
+        self._owes_abort = False
 
     def _find_rate(
         self, client: LinkClient, hello: HelloReply, deadline: CancellableDeadline
