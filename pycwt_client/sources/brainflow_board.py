@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pycwt_client.chunks import Piece
 from pycwt_client.sources.channels import channels_of
-from pycwt_client.sources.places import GAP_S, ByCounter, ByTime, Run
+from pycwt_client.sources.places import GAP_S, ByCounter, ByTime, Run, Stamps
 from pycwt_client.sources.source import (
     LIVE_CHUNK_S,
     MissingDriverError,
@@ -50,6 +50,8 @@ class BrainflowSource:
         Seconds in one piece.
     gap_s
         Longest step between two samples that is jitter, for boards that do not count their samples.
+    fs_hz
+        Its rate, whatever BrainFlow says.
     """
 
     def __init__(
@@ -59,25 +61,29 @@ class BrainflowSource:
         *,
         chunk_s: float = LIVE_CHUNK_S,
         gap_s: float = GAP_S,
+        fs_hz: float | None = None,
     ) -> None:
         self._board = board
         self._parameters = dict(parameters or {})
         self._chunk_s = chunk_s
         self._gap_s = gap_s
+        self._fs_hz = fs_hz
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Signals]:
         """Connect to the board and let it run."""
         name, board = await to_thread.run_sync(_prepared, self._board, self._parameters)
         try:
-            yield _Board(board, name, self._chunk_s, self._gap_s)
+            yield _Board(board, name, self._chunk_s, self._gap_s, self._fs_hz)
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(board.release_session)
 
 
 class _Board:
-    def __init__(self, board: BoardShim, name: str, chunk_s: float, gap_s: float) -> None:
+    def __init__(
+        self, board: BoardShim, name: str, chunk_s: float, gap_s: float, fs_hz: float | None
+    ) -> None:
         described: dict[str, Any] = board.get_board_descr(board.get_board_id())
         self._board = board
         self._chunk_s = chunk_s
@@ -86,9 +92,10 @@ class _Board:
             raise SourceError(f"{described['name']} has none of {', '.join(KINDS)}")
         self._time_row = described["timestamp_channel"]
         self._count_row = described["package_num_channel"]
-        fs_hz = float(described["sampling_rate"])
+        fs_hz = fs_hz or float(described["sampling_rate"])
         self._by_count = ByCounter(fs_hz, MODULUS) if name in COUNTED else None
         self._by_time = ByTime(fs_hz, gap_s)
+        self._stamps = Stamps(fs_hz, gap_s)
         labels = str(described.get("eeg_names", "")).split(",")
         if len(labels) != len(self._rows):
             labels = [""] * len(self._rows)
@@ -104,10 +111,15 @@ class _Board:
         return self._info
 
     async def __aiter__(self) -> AsyncIterator[Piece]:
+        held: NDArray[np.float64] | None = None
         while True:
             data = await to_thread.run_sync(self._board.get_board_data)
-            times_s = data[self._time_row]
-            samples = np.ascontiguousarray(data[self._rows].T).astype("<f4")
+            times_s = self._stamps.add(data[self._time_row])
+            if held is not None:
+                data = np.concatenate((held, data), axis=1)
+            data, held = data[:, : len(times_s)], data[:, len(times_s) :]
+            # In double precision: the 24 bits of an amplifier, with the offset of its electrodes.
+            samples = np.ascontiguousarray(data[self._rows].T, dtype="<f8")
             for run in self._placed(data, times_s):
                 yield Piece(
                     first_sample=run.first_sample,

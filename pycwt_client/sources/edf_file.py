@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from anyio import to_thread
 
 from pycwt_client.signals import Samples, nanoseconds
 from pycwt_client.sources.channels import channels_of, legal_names
+from pycwt_client.sources.edf_records import EdfRecords
+from pycwt_client.sources.file_source import ChannelFileSource
 from pycwt_client.sources.source import (
     CHUNK_S,
+    Annotation,
     MissingDriverError,
     Recorded,
-    Signals,
     SourceError,
     SourceInfo,
+    at_rate,
+    one_rate,
     places_of,
 )
+from pycwt_client.sources.tables import TableOptions
 
 if TYPE_CHECKING:
     from pyedflib import EdfReader
 
 __all__ = ["EdfSource"]
 
+#: The header's part about the file, and as long a part about each signal.
+FIXED_BYTES = 256
+#: In the latter, where the fields with the samples of a record begin.
+PER_RECORD_AT = 216
+MAX_SIGNALS = 10_000
+EDF_BYTES, BDF_BYTES = 2, 3
 
-class EdfSource:
-    """An EDF(+) or BDF(+) file, in physical units, float32.
+
+class EdfSource(ChannelFileSource):
+    """An EDF(+) or BDF(+) file, in physical units: EDF in float32, BDF in float64.
 
     A stream has one rate: where the file's signals have several, `channels` has to choose. The
-    start time of the header, which has no time zone, is taken as UTC. Interrupted files (EDF+D) are
-    refused by the driver.
+    start time of the header, which has no time zone, is taken as UTC. Of a file that ends before
+    its header says so, the whole records are read. Files that the driver refuses, such as
+    interrupted ones (EDF+D), are read by `EdfRecords`.
 
     Parameters
     ----------
@@ -44,56 +56,157 @@ class EdfSource:
         Signals to read, by their labels as names (``EEG Fpz-Cz`` is ``EEG_Fpz-Cz``); None: all.
     chunk_s
         Seconds in one piece.
+    fs_hz
+        The rate of those signals, whatever the header says.
     """
 
     def __init__(
-        self, path: Path, *, channels: tuple[str, ...] | None = None, chunk_s: float = CHUNK_S
+        self,
+        path: Path,
+        *,
+        channels: tuple[str, ...] | None = None,
+        chunk_s: float = CHUNK_S,
+        fs_hz: float | None = None,
     ) -> None:
-        self._path = path
-        self._channels = channels
-        self._chunk_s = chunk_s
+        super().__init__(path, TableOptions(fs_hz=fs_hz, chunk_s=chunk_s), channels=channels)
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Signals]:
-        """Read the header; the samples are read as they are asked for."""
-        reader = await to_thread.run_sync(_opened, self._path)
+    def _read(self) -> Recorded:
         try:
-            names = legal_names(reader.getSignalLabels())
-            wanted = self._channels or names
-            places = places_of(wanted, names, self._path.name)
-            fs_hz, n_samples = _one_rate(reader, places, names)
-            labels = [reader.getSignalLabels()[at] for at in places]
-            info = SourceInfo(
-                name=self._path.name,
-                channels=channels_of(labels, [reader.getPhysicalDimension(at) for at in places]),
-                fs_hz=fs_hz,
-                n_samples=n_samples,
-            )
+            reader, layout = _opened(self._path)
+        except RefusedError as refused:
+            return self._read_records(str(refused))
+        with ExitStack() as files:
+            files.callback(reader.close)
+            recorded = self._recorded(reader, layout)
+            files.pop_all()
+        return recorded
 
-            def read(start: int, stop: int) -> Samples:
-                columns = [reader.readSignal(at, start, stop - start) for at in places]
-                return np.stack(columns, axis=1).astype("<f4")
+    def _recorded(self, reader: EdfReader, layout: Layout) -> Recorded:
+        names = legal_names(reader.getSignalLabels())
+        wanted = self._channels or names
+        places = places_of(wanted, names, self._path.name)
+        rates = {names[at]: float(reader.getSampleFrequency(at)) for at in places}
+        stated_hz = one_rate(rates, self._path.name)
+        n_samples = min(int(reader.getNSamples()[at]) for at in places)
+        fs_hz = self._options.fs_hz or stated_hz
+        n_samples = n_samples * layout.records // layout.stated
+        sample_type = "<f8" if layout.sample_bytes == BDF_BYTES else "<f4"
+        started = reader.getStartdatetime().replace(tzinfo=UTC)
+        labels = [reader.getSignalLabels()[at] for at in places]
+        info = SourceInfo(
+            name=self._path.name,
+            channels=channels_of(labels, [reader.getPhysicalDimension(at) for at in places]),
+            fs_hz=fs_hz,
+            n_samples=n_samples,
+            t0_ns=nanoseconds(started),
+            warnings=layout.warnings(self._path.name, n_samples / fs_hz),
+            annotations=at_rate(_annotations(reader), stated_hz, fs_hz),
+        )
 
-            started = reader.getStartdatetime().replace(tzinfo=UTC)
-            yield Recorded(info, read, chunk_s=self._chunk_s, t0_ns=nanoseconds(started))
-        finally:
-            reader.close()
+        def read(start: int, stop: int) -> Samples:
+            columns = [reader.readSignal(at, start, stop - start) for at in places]
+            return np.stack(columns, axis=1).astype(sample_type)
+
+        return Recorded(
+            info, read, chunk_s=self._options.chunk_s, t0_ns=info.t0_ns, close=reader.close
+        )
+
+    def _read_records(self, refusal: str) -> Recorded:
+        """Read without the driver; what cannot be read in this way either is as it said."""
+        try:
+            records = EdfRecords(self._path)
+        except ValueError:
+            raise SourceError(refusal) from None
+        return records.recorded(self._channels, self._options.chunk_s, self._options.fs_hz)
 
 
-def _opened(path: Path) -> EdfReader:
+class RefusedError(SourceError):
+    """The driver does not take the file, which breaks the letter of the format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How many records a file has, and its header states."""
+
+    sample_bytes: int
+    stated: int
+    present: int
+
+    @property
+    def records(self) -> int:
+        """Records that can be read."""
+        return min(self.stated, self.present)
+
+    def warnings(self, name: str, present_s: float) -> tuple[str, ...]:
+        """Say what is missing, if anything is."""
+        if self.present >= self.stated:
+            return ()
+        stated_s = present_s * self.stated / self.present
+        text = (
+            f"{name} ends after {present_s:g} s of the {stated_s:g} s that its header states: "
+            f"{self.stated - self.present} of {self.stated} records are missing"
+        )
+        return (text,)
+
+
+def _layout(path: Path) -> Layout:
+    """Read from the header how long the file has to be.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read, has no signals, or not one whole record.
+    """
     try:
-        from pyedflib import EdfReader
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            fixed = file.read(FIXED_BYTES)
+            sample_bytes = BDF_BYTES if fixed[:1] == b"\xff" else EDF_BYTES
+            signals = int(fixed[252:256])
+            fields = file.read(FIXED_BYTES * signals) if 0 < signals <= MAX_SIGNALS else b""
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise SourceError(f"{path} is not an EDF or BDF file: its header has no numbers") from None
+    try:
+        per_record = fields[PER_RECORD_AT * signals : (PER_RECORD_AT + 8) * signals]
+        samples = sum(int(per_record[at : at + 8]) for at in range(0, 8 * signals, 8))
+        header_bytes, stated = int(fixed[184:192]), int(fixed[236:244])
+    except ValueError:
+        raise SourceError(f"{path} ends in its header, or has one that cannot be read") from None
+    record_bytes = max(samples * sample_bytes, 1)
+    layout = Layout(
+        sample_bytes=sample_bytes,
+        stated=max(stated, 1),
+        present=max(size - header_bytes, 0) // record_bytes,
+    )
+    if layout.present == 0:
+        raise SourceError(f"{path} ends before its first samples: there is nothing to read")
+    return layout
+
+
+def _opened(path: Path) -> tuple[EdfReader, Layout]:
+    try:
+        import pyedflib
     except ImportError:
         raise MissingDriverError("an EDF file", "edf") from None
+    layout = _layout(path)
+    # It reads through to the end for annotations, and refuses a file that has lost its end.
+    complete = layout.present >= layout.stated
+    annotations = pyedflib.READ_ALL_ANNOTATIONS if complete else pyedflib.DO_NOT_READ_ANNOTATIONS
     try:
-        return EdfReader(str(path))
+        reader = pyedflib.EdfReader(str(path), annotations, pyedflib.DO_NOT_CHECK_FILE_SIZE)
     except OSError as error:
-        raise SourceError(str(error)) from None
+        raise RefusedError(str(error)) from None
+    if reader.signals_in_file == 0:
+        reader.close()
+        raise SourceError(f"{path} has annotations alone, and no signal that could be published")
+    return reader, layout
 
 
-def _one_rate(reader: EdfReader, places: list[int], names: tuple[str, ...]) -> tuple[float, int]:
-    rates = [float(reader.getSampleFrequency(at)) for at in places]
-    if len(set(rates)) != 1:
-        told = ", ".join(f"{names[at]} {rate:g} Hz" for at, rate in zip(places, rates, strict=True))
-        raise SourceError(f"the signals have several rates, choose those of one: {told}")
-    return rates[0], min(int(reader.getNSamples()[at]) for at in places)
+def _annotations(reader: EdfReader) -> tuple[Annotation, ...]:
+    marks = zip(*reader.readAnnotations(), strict=True)
+    return tuple(
+        Annotation(onset_s=float(onset_s), duration_s=max(float(duration_s), 0.0), text=str(text))
+        for onset_s, duration_s, text in marks
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,7 +14,7 @@ from anyio import to_thread
 
 from pycwt_client.chunks import Piece
 from pycwt_client.sources.channels import channels_of, labels_and_units
-from pycwt_client.sources.places import GAP_S, ByTime
+from pycwt_client.sources.places import GAP_S, ByTime, Stamps
 from pycwt_client.sources.source import (
     LIVE_CHUNK_S,
     MissingDriverError,
@@ -30,6 +31,14 @@ __all__ = ["LslSource"]
 
 #: To find a stream on the network, and to be connected.
 FIND_S = 5.0
+#: To find another one that fits as well: its answer comes to the second of the calls, which go out
+#: every half second.
+AGAIN_S = 1.2
+#: What a stream can be found by, besides what is in its description.
+PROPERTIES = (
+    "name", "type", "source_id", "hostname", "uid", "session_id", "channel_count",
+    "nominal_srate", "channel_format",
+)  # fmt: skip
 #: A wait for samples ends after so long, so that it can be given up.
 PATIENCE_S = 0.2
 #: What the inlet keeps while the log is away, seconds.
@@ -38,7 +47,7 @@ MAX_SAMPLES = 16_384
 
 
 class LslSource:
-    """A stream of the Lab Streaming Layer, by its name.
+    """A stream of the Lab Streaming Layer, by its name or other properties.
 
     Times are the outlet's own stamps, put to this machine's clock by the layer, and then to UTC.
     A stream that goes away is waited for; what it lost meanwhile is a gap.
@@ -46,13 +55,16 @@ class LslSource:
     Parameters
     ----------
     name
-        Of the stream; or a property and its value, such as ``type=EEG``.
+        Of the stream; or properties and their values, such as ``type=EEG`` or
+        ``name=amp,hostname=lab2``, which only one stream may have.
     chunk_s
         Seconds in one piece.
     gap_s
         Longest step between two samples that is jitter and no loss.
     find_s
         How long to look for it.
+    fs_hz
+        Its rate, whatever the outlet declares.
     """
 
     def __init__(
@@ -62,31 +74,33 @@ class LslSource:
         chunk_s: float = LIVE_CHUNK_S,
         gap_s: float = GAP_S,
         find_s: float = FIND_S,
+        fs_hz: float | None = None,
     ) -> None:
-        self._property, _, self._value = name.rpartition("=")
-        self._property = self._property or "name"
+        self._wanted = _properties(name)
         self._chunk_s = chunk_s
         self._gap_s = gap_s
         self._find_s = find_s
+        self._fs_hz = fs_hz
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Signals]:
         """Find the stream and connect."""
-        found = await to_thread.run_sync(_find, self._property, self._value, self._find_s)
+        found = await to_thread.run_sync(_find, self._wanted, self._find_s)
         inlet, info = await to_thread.run_sync(_connect, found, self._find_s)
+        info = replace(info, fs_hz=self._fs_hz or info.fs_hz)
         try:
-            places = ByTime(info.fs_hz, self._gap_s)
-            yield _Inlet(inlet, info, places, steps_of(self._chunk_s, info.fs_hz))
+            yield _Inlet(inlet, info, self._gap_s, steps_of(self._chunk_s, info.fs_hz))
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(inlet.close_stream)
 
 
 class _Inlet:
-    def __init__(self, inlet: StreamInlet, info: SourceInfo, places: ByTime, step: int) -> None:
+    def __init__(self, inlet: StreamInlet, info: SourceInfo, gap_s: float, step: int) -> None:
         self._inlet = inlet
         self._info = info
-        self._places = places
+        self._stamps = Stamps(info.fs_hz, gap_s)
+        self._places = ByTime(info.fs_hz, gap_s)
         self._step = min(step, MAX_SAMPLES)
 
     @property
@@ -96,8 +110,13 @@ class _Inlet:
     async def __aiter__(self) -> AsyncIterator[Piece]:
         from pylsl import local_clock
 
+        held: np.ndarray[Any, Any] | None = None
         while True:
-            samples, times_s = await to_thread.run_sync(self._pull)
+            samples, stamps_s = await to_thread.run_sync(self._pull)
+            if held is not None:
+                samples = np.concatenate((held, samples))
+            times_s = self._stamps.add(stamps_s)
+            held = samples[len(times_s) :]
             to_utc_ns = time.time_ns() - round(local_clock() * 1e9)
             for run in self._places.place(times_s):
                 t0_ns = to_utc_ns + round(float(times_s[run.start]) * 1e9)
@@ -115,18 +134,58 @@ class _Inlet:
         return samples, np.asarray(times_s, dtype=np.float64)
 
 
-def _find(prop: str, value: str, find_s: float) -> StreamInfo:
+def _properties(name: str) -> dict[str, str]:
+    if "=" not in name:
+        return {"name": name}
+    return {
+        field.strip(): value.strip()
+        for field, _, value in (part.partition("=") for part in name.split(","))
+    }
+
+
+def _find(wanted: dict[str, str], find_s: float) -> StreamInfo:
     try:
         import pylsl
     except ImportError:
         raise MissingDriverError("a stream of the Lab Streaming Layer", "lsl") from None
-    found = pylsl.resolve_byprop(prop, value, timeout=find_s)
-    if found:
-        return found[0]
-    others = ", ".join(sorted({each.name() for each in pylsl.resolve_streams(wait_time=1.0)}))
-    raise SourceError(
-        f"no stream with {prop} {value} is on the network; there are: {others or 'none'}"
-    )
+    said = " and ".join(f"{field} {value}" for field, value in wanted.items())
+    wrong = next((field for field in wanted if field not in PROPERTIES), None)
+    if wrong is not None:
+        raise SourceError(
+            f"{wrong!r} is not a property by which a stream is found; {', '.join(PROPERTIES)} are"
+        )
+    predicate = " and ".join(f"{field}={_quoted(value)}" for field, value in wanted.items())
+    found = pylsl.resolve_bypred(predicate, timeout=find_s)
+    if not found:
+        others = ", ".join(sorted({each.name() for each in pylsl.resolve_streams(wait_time=1.0)}))
+        raise SourceError(f"no stream with {said} is on the network; there are: {others or 'none'}")
+    # The first one ends the search; another one answers as fast.
+    found = pylsl.resolve_bypred(predicate, minimum=2, timeout=AGAIN_S) or found
+    # A device that was started again is still listed as it was before, for a while.
+    found.sort(key=lambda each: each.created_at())
+    different = {_identity(each) if each.source_id() else each.uid(): each for each in found}
+    if len(different) > 1:
+        shown = "; ".join(f"{_identity(each)},uid={each.uid()}" for each in different.values())
+        raise SourceError(
+            f"{len(different)} streams with {said} are on the network: choose one by what differs, "
+            f"such as lsl:source_id=ID or lsl:name=NAME,hostname=HOST. There are: {shown}"
+        )
+    return found[-1]
+
+
+def _quoted(value: str) -> str:
+    """Return a text as XPath takes it, which has no escapes."""
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def _identity(info: StreamInfo) -> str:
+    properties = {
+        "name": info.name(),
+        "type": info.type(),
+        "source_id": info.source_id(),
+        "hostname": info.hostname(),
+    }
+    return ",".join(f"{field}={value}" for field, value in properties.items() if value)
 
 
 def _connect(found: StreamInfo, find_s: float) -> tuple[StreamInlet, SourceInfo]:

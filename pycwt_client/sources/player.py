@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
 import anyio
 
 from pycwt_client.publisher import Publisher
+from pycwt_client.sources.annotation_markers import AnnotationMarkers
 from pycwt_client.sources.source import NS, Signals
 
 __all__ = ["play", "start_time_ns"]
@@ -32,8 +34,8 @@ async def play(
     """Publish what comes from an open source.
 
     A recording is played as its device would have sent it, and at its end the epoch is ended, so
-    that the results of the end come as well. A device has no end: whoever stops it, by cancelling
-    this, calls `Publisher.finish`.
+    that the results of the end come as well. Its annotations become markers. A device has no
+    end: whoever stops it, by cancelling this, calls `Publisher.finish`.
 
     Parameters
     ----------
@@ -49,6 +51,7 @@ async def play(
     t0_ns = None
     if info.n_samples is not None:
         t0_ns = start_time_ns(time.time_ns(), info.n_samples / info.fs_hz, speed)
+    markers = AnnotationMarkers(info, publisher)
     begin = anyio.current_time()
     async for piece in signals:
         if pace > 0:
@@ -57,5 +60,7 @@ async def play(
         if at_ns is None and t0_ns is not None:
             at_ns = t0_ns + round(piece.first_sample / info.fs_hz * NS)
         await publisher.publish(piece.samples, first_sample=piece.first_sample, t0_ns=at_ns)
+        await markers.mark_until(piece.next_sample)
         played(piece.next_sample)
+    await markers.mark_until(math.inf)
     await publisher.finish()

@@ -2,68 +2,155 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from anyio import to_thread
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from pycwt_client.signals import Samples
 from pycwt_client.sources.channels import channels_of
-from pycwt_client.sources.source import CHUNK_S, Recorded, Signals, SourceError, SourceInfo
+from pycwt_client.sources.file_source import FileSource
+from pycwt_client.sources.source import CHUNK_S, Recorded, SourceError, SourceInfo
+from pycwt_client.sources.tables import TableOptions
 
 __all__ = ["WavSource"]
 
 #: Silence in unsigned samples of eight bits.
 MIDDLE = 128
+#: What programs that cannot go back to the header state as its length, and above.
+UNKNOWN_LENGTH = 0x7FFFF000
+HEADER_BYTES = 12
 
 
-class WavSource:
+class WavSource(FileSource):
     """A WAV file: PCM of 8 to 32 bits, or floating point; the channels are ``ch1``, ``ch2``, ...
 
     Samples of 24 bits are the upper ones of 32. A WAV file does not say when it was recorded.
+
+    Parameters
+    ----------
+    path
+        The file.
+    chunk_s
+        Seconds in one piece.
+    fs_hz
+        Its rate, whatever the header says.
     """
 
-    def __init__(self, path: Path, *, chunk_s: float = CHUNK_S) -> None:
-        self._path = path
-        self._chunk_s = chunk_s
+    def __init__(self, path: Path, *, chunk_s: float = CHUNK_S, fs_hz: float | None = None) -> None:
+        super().__init__(path, TableOptions(fs_hz=fs_hz, chunk_s=chunk_s))
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Signals]:
-        """Read the header; the samples are read as they are asked for, where the file allows."""
-        fs_hz, samples = await to_thread.run_sync(_opened, self._path)
+    def _read(self) -> Recorded:
+        fs_hz, samples, told = _opened(self._path)
         n_channels = samples.shape[1]
         info = SourceInfo(
             name=self._path.name,
             channels=channels_of([""] * n_channels, [None] * n_channels),
-            fs_hz=float(fs_hz),
+            fs_hz=self._options.fs_hz or float(fs_hz),
             n_samples=len(samples),
+            warnings=told,
         )
 
         def read(start: int, stop: int) -> Samples:
             piece = np.array(samples[start:stop])
             return piece.astype(np.int16) - MIDDLE if piece.dtype == np.uint8 else piece
 
-        yield Recorded(info, read, chunk_s=self._chunk_s)
+        return Recorded(info, read, chunk_s=self._options.chunk_s)
 
 
-def _opened(path: Path) -> tuple[int, NDArray[np.generic]]:
+@dataclass(frozen=True, kw_only=True)
+class DataChunk:
+    """Where the samples are, and how many the header states."""
+
+    #: Of the field with their length, which is right before them.
+    size_at: int
+    stated: int
+    present: int
+    frame_bytes: int
+    order: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether what the header states can be read as it is."""
+        return 0 < self.stated <= self.present
+
+    def mended(self, content: bytes) -> bytes:
+        """Return the file with the length of what is there, in whole frames."""
+        present = min(self.present - self.present % self.frame_bytes, UNKNOWN_LENGTH)
+        data = self.size_at + 4
+        size = struct.pack(f"{self.order}I", present)
+        return content[: self.size_at] + size + content[data : data + present]
+
+
+def _opened(path: Path) -> tuple[int, NDArray[np.generic], tuple[str, ...]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that are no samples
         try:
-            try:
-                fs_hz, samples = wavfile.read(path, mmap=True)
-            except ValueError:  # 24 bits cannot be mapped
-                fs_hz, samples = wavfile.read(path)
+            chunk = _data_chunk(path)
+            if chunk is not None and not chunk.is_complete:
+                fs_hz, samples = wavfile.read(io.BytesIO(chunk.mended(path.read_bytes())))
+            else:
+                fs_hz, samples = _mapped(path)
         except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}") from None
-        except Exception as error:  # noqa: BLE001 - whatever its parser meets in a file that is none
+            raise SourceError(f"cannot read {path}: {error.strerror}") from None
+        except Exception as error:  # noqa: BLE001 - whatever its parser meets in a broken file
             reason = str(error) or type(error).__name__
-            raise SourceError(f"{path} is no WAV file that can be read: {reason}") from None
-    if len(samples) == 0:
-        raise SourceError(f"{path} has no samples")
-    return fs_hz, samples[:, None] if samples.ndim == 1 else samples
+            raise SourceError(f"cannot read {path} as WAV: {reason}") from None
+    if len(samples) == 0 or fs_hz == 0:
+        raise SourceError(f"{path} has no {'samples' if fs_hz else 'sampling rate'}")
+    told = _incomplete(path.name, chunk, fs_hz, len(samples))
+    return fs_hz, samples[:, None] if samples.ndim == 1 else samples, told
+
+
+def _mapped(path: Path) -> tuple[int, NDArray[np.generic]]:
+    try:
+        return wavfile.read(path, mmap=True)
+    except ValueError:  # 24 bits cannot be mapped
+        return wavfile.read(path)
+
+
+def _data_chunk(path: Path) -> DataChunk | None:
+    """Find the samples; None: the parser says what is wrong, or they are too many for 32 bits."""
+    size = path.stat().st_size
+    frame_bytes = 1
+    with path.open("rb") as file:
+        riff = file.read(HEADER_BYTES)[:4]
+        if riff not in {b"RIFF", b"RIFX"}:
+            return None
+        order = "<" if riff == b"RIFF" else ">"
+        while len(head := file.read(8)) == 8:
+            name, length = head[:4], int(struct.unpack(f"{order}I", head[4:])[0])
+            at = file.tell()
+            if name == b"data":
+                return DataChunk(
+                    size_at=at - 4,
+                    stated=length,
+                    present=size - at,
+                    frame_bytes=frame_bytes,
+                    order=order,
+                )
+            if name == b"fmt " and len(field := file.read(14)) == 14:
+                frame_bytes = max(int(struct.unpack(f"{order}H", field[12:])[0]), 1)
+            file.seek(at + length + length % 2)
+    return None
+
+
+def _incomplete(name: str, chunk: DataChunk | None, fs_hz: int, n: int) -> tuple[str, ...]:
+    """Say what is missing, if anything is."""
+    if chunk is None or chunk.is_complete or chunk.stated >= UNKNOWN_LENGTH:
+        return ()
+    if chunk.stated == 0:
+        return (
+            f"{name} was not finished by its recorder: its header states no samples, {n} are there",
+        )
+    stated = chunk.stated // chunk.frame_bytes
+    text = (
+        f"{name} ends after {n / fs_hz:g} s of the {stated / fs_hz:g} s that its header states: "
+        f"{stated - n} samples are missing"
+    )
+    return (text,)

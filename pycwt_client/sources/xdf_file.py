@@ -1,54 +1,76 @@
-"""Extensible Data Format, what the recorder of the Lab Streaming Layer writes."""
+"""Extensible Data Format, what the recorder of the Lab Streaming Layer writes.
+
+A file is ``XDF:`` and chunks, each with its length in front, so that the end of one that is missing
+is seen. The recorder ends each stream with a footer that counts its samples.
+"""
 
 from __future__ import annotations
 
 import gzip
+import io
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anyio import to_thread
+from numpy.typing import NDArray
 
+from cwt_schemas.limits import MAX_T0_NS
 from pycwt_client.signals import Samples, nanoseconds
 from pycwt_client.sources.channels import channels_of, labels_and_units
-from pycwt_client.sources.places import GAP_S, ByTime
+from pycwt_client.sources.file_source import FileSource
+from pycwt_client.sources.places import GAP_S, Run, placed_by_time
+from pycwt_client.sources.rate import rate_by, rate_warnings
 from pycwt_client.sources.source import (
     CHUNK_S,
+    NS,
+    Annotation,
+    ChoiceNeededError,
     MissingDriverError,
     Recorded,
-    Signals,
     SourceError,
     SourceInfo,
 )
+from pycwt_client.sources.tables import TableOptions
 
 __all__ = ["XdfSource"]
 
 MAGIC = b"XDF:"
+#: Bytes that the length of a chunk can take, and those of the tag that it counts.
+LENGTH_BYTES = (1, 4, 8)
+TAG_BYTES = 2
+#: The content of a boundary chunk, from which on a damaged file is read again.
+BOUNDARY = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")
+BLOCK_BYTES = 1 << 20
 
 #: A stream as the driver returns it: nested lists of text under ``info``, arrays beside it.
 Stream = dict[str, Any]
 
 
-class XdfSource:
+class XdfSource(FileSource):
     """One stream of an XDF file; lost samples, told by the time stamps, are gaps.
 
-    The file is read whole. Its clocks are put together as the recorder measured them; the header's
-    date is taken as that of the earliest sample.
+    The file is read whole. Its clocks are put together as the recorder measured them, and each
+    piece has the stamp of its first sample. The header's date is taken as that of the earliest
+    sample; without one, the last sample counts as taken now.
 
     Parameters
     ----------
     path
         The file.
     stream
-        Name of the stream; None: the only one with a rate.
+        Name of the stream, or its number in the file; None: the only one with a rate.
     chunk_s
         Seconds in one piece.
     gap_s
         Longest step between two samples that is jitter and no loss.
+    fs_hz
+        Its rate, whatever the file declares.
     """
 
     def __init__(
@@ -58,90 +80,211 @@ class XdfSource:
         stream: str | None = None,
         chunk_s: float = CHUNK_S,
         gap_s: float = GAP_S,
+        fs_hz: float | None = None,
     ) -> None:
-        self._path = path
+        super().__init__(path, TableOptions(fs_hz=fs_hz, chunk_s=chunk_s, gap_s=gap_s))
         self._stream = stream
-        self._chunk_s = chunk_s
-        self._gap_s = gap_s
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Signals]:
-        """Read the file."""
-        streams, header = await to_thread.run_sync(_read, self._path)
+    def _read(self) -> Recorded:
+        streams, header, warnings = _loaded(self._path)
         stream = _chosen(streams, self._stream, self._path)
         samples, times_s = np.atleast_2d(stream["time_series"]), stream["time_stamps"]
         if len(times_s) == 0:
             raise SourceError(f"{self._path}: {_name(stream)} has no samples")
-        fs_hz = float(stream["info"]["nominal_srate"][0])
-        runs = ByTime(fs_hz, self._gap_s).place(times_s)
+        fs_hz = self._options.fs_hz or _rate(stream)
+        measured = rate_by(times_s)
+        # What was lost in a gap was lost at the rate that the device had.
+        gap_fs_hz = measured.fs_hz if measured and measured.differs_from(fs_hz) else fs_hz
+        placement = placed_by_time(times_s, gap_fs_hz, self._options.gap_s)
+        runs, times_s = placement.runs, placement.times_s
+        warnings = (*warnings, *_footer_warnings(stream), *_wrong(placement.wrong, _name(stream)))
+        earliest_s = min(each["time_stamps"][0] for each in streams if len(each["time_stamps"]))
+        t0_ns = _start_ns(header, float(times_s[0] - earliest_s), float(times_s[-1] - times_s[0]))
         info = SourceInfo(
             name=_name(stream),
             channels=channels_of(*labels_and_units(stream["info"], samples.shape[1])),
             fs_hz=fs_hz,
-            n_samples=runs[-1].first_sample + runs[-1].stop - runs[-1].start,
+            t0_ns=t0_ns,
+            n_samples=runs[-1].next_sample,
+            measured_fs_hz=measured.fs_hz if measured else None,
+            warnings=(*warnings, *rate_warnings(_name(stream), measured, fs_hz)),
+            annotations=_annotations(streams, times_s, runs, fs_hz),
         )
 
         def read(start: int, stop: int) -> Samples:
             piece: Samples = samples[start:stop]
             return piece
 
-        earliest_s = min(each["time_stamps"][0] for each in streams if len(each["time_stamps"]))
-        t0_ns = _start_ns(header, float(times_s[0] - earliest_s))
-        yield Recorded(info, read, chunk_s=self._chunk_s, t0_ns=t0_ns, runs=runs)
+        return Recorded(
+            info, read, chunk_s=self._options.chunk_s, t0_ns=t0_ns, runs=runs, stamps_s=times_s
+        )
 
 
-def _read(path: Path) -> tuple[list[Stream], Stream]:
+def _content(path: Path) -> tuple[bytes, tuple[str, ...]]:
+    """Return the file's whole chunks, unpacked, and a warning if the end of it is missing."""
+    packed = path.suffix == ".xdfz" or path.suffixes[-2:] == [".xdf", ".gz"]
+    content = bytearray()
+    cut = False
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                content += block
+    except (EOFError, zlib.error):
+        cut = True  # of a packed file; what was unpacked before is there
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from None
+    if not content.startswith(MAGIC):
+        raise SourceError(f"{path} is not an XDF file: it does not begin with {MAGIC.decode()}")
+    end = _whole_chunks(content)
+    if end < len(content) and BOUNDARY not in content[end:]:  # else the driver goes on from there
+        cut = True
+        del content[end:]
+    warning = f"{path.name} ends in the middle of a chunk: the end of the recording is missing"
+    return bytes(content), (warning,) if cut else ()
+
+
+def _whole_chunks(content: bytearray) -> int:
+    """Return where the last chunk ends that is there as a whole."""
+    at = len(MAGIC)
+    while at < len(content):
+        length_bytes = content[at]
+        start = at + 1 + length_bytes
+        if length_bytes not in LENGTH_BYTES:
+            break  # the driver looks for where to go on
+        length = int.from_bytes(content[at + 1 : start], "little")
+        if start > len(content) or length < TAG_BYTES or start + length > len(content):
+            break
+        at = start + length
+    return at
+
+
+def _loaded(path: Path) -> tuple[list[Stream], Stream, tuple[str, ...]]:
+    """Return the streams, the file's header, and warnings of what could not be read."""
     try:
         import pyxdf
     except ImportError:
         raise MissingDriverError("an XDF file", "xdf") from None
-    _check_magic(path)  # the driver leaves a file open that does not begin so
-    # What it tells of its own progress is no fault of the file.
-    logging.getLogger("pyxdf").setLevel(logging.ERROR)
+    content, warnings = _content(path)
+    driver = logging.getLogger("pyxdf")
+    driver.propagate = False  # what it tells of its own progress is not a fault of the file
+    faults = _Faults()
+    driver.addHandler(faults)
     try:
         # Its own removal of jitter closes gaps below a second.
-        streams, header = pyxdf.load_xdf(str(path), dejitter_timestamps=False)
-    except Exception as error:  # noqa: BLE001 - whatever its parser meets in a file that is none
+        with np.errstate(all="ignore"):  # stamps of a damaged file may be any numbers
+            streams, header = pyxdf.load_xdf(io.BytesIO(content), dejitter_timestamps=False)
+    except Exception as error:  # noqa: BLE001 - whatever its parser meets in a broken file
         reason = str(error) or type(error).__name__
-        raise SourceError(f"{path} is no XDF file that can be read: {reason}") from None
-    return streams, header
+        raise SourceError(f"cannot read {path} as XDF: {reason}") from None
+    finally:
+        driver.removeHandler(faults)
+    if faults.count:
+        text = f"parts of {path.name} cannot be read, and are left out: the file is damaged"
+        warnings = (*warnings, text)
+    return streams, header or {}, warnings
 
 
-def _check_magic(path: Path) -> None:
-    packed = path.suffix == ".xdfz" or path.suffixes[-2:] == [".xdf", ".gz"]
+class _Faults(logging.Handler):
+    """Counts the errors that the driver reports in this thread."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._thread = threading.get_ident()
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += record.thread == self._thread
+
+
+def _footer_warnings(stream: Stream) -> tuple[str, ...]:
+    """Compare the samples of a stream with what its recorder counted."""
+    n, name = len(stream["time_stamps"]), _name(stream)
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            magic = file.read(len(MAGIC))
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
-    if magic != MAGIC:
-        raise SourceError(f"{path} is no XDF file: it does not begin with {MAGIC.decode()}")
+        counted = int(stream["footer"]["info"]["sample_count"][0])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return (f"{name} has no footer: its recording was not finished, and may lack its end",)
+    if counted == n:
+        return ()
+    return (f"{name} has {n} of the {counted} samples that its recorder counted",)
 
 
 def _chosen(streams: list[Stream], name: str | None, path: Path) -> Stream:
     sampled = [each for each in streams if _is_sampled(each)]
     told = ", ".join(map(_name, sampled)) or "none"
-    found = [each for each in sampled if name in {None, _name(each)}]
-    if len(found) != 1:
-        which = "which stream?" if name is None else f"no single stream is called {name}."
-        raise SourceError(f"{path}: {which} There are, of those with a rate: {told}")
-    return found[0]
+    found = [each for each in sampled if name in {None, _name(each), _id(each)}]
+    if name is None:
+        found = [each for each in found if len(each["time_stamps"])] or found
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        missing = "no stream has a rate" if name is None else f"no stream is called {name}"
+        raise SourceError(f"{path}: {missing}; there are, of those with a rate: {told}")
+    names = [_name(each) for each in found]
+    ids = [_name(each) if names.count(_name(each)) == 1 else _id(each) for each in found]
+    which = "several streams have a rate" if name is None else f"several streams are called {name}"
+    raise ChoiceNeededError(
+        f"{path}: {which}, choose one, such as xdf:{path}#{ids[0]}; there are: " + ", ".join(names),
+        tuple((f"xdf:{path}#{of}", None) for of in ids),
+    )
+
+
+def _id(stream: Stream) -> str:
+    return str(stream["info"]["stream_id"])
+
+
+def _wrong(stamps: int, name: str) -> tuple[str, ...]:
+    if stamps == 0:
+        return ()
+    text = (
+        f"{stamps} time stamps of {name} jump and come back: the samples are placed by their count"
+    )
+    return (text,)
+
+
+def _annotations(
+    streams: list[Stream], times_s: NDArray[np.float64], runs: Sequence[Run], fs_hz: float
+) -> tuple[Annotation, ...]:
+    """Return what the streams without a rate have, the markers, each at the sample of its time.
+
+    `times_s` are those of all samples, which `runs` give their positions.
+    """
+    positions = np.concatenate(
+        [np.arange(run.first_sample, run.next_sample, dtype=np.float64) for run in runs]
+    )
+
+    def onset_s(time_s: float) -> float:
+        outside_s = min(time_s - times_s[0], 0.0) + max(time_s - times_s[-1], 0.0)
+        return float(np.interp(time_s, times_s, positions) / fs_hz + outside_s)
+
+    marks = [
+        Annotation(onset_s=onset_s(float(time_s)), duration_s=0.0, text=", ".join(map(str, values)))
+        for stream in streams
+        if _rate(stream) == 0
+        for time_s, values in zip(stream["time_stamps"], stream["time_series"], strict=True)
+    ]
+    return tuple(sorted(marks, key=lambda mark: mark.onset_s))
+
+
+def _rate(stream: Stream) -> float:
+    return float(stream["info"]["nominal_srate"][0])
 
 
 def _is_sampled(stream: Stream) -> bool:
-    return (
-        float(stream["info"]["nominal_srate"][0]) > 0
-        and stream["info"]["channel_format"][0] != "string"
-    )
+    return _rate(stream) > 0 and stream["info"]["channel_format"][0] != "string"
 
 
 def _name(stream: Stream) -> str:
     return str(stream["info"]["name"][0])
 
 
-def _start_ns(header: Stream, after_s: float) -> int | None:
-    with suppress(KeyError, IndexError, TypeError, ValueError):  # not every recorder writes it
+def _start_ns(header: Stream, after_s: float, length_s: float) -> int | None:
+    """Return when the first sample was taken; None: the header does not say, or cannot be right."""
+    with suppress(
+        KeyError, IndexError, TypeError, ValueError, OverflowError
+    ):  # not every recorder writes it
         begun = datetime.fromisoformat(header["info"]["datetime"][0])
         zoned = begun if begun.tzinfo else begun.replace(tzinfo=UTC)
-        return nanoseconds(zoned) + round(after_s * 1e9)
+        t0_ns = nanoseconds(zoned) + round(after_s * NS)
+        if 0 <= t0_ns <= MAX_T0_NS - round(length_s * NS):
+            return t0_ns
     return None

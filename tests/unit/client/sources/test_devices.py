@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 
@@ -25,12 +26,15 @@ pytestmark = pytest.mark.anyio
 FS = 200.0
 
 
-@pytest.fixture(scope="module")
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
 def name() -> str:
-    """A name of this run alone: others on the network may stream, too."""
+    """A name of this test alone: others on the network stream, too, or are still listed."""
     # Its records are no warnings of this project's.
     pylsl.set_config_content("[log]\nlevel = -3\n[multicast]\nResolveScope = machine\n")
-    return f"test-{os.getpid()}"
+    return f"test-{os.getpid()}-{next(NUMBERS)}"
 
 
 @pytest.fixture
@@ -81,10 +85,54 @@ async def test_an_outlet_is_read_with_its_names_times_and_gaps(
     assert abs(t0_ns - (time.time_ns() - (pylsl.local_clock() - begin) * 1e9)) < 50e6
 
 
+async def test_stamps_of_an_outlet_that_jump_and_come_back_move_nothing(
+    outlet: pylsl.StreamOutlet, name: str
+) -> None:
+    """Everything after five samples that were stamped late was as much later, for good."""
+    async with LslSource(name, chunk_s=0.05).open() as signals:
+        begin = pylsl.local_clock()
+        outlet.push_chunk(rows(0, 100), begin + 99 / FS)
+        outlet.push_chunk(rows(100, 5), begin + 104 / FS + 1000)
+        outlet.push_chunk(rows(105, 95), begin + 199 / FS)
+        pieces = await take(signals, 200)
+    places = np.concatenate([np.arange(each.first_sample, each.next_sample) for each in pieces])
+    np.testing.assert_array_equal(places, np.arange(200))
+    np.testing.assert_array_equal(np.concatenate([each.samples for each in pieces])[:, 0], places)
+
+
 async def test_a_stream_is_found_by_another_property(outlet: pylsl.StreamOutlet, name: str) -> None:
     del outlet
     async with named_source(f"lsl:source_id={name}").open() as signals:
         assert signals.info.name == name
+
+
+async def test_a_device_that_was_started_again_is_found_as_it_is_now(name: str) -> None:
+    before, now = (
+        pylsl.StreamOutlet(pylsl.StreamInfo(name, "EEG", channels, FS, "float32", name))
+        for channels in (2, 3)
+    )
+    async with LslSource(name).open() as signals:
+        assert len(signals.info.channels) == 3
+    del before, now
+
+
+async def test_of_two_streams_of_one_name_none_is_taken_silently(
+    outlet: pylsl.StreamOutlet, name: str
+) -> None:
+    info = pylsl.StreamInfo(name, "EEG", 1, FS, "float32", f"{name}-second")
+    second = pylsl.StreamOutlet(info)
+    with pytest.raises(SourceError, match=rf"2 streams .*source_id={name}-second"):
+        async with LslSource(name).open():
+            pass
+    async with named_source(f"lsl:name={name},source_id={name}-second").open() as signals:
+        assert len(signals.info.channels) == 1
+    del outlet, second
+
+
+async def test_what_is_not_a_property_of_a_stream_is_told() -> None:
+    with pytest.raises(SourceError, match=r"'colour' is not a property .*hostname"):
+        async with LslSource("colour=red").open():
+            pass
 
 
 @pytest.mark.slow

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pycwt_client.sources.channels import legal_names
-from pycwt_client.sources.places import ByCounter, ByTime, Run
+from pycwt_client.sources.places import ByCounter, ByTime, Run, Stamps, placed_by_time
 
 FS = 100.0
 
@@ -65,6 +66,68 @@ def test_a_counter_gives_the_positions_back_round_after_round(
 def test_a_counter_sees_a_single_lost_sample() -> None:
     runs = ByCounter(FS, 256).place(np.array([254.0, 255, 1, 2]), np.zeros(4))
     assert [(run.start, run.first_sample) for run in runs] == [(0, 0), (2, 3)]
+
+
+@given(STRETCHES, st.integers(0, 2**32 - 1))
+def test_a_whole_recording_is_placed_as_its_parts_are(
+    stretches: list[tuple[int, int]], seed: int
+) -> None:
+    where = positions(stretches)
+    jitter = np.random.default_rng(seed).uniform(-0.2, 0.2, len(where)) / FS
+    placement = placed_by_time(1e6 + where / FS + jitter, FS, 0.25)
+    assert told(placement.runs, 0) == dict(enumerate(where.tolist()))
+    assert placement.wrong == 0
+
+
+@pytest.mark.parametrize("late_s", [200_000.0, -200_000.0, 15.0, -15.0, 1e300, np.inf, np.nan])
+@pytest.mark.parametrize("first", [10, 400, 980])
+def test_stamps_that_jump_and_come_back_move_nothing(late_s: float, first: int) -> None:
+    where = np.concatenate([np.arange(500), np.arange(600, 1100)])  # one loss, which stays
+    truth = 1e6 + where / FS
+    stamps = truth.copy()
+    stamps[first : first + 5] += late_s
+    placement = placed_by_time(stamps, FS, 0.25)
+    assert told(placement.runs, 0) == dict(enumerate(where.tolist()))
+    assert placement.wrong == 5
+    np.testing.assert_allclose(placement.times_s, truth, rtol=0, atol=1e-6)
+
+
+@given(
+    cuts=CUTS,
+    at=st.integers(1, 900),
+    length=st.integers(1, 40),
+    late_s=st.sampled_from([200_000.0, -200_000.0, 15.0, -1.0, np.inf, np.nan]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_wrong_stamps_of_a_device_move_nothing_however_they_come(
+    *, cuts: list[int], at: int, length: int, late_s: float, seed: int
+) -> None:
+    where = np.concatenate([np.arange(1000), np.arange(1300, 1700)])  # one loss, which stays
+    jitter = np.random.default_rng(seed).uniform(-0.2, 0.2, len(where)) / FS
+    given_s = 1e6 + where / FS + jitter
+    given_s[at : at + length] += late_s
+    stamps, by_time, found, begin, out = Stamps(FS, 0.25), ByTime(FS, 0.25), dict[int, int](), 0, 0
+    while begin < len(where):
+        n = cuts[begin % len(cuts)]
+        times_s = stamps.add(given_s[begin : begin + n])
+        found |= told(by_time.place(times_s), out)
+        begin, out = begin + n, out + len(times_s)
+    assert found == dict(enumerate(where.tolist()))
+
+
+def test_a_clock_that_is_set_back_for_good_loses_nothing() -> None:
+    stamps = 1e6 + np.arange(1000) / FS
+    stamps[300:] -= 3600
+    placement = placed_by_time(stamps, FS, 0.25)
+    assert told(placement.runs, 0) == dict(enumerate(range(1000)))
+    np.testing.assert_allclose(np.diff(placement.times_s), 1 / FS, atol=1e-6)
+
+
+def test_stamps_without_any_order_are_not_used() -> None:
+    stamps = np.random.default_rng(0).uniform(0, 1e6, 20_000)
+    placement = placed_by_time(stamps, FS, 0.25)
+    assert placement.runs == [Run(start=0, stop=20_000, first_sample=0)]
+    assert placement.wrong == 20_000
 
 
 def test_nothing_is_placed_nowhere() -> None:

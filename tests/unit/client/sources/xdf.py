@@ -26,6 +26,8 @@ def write_xdf(path: Path, streams: list[tuple[str, str, NDArray[np.float64]]], w
             for time_s, value in zip(rows[:, 0], values, strict=True)
         )
         parts.append(chunk(3, stream_id + b"\x04" + struct.pack("<I", len(rows)) + samples))
+        footer = f"<info><sample_count>{len(rows)}</sample_count></info>"
+        parts.append(chunk(6, stream_id + footer.encode()))
     path.write_bytes(b"".join(parts))
 
 

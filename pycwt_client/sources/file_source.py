@@ -1,0 +1,69 @@
+"""What all sources of files share: which file, with which options, read in a thread."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from anyio import to_thread
+
+from pycwt_client.sources.source import Recorded, Signals
+from pycwt_client.sources.tables import DEFAULTS, TableOptions
+
+__all__ = ["ChannelFileSource", "FileSource"]
+
+
+class FileSource(ABC):
+    """Implements `Source` for a recording in a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    options
+        Its rate, and the length of a piece.
+    """
+
+    def __init__(self, path: Path, options: TableOptions = DEFAULTS) -> None:
+        self._path = path
+        self._options = options
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Signals]:
+        """Read what has to be in memory; the rest is read with the pieces."""
+        with closing(await to_thread.run_sync(self._read)) as recorded:
+            yield recorded
+
+    @abstractmethod
+    def _read(self) -> Recorded:
+        """Return the recording; called in a thread.
+
+        Raises
+        ------
+        SourceError
+            The file cannot be read.
+        """
+
+
+class ChannelFileSource(FileSource):
+    """Implements `Source` for a file of which only the chosen channels are read.
+
+    Parameters
+    ----------
+    path, options
+        As of `FileSource`.
+    channels
+        Channels to read, in that order; None: all.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        options: TableOptions = DEFAULTS,
+        *,
+        channels: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__(path, options)
+        self._channels = channels

@@ -1,0 +1,246 @@
+"""Recordings that are a table in memory: their rate, and where their rows belong.
+
+The rate is what the caller says, or what the file states, or what a column of times shows. Where
+there are times, a step that is too long is a gap, and the times travel with the samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cwt_schemas.limits import MAX_CHANNELS
+from cwt_schemas.sampling_rate import rate_text
+from cwt_schemas.stream import Channel
+from pycwt_client.signals import Samples
+from pycwt_client.sources.places import GAP_S, Run, placed_by_time
+from pycwt_client.sources.rate import rate_by, rate_warnings
+from pycwt_client.sources.source import CHUNK_S, NS, Annotation, Recorded, SourceError, SourceInfo
+
+__all__ = [
+    "DEFAULTS",
+    "RATE_NAMES",
+    "TableOptions",
+    "checked_rate",
+    "recorded_table",
+    "seconds_of",
+    "stated_rate",
+    "time_name",
+]
+
+#: What a rate in Hz is called in files, in lower case.
+RATE_NAMES = ("fs_hz", "fs", "sfreq", "srate", "sampling_rate", "sample_rate", "samplerate", "rate")
+#: What columns of times are called, in lower case, before a unit in brackets or behind a `_`.
+TIME_NAMES = (
+    "time",
+    "times",
+    "timestamp",
+    "timestamps",
+    "t",
+    "seconds",
+    "datetime",
+    "date",
+    "timer",
+)
+#: Seconds of a unit of time.
+UNITS = {
+    "s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "milliseconds": 1e-3,
+    "us": 1e-6, "µs": 1e-6, "microseconds": 1e-6, "ns": 1e-9, "nanoseconds": 1e-9,
+}  # fmt: skip
+#: Times since 1970 are above these in their unit, from the year 1980 on.
+SINCE_1970 = ((3e17, 1e-9), (3e14, 1e-6), (3e11, 1e-3), (3e8, 1.0))
+#: A measured rate that is so near a whole number is that number.
+WHOLE_TOLERANCE = 1e-4
+
+#: Times whose rate is so near the known one, in another unit, are in that unit.
+NEAR = 1.25
+#: Times whose rate is so far from the known one are of something else.
+FAR = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """What the caller says of a table."""
+
+    #: Its rate, whatever the file says.
+    fs_hz: float | None = None
+    #: Its rate, if neither `fs_hz` nor the file says.
+    assumed_fs_hz: float | None = None
+    #: Seconds in one piece.
+    chunk_s: float = CHUNK_S
+    #: Longest step between two samples that is jitter and no loss.
+    gap_s: float = GAP_S
+
+
+#: Of a file that states everything itself.
+DEFAULTS = TableOptions()
+
+
+def recorded_table(
+    path: Path,
+    channels: tuple[Channel, ...],
+    samples: Samples,
+    options: TableOptions,
+    *,
+    stated_fs_hz: float | None = None,
+    times_s: NDArray[np.float64] | None = None,
+    t0_ns: int | None = None,
+    annotations: Sequence[Annotation] = (),
+    warnings: Sequence[str] = (),
+    unitless: bool = False,
+) -> Recorded:
+    """Return a table (time, channel) as an open source.
+
+    Parameters
+    ----------
+    times_s
+        When each row was taken, in seconds from any origin.
+    t0_ns
+        When the first row was taken.
+    unitless
+        The file does not say that its times are seconds.
+    """
+    if len(samples) == 0 or not channels:
+        raise SourceError(f"{path} has no {'samples' if channels else 'channels'}")
+    if len(channels) > MAX_CHANNELS:
+        raise SourceError(
+            f"{path} has {len(channels)} channels of {len(samples)} samples, a stream has at most "
+            f"{MAX_CHANNELS}: are its axes (channel, time)? (time, channel) is expected"
+        )
+    told = list(warnings)
+    given = options.fs_hz or stated_fs_hz
+    if times_s is not None and given is not None:
+        times_s, mismatch = _fitting(path.name, times_s, given)
+        told += mismatch
+    measured = None if times_s is None else rate_by(times_s)
+    shown = None if measured is None else _rounded(measured.fs_hz)
+    if unitless and given is None and shown is not None and shown < 1:
+        told.append(
+            f"the times of {path.name} have no unit and count as seconds, which makes "
+            f"{rate_text(shown)}; if they are milliseconds, give the rate: --fs {shown * 1e3:.6g}"
+        )
+    rates = (options.fs_hz, stated_fs_hz, shown, options.assumed_fs_hz)
+    fs_hz = next((each for each in rates if each is not None), None)
+    if fs_hz is None:
+        raise SourceError(f"{path} does not state its sampling rate: give it with --fs")
+    checked_rate(path, fs_hz)
+    runs = None
+    if times_s is not None:
+        # What was lost in a gap was lost at the rate that the device had.
+        placement = placed_by_time(times_s, shown or fs_hz, options.gap_s)
+        runs, times_s = placement.runs, placement.times_s
+        if placement.wrong:
+            told.append(
+                f"{placement.wrong} times of {path.name} jump and come back: the samples are "
+                "placed by their count"
+            )
+        told += rate_warnings(path.name, measured, fs_hz)
+    last = Run(start=0, stop=len(samples), first_sample=0) if runs is None else runs[-1]
+    info = SourceInfo(
+        name=path.name,
+        channels=channels,
+        fs_hz=fs_hz,
+        n_samples=last.next_sample,
+        t0_ns=t0_ns,
+        measured_fs_hz=None if measured is None else measured.fs_hz,
+        annotations=tuple(annotations),
+        warnings=tuple(told),
+    )
+
+    def read(start: int, stop: int) -> Samples:
+        piece: Samples = samples[start:stop]
+        return piece
+
+    return Recorded(info, read, chunk_s=options.chunk_s, t0_ns=t0_ns, runs=runs, stamps_s=times_s)
+
+
+def _fitting(
+    name: str, times_s: NDArray[np.float64], fs_hz: float
+) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
+    """Return the times in seconds that fit a rate which is known; None if they do not.
+
+    Times in milliseconds, microseconds or nanoseconds whose column does not say so are found.
+    """
+    measured = rate_by(times_s)
+    if measured is None:
+        return times_s, ()
+    factor = fs_hz / measured.fs_hz
+    unit = next((each for each in (1e3, 1e6, 1e9) if 1 / NEAR < factor / each < NEAR), None)
+    if unit is not None:
+        return times_s / unit, ()
+    if 1 / FAR < factor < FAR:
+        return times_s, ()
+    text = (
+        f"the times of {name} show {rate_text(measured.fs_hz)} and not {fs_hz:g} Hz: they are left "
+        "out"
+    )
+    return None, (text,)
+
+
+def checked_rate(path: Path, fs_hz: float) -> float:
+    """Return a rate that is one.
+
+    Raises
+    ------
+    SourceError
+        It is not.
+    """
+    if not 0 < fs_hz < math.inf:
+        raise SourceError(f"{path}: {fs_hz:g} is not a sampling rate")
+    return fs_hz
+
+
+def _rounded(fs_hz: float) -> float:
+    """Return a measured rate as a device would state it."""
+    whole = round(fs_hz)
+    near = whole > 0 and abs(fs_hz - whole) < WHOLE_TOLERANCE * whole
+    return float(whole) if near else float(f"{fs_hz:.6g}")
+
+
+def time_name(name: str) -> tuple[bool, float | None]:
+    """Return whether a column with this name has times, and the seconds of its unit if it says.
+
+    >>> time_name("Time (ms)"), time_name("t_s"), time_name("Timestamp"), time_name("ecg")
+    ((True, 0.001), (True, 1.0), (True, None), (False, None))
+    """
+    plain = name.strip().lower().replace("[", "(").rstrip(")]")
+    word, bracket, unit = (part.strip() for part in plain.partition("("))
+    if not bracket and (found := word.rpartition("_"))[2] in UNITS:
+        word, unit = found[0].strip(), found[2]
+    return word in TIME_NAMES, UNITS.get(unit)
+
+
+def seconds_of(
+    times: NDArray[np.float64] | NDArray[np.int64], unit_s: float | None
+) -> tuple[NDArray[np.float64], int | None]:
+    """Return times in seconds from the first one, and that one in nanoseconds UTC if it is a date.
+
+    Without a unit, numbers of the size of seconds, milliseconds, microseconds or nanoseconds since
+    1970 are those, and others are seconds.
+    """
+    first = times[0]
+    units = [(above, unit) for above, unit in SINCE_1970 if unit_s in {None, unit}]
+    found = next((unit for above, unit in units if float(first) > above), None)
+    scale = unit_s or found or 1.0
+    seconds = (times - first).astype(np.float64) * scale
+    if not found:
+        return seconds, None
+    # In parts: a float of nanoseconds since 1970 is off by up to 128 of them.
+    per_unit, whole = round(scale * NS), int(first)
+    return seconds, whole * per_unit + round(float(first - whole) * per_unit)
+
+
+def stated_rate(values: Mapping[str, object]) -> float | None:
+    """Return the rate that is among these values by one of its usual names."""
+    for name, value in values.items():
+        if name.lower() in RATE_NAMES:
+            try:
+                return float(np.asarray(value).reshape(()))
+            except (TypeError, ValueError):
+                continue
+    return None
