@@ -9,10 +9,14 @@
 devices.
 """
 
-from cwt_runtime.installation import is_own_module
+from cwt_runtime.installation import install_hint, is_own_module
 
 try:
-    from pycwt_client.client import Client, connect
+    from cwt_runtime.connect_settings import ConnectSettings
+    from pycwt_client.client import Client
+    from pycwt_client.connection import connect
+    from pycwt_client.epochs import Epochs
+    from pycwt_client.export import Export
     from pycwt_client.feed import Feed
     from pycwt_client.jobs import Job, TaskResult
     from pycwt_client.publisher import Publisher, new_epoch
@@ -22,14 +26,16 @@ except ModuleNotFoundError as error:
     if is_own_module(error.name):
         raise
     raise ModuleNotFoundError(
-        f"cannot import pycwt_client: {error.name} is not installed; "
-        "run pip install 'pycwt-mod[system]'",
+        f"cannot import pycwt_client: {error.name} is not installed; {install_hint('system')}",
         name=error.name,
     ) from error
 
 __all__ = [
     "Client",
+    "ConnectSettings",
     "CwtAnswer",
+    "Epochs",
+    "Export",
     "Feed",
     "Job",
     "Picture",

@@ -1,98 +1,44 @@
-"""The system for programs: `connect`, and a `Client` that asks, defines, publishes and reads."""
+"""A `Client`, which sends queries and jobs, defines and publishes streams, and reads results."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
-import anyio
-
-from cwt_runtime.bus.errors import UnusableConnectionError
-from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.retry import RetryPolicy
-from cwt_runtime.telemetry.logs import Log
-from cwt_runtime.urls import without_credentials
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType, validated
-from cwt_schemas.errors import Unavailable
+from cwt_schemas.errors import NotFound, Unprocessable
 from cwt_schemas.limits import MAX_CHUNK_SAMPLES
 from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.marker import Marker
+from cwt_schemas.message import listed
 from cwt_schemas.stream import (
     StreamDefinition,
     StreamDelete,
     StreamGet,
     StreamList,
     StreamListing,
+    StreamPurge,
+    StreamPurged,
     StreamStatus,
 )
-from pycwt_client.feed import Feed, open_feed
+from pycwt_client.chunk_messages import ChunkEncoding
+from pycwt_client.export import Export
+from pycwt_client.export_reading import read_export
+from pycwt_client.feed import Feed, open_feed, reader_of
+from pycwt_client.feedback import StreamFeedback
 from pycwt_client.jobs import Jobs
-from pycwt_client.log import library_log
-from pycwt_client.publisher import (
-    BATCH_S,
-    IN_FLIGHT,
-    PATIENT,
-    ChunkEncoding,
-    Publisher,
-    Sending,
-    new_epoch,
-    open_publisher,
-)
-from pycwt_client.repeats import SeenEvents, SeenResults
+from pycwt_client.markers import place_of, read_marker, store_marker
+from pycwt_client.publisher import Publisher, new_epoch, open_publisher
+from pycwt_client.repeats import SeenIds, SeenResults
+from pycwt_client.sending import BATCH_S, IN_FLIGHT, PATIENT, Sending
 
-__all__ = ["CONNECT_TIMEOUT_S", "Client", "connect"]
+__all__ = ["Client"]
 
-#: A server on the same machine answers within milliseconds, one far away within a second.
-CONNECT_TIMEOUT_S = 5.0
-
-
-@asynccontextmanager
-async def connect(
-    url: str,
-    *,
-    name: str = "pycwt-client",
-    creds: str | None = None,
-    timeout_s: float = CONNECT_TIMEOUT_S,
-    log: Log | None = None,
-) -> AsyncIterator[Client]:
-    """Connect to the NATS server at `url`; leaving the context sends what is buffered and closes.
-
-    A connection that breaks later is made again by itself.
-
-    Parameters
-    ----------
-    url
-        Such as ``nats://127.0.0.1:4222``; several are separated by commas.
-    name
-        What the server's monitoring calls this connection.
-    creds
-        Path of a NATS credentials file.
-    timeout_s
-        How long to wait for the server.
-    log
-        Where losses of the connection are told; by default the logger ``pycwt_client``.
-
-    Raises
-    ------
-    Unavailable
-        There is no server at `url`, or none that lets this user in; or `url` or `creds` is none.
-    """
-    async with AsyncExitStack() as stack:
-        bus = None
-        try:
-            with anyio.move_on_after(timeout_s):
-                bus = await stack.enter_async_context(
-                    connect_bus(url, name=name, log=log or library_log(), creds=creds)
-                )
-        except UnusableConnectionError as error:
-            raise Unavailable(f"{error} (CWT_NATS_URL, CWT_NATS_CREDS)") from error
-        if bus is None:
-            raise Unavailable(
-                f"no NATS server answers at {without_credentials(url)}, or none that lets this "
-                "user in: start one with `pycwt-mod up`, or set CWT_NATS_URL to one that runs"
-            )
-        yield Client(bus)
+#: Longer than ingest waits for a stream to come to rest.
+PURGE_TIMEOUT_S = 60.0
 
 
 class Client(Jobs):
@@ -125,6 +71,21 @@ class Client(Jobs):
             subjects.stream("delete"), validated(StreamDelete, {"name": name}), StreamStatus
         )
 
+    async def purge_stream(self, name: str, *, timeout_s: float = PURGE_TIMEOUT_S) -> StreamPurged:
+        """Remove all that is stored of a stream that was deleted, and return how much it was.
+
+        The signal log, windows, results, events, markers, dead letters and definitions of the
+        stream are removed, and all cached answers to queries. Returns once nothing more is being
+        stored.
+
+        Raises
+        ------
+        Conflict
+            The stream is defined, its device still sends, or workers need more time.
+        """
+        request = validated(StreamPurge, {"name": name})
+        return await self.ask(subjects.stream("purge"), request, StreamPurged, timeout_s=timeout_s)
+
     def publisher(
         self,
         stream: str,
@@ -135,13 +96,15 @@ class Client(Jobs):
         batch_s: float = BATCH_S,
         encoding: ChunkEncoding = ContentType.OCTETS,
         retry: RetryPolicy = PATIENT,
+        on_event: Callable[[StreamEvent], None] | None = None,
+        defined: bool = True,
     ) -> AbstractAsyncContextManager[Publisher]:
         """Open the way of a device's samples into `stream`; leaving waits until all are kept.
 
         Parameters
         ----------
         stream
-            A stream that is defined.
+            Its name.
         epoch
             Name of this run of the device. The same name again, with the same positions, repeats
             nothing. None: a new one, made of the time.
@@ -155,6 +118,18 @@ class Client(Jobs):
             Raw samples, or msgpack.
         retry
             How long what fails for a passing reason is sent again; half a minute by default.
+        on_event
+            Called with each event of the stream while the publisher is open, such as a chunk that
+            ingest refused. None: events are logged as warnings of the logger ``pycwt_client``.
+            `Publisher.events` has them in either case.
+        defined
+            Whether the stream has to be defined; False for samples that are analysed later, by a
+            definition with `start_seq`.
+
+        Raises
+        ------
+        NotFound
+            The stream is not defined. Where no ingest replies, that is not known.
         """
         sending = Sending(
             in_flight=in_flight,
@@ -164,7 +139,14 @@ class Client(Jobs):
             batch_s=batch_s,
         )
         run = new_epoch() if epoch is None else epoch
-        return open_publisher(self._bus.log, stream, run, sending=sending)
+        return open_publisher(
+            self._bus.log,
+            stream,
+            run,
+            sending=sending,
+            feedback=StreamFeedback(self._bus, stream, on_event),
+            defined=defined,
+        )
 
     def results(
         self,
@@ -198,7 +180,7 @@ class Client(Jobs):
         """
         return open_feed(
             self._bus.log,
-            AnalysisResult,
+            reader_of(AnalysisResult),
             _subject(stream, analysis),
             is_new=SeenResults().is_new,
             start_seq=start_seq,
@@ -215,15 +197,151 @@ class Client(Jobs):
         """Read what happened to `stream` (None: to all); otherwise as `results`."""
         return open_feed(
             self._bus.log,
-            StreamEvent,
+            reader_of(StreamEvent),
             subjects.EVENTS if stream is None else subjects.event(stream),
-            is_new=SeenEvents().is_new,
+            is_new=SeenIds().is_new,
             start_seq=start_seq,
             start_time=start_time,
         )
 
+    async def mark(
+        self,
+        stream: str,
+        text: str,
+        *,
+        epoch: str | None = None,
+        first_sample: int | None = None,
+        t_ns: int | None = None,
+        n_samples: int | None = None,
+        duration_s: float | None = None,
+        channel: str | None = None,
+        retry: RetryPolicy = PATIENT,
+    ) -> Marker:
+        """Store a marker: a note about a moment or a stretch of `stream`.
+
+        Parameters
+        ----------
+        stream, text
+            The stream, and what is noted.
+        epoch, first_sample
+            Run of the device, None: the present one; and position in it.
+        t_ns
+            Instead of `first_sample`: the time in nanoseconds UTC, by the clock of the device's
+            time stamps. With neither, the marker is at the next sample that ingest expects.
+        n_samples, duration_s
+            Length, in samples or seconds; neither: a moment.
+        channel
+            The channel it is about; None: all of them.
+        retry
+            How long what fails for a passing reason is sent again; half a minute by default.
+
+        Returns
+        -------
+        Marker
+            As it is stored. Storing the same marker again changes nothing.
+
+        Raises
+        ------
+        NotFound
+            There is no such stream.
+        Unprocessable
+            The stream has no such channel, or has had no sample yet to mark.
+        BusError
+            The marker could not be stored.
+        """
+        status = await self.get_stream(stream)
+        names = status.definition.channel_names
+        if channel not in {None, *names}:
+            problem = f"{channel!r} is not a channel of {stream}, which has {listed(names)}"
+            raise Unprocessable.of({"channel": problem})
+        if t_ns is None:
+            epoch, first_sample = place_of(status, epoch, first_sample)
+        marker = validated(
+            Marker,
+            {
+                "stream": stream,
+                "epoch": epoch,
+                "first_sample": first_sample,
+                "t_ns": t_ns,
+                "n_samples": n_samples,
+                "duration_s": duration_s,
+                "channel": channel,
+                "text": text,
+            },
+        )
+        await store_marker(self._bus.log, marker, retry)
+        return marker
+
+    def markers(
+        self,
+        stream: str | None = None,
+        *,
+        start_seq: int = 1,
+        start_time: datetime | None = None,
+    ) -> AbstractAsyncContextManager[Feed[Marker]]:
+        """Read the markers of `stream` (None: of all); otherwise as `results`."""
+        return open_feed(
+            self._bus.log,
+            read_marker,
+            subjects.MARKERS if stream is None else subjects.marker(stream),
+            is_new=SeenIds().is_new,
+            start_seq=start_seq,
+            start_time=start_time,
+        )
+
+    async def export(
+        self,
+        stream: str,
+        analysis: str | None = None,
+        *,
+        epoch: str | None = None,
+        channels: tuple[str, ...] | None = None,
+        step_s: float | None = None,
+        max_bytes: int | None = None,
+    ) -> Export:
+        """Return a whole analysis of one epoch as arrays, as far as it is computed.
+
+        Parameters
+        ----------
+        stream, analysis
+            Whose results; `analysis` may be left out if only one has results. A stream that was
+            deleted still has the results that the log keeps, without units.
+        epoch
+            None: the newest that has results.
+        channels
+            One channel set, such as ``("c3", "c4")``; None: all of them.
+        step_s
+            Seconds between two columns; None: as many columns as the highest octave has.
+        max_bytes
+            Memory that the results that are read may take, and the export that is made of them.
+            None: no limit.
+
+        Raises
+        ------
+        NotFound
+            There are no such results.
+        PayloadTooLarge
+            It takes more than `max_bytes`.
+        Unprocessable
+            Several analyses have results, and none was chosen.
+        """
+        try:
+            status = await self.get_stream(stream)
+        except NotFound:
+            status = None
+        return await read_export(
+            self._bus.log,
+            stream,
+            analysis,
+            status,
+            epoch=epoch,
+            channels=channels,
+            step_s=step_s,
+            max_bytes=max_bytes,
+        )
+
     async def next_seq(self) -> int:
-        """Return the place that the next result or event will have: `start_seq` for new ones."""
+        """Return the place of the next result, event or marker: `start_seq` for new ones."""
         return await self._bus.log.last_seq(storage.RESULTS) + 1
 
 

@@ -1,4 +1,4 @@
-"""Results and events out of the result log, in the order they were stored."""
+"""Results, events and markers out of the result log, in the order they were stored."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from cwt_runtime.bus import DurableLog, StoredMessage
+from cwt_runtime.bus import Message as BusMessage
 from cwt_runtime.telemetry.logs import Action
 from cwt_schemas import storage
 from cwt_schemas.codec import content_type_of, decode
@@ -16,7 +17,7 @@ from cwt_schemas.message import PersistedMessage
 from pycwt_client.log import library_log
 from pycwt_client.signals import nanoseconds
 
-__all__ = ["Feed", "open_feed"]
+__all__ = ["Feed", "open_feed", "reader_of"]
 
 Kept = TypeVar("Kept", bound=PersistedMessage)
 
@@ -41,11 +42,11 @@ class Feed(Generic[Kept]):
     def __init__(
         self,
         messages: AsyncIterator[StoredMessage],
-        model: type[Kept],
+        read: Callable[[BusMessage], Kept],
         is_new: Callable[[Kept], bool],
     ) -> None:
         self._messages = messages
-        self._model = model
+        self._read = read
         self._is_new = is_new
         self._records = library_log()
         self._closed = False
@@ -68,7 +69,7 @@ class Feed(Generic[Kept]):
             self.seq = stored.seq
             message = stored.message
             try:
-                found = decode(self._model, message.data, content_type_of(message.headers))
+                found = self._read(message)
             except ContractError as error:
                 self.skipped += 1
                 self._records.warning(
@@ -83,10 +84,19 @@ class Feed(Generic[Kept]):
             self.repeated += 1
 
 
+def reader_of(model: type[Kept]) -> Callable[[BusMessage], Kept]:
+    """Return a function that decodes messages as `model`."""
+
+    def read(message: BusMessage) -> Kept:
+        return decode(model, message.data, content_type_of(message.headers), ignore_unknown=True)
+
+    return read
+
+
 @asynccontextmanager
 async def open_feed(
     log: DurableLog,
-    model: type[Kept],
+    read: Callable[[BusMessage], Kept],
     subject: str,
     *,
     is_new: Callable[[Kept], bool],
@@ -94,6 +104,11 @@ async def open_feed(
     start_time: datetime | None,
 ) -> AsyncIterator[Feed[Kept]]:
     """Read the messages on `subject` while the context is open.
+
+    Parameters
+    ----------
+    read
+        Returns what a message holds; a `ContractError` of it means that it cannot be read.
 
     Raises
     ------
@@ -104,5 +119,5 @@ async def open_feed(
     async with log.replay(
         storage.RESULTS, (subject,), start_seq=start_seq, start_time_ns=start_ns
     ) as messages:
-        with closing(Feed(messages, model, is_new)) as feed:
+        with closing(Feed(messages, read, is_new)) as feed:
             yield feed

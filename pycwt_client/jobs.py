@@ -7,59 +7,42 @@ in another program, on another machine, by `Client.job`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import anyio
 
-from cwt_runtime.bus import Bus, StoredMessage
-from cwt_runtime.bus import Message as BusMessage
+from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import ContentType, content_type_of, decode, encode, validated
-from cwt_schemas.errors import ContractError, Internal, Unavailable, Unprocessable
+from cwt_schemas.codec import ContentType, encode, validated
+from cwt_schemas.errors import Unavailable, Unprocessable
 from cwt_schemas.job import (
     JobCancel,
     JobGet,
     JobList,
     JobListing,
-    JobOutcome,
-    JobProgress,
     JobRetry,
     JobState,
     JobStatus,
     JobSubmit,
     JobSubmitted,
     JobTasks,
-    TaskReply,
     TaskRequest,
 )
 from cwt_schemas.message import Message
-from cwt_schemas.query import CwtReply, SignificanceReply, WctReply, XwtReply
-from pycwt_client.queries import (
-    ASK_TIMEOUT_S,
-    CwtAnswer,
-    Queries,
-    WctAnswer,
-    XwtAnswer,
-    ask,
-    fetch,
-)
+from pycwt_client.job_feeds import Answer, ProgressFeed, TaskResult, TaskResults
+from pycwt_client.queries import ASK_TIMEOUT_S, Queries, ask
 from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
 
 __all__ = ["Answer", "Job", "Jobs", "TaskResult"]
 
 #: Thousands of tasks are looked at, one by one, before the job is taken.
 SUBMIT_TIMEOUT_S = 60.0
-#: Announcements may get lost, and a job that nobody works on has none: so often the truth is asked.
-LOOK_S = 1.0
 SIGNALS = ("data", "signal1", "signal2")
-#: Statuses of tasks that have an outcome in the log.
-_WITH_OUTCOME = {"done", "failed"}
 
 Task = TaskRequest | Mapping[str, Any]
-Answer = CwtAnswer | XwtAnswer | WctAnswer | SignificanceReply
 
 
 class Jobs(Queries):
@@ -173,18 +156,13 @@ class Job:
             subjects.job("retry"), validated(JobRetry, {"job_id": self.job_id}), timeout_s
         )
 
-    async def progress(self) -> AsyncGenerator[JobProgress, None]:
-        """Tell how far it is, at once and with every change, until it has ended."""
-        async with self._bus.subscribe(subjects.progress(self.job_id)) as announced:
-            announcements = aiter(announced)
-            last: JobProgress | None = None
-            while last is None or not last.status.ended:
-                news = await _announcement(announcements) if last else None
-                if news is None:
-                    news = _progress_of(await self.state())
-                if last is None or _differ(news, last):
-                    yield news
-                last = news
+    def progress(self) -> ProgressFeed:
+        """Iterate over the progress of the job: now, and after every change until its end.
+
+        A read that is cancelled loses nothing, and reads wait through outages. `aclose` stops
+        before the end, as does ``async with contextlib.aclosing(...)``.
+        """
+        return ProgressFeed(self._bus, self.job_id)
 
     async def wait(self, timeout_s: float | None = None) -> JobState:
         """Return how it ended.
@@ -195,28 +173,21 @@ class Job:
             Not within `timeout_s`; the job goes on.
         """
         with anyio.fail_after(timeout_s):
-            async for _ in self.progress():
-                pass
-        return await self.state(tasks=True)
+            async with aclosing(self.progress()) as progress:
+                async for _ in progress:
+                    pass
+                return await progress.final_state()
 
-    async def results(self) -> AsyncGenerator[TaskResult, None]:
-        """Give what came of each task, as it comes, until all that will come did.
+    def results(self) -> TaskResults:
+        """Iterate over the result of each task as soon as it is there, until the job has ended.
 
-        What was computed before is given first, so a job can be read from its beginning as often as
-        wanted. Tasks that were cancelled give nothing.
+        Results that were computed before come first, so a job can be read from its beginning any
+        number of times. Tasks that were cancelled have no result. A read that is cancelled loses
+        nothing, and reads wait through outages; a timeout has to be longer than the transfer of the
+        largest result. `aclose` stops before the end, as does
+        ``async with contextlib.aclosing(...)``.
         """
-        seen: set[int] = set()
-        subject = (subjects.job_results_of(self.job_id),)
-        async with self._bus.log.replay(storage.JOB_RESULTS, subject) as outcomes:
-            while True:
-                stored = await _next_outcome(outcomes)
-                if stored is not None:
-                    found = await self._result(stored)
-                    if found.index not in seen:
-                        seen.add(found.index)
-                        yield found
-                elif await self._all_given(seen):
-                    return
+        return TaskResults(self._bus, self.job_id)
 
     async def collect(self, timeout_s: float | None = None) -> tuple[TaskResult, ...]:
         """Wait for the end and return what came of each task, in their order.
@@ -227,58 +198,12 @@ class Job:
             The end did not come within `timeout_s`; the job goes on.
         """
         with anyio.fail_after(timeout_s):
-            found = [each async for each in self.results()]
-        return tuple(sorted(found, key=lambda each: each.index))
+            async with aclosing(self.results()) as results:
+                collected = [each async for each in results]
+        return tuple(sorted(collected, key=lambda each: each.index))
 
     async def _ask(self, subject: str, request: Message, timeout_s: float) -> JobState:
         return await ask(self._bus, subject, request, JobState, timeout_s=timeout_s)
-
-    async def _all_given(self, seen: set[int]) -> bool:
-        state = await self.state(tasks=True)
-        finished = {int(each.task_id) for each in state.results if each.status in _WITH_OUTCOME}
-        return state.status.ended and finished <= seen
-
-    async def _result(self, stored: StoredMessage) -> TaskResult:
-        message = stored.message
-        encoding = content_type_of(message.headers)
-        outcome = decode(JobOutcome, message.data, encoding)
-        if outcome.object is not None:
-            body = await fetch(self._bus, outcome.object)
-            outcome = decode(JobOutcome, body, encoding, max_bytes=None)
-        return TaskResult(
-            index=int(outcome.task_id),
-            answer=None if outcome.result is None else _answer_of(outcome.result),
-            error=None if outcome.error is None else outcome.error.exception(),
-            worker=outcome.engine.worker,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskResult:
-    """What became of one task.
-
-    Attributes
-    ----------
-    index : int
-        Place of the task in the job, from 0.
-    answer : Answer or None
-        As the same query gives; None if the task failed.
-    error : ContractError or None
-        Why it failed.
-    worker : str
-        Who computed it.
-    """
-
-    index: int
-    answer: Answer | None
-    error: ContractError | None
-    worker: str
-
-    def value(self) -> Answer:
-        """Return the answer, or raise why there is none."""
-        if self.answer is None:
-            raise self.error or Internal(f"task {self.index} has neither an answer nor an error")
-        return self.answer
 
 
 def _as_task(index: int, task: Task) -> Message | dict[str, Any]:
@@ -294,48 +219,3 @@ def _as_task(index: int, task: Task) -> Message | dict[str, Any]:
     }
     precision = {"dtype": precision_of(*signals.values())} if signals else {}
     return {**precision, **with_plain_numbers(task), **signals}
-
-
-async def _announcement(announcements: AsyncIterator[BusMessage]) -> JobProgress | None:
-    """Return what is announced next; None if nothing is for a while."""
-    with anyio.move_on_after(LOOK_S):
-        message = await anext(announcements, None)
-        if message is not None:
-            return decode(JobProgress, message.data, content_type_of(message.headers))
-    return None
-
-
-async def _next_outcome(outcomes: AsyncIterator[StoredMessage]) -> StoredMessage | None:
-    """Return the next one in the log; None if none comes for a while. Nothing is lost."""
-    with anyio.move_on_after(LOOK_S):
-        return await anext(outcomes)
-    return None
-
-
-def _progress_of(state: JobState) -> JobProgress:
-    return JobProgress(
-        job_id=state.job_id,
-        status=state.status,
-        progress=state.progress,
-        tasks_count=state.tasks_count,
-        done=state.done,
-        failed=state.failed,
-        t_ns=state.finished_ns or state.started_ns or state.created_ns,
-    )
-
-
-def _differ(one: JobProgress, other: JobProgress) -> bool:
-    same = {"t_ns": other.t_ns}
-    return one.model_copy(update=same) != other
-
-
-def _answer_of(reply: TaskReply) -> Answer:
-    match reply:
-        case CwtReply():
-            return CwtAnswer.of(reply)
-        case XwtReply():
-            return XwtAnswer.of(reply)
-        case WctReply():
-            return WctAnswer.of(reply)
-        case _:
-            return reply

@@ -1,104 +1,42 @@
-"""The way of a device's samples into the log: every chunk kept once.
+"""The samples and markers of a device on their way into the logs.
 
 Rules
 -----
-- A chunk's message id is ``<stream>/<epoch>/<first_sample>+<samples>``: sending it again changes
-  nothing, and a chunk that begins at the same sample and has more is another one. So samples that
-  are sent again in chunks cut otherwise are all kept; ingest drops those that it knows.
-- Chunks are sent in order, the first of an epoch by itself, and each waits until all but the last
-  `in_flight` - 1 before it are kept. So one that is lost on its way, which nobody knows for some
-  seconds, is overtaken by at most so many, which ingest puts in order. With ``in_flight=1`` the
-  order is strict.
-- What fails for a passing reason is sent again until it is kept or the policy's tries are used up.
-  Meanwhile no new chunk goes out.
-- A chunk that cannot be kept, as when the log is full, ends the publishing: the error reaches the
-  caller at the next call or on leaving the context, and `first_unkept` says from where on to send
-  again. Nothing is left out silently.
+- `pycwt_client.chunk_sender` keeps every chunk once. A chunk that cannot be kept ends the
+  publishing: the error reaches the caller at the next call or on leaving the context.
+- Markers are sent alongside, `in_flight` at a time, and hold up no chunk. One that cannot be stored
+  ends the marking, not the publishing.
+- What is kept may still be refused by ingest, as when another publisher has begun a new epoch. The
+  stream's events report it; `feedback` hears them.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
 
 import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 
-from cwt_runtime.bus import DurableLog, StoreAck
+from cwt_runtime.bus import DurableLog
 from cwt_runtime.bus.errors import BusError
-from cwt_runtime.retry import RetryPolicy
-from cwt_runtime.storage.publish import publish_with_retry
 from cwt_schemas import subjects
-from cwt_schemas.codec import ContentType, encode, encode_raw_chunk, validated
+from cwt_schemas.codec import validated
 from cwt_schemas.errors import ContractError
-from cwt_schemas.headers import CONTENT_TYPE
-from cwt_schemas.limits import MAX_CHUNK_SAMPLES
-from cwt_schemas.live import SignalChunk
+from cwt_schemas.live import SignalChunk, StreamEvent
+from cwt_schemas.marker import Marker
+from pycwt_client.chunk_messages import MAX_CHUNK_BYTES, ChunkMessage
+from pycwt_client.chunk_sender import ChunkSender
 from pycwt_client.chunks import Batch, Piece, cut
-from pycwt_client.log import library_log
+from pycwt_client.feedback import StreamFeedback
+from pycwt_client.markers import MarkerSender
+from pycwt_client.sending import Sending
 from pycwt_client.signals import Samples, as_samples
 
-__all__ = [
-    "BATCH_S",
-    "IN_FLIGHT",
-    "PATIENT",
-    "ChunkEncoding",
-    "Publisher",
-    "Sending",
-    "new_epoch",
-    "open_publisher",
-]
-
-ChunkEncoding = Literal[ContentType.OCTETS, ContentType.MSGPACK]
-
-#: About half a minute in all: a restart of the server or an election takes a few seconds.
-PATIENT = RetryPolicy(first_delay_s=0.1, factor=2.0, max_delay_s=5.0, max_tries=12)
-#: Enough to hide the way to a server some milliseconds away; more would only wait longer in order.
-IN_FLIGHT = 8
-#: What is pushed leaves after so long: short against a hop, and fifty chunks a second cost little.
-BATCH_S = 0.02
-#: Larger chunks are cut: a message takes memory at every station, and the server handles small
-#: ones as fast. Below what any server takes by default.
-MAX_CHUNK_BYTES = 1000 * 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sending:
-    """How a publisher sends."""
-
-    in_flight: int = IN_FLIGHT
-    encoding: ChunkEncoding = ContentType.OCTETS
-    retry: RetryPolicy = PATIENT
-    #: What is pushed is sent once there are so many samples, or after so many seconds.
-    batch_samples: int = MAX_CHUNK_SAMPLES
-    batch_s: float = BATCH_S
-
-    def __post_init__(self) -> None:
-        for name in ("in_flight", "batch_samples"):
-            if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name}={value} has to be at least 1")
-        if self.batch_s <= 0:
-            raise ValueError(f"batch_s={self.batch_s:g} has to be > 0")
-
-
-@dataclass(frozen=True)
-class _Message:
-    first_sample: int
-    id: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class _OnItsWay:
-    """A chunk that was sent, and whether it is kept, or given up."""
-
-    done: bool = False
+__all__ = ["Publisher", "new_epoch", "open_publisher"]
 
 
 class Publisher:
@@ -109,48 +47,85 @@ class Publisher:
 
     Attributes
     ----------
+    stream : str
+        Name of the stream.
     epoch : str
         Name of the present run.
     next_sample : int
         Position that the next sample gets when the call says none.
-    kept, duplicates, resent : int
-        Chunks acknowledged, how many of them were in the log before, and how many had to be sent
-        again.
-    first_unkept : int or None
-        After a failure: the lowest position that may not be kept.
     """
 
     def __init__(
-        self, log: DurableLog, tasks: TaskGroup, *, stream: str, epoch: str, sending: Sending
+        self,
+        log: DurableLog,
+        tasks: TaskGroup,
+        *,
+        stream: str,
+        epoch: str,
+        sending: Sending,
+        feedback: StreamFeedback | None = None,
     ) -> None:
-        self._log = log
         self._tasks = tasks
-        self._stream = stream
-        self._subject = subjects.signal(stream)
+        self._feedback = feedback
+        self.stream = stream
         self._sending = sending
         self._batch = Batch(enough=sending.batch_samples)
         self._batch_since = 0.0
         self._batch_begun = anyio.Event()
         self._ticking: anyio.CancelScope | None = None
-        self._outbox: deque[_Message] = deque()
-        self._slots = anyio.Semaphore(sending.in_flight)
-        #: In the order in which they were sent: each has its slot until those before it are done.
-        self._on_their_way: deque[_OnItsWay] = deque()
-        #: Whose chunk goes out next, and that no chunk is being sent again.
-        self._turn, self._in_order = anyio.Lock(), anyio.Lock()
-        #: The next chunk is the first of its epoch; whether that one is kept, or there is none.
-        self._leads, self._leader_kept = True, anyio.Event()
-        self._leader_kept.set()
-        self._records = library_log()
-        self._failure: BusError | ContractError | None = None
+        self._chunks = ChunkSender(log, tasks, subject=subjects.signal(stream), sending=sending)
+        self._markers = MarkerSender(log, tasks, in_flight=sending.in_flight, retry=sending.retry)
         self._closed = False
         self._ended = False
         self.epoch = epoch
         self.next_sample = 0
-        self.kept = 0
-        self.duplicates = 0
-        self.resent = 0
-        self.first_unkept: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """Chunks that are kept."""
+        return self._chunks.kept
+
+    @property
+    def duplicates(self) -> int:
+        """How many of the kept ones were in the log before."""
+        return self._chunks.duplicates
+
+    @property
+    def resent(self) -> int:
+        """Chunks that had to be sent again."""
+        return self._chunks.resent
+
+    @property
+    def first_unkept(self) -> int | None:
+        """After a failure: the lowest position that may not be kept."""
+        return self._chunks.first_unkept
+
+    @property
+    def last_seq(self) -> int:
+        """Place in the signal log of the last chunk that is kept.
+
+        `StreamStatus.last_seq` says how far ingest has read.
+        """
+        return self._chunks.last_seq
+
+    @property
+    def markers(self) -> int:
+        """Markers that are stored."""
+        return self._markers.stored
+
+    @property
+    def events(self) -> tuple[StreamEvent, ...]:
+        """Events of the stream since the publisher was opened, the newest 1000.
+
+        Among them are those about other publishers' samples. Events that occur while the connection
+        is lost are not heard; `Client.events` reads all.
+        """
+        return () if self._feedback is None else tuple(self._feedback.events)
+
+    @property
+    def refused(self) -> tuple[StreamEvent, ...]:
+        """Of `events`, those that say that samples of the present epoch are refused."""
+        return tuple(e for e in self.events if e.kind == "rejected" and e.epoch == self.epoch)
 
     async def publish(
         self, samples: Samples, *, first_sample: int | None = None, t0_ns: int | None = None
@@ -174,15 +149,16 @@ class Publisher:
         BusError
             An earlier chunk could not be kept; `StorageFullError`: because the log is full.
         Unprocessable, ValueError
-            The samples are nothing that a chunk can have.
+            The samples are nothing that a chunk can have, or have other channels than the stream.
         """
         self._check_going_on()
         await self.flush()
-        whole, sent = self._piece(samples, first_sample, t0_ns), self.next_sample
+        checked = await self._checked(samples)
+        whole, sent = self._piece(checked, first_sample, t0_ns), self.next_sample
         self.next_sample = whole.next_sample  # another call goes on from there meanwhile
         try:
             for piece in cut(whole, MAX_CHUNK_BYTES):
-                await self._send(self._message(piece))
+                await self._chunks.send(self._message(piece))
                 sent = piece.next_sample
         finally:
             if self.next_sample == whole.next_sample:
@@ -203,7 +179,7 @@ class Publisher:
         """
         self._check_going_on()
         self.raise_failure()
-        piece = self._piece(samples, first_sample, t0_ns)
+        piece = self._piece(await self._checked(samples), first_sample, t0_ns)
         piece = replace(piece, samples=piece.samples.copy())
         self._queue(self._batch.push(piece))
         self.next_sample = piece.next_sample
@@ -213,12 +189,53 @@ class Publisher:
             if self._ticking is None:
                 self._ticking = anyio.CancelScope()
                 self._tasks.start_soon(self._tick, self._ticking)
-        await self._send_queued()
+        await self._chunks.send_queued()
+
+    async def mark(
+        self,
+        text: str,
+        *,
+        first_sample: int | None = None,
+        t_ns: int | None = None,
+        n_samples: int | None = None,
+        duration_s: float | None = None,
+        channel: str | None = None,
+    ) -> None:
+        """Send a marker of the present epoch, without waiting for its acknowledgement.
+
+        Leaving the context waits until all markers are stored.
+
+        Parameters
+        ----------
+        text
+            What is noted.
+        first_sample, t_ns
+            Its position, or its time in nanoseconds UTC; neither: the next sample.
+        n_samples, duration_s
+            Its length, in samples or seconds; neither: a moment.
+        channel
+            The channel it is about; None: all of them.
+
+        Raises
+        ------
+        BusError
+            An earlier marker could not be stored.
+        Unprocessable
+            There is no such marker.
+        """
+        self._check_open()
+        if first_sample is None and t_ns is None:
+            first_sample = self.next_sample
+        fields = {
+            "stream": self.stream, "epoch": self.epoch, "first_sample": first_sample, "t_ns": t_ns,
+            "n_samples": n_samples, "duration_s": duration_s, "channel": channel, "text": text,
+        }  # fmt: skip
+        await self._markers.send(validated(Marker, fields))
 
     async def flush(self) -> None:
         """Send what was pushed, without waiting for more of it, nor for acknowledgements."""
         self._queue(self._batch.take())
-        await self._send_queued()
+        await self._chunks.send_queued()
 
     async def finish(self) -> None:
         """Say that the epoch ends here, so that its last results come without more samples.
@@ -236,8 +253,7 @@ class Publisher:
         end = SignalChunk(
             epoch=self.epoch, first_sample=self.next_sample, samples=samples, final=True
         )
-        message = self._encoded(end, self.next_sample)
-        await self._stored(message)
+        await self._chunks.store(self._encoded(end, self.next_sample))
         self._ended = True
 
     async def restart(self, epoch: str | None = None) -> None:
@@ -256,36 +272,64 @@ class Publisher:
         await self._all_kept()
         self.epoch = new_epoch() if epoch is None else epoch
         self.next_sample = 0
-        self._leads = True
+        self._chunks.begin_epoch()
         self._ended = False
 
     def raise_failure(self) -> None:
         """Raise what kept a chunk from being kept, if anything did."""
-        if self._failure is not None:
-            raise self._failure
+        self._chunks.raise_failure()
+
+    def explain_failure(self) -> None:
+        """Add to a failure what is not kept, and how to go on; leaving the context does this."""
+        if self._chunks.failure is not None:
+            self._chunks.failure.add_note(
+                f"Of epoch {self.epoch} of {self.stream}, sample {self.first_unkept} is the first "
+                "that is not kept: publish from there under the same epoch; what is kept is not "
+                "repeated."
+            )
 
     async def close(self) -> None:
         """Send what was pushed; leaving the context does this."""
         self._closed = True
         if self._ticking is not None:
             self._ticking.cancel()
-        if self._failure is None:
+        if self._chunks.failure is None:
             await self.flush()
+
+    async def settled(self) -> None:
+        """Wait until each chunk that was sent is kept or given up."""
+        await self._chunks.settled()
+
+    async def markers_settled(self) -> None:
+        """Wait until each marker is stored.
+
+        Raises
+        ------
+        BusError
+            A marker could not be stored.
+        """
+        await self._markers.settled()
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RuntimeError(f"this publisher of {self._stream} is closed")
+            raise RuntimeError(f"this publisher of {self.stream} is closed")
 
     def _check_going_on(self) -> None:
         self._check_open()
         if self._ended:
             raise RuntimeError(f"the epoch {self.epoch} has ended: restart() begins another")
 
+    async def _checked(self, samples: Samples) -> Samples:
+        found = as_samples(samples)
+        if self._feedback is not None and found.size:
+            await self._feedback.check_channels(found)
+        return found
+
     def _piece(self, samples: Samples, first_sample: int | None, t0_ns: int | None) -> Piece:
         first = self.next_sample if first_sample is None else first_sample
-        return Piece(first_sample=first, t0_ns=t0_ns, samples=as_samples(samples))
+        return Piece(first_sample=first, t0_ns=t0_ns, samples=samples)
 
-    def _message(self, piece: Piece) -> _Message:
+    def _message(self, piece: Piece) -> ChunkMessage:
         fields = {
             "epoch": self.epoch,
             "first_sample": piece.first_sample,
@@ -294,97 +338,25 @@ class Publisher:
         }
         return self._encoded(validated(SignalChunk, fields), piece.first_sample)
 
-    def _encoded(self, chunk: SignalChunk, first: int) -> _Message:
-        if self._sending.encoding is ContentType.OCTETS:
-            headers, body = encode_raw_chunk(chunk)
-        else:
-            headers = {CONTENT_TYPE: self._sending.encoding.value}
-            body = encode(chunk, self._sending.encoding)
-        msg_id = f"{self._stream}/{self.epoch}/{first}+{chunk.n_samples}"
-        return _Message(first, msg_id, headers, body)
+    def _encoded(self, chunk: SignalChunk, first: int) -> ChunkMessage:
+        return ChunkMessage.of(self.stream, chunk, first, self._sending.encoding)
 
     def _queue(self, pieces: list[Piece]) -> None:
-        """Note what is to be sent; a call that is cancelled leaves it here for the next one."""
+        """Note what is to be sent."""
         if pieces:
             self._batch_begun = anyio.Event()
         for piece in pieces:
             try:
-                self._outbox.extend([self._message(part) for part in cut(piece, MAX_CHUNK_BYTES)])
+                self._chunks.queue([self._message(part) for part in cut(piece, MAX_CHUNK_BYTES)])
             except ContractError as error:
-                self._note_failure(error, piece.first_sample)
+                self._chunks.note_failure(error, piece.first_sample)
                 raise
-
-    async def _send_queued(self) -> None:
-        while self._outbox:
-            await self._send(None)
-
-    async def _send(self, message: _Message | None) -> None:
-        """Send `message`, or the first one that is queued."""
-        await self._slots.acquire()
-        try:
-            async with self._turn:
-                await self._leader_kept.wait()
-                async with self._in_order:  # free, unless a chunk is being sent again
-                    self.raise_failure()
-                    if message is None and not self._outbox:
-                        self._slots.release()  # another call has sent it
-                        return
-                    if self._leads:
-                        self._leads, self._leader_kept = False, anyio.Event()
-                    sent = _OnItsWay()
-                    self._on_their_way.append(sent)
-                    self._tasks.start_soon(self._keep, message or self._outbox.popleft(), sent)
-        except BaseException:  # cancelled while waiting, too: the slot is the next chunk's
-            self._slots.release()
-            raise
 
     async def _all_kept(self) -> None:
         self._check_open()
         await self.flush()
-        async with AsyncExitStack() as held:
-            for _ in range(self._sending.in_flight):
-                await held.enter_async_context(self._slots)
+        await self.settled()
         self.raise_failure()
-
-    async def _keep(self, message: _Message, sent: _OnItsWay) -> None:
-        try:
-            ack = await self._stored(message)
-            self.kept += 1
-            self.duplicates += ack.duplicate
-        except (BusError, ContractError) as error:
-            self._note_failure(error, message.first_sample)
-        finally:
-            self._leader_kept.set()
-            sent.done = True
-            while self._on_their_way and self._on_their_way[0].done:
-                self._on_their_way.popleft()
-                self._slots.release()
-
-    async def _stored(self, message: _Message) -> StoreAck:
-        try:
-            return await self._log.store(
-                self._subject, message.body, msg_id=message.id, headers=message.headers
-            )
-        except BusError as error:
-            if not error.transient:
-                raise
-        self.resent += 1
-        async with self._in_order:
-            self.raise_failure()  # another chunk has waited long enough, for both
-            return await publish_with_retry(
-                self._log,
-                self._subject,
-                message.body,
-                msg_id=message.id,
-                headers=message.headers,
-                log=self._records,
-                policy=self._sending.retry,
-            )
-
-    def _note_failure(self, error: BusError | ContractError, first_sample: int) -> None:
-        self._failure = self._failure or error
-        lowest = first_sample if self.first_unkept is None else self.first_unkept
-        self.first_unkept = min(lowest, first_sample)
 
     async def _tick(self, scope: anyio.CancelScope) -> None:
         """Send what was pushed when it has waited for `batch_s`."""
@@ -408,19 +380,39 @@ def new_epoch() -> str:
 
 @asynccontextmanager
 async def open_publisher(
-    log: DurableLog, stream: str, epoch: str, *, sending: Sending
+    log: DurableLog,
+    stream: str,
+    epoch: str,
+    *,
+    sending: Sending,
+    feedback: StreamFeedback | None = None,
+    defined: bool = True,
 ) -> AsyncIterator[Publisher]:
-    """Yield a publisher; leaving the context waits until every chunk is kept."""
+    """Yield a publisher; leaving the context waits until every chunk is kept.
+
+    Raises
+    ------
+    NotFound
+        `feedback` says that the stream is not defined, and it has to be: `defined`.
+    """
     fault: Exception | None = None
     tasks = anyio.create_task_group()
-    publisher = Publisher(log, tasks, stream=stream, epoch=epoch, sending=sending)
+    publisher = Publisher(
+        log, tasks, stream=stream, epoch=epoch, sending=sending, feedback=feedback
+    )
     async with tasks:
         try:
+            if feedback is not None:
+                tasks.start_soon(feedback.listen)
+                await feedback.begin(epoch, defined=defined)
             yield publisher
             await publisher.close()
+            await publisher.settled()
+            publisher.raise_failure()
+            await publisher.markers_settled()
         except Exception as error:  # noqa: BLE001 - raised below, outside the group, as it was
             fault = error
-            tasks.cancel_scope.cancel()
+        tasks.cancel_scope.cancel()
+    publisher.explain_failure()
     if fault is not None:
         raise fault
-    publisher.raise_failure()

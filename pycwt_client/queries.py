@@ -11,8 +11,7 @@ are read-only views of the reply.
 from __future__ import annotations
 
 import hashlib
-import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
 import anyio
@@ -59,7 +58,16 @@ from pycwt_mod import CwtResult, MonteCarlo, WctResult, XwtResult
 from pycwt_mod.arrays import warn_of_small_scales
 from pycwt_mod.rednoise import Lag1
 
-__all__ = ["ASK_TIMEOUT_S", "CwtAnswer", "Queries", "WctAnswer", "XwtAnswer", "ask", "fetch"]
+__all__ = [
+    "ASK_TIMEOUT_S",
+    "CwtAnswer",
+    "Queries",
+    "WctAnswer",
+    "XwtAnswer",
+    "ask",
+    "ask_packed",
+    "fetch",
+]
 
 #: What is only looked up is answered in milliseconds; this covers a service just being started.
 ASK_TIMEOUT_S = 5.0
@@ -395,20 +403,64 @@ async def ask(
             answer = await bus.request(subject, body, headers, timeout_s=timeout_s)
     except BusError as error:
         raise _refusal(subject, timeout_s, error) from error
+    return decode(
+        reply,
+        await _reply_of(bus, answer),
+        ContentType.MSGPACK,
+        max_bytes=None,
+        early=first,
+        ignore_unknown=True,
+        trusted=True,
+    )
+
+
+async def ask_packed(
+    bus: Bus,
+    subject: str,
+    body: bytes,
+    content_type: ContentType,
+    *,
+    timeout_s: float,
+    admit: Callable[[int], None] = lambda _size: None,
+) -> bytes:
+    """Send the body of a request as it is, and return its reply in msgpack as it is.
+
+    The reply may come from the object store. `admit` is called with its size before it is fetched
+    from there, and raises if it is not to be fetched.
+
+    Raises
+    ------
+    ContractError
+        As `ask`.
+    """
+    headers = {CONTENT_TYPE: content_type.value, ACCEPT: ContentType.MSGPACK.value}
+    try:
+        answer = await bus.request(subject, body, headers, timeout_s=timeout_s)
+    except BusError as error:
+        raise _refusal(subject, timeout_s, error) from error
+    return await _reply_of(bus, answer, admit)
+
+
+async def _reply_of(
+    bus: Bus, answer: BusMessage, admit: Callable[[int], None] = lambda _size: None
+) -> bytes:
+    """Return the reply in an answer, or raise the refusal in it."""
     if SERVICE_ERROR_CODE in answer.headers:
-        raise decode(ErrorBody, answer.data, content_type_of(answer.headers)).exception()
-    if answer.data.startswith(_STORED):
-        place = decode(StoredReply, answer.data, ContentType.MSGPACK).object
-        kept = await fetch(bus, place)
-        return decode(reply, kept, ContentType.MSGPACK, max_bytes=None)
-    return decode(reply, answer.data, content_type_of(answer.headers), early=first)
+        raise decode(
+            ErrorBody, answer.data, content_type_of(answer.headers), ignore_unknown=True
+        ).exception()
+    if not answer.data.startswith(_STORED):
+        return answer.data
+    place = decode(StoredReply, answer.data, ContentType.MSGPACK).object
+    admit(place.size)
+    return await fetch(bus, place)
 
 
 async def _request_with_early(
     bus: Bus, subject: str, body: bytes, headers: Mapping[str, str], timeout_s: float
 ) -> tuple[BusMessage, bytes]:
     """Return the answer, and what was sent ahead of it or nothing."""
-    inbox = f"_INBOX.{secrets.token_hex(11)}"
+    inbox = bus.new_inbox()
     async with bus.subscribe(inbox) as ahead:
         answer = await bus.request(subject, body, {**headers, EARLY: inbox}, timeout_s=timeout_s)
         if EARLY not in answer.headers:

@@ -10,15 +10,16 @@ from bisect import bisect_right
 from collections import OrderedDict
 
 from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.marker import Marker
 
-__all__ = ["SeenEvents", "SeenResults", "Spans"]
+__all__ = ["SeenIds", "SeenResults", "Spans"]
 
 #: Octaves of channel sets of epochs; a stream of 1000 channels has about 10,000 at a time.
 MAX_LANES = 65_536
 #: Stretches apart from each other: results that came ahead of others, and windows given up.
 MAX_SPANS = 1024
-#: Events: each one is rare, and repeated soon if at all.
-MAX_EVENTS = 65_536
+#: Ids of events, which are repeated soon if at all, and of markers: heartbeats of half a day.
+MAX_IDS = 65_536
 
 
 class Spans:
@@ -65,26 +66,37 @@ class SeenResults:
 
     def is_new(self, result: AnalysisResult) -> bool:
         """Note a result, and say whether it was read for the first time."""
-        where = (result.stream, result.epoch, result.analysis, result.spec_hash, result.octave)
-        spans = self._lanes.setdefault(where, Spans())
-        self._lanes.move_to_end(where)
+        lane = (result.stream, result.epoch, result.analysis, result.spec_hash, result.octave)
+        t = result.t
+        return self.is_new_block(lane, t.first_sample, t.first_sample + t.step * t.n)
+
+    def is_new_block(self, lane: tuple[str, str, str, str, int], start: int, stop: int) -> bool:
+        """Note a result from `start` to below `stop`, for readers that have no model of it.
+
+        `lane` is its stream, epoch, analysis, spec hash and octave.
+        """
+        spans = self._lanes.setdefault(lane, Spans())
+        self._lanes.move_to_end(lane)
         if len(self._lanes) > MAX_LANES:
             self._lanes.popitem(last=False)
-        t = result.t
-        return spans.add(t.first_sample, t.first_sample + t.step * t.n)
+        return spans.add(start, stop)
 
 
-class SeenEvents:
-    """Which events were read, of the last `MAX_EVENTS`."""
+class SeenIds:
+    """Which messages with an id were read, of the last `MAX_IDS`."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
 
-    def is_new(self, event: StreamEvent) -> bool:
-        """Note an event, and say whether it was read for the first time."""
-        if event.id in self._ids:
+    def is_new(self, message: StreamEvent | Marker) -> bool:
+        """Note a message, and return whether it was read for the first time."""
+        return self.is_new_id(message.id)
+
+    def is_new_id(self, message_id: str) -> bool:
+        """Note the id of a message, for readers that have no model of it."""
+        if message_id in self._ids:
             return False
-        self._ids[event.id] = None
-        if len(self._ids) > MAX_EVENTS:
+        self._ids[message_id] = None
+        if len(self._ids) > MAX_IDS:
             self._ids.popitem(last=False)
         return True

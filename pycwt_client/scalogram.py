@@ -161,6 +161,16 @@ class Scalogram:
         return np.concatenate([_any(blocks).freqs_hz for blocks in self._octaves()])
 
     @property
+    def step(self) -> int:
+        """Samples between two columns of the octave that has the most, the highest one."""
+        return min(_any(blocks).t.step for blocks in self._octaves())
+
+    @property
+    def first_sample(self) -> int:
+        """Position of the first column of any octave."""
+        return min(min(blocks) for blocks in self._octaves())
+
+    @property
     def end_sample(self) -> int:
         """Position right after the last column of any octave."""
         return max(_stop(blocks[max(blocks)]) for blocks in self._blocks.values() if blocks)
@@ -186,10 +196,21 @@ class Scalogram:
         """
         if len(self) == 0:
             raise ValueError("no results yet")
-        octaves = self._octaves()
-        start = max(min(min(blocks) for blocks in octaves), self._start)
+        start = max(self.first_sample, self._start)
         stop = self.end_sample if end is None else max(min(end, self.end_sample), start + 1)
-        samples = np.linspace(start, stop - 1, n_columns).astype(np.int64)
+        return self.sampled(np.linspace(start, stop - 1, n_columns).astype(np.int64))
+
+    def sampled(self, samples: npt.NDArray[np.int64]) -> Picture:
+        """Return the picture at these ascending positions, each octave's nearest column as above.
+
+        Raises
+        ------
+        ValueError
+            Nothing came yet.
+        """
+        if len(self) == 0:
+            raise ValueError("no results yet")
+        octaves = self._octaves()
         parts = [_resampled(blocks, samples) for blocks in octaves]
         values = np.concatenate([part.values for part in parts])
         phase = _stacked([part.phase for part in parts], [p.values.shape for p in parts])

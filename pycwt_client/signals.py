@@ -27,6 +27,7 @@ __all__ = [
     "check_pair",
     "level_fields",
     "nanoseconds",
+    "narrowed",
     "precision_of",
     "with_plain_numbers",
 ]
@@ -36,6 +37,9 @@ NUMBERS = (
     "dt", "dj", "s0", "J", "n", "param", "al1", "al2", "significance_level", "mc_count", "seed",
 )  # fmt: skip
 
+#: The largest rounding of samples, in standard deviations of their column: what is promised of
+#: results.
+MAX_ROUNDING = 1e-5
 #: Of the count of nanoseconds.
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -86,6 +90,22 @@ def as_samples(values: ArrayLike) -> Samples:
             "for one sample of several channels (1, channel)"
         )
     return found
+
+
+def narrowed(table: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return samples (time, channel) in float32 if that hardly rounds them, else in float64.
+
+    Samples with an offset that is large beside them would lose bits: those of an amplifier with 24
+    bits and the offset of its electrodes.
+    """
+    known = np.isfinite(table)
+    count = np.maximum(known.sum(axis=0), 1)
+    zeroed = np.where(known, table, 0.0)
+    offset = zeroed.sum(axis=0) / count
+    spread = np.sqrt(np.where(known, (table - offset) ** 2, 0.0).sum(axis=0) / count)
+    rounded = np.finfo(np.float32).eps / 2 * np.abs(zeroed).max(axis=0)
+    fine = (rounded <= MAX_ROUNDING * spread) | (np.ptp(zeroed, axis=0) == 0)
+    return table.astype("<f4" if fine.all() else "<f8", copy=False)
 
 
 def nanoseconds(time: datetime) -> int:

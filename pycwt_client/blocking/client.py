@@ -9,13 +9,15 @@ from typing import TypeVar
 import anyio
 from anyio.from_thread import start_blocking_portal
 
+from cwt_runtime.connect_settings import ConnectSettings
 from cwt_runtime.telemetry.logs import Log
 from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.marker import Marker
 from cwt_schemas.message import PersistedMessage
 from pycwt_client.blocking.face import Blocking, Held, giving, iterating, opening, waiting
-from pycwt_client.client import CONNECT_TIMEOUT_S
 from pycwt_client.client import Client as AsyncClient
-from pycwt_client.client import connect as connect_async
+from pycwt_client.connection import CONNECT_TIMEOUT_S
+from pycwt_client.connection import connect as connect_async
 from pycwt_client.feed import Feed as AsyncFeed
 from pycwt_client.jobs import Job as AsyncJob
 from pycwt_client.publisher import Publisher as AsyncPublisher
@@ -33,6 +35,7 @@ class Publisher(Blocking[AsyncPublisher]):
 
     publish = waiting(AsyncPublisher.publish)
     push = waiting(AsyncPublisher.push)
+    mark = waiting(AsyncPublisher.mark)
     flush = waiting(AsyncPublisher.flush)
     finish = waiting(AsyncPublisher.finish)
     restart = waiting(AsyncPublisher.restart)
@@ -58,6 +61,11 @@ class Publisher(Blocking[AsyncPublisher]):
         return self._own.duplicates
 
     @property
+    def markers(self) -> int:
+        """Markers that are stored."""
+        return self._own.markers
+
+    @property
     def resent(self) -> int:
         """Chunks that had to be sent again."""
         return self._own.resent
@@ -66,6 +74,16 @@ class Publisher(Blocking[AsyncPublisher]):
     def first_unkept(self) -> int | None:
         """After a failure: the lowest position that may not be kept."""
         return self._own.first_unkept
+
+    @property
+    def events(self) -> tuple[StreamEvent, ...]:
+        """Events of the stream since the publisher was opened, the newest 1000."""
+        return self._own.events
+
+    @property
+    def refused(self) -> tuple[StreamEvent, ...]:
+        """Of `events`, those that say that samples of the present epoch are refused."""
+        return self._own.refused
 
 
 class Feed(Blocking[AsyncFeed[Kept]]):
@@ -132,6 +150,7 @@ class Client(Blocking[AsyncClient]):
     get_stream = waiting(AsyncClient.get_stream)
     list_streams = waiting(AsyncClient.list_streams)
     delete_stream = waiting(AsyncClient.delete_stream)
+    purge_stream = waiting(AsyncClient.purge_stream)
 
     ask = waiting(AsyncClient.ask)
     cwt = waiting(AsyncClient.cwt)
@@ -151,13 +170,16 @@ class Client(Blocking[AsyncClient]):
         return Job(self._portal, self._own.job(job_id), ExitStack())
 
     next_seq = waiting(AsyncClient.next_seq)
+    export = waiting(AsyncClient.export)
     publisher = opening(AsyncClient.publisher, Publisher)
     results = opening(AsyncClient.results, Feed[AnalysisResult])
     events = opening(AsyncClient.events, Feed[StreamEvent])
+    mark = waiting(AsyncClient.mark)
+    markers = opening(AsyncClient.markers, Feed[Marker])
 
 
 def connect(
-    url: str,
+    url: str | ConnectSettings | None = None,
     *,
     name: str = "pycwt-client",
     creds: str | None = None,

@@ -15,12 +15,12 @@ from a face is closed with it, the last one first.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from functools import partial, wraps
 from types import TracebackType
-from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -33,6 +33,7 @@ Inner = TypeVar("Inner")
 Face = TypeVar("Face")
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
+Item_co = TypeVar("Item_co", covariant=True)
 P = ParamSpec("P")
 
 
@@ -101,6 +102,16 @@ class Blocking(Generic[Own_co]):
             raise RuntimeError(f"this {type(self).__name__} is closed")
 
 
+class Items(Protocol[Item_co]):
+    """An iteration that can be left early."""
+
+    async def __anext__(self) -> Item_co:
+        """Return the next item."""
+
+    async def aclose(self) -> None:
+        """Leave it."""
+
+
 def waiting(
     method: Callable[Concatenate[Own, P], Awaitable[Answer]],
 ) -> Callable[Concatenate[Blocking[Own], P], Answer]:
@@ -145,12 +156,12 @@ def giving(
 
 
 def iterating(
-    method: Callable[Concatenate[Own, P], AsyncGenerator[Item, None]],
+    method: Callable[Concatenate[Own, P], Items[Item]],
 ) -> Callable[Concatenate[Blocking[Own], P], Iterator[Item]]:
     """Return `method` as an iteration that waits for each item.
 
-    Each step is a task of its own in the other thread, so the generator must not yield within a
-    cancel scope or a task group.
+    Each step is a task of its own in the other thread, so what iterates must not hold a cancel
+    scope or a task group open from one step to the next.
     """
 
     @wraps(method)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cwt_schemas.live import StreamEvent
 from pycwt_client import repeats
-from pycwt_client.repeats import SeenEvents, SeenResults, Spans
+from pycwt_client.repeats import SeenIds, SeenResults, Spans
 from tests.unit.client.blocks import block
 
 
@@ -48,6 +48,6 @@ def test_results_of_other_octaves_and_epochs_are_others() -> None:
 
 
 def test_an_event_is_new_once() -> None:
-    seen = SeenEvents()
+    seen = SeenIds()
     events = [StreamEvent(id=name, stream="s", kind="gap", t_ns=0) for name in ("a", "b", "a")]
     assert [seen.is_new(each) for each in events] == [True, True, False]

@@ -1,0 +1,166 @@
+"""A stream's definition from the channels and the rate of a source, and what to compute; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cwt_schemas.codec import validated
+from cwt_schemas.stream import HOP_PERIODS, MIN_HOP_S, TOP_OF_RATE, StreamDefinition
+from pycwt_client.sources.source import SourceInfo
+
+__all__ = ["Analyses", "analyses_of_recording", "derived_definition", "difference"]
+
+#: Periods of the lowest frequency in a recording; fewer leave little outside of the cone.
+MIN_PERIODS = 8
+#: Ratio of the highest to the lowest frequency: ten octaves, and at least one.
+MAX_BAND, MIN_BAND = 1024, 2
+#: Windows of this frequency take up to 13 hours, and the signal log keeps a chunk for a day.
+LOWEST_HZ = 1 / 600
+#: Results of the highest octave in a whole recording: more than a screen has columns.
+MAX_RESULTS = 1000
+#: Ten octaves of longer hops have windows that a message does not carry.
+MAX_HOP_PERIODS = 64
+#: What columns of times and of row numbers are called in text files.
+TIME_NAMES = frozenset({"time", "t", "times", "time_s", "timestamp", "seconds", "index", "sample"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analyses:
+    """What is to be computed."""
+
+    #: Channels whose power is computed.
+    power: tuple[str, ...] = ()
+    #: Pairs whose coherence is computed.
+    coherence: tuple[tuple[str, str], ...] = ()
+    fmin_hz: float
+    fmax_hz: float
+    #: Seconds between results of the highest octave; None: `HOP_PERIODS` periods of `fmax_hz`.
+    hop_s: float | None = None
+
+
+def analyses_of_recording(
+    info: SourceInfo,
+    *,
+    power: tuple[str, ...] = (),
+    coherence: tuple[tuple[str, str], ...] = (),
+    band: tuple[float, float] | None = None,
+) -> Analyses:
+    """Return what to compute of a recording, with defaults for what is not said.
+
+    - Without `power` and `coherence`: the coherence of the first two channels, or the power of the
+      only one; a column of a text file that is called time or the like does not count.
+    - Without `band`: up to a quarter of the sampling rate; down to 8 periods in the recording, but
+      at most ten octaves and not below 1/600 Hz, and at least one octave.
+    - Results of the highest octave come every 8 periods of its highest frequency; of a long
+      recording every thousandth part of it, up to 64 periods; never more than 1000 a second.
+
+    Parameters
+    ----------
+    info
+        The recording; its length is known.
+    power, coherence
+        Channels, and pairs of channels.
+    band
+        Lowest and highest frequency, Hz.
+    """
+    if not (power or coherence):
+        names = _signals(info.channel_names)
+        power, coherence = (names, ()) if len(names) == 1 else ((), ((names[0], names[1]),))
+    duration_s = max(info.n_samples or 0, 1) / info.fs_hz
+    fmin_hz, fmax_hz = band or _band(duration_s, info.fs_hz)
+    # A band that is no band is refused with the definition.
+    period_s = 1 / fmax_hz if fmax_hz > 0 else 0.0
+    hop_s = max(HOP_PERIODS * period_s, duration_s / MAX_RESULTS, MIN_HOP_S)
+    return Analyses(
+        power=power,
+        coherence=coherence,
+        fmin_hz=fmin_hz,
+        fmax_hz=fmax_hz,
+        hop_s=min(hop_s, MAX_HOP_PERIODS * period_s),
+    )
+
+
+def derived_definition(stream: str, info: SourceInfo, analyses: Analyses) -> StreamDefinition:
+    """Return the definition of a stream with the channels and the rate of a source.
+
+    Raises
+    ------
+    Unprocessable
+        The analyses do not fit the source; the message says which.
+    """
+    hop_s = HOP_PERIODS / analyses.fmax_hz if analyses.hop_s is None else analyses.hop_s
+    common = {"fmin_hz": analyses.fmin_hz, "fmax_hz": analyses.fmax_hz, "hop_s": hop_s}
+    specs = []
+    if analyses.power:
+        specs.append(
+            {
+                "name": "power",
+                "op": "cwt",
+                "channels": analyses.power,
+                "quantity": "power",
+                **common,
+            }
+        )
+    if analyses.coherence:
+        specs.append(
+            {
+                "name": "coherence",
+                "op": "wct",
+                "pairs": analyses.coherence,
+                "quantity": "coherence",
+                "significance": {},
+                **common,
+            }
+        )
+    channels = [channel.model_dump() for channel in info.channels]
+    return validated(
+        StreamDefinition,
+        {"name": stream, "fs_hz": info.fs_hz, "channels": channels, "analyses": specs},
+    )
+
+
+def difference(present: StreamDefinition, derived: StreamDefinition) -> str | None:
+    """Return in words what `derived` has and `present` has otherwise; None: nothing.
+
+    Analyses that `present` has in addition do not count, nor do units.
+    """
+    return "; ".join(_differences(present, derived)) or None
+
+
+def _signals(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name.lower() not in TIME_NAMES) or names
+
+
+def _band(duration_s: float, fs_hz: float) -> tuple[float, float]:
+    fmax_hz = fs_hz * TOP_OF_RATE
+    fmin_hz = max(MIN_PERIODS / duration_s, fmax_hz / MAX_BAND, LOWEST_HZ)
+    return min(fmin_hz, fmax_hz / MIN_BAND), fmax_hz
+
+
+def _differences(present: StreamDefinition, derived: StreamDefinition) -> Iterator[str]:
+    if abs(present.fs_hz - derived.fs_hz) > 1e-9 * derived.fs_hz:
+        yield f"it has {present.fs_hz:g} Hz and not {derived.fs_hz:g} Hz"
+    if present.channel_names != derived.channel_names:
+        ours, theirs = ", ".join(present.channel_names), ", ".join(derived.channel_names)
+        yield f"it has the channels {ours} and not {theirs}"
+    for spec in derived.analyses:
+        known = present.analysis(spec.name)
+        if known is None:
+            yield f"it has no analysis {spec.name}"
+            continue
+        for field in type(spec).model_fields:
+            ours, theirs = getattr(known, field), getattr(spec, field)
+            if ours != theirs:
+                values = f"{field}={_shown(ours)} and not {_shown(theirs)}"
+                yield f"its analysis {spec.name} has {values}"
+
+
+def _shown(value: object) -> str:
+    match value:
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return " ".join(",".join(each) if isinstance(each, tuple) else each for each in value)
+        case _:
+            return str(value)
