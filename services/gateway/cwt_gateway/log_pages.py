@@ -1,0 +1,279 @@
+"""Pages of the log: stored results, events, markers and samples of a stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from cwt_gateway.caller import Caller, Calling
+from cwt_gateway.contract import contract
+from cwt_gateway.media import THREAD_FROM_BYTES, accepted, respond
+from cwt_gateway.streams import known_name
+from cwt_runtime.bus import DurableLog, StoredMessage
+from cwt_schemas import storage, subjects
+from cwt_schemas.codec import content_type_of, decode_chunk, decode_tree, encode_tree
+from cwt_schemas.errors import ContractError, Timeout, Unprocessable
+from cwt_schemas.http import ChunkPage, EventPage, MarkerPage, ResultPage
+from cwt_schemas.limits import MAX_INT64
+from cwt_schemas.message import listed
+from cwt_schemas.stream import StreamDefinition
+from pycwt_client.markers import read_marker
+from pycwt_client.signals import nanoseconds
+
+__all__ = ["Place", "chosen_channels", "place_of", "router", "sample_block"]
+
+DEFAULT_ITEMS: Final = 100
+MAX_ITEMS: Final = 1000
+#: A page ends after so many bytes of messages; as JSON they are about three times as many.
+MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
+#: A page is read within milliseconds; a log that is away is waited for meanwhile.
+READ_TIMEOUT_S: Final = 20.0
+
+router = APIRouter(prefix="/api/v1/streams", tags=["log"])
+
+From = Annotated[
+    str | None, Query(alias="from", description="`seq` or time (RFC 3339) of the first item")
+]
+To = Annotated[str | None, Query(description="`seq` or time at which the items end")]
+Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="items on a page, at most")]
+Analysis = Annotated[str | None, Query(description="of this analysis alone")]
+Channels = Annotated[str | None, Query(description="channels, such as `ecg,abp`; default: all")]
+#: The fields of an item besides `seq`; None leaves the message out.
+Item = Callable[[StoredMessage], dict[str, Any] | None]
+
+
+@router.get("/{name}/results", summary="Stored results", operation_id="results")
+@contract(reply=ResultPage)
+async def results(
+    request: Request,
+    caller: Calling,
+    name: str,
+    analysis: Analysis = None,
+    start: From = None,
+    to: To = None,
+    limit: Limit = DEFAULT_ITEMS,
+) -> Response:
+    """Return results in the order in which they were stored."""
+    stream = known_name(name)
+    subject = subjects.results_of(stream) if analysis is None else subjects.result(stream, analysis)
+    span = Span.of(start, to, limit)
+    return await _respond(request, caller, name, storage.RESULTS, subject, span, _item("result"))
+
+
+@router.get("/{name}/events", summary="Stored events", operation_id="events")
+@contract(reply=EventPage)
+async def events(
+    request: Request,
+    caller: Calling,
+    name: str,
+    start: From = None,
+    to: To = None,
+    limit: Limit = DEFAULT_ITEMS,
+) -> Response:
+    """Return events in the order in which they were stored."""
+    subject = subjects.event(known_name(name))
+    span = Span.of(start, to, limit)
+    return await _respond(request, caller, name, storage.RESULTS, subject, span, _item("event"))
+
+
+@router.get("/{name}/markers", summary="Stored markers", operation_id="markers")
+@contract(reply=MarkerPage)
+async def markers(
+    request: Request,
+    caller: Calling,
+    name: str,
+    start: From = None,
+    to: To = None,
+    limit: Limit = DEFAULT_ITEMS,
+) -> Response:
+    """Return markers in the order in which they were stored."""
+    subject = subjects.marker(known_name(name))
+    span = Span.of(start, to, limit)
+    return await _respond(request, caller, name, storage.RESULTS, subject, span, _marker)
+
+
+@router.get("/{name}/samples", summary="Stored samples", operation_id="samples")
+@contract(reply=ChunkPage)
+async def samples(
+    request: Request,
+    caller: Calling,
+    name: str,
+    channels: Channels = None,
+    start: From = None,
+    to: To = None,
+    limit: Limit = DEFAULT_ITEMS,
+) -> Response:
+    """Return the chunks of some channels in the order in which they were stored."""
+    definition = (await caller.client.get_stream(known_name(name))).definition
+    columns = chosen_channels(definition, channels)
+
+    def item(stored: StoredMessage) -> dict[str, Any] | None:
+        block = sample_block(stored, definition, columns)
+        return None if block is None else {"chunk": block}
+
+    subject, span = subjects.signal(name), Span.of(start, to, limit)
+    return await _respond(request, caller, name, storage.SIGNALS, subject, span, item)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A place in the log: a sequence, or the first message stored at or after a time."""
+
+    seq: int = 1
+    time_ns: int | None = None
+
+    def is_after(self, stored: StoredMessage) -> bool:
+        """Return whether a message comes before this place."""
+        if self.time_ns is None:
+            return stored.seq < self.seq
+        return stored.stored_ns < self.time_ns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """What of the log is on a page."""
+
+    start: Place
+    end: Place
+    limit: int
+
+    @classmethod
+    def of(cls, start: str | None, to: str | None, limit: int) -> Span:
+        """Return the span that a request names."""
+        end = Place(seq=MAX_INT64) if to is None else place_of("to", to)
+        return cls(
+            start=Place() if start is None else place_of("from", start), end=end, limit=limit
+        )
+
+
+def place_of(field: str, text: str) -> Place:
+    """Return the place that a parameter names.
+
+    Raises
+    ------
+    Unprocessable
+        It is neither a sequence nor a time with a time zone.
+    """
+    if re.fullmatch("[0-9]{1,18}", text):
+        return Place(seq=max(int(text), 1))
+    try:
+        # In a query, + stands for a blank.
+        time = datetime.fromisoformat(text.replace(" ", "+"))
+        time_ns = nanoseconds(time)
+        time.astimezone(UTC)  # possible, for the log
+    except (ValueError, OverflowError):
+        example = "such as 2026-01-31T08:00:00Z"
+        raise Unprocessable.of(
+            {field: f"must be a sequence number or a time with a zone, {example}"}
+        ) from None
+    return Place(time_ns=max(time_ns, 0))
+
+
+def chosen_channels(
+    definition: StreamDefinition, text: str | None, *, default: int | None = None
+) -> tuple[int, ...]:
+    """Return the columns of the channels in a list; without one, the first `default` or all.
+
+    Raises
+    ------
+    Unprocessable
+        The stream has no such channel.
+    """
+    names = definition.channel_names
+    if text is None:
+        return tuple(range(len(names)))[:default]
+    column = {name: index for index, name in enumerate(names)}
+    chosen = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    unknown = [name for name in chosen if name not in column]
+    if unknown:
+        problem = f"the stream has no channel {unknown[0][:64]!r}; there are {listed(names)}"
+        raise Unprocessable.of({"channels": problem})
+    return tuple(column[name] for name in chosen)
+
+
+def sample_block(
+    stored: StoredMessage, definition: StreamDefinition, columns: Sequence[int]
+) -> dict[str, Any] | None:
+    """Return the fields of a `SampleBlock`; None of a chunk that is empty or cannot be read."""
+    message = stored.message
+    try:
+        chunk = decode_chunk(message.headers, message.data, len(definition.channels))
+    except ContractError:
+        return None
+    if chunk.n_samples == 0:
+        return None
+    return {
+        "epoch": chunk.epoch,
+        "first_sample": chunk.first_sample,
+        "t0_ns": chunk.t0_ns,
+        "channels": [definition.channel_names[column] for column in columns],
+        "samples": chunk.samples.reshape(chunk.n_samples, -1)[:, list(columns)],
+    }
+
+
+def _item(key: str) -> Item:
+    def item(stored: StoredMessage) -> dict[str, Any] | None:
+        message = stored.message
+        try:
+            return {key: decode_tree(message.data, content_type_of(message.headers))}
+        except ContractError:
+            return None
+
+    return item
+
+
+def _marker(stored: StoredMessage) -> dict[str, Any] | None:
+    try:
+        read_marker(stored.message)
+    except ContractError:
+        return None
+    return _item("marker")(stored)
+
+
+async def _respond(
+    request: Request, caller: Caller, name: str, stream: str, subject: str, span: Span, item: Item
+) -> Response:
+    media = accepted(request)
+    try:
+        with anyio.fail_after(READ_TIMEOUT_S):
+            page, size = await _page(caller.bus.log, stream, subject, span, item)
+    except TimeoutError:
+        raise Timeout(f"no answer from the log within {READ_TIMEOUT_S:g} s") from None
+    if not page["items"]:
+        await caller.client.get_stream(name)  # a name that no stream has is told
+    if size < THREAD_FROM_BYTES:
+        packed = encode_tree(page)
+    else:
+        packed = await anyio.to_thread.run_sync(encode_tree, page)
+    return await respond(request, packed, media)
+
+
+async def _page(
+    log: DurableLog, stream: str, subject: str, span: Span, item: Item
+) -> tuple[dict[str, Any], int]:
+    """Return a page, and how many bytes its messages have."""
+    items: list[dict[str, Any]] = []
+    size, following = 0, None
+    async with log.read(
+        stream, (subject,), start_seq=span.start.seq, start_time_ns=span.start.time_ns
+    ) as messages:
+        async for stored in messages:
+            if not span.end.is_after(stored):
+                break
+            length = len(stored.message.data)
+            if len(items) == span.limit or (items and size + length > MAX_PAGE_BYTES):
+                following = stored.seq
+                break
+            fields = item(stored)
+            if fields is not None:
+                items.append({"seq": stored.seq, **fields})
+                size += length
+    return {"items": items, "next": following}, size

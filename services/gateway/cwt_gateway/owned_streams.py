@@ -1,0 +1,162 @@
+"""Streams that belong to a connection, and end with it.
+
+A stream is called ``ws-<id of the gateway>-<random>``. It is removed when its connection ends; what
+a gateway could not remove, because it was killed or the bus was away until its own end, the next
+gateway that starts removes, once the owner answers no ping.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from cwt_gateway.service import SERVICE
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
+from cwt_runtime.rpc.micro import ping_subject
+from cwt_schemas import storage, subjects
+from cwt_schemas.errors import ContractError, NotFound, Unprocessable
+from cwt_schemas.stream import StreamDefinition, StreamStatus
+from pycwt_client import Client
+
+__all__ = ["new_stream_name", "owned_stream", "remove_orphans"]
+
+#: The connection's own task waits so long; then the removal continues in the background.
+REMOVE_S: Final = 2.0
+#: Pause before a removal is tried again.
+RETRY_S: Final = 5.0
+#: A worker may be computing a window when the stream ends, and store its result later.
+LATE_S: Final = 15.0
+#: A gateway that has lost its connection is back within this.
+RECONNECT_S: Final = 10.0
+PING_TIMEOUT_S: Final = 2.0
+
+_OWNED = re.compile(r"ws-(gateway-[0-9]+-[0-9a-f]+)-[0-9a-f]+")
+
+
+def new_stream_name(gateway_id: str) -> str:
+    """Return a name for a stream that belongs to a connection of this gateway."""
+    return f"ws-{gateway_id}-{secrets.token_hex(6)}"
+
+
+@asynccontextmanager
+async def owned_stream(
+    client: Client, definition: StreamDefinition, background: TaskGroup
+) -> AsyncIterator[StreamStatus]:
+    """Define a stream while the context is open; leaving it removes all that there is of it.
+
+    Raises
+    ------
+    ContractError
+        The stream is refused, or ingest does not answer.
+    """
+    is_defined = True
+    try:
+        try:
+            status = await client.put_stream(definition)
+        except Unprocessable:
+            is_defined = False
+            raise
+        yield status
+    finally:
+        if is_defined:  # or may be: the reply can be lost
+            await _remove(client, definition.name, background)
+
+
+async def _remove(client: Client, name: str, background: TaskGroup) -> None:
+    removed = False
+    with anyio.move_on_after(REMOVE_S, shield=True):
+        try:
+            await remove_stream(client, name)
+            removed = True
+        except (BusError, ContractError):
+            pass  # tried again below
+    with suppress(RuntimeError):  # the gateway has ended: the next one removes the rest
+        background.start_soon(partial(_remove_rest, client, name, is_removed=removed))
+
+
+async def _remove_rest(client: Client, name: str, *, is_removed: bool) -> None:
+    """Remove a stream as soon as that is possible, and then what comes late of it."""
+    for pause_s in (LATE_S, 0.0) if is_removed else (RETRY_S, LATE_S):
+        await anyio.sleep(pause_s)
+        await _until_removed(client, name)
+
+
+async def _until_removed(client: Client, name: str) -> None:
+    while True:
+        try:
+            await remove_stream(client, name)
+        except (BusError, ContractError):
+            await anyio.sleep(RETRY_S)
+        else:
+            return
+
+
+async def remove_stream(client: Client, name: str) -> None:
+    """Remove a stream with its samples, windows, results, events and markers.
+
+    Raises
+    ------
+    BusError, ContractError
+        Some of it may be there still.
+    """
+    with suppress(NotFound):  # it was removed before
+        await client.delete_stream(name)
+    log = client.bus.log
+    await log.purge(storage.SIGNALS, subjects.signal(name))
+    await log.purge(storage.WINDOWS, subjects.windows_of(name))
+    await log.purge(storage.RESULTS, subjects.results_of(name))
+    await log.purge(storage.RESULTS, subjects.event(name))
+    await log.purge(storage.RESULTS, subjects.marker(name))
+
+
+async def remove_orphans(client: Client, *, patience_s: float = RECONNECT_S) -> None:
+    """Remove the streams of gateways that are gone; return when that is done.
+
+    A gateway counts as gone if it answers no ping now and none `patience_s` later.
+    """
+    while True:
+        try:
+            gone = await _orphans(client)
+            if gone:
+                await anyio.sleep(patience_s)
+            for name in gone & await _orphans(client):
+                await remove_stream(client, name)
+        except (BusError, ContractError):
+            await anyio.sleep(RETRY_S)
+        else:
+            return
+
+
+async def _orphans(client: Client) -> set[str]:
+    """Return the names of streams, or of what is left of them, whose gateway does not answer."""
+    names = {status.definition.name for status in await client.list_streams()}
+    for stream, pattern in (
+        (storage.SIGNALS, subjects.SIGNALS),
+        (storage.RESULTS, subjects.RESULTS),
+        (storage.RESULTS, subjects.EVENTS),
+        (storage.RESULTS, subjects.MARKERS),
+    ):
+        counts = await client.bus.log.subject_counts(stream, pattern)
+        # cwt.<kind>.<stream>[.<analysis>]
+        names.update(subject.split(".")[2] for subject in counts)
+    owners = {name: owned[1] for name in names if (owned := _OWNED.fullmatch(name))}
+    alive = {owner for owner in set(owners.values()) if await _answers(client.bus, owner)}
+    return {name for name, owner in owners.items() if owner not in alive}
+
+
+async def _answers(bus: Bus, gateway_id: str) -> bool:
+    try:
+        await bus.request(ping_subject(SERVICE, gateway_id), b"", timeout_s=PING_TIMEOUT_S)
+    except NoRespondersError:
+        return False
+    except BusTimeoutError:
+        pass  # it is there, and busy
+    return True

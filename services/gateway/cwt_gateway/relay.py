@@ -1,0 +1,78 @@
+"""A request over HTTP becomes a request on the bus, its body untouched.
+
+The bus validates; the gateway adds nothing to the request and takes nothing away.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from cwt_gateway.caller import Caller
+from cwt_gateway.media import accepted, body_type, respond
+from cwt_gateway.reply_budget import hold_reply
+from cwt_schemas.codec import ContentType
+from cwt_schemas.endpoints import Endpoint
+from cwt_schemas.errors import PayloadTooLarge
+from pycwt_client.queries import ask_packed
+
+__all__ = ["body_of", "forward", "relay"]
+
+
+async def relay(
+    request: Request, caller: Caller, endpoint: Endpoint, *, timeout_s: float
+) -> Response:
+    """Send the body of `request` to `endpoint`, and return its reply.
+
+    Raises
+    ------
+    ContractError
+        What the bus refused.
+    ProblemDetails
+        The encoding of the body, or the one that is asked for, is not possible.
+    """
+    media = accepted(request)
+    packed = await forward(request, caller, endpoint, timeout_s=timeout_s)
+    return await respond(request, packed, media)
+
+
+async def forward(
+    request: Request, caller: Caller, endpoint: Endpoint, *, timeout_s: float
+) -> bytes:
+    """Send the body of `request` to `endpoint`, and return its reply in msgpack.
+
+    Raises
+    ------
+    ContractError, ProblemDetails
+        As `relay`.
+    """
+    kind = body_type(request)
+    body = await body_of(request, caller)
+    return await ask_packed(
+        caller.bus,
+        endpoint.subject,
+        body,
+        kind,
+        timeout_s=timeout_s,
+        admit=partial(hold_reply, request),
+    )
+
+
+async def body_of(request: Request, caller: Caller) -> bytes:
+    """Return the body of a request, which a message of the bus can carry.
+
+    Raises
+    ------
+    PayloadTooLarge
+        It cannot.
+    """
+    body = await request.body()
+    if len(body) > caller.bus.max_message_bytes:
+        raise PayloadTooLarge(
+            f"{len(body)} bytes, {caller.bus.max_message_bytes} are possible: send less at once, "
+            f"or use {ContentType.MSGPACK.value}, which is smaller",
+            {"size": len(body), "limit": caller.bus.max_message_bytes},
+        )
+    return body

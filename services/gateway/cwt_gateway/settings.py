@@ -1,0 +1,77 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from cwt_runtime.settings import ServiceSettings
+from cwt_runtime.urls import is_loopback
+
+__all__ = ["GatewaySettings"]
+
+MIB = 1024**2
+
+
+class GatewaySettings(ServiceSettings):
+    """Where the gateway listens, and whom it serves."""
+
+    http_host: str = Field("127.0.0.1", description="address that HTTP listens on")
+    http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8000, description="port that HTTP listens on (0: any free one)"
+    )
+    http_insecure: bool = Field(
+        False, description="whether HTTP may listen on an address that other machines reach"
+    )
+    http_hosts: str | None = Field(
+        None,
+        description="host names, separated by commas, under which the gateway is reached, besides "
+        "localhost and addresses",
+    )
+    http_cors_origins: str | None = Field(
+        None,
+        description="origins, separated by commas, whose pages may use the gateway, such as "
+        "https://lab.example.org",
+    )
+    http_upload_max_bytes: Annotated[int, Field(ge=MIB)] = Field(
+        256 * MIB, description="size of an uploaded recording, bytes"
+    )
+    http_replies_max_bytes: Annotated[int, Field(ge=MIB)] = Field(
+        512 * MIB,
+        description="memory of replies that are encoded or not read by their clients yet, bytes; a "
+        "reply that does not fit beside others is refused",
+    )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Host names under which the gateway is reached."""
+        return ("localhost", *_listed(self.http_hosts))
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """Origins whose pages may use the gateway."""
+        return _listed(self.http_cors_origins)
+
+    @field_validator("http_cors_origins")
+    @classmethod
+    def _origins(cls, value: str | None) -> str | None:
+        for origin in _listed(value):
+            scheme, _, rest = origin.partition("://")
+            if scheme not in {"http", "https"} or not rest or "/" in rest:
+                raise ValueError(f"{origin!r} is not an origin such as https://lab.example.org")
+        return value
+
+    @model_validator(mode="after")
+    def _loopback_or_told(self) -> Self:
+        if not (self.http_insecure or is_loopback(self.http_host)):
+            raise ValueError(
+                f"CWT_HTTP_HOST={self.http_host} can be reached from other machines, and there are "
+                "no keys yet: anyone there could define streams and read all results. Set "
+                "CWT_HTTP_INSECURE=true if a firewall or a proxy protects it"
+            )
+        return self
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in (text or "").split(",") if part.strip())

@@ -1,0 +1,206 @@
+"""Streams: their definitions, and chunks of samples into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import anyio
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from cwt_gateway.caller import Caller, Calling
+from cwt_gateway.contract import contract
+from cwt_gateway.media import accepted, body_type, respond_message
+from cwt_gateway.relay import body_of
+from cwt_runtime.bus import StoreAck
+from cwt_runtime.bus.errors import StorageFullError
+from cwt_runtime.reading import read_body
+from cwt_schemas import headers, subjects
+from cwt_schemas.codec import ContentType, decode_chunk, decode_tree, validated
+from cwt_schemas.errors import NotFound, Unavailable, Unprocessable
+from cwt_schemas.http import ChunkStored
+from cwt_schemas.live import SignalChunk
+from cwt_schemas.message import is_name
+from cwt_schemas.stream import (
+    StreamDefinition,
+    StreamList,
+    StreamListing,
+    StreamPurged,
+    StreamStatus,
+)
+from pycwt_client.chunk_messages import message_id
+from pycwt_client.queries import ASK_TIMEOUT_S
+
+__all__ = ["ChannelCounts", "known_name", "router", "stream_status"]
+
+#: How long the number of a stream's channels is cached.
+CACHE_S: Final = 1.0
+#: Streams in the cache; a client chooses names.
+CACHE_SIZE: Final = 1024
+router = APIRouter(prefix="/api/v1/streams", tags=["streams"])
+
+
+@router.get("", summary="Streams with their status", operation_id="list_streams")
+@contract(reply=StreamListing)
+async def list_streams(request: Request, caller: Calling) -> Response:
+    """Return all streams."""
+    listing = await caller.client.ask(
+        subjects.stream("list"), StreamList(), StreamListing, timeout_s=ASK_TIMEOUT_S
+    )
+    return await respond_message(request, listing)
+
+
+@router.put("/{name}", summary="Define a stream")
+@contract(request=StreamDefinition, reply=StreamStatus)
+async def put_stream(request: Request, caller: Calling, name: str) -> Response:
+    """Define a stream, or change what it is; `name` may be left out of the body."""
+    accepted(request)
+    kind = body_type(request)
+    body = await body_of(request, caller)
+    definition = await read_body(len(body), _named_definition, name, body, kind)
+    status = await caller.client.put_stream(definition)
+    _counts_of(request).forget(name)
+    return await respond_message(request, status)
+
+
+@router.get("/{name}", summary="One stream with its status")
+@contract(reply=StreamStatus)
+async def get_stream(request: Request, caller: Calling, name: str) -> Response:
+    """Return the definition, and how far the stream has come."""
+    return await respond_message(request, await stream_status(caller, name))
+
+
+@router.delete("/{name}", summary="End a stream")
+@contract(reply=StreamStatus)
+async def delete_stream(request: Request, caller: Calling, name: str) -> Response:
+    """End a stream and the publishing of an upload to it; its samples and results stay."""
+    accepted(request)
+    request.app.state.uploads.cancel(name)
+    status = await caller.client.delete_stream(known_name(name))
+    _counts_of(request).forget(name)
+    return await respond_message(request, status)
+
+
+@router.delete("/{name}/data", summary="Remove the data of a stream")
+@contract(reply=StreamPurged)
+async def delete_stream_data(request: Request, caller: Calling, name: str) -> Response:
+    """Remove all that is stored of a stream that was ended, and return how much it was.
+
+    The samples, results, events and definitions of the stream are removed, and all cached answers
+    to queries. They cannot be restored. The reply comes once nothing more is being stored.
+    """
+    accepted(request)
+    return await respond_message(request, await caller.client.purge_stream(known_name(name)))
+
+
+@router.post("/{name}/chunks", summary="Publish samples", status_code=HTTPStatus.ACCEPTED)
+@contract(
+    request=SignalChunk,
+    reply=ChunkStored,
+    status=HTTPStatus.ACCEPTED,
+    raw=(ContentType.OCTETS.value,),
+    headers=headers.CHUNK,
+)
+async def post_chunk(request: Request, caller: Calling, name: str) -> Response:
+    """Store a chunk: JSON, msgpack, or samples alone with the headers ``Cwt-*``."""
+    accepted(request)
+    kind = body_type(request, ContentType.OCTETS)
+    body = await body_of(request, caller)
+    # HTTP compares names without regard to case, NATS does not.
+    own = {each: value for each in headers.CHUNK if (value := request.headers.get(each))}
+    own[headers.CONTENT_TYPE] = kind.value
+    channels = await _counts_of(request).of(caller, name)
+    size = 0 if kind is ContentType.OCTETS else len(body)
+    chunk = await read_body(size, decode_chunk, own, body, channels)
+    ack = await _stored(caller, name, chunk, body, own)
+    return await respond_message(
+        request, ChunkStored(seq=ack.seq, duplicate=ack.duplicate), status=HTTPStatus.ACCEPTED
+    )
+
+
+def _named_definition(name: str, body: bytes, kind: ContentType) -> StreamDefinition:
+    tree = {"name": name, **decode_tree(body, kind)}
+    if tree["name"] != name:
+        raise Unprocessable.of({"name": f"differs from the path, which has {name[:64]}"})
+    return validated(StreamDefinition, tree)
+
+
+async def stream_status(caller: Caller, name: str) -> StreamStatus:
+    """Return a stream and its status.
+
+    Raises
+    ------
+    NotFound
+        There is none of that name.
+    """
+    return await caller.client.get_stream(known_name(name))
+
+
+def known_name(name: str) -> str:
+    """Return a name in a path that a stream can have.
+
+    Raises
+    ------
+    NotFound
+        No stream can have it.
+    """
+    if not is_name(name):
+        raise NotFound("no stream has a name of this form: 1 to 64 letters, digits, - or _")
+    return name
+
+
+class ChannelCounts:
+    """The numbers of channels of streams, cached for `CACHE_S`."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}
+
+    async def of(self, caller: Caller, name: str) -> int:
+        """Return how many channels a stream has.
+
+        Raises
+        ------
+        NotFound
+            There is no such stream.
+        """
+        now = anyio.current_time()
+        known = self._known.get(name)
+        if known is None or known.until < now:
+            status = await stream_status(caller, name)
+            known = _Known(len(status.definition.channels), now + CACHE_S)
+            if len(self._known) >= CACHE_SIZE:
+                self._known.clear()
+            self._known[name] = known
+        return known.channels
+
+    def forget(self, name: str) -> None:
+        """Ask again: the stream was changed here."""
+        self._known.pop(name, None)
+
+
+def _counts_of(request: Request) -> ChannelCounts:
+    counts = request.app.state.channel_counts
+    assert isinstance(counts, ChannelCounts)  # noqa: S101 - make_app puts it there
+    return counts
+
+
+@dataclass(frozen=True)
+class _Known:
+    channels: int
+    until: float
+
+
+async def _stored(
+    caller: Caller, name: str, chunk: SignalChunk, body: bytes, own: dict[str, str]
+) -> StoreAck:
+    try:
+        return await caller.bus.log.store(
+            subjects.signal(name), body, msg_id=message_id(name, chunk), headers=own
+        )
+    except StorageFullError as error:
+        raise Unavailable(
+            "the log of signals is full; delete streams, or let it keep less or be larger "
+            "(CWT_SIGNALS_MAX_AGE_S, CWT_SIGNALS_MAX_BYTES)"
+        ) from error

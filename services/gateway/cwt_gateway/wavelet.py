@@ -1,0 +1,103 @@
+"""Queries: transforms, levels, backends, hardware, benchmark."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from cwt_gateway.caller import Caller, Calling
+from cwt_gateway.contract import contract
+from cwt_gateway.media import accepted, respond, respond_message
+from cwt_gateway.relay import forward, relay
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, decode, encode, validated
+from cwt_schemas.endpoints import QUERY_ENDPOINTS
+from cwt_schemas.errors import NotFound, Unprocessable
+from cwt_schemas.http import BenchmarkReport, HardwareReport
+from cwt_schemas.message import Message
+from cwt_schemas.query import (
+    BackendInfo,
+    BackendRequest,
+    BackendsReply,
+    BackendsRequest,
+    BenchmarkReply,
+    BenchmarkRequest,
+)
+from cwt_schemas.subjects import QueryOp
+from pycwt_client.queries import ASK_TIMEOUT_S, COMPUTE_TIMEOUT_S, ask_packed
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v1")
+
+SUMMARIES: Final[dict[QueryOp, str]] = {
+    "cwt": "Wavelet transform of a signal",
+    "xwt": "Cross-wavelet transform of two signals",
+    "wct": "Wavelet coherence of two signals",
+    "significance": "Coherence that two red noises rarely exceed",
+}
+
+
+def _add_transform(op: QueryOp) -> None:
+    endpoint = QUERY_ENDPOINTS[subjects.query(op)]
+
+    @router.post(f"/wavelet/{op}", summary=SUMMARIES[op], operation_id=op, tags=["wavelet"])
+    @contract(request=endpoint.request, reply=endpoint.reply)
+    async def transform(request: Request, caller: Calling) -> Response:
+        return await relay(request, caller, endpoint, timeout_s=COMPUTE_TIMEOUT_S)
+
+
+for _op in SUMMARIES:
+    _add_transform(_op)
+
+
+@router.get("/backends/", summary="Monte Carlo backends", tags=["system"])
+@contract(reply=BackendsReply)
+async def backends(request: Request, caller: Calling) -> Response:
+    """List where surrogates can be simulated, and what is not available for which reason."""
+    return await _answer(request, caller, "backends", BackendsRequest())
+
+
+@router.get("/backends/{name}", summary="One Monte Carlo backend", tags=["system"])
+@contract(reply=BackendInfo)
+async def backend(request: Request, caller: Calling, name: str) -> Response:
+    """Return one backend; status 404 if there is none of exactly that name."""
+    try:
+        message = validated(BackendRequest, {"name": name})
+    except Unprocessable:
+        raise NotFound("no backend has a name of this form") from None
+    return await _answer(request, caller, "backend", message)
+
+
+@router.get("/hardware/detect", summary="What there is to compute on", tags=["system"])
+@contract(reply=HardwareReport)
+async def hardware(request: Request, caller: Calling) -> Response:
+    """Return FPGA, microcontroller, GPU and processor, each with what was found."""
+    hardware = await caller.client.hardware()
+    return await respond_message(request, HardwareReport.of(hardware))
+
+
+@router.post("/benchmark", summary="Time of one coherence on each backend", tags=["system"])
+@contract(request=BenchmarkRequest, reply=BenchmarkReport)
+async def benchmark(request: Request, caller: Calling) -> Response:
+    """Measure; a backend that is unknown or not available fails alone."""
+    media = accepted(request)
+    endpoint = QUERY_ENDPOINTS[subjects.query("benchmark")]
+    packed = await forward(request, caller, endpoint, timeout_s=COMPUTE_TIMEOUT_S)
+    report = BenchmarkReport.of(decode(BenchmarkReply, packed, ContentType.MSGPACK))
+    return await respond(request, encode(report, ContentType.MSGPACK), media)
+
+
+async def _answer(request: Request, caller: Caller, op: QueryOp, message: Message) -> Response:
+    """Return the answer to a query that has no body over HTTP."""
+    media = accepted(request)
+    packed = await ask_packed(
+        caller.bus,
+        subjects.query(op),
+        encode(message, ContentType.MSGPACK),
+        ContentType.MSGPACK,
+        timeout_s=ASK_TIMEOUT_S,
+    )
+    return await respond(request, packed, media)
