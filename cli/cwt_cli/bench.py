@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cwt_cli.faults import CommandError
 from cwt_cli.piped_console import PipedConsole
-from cwt_cli.shell import command_log, run_command, server_url
+from cwt_cli.shell import command_log, run_command, server
 from cwt_schemas.query import BenchmarkReply
 from pycwt_client import connect
 
@@ -29,7 +29,7 @@ def bench(
 
 
 async def _bench(signal_length: int, mc_count: int, backends: str | None) -> None:
-    async with connect(server_url(), name="pycwt-mod bench", log=command_log(quiet=True)) as client:
+    async with connect(server(), name="pycwt-mod bench", log=command_log(quiet=True)) as client:
         if backends is None:
             names = tuple(info.name for info in await client.backends() if info.available)
         else:

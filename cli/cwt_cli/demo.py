@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,16 @@ from rich.console import Console
 
 from cwt_cli.demo_picture import check_matplotlib, draw
 from cwt_cli.demo_run import DemoRun
-from cwt_cli.demo_summary import events_in_words, summarise, summary_in_words
+from cwt_cli.demo_summary import summarise, summary_in_words
+from cwt_cli.event_text import events_in_words
 from cwt_cli.faults import CommandError, expected_fault
 from cwt_cli.piped_console import PipedConsole
+from cwt_cli.ports import DEFAULT_HTTP_PORT, NO_GATEWAY, http_address
 from cwt_cli.publish import read_definition
 from cwt_cli.samples import DEFINITION, RECORDING, SIGNALS, SOURCE, shown
 from cwt_cli.shell import command_log, program, run_command, stoppable
 from cwt_cli.system import SystemPlan, running_system
+from cwt_runtime.accounts.folder import write_accounts
 from pycwt_client import Picture
 from pycwt_client.sources.csv_file import read_recording
 
@@ -34,49 +38,83 @@ COHERENCE = """\
 Coherence says how steadily two signals go together at a frequency: 0 not at all, 1 in step.
 Unrelated signals stay below the 95 % level for 95 % of the time."""
 
+TERMS = """\
+An octave is a band of frequencies, from f to 2 f. A window is the stretch of signal from which a
+worker computes a piece of one octave. An epoch is one run of a device, here one playing."""
+
+MISSING = "The recording itself lacks four samples of the respiration."
+
+OPEN = "Open it in a browser: the coherence scrolls there while the recording plays."
+
+STAYS = """\
+{where} until Ctrl-C. Enter plays the recording again.
+Other programs reach the system with {variables}"""
+
 NEXT = """\
-Keep the system up and feed it yourself:
+To feed the system yourself, start it and leave it running:
   {program} up
+Play the recording into it, in another terminal:
   {program} publish {recording} --stream icu --define {definition}
+Watch the results, in a third one:
   {program} watch icu"""
 
 
 def demo(
     speed: Annotated[float, typer.Option(min=0, help="times real time; 0: as fast as it goes")] = (
-        20
+        10
     ),
     workers: Annotated[int, typer.Option(min=1, help="Number of compute workers")] = 2,
     seconds: Annotated[float, typer.Option(min=1, help="how much of the recording")] = 600,
     out: Annotated[Path, typer.Option(help="folder for the picture")] = Path("out"),
-    keep: Annotated[bool, typer.Option("--keep", help="leave it all running, to Ctrl-C")] = False,
+    keep: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep/--no-keep", help="leave it all running until Ctrl-C; default: on a terminal"
+        ),
+    ] = None,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Give each service a user with its own permissions")
+    ] = False,
 ) -> None:
     """Play ten minutes of an intensive-care patient through the whole system."""
+    if keep is None:
+        keep = sys.stdin.isatty() and sys.stdout.isatty()
     folder = Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-    run_command(partial(_demo, speed, workers, seconds, out, keep, folder))
+    run_command(partial(_demo, speed, workers, seconds, out, keep, secure, folder))
     shutil.rmtree(folder, ignore_errors=True)  # after a failure it stays: the logs are in it
 
 
 def _check_output(out: Path) -> None:
-    """Fail now, and not after half a minute, if there can be no picture."""
+    """Fail now, and not after a minute, if there can be no picture."""
     check_matplotlib()
     out.mkdir(parents=True, exist_ok=True)
 
 
 async def _demo(
-    speed: float, workers: int, seconds: float, out: Path, keep: bool, folder: Path
+    speed: float,
+    workers: int,
+    seconds: float,
+    out: Path,
+    keep: bool,
+    secure: bool,
+    folder: Path,
 ) -> None:
     _check_output(out)
     definition = read_definition(DEFINITION, STREAM)
     recording = read_recording(RECORDING).first(seconds, definition.fs_hz)
     run = DemoRun(definition, recording, speed)
     plan = SystemPlan(
-        url=None,
+        server=None,
         folder=folder,
         host="127.0.0.1",
         port=-1,
         workers=workers,
+        http=http_address(DEFAULT_HTTP_PORT, or_any=True),
         log_folder=folder / "logs",
+        accounts=folder / "accounts" if secure else None,
     )
+    if plan.accounts is not None:
+        write_accounts(plan.accounts, ())
     try:
         stopped = await stoppable(partial(_play, plan, run, out, keep))
     except Exception as error:
@@ -87,21 +125,48 @@ async def _demo(
     if stopped and not run.took_s:
         shutil.rmtree(folder, ignore_errors=True)
         raise CommandError("the demo was stopped before its end")
+    names = {"recording": shown(RECORDING), "definition": shown(DEFINITION)}
+    _console().print("\n" + NEXT.format(program=program(), **names))
 
 
 async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: anyio.Event) -> None:
-    console = PipedConsole(soft_wrap=True, highlight=False, markup=False)
+    console = _console()
     console.print(f"Recording: {SOURCE}; {run.duration_s:.0f} s at {run.definition.fs_hz:g} Hz")
     console.print(SIGNALS)
     console.print(COHERENCE)
-    console.print(f"Starting a NATS server, ingest, {plan.workers} x compute, hwbridge ...")
+    console.print(TERMS)
+    services = ", ".join(f"{count} x {name}" for name, count in plan.instances.items())
+    console.print(f"Starting a NATS server, {services} ...")
     async with running_system(plan, command_log(quiet=True), kill=kill) as system:
-        console.print(f"They run at {system.url}")
+        console.print(f"Server:  {system.server.address}")
+        if plan.http is None:
+            console.print(NO_GATEWAY)
+        else:
+            console.print(f"Page:    {plan.http.page}", style="bold")
+            console.print(OPEN)
         await run.run(system.client, console)
         _conclude(run, out, console)
         if keep:
-            console.print(f"Everything runs on at CWT_NATS_URL={system.url} until Ctrl-C.")
+            where = f"The page stays at {plan.http.page}" if plan.http else "The system stays up"
+            variables = " ".join(f"{name}={text}" for name, text in system.server.variables.items())
+            console.print("\n" + STAYS.format(where=where, variables=variables))
+            while await _enter():
+                console.print("Playing the recording again ...")
+                await run.play_again(system.client)
+                console.print("Played. Enter plays it again; Ctrl-C ends everything.")
             await anyio.sleep_forever()
+
+
+async def _enter() -> bool:
+    """Wait for Enter; return False if the input has ended."""
+    if not sys.stdin.isatty():
+        return False
+    await anyio.wait_readable(sys.stdin)
+    return bool(sys.stdin.readline())
+
+
+def _console() -> Console:
+    return PipedConsole(soft_wrap=True, highlight=False, markup=False)
 
 
 def _conclude(run: DemoRun, out: Path, console: Console) -> None:
@@ -117,9 +182,6 @@ def _conclude(run: DemoRun, out: Path, console: Console) -> None:
     for line in conclusion(run, pictures):
         console.print(line)
     console.print(f"Picture: {path}")
-    console.print()
-    names = {"recording": shown(RECORDING), "definition": shown(DEFINITION)}
-    console.print(NEXT.format(program=program(), **names))
 
 
 def conclusion(run: DemoRun, pictures: dict[tuple[str, ...], Picture]) -> list[str]:
@@ -134,5 +196,6 @@ def conclusion(run: DemoRun, pictures: dict[tuple[str, ...], Picture]) -> list[s
         f"{run.duration_s:.0f} s of recording in {run.took_s:.0f} s, {run.results} results.",
         *pairs,
         events_in_words(run.table.events),
+        *([MISSING] if run.table.events["missing"] else []),
         f"Source: {SOURCE}",
     ]

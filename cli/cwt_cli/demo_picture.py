@@ -10,6 +10,7 @@ import numpy as np
 
 from cwt_cli.faults import CommandError
 from cwt_cli.samples import SIGNALS, SOURCE
+from cwt_runtime.installation import install_hint
 from pycwt_client import Picture
 from pycwt_mod.wavelets import Morlet
 
@@ -24,7 +25,7 @@ hatched: ends of the recording or missing samples weigh in; line: cone of influe
 def check_matplotlib() -> None:
     """Raise a `CommandError` if pictures cannot be drawn here."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise CommandError("drawing needs matplotlib: pip install 'pycwt-mod[plot]'")
+        raise CommandError(f"drawing needs matplotlib: {install_hint('plot')}")
 
 
 def draw(

@@ -14,6 +14,7 @@ from cwt_cli.faults import CommandError
 from cwt_cli.live_table import LiveTable
 from cwt_cli.watch import follow_streams
 from cwt_schemas import storage
+from cwt_schemas.live import StreamEvent
 from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client, Scalogram, new_epoch
 from pycwt_client.sources import play
@@ -39,8 +40,8 @@ class DemoRun:
     scalograms: dict[tuple[str, ...], Scalogram] = field(default_factory=dict)
     played: int = 0
     ended: bool = False
-    #: Why windows were given up on, by id.
-    dropped: dict[str, str] = field(default_factory=dict)
+    #: Events of windows that were given up, by id; each reports one window or more.
+    dropped: dict[str, StreamEvent] = field(default_factory=dict)
     #: Wall-clock seconds from the first chunk to the last result.
     took_s: float = 0.0
 
@@ -77,6 +78,12 @@ class DemoRun:
             tasks.cancel_scope.cancel()
         self.took_s = time.monotonic() - begin
 
+    async def play_again(self, client: Client) -> None:
+        """Play the recording as a new epoch, as a monitor that was restarted."""
+        async with client.publisher(self.definition.name, new_epoch()) as publisher:
+            signals = self.recording.signals(self.definition.fs_hz, chunk_s=CHUNK_S)
+            await play(signals, publisher, speed=self.speed)
+
     def headline(self) -> str:
         """Return how far the playing is."""
         seconds = self.played / self.definition.fs_hz
@@ -99,7 +106,7 @@ class DemoRun:
             async for event in events:
                 self.table.feed_event(event)
                 if event.kind == "dropped":
-                    self.dropped[event.id] = event.detail
+                    self.dropped[event.id] = event
 
     async def _until_complete(self, client: Client) -> None:
         """Return once all samples are taken in and every window made of them has its result."""
@@ -114,8 +121,12 @@ class DemoRun:
 
     def _check_dropped(self) -> None:
         if self.dropped:
-            reason = next(iter(self.dropped.values()))
-            raise CommandError(f"{len(self.dropped)} windows gave no result, the first: {reason}")
+            first = next(iter(self.dropped.values()))
+            raise CommandError(f"{self._windows_dropped} windows gave no result: {first.detail}")
+
+    @property
+    def _windows_dropped(self) -> int:
+        return sum(event.count for event in self.dropped.values())
 
     async def _complete(self, client: Client) -> bool:
         status = await client.get_stream(self.definition.name)
@@ -124,7 +135,7 @@ class DemoRun:
             status.epoch == self.epoch
             and (status.next_sample or 0) >= len(self.recording.samples)
             and backlog.waiting + backlog.in_flight == 0
-            and self.results + len(self.dropped) >= status.windows
+            and self.results + self._windows_dropped >= status.windows
         )
 
 

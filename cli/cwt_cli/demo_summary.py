@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pycwt_client import Picture
 
-__all__ = ["PairSummary", "events_in_words", "summarise", "summary_in_words"]
+__all__ = ["PairSummary", "summarise", "summary_in_words"]
 
 #: A scale is judged where at least this share of its columns is valid.
 ENOUGH = 0.2
@@ -86,11 +84,3 @@ def summary_in_words(pair: tuple[str, str], summary: PairSummary | None, level: 
             f"(give or take whole periods of {1000 / summary.freq_hz:.0f} ms)"
         )
     return words
-
-
-def events_in_words(events: Mapping[str, int]) -> str:
-    """Return how many events of which kind came."""
-    kinds = Counter(events)
-    if not kinds:
-        return "events: none"
-    return "events: " + ", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Mapping
 
@@ -11,13 +10,10 @@ import orjson
 
 from cwt_cli.faults import CommandError
 from cwt_runtime.bus import Bus
+from cwt_runtime.rpc.micro import ping_subject
 
 __all__ = ["count_services", "wait_for_services"]
 
-#: ADR-32: every instance of every service answers here.
-PING = "$SRV.PING"
-#: What JetStream says of itself and of this account.
-ACCOUNT_INFO = "$JS.API.INFO"
 #: Services on one machine answer within milliseconds.
 ROUND_S = 0.3
 
@@ -26,10 +22,10 @@ async def count_services(
     bus: Bus, expected: Mapping[str, int], *, round_s: float = ROUND_S
 ) -> Counter[str]:
     """Return how many instances of each service answer; done once all expected ones have."""
-    inbox = f"_INBOX.{secrets.token_hex(12)}"
+    inbox = bus.new_inbox()
     found: dict[str, str] = {}
     async with bus.subscribe(inbox) as answers:
-        await bus.publish(PING, b"", reply=inbox)
+        await bus.publish(ping_subject(), b"", reply=inbox)
         with anyio.move_on_after(round_s):
             async for answer in answers:
                 if not answer.data:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,38 +11,31 @@ import orjson
 import typer
 from rich.text import Text
 
-from cwt_cli.discovery import ACCOUNT_INFO, PING, ROUND_S
+from cwt_cli.discovery import ROUND_S
 from cwt_cli.findings import (
     Finding,
     clock_finding,
+    connection_finding,
     lag_finding,
+    permission_finding,
     service_findings,
     storage_findings,
     stream_findings,
 )
 from cwt_cli.piped_console import PipedConsole
-from cwt_cli.shell import run_command, server_url
+from cwt_cli.shell import run_command, server
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
-from cwt_runtime.urls import without_credentials
+from cwt_runtime.rpc.micro import ping_subject
+from cwt_runtime.storage.health import ACCOUNT_INFO, STREAM_INFO
 from cwt_schemas import storage
-from cwt_schemas.errors import Unavailable
-from pycwt_client import connect
+from cwt_schemas.errors import ContractError, Unavailable
+from pycwt_client import Client, connect
 from pycwt_mod._version import __version__
 
 __all__ = ["checkup", "doctor"]
 
-#: JetStream's interface (its reference: ADR-31 and the server's documentation).
-STREAM_INFO = "$JS.API.STREAM.INFO."
 TIMEOUT_S = 2.0
-STREAMS = (
-    storage.SIGNALS, storage.WINDOWS, storage.RESULTS, storage.TASKS, storage.JOB_RESULTS,
-    storage.DEAD,
-    *(f"KV_{name}" for name in (
-        storage.KV_STREAMS, storage.KV_CHECKPOINTS, storage.KV_JOBS, storage.KV_SIGNIFICANCE,
-    )),
-    *(f"OBJ_{name}" for name in (storage.OBJECTS, storage.REPLIES, storage.ANSWERS)),
-)  # fmt: skip
 QUEUES = (
     ("windows", storage.WINDOWS, storage.COMPUTE_WINDOWS),
     ("tasks", storage.TASKS, storage.COMPUTE_TASKS),
@@ -58,18 +50,18 @@ def doctor() -> None:
 
 
 async def _doctor() -> None:
-    url, reached = server_url(), True
+    settings, reached = server(), True
     refusals = _Refusals()
     logger = logging.getLogger("pycwt_client")
     logger.addHandler(refusals)
     try:
-        async with connect(url, name="pycwt-mod doctor") as client:
+        async with connect(settings, name="pycwt-mod doctor") as client:
             findings = [
-                Finding(about="server", verdict="ok", detail=without_credentials(url)),
+                Finding(about="server", verdict="ok", detail=settings.address),
                 *await checkup(client.bus),
             ]
     except Unavailable as error:
-        findings = [Finding(about="server", verdict="wrong", detail=error.message)]
+        findings = [connection_finding(error)]
         reached = False
     finally:
         logger.removeHandler(refusals)
@@ -86,10 +78,11 @@ async def checkup(bus: Bus) -> list[Finding]:
         return [account]
     instances = await _instances(bus)
     found = [Finding(about="JetStream", verdict="ok", detail="enabled"), storage_findings(account)]
-    sizes = {name: await _asked(bus, STREAM_INFO + name) for name in STREAMS}
+    sizes = await _streams(bus)
     for name, info in sizes.items():
         found.append(info if isinstance(info, Finding) else stream_findings(name, info))
     found += service_findings(instances, __version__)
+    found += await _reported(Client(bus))
     signals = sizes[storage.SIGNALS]
     if not isinstance(signals, Finding) and "ts" in signals:
         found.append(clock_finding(signals["ts"], datetime.now(UTC)))
@@ -98,12 +91,27 @@ async def checkup(bus: Bus) -> list[Finding]:
         try:
             backlog = await bus.log.backlog(stream, durable)
         except BusError:
-            continue  # the missing stream is told above
+            continue  # `stream_findings` reports the missing stream
         found.append(lag_finding(what, backlog.waiting + backlog.in_flight, workers))
     return found
 
 
-async def _asked(bus: Bus, subject: str) -> dict[str, Any] | Finding:
+async def _streams(bus: Bus) -> dict[str, dict[str, Any] | Finding]:
+    """Return the information of every stream: all at the same time, since each may take a while."""
+    infos: dict[str, dict[str, Any] | Finding] = {}
+
+    async def ask(name: str) -> None:
+        infos[name] = await _asked(bus, STREAM_INFO + name)
+
+    async with anyio.create_task_group() as tasks:
+        for name in storage.JETSTREAM:
+            tasks.start_soon(ask, name)
+    return {name: infos[name] for name in storage.JETSTREAM}
+
+
+async def _asked(bus: Bus, request: str) -> dict[str, Any] | Finding:
+    """Return JetStream's answer to a request of its interface, or why there is none."""
+    subject = f"{bus.log.api}.{request}"
     try:
         reply = await bus.request(subject, b"", timeout_s=TIMEOUT_S)
     except NoRespondersError:
@@ -117,7 +125,7 @@ async def _asked(bus: Bus, subject: str) -> dict[str, Any] | Finding:
             advice="the server is overloaded, or this user may not ask (see permissions)",
         )  # fmt: skip
     answer = orjson.loads(reply.data)
-    if isinstance(answer, dict) and subject == ACCOUNT_INFO and "error" in answer:
+    if isinstance(answer, dict) and request == ACCOUNT_INFO and "error" in answer:
         return Finding(
             about="JetStream", verdict="wrong", detail=str(answer["error"].get("description")),
             advice="enable JetStream for this account in the server's configuration",
@@ -125,11 +133,24 @@ async def _asked(bus: Bus, subject: str) -> dict[str, Any] | Finding:
     return dict(answer)
 
 
+async def _reported(client: Client) -> list[Finding]:
+    """Return what a worker finds: it writes, and may look where this user may not."""
+    try:
+        health = await client.health()
+    except Unavailable:
+        return []  # `service_findings` reports that no worker replies
+    except ContractError as error:
+        return [Finding(about="health", verdict="wrong", detail=error.message)]
+    return [
+        Finding(about="health", verdict="wrong", detail=problem) for problem in health.problems
+    ] or [Finding(about="health", verdict="ok", detail="every stream can be written and read")]
+
+
 async def _instances(bus: Bus) -> list[dict[str, str]]:
-    inbox = f"_INBOX.{secrets.token_hex(12)}"
+    inbox = bus.new_inbox()
     found: list[dict[str, str]] = []
     async with bus.subscribe(inbox) as answers:
-        await bus.publish(PING, b"", reply=inbox)
+        await bus.publish(ping_subject(), b"", reply=inbox)
         with anyio.move_on_after(2 * ROUND_S):
             async for answer in answers:
                 found += [orjson.loads(answer.data)] if answer.data else []
@@ -137,7 +158,7 @@ async def _instances(bus: Bus) -> list[dict[str, str]]:
 
 
 class _Refusals(logging.Handler):
-    """Collects what the server refused this connection."""
+    """Collects what this user was not permitted to do."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -145,17 +166,13 @@ class _Refusals(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         detail = str(getattr(record, "detail", ""))
-        if "ermissions" in detail or "uthoriz" in detail:
+        if "permissions" in detail.lower():
             self._details.add(detail)
 
     def findings(self, *, reached: bool) -> list[Finding]:
         """Return one finding per refusal; that there was none says something once `reached`."""
-        advice = "give this user the permission, or another one in CWT_NATS_CREDS"
         none = Finding(about="permissions", verdict="ok", detail="nothing was refused")
-        return [
-            Finding(about="permissions", verdict="wrong", detail=detail, advice=advice)
-            for detail in sorted(self._details)
-        ] or [none] * reached
+        return [permission_finding(detail) for detail in sorted(self._details)] or [none] * reached
 
 
 def _print(findings: list[Finding]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cwt_runtime.bus.errors import BusError, StorageFullError
+from cwt_runtime.bus.errors import BusError, StorageFullError, UnusableConnectionError
 from cwt_runtime.process.embedded_server import FolderInUseError, ServerBinaryMissingError
 from cwt_runtime.settings import SettingsError
 from cwt_schemas.errors import ContractError
@@ -41,6 +41,8 @@ def expected_fault(error: BaseException) -> CommandError | None:
         case BaseExceptionGroup():
             found = [expected_fault(each) for each in error.exceptions]
             return None if None in found else found[0]
+        case ContractError(__cause__=UnusableConnectionError()):
+            return CommandError(error.message, USAGE)
         case ContractError():
             return CommandError(error.message)
         case StorageFullError():

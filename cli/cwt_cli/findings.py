@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-__all__ = ["Finding", "clock_finding", "service_findings", "storage_findings", "stream_findings"]
+from cwt_runtime.bus.errors import AccessRefusedError, UnusableConnectionError
+from cwt_schemas.errors import Unavailable
+
+__all__ = [
+    "Finding",
+    "clock_finding",
+    "connection_finding",
+    "permission_finding",
+    "service_findings",
+    "storage_findings",
+    "stream_findings",
+]
 
 #: Events and results carry the clocks of several machines; more makes their order doubtful.
 CLOCK_LIMIT_S = 1.0
@@ -16,25 +28,70 @@ FULL = 0.9
 #: A worker has a window for a fraction of a second; more than this many wait longer than that.
 LAG_LIMIT = 1000
 
+Verdict = Literal["ok", "note", "wrong"]
+#: The services that are looked for, how bad it is if none answers, and what is missing then.
+REQUIRED: tuple[tuple[str, Verdict, str], ...] = (
+    ("ingest", "wrong", "streams are not analysed"),
+    ("compute", "wrong", "nothing is computed or answered"),
+    ("gateway", "note", "there is no page and no HTTP"),
+)
+#: All services, which should be of one version.
+SERVICES = {"ingest", "compute", "hwbridge", "gateway"}
+
+#: The server's error for a missing permission.
+_VIOLATION = re.compile(
+    r'Permissions Violation for (?:(?P<publish>Publish)|Subscription) to "(?P<subject>[^"]+)"',
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing that was looked at."""
 
     about: str
-    verdict: Literal["ok", "note", "wrong"]
+    verdict: Verdict
     detail: str
     #: What to do about it.
     advice: str = ""
 
 
+def connection_finding(error: Unavailable) -> Finding:
+    """Judge why a connection was not made."""
+    match error.__cause__:
+        case AccessRefusedError():
+            about = "user"
+            advice = "correct the user, the file or the server; services then connect by themselves"
+        case UnusableConnectionError():
+            about = "settings"
+            advice = "correct the variable CWT_NATS_* or the file, see docs/settings.md"
+        case _:  # the message says what to do
+            about, advice = "server", ""
+    return Finding(about=about, verdict="wrong", detail=error.message, advice=advice)
+
+
+def permission_finding(detail: str) -> Finding:
+    """Judge the server's error for a user without a permission."""
+    refused = _VIOLATION.search(detail)
+    if refused is None:
+        return Finding(about="permissions", verdict="wrong", detail=detail)
+    subject, is_publish = refused["subject"], refused["publish"] is not None
+    verb = "publish to" if is_publish else "subscribe to"
+    advice = f"let this user {verb} it, or connect as another one (CWT_NATS_USER, CWT_NATS_CREDS)"
+    if not is_publish and subject.startswith("_INBOX"):
+        advice = "set CWT_NATS_INBOX_PREFIX to the prefix of inboxes that this user may hear"
+    return Finding(
+        about="permissions",
+        verdict="wrong",
+        detail=f"this user may not {verb} {subject}",
+        advice=advice,
+    )
+
+
 def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> list[Finding]:
     """Judge which services answer, given as their ADR-32 documents, and in which version."""
     found = []
-    for name, without in (
-        ("ingest", "streams are not analysed"),
-        ("compute", "nothing is computed or answered"),
-    ):
+    for name, verdict, without in REQUIRED:
         count = sum(each["name"] == name for each in instances)
         if count:
             found.append(Finding(about=name, verdict="ok", detail=f"{count} running"))
@@ -42,12 +99,12 @@ def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> li
             found.append(
                 Finding(
                     about=name,
-                    verdict="wrong",
+                    verdict=verdict,
                     detail=f"none answers: {without}",
                     advice=f"start it with `pycwt-mod up`, or `python -m cwt_{name}`",
                 )
             )
-    ours = [each for each in instances if each["name"] in {"ingest", "compute", "hwbridge"}]
+    ours = [each for each in instances if each["name"] in SERVICES]
     others = sorted(
         {f"{each['name']} {each['version']}" for each in ours if each["version"] != version}
     )

@@ -12,7 +12,7 @@ from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.hw_asking import info_of, listing_of, operate
 from cwt_cli.hw_checks import Verdict, check_cwt, check_mc, trial_cwt, trial_mc
 from cwt_cli.names import checked_name
-from cwt_cli.shell import command_log, run_command, server_url
+from cwt_cli.shell import command_log, run_command, server
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import NoRespondersError
 from cwt_schemas.errors import Unavailable
@@ -57,7 +57,7 @@ def verify(
 def _run(work: Callable[[Bus], Awaitable[None]], device: str | None = None) -> None:
     async def connected() -> None:
         log = command_log(quiet=True)
-        async with connect(server_url(), name="pycwt-mod hw", log=log) as client:
+        async with connect(server(), name="pycwt-mod hw", log=log) as client:
             try:
                 await work(client.bus)
             except Unavailable as error:

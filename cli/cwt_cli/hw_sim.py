@@ -11,6 +11,7 @@ import typer
 
 from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.shell import reported, stop_signal
+from cwt_runtime.installation import install_hint
 
 __all__ = ["sim"]
 
@@ -49,7 +50,7 @@ def _sim(serial: bool, choice: SimulatorChoice, folder: Path) -> None:
         from cwt_gateware.sim.terminal import opened_terminal, serve
     except ImportError as error:
         raise CommandError(
-            f"the simulator is not installed ({error}): pip install 'pycwt-mod[sim]'"
+            f"the simulator is not installed ({error}): {install_hint('sim')}"
         ) from error
     try:
         made = chosen_engine("serial" if serial else "bytes", choice.value, folder)

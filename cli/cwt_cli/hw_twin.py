@@ -6,6 +6,7 @@ import typer
 
 from cwt_cli.faults import CommandError
 from cwt_cli.shell import reported, stop_signal
+from cwt_runtime.installation import install_hint
 
 __all__ = ["twin"]
 
@@ -25,7 +26,7 @@ def _twin() -> None:
         from cwt_cli.twin.terminal import TwinTerminal
     except ImportError as error:
         raise CommandError(
-            f"the twin is not installed ({error}): pip install 'pycwt-mod[twin]'"
+            f"the twin is not installed ({error}): {install_hint('twin')}"
         ) from error
     with stop_signal() as stop, TwinTerminal() as terminal:
         typer.echo(terminal.port)

@@ -20,7 +20,7 @@ from cwt_cli.job_display import job_lines, result_line, show_progress, state_lin
 from cwt_cli.job_tasks import Transform, read_tasks, tasks_of_files
 from cwt_cli.names import checked_name
 from cwt_cli.query import check_choices
-from cwt_cli.shell import command_log, run_command, server_url
+from cwt_cli.shell import command_log, run_command, server
 from cwt_cli.transform_options import (
     BackendOption,
     ColumnsOption,
@@ -30,6 +30,7 @@ from cwt_cli.transform_options import (
     MethodOption,
     ParamOption,
     RateOption,
+    ResampleOption,
     SeedOption,
     WaveletOption,
 )
@@ -54,9 +55,13 @@ def submit(
             help="of each column; of each two columns of a file; tasks: as the JSON file says",
         ),
     ],
-    files: Annotated[list[Path], typer.Argument(help="CSV files; with tasks: JSON, or - ")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Recordings, named as for publish; with tasks: JSON files, or - "),
+    ],
     columns: ColumnsOption = None,
     fs: RateOption = None,
+    resample: ResampleOption = None,
     dj: DjOption = 0.25,
     level: LevelOption = 0.95,
     wavelet: WaveletOption = "morlet",
@@ -84,9 +89,12 @@ def submit(
     async def work(client: Client) -> None:
         if op == "tasks":
             labels: list[str] = []
-            tasks = [task for path in files for task in await _tasks_in(path)]
+            tasks = [task for file in files for task in await _tasks_in(Path(file))]
         else:
-            labels, tasks = tasks_of_files(cast("Transform", op), files, columns, fs, options)
+            transform = cast("Transform", op)
+            labels, tasks = await tasks_of_files(
+                transform, files, columns, fs, options, resample_hz=resample
+            )
         handed = await client.submit(tasks, name=name, job_id=job_id)
         for index, label in enumerate(labels):
             typer.echo(f"{index}: {label}", err=True)
@@ -175,7 +183,7 @@ def list_jobs(
 def _with_client(work: Callable[[Client], Awaitable[None]]) -> None:
     async def connected() -> None:
         log = command_log(quiet=True)
-        async with connect(server_url(), name="pycwt-mod job", log=log) as client:
+        async with connect(server(), name="pycwt-mod job", log=log) as client:
             await work(client)
 
     run_command(connected)

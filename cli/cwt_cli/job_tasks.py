@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
 from cwt_cli.faults import USAGE, CommandError
-from pycwt_client.sources.csv_file import Recording, read_recording
+from cwt_cli.recordings import read_named, short_name
+from pycwt_client.sources.whole import Whole
 
 __all__ = ["read_tasks", "tasks_of_files"]
 
@@ -18,41 +18,41 @@ Task = Mapping[str, Any]
 Transform = Literal["cwt", "xwt", "wct"]
 
 
-def tasks_of_files(
+async def tasks_of_files(
     op: Transform,
-    files: list[Path],
+    files: list[str],
     columns: str | None,
     fs_hz: float | None,
     options: Mapping[str, Any],
+    *,
+    resample_hz: float | None = None,
 ) -> tuple[list[str], list[Task]]:
     """Return what each task is of, and the tasks.
 
     Raises
     ------
     CommandError
-        A file cannot be read, does not say its rate, or has too few columns.
+        A file has too few channels.
+    SourceError
+        It cannot be read, or does not say its rate.
     """
     labels: list[str] = []
     tasks: list[Task] = []
-    for path in files:
-        recording = read_recording(path)
-        if columns is not None:
-            recording = recording.selected(tuple(name.strip() for name in columns.split(",")))
-        rate = fs_hz or recording.fs_hz
-        if rate is None:
-            raise CommandError(f"{path} does not say its sampling rate: give it with --fs", USAGE)
-        for label, signals in _signals(op, path, recording):
-            labels.append(f"{path.name}: {label}")
-            tasks.append({"type": op, "dt": 1 / rate, **signals, **options})
+    for file in files:
+        recording = await read_named(file, columns, fs_hz, resample_hz)
+        for label, signals in _signals(op, file, recording):
+            labels.append(f"{short_name(file)}: {label}")
+            tasks.append({"type": op, "dt": 1 / recording.info.fs_hz, **signals, **options})
     return labels, tasks
 
 
-def _signals(op: Transform, path: Path, recording: Recording) -> list[tuple[str, dict[str, Any]]]:
-    columns = {name: recording.samples[:, i] for i, name in enumerate(recording.columns)}
+def _signals(op: Transform, file: str, recording: Whole) -> list[tuple[str, dict[str, Any]]]:
+    names = recording.info.channel_names
+    columns = {name: recording.samples[:, place] for place, name in enumerate(names)}
     if op == "cwt":
         return [(name, {"data": signal}) for name, signal in columns.items()]
     if len(columns) < 2:
-        raise CommandError(f"{path} has one column, {op} is of two", USAGE)
+        raise CommandError(f"{file} has one channel, {op} is of two", USAGE)
     return [
         (f"{one} with {other}", {"signal1": columns[one], "signal2": columns[other]})
         for one, other in itertools.combinations(columns, 2)

@@ -1,4 +1,4 @@
-"""What is going on, as a table: fed with results and events, read as often as wanted. Pure."""
+"""The state of live streams as a table, fed with results, events and markers. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from cwt_cli.event_text import event_line
+from cwt_cli.marker_text import marker_line
 from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.marker import Marker
 from cwt_schemas.stream import ClockStatus, StreamLag, StreamStatus
 
 __all__ = ["LiveTable", "Peak", "RateMeter", "latest_peak"]
 
-#: Rates are means over so many seconds.
+#: Time that rates are means over, seconds.
 RATE_SPAN_S = 5.0
-#: Events shown.
+#: Events and markers shown, markers in up to half of the lines.
 LAST_EVENTS = 4
 
 
@@ -48,7 +51,7 @@ class RateMeter:
 
     def count(self, total: int, now_s: float) -> None:
         """Note that there have been `total` by now."""
-        if total < self.total:  # whoever counts was started again
+        if total < self.total:  # the service that counts was restarted
             self._seen.clear()
         self.total = total
         self._seen.append((now_s, total))
@@ -87,6 +90,7 @@ class Counters:
     asked_s: float = 0.0
     lag: StreamLag = field(default_factory=StreamLag)
     clock: ClockStatus | None = None
+    fs_hz: float | None = None
 
 
 def latest_peak(result: AnalysisResult) -> tuple[int, Peak] | None:
@@ -102,6 +106,29 @@ def latest_peak(result: AnalysisResult) -> tuple[int, Peak] | None:
     return result.t.first_sample + result.t.step * column, peak
 
 
+class LastLines:
+    """The last lines of a kind, and which of them were not taken yet."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=LAST_EVENTS)
+        self._untaken = 0
+
+    def add(self, line: str) -> None:
+        """Add a line, the newest one."""
+        self._lines.append(line)
+        self._untaken += 1
+
+    def newest(self, most: int) -> list[str]:
+        """Return the newest lines, up to `most`."""
+        return list(self._lines)[-most:] if most else []
+
+    def take(self) -> list[str]:
+        """Return the lines that were not taken yet."""
+        lines = self.newest(min(self._untaken, LAST_EVENTS))
+        self._untaken = 0
+        return lines
+
+
 class LiveTable:
     """The state of all streams that something was heard of."""
 
@@ -109,8 +136,7 @@ class LiveTable:
         self._rows: dict[RowKey, Row] = {}
         self._epochs: dict[str, str] = {}
         self._streams: dict[str, Counters] = {}
-        self._last_events: deque[StreamEvent] = deque(maxlen=LAST_EVENTS)
-        self._untold: deque[StreamEvent] = deque(maxlen=LAST_EVENTS)
+        self._last_events, self._last_markers = LastLines(), LastLines()
         self.events: Counter[str] = Counter()
 
     def feed_result(self, result: AnalysisResult, now_s: float) -> None:
@@ -133,9 +159,13 @@ class LiveTable:
 
     def feed_event(self, event: StreamEvent) -> None:
         """Take in an event."""
-        self._last_events.append(event)
-        self._untold.append(event)
-        self.events[event.kind] += 1
+        self._last_events.add(event_line(event))
+        self.events[event.kind] += event.count
+
+    def feed_marker(self, marker: Marker) -> None:
+        """Take in a marker."""
+        counters = self._streams.get(marker.stream)
+        self._last_markers.add(marker_line(marker, None if counters is None else counters.fs_hz))
 
     def feed_status(self, status: StreamStatus, now_s: float) -> None:
         """Take in what ingest says of a stream."""
@@ -144,6 +174,7 @@ class LiveTable:
         counters.chunks.count(status.chunks, now_s)
         counters.windows.count(status.windows, now_s)
         counters.lag, counters.clock = status.lag, status.clock
+        counters.fs_hz = status.definition.fs_hz
 
     def table(self, now_s: float) -> Group:
         """Return the picture for a terminal."""
@@ -168,10 +199,9 @@ class LiveTable:
     def lines(self, now_s: float) -> list[str]:
         """Return the same in few plain lines: of each channel set, the octave with the peak.
 
-        Each event is in it once.
+        Each event and marker is in it once.
         """
-        events = [_event_words(event) for event in self._untold]
-        self._untold.clear()
+        noted = [*self._last_events.take(), *self._last_markers.take()]
         best: dict[tuple[str, ...], tuple[RowKey, Row]] = {}
         rates: dict[tuple[str, ...], float] = {}
         for key, row in sorted(self._rows.items()):
@@ -186,7 +216,7 @@ class LiveTable:
             f"latency {1000 * row.latency_s:.0f} ms, {rates[place]:.1f} results/s"
             for place, (key, row) in best.items()
         ]
-        return [*peaks, *self.rate_lines(), *events]
+        return [*peaks, *self.rate_lines(), *noted]
 
     def rate_lines(self, stream: str | None = None) -> list[str]:
         """Return how fast each stream goes, or one, how far it is behind, and its clock."""
@@ -198,8 +228,9 @@ class LiveTable:
         ]
 
     def event_lines(self, most: int) -> list[str]:
-        """Return the last events, at most so many, a line each."""
-        return [_event_words(event) for event in self._last_events][-most:] if most else []
+        """Return the last events and markers, up to `most` lines, half of them for markers."""
+        markers = self._last_markers.newest(most // 2)
+        return [*self._last_events.newest(most - len(markers)), *markers]
 
 
 def _stream_words(name: str, counters: Counters) -> list[str]:
@@ -218,10 +249,6 @@ def _stream_words(name: str, counters: Counters) -> list[str]:
         goes,
         f"{name}: device clock {clock.drift_ppm:+.1f} ppm, jitter {1000 * clock.jitter_s:.2f} ms",
     ]
-
-
-def _event_words(event: StreamEvent) -> str:
-    return f"event: {event.stream} {event.kind} {event.detail}"
 
 
 def _cells(row: Row, now_s: float) -> tuple[str, ...]:

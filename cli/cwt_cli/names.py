@@ -1,4 +1,4 @@
-"""Names on the command line: of streams, analyses, jobs and devices."""
+"""Names on the command line: of streams, channels, analyses, jobs and devices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import typer
 
 from cwt_schemas.message import is_name
 
-__all__ = ["checked_name"]
+__all__ = ["checked_name", "split_names"]
 
 
 def checked_name(value: str | None) -> str | None:
@@ -22,3 +22,8 @@ def checked_name(value: str | None) -> str | None:
             f"{value!r} cannot be a name: 1 to 64 letters, digits, - or _ are possible"
         )
     return value
+
+
+def split_names(listed: str) -> tuple[str, ...]:
+    """Return the names in a list with commas."""
+    return tuple(name.strip() for name in listed.split(","))

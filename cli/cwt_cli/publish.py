@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import anyio
 import typer
@@ -20,18 +22,35 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cwt_cli.derived import derived_definition, parse_wishes, split_names
 from cwt_cli.faults import USAGE, CommandError
-from cwt_cli.names import checked_name
+from cwt_cli.names import checked_name, split_names
+from cwt_cli.publish_report import PublishReport, failure
 from cwt_cli.samples import DEFINITION, shown
-from cwt_cli.shell import command_log, run_command, server_url, stoppable
+from cwt_cli.shell import command_log, run_command, server, stoppable, warn
+from cwt_cli.transform_options import ResampleOption
 from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.errors import ContractError, NotFound
-from cwt_schemas.stream import StreamDefinition
+from cwt_schemas.sampling_rate import RATE_TOLERANCE
+from cwt_schemas.stream import StreamDefinition, StreamStatus
 from pycwt_client import Client, Publisher, connect, new_epoch
-from pycwt_client.sources import Signals, SourceInfo, named_source, play
+from pycwt_client.definition import Analyses, derived_definition
+from pycwt_client.feedback import misgiving
+from pycwt_client.sources import (
+    Resampled,
+    Signals,
+    SourceInfo,
+    measured_fs_hz,
+    named_source,
+    play,
+)
+from pycwt_client.sources.rate import RateChecked
+from pycwt_client.sources.source import CHUNK_S
 
 __all__ = ["publish"]
+
+
+#: What --fs says.
+Rate = float | Literal["measured"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +60,8 @@ class Order:
     file: str | None
     source: str | None
     stream: str
-    fs_hz: float | None
+    fs_hz: Rate | None
+    resample_hz: float | None
     speed: float
     chunk_s: float | None
     epoch: str | None
@@ -55,16 +75,24 @@ class Order:
 def publish(
     stream: Annotated[str, typer.Option(help="the stream to publish to", callback=checked_name)],
     file: Annotated[
-        str | None, typer.Argument(help="a recording: CSV (may end in .gz), WAV, EDF, BDF or XDF")
+        str | None, typer.Argument(help="a recording: CSV, WAV, EDF, XDF, NumPy, BrainVision, ...")
     ] = None,
     source: Annotated[
         str | None,
         typer.Option(
             help="or where samples come from: csv:FILE, wav:FILE, edf:FILE, xdf:FILE, "
-            "xdf:FILE#STREAM, lsl:NAME, lsl:type=EEG, brainflow:BOARD,serial_port=PORT"
+            "xdf:FILE#STREAM, numpy:FILE, parquet:FILE, openbci:FILE, empatica:FILE, wfdb:RECORD, "
+            "mseed:FILE, mne:FILE, lsl:NAME, lsl:type=EEG, brainflow:BOARD,serial_port=PORT"
         ),
     ] = None,
-    fs: Annotated[float | None, typer.Option(help="sampling rate in Hz, if a CSV has none")] = None,
+    fs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HZ|measured",
+            help="sampling rate in Hz, whatever the source says; measured: the one by its stamps",
+        ),
+    ] = None,
+    resample: ResampleOption = None,
     speed: Annotated[
         float, typer.Option(min=0, help="of a recording, times real time; 0: as fast as it goes")
     ] = 1,
@@ -91,11 +119,30 @@ def publish(
 ) -> None:
     """Publish a recording as the device that made it would have, or a device as it measures."""
     order = Order(
-        file=file, source=source, stream=stream, fs_hz=fs, speed=speed, chunk_s=chunk_s,
-        epoch=epoch, columns=columns, define=define,
+        file=file, source=source, stream=stream, fs_hz=parse_rate(fs), resample_hz=resample,
+        speed=speed, chunk_s=chunk_s, epoch=epoch, columns=columns, define=define,
         power=power, coherence=coherence or [], band=band,
     )  # fmt: skip
     run_command(partial(_publish, order))
+
+
+def parse_rate(text: str | None) -> Rate | None:
+    """Return what --fs says.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is neither a positive number nor ``measured``.
+    """
+    if text is None or text == "measured":
+        return cast("Literal['measured'] | None", text)
+    try:
+        fs_hz = float(text)
+    except ValueError:
+        fs_hz = 0.0
+    if not 0 < fs_hz < math.inf:
+        raise typer.BadParameter(f"--fs is a rate in Hz, such as 125, or measured, not {text!r}")
+    return fs_hz
 
 
 def the_source(file: str | None, source: str | None) -> str:
@@ -107,8 +154,8 @@ def the_source(file: str | None, source: str | None) -> str:
 
 
 async def _publish(order: Order) -> None:
-    wishes = parse_wishes(order.power, order.coherence, order.band)
-    if wishes is not None and order.define is not None:
+    analyses = parse_analyses(order.power, order.coherence, order.band)
+    if analyses is not None and order.define is not None:
         raise CommandError("--define says what to compute: leave out --power, --coherence", USAGE)
     wanted = None if order.define is None else read_definition(order.define, order.stream)
     find = partial(
@@ -116,16 +163,24 @@ async def _publish(order: Order) -> None:
         the_source(order.file, order.source),
         channels=None if order.columns is None else split_names(order.columns),
         chunk_s=order.chunk_s,
-        fs_hz=order.fs_hz,
     )
     find()  # a file that is not there is told before a server that is not
     log = command_log(quiet=True)
-    async with connect(server_url(), name="pycwt-mod publish", log=log) as client:
+    async with connect(server(), name="pycwt-mod publish", log=log) as client:
         known = wanted or await _known(client, order.stream)
-        source = find(assumed_fs_hz=None if known is None else known.fs_hz)
+        # Of a recording that is resampled, the stream's rate says nothing.
+        known_hz = None if known is None or order.resample_hz is not None else known.fs_hz
+        fs_hz = order.fs_hz
+        if fs_hz == "measured":
+            fs_hz = near(known_hz, await measured_fs_hz(find()))
+        source = find(fs_hz=fs_hz, assumed_fs_hz=known_hz)
+        if order.resample_hz is not None:
+            source = Resampled(source, order.resample_hz, chunk_s=order.chunk_s or CHUNK_S)
         async with source.open() as signals:
-            if wishes is not None:
-                wanted = derived_definition(order.stream, signals.info, wishes)
+            for text in signals.info.warnings:
+                warn(text)
+            if analyses is not None:
+                wanted = derived_definition(order.stream, signals.info, analyses)
             definition = wanted or known
             if definition is None:
                 raise CommandError(
@@ -148,26 +203,62 @@ async def _known(client: Client, stream: str) -> StreamDefinition | None:
 
 async def _send(client: Client, order: Order, signals: Signals) -> None:
     run = order.epoch or new_epoch()
+    status = await client.get_stream(order.stream)
+    if is_there(status, run, signals.info):
+        typer.echo(
+            f"0 chunks of {order.stream} kept under epoch {run}: all {signals.info.n_samples} "
+            "samples were there already"
+        )
+        return
     with _progress(signals.info) as progress:
         bar = progress.add_task(order.stream, total=signals.info.n_samples)
+        report = PublishReport(
+            progress.console, run if status.epoch in status.ended_epochs else None
+        )
 
         async def sent(publisher: Publisher) -> None:
             await play(
-                signals,
+                RateChecked(signals, warn) if signals.info.live else signals,
                 publisher,
                 speed=order.speed,
                 played=lambda samples: progress.update(bar, completed=samples),
             )
 
-        async with client.publisher(order.stream, run) as publisher:
-            if signals.info.live:
-                await _until_stopped(partial(sent, publisher), publisher)
-            else:
-                await sent(publisher)
+        async with client.publisher(order.stream, run, on_event=report.show) as publisher:
+            try:
+                if signals.info.live:
+                    await _until_stopped(partial(sent, publisher), publisher)
+                else:
+                    await sent(publisher)
+            except Exception as error:
+                raise failure(error, publisher, live=signals.info.live) from error
+            await report.settle(client, publisher)
     typer.echo(
         f"{publisher.kept} chunks of {order.stream} kept under epoch {run}, "
         f"{publisher.duplicates} of them were there already"
     )
+    if signals.info.annotations:
+        typer.echo(f"{publisher.markers} markers of its annotations are stored")
+    report.conclude(publisher)
+
+
+def is_there(status: StreamStatus, run: str, info: SourceInfo) -> bool:
+    """Return whether a recording was published as this epoch; warn of another publisher.
+
+    Raises
+    ------
+    CommandError
+        The epoch has ended without the samples that are left.
+    """
+    doubt = misgiving(status, run, now_ns=time.time_ns())
+    if doubt is None:
+        return False
+    if run not in status.ended_epochs:
+        warn(doubt)
+        return False
+    if status.epoch == run and (status.next_sample or 0) >= (info.n_samples or math.inf):
+        return True
+    raise CommandError(f"{doubt}, or leave --epoch out")
 
 
 async def _until_stopped(send: Callable[[], Awaitable[None]], publisher: Publisher) -> None:
@@ -178,6 +269,34 @@ async def _until_stopped(send: Callable[[], Awaitable[None]], publisher: Publish
 
     await stoppable(work)
     await publisher.finish()
+
+
+def parse_analyses(power: str | None, coherence: list[str], band: str | None) -> Analyses | None:
+    """Return what the options ask for; None if they ask for nothing.
+
+    Raises
+    ------
+    CommandError
+        They cannot be read, or the band is missing.
+    """
+    if not power and not coherence:
+        return None
+    try:
+        fmin_hz, fmax_hz = (float(part) for part in (band or "").split(","))
+    except ValueError:
+        raise CommandError("say from which to which frequency: --band 2,40", USAGE) from None
+    pairs = [split_names(pair) for pair in coherence]
+    wrong = next((pair for pair in pairs if len(pair) != 2), None)
+    if wrong is not None:
+        raise CommandError(
+            f"--coherence takes two channels, such as c3,c4, and not {','.join(wrong)}", USAGE
+        )
+    return Analyses(
+        power=split_names(power) if power else (),
+        coherence=tuple((pair[0], pair[1]) for pair in pairs),
+        fmin_hz=fmin_hz,
+        fmax_hz=fmax_hz,
+    )
 
 
 def read_definition(path: Path, stream: str) -> StreamDefinition:
@@ -197,12 +316,21 @@ def read_definition(path: Path, stream: str) -> StreamDefinition:
     return definition
 
 
+def near(known_hz: float | None, measured_hz: float) -> float:
+    """Return the rate of the stream if the measured one is that; else the measured one."""
+    if known_hz is not None and abs(measured_hz - known_hz) <= RATE_TOLERANCE * known_hz:
+        return known_hz
+    return measured_hz
+
+
 def check_rate(info: SourceInfo, definition: StreamDefinition) -> None:
     """Raise a `CommandError` if the source has another rate than the stream."""
     if abs(info.fs_hz - definition.fs_hz) > 1e-9 * info.fs_hz:
         raise CommandError(
             f"{info.name} has {info.fs_hz:g} Hz and the stream {definition.name} is defined with "
-            f"{definition.fs_hz:g} Hz: correct one with --fs or --define",
+            f"{definition.fs_hz:g} Hz: correct the one with --fs, or the other with --define, or "
+            f"resample the recording with --resample {definition.fs_hz:g}, or publish to another "
+            "stream",
             USAGE,
         )
 

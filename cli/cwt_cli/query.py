@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, cast, get_args
@@ -10,21 +11,21 @@ from typing import Annotated, Literal, cast, get_args
 import numpy as np
 import orjson
 import typer
-from numpy.typing import NDArray
 
 from cwt_cli.answer_text import json_of, summary
 from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.query_picture import check_picture, draw_answer, draw_level
-from cwt_cli.shell import command_log, run_command, server_url
+from cwt_cli.recordings import read_named, short_name
+from cwt_cli.shell import command_log, run_command, server
 from cwt_cli.transform_options import (
     BackendOption,
     ColumnsOption,
-    DjOption,
     LevelOption,
     McCountOption,
     MethodOption,
     ParamOption,
     RateOption,
+    ResampleOption,
     SeedOption,
     WaveletOption,
 )
@@ -33,19 +34,21 @@ from cwt_schemas.query import LevelMethod, SignificanceReply
 from cwt_schemas.stream import Convention, Wavelet
 from pycwt_client import Client, connect
 from pycwt_client.jobs import Answer
-from pycwt_client.sources.csv_file import read_recording
+from pycwt_client.sources.csv_file import Real
 from pycwt_mod import CwtPlan, ar1, plan
 
 __all__ = ["Query", "check_choices", "query", "read_signals"]
 
 Op = Literal["cwt", "xwt", "wct", "significance"]
+#: Octaves between scales, as in the library and in `pycwt_client`; a request without it takes 0.25.
+OCTAVE_STEP = 1 / 12
 #: What the options take that take nothing else.
 CHOICES = {
     "wavelet": get_args(Wavelet),
     "convention": get_args(Convention),
     "method": get_args(LevelMethod),
 }
-Signals = dict[str, NDArray[np.float32]]
+Signals = dict[str, Real]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ class Query:
     op: Op
     signals: Signals
     fs_hz: float
-    dj: float = 0.25
+    dj: float = OCTAVE_STEP
     level: float = 0.95
     wavelet: Wavelet = "morlet"
     param: float = -1
@@ -107,7 +110,7 @@ class Query:
         return plan(n, 1 / self.fs_hz, self.dj, wavelet=wavelet, convention=self.convention)
 
 
-def lag1(name: str, signal: NDArray[np.float32]) -> float:
+def lag1(name: str, signal: Real) -> float:
     """Return the lag-1 coefficient of a signal.
 
     Raises
@@ -121,45 +124,69 @@ def lag1(name: str, signal: NDArray[np.float32]) -> float:
         raise CommandError(f"{name}: {error}") from error
 
 
-def read_signals(
-    op: Op, files: list[Path], columns: str | None, fs_hz: float | None
+async def read_signals(
+    op: Op,
+    files: list[str],
+    columns: str | None,
+    fs_hz: float | None = None,
+    resample_hz: float | None = None,
 ) -> tuple[Signals, float]:
     """Return the signals that `op` takes, by name, and their rate.
 
     Raises
     ------
     CommandError
-        Too few or too many of them, different lengths or rates, or a rate that nobody says.
+        Too few or too many signals, different lengths or rates, or an unknown rate.
     """
-    recordings = [read_recording(path) for path in files]
-    if columns is not None:
-        chosen = tuple(name.strip() for name in columns.split(","))
-        recordings = [each.selected(chosen) for each in recordings]
+    recordings = [await read_named(name, columns, fs_hz, resample_hz) for name in files]
     found: Signals = {}
-    for path, each in zip(files, recordings, strict=True):
-        for place, name in enumerate(each.columns):
+    for file, each in zip(files, recordings, strict=True):
+        for place, name in enumerate(each.info.channel_names):
             known = name in found
-            found[f"{path.name}:{name}" if known else name] = each.samples[:, place]
+            found[f"{short_name(file)}:{name}" if known else name] = each.samples[:, place]
     wanted = 1 if op == "cwt" else 2
     if len(found) != wanted:
         raise CommandError(
-            f"{op} takes {wanted} of the columns {', '.join(found)}: choose with --columns", USAGE
+            f"{op} takes {wanted} of the channels {', '.join(found)}: choose with --columns", USAGE
         )
+    rate = common_rate({n: r.info.fs_hz for n, r in zip(files, recordings, strict=True)})
     lengths = {len(signal) for signal in found.values()}
     if len(lengths) > 1:
         raise CommandError(f"the signals have {sorted(lengths)} samples: equal ones are expected")
-    rates = {fs_hz} if fs_hz else {each.fs_hz for each in recordings}
-    if rates == {None} or len(rates) > 1:
-        raise CommandError("the files do not agree on a sampling rate: give it with --fs", USAGE)
-    return found, cast("float", rates.pop())
+    return found, rate
+
+
+def common_rate(rates: Mapping[str, float]) -> float:
+    """Return the sampling rate of all files.
+
+    Raises
+    ------
+    CommandError
+        The files have different rates.
+    """
+    if len(set(rates.values())) > 1:
+        stated = ", ".join(f"{name} {fs_hz:g} Hz" for name, fs_hz in rates.items())
+        lowest = min(rates.values())
+        raise CommandError(
+            f"the files have different sampling rates ({stated}): bring them to one with "
+            f"--resample {lowest:g}",
+            USAGE,
+        )
+    return next(iter(rates.values()))
 
 
 def query(
     op: Annotated[str, typer.Argument(metavar="cwt|xwt|wct|significance", help="what")],
-    files: Annotated[list[Path], typer.Argument(help="CSV files, one row per sample")],
+    files: Annotated[
+        list[str], typer.Argument(help="Recordings, named as for publish: FILE, or KIND:FILE")
+    ],
     columns: ColumnsOption = None,
     fs: RateOption = None,
-    dj: DjOption = 0.25,
+    resample: ResampleOption = None,
+    dj: Annotated[
+        float,
+        typer.Option(min=1e-3, help="distance of scales in octaves", show_default="1/12"),
+    ] = OCTAVE_STEP,
     level: LevelOption = 0.95,
     wavelet: WaveletOption = "morlet",
     param: ParamOption = -1,
@@ -174,13 +201,13 @@ def query(
     plot: Annotated[Path | None, typer.Option(help="draw the answer to this file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the whole answer")] = False,
 ) -> None:
-    """Ask for the transform of one signal or two in CSV files, or for the level of two."""
+    """Ask for the transform of one signal or two of recordings, or for the level of two."""
     if op not in get_args(Op):
         raise typer.BadParameter(f"{', '.join(get_args(Op))} are possible, not {op!r}")
     check_choices(wavelet=wavelet, convention=convention, method=method)
 
-    def given() -> Query:
-        signals, fs_hz = read_signals(cast("Op", op), files, columns, fs)
+    async def given() -> Query:
+        signals, fs_hz = await read_signals(cast("Op", op), files, columns, fs, resample)
         return Query(
             op=cast("Op", op), signals=signals, fs_hz=fs_hz, dj=dj, level=level,
             wavelet=cast("Wavelet", wavelet), param=param,
@@ -191,7 +218,7 @@ def query(
     async def work() -> None:
         if plot is not None:
             check_picture(plot)
-        await _query(given(), plot, as_json=as_json)
+        await _query(await given(), plot, as_json=as_json)
 
     run_command(work)
 
@@ -212,7 +239,7 @@ def check_choices(**given: str) -> None:
 
 async def _query(query: Query, plot: Path | None, *, as_json: bool) -> None:
     log = command_log(quiet=True)
-    async with connect(server_url(), name="pycwt-mod query", log=log) as client:
+    async with connect(server(), name="pycwt-mod query", log=log) as client:
         answer = await query.ask(client)
     if plot is not None:
         if isinstance(answer, SignificanceReply):

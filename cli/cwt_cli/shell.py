@@ -17,19 +17,21 @@ import typer
 from rich.console import Console
 
 from cwt_cli.faults import expected_fault
+from cwt_runtime.connect_settings import ConnectSettings
 from cwt_runtime.settings import ServiceSettings, load_settings
 from cwt_runtime.telemetry.logs import Log, configure_logs, logger
 
 __all__ = [
     "Interrupts",
     "command_log",
-    "given_url",
+    "given_server",
     "program",
     "reported",
     "run_command",
-    "server_url",
+    "server",
     "stop_signal",
     "stoppable",
+    "warn",
 ]
 
 #: As shells report a process that SIGINT ended.
@@ -72,6 +74,13 @@ def reported() -> Iterator[None]:
         raise typer.Exit(fault.exit_code) from None
 
 
+def warn(text: str) -> None:
+    """Print a warning on standard error; the command continues."""
+    Console(stderr=True, soft_wrap=True).print(
+        f"pycwt-mod: warning: {text}", style="yellow", markup=False, highlight=False
+    )
+
+
 def _reader_gone(error: BaseException) -> bool:
     """Tell whether all that happened is that whoever read the output has ended, as `head` does."""
     if isinstance(error, BaseExceptionGroup):
@@ -88,14 +97,14 @@ def command_log(*, quiet: bool = False) -> Log:
     return logger("pycwt-mod")
 
 
-def given_url() -> str | None:
-    """Return the server that the environment names, if it does."""
-    return os.environ.get("CWT_NATS_URL") and load_settings(ServiceSettings).nats_url
+def given_server() -> ConnectSettings | None:
+    """Return how to connect to the server that the environment names, if it does."""
+    return server() if os.environ.get("CWT_NATS_URL") else None
 
 
-def server_url() -> str:
-    """Return the server that the environment names, else the one `up` starts by default."""
-    return load_settings(ServiceSettings).nats_url
+def server() -> ConnectSettings:
+    """Return how to connect, as the environment says; by default to the server that `up` starts."""
+    return load_settings(ServiceSettings).nats
 
 
 class Interrupts:

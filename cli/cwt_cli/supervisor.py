@@ -12,7 +12,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -43,6 +43,8 @@ class Program:
 
     name: str
     command: tuple[str, ...]
+    #: Variables besides those of all programs.
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class ProgramFailedError(Exception):
@@ -139,7 +141,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=self._environment,
+                env={**self._environment, **program.variables},
                 start_new_session=True,
             )
         self._log.info(Action.CHILD_STARTED, child=program.name, pid=process.pid)

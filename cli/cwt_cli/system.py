@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
+import json
 import os
-import socket
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,16 +12,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 
-from cwt_cli.discovery import ACCOUNT_INFO, wait_for_services
-from cwt_cli.faults import USAGE, CommandError
-from cwt_cli.supervisor import Program, ProgramFailedError, Supervisor
+from cwt_cli.discovery import wait_for_services
+from cwt_cli.faults import CommandError
+from cwt_cli.ports import HttpAddress
+from cwt_cli.supervisor import (
+    RESTART,
+    STEADY_S,
+    Program,
+    ProgramFailedError,
+    Supervisor,
+    after_end,
+)
+from cwt_runtime.accounts.folder import settings_of
+from cwt_runtime.accounts.users import service_users
 from cwt_runtime.bus import Bus
-from cwt_runtime.bus.errors import BusTimeoutError, NoRespondersError
-from cwt_runtime.process.embedded_server import start_server
-from cwt_runtime.telemetry.logs import Log
-from cwt_runtime.urls import without_credentials
+from cwt_runtime.bus.errors import BusTimeoutError, BusUnreachableError, NoRespondersError
+from cwt_runtime.connect_settings import ConnectSettings
+from cwt_runtime.process.embedded_server import ServerProcess, open_server
+from cwt_runtime.retry import GiveUp
+from cwt_runtime.settings import StorageSettings, load_settings
+from cwt_runtime.storage.health import ACCOUNT_INFO
+from cwt_runtime.storage.topology import system_topology
+from cwt_runtime.telemetry.logs import Action, Log
 from pycwt_client import Client, connect
 
 __all__ = ["RunningSystem", "SystemPlan", "running_system"]
@@ -29,6 +42,12 @@ __all__ = ["RunningSystem", "SystemPlan", "running_system"]
 #: Importing the numerical stack on a busy small machine takes several seconds.
 START_TIMEOUT_S = 60.0
 JETSTREAM_TIMEOUT_S = 2.0
+#: Interval of checks whether the server can write.
+WRITABLE_EVERY_S = 5.0
+#: Free disk space at which a server that could not write is restarted: a few of its files.
+ROOM_BYTES = 64 * 1024 * 1024
+#: What the log calls the server that this process started.
+SERVER = "nats-server"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,38 +55,74 @@ class SystemPlan:
     """What is to run, and where."""
 
     #: An existing server to join; None: start one.
-    url: str | None
+    server: ConnectSettings | None
     #: Data of the embedded server.
     folder: Path
     host: str
     #: -1: any free one.
     port: int
     workers: int
+    #: Where the gateway listens; None: there is no gateway.
+    http: HttpAddress | None = None
     #: Where the services' logs go; None: to this process's standard error.
     log_folder: Path | None = None
+    #: Accounts of the embedded server, as `pycwt-mod accounts` writes them; None: it has no users.
+    accounts: Path | None = None
 
     @property
     def instances(self) -> dict[str, int]:
         """How many instances of each service."""
-        return {"ingest": 1, "compute": self.workers, "hwbridge": 1}
+        counts = {"ingest": 1, "compute": self.workers, "hwbridge": 1}
+        return counts if self.http is None else {**counts, "gateway": 1}
 
-    def programs(self) -> tuple[Program, ...]:
-        """Return the services' processes."""
+    def environment(self, url: str) -> dict[str, str]:
+        """Return the environment of the services around the server at `url`.
+
+        What the environment says of a user is for a server that it names, not for one of our own.
+        """
+        own = {"CWT_NATS_URL": url}
+        if self.http is not None:
+            own["CWT_HTTP_PORT"] = str(self.http.port)
+        is_own_server = self.server is None
+        given = {
+            name: value
+            for name, value in os.environ.items()
+            if not (is_own_server and name.startswith("CWT_NATS_"))
+        }
+        return {**given, **own}
+
+    def connection_of(self, name: str, url: str) -> ConnectSettings:
+        """Return how the user `name` connects to the embedded server at `url`."""
+        if self.accounts is None:
+            return ConnectSettings(url=url)
+        user = next(each for each in service_users() if each.name == name)
+        return settings_of(user, self.accounts, url)
+
+    def programs(self, url: str) -> tuple[Program, ...]:
+        """Return the services' processes around the server at `url`."""
         return tuple(
             Program(
                 name=name if count == 1 else f"{name}-{number}",
-                command=(sys.executable, "-m", f"cwt_{name}"),
+                # -P: a file in the current directory may have the name of a module.
+                command=(sys.executable, "-P", "-m", f"cwt_{name}"),
+                variables=self._variables(name, url),
             )
             for name, count in self.instances.items()
             for number in range(1, count + 1)
         )
+
+    def _variables(self, name: str, url: str) -> dict[str, str]:
+        if self.accounts is None:
+            return {}
+        copies = {"CWT_COPIES": "true"} if name == "ingest" else {}
+        return {**self.connection_of(name, url).variables, **copies}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunningSystem:
     """A system that answers."""
 
-    url: str
+    server: ConnectSettings
     client: Client
 
 
@@ -82,34 +137,43 @@ async def running_system(
     Raises
     ------
     CommandError
-        The port is taken, the given server has no JetStream, or the services do not come up or
-        stay up.
+        The given server has no JetStream, or the services do not come up or stay up.
     """
     async with AsyncExitStack() as stack:
-        url, embedded = plan.url, None
-        if url is None:
-            check_port(plan.host, plan.port)
-            server = start_server(plan.folder, host=plan.host, port=plan.port)
-            embedded = await stack.enter_async_context(server)
-            url = embedded.url
+        server = plan.server
+        if server is None:
+            accounts = "" if plan.accounts is None else _included(plan.accounts, plan.folder)
+            opened = open_server(plan.folder, host=plan.host, port=plan.port, settings=accounts)
+            own = await stack.enter_async_context(opened)
+            server = plan.connection_of("operator", (await own.start()).url)
+            keeping = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(keeping.cancel_scope.cancel)
+            keeping.start_soon(_keep_running, own, log)
+            keeping.start_soon(_keep_writable, own, log)
         if plan.log_folder is not None:
             plan.log_folder.mkdir(parents=True, exist_ok=True)
-        client = await stack.enter_async_context(connect(url, name="pycwt-mod", log=log))
-        await check_jetstream(client.bus, url)
+        client = await stack.enter_async_context(connect(server, name="pycwt-mod", log=log))
+        await check_jetstream(client.bus, server.address)
+        if plan.accounts is not None:  # only ingest may create streams, and starts with the others
+            await client.bus.log.declare(system_topology(load_settings(StorageSettings)))
         supervisor = Supervisor(
-            plan.programs(),
-            environment={**os.environ, "CWT_NATS_URL": url},
+            plan.programs(server.url),
+            environment=plan.environment(server.url),
             log=log,
             log_folder=plan.log_folder,
             kill=kill,
         )
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(_supervise, supervisor)
-        if embedded is not None:
-            tasks.start_soon(_fail_with_server, embedded.pid, plan.folder)
         await wait_for_services(client.bus, plan.instances, timeout_s=START_TIMEOUT_S)
-        yield RunningSystem(url=url, client=client)
+        yield RunningSystem(server=server, client=client)
         tasks.cancel_scope.cancel()
+
+
+def _included(accounts: Path, folder: Path) -> str:
+    """Return the line for the configuration of a server in `folder`, which knows relative paths."""
+    path = os.path.relpath(accounts / "accounts.conf", folder)
+    return f"include {json.dumps(path)}"
 
 
 async def _supervise(supervisor: Supervisor) -> None:
@@ -119,43 +183,55 @@ async def _supervise(supervisor: Supervisor) -> None:
         raise CommandError(str(group.exceptions[0])) from None
 
 
-async def _fail_with_server(pid: int, folder: Path) -> None:
-    """Fail when the server ends by itself; whoever started it still has its exit code to read."""
-    if not hasattr(os, "waitid"):
-        return  # macOS before Python 3.13
-    await anyio.to_thread.run_sync(
-        os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT, abandon_on_cancel=True
-    )
-    raise CommandError(f"the NATS server ended; its log is {folder / 'nats-server.log'}")
+async def _keep_running(server: ServerProcess, log: Log) -> None:
+    """Restart the server, on the same data and port, whenever it ends by itself."""
+    tries, fault = 0, ""
+    while True:
+        began = anyio.current_time()
+        code = await server.ended()
+        tries = 1 if anyio.current_time() - began > STEADY_S else tries + 1
+        decision = after_end(code, tries=tries, policy=RESTART)
+        if isinstance(decision, GiveUp):
+            log.error(Action.CHILD_DIED, child=SERVER, exit_code=code)
+            raise CommandError(
+                f"the NATS server does not stay up: {fault or decision.reason}; its log is "
+                f"{server.log_path}"
+            )
+        log.warning(
+            Action.CHILD_DIED, child=SERVER, exit_code=code, again_in_s=round(decision.delay_s, 1)
+        )
+        await anyio.sleep(decision.delay_s)
+        try:
+            log.info(Action.CHILD_STARTED, child=SERVER, pid=(await server.start()).pid)
+        except BusUnreachableError as error:
+            fault = str(error)  # if it is still starting, `ended` waits for it
+        else:
+            fault = ""
 
 
-async def check_jetstream(bus: Bus, url: str) -> None:
+async def _keep_writable(server: ServerProcess, log: Log) -> None:
+    """Stop the server, for `_keep_running` to restart it, when it has to forget a failed write."""
+    reported = ""
+    while True:
+        await anyio.sleep(WRITABLE_EVERY_S)
+        problem = await server.write_error()
+        has_room = shutil.disk_usage(server.folder).free >= ROOM_BYTES
+        if problem and has_room:
+            log.warning(Action.SERVER_UNWRITABLE, detail=f"{problem}; restarting the server")
+            await server.stop()
+        elif problem and problem != reported:
+            log.error(Action.SERVER_UNWRITABLE, detail=f"{problem}: make room on the disk")
+        reported = problem
+
+
+async def check_jetstream(bus: Bus, address: str) -> None:
     """Raise a `CommandError` if the server keeps nothing, without which no service can start."""
     try:
-        await bus.request(ACCOUNT_INFO, b"", timeout_s=JETSTREAM_TIMEOUT_S)
+        await bus.request(f"{bus.log.api}.{ACCOUNT_INFO}", b"", timeout_s=JETSTREAM_TIMEOUT_S)
     except NoRespondersError:
         raise CommandError(
-            f"the server at {without_credentials(url)} has no JetStream: start it with "
+            f"the server at {address} has no JetStream: start it with "
             "`nats-server -js`, or let `pycwt-mod up` start one without CWT_NATS_URL"
         ) from None
     except BusTimeoutError:
         return  # a cluster that has no leader at the moment: the services wait for it
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise a `CommandError` if a server could not listen there."""
-    if port <= 0:
-        return
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise CommandError(
-                    f"port {port} on {host} is taken. If a NATS server runs there, join it with "
-                    f"CWT_NATS_URL=nats://{host}:{port}; otherwise choose another with --port"
-                ) from None
-            raise CommandError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}", USAGE
-            ) from None

@@ -1,4 +1,4 @@
-"""Options that `query` and `job submit` have in common."""
+"""Options that `query` and `job submit` have in common; `publish` also resamples."""
 
 from __future__ import annotations
 
@@ -15,12 +15,23 @@ __all__ = [
     "MethodOption",
     "ParamOption",
     "RateOption",
+    "ResampleOption",
     "SeedOption",
     "WaveletOption",
 ]
 
 ColumnsOption = Annotated[str | None, typer.Option(help="which columns, such as ecg,abp")]
-RateOption = Annotated[float | None, typer.Option(min=1e-9, help="samples per second")]
+RateOption = Annotated[
+    float | None, typer.Option(min=1e-9, help="Samples per second, whatever the file says")
+]
+ResampleOption = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-9,
+        help="Rate in Hz to resample to (low-pass at the lower Nyquist frequency, flat up to 0.8 "
+        "of it)",
+    ),
+]
 DjOption = Annotated[float, typer.Option(min=1e-3, help="distance of scales in octaves")]
 LevelOption = Annotated[float, typer.Option(help="of significance, for xwt and wct")]
 WaveletOption = Annotated[str, typer.Option(metavar="morlet|paul|dog", help="which")]

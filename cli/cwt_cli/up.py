@@ -10,21 +10,29 @@ import anyio
 import typer
 from rich.console import Console
 from rich.panel import Panel
+from rich.text import Text
 
+from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.piped_console import PipedConsole
+from cwt_cli.ports import DEFAULT_HTTP_PORT, NO_GATEWAY, check_host, check_port, http_address
 from cwt_cli.samples import DEFINITION, RECORDING, shown
-from cwt_cli.shell import command_log, given_url, program, run_command, stoppable
+from cwt_cli.shell import command_log, given_server, program, run_command, stoppable
 from cwt_cli.system import SystemPlan, running_system
+from cwt_runtime.accounts.folder import password_file, settings_of, write_accounts
+from cwt_runtime.accounts.users import analyst, device, reader, service_users
+from cwt_runtime.connect_settings import DEFAULT_URL
 from cwt_runtime.telemetry.logs import Log
 
 __all__ = ["up"]
 
-#: What the other commands use without being told.
-DEFAULT_URL = "nats://127.0.0.1:4222"
+GATEWAY = """\
+Page:    {http.page}
+HTTP:    {http.origin}/docs
+"""
 
 WHAT_RUNS = """\
 Running: {services}
-Server:  {url}
+Server:  {address}
 Data:    {data}"""
 
 TRY_NEXT = """\
@@ -33,7 +41,11 @@ Try in another terminal{hint}:
   {program} publish {recording} --stream icu --define {definition}
   {program} watch
 
-Ctrl-C stops everything in order; a second Ctrl-C does not wait."""
+"""
+STOP = "Ctrl-C stops everything in order; a second Ctrl-C does not wait."
+
+#: Users besides those of the services, where `--secure` makes the accounts.
+CLIENTS = (device("icu", ("icu",)), reader("reader"), analyst("analyst"))
 
 
 def up(
@@ -43,30 +55,96 @@ def up(
     ),
     port: Annotated[int, typer.Option(min=-1, max=65535, help="-1: any free one")] = 4222,
     host: Annotated[str, typer.Option(help="address the server listens on")] = "127.0.0.1",
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="let other machines use the server, which has no users"),
+    ] = False,
+    secure: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the accounts of the server, created if it has no passwords: each "
+            "service, device and person is a user of its own"
+        ),
+    ] = None,
+    http_port: Annotated[
+        int,
+        typer.Option(
+            min=-1,
+            max=65535,
+            envvar="CWT_HTTP_PORT",
+            help="port of the page and the HTTP interface; -1: any free one",
+        ),
+    ] = DEFAULT_HTTP_PORT,
 ) -> None:
     """Run server and services until Ctrl-C; CWT_NATS_URL joins a server that runs already."""
-    run_command(partial(_up, workers, data, port, host))
+    run_command(partial(_up, workers, data, port, host, http_port, insecure, secure))
 
 
-async def _up(workers: int, data: Path, port: int, host: str) -> None:
-    plan = SystemPlan(url=given_url(), folder=data, host=host, port=port, workers=workers)
+async def _up(
+    workers: int,
+    data: Path,
+    port: int,
+    host: str,
+    http_port: int,
+    insecure: bool,
+    secure: Path | None,
+) -> None:
+    server = given_server()
+    if server is None:
+        if secure is None:
+            check_host(host, insecure=insecure)
+        check_port(host, port)
+        if secure is not None:
+            ensure_accounts(secure)
+    elif secure is not None:
+        raise CommandError("--secure is for a server of this command: unset CWT_NATS_URL", USAGE)
+    plan = SystemPlan(
+        server=server,
+        folder=data,
+        host=host,
+        port=port,
+        workers=workers,
+        http=http_address(http_port),
+        accounts=secure,
+    )
     await stoppable(partial(_run, plan, command_log()))
+
+
+def ensure_accounts(folder: Path) -> None:
+    """Write the accounts of `CLIENTS` to a folder without passwords, such as ``deploy/nats``."""
+    if not (folder / "passwords.conf").exists():
+        write_accounts(folder, CLIENTS)
 
 
 async def _run(plan: SystemPlan, log: Log, kill: anyio.Event) -> None:
     async with running_system(plan, log, kill=kill) as system:
-        welcome(plan, system.url, PipedConsole())
+        welcome(plan, system.server.address, PipedConsole())
         await anyio.sleep_forever()
 
 
-def welcome(plan: SystemPlan, url: str, console: Console) -> None:
+def users_text(folder: Path, address: str) -> str:
+    """Return for each user what it sets to connect; passwords stay in their files."""
+    lines = ["Each user connects with its own variables:"]
+    people = (each for each in service_users() if each.name in {"doctor", "operator"})
+    for user in (*CLIENTS, *people):
+        if password_file(folder, user.name).exists():
+            variables = settings_of(user, folder, address).variables
+            lines.append("  " + " ".join(f"{name}={text}" for name, text in variables.items()))
+    return "\n".join((*lines, "", STOP))
+
+
+def welcome(plan: SystemPlan, address: str, console: Console) -> None:
     """Print what the user needs to know of a system that came up."""
     services = ", ".join(f"{count} x {name}" for name, count in plan.instances.items())
-    data = "kept by that server" if plan.url else plan.folder
-    what = WHAT_RUNS.format(services=services, url=url, data=data)
-    console.print(Panel(what, title="pycwt-mod", expand=False))
-    hint = "" if url == DEFAULT_URL else f", with CWT_NATS_URL={url}"
+    data = "kept by that server" if plan.server else plan.folder
+    what = GATEWAY.format(http=plan.http) if plan.http else f"{NO_GATEWAY}\n"
+    what += WHAT_RUNS.format(services=services, address=address, data=data)
+    console.print(Panel(Text(what), title="pycwt-mod", expand=False))
+    if plan.accounts is not None:
+        console.print(users_text(plan.accounts, address), soft_wrap=True, markup=False)
+        return
+    hint = "" if address == DEFAULT_URL else f", with CWT_NATS_URL={address}"
     # Outside the panel and unwrapped, so that a command can be copied.
     names = {"recording": shown(RECORDING), "definition": shown(DEFINITION)}
-    text = TRY_NEXT.format(hint=hint, program=program(), **names)
+    text = TRY_NEXT.format(hint=hint, program=program(), **names) + STOP
     console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import anyio
 import typer
 from rich.console import Console
 from rich.live import Live
 
-from cwt_cli.derived import split_names
 from cwt_cli.display import REFRESH_S, show
 from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.keys import keys, single_keys
 from cwt_cli.live_table import LiveTable
 from cwt_cli.live_view import LiveView, Subject, span_of, subjects_of
-from cwt_cli.names import checked_name
+from cwt_cli.names import checked_name, split_names
+from cwt_cli.newest_results import feed_newest
 from cwt_cli.piped_console import PipedConsole
-from cwt_cli.shell import command_log, run_command, server_url, stoppable
+from cwt_cli.shell import command_log, run_command, server, stoppable
+from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import ContractError, NotFound
-from cwt_schemas.stream import StreamDefinition
-from pycwt_client import Client, connect
+from cwt_schemas.live import AnalysisResult
+from cwt_schemas.message import PersistedMessage
+from cwt_schemas.stream import StreamDefinition, StreamStatus
+from pycwt_client import Client, Feed, connect
 
-__all__ = ["follow_events", "follow_results", "follow_streams", "watch"]
+__all__ = ["follow_streams", "print_messages", "watch"]
+
+Kept = TypeVar("Kept", bound=PersistedMessage)
 
 POLL_S = 1.0
-#: With --once: so many of the newest results and events are read, until none comes for so long.
-NEWEST = 5000
-QUIET_S = 0.5
+#: With --once: streams that are read from the log at a time.
+AT_A_TIME = 8
 NEXT_KEYS = {"\t", "n", " "}
 
 
@@ -45,18 +50,30 @@ def watch(
     channels: Annotated[str | None, typer.Option(help="which of its channels, c3 or c3,c4")] = None,
     span: Annotated[float | None, typer.Option(min=0.1, help="seconds of signal shown")] = None,
     once: Annotated[bool, typer.Option("--once", help="print a table of now, and end")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="print results, events and markers, one JSON message a line"),
+    ] = False,
 ) -> None:
-    """Show a stream's picture as it grows, its rates, lag and events; without a name, a table."""
-    run_command(partial(_watch, stream, analysis, channels, span, once))
+    """Show a stream as a picture that grows, with rates, lag, events and markers; or a table."""
+    if once and as_json:
+        raise typer.BadParameter("--once and --json exclude each other")
+    run_command(partial(_watch, stream, analysis, channels, span, once=once, as_json=as_json))
 
 
 async def _watch(
-    stream: str | None, analysis: str | None, channels: str | None, span: float | None, once: bool
+    stream: str | None,
+    analysis: str | None,
+    channels: str | None,
+    span: float | None,
+    *,
+    once: bool,
+    as_json: bool,
 ) -> None:
     log = command_log(quiet=True)
     console = PipedConsole()
-    async with connect(server_url(), name="pycwt-mod watch", log=log) as client:
-        # Asks first: a stream that is not there, or services that do not run, are told at once.
+    async with connect(server(), name="pycwt-mod watch", log=log) as client:
+        # Asks first: a stream that is not there, or services that do not run, are reported first.
         subjects: list[Subject] = []
         if stream is None:
             await client.list_streams()
@@ -64,10 +81,13 @@ async def _watch(
             subjects = chosen(subjects_of(await _defined(client, stream)), analysis, channels)
         if once:
             await _once(client, stream, console)
+        elif as_json:
+            names = None if channels is None else split_names(channels)
+            await stoppable(lambda _again: print_messages(client, stream, analysis, names))
         elif subjects and console.is_terminal:
             await stoppable(partial(_view, client, subjects, span, console))
         else:
-            await stoppable(partial(_follow, client, stream, console))
+            await stoppable(partial(_tabulate, client, stream, console))
 
 
 async def _defined(client: Client, stream: str) -> StreamDefinition:
@@ -113,7 +133,9 @@ async def _view(
     stream = subjects[0].definition.name
     colour = console.color_system is not None and not console.no_color
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_events, client, stream, table, await client.next_seq())
+        start = await client.next_seq()
+        tasks.start_soon(_follow, client.events(stream, start_seq=start), table.feed_event)
+        tasks.start_soon(_follow, client.markers(stream, start_seq=start), table.feed_marker)
         tasks.start_soon(follow_streams, client, stream, table)
         with single_keys() as pressable, _screen(console) as live:
             for subject in cycle(subjects):
@@ -131,15 +153,9 @@ async def _fed(client: Client, view: LiveView) -> AsyncIterator[None]:
     """Feed the view with what is in the log of the time it shows, and with what comes."""
     subject = view.subject
     begin = datetime.now(UTC) - timedelta(seconds=view.span_s)
-
-    async def feed() -> None:
-        names = subject.definition.name, subject.analysis.name
-        async with client.results(*names, start_time=begin) as results:
-            async for result in results:
-                view.feed(result)
-
+    results = client.results(subject.definition.name, subject.analysis.name, start_time=begin)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(feed)
+        tasks.start_soon(_follow, results, view.feed)
         yield
         tasks.cancel_scope.cancel()
 
@@ -164,53 +180,66 @@ async def _leave_on_key(turn: anyio.CancelScope) -> None:
 async def _once(client: Client, stream: str | None, console: Console) -> None:
     """Print the table of the newest results in the log, and how fast the streams go."""
     table = LiveTable()
-    await _ask_streams(client, stream, table)
+    limiter = anyio.CapacityLimiter(AT_A_TIME)
+
+    async def feed(status: StreamStatus) -> None:
+        async with limiter:
+            await feed_newest(client, status, table)
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_read_newest, client, stream, table)
+        for status in await _ask_streams(client, stream, table):
+            tasks.start_soon(feed, status)
         await anyio.sleep(POLL_S)  # two requests make a rate
     await _ask_streams(client, stream, table)
     console.print(table.table(time.time()))
 
 
-async def _read_newest(client: Client, stream: str | None, table: LiveTable) -> None:
-    end = await client.next_seq()
-    async with client.results(stream, start_seq=max(end - NEWEST, 1)) as results:
-        while results.seq < end - 1:
-            with anyio.move_on_after(QUIET_S) as quiet:
-                result = await anext(results)
-                table.feed_result(result, result.times_ns.computed / 1e9)
-            if quiet.cancelled_caught:
-                return  # the last ones are of other streams, or events
-
-
-async def _follow(
+async def _tabulate(
     client: Client, stream: str | None, console: Console, _again: anyio.Event
 ) -> None:
+    """Print a table of new results, events and markers, until cancelled."""
     table = LiveTable()
+
+    def feed_result(result: AnalysisResult) -> None:
+        table.feed_result(result, anyio.current_time())
+
     start = await client.next_seq()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_results, client, stream, table, start)
-        tasks.start_soon(follow_events, client, stream, table, start)
+        tasks.start_soon(_follow, client.results(stream, start_seq=start), feed_result)
+        tasks.start_soon(_follow, client.events(stream, start_seq=start), table.feed_event)
+        tasks.start_soon(_follow, client.markers(stream, start_seq=start), table.feed_marker)
         tasks.start_soon(follow_streams, client, stream, table)
         await show(table, console)
 
 
-async def follow_results(
-    client: Client, stream: str | None, table: LiveTable, start_seq: int
+async def print_messages(
+    client: Client, stream: str | None, analysis: str | None, channels: tuple[str, ...] | None
 ) -> None:
-    """Feed results to the table until cancelled."""
-    async with client.results(stream, start_seq=start_seq) as results:
-        async for result in results:
-            table.feed_result(result, anyio.current_time())
+    """Print new results of these channels, events and markers as JSON, until cancelled."""
+
+    def print_result(result: AnalysisResult) -> None:
+        if channels in {None, result.channels}:
+            _print(result)
+
+    start = await client.next_seq()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_follow, client.results(stream, analysis, start_seq=start), print_result)
+        tasks.start_soon(_follow, client.events(stream, start_seq=start), _print)
+        tasks.start_soon(_follow, client.markers(stream, start_seq=start), _print)
 
 
-async def follow_events(
-    client: Client, stream: str | None, table: LiveTable, start_seq: int
+def _print(message: PersistedMessage) -> None:
+    sys.stdout.buffer.write(encode(message, ContentType.JSON) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+async def _follow(
+    feed: AbstractAsyncContextManager[Feed[Kept]], take: Callable[[Kept], None]
 ) -> None:
-    """Feed events to the table until cancelled."""
-    async with client.events(stream, start_seq=start_seq) as events:
-        async for event in events:
-            table.feed_event(event)
+    """Pass each message of a feed to `take`, until cancelled."""
+    async with feed as messages:
+        async for message in messages:
+            take(message)
 
 
 async def follow_streams(client: Client, stream: str | None, table: LiveTable) -> None:
@@ -220,11 +249,14 @@ async def follow_streams(client: Client, stream: str | None, table: LiveTable) -
         await anyio.sleep(POLL_S)
 
 
-async def _ask_streams(client: Client, stream: str | None, table: LiveTable) -> None:
+async def _ask_streams(client: Client, stream: str | None, table: LiveTable) -> list[StreamStatus]:
     try:
-        for status in await client.list_streams():
-            if stream in {None, status.definition.name}:
-                table.feed_status(status, anyio.current_time())
+        listed = await client.list_streams()
     except ContractError as error:
         if not error.transient:
             raise
+        return []
+    asked = [each for each in listed if stream in {None, each.definition.name}]
+    for status in asked:
+        table.feed_status(status, anyio.current_time())
+    return asked

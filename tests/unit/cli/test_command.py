@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import pytest
@@ -13,8 +14,10 @@ from typer.testing import CliRunner
 
 from cwt_cli.__main__ import app
 from cwt_cli.faults import USAGE, CommandError, expected_fault
-from cwt_cli.shell import given_url, run_command, server_url, stoppable
+from cwt_cli.samples import DEFINITION, RECORDING
+from cwt_cli.shell import given_server, run_command, server, stoppable
 from cwt_runtime.bus.errors import BusTimeoutError, StorageFullError
+from cwt_runtime.connect_settings import ConnectSettings
 from cwt_runtime.process.embedded_server import FolderInUseError
 from cwt_runtime.settings import SettingsError
 from cwt_schemas.errors import NotFound
@@ -28,8 +31,23 @@ def test_the_version_is_printed() -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for command in ("up", "demo", "publish", "watch", "query", "bench", "doctor"):
+    for command in (
+        "up",
+        "demo",
+        "publish",
+        "watch",
+        "export",
+        "stream",
+        "query",
+        "bench",
+        "doctor",
+    ):
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+
+
+def test_the_help_names_the_variable_of_the_server() -> None:
+    text = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
+    assert "CWT_NATS_URL, by default nats://127.0.0.1:4222" in text
 
 
 @pytest.mark.parametrize(
@@ -42,8 +60,40 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
 def test_a_file_that_cannot_be_read_ends_with_2_and_one_sentence() -> None:
     result = CliRunner().invoke(app, ["publish", "none.csv", "--stream", "s"])
     assert result.exit_code == USAGE
-    assert result.stderr.startswith("pycwt-mod: none.csv ")
+    assert result.stderr.startswith("pycwt-mod: cannot read none.csv: ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["bench"],
+        ["export", "icu", "--npz", "out.npz"],
+        ["hw", "list"],
+        ["job", "list"],
+        ["job", "submit", "cwt", str(RECORDING)],
+        ["mark", "icu", "eyes closed"],
+        ["publish", str(RECORDING), "--stream", "icu", "--define", str(DEFINITION)],
+        ["query", "cwt", str(RECORDING), "--columns", "ecg_mV"],
+        ["stream", "delete", "icu"],
+        ["stream", "list"],
+        ["up", "--http-port", "-1"],
+        ["watch"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_every_command_connects_as_the_environment_says(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Commands took the URL alone: a missing file of credentials went unnoticed."""
+    creds = tmp_path / "missing.creds"
+    monkeypatch.setenv("CWT_NATS_URL", "nats://127.0.0.1:1")
+    monkeypatch.setenv("CWT_NATS_CREDS", str(creds))
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == USAGE
+    assert result.stderr == (
+        f"pycwt-mod: cannot read the credentials file {creds}: No such file or directory\n"
+    )
 
 
 def failing(error: Exception) -> Callable[[], Awaitable[None]]:
@@ -80,9 +130,9 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 
 def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (given_url(), server_url()) == (None, "nats://127.0.0.1:4222")
+    assert (given_server(), server().url) == (None, "nats://127.0.0.1:4222")
     monkeypatch.setenv("CWT_NATS_URL", "nats://far:1")
-    assert (given_url(), server_url()) == ("nats://far:1", "nats://far:1")
+    assert given_server() == server() == ConnectSettings(url="nats://far:1")
 
 
 @pytest.mark.anyio

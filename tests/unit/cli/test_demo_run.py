@@ -16,7 +16,7 @@ from cwt_cli.demo_run import DemoRun, until_stable
 from cwt_cli.faults import CommandError
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType, encode
-from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.headers import CONTENT_TYPE, EPOCH
 from cwt_schemas.live import StreamEvent
 from cwt_schemas.message import Message
 from cwt_schemas.stream import (
@@ -90,6 +90,26 @@ async def test_a_window_given_up_on_is_a_failure_that_says_why(bus: MemoryBus) -
     assert caught.group_contains(CommandError, match=r"\b1\b.*poison")
 
 
+async def test_windows_given_up_on_that_one_event_reports_are_all_counted(bus: MemoryBus) -> None:
+    """The demo waited for their results until its time was up."""
+    await keep_results(bus, 1)
+    event = StreamEvent(id="d", stream="s", kind="dropped", count=30, detail="poison", t_ns=1)
+    body = encode(event, ContentType.MSGPACK)
+    await bus.log.store(subjects.event("s"), body, msg_id="d", headers=MSGPACK)
+    with pytest.raises(ExceptionGroup) as caught:
+        await run_against_fakes(a_run(), bus, windows=31)
+    assert caught.group_contains(CommandError, match=r"\b30\b.*poison")
+
+
+async def test_the_recording_is_played_again_as_a_new_epoch(bus: MemoryBus) -> None:
+    run = a_run()
+    await run.play_again(Client(bus))
+    async with bus.log.replay(storage.SIGNALS, (subjects.signal("s"),)) as stored:
+        first = await anext(stored)
+    assert first.message.headers[EPOCH] not in {"", run.epoch}
+    assert await bus.log.last_seq(storage.SIGNALS) == 5
+
+
 async def test_the_conclusion_names_pair_events_and_source(bus: MemoryBus) -> None:
     spec = {"name": "a", "op": "wct", "pairs": (("x", "y"),), "quantity": "coherence"}
     analysis = {**spec, "fmin_hz": 1.0, "fmax_hz": 8.0, "hop_s": 0.1}
@@ -109,6 +129,7 @@ async def test_the_conclusion_names_pair_events_and_source(bus: MemoryBus) -> No
     assert any("MIMIC" in line for line in lines)
 
 
+@pytest.mark.slow
 async def test_the_picture_is_drawn(bus: MemoryBus, tmp_path: Path) -> None:
     run = a_run()
     await keep_results(bus, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cwt_cli.demo_summary import PairSummary, events_in_words, summarise, summary_in_words
+from cwt_cli.demo_summary import PairSummary, summarise, summary_in_words
 from pycwt_client import Picture
 from tests.text import numbers
 
@@ -73,8 +73,3 @@ def test_the_words_say_who_leads(phase_deg: float, words: str) -> None:
     assert numbers(text)[:5] == ["1.00", "60", "0.93", "95", "77"]
     assert words in text
     assert numbers(text)[-1] == "1000"  # ms, of a period
-
-
-def test_events_are_counted_by_kind() -> None:
-    assert numbers(events_in_words({})) == []
-    assert "2 x gap, 1 x missing" in events_in_words({"missing": 1, "gap": 2})

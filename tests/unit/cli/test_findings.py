@@ -25,11 +25,16 @@ def stream(size: int, **more: Any) -> dict[str, Any]:
 
 
 def test_services_of_another_version_are_named() -> None:
-    instances = [{"name": name, "version": "1.0"} for name in ("ingest", "compute")]
+    instances = [{"name": name, "version": "1.0"} for name in ("ingest", "compute", "gateway")]
     assert {each.verdict for each in service_findings(instances, "1.0")} == {"ok"}
-    mixed = [*instances, {"name": "compute", "version": "0.9"}]
+    mixed = [*instances, {"name": "gateway", "version": "0.9"}]
     wrong = [each for each in service_findings(mixed, "1.0") if each.verdict == "wrong"]
-    assert "compute 0.9" in wrong[0].detail
+    assert "gateway 0.9" in wrong[0].detail
+
+
+def test_a_gateway_is_not_required() -> None:
+    verdicts = {each.about: each.verdict for each in service_findings([], "1.0")}
+    assert verdicts == {"ingest": "wrong", "compute": "wrong", "gateway": "note"}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from cwt_schemas.errors import Unprocessable
 from cwt_schemas.job import JobProgress, JobState, JobStatus, TaskState
 from cwt_schemas.query import SignificanceReply
 from pycwt_client import TaskResult
+from pycwt_client.sources import SourceError
 from tests.text import numbers
 
 pytestmark = pytest.mark.anyio
@@ -31,23 +32,29 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_transform_is_of_each_column_and_a_coherence_of_each_two(recording: Path) -> None:
-    labels, tasks = tasks_of_files("cwt", [recording], None, None, {"dj": 0.5})
+async def test_a_transform_is_of_each_column_and_a_coherence_of_each_two(recording: Path) -> None:
+    name = str(recording)
+    labels, tasks = await tasks_of_files("cwt", [name], None, None, {"dj": 0.5})
     assert labels == ["r.csv: a", "r.csv: b", "r.csv: c"]
     assert (tasks[1]["type"], tasks[1]["dt"], tasks[1]["dj"]) == ("cwt", 0.1, 0.5)
     np.testing.assert_array_equal(tasks[1]["data"], np.arange(20) % 3)
-    labels, tasks = tasks_of_files("wct", [recording, recording], "a,c", 5, {})
+    labels, tasks = await tasks_of_files("wct", [f"csv:{name}", name], "a,c", 5, {})
     assert labels == ["r.csv: a with c"] * 2
     assert tasks[0]["dt"] == 0.2
 
 
-def test_a_file_without_a_rate_or_a_second_column_is_refused(tmp_path: Path) -> None:
+async def test_signals_of_a_job_are_resampled(recording: Path) -> None:
+    _, tasks = await tasks_of_files("cwt", [str(recording)], "a", None, {}, resample_hz=5)
+    assert (tasks[0]["dt"], len(tasks[0]["data"])) == (0.2, 10)
+
+
+async def test_a_file_without_a_rate_or_a_second_column_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.csv"
     path.write_text("a\n1\n2\n")
-    with pytest.raises(CommandError, match="--fs"):
-        tasks_of_files("cwt", [path], None, None, {})
+    with pytest.raises(SourceError, match="--fs"):
+        await tasks_of_files("cwt", [str(path)], None, None, {})
     with pytest.raises(CommandError, match="of two"):
-        tasks_of_files("wct", [path], None, 1, {})
+        await tasks_of_files("wct", [str(path)], None, 1, {})
 
 
 @pytest.mark.parametrize("body", [b'[{"type": "cwt"}]', b'{"tasks": [{"type": "cwt"}]}'])

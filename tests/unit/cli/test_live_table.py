@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cwt_cli.live_table import LiveTable, RateMeter, latest_peak
 from cwt_schemas.live import StreamEvent
+from cwt_schemas.marker import Marker
 from cwt_schemas.stream import Channel, ClockStatus, StreamDefinition, StreamLag, StreamStatus
 from tests.text import numbers
 from tests.unit.client.blocks import block
@@ -107,6 +108,36 @@ def test_plain_lines_tell_an_event_once() -> None:
     (told,), again = table.lines(1.0), table.lines(2.0)
     assert told.endswith("s gap d")
     assert again == []
+
+
+def test_markers_are_told_with_their_time_alongside_events() -> None:
+    table = LiveTable()
+    table.feed_status(status(1, 1), 0.0)
+    fs_hz = status(1, 1).definition.fs_hz
+    at = round(12.5 * fs_hz)
+    table.feed_marker(Marker(stream="s", epoch="e", first_sample=at, text="eyes\nclosed"))
+    table.feed_event(StreamEvent(id="1", stream="s", kind="gap", detail="d", t_ns=1))
+    table.feed_marker(
+        Marker(stream="t", epoch="e", first_sample=7, n_samples=3, channel="x", text="on")
+    )
+    table.feed_marker(Marker(stream="s", t_ns=1_500_000_000, duration_s=2.0, text="off"))
+    told = [line for line in table.lines(1.0) if line.startswith(("marker", "event"))]
+    assert told == [
+        "event: s gap d",
+        "marker: s 12.50 s: eyes closed",
+        "marker: t x sample 7 for 3 samples: on",
+        "marker: s 1970-01-01T00:00:01.500+00:00 for 2 s: off",
+    ]
+    assert shown(table).count("marker: ") == 2
+
+
+def test_an_event_is_not_lost_among_heartbeats() -> None:
+    table = LiveTable()
+    table.feed_event(StreamEvent(id="1", stream="s", kind="gap", detail="d", t_ns=1))
+    for at in range(100):
+        table.feed_marker(Marker(stream="s", epoch="e", first_sample=at, text="N"))
+    assert "s gap d" in shown(table)
+    assert sum(line.endswith("s gap d") for line in table.lines(1.0)) == 1
 
 
 def test_without_results_it_says_that_it_waits() -> None:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 
 from cwt_cli.faults import CommandError
-from cwt_cli.publish import check_channels, check_rate, read_definition, the_source
+from cwt_cli.publish import (
+    check_channels,
+    check_rate,
+    near,
+    parse_analyses,
+    parse_rate,
+    read_definition,
+    the_source,
+)
 from cwt_cli.samples import DEFINITION
 from cwt_schemas.stream import Channel, StreamDefinition
+from pycwt_client.definition import Analyses
 from pycwt_client.sources import SourceInfo
 
 DEFINED = StreamDefinition(name="s", fs_hz=100.0, channels=(Channel(name="x"),))
@@ -50,6 +60,19 @@ def test_a_rate_that_is_not_the_streams_is_refused() -> None:
         check_rate(source("x", fs_hz=50.0), DEFINED)
 
 
+def test_the_measured_rate_is_the_streams_if_it_is_that() -> None:
+    assert near(100.0, 100.1) == 100.0
+    assert near(100.0, 93.2) == near(None, 93.2) == 93.2
+
+
+def test_a_rate_is_a_number_or_measured() -> None:
+    assert parse_rate("93.2") == 93.2
+    assert (parse_rate("measured"), parse_rate(None)) == ("measured", None)
+    for text in ("fast", "0", "-1", "inf", "nan"):
+        with pytest.raises(typer.BadParameter, match="--fs"):
+            parse_rate(text)
+
+
 def test_as_many_channels_as_the_stream_has_are_needed() -> None:
     check_channels(source("whatever"), DEFINED)
     with pytest.raises(CommandError, match=r"\ba, b\b.*\bx\b"):
@@ -61,3 +84,28 @@ def test_one_source_is_needed(file: str | None, named: str | None) -> None:
     assert the_source("a.csv", None) == the_source(None, "a.csv") == "a.csv"
     with pytest.raises(CommandError, match=r"FILE.*--source"):
         the_source(file, named)
+
+
+def test_the_options_say_what_to_compute() -> None:
+    assert parse_analyses("c3, c4", ["c3,c4"], "2,40") == Analyses(
+        power=("c3", "c4"), coherence=(("c3", "c4"),), fmin_hz=2, fmax_hz=40
+    )
+
+
+def test_no_wish_is_no_definition() -> None:
+    assert parse_analyses(None, [], None) is None
+
+
+@pytest.mark.parametrize(
+    ("coherence", "band", "fault"),
+    [
+        (["c3,c4"], None, "--band 2,40"),
+        (["c3,c4"], "fast", "--band 2,40"),
+        (["c3"], "2,40", "--coherence"),
+    ],
+)
+def test_wishes_that_cannot_be_read_say_how_to_write_them(
+    coherence: list[str], band: str | None, fault: str
+) -> None:
+    with pytest.raises(CommandError, match=fault):
+        parse_analyses(None, coherence, band)

@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 from cwt_cli.__main__ import app
 from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.live_view import subjects_of
-from cwt_cli.query import lag1
+from cwt_cli.query import Query, common_rate, lag1, read_signals
 from cwt_cli.watch import chosen
 from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from pycwt_client.sources import SourceError
+from pycwt_mod import plan
 
 #: A command that prints without end, in a task, as the live ones do.
 TALKING = """
@@ -81,6 +83,46 @@ def test_a_folder_that_cannot_be_made_is_told_before_the_demo_begins(tmp_path: P
 def test_a_signal_without_a_lag_1_coefficient_is_named() -> None:
     with pytest.raises(CommandError, match="year: "):
         lag1("year", np.full(90, 1990, dtype=np.float32))
+
+
+@pytest.mark.parametrize("option", [(), ("--columns", "a,b")])
+def test_a_file_that_does_not_state_its_rate_is_named(
+    tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    # One file was told not to agree with itself.
+    path = tmp_path / "d.csv"
+    path.write_text("a,b\n1,2\n3,5\n")
+    result = CliRunner().invoke(app, ["query", "wct", str(path), *option])
+    assert result.exit_code == USAGE
+    assert f"{path} does not state its sampling rate: give it" in result.stderr
+
+
+def test_files_of_different_rates_are_named_with_them_and_what_to_do() -> None:
+    with pytest.raises(CommandError, match=r"a\.csv 64 Hz, b\.csv 125 Hz.*--resample 64$"):
+        common_rate({"a.csv": 64.0, "b.csv": 125.0})
+    assert common_rate({"a.csv": 64.0, "b.csv": 64.0}) == 64
+
+
+@pytest.mark.anyio
+async def test_a_query_takes_the_sources_of_publish_at_one_rate(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.sin(np.arange(1000) / 20))
+    np.savez(tmp_path / "b.npz", fs=40, ecg=np.sin(np.arange(400) / 8))
+    files = [f"numpy:{tmp_path}/a.npy", f"{tmp_path}/b.npz"]
+    with pytest.raises(SourceError, match="--fs"):
+        await read_signals("wct", files, None)
+    np.savez(tmp_path / "a.npz", fs=100, ecg=np.sin(np.arange(1000) / 20))
+    files[0] = f"numpy:{tmp_path}/a.npz"
+    with pytest.raises(CommandError, match="--resample 40"):
+        await read_signals("wct", files, None)
+    signals, fs_hz = await read_signals("wct", files, None, resample_hz=40)
+    assert fs_hz == 40
+    assert list(signals) == ["ecg", "b.npz:ecg"]
+    one, other = signals.values()
+    np.testing.assert_allclose(one[20:-20], other[20:-20], atol=2e-3)
+
+
+def test_the_scales_of_a_query_are_those_of_the_library() -> None:
+    assert Query(op="cwt", signals={}, fs_hz=1).dj == plan(300, 1.0).dj == 1 / 12
 
 
 def test_an_analysis_that_is_not_there_is_told_with_those_that_are() -> None:

@@ -1,0 +1,81 @@
+"""`pycwt-mod accounts`: the accounts of a server that several parties share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cwt_cli.faults import USAGE, CommandError
+from cwt_cli.names import split_names
+from cwt_cli.shell import reported
+from cwt_runtime.accounts.folder import write_accounts
+from cwt_runtime.accounts.users import User, analyst, device, reader
+from cwt_schemas.message import is_name
+
+__all__ = ["accounts", "users_of"]
+
+
+def accounts(
+    folder: Annotated[Path, typer.Argument(help="Folder to write accounts and passwords to")],
+    devices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            metavar="NAME[=STREAM,...]",
+            help="User that publishes these streams (default: the one with its name)",
+        ),
+    ] = None,
+    readers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reader",
+            metavar="NAME[=STREAM,...]",
+            help="User that reads the results of these streams (default: of all)",
+        ),
+    ] = None,
+    analysts: Annotated[
+        list[str] | None,
+        typer.Option("--analyst", metavar="NAME", help="User that sends queries and jobs"),
+    ] = None,
+) -> None:
+    """Write users, permissions and passwords for a NATS server; existing passwords are kept."""
+    with reported():
+        try:
+            write_accounts(folder, users_of(devices or (), readers or (), analysts or ()))
+        except (ValueError, OSError) as error:
+            raise CommandError(f"cannot write the accounts: {error}", USAGE) from error
+    typer.echo(
+        f"{folder}/accounts.conf and passwords.conf are for the server: include both in its "
+        f"configuration. {folder}/passwords/NAME is for the user NAME."
+    )
+
+
+def users_of(
+    devices: Iterable[str], readers: Iterable[str], analysts: Iterable[str]
+) -> tuple[User, ...]:
+    """Return the users of options such as ``icu`` or ``ward=icu,lab``.
+
+    Raises
+    ------
+    ValueError
+        A name of a user or of a stream is not valid.
+    """
+    return (
+        *(_with_streams(device, option, by_name=True) for option in devices),
+        *(_with_streams(reader, option, by_name=False) for option in readers),
+        *map(analyst, analysts),
+    )
+
+
+def _with_streams(
+    make: Callable[[str, Iterable[str]], User], option: str, *, by_name: bool
+) -> User:
+    name, separator, listed = option.partition("=")
+    streams = split_names(listed) if separator else (name,) * by_name
+    for each in (name, *streams):
+        if not is_name(each):
+            raise ValueError(f"{each!r} in {option!r} is not a name: use letters, digits, - and _")
+    return make(name, streams)

@@ -1,0 +1,113 @@
+"""`pycwt-mod export`: a whole analysis of a stream into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cwt_cli.faults import USAGE, CommandError
+from cwt_cli.names import checked_name, split_names
+from cwt_cli.query_picture import check_picture
+from cwt_cli.shell import command_log, run_command, server
+from pycwt_client import Export, connect
+
+__all__ = ["export"]
+
+Save = Callable[[Export, Path], None]
+
+
+def export(
+    stream: Annotated[str, typer.Argument(help="Stream, running or ended", callback=checked_name)],
+    analysis: Annotated[
+        str | None, typer.Argument(help="Analysis; may be left out if there is only one")
+    ] = None,
+    npz: Annotated[Path | None, typer.Option(help="NumPy archive to write")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Text file to write, with one row per value")
+    ] = None,
+    netcdf: Annotated[Path | None, typer.Option(help="netCDF file to write")] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Picture to draw (.png, .pdf or .svg; needs matplotlib)")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="One channel set, c3 or c3,c4; without: all")
+    ] = None,
+    epoch: Annotated[
+        str | None, typer.Option(help="Run of the device; without: the newest with results")
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="With --npz: the epochs around the markers with this text, or a pattern such as "
+            "'Stimulus/*', instead of the whole analysis",
+        ),
+    ] = None,
+    before: Annotated[float, typer.Option(help="With --epochs: seconds before each marker")] = 1.0,
+    after: Annotated[float, typer.Option(help="With --epochs: seconds after each marker")] = 1.0,
+    step_s: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9, help="Seconds between columns; without: those of the highest octave"
+        ),
+    ] = None,
+) -> None:
+    """Save the scalogram of a stream, with its axes, mask, levels, markers and provenance."""
+    if epochs is not None and (npz is None or [csv, netcdf, png] != [None] * 3):
+        raise typer.BadParameter("--epochs needs --npz FILE, and no file of another kind")
+    files: list[tuple[Path | None, Save]] = [
+        (npz, Export.save_npz if epochs is None else partial(_save_epochs, epochs, before, after)),
+        (csv, Export.save_csv),
+        (netcdf, Export.save_netcdf),
+        (png, Export.save_picture),
+    ]
+    wanted = [(path, save) for path, save in files if path is not None]
+    if not wanted:
+        raise typer.BadParameter("say what to write: --npz, --csv, --netcdf or --png, with a FILE")
+    names = None if channels is None else split_names(channels)
+    run_command(partial(_export, stream, analysis, epoch, names, step_s, wanted, png))
+
+
+async def _export(
+    stream: str,
+    analysis: str | None,
+    epoch: str | None,
+    channels: tuple[str, ...] | None,
+    step_s: float | None,
+    wanted: list[tuple[Path, Save]],
+    picture: Path | None,
+) -> None:
+    if picture is not None:
+        check_picture(picture)
+    log = command_log(quiet=True)
+    async with connect(server(), name="pycwt-mod export", log=log) as client:
+        found = await client.export(stream, analysis, epoch=epoch, channels=channels, step_s=step_s)
+    for path, save in wanted:
+        try:
+            save(found, path)
+        except ValueError as error:
+            raise CommandError(f"cannot write {path}: {error}", USAGE) from None
+        typer.echo(f"{path}: {summary(found)}")
+    if found.windows_waiting:
+        typer.echo(
+            f"{found.windows_waiting} windows are not computed yet: export again for what they give"
+        )
+
+
+def _save_epochs(text: str, before_s: float, after_s: float, export: Export, path: Path) -> None:
+    export.epochs(text, before_s=before_s, after_s=after_s).save_npz(path)
+
+
+def summary(export: Export) -> str:
+    """Return in one line what was exported."""
+    sets, k, n = export.values.shape
+    named = "; ".join(export.labels[:4]) + ("; ..." if sets > 4 else "")
+    covered = f"{export.times_s[0]:g} to {export.times_s[-1]:g} s"
+    return (
+        f"{export.analysis} of {named}, epoch {export.epoch}: {k} frequencies, {n} times, "
+        f"{covered}, {len(export.markers)} markers"
+    )

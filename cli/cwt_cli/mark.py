@@ -1,0 +1,93 @@
+"""`pycwt-mod mark`: a note about a moment of a stream."""
+
+from __future__ import annotations
+
+import time as clock
+from datetime import datetime
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from cwt_cli.marker_text import marker_place
+from cwt_cli.names import checked_name
+from cwt_cli.shell import command_log, run_command, server
+from pycwt_client import connect
+from pycwt_client.signals import nanoseconds
+
+__all__ = ["mark"]
+
+NOW = "now"
+
+
+def mark(
+    stream: Annotated[str, typer.Argument(help="Stream", callback=checked_name)],
+    text: Annotated[str, typer.Argument(help="Note, such as 'eyes closed'")],
+    sample: Annotated[
+        int | None,
+        typer.Option(min=0, help="Position in the epoch; without: the next sample that arrives"),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME|now",
+            help="Time instead, such as 2026-01-31T08:00:00Z, by the clock of the device",
+        ),
+    ] = None,
+    duration: Annotated[float | None, typer.Option(min=0, help="Length in seconds")] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Channel that the note is about; without: all of them")
+    ] = None,
+    epoch: Annotated[
+        str | None, typer.Option(help="Run of the device; without: the present one")
+    ] = None,
+) -> None:
+    """Set a marker: a note about a moment of a stream, which `watch` shows."""
+    if sample is not None and time is not None:
+        raise typer.BadParameter("give --sample or --time, not both")
+    t_ns = None if time is None else time_ns(time)
+    run_command(partial(_mark, stream, text, sample, t_ns, duration, channel, epoch))
+
+
+def time_ns(text: str) -> int:
+    """Return the time of --time in nanoseconds UTC.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is not a time with a zone.
+    """
+    if text == NOW:
+        return clock.time_ns()
+    try:
+        return nanoseconds(datetime.fromisoformat(text))
+    except ValueError:
+        raise typer.BadParameter(
+            f"--time takes a time with its zone, such as 2026-01-31T08:00:00Z, or now; not {text!r}"
+        ) from None
+
+
+async def _mark(
+    stream: str,
+    text: str,
+    sample: int | None,
+    t_ns: int | None,
+    duration: float | None,
+    channel: str | None,
+    epoch: str | None,
+) -> None:
+    log = command_log(quiet=True)
+    async with connect(server(), name="pycwt-mod mark", log=log) as client:
+        marker = await client.mark(
+            stream,
+            text,
+            epoch=epoch,
+            first_sample=sample,
+            t_ns=t_ns,
+            duration_s=duration,
+            channel=channel,
+        )
+    where = marker_place(marker)
+    if marker.epoch is not None:
+        where += f" of epoch {marker.epoch}"
+    typer.echo(f"marked {stream} at {where}: {text}")

@@ -1,0 +1,86 @@
+"""The newest results of each stream in the log, whatever else is in it; for `watch --once`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import anyio
+
+from cwt_cli.live_table import LiveTable
+from cwt_cli.live_view import subjects_of
+from cwt_schemas.live import AnalysisResult
+from cwt_schemas.stream import AnalysisSpec, StreamDefinition, StreamStatus
+from pycwt_client import Client
+
+__all__ = ["feed_newest"]
+
+#: The log is read from so many seconds before the stream's last chunk, then from further back: the
+#: results of low octaves come rarely.
+SPANS_S = (2, 20, 200, 2000, 20_000, 200_000)
+#: No result for so long: those that are left in the log are of other streams.
+QUIET_S = 0.5
+#: The frequencies of a transform end within a row of the lowest one that was asked for.
+TOLERANCE = 1.01
+
+Key = tuple[str, tuple[str, ...], int]
+
+
+async def feed_newest(client: Client, status: StreamStatus, table: LiveTable) -> None:
+    """Feed the newest results of every octave of a stream to the table."""
+    if status.last_chunk_ns is None:
+        return
+    last = datetime.fromtimestamp(status.last_chunk_ns / 1e9, UTC)
+    end, until = await client.next_seq(), None
+    lowest_hz: dict[Key, float] = {}
+    epoch = None
+    for span_s in SPANS_S:
+        begin = last - timedelta(seconds=span_s)
+        newest: dict[Key, AnalysisResult] = {}
+        async for result in _stored(client, status.definition.name, begin, until, end):
+            key = (result.analysis, result.channels, result.octave)
+            if until is None:
+                table.feed_result(result, result.times_ns.computed / 1e9)
+                lowest_hz[key], epoch = float(result.freqs_hz.min()), result.epoch
+            elif key not in lowest_hz:
+                newest[key] = result
+        for key, result in newest.items():
+            if epoch in {None, result.epoch}:
+                table.feed_result(result, result.times_ns.computed / 1e9)
+                lowest_hz[key], epoch = float(result.freqs_hz.min()), result.epoch
+        if _complete(status.definition, lowest_hz):
+            return
+        until = begin
+
+
+async def _stored(
+    client: Client, stream: str, begin: datetime, until: datetime | None, end: int
+) -> AsyncIterator[AnalysisResult]:
+    """Yield the results of a stream that were stored between two times, and before `end`."""
+    until_ns = None if until is None else round(until.timestamp() * 1e9)
+    async with client.results(stream, start_time=begin) as results:
+        while results.seq < end - 1:
+            with anyio.move_on_after(QUIET_S) as quiet:
+                result = await anext(results)
+            if quiet.cancelled_caught:
+                return
+            if until_ns is not None and result.times_ns.computed > until_ns:
+                return
+            yield result
+
+
+def _complete(definition: StreamDefinition, lowest_hz: dict[Key, float]) -> bool:
+    """Return whether the lowest octave of each channel set was seen."""
+    seen: dict[tuple[str, tuple[str, ...]], float] = {}
+    for (analysis, channels, _), hz in lowest_hz.items():
+        seen[analysis, channels] = min(hz, seen.get((analysis, channels), hz))
+    return all(
+        seen.get((subject.analysis.name, subject.channels), math.inf) < _lowest(subject.analysis)
+        for subject in subjects_of(definition)
+    )
+
+
+def _lowest(spec: AnalysisSpec) -> float:
+    """Return what the lowest frequency of an analysis is below."""
+    return spec.fmin_hz * math.exp2(1 / spec.voices_per_octave) * TOLERANCE

@@ -1,0 +1,131 @@
+"""Where the server and the gateway are to listen, checked before they are started."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from cwt_cli.faults import USAGE, CommandError
+from cwt_runtime.installation import install_hint
+from cwt_runtime.urls import is_loopback
+
+__all__ = [
+    "DEFAULT_HTTP_PORT",
+    "NO_GATEWAY",
+    "HttpAddress",
+    "check_host",
+    "check_port",
+    "http_address",
+]
+
+#: `CWT_HTTP_PORT` of the gateway.
+DEFAULT_HTTP_PORT = 8000
+LOOPBACK = "127.0.0.1"
+#: Addresses that stand for all of a machine, loopback among them.
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not listened on
+#: What is said where they are not installed.
+NO_GATEWAY = f"Page:    not installed; {install_hint('gateway')}"
+#: The distributions of the extra `gateway`.
+GATEWAY_NEEDS = ("fastapi", "fastapi-offline", "uvicorn", "websockets")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpAddress:
+    """Where the gateway listens."""
+
+    host: str = LOOPBACK
+    port: int
+
+    @property
+    def origin(self) -> str:
+        """The gateway's address, as a program on this machine takes it."""
+        host = LOOPBACK if self.host in WILDCARDS else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def page(self) -> str:
+        """The address of the page."""
+        return f"{self.origin}/live"
+
+
+def http_address(port: int, *, or_any: bool = False) -> HttpAddress | None:
+    """Return where the gateway can listen; None if what it needs is not installed.
+
+    Parameters
+    ----------
+    port
+        The wanted port; 0 and -1 mean any free one. It is chosen here and not by the gateway, so
+        that the page keeps its address when the gateway is started again.
+    or_any
+        Whether any free port will do where the wanted one is taken.
+
+    Raises
+    ------
+    CommandError
+        The port is taken, or `CWT_HTTP_HOST` is not an address of this machine.
+    """
+    if not all(map(_installed, GATEWAY_NEEDS)):
+        return None
+    host = os.environ.get("CWT_HTTP_HOST") or LOOPBACK
+    try:
+        return HttpAddress(host=host, port=_bound(host, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise _unusable(host, port, error) from None
+        if not or_any:
+            raise CommandError(
+                f"port {port} on {host} is taken, perhaps by the gateway of another "
+                "`pycwt-mod up`. Choose another for HTTP with --http-port, or any free one with "
+                "--http-port -1"
+            ) from None
+    return HttpAddress(host=host, port=_bound(host, 0))
+
+
+def check_host(host: str, *, insecure: bool) -> None:
+    """Raise a `CommandError` if other machines could use a server without users."""
+    if not (insecure or is_loopback(host)):
+        raise CommandError(
+            f"--host {host} can be reached from other machines, and the server that `up` starts "
+            "has no users: anyone there could publish, and read and delete all that is stored. "
+            "Give it users with --secure DIR, or add --insecure if a firewall protects it",
+            USAGE,
+        )
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise a `CommandError` if a NATS server could not listen there."""
+    if port <= 0:
+        return
+    try:
+        _bound(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CommandError(
+                f"port {port} on {host} is taken. If a NATS server runs there, join it with "
+                f"CWT_NATS_URL=nats://{host}:{port}; otherwise choose another with --port"
+            ) from None
+        raise _unusable(host, port, error) from None
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _bound(host: str, port: int) -> int:
+    """Return the port that a server gets there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, max(port, 0)))
+        return int(probe.getsockname()[1])
+
+
+def _unusable(host: str, port: int, error: OSError) -> CommandError:
+    return CommandError(f"cannot listen on {host}:{port}: {error.strerror or error}", USAGE)

@@ -1,0 +1,76 @@
+"""`pycwt-mod stream`: the streams that are defined, and what is stored of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from cwt_cli.faults import CommandError
+from cwt_cli.names import checked_name
+from cwt_cli.shell import command_log, run_command, server
+from cwt_schemas.errors import NotFound
+from pycwt_client import connect
+
+__all__ = ["stream"]
+
+stream = typer.Typer(name="stream", no_args_is_help=True, help="Streams: list, delete.")
+
+
+@stream.command("list")
+def list_streams() -> None:
+    """List the streams that are defined."""
+    run_command(_list)
+
+
+async def _list() -> None:
+    log = command_log(quiet=True)
+    async with connect(server(), name="pycwt-mod stream", log=log) as client:
+        streams = await client.list_streams()
+    for each in streams:
+        defined = each.definition
+        analyses = ", ".join(spec.name for spec in defined.analyses) or "no analyses"
+        typer.echo(
+            f"{defined.name}: {len(defined.channels)} channels, {defined.fs_hz:g} Hz, {analyses}"
+        )
+    if not streams:
+        typer.echo("no streams")
+
+
+@stream.command()
+def delete(
+    name: Annotated[str, typer.Argument(help="Stream", callback=checked_name)],
+    data: Annotated[
+        bool,
+        typer.Option(
+            "--data", help="Remove all that is stored of it as well: signals, windows, results"
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before data is removed")] = False,
+) -> None:
+    """End a stream. Without --data, its signals and results stay as long as the limits say."""
+    if data and not yes:
+        typer.confirm(
+            f"Remove every sample and result of {name}? They cannot be restored", abort=True
+        )
+    run_command(partial(_delete, name, data=data))
+
+
+async def _delete(name: str, *, data: bool) -> None:
+    log = command_log(quiet=True)
+    async with connect(server(), name="pycwt-mod stream", log=log) as client:
+        try:
+            await client.delete_stream(name)
+        except NotFound as error:
+            if not data:  # the data of a stream that was deleted before can still be removed
+                raise CommandError(error.message) from None
+        else:
+            typer.echo(f"{name} is deleted")
+        if data:
+            removed = await client.purge_stream(name)
+            typer.echo(
+                f"removed of {name}: {removed.chunks} chunks, {removed.windows} windows, "
+                f"{removed.results} results, {removed.events} events, {removed.markers} markers, "
+                f"{removed.dead_letters} dead letters; and all cached answers to queries"
+            )
