@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,41 @@ import jsonschema
 import pytest
 
 from cwt_compute.settings import ComputeSettings
+from cwt_gateway.settings import GatewaySettings
 from cwt_hwbridge.settings import HwBridgeSettings
 from cwt_ingest.settings import IngestSettings
+from cwt_runtime.accounts.folder import password_file, write_accounts
+from cwt_runtime.accounts.users import service_users
 from cwt_runtime.process.embedded_server import server_binary
-from cwt_runtime.settings import ServiceSettings, load_settings
-from cwt_schemas.limits import MAX_PAYLOAD_BYTES, MAX_PENDING_BYTES
+from cwt_runtime.settings import ServiceSettings, StorageSettings, load_settings
+from tests.variables import value_of, variables
 
 SETTINGS: dict[str, type[ServiceSettings]] = {
     "ingest": IngestSettings,
     "compute": ComputeSettings,
     "hwbridge": HwBridgeSettings,
+    "gateway": GatewaySettings,
 }
 #: Different in a container, and why.
 DELIBERATE = {
     "CWT_NATS_URL": "the server is another container",
+    "CWT_NATS_USER": "each service has a user of its own",
+    "CWT_NATS_PASSWORD_FILE": "its password is a secret",
+    "CWT_NATS_INBOX_PREFIX": "no other user hears its answers",
     "CWT_LOG_FORMAT": "logs go to a collector",
     "CWT_METRICS_HOST": "Prometheus is another container",
     "CWT_METRICS_PORT": "Prometheus has to know it",
 }
+DELIBERATE_OF_INGEST = {"CWT_COPIES": "readers and analysts have accounts of their own"}
+DELIBERATE_OF_GATEWAY = {
+    "CWT_HTTP_HOST": "the engine publishes its port, which it cannot on the container's loopback",
+    "CWT_HTTP_HOSTS": "its name among the containers",
+    "CWT_HTTP_INSECURE": "the port is published on the host's loopback alone",
+}
+#: Parts of compose.yaml itself.
+FIXED = {
+    "CWT_REPLICAS", "CWT_COPIES", "CWT_HTTP_HOST", "CWT_HTTP_PORT", "CWT_HTTP_INSECURE",
+}  # fmt: skip
 
 each_service = pytest.mark.parametrize("service", SETTINGS)
 
@@ -38,7 +56,11 @@ each_service = pytest.mark.parametrize("service", SETTINGS)
 def environment(compose: dict[str, Any], service: str) -> dict[str, str]:
     """The variables of a service where the caller of compose has set none."""
     given = compose["services"][service]["environment"]
-    return {name: re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value) for name, value in given.items()}
+    return {
+        name: re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value)
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def test_it_is_a_compose_file(compose: dict[str, Any]) -> None:
@@ -63,8 +85,7 @@ def test_every_command_is_a_module_with_a_main(compose: dict[str, Any], service:
 
 @each_service
 def test_every_variable_is_a_setting_of_that_service(compose: dict[str, Any], service: str) -> None:
-    fields = {f"CWT_{name.upper()}" for name in SETTINGS[service].model_fields}
-    assert set(environment(compose, service)) <= fields
+    assert set(environment(compose, service)) <= set(variables(SETTINGS[service]))
 
 
 @each_service
@@ -76,26 +97,23 @@ def test_the_settings_are_the_defaults_but_for_those_that_differ_on_purpose(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     deployed = load_settings(SETTINGS[service])
-    differ = {
-        name
-        for name in given
-        if getattr(plain, field_of(name)) != getattr(deployed, field_of(name))
-    }
-    assert differ == set(DELIBERATE)
+    differ = {name for name in given if value_of(plain, name) != value_of(deployed, name)}
+    own = {"gateway": DELIBERATE_OF_GATEWAY, "ingest": DELIBERATE_OF_INGEST}.get(service, {})
+    assert differ == set(DELIBERATE) | set(own)
 
 
-def field_of(variable: str) -> str:
-    return variable.removeprefix("CWT_").lower()
-
-
-@pytest.mark.parametrize(
-    "variable", ["SIGNALS_MAX_BYTES", "WINDOWS_MAX_BYTES", "RESULTS_MAX_AGE_S"]
-)
-def test_an_override_of_a_variable_sets_that_variable(
-    compose: dict[str, Any], variable: str
+@each_service
+def test_the_settings_of_a_service_are_those_that_the_caller_of_compose_sets(
+    compose: dict[str, Any], service: str
 ) -> None:
-    value = compose["services"]["ingest"]["environment"][f"CWT_{variable}"]
-    assert value.startswith(f"${{CWT_{variable}:-")
+    """Limits of jobs and of cached answers were not passed on."""
+    passed = set(variables(SETTINGS[service])) - set(variables(ServiceSettings))
+    if service == "ingest":  # the owner of the streams
+        passed |= {f"CWT_{name.upper()}" for name in StorageSettings.model_fields}
+    given = compose["services"][service]["environment"]
+    for name in passed - FIXED:
+        assert name in given
+        assert given[name] is None or given[name].startswith(f"${{{name}:-")
 
 
 @each_service
@@ -119,6 +137,24 @@ def test_the_ports_are_open_on_loopback_alone(compose: dict[str, Any]) -> None:
     assert all(port.startswith("127.0.0.1:") for port in opened)
 
 
+@pytest.mark.parametrize("name", ["ingest", "compute", "hwbridge", "gateway"])
+def test_a_service_is_healthy_while_it_is_ready(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The image has no curl."""
+    asked = []
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: asked.append(url))  # noqa: ARG005
+    service = compose["services"][name]
+    way, python, flag, code = service["healthcheck"]["test"]
+    assert (way, python, flag) == ("CMD", "python", "-c")
+    exec(code)
+    port = service["environment"]["CWT_METRICS_PORT"]
+    if name == "gateway":  # the port that its clients use
+        port = GatewaySettings().http_port
+        assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert asked == [f"http://127.0.0.1:{port}/readyz"]
+
+
 def test_no_device_is_mapped_by_default(compose: dict[str, Any]) -> None:
     assert not any("devices" in each for each in compose["services"].values())
 
@@ -133,16 +169,27 @@ def test_the_server_is_of_the_release_that_the_embedded_one_is(
     assert compose["services"]["nats"]["image"] == f"nats:{pinned[1]}-alpine"
 
 
+@each_service
+def test_a_service_connects_as_its_own_user(compose: dict[str, Any], service: str) -> None:
+    given = environment(compose, service)
+    user = next(each for each in service_users() if each.name == given["CWT_NATS_USER"])
+    assert user.name == service
+    assert f"{given['CWT_NATS_INBOX_PREFIX']}.>" in user.subscribe
+    secret = next(iter(compose["services"][service]["secrets"]))
+    assert given["CWT_NATS_PASSWORD_FILE"] == f"/run/secrets/{secret['target']}"
+    file = compose["secrets"][secret["source"]]["file"]
+    assert file == f"./{password_file(Path('deploy/nats'), service)}"
+
+
 def test_the_mounted_configuration_is_one_that_the_server_takes(
     compose: dict[str, Any], root: Path, tmp_path: Path
 ) -> None:
     service = compose["services"]["nats"]
     source, target, _ = service["volumes"][0].split(":")
-    assert service["command"] == ["-c", target]
-    text = (root / source).read_text()
-    assert f"max_payload: {MAX_PAYLOAD_BYTES}\n" in text
-    assert f"max_pending: {MAX_PENDING_BYTES}\n" in text
-    config = tmp_path / "nats.conf"
+    assert service["command"] == ["-c", f"{target}/server.conf"]
+    write_accounts(tmp_path, ())
+    config = tmp_path / "server.conf"
+    text = (root / source / config.name).read_text()
     config.write_text(text.replace('"/data"', f'"{tmp_path}"'))
     checked = subprocess.run(
         [server_binary(), "-t", "-c", str(config)], capture_output=True, check=False

@@ -67,7 +67,7 @@ def test_the_image_has_the_python_that_the_project_asks_for(
 
 def test_the_installation_is_held_to_the_constraints(instructions: list[tuple[str, str]]) -> None:
     installs = [rest for name, rest in instructions if name == "RUN" and "pip install" in rest]
-    assert installs == ['pip install --constraint constraints.txt ".[system]"']
+    assert installs == ['pip install --constraint constraints.txt ".[gateway]"']
 
 
 def test_it_does_not_run_as_root(instructions: list[tuple[str, str]]) -> None:
