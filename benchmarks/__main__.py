@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from benchmarks.codec import request_work, window_works
+from benchmarks.codec import request_work, scan_works, window_works
 from benchmarks.coherences import coherence_work, instant_work, significance_work
 from benchmarks.machine import machine, versions
 from benchmarks.measurement import Work
@@ -23,8 +23,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
     """Yield everything that is measured, at full size; about three minutes."""
-    yield lambda: transform_works("float32", N, 5)
-    yield lambda: transform_works("float64", N, 3)
+    yield lambda: transform_works(N, 5)
     yield lambda: (floor_work(N, 9),)
     yield lambda: growth_works(N, 5)
     yield lambda: (coherence_work(10_000, 5),)
@@ -32,14 +31,14 @@ def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: (instant_work(1000, 15),)
     yield lambda: (request_work(10_000, 9),)
     yield lambda: window_works(4000, 9)
+    yield lambda: scan_works(9)
     yield lambda: publishing_works(20_000, 5)
     yield lambda: (pipeline_work(600, 3, workers=2),)
 
 
 def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
     """Yield the same with little data."""
-    yield lambda: transform_works("float32", 600, 1)
-    yield lambda: transform_works("float64", 600, 1, memory=False)
+    yield lambda: transform_works(600, 1, memory=("float32",))
     yield lambda: (floor_work(600, 1),)
     yield lambda: growth_works(600, 1, multirate=1, full=1)
     yield lambda: (coherence_work(300, 1),)
@@ -47,6 +46,7 @@ def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: (instant_work(100, 1),)
     yield lambda: (request_work(100, 1),)
     yield lambda: window_works(100, 1)
+    yield lambda: scan_works(1)
     yield lambda: publishing_works(200, 1)
     yield lambda: (pipeline_work(30, 1, workers=1),)
 

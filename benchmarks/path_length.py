@@ -157,7 +157,7 @@ PATHS = {
 async def measure(trace: Trace, folder: Path) -> dict[str, list[str]]:
     """Return the files of each path."""
     plan = SystemPlan(
-        url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=1,
+        server=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=1,
         log_folder=folder / "logs",
     )  # fmt: skip
     paths: dict[str, list[str]] = {}

@@ -52,7 +52,7 @@ async def _play(
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(
-            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=workers,
+            server=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=workers,
             log_folder=folder / "logs",
         )  # fmt: skip
         run = DemoRun(definition, recording, speed=0)

@@ -26,7 +26,7 @@ from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
 from pycwt_client import connect
 from pycwt_client.log import library_log
-from pycwt_client.publisher import IN_FLIGHT
+from pycwt_client.sending import IN_FLIGHT
 from pycwt_mod import __version__
 
 CHANNELS = 200

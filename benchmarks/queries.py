@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -219,19 +219,23 @@ async def load_work(url: str, size: Size) -> Work:
     answered = outcomes.pop("answered", 0)
     told = ", ".join(f"{count} {code}" for code, count in sorted(outcomes.items())) or "no error"
     mib = " ".join(f"{each / 2**20:.0f}" for each in memory)
-    lines = [
+    title = (
+        f"{size.clients} clients, mixed questions for {size.seconds:g} s, {WORKERS} workers: "
+        f"{answered} answered, {told}; workers' memory at the start and at each quarter {mib} MiB"
+    )
+    return Work(title=title, measurements=load_lines(seconds))
+
+
+def load_lines(seconds: Mapping[str, Sequence[float]]) -> tuple[Measurement, ...]:
+    """Return what each kind of question took while many clients asked."""
+    return tuple(
         Measurement(
             who=name,
             seconds=tuple(each),
             note=f"99 % within {np.percentile(each, 99) * 1000:.0f} ms",
         )
         for name, each in sorted(seconds.items())
-    ]
-    title = (
-        f"{size.clients} clients, mixed questions for {size.seconds:g} s, {WORKERS} workers: "
-        f"{answered} answered, {told}; workers' memory at the start and at each quarter {mib} MiB"
     )
-    return Work(title=title, measurements=tuple(lines))
 
 
 async def _client(
@@ -285,17 +289,17 @@ async def measure(size: Size) -> list[Work]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(
-            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=WORKERS,
+            server=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=WORKERS,
             log_folder=folder / "logs",
         )  # fmt: skip
         log = command_log(quiet=True)
         async with running_system(plan, log, kill=anyio.Event()) as system:
             return [
                 await coherence_work(system.client, size),
-                await small_work(system.client, system.url, size),
-                await busy_work(system.client, system.url, size),
+                await small_work(system.client, system.server.url, size),
+                await busy_work(system.client, system.server.url, size),
                 json_work(size),
-                await load_work(system.url, size),
+                await load_work(system.server.url, size),
             ]
 
 

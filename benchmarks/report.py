@@ -43,9 +43,10 @@ def page(
     parts = [INTRODUCTION.format(command=command)]
     parts += ["## Machine", "", *_facts(machine), "", "## Versions", "", *_facts(versions), ""]
     for work in works:
-        parts += [f"## {work.title}", "", _row(HEADINGS), _row(["---"] * len(HEADINGS))]
-        parts += [_row(_cells(work, line)) for line in work.measurements]
-        parts.append("")
+        parts += [f"## {work.title}", ""]
+        if work.measurements:
+            parts += [_row(HEADINGS), _row(["---"] * len(HEADINGS))]
+            parts += [*(_row(_cells(work, line)) for line in work.measurements), ""]
     return "\n".join(parts)
 
 

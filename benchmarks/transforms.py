@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from itertools import chain, islice
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,17 @@ OCTAVES_NOTE = "12 voices, all octaves, 1 thread"
 #: cmor's parameters that make it Morlet 6: bandwidth 2, centre 6/2π.
 PYWT_MORLET = f"cmor2.0-{6 / (2 * np.pi):.6f}"
 
+Precision = Literal["float32", "float64"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Signal = NDArray[np.floating[Any]]
+
+
+class Peer(NamedTuple):
+    """Who does a piece of work, with what, and how it differs; without work, it is missing."""
+
+    name: str
+    work: Callable[[], object] | None
+    note: str
 
 
 def record(n: int, dtype: str) -> Signal:
@@ -37,31 +48,48 @@ def scales_of(n: int) -> NDArray[np.float64]:
     return np.asarray(first * 2 ** (np.arange(count) / VOICES))
 
 
-def transform_works(dtype: str, n: int, repeats: int, *, memory: bool = True) -> tuple[Work, Work]:
-    """Measure one transform with everybody: at full rate, and as multirate.
+def transform_works(
+    n: int, repeats: int, *, memory: tuple[Precision, ...] = PRECISIONS
+) -> tuple[Work, ...]:
+    """Measure one transform with everybody, in both precisions: at full rate, and as multirate.
 
-    Ours with its peak memory, unless `memory` is False: each takes the start of a process.
+    All of it takes turns. pycwt computes in float64 whatever it is given, so it runs once a round
+    and is in all tables: timed for each precision apart, minutes after one another, the same work
+    differed by a factor of two. Peak memory is ours, in the precisions of `memory`: each number
+    takes the start of a process.
     """
-    x = record(n, dtype)
-    named: list[tuple[str, Callable[[], object] | None, str]] = [
-        (US, partial(ours.cwt, x, 1.0), "full matrix"),
-        (US, partial(ours.multirate, x, 1.0), "every octave at its own rate"),
-        ("pycwt", _pycwt(x), "full matrix, always float64, pads to a power of two"),
-        ("fcwt", _fcwt(x), "full matrix, always float32, its own Morlet (sigma 2)"),
-        ("pywt", _pywt(x), "full matrix, cmor as Morlet 6, method='fft'"),
-        ("ssqueezepy", _ssqueezepy(x, dtype), "full matrix, morlet mu=6, padtype='zero'"),
+    note = "full matrix, always float64, pads to a power of two"
+    by_precision = {precision: _of_precision(precision, n) for precision in PRECISIONS}
+    named = [Peer("pycwt", _pycwt(record(n, "float64")), note), *chain(*by_precision.values())]
+    pycwt, *lines = _measured(named, repeats)
+    works: list[Work] = []
+    rest = iter(lines)
+    for precision, those in by_precision.items():
+        full, multirate, *theirs = islice(rest, len(those))
+        if precision in memory:
+            full = replace(full, peak_bytes=peak_bytes(partial(_full_once, precision, n)))
+            multirate = replace(
+                multirate, peak_bytes=peak_bytes(partial(_multirate_once, precision, n))
+            )
+        size = f"n={n:,}, {OCTAVES_NOTE}, {precision}"
+        works += [
+            Work(title=f"cwt at full rate, {size}", measurements=(full, pycwt, *theirs)),
+            Work(title=f"multirate, {size}", measurements=(multirate, pycwt, *theirs)),
+        ]
+    return tuple(works)
+
+
+def _of_precision(precision: Precision, n: int) -> list[Peer]:
+    """Return who computes in this precision, ours first."""
+    x = record(n, precision)
+    fcwt = Peer("fcwt", _fcwt(x), "full matrix, always float32, its own Morlet (sigma 2)")
+    return [
+        Peer(US, partial(ours.cwt, x, 1.0), "full matrix"),
+        Peer(US, partial(ours.multirate, x, 1.0), "every octave at its own rate"),
+        *([fcwt] if precision == "float32" else []),
+        Peer("pywt", _pywt(x), "full matrix, cmor as Morlet 6, method='fft'"),
+        Peer("ssqueezepy", _ssqueezepy(x, precision), "full matrix, morlet mu=6, padtype='zero'"),
     ]
-    if dtype == "float64":
-        named = [each for each in named if each[0] != "fcwt"]
-    full, multirate, *theirs = _measured(named, repeats)
-    if memory:
-        full = replace(full, peak_bytes=peak_bytes(partial(_full_once, dtype, n)))
-        multirate = replace(multirate, peak_bytes=peak_bytes(partial(_multirate_once, dtype, n)))
-    size = f"n={n:,}, {OCTAVES_NOTE}, {dtype}"
-    return (
-        Work(title=f"cwt at full rate, {size}", measurements=(full, *theirs)),
-        Work(title=f"multirate, {size}", measurements=(multirate, *theirs)),
-    )
 
 
 def growth_works(n: int, repeats: int, multirate: int = 6, full: int = 4) -> tuple[Work, Work]:
@@ -106,10 +134,8 @@ def floor_work(n: int, repeats: int) -> Work:
     )
 
 
-def _measured(
-    named: list[tuple[str, Callable[[], object] | None, str]], repeats: int
-) -> list[Measurement]:
-    works = [work for _, work, _ in named if work is not None]
+def _measured(named: list[Peer], repeats: int) -> list[Measurement]:
+    works = [each.work for each in named if each.work is not None]
     times = iter(rounds(works, repeats))
     found = []
     for name, work, note in named:

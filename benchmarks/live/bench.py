@@ -131,11 +131,11 @@ async def bench(workers: int) -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(
-            url=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=workers,
+            server=None, folder=folder / "nats", host="127.0.0.1", port=-1, workers=workers,
             log_folder=folder / "logs",
         )  # fmt: skip
         async with running_system(plan, command_log(quiet=True), kill=anyio.Event()) as system:
-            yield Bench(url=system.url, client=system.client, folder=folder)
+            yield Bench(url=system.server.url, client=system.client, folder=folder)
 
 
 class Systems(Protocol):

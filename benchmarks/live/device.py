@@ -70,6 +70,7 @@ class Device:
             headers = {
                 "Content-Type": "application/octet-stream",
                 "Cwt-Dtype": self.dtype,
+                "Cwt-Channels": str(self.channels),
                 "Cwt-Epoch": self.epoch,
                 "Cwt-First-Sample": str(first),
                 "Nats-Msg-Id": f"{self.stream}/{self.epoch}/{first}",

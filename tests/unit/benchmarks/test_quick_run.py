@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import jobs
 from benchmarks.__main__ import main
+from benchmarks.transforms import transform_works
 from tests.text import numbers
 
 #: What a heading names of what is measured below it.
@@ -36,6 +37,13 @@ def test_quick_run_measures_everything_and_writes_the_page(
     assert [section for section in sections if not TIMED.search(section)] == []
     assert "| numpy |" in versions
     assert capsys.readouterr().out
+
+
+def test_pycwt_has_one_time_in_both_precisions() -> None:
+    works = transform_works(100, 1, memory=())
+    times = [line.seconds for work in works for line in work.measurements if "pycwt 0" in line.who]
+    assert len(times) == len(works) == 4
+    assert len(set(times)) == 1
 
 
 @pytest.mark.slow
