@@ -72,7 +72,7 @@ async def watch(client: Client, epoch: str) -> None:
                 return
 
 
-async def main(url: str) -> None:
+async def main(url: str | None) -> None:
     """Publish and watch at the same time."""
     epoch = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     async with connect(url, name="define_and_watch") as client:
@@ -83,4 +83,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, sys.argv[1] if len(sys.argv) > 1 else "nats://127.0.0.1:4222")
+    anyio.run(main, sys.argv[1] if len(sys.argv) > 1 else None)

@@ -88,6 +88,7 @@ def main(host: str = "127.0.0.1", port: str = "4222") -> None:
             headers = {
                 "Content-Type": "application/octet-stream",
                 "Cwt-Dtype": "<i2",
+                "Cwt-Channels": "1",
                 "Cwt-Epoch": "boot-1",
                 "Cwt-First-Sample": str(first),
                 "Nats-Msg-Id": f"bench/boot-1/{first}",

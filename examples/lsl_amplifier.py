@@ -2,7 +2,7 @@
 
 Two electrodes at 250 Hz share a 10 Hz rhythm that comes and goes every five seconds, among noise.
 
-    pip install 'pycwt-mod[lsl]'
+    pip install '.[lsl]'  # in a clone of the repository
     python examples/lsl_amplifier.py [NAME [SECONDS]]
 """
 

@@ -2,7 +2,7 @@
 
 Run it against ``pycwt-mod up``, with an amplifier on the network or ``lsl_amplifier.py`` beside it:
 
-    pip install 'pycwt-mod[lsl]'
+    pip install '.[lsl]'  # in a clone of the repository
     python examples/lsl_coherence.py [NAME [URL]]
 """
 
@@ -71,7 +71,7 @@ async def watch(client: Client, pair: tuple[str, ...], fs_hz: float, start_seq: 
                 return
 
 
-async def main(name: str = "amplifier", url: str = "nats://127.0.0.1:4222") -> None:
+async def main(name: str = "amplifier", url: str | None = None) -> None:
     """Publish and watch at the same time."""
     async with LslSource(name).open() as signals, connect(url, name="lsl_coherence") as client:
         definition = defined(signals.info)

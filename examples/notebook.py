@@ -13,8 +13,7 @@ import numpy as np
 from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Scalogram, blocking
 
-url = sys.argv[1] if len(sys.argv) > 1 else "nats://127.0.0.1:4222"
-client = blocking.connect(url, name="notebook")
+client = blocking.connect(sys.argv[1] if len(sys.argv) > 1 else None, name="notebook")
 
 # %% A chirp from 2 to 20 Hz, twenty seconds at 100 Hz
 fs_hz = 100.0

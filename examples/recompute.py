@@ -3,15 +3,15 @@
 A result says which samples went into it (`epoch`, `input`), where its values lie (`t`) and, by its
 `spec_hash`, which analysis it is of. With the definition of the stream and the samples in the log,
 the library gives its values, mask and level again, on any machine. Run it against ``pycwt-mod up``,
-where something has been published:
+where something has been published; without the id of a result, it takes the newest one:
 
-    python examples/recompute.py STREAM [URL]
+    python examples/recompute.py STREAM [--result ID] [URL]
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
-from functools import partial
 
 import anyio
 import numpy as np
@@ -32,8 +32,8 @@ QUIET_S = 2.0
 TOLERANCE = 1e-5
 
 
-async def newest(client: Client, stream: str) -> AnalysisResult:
-    """Return the newest result that was computed and is not masked all over."""
+async def stored(client: Client, stream: str, result_id: str | None) -> AnalysisResult:
+    """Return the result with this id, or the newest one that was computed and is not masked."""
     found: AnalysisResult | None = None
     async with client.results(stream) as results:
         while True:
@@ -41,9 +41,13 @@ async def newest(client: Client, stream: str) -> AnalysisResult:
                 result = await anext(results)
             if quiet.cancelled_caught:
                 break
+            if result.id == result_id:
+                return result
             # "none": dropped because it was too late, see `when_behind`.
             if result.engine.backend != "none" and not np.ma.getmaskarray(result.masked).all():
                 found = result
+    if result_id is not None:
+        sys.exit(f"the log no longer has {result_id}")
     if found is None:
         sys.exit(f"there are no results of {stream}: publish something first")
     return found
@@ -133,11 +137,11 @@ def compare(spec: AnalysisSpec, result: AnalysisResult, window: NDArray[np.float
     return said
 
 
-async def main(stream: str, url: str = "nats://127.0.0.1:4222") -> None:
-    """Compute the newest result of a stream again."""
+async def main(stream: str, url: str | None, result_id: str | None) -> None:
+    """Compute a result of a stream again."""
     async with connect(url, name="recompute") as client:
         definition = (await client.get_stream(stream)).definition
-        result = await newest(client, stream)
+        result = await stored(client, stream, result_id)
         window = await signal_of(client, definition, result)
     spec = analysis_of(definition, result)
     print(
@@ -149,7 +153,9 @@ async def main(stream: str, url: str = "nats://127.0.0.1:4222") -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: python examples/recompute.py STREAM [URL]")
-    given = dict(zip(("stream", "url"), sys.argv[1:], strict=False))
-    anyio.run(partial(main, **given))
+    parser = argparse.ArgumentParser(description="Compute a stored result again.")
+    parser.add_argument("stream", help="Name of the stream")
+    parser.add_argument("url", nargs="?", help="NATS server (default: as CWT_NATS_* say)")
+    parser.add_argument("--result", metavar="ID", help="Id of the result (default: the newest)")
+    given = parser.parse_intermixed_args()
+    anyio.run(main, given.stream, given.url, given.result)

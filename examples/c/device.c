@@ -125,6 +125,7 @@ int main(int argc, char **argv) {
     for (int first = 0; first < CHUNKS * CHUNK; first += CHUNK) {
         int head = snprintf(body, sizeof body,
             "NATS/1.0\r\nContent-Type: application/octet-stream\r\nCwt-Dtype: <i2\r\n"
+            "Cwt-Channels: 1\r\n"
             "Cwt-Epoch: %s\r\nCwt-First-Sample: %d\r\nNats-Msg-Id: %s/%s/%d\r\n\r\n",
             EPOCH, first, stream, EPOCH, first);
         size = snprintf(message, sizeof message, "HPUB cwt.signal.%s %s %d %d\r\n%s", stream, INBOX,

@@ -118,6 +118,7 @@ def main(host="127.0.0.1", port="4222", stream="micropython"):
             samples.append(sample >> 8)
         headers = (
             "Content-Type: application/octet-stream\r\nCwt-Dtype: <i2\r\n"
+            "Cwt-Channels: 1\r\n"
             "Cwt-Epoch: %s\r\nCwt-First-Sample: %d\r\nNats-Msg-Id: %s/%s/%d\r\n"
         ) % (EPOCH, first, stream, EPOCH, first)
         kept = device.persist(message("cwt.signal." + stream, bytes(samples), headers))

@@ -12,7 +12,7 @@ const noise = () => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5;
 const tone = (lag) =>
   Array.from({ length: N }, (_, n) => Math.sin((2 * Math.PI * 5 * n) / FS_HZ - lag) + noise());
 
-const connection = await connect({ servers: process.argv[2] ?? "nats://127.0.0.1:4222" });
+const connection = await connect({ servers: process.argv[2] ?? process.env.CWT_NATS_URL ?? "nats://127.0.0.1:4222" });
 try {
   const question = { signal1: tone(0), signal2: tone(1), dt: 1 / FS_HZ, dj: 1 / 12, seed: 7 };
   const reply = await connection.request("cwt.query.wct", JSON.stringify(question), {

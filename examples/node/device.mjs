@@ -18,7 +18,7 @@ const definition = {
 };
 
 const connection = await connect({
-  servers: process.argv[2] ?? "nats://127.0.0.1:4222",
+  servers: process.argv[2] ?? process.env.CWT_NATS_URL ?? "nats://127.0.0.1:4222",
   reconnectTimeWait: 200,
 });
 
@@ -47,6 +47,7 @@ try {
     const names = headers();
     names.set("Content-Type", "application/octet-stream");
     names.set("Cwt-Dtype", "<i2");
+    names.set("Cwt-Channels", "1");
     names.set("Cwt-Epoch", EPOCH);
     names.set("Cwt-First-Sample", String(first));
     names.set("Nats-Msg-Id", `${stream}/${EPOCH}/${first}`);

@@ -5,7 +5,7 @@ import { decode } from "@msgpack/msgpack";
 import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 
-const [stream, count = "10", servers = "nats://127.0.0.1:4222"] = process.argv.slice(2);
+const [stream, count = "10", servers = process.env.CWT_NATS_URL ?? "nats://127.0.0.1:4222"] = process.argv.slice(2);
 const KINDS = { "<f4": Float32Array, "<f8": Float64Array, "<i2": Int16Array, "<i4": Int32Array };
 
 // An array on the bus is {dtype, shape, data}: row by row, little-endian. The bytes are copied because

@@ -1,0 +1,51 @@
+% Ask for the coherence of two signals over HTTP, and print where it exceeds its level.
+%
+%     octave-cli ask.m [http://HOST:PORT]
+%
+% Octave's webwrite sends no body of its own, so it calls curl; MATLAB uses webwrite (not tried).
+1;
+
+function reply = ask(url, question)
+  if exist("OCTAVE_VERSION", "builtin") == 0
+    reply = webwrite(url, question, weboptions("MediaType", "application/json", "Timeout", 60));
+    return
+  end
+  file = [tempname() ".json"];
+  handle = fopen(file, "w");
+  fputs(handle, jsonencode(question));
+  fclose(handle);
+  [status, text] = system(sprintf( ...
+    "curl -sS -H 'Content-Type: application/json' --data-binary @%s %s", file, url));
+  delete(file);
+  if status ~= 0
+    error("curl failed: %s", text);
+  end
+  reply = jsondecode(text);
+  if isfield(reply, "detail")
+    error("%s", reply.detail);
+  end
+end
+
+gateway = "http://127.0.0.1:8000";
+arguments = argv();
+if numel(arguments) > 0
+  gateway = arguments{1};
+end
+
+fs_hz = 100;
+n = (0:999)';
+rand("twister", 1);
+question.signal1 = sin(2 * pi * 5 * n / fs_hz) + rand(1000, 1) - 0.5;
+question.signal2 = sin(2 * pi * 5 * n / fs_hz - 1) + rand(1000, 1) - 0.5;
+question.dt = 1 / fs_hz;
+question.dj = 1 / 12;
+question.seed = 7;
+answer = ask([gateway "/api/v1/wavelet/wct"], question);
+
+% WCT is one row per frequency, one column per sample; a missing value is NaN here.
+middle = answer.WCT(:, 501);
+% Periods longer than coi feel the ends of the signals.
+sure = 1 ./ answer.freqs < answer.coi(501);
+for k = find(middle > answer.signif & sure)'
+  printf("%.2f Hz: %.3f > %.3f\n", answer.freqs(k), middle(k), answer.signif(k));
+end
