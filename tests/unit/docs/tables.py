@@ -12,6 +12,8 @@ from typing import Literal
 from prometheus_client import Counter, Gauge, Histogram
 
 from cwt_compute.settings import ComputeSettings
+from cwt_gateway.settings import GatewaySettings
+from cwt_hwbridge.settings import HwBridgeSettings
 from cwt_ingest.settings import IngestSettings
 from cwt_runtime.bus import Topology
 from cwt_runtime.settings import ServiceSettings, StorageSettings
@@ -19,6 +21,7 @@ from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action
 from pycwt_mod import DOG, Morlet, Paul, VoiceGrid, Wavelet, octave_layouts
+from tests.variables import variables
 
 UNITS = {1024**3: "GiB", 1024**2: "MiB"}
 
@@ -29,20 +32,24 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def settings_table(kind: type[ServiceSettings], *, without: type | None = None) -> str:
+def settings_table(
+    kind: type[ServiceSettings], *, without: type[ServiceSettings] | None = None
+) -> str:
     """Return the settings of one service, or those it has beyond what `without` has."""
-    known = getattr(without, "model_fields", {})
+    known = variables(without) if without else {}
     return table(
         ("variable", "default", "meaning"),
         [
-            (f"`CWT_{name.upper()}`", shown(field.default), field.description or "")
-            for name, field in kind.model_fields.items()
+            (f"`{name}`", shown(variable.default), variable.description)
+            for name, variable in variables(kind).items()
             if name not in known
         ],
     )
 
 
 def shown(value: object) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return "unset" if value is None else f"`{value}`"
 
 
@@ -165,6 +172,8 @@ if __name__ == "__main__":
         settings_table(ServiceSettings),
         settings_table(IngestSettings, without=ServiceSettings),
         settings_table(ComputeSettings, without=ServiceSettings),
+        settings_table(HwBridgeSettings, without=ServiceSettings),
+        settings_table(GatewaySettings, without=ServiceSettings),
         margins_table(),
         streams_table(),
         consumers_table(),

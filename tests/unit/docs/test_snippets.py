@@ -29,6 +29,7 @@ def test_there_are_examples_and_each_has_its_output() -> None:
     assert marked == len(EXAMPLES) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "said"), EXAMPLES)
 def test_an_example_prints_what_the_page_says(code: str, said: str) -> None:
     printed = io.StringIO()

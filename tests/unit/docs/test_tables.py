@@ -6,8 +6,11 @@ import re
 from typing import get_args
 
 import pytest
+from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from cwt_compute.settings import ComputeSettings
+from cwt_gateway.app import ROUTERS, SOCKETS
+from cwt_gateway.settings import GatewaySettings
 from cwt_hwbridge.settings import HwBridgeSettings
 from cwt_ingest.settings import IngestSettings
 from cwt_runtime.settings import ServiceSettings
@@ -16,10 +19,12 @@ from cwt_schemas.errors import ErrorCode
 from cwt_schemas.live import EventKind
 from tests.unit.docs import tables
 from tests.unit.docs.conftest import PAGES
+from tests.variables import variables
 
 SETTINGS = PAGES["docs/settings.md"]
 OPERATING = PAGES["docs/operating.md"]
 MESSAGES = PAGES["docs/messages.md"]
+HTTP = PAGES["docs/http.md"]
 
 
 def rows_of(table: str) -> str:
@@ -33,17 +38,18 @@ def test_the_settings_page_lists_every_setting_with_its_default() -> None:
     assert rows_of(tables.settings_table(IngestSettings, without=ServiceSettings)) in SETTINGS
     assert rows_of(tables.settings_table(ComputeSettings, without=ServiceSettings)) in SETTINGS
     assert rows_of(tables.settings_table(HwBridgeSettings, without=ServiceSettings)) in SETTINGS
+    assert rows_of(tables.settings_table(GatewaySettings, without=ServiceSettings)) in SETTINGS
 
 
 def test_the_settings_page_lists_nothing_that_is_no_setting() -> None:
     known = {
-        *ServiceSettings.model_fields,
-        *IngestSettings.model_fields,
-        *ComputeSettings.model_fields,
-        *HwBridgeSettings.model_fields,
+        *variables(ServiceSettings),
+        *variables(IngestSettings),
+        *variables(ComputeSettings),
+        *variables(HwBridgeSettings),
+        *variables(GatewaySettings),
     }
-    listed = {name.lower() for name in re.findall(r"\| `CWT_(\w+)`", SETTINGS)}
-    assert listed == known
+    assert set(re.findall(r"\| `(CWT_\w+)`", SETTINGS)) == known
 
 
 def test_the_operating_page_lists_what_the_server_keeps() -> None:
@@ -75,6 +81,39 @@ def test_the_messages_page_names_every_error_with_its_status() -> None:
 def test_the_messages_page_names_every_kind_of_event() -> None:
     part = MESSAGES.partition("## Events")[2].partition("## Queries")[0]
     assert {kind for kind in get_args(EventKind) if f"`{kind}`" in part} == set(get_args(EventKind))
+
+
+def test_the_http_page_lists_every_route_and_no_other() -> None:
+    routes = [route for router in (*ROUTERS, *SOCKETS) for route in router.routes]
+    offered = {
+        (method, without_names(route.path))
+        for route in routes
+        if isinstance(route, APIRoute | APIWebSocketRoute)
+        for method in (getattr(route, "methods", None) or {"WS"})
+    }
+    documentation = {("GET", path) for path in ("/docs", "/redoc", "/openapi.json")}
+    assert listed_routes() == offered | documentation
+
+
+def listed_routes() -> set[tuple[str, str]]:
+    """Return the routes of the table; further names in a row are next to the first one."""
+    found = set()
+    for line in HTTP.partition("## Routes")[2].partition("\n## ")[0].splitlines():
+        methods: list[str] = []
+        path, complete = "", False
+        for span in re.findall(r"`([^`]+)`", line.split("|")[1] if line.startswith("| `") else ""):
+            method, _, rest = span.partition(" ")
+            if method.startswith("/"):
+                path = path.rpartition("/")[0] + method
+            else:
+                methods = [method] if complete else [*methods, method]
+                path, complete = rest.partition("?")[0], bool(rest)
+            found |= {(each, without_names(path)) for each in methods if path}
+    return found
+
+
+def without_names(path: str) -> str:
+    return re.sub(r"{\w+}", "{}", path)
 
 
 @pytest.mark.parametrize("subject", ENDPOINTS)
