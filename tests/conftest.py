@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,9 +24,24 @@ def pytest_report_header() -> list[str]:
     return [f"random faults: FAULT_SEED={SEED}", f"deadlines: TEST_DEADLINE_SCALE={SCALE:g}"]
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Start one worker process more than there are cores: tests of processes wait a lot."""
-    return (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start two worker processes a core and one more: a test waits for half of its time or more.
+
+    The fast tests hardly wait, and each worker process takes seconds to import and collect them.
+    """
+    cores = os.cpu_count() or 1
+    return cores + 1 if config.option.markexpr == "not slow" else 2 * cores + 1
+
+
+def pytest_configure() -> None:
+    """Collect no garbage while tests are collected: all of it stays, and a pass takes long."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of later passes what collecting tests has made."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

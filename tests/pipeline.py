@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cwt_compute.live.windows import Provenance, compute_window
-from cwt_ingest.processor import LogEntry, Output, StreamProcessor
+from cwt_ingest.processor import LogEntry, Output, StreamProcessor, read_chunk
+from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import encode_raw_chunk
 from cwt_schemas.live import AnalysisResult, AnalysisWindow, SignalChunk
-from cwt_schemas.stream import StreamCheckpoint, StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 
 __all__ = ["chunks_of", "entry", "fresh", "numbers", "outputs", "results"]
 
@@ -44,7 +45,9 @@ def chunks_of(
 def entry(chunk: SignalChunk, seq: int) -> LogEntry:
     """Return `chunk` as message `seq` of the log."""
     headers, body = encode_raw_chunk(chunk)
-    return LogEntry(seq=seq, stored_ns=seq, headers=headers, body=body, now_ns=0)
+    return LogEntry(
+        seq=seq, stored_ns=seq, chunk=read_chunk(headers, body, chunk.n_channels), now_ns=0
+    )
 
 
 def outputs(

@@ -145,6 +145,14 @@ async def test_a_stored_message_is_read_back_in_order_with_its_headers(bus: Bus)
     assert await bus.log.last_seq(storage.SIGNALS) == 3
 
 
+async def test_a_stored_message_reaches_those_who_listen(bus: Bus) -> None:
+    async with bus.subscribe(subjects.event("s")) as subscription:
+        await bus.log.store(subjects.event("s"), b"x", msg_id="1", headers={"A": "b"})
+        with fail_after(5):
+            message = await anext(aiter(subscription))
+    assert (message.data, message.headers["A"]) == (b"x", "b")
+
+
 async def test_a_known_message_id_is_not_stored_again(bus: Bus) -> None:
     first = await bus.log.store(subjects.signal("s"), b"x", msg_id="same")
     second = await bus.log.store(subjects.signal("s"), b"x", msg_id="same")

@@ -20,10 +20,11 @@ from pydantic import field_validator
 from cwt_runtime.bus import Bus, Message, ObjectsSpec, Topology
 from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.process.embedded_server import start_server
-from cwt_runtime.rpc.admission import LARGE_REPLIES, Admission
+from cwt_runtime.rpc.admission import LARGE_REPLIES, SMALL_BYTES, Admission
 from cwt_runtime.rpc.endpoint import Endpoint
 from cwt_runtime.rpc.micro import Identity, serve_endpoints
 from cwt_runtime.settings import REQUESTS_MAX_BYTES
+from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage
 from cwt_schemas.codec import ContentType, decode
@@ -97,6 +98,47 @@ async def test_a_plain_json_request_gets_a_json_answer(bus: Bus) -> None:
         reply = await ask(bus, b'{"x": 21}')
     assert orjson.loads(reply.data) == {"y": 42}
     assert reply.headers[CONTENT_TYPE] == "application/json"
+
+
+#: Where a service may publish and its clients may not.
+DETOURS = [
+    "cwt.signal.icu",
+    "$KV.cwt_streams.icu",
+    "$JS.API.STREAM.DELETE.X",
+    "_INBOX",
+    "_INBOXES.a",
+]
+
+
+@pytest.mark.parametrize("reply", DETOURS)
+async def test_a_service_publishes_nowhere_but_to_an_inbox(bus: Bus, reply: str) -> None:
+    async def count(question: Question) -> Answer:
+        handled.append(question.x)
+        return Answer(y=0)
+
+    handled: list[int] = []
+    async with served(bus, handle=count), bus.subscribe(reply) as detour:
+        before = metrics.BUS_IGNORED._value.get()
+        await bus.publish("calc.double", b'{"x": 1}', reply=reply)
+        await bus.publish("$SRV.PING", b"", reply=reply)
+        await ask(bus, b'{"x": 2}')
+        await bus.request("$SRV.PING", b"", timeout_s=5)
+        await bus.publish(reply, b"the first")
+        with fail_after(5):
+            assert (await anext(aiter(detour))).data == b"the first"
+    assert handled == [2]
+    assert metrics.BUS_IGNORED._value.get() == before + 2
+
+
+async def test_other_inboxes_are_answered_if_the_settings_name_them(bus: Bus) -> None:
+    async with (
+        serve_endpoints(bus, IDENTITY, [endpoint()], logger("test"), reply_prefixes="mine,a.b"),
+        bus.subscribe("a.b.>") as inbox,
+    ):
+        await bus.publish("calc.double", b'{"x": 1}', reply="_INBOX.a")
+        await bus.publish("calc.double", b'{"x": 2}', reply="a.b.c")
+        with fail_after(5):
+            assert orjson.loads((await anext(aiter(inbox))).data) == {"y": 4}
 
 
 async def test_the_answer_comes_in_the_encoding_that_was_asked_for(bus: Bus) -> None:
@@ -350,6 +392,27 @@ async def test_only_so_many_requests_are_read_at_once(bus: Bus) -> None:
         finally:
             go.set()
     assert sorted(reading) == [1, 2]
+
+
+@pytest.mark.parametrize(("size", "in_thread"), [(0, False), (SMALL_BYTES, True)])
+async def test_a_large_request_is_read_in_a_thread_by_every_endpoint(
+    bus: Bus, size: int, *, in_thread: bool
+) -> None:
+    """The event loop stood still while a few megabytes were read."""
+    readers: list[int] = []
+
+    class Watched(Question):
+        @field_validator("x")
+        @classmethod
+        def _watch(cls, x: int) -> int:
+            readers.append(threading.get_ident())
+            return x
+
+    contract = Contract(subject="calc.double", request=Watched, reply=Answer)
+    one = Endpoint(contract=contract, handle=double)
+    async with serve_endpoints(bus, IDENTITY, [one], logger("test")):
+        await ask(bus, b'{"x": 1' + b" " * size + b"}")
+    assert (readers != [threading.get_ident()]) is in_thread
 
 
 async def test_nothing_is_held_of_a_request_that_was_refused(bus: Bus) -> None:

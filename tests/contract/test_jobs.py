@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
 
 import anyio
 import numpy as np
@@ -22,7 +21,7 @@ from cwt_compute.processes.fork_server import ForkedProcess
 from cwt_compute.queries.transforms import answer_wct
 from cwt_runtime.bus import Bus, StoreAck
 from cwt_runtime.process.lifecycle import Stop
-from cwt_runtime.rpc.endpoint import service_context
+from cwt_runtime.rpc.context import service_context
 from cwt_runtime.rpc.micro import Identity, serve_endpoints
 from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
@@ -41,7 +40,8 @@ from cwt_schemas.job import (
     QueuedTask,
     SignificanceTask,
 )
-from cwt_schemas.message import DeadLetter, Message
+from cwt_schemas.message import DeadLetter, Message, StoredObject
+from cwt_schemas.query import SimulateRequest
 from tests.deadlines import fail_after
 from tests.fork_server import FORK_SERVER
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused
@@ -175,7 +175,7 @@ async def test_only_what_has_failed_can_be_tried_again_and_only_what_runs_cancel
     async with workers(bus, "one"):
         job = await client.submit(quick(1))
         await client.ended(job.job_id)
-        with pytest.raises(Conflict, match="completed already"):
+        with pytest.raises(Conflict, match="already completed"):
             await client.cancel(job.job_id)
         with pytest.raises(Conflict, match="every task"):
             await client.retry(job.job_id)
@@ -225,16 +225,21 @@ async def test_where_no_process_starts_a_task_is_retried_and_then_fails_with_the
 
 
 class UnreadableObjects(MemoryObjects):
-    async def get(self, name: str) -> bytes | None:
-        del name
-        return b"\xc1"
+    async def put(self, name: str, data: bytes) -> StoredObject:
+        del data
+        return await super().put(name, b"\xc1")
 
 
 class UnreadableLog(MemoryLog):
-    """Returns other objects than were stored."""
+    """Stores objects that no job can be read from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unreadable: dict[str, MemoryObjects] = {}
 
     async def objects(self, name: str) -> MemoryObjects:
-        return UnreadableObjects((await super().objects(name)).spec)
+        spec = (await super().objects(name)).spec
+        return self._unreadable.setdefault(name, UnreadableObjects(spec))
 
 
 async def test_a_job_whose_tasks_cannot_be_read_fails() -> None:
@@ -387,9 +392,22 @@ async def test_progress_is_announced_to_the_end(bus: Bus) -> None:
     assert (told[-1].status, told[-1].done, told[-1].progress) == ("completed", 20, 100)
 
 
-async def test_a_large_simulation_is_spread_and_gives_the_numbers_of_one_worker(bus: Bus) -> None:
-    client, task = JobClient(bus), large_simulation()
-    assert is_spread(task)
+async def test_a_large_simulation_is_spread_over_all_workers(bus: Bus) -> None:
+    client, smallest = JobClient(bus), endless().model_copy(update={"mc_count": 3800})
+    assert is_spread(smallest)
+    assert not is_spread(smallest.model_copy(update={"mc_count": 3700}))
+    async with bus.subscribe(subjects.query("simulate")) as shares, workers(bus, "one", "two"):
+        job = await client.submit(smallest)
+        with fail_after(30):
+            async for message in shares:
+                assert decode(SimulateRequest, message.data, PACKED).tasks
+                break
+        await client.cancel(job.job_id)
+
+
+async def test_a_simulation_that_is_spread_gives_the_numbers_of_one_worker(bus: Bus) -> None:
+    client = JobClient(bus)
+    task = endless(5).model_copy(update={"mc_count": 200, "backend": "cluster"})
     async with workers(bus, "one", "two"):
         job = await client.submit(task)
         state = await client.ended(job.job_id)
@@ -397,17 +415,12 @@ async def test_a_large_simulation_is_spread_and_gives_the_numbers_of_one_worker(
     assert state.status is JobStatus.COMPLETED, state.results
     result = (await client.outcomes(job.job_id))["0"].result
     assert getattr(result, "backend_used", None) == "cluster"
-    np.testing.assert_array_equal(array(result, "signif"), levels_of_one_worker())
+    np.testing.assert_array_equal(array(result, "signif"), levels_of_one_worker(task))
 
 
-def large_simulation() -> SignificanceTask:
-    """A little more than the smallest task that is spread over all workers."""
-    return endless(5).model_copy(update={"mc_count": 5000, "J": 77})
-
-
-@cache
-def levels_of_one_worker() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    task = large_simulation()
+def levels_of_one_worker(
+    task: SignificanceTask,
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     return pycwt_mod.wct_significance(
         task.al1, task.al2, task.dt, task.dj, task.s0, task.J, mc_count=task.mc_count, rng=task.seed
     )
@@ -492,6 +505,33 @@ async def test_tasks_too_large_for_a_message_are_submitted_as_an_object(bus: Bus
 
     assert (state.status, state.done) == (JobStatus.COMPLETED, 3)
     assert job.job_id == (await resubmitted(bus, tasks)).job_id
+
+
+async def test_tasks_that_are_not_those_of_the_digest_are_refused(bus: Bus) -> None:
+    """The digest was not looked at: whoever may write the bucket chose what is computed."""
+    objects = await bus.log.objects(storage.OBJECTS)
+    where = await objects.put("mine", encode(JobTasks(tasks=(quick(1),)), PACKED))
+    other = await objects.put("mine", encode(JobTasks(tasks=(quick(2),)), PACKED))
+    assert where.size == other.size
+    async with workers(bus, "one"):
+        with pytest.raises(Unprocessable) as refusal:
+            await JobClient(bus).ask("submit", JobSubmit(tasks_object=where), JobSubmitted)
+    assert refusal.value.fields == ("tasks_object.sha256",)
+
+
+async def test_a_job_whose_tasks_were_replaced_ends_as_failed(bus: Bus) -> None:
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        job = await client.submit(quick(1), refused(), job_id="replaced")
+        await client.ended(job.job_id)
+        record = await (await JobStore.open(bus.log, logger("test"))).existing("replaced")
+        objects = await bus.log.objects(storage.OBJECTS)
+        await objects.put(record.tasks.name, encode(JobTasks(tasks=(quick(3), quick(4))), PACKED))
+        await client.retry("replaced")
+        state = await client.ended("replaced")
+
+    assert (state.status, state.done, state.attempt) == (JobStatus.FAILED, 1, 2)
+    assert await bus.log.last_seq(storage.DEAD) == 1
 
 
 async def resubmitted(bus: Bus, tasks: JobTasks) -> JobSubmitted:

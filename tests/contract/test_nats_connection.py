@@ -73,15 +73,15 @@ async def test_giving_up_on_a_server_that_is_away_leaves_no_task(
 
 
 async def test_a_credentials_file_lets_its_user_in(tmp_path: Path) -> None:
-    async with credentials_server(tmp_path) as (url, creds):
+    async with credentials_server(tmp_path) as issuer:
         async with (
-            connect(url, creds=str(creds), timeout_s=20) as client,
+            connect(issuer.url, creds=str(issuer.creds), timeout_s=20) as client,
             client.bus.subscribe("a") as heard,
         ):
             await client.bus.publish("a", b"in")
             assert (await anext(aiter(heard))).data == b"in"
         with pytest.raises(Unavailable, match="user"):
-            async with connect(url, timeout_s=0.5):
+            async with connect(issuer.url, timeout_s=0.5):
                 pass
 
 
@@ -102,3 +102,23 @@ async def test_an_address_that_is_none_is_named(url: str) -> None:
     with pytest.raises(Unavailable, match="CWT_NATS_URL"):
         async with connect(url, timeout_s=0.2):
             pass
+
+
+async def test_a_cancelled_subscription_leaves_the_connection_alone(nats_url: str) -> None:
+    """The answer to its ping comes when nobody waits for it: the driver would read no more."""
+
+    async def subscribe() -> None:
+        async with bus.subscribe("cancelled"):
+            await anyio.sleep_forever()
+
+    async with connect_bus(nats_url, name="test", log=LOG) as bus:
+        for steps in range(40):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(subscribe)
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                tasks.cancel_scope.cancel()
+        with fail_after(10):
+            async with bus.subscribe("heard") as messages:
+                await bus.publish("heard", b"x")
+                assert (await anext(aiter(messages))).data == b"x"

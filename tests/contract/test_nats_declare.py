@@ -12,9 +12,12 @@ from nats.js import JetStreamContext
 from cwt_runtime.bus import Topology
 from cwt_runtime.bus.errors import NotStoredError
 from cwt_runtime.bus.nats import NatsBus, connect_bus
+from cwt_runtime.settings import StorageSettings
+from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry.logs import logger
-from cwt_schemas import storage
+from cwt_schemas import storage, subjects
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
+from tests.deadlines import fail_after
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +78,20 @@ async def test_declaring_again_leaves_what_the_operator_set(
     assert (consumer.description, consumer.ack_wait, consumer.max_ack_pending) == ("mine", 5.0, 7)
 
 
+async def test_a_result_log_of_a_version_without_markers_takes_them(nats_url: str) -> None:
+    topology = system_topology(StorageSettings())
+    before = tuple(
+        replace(spec, subjects=tuple(each for each in spec.subjects if each != subjects.MARKERS))
+        for spec in topology.streams
+    )
+    async with connect_bus(nats_url, name="test", log=logger("test")) as bus:
+        await bus.log.declare(replace(topology, streams=before))
+        await bus.log.store(subjects.event("s"), b"event", msg_id="1")
+        await bus.log.declare(topology, update=True)
+        ack = await bus.log.store(subjects.marker("s"), b"marker", msg_id="2")
+    assert (ack.stream, ack.seq) == (storage.RESULTS, 2)
+
+
 async def test_declaring_without_update_changes_nothing(
     bus: NatsBus, operator: JetStreamContext
 ) -> None:
@@ -95,3 +112,23 @@ async def test_replicas_are_asked_for_where_a_bucket_is_made(bus: NatsBus) -> No
     bucket = replace(SMALL.buckets[0], name="other", replicas=3)
     with pytest.raises(NotStoredError, match="replicas"):
         await bus.log.declare(Topology(streams=(), consumers=(), buckets=(bucket,)))
+
+
+async def test_a_read_leaves_no_consumer_behind(bus: NatsBus, nats_url: str) -> None:
+    subject = subjects.signal("s")
+    for number in range(3):
+        await bus.log.store(subject, b"x", msg_id=str(number))
+    async with await nats.connect(nats_url) as client:
+        deleted = f"$JS.EVENT.ADVISORY.CONSUMER.DELETED.{storage.SIGNALS}.*"
+        advisories = await client.subscribe(deleted)
+        await client.flush()
+        for _ in range(5):
+            async with bus.log.read(storage.SIGNALS, (subject,)) as messages:
+                assert len([each async for each in messages]) == 3
+            async with bus.log.replay(storage.SIGNALS, (subject,), start_seq=1) as messages:
+                await anext(messages)
+        with fail_after(10):
+            for _ in range(10):
+                await advisories.next_msg(timeout=None)
+        left = await client.jetstream().stream_info(storage.SIGNALS)
+    assert left.state.consumer_count == 0

@@ -16,7 +16,7 @@ import pytest
 from cwt_runtime.bus import Backlog, Bus, Delivery
 from cwt_runtime.bus.errors import BusError, NoRespondersError
 from cwt_runtime.bus.nats import NatsBus, connect_bus
-from cwt_runtime.bus.nats.consumer import SILENCE_S
+from cwt_runtime.bus.nats.pull import SILENCE_S
 from cwt_runtime.process.embedded_server import start_server
 from cwt_runtime.retry import RetryPolicy
 from cwt_runtime.settings import StorageSettings
@@ -153,10 +153,26 @@ async def test_a_server_that_stalled_hands_out_what_was_asked_for_and_no_more(
         await delivery.ack()
 
 
-async def test_a_read_that_took_an_answer_for_lost_has_no_hole(
+async def test_a_read_that_was_cancelled_while_its_request_was_lost_has_no_hole(
     server: RestartableServer, bus: NatsBus
 ) -> None:
-    """The answer came while the process was busy; the next one is that nothing is left."""
+    """The answer comes later all the same; the next one would be that nothing is left."""
+    await keep(bus, SIGNAL, 0, 100)  # two requests bring them
+    with fail_after(30):
+        async with bus.log.read(storage.SIGNALS, (SIGNAL,)) as messages:
+            seen = [(await anext(messages)).seq for _ in range(64)]
+            server.pause()
+            with anyio.move_on_after(0.1):
+                await anext(messages)
+            await anyio.sleep(2 * SILENCE_S)  # nobody reads when the request is taken for lost
+            server.resume()
+            seen += [stored.seq async for stored in messages]
+    assert seen == list(range(1, 101))
+
+
+async def test_a_read_whose_answer_came_while_the_process_was_busy_has_no_hole(
+    server: RestartableServer, bus: NatsBus
+) -> None:
     await keep(bus, SIGNAL, 0, 100)  # two requests bring them
 
     async def be_busy() -> None:

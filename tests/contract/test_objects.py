@@ -52,6 +52,15 @@ async def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(objects
     assert await objects.get("a") is None
 
 
+async def test_a_bucket_that_is_cleared_has_nothing_and_takes_new(objects: Objects) -> None:
+    await objects.put("a", LARGE)
+    await objects.put("b", b"x")
+    await objects.clear()
+    assert (await objects.get("a"), await objects.get("b")) == (None, None)
+    await objects.put("a", b"new")
+    assert await objects.get("a") == b"new"
+
+
 async def test_a_full_store_refuses_and_keeps_what_it_has(objects: Objects) -> None:
     await objects.put("1", LARGE)
     await objects.put("2", LARGE)

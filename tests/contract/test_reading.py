@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import nats
+import orjson
 import pytest
 from nats.js import JetStreamContext
 
@@ -53,6 +54,44 @@ async def test_a_read_may_leave_out_bodies(bus: Bus) -> None:
         async with bus.log.read(storage.SIGNALS, (SIGNAL,), headers_only=True) as messages:
             (message,) = [stored.message async for stored in messages]
     assert (message.data, message.headers["Cwt-Epoch"]) == (b"", "e")
+
+
+async def test_a_read_begins_at_a_time(bus: Bus) -> None:
+    for i in range(3):
+        await bus.log.store(SIGNAL, b"%d" % i, msg_id=f"{i}")
+    with fail_after(10):
+        async with bus.log.read(storage.SIGNALS, (SIGNAL,)) as messages:
+            times = [stored.stored_ns async for stored in messages]
+        async with bus.log.read(storage.SIGNALS, (SIGNAL,), start_time_ns=times[1]) as messages:
+            assert [stored.seq async for stored in messages] == [2, 3]
+        async with bus.log.read(storage.SIGNALS, (SIGNAL,), start_time_ns=times[2] + 1) as messages:
+            assert [stored.seq async for stored in messages] == []
+
+
+async def test_a_purge_removes_a_subject_and_leaves_the_others(bus: Bus) -> None:
+    other = subjects.signal("other")
+    for i, subject in enumerate((SIGNAL, other, SIGNAL)):
+        await bus.log.store(subject, b"%d" % i, msg_id=f"{i}")
+    await bus.log.purge(storage.SIGNALS, SIGNAL)
+    await bus.log.purge(storage.SIGNALS, SIGNAL)
+    assert await bus.log.subject_counts(storage.SIGNALS, subjects.SIGNALS) == {other: 1}
+    assert (await bus.log.store(SIGNAL, b"", msg_id="3")).seq == 4
+    with fail_after(10):
+        async with bus.log.read(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+            assert [stored.seq async for stored in messages] == [2, 4]
+
+
+async def test_a_purge_of_work_leaves_nothing_to_do(bus: Bus) -> None:
+    gone, kept = subjects.window("gone", "a"), subjects.window("kept", "a")
+    for i, subject in enumerate((gone, gone, kept)):
+        await bus.log.store(subject, b"%d" % i, msg_id=f"{i}")
+    async with bus.log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer:
+        with fail_after(10):
+            handed_out = await consumer.next()
+            await bus.log.purge(storage.WINDOWS, subjects.windows_of("gone"))
+            await handed_out.ack()
+    counts = await bus.log.subject_counts(storage.WINDOWS, subjects.WINDOWS)
+    assert counts == {kept: 1}
 
 
 async def test_a_read_goes_past_messages_that_are_dropped_meanwhile(bus: Bus) -> None:
@@ -146,3 +185,20 @@ async def test_an_object_that_lost_a_chunk_is_not_there(
     await operator.delete_msg(f"OBJ_{storage.OBJECTS}", 2)
     with fail_after(10):
         assert await objects.get("large") is None
+
+
+async def test_a_reader_that_was_paused_reads_on(nats_bus: NatsBus) -> None:
+    """Anyone who may use JetStream's interface could pause a reader for ever."""
+    await nats_bus.log.store(SIGNAL, b"0", msg_id="0")
+    async with nats_bus.log.replay(storage.SIGNALS, (SIGNAL,)) as messages:
+        with fail_after(30):
+            await anext(messages)
+            reply = await nats_bus.request(
+                f"$JS.API.CONSUMER.NAMES.{storage.SIGNALS}", b"", timeout_s=5
+            )
+            (reader,) = orjson.loads(reply.data)["consumers"]
+            pause = f"$JS.API.CONSUMER.PAUSE.{storage.SIGNALS}.{reader}"
+            until = b'{"pause_until":"2099-01-01T00:00:00Z"}'
+            assert orjson.loads((await nats_bus.request(pause, until, timeout_s=5)).data)["paused"]
+            await nats_bus.log.store(SIGNAL, b"1", msg_id="1")
+            assert (await anext(messages)).message.data == b"1"

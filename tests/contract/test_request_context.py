@@ -7,7 +7,8 @@ import pytest
 
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.nats import connect_bus
-from cwt_runtime.rpc.endpoint import Endpoint, request_context
+from cwt_runtime.rpc.context import request_context
+from cwt_runtime.rpc.endpoint import Endpoint
 from cwt_runtime.rpc.micro import Identity, serve_endpoints
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas.endpoints import Endpoint as Contract

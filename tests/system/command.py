@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 
 from tests.deadlines import fail_after
 from tests.processes import gone
@@ -15,9 +16,18 @@ __all__ = ["run"]
 END_S = 100.0
 
 
-async def run(*arguments: str, code: int = 0, url: str | None = None) -> str:
-    """Run ``pycwt-mod`` to its end and return what it printed."""
-    environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
+async def run(
+    *arguments: str,
+    code: int = 0,
+    url: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> str:
+    """Run ``pycwt-mod`` to its end, with these variables set, and return what it printed."""
+    environment = {
+        **os.environ,
+        **({"CWT_NATS_URL": url} if url else {}),
+        **(variables or {}),
+    }
     with tempfile.TemporaryFile() as output:
         process = start_module("cwt_cli", *arguments, output=output, environment=environment)
         try:

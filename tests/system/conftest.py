@@ -36,6 +36,8 @@ class RunningSystem:
     folder: Path
     processes: dict[str, ForkedProcess] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    #: Of the server, where it is this system's own.
+    server_pid: int = 0
 
     async def start(
         self, name: str, service: str, *, until: Action | tuple[Action, ...] = Action.READY
@@ -111,7 +113,11 @@ async def running_system(
         connect_bus(server.url, name="test", log=logger("test")) as bus,
     ):
         system = RunningSystem(
-            url=server.url, bus=bus, folder=folder, environment=environment or {}
+            url=server.url,
+            server_pid=server.pid,
+            bus=bus,
+            folder=folder,
+            environment=environment or {},
         )
         try:
             async with anyio.create_task_group() as tasks:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 import pycwt_mod
 from cwt_runtime.analysis import plan_analysis
-from cwt_schemas.live import AnalysisResult, SignalChunk, StreamEvent
+from cwt_schemas.live import AnalysisResult, SignalChunk
 from cwt_schemas.stream import AnalysisSpec, Channel, ChannelSet, StreamDefinition
 from pycwt_mod.streaming import OctaveLayout
 
 __all__ = [
-    "CHUNK", "Block", "Recording", "block_dropped", "block_of", "check", "definition",
+    "CHUNK", "Block", "Recording", "block_of", "check", "definition",
     "expected_count", "final", "only", "shuffled",
 ]  # fmt: skip
 
@@ -147,12 +147,6 @@ def check(
 def block_of(result: AnalysisResult) -> Block:
     """Return which block a result is, of whichever channels."""
     return result.analysis, result.t.first_sample, result.t.step * result.t.n
-
-
-def block_dropped(event: StreamEvent) -> Block:
-    """Return which block an event says was dropped; its id begins with the window's."""
-    assert event.kind == "dropped", event
-    return event.id.split("/")[2], event.first_sample or 0, event.n_samples or 0
 
 
 def _check_block(

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from cwt_ingest.ownership import checkpoint_key
 from cwt_runtime.bus import Bus
 from cwt_schemas import decode, storage, subjects
+from cwt_schemas.checkpoint import StreamCheckpoint
+from cwt_schemas.codec import content_type_of
 from cwt_schemas.live import AnalysisResult, StreamEvent
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamCheckpoint, StreamDefinition
+from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Client
 from tests import pipeline
 from tests.deadlines import fail_after
@@ -95,7 +97,8 @@ async def check_stored(bus: Bus, count: int) -> None:
     async with bus.log.read(storage.RESULTS, (subjects.RESULTS, subjects.EVENTS)) as stored:
         async for each in stored:
             if each.message.subject.startswith(subjects.EVENTS.removesuffix("*")):
-                kinds.append(decode(StreamEvent, each.message.data).kind)
+                encoding = content_type_of(each.message.headers)
+                kinds.append(decode(StreamEvent, each.message.data, encoding).kind)
             else:
                 results += 1
     assert results == count

@@ -7,12 +7,14 @@ the template, that has the imports done; what is forked then runs the same modul
 `test_command.py` start both as users do.
 
 The template serves one test process over a socket: requests and replies in JSON, one at a time; a
-request to start carries the file that takes what the service prints. It ends with the test process,
-and the services with it.
+request to start carries the file that takes what the service prints. It ends when the test process
+closes the socket, at its exit, or is killed, and the services end with it.
 """
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import runpy
@@ -22,13 +24,28 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from typing import IO, Any
 
 from cwt_runtime.process.orphan_guard import die_with_parent, guarded
 
-__all__ = ["ForkedProcess", "start_module"]
+__all__ = ["COVERAGE", "ForkedProcess", "start_module"]
 
 MAX_REQUEST_BYTES = 256 * 1024
+#: Set where coverage is measured in processes: a process that starts without it is not measured.
+COVERAGE = "COVERAGE_PROCESS_CONFIG"
+#: Modules that the template imports, so that the processes forked from it need not: names, because
+#: a linter takes an import that nothing uses for a mistake.
+IMPORTED = (
+    "cwt_ingest.app",
+    "cwt_compute.app",
+    "cwt_hwbridge.app",
+    "cwt_cli.job",
+    "cwt_cli.publish",
+    "cwt_cli.query",
+    "cwt_cli.up",
+    "cwt_cli.watch",
+)
 
 
 class ForkedProcess:
@@ -65,11 +82,15 @@ class ForkedProcess:
 class Template:
     """The test process's end of the socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, coverage: str | None) -> None:
+        environment = {name: value for name, value in os.environ.items() if name != COVERAGE}
+        if coverage is not None:
+            environment[COVERAGE] = coverage
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = guarded([sys.executable, "-m", __name__, str(theirs.fileno())])
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+            self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()])
+        atexit.register(self.close)
 
     def start(self, argv: Sequence[str], output: IO[bytes], environment: Mapping[str, str]) -> int:
         """Run the module ``argv[0]`` in a new process and return its id."""
@@ -84,6 +105,11 @@ class Template:
         self._socket.send(json.dumps(request).encode())
         return self._reply()
 
+    def close(self) -> None:
+        """End the template, and wait for its end."""
+        self._socket.close()
+        self._process.wait()
+
     def _reply(self) -> int | None:
         reply = self._socket.recv(MAX_REQUEST_BYTES)
         assert reply, "the template ended"
@@ -92,13 +118,13 @@ class Template:
 
 
 @cache
-def _template() -> Template:
-    return Template()
+def _template(coverage: str | None) -> Template:
+    return Template(coverage)
 
 
 def start_module(*argv: str, output: IO[bytes], environment: Mapping[str, str]) -> ForkedProcess:
     """Run a module with arguments as ``python -m`` does; `output` takes all that it prints."""
-    template = _template()
+    template = _template(environment.get(COVERAGE))
     return ForkedProcess(template, template.start(argv, output, environment))
 
 
@@ -137,9 +163,10 @@ def _become(argv: list[str], output: int, environment: dict[str, str], template:
 
 
 def _main() -> None:
-    # What is imported here need not be imported again by what is forked.
-    import cwt_ingest.app  # noqa: F401
-
+    for module in IMPORTED:
+        import_module(module)
+    # A collection in a process would write to, and so copy, every page that it shares with others.
+    gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         _serve(requests)
 

@@ -12,9 +12,11 @@ from typing import TypeVar
 import anyio
 import pytest
 
+from cwt_runtime.accounts.folder import password_file, write_accounts
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError
 from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.connect_settings import ConnectSettings
 from cwt_runtime.process.embedded_server import server_binary
 from cwt_runtime.process.orphan_guard import guarded
 from cwt_runtime.settings import StorageSettings
@@ -26,7 +28,8 @@ from tests.servers import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
-CONFIG = Path(__file__).parents[2] / "deploy" / "cluster.conf"
+CONFIG = Path(__file__).parents[2] / "deploy" / "nats" / "cluster.conf"
+ROUTE_PASSWORD = "between-nodes"
 MIB = 1024**2
 #: Three copies of the usual sizes are more than a test may reserve.
 LIMITS = StorageSettings(
@@ -45,21 +48,26 @@ def ports() -> list[tuple[int, int, int]]:
 
 
 @asynccontextmanager
-async def cluster(folder: Path) -> AsyncIterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Run the nodes of deploy/cluster.conf; their addresses, and their processes."""
+async def cluster(
+    folder: Path,
+) -> AsyncIterator[tuple[ConnectSettings, list[subprocess.Popen[bytes]]]]:
+    """Run the nodes of that configuration; how their operator connects, and their processes."""
     used = ports()
-    routes = ", ".join(f"nats://127.0.0.1:{route}" for _, route, _ in used)
+    routes = ", ".join(f"nats://node:{ROUTE_PASSWORD}@127.0.0.1:{route}" for _, route, _ in used)
+    write_accounts(folder, ())
+    config = folder / CONFIG.name
+    config.write_text(CONFIG.read_text())
     nodes = []
     for i, (client, route, monitor) in enumerate(used):
         own = {
             "NODE": f"n{i}", "LISTEN": f"127.0.0.1:{client}", "MONITOR": f"127.0.0.1:{monitor}",
             "CLUSTER": f"127.0.0.1:{route}", "ROUTES": f"[{routes}]",
-            "STORE": str(folder / f"n{i}"),
+            "STORE": str(folder / f"n{i}"), "ROUTE_PASSWORD": ROUTE_PASSWORD,
         }  # fmt: skip
         with (folder / f"n{i}.log").open("wb") as output:
             nodes.append(
                 subprocess.Popen(  # noqa: ASYNC220
-                    guarded([server_binary(), "-c", str(CONFIG)]),
+                    guarded([server_binary(), "-c", str(config)]),
                     env={**os.environ, **own},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -67,7 +75,12 @@ async def cluster(folder: Path) -> AsyncIterator[tuple[str, list[subprocess.Pope
                 )
             )
     try:
-        yield ",".join(f"nats://127.0.0.1:{client}" for client, _, _ in used), nodes
+        operator = ConnectSettings(
+            url=",".join(f"nats://127.0.0.1:{client}" for client, _, _ in used),
+            user="operator",
+            password_file=str(password_file(folder, "operator")),
+        )
+        yield operator, nodes
     finally:
         for node in nodes:
             node.kill()
@@ -124,8 +137,8 @@ async def test_whichever_node_is_killed_every_acknowledged_chunk_is_kept_once(
     tmp_path: Path, dies: int
 ) -> None:
     async with (
-        cluster(tmp_path) as (urls, nodes),
-        connect_bus(urls, name="test", log=logger("test")) as bus,
+        cluster(tmp_path) as (operator, nodes),
+        connect_bus(operator, name="test", log=logger("test")) as bus,
     ):
         await until_declared(bus)
         bucket = await bus.log.bucket(storage.KV_STREAMS)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import pty
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -13,15 +16,19 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import httpx
+import numpy as np
 import pytest
 
 from cwt_cli.discovery import count_services
 from cwt_cli.shell import program
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError
+from cwt_runtime.process.orphan_guard import guarded
 from cwt_schemas import subjects
+from cwt_schemas.errors import NotFound
 from cwt_schemas.query import HealthReply, HealthRequest
-from pycwt_client import connect
+from pycwt_client import Client, connect
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.command import run
@@ -53,6 +60,22 @@ async def run_fresh(*arguments: str, code: int = 0, url: str | None = None) -> s
     return text
 
 
+class Terminal:
+    """What a process prints on a terminal."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._printed = b""
+
+    async def until(self, words: str) -> str:
+        """Return all that was printed so far, once it has `words`."""
+        with fail_after(START_S):
+            while words.encode() not in self._printed:
+                await anyio.wait_readable(self._descriptor)
+                self._printed += os.read(self._descriptor, 65536)
+        return self._printed.decode()
+
+
 @asynccontextmanager
 async def up(
     folder: Path, port: int, *, url: str | None = None
@@ -61,6 +84,7 @@ async def up(
     output = folder / ("joined.log" if url else "up.log")
     environment = {**os.environ, **({"CWT_NATS_URL": url} if url else {})}
     arguments = ["up", "--workers", "1", "--port", str(port), "--data", str(folder / "data")]
+    arguments += ["--http-port", "-1"]
     with output.open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220
             [sys.executable, "-m", "cwt_cli", *arguments],
@@ -87,7 +111,37 @@ async def test_the_demo_ends_by_itself_with_a_picture_and_a_summary(tmp_path: Pa
     assert "abp with resp: strongest at" in text
     assert f"{program()} up" in text
     assert "PhysioNet" in text
+    assert text.index("/live") < text.index("150 s of recording in")
+    assert "Ctrl-C" not in text
     assert (tmp_path / "coherence.png").read_bytes().startswith(b"\x89PNG")
+
+
+async def test_on_a_terminal_the_demo_leaves_its_page_up_until_ctrl_c(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    arguments = ["demo", "--seconds", "60", "--speed", "0", "--workers", "1"]
+    arguments += ["--out", str(tmp_path)]
+    process = subprocess.Popen(  # noqa: ASYNC220
+        guarded([sys.executable, "-m", "cwt_cli", *arguments]),
+        stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT,
+    )  # fmt: skip
+    os.close(theirs)
+    printed = Terminal(ours)
+    try:
+        text = await printed.until("until Ctrl-C")
+        page = re.search(r"Page: +(http://\S+)/live", text)
+        assert page is not None
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(f"{page[1]}/health")).json()["status"] == "healthy"
+        os.write(ours, b"\n")
+        await printed.until("Played.")
+        process.send_signal(signal.SIGINT)
+        await printed.until(f"{program()} watch icu")
+        with fail_after(START_S):
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
 
 
 async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> None:
@@ -105,12 +159,15 @@ async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> N
         again = await run(
             "publish", str(recording), "--stream", "icu", "--speed", "0", "--epoch", "one", url=url
         )
-        assert "300 of them were there already" in again
+        assert "all 7500 samples were there already" in again
         async with connect(url) as client:
             await client.ask(subjects.query("health"), HealthRequest(), HealthReply)
             async with client.results("icu") as results:
                 with fail_after(30):
                     assert (await anext(results)).analysis == "coherence"
+        (page,) = re.findall(r"Page: +(http://\S+)/live", (tmp_path / "up.log").read_text())
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(f"{page}/health")).json()["status"] == "healthy"
         process.send_signal(signal.SIGINT)
         with fail_after(START_S):
             assert await anyio.to_thread.run_sync(process.wait) == 0
@@ -129,6 +186,67 @@ async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         with fail_after(START_S):
             assert await anyio.to_thread.run_sync(process.wait) == 0
+
+
+async def test_a_server_that_dies_is_started_again_and_the_services_live_on(
+    tmp_path: Path,
+) -> None:
+    """The end of the server was the end of everything."""
+    port = free_port()
+    async with up(tmp_path, port) as process:
+        services = children_of(process.pid, "cwt_")
+        for _ in range(2):
+            (pid,) = children_of(process.pid, "nats-server")
+            os.kill(pid, signal.SIGKILL)
+            await gone(pid)
+            async with connect(f"nats://127.0.0.1:{port}", timeout_s=START_S) as client:
+                with fail_after(START_S):
+                    while not await answers(client.bus):  # noqa: ASYNC110 - a process has no event
+                        await anyio.sleep(POLL_S)
+        assert services == children_of(process.pid, "cwt_")
+        process.send_signal(signal.SIGTERM)
+        with fail_after(START_S):
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+
+
+async def test_a_server_that_could_not_write_is_restarted_when_it_can(tmp_path: Path) -> None:
+    """After a full disk, streams accepted nothing until the server was restarted by hand."""
+    port, number = free_port(), 0
+    async with up(tmp_path, port) as process:
+        (pid,) = children_of(process.pid, "nats-server")
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (2 * 1024 * 1024, hard))
+        async with connect(f"nats://127.0.0.1:{port}", timeout_s=START_S) as client:
+            with pytest.raises(BusError), fail_after(START_S):  # noqa: PT012 - while there is room
+                for number in range(100):
+                    await client.bus.log.store(
+                        "cwt.signal.none", bytes(500_000), msg_id=f"{number}"
+                    )
+            await gone(pid)
+            with fail_after(START_S):
+                while (await client.health()).status != "ok":  # noqa: ASYNC110 - has no event
+                    await anyio.sleep(POLL_S)
+            await client.bus.log.store("cwt.signal.none", bytes(500_000), msg_id=f"{number}")
+        process.send_signal(signal.SIGTERM)
+        with fail_after(START_S):
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+    assert "server_unwritable" in (tmp_path / "up.log").read_text()
+
+
+async def test_a_server_that_does_not_come_up_again_is_a_failure_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    async with up(tmp_path, free_port()) as process:
+        (pid,) = children_of(process.pid, "nats-server")
+        store = tmp_path / "data/jetstream"
+        store.rename(tmp_path / "data/elsewhere")
+        store.write_text("no folder")
+        os.kill(pid, signal.SIGKILL)
+        with fail_after(START_S):
+            assert await anyio.to_thread.run_sync(process.wait) == 1
+    said = " ".join((tmp_path / "up.log").read_text().split())
+    assert "the NATS server does not stay up: nats-server did not start" in said
+    assert "storage directory is not a directory" in said
 
 
 async def test_up_beside_a_running_system_brings_a_second_ingest(tmp_path: Path) -> None:
@@ -171,6 +289,43 @@ async def test_publishing_to_an_unknown_stream_says_how_to_define_it(
 ) -> None:
     words = ("publish", str(RECORDING), "--stream", "nobody")
     assert "--define" in await run(*words, code=1, url=system.url)
+
+
+async def test_a_publisher_whose_stream_another_one_takes_fails_with_the_reason(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    """It reported all of its chunks as kept, while every one was refused."""
+    define = tmp_path / "taken.json"
+    define.write_bytes(DEFINITION.read_bytes().replace(b'"icu"', b'"taken"'))
+    client = Client(system.bus)
+
+    async def take_over() -> None:
+        with fail_after(START_S):
+            while not await is_published(client, "taken", "first"):  # noqa: ASYNC110
+                await anyio.sleep(POLL_S)
+        async with client.publisher("taken", "second") as other:
+            for _ in range(40):
+                await other.publish(np.ones((25, 3)))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take_over)
+        said = await run(
+            "publish", str(RECORDING), "--stream", "taken", "--define", str(define),
+            "--speed", "100", "--epoch", "first", code=1, url=system.url,
+        )  # fmt: skip
+    assert "samples of epoch first were refused" in " ".join(said.split())
+    assert "'first' has ended; the present one is 'second'" in " ".join(said.split())
+    words = ("publish", str(RECORDING), "--stream", "taken", "--epoch", "first")
+    again = await run(*words, code=1, url=system.url)
+    assert "epoch first of taken has ended" in again
+    assert "chunks of" not in again
+
+
+async def is_published(client: Client, stream: str, epoch: str) -> bool:
+    try:
+        return (await client.get_stream(stream)).epoch == epoch
+    except NotFound:
+        return False
 
 
 async def test_without_a_server_the_command_says_what_to_do() -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import numpy as np
 import pytest
 
 from cwt_cli.samples import RECORDING
+from cwt_schemas import storage, subjects
 from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run as command
 from tests.system.conftest import RunningSystem
+
+FS_HZ = 125
+HEADER_LINES = 3
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -23,6 +30,14 @@ async def run(*words: str) -> str:
         done = await anyio.run_process([sys.executable, *words], check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Two minutes of the recording that is shipped."""
+    path, lines = tmp_path / "recording.csv", gzip.decompress(RECORDING.read_bytes()).split(b"\n")
+    path.write_bytes(b"\n".join(lines[: HEADER_LINES + 120 * FS_HZ]))
+    return path
 
 
 async def test_a_device_with_nothing_but_a_socket_is_analysed(system: RunningSystem) -> None:
@@ -58,13 +73,57 @@ async def test_a_notebook_asks_streams_and_finds_its_chirp(system: RunningSystem
         assert float(near) == pytest.approx(float(true), rel=0.06), line  # a voice is 6 %
 
 
-async def test_a_result_is_computed_again_from_the_log(system: RunningSystem) -> None:
+async def test_a_result_is_computed_again_from_the_log(
+    system: RunningSystem, recording: Path
+) -> None:
     words = ("--stream", "again", "--coherence", "abp_mmHg,ecg_mV", "--band", "0.5,8")
-    await command("publish", str(RECORDING), *words, "--speed", "0", url=system.url)
+    await command("publish", str(recording), *words, "--speed", "0", url=system.url)
     said = await run("examples/recompute.py", "again", system.url)
     result, found = said.splitlines()
     assert result.startswith("again/")
     assert found == "values differ by at most 0, masks are equal, levels differ by at most 0"
+    named = result.partition(":")[0]
+    assert await run("examples/recompute.py", "again", "--result", named, system.url) == said
+
+
+async def test_a_stream_is_exported_by_the_command_and_by_a_program(
+    system: RunningSystem, recording: Path, tmp_path: Path
+) -> None:
+    words = ("--stream", "whole", "--coherence", "abp_mmHg,ecg_mV", "--band", "0.5,8")
+    await command("publish", str(recording), *words, "--speed", "0", url=system.url)
+    await all_computed(Client(system.bus), "whole")
+    archive, table, picture = (tmp_path / f"whole.{end}" for end in ("npz", "csv", "png"))
+    words = ("--npz", str(archive), "--csv", str(table), "--png", str(picture))
+    said = await command("export", "whole", *words, "--step-s", "1", url=system.url)
+    assert "coherence of abp_mmHg,ecg_mV" in said
+    assert "not computed yet" not in said
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with np.load(archive) as saved:
+        shape = saved["values"].shape
+        assert str(saved["units"][0]) == "1"
+    assert table.read_text().count("\nabp") == 0  # the label has a comma, so it is quoted
+    assert table.read_text().count('\n"abp_mmHg,ecg_mV",') == shape[1] * shape[2]
+    said = await run("examples/export_stream.py", "whole", str(tmp_path / "w.nc"), system.url)
+    assert f"{shape[1]} frequencies" in said
+    assert "--npz" in await command("export", "whole", code=2, url=system.url)
+    said = await command("export", "none", "--npz", str(archive), code=1, url=system.url)
+    assert "none has no results, and no stream is called so" in said
+
+
+async def all_computed(client: Client, stream: str) -> None:
+    """Wait until every window of a stream whose epoch has ended has its results."""
+    with fail_after(60):
+        while True:
+            status = await client.get_stream(stream)
+            waiting = await system_windows(client, stream)
+            if status.lag.chunks == 0 and status.windows and waiting == 0:
+                return
+            await anyio.sleep(0.1)
+
+
+async def system_windows(client: Client, stream: str) -> int:
+    counts = await client.bus.log.subject_counts(storage.WINDOWS, subjects.windows_of(stream))
+    return sum(counts.values())
 
 
 async def test_an_amplifier_on_the_network_is_coherent_while_its_rhythm_lasts(

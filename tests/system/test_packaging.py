@@ -16,6 +16,8 @@ import anyio.to_thread
 import pytest
 from packaging.requirements import Requirement
 
+from cwt_gateware.identity import build_hash
+from cwt_runtime.installation import install_hint
 from cwt_runtime.process.embedded_server import server_binary
 from cwt_schemas import subjects
 from cwt_schemas.query import HealthReply, HealthRequest
@@ -26,6 +28,8 @@ from tests.system.conftest import POLL_S, START_S
 
 ROOT = Path(__file__).parents[2]
 BASE = ("numpy", "scipy", "joblib")
+#: What ``python -m`` does.
+AS_A_SERVICE = "import runpy; runpy.run_module('{}', run_name='__main__')"
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.slow]
 
@@ -91,6 +95,13 @@ def library(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment(wheel, tmp_path_factory.mktemp("library"), BASE)
 
 
+@pytest.fixture(scope="module")
+def system(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that has the wheel and what the system needs."""
+    folder = tmp_path_factory.mktemp("system")
+    return environment(wheel, folder, requirements("pycwt-mod", "system"))
+
+
 def run(python: Path, code: str) -> subprocess.CompletedProcess[str]:
     """Run a line of Python away from the sources."""
     return subprocess.run(
@@ -111,18 +122,25 @@ def test_the_library_works_with_numpy_scipy_and_joblib_alone(library: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("code", "what"),
+    ("code", "what", "extra"),
     [
-        ("import pycwt_client", "import pycwt_client"),
-        ("from cwt_cli.entry import main; main()", "run pycwt-mod"),
+        ("import pycwt_client", "import pycwt_client", "system"),
+        ("from cwt_cli.entry import main; main()", "run pycwt-mod", "system"),
+        # A service ended in a traceback.
+        (AS_A_SERVICE.format("cwt_compute"), "run cwt_compute", "system"),
+        (AS_A_SERVICE.format("cwt_hwbridge"), "run cwt_hwbridge", "system"),
+        (AS_A_SERVICE.format("cwt_ingest"), "run cwt_ingest", "system"),
+        (AS_A_SERVICE.format("cwt_gateway"), "run cwt_gateway", "gateway"),
     ],
 )
-def test_what_needs_the_system_says_what_to_install(library: Path, code: str, what: str) -> None:
+def test_what_needs_an_extra_says_what_to_install(
+    library: Path, code: str, what: str, extra: str
+) -> None:
     done = run(library, code)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert f"cannot {what}: " in last
-    assert last.endswith("is not installed; run pip install 'pycwt-mod[system]'")
+    assert last.endswith(f"is not installed; {install_hint(extra)}")
 
 
 def test_the_wheel_has_data_and_types_and_no_tests(wheel: Path) -> None:
@@ -133,27 +151,43 @@ def test_the_wheel_has_data_and_types_and_no_tests(wheel: Path) -> None:
     assert not tops & {"tests", "benchmarks", "docs", "examples"}
 
 
+def test_the_wheel_has_the_page_built_and_not_its_sources(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {"live.html", "live.css", "live.js"} <= {
+        name.removeprefix("cwt_gateway/static/") for name in names
+    }
+    assert not [name for name in names if name.endswith(".ts") or "node_modules" in name]
+
+
 def test_every_name_in_site_packages_is_of_this_project(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {each for each in tops if not each.startswith(("pycwt_", "cwt_"))} == set()
 
 
+def test_the_wheel_names_a_build_of_the_gateware_as_the_checkout_does(system: Path) -> None:
+    """The hash named no sources in a wheel, and a changed design ran as the compiled old one."""
+    done = run(
+        system, "from cwt_gateware.identity import build_hash; print(build_hash({'a': '1'}).hex())"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [build_hash({"a": "1"}).hex()]
+
+
 async def test_the_system_runs_in_a_folder_with_packages_of_the_same_names(
-    wheel: Path, tmp_path: Path
+    system: Path, tmp_path: Path
 ) -> None:
     """A web project has its own `schemas` and `services`, which Python finds first."""
-    python = environment(wheel, tmp_path / "system", requirements("pycwt-mod", "system"))
-    (python.parent / "nats-server").symlink_to(server_binary())
+    (system.parent / "nats-server").symlink_to(server_binary())
     project = tmp_path / "project"
     for name in ("schemas", "services", "cli", "gateware", "tests"):
         (project / name).mkdir(parents=True)
         (project / name / "__init__.py").write_text("")
     code = "import pycwt_client, schemas; print(pycwt_client.__file__, schemas.__file__)"
-    told = await anyio.run_process([str(python), "-c", code], cwd=project)
+    told = await anyio.run_process([str(system), "-c", code], cwd=project)
     assert str(project / "schemas") in told.stdout.decode()
 
     port, output = free_port(), tmp_path / "up.log"
-    command = [str(python), "-m", "cwt_cli", "up", "--workers", "1", "--port", str(port)]
+    command = [str(system), "-m", "cwt_cli", "up", "--workers", "1", "--port", str(port)]
     with output.open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220
             [*command, "--data", str(tmp_path / "data")], cwd=project, stdout=log, stderr=log
@@ -166,6 +200,7 @@ async def test_the_system_runs_in_a_folder_with_packages_of_the_same_names(
         async with connect(f"nats://127.0.0.1:{port}") as client:
             health = await client.ask(subjects.query("health"), HealthRequest(), HealthReply)
         assert health.status == "ok"
+        assert "pip install '.[gateway]'" in output.read_text()
         process.send_signal(signal.SIGINT)
         with fail_after(START_S):
             assert await anyio.to_thread.run_sync(process.wait) == 0

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -20,6 +21,7 @@ from cwt_runtime.process.embedded_server import EmbeddedServer, FolderInUseError
 from cwt_runtime.process.orphan_guard import guarded
 from cwt_runtime.telemetry.logs import logger
 from pycwt_client import Client
+from tests.certificates import Authority
 from tests.servers import free_port, restartable_server
 from tests.system.scenario import blank, collect, definition, expected, gone, publish, written
 from tests.system.scenario import signal as samples_of
@@ -27,17 +29,21 @@ from tests.system.scenario import signal as samples_of
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
-def start_service(service: str, url: str, log: Path) -> subprocess.Popen[bytes]:
+def start_service(service: str, url: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             guarded([sys.executable, "-m", f"cwt_{service}"]),
             stdout=output,
             stderr=output,
-            env={**os.environ, "CWT_NATS_URL": url},
+            env={**os.environ, "CWT_NATS_URL": url, **environment},
         )
 
 
-@pytest.mark.parametrize("service", ["ingest", "compute", "hwbridge"])
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+@pytest.mark.parametrize("service", ["ingest", "compute", "hwbridge", "gateway"])
 async def test_a_wrong_setting_stops_the_service_with_all_faults_listed(service: str) -> None:
     wrong = {"CWT_NATS_URL": "localhost", "CWT_DRAIN_S": "soon"}
     done = await anyio.run_process(
@@ -101,6 +107,12 @@ async def test_the_embedded_server_listens_on_loopback_and_is_healthy(
     assert b"ok" in body
 
 
+async def test_monitoring_stays_on_loopback_wherever_the_server_listens(tmp_path: Path) -> None:
+    """It has no users, and shows the connections, users and streams of all."""
+    async with start_server(tmp_path, host="0.0.0.0") as server:
+        assert urlsplit(server.monitoring_url).hostname == "127.0.0.1"
+
+
 async def test_a_folder_has_one_server_at_a_time(tmp_path: Path) -> None:
     async with start_server(tmp_path):
         with pytest.raises(FolderInUseError, match="another server"):
@@ -137,3 +149,41 @@ async def test_the_embedded_server_ends_with_a_parent_that_was_killed(tmp_path: 
     parent.wait()
     parent.stdout.close()
     await gone(pid)
+
+
+@pytest.mark.parametrize("service", ["ingest", "compute", "hwbridge", "gateway"])
+async def test_a_service_connects_as_its_user_over_tls_and_shows_no_secret(
+    service: str, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("server")
+    password, log = tmp_path / "password", tmp_path / "service.log"
+    password.write_text("correct horse")
+    config = (
+        f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}\n'
+        'accounts { A: { jetstream: enabled, users: [ { user: worker, password: "correct horse", '
+        'permissions: { publish: ">", subscribe: ["_INBOX.worker.>", "cwt.>", "$SRV.>"] } } ] } }'
+    )
+    async with start_server(tmp_path / "nats", settings=config) as server:
+        process = start_service(
+            service,
+            server.url,
+            log,
+            CWT_NATS_USER="worker",
+            CWT_NATS_PASSWORD_FILE=str(password),
+            CWT_NATS_TLS_CA=str(authority.certificate),
+            CWT_NATS_INBOX_PREFIX="_INBOX.worker",
+            CWT_HTTP_PORT="0",
+            CWT_LOG_LEVEL="debug",
+        )
+        try:
+            await written(log, '"ready"')
+            shown = command_line(process.pid)
+            process.send_signal(signal.SIGTERM)
+            assert await anyio.to_thread.run_sync(process.wait) == 0
+        finally:
+            process.kill()
+            process.wait()
+    said = log.read_text()
+    assert "bus_error" not in said
+    assert "correct horse" not in said + shown

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cwt_runtime.process.embedded_server import start_server
+from cwt_schemas import storage, subjects
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.command import run
@@ -52,6 +53,34 @@ async def test_a_level_of_two_files_is_asked_for_and_drawn(
     assert "<svg" in picture.read_text()
 
 
+async def test_a_stream_is_listed_and_deleted_with_its_data(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    path, url = str(recording(tmp_path)), system.url
+    words = ("--stream", "gone", "--power", "a", "--band", "4,16", "--speed", "0")
+    await run("publish", path, *words, url=url)
+    assert "gone: 2 channels, 64 Hz, power" in await run("stream", "list", url=url)
+    await run("stream", "delete", "gone", url=url)
+    said = await run("stream", "delete", "gone", url=url, code=1)
+    assert "no stream is called gone" in said
+    said = await run("stream", "delete", "gone", "--data", "--yes", url=url)
+    assert "removed of gone:" in said
+    assert " 0 chunks" not in said
+    assert await system.bus.log.subject_counts(storage.SIGNALS, subjects.signal("gone")) == {}
+
+
+async def test_a_recording_is_published_at_the_rate_of_its_stream(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    path, url = str(recording(tmp_path)), system.url
+    words = ("publish", path, "--stream", "slower", "--resample", "16", "--speed", "0")
+    await run(*words, "--power", "a", "--band", "1,4", "--epoch", "one", url=url)
+    assert "slower: 2 channels, 16 Hz, power" in await run("stream", "list", url=url)
+    assert "all 75 samples were there already" in await run(*words, "--epoch", "one", url=url)
+    said = await run("publish", path, "--stream", "slower", url=url, code=2)
+    assert "--resample 16" in said
+
+
 async def test_a_job_is_handed_over_watched_listed_and_fetched(
     system: RunningSystem, tmp_path: Path
 ) -> None:
@@ -63,7 +92,7 @@ async def test_a_job_is_handed_over_watched_listed_and_fetched(
     said = await run("job", "results", "both", "--json", "--output", str(folder), url=url)
     assert sorted(each.name for each in folder.iterdir()) == ["0.npz", "1.npz"]
     assert len(json.loads(said.splitlines()[0])["result"]["wave"]["re"][0]) == 300
-    assert "completed already" in await run("job", "cancel", "both", url=url, code=1)
+    assert "already completed" in await run("job", "cancel", "both", url=url, code=1)
 
 
 async def test_the_workers_are_timed_and_the_doctor_finds_nothing_wrong(

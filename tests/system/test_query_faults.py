@@ -18,7 +18,7 @@ from cwt_schemas.errors import ContractError, ErrorCode
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.query import WctRequest
 from pycwt_client import Client
-from tests.deadlines import fail_after
+from tests.deadlines import SCALE, fail_after
 from tests.system.conftest import RunningSystem, running_system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -58,7 +58,7 @@ async def test_what_is_too_much_is_refused_with_a_time_and_nothing_else_fails(
 
     async def ask(client: Client, seed: int) -> None:
         try:
-            await client.wct(X, Y, 1.0, 0.25, mc_count=3000, seed=seed)
+            await client.wct(X, Y, 1.0, 0.25, mc_count=3000, seed=seed, timeout_s=90 * SCALE)
             outcomes.append("answered")
         except ContractError as error:
             outcomes.append(error.code)

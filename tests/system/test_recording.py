@@ -33,7 +33,7 @@ def definition() -> StreamDefinition:
 
 
 def recording(seconds: int = 600) -> NDArray[np.float32]:
-    samples = read_recording(RECORDINGS / "physio_mimic037_125hz.csv.gz").samples
+    samples = read_recording(RECORDINGS / "physio_mimic037_125hz.csv.gz").samples.astype("<f4")
     return samples[: seconds * 125]
 
 

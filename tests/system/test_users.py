@@ -1,10 +1,8 @@
-"""Roles of deploy/users.conf: each one can do its work, and nothing else."""
+"""The whole system where every service and every client has a user of its own."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,73 +10,154 @@ import anyio
 import numpy as np
 import pytest
 
-from cwt_runtime.bus.errors import BusError, BusTimeoutError
+from cwt_cli.system import SystemPlan, running_system
+from cwt_runtime.accounts.folder import settings_of, write_accounts
+from cwt_runtime.accounts.users import analyst, device, reader
 from cwt_runtime.bus.nats import connect_bus
-from cwt_runtime.process.embedded_server import server_binary
-from cwt_runtime.process.orphan_guard import guarded
-from cwt_runtime.settings import StorageSettings
-from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
-from cwt_schemas.errors import ContractError
-from pycwt_client import Client, connect
-from tests.contract.test_services import running
-from tests.servers import free_port
+from cwt_schemas.limits import MAX_MESSAGE_BYTES
+from cwt_schemas.query import WctReply
+from pycwt_client import CwtAnswer, connect
+from tests.accounts import AccountsServer, accounts_server
+from tests.deadlines import fail_after
+from tests.system import scenario
+from tests.system.command import run
+from tests.system.conftest import RunningSystem
+from tests.system.gateway import gateway_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
-USERS = Path(__file__).parents[2] / "deploy" / "users.conf"
-PASSWORDS = {f"{role.upper()}_PASSWORD": f"of-{role}" for role in ("service", "device", "analyst")}
+USERS = (
+    device(scenario.STREAM, (scenario.STREAM,)), reader("reader"),
+    reader("ward", (scenario.STREAM,)), analyst("analyst"),
+)  # fmt: skip
+SERVICES = ("ingest", "compute", "hwbridge")
 
 
 @asynccontextmanager
-async def guarded_server(folder: Path) -> AsyncIterator[Callable[[str], str]]:
-    """Run a server with those users; a function that gives each role its address."""
-    port = free_port()
-    config = folder / "nats.conf"
-    config.write_text(
-        f'listen: "127.0.0.1:{port}"\nmax_payload: 8388608\n'
-        f'jetstream {{ store_dir: "{folder}" }}\n' + USERS.read_text()
-    )
-    server = subprocess.Popen(  # noqa: ASYNC220
-        guarded([server_binary(), "-c", str(config)]), env={**os.environ, **PASSWORDS},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield lambda role: f"nats://{role}:of-{role}@127.0.0.1:{port}"
-    finally:
-        server.kill()
-        server.wait()
-
-
-async def kept(client: Client) -> int:
-    return await client.bus.log.last_seq(storage.SIGNALS)
-
-
-async def test_each_role_can_do_its_work_and_nothing_else(tmp_path: Path) -> None:
-    x = np.random.default_rng(1).standard_normal(200)
+async def secured_system(folder: Path) -> AsyncIterator[tuple[AccountsServer, RunningSystem]]:
+    """Run the server and each service as its own user, which must never be refused anything."""
     async with (
-        guarded_server(tmp_path) as url_of,
-        connect_bus(url_of("service"), name="service", log=logger("test")) as bus,
+        accounts_server(folder, USERS) as server,
+        connect_bus(server.settings("operator"), name="test", log=logger("test")) as bus,
     ):
-        await bus.log.declare(system_topology(StorageSettings()))
-        async with (
-            running(bus, "compute"),
-            connect(url_of("device")) as device,
-            connect(url_of("analyst")) as analyst,
-        ):
-            async with device.publisher("s", "e") as publisher:
-                await publisher.publish(x)
-            assert await kept(analyst) == 1
-            assert (await analyst.cwt(x, 1.0)).coefs.size
-            job = await analyst.submit([{"type": "cwt", "data": x, "dt": 1.0}])
-            assert (await job.collect(60))[0].error is None
-            with pytest.raises(ContractError):
-                await device.health(timeout_s=1)
-            with anyio.move_on_after(2), pytest.raises(BusError):
-                await analyst.bus.log.store(subjects.signal("s"), b"", msg_id="forged")
-            assert await kept(analyst) == 1
-            queue = f"$JS.API.CONSUMER.INFO.{storage.TASKS}.{storage.COMPUTE_TASKS}"
-            assert (await bus.request(queue, b"", timeout_s=5)).data
-            with pytest.raises(BusTimeoutError):
-                await analyst.bus.request(queue, b"", timeout_s=1)
+        system = RunningSystem(url=server.url, bus=bus, folder=folder)
+        try:
+            for name in SERVICES:
+                system.environment = {**server.environment(name), "CWT_COPIES": "true"}
+                await system.start(name, name)
+            yield server, system
+            codes = await system.stop_all()
+            assert set(codes.values()) == {0}, codes
+        finally:
+            for name in list(system.processes):
+                system.kill(name)
+        assert server.refusals() == []
+
+
+async def test_a_device_publishes_and_readers_read_what_comes_of_it(tmp_path: Path) -> None:
+    samples = scenario.signal(1000)
+    expected = scenario.expected(samples)
+    async with secured_system(tmp_path) as (server, _):
+        async with connect(server.settings("operator")) as operator:
+            await operator.put_stream(scenario.definition())
+        async with connect(server.settings(scenario.STREAM)) as own:
+            await scenario.publish(own, samples)
+        for name in ("reader", "ward"):
+            async with connect(server.settings(name)) as client:
+                found = await scenario.collect(client, len(expected))
+                assert scenario.blank(found).keys() == expected.keys()
+                assert await client.next_seq() > len(expected)
+        shown = await run("watch", scenario.STREAM, "--once", variables=server.environment("ward"))
+        assert scenario.STREAM in shown
+        assert "nothing was refused" in await run("doctor", variables=server.environment("doctor"))
+
+
+async def test_an_analyst_gets_answers_and_job_results_of_every_size(tmp_path: Path) -> None:
+    x = np.random.default_rng(1).standard_normal((2, 10_000))
+    async with (
+        secured_system(tmp_path) as (server, system),
+        connect(server.settings("analyst"), timeout_s=20) as client,
+    ):
+        assert (await client.health()).status == "ok"
+        with fail_after(60):
+            small = await client.wct(x[0, :2000], x[1, :2000], 1.0, significance_level=None)
+            assert small.coherence.nbytes
+            large = await client.cwt(x[0], 1.0)
+            assert large.coefs.nbytes > MAX_MESSAGE_BYTES
+            task = {"type": "cwt", "data": x[0], "dt": 1.0, "dj": 1 / 12}
+            results = await (await client.submit([task, task])).collect()
+        assert [each.error for each in results] == [None, None]
+        outcome = results[0].value()
+        assert isinstance(outcome, CwtAnswer)
+        assert np.array_equal(outcome.coefs, large.coefs)
+        held = await system.bus.log.last_seq(f"OBJ_{storage.OBJECTS}")
+        assert held, "the results were to be too large for messages"
+
+
+async def test_the_gateway_serves_its_clients_as_a_user_of_its_own(tmp_path: Path) -> None:
+    samples = scenario.signal(1000)
+    async with secured_system(tmp_path) as (server, system):
+        system.environment = {**server.environment("gateway"), "CWT_HTTP_PORT": "0"}
+        gateway = await gateway_of(system)
+        async with gateway.client() as http:
+            assert (await http.get("/readyz")).status_code == 200
+            assert (await http.get("/health")).json()["problems"] == []
+            body = scenario.definition().model_dump_json(exclude={"schema_id"})
+            json = {"Content-Type": "application/json"}
+            put = await http.put(f"/api/v1/streams/{scenario.STREAM}", content=body, headers=json)
+            assert put.is_success, put.text
+            async with connect(server.settings(scenario.STREAM)) as own:
+                await scenario.publish(own, samples)
+            query = {"signal1": samples[:, 0].tolist(), "signal2": samples[:, 1].tolist(),
+                     "dt": 0.01, "significance_level": None}  # fmt: skip
+            reply = await http.post("/api/v1/wavelet/wct", json=query)
+            assert WctReply.model_fields.keys() & reply.json().keys(), reply.text
+            job = {"tasks": [{"type": "cwt", "data": query["signal1"], "dt": 0.01}]}
+            submitted = await http.post("/api/v1/jobs", json=job)
+            assert submitted.status_code == 202, submitted.text
+            with fail_after(60):
+                where = submitted.headers["Location"]
+                while (await http.get(where)).json()["status"] != "completed":
+                    pass
+            assert (await http.get(f"{where}/results/0")).is_success
+            marker = await http.post(
+                f"/api/v1/streams/{scenario.STREAM}/markers", json={"text": "here"}
+            )
+            assert marker.is_success, marker.text
+            for page in ("results", "events", "markers", "samples"):
+                shown = await http.get(f"/api/v1/streams/{scenario.STREAM}/{page}")
+                assert shown.is_success, shown.text
+
+
+async def test_an_operator_reads_dead_letters_and_removes_a_recording(tmp_path: Path) -> None:
+    async with secured_system(tmp_path) as (server, system):
+        await system.bus.log.store(
+            subjects.window(scenario.STREAM, "a"), b"not a window", msg_id="poison"
+        )
+        with fail_after(60):
+            async with system.bus.log.replay(storage.DEAD, (subjects.DEAD,)) as letters:
+                assert (await anext(letters)).message.subject == subjects.dead("compute")
+        variables = server.environment("operator")
+        async with connect(server.settings("operator")) as operator:
+            await operator.put_stream(scenario.definition())
+        await run("stream", "delete", scenario.STREAM, "--data", "--yes", variables=variables)
+
+
+async def test_up_runs_everything_with_users_of_its_own(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts"
+    write_accounts(accounts, USERS)
+    plan = SystemPlan(
+        server=None, folder=tmp_path / "data", host="127.0.0.1", port=-1, workers=1,
+        log_folder=tmp_path / "logs", accounts=accounts,
+    )  # fmt: skip
+    samples = scenario.signal(1000)
+    async with running_system(plan, logger("test"), kill=anyio.Event()) as system:
+        await system.client.put_stream(scenario.definition())
+        await scenario.publish(system.client, samples)
+        reading = settings_of(reader("reader"), accounts, system.server.url)
+        async with connect(reading) as client:
+            expected = scenario.expected(samples)
+            assert (await scenario.collect(client, len(expected))).keys() == expected.keys()
+    assert "iolation" not in (tmp_path / "data" / "nats-server.log").read_text()

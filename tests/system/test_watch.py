@@ -101,3 +101,21 @@ async def test_an_edf_file_is_published_defined_and_watched(
                     break
             assert await anyio.to_thread.run_sync(process.wait) == 0
     assert "Traceback" not in text
+
+
+async def test_publish_warns_of_a_wrong_rate_and_of_a_missing_end_and_measures(
+    system: RunningSystem,
+) -> None:
+    recording = str(ROOT / "tests/data/recordings/clock_resets_cut.xdf")
+    options = ("--speed", "0", "--coherence", "ch1,ch2", "--band", "5,20")
+    said = await run("publish", recording, "--stream", "declared", *options, url=system.url)
+    assert "ends in the middle of a chunk" in said
+    assert "has 100 Hz, but its time stamps say 93.42 Hz" in said
+    said = await run(
+        "publish", recording, "--stream", "measured", "--fs", "measured", *options, url=system.url
+    )
+    assert "time stamps say" not in said
+    client = Client(system.bus)
+    rates = {each.definition.name: each.definition.fs_hz for each in await client.list_streams()}
+    assert rates["declared"] == 100
+    assert abs(rates["measured"] - 93.42) < 0.01

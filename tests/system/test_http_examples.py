@@ -1,0 +1,130 @@
+"""The programs in examples/http and the notebook do what they say, against a running gateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from tests.deadlines import fail_after
+from tests.system.conftest import running_system
+from tests.system.toolchains import ROOT, needs
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+EXAMPLES = ROOT / "examples/http"
+
+
+@pytest.fixture(scope="module")
+async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of a gateway of a system for all of them."""
+    folder = tmp_path_factory.mktemp("system")
+    async with running_system(folder, workers=1, environment={"CWT_HTTP_PORT": "0"}) as system:
+        await system.start("gateway", "gateway")
+        yield next(str(each["http"]) for each in system.log("gateway") if "http" in each)
+
+
+async def run(*words: str, env: dict[str, str] | None = None) -> str:
+    with fail_after(60):
+        done = await anyio.run_process(words, check=False, cwd=EXAMPLES, env=env)
+    assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+    return done.stdout.decode()
+
+
+def finds_the_tone(said: str) -> bool:
+    """Whether the strongest row that exceeds its level is near 5 Hz."""
+    rows = re.findall(r"^([0-9.]+) Hz: ([0-9.]+) > [0-9.]+$", said, re.MULTILINE)
+    strongest = max(rows, key=lambda row: float(row[1]))
+    return float(strongest[0]) == pytest.approx(5, rel=0.2)
+
+
+async def test_python_finds_the_tone(gateway: str) -> None:
+    assert finds_the_tone(await run(sys.executable, "ask.py", gateway))
+
+
+@needs("node")
+async def test_javascript_finds_the_tone(gateway: str) -> None:
+    assert finds_the_tone(await run("node", "ask.mjs", gateway))
+
+
+@needs("node")
+async def test_javascript_follows_a_stream(gateway: str, tmp_path: Path) -> None:
+    async with httpx.AsyncClient() as http:
+        client = await http.get(f"{gateway}/static/pycwt-client.js")
+    (tmp_path / "pycwt-client.mjs").write_bytes(client.content)
+    example = str(shutil.copy(EXAMPLES / "follow.mjs", tmp_path))
+    has_sockets = await run("node", "-p", "typeof WebSocket === 'function'")
+    options = () if has_sockets == "true\n" else ("--experimental-websocket",)
+
+    said = await run("node", *options, example, gateway)
+
+    values = re.findall(r"^[0-9.]+ s: coherence at 10.0 Hz ([0-9.]+)$", said, re.MULTILINE)
+    assert len(values) >= 10
+    assert min(map(float, values)) > 0.8
+
+
+async def test_a_recording_is_analysed_saved_and_removed(gateway: str, tmp_path: Path) -> None:
+    said = await run(sys.executable, "recording.py", str(tmp_path / "a.npz"), gateway)
+
+    (found,) = re.findall(r"^most coherent at ([0-9.]+) Hz$", said, re.MULTILINE)
+    assert float(found) == pytest.approx(5, rel=0.2)
+    assert re.search(r"^removed [1-9][0-9]* results$", said, re.MULTILINE)
+    async with httpx.AsyncClient(base_url=gateway) as http:
+        assert (await http.get("/api/v1/streams")).json()["streams"] == []
+
+
+@needs("octave-cli", "curl")
+async def test_octave_finds_the_tone(gateway: str) -> None:
+    assert finds_the_tone(await run("octave-cli", "ask.m", gateway))
+
+
+@needs("Rscript")
+async def test_r_finds_the_tone(gateway: str) -> None:
+    packages = await run("Rscript", "-e", "cat(rownames(installed.packages()))")
+    if "httr" not in packages.split():
+        pytest.skip("not installed: the R package httr")
+    assert finds_the_tone(await run("Rscript", "ask.R", gateway))
+
+
+@needs("curl")
+async def test_curl_gets_health_a_transform_a_refusal_and_the_result_of_a_job(gateway: str) -> None:
+    said = await run("sh", "ask.sh", gateway)
+
+    assert '"status":"healthy"' in said
+    assert '{"wave":[[[' in said
+    assert '"fields":{"dt":' in said
+    assert "event: end" in said
+    assert '"status":"done"' in said
+
+
+async def test_a_live_signal_is_coherent_at_its_rhythm(gateway: str) -> None:
+    said = await run(sys.executable, "live.py", gateway.replace("http", "ws", 1))
+
+    values = [
+        float(text)
+        for text in re.findall(r"coherence at [0-9.]+ Hz ([0-9.]+)$", said, re.MULTILINE)
+    ]
+    assert len(values) > 5
+    assert sorted(values)[len(values) // 2] > 0.5
+
+
+async def test_the_notebook_runs(gateway: str, tmp_path: Path) -> None:
+    notebook = json.loads((ROOT / "examples/tour.ipynb").read_bytes())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] for cell in cells), "clear the outputs before the commit"
+    program = tmp_path / "tour.py"
+    program.write_text("\n\n".join("".join(cell["source"]) for cell in cells))
+
+    own = {"CWT_HTTP_URL": gateway, "MPLBACKEND": "agg"}
+    said = await run(sys.executable, str(program), env={**os.environ, **own})
+
+    assert "library and service agree" in said
+    assert "with the rhythm" in said
