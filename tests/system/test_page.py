@@ -329,6 +329,30 @@ async def test_markers_are_lines_that_tell_their_text_under_the_pointer(
 
 
 @needs("chromium")
+async def test_the_cursor_stays_under_a_pointer_that_rests_while_the_picture_scrolls(
+    gateway: RunningGateway, page: Page
+) -> None:
+    """It stayed at its sample, and after the page was hidden at one that was not shown."""
+    x = signals(4000)
+    async with publishing(gateway, "resting") as publisher:
+        await publisher.push(x[:3000])
+        await publisher.flush()
+        await page.goto("/live#stream=resting")
+        await until(page, f"{FINAL_COLUMNS} > 300")
+        box = await page.locator("#picture-box").bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + (1 - 1500 / (60 * FS_HZ)) * box["width"], box["y"] + 20)
+        sample = r"""(() => {
+          const said = document.getElementById('readout').textContent;
+          return +(/[(]sample (-?[0-9]+)[)]/.exec(said)?.[1] ?? NaN);
+        })()"""
+        await until(page, f"Math.abs({sample} - 1500) < 10")
+        await publisher.push(x[3000:])
+        await publisher.flush()
+        await until(page, f"Math.abs({sample} - 2500) < 10")
+
+
+@needs("chromium")
 async def test_a_device_that_begins_anew_replaces_the_picture(
     gateway: RunningGateway, page: Page
 ) -> None:

@@ -61,6 +61,8 @@ export class View {
   private fresh: Block[] = [];
   private readonly markers = new MarkerStore();
   private cursor: Point | null = null;
+  /** Where the pointer rests; the cursor stays under it while the picture scrolls. */
+  private pointer: PointerEvent | null = null;
   private picked: Point | null = null;
   private drawn = 0;
   private scheduled = false;
@@ -416,6 +418,7 @@ export class View {
     const { start, end } = this;
     this.stack.classList.toggle("empty", this.history.scalogram.isEmpty && this.history.store.isEmpty);
     this.traces.draw(this.history.store, start, end, this.fs);
+    if (this.pointer) this.cursor = this.pointAt(this.pointer);
     this.drawScalogram(start, end);
     this.showCursor();
     this.fresh = [];
@@ -590,6 +593,7 @@ export class View {
   private listen(): void {
     let down: { x: number; end: number; moved: boolean } | null = null;
     this.stack.addEventListener("pointermove", (event) => {
+      this.pointer = event;
       if (down) {
         const moved = event.clientX - down.x;
         down.moved ||= Math.abs(moved) > DRAG_PX;
@@ -599,7 +603,10 @@ export class View {
       get("readout").removeAttribute("aria-live");
       this.setCursor(this.pointAt(event));
     });
-    this.stack.addEventListener("pointerleave", () => this.setCursor(null));
+    this.stack.addEventListener("pointerleave", () => {
+      this.pointer = null;
+      this.setCursor(null);
+    });
     this.stack.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       down = { x: event.clientX, end: this.end, moved: false };
@@ -649,6 +656,7 @@ export class View {
   /** Move the cursor by columns and rows. */
   moveCursor(columns: number, rows: number): void {
     if (this.history.scalogram.isEmpty) return;
+    this.pointer = null;
     const shown = this.rows();
     const from = this.cursor ?? { sample: this.start + this.span / 2, row: shown.first + (shown.count >> 1) };
     const sample = from.sample + columns * Math.max(this.history.scalogram.step, this.span / 200);
