@@ -1,6 +1,7 @@
 """From the signal log to self-contained analysis windows.
 
-`accounting` decides what a chunk is, `buffer` holds the samples that are still needed, `tiling`
-says which windows are complete, `processor` joins the three for one stream: a pure function of
-the log. `definitions` keeps the stream definitions, and `app` wires it all to the bus.
+`accounting` classifies each chunk, `processor` turns the chunks of one stream into windows and
+events as a pure function of the log, and `follower` reads the log and publishes what comes out.
+`catalogue` stores the stream definitions, `stream_assignment` decides which process follows which
+stream, and `app` connects all of it to the bus.
 """

@@ -7,13 +7,12 @@ expected next::
     first >  expected   a gap: the samples between are missing
     first <  expected   an overlap: what is known already is dropped, what is new is kept
 
-After a gap longer than any window the analysis starts afresh. Such a gap, and one that time stamps
-alone show, has been confirmed by then (`confirmation`).
+After a gap longer than any window the analysis restarts. `confirmation` has already confirmed such
+a gap, and any gap that only time stamps show.
 
-A chunk without an index continues the stream, less the samples that its time stamp shows as lost. A
-new epoch is a restart of the device
-and starts the account afresh; an epoch that has ended, by another one or by its final chunk, does
-not come back.
+A chunk without an index continues the stream after the samples that its time stamp shows as lost. A
+new epoch means that the device restarted, and resets the account. An epoch ends when another one
+begins or with its final chunk; later chunks of it are rejected.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Literal
 
 __all__ = ["Accepted", "Finding", "Position", "Refused", "account", "finished"]
 
-#: Epochs that ended and are remembered, so that their late chunks are told from a new epoch's.
+#: Ended epochs to remember, to distinguish their late chunks from those of a new epoch.
 ENDED_EPOCHS = 16
 
 FindingKind = Literal["gap", "overlap", "reset", "missing", "recovered"]
@@ -31,7 +30,7 @@ FindingKind = Literal["gap", "overlap", "reset", "missing", "recovered"]
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """Where a stream stands: the sample expected next, in which epoch."""
+    """Position in a stream: the current epoch and the next expected sample."""
 
     epoch: str | None = None
     expected: int = 0
@@ -42,7 +41,7 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something the stream's readers have to be told, as an event."""
+    """A problem to report to the readers of the stream as an event."""
 
     kind: FindingKind
     first_sample: int
@@ -57,14 +56,14 @@ class Accepted:
     position: Position
     first_sample: int
     skip: int
-    #: The analysis starts afresh at `first_sample`.
+    #: The analysis restarts at `first_sample`.
     restart: bool = False
     findings: tuple[Finding, ...] = field(default=())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """Nothing of the chunk can be used."""
+    """The chunk has no usable samples."""
 
     position: Position
     reason: str
@@ -79,20 +78,20 @@ def account(
     max_gap: int,
     late: int = 0,
 ) -> Accepted | Refused:
-    """Decide what the `n` samples of a chunk are.
+    """Classify the `n` samples of a chunk as new, repeated, or after a gap.
 
     Parameters
     ----------
     position
         The account so far.
     epoch, first_sample, n
-        What the chunk says of itself; `first_sample` None means that it goes on where the last
-        ended.
+        Header fields of the chunk. If `first_sample` is None, the chunk continues where the last
+        one ended.
     max_gap
-        A longer gap, in samples, is not filled with missing data: the analysis starts afresh after
-        it.
+        Longest gap, in samples, that is filled with missing data. After a longer one the analysis
+        restarts.
     late
-        Samples that are missing before a chunk without an index, as its time stamp says.
+        Samples lost before a chunk without an index, according to its time stamp.
     """
     if epoch in position.ended:
         return Refused(position=position, reason=_why_ended(position, epoch))
@@ -122,7 +121,7 @@ def account(
 
 
 def finished(position: Position) -> Position:
-    """Return the account after the final chunk of the present epoch: nothing more belongs to it."""
+    """Return the account after the final chunk of the current epoch, which ends it."""
     if position.epoch is None or position.epoch in position.ended:
         return position
     return replace(position, ended=(*position.ended, position.epoch)[-ENDED_EPOCHS:])

@@ -1,4 +1,4 @@
-"""Ingest on the bus: the endpoints of stream definitions, and this process's share of streams."""
+"""Run ingest on the bus: the endpoints of stream definitions and this process's streams."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from cwt_schemas.subjects import StreamVerb
 
 __all__ = ["serve"]
 
-#: One stream's part of the window queue's bytes; so many streams can be stuck before it is full.
+#: Share of the window queue's bytes that one stream may fill: 16 stuck streams fill the queue.
 QUEUE_SHARE = 16
 
 
 async def serve(
     context: Context, settings: IngestSettings, *, read: ChunkReader = read_chunk
 ) -> None:
-    """Share the streams with the other ingests until asked to stop; `read` reads their chunks."""
+    """Follow a share of the streams until asked to stop; `read` decodes their chunks."""
     bus_log = context.bus.log
-    # Ingest owns the streams' limits; the other services take them as they are.
+    # Ingest sets the limits of the JetStream streams; the other services leave them unchanged.
     topology = system_topology(settings)
     if settings.copies:
         topology = replace(topology, copies=copies_of(topology))
@@ -112,7 +112,7 @@ async def serve(
 def endpoints(
     catalogue: Catalogue, recordings: RecordingPurge, health: ServiceHealth
 ) -> list[Endpoint]:
-    """Return the endpoints of ``cwt.stream.*``; one change at a time, so that none is lost."""
+    """Return the endpoints of ``cwt.stream.*``; changes are serialized, so that none is lost."""
     handlers: dict[StreamVerb, Callable[[Any], Awaitable[Message]]] = {
         "put": catalogue.put,
         "get": catalogue.get,

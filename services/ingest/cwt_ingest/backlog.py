@@ -1,4 +1,4 @@
-"""How far a stream is behind: its windows on the queue, and when that is reported. Pure."""
+"""Backlog of a stream: its queued windows, and when to report a delay. Pure functions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class _Published:
 
 
 class WindowBacklog:
-    """What of one stream waits for workers, as far as this process knows.
+    """Windows of one stream that wait for workers, as known to this process.
 
     Parameters
     ----------
     max_windows, max_bytes
-        The stream's share of the queue. One window may always be there, however large it is.
+        The stream's share of the queue. One window of any size is always allowed.
     """
 
     def __init__(self, max_windows: int, max_bytes: int) -> None:
@@ -30,45 +30,45 @@ class WindowBacklog:
         self._max_bytes = max_bytes
         self._published: deque[_Published] = deque()
         self._bytes = 0
-        #: Those of another process, from before.
+        #: Windows that another process queued before.
         self._others = 0
 
     @property
     def windows(self) -> int:
-        """Number of windows not known to be done."""
+        """Number of windows not known to be completed."""
         return len(self._published) + self._others
 
     @property
     def is_full(self) -> bool:
-        """Whether the stream has its share."""
+        """Whether the stream has used its share of the queue."""
         return self.windows > 0 and (
             self.windows >= self._max_windows or self._bytes >= self._max_bytes
         )
 
     @property
     def since_ns(self) -> int | None:
-        """When the oldest one was published that is not known to be done."""
+        """Publication time of the oldest window that is not known to be completed."""
         return self._published[0].at_ns if self._published else None
 
     def published(self, size: int, at_ns: int) -> None:
-        """Count one more window."""
+        """Add a window."""
         self._published.append(_Published(size, at_ns))
         self._bytes += size
 
     def observed(self, remaining: int) -> None:
-        """Take the server's word for how many there are; the oldest ones are done first."""
+        """Adopt the server's count of windows; the oldest ones complete first."""
         while len(self._published) > remaining:
             self._bytes -= self._published.popleft().size
         self._others = remaining - len(self._published)
 
 
 class LagMonitor:
-    """Reports once that a stream has fallen behind, and once that it has caught up.
+    """Report once when a stream falls behind, and once when it has caught up.
 
     Parameters
     ----------
     limit_s
-        Behind is what has been waiting for longer; half of it is caught up.
+        A stream is behind when a window has waited longer than this, and has caught up at half.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -76,7 +76,7 @@ class LagMonitor:
         self._behind = False
 
     def update(self, lag: StreamLag) -> str | None:
-        """Return the message to publish now, None for nothing."""
+        """Return the message to publish now, or None."""
         if not self._behind and lag.seconds > self._limit_s:
             self._behind = True
             return (

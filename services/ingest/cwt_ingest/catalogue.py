@@ -1,6 +1,7 @@
-"""The streams that are defined: the answers to ``cwt.stream.*``, from what is kept alone.
+"""The defined streams, and the replies to ``cwt.stream.*``.
 
-Any ingest answers for all streams, whoever follows them.
+Replies come from the stored definitions and checkpoints, so any ingest process can answer for every
+stream, also for those that another process follows.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ __all__ = ["Catalogue", "WindowLimits", "read_definition"]
 
 @dataclass(frozen=True, kw_only=True)
 class WindowLimits:
-    """What the server and its settings allow a window to be."""
+    """Limits on windows, from the server and its settings."""
 
     max_message_bytes: int
     log_max_age_s: float
 
 
 async def read_definition(bucket: Bucket, name: str) -> Defined | None:
-    """Return the definition of a stream, None if there is none.
+    """Return the definition of a stream, or None if the stream is not defined.
 
     Raises
     ------
     ContractError
-        There is one that cannot be read.
+        The stored definition cannot be read.
     """
     entry = await bucket.get(name)
     if entry is None:
@@ -54,7 +55,7 @@ async def read_definition(bucket: Bucket, name: str) -> Defined | None:
 
 
 class Catalogue:
-    """Keeps definitions.
+    """Store, return and delete stream definitions.
 
     Parameters
     ----------
@@ -63,7 +64,8 @@ class Catalogue:
     bus_log
         The signal log.
     progress
-        How far a stream is that this process follows; None for others, whose checkpoints tell.
+        Return the progress of a stream that this process follows, or None; the progress of other
+        streams is in their checkpoints.
     """
 
     def __init__(
@@ -84,8 +86,8 @@ class Catalogue:
         self._progress = progress
 
     async def put(self, definition: StreamDefinition) -> StreamStatus:
-        """Define a stream, or define it anew: a changed definition starts its analyses afresh."""
-        # Refused before anything is kept.
+        """Define or redefine a stream; a changed definition restarts its analyses."""
+        # Refuse before anything is stored.
         plan_lanes(
             definition,
             max_message_bytes=self._limits.max_message_bytes,
@@ -108,27 +110,27 @@ class Catalogue:
         return await self._status(Defined(definition=definition, revision=revision))
 
     async def get(self, request: StreamGet) -> StreamStatus:
-        """Return one stream and how far it has come."""
+        """Return the status of one stream."""
         return await self._status(await self._present(request.name))
 
     async def list(self, request: StreamList) -> StreamListing:
-        """Return all streams."""
+        """Return the status of all streams."""
         del request
         found = []
         for name in await self._definitions.keys():
             try:
                 defined = await read_definition(self._definitions, name)
             except ContractError:
-                continue  # told in the log of the process that it belongs to
+                continue  # reported in the log of the process that follows it
             if defined is not None:
                 found.append(await self._status(defined))
         return StreamListing(streams=tuple(found))
 
     async def delete(self, request: StreamDelete) -> StreamStatus:
-        """Forget a stream; its signals and results stay as long as the limits say."""
+        """Delete a definition; signals and results expire by the limits of their streams."""
         status = await self._status(await self._present(request.name))
         await self._definitions.delete(request.name)
-        # Whoever has the stream cannot write one any more.
+        # The owner of the stream cannot write a checkpoint any more.
         await self._checkpoints.delete(checkpoint_key(request.name))
         self._log.info(Action.STREAM_DELETED, stream=request.name)
         return status

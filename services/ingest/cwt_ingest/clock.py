@@ -1,7 +1,7 @@
 """The device's clock against its count of samples: a robust line through the time stamps.
 
-A stamp says when the first sample of a chunk was taken. Its *deviation* is what it says beyond the
-nominal rate, in seconds, counted from the first stamp::
+A stamp is the time at which the first sample of a chunk was taken. Its *deviation* is its
+difference from the time at the nominal rate, in seconds since the first stamp::
 
     x = (sample - sample0) / fs_hz            y = (t - t0) - x
 
@@ -11,15 +11,15 @@ The line ``y = ybar + drift (x - xbar)`` is a weighted least-squares fit:
   moments, updated stamp by stamp (West, Comm. ACM 22 (1979) 532), exact however long a recording.
 - A stamp further from the line than ``HUBER`` scatters counts less in proportion (Huber, Ann. Math.
   Stat. 35 (1964) 73). The scatter is that of the stamps about the line, not about the nominal rate,
-  so a wrong nominal rate does not pass for jitter.
-- The slope is shrunk towards that of an ordinary crystal by the scatter, and only as far as the
-  stamps leave it open: two stamps a moment apart do not show a drift.
-- The first ``LEARNED_STAMPS`` are kept, and `measured_rate` finds the slope that all of them share,
-  if they do. A least-squares line through so few would follow a single wrong one.
+  so a wrong nominal rate is not mistaken for jitter.
+- The slope is shrunk towards that of an ordinary crystal, by an amount that depends on the scatter
+  and on the time covered: two stamps close to each other do not show a drift.
+- The first ``LEARNED_STAMPS`` stamps are kept, and `measured_rate` finds the slope that they share,
+  if there is one. A least-squares line through so few points would follow a single wrong one.
 
-A stamp far off the line is an outlier and does not count at all. Outliers that agree with each
-other for long enough mean that the clock was set: the line begins anew there. The larger the step,
-the longer it must last, up to ``STEP_HOLD_S``: a jump that comes back sooner leaves no trace.
+A stamp far from the line is an outlier and has no weight. Outliers that agree with each other for
+long enough show that the clock was set, and the fit restarts there. The larger the step, the longer
+it must last, up to ``STEP_HOLD_S``: a jump that returns sooner has no effect.
 """
 
 from __future__ import annotations
@@ -49,35 +49,35 @@ __all__ = ["STEP_HOLD_S", "STEP_STAMPS", "Clock", "ClockFinding", "hold_s"]
 NANOSECONDS = 1_000_000_000
 #: Weights of stamps fade to 1/e over this time.
 MEMORY_S = 60.0
-#: The scatter is that of about so many stamps.
+#: Number of stamps over which the scatter is averaged.
 SCATTER_STAMPS = 64
-#: A stamp counts in full up to so many scatters from the line.
+#: Distance from the line, in scatters, up to which a stamp has full weight.
 HUBER = 3.0
-#: Drift of an ordinary crystal; the slope believes a few stamps no more than this.
+#: Drift of an ordinary crystal, to which the slope of few stamps is shrunk.
 PRIOR_DRIFT = 1e-4
-#: A stamp is an outlier this far from the line, in scatters, and at least in seconds.
+#: Distance from the line of an outlier, in scatters, and its minimum in seconds.
 OUTLIER_SIGMAS = 8.0
 OUTLIER_S = 0.1
-#: Before so many stamps there are no outliers, for it is not known yet how the device stamps.
+#: Stamps needed to learn the device's jitter; no outliers are detected before.
 LEARNED_STAMPS = 8
-#: Outliers in a row that agree, and the longest time that they must last, for a step of the clock.
+#: Consecutive outliers that show a clock step if they agree, and the longest time they must last.
 STEP_STAMPS = 3
 STEP_HOLD_S = 5.0
-#: Before the scatter is learned, a stamp that comes later than a chunk lasts, but for a quarter,
-#: means that a chunk is missing.
+#: Before the scatter is learned, a stamp that is late by this part of the chunk's duration shows
+#: that a chunk is missing.
 LOST_PART = 0.75
-#: Fewest samples that stamps show as lost, whatever their scatter: one, and less than two.
+#: Lateness of a stamp, in samples, that shows a loss once the jitter is known; less than one.
 LOST_SAMPLES = 0.75
 
 
 def hold_s(jump_s: float) -> float:
-    """Return how long stamps must stay off the line by `jump_s` before that is believed."""
+    """Return how long stamps must stay off the line by `jump_s` to count as a step, seconds."""
     return min(abs(jump_s) / 2, STEP_HOLD_S)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClockFinding:
-    """Something about the clock that readers have to know: its event's kind and text."""
+    """A finding about the clock to report: the kind and text of its event."""
 
     kind: Literal["clock", "rate"]
     detail: str
@@ -85,18 +85,18 @@ class ClockFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """The fit after the stamps so far; `state` is what a checkpoint keeps."""
+    """The fit to the stamps so far; `state` is stored in checkpoints."""
 
     fs_hz: float
     state: ClockState
-    #: What the newest stamp showed.
+    #: Finding of the newest stamp.
     finding: ClockFinding | None = None
 
     @classmethod
     def started(
         cls, fs_hz: float, sample: int, t_ns: int, *, steps: int = 0, usual_drift: float = 0.0
     ) -> Clock:
-        """Return the clock after its first stamp; `usual_drift` is what is known of its drift."""
+        """Return the clock after its first stamp; `usual_drift` is the prior for its drift."""
         state = ClockState(
             sample=sample, t_ns=t_ns, newest_sample=sample, newest_ns=t_ns, stamps=1,
             weight=1.0, mean_x=0.0, mean_y=0.0, cxx=0.0, cxy=0.0, cyy=0.0, outliers=0, steps=steps,
@@ -112,7 +112,7 @@ class Clock:
             return s.usual_drift
         slope = s.cxy / s.cxx
         off, error = slope - s.usual_drift, self._slope_error
-        # The prior is no narrower than what the stamps show beyond doubt.
+        # The prior is at least as wide as the drift that the stamps show with certainty.
         prior = max(PRIOR_DRIFT, abs(off) - RATE_SIGMAS * error)
         return s.usual_drift + off * prior**2 / (prior**2 + error**2)
 
@@ -127,16 +127,16 @@ class Clock:
 
     @property
     def is_learned(self) -> bool:
-        """Whether enough stamps came to know how the device stamps."""
+        """Whether the device's jitter is known from enough stamps."""
         return self.state.stamps >= LEARNED_STAMPS
 
     @property
     def rate_hz(self) -> float | None:
-        """The sampling rate by the stamps; None while they are too few."""
+        """The sampling rate according to the stamps; None while there are too few."""
         return self.fs_hz / (1 + self.drift) if self.is_learned else None
 
     def status(self) -> ClockStatus:
-        """Return what is told of the clock."""
+        """Return the public status of the clock."""
         return ClockStatus(
             drift_ppm=self.drift * 1e6,
             jitter_s=self.jitter_s,
@@ -147,7 +147,7 @@ class Clock:
         )
 
     def stamped(self, sample: int, t_ns: int) -> Clock:
-        """Return the clock after one more stamp, with what it shows."""
+        """Return the clock after one more stamp, with its finding."""
         if not self.is_learned:
             return self._learned(sample, t_ns)._with_rate_checked()
         late = self.late_s(sample, t_ns)
@@ -168,21 +168,21 @@ class Clock:
         return max(OUTLIER_S, OUTLIER_SIGMAS * self.jitter_s)
 
     def time_of(self, sample: int) -> int | None:
-        """Return when `sample` was taken by the fitted line, ns UTC; None where no time is."""
+        """Return the time of `sample` by the fitted line, ns UTC; None if there is no such time."""
         x = self._x(sample)
         return self._at(self.state.sample, self.state.t_ns, sample, self._line(x))
 
     def raw_time_of(self, sample: int) -> int | None:
-        """Return the same by the newest stamp and the nominal rate alone."""
+        """Return the time of `sample` by the newest stamp and the nominal rate, ns UTC."""
         return self._at(self.state.newest_sample, self.state.newest_ns, sample, 0.0)
 
     def lost_tolerance_s(self, n: int) -> float:
-        """Return how late a stamp before a chunk of `n` samples may be without any of them lost."""
+        """Return how late the stamp of a chunk of `n` samples may be without a loss, seconds."""
         part = LOST_SAMPLES if self.is_learned else LOST_PART * n
         return max(part / self.fs_hz * (1 + self.drift), OUTLIER_SIGMAS * self.jitter_s)
 
     def samples_in(self, seconds: float) -> int:
-        """Return how many samples the device takes in so much time of its clock."""
+        """Return the number of samples in a time on the device's clock."""
         return round(seconds * self.fs_hz / (1 + self.drift))
 
     def lost_before(self, sample: int, t_ns: int, n: int) -> int:
@@ -206,7 +206,7 @@ class Clock:
     def _slope_error(self) -> float:
         """Standard error of the unshrunk slope."""
         s = self.state
-        # Of few stamps, all that they deviate from the usual may be jitter.
+        # With few stamps, all of their deviation may be jitter.
         about = self.jitter_s if self.is_learned else math.sqrt(s.cyy / s.weight)
         return max(about, ROUNDING_S) / math.sqrt(s.cxx)
 
@@ -223,7 +223,7 @@ class Clock:
             usual = self.fs_hz / rate.fs_hz - 1
         level = np.median(y - usual * x)
         off = y - usual * x - level
-        # The sums are of deviations from the slope that is known, less those that are far off.
+        # The sums are of deviations from the known slope, without outliers.
         limit = max(OUTLIER_S, OUTLIER_SIGMAS * 1.5 * float(np.median(np.abs(off))))
         off = np.where(np.abs(off) > limit, 0.0, off) if len(samples) >= LEARNED_STAMPS else off
         dx, dy = x - x.mean(), off - off.mean()
@@ -241,7 +241,7 @@ class Clock:
         )  # fmt: skip
 
     def _believed(self, sample: int, t_ns: int, late: float) -> Clock:
-        """Return the clock with a stamp that is near the line."""
+        """Return the clock after a stamp near the line."""
         s, x, y = self.state, self._x(sample), self._y(sample, t_ns)
         late, scatter = abs(late), max(self.jitter_s, ROUNDING_S)
         counts = min(1.0, HUBER * scatter / late) if late > 0 else 1.0
@@ -259,7 +259,7 @@ class Clock:
         )  # fmt: skip
 
     def _suspected(self, sample: int, t_ns: int) -> Clock:
-        """Return the clock with a stamp that is far off the line."""
+        """Return the clock after a stamp far from the line."""
         s, late = self.state, self.late_s(sample, t_ns)
         samples, times = s.suspect_samples, s.suspect_ns
         if times and abs(late - self.late_s(samples[-1], times[-1])) > self.tolerance_s:
@@ -290,7 +290,7 @@ class Clock:
         return replace(clock, finding=ClockFinding(kind="clock", detail=detail))
 
     def _with_outliers_reported(self) -> Clock:
-        """Return the clock with the report of the outliers that were just passed."""
+        """Return the clock with a report of the outliers that just ended."""
         s = self.state
         many = "1 time stamp was" if s.outliers == 1 else f"{s.outliers} time stamps were"
         side = "ahead of" if s.worst_s > 0 else "behind"
@@ -301,11 +301,11 @@ class Clock:
         return replace(clock, finding=ClockFinding(kind="clock", detail=detail))
 
     def _with_rate_checked(self) -> Clock:
-        """Return the clock with the report of a wrong nominal rate, the first time it is sure."""
+        """Return the clock with a report of a wrong nominal rate, once it is certain."""
         s = self.state
         if s.rate_reported or s.stamps < MIN_STAMPS or s.cxx <= 0:
             return self
-        # While they are few, `measured_rate` has said whether the stamps contradict the rate.
+        # With few stamps, `measured_rate` decides whether they contradict the nominal rate.
         few = s.stamps < 3 * LEARNED_STAMPS
         drift = s.usual_drift if few else self.drift
         if abs(drift) <= RATE_TOLERANCE or (

@@ -1,7 +1,7 @@
 """Chunks that wait until later ones confirm where they belong.
 
-Two things are not believed on the word of one chunk, since one wrong bit would shift all that
-follows, or drop it:
+Two claims of a single chunk are not accepted immediately, since one wrong bit would shift or drop
+everything after it:
 
 - an index further ahead than any window. The chunk waits for the next one, which continues it or
   does not. A time stamp that agrees with the index confirms it immediately.
@@ -9,7 +9,7 @@ follows, or drop it:
   ``STEP_STAMPS`` of them agree and have lasted for half of the loss, at most ``STEP_HOLD_S``; or
   until the stamps come back to the line, which nothing was lost before.
 
-All that is decided comes from the chunks themselves, so reading the log again decides the same.
+Decisions depend only on the chunks, so reading the log again gives the same ones.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from cwt_ingest.reordering import Arrival
 
 __all__ = ["Confirmation", "Placed"]
 
-#: Stamps that never agree are given up when chunks have waited for so many times the longest hold.
+#: Multiple of the longest hold after which chunks whose stamps never agree are released.
 GIVE_UP_HOLDS = 2
-#: So many stamps are enough where they have lasted for the longest hold.
+#: Number of stamps that is sufficient once they have lasted for the longest hold.
 SLOW_STAMPS = 2
 
 
 class Placed(NamedTuple):
-    """A chunk of which it is settled where it belongs."""
+    """A chunk with its confirmed position."""
 
     arrival: Arrival
     #: Samples lost before it, for a chunk without index.
     late: int = 0
-    #: A long gap before it is believed.
+    #: Whether a long gap before the chunk is confirmed.
     confirmed: bool = False
-    #: Why its index is not believed; None: it is.
+    #: Reason for which its index is rejected, or None.
     refusal: str | None = None
 
 
@@ -49,9 +49,9 @@ class Confirmation:
     fs_hz
         Samples per second.
     max_gap
-        A longer gap, in samples, has to be confirmed.
+        Longest gap, in samples, that needs no confirmation.
     max_samples
-        No more samples wait.
+        Maximum number of waiting samples.
     """
 
     def __init__(self, fs_hz: float, max_gap: int, max_samples: int) -> None:
@@ -62,11 +62,11 @@ class Confirmation:
 
     @property
     def waiting(self) -> tuple[Arrival, ...]:
-        """The chunks that wait."""
+        """The waiting chunks."""
         return tuple(self._waiting)
 
     def take(self, arrival: Arrival, position: Position, clock: Clock | None) -> list[Placed]:
-        """Take the next chunk; return those that are settled because of it, in order."""
+        """Add a chunk; return the chunks that it confirms, in order."""
         if arrival.chunk.epoch in position.ended:
             return [Placed(arrival=arrival)]
         if self._waiting and not self._is_like(arrival):
@@ -78,7 +78,7 @@ class Confirmation:
         return self._by_index(arrival, position, clock)
 
     def give_up(self, position: Position, clock: Clock | None) -> list[Placed]:
-        """Settle the chunks that wait with what is known: their epoch is over."""
+        """Decide all waiting chunks with what is known, since their epoch has ended."""
         waiting, self._waiting = self._waiting, []
         if waiting and waiting[0].chunk.first_sample is not None:
             return [self._refused(arrival, position) for arrival in waiting]
@@ -130,7 +130,7 @@ class Confirmation:
         return self._unless_too_many(clock)
 
     def _unless_too_many(self, clock: Clock) -> list[Placed]:
-        """Wait on, unless so much waits that the stamps cannot be trusted."""
+        """Keep waiting, unless the limit shows that the stamps cannot be trusted."""
         n = sum(arrival.chunk.n_samples for arrival in self._waiting)
         most = min(GIVE_UP_HOLDS * STEP_HOLD_S * self._fs_hz, self._max_samples)
         if len(self._waiting) <= STEP_STAMPS or n <= most:

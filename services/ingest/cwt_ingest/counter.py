@@ -1,24 +1,23 @@
-"""The device's counter, unwrapped: the position that each chunk's index stands for.
+"""Unwrap the device's sample counter: the position of each chunk in its epoch.
 
-An index says where a chunk begins, counted from the start of the epoch. Small devices count in 8,
-16, 24 or 32 bits and start again at 0; some start again because they were reset, under the epoch
-that they had. A chunk that begins before the samples that came already is therefore one of three:
+The index of a chunk is its first sample, counted from the start of the epoch. Small devices count
+in 8, 16, 24 or 32 bits and wrap to 0; some restart at 0 after a reset without a new epoch. So a
+chunk whose index is behind the end of the stream is one of three:
 
 =========  =====================================================================================
 wrapped    its index plus 2**8, 2**16, 2**24 or 2**32 continues the stream
-restarted  it continues the stream, though its index does not: the samples count on from here
-repeated   it came before, or comes late
+restarted  it continues the stream, but the counter restarted: an offset is added from here on
+repeated   it is a duplicate, or arrives late
 =========  =====================================================================================
 
-Its time stamp decides, by the line through the last few. Without stamps it has wrapped only if the
-index goes on at 0 where the width of the counter ends, or a little later. It has restarted only if
-it begins at the epoch's first index with other samples than the epoch did.
+Time stamps decide which, by a line through the last few. Without stamps, a counter has wrapped only
+if the index continues at 0, or a little later, at the end of the counter's range. It has restarted
+only if it begins at the epoch's first index with samples that differ from the epoch's first ones.
 
-A counter that has wrapped once is expected to do so again, and each index is the one of its
-multiples that is nearest to the end of the stream, or to the time stamp after a longer loss.
+Once a counter has wrapped, each index is unwrapped to the position nearest to the end of the stream
+or, after a longer loss, to the time stamp.
 
-Positions are decided as chunks arrive, before they are put in order, since the order is that of the
-positions.
+Positions are assigned on arrival, before reordering, since chunks are ordered by position.
 """
 
 from __future__ import annotations
@@ -34,48 +33,48 @@ from cwt_schemas.live import SignalChunk
 
 __all__ = ["NO_COUNTERS", "Counter", "Counters"]
 
-#: Where counters wrap.
+#: Ranges of counters.
 MODULI = (2**8, 2**16, 2**24, 2**32)
-#: Epochs whose counters are followed at a time: the present one, and those around it.
+#: Number of epochs whose counters are tracked: the current one and its neighbours.
 COUNTERS = 4
-#: Stamps of which the median tells the time of a position: two of them may be wrong.
+#: Number of stamps whose median gives the time of a position: two of them may be wrong.
 STAMPS = 5
-#: A stamp agrees with a position this near, in seconds, and in chunks.
+#: Largest distance of a stamp that agrees with a position, in seconds, and in chunks.
 NEAR_S = 0.25
 NEAR_CHUNKS = 2
-#: Without stamps, a counter that wraps may lose this part of its range around there, and a narrow
-#: one nothing: a repeated chunk would look the same.
+#: Fraction of its range that a counter without stamps may lose around its wrap. A narrow counter
+#: may lose nothing there, since a repeated chunk would look the same.
 UNSEEN_PART = 1 / 16
 NARROW = 2**8
-#: Samples from the start of the epoch that are remembered, as a digest.
+#: Number of samples at the start of an epoch whose digest is stored.
 HEAD = 32
 NANOSECONDS = 1_000_000_000
 
 
 class Counter(NamedTuple):
-    """The counter of one epoch, after the chunks that arrived so far.
+    """The counter of one epoch after the chunks so far.
 
-    There is another one for each chunk, so it is of the kind that is copied fastest.
+    A new value is created for each chunk, so this is a tuple, which is the fastest to copy.
     """
 
     epoch: str
     #: Position of the end of the stream, over all chunks.
     end: int
-    #: What is added to an index.
+    #: Offset added to each index.
     offset: int = 0
-    #: What was added before the counter last restarted.
+    #: Offset before the last restart of the counter.
     offset_before: int | None = None
-    #: Where the counter wraps, once it has.
+    #: Range of the counter, once it has wrapped.
     modulus: int | None = None
-    #: Largest index of the present numbering.
+    #: Largest index since the last restart.
     top: int = 0
-    #: When position 0 was, by each of the last stamps, ns.
+    #: Time of position 0 according to each of the last stamps, ns.
     origins_ns: tuple[int, ...] = ()
-    #: Where a chunk ended that is too far ahead to move the end on its own.
+    #: End of a chunk that is too far ahead to move the end of the stream by itself.
     suspect_end: int | None = None
-    #: Where the last chunk ended that came twice or late: what continues it does so as well.
+    #: End of the last duplicate or late chunk; a chunk that continues it is also one.
     repeated_to: int | None = None
-    #: Index of the first sample of the epoch, and a digest of the first few.
+    #: Index of the epoch's first sample, and a digest of the first few.
     first: int = 0
     head: str = ""
     head_samples: int = 0
@@ -91,7 +90,7 @@ class Counter(NamedTuple):
         return counter._moved(chunk, index, index, fs_hz)
 
     def follow(self, chunk: SignalChunk, index: int, fs_hz: float) -> tuple[Counter, int, bool]:
-        """Return the counter after one more chunk, the chunk's position, and if it restarted."""
+        """Return the counter after a chunk, the chunk's position, and whether it restarted."""
         if self.modulus is None and index + self.offset == self.end:
             return self._moved(chunk, index, self.end, fs_hz), self.end, False
         if self.modulus is not None and index >= self.modulus:
@@ -103,11 +102,11 @@ class Counter(NamedTuple):
             return self._moved(chunk, index, position, fs_hz), position, False
         position = index + self.offset
         if self.offset_before is not None and position != self.end == index + self.offset_before:
-            # It was not the counter that restarted, but one index that was wrong.
+            # The counter did not restart; a single index was wrong.
             counter = self._replace(offset=self.offset_before, offset_before=None)
             return counter._moved(chunk, index, self.end, fs_hz), self.end, False
         if position > self.end + near and position != self.suspect_end:
-            # Perhaps a wrong index: what comes next is compared with the end before it.
+            # The index may be wrong: compare the next chunk with the previous end.
             return self._replace(suspect_end=position + chunk.n_samples), position, False
         if position < self.end and position != self.repeated_to and chunk.n_samples:
             modulus = self._wraps_at(chunk, position, by_time)
@@ -129,7 +128,7 @@ class Counter(NamedTuple):
         return CounterState(**self._asdict())
 
     def _wraps_at(self, chunk: SignalChunk, position: int, by_time: int | None) -> int | None:
-        """Return where the counter has wrapped before this chunk, None if it has not."""
+        """Return the range at which the counter wrapped before this chunk, or None."""
         modulus = next((m for m in MODULI if self.top < m and position + m >= self.end), None)
         if modulus is None:
             return None
@@ -142,18 +141,18 @@ class Counter(NamedTuple):
         return modulus if timely or (lost == 0 and off < off_if_repeated) else None
 
     def _restarts(self, chunk: SignalChunk, index: int, position: int, by_time: int | None) -> bool:
-        """Return whether the counter began again, for a chunk far behind the end of the stream."""
+        """Return whether the counter restarted, for a chunk far behind the end of the stream."""
         if by_time is not None:
             return abs(by_time - self.end) < abs(by_time - position)
         known = chunk.n_samples >= self.head_samples > 0
         return index == self.first and known and not self._repeats_start(chunk)
 
     def _repeats_start(self, chunk: SignalChunk) -> bool:
-        """Return whether a chunk begins with the samples that the epoch began with."""
+        """Return whether a chunk begins with the first samples of the epoch."""
         return self.head == _digest(chunk, min(self.head_samples, chunk.n_samples))
 
     def _unwrapped(self, index: int, by_time: int | None, near: int) -> int:
-        """Return the position of an index of a counter that wraps."""
+        """Return the unwrapped position of an index."""
         modulus = self.modulus or 1
         base = index + self.offset
         # Exactly half a range behind counts as ahead.
@@ -164,7 +163,7 @@ class Counter(NamedTuple):
         return timed if abs(by_time - timed) <= min(near, modulus // 8) else position
 
     def _by_time(self, t0_ns: int | None, fs_hz: float) -> int | None:
-        """Return the position that a stamp says, None where stamps say nothing."""
+        """Return the position according to a stamp, or None if there are no usable stamps."""
         if t0_ns is None or not self.origins_ns:
             return None
         return round((t0_ns - statistics.median_low(self.origins_ns)) * fs_hz / NANOSECONDS)
@@ -184,7 +183,7 @@ class Counter(NamedTuple):
 
 
 class Counters:
-    """The counters of the epochs that are arriving; a value: `follow` returns the next one."""
+    """The counters of the arriving epochs; immutable, `follow` returns the next value."""
 
     __slots__ = ("_counters",)
 
@@ -193,7 +192,7 @@ class Counters:
 
     @classmethod
     def from_states(cls, states: tuple[CounterState, ...]) -> Counters:
-        """Return the counters that a checkpoint keeps."""
+        """Return the counters stored in a checkpoint."""
         return cls(tuple(Counter(**state.model_dump()) for state in states))
 
     def states(self) -> tuple[CounterState, ...]:
@@ -201,9 +200,9 @@ class Counters:
         return tuple(counter.state() for counter in self._counters)
 
     def follow(self, chunk: SignalChunk, fs_hz: float) -> tuple[Counters, SignalChunk, bool]:
-        """Return the next counters, the chunk at its position, and whether its counter restarted.
+        """Return the next counters, the chunk with its position, and whether its counter restarted.
 
-        A chunk without index stays as it is.
+        A chunk without an index is returned unchanged.
         """
         index = chunk.first_sample
         if index is None:

@@ -1,17 +1,16 @@
-"""Chunks that end the process that reads them, and how a stream gets past them.
+"""Skip chunks that crash the process that reads them.
 
-The log is replayed, so such a chunk would end every process that takes the stream over. A crash
-shows in a stream whose last owner did not leave it. After a crash, the first `GUARDED_CHUNKS` new
-chunks are guarded: the checkpoint has the number of the chunk and how often its reading was begun,
-and is written before the chunk is read and again afterwards. A chunk that was begun `MAX_BEGUN`
-times and never finished is recorded as unfinished. It is rejected without being read, also when the
-log is read again, so the outputs stay a function of the log and the checkpoint. It has ended one
-process more than that by then, since the first crash was not guarded.
+The log is replayed, so such a chunk would crash every process that takes the stream over. A stream
+that its last owner did not release indicates a crash. After a crash, the first `GUARDED_CHUNKS` new
+chunks are guarded: before a chunk is decoded, and again afterwards, the checkpoint records its
+number and how often decoding has started. A chunk that was started `MAX_BEGUN` times and never
+finished is recorded as unfinished and rejected without decoding, also when the log is read again,
+so the outputs remain a function of the log and the checkpoint. By then it has crashed one more
+process than `MAX_BEGUN`, since the first crash was not guarded.
 
-Only the reading is guarded, which takes milliseconds, and a process reads one guarded chunk at a
-time. So a process that is killed for another reason seldom leaves a mark, and never more than one.
-A chunk that is further away than `GUARDED_CHUNKS` is reached after more crashes, since each one
-leaves a later checkpoint.
+Only decoding is guarded, which takes milliseconds, and a process decodes one guarded chunk at a
+time. So a process that is killed for another reason rarely leaves a mark, and at most one. A chunk
+beyond `GUARDED_CHUNKS` is reached after more crashes, since each crash leaves a later checkpoint.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ from cwt_schemas.errors import Unprocessable
 
 __all__ = ["GUARDED_CHUNKS", "UNFINISHED", "CrashGuard"]
 
-#: New chunks that are guarded after a crash, with two writes each: more than a stream usually takes
-#: between two checkpoints.
+#: New chunks to guard after a crash, with two writes each: more than usually arrive between two
+#: checkpoints.
 GUARDED_CHUNKS: Final = 1000
-#: The second time shows that the chunk was the reason.
+#: Starts without an end after which the chunk is considered the cause.
 MAX_BEGUN: Final = 2
-#: In place of a chunk that is not read.
+#: Stands for a chunk that is not decoded.
 UNFINISHED: Final = Unprocessable("reading the chunk ended the process, more than once")
 
 
 class CrashGuard:
-    """The marks of one stream.
+    """The marks of one stream in its checkpoint.
 
     Parameters
     ----------
     checkpoint
         From which the stream is resumed.
     after_crash
-        Whether its last owner did not leave the stream.
+        Whether the last owner did not release the stream.
     """
 
     def __init__(self, checkpoint: StreamCheckpoint, *, after_crash: bool) -> None:
@@ -54,11 +53,11 @@ class CrashGuard:
         return self._left > 0
 
     def leaves_out(self, seq: int) -> bool:
-        """Return whether the chunk is not to be read."""
+        """Return whether to skip the chunk."""
         return seq in self._unfinished
 
     def begin(self, seq: int) -> None:
-        """Mark a new chunk as begun, or, if it was begun too often, as one that is left out."""
+        """Mark a new chunk as started or, if it was started too often, as unfinished."""
         begun = self._begun
         times = begun.times if begun is not None and begun.seq == seq else 0
         if times < MAX_BEGUN:
@@ -68,7 +67,7 @@ class CrashGuard:
             self._unfinished = (*self._unfinished, seq)
 
     def finish(self) -> None:
-        """Remove the mark of a chunk that was read."""
+        """Remove the mark of a decoded chunk."""
         self._begun = None
         self._left -= 1
 

@@ -1,12 +1,12 @@
-"""Following one stream through the signal log: every chunk to the processor, every output out.
+"""Follow one stream through the signal log: chunks to the processor, outputs to the bus.
 
-Order of things, which the delivery promise rests on: a chunk's windows and events are kept by the
-server before the next chunk is taken, and a checkpoint is written only between chunks. A crash in
-between means that some windows are published again, under the same ids.
+The delivery guarantee depends on this order: the server has stored a chunk's windows and events
+before the next chunk is taken, and checkpoints are written only between chunks. After a crash in
+between, some windows are published again under the same ids.
 
-Nothing that a message holds stops the follower. What the processor cannot digest is told as an
-event and left behind, also if reading it ends the process (`crash_guard`); what the server refuses
-for good is told as dropped.
+No message stops the follower. A chunk that the processor rejects is reported as an event and
+skipped, also if decoding it crashes the process (`crash_guard`). Output that the server refuses
+permanently is reported as dropped.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ __all__ = ["ChunkReader", "Follower"]
 
 ChunkReader = Callable[[Mapping[str, str], bytes, int], SignalChunk | ContractError]
 
-#: Longest time that a restart would have to make up for.
+#: Time between checkpoints, and so the longest time to process again after a restart.
 CHECKPOINT_EVERY_S = 1.0
-#: A quiet time counts only if the server answered so often in it.
+#: Replies of the server that a quiet period needs to count as quiet.
 QUIET_LOOKS = 5
-#: Pause before a checkpoint that has to be kept is written again.
+#: Pause before writing a required checkpoint again.
 RETRY_S = 0.1
 
 
 class Follower:
-    """Reads a stream from the oldest point that it needs, and goes on with what comes.
+    """Read a stream from the oldest chunk that it needs, and continue with new chunks.
 
     Parameters
     ----------
     claim
         The stream, which is this process's.
     processor
-        Its state, as the claim's checkpoint has it.
+        Its state, from the claim's checkpoint.
     queue
         Its share of the window queue.
     lag
-        Says when the stream is told to be behind.
+        Decides when to report that the stream is behind.
     guarded_reading
         Held while a chunk is read after a crash, by one stream of the process at a time.
     read
-        Reads one message of the log.
+        Decodes one message of the log.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class Follower:
         self._writing = anyio.Lock()
         self._dirty = False
         self._newest: StoredMessage | None = None
-        #: `_newest` at the last regular look.
+        #: `_newest` at the last periodic check.
         self._seen: StoredMessage | None = None
-        #: The state is ahead of what is kept: no checkpoint of it may be written.
+        #: The state is ahead of the stored output: no checkpoint of it may be written.
         self._under_way = False
 
     @property
@@ -105,16 +105,16 @@ class Follower:
         return self._processor.definition.name
 
     def progress(self) -> StreamProgress:
-        """Return how far the stream is at this moment."""
+        """Return the current progress of the stream."""
         return self._processor.progress().model_copy(update={"lag": self._measured()})
 
     async def run(self, stop: Stop) -> None:
-        """Follow the stream until asked to stop, then leave it to whoever claims it.
+        """Follow the stream until asked to stop, then release it.
 
         Raises
         ------
         OwnershipLostError
-            In an exception group: somebody else has the stream.
+            In an exception group, if another process has claimed the stream.
         """
         admits = self._processor.admits
         publisher = StreamPublisher(self._bus_log, self._queue, stop, self._log, admits=admits)
@@ -139,7 +139,7 @@ class Follower:
             await self._save()
 
     async def _save(self) -> None:
-        """Write the checkpoint if the stream moved on; what fails is tried next time."""
+        """Write the checkpoint if the stream has advanced; retry failures next time."""
         if not self._dirty:
             return
         try:
@@ -148,7 +148,7 @@ class Follower:
             self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))
 
     async def _write(self) -> None:
-        """Write the checkpoint: as of the last chunk that was taken whole, with today's lag."""
+        """Write the checkpoint after the last complete chunk, with the current lag."""
         async with self._writing:
             self._dirty = False
             newest = self._claim.checkpoint if self._under_way else self._processor.checkpoint()
@@ -157,7 +157,7 @@ class Follower:
             try:
                 await self._claim.write(newest.model_copy(update={"progress": progress, **marks}))
             except BaseException:
-                self._dirty = True  # when cancelled as well: `run` saves once more at its end
+                self._dirty = True  # also when cancelled: `run` saves once more when it ends
                 raise
 
     async def _follow(
@@ -182,7 +182,7 @@ class Follower:
                         await self._release(publisher)
 
     async def _log_answers(self) -> bool:
-        """Return whether the log is there: one that is away is not quiet."""
+        """Return whether the log is reachable; otherwise silence does not mean a quiet stream."""
         try:
             await self._bus_log.last_seq(storage.SIGNALS)
         except BusError:
@@ -203,7 +203,7 @@ class Follower:
         metrics.SAMPLES.labels(self.stream).inc(self._processor.accepted_samples - before)
 
     async def _chunk_of(self, stored: StoredMessage) -> SignalChunk | ContractError:
-        """Return what a message holds; after a crash, the checkpoint knows of it first."""
+        """Return the content of a message; after a crash, mark it in the checkpoint first."""
         guard, seq = self._guard, stored.seq
         is_new = guard.is_on and seq > self._processor.last_seq
         if not is_new:
@@ -220,7 +220,7 @@ class Follower:
 
     async def _read(self, stored: StoredMessage) -> SignalChunk | ContractError:
         headers, body = stored.message.headers, stored.message.data
-        # Samples alone are taken as they are.
+        # Raw samples need no guard.
         size = 0 if headers.get(CONTENT_TYPE) == ContentType.OCTETS else len(body)
         channels = len(self._processor.definition.channels)
         try:
@@ -230,7 +230,7 @@ class Follower:
             return Internal(f"the chunk could not be read: {type(error).__name__}")
 
     async def _release(self, publisher: StreamPublisher) -> None:
-        """Let go of what has waited while the log is quiet; the checkpoint knows of it first."""
+        """Release waiting chunks while the log is quiet, after recording it in the checkpoint."""
         self._processor.note_release()
         await self._write_until_kept()
         await self._publish(self._processor.release(time.time_ns()), publisher)
@@ -240,7 +240,7 @@ class Follower:
             try:
                 await self._write()
                 return
-            except BusError as error:  # no chunk may come in between; not for long, see membership
+            except BusError as error:  # no chunk may arrive in between; bounded, see membership
                 self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))
                 await anyio.sleep(RETRY_S)
 
@@ -254,7 +254,7 @@ class Follower:
         try:
             await publisher.publish(outputs)
         except (BusError, BaseExceptionGroup, InterruptedPublishError):
-            raise  # not the chunk's doing: it is taken again after the next start
+            raise  # not caused by the chunk, which is taken again after the next start
         except Exception as error:  # noqa: BLE001 - no chunk may stop the stream
             seq = entry.seq if entry else self._processor.progress().last_seq
             self._log.error(Action.CHUNK_FAILED, exc=error, stream=self.stream, seq=seq)
@@ -268,7 +268,7 @@ class Follower:
             await self._look(publisher)
 
     async def _look(self, publisher: StreamPublisher) -> None:
-        """See how far behind the stream is, and say so if it is much."""
+        """Measure how far the stream is behind, and report it if it is too far."""
         try:
             if self._queue.backlog.windows:
                 await self._queue.look()
@@ -280,10 +280,10 @@ class Follower:
             if detail is not None:
                 await publisher.publish_event(self._lag_event(detail))
         except BusError:
-            pass  # the server is away: the next look tells
+            pass  # the server is unreachable: the next check decides
 
     async def _forget_removed(self) -> None:
-        """Count chunks no longer as waiting that the log has dropped before they were read."""
+        """Stop counting chunks as waiting that the log has discarded unread."""
         newest, before = self._newest, self._seen
         self._seen = newest
         if newest is None or newest is not before or not newest.pending or self._under_way:
@@ -329,5 +329,5 @@ class Follower:
     async def _let_go(self) -> None:
         try:
             await self._claim.let_go()
-        except BusError as error:  # whoever claims it waits until this process is there no more
+        except BusError as error:  # the next owner waits until this process is gone
             self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))

@@ -1,4 +1,4 @@
-"""What has to be cut from a stream: one lane per octave of an analysis, its sets in batches."""
+"""Plan the windows of a stream: one lane per octave of an analysis, its sets in batches."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from cwt_schemas.stream import AnalysisSpec, ChannelSet, StreamDefinition
 
 __all__ = ["Batch", "Lane", "plan_lanes"]
 
-#: Bytes of a window beside its samples: the analysis, the names, the times, and their encoding.
+#: Bytes of a window in addition to its samples: analysis, names, times, and their encoding.
 WINDOW_OVERHEAD_BYTES = 64 * 1024
-#: Samples travel as float64 at worst, and are held so.
+#: Samples are held, and at most sent, as float64.
 SAMPLE_BYTES = 8
-#: What the samples of a window may take before the analysis's channel sets are shared out between
-#: several: less, and the cost of a message outweighs its work; more, and few workers get any.
+#: Bytes of samples in a window above which the channel sets of the analysis are split over several
+#: windows. With less, the cost of a message exceeds its work; with more, few workers get any.
 TARGET_WINDOW_BYTES = 1024 * 1024
-#: Memory that the samples of one stream may take.
+#: Memory limit for the samples of one stream, bytes.
 MAX_HELD_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Channel sets that travel in one window, and where their channels stand in a chunk."""
+    """Channel sets of one window, and the columns of their channels in a chunk."""
 
     names: tuple[str, ...]
     columns: tuple[int, ...]
-    #: The analysis of these sets alone: what a window carries.
+    #: The analysis restricted to these sets, as a window carries it.
     spec: AnalysisSpec
     spec_hash: str
 
@@ -68,15 +68,15 @@ def plan_lanes(
     definition
         The stream.
     max_message_bytes
-        What a message can carry; a window travels in one.
+        Maximum size of a message; each window is one message.
     log_max_age_s
-        How long the signal log keeps a chunk, 0 for ever; a window is made from kept chunks.
+        Retention time of the signal log, 0 for unlimited; a window is cut from stored chunks.
 
     Raises
     ------
     Unprocessable
-        An analysis cannot be run live, or chunks that wait for a missing one would take too much
-        memory; the message has the numbers.
+        An analysis cannot be run live, or chunks that wait for a missing one would exceed the
+        memory limit; the message states the numbers.
     """
     _check_waiting(definition)
     lanes = []
@@ -120,7 +120,7 @@ def _batches(
 
 
 def _grouped(sets: tuple[ChannelSet, ...], max_channels: int) -> Iterator[tuple[ChannelSet, ...]]:
-    """Yield the sets in groups, each of at most so many different channels, or of one set."""
+    """Yield the sets in groups of at most `n` different channels, or of one set."""
     group: list[ChannelSet] = []
     channels: set[str] = set()
     for each in sets:

@@ -1,19 +1,19 @@
-"""Which processes share the streams, and which has which: pure decisions.
+"""Decide which processes are alive and which streams each follows. Pure functions.
 
 Rules
 -----
-- Every process keeps a key of its own, and replaces it every `renew_s`. Whoever has a key is there.
-- Nobody compares clocks. A key that another process has seen unchanged for `term_s` on its own
-  clock is that of a dead one, and so is, at once, that of a process of this very system that is no
-  more. The key is then removed, by a compare-and-swap on the revision that was seen.
+- Every process has its own key and replaces it every `renew_s`. A process with a key is a member.
+- Clocks are not compared. A process is dead if another one has seen its key unchanged for `term_s`
+  on its own clock, or, immediately, if it ran on the same system and has ended. The key is then
+  removed by a compare-and-swap on the revision that was seen.
 - A process that could not renew its key for `give_up_s` on its own clock leaves its streams, and
   joins again when it can. That is less than the term, and counts from before its last renewal was
   sent, so it follows nothing when its key is removed.
-- Of the processes that are there, a stream belongs to the one whose hash with it is the highest
-  (rendezvous hashing, Thaler & Ravishankar, IEEE/ACM Trans. Netw. 6 (1998) 1). One more or one
-  fewer moves that one's share alone.
-- Having a stream is a fact of its own, in its checkpoint (`ownership`): the one it belongs to waits
-  until the one that has it lets go, or is there no more.
+- A stream is assigned to the member with the highest hash of (member, stream) (rendezvous hashing,
+  Thaler & Ravishankar, IEEE/ACM Trans. Netw. 6 (1998) 1). Adding or removing a member moves only
+  the streams of that member.
+- Ownership is separate from assignment and recorded in the stream's checkpoint (`ownership`): the
+  assigned process waits until the owner releases the stream or is dead.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How often, and for how long; seconds."""
+    """Intervals and deadlines of membership, seconds."""
 
-    #: A process renews its key this often.
+    #: Interval of a process's renewals.
     renew_s: float = 1.0
-    #: A request that went to a server which then died is never answered: it is sent again.
+    #: Deadline of one renewal; a request to a server that then died is never answered.
     attempt_s: float = 1.0
-    #: A process that did not succeed for so long ends.
+    #: Time without a successful renewal after which a process leaves.
     give_up_s: float = 5.0
-    #: A key that was not renewed for so long is a dead process's.
+    #: Time without a renewal after which a process is considered dead.
     term_s: float = 6.0
-    #: Others are looked at this often.
+    #: Interval of checks of the other processes.
     look_s: float = 0.5
 
     def __post_init__(self) -> None:
@@ -57,38 +57,38 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerObservation:
-    """Another process's key, as this one sees it."""
+    """The key of another process, as observed by this one."""
 
     member: Member
     revision: int
-    #: For how long this process has seen this revision.
+    #: Time since this process first saw this revision, seconds.
     unchanged_s: float
-    #: It was a process of this system, and is no more.
+    #: Whether it was a process of this system and has ended.
     gone: bool
 
 
 @dataclass(frozen=True)
 class Renew:
-    """Replace the key, if its revision is still this one."""
+    """Replace the key if it still has this revision."""
 
     revision: int
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The key is no longer this process's, for this reason."""
+    """The process has lost its key, for this reason."""
 
     reason: str
 
 
 def is_dead(observation: PeerObservation, timing: Timing) -> bool:
-    """Decide whether another process is there no more."""
+    """Decide whether another process is dead."""
     return observation.gone or observation.unchanged_s >= timing.term_s
 
 
 def still_mine(found: Member | None, revision: int, me: Member) -> Renew | Lost:
-    """Decide what a process does whose renewal found another revision than its last."""
-    if found == me:  # a renewal whose answer did not come back
+    """Decide what to do when a renewal finds an unexpected revision."""
+    if found == me:  # an earlier renewal whose reply was lost
         return Renew(revision)
     return Lost("others took this process for dead and go on with its streams")
 

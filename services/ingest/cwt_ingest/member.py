@@ -1,9 +1,9 @@
-"""One process among those that share the streams, described so that others know whether it lives.
+"""Description of a member process, from which others can tell whether it is alive.
 
-A number of a process means something only within one pid namespace of one running kernel, and is
-given to another process later. So a member names all three: the kernel by its boot, the namespace,
-and when the process started. Where the system does not tell (it is Linux's ``/proc`` that does),
-nobody is ever taken for dead, and its silence decides.
+A pid is valid only in one pid namespace of one running kernel, and is reused. So a member also
+records the boot id of the kernel, the namespace, and the start time of the process. On systems
+without Linux's ``/proc``, these are unknown, and only the silence of a process shows that it is
+dead.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ PROC = Path("/proc")
 #: From proc_pid_stat(5), counted after the name of the command: the state, and the start time.
 STATE_FIELD = 0
 START_FIELD = 19
-#: It has ended, and its parent has not asked for its exit code yet.
+#: State of a process that has ended and that its parent has not waited for yet.
 ENDED_STATES = ("Z", "X")
 
 
 class Member(BaseModel):
-    """One process, as the others see it."""
+    """A process, as described to the others."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     instance: str
-    #: For people; no decision rests on it.
+    #: For display only.
     host: str = ""
-    #: The boot of the kernel and the pid namespace; None where that cannot be known.
+    #: Boot id of the kernel and pid namespace; None if unknown.
     system: str | None = None
     pid: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    #: When the process started, clock ticks since the boot.
+    #: Start time of the process, clock ticks since boot.
     started_ticks: int | None = None
 
 
 def this_process(instance: str) -> Member:
-    """Return the description of the process that asks."""
+    """Return the description of the calling process."""
     stat = _stat(os.getpid())
     return Member(
         instance=instance,
@@ -53,25 +53,25 @@ def this_process(instance: str) -> Member:
 
 
 def read_member(value: bytes) -> Member | None:
-    """Return the process that a key describes, None if it is about to be removed."""
+    """Return the process that a key describes, or None if the key is about to be removed."""
     if not value:
         return None
     try:
         return Member.model_validate_json(value)
     except ValidationError:
-        return Member(instance="somebody")  # who wrote something else: its silence decides
+        return Member(instance="somebody")  # an unknown format: only silence shows that it is dead
 
 
 def is_gone(member: Member) -> bool:
-    """Return whether `member` was a process of this system and certainly is no more."""
+    """Return whether `member` was a process of this system and has certainly ended."""
     if member.system is None or member.system != _this_system():
         return False
     try:
-        os.kill(member.pid, 0)  # /proc may hide the processes of other users; this does not
+        os.kill(member.pid, 0)  # /proc may hide processes of other users; kill does not
     except ProcessLookupError:
         return True
     except OSError:
-        pass  # it exists, and belongs to somebody else
+        pass  # it exists and belongs to another user
     stat = _stat(member.pid)
     if stat is None or member.started_ticks is None:
         return False
@@ -91,5 +91,5 @@ def _stat(pid: int) -> list[str] | None:
         text = (PROC / str(pid) / "stat").read_text()
     except OSError:
         return None
-    # The command's name, in parentheses, may hold anything, parentheses too.
+    # The command's name, in parentheses, may itself contain parentheses.
     return text.rpartition(")")[2].split()

@@ -1,16 +1,14 @@
-"""Being one of the processes that share the streams, and knowing the others.
+"""Membership of this process in the group that shares the streams.
 
-Theory of operation. `joined` makes this process's key and renews it while the context is open; if
-that fails, what runs in the context is cancelled, and the service starts its work again: it joins
-as soon as the server is there, with a new `Membership` and under the same name. Leaving the context
-in order removes the key. Meanwhile a watch on all keys tells who comes and goes, and `changed` is
-set then; those of whom nothing is heard are removed.
+`joined` creates this process's key and renews it while the context is open. If renewal fails, the
+body of the context is cancelled, and the service restarts its work: it joins again when the server
+is reachable, with a new `Membership` under the same name. Leaving the context normally removes the
+key. A watch on all keys sets `changed` when members come and go, and silent members are removed.
 
-A process that was halted for a while (its machine slept, somebody sent SIGSTOP) may go on for a
-moment before its next renewal tells it that it was taken for dead. `check` keeps it from writing
-what is no longer its own; its checkpoints fail besides, for their revisions have changed. Windows
-and events that it still publishes have ids that follow from the log, and the server drops the
-second one of each.
+A process that was suspended (sleep of the machine, SIGSTOP) may continue for a moment before its
+next renewal finds that it was considered dead. `check` prevents it from writing to streams that
+others may own; its checkpoints also fail, since their revisions have changed. Windows and events
+that it still publishes have ids that follow from the log, so the server discards the duplicates.
 """
 
 from __future__ import annotations
@@ -31,16 +29,16 @@ from cwt_runtime.telemetry.logs import Action, Log
 
 __all__ = ["MEMBER_KEYS", "Membership", "MembershipLostError", "key_of"]
 
-#: In the bucket of the checkpoints, one for each process.
+#: Prefix of the members' keys in the bucket of checkpoints.
 MEMBER_KEYS = "member.*"
-#: The value of a key that is about to be removed: its owner's renewals fail from then on.
+#: Value of a key that is about to be removed; from then on its owner's renewals fail.
 REMOVED = b""
-#: Pause before the server is asked again for what just failed, seconds.
+#: Pause before retrying a failed request, seconds.
 PAUSE_S = 0.1
 
 
 class MembershipLostError(RestartNeededError):
-    """Other processes go on with this one's streams, or may do so soon; the message says why."""
+    """Other processes have taken over this one's streams, or may do so soon."""
 
 
 def key_of(instance: str) -> str:
@@ -49,7 +47,7 @@ def key_of(instance: str) -> str:
 
 
 def since_boot() -> float:
-    """Return seconds on a clock that, where there is one, goes on while the machine sleeps."""
+    """Return seconds on a monotonic clock that includes sleep, where the system has one."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -61,7 +59,7 @@ class _Seen:
 
 
 class Membership:
-    """Keeps the key of a process, and knows who else is there.
+    """The key of this process, and the members it can see.
 
     Parameters
     ----------
@@ -70,11 +68,11 @@ class Membership:
     me
         This process.
     log
-        Where it is said that another one is taken for dead.
+        Logger that reports processes considered dead.
     timing
-        How often, and for how long.
+        Intervals and deadlines.
     clock
-        Seconds since any moment.
+        Monotonic clock, seconds.
     """
 
     def __init__(
@@ -95,7 +93,7 @@ class Membership:
         self._is_joining = True
         self._renewed_at = 0.0
         self._others: dict[str, _Seen] = {}
-        #: Set, and replaced by a new one, when somebody came or went.
+        #: Set, and replaced by a new event, when a member joins or leaves.
         self.changed = anyio.Event()
 
     @property
@@ -105,17 +103,17 @@ class Membership:
 
     @property
     def instances(self) -> tuple[str, ...]:
-        """The names of all that are there."""
+        """The names of all members."""
         return (self.instance, *(seen.member.instance for seen in self._others.values()))
 
     @asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
-        """Be there while the context is open.
+        """Be a member while the context is open.
 
         Raises
         ------
         MembershipLostError
-            In an exception group; what ran in the context was cancelled.
+            In an exception group; the body of the context was cancelled.
         """
         self._renewed_at = await self._write()
         self._is_joining = False
@@ -128,17 +126,17 @@ class Membership:
         await self._leave()
 
     async def is_there(self, instance: str) -> bool:
-        """Ask whether a process of that name has not left, and was not taken for dead."""
+        """Return whether a process of this name is a member."""
         entry = await self._bucket.get(key_of(instance))
         return entry is not None and entry.value != REMOVED
 
     def check(self) -> None:
-        """Make sure that nobody else can have taken this process for dead yet.
+        """Check that no other process can consider this one dead yet.
 
         Raises
         ------
         MembershipLostError
-            It was not heard of for too long.
+            The last successful renewal is too long ago.
         """
         if self._left_s() <= 0:
             limit = self._timing.give_up_s
@@ -155,7 +153,7 @@ class Membership:
             self.check()
 
     async def _write(self) -> float:
-        """Make or replace this process's key; return when that was begun."""
+        """Create or replace this process's key; return the time at which that was started."""
         key, value = key_of(self.instance), self._me.model_dump_json().encode()
         while True:
             began = self._clock()
@@ -178,7 +176,7 @@ class Membership:
         found = read_member(entry.value) if entry else None
         present = entry.revision if entry else 0
         if self._is_joining and found is None:
-            return present  # others removed it in an earlier life of this process
+            return present  # others removed the key of an earlier run of this process
         decision = still_mine(found, present, self._me)
         if isinstance(decision, Lost):
             raise MembershipLostError(decision.reason)
@@ -206,7 +204,7 @@ class Membership:
                     self._tell()
 
     async def _bury(self) -> None:
-        """Remove the keys of those of whom nothing is heard."""
+        """Remove the keys of silent members."""
         while True:
             await anyio.sleep(self._timing.look_s)
             now = self._clock()
@@ -225,7 +223,7 @@ class Membership:
             await self._bucket.replace(key, REMOVED, observation.revision)
             await self._bucket.delete(key)
         except RevisionConflictError:
-            return  # it lives, or another one was faster: the watch tells
+            return  # it is alive, or another process removed it: the watch reports which
         except BusError as error:
             await _pause_if_transient(error)
             return

@@ -1,9 +1,9 @@
-"""Channels without values: when one begins to have none, and when it has values again.
+"""Detect the start and end of stretches in which a channel has no values.
 
 A stretch of a channel begins with a missing sample (NaN) and ends with the last one that is
-followed by `RECOVERED_S` of samples with values. So a loose contact, which loses single samples, is
-one stretch and not as many events as samples. A finding tells of all channels whose stretches begin
-in one chunk, and one of those that ended.
+followed by `RECOVERED_S` of samples with values. So a loose contact, which loses single samples,
+is one stretch instead of an event per sample. One finding reports all channels whose stretches
+begin in a chunk, and another one those whose stretches end.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from cwt_schemas.message import listed
 
 __all__ = ["RECOVERED_S", "MissingChannels"]
 
-#: A channel has values again once it had nothing else for so long.
+#: Time with only valid samples after which a channel has recovered.
 RECOVERED_S = 1.0
-#: Channels that an event names; it counts the others.
+#: Number of channels that an event names; the others are counted.
 MAX_NAMED = 5
 
 Counts = NDArray[np.int64]
@@ -31,7 +31,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MissingChannels:
-    """The stretches that have begun and not ended, one for each channel at most.
+    """Open stretches, at most one per channel.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class MissingChannels:
 
     @classmethod
     def of(cls, state: MissingState, channels: int) -> MissingChannels:
-        """Return what a checkpoint says of so many channels."""
+        """Return the state for `n` channels from a checkpoint."""
         first, last, n = (np.full(channels, each, np.int64) for each in (-1, -1, 0))
         columns = list(state.channels)
         first[columns], last[columns], n[columns] = state.first, state.last, state.n
@@ -59,7 +59,7 @@ class MissingChannels:
 
     @cached_property
     def state(self) -> MissingState:
-        """For the checkpoint."""
+        """The state as stored in a checkpoint."""
         columns = np.flatnonzero(self.first >= 0)
         first, last, n = (each[columns].tolist() for each in (self.first, self.last, self.n))
         return MissingState(
@@ -69,16 +69,16 @@ class MissingChannels:
     def after(
         self, first: int, samples: NDArray[np.generic], *, names: Sequence[str], patience: int
     ) -> tuple[MissingChannels, list[Finding]]:
-        """Return the stretches after `samples` (time, channel), and what is to be told.
+        """Return the stretches after `samples` (time, channel), and the findings to report.
 
         Parameters
         ----------
         first
-            Position of the first row.
+            Position of the first row of `samples`.
         names
-            Of the channels.
+            Names of the channels.
         patience
-            Samples with values that end a stretch.
+            Number of consecutive valid samples that end a stretch.
         """
         is_float = samples.dtype.kind == "f"
         if self.are_none and not (is_float and np.isnan(samples).any()):

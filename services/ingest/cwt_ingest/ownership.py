@@ -1,8 +1,8 @@
-"""Having a stream: the right to write its checkpoints, held by writing them.
+"""Ownership of a stream: the right to write its checkpoints, held by writing them.
 
-A checkpoint names its owner, and each one replaces the revision before it. So there is one owner at
-a time: who takes a stream over writes a checkpoint of its own, and what the last owner may still
-try to write fails from then on. No clock is compared, and no lock is left behind.
+A checkpoint names its owner, and each write replaces the previous revision by compare-and-swap. So
+there is one owner at a time: a process takes a stream over by writing a checkpoint, after which the
+writes of the previous owner fail. No clocks are compared, and no lock can be left behind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class OwnershipLostError(Exception):
-    """Somebody else has the stream now, or it was deleted."""
+    """Another process owns the stream now, or it was deleted."""
 
 
 def checkpoint_key(stream: str) -> str:
@@ -39,7 +39,7 @@ def checkpoint_key(stream: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Defined:
-    """A definition, and which revision of its stream's it is."""
+    """A definition and its revision."""
 
     definition: StreamDefinition
     revision: int
@@ -47,13 +47,13 @@ class Defined:
 
 @dataclass(frozen=True)
 class OwnedElsewhere:
-    """The stream is somebody else's at the moment."""
+    """Another process owns the stream at present."""
 
     owner: str
 
 
 class Claim:
-    """A stream that is this process's."""
+    """A stream that this process owns."""
 
     def __init__(
         self,
@@ -66,26 +66,26 @@ class Claim:
     ) -> None:
         self._bucket = bucket
         self._membership = membership
-        #: The newest one that is kept.
+        #: The newest stored checkpoint.
         self.checkpoint = checkpoint
         self._revision = revision
-        #: Whether another process had the stream and did not leave it.
+        #: Whether the previous owner did not release the stream.
         self.after_crash = after_crash
 
     async def write(self, checkpoint: StreamCheckpoint) -> None:
-        """Keep a checkpoint; everything it stands for has to be kept already.
+        """Store a checkpoint; everything it covers must be stored already.
 
         Raises
         ------
         OwnershipLostError
-            The stream is no longer this process's.
+            This process no longer owns the stream.
         MembershipLostError
-            Others may have taken this process for dead.
+            Others may consider this process dead.
         """
         await self._write(checkpoint, self._membership.instance)
 
     async def let_go(self) -> None:
-        """Leave the stream, as its newest checkpoint says, to whoever claims it."""
+        """Release the stream at its newest checkpoint."""
         await self._write(self.checkpoint, None)
 
     async def _write(self, checkpoint: StreamCheckpoint, owner: str | None) -> None:
@@ -100,7 +100,7 @@ class Claim:
         self.checkpoint = mine
 
     def _still_mine(self, found: Entry | None) -> int:
-        """Return the revision of a checkpoint whose acknowledgement did not come back."""
+        """Return the revision of a checkpoint whose acknowledgement was lost."""
         present = _decoded(found)
         if found is None or present is None or present.owner != self._membership.instance:
             raise OwnershipLostError("the stream was deleted, or somebody else has it now")
@@ -108,14 +108,14 @@ class Claim:
 
 
 class Ownership:
-    """Claims streams.
+    """Claim streams.
 
     Parameters
     ----------
     bucket
-        Where the checkpoints are.
+        Bucket of the checkpoints.
     membership
-        This process among the others.
+        Membership of this process.
     """
 
     def __init__(self, bucket: Bucket, membership: Membership, log: Log) -> None:
@@ -124,12 +124,12 @@ class Ownership:
         self._log = log
 
     async def claim(self, defined: Defined, log_last_seq: int) -> Claim | OwnedElsewhere:
-        """Take a stream that nobody has; `log_last_seq` is the end of the signal log.
+        """Claim a stream without an owner; `log_last_seq` is the end of the signal log.
 
         Raises
         ------
         RevisionConflictError
-            Somebody else was faster.
+            Another process claimed it first.
         """
         found = await self._bucket.get(checkpoint_key(defined.definition.name))
         present = _decoded(found)
@@ -177,7 +177,7 @@ def _fresh(defined: Defined, start_seq: int) -> StreamCheckpoint:
 
 
 def _decoded(entry: Entry | None) -> StreamCheckpoint | None:
-    """Return the checkpoint; None if there is none, or none that can be read any more."""
+    """Return the checkpoint, or None if there is none or it cannot be read."""
     try:
         return decode(StreamCheckpoint, entry.value, trusted=True) if entry else None
     except ContractError:

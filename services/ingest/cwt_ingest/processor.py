@@ -1,11 +1,11 @@
 """One stream, from chunks of the log to windows and events: a pure function of the log.
 
 The same log from the same checkpoint gives the same windows under the same ids. Chunks up to the
-checkpoint's `last_seq` are read again only to fill the buffer; what they caused was published then.
+checkpoint's `last_seq` are read again only to fill the buffer; their outputs are already published.
 
-Chunks are taken in the order of their samples, not of the log (`reordering`). So a checkpoint is
-the state before the first chunk, in that order, whose samples are still needed; reading begins at
-the earliest place in the log of such a chunk. What else is met there again counts as known.
+Chunks are processed in the order of their samples, not of the log (`reordering`). A checkpoint is
+the state before the first chunk, in that order, whose samples are still needed; reading resumes at
+the earliest log entry of such a chunk. Other entries after that place count as already processed.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ from pycwt_mod.streaming import CutWindow, Windower
 __all__ = ["LogEntry", "Output", "StreamProcessor", "read_chunk"]
 
 Output = AnalysisWindow | StreamEvent
-#: A publisher that lost its server sends a chunk again after five seconds, and once more after
-#: another five: a quiet log is waited for as long as that takes, by a stream of usual patience.
+#: Time to wait for a quiet log at the default `reorder_s`: a publisher that lost its server retries
+#: a chunk after five seconds, and once more after another five.
 QUIET_S = 15.0
 QUIET_FACTOR = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogEntry:
-    """One message of the signal log, and the time at which it is processed."""
+    """A message of the signal log and its processing time."""
 
     seq: int
     stored_ns: int
-    #: What it holds, or why that cannot be used.
+    #: The decoded chunk, or the reason for which it cannot be decoded.
     chunk: SignalChunk | ContractError
     now_ns: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Cause:
-    """What the outputs of one step are due to: the time, and whether they are known already."""
+    """Cause of the outputs of one step: its times, and whether it was processed before."""
 
     stored_ns: int
     now_ns: int
@@ -70,14 +70,14 @@ class _Cause:
 
 
 class _Known(NamedTuple):
-    """What was known of the stream before a chunk; a checkpoint is made of one of many."""
+    """State of the stream before a chunk, from which a checkpoint can be made."""
 
     position: Position
     clock: Clock | None
     missing: MissingChannels
 
     def state(self, counters: Counters) -> ReplayState:
-        """Return what a checkpoint keeps."""
+        """Return the state as stored in a checkpoint."""
         return ReplayState(
             epoch=self.position.epoch,
             next_sample=self.position.expected,
@@ -91,7 +91,7 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True)
 class _Anchor:
-    """A chunk in the buffer: where to resume if its samples are needed again."""
+    """A buffered chunk: the place to resume from if its samples are needed again."""
 
     arrival: Arrival
     before: _Known
@@ -101,7 +101,7 @@ class _Anchor:
 def read_chunk(
     headers: Mapping[str, str], body: bytes, channels: int
 ) -> SignalChunk | ContractError:
-    """Return the chunk in a message of the log, of a stream with so many channels."""
+    """Return the chunk in a message of the log; `channels` is the stream's number of channels."""
     try:
         return decode_chunk(headers, body, channels)
     except ContractError as error:
@@ -116,13 +116,13 @@ class StreamProcessor:
     definition
         The stream.
     checkpoint
-        Where it stands; the caller feeds it the log from `checkpoint.replay_from_seq` on.
+        Its last state; the caller passes the log from `checkpoint.replay_from_seq` on.
     """
 
     def __init__(self, definition: StreamDefinition, checkpoint: StreamCheckpoint) -> None:
         self.definition = definition
         self._revision = checkpoint.definition_revision
-        #: Where reading again began, until it has come to where the checkpoint was written.
+        #: Start of the replay, until it has reached the place at which the checkpoint was written.
         self._resumed: StreamCheckpoint | None = checkpoint
         self._lanes = plan_lanes(definition)
         self._last_seq = checkpoint.last_seq
@@ -160,7 +160,7 @@ class StreamProcessor:
 
     @property
     def last_seq(self) -> int:
-        """The newest message of the log that was taken."""
+        """The newest processed message of the log."""
         return self._last_seq
 
     @property
@@ -170,17 +170,17 @@ class StreamProcessor:
 
     @property
     def waiting_s(self) -> float:
-        """How long the log may be quiet before `release`, seconds; 0 where nothing waits."""
+        """Time of a quiet log after which to call `release`, seconds; 0 if nothing waits."""
         longest_s = self._reordering.longest / self.definition.fs_hz
         if not longest_s:
             return EVENTS_QUIET_S if self._events.waiting else 0.0
         patience_s = self.definition.reorder_s
         quiet_s = min(QUIET_FACTOR * patience_s, max(QUIET_S, patience_s))
-        # The next chunk is not late before its own length has passed.
+        # The next chunk cannot arrive before its own duration has passed.
         return max(quiet_s, min(2 * longest_s, QUIET_S))
 
     def take(self, entry: LogEntry) -> Iterator[Output]:
-        """Take one message of the stream's subject; yield what it causes, in order."""
+        """Process one message of the stream's subject; yield its outputs in order."""
         if self._resumed is not None and entry.seq < self._resumed.replay_from_seq:
             return
         cause = self._cause(entry)
@@ -194,7 +194,7 @@ class StreamProcessor:
             self._last_stored_ns = max(self._last_stored_ns, entry.stored_ns)
             self._last_chunk_ns = entry.stored_ns
         elif entry.seq in self._released_after:
-            # The last one was perhaps written down and not carried out; its outputs have ids.
+            # The last release may be recorded but not carried out; its outputs keep their ids.
             again = entry.seq == self._last_seq
             cause = _Cause(stored_ns=entry.stored_ns, now_ns=entry.now_ns, known=not again)
             yield from self._told(self._let_go(cause), cause)
@@ -202,7 +202,7 @@ class StreamProcessor:
             self._resumed = None
 
     def failed(self, error: Exception, entry: LogEntry | None = None) -> Iterator[Output]:
-        """Yield the report that `take` raised `error` at `entry`, or `release` if there is none."""
+        """Yield the report of an `error` in `take` at `entry`, or in `release` without one."""
         if entry is not None:
             seq, cause = entry.seq, self._cause(entry)
         else:
@@ -213,31 +213,31 @@ class StreamProcessor:
         yield from self._added_up(f"{seq}/failed", cause, quiet=False)
 
     def admits(self, event: StreamEvent) -> bool:
-        """Return whether another event of the stream is published now.
+        """Return whether to publish another event of the stream now.
 
-        Otherwise it is part of the sum that `take` or `release` yields later.
+        Otherwise it is counted in the summary that `take` or `release` yields later.
         """
         return self._events.admits(event)
 
     def note_release(self) -> None:
-        """Put it into the checkpoint that `release` follows now."""
-        self._resumed = None  # the log is quiet: there is nothing more to read again
+        """Record in the checkpoint that `release` follows."""
+        self._resumed = None  # the log is quiet, so the replay is complete
         if self._last_seq not in self._released_after:
             kept = [seq for seq in self._released_after if seq >= self.replay_from_seq]
             self._released_after = (*kept, self._last_seq)
 
     def release(self, now_ns: int) -> Iterator[Output]:
-        """Wait no longer for what is missing before the chunks that came; yield what that causes.
+        """Stop waiting for chunks that are missing; yield the outputs that result.
 
-        The checkpoint has to be kept between `note_release` and this, for it is not in the log
-        that it went quiet.
+        Store the checkpoint after `note_release` and before this call: the log does not contain
+        that it was quiet.
         """
         cause = _Cause(stored_ns=self._last_stored_ns, now_ns=now_ns, known=False)
         yield from self._told(self._let_go(cause), cause)
         yield from self._added_up(f"{self._last_seq}/rest", cause, quiet=True)
 
     def checkpoint(self) -> StreamCheckpoint:
-        """Return the state as a function of the log up to the last message taken."""
+        """Return the state after the last processed message."""
         if self._resumed is not None:
             return self._resumed
         start = self.replay_from_seq
@@ -261,7 +261,7 @@ class StreamProcessor:
         return _Cause(stored_ns=entry.stored_ns, now_ns=entry.now_ns, known=known)
 
     def _oldest_needed(self) -> Arrival | None:
-        """Return the chunk at the earliest place in the log that is still needed."""
+        """Return the needed chunk that is earliest in the log."""
         needed = (
             *(anchor.arrival for anchor in self._anchors),
             *self._reordering.waiting,
@@ -276,7 +276,7 @@ class StreamProcessor:
         return known.state(self._counters if oldest is None else oldest.counters)
 
     def progress(self) -> StreamProgress:
-        """Return how far the stream has come."""
+        """Return the progress of the stream."""
         started = self._position.epoch is not None
         return StreamProgress(
             sequenced=self._position.sequenced,
@@ -301,7 +301,7 @@ class StreamProcessor:
                 yield output
 
     def _added_up(self, name: str, cause: _Cause, *, quiet: bool) -> Iterator[StreamEvent]:
-        """Yield the events that were added up, as far as they have their turn."""
+        """Yield the summary events that are due."""
         if not cause.known:
             stream = self.definition.name
             yield from self._events.due(f"{stream}/{name}", stream, cause.stored_ns, quiet=quiet)
@@ -345,7 +345,7 @@ class StreamProcessor:
         return f"epoch {chunk.epoch!r} did not begin: {self._position.epoch!r} went on"
 
     def _take_confirmed(self, arrival: Arrival, cause: _Cause) -> Iterator[Output]:
-        """Take a chunk and those that it confirms or contradicts."""
+        """Process a chunk and those that it confirms or contradicts."""
         settled = self._confirmation.take(arrival, self._position, self._clock)
         yield from self._take_all(settled, cause)
 
@@ -421,7 +421,7 @@ class StreamProcessor:
         return self._clock.finding
 
     def _rest(self, cause: _Cause) -> Iterator[Output]:
-        """Cut the tiles that have begun and will not be completed any more."""
+        """Cut the started tiles that cannot be completed any more."""
         for window in self._windower.flush():
             yield from self._cut(cause, window)
 
@@ -471,7 +471,7 @@ class StreamProcessor:
     ) -> StreamEvent:
         """Return an event due to chunk `seq`, of `epoch` or the present one.
 
-        `number` tells the findings of one chunk apart.
+        `number` distinguishes the findings of one chunk.
         """
         name = f"{self.definition.name}/{seq}/{kind}"
         return StreamEvent(

@@ -1,9 +1,9 @@
-"""Removing everything that is stored of a stream that was deleted.
+"""Remove everything stored of a deleted stream.
 
-Windows that workers have are removed last: a worker acknowledges a window after its results are
-stored, so once a stream has no window left, no result comes any more. Where no worker takes any,
-they are removed while they wait. Whoever still stores something, such as the process that followed
-the stream a moment ago, is outlasted: the end is when nothing new came for a while.
+Windows that workers hold are removed last: a worker acknowledges a window after storing its
+results, so no result follows once a stream has no windows left. If no worker takes them, they are
+removed while they wait. Other processes may still store messages, such as the one that followed the
+stream a moment ago, so removal ends when nothing new has arrived for a while.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from cwt_schemas.stream import StreamPurge, StreamPurged
 
 __all__ = ["RecordingPurge"]
 
-#: Pause between two looks at what is left.
+#: Pause between two checks.
 LOOK_S = 0.25
-#: Nothing new for so long: the process that followed the stream has stopped, and workers have
-#: reported the windows that they dropped.
+#: Time without new messages after which the process that followed the stream has stopped, and
+#: workers have reported the windows that they dropped.
 QUIET_S = 2.0
-#: Windows of which none was finished for so long have no worker.
+#: Time without a finished window after which the windows have no worker.
 IDLE_S = 1.5 * ACK_WAIT_S
-#: A request is answered within this time, whatever is left.
+#: Deadline of the reply, also if something is left.
 PATIENCE_S = 45.0
 
 
 class RecordingPurge:
-    """Removes recordings.
+    """Remove recordings.
 
     Parameters
     ----------
     definitions, checkpoints
-        The buckets, of which the history of the stream is removed as well.
+        The buckets; the history of the stream in them is removed as well.
     idle_s, patience_s
-        How long windows may wait without a worker, and how long the stream may not come to rest.
+        Limits on waiting for a worker, and for the stream to become idle, seconds.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class RecordingPurge:
         self._patience_s = patience_s
 
     async def purge(self, request: StreamPurge) -> StreamPurged:
-        """Remove all that is stored of a stream, and the answers to queries that are cached.
+        """Remove everything stored of a stream, and all cached replies to queries.
 
-        Cached answers do not say which recording they are of, so all of them are removed.
+        Cached replies do not name their recording, so all of them are removed.
 
         Raises
         ------
         Conflict
-            The stream is defined, or does not come to rest.
+            The stream is still defined, or does not become idle.
         """
         name = request.name
         if await self._definitions.get(name) is not None:
@@ -132,7 +132,7 @@ class RecordingPurge:
                     letter = decode(DeadLetter, message.data, content_type_of(message.headers))
                     about = subjects.lane_of_window(letter.subject).stream
                 except ContractError:
-                    continue  # of a task, or of another version
+                    continue  # belongs to a task, or to another version
                 if about == name:
                     await self._bus_log.remove(storage.DEAD, stored.seq)
                     removed += 1

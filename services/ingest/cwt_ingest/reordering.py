@@ -1,24 +1,23 @@
-"""Chunks that came before their turn, until what is missing before them has come.
+"""Reorder chunks that arrive before the chunks that precede them.
 
-A publisher keeps several chunks on their way, and sends again what was not acknowledged; so chunks
-reach the log out of order. Here each waits until the samples before it are there, and is given up
-waiting for by what the log holds alone, so that reading the log again decides the same:
+A publisher has several chunks in flight and retries those that are not acknowledged, so chunks
+reach the log out of order. Each chunk waits here for the samples before it. Waiting ends by a rule
+on the content of the log, so reading the log again gives the same order:
 
-    the chunks that wait are more than ``WAITING_CHUNKS``, and
-    the last of their samples is more than ``reorder_s`` behind the first missing one
+    more than ``WAITING_CHUNKS`` chunks wait, and
+    the last of their samples is more than ``reorder_s`` after the first missing one
 
-What waits when the log goes quiet is let go by `release`, which the caller writes down.
+When the log is quiet, `release` ends the wait; the caller records that.
 
-An epoch begins with sample 0. A chunk of a new epoch waits in the same way: for the rest of the
-present epoch, unless that has had its final chunk, and for its own first sample. It waits no longer
-when more than ``WAITING_CHUNKS`` of still later epochs have come and the present one has ceased.
+An epoch begins with sample 0. A chunk of a new epoch waits for the rest of the current epoch, until
+its final chunk, and for the first sample of its own. The wait ends when more than
+``WAITING_CHUNKS`` chunks of later epochs have arrived and the current one has stopped.
 
-One wrong bit in an index or a name must not hold anything up: when more than ``WAITING_CHUNKS``
-have come after it, a chunk that is further ahead than any window goes on, to be believed if another
-continues it (`confirmation`); and one of another epoch, while the present one went on, is a stray.
+A single wrong bit in an index or epoch must not block the stream. After ``WAITING_CHUNKS`` later
+chunks, a chunk that is further ahead than any window is passed on to `confirmation`, and one of
+another epoch is a stray if the current epoch continued.
 
-Nothing waits that would not gain by it: a chunk without index goes where it comes; one of an epoch
-that has ended is for the account to refuse.
+A chunk without an index, and one of an ended epoch, is passed on immediately.
 """
 
 from __future__ import annotations
@@ -31,17 +30,17 @@ from cwt_schemas.live import SignalChunk
 
 __all__ = ["Arrival", "Reordering", "Turn"]
 
-#: As many later chunks may come before one is taken for lost.
+#: Number of later chunks after which a missing one is considered lost.
 WAITING_CHUNKS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """A chunk, and its place in the log."""
+    """A chunk and its place in the log."""
 
     seq: int
     chunk: SignalChunk
-    #: The device's counters before it.
+    #: The device's counters before the chunk.
     counters: Counters = NO_COUNTERS
 
     @property
@@ -60,7 +59,7 @@ class Turn:
     """The chunk whose turn it is."""
 
     arrival: Arrival
-    #: It names an epoch that did not begin: the present one went on.
+    #: Whether it names an epoch that did not begin, since the current one continued.
     stray: bool = False
 
 
@@ -70,16 +69,16 @@ class Reordering:
     Parameters
     ----------
     patience
-        Samples behind which a missing one is given up, 0 to wait for none.
+        Number of later samples after which a missing one is considered lost; 0 to never wait.
     max_gap
-        What is further ahead than so many samples is hardly believed.
+        Distance, in samples, beyond which an index needs confirmation.
     """
 
     def __init__(self, patience: int, max_gap: int) -> None:
         self._patience = patience
         self._max_gap = max_gap
         self._waiting: list[Arrival] = []
-        #: Epochs of the chunks that came since the oldest one that waits, itself included.
+        #: Epochs of the chunks that arrived since the oldest waiting one, which is included.
         self._since: list[tuple[int, str]] = []
         self._released = False
 
@@ -90,21 +89,21 @@ class Reordering:
 
     @property
     def longest(self) -> int:
-        """Length of the longest chunk that waits, in samples; 0 where none does."""
+        """Length of the longest waiting chunk, in samples; 0 if there is none."""
         return max((arrival.chunk.n_samples for arrival in self._waiting), default=0)
 
     def add(self, arrival: Arrival) -> None:
-        """Take a chunk; `pop` says whose turn it is."""
+        """Add a chunk; `pop` returns the next one in order."""
         self._waiting.append(arrival)
         self._since.append((arrival.seq, arrival.chunk.epoch))
         self._released = False
 
     def release(self) -> None:
-        """Let go of all that waits now, in order."""
+        """Stop waiting; all chunks become available in order."""
         self._released = True
 
     def pop(self, position: Position) -> Turn | None:
-        """Hand out the chunk whose turn it is at `position`, None if all that is here waits."""
+        """Return the next chunk at `position`, or None if all chunks must wait."""
         turn = self._turn(position)
         if turn is not None:
             self._waiting.remove(turn.arrival)
@@ -126,13 +125,13 @@ class Reordering:
         return None if chosen is None else Turn(arrival=chosen)
 
     def _is_due(self, first: Arrival, present: list[Arrival], position: Position) -> bool:
-        """Return whether the first chunk that waits in the present epoch goes now."""
+        """Return whether the first waiting chunk of the current epoch is due."""
         ahead = first.order[0] - position.expected
         far = ahead > self._max_gap and self._came_after(first) > WAITING_CHUNKS
         return ahead <= 0 or far or self._is_over(present, position.expected)
 
     def _of_next_epoch(self, position: Position, left: Arrival | None) -> Arrival | None:
-        """Return what goes next when there may be a new epoch; `left` waits in the present one."""
+        """Return the next chunk if a new epoch may begin; `left` waits in the current one."""
         others = [each for each in self._waiting if each.chunk.epoch != position.epoch]
         if not others:
             return None
@@ -151,9 +150,9 @@ class Reordering:
         return len(group) > WAITING_CHUNKS and reach > self._patience
 
     def _is_succeeded(self, oldest: Arrival, position: Position) -> bool:
-        """Return whether later epochs came while the present one did not go on.
+        """Return whether later epochs have arrived while the current one stopped.
 
-        A device that restarts over and over ends each epoch before it has waited long enough.
+        A device that keeps restarting ends each epoch before it has waited long enough.
         """
         present = 0 if position.epoch is None else self._came_after(oldest, position.epoch)
         own = self._came_after(oldest, oldest.chunk.epoch)
@@ -168,5 +167,5 @@ class Reordering:
         )
 
     def _came_after(self, arrival: Arrival, epoch: str | None = None) -> int:
-        """Return how many chunks came after one, of `epoch` or of any."""
+        """Return how many chunks arrived after one, of `epoch` or of any epoch."""
         return sum(seq > arrival.seq and epoch in (None, own) for seq, own in self._since)

@@ -12,7 +12,7 @@ __all__ = ["IngestSettings"]
 
 
 class IngestSettings(ServiceSettings):
-    """What ingest reads besides."""
+    """Settings of ingest in addition to those of every service."""
 
     windows_per_stream: Annotated[int, Field(ge=1)] = Field(
         128, description="windows of one stream that may wait for workers; more wait as chunks"

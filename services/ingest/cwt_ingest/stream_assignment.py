@@ -1,9 +1,9 @@
-"""Follow the streams that are assigned to this process, and leave those that no longer are.
+"""Follow the streams assigned to this process, and release those that no longer are.
 
 Which process a stream is assigned to follows from the definitions and from the processes that are
 alive (`liveness.assigned_instance`), so the assignment is computed again whenever one of the two
-changes. A stream that is newly assigned to this process is claimed as soon as its owner lets go; a
-stream that goes, or whose definition changes, is left between two chunks.
+changes. A newly assigned stream is claimed as soon as its owner releases it; a stream that is
+reassigned, or whose definition changes, is released between two chunks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cwt_schemas.stream import StreamProgress
 
 __all__ = ["StreamAssignment"]
 
-#: Pause before a stream that somebody else has is asked for again.
+#: Pause before trying again to claim a stream that another process owns.
 LOOK_S = 0.25
 
 
@@ -45,16 +45,16 @@ class _Held:
 
 
 class StreamAssignment:
-    """Which of all streams this process follows.
+    """The streams that this process follows.
 
     Parameters
     ----------
     definitions
         The bucket of definitions.
     membership, ownership
-        Who is there, and whose streams are.
+        Members of the group, and owners of the streams.
     follow
-        Makes the follower of a claimed stream.
+        Create the follower of a claimed stream.
     """
 
     def __init__(
@@ -73,32 +73,32 @@ class StreamAssignment:
         self._bus_log = bus_log
         self._log = log
         self._follow = follow
-        #: Revisions of the definitions, by stream.
+        #: Revision of each definition, by stream.
         self._defined: dict[str, int] = {}
-        #: Revisions that cannot be followed.
+        #: Revisions whose definition cannot be used.
         self._unusable: dict[str, int] = {}
         self._held: dict[str, _Held] = {}
         self._defined_anew = anyio.Event()
 
     @property
     def streams(self) -> frozenset[str]:
-        """The names of all defined streams, whoever follows them."""
+        """The names of all defined streams, also of those that other processes follow."""
         return frozenset(self._defined)
 
     def progress(self, defined: Defined) -> StreamProgress | None:
-        """Return how far a stream is at this moment, None if this process does not follow it."""
+        """Return the progress of a stream, or None if this process does not follow it."""
         held = self._held.get(defined.definition.name)
         if held is None or held.follower is None or held.revision != defined.revision:
             return None
         return held.follower.progress()
 
     async def lag(self) -> int:
-        """Return how many chunks of this process's streams wait."""
+        """Return the number of waiting chunks of this process's streams."""
         followers = (held.follower for held in self._held.values())
         return sum(each.progress().lag.chunks for each in followers if each is not None)
 
     async def run(self, stop: Stop) -> None:
-        """Follow what belongs to this process until asked to stop."""
+        """Follow the assigned streams until asked to stop."""
         async with anyio.create_task_group() as watching:
             watching.start_soon(self._watch)
             async with anyio.create_task_group() as tasks:
@@ -138,14 +138,14 @@ class StreamAssignment:
                 await self._run(*claimed, held)
         finally:
             del self._held[name]
-            self._look_again()  # it may belong to this process again
+            self._look_again()  # it may be assigned to this process again
 
     def _look_again(self) -> None:
         self._defined_anew.set()
         self._defined_anew = anyio.Event()
 
     async def _claimed(self, name: str, held: _Held) -> tuple[Claim, Defined] | None:
-        """Wait until the stream is this process's; None if it is not to be any more."""
+        """Wait for ownership of the stream; return None if it is reassigned meanwhile."""
         told = ""
         while not held.stop.is_set():
             try:

@@ -1,7 +1,7 @@
 """Publish the windows and events of a stream, with a limit on its share of the window queue.
 
-Every stream may have so many windows waiting and no more. What a stream makes beyond what its
-workers do waits in the signal log, as chunks, and the windows of the other streams pass it.
+Each stream may have a limited number of windows on the queue. If it produces windows faster than
+workers process them, its chunks wait in the signal log, and the other streams are not delayed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from cwt_schemas.message import clipped
 
 __all__ = ["InterruptedPublishError", "StreamPublisher", "WindowQueue"]
 
-#: Outputs encoded and not yet acknowledged; a window has up to 8 MiB.
+#: Number of outputs in flight; a window has up to 8 MiB.
 IN_FLIGHT = 16
-#: Pause between two looks whether workers have made room.
+#: Pause between two checks for room on the queue.
 LOOK_S = 0.05
 
 
 class InterruptedPublishError(Exception):
-    """Stopping was asked for while windows waited for room; what is left has to be made again."""
+    """A stop was requested while windows waited for room; the rest must be produced again."""
 
 
 class WindowQueue:
@@ -45,20 +45,20 @@ class WindowQueue:
         self._bus_log = bus_log
         self._pattern = subjects.windows_of(stream)
         self.backlog = backlog
-        #: Windows on their way: the server may count them already, or not yet.
+        #: Windows in flight, which the server may or may not count yet.
         self.storing = 0
 
     async def look(self) -> None:
-        """Ask the server how many there are."""
+        """Ask the server for the number of queued windows."""
         counts = await self._bus_log.subject_counts(storage.WINDOWS, self._pattern)
         self.backlog.observed(sum(counts.values()) + self.storing)
 
     async def room(self) -> bool:
-        """Return True as soon as the stream may put one more window there."""
+        """Wait until the queue has room for one more window, then return True."""
         while self.backlog.is_full:
             try:
                 await self.look()
-            except BusError as error:  # the server is away: the next look tells
+            except BusError as error:  # the server is unreachable: the next check decides
                 if not error.transient:
                     raise
             if self.backlog.is_full:
@@ -67,18 +67,18 @@ class WindowQueue:
 
 
 class StreamPublisher:
-    """Publishes what one stream's processor makes.
+    """Publish the outputs of one stream's processor.
 
     Parameters
     ----------
     bus_log
-        Where to.
+        Log to publish to.
     queue
         The stream's share of the window queue.
     stop
-        Ends waiting for room on the queue.
+        Ends the wait for room on the queue.
     admits
-        Returns whether an event about a refused window is published now, or reported later.
+        Return whether to publish an event about a refused window now, or to report it later.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class StreamPublisher:
         self._admits = admits
 
     async def publish(self, outputs: Iterable[Output]) -> None:
-        """Publish `outputs` in order; return when every one is kept or told as dropped.
+        """Publish `outputs` in order; return when each is stored or reported as dropped.
 
-        `outputs` is read only as fast as the server keeps them and workers take them.
+        `outputs` is consumed only as fast as the server stores them and workers take them.
 
         Raises
         ------
         InterruptedPublishError
-            Stopping was asked for first.
+            A stop was requested first.
         """
         slots = anyio.Semaphore(IN_FLIGHT)
         failure: Exception | None = None
@@ -149,7 +149,7 @@ class StreamPublisher:
         try:
             await self._store(subjects.window(window.stream, window.analysis.name), window)
         except (NotStoredError, ContractError) as error:
-            # Storing it again would fail again, and ingest would never get past this chunk.
+            # Retrying would fail again, and ingest would never get past this chunk.
             event = _dropped(window, str(error))
             if self._admits(event):
                 await self.publish_event(event)

@@ -21,27 +21,27 @@ from cwt_schemas.live import StreamEvent
 
 __all__ = ["UndefinedStreamMonitor", "undefined_counts"]
 
-#: The log is looked at this often.
+#: Interval of checks of the log, seconds.
 LOOK_S = 1.0
-#: Names reported at a time; an unknown device may invent any number.
+#: Maximum number of names per report; an unknown device may use any number of names.
 MAX_REPORTED = 100
-#: Takes the events of chunks whose subject holds no stream's name.
+#: Name for events about chunks whose subject is not a valid stream name.
 NAMELESS = "nameless"
-#: Of all processes, the one this belongs to looks. No stream can be called so.
+#: Key that assigns the check to one process; not a valid stream name.
 DUTY = "."
 
 
 def undefined_counts(
     before: Mapping[str, int], now: Mapping[str, int], defined: frozenset[str]
 ) -> dict[str, int]:
-    """Return how many chunks came, by stream, that belong to no defined one.
+    """Return the number of new chunks of undefined streams, by stream name.
 
     Parameters
     ----------
     before, now
-        Messages in the log by subject, at the last look and at this one.
+        Number of messages in the log by subject, at the last check and now.
     defined
-        The streams that are followed.
+        The defined streams.
     """
     found: dict[str, int] = {}
     for subject, count in now.items():
@@ -53,7 +53,7 @@ def undefined_counts(
 
 
 class UndefinedStreamMonitor:
-    """Watches the signal log, and reports chunks that belong to no defined stream."""
+    """Watch the signal log, and report chunks of undefined streams."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class UndefinedStreamMonitor:
         self._counts: Mapping[str, int] = {}
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
             try:
                 await self._look()
@@ -94,7 +94,7 @@ class UndefinedStreamMonitor:
         mine = assigned_instance(DUTY, self._membership.instances) == self._membership.instance
         if mine and not first_look:
             for stream, count in undefined_counts(before, counts, self._streams()).items():
-                # What was defined a moment ago may not have come round yet.
+                # The watch may not have reported a new definition yet.
                 if stream == NAMELESS or await self._definitions.get(stream) is None:
                     await self._tell(stream, count, last)
 
@@ -109,7 +109,7 @@ class UndefinedStreamMonitor:
             detail=f"{count} chunk{'s' if count > 1 else ''} came, and {what}",
             t_ns=time.time_ns(),
         )
-        metrics.EVENTS.labels(NAMELESS, event.kind).inc()  # anybody can invent names
+        metrics.EVENTS.labels(NAMELESS, event.kind).inc()  # any client can invent names
         self._log.info(Action.STREAM_EVENT, stream=stream, kind=event.kind, detail=event.detail)
         await self._bus_log.store(
             subjects.event(stream),

@@ -1,4 +1,4 @@
-"""The messages in which a window of a lane travels to the workers."""
+"""Build the messages that carry the windows of a lane to the workers."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def window_messages(
     clock: Clock | None,
     times: WindowTimes,
 ) -> Iterator[AnalysisWindow]:
-    """Yield the messages of a window that was cut for `lane`, one for each batch of channel sets.
+    """Yield the messages of a window cut for `lane`, one per batch of channel sets.
 
     Parameters
     ----------
     definition
         The stream.
     tile, first_sample
-        What the window is for, and where its samples begin, in samples of the epoch.
+        The tile of the window, and its first sample, as sample positions in the epoch.
     samples, exact_dtype
-        All channels of the stream, (time, channel), and the dtype that holds them without loss.
+        All channels of the stream, (time, channel), and the smallest lossless dtype.
     epoch, clock
-        The epoch of the samples and the fit of its time stamps; None where it has no stamps.
+        The epoch of the samples, and the fit of its time stamps or None without stamps.
     times
-        When the chunk that completed the window was stored, and when the window was cut.
+        Times at which the completing chunk was stored and the window was cut.
     """
     for batch in lane.batches:
         yield AnalysisWindow(
@@ -75,7 +75,7 @@ def _narrow(
 ) -> NDArray[np.floating | np.integer]:
     """Return the samples in the narrowest type that loses nothing, for the bytes on the bus.
 
-    That is what the device sent; of float64, float32 where that is as good.
+    This is the type that the device sent, or float32 for float64 samples that fit without loss.
     """
     narrow: NDArray[np.floating | np.integer]
     if exact == np.float64:
@@ -85,5 +85,5 @@ def _narrow(
             narrow = np.ascontiguousarray(samples)
     else:
         narrow = samples.astype(exact, order="C")
-    narrow.flags.writeable = False  # a message takes it without a copy
+    narrow.flags.writeable = False  # a message can use it without a copy
     return narrow
