@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import anyio
 import nats
 import orjson
 import pytest
 from nats.js import JetStreamContext
 
 from cwt_compute.jobs.store import JobStore
-from cwt_runtime.bus import Bus
+from cwt_runtime.bus import Bus, StoredMessage
 from cwt_runtime.bus.nats import NatsBus, connect_bus
+from cwt_runtime.connect_settings import ConnectSettings
 from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry.logs import logger
@@ -202,3 +204,27 @@ async def test_a_reader_that_was_paused_reads_on(nats_bus: NatsBus) -> None:
             assert orjson.loads((await nats_bus.request(pause, until, timeout_s=5)).data)["paused"]
             await nats_bus.log.store(SIGNAL, b"1", msg_id="1")
             assert (await anext(messages)).message.data == b"1"
+
+
+async def test_a_consumer_whose_creation_is_not_answered_is_created_under_another_name(
+    nats_bus: NatsBus, nats_url: str
+) -> None:
+    """A cluster had assigned the name to a node that was killed; the reader waited forever."""
+    created: list[str] = []
+
+    async def read(messages: AsyncIterator[StoredMessage]) -> None:
+        await anext(messages)
+
+    away = ConnectSettings(url=nats_url, domain="away")
+    async with (
+        nats_bus.subscribe("$JS.away.API.CONSUMER.CREATE.>") as creations,
+        connect_bus(away, name="reader", log=logger("reader")) as reader,
+        anyio.create_task_group() as tasks,
+        reader.log.replay(storage.SIGNALS, (SIGNAL,)) as messages,
+    ):
+        tasks.start_soon(read, messages)
+        with fail_after(30):
+            while len(created) < 2:
+                created.append((await anext(aiter(creations))).subject)
+        tasks.cancel_scope.cancel()
+    assert created[0] != created[1]

@@ -73,9 +73,12 @@ async def test_ingest_goes_on_when_somebody_pauses_its_readers(system: RunningSy
     wanted = expected(samples)
     await client.put_stream(definition())
     await publish(client, samples[:CHUNK])
-    reply = await system.bus.request(f"$JS.API.CONSUMER.NAMES.{storage.SIGNALS}", b"", timeout_s=5)
-    readers = orjson.loads(reply.data)["consumers"]
-    assert readers
+    readers: list[str] = []
+    with fail_after(30):  # ingest may not have begun to read the stream
+        while not readers:
+            names = f"$JS.API.CONSUMER.NAMES.{storage.SIGNALS}"
+            reply = await system.bus.request(names, b"", timeout_s=5)
+            readers = orjson.loads(reply.data)["consumers"]
     for reader in readers:
         await system.bus.request(
             f"$JS.API.CONSUMER.PAUSE.{storage.SIGNALS}.{reader}",

@@ -114,8 +114,7 @@ class Pull:
         Let the server answer that there is nothing instead of waiting for new messages; `next`
         then raises `NoMessagesError`.
     create
-        Configuration of a consumer to create before the first pull request; creating it again
-        changes nothing. None: it exists.
+        Configuration of a consumer to create before the first pull request. None: it exists.
     """
 
     def __init__(
@@ -187,7 +186,8 @@ class Pull:
         Raises
         ------
         ConsumerGoneError
-            The consumer no longer exists; with `no_wait`, also if the answer to a request is lost.
+            The consumer no longer exists, or the reply to its creation is lost; with `no_wait`,
+            also if the reply to another request is lost.
         NoMessagesError
             With `no_wait`: nothing is left.
         BusClosedError
@@ -230,10 +230,14 @@ class Pull:
     async def _request(self) -> None:
         """Send the next request; its answer comes to `_take`."""
         is_lost, self._lost = self._lost, False
-        if is_lost and self._no_wait and self._create is None:
+        if is_lost and self._create:
+            # A cluster may have assigned the name to a node that has just died: no other node
+            # answers for it, but it may assign another name to a live one.
+            raise ConsumerGoneError("the reply to the creation of a consumer is lost")
+        if is_lost and self._no_wait:
             # What the request brought too late is gone: the next answer would be "no messages".
-            raise ConsumerGoneError("the answer to a request is lost")
-        if self._subscription is None or (is_lost and self._create is None):
+            raise ConsumerGoneError("the reply to a request is lost")
+        if self._subscription is None or is_lost:
             await self.open()
         self._number += 1
         self._reconnects = self._client.stats["reconnects"]
@@ -336,7 +340,7 @@ class Pull:
         self._word = anyio.Event()
 
     def _take_creation(self, msg: Msg) -> bool:
-        """Read the reply to any of the creation requests that were sent."""
+        """Read the reply to a request to create the consumer."""
         if (msg.headers or {}).get("Status") == NO_RESPONDERS:
             self._wanted = 0
             self._refuse(None)  # JetStream is starting
