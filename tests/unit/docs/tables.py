@@ -60,7 +60,7 @@ def size(count: int) -> str:
 
 def age(seconds: float) -> str:
     if not seconds:
-        return "for ever"
+        return "no limit"
     return f"{seconds / 86_400:g} d" if seconds >= 86_400 else f"{seconds / 60:g} min"
 
 
@@ -70,15 +70,15 @@ def topology() -> Topology:
 
 def streams_table() -> str:
     return table(
-        ("stream", "subjects", "kept", "size", "age", "when full", "ids remembered"),
+        ("stream", "subjects", "retention", "size", "age", "when full", "duplicate window"),
         [
             (
                 f"`{stream.name}`",
                 ", ".join(f"`{subject}`" for subject in stream.subjects),
-                {"limits": "until a limit", "workqueue": "until acknowledged"}[stream.retention],
+                {"limits": "limits", "workqueue": "work queue"}[stream.retention],
                 size(stream.max_bytes),
                 age(stream.max_age_s),
-                {"refuse_new": "refuses the new", "drop_old": "drops the oldest"}[stream.when_full],
+                {"refuse_new": "rejects new", "drop_old": "discards the oldest"}[stream.when_full],
                 f"{stream.duplicate_window_s / 60:g} min",
             )
             for stream in topology().streams
@@ -88,7 +88,7 @@ def streams_table() -> str:
 
 def consumers_table() -> str:
     return table(
-        ("durable consumer", "of", "acknowledge within", "handed out at most"),
+        ("durable consumer", "stream", "acknowledge within", "unacknowledged at most"),
         [
             (
                 f"`{each.name}`",
@@ -103,7 +103,7 @@ def consumers_table() -> str:
 
 def buckets_table() -> str:
     return table(
-        ("bucket", "revisions kept", "size", "age"),
+        ("bucket", "revisions", "size", "age"),
         [
             (
                 f"`{each.name}`",
@@ -124,7 +124,7 @@ def objects_table() -> str:
                 f"`{each.name}`",
                 size(each.max_bytes),
                 age(each.max_age_s),
-                {"refuse_new": "refuses the new", "drop_old": "drops the oldest"}[each.when_full],
+                {"refuse_new": "rejects new", "drop_old": "discards the oldest"}[each.when_full],
             )
             for each in topology().objects
         ],
@@ -143,7 +143,7 @@ def margins_table() -> str:
         called = "`cwt`, `xwt`" if op == "cwt" else f"`{op}`"
         name = f"`{type(wavelet).__name__.lower()}`"
         rows.append((called, name, f"{both_s:.2g} s", f"{both_s / 2:.2g} s"))
-    return table(("`op`", "`wavelet`", "both margins", "`hop_s` for 3 x"), rows)
+    return table(("`op`", "`wavelet`", "both margins", "`hop_s` for 3 times"), rows)
 
 
 def metrics_table() -> str:

@@ -1,4 +1,4 @@
-"""Prometheus metrics: what is counted."""
+"""The Prometheus metrics of the services."""
 
 from __future__ import annotations
 
@@ -26,24 +26,29 @@ CHUNKS = Counter("cwt_chunks", "Signal chunks read from the log", ["stream"])
 SAMPLES = Counter("cwt_samples", "Samples accepted, over all channels", ["stream"])
 EVENTS = Counter("cwt_events", "Stream events published", ["stream", "kind"])
 LAG = Gauge(
-    "cwt_stream_lag_seconds", "How long the oldest unfinished chunk or window waits", ["stream"]
+    "cwt_stream_lag_seconds", "Age of the oldest unfinished chunk or window, seconds", ["stream"]
 )
-WINDOWS_EMITTED = Counter("cwt_windows_emitted", "Analysis windows put on the queue", ["stream"])
-WINDOWS_COMPUTED = Counter("cwt_windows_computed", "Analysis windows by outcome", ["op", "outcome"])
+WINDOWS_EMITTED = Counter(
+    "cwt_windows_emitted", "Analysis windows published to the queue", ["stream"]
+)
+WINDOWS_COMPUTED = Counter(
+    "cwt_windows_computed", "Analysis windows computed, by outcome", ["op", "outcome"]
+)
 WINDOW_SECONDS = Histogram("cwt_window_seconds", "Time to compute one window, seconds", ["op"])
 WINDOW_LATENCY = Histogram(
-    "cwt_window_latency_seconds", "From the last chunk's arrival to the computed result, seconds"
+    "cwt_window_latency_seconds",
+    "Time from the last chunk's arrival to the computed result, seconds",
 )
-ANSWERS_CACHED = Counter(
-    "cwt_answers_cached", "Queries answered with what was computed for another"
-)
+ANSWERS_CACHED = Counter("cwt_answers_cached", "Queries answered with the reply to an equal query")
 BUS_IGNORED = Counter(
-    "cwt_bus_ignored", "Messages that were ignored because they are not for this process"
+    "cwt_bus_ignored", "Messages ignored because they are not addressed to this process"
 )
-TASKS_COMPUTED = Counter("cwt_tasks_computed", "Tasks of jobs by outcome", ["type", "outcome"])
+TASKS_COMPUTED = Counter(
+    "cwt_tasks_computed", "Tasks of jobs computed, by outcome", ["type", "outcome"]
+)
 TASK_SECONDS = Histogram("cwt_task_seconds", "Time to compute one task of a job, seconds", ["type"])
-WORKERS_BUSY = Gauge("cwt_workers_busy", "Windows and queries being computed at this moment")
+WORKERS_BUSY = Gauge("cwt_workers_busy", "Windows and queries being computed now")
 HTTP_REQUESTS = Counter(
-    "cwt_http_requests", "Requests over HTTP by outcome", ["route", "method", "status"]
+    "cwt_http_requests", "HTTP requests, by outcome", ["route", "method", "status"]
 )
-HTTP_SECONDS = Histogram("cwt_http_seconds", "Time to answer a request over HTTP", ["route"])
+HTTP_SECONDS = Histogram("cwt_http_seconds", "Time to answer an HTTP request, seconds", ["route"])
