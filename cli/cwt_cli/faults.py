@@ -59,6 +59,6 @@ def expected_fault(error: BaseException) -> CommandError | None:
         case SourceError():
             return CommandError(str(error), USAGE)
         case SettingsError():
-            return CommandError(f"settings that cannot be used: {error}", USAGE)
+            return CommandError(f"invalid settings: {error}", USAGE)
         case _:
             return None

@@ -12,20 +12,24 @@ __all__ = ["ComputeSettings"]
 
 
 class ComputeSettings(ServiceSettings):
-    """Beyond what every service reads: how much is computed at once."""
+    """The settings of every service, and how much a worker computes concurrently."""
 
     compute_threads: Annotated[int, Field(ge=1, le=256)] = Field(
-        1, description="windows computed at the same time"
+        1, description="windows computed concurrently"
     )
     query_threads: Annotated[int, Field(ge=1, le=256)] = Field(
-        1, description="queries computed at the same time, beside the windows; as many quick ones"
+        1,
+        description="queries computed concurrently, in addition to windows and to the same number "
+        "of quick queries",
     )
     query_backlog_s: Annotated[float, Field(gt=0)] = Field(
-        30.0, description="estimated seconds of queries that wait, per thread; more is refused"
+        30.0,
+        description="estimated computing time of waiting queries per thread, seconds; more are "
+        "refused",
     )
     job_processes: Annotated[int, Field(ge=1, le=256)] = Field(
-        1, description="tasks of jobs computed at the same time, in processes of low priority"
+        1, description="tasks of jobs computed concurrently, in processes of low priority"
     )
     compute_max_tries: Annotated[int, Field(ge=1, le=100)] = Field(
-        5, description="deliveries of a window or a task before it is given up as a dead letter"
+        5, description="deliveries of a window or task before it becomes a dead letter"
     )

@@ -15,19 +15,19 @@ MIB = 1024**2
 
 
 class GatewaySettings(ServiceSettings):
-    """Where the gateway listens, and whom it serves."""
+    """The settings of every service, and those of the HTTP server."""
 
-    http_host: str = Field("127.0.0.1", description="address that HTTP listens on")
+    http_host: str = Field("127.0.0.1", description="address that the HTTP server listens on")
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        8000, description="port that HTTP listens on (0: any free one)"
+        8000, description="port that the HTTP server listens on (0: any free one)"
     )
     http_insecure: bool = Field(
-        False, description="whether HTTP may listen on an address that other machines reach"
+        False, description="allow HTTP to listen on an address that other machines can reach"
     )
     http_hosts: str | None = Field(
         None,
-        description="host names, separated by commas, under which the gateway is reached, besides "
-        "localhost and addresses",
+        description="host names of the gateway, separated by commas, in addition to localhost and "
+        "IP addresses",
     )
     http_cors_origins: str | None = Field(
         None,
@@ -35,12 +35,12 @@ class GatewaySettings(ServiceSettings):
         "https://lab.example.org",
     )
     http_upload_max_bytes: Annotated[int, Field(ge=MIB)] = Field(
-        256 * MIB, description="size of an uploaded recording, bytes"
+        256 * MIB, description="maximum size of an uploaded recording, bytes"
     )
     http_replies_max_bytes: Annotated[int, Field(ge=MIB)] = Field(
         512 * MIB,
-        description="memory of replies that are encoded or not read by their clients yet, bytes; a "
-        "reply that does not fit beside others is refused",
+        description="maximum total size of replies that are being encoded or sent, bytes; a reply "
+        "that does not fit is refused",
     )
 
     @property

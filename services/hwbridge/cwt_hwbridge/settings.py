@@ -14,7 +14,7 @@ __all__ = ["HwBridgeSettings"]
 
 
 class HwBridgeSettings(ServiceSettings):
-    """Which ports the bridge may use; without them it opens none."""
+    """The settings of every service, and the serial ports that the bridge may open."""
 
     hw_ports: str | None = Field(
         None,
@@ -22,12 +22,12 @@ class HwBridgeSettings(ServiceSettings):
         "fpga0=tangnano9k:/dev/ttyUSB1,lua0=elm11:/dev/ttyUSB2; no other port is opened",
     )
     hw_elm11_pace_s: Annotated[float, Field(ge=0, le=0.02)] = Field(
-        0.001, description="pause after each byte that is sent to an ELM11, seconds; 0 for its twin"
+        0.001, description="pause after each byte sent to an ELM11, seconds; 0 for its twin"
     )
     hw_margin_s: Annotated[float, Field(gt=0, le=1)] = Field(
         MARGIN_S,
-        description="wait for an answer of a Tang Nano beyond the time that the line takes, "
-        "seconds; more on a host that is very busy",
+        description="time to wait for a reply of a Tang Nano after its transmission time, seconds; "
+        "raise it on a very busy host",
     )
 
     @field_validator("hw_ports")

@@ -15,10 +15,10 @@ class IngestSettings(ServiceSettings):
     """Settings of ingest in addition to those of every service."""
 
     windows_per_stream: Annotated[int, Field(ge=1)] = Field(
-        128, description="windows of one stream that may wait for workers; more wait as chunks"
+        128, description="windows of one stream that may wait for workers; the rest waits as chunks"
     )
     lag_event_s: Annotated[float, Field(gt=0)] = Field(
-        10.0, description="a stream this far behind is told so by an event, seconds"
+        10.0, description="lag at which a stream gets a `lag` event, seconds"
     )
     copies: bool = Field(
         False, description="copy results to the account of readers and analysts (securing.md)"

@@ -39,7 +39,7 @@ class ConnectSettings:
         str,
         Field(
             pattern=r"^(nats|tls|ws|wss)://\S+$",
-            description="server, or several separated by commas",
+            description="URL of the server; several are separated by commas",
         ),
     ] = DEFAULT_URL
     user: Annotated[str | None, Field(description="user name, with `CWT_NATS_PASSWORD_FILE`")] = (
@@ -57,7 +57,9 @@ class ConnectSettings:
     creds: Annotated[str | None, Field(description="path of a NATS credentials file")] = None
     tls_ca: Annotated[
         str | None,
-        Field(description="path of the CA certificates to trust; unset: those of the system"),
+        Field(
+            description="path of the CA certificates to trust; unset: those of the operating system"
+        ),
     ] = None
     tls_cert: Annotated[
         str | None, Field(description="path of a client certificate, with `CWT_NATS_TLS_KEY`")
@@ -66,18 +68,18 @@ class ConnectSettings:
         str | None, Field(description="path of the key of the client certificate")
     ] = None
     tls_first: Annotated[
-        bool, Field(description="whether TLS begins before the server says anything")
+        bool,
+        Field(description="start TLS before the server sends its INFO message (`handshake_first`)"),
     ] = False
     inbox_prefix: Annotated[
         str,
         Field(
-            description="subject that the inboxes of this connection begin with, such as "
-            "`_INBOX.device1`"
+            description="prefix of the inbox subjects of this connection, such as `_INBOX.device1`"
         ),
     ] = DEFAULT_INBOX_PREFIX
     domain: Annotated[
         str | None,
-        Field(description="JetStream domain that is read and written; unset: the account's own"),
+        Field(description="JetStream domain to read and write; unset: that of the account"),
     ] = None
 
     def __post_init__(self) -> None:

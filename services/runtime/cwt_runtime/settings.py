@@ -40,34 +40,46 @@ AgeSeconds = Annotated[float, Field(ge=0)]
 
 
 class StorageSettings(BaseSettings):
-    """Limits of what JetStream keeps; 0 seconds means no limit of age."""
+    """Limits of the streams and buckets; an age of 0 seconds means no limit."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    signals_max_bytes: Bytes = Field(4 * GIB, description="size of the signal log, bytes")
-    signals_max_age_s: AgeSeconds = Field(86_400, description="age of the signal log, seconds")
-    windows_max_bytes: Bytes = Field(2 * GIB, description="size of the window queue, bytes")
-    results_max_bytes: Bytes = Field(4 * GIB, description="size of the result log, bytes")
-    results_max_age_s: AgeSeconds = Field(604_800, description="age of the result log, seconds")
-    tasks_max_bytes: Bytes = Field(1 * GIB, description="size of the queue of tasks, bytes")
+    signals_max_bytes: Bytes = Field(4 * GIB, description="maximum size of the signal log, bytes")
+    signals_max_age_s: AgeSeconds = Field(
+        86_400, description="maximum age of messages in the signal log, seconds"
+    )
+    windows_max_bytes: Bytes = Field(2 * GIB, description="maximum size of the window queue, bytes")
+    results_max_bytes: Bytes = Field(4 * GIB, description="maximum size of the result log, bytes")
+    results_max_age_s: AgeSeconds = Field(
+        604_800, description="maximum age of messages in the result log, seconds"
+    )
+    tasks_max_bytes: Bytes = Field(1 * GIB, description="maximum size of the task queue, bytes")
     job_results_max_bytes: Bytes = Field(
-        2 * GIB, description="size of the log of job results, bytes"
+        2 * GIB, description="maximum size of the log of job results, bytes"
     )
     jobs_max_age_s: AgeSeconds = Field(
-        604_800, description="age of jobs and of the log of their results, seconds"
+        604_800, description="maximum age of jobs and of their results, seconds"
     )
     objects_max_bytes: Bytes = Field(
-        2 * GIB, description="size of jobs' tasks and large results, bytes"
+        2 * GIB, description="maximum total size of the tasks and large results of jobs, bytes"
     )
     objects_max_age_s: AgeSeconds = Field(
-        604_800, description="age of jobs' tasks and large results, seconds"
+        604_800, description="maximum age of the tasks and large results of jobs, seconds"
     )
-    replies_max_bytes: Bytes = Field(1 * GIB, description="size of large query replies, bytes")
-    replies_max_age_s: AgeSeconds = Field(600, description="age of large query replies, seconds")
-    answers_max_bytes: Bytes = Field(GIB // 2, description="size of kept query answers, bytes")
-    answers_max_age_s: AgeSeconds = Field(86_400, description="age of kept query answers, seconds")
+    replies_max_bytes: Bytes = Field(
+        1 * GIB, description="maximum total size of large query replies, bytes"
+    )
+    replies_max_age_s: AgeSeconds = Field(
+        600, description="maximum age of large query replies, seconds"
+    )
+    answers_max_bytes: Bytes = Field(
+        GIB // 2, description="maximum size of the cache of query replies, bytes"
+    )
+    answers_max_age_s: AgeSeconds = Field(
+        86_400, description="maximum age of cached query replies, seconds"
+    )
     replicas: Annotated[int, Field(ge=1, le=5)] = Field(
-        1, description="servers of a cluster that keep each stream and bucket, when it is made"
+        1, description="number of replicas of each stream and bucket, applied when it is created"
     )
 
 
@@ -90,34 +102,34 @@ Connection = Annotated[
 
 
 class ServiceSettings(StorageSettings):
-    """What every service reads from the environment."""
+    """The settings of every service, read from the environment."""
 
     model_config = CONNECTION
 
     nats: Connection = ConnectSettings()
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least severe log record written"
+        "info", description="minimum level of log records"
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON lines"
     )
     drain_s: Annotated[float, Field(gt=0)] = Field(
-        25.0, description="time for work in flight after SIGTERM, seconds"
+        25.0, description="time to finish the work in progress after SIGTERM, seconds"
     )
     requests_max_bytes: Annotated[int, Field(ge=MAX_PAYLOAD_BYTES)] = Field(
-        REQUESTS_MAX_BYTES, description="requests that are held at once, bytes; more is refused"
+        REQUESTS_MAX_BYTES,
+        description="maximum total size of requests held in memory, bytes; more are refused",
     )
     reply_prefixes: Annotated[str, Field(pattern=rf"^{_SUBJECT}(,{_SUBJECT})*$")] = Field(
         REPLY_PREFIXES,
-        description="what the reply subject of a request begins with, separated by commas; a "
-        "request with another one is ignored",
+        description="prefixes that the reply subject of a request may have, separated by commas; a "
+        "request with a different reply subject is ignored",
     )
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
         None,
-        description="Prometheus metrics, /livez and /readyz on this port (0: any free one); "
-        "unset: none",
+        description="port of Prometheus metrics, /livez and /readyz (0: any free one); unset: none",
     )
-    metrics_host: str = Field("127.0.0.1", description="address the metrics listen on")
+    metrics_host: str = Field("127.0.0.1", description="address that the metrics port listens on")
 
 
 def subject_prefixes(setting: str) -> tuple[str, ...]:
@@ -132,7 +144,7 @@ def subject_prefixes(setting: str) -> tuple[str, ...]:
 
 
 class SettingsError(Exception):
-    """The environment holds settings that cannot be used; the message lists every fault."""
+    """Settings in the environment are invalid; the message lists all errors."""
 
 
 S = TypeVar("S", bound=BaseSettings)
@@ -144,8 +156,8 @@ def load_settings(kind: type[S]) -> S:
     Raises
     ------
     SettingsError
-        One line for every setting at fault, each naming its variable. It goes to a log, so it
-        shows no user or password of a URL, and nothing of what was given as credentials.
+        One line for each invalid setting, with the name of its variable. The message may be
+        logged, so it omits the user and password of a URL and all credentials.
     """
     try:
         return kind()
@@ -161,12 +173,12 @@ class _ConnectionAlone(BaseSettings):
 
 
 def connect_settings() -> ConnectSettings:
-    """Return how to connect as the environment says, for a program without other settings.
+    """Read the connection settings from the environment.
 
     Raises
     ------
     SettingsError
-        The variables ``CWT_NATS_*`` cannot be used.
+        A variable ``CWT_NATS_*`` is invalid.
     """
     return load_settings(_ConnectionAlone).nats
 
@@ -174,7 +186,7 @@ def connect_settings() -> ConnectSettings:
 def _told(fault: Mapping[str, Any]) -> str:
     name = "_".join(str(part) for part in fault["loc"])
     if name == "nats_url":
-        said = "has to be the address of a server, such as nats://127.0.0.1:4222"
+        said = "must be the URL of a server, such as nats://127.0.0.1:4222"
         return f"{PREFIX}{name.upper()}: {said} (got {without_credentials(fault['input'])!r})"
     if name == "nats" and fault["type"] == "value_error":  # the message names the fields
         said = str(fault["ctx"]["error"])

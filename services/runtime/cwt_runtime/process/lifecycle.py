@@ -104,7 +104,7 @@ def run_service(
     try:
         settings = load_settings(settings_kind)
     except SettingsError as error:
-        print(f"{name}: settings that cannot be used:\n{error}", file=sys.stderr)  # noqa: T201
+        print(f"{name}: invalid settings:\n{error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     configure_logs(settings)
     identity = Identity(
