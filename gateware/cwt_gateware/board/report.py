@@ -85,13 +85,13 @@ def section(build: Build) -> str:
     ]
     tools = ", ".join(f"{name} {version}" for name, version in build.tools.items())
     speed = (
-        f"Slowest path that the timing model knows: {build.fmax_mhz:.1f} MHz; the crystal has "
-        f"{build.clock_mhz:g} MHz. Multipliers are not in the model."
+        f"Slowest path in the timing model: {build.fmax_mhz:.1f} MHz; clock of the crystal: "
+        f"{build.clock_mhz:g} MHz. The model leaves out multipliers."
     )
     return "\n".join(
         [
             BEGIN,
-            "| | used | there are | |",
+            "| | used | available | |",
             "|---|---|---|---|",
             *rows,
             "",
