@@ -58,7 +58,7 @@ def window_works(n: int, repeats: int) -> tuple[Work, Work]:
         ],
         repeats,
     )
-    sizes = f"{len(packed):,} bytes", f"{len(text):,} bytes, the samples alone"
+    sizes = f"{len(packed):,} bytes", f"{len(text):,} bytes, only the samples"
     titles = (
         f"encode a window of {n:,} x 2 float32 as msgpack",
         f"decode a window of {n:,} x 2 float32 from msgpack",

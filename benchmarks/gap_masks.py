@@ -35,24 +35,29 @@ Pattern = Callable[[np.random.Generator, int], Mask]
 INTRODUCTION = """\
 # Error and masked area of gaps
 
-`python -m benchmarks.gap_masks` measured this and wrote the page: {seeds} records of {samples}
-samples of AR(1) noise for every line, Morlet 6, dj = 1/12. "masked" is the part of the values
-outside the cone of influence of the record's ends that is masked. The other columns are RMS errors
-of the values that are not masked, against the transform of the record without gaps, with gaps
-filled with the mean or linearly, for three AR(1) coefficients.
+Gaps in a signal make values wrong, and the mask removes the worst of them. This page shows, for
+every `mask_threshold`, how much is masked and how large the error of the other values is.
 
-A value is masked where more than `mask_threshold` of its energy Σ |ψ|² is missing; "cone" is
-`mask_threshold=None`, the cone of influence of every missing sample. The default is {default}.
-With it, single missing samples do not mask long periods, and the RMS error up to AR(1) 0.7 stays
-near 0.1 of the row's RMS or below it, unless 5 % of the samples are missing at random. A threshold
-of 0.02 has about the error of the cone rule, with a quarter of its masked area where 1 % of the
-samples are missing. For coherence the energy is smoothed as the spectra are, so that the default
-also has about the error of the cone rule for AR(1) of 0.7 and more.
+- A value is masked where more than `mask_threshold` of its energy Σ |ψ|² is missing. The default is
+  {default}. "cone" is `mask_threshold=None`, which masks the cone of influence of every missing
+  sample.
+- With the default, single missing samples do not mask long periods. The RMS error for AR(1)
+  coefficients up to 0.7 stays near 0.1 of the row's RMS or below it, unless 5 % of the samples are
+  missing at random.
+- A threshold of 0.02 has about the same error as the cone rule. Where 1 % of the samples are
+  missing, it masks a quarter of the area that the cone rule masks.
+- For coherence the energy is smoothed in the same way as the spectra. For AR(1) coefficients of 0.7
+  and more, the default therefore also has about the same error as the cone rule.
+- A threshold below the fraction of missing samples masks every long period, because the missing
+  part of the energy tends to that fraction.
+- Fill short gaps of red noise linearly (`gap_fill="linear"`): at an AR(1) coefficient of 0.95 this
+  reduces the error to a quarter. Fill white noise and long gaps with the mean: set `max_gap`.
 
-A threshold below the part of all samples that is missing masks every long period, since the
-missing part of the energy tends to it. Fill short gaps of red noise linearly
-(`gap_fill="linear"`): at AR(1) 0.95 this leaves a quarter of the error. White noise is better
-filled with the mean, and so are long gaps: set `max_gap`.
+`python -m benchmarks.gap_masks` measured the figures and wrote this page. Every row is from {seeds}
+records of {samples} samples of AR(1) noise, with Morlet 6 and dj = 1/12. "masked" is the fraction
+of masked values outside the cone of influence of the record's ends. The other columns are RMS
+errors of the unmasked values, relative to the transform of the record without gaps. Their headings
+give the gap filling (mean or linear) and the AR(1) coefficient.
 """
 
 
@@ -151,7 +156,7 @@ def _result(
 
 def table(analysis: Analysis, lines: Iterable[Rule]) -> str:
     """Return a heading and a Markdown table."""
-    what = "Coefficients, in units of the row's RMS" if analysis == "cwt" else "Coherence R²"
+    what = "Coefficients, relative to the row's RMS" if analysis == "cwt" else "Coherence R²"
     fills = [f"{'mean' if fill is None else fill}, {ar1:g}" for fill in FILLS for ar1 in NOISES]
     heads = ["missing", "threshold", "masked", *fills]
     out = [f"## {what}", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.gateway``: what HTTP and WebSocket cost above the bus; many clients."""
+"""``python -m benchmarks.gateway``: the overhead of HTTP and WebSocket, and many clients."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def coherence_work(http: httpx.AsyncClient, client: Client, size: Size) ->
 
 
 async def small_work(url: str, client: Client, size: Size) -> Work:
-    """Return requests without work, on an idle system.
+    """Return requests without computation, on an idle system.
 
     The client is the one of Python's library: others take longer than the gateway.
     """
@@ -91,7 +91,9 @@ async def small_work(url: str, client: Client, size: Size) -> Work:
         for path in ("/api/v1/backends/", "/health", "/livez")
     }
     seconds["bus, backends"] = await timed(client.backends, size.small_runs)
-    return Work(title="requests without work, idle system", measurements=with_percentiles(seconds))
+    return Work(
+        title="requests without computation, idle system", measurements=with_percentiles(seconds)
+    )
 
 
 def with_percentiles(seconds: Mapping[str, Sequence[float]]) -> tuple[Measurement, ...]:
@@ -272,7 +274,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little data, no page written")
     parser.add_argument("--output", type=Path, help="where to write the page")
-    parser.add_argument("--page", action="store_true", help="the live page alone, not written")
+    parser.add_argument("--page", action="store_true", help="only the live page; no page written")
     given = parser.parse_args(arguments)
     with threadpool_limits(1):
         size = QUICK if given.quick else FULL

@@ -62,7 +62,7 @@ async def load_work(url: str, pid: int, size: Size, *, workers: int) -> Work:
     for _ in range(4):
         health += await anyio.to_thread.run_sync(_probe, url, size.seconds / 4)
         memory.append(resident_bytes(pid))
-    seconds: dict[str, list[float]] = {"health, asked from outside": health}
+    seconds: dict[str, list[float]] = {"health, from another process": health}
     outcomes: Counter[str] = Counter()
     for _ in clients:
         asked = await anyio.to_thread.run_sync(told.get)
@@ -75,7 +75,7 @@ async def load_work(url: str, pid: int, size: Size, *, workers: int) -> Work:
     mib = " ".join(f"{each / 2**20:.0f}" for each in memory)
     title = (
         f"{size.clients} clients, mixed requests for {size.seconds:g} s, {workers} workers: "
-        f"statuses {statuses}; memory of the gateway at the start and at each quarter {mib} MiB"
+        f"statuses {statuses}; memory of the gateway at the start and after each quarter {mib} MiB"
     )
     return Work(title=title, measurements=load_lines(seconds))
 
@@ -114,7 +114,7 @@ async def _client(
 ) -> None:
     x, y = np.random.default_rng(number).standard_normal((2, 500)).tolist()
     end = time.perf_counter() + for_s
-    # Nothing is answered from what was kept: all of it is to be computed.
+    # New seeds, so that no reply comes from the cache.
     seeds = itertools.count(number * 1_000_000)
     # Without TLS: what httpx prepares for it holds up the loop of all clients for seconds.
     async with httpx.AsyncClient(base_url=url, timeout=120, verify=False) as http:

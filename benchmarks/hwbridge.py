@@ -71,16 +71,17 @@ MC = HwMcRequest(al1=0.7, al2=0.4, dj=1 / 12, s0=8.0, rows=12, pairs=300, timeou
 INTRODUCTION = """\
 # Benchmarks of the hardware bridge
 
-`make bench-hardware` measured this and wrote this page. No board was there: the device is the twin
-of the tests in a process of its own, behind a pseudo-terminal, whose answers take as long as on a
-line of 3 Mbaud. The processor is that of the whole bridge in the middle of one long transfer at
-that pace, between two reports of its progress; it is not scaled to a fuller line."""
+`make bench-hardware` measured the figures and wrote this page. No board was available. The device
+is the simulated device of the tests, in its own process behind a pseudo-terminal, and its replies
+take as long as on a line of 3 Mbaud. The processor time is that of the whole bridge during one long
+transfer at that pace, between two progress events. It is not scaled to a full line."""
 EVERY_OPERATION = """\
 ## Every operation at every rate
 
-Bytes are counted on the line. *Computing* is worked out from the clocks of the gateware at 27 MHz,
-which its simulation was held to; the column of a rate is the line's time and the computing, one
-after the other. *Library* is the median of 5 runs of the same with `pycwt_mod` on one core here."""
+Bytes are counted on the line. "computing" is calculated from the clocks of the gateware at 27 MHz,
+which tests compare with the simulated design. The column of a rate is the time on the line plus the
+computing time. "library" is the median of 5 runs of the same operation with `pycwt_mod` on one core
+of this machine."""
 
 
 class CountingLine:
@@ -319,8 +320,8 @@ def page(figures: Figures, operations: list[Cost]) -> str:
         ("round trip of a status of 36 bytes through bus, bridge and line, p50",
          f"{p50 * 1e3:.2f} ms"),
         ("the same, p99", f"{p99 * 1e3:.2f} ms"),
-        ("outputs' share of a line of 3 Mbaud in a bulk transfer", f"{share:.0%}"),
-        ("processor of the bridge meanwhile, all of its threads", f"{load:.1%} of a core"),
+        ("share of a line of 3 Mbaud used by outputs in a bulk transfer", f"{share:.0%}"),
+        ("processor time of the bridge during that transfer, all threads", f"{load:.1%} of a core"),
     ]  # fmt: skip
     rows = [
         (

@@ -48,15 +48,17 @@ LATENCIES_MS = (0.0, 1.0)
 JOB = 1
 
 TEXT = """\
-# How much of the serial line bulk transfers use
+# Efficiency of bulk transfers on the serial line
 
-`python -m benchmarks.hwlink` wrote this page. The device is the gateware in Verilator with every
-bit of the line, not silicon; the host keeps a window of 8 requests on their way. "Latency" is what
-the host and its USB add on each side. The last column counts coefficients or outputs alone, in one
-direction, against what the line carries in that time in that direction (a byte takes 10 bits):
-headers, checksums and encoding leave at most {most:.1f} %. {frames} full frames of each kind.
+`python -m benchmarks.hwlink` measured the figures and wrote this page. The device is the gateware
+in Verilator, with every bit of the line, not a board. The host keeps a window of 8 requests in
+flight and sends {frames} full frames of each kind.
 
-| baud | latency | what | useful | of the line |
+"latency" is the delay that the host and its USB add in each direction. "efficiency" is the rate of
+coefficients or outputs in one direction, divided by the capacity of the line in that direction (a
+byte takes 10 bits). Headers, checksums and encoding limit it to {most:.1f} %.
+
+| baud | latency | payload | rate | efficiency |
 |---|---|---|---|---|
 """
 
@@ -203,7 +205,7 @@ def bulk(line: Line, divisor: int, frames: int) -> dict[str, Transfer]:
     ]
     replies, clocks = line.transfer(io)
     outputs = sum(len(reply) - FirReply.FORMAT.size for reply in replies)
-    found["outputs of the filter bank, samples the other way"] = Transfer(
+    found["outputs of the filter bank, with samples to the device"] = Transfer(
         useful_bytes=outputs, clocks=clocks, divisor=divisor
     )
     return found

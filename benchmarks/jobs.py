@@ -169,7 +169,7 @@ def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
         ]
         middle, low, high = statistics.median(shares), min(shares), max(shares)
         between = f" ({low:.3f} to {high:.3f})" if len(shares) > 1 else ""
-        return f"{middle:.3f}{between} of the cores' time is the library's"
+        return f"{middle:.3f}{between} of the cores' time is spent in the library"
 
     spent = {name: statistics.median(run.cpu[name] for run in jobs) for name in PROGRAMS}
     per_task = ", ".join(
@@ -179,18 +179,16 @@ def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
         Measurement(
             who=f"a job, {size.processes} workers",
             seconds=tuple(run.seconds for run in jobs),
-            note=f"{share(jobs)}; processor time of each task: {per_task}",
+            note=f"{share(jobs)}; processor time per task: {per_task}",
         ),
         Measurement(
             who=f"joblib {version('joblib')}, {size.processes} processes, pycwt_mod.wct",
             seconds=tuple(run.seconds for run in peers),
-            note=f"{share(peers)}: {1000 * statistics.median(library) / size.tasks:.1f} ms of each "
-            "task; nothing is kept, and none may die",
+            note=f"{share(peers)}: {1000 * statistics.median(library) / size.tasks:.1f} ms per "
+            "task; results are not stored, and a failing process ends the run",
         ),
     )
-    title = (
-        f"{size.tasks} tasks: wct of {size.samples} samples with the level of {size.mc_count} pairs"
-    )
+    title = f"{size.tasks} tasks: wct of {size.samples} samples, level of {size.mc_count} pairs"
     return Work(title=title, measurements=lines)
 
 
@@ -198,8 +196,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.jobs", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little data, no page written")
-    parser.add_argument("--tasks", type=int, help="other than 1000")
-    parser.add_argument("--runs", type=int, help="other than 3")
+    parser.add_argument("--tasks", type=int, help="number of tasks (default: 1000)")
+    parser.add_argument("--runs", type=int, help="number of runs (default: 3)")
     parser.add_argument("--output", type=Path, help="where to write the page")
     given = parser.parse_args(arguments)
     size = QUICK if given.quick else FULL

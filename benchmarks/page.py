@@ -246,8 +246,8 @@ async def _memory(browser: Browser, url: str, seconds: float) -> Work:
             sizes.append(await _heap_bytes(session))
     told = " ".join(f"{each / 2**20:.1f}" for each in sizes)
     title = (
-        f"live page: {seconds * FAST:,.0f} s of data at {FAST} times their speed, hidden half of "
-        f"the time: JavaScript heap at the start and at each eighth {told} MiB"
+        f"live page: {seconds * FAST:,.0f} s of data at {FAST} times real time, hidden half of "
+        f"the time: JavaScript heap at the start and after each eighth {told} MiB"
     )
     return Work(title=title)
 

@@ -55,7 +55,7 @@ def publishing_works(n: int, repeats: int) -> tuple[Work, ...]:
     )
     title = (
         f"publish {n * CHANNELS / 1e6:g} million samples ({CHANNELS} channels, float32, chunks of "
-        f"{CHUNK}, {IN_FLIGHT} in flight) until kept"
+        f"{CHUNK}, {IN_FLIGHT} in flight) until stored"
     )
     return (Work(title=title, measurements=tuple(measured)),)
 
@@ -64,7 +64,8 @@ def _note(samples: Samples, seconds: tuple[float, ...], cpu_s: list[float]) -> s
     best = samples.size / min(seconds) / 1e6
     share = sum(cpu_s) / len(cpu_s) / samples.size * 4e5
     return (
-        f"{best:.1f} million channel-samples/s; 400,000 a second take {100 * share:.1f} % of a core"
+        f"{best:.1f} million channel-samples/s; "
+        f"400,000 per second take {100 * share:.1f} % of a core"
     )
 
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.queries``: what a question costs besides its work, and under load."""
+"""``python -m benchmarks.queries``: the overhead of a query, and queries under load."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def timed_once(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def coherence_work(client: Client, size: Size) -> Work:
-    """Return a coherence with its level, asked for and called directly."""
+    """Return a coherence with its level, as a query and as a direct call."""
     x, y = np.random.default_rng(1).standard_normal((2, size.samples))
 
     # A seed of its own for each: workers keep the levels that they simulated.
@@ -116,7 +116,7 @@ async def coherence_work(client: Client, size: Size) -> Work:
     found = await in_turns(works, size.runs)
     ours, theirs = (statistics.median(seconds) for seconds in found.values())
     bytes_back = 2 * (await client.wct(x, y, 1.0, 0.25, significance_level=None)).coherence.nbytes
-    note = f"{(ours - theirs) * 1000:.1f} ms more, for {bytes_back / 1e6:.1f} MB of reply"
+    note = f"{(ours - theirs) * 1000:.1f} ms overhead, for a reply of {bytes_back / 1e6:.1f} MB"
     lines = [
         Measurement(who=name, seconds=seconds, note="" if i else note)
         for i, (name, seconds) in enumerate(found.items())
@@ -126,7 +126,7 @@ async def coherence_work(client: Client, size: Size) -> Work:
 
 
 async def small_work(client: Client, url: str, size: Size) -> Work:
-    """Return questions without work, beside nats-py's own request and reply."""
+    """Return queries without computation, and nats-py's own request and reply."""
     echo = subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", ECHO, url], stdout=subprocess.PIPE
     )
@@ -150,11 +150,11 @@ async def small_work(client: Client, url: str, size: Size) -> Work:
         await bare.close()
         echo.kill()
         echo.wait()
-    return Work(title="questions without work, idle system", measurements=tuple(lines))
+    return Work(title="queries without computation, idle system", measurements=tuple(lines))
 
 
 async def busy_work(client: Client, url: str, size: Size) -> Work:
-    """Return questions without work while another client keeps every core busy."""
+    """Return queries without computation while another client keeps every core busy."""
     x, y = np.random.default_rng(2).standard_normal((2, size.samples))
     heavy, enough = 0, anyio.Event()
 
@@ -179,8 +179,8 @@ async def busy_work(client: Client, url: str, size: Size) -> Work:
             seconds = await timed(work, size.small_runs)
             note = f"99 % within {np.percentile(seconds, 99) * 1000:.1f} ms"
             lines.append(Measurement(who=name, seconds=seconds, note=note))
-        enough.set()  # what is under way is waited for, so that the next measurement is alone
-    title = f"questions without work while {WORKERS} workers compute coherences, {heavy} of them"
+        enough.set()  # requests in flight finish before the next measurement
+    title = f"queries without computation while {WORKERS} workers compute {heavy} coherences"
     return Work(title=title, measurements=tuple(lines))
 
 
@@ -190,7 +190,7 @@ def json_work(size: Size) -> Work:
     body = orjson.dumps({"signal1": x, "signal2": x, "dt": 1.0})
     works: dict[str, Callable[[], object]] = {
         "decoded and validated": partial(decode, WctRequest, body, ContentType.JSON),
-        "orjson alone, lists of floats": partial(orjson.loads, body),
+        "orjson only, lists of floats": partial(orjson.loads, body),
     }
     lines = []
     for name, work in works.items():
@@ -206,7 +206,7 @@ def json_work(size: Size) -> Work:
 
 
 async def load_work(url: str, size: Size) -> Work:
-    """Return many clients at once, each on a connection of its own, asking without a pause."""
+    """Return many concurrent clients, each with its own connection, querying without pause."""
     outcomes: Counter[str] = Counter()
     seconds: dict[str, list[float]] = {}
     memory = [resident_bytes()]
@@ -220,14 +220,15 @@ async def load_work(url: str, size: Size) -> Work:
     told = ", ".join(f"{count} {code}" for code, count in sorted(outcomes.items())) or "no error"
     mib = " ".join(f"{each / 2**20:.0f}" for each in memory)
     title = (
-        f"{size.clients} clients, mixed questions for {size.seconds:g} s, {WORKERS} workers: "
-        f"{answered} answered, {told}; workers' memory at the start and at each quarter {mib} MiB"
+        f"{size.clients} clients, mixed queries for {size.seconds:g} s, {WORKERS} workers: "
+        f"{answered} answered, {told}; "
+        f"memory of the workers at the start and after each quarter {mib} MiB"
     )
     return Work(title=title, measurements=load_lines(seconds))
 
 
 def load_lines(seconds: Mapping[str, Sequence[float]]) -> tuple[Measurement, ...]:
-    """Return what each kind of question took while many clients asked."""
+    """Return the times of each kind of query under load."""
     return tuple(
         Measurement(
             who=name,
@@ -243,7 +244,7 @@ async def _client(
 ) -> None:
     x, y = np.random.default_rng(number).standard_normal((2, 500))
     end = time.perf_counter() + for_s
-    # Nothing is answered from what was kept: all of it is to be computed.
+    # New seeds, so that no reply comes from the cache.
     seeds = itertools.count(number * 1_000_000)
 
     async with connect(url, name=f"bench-{number}", timeout_s=30) as client:

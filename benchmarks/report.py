@@ -8,17 +8,17 @@ from rich.table import Table
 
 from benchmarks.measurement import Measurement, Work
 
-HEADINGS = ("", "median", "shortest to longest", "runs", "of ours", "peak memory", "notes")
+HEADINGS = ("", "median", "shortest to longest", "runs", "ratio", "peak memory", "notes")
 
 INTRODUCTION = """\
 # Benchmarks
 
-`{command}` measured all of this in one run and wrote this page; the peers did the same work in
-the same run, in turns. Times are wall time, without the first run of each. "of ours" is the
-peer's median in units of the first line's. Peak memory is the largest resident set of a process
-that does that work once, interpreter and imports included.
+`{command}` measured all figures in one run and wrote this page. In each table, the peers did the
+same work, alternating with the first row. Times are wall times and leave out the first run of each.
+"ratio" is the median of the row divided by that of the first row. Peak memory is the largest
+resident set of a process that does the work once, including interpreter and imports.
 
-`python -m benchmarks --quick` does the same with little data, to see that everything runs.
+`python -m benchmarks --quick` runs everything with little data, to check that it works.
 """
 
 

@@ -117,7 +117,7 @@ def _growth(
             who=US,
             seconds=seconds,
             peak_bytes=peak_bytes(partial(once, "float32", size)),
-            note=f"n={size:,}; {statistics.median(seconds) / size * 1e9:.0f} ns a sample",
+            note=f"n={size:,}; {statistics.median(seconds) / size * 1e9:.0f} ns per sample",
         )
         for size, seconds in zip(sizes, rounds(works, repeats), strict=True)
     )

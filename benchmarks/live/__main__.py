@@ -1,4 +1,4 @@
-"""``python -m benchmarks.live``: what the live path promises of speed, measured."""
+"""``python -m benchmarks.live``: measure the speed of the live path against its targets."""
 
 from __future__ import annotations
 

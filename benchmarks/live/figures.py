@@ -1,4 +1,4 @@
-"""What was measured, what was asked for, and the page that says both."""
+"""Figures with their targets, and the page that lists them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 __all__ = ["Figure", "Section", "page"]
 
-HEADINGS = ("", "asked", "median", "lowest to highest", "runs", "notes")
+HEADINGS = ("", "target", "median", "lowest to highest", "runs", "notes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,8 @@ class Figure:
     what: str
     values: tuple[float, ...]
     unit: str
-    #: As the promise says it; empty where nothing is promised.
-    asked: str = ""
+    #: The promised value; empty without a promise.
+    target: str = ""
     note: str = ""
 
     def cells(self) -> list[str]:
@@ -27,7 +27,7 @@ class Figure:
         low, high = min(self.values), max(self.values)
         spread = f"{_short(low)} to {_short(high)}" if len(self.values) > 1 else ""
         median = f"{_short(statistics.median(self.values))} {self.unit}".rstrip()
-        return [self.what, self.asked, median, spread, str(len(self.values)), self.note]
+        return [self.what, self.target, median, spread, str(len(self.values)), self.note]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +42,14 @@ class Section:
 INTRODUCTION = """\
 # Benchmarks of the live path
 
-`{command}` measured all of this in one run and wrote this page: real processes around an embedded
-server that stores to files, all on one machine. The device is a process of its own on nats-py
-alone, and results are read with nats-py alone where nothing else is said, so that the figures are
-the system's. "asked" is the promise. The floor is the same messages, as many and as large, through
-bare nats-py in the same run: programs that pass them on and compute nothing.
+`{command}` measured all figures in one run and wrote this page. All processes are real and run on
+one machine, around an embedded server with file storage. The device is a separate process that uses
+only nats-py, and results are read with nats-py unless a row says otherwise, so the figures are
+those of the system. "target" is the promised value. "floor" sends the same number of messages of
+the same sizes through programs that use only nats-py, pass them on and compute nothing, in the same
+run.
 
-`python -m benchmarks.live --quick` does the same with little data, to see that everything runs.
+`python -m benchmarks.live --quick` runs everything with little data, to check that it works.
 """
 
 

@@ -55,7 +55,7 @@ async def latency(systems: Systems, seconds: float, warm_s: float, runs: int) ->
             floors.append(_Run(floor[len(floor) // 5 :]))
     figures = [
         *_readers(plain[PAIR_HOP_S], feeds[PAIR_HOP_S], warm_s),
-        *_percentiles("floor", floors, asked=False),
+        *_percentiles("floor", floors, target=False),
         *(_stage(name, plain[PAIR_HOP_S], at, warm_s) for name, at in STAGES.items()),
         *_readers(
             plain[CLOSED_LOOP_HOP_S],
@@ -66,10 +66,10 @@ async def latency(systems: Systems, seconds: float, warm_s: float, runs: int) ->
     ]
     text = (
         f"Two channels at 1 kHz in chunks of {1000 * CHUNK / FS:g} ms, coherence with its 95 % "
-        f"level, 12 voices in 4 octaves, `hop_s` {PAIR_HOP_S:g}; what is sent for this stream is "
-        f"below. {WORKERS} workers, {seconds:g} s a run. Above the chunk and the hop: counted from "
-        "publishing the chunk that holds the last sample that the result needs. The last rows are "
-        "of a hop for closed loops."
+        f"level, 12 voices in 4 octaves, `hop_s` {PAIR_HOP_S:g}; {WORKERS} workers, {seconds:g} s "
+        "per run. Latency excludes chunk and hop: it begins when the chunk with the last sample "
+        "that the result needs is published. The last rows have a hop for closed loops. "
+        "The data sent for these streams is listed below."
     )
     return Section(title="Latency", text=text, figures=tuple(figures))
 
@@ -79,8 +79,8 @@ def _readers(
 ) -> list[Figure]:
     own = [_Run([ms for at, ms in each.lags_ms() if at > warm_s]) for each in plain]
     return [
-        *_percentiles(f"a subscriber to the results{of}", own, asked=True),
-        *_percentiles(f"`pycwt_client`, `async for result in ...`{of}", feeds, asked=True),
+        *_percentiles(f"a subscriber to the results{of}", own, target=True),
+        *_percentiles(f"`pycwt_client`, `async for result in ...`{of}", feeds, target=True),
     ]
 
 
@@ -106,12 +106,12 @@ def _stage(
     return Figure(what=f"until {name}, median", values=tuple(medians), unit="ms")
 
 
-def _percentiles(who: str, runs: Sequence[_Run], *, asked: bool) -> list[Figure]:
+def _percentiles(who: str, runs: Sequence[_Run], *, target: bool) -> list[Figure]:
     results = sum(len(run.ms) for run in runs)
     return [
         Figure(
             what=f"{who}, p{percent}", values=tuple(run.at(percent) for run in runs), unit="ms",
-            asked=f"< {limit} ms" if asked else "", note=f"{results} results",
+            target=f"< {limit} ms" if target else "", note=f"{results} results",
         )
         for percent, limit in ((50, 5), (99, 20))
     ]  # fmt: skip

@@ -48,32 +48,32 @@ async def throughput(
             floors.append(len(short) * chunk * channels / took)
     figures = [
         Figure(
-            what=f"sustained for {seconds:g} s", unit="channel-samples/s", asked=">= 200,000",
+            what=f"sustained for {seconds:g} s", unit="channel-samples/s", target=">= 200,000",
             values=tuple(each.channel_samples / each.seconds for each in sustained),
             note="from the first chunk to the last result; " + _lags(sustained[0]),
         ),
         Figure(
-            what="lag of results in the last third less that in the first", unit="ms",
-            values=tuple(_growth(each) for each in sustained), asked="not growing",
+            what="lag of results, last third minus first third", unit="ms",
+            values=tuple(_growth(each) for each in sustained), target="not growing",
         ),
         Figure(
-            what="windows waiting at the end", unit="", asked="not growing",
+            what="windows waiting at the end", unit="", target="not growing",
             values=tuple(float(each.samples[-1].windows) for each in sustained),
-            note=f"most of them at any time: {max(s.windows for s in sustained[0].samples)}",
+            note=f"maximum: {max(s.windows for s in sustained[0].samples)}",
         ),
         Figure(
-            what="as fast as the log takes them", unit="channel-samples/s",
+            what="as fast as the log accepts chunks", unit="channel-samples/s",
             values=tuple(each.channel_samples / each.seconds for each in fast),
             note="from the first chunk to the last result; " + _cores(fast[0]),
         ),
         Figure(
             what="floor", unit="channel-samples/s", values=tuple(floors),
-            note="the same messages, one after the other in each program",
+            note="the same messages, one at a time in each program",
         ),
         *_memory(sustained),
     ]  # fmt: skip
     text = (
-        f"{channels} channels at 1 kHz, played {speed:g} times as fast; power in float32, 12 "
+        f"{channels} channels at 1 kHz, played at {speed:g} times real time; power in float32, 12 "
         f"voices in 8 octaves, `hop_s` {HOP_S:g}, chunks of {chunk} samples, {WORKERS} workers. "
         "Processor time: " + _cores(sustained[0]) + "."
     )
@@ -96,18 +96,18 @@ async def scaling(systems: Systems, n_samples: int, voices: int, runs: int) -> S
                     others.append(sum(cores.get(role, 0.0) for role in OTHERS))
     ratios = tuple(two / one for one, two in zip(rates[1], rates[2], strict=True))
     figures = (
-        Figure(what="two workers against one", values=ratios, unit="x", asked=">= 1.7 x"),
+        Figure(what="two workers relative to one", values=ratios, unit="x", target=">= 1.7 x"),
         Figure(
             what="server, ingest and device together, with two workers", values=tuple(others),
-            unit="cores", asked="< 0.1",
+            unit="cores", target="< 0.1",
         ),
         Figure(what="results with one worker", values=tuple(rates[1]), unit="/s"),
         Figure(what="results with two workers", values=tuple(rates[2]), unit="/s"),
     )  # fmt: skip
     text = (
-        f"Cross spectra of four pairs of channels by Paul's wavelet of order 3, {voices} voices in "
-        "one octave, 32-bit counts computed in float64: windows of 8,019 samples for tiles of 5, "
-        "some 60 ms of work each. From the first result to the last."
+        f"Cross spectra of four pairs of channels with Paul's wavelet of order 3, {voices} voices "
+        "in one octave, 32-bit counts computed in float64: windows of 8,019 samples for tiles of "
+        "5, about 60 ms of computation each. Measured from the first result to the last."
     )
     return Section(title="Scaling", text=text, figures=figures)
 
@@ -120,7 +120,7 @@ async def day(systems: Systems, seconds: float) -> Section:
         played = await _played(system, stream, chunk, int(seconds * fs_hz / chunk), 0)
     text = (
         f"{seconds / 3600:.3g} hours of two channels at 250 Hz, coherence with levels, 12 voices "
-        "in 4 octaves, `hop_s` 2, played as fast as they are taken: "
+        "in 4 octaves, `hop_s` 2, played as fast as the log accepts them: "
         f"{played.seconds:.0f} s, {seconds / played.seconds:,.0f} times real time, "
         f"{len(played.arrivals):,} results."
     )
@@ -179,7 +179,7 @@ def _memory(runs: Sequence[Played]) -> list[Figure]:
         figures.append(
             Figure(
                 what=f"memory of {role}, growth in the second half", values=grown, unit="MiB",
-                asked="flat", note=f"after each tenth of the run: {told} MiB",
+                target="flat", note=f"after each tenth of the run: {told} MiB",
             )
         )  # fmt: skip
     return figures

@@ -96,11 +96,10 @@ async def traffic(systems: Systems, seconds: float, channels: int) -> Section:
         for what, stream, dtype in cases:
             figures.append(await _of(system, what, stream, dtype, seconds))
     text = (
-        "Bytes of all windows, which is what is sent for the analysis, in units of the bytes of "
-        "the samples as the device sent them, averaged over the octaves. Windows of an octave "
-        "overlap by twice its margin, so it is the hop that decides: at one as short as a closed "
-        "loop may want, each sample is in several windows. The coherences are those of the "
-        "latency above."
+        "Bytes of all windows, divided by the bytes of the samples as the device sent them, "
+        "averaged over the octaves. The windows of an octave overlap by twice its margin, so the "
+        "ratio depends on the hop: with a hop short enough for closed loops, each sample is in "
+        "several windows. The coherences are those of the latency figures above."
     )
     return Section(title="Data sent per sample and octave", text=text, figures=tuple(figures))
 
@@ -129,7 +128,7 @@ async def _of(
         parts.append(sizes / (covered * step_bytes))
     results = sum(map(sum, recorder.results.values()))
     return Figure(
-        what=what, values=(sum(parts) / len(parts),), unit="x", asked="<= 3 x",
+        what=what, values=(sum(parts) / len(parts),), unit="x", target="<= 3 x",
         note=f"{len(parts)} of {octaves(stream)} octaves, lowest {min(parts):.2f}, highest "
         f"{max(parts):.2f}; results: {results / (device.bytes * octaves(stream)):.2f} x",
     )  # fmt: skip

@@ -27,8 +27,8 @@ def test_a_quick_run_measures_everything_and_writes_the_page(tmp_path: Path) -> 
     assert len(sections) == len(list(measurements(QUICK)))
     for section in sections:
         assert [line for line in section.splitlines() if re.search(r"\| [\d.,]+ \S* ?\|", line)]
-    for asked in (">= 200,000", "< 5 ms", "< 20 ms", ">= 1.7 x", "<= 3 x"):
-        assert f"| {asked} |" in text
+    for target in (">= 200,000", "< 5 ms", "< 20 ms", ">= 1.7 x", "<= 3 x"):
+        assert f"| {target} |" in text
     assert text.count("| floor") == 3
 
 
@@ -58,8 +58,8 @@ def arrival(*, needed: int) -> Arrival:
     )  # fmt: skip
 
 
-def test_the_page_says_what_was_asked_and_what_was_found() -> None:
-    figure = Figure(what="lag", values=(3.0, 1.0, 2.0), unit="ms", asked="< 5 ms", note="three")
+def test_the_page_lists_targets_and_figures() -> None:
+    figure = Figure(what="lag", values=(3.0, 1.0, 2.0), unit="ms", target="< 5 ms", note="three")
     text = page([Section(title="T", text="How.", figures=(figure,))], {}, {}, "make it")
     assert "`make it`" in text
     assert "| lag | < 5 ms | 2 ms | 1 to 3 | 3 | three |" in text
