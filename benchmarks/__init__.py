@@ -1,1 +1,1 @@
-"""Measurements against peers, in one run."""
+"""Benchmarks against peers, measured in the same run."""

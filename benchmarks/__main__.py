@@ -54,15 +54,17 @@ def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="little data, no page written")
-    parser.add_argument("--output", type=Path, help="where to write the page")
+    parser.add_argument(
+        "--quick", action="store_true", help="small run; prints the tables, writes no page"
+    )
+    parser.add_argument("--output", type=Path, help="file for the page")
     given = parser.parse_args(arguments)
     output = given.output or (None if given.quick else PAGE)
     console = Console()
     console.width = max(console.width, 132)  # tables don't read well in a narrower one
     here = machine()
     works: list[Work] = []
-    # BLAS has no part in this; no work shall have more threads than it says.
+    # Limit BLAS to one thread, so that each work uses only the threads that it states.
     with threadpool_limits(1):
         for measure in quick() if given.quick else full():
             found = measure()

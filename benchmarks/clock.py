@@ -1,4 +1,4 @@
-"""Wall time of repeated runs, and the memory of a process of its own."""
+"""Wall time of repeated runs, and the peak memory of a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages to and from bytes, against the standard library's json."""
+"""Encoding and decoding messages, compared with the standard library's json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coherence, and its significance."""
+"""Benchmarks of coherence and its significance."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """False positives of 5 % levels of coherence: ``python -m benchmarks.false_positives``.
 
-Pairs of unrelated AR(1) noises of n samples are transformed by the papers' formula, and what
-exceeds the level outside the cone of influence is counted at every scale. One line per wavelet,
+Transforms pairs of unrelated AR(1) noises of n samples with the papers' formula, and counts the
+values above the level outside the cone of influence at every scale. Prints one line per wavelet,
 n, dj and AR(1) coefficient, in per cent, averaged over `--seeds` levels of 300 surrogate pairs:
-the least and the most at any scale, and the most with records of 6 s_max, which is what levels
-were simulated with before they knew n; in the last column the least and the most where every
-pair has the level of its own estimated coefficients. The count has a standard error of 0.2 to 0.3
-at the longest periods.
+the lowest and the highest count at any scale, and the highest with records of 6 s_max, with which
+levels were simulated before they depended on n. The last column has the lowest and the highest
+count when every pair has the level of its own estimated coefficients. The count has a standard
+error of 0.2 to 0.3 at the longest periods.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Error against masked area of gaps: ``python -m benchmarks.gap_masks`` writes the page.
+"""Error and masked area of gaps: ``python -m benchmarks.gap_masks`` writes the page.
 
-Noise is transformed whole and with samples missing. Outside the cone of influence of the record's
-ends the table has, for every rule, the part of the values that is masked and the error of the
-others: of coefficients in units of the RMS of their row, of coherence as it is.
+Transforms noise with and without missing samples. For every rule, the table has the fraction of
+masked values outside the cone of influence of the record's ends and the error of the other
+values: for coefficients relative to the RMS of their row, for coherence in absolute terms.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def page(samples: int = SAMPLES, seeds: int = SEEDS) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gap_masks", description=__doc__)
-    parser.add_argument("--output", type=Path, default=PAGE, help="where to write the page")
+    parser.add_argument("--output", type=Path, default=PAGE, help="file for the page")
     parser.parse_args(arguments).output.write_text(page(), encoding="utf-8")
 
 

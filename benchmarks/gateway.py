@@ -272,9 +272,13 @@ async def measure(size: Size, *, page_alone: bool) -> list[Work]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="little data, no page written")
-    parser.add_argument("--output", type=Path, help="where to write the page")
-    parser.add_argument("--page", action="store_true", help="only the live page; no page written")
+    parser.add_argument(
+        "--quick", action="store_true", help="small run; prints the tables, writes no page"
+    )
+    parser.add_argument("--output", type=Path, help="file for the page")
+    parser.add_argument(
+        "--page", action="store_true", help="measure only the live page; writes no file"
+    )
     given = parser.parse_args(arguments)
     with threadpool_limits(1):
         size = QUICK if given.quick else FULL

@@ -1,4 +1,4 @@
-"""Many clients of a gateway at once, each waiting for its answers, and `health` meanwhile."""
+"""Many concurrent clients of a gateway, and the latency of `health` under their load."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ async def load_work(url: str, pid: int, size: Size, *, workers: int) -> Work:
     seconds: dict[str, list[float]] = {"health, from another process": health}
     outcomes: Counter[str] = Counter()
     for _ in clients:
-        asked = await anyio.to_thread.run_sync(told.get)
-        outcomes += asked.outcomes
-        for name, each_s in asked.seconds.items():
+        reply = await anyio.to_thread.run_sync(told.get)
+        outcomes += reply.outcomes
+        for name, each_s in reply.seconds.items():
             seconds.setdefault(name, []).extend(each_s)
     for each in clients:
         each.join()
@@ -81,7 +81,7 @@ async def load_work(url: str, pid: int, size: Size, *, workers: int) -> Work:
 
 
 class Asked(NamedTuple):
-    """What the clients of one process were answered."""
+    """Status codes and times of the requests of one process."""
 
     outcomes: Counter[str]
     seconds: dict[str, list[float]]

@@ -1,13 +1,14 @@
-"""What the hardware bridge costs: round trips, the host's processor, and times at every rate.
+"""The overhead of the hardware bridge: round trips, processor time, and times at every rate.
 
-``python -m benchmarks.hwbridge`` writes docs/benchmarks-hardware.md. The device is the twin of the
-tests behind a pseudo-terminal, in a process of its own, that hears and answers as fast as a line
-carries bytes; so link and bridge are measured, and no board. What a board takes to compute is
-worked out from its clocks, which are held to the simulated design.
+``python -m benchmarks.hwbridge`` writes docs/benchmarks-hardware.md. The device is the simulated
+device of the tests behind a pseudo-terminal, in a separate process that receives and answers at
+the pace of a serial line. The benchmark therefore measures link and bridge, but no board. The
+computing time of a board is calculated from its clocks, which tests compare with the simulated
+design.
 
-The processor is what the kernel counts for the whole process of the bridge, all threads, between
-the first and the last report of progress of one long transfer; the bytes of the same time say how
-full the line was. Nothing is scaled.
+The processor time is that of the whole process of the bridge, all threads, as counted by the
+kernel between the first and the last progress event of one long transfer. The bytes transferred
+in the same time give the load of the line. No value is scaled.
 """
 
 from __future__ import annotations
@@ -352,8 +353,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--twin", help="be the device at this path")
-    options.add_argument("--quick", action="store_true", help="little of it, to the terminal")
+    options.add_argument("--twin", help="run the simulated device at this path")
+    options.add_argument("--quick", action="store_true", help="small run; prints the page")
     given = options.parse_args()
     if given.twin:
         twin(given.twin)

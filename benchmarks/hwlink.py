@@ -1,7 +1,8 @@
-"""``python -m benchmarks.hwlink``: how much of a serial line's rate bulk transfers use.
+"""``python -m benchmarks.hwlink``: efficiency of bulk transfers on the serial line.
 
-The device is the gateware in Verilator, with every bit of the line; the host is a few lines here
-that keep the window full. Times are counted in clocks of the device, so no machine changes them.
+The device is the gateware in Verilator, with every bit of the line. The host is a short loop in
+this module that keeps the window full. Times are counted in clocks of the device, so they do not
+depend on the machine.
 """
 
 from __future__ import annotations
@@ -214,8 +215,10 @@ def bulk(line: Line, divisor: int, frames: int) -> dict[str, Transfer]:
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hwlink", description=__doc__)
-    parser.add_argument("--frames", type=int, default=64, help="of each kind")
-    parser.add_argument("--folder", type=Path, default=Path("var/gateware"), help="of designs")
+    parser.add_argument("--frames", type=int, default=64, help="frames of each kind")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("var/gateware"), help="folder of compiled designs"
+    )
     parser.add_argument("--output", type=Path, default=PAGE)
     options = parser.parse_args()
     rows = []

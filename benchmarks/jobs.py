@@ -1,7 +1,7 @@
-"""``python -m benchmarks.jobs``: how much of the cores' time a job of many small tasks computes.
+"""``python -m benchmarks.jobs``: share of the cores' time that a job of many small tasks computes.
 
-The library's share is the processor time of the very same calls, made by joblib in as many
-processes in the same run, over what the cores had to give while the job ran.
+The library's share is the processor time of the same calls, made by joblib in the same number of
+processes in the same run, divided by the processor time available while the job ran.
 """
 
 from __future__ import annotations
@@ -195,10 +195,12 @@ def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.jobs", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="little data, no page written")
+    parser.add_argument(
+        "--quick", action="store_true", help="small run; prints the tables, writes no page"
+    )
     parser.add_argument("--tasks", type=int, help="number of tasks (default: 1000)")
     parser.add_argument("--runs", type=int, help="number of runs (default: 3)")
-    parser.add_argument("--output", type=Path, help="where to write the page")
+    parser.add_argument("--output", type=Path, help="file for the page")
     given = parser.parse_args(arguments)
     size = QUICK if given.quick else FULL
     size = replace(size, tasks=given.tasks or size.tasks, runs=given.runs or size.runs)

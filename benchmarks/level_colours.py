@@ -1,9 +1,9 @@
-"""Simulate what colour does to levels: ``python -m benchmarks.level_colours [--n-jobs N]``.
+"""Simulate the effect of red noise on levels: ``python -m benchmarks.level_colours [--n-jobs N]``.
 
-For every pair of knees in `pycwt_mod.significance.table.colours.KNEES` a row in the middle of
-the axis is simulated, for every pair of coefficients in `LAGS` the rows above a period of two
-samples: with red and with white noise made of the same random numbers, so that the ratio of
-log(1 - R²), which is what the table holds, scatters much less than the levels.
+Simulates a row in the middle of the axis for every pair of knees in
+`pycwt_mod.significance.table.colours.KNEES`, and the rows above a period of two samples for every
+pair of coefficients in `LAGS`. Red and white noise are made of the same random numbers, so that
+the ratio of log(1 - R²), which the table contains, scatters much less than the levels.
 """
 
 from __future__ import annotations

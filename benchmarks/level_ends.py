@@ -1,7 +1,7 @@
-"""Simulate what the ends of a record do: ``python -m benchmarks.level_ends [--n-jobs N]``.
+"""Simulate the effect of a record's ends: ``python -m benchmarks.level_ends [--n-jobs N]``.
 
-White noise in records of `RECORD` samples, at scales from 1/64 of it to all of it, compared with
-endless noise of the same scales; `pycwt_mod.significance.table.ends` says what is stored.
+Compares white noise in records of `RECORD` samples, at scales from 1/64 of the record to all of
+it, with endless noise at the same scales. `pycwt_mod.significance.table.ends` describes the file.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""How far instant levels are from simulations: ``python -m benchmarks.level_errors``.
+"""Difference of tabulated levels from simulations: ``python -m benchmarks.level_errors``.
 
 Prints one line per wavelet, number of voices, pair of noises and length of record: the largest
-differences from a large simulation of that very question, near Nyquist and elsewhere, their
-root mean square, and the largest standard error of that simulation. With ``--records`` the
-records have the length of signals, `n`, and what is compared are the scales with a point outside
-the cone of influence.
+differences from a large simulation of the same case, near Nyquist and elsewhere, their root mean
+square, and the largest standard error of that simulation. With ``--records`` the records have the
+length of signals, `n`, and only scales with a point outside the cone of influence are compared.
 """
 
 from __future__ import annotations
@@ -104,7 +103,9 @@ def main() -> None:
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--level", type=float, default=0.95)
-    parser.add_argument("--records", action="store_true", help="records of the signals' length")
+    parser.add_argument(
+        "--records", action="store_true", help="compare records of the signals' length"
+    )
     given = parser.parse_args()
     pool = joblib.Parallel(n_jobs=given.n_jobs, return_as="generator")
     if given.records:

@@ -1,7 +1,6 @@
-"""Simulate the table of instant levels: ``python -m benchmarks.level_table [--n-jobs N]``.
+"""Simulate the table of levels for white noise: ``python -m benchmarks.level_table [--n-jobs N]``.
 
-White noise. What other noises and other records make of it is
-measured by `benchmarks.level_errors`.
+`benchmarks.level_errors` measures the errors for other noises and records.
 """
 
 from __future__ import annotations
@@ -122,7 +121,7 @@ def _chunks(rows: SurrogateOctave, pairs: int, number: int) -> NDArray[np.int64]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n-jobs", type=int, default=1)
-    parser.add_argument("--shorter", type=int, default=1, help="divide the pairs by this")
+    parser.add_argument("--shorter", type=int, default=1, help="divisor of the number of pairs")
     given = parser.parse_args()
     names = {name: wavelet for wavelet, name in reversed(level_table.WAVELETS.items())}
     asked = [

@@ -1,4 +1,4 @@
-"""What one piece of work took, here and with a peer."""
+"""Times of one piece of work, in this project and in a peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests' device at the pace of its line: every byte, in either direction, takes its time."""
+"""The simulated device of the tests at the pace of a serial line, in both directions."""
 
 from __future__ import annotations
 

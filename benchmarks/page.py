@@ -1,7 +1,7 @@
-"""What the live page costs a browser, and pictures of it.
+"""Load of the live page on a browser, and pictures of the page.
 
-``python -m benchmarks.gateway`` measures the page (``--page``: only that); this command takes the
-pictures of a gateway with a stream that plays, such as that of ``make demo``::
+``python -m benchmarks.gateway`` measures the page (``--page``: only the page). This command takes
+pictures of the page of a gateway with a playing stream, such as that of ``make demo``::
 
     python -m benchmarks.page http://127.0.0.1:8000 docs/images
 """

@@ -1,10 +1,9 @@
-"""``python -m benchmarks.path_length``: how many source files a value passes.
+"""``python -m benchmarks.path_length``: number of source files that a value passes.
 
 Starts the system with every process traced, and counts the distinct source files of the project
-that are entered, in all processes, from the moment a chunk is published, a question is asked or a
-job is submitted until its result is received. Two things that have nothing to do with the value are
-left out: a process that enters only what it enters in idle times too, and a file that only some of
-the rounds enter.
+that all processes enter from the moment a chunk is published, a query is sent or a job is
+submitted until its result is received. Unrelated entries are left out: processes that enter only
+files that they also enter when idle, and files that only some of the rounds enter.
 """
 
 from __future__ import annotations

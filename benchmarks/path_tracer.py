@@ -1,7 +1,7 @@
-"""Records which of the project's source files a process enters, while a flag is up.
+"""Record which of the project's source files a process enters while a flag is set.
 
-Loaded at the start of every process of a traced system, so it needs nothing but the standard
-library. Forks go on recording: each first entry is one line, appended to one file by all.
+Loaded at the start of every process of a traced system, so it uses only the standard library.
+Forked processes continue recording: each first entry is one line in a file shared by all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The peers: other packages that do the same work, each of which may be missing."""
+"""Peers: optional packages that do the same work."""
 
 from __future__ import annotations
 

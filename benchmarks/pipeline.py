@@ -1,4 +1,4 @@
-"""The running system: the shipped recording from a publisher to the last result."""
+"""Benchmark of the running system, from publishing the recording to its last result."""
 
 from __future__ import annotations
 

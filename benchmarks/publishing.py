@@ -1,4 +1,4 @@
-"""What the client's publisher costs against the driver by itself, on a server of its own."""
+"""Cost of the client's publisher, compared with the bare driver, on a separate server."""
 
 from __future__ import annotations
 

@@ -307,8 +307,10 @@ async def measure(size: Size) -> list[Work]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queries", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="little data, no page written")
-    parser.add_argument("--output", type=Path, help="where to write the page")
+    parser.add_argument(
+        "--quick", action="store_true", help="small run; prints the tables, writes no page"
+    )
+    parser.add_argument("--output", type=Path, help="file for the page")
     given = parser.parse_args(arguments)
     with threadpool_limits(1):
         works = anyio.run(measure, QUICK if given.quick else FULL)

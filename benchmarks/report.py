@@ -1,4 +1,4 @@
-"""The table, on the terminal and as a page."""
+"""Tables of results, for the terminal and for the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wavelet transform of a long record."""
+"""Benchmarks of the wavelet transform of a long record."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The live path, measured: real processes, one embedded server, files for storage."""
+"""Benchmarks of the live path: real processes around an embedded server with file storage."""

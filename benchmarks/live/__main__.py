@@ -70,8 +70,10 @@ async def quick_sections() -> list[Section]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="little data, no page written")
-    parser.add_argument("--output", type=Path, help="where to write the page")
+    parser.add_argument(
+        "--quick", action="store_true", help="small run; prints the tables, writes no page"
+    )
+    parser.add_argument("--output", type=Path, help="file for the page")
     given = parser.parse_args(arguments)
     here = machine()
     measured = anyio.run(quick_sections) if given.quick else anyio.run(sections, FULL, bench)

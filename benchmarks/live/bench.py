@@ -1,4 +1,4 @@
-"""A running system to measure on: embedded server, files for storage, every service a process."""
+"""A running system to measure: embedded server, file storage, every service a process."""
 
 from __future__ import annotations
 

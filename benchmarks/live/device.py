@@ -1,7 +1,7 @@
-"""A device as a process of its own, on nats-py alone: it costs what the bus costs.
+"""A device as a separate process that uses only nats-py, so it adds only the cost of the bus.
 
-It publishes chunks to JetStream, on time or as fast as they are acknowledged, and writes down when
-it published each one.
+It publishes chunks to JetStream, on time or as fast as they are acknowledged, and records when it
+published each one.
 """
 
 from __future__ import annotations

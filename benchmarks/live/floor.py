@@ -1,7 +1,8 @@
-"""The floor: the same messages through the same hops on nats-py alone, and nothing computed.
+"""The floor: the same messages over the same hops with only nats-py, and without computation.
 
-Every message says in its first bytes what has to come of it: a JSON list of sizes, each with what
-has to come of that, then zeros up to its own size. So one relay stands for ingest and for a worker.
+Every message begins with a description of the messages that it causes: a JSON list of sizes, each
+with the list of those that it causes in turn, then zeros up to its own size. The same relay
+therefore stands for ingest and for a worker.
 """
 
 from __future__ import annotations

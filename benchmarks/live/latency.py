@@ -1,4 +1,4 @@
-"""From publishing the last sample that a result needs to the result at its reader."""
+"""Latency from publishing the last sample that a result needs to the result at its reader."""
 
 from __future__ import annotations
 

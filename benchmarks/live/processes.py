@@ -1,4 +1,4 @@
-"""What the processes of a run take: processor time and memory, by what they are."""
+"""Processor time and memory of the processes of a run, by role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as they come, read with nats-py and msgpack alone so that reading costs little."""
+"""Results as they arrive, read with only nats-py and msgpack so that reading costs little."""
 
 from __future__ import annotations
 

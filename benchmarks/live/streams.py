@@ -1,4 +1,4 @@
-"""The streams that are measured."""
+"""Definitions of the measured streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much goes through: sustained with nothing left behind, as fast as it goes, and for a day."""
+"""Throughput: sustained without a backlog, at full speed, and for a day of data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes over the bus for every sample: windows and results, counted where they pass."""
+"""Data sent over the bus per sample: windows and results, counted in transit."""
 
 from __future__ import annotations
 
