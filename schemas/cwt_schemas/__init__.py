@@ -1,7 +1,7 @@
-"""What travels on the bus: messages, their encodings, and the names of places.
+"""The wire contract: messages, their encodings, and the names of subjects and storage.
 
-Nothing here knows a socket or an event loop. Subjects are in ``subjects``, names of what is kept in
-``storage``, header names in ``headers``, sizes in ``limits``, array fields in ``arrays``.
+The package has no sockets and no event loop. Subjects are in ``subjects``, names in JetStream in
+``storage``, header names in ``headers``, limits in ``limits``, array fields in ``arrays``.
 """
 
 from cwt_schemas.checkpoint import ClockState, ReplayState, StreamCheckpoint

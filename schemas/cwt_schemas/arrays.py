@@ -1,22 +1,22 @@
-"""Array fields of messages: their types, which pydantic checks, and the forms in which they travel.
+"""Array fields of messages: their types, which pydantic validates, and their forms on the wire.
 
-A field annotated with one of the types accepts a numpy array or any of these forms, and gives a
-C-contiguous, read-only array of a dtype of `WIRE_DTYPES`. Axis order is (time, channel) for samples
-and (scale, time) for whatever a transform yields.
+A field annotated with one of the types accepts a numpy array or any of these forms, and holds a
+C-contiguous, read-only array of a dtype in `WIRE_DTYPES`. The axes are (time, channel) for samples
+and (scale, time) for transforms.
 
 ============  =========================================================  ==========
-form          looks like                                                 written by
+form          example                                                    written by
 ============  =========================================================  ==========
 nested lists  ``[1.5, null]``, ``[[1, 2], [3, 4]]``                      to_json
 parts         ``{"re": [...], "im": [...]}``, complex in JSON            to_json
 packed        ``{"dtype": "<f4", "shape": [2, 3], "data": bytes}``       to_packed
 ============  =========================================================  ==========
 
-Nested lists are float64. A missing value is NaN here and ``null`` there. Infinity is refused in
-every form, because JSON can't say it and both encodings carry the same messages; what a device
-measured is the exception: there it becomes NaN, so that one value does not cost the others. Empty
-arrays are refused too, unless the type allows them: the shape of an empty nested list is ambiguous.
-Every problem is a ``ValueError`` whose message is fit for the sender.
+Nested lists become float64. A missing value is NaN in arrays and ``null`` in lists. Infinity is
+refused in every form, because JSON has no infinity and both encodings carry the same messages.
+Samples of a device are the exception: infinity becomes NaN there, so that one value does not
+invalidate the others. Empty arrays are refused unless the type allows them, because the shape of an
+empty nested list is ambiguous. Invalid values raise ``ValueError`` with a message for the sender.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from pydantic_core import CoreSchema, core_schema
 
 Array = npt.NDArray[Any]
 
-#: Everything an array may be made of on the bus, from the narrowest to the widest of its kind.
+#: The dtypes of arrays on the bus, each kind from the narrowest to the widest.
 WIRE_DTYPES: Final = ("<i2", "<i4", "<f4", "<f8", "<c8", "<c16")
-#: The dtypes whose name is allowed in the header of a raw signal chunk.
+#: The dtypes of raw signal chunks.
 RAW_DTYPES: Final = WIRE_DTYPES[:4]
 
 _INTEGERS: Final = WIRE_DTYPES[:2]
@@ -44,34 +44,34 @@ _COMPLEX: Final = WIRE_DTYPES[4:]
 
 _MAX_AXES: Final = 2
 
-#: Elements of lists that are converted at a time: numpy holds the interpreter's lock throughout, so
-#: that a long list in one piece would stop the event loop although another thread reads it.
+#: List elements that are converted at a time. numpy holds the interpreter's lock during a
+#: conversion, so converting a long list in one piece in a thread would stop the event loop.
 _BLOCK_ITEMS: Final = 64 * 1024
 
-#: The empty array, of one axis.
+#: The empty array, with one axis.
 _EMPTY: Array = np.zeros(0, dtype="<f4")
 _EMPTY.flags.writeable = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayType:
-    """What one kind of field holds.
+    """Type of an array field.
 
     Attributes
     ----------
     axes : tuple of int
-        Possible numbers of axes.
+        Allowed numbers of axes.
     dtypes : tuple of str
-        Possible dtypes. What is exact in one of them is widened, so integers become float64 where
-        only floats are possible, and float64 becomes complex128 where only complex is.
+        Allowed dtypes. Other dtypes are widened to one in which they are exact: integers become
+        float64 if only floats are allowed, and float64 becomes complex128 if only complex is.
     mask : bool
-        Values are 0 and 1, held as bool and carried as ``<i2``.
+        Values are 0 and 1, bool in memory and ``<i2`` on the wire.
     may_be_empty : bool
-        Nothing at all is possible too; whatever its form and dtype, it becomes float32 of one axis.
+        Empty arrays are allowed; in any form and dtype, they become float32 with one axis.
     whole : bool
-        Floats are taken for the integers that they are equal to, since nested lists give floats.
+        Floats with integer values become integers, because nested lists are read as floats.
     infinite_is_missing : bool
-        Infinite values become NaN, instead of being refused.
+        Infinite values become NaN instead of being refused.
     """
 
     axes: tuple[int, ...]
@@ -82,7 +82,7 @@ class ArrayType:
     infinite_is_missing: bool = False
 
     def validate(self, value: object) -> Array:
-        """Return the array, or raise ``ValueError`` with what is wrong."""
+        """Return the array; raise ``ValueError`` if it is invalid."""
         if self.may_be_empty and _is_empty(value):
             return _EMPTY
         if self.mask:
@@ -91,7 +91,7 @@ class ArrayType:
             array = self._cast(_checked(_read(value), infinite_is_missing=self.infinite_is_missing))
         if array.ndim not in self.axes:
             allowed = " or ".join(map(str, self.axes))
-            raise ValueError(f"{array.ndim} axes, {allowed} expected")
+            raise ValueError(f"expected {allowed} axes, got {array.ndim}")
         return array
 
     def _cast(self, array: Array) -> Array:
@@ -104,7 +104,7 @@ class ArrayType:
             integers_in_float32 = array.dtype.kind == "i" and name == "<f4"
             if np.can_cast(array.dtype, name, casting="safe") and not integers_in_float32:
                 return from_numpy(array.astype(name))
-        raise ValueError(f"dtype {array.dtype.str}, one of {', '.join(self.dtypes)} expected")
+        raise ValueError(f"dtype {array.dtype.str} must be one of {', '.join(self.dtypes)}")
 
     def _mask(self, value: object) -> Array:
         if isinstance(value, np.ndarray) and value.dtype == np.bool_:
@@ -112,7 +112,7 @@ class ArrayType:
         array = _checked(_read(value))
         mask: Array = np.equal(array, 1)
         if not np.array_equal(mask, array):
-            raise ValueError("a mask has nothing but 0 and 1")
+            raise ValueError("a mask must contain only 0 and 1")
         mask.flags.writeable = False
         return mask
 
@@ -129,7 +129,7 @@ class ArrayType:
         return {"oneOf": [*self._list_schemas(), *self._parts_schemas(), self._packed_schema()]}
 
     def _http_schema(self) -> dict[str, Any]:
-        """Return what `cwt_schemas.http.to_json` writes."""
+        """Return the schema of the output of `cwt_schemas.http.to_json`."""
         number: dict[str, Any] = {"enum": [0, 1]} if self.mask else {"type": ["number", "null"]}
         pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
         elements = [pair] if set(_COMPLEX) & set(self.dtypes) else []
@@ -151,7 +151,7 @@ class ArrayType:
         part = numbers[0] if len(numbers) == 1 else {"oneOf": numbers}
         return [
             {
-                "description": "Complex numbers in JSON: real and imaginary parts.",
+                "description": "Complex array in JSON: real and imaginary parts.",
                 "type": "object",
                 "properties": {"re": part, "im": part},
                 "required": ["re", "im"],
@@ -161,7 +161,7 @@ class ArrayType:
 
     def _packed_schema(self) -> dict[str, Any]:
         return {
-            "description": "The form in msgpack: C order, little endian; data is a bin value.",
+            "description": "Array in msgpack: C order, little-endian; data is a bin value.",
             "type": "object",
             "properties": {
                 "dtype": {"enum": ["<i2"] if self.mask else list(self.dtypes)},
@@ -186,15 +186,15 @@ ComplexVector = Annotated[
 ComplexMatrix = Annotated[
     npt.NDArray[np.complexfloating[Any, Any]], ArrayType(axes=(2,), dtypes=_COMPLEX)
 ]
-#: Counts; from JSON, which has no dtypes, they come as float64.
+#: Counts; float64 if read from JSON, which has no dtypes.
 CountMatrix = Annotated[
     npt.NDArray[np.integer[Any] | np.float64], ArrayType(axes=(2,), dtypes=("<i4", "<f8"))
 ]
-#: Real or complex, as the quantity asks.
+#: Real or complex, depending on the quantity.
 ValueMatrix = Annotated[
     npt.NDArray[np.inexact[Any]], ArrayType(axes=(2,), dtypes=_FLOATS + _COMPLEX)
 ]
-#: (time,) or (time, channel); converter counts stay integers. Empty where nothing is left to say.
+#: (time,) or (time, channel); converter counts stay integers. May be empty, for a final chunk.
 SampleArray = Annotated[
     npt.NDArray[np.floating[Any] | np.integer[Any]],
     ArrayType(axes=(1, 2), dtypes=_INTEGERS + _FLOATS, may_be_empty=True, infinite_is_missing=True),
@@ -204,14 +204,14 @@ SampleVector = Annotated[
     npt.NDArray[np.floating[Any]],
     ArrayType(axes=(1,), dtypes=_FLOATS, infinite_is_missing=True),
 ]
-#: (time, channel) in whatever type holds them without loss.
+#: (time, channel), in a dtype that is exact.
 SampleMatrix = Annotated[
     npt.NDArray[np.floating[Any] | np.integer[Any]],
     ArrayType(axes=(2,), dtypes=_INTEGERS + _FLOATS),
 ]
-#: 1 where missing data or an edge touches the value; bool in memory.
+#: 1 where missing data or an edge affects the value; bool in memory.
 MaskMatrix = Annotated[npt.NDArray[np.bool_], ArrayType(axes=(2,), dtypes=_INTEGERS, mask=True)]
-#: Counts, and what a device computed in whole numbers.
+#: Counts, and results of integer arithmetic of a device.
 IntegerMatrix = Annotated[
     npt.NDArray[np.integer[Any]], ArrayType(axes=(2,), dtypes=_INTEGERS, whole=True)
 ]
@@ -220,17 +220,17 @@ IntegerMatrix = Annotated[
 def from_numpy(value: Array) -> Array:
     """Return the array in the narrowest wire dtype that holds it exactly.
 
-    An array that is read-only already is taken as it is, everything else is copied, so that the
-    owner's later writes don't reach a frozen message.
+    A read-only array is used as it is. Other arrays are copied, so that later writes by their owner
+    do not change a frozen message.
     """
     return _checked(_as_wire(value))
 
 
 def _as_wire(value: Array) -> Array:
     if isinstance(value, np.ma.MaskedArray):
-        raise ValueError("masked arrays don't travel: write NaN where a value is missing")
+        raise ValueError("masked arrays are not supported; use NaN for missing values")
     if not 1 <= value.ndim <= _MAX_AXES:
-        raise ValueError(f"{value.ndim} axes, one or two are possible")
+        raise ValueError(f"expected one or two axes, got {value.ndim}")
     dtype = _wire_dtype(value.dtype)
     if value.dtype == dtype and value.flags.c_contiguous and not value.flags.writeable:
         return np.asarray(value)
@@ -238,14 +238,14 @@ def _as_wire(value: Array) -> Array:
 
 
 def to_packed(array: Array) -> dict[str, Any]:
-    """Return the msgpack form, its data a view of the array; a mask travels as ``<i2``."""
+    """Return the msgpack form, whose data is a view of the array; a mask becomes ``<i2``."""
     wire = array.astype("<i2") if array.dtype == np.bool_ else array
     data = np.ascontiguousarray(wire).reshape(-1).view(np.uint8).data
     return {"dtype": wire.dtype.str, "shape": list(wire.shape), "data": data}
 
 
 def to_json(array: Array) -> Array | dict[str, Array]:
-    """Return what orjson writes as nested lists: the array, or its two parts if complex."""
+    """Return the array for orjson, which writes nested lists; a complex array as two parts."""
     if array.dtype == np.bool_:
         return array.view(np.uint8)
     if array.dtype.kind == "c":
@@ -254,23 +254,23 @@ def to_json(array: Array) -> Array | dict[str, Array]:
 
 
 def from_packed(value: Mapping[str, Any]) -> Array:
-    """Return ``{"dtype", "shape", "data"}`` as a view on the bytes, nothing is copied.
+    """Return the array of ``{"dtype", "shape", "data"}`` as a view of the bytes, without a copy.
 
     Raises
     ------
     ValueError
-        The three do not fit together.
+        The three are inconsistent.
     """
     dtype, shape, data = value["dtype"], value["shape"], value["data"]
     if not isinstance(dtype, str) or dtype not in WIRE_DTYPES:
-        raise ValueError(f"dtype has to be one of {', '.join(WIRE_DTYPES)}")
+        raise ValueError(f"dtype must be one of {', '.join(WIRE_DTYPES)}")
     if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= _MAX_AXES:
-        raise ValueError("shape has to be a list of one or two lengths")
+        raise ValueError("shape must be a list of one or two lengths")
     if not all(type(length) is int and length >= 1 for length in shape):
-        raise ValueError("shape has to be positive integers")
+        raise ValueError("shape must consist of positive integers")
     if not isinstance(data, bytes | memoryview):
-        raise ValueError("data has to be bytes")
-    # Python integers don't overflow, so a lying shape can't slip through as a small product.
+        raise ValueError("data must be bytes")
+    # Python integers do not overflow, so the product for a wrong shape cannot be small.
     needed = np.dtype(dtype).itemsize
     for length in shape:
         needed *= length
@@ -280,7 +280,7 @@ def from_packed(value: Mapping[str, Any]) -> Array:
 
 
 def _read(value: object) -> Array:
-    """Return the array in whatever form it travels, for `_checked`."""
+    """Return the array in any of the wire forms, for `_checked`."""
     if isinstance(value, np.ndarray):
         return _as_wire(value)
     if isinstance(value, list | tuple):
@@ -290,8 +290,8 @@ def _read(value: object) -> Array:
             return from_packed(value)
         if value.keys() == {"re", "im"}:
             return _from_parts(value)
-        raise ValueError("an array as an object has dtype, shape and data, or re and im")
-    raise ValueError("an array is expected")
+        raise ValueError("an array object must have the keys dtype, shape and data, or re and im")
+    raise ValueError("expected an array")
 
 
 def _from_lists(value: Sequence[Any]) -> Array:
@@ -299,17 +299,17 @@ def _from_lists(value: Sequence[Any]) -> Array:
     nested = len(value) > 0 and isinstance(value[0], list | tuple)
     if nested:
         if not all(isinstance(row, list | tuple) for row in value):
-            raise ValueError("rows and numbers are mixed")
+            raise ValueError("cannot mix rows and numbers")
         lengths = set(map(len, value))
         if len(lengths) > 1:
-            raise ValueError(f"ragged: rows of {min(lengths)} to {max(lengths)} elements")
+            raise ValueError(f"rows must have equal lengths, not {min(lengths)} to {max(lengths)}")
     # One pass in C over the types: numpy itself would read true as 1 and "1" as 1.
     types = set(map(type, chain.from_iterable(value) if nested else value))
     if not all(map(_is_number_or_none, types)):
-        raise ValueError("only numbers and null are possible")
+        raise ValueError("must contain only numbers and null")
     rows = max(_BLOCK_ITEMS // max(len(value[0]), 1), 1) if nested else _BLOCK_ITEMS
     try:
-        # numpy reads None as NaN when a float dtype is asked for.
+        # numpy converts None to NaN for a float dtype.
         if len(value) <= rows:
             return np.array(value, dtype=np.float64)
         blocks = (value[i : i + rows] for i in range(0, len(value), rows))
@@ -334,7 +334,7 @@ def _part(value: Mapping[str, Any], name: str) -> Array:
     if isinstance(part, np.ndarray) and part.dtype.kind != "c":
         return _as_wire(part)
     if not isinstance(part, list | tuple):
-        raise ValueError(f"{name} has to be a list")
+        raise ValueError(f"{name} must be a list")
     return _from_lists(part)
 
 
@@ -342,7 +342,7 @@ def _integers(array: Array) -> Array:
     limits = np.iinfo(np.int32)
     whole = (array == np.floor(array)) & (array >= limits.min) & (array <= limits.max)
     if not whole.all():
-        raise ValueError("whole numbers of 32 bits are expected")
+        raise ValueError("must contain only 32-bit integers")
     return from_numpy(array.astype(np.int32))
 
 
@@ -356,21 +356,23 @@ def _is_empty(value: object) -> bool:
 
 def _wire_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.kind not in "iufc":
-        raise ValueError(f"dtype {dtype} doesn't travel: {', '.join(WIRE_DTYPES)} do")
+        raise ValueError(f"dtype {dtype} is not supported; use one of {', '.join(WIRE_DTYPES)}")
     if dtype.str in WIRE_DTYPES:
         return dtype
     for name in WIRE_DTYPES:
         if np.can_cast(dtype, name, casting="safe"):
             return np.dtype(name)
-    raise ValueError(f"dtype {dtype} has no wire dtype that holds it exactly")
+    raise ValueError(f"cannot represent dtype {dtype} exactly; use one of {', '.join(WIRE_DTYPES)}")
 
 
 def _checked(array: Array, *, infinite_is_missing: bool = False) -> Array:
     if array.size == 0:
-        raise ValueError("empty: at least one element is needed")
+        raise ValueError("empty; at least one element is required")
     if array.dtype.kind in "fc" and (infinite := np.isinf(array)).any():
         if not infinite_is_missing:
-            raise ValueError("infinity doesn't travel: a missing value is NaN, null in JSON")
+            raise ValueError(
+                "infinity is not supported; use NaN for a missing value (null in JSON)"
+            )
         array = np.where(infinite, array.dtype.type(np.nan), array)
     array.flags.writeable = False
     return array

@@ -1,4 +1,4 @@
-"""The contract as an AsyncAPI 3.0 document, made from the models and subjects themselves.
+"""The wire contract as an AsyncAPI 3.0 document, generated from the models and subjects.
 
 ``python -m cwt_schemas.asyncapi`` prints it; ``docs/asyncapi.json`` is that output.
 """
@@ -40,7 +40,7 @@ _MESSAGES: Final = "#/components/messages/"
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """Messages that are published, rather than asked for."""
+    """Messages that are published without a request."""
 
     name: str
     model: type[Message]
@@ -50,7 +50,7 @@ class Flow:
     summary: str
 
 
-#: ``receive`` is what the services take from outside; ``send`` what they publish themselves.
+#: Services ``receive`` messages from outside and ``send`` their own.
 FLOWS: Final = (
     Flow(
         name="signal",
@@ -66,7 +66,7 @@ FLOWS: Final = (
         address=subjects.window,
         parameters=("stream", "analysis"),
         action="send",
-        summary="Ingest publishes windows, a work queue for compute.",
+        summary="Ingest publishes windows to the work queue of compute.",
     ),
     Flow(
         name="result",
@@ -82,7 +82,7 @@ FLOWS: Final = (
         address=subjects.event,
         parameters=("stream",),
         action="send",
-        summary="Services publish what happened to a stream besides its data.",
+        summary="Services publish events of a stream, such as gaps and rejected chunks.",
     ),
     Flow(
         name="marker",
@@ -90,7 +90,7 @@ FLOWS: Final = (
         address=subjects.marker,
         parameters=("stream",),
         action="receive",
-        summary="Devices, stimulus computers and people publish what they note of a stream.",
+        summary="Devices, stimulus computers and people publish annotations of a stream.",
     ),
     Flow(
         name="task",
@@ -98,7 +98,7 @@ FLOWS: Final = (
         address=subjects.task,
         parameters=("job",),
         action="send",
-        summary="Compute publishes the tasks of jobs, a work queue for itself.",
+        summary="Compute publishes the tasks of jobs to its own work queue.",
     ),
     Flow(
         name="jobresult",
@@ -106,7 +106,7 @@ FLOWS: Final = (
         address=subjects.job_result,
         parameters=("job", "task"),
         action="send",
-        summary="Compute publishes what became of tasks.",
+        summary="Compute publishes the outcomes of tasks.",
     ),
     Flow(
         name="progress",
@@ -114,7 +114,7 @@ FLOWS: Final = (
         address=subjects.progress,
         parameters=("job",),
         action="send",
-        summary="Compute announces how far jobs have come.",
+        summary="Compute publishes the progress of jobs.",
     ),
     Flow(
         name="hw_event",
@@ -122,7 +122,7 @@ FLOWS: Final = (
         address=lambda: subjects.HW_EVENTS,
         parameters=(),
         action="send",
-        summary="The hardware bridge publishes what happened to a device.",
+        summary="The hardware bridge publishes events of devices.",
     ),
     Flow(
         name="dead",
@@ -130,13 +130,13 @@ FLOWS: Final = (
         address=subjects.dead,
         parameters=("where",),
         action="send",
-        summary="Services publish what they gave up on, with the reason.",
+        summary="Services publish messages that they gave up, with the reason.",
     ),
 )
 
 
 def document() -> dict[str, Any]:
-    """Return the whole document, ready for JSON."""
+    """Return the document as a tree for JSON."""
     endpoints = list(ENDPOINTS.values())
     return {
         "asyncapi": "3.0.0",
@@ -145,9 +145,9 @@ def document() -> dict[str, Any]:
             "version": CONTRACT_VERSION,
             "description": (
                 "Wavelet analysis of live and recorded signals over NATS. Bodies are JSON unless "
-                f"the header {headers.CONTENT_TYPE} says {ContentType.MSGPACK.value}; a reply is "
-                f"encoded as {headers.ACCEPT} says, else as the request was. Arrays are nested "
-                "lists in JSON and packed bytes in msgpack; a missing value is null."
+                f"the header {headers.CONTENT_TYPE} is {ContentType.MSGPACK.value}. A reply has "
+                f"the encoding in the header {headers.ACCEPT}, or that of the request. Arrays are "
+                "nested lists in JSON and packed bytes in msgpack; a missing value is null."
             ),
             "license": {"name": "BSD-3-Clause"},
         },
@@ -160,7 +160,7 @@ def document() -> dict[str, Any]:
 
 def template(flow: Flow) -> str:
     """Return the address of a flow with its parameters in braces."""
-    # The builder takes names only, so the braces come in afterwards.
+    # The builder accepts only names, so the braces are inserted afterwards.
     address = flow.address(*(f"__{name}__" for name in flow.parameters))
     return re.sub(r"__([a-z]+)__", r"{\1}", address)
 
@@ -186,13 +186,13 @@ def _channels(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         if names:
             channels[key]["parameters"] = _parameters(names)
         replies = [endpoint.reply.__name__, StoredReply.__name__, ErrorBody.__name__]
-        # The requester names an inbox of its own, so there is no address to write down.
+        # The client chooses its inbox, so there is no address to document.
         channels[f"{key}.reply"] = {"address": None, "messages": _message_refs(replies)}
     return channels
 
 
 def _parameters(names: Iterable[str]) -> dict[str, Any]:
-    return {name: {"description": f"A name: {NAME_PATTERN}"} for name in names}
+    return {name: {"description": f"Name: {NAME_PATTERN}"} for name in names}
 
 
 def _operations(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def _raw_chunk() -> dict[str, Any]:
     return {
         "name": schema_of(SignalChunk),
         "title": "RawSignalChunk",
-        "summary": "A signal chunk whose body is nothing but interleaved samples.",
+        "summary": "A signal chunk whose body consists of interleaved samples.",
         "contentType": ContentType.OCTETS.value,
         "headers": {
             "type": "object",

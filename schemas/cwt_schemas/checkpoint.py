@@ -30,7 +30,7 @@ __all__ = [
 
 
 class ClockState(Message):
-    """A line through the device's time stamps: its origin, and the central moments about it."""
+    """The line through the device's time stamps: its origin, and the central moments about it."""
 
     sample: Count
     t_ns: Count
@@ -43,7 +43,7 @@ class ClockState(Message):
     cxx: float
     cxy: float
     cyy: float
-    #: Stamps in a row that were far from the line.
+    #: Number of consecutive stamps that were far from the line.
     outliers: Count = 0
     #: How often the device's clock was set.
     steps: Count = 0
@@ -57,18 +57,18 @@ class ClockState(Message):
     suspect_samples: Items[Count] = ()
     suspect_ns: Items[Count] = ()
     suspect_since: Count = 0
-    #: By how much the worst of the outliers in a row is off, seconds.
+    #: Largest deviation of the consecutive outliers, seconds.
     worst_s: float = 0.0
-    #: Outliers since the epoch began.
+    #: Outliers since the start of the epoch.
     ignored: Count = 0
-    #: The drift that is assumed until more stamps show it.
+    #: The assumed drift, until there are enough stamps.
     usual_drift: float = 0.0
     #: Whether a wrong nominal rate was reported.
     rate_reported: bool = False
 
 
 class CounterState(Message):
-    """The device's counter in one epoch, and where its indices lie; see `cwt_ingest.counter`."""
+    """The device's counter in one epoch, see `cwt_ingest.counter`."""
 
     epoch: Epoch
     end: int
@@ -85,7 +85,7 @@ class CounterState(Message):
 
 
 class MissingState(Message):
-    """The channels that have had no values of late; the fields are in the same order."""
+    """The channels that currently have no values; the fields are in the same order."""
 
     #: Columns of the samples.
     channels: Items[Count] = ()
@@ -96,73 +96,73 @@ class MissingState(Message):
 
 
 class EventBudget(Message):
-    """Events of one kind: how many may still be published, and those that were added up since."""
+    """Rate limit of one kind of event: how many may be published, and the sum of the others."""
 
     kind: Annotated[str, Field(max_length=16)]
     left: Annotated[float, Field(ge=0)]
-    #: When `left` was counted, by the log.
+    #: Time of `left`, by the log.
     at_ns: Count
-    #: Events that wait; what follows is of them.
+    #: Number of waiting events, which the following fields describe.
     count: Count = 0
     first_sample: Count | None = None
     n_samples: Count = 0
     epoch: Epoch | None = None
-    #: Of the last one.
+    #: Detail of the last one.
     detail: Text = ""
 
 
 class BegunChunk(Message):
-    """A chunk that is being read, or during whose reading the process ended."""
+    """A chunk whose processing has started, and may have crashed the process."""
 
     seq: PositiveCount
-    #: How often it was begun.
+    #: How often its processing was started.
     times: PositiveCount
 
 
 class ReplayState(Message):
-    """What was known of the stream just before the first chunk that is read again."""
+    """State of the stream before the first chunk of the replay."""
 
     epoch: Epoch | None = None
     next_sample: Count = 0
     #: The last epochs that ended; their chunks are refused.
     ended_epochs: Items[Epoch] = ()
     sequenced: bool | None = None
-    #: Not written any more: a chunk too far ahead to be believed is read again.
+    #: No longer written: a chunk that is too far ahead is read again.
     suspect_end: Count | None = None
     clock: ClockState | None = None
     missing: MissingState = MissingState()
-    #: The counters of the last epochs, before the first chunk that is read again.
+    #: The counters of the last epochs, before the first chunk of the replay.
     counters: Items[CounterState] = ()
 
 
 class StreamCheckpoint(PersistedMessage):
     """The state of one stream as a function of the signal log up to ``last_seq``.
 
-    Who replaces it, revision by revision, owns the stream.
+    The ingest process that updates it, revision by revision, owns the stream.
     """
 
     schema_id: Literal["stream.checkpoint/2"] = Field(default="stream.checkpoint/2", alias="schema")
     stream: Name
-    #: The process that follows the stream; none: nobody does at the moment.
+    #: The ingest process that follows the stream; None: no process follows it at the moment.
     owner: Annotated[str, Field(max_length=128)] | None = None
     #: Revision of the definition that the state belongs to.
     definition_revision: Count
     #: Sequence number in the log of the first chunk whose samples are still needed.
     replay_from_seq: Count
-    #: Sequence number of the last chunk taken in.
+    #: Sequence number of the last chunk processed.
     last_seq: Count
-    #: When the log took that chunk; what is newer is new, whatever its number: a log that lost its
-    #: end counts on from there.
+    #: When the log stored that chunk. A newer chunk is new, whatever its number, because a log that
+    #: lost its end reuses sequence numbers.
     last_stored_ns: Count = 0
-    #: After these chunks the log went quiet, and what had waited for its turn was let go.
+    #: After these chunks the log was quiet, and the chunks that waited were released.
     released_after: Items[Count] = ()
     #: Index of the next tile, by ``<analysis>/<octave>``.
     tiles: dict[Annotated[str, Field(max_length=256)], Count] = Field(default_factory=dict)
     state: ReplayState = ReplayState()
     progress: StreamProgress = StreamProgress()
-    #: Of each kind of event, how many may still be published.
+    #: Rate limit of each kind of event.
     events: Items[EventBudget] = ()
-    #: Set while a chunk is read after a crash; see `cwt_ingest.crash_guard`.
+    #: Set while a chunk is processed after a crash; see `cwt_ingest.crash_guard`.
     begun: BegunChunk | None = None
-    #: Chunks that were begun several times and never finished; they are not read again.
+    #: Chunks whose processing was started several times and never finished; they are skipped.
     unfinished: Items[Count] = ()

@@ -1,13 +1,12 @@
-"""Bytes to messages and back, in JSON, in msgpack, and raw for microcontrollers.
+"""Encoding and decoding of messages: JSON, msgpack, and raw chunks for microcontrollers.
 
 Rules
 -----
-- No or an empty body stands for an empty object, so that a request without fields needs none.
-- Whatever arrives, nothing but ``ContractError`` is raised: ``BadRequest`` when the bytes can't be
-  read, ``Unprocessable`` when they can but a field is wrong, ``PayloadTooLarge`` above the limit.
-- A refusal names every wrong field, of a list the first wrong element, and repeats none of the
-  values.
-- What a body consists of is counted before it is built, see `structure`.
+- An empty body stands for an empty object, so a request without fields needs no body.
+- Decoding raises only ``ContractError``: ``BadRequest`` for a body that cannot be decoded,
+  ``Unprocessable`` for invalid fields, ``PayloadTooLarge`` above a limit.
+- An error names every invalid field, and the first invalid element of a list. It repeats no values.
+- The elements of a body are counted before it is parsed, see `structure`.
 """
 
 from __future__ import annotations
@@ -45,43 +44,43 @@ from cwt_schemas.structure import check_tree, structure_of_json, structure_of_ms
 M = TypeVar("M", bound=Message)
 Headers = Mapping[str, str]
 
-#: Bytes for everything but the arrays; a larger message grows, which costs time alone.
+#: Initial buffer for everything except the arrays, bytes; growing it only costs time.
 _PACK_ROOM: Final = 64 * 1024
 
-#: Characters of a field's name in a refusal; an unknown field can be called anything.
+#: Characters of a field's name in an error; the name of an unknown field is arbitrary.
 _FIELD_TEXT: Final = 80
 
 
 class ContentType(StrEnum):
-    """How a body is encoded."""
+    """Encoding of a body."""
 
     JSON = "application/json"
     MSGPACK = "application/msgpack"
-    #: Raw signal chunks alone.
+    #: Only for raw signal chunks.
     OCTETS = "application/octet-stream"
 
 
 def content_type_of(headers: Headers | None) -> ContentType:
-    """Return how a message says it is encoded; without a word it is JSON.
+    """Return the encoding that the headers of a message name, JSON by default.
 
     Raises
     ------
     BadRequest
-        When the type is none of the three.
+        The type is not one of the three.
     """
     given = (headers or {}).get(header.CONTENT_TYPE)
     if not given:
         return ContentType.JSON
     known = _known_type(given)
     if known is None:
-        raise BadRequest(f"{header.CONTENT_TYPE} has to be one of {', '.join(ContentType)}")
+        raise BadRequest(f"{header.CONTENT_TYPE} must be one of {', '.join(ContentType)}")
     return known
 
 
 def reply_type(headers: Headers | None) -> ContentType:
-    """Return how to encode the reply: as accepted, else as the request was, else JSON.
+    """Return the encoding of the reply: as in `Accept`, or as the request, or JSON.
 
-    It never raises, because refusals are encoded with it too.
+    It never raises, because errors are encoded with it too.
     """
     given = headers or {}
     wishes = given.get(header.ACCEPT, "").split(",")
@@ -104,14 +103,14 @@ def encode(
     Parameters
     ----------
     without
-        Fields that the reader has already.
+        Fields to omit, which the reader already has.
     max_bytes
-        What the body may have; None for the object store, which has no such limit.
+        Largest size of the body; None for the object store, which has no such limit.
 
     Raises
     ------
     PayloadTooLarge
-        With the size, the limit, and what to do.
+        The body is larger than `max_bytes`; the error has the size and the limit.
     """
     tree = message.model_dump(by_alias=True, exclude=set(without) or None)
     if content_type is ContentType.JSON:
@@ -119,14 +118,14 @@ def encode(
     elif content_type is ContentType.MSGPACK:
         body = _packed(tree)
     else:
-        raise BadRequest(f"{content_type} is for raw signal chunks alone")
+        raise BadRequest(f"{content_type} is only for raw signal chunks")
     if max_bytes is not None and len(body) > max_bytes:
         raise _too_large(len(body), max_bytes, content_type)
     return body
 
 
 def encode_fields(fields: Mapping[str, npt.NDArray[np.inexact[Any]]]) -> bytes:
-    """Return some fields of a message in msgpack, for `decode` with the others."""
+    """Return some fields of a message in msgpack, for the argument `early` of `decode`."""
     return _packed({name: from_numpy(value) for name, value in fields.items()})
 
 
@@ -140,12 +139,29 @@ def decode(
     ignore_unknown: bool = False,
     trusted: bool = False,
 ) -> M:
-    """Return the message in a body, or raise a ``ContractError`` that says what is wrong.
+    """Return the message in a body.
 
-    `early` are those of its fields that came before, see `encode_fields`. A field that the model
-    does not have is an error, as a misspelt option should be; readers of replies, results and
-    events, which a newer service may have sent, `ignore_unknown` ones. A `trusted` body may have
-    `max_bytes` in JSON too, and any structure: a service wrote it, as a reply or into a bucket.
+    Parameters
+    ----------
+    max_bytes
+        Largest size of the body; None for no limit.
+    early
+        Fields of the message that arrived before, see `encode_fields`.
+    ignore_unknown
+        Accept fields that the model does not have. Readers of replies, results and events need
+        this, because a newer service may have sent them; in a request, such a field is an error.
+    trusted
+        A service wrote the body, as a reply or into a bucket: in JSON, it may have `max_bytes` too,
+        and its structure is not limited.
+
+    Raises
+    ------
+    BadRequest
+        The body cannot be decoded.
+    Unprocessable
+        Fields are invalid.
+    PayloadTooLarge
+        The body is above a limit.
     """
     if max_bytes is not None and len(data) > max_bytes:
         raise _too_large(len(data), max_bytes, content_type)
@@ -157,35 +173,35 @@ def decode(
 
 def _of_tree(model: type[M], tree: Mapping[str, Any], *, ignore_unknown: bool) -> M:
     if issubclass(model, PersistedMessage) and model.schema_required and "schema" not in tree:
-        raise Unprocessable.of({"schema": f"is missing, {schema_of(model)!r} expected"})
+        raise Unprocessable.of({"schema": f"missing; expected {schema_of(model)!r}"})
     return validated(model, tree, ignore_unknown=ignore_unknown)
 
 
 def decode_tree(
     data: bytes, content_type: ContentType = ContentType.MSGPACK, *, trusted: bool = False
 ) -> dict[str, Any]:
-    """Return a body as it is, without a model, with packed arrays as numpy's; `trusted` as above.
+    """Return the tree in a body, with packed arrays as numpy arrays; `trusted` as in `decode`.
 
-    For readers that pass a message on and must keep fields that they do not know.
+    For readers that forward a message and must preserve unknown fields.
     """
     try:
         tree = parsed(data, content_type, trusted=trusted)
-        if not trusted:  # no model says how deep it is
+        if not trusted:  # no model limits its depth
             check_tree(tree)
         with_arrays = _with_arrays(tree)
     except ValueError as error:
-        raise BadRequest(f"an array can't be read: {error}") from error
+        raise BadRequest(f"cannot read an array: {error}") from error
     assert isinstance(with_arrays, dict)  # noqa: S101 - parsed returns nothing else
     return with_arrays
 
 
 def encode_tree(tree: Mapping[str, Any]) -> bytes:
-    """Return what `decode_tree` read, in msgpack."""
+    """Return the tree of `decode_tree` in msgpack."""
     return _packed(tree)
 
 
 def encode_raw_chunk(chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
-    """Return headers and body of a chunk whose body is nothing but interleaved samples."""
+    """Return headers and body of a chunk whose body consists of interleaved samples."""
     given = {header.FIRST_SAMPLE: chunk.first_sample, header.T0_NS: chunk.t0_ns}
     headers = {
         header.CONTENT_TYPE: ContentType.OCTETS.value,
@@ -199,21 +215,21 @@ def encode_raw_chunk(chunk: SignalChunk) -> tuple[dict[str, str], bytes]:
 
 
 def decode_raw_chunk(headers: Headers, body: bytes, channels: int) -> SignalChunk:
-    """Return the chunk whose samples are the body: (time,) of one channel, else (time, channel)."""
+    """Return the chunk whose body has the samples: (time,), or (time, channel) for several."""
     if not 1 <= channels <= MAX_CHANNELS:
-        raise Unprocessable.of({"channels": f"1 to {MAX_CHANNELS} are possible"})
+        raise Unprocessable.of({"channels": f"must be 1 to {MAX_CHANNELS}"})
     name = headers.get(header.DTYPE)
     if name not in RAW_DTYPES:
         allowed = ", ".join(RAW_DTYPES)
-        raise Unprocessable.of({header.DTYPE: f"has to be one of {allowed}"})
+        raise Unprocessable.of({header.DTYPE: f"must be one of {allowed}"})
     dtype = np.dtype(name)
     sent = _header_int(headers, header.CHANNELS)
     if sent not in {None, channels} and body:
-        raise Unprocessable.of({header.CHANNELS: f"{sent}, the stream has {channels}"})
+        raise Unprocessable.of({header.CHANNELS: f"{sent}, but the stream has {channels}"})
     step = dtype.itemsize * channels
     final = _header_flag(headers, header.FINAL)
     if len(body) % step or (len(body) == 0 and not final):
-        problem = f"{len(body)} bytes are no whole number of steps of {channels} {name} ({step})"
+        problem = f"{len(body)} bytes, not a multiple of {step} ({channels} {name} per time step)"
         raise Unprocessable.of({"samples": problem})
     shape = (len(body) // step,) if channels == 1 else (len(body) // step, channels)
     tree = {
@@ -227,7 +243,7 @@ def decode_raw_chunk(headers: Headers, body: bytes, channels: int) -> SignalChun
 
 
 def decode_chunk(headers: Headers | None, body: bytes, channels: int) -> SignalChunk:
-    """Return a chunk in whatever encoding it came, of a stream with so many channels."""
+    """Return a chunk in any of the encodings, for a stream with this number of channels."""
     content_type = content_type_of(headers)
     if content_type is ContentType.OCTETS:
         return decode_raw_chunk(headers or {}, body, channels)
@@ -244,7 +260,7 @@ def decode_chunk(headers: Headers | None, body: bytes, channels: int) -> SignalC
 
 
 def _json_with_constants(body: bytes) -> dict[str, Any] | None:
-    """Return an object in JSON with the words NaN and Infinity, as Python and others write it."""
+    """Return an object in JSON that may contain the words NaN and Infinity, as Python writes it."""
     try:
         tree = json.loads(body.decode())
     except (ValueError, RecursionError):
@@ -253,16 +269,16 @@ def _json_with_constants(body: bytes) -> dict[str, Any] | None:
 
 
 def check_channels(samples: npt.NDArray[Any], channels: int) -> None:
-    """Raise ``Unprocessable`` unless samples (time,) or (time, channel) have so many channels."""
+    """Raise ``Unprocessable`` unless samples (time,) or (time, channel) have all `channels`."""
     shape = samples.shape
     found = 1 if samples.ndim == 1 else shape[1]
     if found == channels:
         return
-    problem = f"shape {shape} has {_count(found)}, the stream has {channels}"
+    problem = f"shape {shape} has {_count(found)}, but the stream has {channels}"
     if samples.ndim == 2 and shape[0] == channels:
-        problem += ": the axes are (time, channel), and these look transposed"
+        problem += "; the axes are (time, channel), and these look transposed"
     elif samples.ndim == 1 and shape[0] == channels:
-        problem += f": one sample of each is {(1, channels)}"
+        problem += f"; one sample of each channel has shape {(1, channels)}"
     raise Unprocessable.of({"samples": problem})
 
 
@@ -292,30 +308,30 @@ def _header_int(headers: Headers, name: str) -> int | None:
     if given is None:
         return None
     if re.fullmatch("[0-9]{1,19}", given) is None:
-        raise Unprocessable.of({name: "has to be a whole number, zero or more"})
+        raise Unprocessable.of({name: "must be a non-negative integer"})
     return int(given)
 
 
 def _header_flag(headers: Headers, name: str) -> bool:
     given = headers.get(name, "0")
     if given not in {"0", "1"}:
-        raise Unprocessable.of({name: "has to be 1 or 0"})
+        raise Unprocessable.of({name: "must be 1 or 0"})
     return given == "1"
 
 
 def parsed(data: bytes, content_type: ContentType, *, trusted: bool = False) -> dict[str, Any]:
-    """Return the object in a body, its arrays as they travel, for `validated`."""
+    """Return the object in a body, with arrays in wire form, for `validated`."""
     if trusted or len(data) < SCAN_FROM_BYTES:
         tree = _parse(data, content_type)
     else:
         tree = _scanned(data, content_type)
     if not isinstance(tree, dict):
-        raise BadRequest(f"the body has to be an object, as {content_type}")
+        raise BadRequest(f"cannot read the body: expected an object, as {content_type}")
     return tree
 
 
 def _scanned(data: bytes, content_type: ContentType) -> object:
-    """Return what a body holds, if its structure is that of a message."""
+    """Return the content of a body whose structure is within the limits."""
     if content_type is ContentType.JSON:
         if len(data) > MAX_JSON_BYTES:
             raise _too_large(len(data), MAX_JSON_BYTES, content_type)
@@ -331,13 +347,13 @@ def _scanned(data: bytes, content_type: ContentType) -> object:
 
 def _parse(data: bytes, content_type: ContentType) -> object:
     if content_type is ContentType.OCTETS:
-        raise BadRequest(f"{content_type} is for raw signal chunks alone")
+        raise BadRequest(f"{content_type} is only for raw signal chunks")
     if len(data) == 0:
         return {}
     try:
         if content_type is ContentType.JSON:
             return orjson.loads(data)
-        # A map's keys are strings; extensions, timestamps among them, have no use here.
+        # The keys of a map must be strings; extensions, including timestamps, are refused.
         return msgpack.unpackb(
             data,
             strict_map_key=True,
@@ -347,7 +363,7 @@ def _parse(data: bytes, content_type: ContentType) -> object:
             ext_hook=_no_extension,
         )
     except (ValueError, TypeError, RecursionError, MemoryError, msgpack.UnpackException) as error:
-        raise BadRequest(f"the body can't be read as {content_type}") from error
+        raise BadRequest(f"cannot read the body as {content_type}") from error
 
 
 def _no_extension(code: int, _data: bytes) -> object:
@@ -355,10 +371,10 @@ def _no_extension(code: int, _data: bytes) -> object:
 
 
 def validated(model: type[M], tree: Mapping[str, Any], *, ignore_unknown: bool = False) -> M:
-    """Return the message, or raise ``Unprocessable`` that names every wrong field."""
+    """Return the message; raise ``Unprocessable`` with every invalid field."""
     known = len(model.model_fields)
     if not ignore_unknown and len(tree) > known + MAX_LISTED_PROBLEMS:
-        raise Unprocessable.of({"body": f"has {len(tree)} fields, {known} are possible"})
+        raise Unprocessable.of({"body": f"{len(tree)} fields, but the message has {known}"})
     try:
         return model.model_validate(tree, extra="ignore" if ignore_unknown else None)
     except ValidationError as error:
@@ -367,7 +383,7 @@ def validated(model: type[M], tree: Mapping[str, Any], *, ignore_unknown: bool =
 
 def _refusal(error: ValidationError) -> Unprocessable:
     found = error.errors(include_url=False, include_input=False)
-    # A list is called too short when its only elements are wrong; naming those is enough.
+    # pydantic also reports a list as too short if all its elements are invalid; name only those.
     inner = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
     found = [each for each in found if each["type"] != "too_short" or each["loc"] not in inner]
     problems: dict[str, str] = {}
@@ -383,15 +399,15 @@ def _refusal(error: ValidationError) -> Unprocessable:
         problems[field] = f"{problems[field]}, or {problem}" if field in problems else problem
     more = len(found) - MAX_LISTED_PROBLEMS
     if more > 0:
-        problems["more"] = f"{more} further problems"
+        problems["more"] = f"{more} more problems"
     return Unprocessable.of(problems, reason)
 
 
 def _too_large(size: int, limit: int, content_type: ContentType) -> PayloadTooLarge:
-    advice = "send less at once"
+    advice = "send smaller messages"
     if content_type is ContentType.JSON:
         advice += f", or use {ContentType.MSGPACK.value}, which is smaller"
-    message = f"{size} bytes, {limit} are possible: {advice}"
+    message = f"{size} bytes exceed the limit of {limit}; {advice}"
     return PayloadTooLarge(message, {"size": size, "limit": limit})
 
 
@@ -410,7 +426,7 @@ def _for_json(value: object) -> object:
 
 
 def _packed(tree: Mapping[str, Any]) -> bytes:
-    """Return the tree in msgpack, written into a buffer that need not grow on the way."""
+    """Return the tree in msgpack, written into a buffer that is large enough from the start."""
     arrays = sum(value.nbytes for value in tree.values() if isinstance(value, np.ndarray))
     packer = msgpack.Packer(default=_for_msgpack, buf_size=arrays + _PACK_ROOM)
     return bytes(packer.pack(tree))
@@ -419,4 +435,4 @@ def _packed(tree: Mapping[str, Any]) -> bytes:
 def _for_msgpack(value: object) -> object:
     if isinstance(value, np.ndarray):
         return to_packed(value)
-    raise TypeError(f"{type(value).__name__} can't be packed")
+    raise TypeError(f"cannot encode {type(value).__name__} in msgpack")

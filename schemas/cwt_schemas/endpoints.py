@@ -70,12 +70,12 @@ from cwt_schemas.subjects import HwVerb
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One request-reply endpoint; of devices, one for each, with ``{device}`` for its name."""
+    """A request-reply endpoint; ``{device}`` in the subject stands for the name of a device."""
 
     subject: str
     request: type[Message]
     reply: type[Message]
-    #: Of the endpoint of one device: the subject that stands for those of all devices.
+    #: For the endpoint of one device: the subject with ``{device}``.
     family: str | None = None
 
     @property
@@ -90,7 +90,7 @@ class Endpoint:
         Raises
         ------
         Unprocessable
-            No device can be called that.
+            `device` is not a valid name of a device.
         """
         verb = cast("HwVerb", self.subject.rpartition(".")[2])
         return replace(self, subject=subjects.hw(device, verb), family=self.subject)
@@ -100,7 +100,7 @@ def _table(*endpoints: Endpoint) -> Mapping[str, Endpoint]:
     return {endpoint.subject: endpoint for endpoint in endpoints}
 
 
-#: Answered by ingest.
+#: Endpoints of ingest.
 STREAM_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.stream("put"), request=StreamPut, reply=StreamStatus),
     Endpoint(subject=subjects.stream("get"), request=StreamGet, reply=StreamStatus),
@@ -110,7 +110,7 @@ STREAM_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.stream("health"), request=HealthRequest, reply=HealthReply),
 )
 
-#: Answered by whichever compute worker is free.
+#: Endpoints of compute; any free worker replies.
 QUERY_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.query("cwt"), request=CwtRequest, reply=CwtReply),
     Endpoint(subject=subjects.query("xwt"), request=XwtRequest, reply=XwtReply),
@@ -129,7 +129,7 @@ QUERY_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.query("health"), request=HealthRequest, reply=HealthReply),
 )
 
-#: Answered by whichever compute worker is free.
+#: Endpoints of compute; any free worker replies.
 JOB_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.job("submit"), request=JobSubmit, reply=JobSubmitted),
     Endpoint(subject=subjects.job("get"), request=JobGet, reply=JobState),
@@ -138,7 +138,7 @@ JOB_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.job("retry"), request=JobRetry, reply=JobState),
 )
 
-#: Answered by the hardware bridge.
+#: Endpoint of the hardware bridge.
 HW_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.HW_LIST, request=HwList, reply=HwListing),
 )
@@ -148,7 +148,7 @@ def _of_devices(verb: HwVerb, request: type[Message], reply: type[Message]) -> E
     return Endpoint(subject=f"{subjects.HW_DEVICE}.{verb}", request=request, reply=reply)
 
 
-#: Answered by the hardware bridge, for each device that it was given a port for.
+#: Endpoints of the hardware bridge, for each configured device.
 DEVICE_ENDPOINTS: Final[Mapping[HwVerb, Endpoint]] = {
     "info": _of_devices("info", HwInfoRequest, HwInfo),
     "selftest": _of_devices("selftest", HwSelftestRequest, HwSelftestReply),
@@ -158,7 +158,7 @@ DEVICE_ENDPOINTS: Final[Mapping[HwVerb, Endpoint]] = {
     "cancel": _of_devices("cancel", HwCancel, HwCancelled),
 }
 
-#: All of them, by subject.
+#: All endpoints, by subject.
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
     **STREAM_ENDPOINTS,
     **QUERY_ENDPOINTS,

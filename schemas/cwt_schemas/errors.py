@@ -1,5 +1,5 @@
-"""What can go wrong between two parties on the bus, whose fault it is, and whether it passes."""
-# The names are those of the contract and of HTTP; "BadRequestError" would say nothing more.
+"""Errors that cross the bus: whose fault they are, and whether they are transient."""
+# The names are those of the wire contract and of HTTP, without the suffix "Error".
 # ruff: noqa: N818
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HEADER_TEXT: Final = 256
 
 
 class ErrorCode(StrEnum):
-    """The closed list of codes, each with the HTTP status that means the same."""
+    """The closed list of error codes, each with the equivalent HTTP status."""
 
     BAD_REQUEST = "bad_request"
     NOT_FOUND = "not_found"
@@ -56,40 +56,40 @@ _STATUS: Final = {
     ErrorCode.TIMEOUT: 504,
 }
 
-#: Worth another try after a while. ``internal`` isn't: a bug answers the same way again.
+#: Codes worth a retry. ``internal`` is not: a bug occurs again.
 TRANSIENT: Final = frozenset({ErrorCode.OVERLOADED, ErrorCode.UNAVAILABLE, ErrorCode.TIMEOUT})
 
 
 class Problem(Message):
-    """The inside of an error body."""
+    """The content of an error body."""
 
     code: Annotated[ErrorCode, Strict(False)]
     message: str
     detail: dict[str, JsonValue] | None = None
 
     def exception(self) -> ContractError:
-        """Return the exception that the other side meant."""
+        """Return the exception for this error."""
         return _KINDS[self.code](self.message, self.detail)
 
 
 class ErrorBody(Message):
-    """The body of every refusal: ``{"error": {"code", "message", "detail"}}``."""
+    """The body of every error: ``{"error": {"code", "message", "detail"}}``."""
 
     error: Problem
 
     def exception(self) -> ContractError:
-        """Return the exception that the other side meant."""
+        """Return the exception for this error."""
         return self.error.exception()
 
 
 class ContractError(Exception):
-    """A refusal that crosses the bus as it is; the message is fit for a stranger.
+    """An error that crosses the bus unchanged.
 
     Attributes
     ----------
     code : ErrorCode
     message : str
-        One sentence for people, never a repr, a path or a stack.
+        One sentence for users, without a repr, a path or a stack trace.
     detail : mapping or None
         The facts for programs, such as ``{"size": 9000000, "limit": 8384512}``.
     """
@@ -102,7 +102,7 @@ class ContractError(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status that means the same."""
+        """The equivalent HTTP status."""
         return self.code.status
 
     @property
@@ -111,11 +111,11 @@ class ContractError(Exception):
         return self.code.transient
 
     def body(self) -> ErrorBody:
-        """Return the message to answer with."""
+        """Return the body of the reply."""
         return ErrorBody(error=Problem(code=self.code, message=self.message, detail=self.detail))
 
     def headers(self) -> dict[str, str]:
-        """Return the headers to answer with: one line of printable ASCII, and the status."""
+        """Return the headers of the reply: one line of printable ASCII, and the status."""
         line = re.sub(r"[^\x20-\x7e]+", " ", self.message)[:_HEADER_TEXT].strip()
         return {
             headers.SERVICE_ERROR: line or self.code.value,
@@ -124,7 +124,7 @@ class ContractError(Exception):
 
 
 class BadRequest(ContractError):
-    """The sender's fault: the bytes or headers can't be read."""
+    """The sender's fault: the body or headers cannot be decoded."""
 
     kind: ClassVar = ErrorCode.BAD_REQUEST
 
@@ -133,7 +133,7 @@ class BadRequest(ContractError):
 
 
 class NotFound(ContractError):
-    """The sender's fault: what the request names isn't there."""
+    """The sender's fault: the object that the request names does not exist."""
 
     kind: ClassVar = ErrorCode.NOT_FOUND
 
@@ -142,7 +142,7 @@ class NotFound(ContractError):
 
 
 class Conflict(ContractError):
-    """The sender's fault: the request contradicts the state of things."""
+    """The sender's fault: the request conflicts with the current state."""
 
     kind: ClassVar = ErrorCode.CONFLICT
 
@@ -151,7 +151,7 @@ class Conflict(ContractError):
 
 
 class PayloadTooLarge(ContractError):
-    """The sender's fault: the request, or the reply it asks for, is above a limit."""
+    """The sender's fault: the request, or the requested reply, is above a limit."""
 
     kind: ClassVar = ErrorCode.PAYLOAD_TOO_LARGE
 
@@ -160,7 +160,7 @@ class PayloadTooLarge(ContractError):
 
 
 class Unprocessable(ContractError):
-    """The sender's fault: readable, but a field is wrong; the message names the field."""
+    """The sender's fault: a field is invalid; the message names the field."""
 
     kind: ClassVar = ErrorCode.UNPROCESSABLE
 
@@ -169,22 +169,22 @@ class Unprocessable(ContractError):
 
     @classmethod
     def of(cls, problems: Mapping[str, str], reason: str | None = None) -> Unprocessable:
-        """Return one refusal for all fields, given as ``{field: what is wrong}``.
+        """Return one error for all invalid fields, given as ``{field: problem}``.
 
-        `reason` is a word for programs.
+        `reason` is a code for programs.
         """
         message = "; ".join(f"{field}: {problem}" for field, problem in problems.items())
         return cls(message, {"fields": dict(problems), **({"reason": reason} if reason else {})})
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that the sender has to correct."""
+        """The fields that the sender must correct."""
         fields = (self.detail or {}).get("fields")
         return tuple(fields) if isinstance(fields, dict) else ()
 
 
 class Overloaded(ContractError):
-    """Passes: the service has as much to do as it admits."""
+    """Transient: the service has as many requests as it admits."""
 
     kind: ClassVar = ErrorCode.OVERLOADED
 
@@ -193,7 +193,7 @@ class Overloaded(ContractError):
 
 
 class Internal(ContractError):
-    """The service's fault; the detail has the id that is in its log."""
+    """The service's fault; the detail has the id of the log entry."""
 
     kind: ClassVar = ErrorCode.INTERNAL
 
@@ -202,7 +202,7 @@ class Internal(ContractError):
 
 
 class Unavailable(ContractError):
-    """Passes: something that the service needs isn't there now."""
+    """Transient: something that the service needs is not available."""
 
     kind: ClassVar = ErrorCode.UNAVAILABLE
 
@@ -211,7 +211,7 @@ class Unavailable(ContractError):
 
 
 class Timeout(ContractError):
-    """Passes: the deadline was over before the answer was ready."""
+    """Transient: the deadline passed before the reply was ready."""
 
     kind: ClassVar = ErrorCode.TIMEOUT
 

@@ -1,4 +1,4 @@
-"""What the machines of the system have besides a processor."""
+"""Devices on serial ports, and the hardware that workers report."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pydantic import Field
 
 from cwt_schemas.message import Count, Id, Items, Message, Name, PersistedMessage, Text
 
-#: The kinds of device that there is a driver for.
+#: The kinds of device that have a driver.
 DeviceKind = Literal["tangnano9k", "elm11"]
 
-#: What a device computes; which of them a device has is in the bridge's answer to ``info``.
+#: The operations of devices; the reply to ``info`` lists those of one device.
 HwOperation = Literal["selftest", "fft", "cwt", "mc"]
 
-#: ``absent``: there is no such port, or it may not be opened; ``faulty``: what is on the port does
-#: not answer as it should.
+#: ``absent``: the port does not exist or cannot be opened; ``faulty``: the device on the port does
+#: not reply correctly.
 DeviceState = Literal["absent", "faulty", "ready", "busy"]
 
 Label = Annotated[str, Field(max_length=256)]
@@ -23,7 +23,7 @@ UsbId = Annotated[int, Field(ge=0, le=0xFFFF)]
 
 
 class SerialDevice(Message):
-    """Something on a serial port, as the operating system describes it; nothing was sent to it."""
+    """A serial port as described by the operating system; the bridge sent nothing to it."""
 
     port: Label
     description: Label = ""
@@ -34,26 +34,26 @@ class SerialDevice(Message):
 
 
 class ConfiguredPort(Message):
-    """A port that the operator gave to a device; the bridge opens no others."""
+    """A port that the operator configured for a device; the bridge opens no other ports."""
 
     device: Name
     port: Label
     kind: DeviceKind
     state: DeviceState = "absent"
-    #: What answered last; none while nothing does.
+    #: Build of the device that replied last; None if none replies.
     build_hash: Label | None = None
     simulated: bool = False
     operations: Items[HwOperation] = ()
-    #: Why it cannot be used.
+    #: Why the device cannot be used.
     detail: Text = ""
 
 
 class HwList(Message):
-    """Asks the bridge what is plugged in."""
+    """Request the serial ports and configured devices of the bridge."""
 
 
 class HwListing(Message):
-    """What is plugged in, and which ports the bridge was told to use."""
+    """The serial ports of the bridge's machine, and the configured devices."""
 
     devices: Items[SerialDevice]
     configured: Items[ConfiguredPort] = ()
@@ -65,14 +65,14 @@ HwEventKind = Literal[
 
 
 class HwEvent(PersistedMessage):
-    """Something that happened to a device on a serial port."""
+    """An event of a device on a serial port."""
 
     schema_id: Literal["hw.event/1"] = Field(default="hw.event/1", alias="schema")
     id: Id
     device: Name
     kind: HwEventKind
     detail: Text = ""
-    #: What it was doing, and how far that was.
+    #: The running operation, and its progress.
     operation: HwOperation | None = None
     done: Count | None = None
     total: Count | None = None
@@ -80,23 +80,23 @@ class HwEvent(PersistedMessage):
 
 
 class HardwareRequest(Message):
-    """Asks what there is to compute on."""
+    """Request the available hardware."""
 
 
 class DeviceReport(Message):
-    """One device, or the reason why there is none."""
+    """A device, or the reason why it is not available."""
 
     available: bool
     device: Label | None = None
-    #: Identifies the gateware or firmware that answered.
+    #: Identifies the gateware or firmware of the device.
     build_hash: Label | None = None
-    #: Whether it is a simulation of the device.
+    #: Whether a simulation replied instead of a device.
     simulated: bool = False
     detail: Text = ""
 
 
 class CpuReport(Message):
-    """The processor of the worker that answered."""
+    """The processor of the worker that replied."""
 
     available: bool = True
     cores: Annotated[int, Field(ge=1)]
@@ -104,7 +104,7 @@ class CpuReport(Message):
 
 
 class HardwareReply(Message):
-    """What there is to compute on."""
+    """The available hardware."""
 
     fpga: DeviceReport
     embedded: DeviceReport

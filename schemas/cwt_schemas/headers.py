@@ -12,20 +12,20 @@ CONTENT_TYPE: Final = "Content-Type"
 #: The encoding that the reply should have.
 ACCEPT: Final = "Accept"
 
-#: Of a request: the inbox for fields that are ready before the others. Of its reply: that some were
-#: sent there.
+#: In a request: the inbox for fields that are ready before the others. In its reply: ``1`` if
+#: fields were sent there.
 EARLY: Final = "Cwt-Early"
 
 #: JetStream drops a second message with the same id within its duplicate window.
 MSG_ID: Final = "Nats-Msg-Id"
 
-#: Of NATS services (ADR-32): the reason of a refusal, and its number.
+#: Headers of NATS services (ADR-32): message and code of an error.
 SERVICE_ERROR: Final = "Nats-Service-Error"
 SERVICE_ERROR_CODE: Final = "Nats-Service-Error-Code"
 
-#: Of raw signal chunks, whose body is nothing but samples.
+#: Headers of raw signal chunks, whose body consists of samples.
 DTYPE: Final = "Cwt-Dtype"
-#: How many channels the samples are interleaved of; without it, as many as the stream has.
+#: Number of interleaved channels; by default, that of the stream.
 CHANNELS: Final = "Cwt-Channels"
 FIRST_SAMPLE: Final = "Cwt-First-Sample"
 EPOCH: Final = "Cwt-Epoch"
@@ -43,17 +43,18 @@ CHUNK: Final[Mapping[str, Mapping[str, Any]]] = {
         "enum": list(RAW_DTYPES),
     },
     CHANNELS: {
-        "description": "Number of channels that the samples are interleaved of; a chunk with "
-        "another number than the stream's is refused. Default: the stream's number.",
+        "description": "Number of interleaved channels; a chunk whose number differs from the "
+        "stream's is refused. Default: the stream's number.",
         **_NUMBER,
     },
     EPOCH: {"description": "Name of this run of the device.", "type": "string"},
     FIRST_SAMPLE: {
-        "description": "Position of the first sample in the epoch. Default: right after the last.",
+        "description": "Position of the first sample in the epoch. Default: directly after the "
+        "last chunk.",
         **_NUMBER,
     },
     T0_NS: {
-        "description": "When the first sample was taken, nanoseconds UTC.",
+        "description": "Time of the first sample, nanoseconds UTC.",
         **_NUMBER,
     },
     FINAL: {
@@ -63,8 +64,8 @@ CHUNK: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 
-#: Of outcomes of jobs, so that their state can be told without reading results: ``done`` or
-#: ``failed``, the reason, and in JSON where a large outcome is.
+#: Headers of job outcomes, from which the status is known without reading results: ``done`` or
+#: ``failed``, the reason of a failure, and the location of a large outcome, as JSON.
 TASK_STATUS: Final = "Cwt-Status"
 TASK_ERROR: Final = "Cwt-Error"
 TASK_OBJECT: Final = "Cwt-Object"

@@ -1,8 +1,7 @@
-"""Replies over HTTP: their encodings, and the few that differ from those on the bus.
+"""Replies over HTTP: their encodings, and the models that differ from those on the bus.
 
-JSON is for people and scripts, archives are for NumPy. Both are made from
-`cwt_schemas.codec.decode_tree`, without a model, so that fields which this version does not know
-are passed on.
+JSON is for users and scripts, archives are for NumPy. Both are made from
+`cwt_schemas.codec.decode_tree`, without a model, so that unknown fields are passed on.
 
 ==========================  =====================================================
 JSON                        NumPy archive
@@ -66,7 +65,7 @@ __all__ = [
 
 
 def to_json(tree: Mapping[str, Any]) -> bytes:
-    """Return the tree in JSON; a complex array has pairs [re, im] as its innermost lists."""
+    """Return the tree in JSON; the innermost lists of a complex array are pairs [re, im]."""
     return orjson.dumps(
         tree, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     )
@@ -75,7 +74,7 @@ def to_json(tree: Mapping[str, Any]) -> bytes:
 def to_npz(tree: Mapping[str, Any]) -> bytes:
     """Return the tree as an uncompressed NumPy archive."""
     archive = io.BytesIO()
-    # Not `np.savez`: its arguments are names that no field could have.
+    # Not `np.savez`: a field could not have the names of its arguments.
     with zipfile.ZipFile(archive, "w") as entries:
         for name, value in _entries(tree):
             with entries.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -84,13 +83,13 @@ def to_npz(tree: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """Return what orjson does not write itself."""
+    """Return a form that orjson can write."""
     if isinstance(value, np.ndarray) and value.dtype.kind == "c":
         parts = value.real.dtype
         return np.ascontiguousarray(value).view(parts).reshape(*value.shape, 2)
     if isinstance(value, np.ndarray):
         return np.ascontiguousarray(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"cannot encode {type(value).__name__} in JSON")
 
 
 def _entries(value: object, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -108,7 +107,7 @@ def _entries(value: object, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
 
 
 class Root(Message):
-    """The reply to ``GET /``."""
+    """Reply to ``GET /``."""
 
     name: str = "PyCWT-mod REST API"
     version: Label
@@ -118,50 +117,50 @@ class Root(Message):
 
 
 class ChunkStored(Message):
-    """The reply to ``POST /api/v1/streams/{name}/chunks``."""
+    """Reply to ``POST /api/v1/streams/{name}/chunks``."""
 
-    #: Place of the chunk in the log of signals.
+    #: Sequence number of the chunk in the signal log.
     seq: PositiveCount
-    #: Whether the same chunk was stored before, and not again.
+    #: Whether the same chunk was already stored; it is not stored again.
     duplicate: bool
 
 
 class RecordingAccepted(Message):
-    """The reply to ``POST /api/v1/streams/{name}/recording``."""
+    """Reply to ``POST /api/v1/streams/{name}/recording``."""
 
     stream: Name
-    #: Made of the file and the stream: the same upload again has the same one.
+    #: Derived from the file and the definition: a repeated upload has the same epoch.
     epoch: Epoch
     n_samples: PositiveCount
     fs_hz: PositiveReal
     definition: StreamDefinition
-    #: What is wrong with the file, though it is published, such as that its end is missing.
+    #: Problems of the file that do not prevent its publishing, such as a missing end.
     warnings: Items[Text] = ()
 
 
 class HealthReport(Message):
-    """The reply to ``GET /health``."""
+    """Reply to ``GET /health``."""
 
     status: Literal["healthy", "unhealthy"]
-    #: Version of this interface.
+    #: Version of the HTTP API.
     api_version: Label
     #: Version of the software.
     version: Label
-    #: Windows that wait for a worker; none when it cannot be known.
+    #: Number of windows that are waiting for a worker; None if unknown.
     lag: int | None = None
-    #: What is wrong, in sentences; empty while all is well.
+    #: Problems, one sentence each.
     problems: Items[Text] = ()
 
 
 class DeviceStatus(DeviceReport):
-    """A device: its status, or why there is none."""
+    """A device: its status, or the reason why it is not available."""
 
     status: Text | None = None
     error: Text | None = None
 
     @classmethod
     def of(cls, report: DeviceReport, **more: Any) -> Self:  # noqa: ANN401 - fields of a subclass
-        """Return the report of the bus, as over HTTP."""
+        """Return the HTTP form of a report on the bus."""
         status, error = report.detail or "available", report.detail or "not found"
         told = {"status": status} if report.available else {"error": error}
         return cls.model_validate({**report.model_dump(), **told, **more})
@@ -174,7 +173,7 @@ class GpuStatus(DeviceStatus):
 
 
 class CpuStatus(Message):
-    """The processor of the worker that answered."""
+    """The processor of the worker that replied."""
 
     available: bool
     cores: Annotated[int, Field(ge=1)]
@@ -183,7 +182,7 @@ class CpuStatus(Message):
 
 
 class HardwareReport(Message):
-    """The reply to ``GET /api/v1/hardware/detect``."""
+    """Reply to ``GET /api/v1/hardware/detect``."""
 
     fpga: DeviceStatus
     embedded: DeviceStatus
@@ -192,7 +191,7 @@ class HardwareReport(Message):
 
     @classmethod
     def of(cls, reply: HardwareReply) -> HardwareReport:
-        """Return the reply of the bus, as over HTTP."""
+        """Return the HTTP form of a reply on the bus."""
         gpu_type = reply.gpu.device or "None" if reply.gpu.available else "None"
         return cls(
             fpga=DeviceStatus.of(reply.fpga),
@@ -203,19 +202,19 @@ class HardwareReport(Message):
 
 
 class Timing(Message):
-    """What one backend took."""
+    """Benchmark of one backend."""
 
     status: Literal["completed", "failed"]
     computation_time: Seconds | None = None
-    #: How many times faster than ``sequential``.
+    #: Speed relative to ``sequential``.
     speedup: Annotated[float, Field(gt=0)] | None = None
-    #: Largest difference of its level from that of ``sequential``.
+    #: Largest difference of its threshold from that of ``sequential``.
     max_difference: Annotated[float, Field(ge=0)] | None = None
     error: Text | None = None
 
 
 class BenchmarkReport(Message):
-    """The reply to ``POST /api/v1/benchmark``."""
+    """Reply to ``POST /api/v1/benchmark``."""
 
     signal_length: int
     mc_count: int
@@ -223,7 +222,7 @@ class BenchmarkReport(Message):
 
     @classmethod
     def of(cls, reply: BenchmarkReply) -> BenchmarkReport:
-        """Return the reply of the bus, as over HTTP."""
+        """Return the HTTP form of a reply on the bus."""
         return cls(
             signal_length=reply.signal_length,
             mc_count=reply.mc_count,
@@ -238,14 +237,14 @@ class BenchmarkReport(Message):
 
 
 class StoredResult(Message):
-    """A result and its place in the log."""
+    """A result and its sequence number in the log."""
 
     seq: PositiveCount
     result: AnalysisResult
 
 
 class ResultPage(Message):
-    """The reply to ``GET /api/v1/streams/{name}/results``."""
+    """Reply to ``GET /api/v1/streams/{name}/results``."""
 
     items: Items[StoredResult]
     #: `from` of the next page; None on the last page.
@@ -253,14 +252,14 @@ class ResultPage(Message):
 
 
 class StoredEvent(Message):
-    """An event and its place in the log."""
+    """An event and its sequence number in the log."""
 
     seq: PositiveCount
     event: StreamEvent
 
 
 class EventPage(Message):
-    """The reply to ``GET /api/v1/streams/{name}/events``."""
+    """Reply to ``GET /api/v1/streams/{name}/events``."""
 
     items: Items[StoredEvent]
     #: `from` of the next page; None on the last page.
@@ -268,34 +267,34 @@ class EventPage(Message):
 
 
 class MarkerNote(Message):
-    """The body of ``POST /api/v1/streams/{name}/markers``.
+    """Body of ``POST /api/v1/streams/{name}/markers``.
 
     Without `first_sample` and `t_ns`, the marker is at the next sample that ingest expects.
     """
 
-    #: None: the present run of the device; of a time, the one that was running then.
+    #: Run of the device; None: the current run or, with `t_ns`, the run at that time.
     epoch: Epoch | None = None
-    #: Index of the sample since the epoch began.
+    #: Index of the sample in the epoch.
     first_sample: MarkerSample | None = None
-    #: Or the time, by the clock that the device's time stamps are from.
+    #: Or the time, by the clock of the device's time stamps.
     t_ns: MarkerTime | None = None
-    #: Length in samples, or in seconds; neither: a moment.
+    #: Length of a stretch, in samples or in seconds; neither for a moment.
     n_samples: Count | None = None
     duration_s: Seconds | None = None
-    #: The channel it is about; None: all of them.
+    #: The channel that the marker concerns; None: all channels.
     channel: Name | None = None
     text: Text
 
 
 class StoredMarker(Message):
-    """A marker and its place in the log."""
+    """A marker and its sequence number in the log."""
 
     seq: PositiveCount
     marker: Marker
 
 
 class MarkerPage(Message):
-    """The reply to ``GET /api/v1/streams/{name}/markers``."""
+    """Reply to ``GET /api/v1/streams/{name}/markers``."""
 
     items: Items[StoredMarker]
     #: `from` of the next page; None on the last page.
@@ -306,9 +305,9 @@ class SampleBlock(Message):
     """Consecutive samples of some channels."""
 
     epoch: Epoch
-    #: Index of the first sample since the epoch began; none if the device does not count.
+    #: Index of the first sample in the epoch; None if the device does not count.
     first_sample: Count | None = None
-    #: When the first sample was taken.
+    #: Time of the first sample.
     t0_ns: Count | None = None
     channels: Items[Name]
     #: (time, channel); NaN is a missing sample.
@@ -316,14 +315,14 @@ class SampleBlock(Message):
 
 
 class StoredChunk(Message):
-    """Samples and their place in the log of signals."""
+    """Samples and their sequence number in the signal log."""
 
     seq: PositiveCount
     chunk: SampleBlock
 
 
 class ChunkPage(Message):
-    """The reply to ``GET /api/v1/streams/{name}/samples``."""
+    """Reply to ``GET /api/v1/streams/{name}/samples``."""
 
     items: Items[StoredChunk]
     #: `from` of the next page; None on the last page.

@@ -1,17 +1,17 @@
-"""The numbers of the serial link to the FPGA: frame, message types, refusals, states, limits.
+"""Constants of the serial link to the FPGA: frame, message types, NAK codes, states, limits.
 
-``docs/hardware-link.md`` is the specification and says what they mean; the gateware and the host
-both are to take them from here. The layouts of payloads are in ``cwt_schemas.hwlink_layouts``.
+``docs/hardware-link.md`` is the specification; gateware and host both import these constants. The
+layouts of payloads are in ``cwt_schemas.hwlink_layouts``.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-#: Of the frame and everything in it. A frame of another version is refused.
+#: Version of the frame and its content. A frame of another version is refused.
 PROTOCOL_VERSION = 1
 
-#: First bytes of both HELLO payloads: what answers otherwise is another device.
+#: First bytes of both HELLO payloads, which identify the device.
 MAGIC = b"CWTM"
 
 #: Ends every frame; COBS keeps it out of the frame's bytes.
@@ -26,46 +26,46 @@ MAX_PAYLOAD_BYTES = 240
 MIN_FRAME_BYTES = HEADER_BYTES + CRC_BYTES
 MAX_FRAME_BYTES = HEADER_BYTES + MAX_PAYLOAD_BYTES + CRC_BYTES
 
-#: With the code byte of COBS and the delimiter.
+#: Including the code byte of COBS and the delimiter.
 MAX_ENCODED_BYTES = MAX_FRAME_BYTES + 2
 
 #: A reply has the type of its request with this bit set.
 REPLY = 0x80
 
-#: Requests that may be unanswered at one time, and the replies that the device keeps.
+#: Requests that may be outstanding at a time, and replies that the device stores.
 WINDOW = 8
 
-#: Bytes that the device can hold back while it works; a full window fits.
+#: Bytes that the device buffers while it works; a full window fits.
 RECEIVE_CREDIT = 2048
 
-#: Of a serial line after power-up and RESET.
+#: Rate of the serial line after power-up and RESET.
 DEFAULT_BAUD = 115_200
 
 #: Clocks per bit below which the receiver cannot find the middle of a bit.
 MIN_DIVISOR = 8
-#: Above the first rate's, so that no rate is slower than it; 8 bits.
+#: Above the divisor of the first rate, so no rate is slower; 8 bits.
 MAX_DIVISOR = 255
 
-#: Frames that cannot be read, one after the other, before the device returns to its first rate.
+#: Consecutive unreadable frames before the device returns to its first rate.
 BAD_FRAMES_TO_DEFAULT_RATE = 16
 
-#: Longest time from the last byte of a request to the first of its reply, when nothing is queued.
+#: Longest time from the last byte of a request to the first byte of its reply, with an empty queue.
 TURNAROUND_S = 0.001
 
-#: Times that a request is repeated before the link counts as down.
+#: Retries of a request before the link counts as down.
 RETRIES = 3
 
-#: Complex coefficients that one LOAD_COEFFS takes: index u16, pad u16, then 4 bytes each.
+#: Complex coefficients in one LOAD_COEFFS: index u16, pad u16, then 4 bytes each.
 COEFFS_PER_FRAME = (MAX_PAYLOAD_BYTES - 4) // 4
 
-#: Filters that one LOAD_FILTERS takes.
+#: Filters in one LOAD_FILTERS.
 FILTERS_PER_FRAME = (MAX_PAYLOAD_BYTES - 4) // 8
 
-#: Samples that one FIR_IO takes, and outputs that its reply brings.
+#: Samples in one FIR_IO, and outputs in its reply.
 SAMPLES_PER_FRAME = (MAX_PAYLOAD_BYTES - 4) // 2
 OUTPUTS_PER_FRAME = (MAX_PAYLOAD_BYTES - 8) // 4
 
-#: Counts that one reply to MC_HISTOGRAM brings.
+#: Counts in one reply to MC_HISTOGRAM.
 COUNTS_PER_FRAME = (MAX_PAYLOAD_BYTES - 4) // 4
 
 #: Places in the filter table. Filters of rows are the first half; the smoothing of row r in Monte
@@ -87,12 +87,12 @@ MAX_OCTAVES = 16
 MAX_SHIFT = 31
 MAX_STEP = 3
 
-#: Samples that wait for the filter bank, and outputs that wait to be fetched.
+#: Capacity for samples before the filter bank, and for outputs before they are fetched.
 SAMPLE_ROOM = 1024
 OUTPUT_ROOM = 512
 
-#: Rows computed and rows binned in one pass of Monte Carlo. A place for one row more holds what the
-#: boxcar reads, in the memory of the products' histories.
+#: Rows computed and rows binned in one pass of Monte Carlo. The memory of the products' histories
+#: has room for one more row, which holds the input of the boxcar.
 MC_MAX_ROWS = 31
 MC_MAX_BINNED_ROWS = 12
 MC_MAX_DECIMATIONS = 15
@@ -101,7 +101,7 @@ HISTOGRAM_BINS = 256
 
 
 class MessageType(IntEnum):
-    """What a request asks for."""
+    """Type of a request."""
 
     HELLO = 0x01
     STATUS = 0x02
@@ -118,7 +118,7 @@ class MessageType(IntEnum):
     MC_HISTOGRAM = 0x21
 
 
-#: The type of a refusal, whatever was asked.
+#: Type of a refusal of any request.
 NAK = 0xFF
 
 
@@ -129,11 +129,11 @@ class NakCode(IntEnum):
     VERSION = 1
     #: A frame that cannot be read: encoding, length or CRC.
     BAD_FRAME = 2
-    #: Neither the next number nor one whose reply is kept.
+    #: Neither the next number nor one whose reply is stored.
     SEQUENCE = 3
-    #: Nothing but HELLO is answered before a HELLO.
+    #: Before a HELLO, all other requests are refused.
     NO_SESSION = 4
-    #: No such type, or a feature that this gateware does not have.
+    #: Unknown type, or a feature that this gateware does not have.
     TYPE = 5
     #: The payload's length does not fit its type.
     LENGTH = 6
@@ -141,16 +141,16 @@ class NakCode(IntEnum):
     RANGE = 7
     #: A job is running.
     BUSY = 8
-    #: The running job has another number, or there is none.
+    #: The running job has another number, or no job is running.
     JOB = 9
     #: The first sample is not the next one.
     POSITION = 10
-    #: More samples than there is room for.
+    #: More samples than the device has room for.
     NO_ROOM = 11
 
 
 class State(IntEnum):
-    """What the device is doing."""
+    """State of the device."""
 
     IDLE = 0
     FIR = 1
@@ -161,12 +161,12 @@ class State(IntEnum):
 
 
 class Feature(IntFlag):
-    """What this gateware can do, and whether it is gateware in silicon."""
+    """Features of the gateware, and whether it runs in a simulator."""
 
     FIR = 1 << 0
     SELFTEST = 1 << 1
     MC = 1 << 2
-    #: There is a serial line whose rate can be set.
+    #: The rate of the serial line can be set.
     BAUD = 1 << 3
     #: The design runs in a simulator.
     SIMULATED = 1 << 31

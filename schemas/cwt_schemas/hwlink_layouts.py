@@ -34,24 +34,24 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Fixed fields, in the order in which they travel."""
+    """Fixed fields, in wire order."""
 
     FORMAT: ClassVar[struct.Struct]
 
     def pack(self) -> bytes:
-        """Return the bytes; `struct.error` for a value that its field cannot hold."""
+        """Return the bytes; raise `struct.error` for a value outside the range of its field."""
         return self.FORMAT.pack(*astuple(self))
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
-        """Read the fields from the beginning of `data`; `struct.error` when it is too short."""
+        """Return the fields at the beginning of `data`; raise `struct.error` if it is too short."""
         names = [field.name for field in fields(cls)]
         return cls(**dict(zip(names, cls.FORMAT.unpack_from(data), strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header(Layout):
-    """Before every payload."""
+    """Header of every frame."""
 
     FORMAT: ClassVar = struct.Struct("<BBHH")
     version: int = PROTOCOL_VERSION
@@ -62,7 +62,7 @@ class Header(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class HelloRequest(Layout):
-    """Who is asking."""
+    """Identification of the host."""
 
     FORMAT: ClassVar = struct.Struct("<4s")
     magic: bytes = MAGIC
@@ -70,7 +70,7 @@ class HelloRequest(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class HelloReply(Layout):
-    """What answers, and what it can hold."""
+    """Identification and capacities of the device."""
 
     FORMAT: ClassVar = struct.Struct("<4sHHI8sIIIHHHHHHHH")
     magic: bytes = MAGIC
@@ -93,7 +93,7 @@ class HelloReply(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class Nak(Layout):
-    """A refusal: the code, the type refused, and the number that the device expects next."""
+    """A refusal: the code, the refused type, and the sequence number that the device expects."""
 
     FORMAT: ClassVar = struct.Struct("<BBH")
     code: int
@@ -103,7 +103,7 @@ class Nak(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class Status(Layout):
-    """What the device is doing and has done."""
+    """State and counters of the device."""
 
     FORMAT: ClassVar = struct.Struct("<IHHHHIIIIHH")
     boot_nonce: int
@@ -129,7 +129,7 @@ class SetBaud(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadCoeffs(Layout):
-    """Where the coefficients that follow go."""
+    """Position of the coefficients that follow."""
 
     FORMAT: ClassVar = struct.Struct("<HH")
     first: int
@@ -138,7 +138,7 @@ class LoadCoeffs(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadFilters(Layout):
-    """Where the filters that follow go."""
+    """Position of the filters that follow."""
 
     FORMAT: ClassVar = struct.Struct("<HH")
     first: int
@@ -147,7 +147,7 @@ class LoadFilters(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class FilterEntry(Layout):
-    """One filter: which coefficients, how far the sum is shifted, log2 of its step."""
+    """One filter: its coefficients, the shift of the sum, and log2 of its step."""
 
     FORMAT: ClassVar = struct.Struct("<HHBBH")
     start: int
@@ -187,7 +187,7 @@ class FirReply(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class Selftest(Layout):
-    """The filter bank on samples that the device makes itself."""
+    """Self-test: the filter bank with samples that the device generates."""
 
     FORMAT: ClassVar = struct.Struct("<HHHHII")
     octaves: int
@@ -221,7 +221,7 @@ class McStart(Layout):
 
 @dataclass(frozen=True, kw_only=True)
 class Histogram(Layout):
-    """Bins `first` to `first` + `count` - 1 of a binned row; the reply repeats it, then counts."""
+    """Bins `first` to `first` + `count` - 1 of a row; the reply repeats this before the counts."""
 
     FORMAT: ClassVar = struct.Struct("<HBB")
     row: int

@@ -1,4 +1,4 @@
-"""What a device on a serial port can be asked for over the bus, and what it answers."""
+"""Requests to a device on a serial port, over the bus, and its replies."""
 
 from __future__ import annotations
 
@@ -42,40 +42,40 @@ __all__ = [
     "HwSelftestRequest",
 ]
 
-#: Samples of one request to a device: half an hour of the slowest line.
+#: Samples of one request to a device: half an hour of transfer on the slowest line.
 MAX_DEVICE_SAMPLES = 100_000
-#: Rows of one octave that Monte Carlo bins; what the link's specification allows.
+#: Rows of one octave in Monte Carlo, the limit of the link's specification.
 MAX_DEVICE_ROWS = 12
 
 
 class HwRequest(Message):
-    """What every operation takes."""
+    """Arguments of every operation."""
 
-    #: Seconds until it is given up, waiting for its turn included.
+    #: Deadline in seconds, including the wait for other operations.
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
-    #: A name of the caller's choice, by which the operation can be cancelled.
+    #: A name chosen by the caller, for cancelling the operation.
     id: Name | None = None
 
 
 class HwResult(Message):
-    """Where a result comes from; every result says it."""
+    """Origin of a result."""
 
     device: Name
     kind: DeviceKind
-    #: Identifies the gateware or program that computed.
+    #: Identifies the gateware or program that computed the result.
     build_hash: Label
-    #: Whether that ran in a simulator.
+    #: Whether it ran in a simulator.
     simulated: bool
-    #: From the operation's turn to its end, all transfers included.
+    #: Duration of the operation, including all transfers, without the wait for others.
     computation_time: Seconds
 
 
 class HwInfoRequest(Message):
-    """Asks a device how it is."""
+    """Request the state of a device."""
 
 
 class HwInfo(Message):
-    """How a device is."""
+    """State of a device."""
 
     device: Name
     kind: DeviceKind
@@ -84,25 +84,25 @@ class HwInfo(Message):
     build_hash: Label
     simulated: bool
     operations: Items[HwOperation]
-    #: Of the serial line.
+    #: Rate of the serial line, baud.
     baud: PositiveCount
     clock_hz: PositiveCount | None = None
-    #: Sizes that requests are held to.
+    #: Limits of requests to this device.
     limits: dict[str, Count]
-    #: Operations that wait for their turn.
+    #: Number of waiting operations.
     queued: Count
     detail: Text = ""
 
 
 class HwSelftestRequest(HwRequest):
-    """Asks a device to compute on its own, and the bridge to compare."""
+    """Request a self-test: the device computes, and the bridge compares the results."""
 
-    #: Of the numbers that the device computes with.
+    #: Seed of the numbers that the device computes with.
     seed: Annotated[int, Field(ge=1, le=2**32 - 1)] = 1
 
 
 class HwCheck(Message):
-    """One thing that a self-test looked at."""
+    """One check of a self-test."""
 
     name: Label
     passed: bool
@@ -110,7 +110,7 @@ class HwCheck(Message):
 
 
 class HwSelftestReply(HwResult):
-    """What a self-test found."""
+    """Result of a self-test."""
 
     passed: bool
     checks: Items[HwCheck]
@@ -118,9 +118,9 @@ class HwSelftestReply(HwResult):
 
 
 class HwFftRequest(HwRequest):
-    """Asks for a Fourier transform."""
+    """Request a Fourier transform."""
 
-    #: (time,); the device computes with 16 bits, so the largest value is scaled to fit.
+    #: (time,); scaled so that the largest value fits into the 16 bits of the device.
     data: RealVector
 
     @model_validator(mode="after")
@@ -130,20 +130,20 @@ class HwFftRequest(HwRequest):
 
 
 class HwFftReply(HwResult):
-    """A Fourier transform, as ``numpy.fft.fft`` orders it."""
+    """A Fourier transform, in the order of ``numpy.fft.fft``."""
 
     #: (frequency,)
     fft: ComplexVector
-    #: (frequency, 2): what the device answered, real and imaginary part.
+    #: (frequency, 2), the integers from the device, real and imaginary part.
     integers: IntegerMatrix
-    #: What the integers were multiplied by.
+    #: Factor by which the integers were multiplied.
     scale: PositiveReal
 
 
 class HwCwtRequest(HwRequest, WaveletChoice):
-    """Asks for the wavelet transform of one signal, each octave at a rate of its own."""
+    """Request the wavelet transform of one signal, with each octave at its own rate."""
 
-    #: (time,); the device computes with 16 bits, so the largest value is scaled to fit.
+    #: (time,); scaled so that the largest value fits into the 16 bits of the device.
     data: RealVector
     #: Sampling interval in seconds.
     dt: PositiveReal
@@ -165,12 +165,12 @@ class HwOctave(Message):
     #: (row,), in seconds and in Hz.
     scales: RealVector
     freqs: RealVector
-    #: (row, 2 n): real and imaginary parts in turn, as the device gave them.
+    #: (row, 2 n), the integers from the device, alternating real and imaginary parts.
     integers: IntegerMatrix
     #: (row,)
     scale: RealVector
-    #: Sample of the signal that the first column belongs to (it may lie before the first one), and
-    #: samples from one column to the next.
+    #: Sample of the signal at the first column (may be before the first sample), and samples from
+    #: one column to the next.
     first_sample: float
     step: PositiveCount
 
@@ -179,32 +179,32 @@ class HwCwtReply(HwResult):
     """A wavelet transform."""
 
     octaves: Items[HwOctave]
-    #: Numbers that the device had to limit; with more than none, rows are wrong where it was.
+    #: Number of values that saturated; rows are wrong at such values.
     saturations: Count
 
 
 class HwMcRequest(HwRequest, WaveletChoice):
-    """Asks for the null distribution of coherence in one octave, simulated on the device."""
+    """Request the null distribution of coherence in one octave, simulated by the device."""
 
-    #: AR(1) coefficients of the two noises, per sample.
+    #: Lag-1 coefficients of the two noises, per sample.
     al1: Lag1
     al2: Lag1
-    #: Distance of scales in octaves.
+    #: Spacing of the scales in octaves.
     dj: Annotated[float, Field(gt=0, le=1)]
     #: Smallest scale, in samples.
     s0: PositiveReal
     rows: Annotated[int, Field(ge=1, le=MAX_DEVICE_ROWS)] = 1
-    #: Rows below and above them that there are, which the smoothing over scales sees; none given
-    #: means as many as it reaches.
+    #: Number of rows below and above that the smoothing over scales includes; None: as many as it
+    #: reaches.
     below: Annotated[int, Field(ge=0)] | None = None
     above: Annotated[int, Field(ge=0)] | None = None
-    #: Surrogate pairs: each is as long as 64 of the largest scale.
+    #: Number of surrogate pairs, each 64 times as long as the largest scale.
     pairs: Annotated[int, Field(ge=1, le=100_000)] = 10
     seed: Seed = 0
 
 
 class HwMcReply(HwResult):
-    """How often R² fell into each of 256 equal parts of 0 to 1."""
+    """Histograms of R² in 256 equal bins from 0 to 1."""
 
     #: (row,), in samples.
     scales: RealVector
@@ -215,13 +215,13 @@ class HwMcReply(HwResult):
 
 
 class HwCancel(Message):
-    """Asks to end an operation that waits or runs."""
+    """Cancel an operation that is waiting or running."""
 
     id: Name
 
 
 class HwCancelled(Message):
-    """What became of it: it ends with the error ``conflict``."""
+    """Reply to ``cancel``; the cancelled operation fails with ``conflict``."""
 
     id: Name
     was: Literal["queued", "running"]
@@ -229,4 +229,4 @@ class HwCancelled(Message):
 
 def _check_length(samples: int) -> None:
     if samples > MAX_DEVICE_SAMPLES:
-        raise wrong_field("data", f"{samples} samples, {MAX_DEVICE_SAMPLES} are possible")
+        raise wrong_field("data", f"{samples} samples exceed the limit of {MAX_DEVICE_SAMPLES}")

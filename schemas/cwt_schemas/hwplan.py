@@ -1,8 +1,8 @@
-"""What a device is given to compute: filters in whole numbers, and what is done with them.
+"""Plans for devices: integer filters, and the operations with them.
 
-A plan says all that decides the numbers, bit for bit, by the arithmetic of
-``docs/hardware-link.md``. The devices' drivers, the integer model and ``pycwt-mod hw verify`` all
-take the same plan, so they can be held against each other.
+A plan determines the results bit for bit, by the arithmetic in ``docs/hardware-link.md``. The
+drivers of devices, the integer model and ``pycwt-mod hw verify`` take the same plans, so their
+results can be compared.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["BankPlan", "FilterTable", "McPlan"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FilterTable:
-    """Coefficients, and the filters that are made of them.
+    """Coefficients, and the filters that use them.
 
     Attributes
     ----------
     coefficients : ndarray of int16, shape (taps, 2)
-        Real and imaginary parts; they go to the device's places from 0 on.
+        Real and imaginary parts, stored in the device from position 0.
     filters : tuple of (int, FilterEntry)
-        Place in the device's table, and the entry.
+        Position in the device's table, and the entry.
     """
 
     coefficients: npt.NDArray[np.int16]
@@ -38,7 +38,7 @@ class FilterTable:
         return self.coefficients[entry.start : entry.start + entry.length]
 
     def runs(self) -> Iterator[tuple[int, tuple[FilterEntry, ...]]]:
-        """Yield the filters in runs of neighbouring places, each with its first place."""
+        """Yield runs of filters in adjacent positions, each with its first position."""
         run: list[FilterEntry] = []
         first = 0
         for place, entry in sorted(self.filters, key=lambda each: each[0]):
@@ -64,7 +64,7 @@ class BankPlan:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class McPlan:
-    """One octave of the null distribution of coherence; `start` has seed and all parameters."""
+    """One octave of the null distribution of coherence; `start` has the seed and all parameters."""
 
     table: FilterTable
     start: McStart

@@ -1,4 +1,4 @@
-"""Many analyses handed over at once: what clients send and receive, and what workers exchange.
+"""Jobs: sets of analyses that are stored and computed by all workers.
 
 First the requests, replies and outcomes, then the messages of the work queue and the stored record
 of a job.
@@ -36,33 +36,33 @@ from cwt_schemas.query import (
     XwtRequest,
 )
 
-#: The place of a task in its job, from ``0``; one token of a subject.
+#: Index of a task in its job, from ``0``; one token of a subject.
 TaskId = Annotated[str, Field(pattern=r"^[0-9]{1,4}$")]
-#: How outcomes are written: JSON is larger and slower, and read by anything.
+#: Encoding of the outcomes. JSON is larger and slower than msgpack, but any program reads it.
 Encoding = Literal["msgpack", "json"]
-#: What a person calls a job.
+#: Title of a job, for users.
 JobTitle = Annotated[str, Field(max_length=256)]
-#: From 0 to 100: tasks that came to an end, of all.
+#: Percentage of the tasks that have ended, 0 to 100.
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class JobStatus(StrEnum):
-    """How a job stands."""
+    """Status of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
-    #: All tasks came to an end, not all of them to a good one.
+    #: All tasks have ended, at least one of them with an error.
     FAILED = "failed"
     CANCELLED = "cancelled"
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen unless somebody asks for it."""
+        """Whether the job has ended; only a retry changes it."""
         return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
-#: From a string too: the other fields stay strict.
+#: Also accepted as a string, although messages are strict.
 Status = Annotated[JobStatus, Strict(False)]
 TaskStatus = Literal["queued", "done", "failed", "cancelled"]
 
@@ -86,7 +86,7 @@ class WctTask(WctRequest):
 
 
 class SignificanceTask(SignificanceRequest):
-    """A level of significance, as a task of a job."""
+    """A significance threshold, as a task of a job."""
 
     type: Literal["significance"]
 
@@ -99,82 +99,82 @@ Tasks = Annotated[Items[TaskRequest], Field(max_length=MAX_TASKS_PER_JOB)]
 
 
 class JobTasks(PersistedMessage):
-    """The tasks of a job, as they are kept in the object store."""
+    """The tasks of a job, as stored in the object store."""
 
     schema_id: Literal["job.tasks/1"] = Field(default="job.tasks/1", alias="schema")
     tasks: Annotated[Tasks, Field(min_length=1)]
 
 
 class JobSubmit(Message):
-    """Hands over a job. The same one again, with the same id or without any, changes nothing."""
+    """Submit a job. Submitting the same job again, with the same id or none, changes nothing."""
 
-    #: None: made from the content.
+    #: None: derived from the content.
     job_id: Name | None = None
     name: JobTitle | None = None
     tasks: Tasks = ()
-    #: In place of ``tasks`` where they are too large for a message: a ``JobTasks`` in msgpack that
-    #: the client has put into the bucket ``cwt_objects``.
+    #: Instead of ``tasks`` that are too large for a message: a ``JobTasks`` in msgpack that the
+    #: client has put into the bucket ``cwt_objects``.
     tasks_object: StoredObject | None = None
     encoding: Encoding = "msgpack"
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if bool(self.tasks) == (self.tasks_object is not None):
-            raise wrong_field("tasks", "at least one, or tasks_object in place of them")
+            raise wrong_field("tasks", "give either at least one task or tasks_object")
         return self
 
 
 class JobSubmitted(Message):
-    """The job is kept, and will be worked on whatever happens to whoever asked."""
+    """Reply to ``submit``: the job is stored and no longer depends on the client."""
 
     job_id: Name
-    #: ``queued``, or how it stands if it was submitted before.
+    #: ``queued``, or the current status if the job was submitted before.
     status: Status
     tasks_count: PositiveCount
 
 
 class JobGet(Message):
-    """Asks how a job stands."""
+    """Request the status of a job."""
 
     job_id: Name
-    #: Whether to list the tasks.
+    #: Whether the reply lists the tasks.
     results: bool = True
 
 
 class JobCancel(Message):
-    """Stops a job: what runs ends soon, and the rest never starts."""
+    """Cancel a job: running tasks end soon, and others never start."""
 
     job_id: Name
 
 
 class JobRetry(Message):
-    """Has all tasks that failed, or were cancelled, computed again."""
+    """Recompute all tasks of a job that failed or were cancelled."""
 
     job_id: Name
 
 
 class JobList(Message):
-    """Asks for the jobs there are, the newest first."""
+    """Request the list of jobs, newest first."""
 
     status: Status | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_LISTED_JOBS)] = 100
 
 
 class TaskState(Message):
-    """One task of a job, and where its result is."""
+    """Status of one task of a job, and the location of its result."""
 
     task_id: TaskId
     status: TaskStatus
-    #: Where the outcome is kept, in ``CWT_JOB_RESULTS``.
+    #: Subject and sequence number of the outcome in ``CWT_JOB_RESULTS``.
     subject: Annotated[str, Field(max_length=256)] | None = None
     stream_seq: PositiveCount | None = None
-    #: Where the outcome itself is, if it is too large for a message.
+    #: Location of the outcome if it is too large for a message.
     object: StoredObject | None = None
     error: Annotated[str, Field(max_length=512)] | None = None
 
 
 class JobState(Message):
-    """How a job stands."""
+    """Status of a job."""
 
     job_id: Name
     name: JobTitle | None = None
@@ -183,24 +183,24 @@ class JobState(Message):
     tasks_count: PositiveCount
     done: Count
     failed: Count
-    #: Every task, in order; empty where they were not asked for.
+    #: Every task, in order; empty if not requested.
     results: Items[TaskState] = ()
     created_ns: Count
-    #: When the first task was begun.
+    #: When the first task was started.
     started_ns: Count | None = None
     finished_ns: Count | None = None
-    #: 1, and one more with every retry.
+    #: 1, plus the number of retries.
     attempt: PositiveCount = 1
 
 
 class JobListing(Message):
-    """Jobs, the newest first, without their tasks."""
+    """Jobs, newest first, without their tasks."""
 
     jobs: Items[JobState]
 
 
 class JobProgress(PersistedMessage):
-    """How far a job has come; announced, not kept."""
+    """Progress of a job; published, not stored."""
 
     schema_id: Literal["job.progress/1"] = Field(default="job.progress/1", alias="schema")
     job_id: Name
@@ -213,10 +213,10 @@ class JobProgress(PersistedMessage):
 
 
 class JobOutcome(PersistedMessage):
-    """What became of one task, kept in ``CWT_JOB_RESULTS``.
+    """Outcome of one task, stored in ``CWT_JOB_RESULTS``.
 
-    One of three is there: the result, the object that has this message with the result in it, or
-    the error.
+    It has exactly one of three fields: the result, the object that contains this message with the
+    result, or the error.
     """
 
     schema_id: Literal["job.outcome/1"] = Field(default="job.outcome/1", alias="schema")
@@ -236,50 +236,52 @@ class JobOutcome(PersistedMessage):
     def _one_of_three(self) -> Self:
         given = [part for part in (self.result, self.object, self.error) if part is not None]
         if len(given) != 1 or (self.error is None) != (self.status == "done"):
-            raise wrong_field("status", "done has a result or an object, failed has an error")
+            raise wrong_field(
+                "status", "done requires a result or an object, failed requires an error"
+            )
         return self
 
 
 class Expansion(Message):
-    """The next tasks of a job are to be put on the queue."""
+    """Work item: put the next tasks of a job on the queue."""
 
     kind: Literal["expansion"] = "expansion"
     name: JobTitle | None = None
-    #: Of the job's name and tasks: what a job with this id has to be.
+    #: Hash of the name and tasks of the job with this id.
     digest: ShortHash
     tasks_count: PositiveCount
     #: A ``JobTasks``, in msgpack.
     tasks: StoredObject
     created_ns: Count
     encoding: Encoding = "msgpack"
-    #: Those before this one are on the queue, or have an outcome.
+    #: First task that may not be on the queue yet; those before it are, or have an outcome.
     start: Count = 0
 
 
 class QueuedTask(Message):
-    """A task is to be computed."""
+    """Work item: compute a task."""
 
     kind: Literal["task"] = "task"
     task_id: TaskId
     request: TaskRequest
-    #: Sequence of the outcome that the new one replaces; 0: there is none.
+    #: Sequence number of the outcome that the new one replaces; 0: none.
     replaces: Count = 0
-    #: Of the outcome.
+    #: Encoding of the outcome.
     encoding: Encoding = "msgpack"
 
 
 class JobWork(PersistedMessage):
-    """One message of the work queue ``CWT_TASKS``."""
+    """A message of the work queue ``CWT_TASKS``."""
 
     schema_id: Literal["job.work/1"] = Field(default="job.work/1", alias="schema")
     job_id: Name
-    #: Of an older attempt than the job's, it is dropped.
+    #: Attempt of the job; work items of older attempts are dropped.
     attempt: PositiveCount
     work: Annotated[Expansion | QueuedTask, Field(discriminator="kind")]
 
 
 class JobSummary(Message):
-    """How a job ended."""
+    """Final state of a job."""
 
     status: Status
     done: Count
@@ -288,7 +290,7 @@ class JobSummary(Message):
 
 
 class JobRecord(PersistedMessage):
-    """What was asked of a job, kept in ``cwt_jobs``. What happened to it is in its outcomes."""
+    """The request of a job, stored in ``cwt_jobs``. Its outcomes determine its status."""
 
     schema_id: Literal["job.record/1"] = Field(default="job.record/1", alias="schema")
     job_id: Name
@@ -298,10 +300,10 @@ class JobRecord(PersistedMessage):
     tasks: StoredObject
     created_ns: Count
     encoding: Encoding = "msgpack"
-    #: When the first task of this attempt was begun.
+    #: When the first task of this attempt was started.
     started_ns: Count | None = None
     attempt: PositiveCount = 1
-    #: Failures up to this place in the log of outcomes are those of earlier attempts.
+    #: Failures up to this sequence number in the log of outcomes belong to earlier attempts.
     retried_seq: Count = 0
-    #: None until it has ended.
+    #: None until the job has ended.
     summary: JobSummary | None = None

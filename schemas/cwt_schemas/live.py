@@ -1,7 +1,7 @@
-"""What travels while a stream is live: chunks, windows, results and events.
+"""Messages of live streams: chunks, windows, results and events.
 
-A device sends chunks. Ingest cuts them into windows, and a compute worker makes results of each
-window. Events report what happened to a stream besides its data.
+A device publishes chunks. Ingest divides them into windows, and compute workers compute the results
+of each window. Events report gaps, restarts, rejected chunks and the like.
 """
 
 from __future__ import annotations
@@ -62,19 +62,19 @@ EventKind = Literal[
 
 
 class SignalChunk(PersistedMessage):
-    """Consecutive samples of all channels of one stream; which stream is said by the subject."""
+    """Consecutive samples of all channels of the stream that the subject names."""
 
     schema_id: Literal["signal.chunk/1"] = Field(default="signal.chunk/1", alias="schema")
-    #: Which run of the device; a new one starts the analysis afresh.
+    #: Run of the device; the analysis starts afresh with a new epoch.
     epoch: Epoch
-    #: Index of the first sample since the epoch began; none means "right after the last chunk".
+    #: Index of the first sample in the epoch; None: directly after the last chunk.
     first_sample: Annotated[int, Field(ge=0, le=MAX_FIRST_SAMPLE)] | None = None
-    #: When the first sample was taken.
+    #: Time of the first sample.
     t0_ns: Annotated[int, Field(ge=0, le=MAX_T0_NS)] | None = None
-    #: (time,) or (time, channel); NaN is a missing sample, and so is an infinite one, which becomes
-    #: NaN. Empty in a final chunk alone.
+    #: (time,) or (time, channel); NaN is a missing sample; infinite samples become NaN.
+    #: May be empty only in a final chunk.
     samples: SampleArray
-    #: The epoch ends with this chunk: what its last samples belong to is computed without more.
+    #: The epoch ends with this chunk; its last results are computed without further samples.
     final: bool = False
 
     @property
@@ -90,21 +90,23 @@ class SignalChunk(PersistedMessage):
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
         if self.n_samples == 0 and not self.final:
-            raise wrong_field("samples", "empty: at least one is needed, unless the chunk is final")
+            raise wrong_field(
+                "samples", "empty; at least one is required, unless the chunk is final"
+            )
         if self.n_samples > MAX_CHUNK_SAMPLES:
             raise wrong_field(
-                "samples", f"{self.n_samples} steps, {MAX_CHUNK_SAMPLES} are possible"
+                "samples", f"{self.n_samples} steps exceed the limit of {MAX_CHUNK_SAMPLES}"
             )
         if self.n_channels > MAX_CHANNELS:
-            problem = f"{self.n_channels} channels, {MAX_CHANNELS} are possible"
-            raise wrong_field("samples", f"{problem}: the axes are (time, channel)")
+            problem = f"{self.n_channels} channels exceed the limit of {MAX_CHANNELS}"
+            raise wrong_field("samples", f"{problem}; the axes are (time, channel)")
         return self
 
 
 def tile_id(
     *, stream: str, epoch: str, analysis: str, spec_hash: str, octave: int, first_sample: int
 ) -> str:
-    """Return the id of what is computed over one tile of one octave, the same in every process.
+    """Return the id of the window or result of one tile of one octave, the same in every process.
 
     A result's `spec_hash` is that of its channel set, a window's that of all the sets it carries.
     """
@@ -112,73 +114,78 @@ def tile_id(
 
 
 class Tile(Message):
-    """The stretch of the time axis that one result covers."""
+    """The part of the time axis that one result covers."""
 
     first_sample: Count
-    #: Length in samples of the signal.
+    #: Length in samples.
     n: PositiveCount
 
 
 class WindowTimes(Message):
     """Times of a window, in nanoseconds UTC."""
 
-    #: When the log took the last chunk that the window needed.
+    #: When the log stored the last chunk that the window needs.
     received: Count
     windowed: Count
 
 
 class AnalysisWindow(PersistedMessage):
-    """The samples that one octave needs to cover one tile, for some channel sets of an analysis."""
+    """The samples from which one octave of one tile is computed, for one or more channel sets."""
 
     schema_id: Literal["window.analysis/1"] = Field(default="window.analysis/1", alias="schema")
-    #: The same whenever this window is made again.
+    #: The same whenever ingest makes this window again.
     id: Id
     stream: Name
     epoch: Epoch
-    #: The analysis of the channel sets in this window alone; each of them has its own result.
+    #: The analysis, with only the channel sets in this window; each of them has its own result.
     analysis: AnalysisSpec
     fs_hz: PositiveReal
-    #: The channels that the sets need, each one once, in the order of the columns.
+    #: The channels of the sets, without duplicates, in the order of the columns.
     channels: Annotated[Items[Name], Field(min_length=1, max_length=MAX_CHANNELS)]
     octave: Octave
     tile: Tile
     #: Position of the first row of ``samples``.
     first_sample: Position
-    #: (time, channel), in the narrowest type that loses nothing; NaN is a missing sample.
+    #: (time, channel), in the narrowest dtype that is exact; NaN is a missing sample.
     samples: SampleMatrix
-    #: When the first sample of the tile was taken, by the line through the device's time stamps.
+    #: Time of the first sample of the tile, by the line through the device's time stamps.
     t0_ns: Count | None = None
-    #: The same by its newest time stamp and the nominal rate alone.
+    #: The same, by the newest time stamp and the nominal rate.
     t0_raw_ns: Count | None = None
-    #: Older than this, the window is told as dropped instead of computed; None: it never is.
+    #: Age at which the window is dropped instead of computed; None: never.
     stale_after_s: PositiveReal | None = None
-    #: Of the analysis with the channel sets in this window.
+    #: Hash of the analysis with the channel sets in this window.
     spec_hash: ShortHash
     times_ns: WindowTimes
 
     @property
     def n_samples(self) -> int:
-        """Number of time steps, the tile and what it needs on either side."""
+        """Number of time steps of the tile and its margins."""
         return int(self.samples.shape[0])
 
     @property
     def columns(self) -> dict[str, int]:
-        """The column of each channel."""
+        """Map from channel to column."""
         return {name: column for column, name in enumerate(self.channels)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         columns = self.samples.shape[1]
         if columns != len(self.channels):
-            raise wrong_field("samples", f"{columns} columns for {len(self.channels)} channels")
+            raise wrong_field(
+                "samples",
+                f"{columns} columns for {len(self.channels)} channels; the numbers must be equal",
+            )
         needed = {name for names in self.analysis.channel_sets for name in names}
         if len(needed) != columns or needed != set(self.channels):
-            raise wrong_field("channels", "not those of the analysis's channel sets, each one once")
+            raise wrong_field(
+                "channels", "must be the channels of the analysis, without duplicates"
+            )
         return self
 
 
 class TimeAxis(Message):
-    """Where the columns of a result lie: ``first_sample + step * i`` for i below ``n``."""
+    """Positions of the columns of a result: ``first_sample + step * i`` for i below ``n``."""
 
     first_sample: Count
     step: PositiveCount
@@ -186,14 +193,14 @@ class TimeAxis(Message):
 
 
 class InputSpan(Message):
-    """The samples that went into a result."""
+    """The samples that a result was computed from."""
 
     first_sample: Position
     n_samples: PositiveCount
 
 
 class Engine(Message):
-    """What computed a result."""
+    """Library, backend and worker that computed a result."""
 
     library: Label
     version: Label
@@ -210,12 +217,12 @@ class ResultTimes(WindowTimes):
 class AnalysisResult(PersistedMessage):
     """One octave of one channel set over one tile.
 
-    Results of one stream, analysis, channel set and octave tile the time axis without hole or
-    overlap, in whatever order they arrive.
+    The results of one stream, analysis, channel set and octave cover the time axis without gaps or
+    overlaps, and may arrive in any order.
     """
 
     schema_id: Literal["result.analysis/1"] = Field(default="result.analysis/1", alias="schema")
-    #: The same whenever this result is made again.
+    #: The same whenever this result is recomputed.
     id: Id
     stream: Name
     epoch: Epoch
@@ -228,21 +235,21 @@ class AnalysisResult(PersistedMessage):
     #: (scale,)
     scales_s: RealVector
     t: TimeAxis
-    #: Samples per second of the stream; None in results from before it was written down.
+    #: Sampling rate of the stream; None in old results without this field.
     fs_hz: PositiveReal | None = None
-    #: When the first column's sample was taken, by the line through the device's time stamps.
+    #: Time of the first column, by the line through the device's time stamps.
     t0_ns: Count | None = None
-    #: The same by its newest time stamp and the nominal rate alone.
+    #: The same, by the newest time stamp and the nominal rate.
     t0_raw_ns: Count | None = None
-    #: (scale, time), in the quantity that the analysis asks for.
+    #: (scale, time), the quantity of the analysis.
     values: ValueMatrix
     #: (scale, time), in radians.
     phase: RealMatrix | None = None
-    #: (scale,)
+    #: (scale,), the significance threshold of R².
     signif: RealVector | None = None
-    #: Where ``signif`` comes from: looked up, or simulated where the table has no such level.
+    #: How ``signif`` was found: looked up, or simulated if the table does not cover it.
     signif_method: Literal["table", "monte-carlo"] | None = None
-    #: (scale, time), 1 where missing data or an edge touches the value; None: nowhere.
+    #: (scale, time), 1 where missing data or an edge affects the value; None: nowhere.
     mask: MaskMatrix | None = None
     input: InputSpan
     spec_hash: ShortHash
@@ -261,15 +268,17 @@ class AnalysisResult(PersistedMessage):
         Raises
         ------
         ValueError
-            The result is from before results said their rate.
+            An old result without `fs_hz`.
         """
         if self.fs_hz is None:
-            raise ValueError(f"{self.id} does not say its rate: divide positions by the stream's")
+            raise ValueError(
+                f"cannot give times of {self.id}: it has no rate; divide positions by the stream's"
+            )
         return self.positions / self.fs_hz
 
     @property
     def masked(self) -> np.ma.MaskedArray[Any, Any]:
-        """(scale, time) the values, with `mask` as numpy's."""
+        """(scale, time), the values as a masked array of numpy."""
         mask = np.ma.nomask if self.mask is None else np.asarray(self.mask, dtype=bool)
         return np.ma.MaskedArray(self.values, mask)
 
@@ -286,26 +295,26 @@ class AnalysisResult(PersistedMessage):
         for field, shape in expected.items():
             array = getattr(self, field)
             if array is not None and array.shape != shape:
-                raise wrong_field(field, f"shape {list(array.shape)}, {list(shape)} expected")
+                raise wrong_field(field, f"shape {list(array.shape)}; expected {list(shape)}")
         return self
 
 
 class StreamEvent(PersistedMessage):
-    """Something that a reader of the results ought to know."""
+    """An event of a stream, such as a gap or a rejected chunk."""
 
     schema_id: Literal["stream.event/1"] = Field(default="stream.event/1", alias="schema")
     id: Id
     stream: Name
-    #: None where it can't be known, as of a chunk that can't be read.
+    #: None if it is unknown, for example of a chunk that cannot be decoded.
     epoch: Epoch | None = None
-    #: Later versions have more kinds.
+    #: Later versions may add kinds.
     kind: EventKind | Name
-    #: The channel it is about, where that is one.
+    #: The channel, if the event concerns only one.
     channel: Name | None = None
-    #: The samples it is about, where there are such.
+    #: The samples, if the event concerns samples.
     first_sample: Count | None = None
     n_samples: Count | None = None
-    #: How many events of this kind it stands for; they are added up where they come too fast.
+    #: Number of events of this kind that it stands for; frequent events are added up.
     count: PositiveCount = 1
     detail: Text = ""
     t_ns: Count

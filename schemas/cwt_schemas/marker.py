@@ -1,4 +1,4 @@
-"""Markers: what a person, a stimulus computer or a recording notes about a moment of a stream."""
+"""Markers: annotations of a moment or a stretch of a stream."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ MarkerTime = Annotated[int, Field(ge=0, le=MAX_T0_NS)]
 
 
 class Marker(PersistedMessage):
-    """A note about a moment or a stretch of a stream.
+    """An annotation of a moment or a stretch of a stream.
 
-    A device that counts samples gives `first_sample` and its `epoch`; a computer that knows only
-    the time gives `t_ns`.
+    A device that counts samples sets `epoch` and `first_sample`; a computer that knows only the
+    time sets `t_ns`.
     """
 
     schema_id: Literal["signal.marker/1"] = Field(default="signal.marker/1", alias="schema")
     #: The stream that the subject names.
     stream: Name
-    #: Which run of the device; None: the one that was running at `t_ns`.
+    #: Run of the device; None: the run at the time `t_ns`.
     epoch: Epoch | None = None
-    #: Index of the sample since the epoch began.
+    #: Index of the sample in the epoch.
     first_sample: MarkerSample | None = None
-    #: Or the time, by the clock that the device's time stamps are from.
+    #: Or the time, by the clock of the device's time stamps.
     t_ns: MarkerTime | None = None
-    #: Length in samples, or in seconds; neither: a moment.
+    #: Length of a stretch, in samples or in seconds; neither for a moment.
     n_samples: Count | None = None
     duration_s: Annotated[float, Field(ge=0)] | None = None
-    #: The channel it is about; None: all of them.
+    #: The channel that the marker concerns; None: all channels.
     channel: Name | None = None
     text: Text
 
     @property
     def id(self) -> str:
-        """Its message id, the same whenever a marker with this content is made."""
+        """The message id, which is the same for all markers with this content."""
         return f"{self.stream}/marker/{content_digest(self).hex()[:32]}"
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.first_sample is None) == (self.t_ns is None):
-            raise wrong_field("first_sample", "give first_sample or t_ns, one of the two")
+            raise wrong_field("first_sample", "give either first_sample or t_ns")
         if self.first_sample is not None and self.epoch is None:
             raise wrong_field("epoch", "required with first_sample")
         if self.n_samples is not None and self.duration_s is not None:
-            raise wrong_field("n_samples", "give n_samples or duration_s, not both")
+            raise wrong_field("n_samples", "give either n_samples or duration_s")
         return self

@@ -1,4 +1,4 @@
-"""The base of everything that travels, the types of its fields, and what stands in for a message.
+"""The base class of messages, the types of their fields, stored objects and dead letters.
 
 Messages are frozen, keyword-only, strict, and compared by content. A name is one token of a
 subject, so it has no dot, blank or wildcard.
@@ -30,48 +30,48 @@ from cwt_schemas.limits import MAX_ID, MAX_INT64, MAX_TEXT
 
 T = TypeVar("T")
 
-#: A position, a number of things, a time in nanoseconds UTC or a sequence number.
+#: A position, a number of items, a time in nanoseconds UTC or a sequence number.
 Count = Annotated[int, Field(ge=0, le=MAX_INT64)]
-#: A number of things of which there has to be one.
+#: A number of items, at least one.
 PositiveCount = Annotated[int, Field(ge=1, le=MAX_INT64)]
 #: A position that may lie before the start of the epoch.
 Position = Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)]
 PositiveReal = Annotated[float, Field(gt=0)]
-#: An explanation meant for people.
+#: A text for users.
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 #: The first 16 hexadecimal characters of a SHA-256.
 ShortHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-#: What a stream, an analysis, a channel, a job or a device may be called.
+#: Name of a stream, an analysis, a channel, a job or a device.
 NAME_PATTERN: Final = "[A-Za-z0-9_-]{1,64}"
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
-#: Which run of the device; it is part of message ids and of a header, so no blanks.
+#: Run of the device; part of message ids and of a header, so without blanks.
 Epoch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{1,64}$")]
-#: A list on the wire, a tuple here; the elements stay strict. The first wrong one ends the check,
-#: since a list may have a million.
+#: A list on the wire, a tuple in Python; the elements are strict. Validation stops at the first
+#: invalid element, because a list may have a million.
 Items = Annotated[tuple[T, ...], Strict(False), Field(fail_fast=True)]
 
 #: Largest array that the repr of a message shows in full.
 MAX_REPR_NUMBERS = 8
 
-#: Names in a message for people; a stream may have a thousand channels.
+#: Number of names that an error message lists; a stream may have a thousand channels.
 MAX_LISTED_NAMES: Final = 32
 
-#: The type of validation error that says itself which field is wrong.
+#: Type of the validation errors that name the invalid field themselves.
 WRONG_FIELD: Final = "wrong_field"
 
-#: The reason of a refusal: two signals that belong together differ in length.
+#: Reason code of a refusal: two signals of a pair differ in length.
 UNEQUAL_LENGTHS: Final = "unequal_lengths"
 
 _NAME: Final = re.compile(NAME_PATTERN)
 
 
 class Message(BaseModel):
-    """A value that crosses the bus.
+    """Base class of the messages on the bus.
 
-    Unknown fields are an error, and so is a value of another type: no number is read from a
-    string, no boolean from a number. Arrays are equal when dtype, shape and values are, NaN
-    counting as equal to NaN.
+    Unknown fields are an error, and so are values of another type: a string is not converted to a
+    number, nor a number to a boolean. Arrays are equal if dtype, shape and values are equal; NaN
+    equals NaN.
     """
 
     model_config = ConfigDict(
@@ -79,7 +79,7 @@ class Message(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        # An error names the field; the value may be megabytes, and isn't ours to repeat.
+        # An error names the field; the value may be megabytes of somebody's data.
         hide_input_in_errors=True,
     )
 
@@ -90,14 +90,14 @@ class Message(BaseModel):
         return all(_same(getattr(self, name), getattr(other, name)) for name in fields)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Yield the fields of the repr; long arrays by dtype and shape alone."""
+        """Yield the fields of the repr; long arrays as dtype and shape only."""
         for name, value in super().__repr_args__():
             long = isinstance(value, np.ndarray) and value.size > MAX_REPR_NUMBERS
             yield name, _Outline(value.dtype, value.shape) if long else value
 
 
 class _Outline(NamedTuple):
-    """What the repr of a message shows of an array."""
+    """The repr of a long array in a message."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -107,12 +107,12 @@ class _Outline(NamedTuple):
 
 
 class PersistedMessage(Message):
-    """A message that is kept, and says which version of its schema it was written in.
+    """Base class of stored messages, which name the version of their schema.
 
-    Subclasses have ``schema_id``, alias ``schema``, with its only possible value as the default.
+    Subclasses have ``schema_id``, alias ``schema``, with its only valid value as the default.
     """
 
-    #: Whether what arrives has to carry ``schema``; what leaves always does.
+    #: Whether ``schema`` is required in received messages; sent messages always have it.
     schema_required: ClassVar[bool] = True
 
     @field_validator("schema_id", mode="before", check_fields=False)
@@ -122,14 +122,14 @@ class PersistedMessage(Message):
         if value == known:
             return value
         if not isinstance(value, str):
-            raise ValueError(f"has to be {known!r}")
+            raise ValueError(f"must be {known!r}")
         name, _, version = known.partition("/")
         other, _, other_version = value[:MAX_ID].partition("/")
         if other == name:
             raise ValueError(
-                f"{name} version {other_version[:32]!r} is not understood, only version {version!r}"
+                f"cannot read {name} version {other_version[:32]!r}, only version {version!r}"
             )
-        raise ValueError(f"the message is {value[:64]!r}, expected {known!r}")
+        raise ValueError(f"got {value[:64]!r}, expected {known!r}")
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -143,7 +143,7 @@ class PersistedMessage(Message):
 
 
 class StoredObject(Message):
-    """An object of the object store."""
+    """Reference to an object in the object store."""
 
     bucket: Annotated[str, Field(max_length=128)]
     name: Annotated[str, Field(max_length=256)]
@@ -153,7 +153,7 @@ class StoredObject(Message):
 
 
 class StoredReply(Message):
-    """The reply in place of one too large: the object has the reply, encoded as was asked for."""
+    """Reference to a reply that is too large for a message, in the encoding of the reply."""
 
     object: StoredObject
 
@@ -164,7 +164,7 @@ def _from_base64(value: object) -> object:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError("has to be base64") from error
+        raise ValueError("must be base64") from error
 
 
 #: Bytes in msgpack, base64 in JSON.
@@ -176,42 +176,42 @@ Payload = Annotated[
 
 
 class DeadLetter(PersistedMessage):
-    """A message that was given up on, with the reason and all that is needed to try it again."""
+    """A message that a service gave up, with the reason and all that a retry needs."""
 
     schema_id: Literal["dead.letter/1"] = Field(default="dead.letter/1", alias="schema")
-    #: Who gave up.
+    #: The service that gave up.
     where: Name
-    #: The subject, id and headers of the message itself.
+    #: Subject, id and headers of the original message.
     subject: Annotated[str, Field(max_length=256)]
     id: Annotated[str, Field(max_length=512)] | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     reason: Text
     deliveries: Count
     t_ns: Count
-    #: The body, or its beginning where the whole would make this letter too large to send.
+    #: The body, or its beginning if the dead letter would otherwise be too large to send.
     payload: Payload
     #: Length of the whole body.
     payload_bytes: Count
 
 
 def wrong_field(field: str, problem: str, *, reason: str | None = None) -> PydanticCustomError:
-    """Return what to raise when a check across fields blames one of them.
+    """Return the exception for a validator that finds one field invalid.
 
-    `reason` is a word for programs; it is sent as ``detail.reason`` of the refusal.
+    `reason` is a code for programs; it is sent as ``detail.reason`` of the error.
     """
     facts = {"field": field, "problem": problem, **({"reason": reason} if reason else {})}
     return PydanticCustomError(WRONG_FIELD, "{field}: {problem}", facts)
 
 
 def is_name(value: object) -> bool:
-    """Return whether the value can be used as a name."""
+    """Return whether the value is a valid name."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def content_digest(message: Message, *, without: frozenset[str] = frozenset()) -> bytes:
-    """Return the SHA-256 of all fields but those named, numbers in arrays bit by bit.
+    """Return the SHA-256 of all fields except `without`; arrays are hashed bit by bit.
 
-    It does not depend on who sent the message or in which encoding.
+    It does not depend on the sender or the encoding of the message.
     """
     digest = hashlib.sha256()
     for name in sorted(type(message).model_fields.keys() - without):
@@ -225,18 +225,18 @@ def content_digest(message: Message, *, without: frozenset[str] = frozenset()) -
 
 
 def clipped(text: str) -> str:
-    """Return `text` cut to what a field of type `Text` takes."""
+    """Return `text`, shortened to the length limit of `Text`."""
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 4] + " ..."
 
 
 def listed(names: Sequence[str], most: int = MAX_LISTED_NAMES) -> str:
-    """Return names for a person to read, those after the first `most` as a number."""
+    """Return the first `most` names, separated by commas, and the number of the others."""
     shown, more = ", ".join(names[:most]), len(names) - most
     return f"{shown} and {more} more" if more > 0 else shown
 
 
 def schema_of(model: type[PersistedMessage]) -> str:
-    """Return the name and version that messages of this type carry, such as ``signal.chunk/1``."""
+    """Return the schema name and version of this message type, such as ``signal.chunk/1``."""
     return str(model.model_fields["schema_id"].default)
 
 

@@ -1,6 +1,6 @@
-"""Queries, which are answered immediately: transforms, levels, benchmarks, and the workers' state.
+"""Queries to compute workers: transforms, significance thresholds, benchmarks and health.
 
-The fields are those of the REST service that came before, spelled as they were there.
+The names of the fields are those of the earlier REST service.
 """
 
 from __future__ import annotations
@@ -36,28 +36,30 @@ from cwt_schemas.stream import Convention, Level, Wavelet
 
 Precision = Literal["float32", "float64"]
 LevelMethod = Literal["montecarlo", "table"]
-#: Such as ``sequential``, ``joblib`` or ``cluster``.
+#: Name of a Monte Carlo backend, such as ``sequential``, ``joblib`` or ``cluster``.
 BackendName = Name
 Seed = Annotated[int, Field(ge=0, le=MAX_INT64)]
-#: Time that the computation took, without the way there and back.
+#: Time that the computation took, without transport.
 Seconds = Annotated[float, Field(ge=0)]
-#: Whether it was computed for somebody else who asked the same; `computation_time` is of then.
+#: Whether the reply was computed for an earlier identical query; `computation_time` is that of the
+#: earlier one.
 Cached = bool
 
-#: Of a red noise: correlation of neighbouring samples.
+#: Lag-1 coefficient of red noise: the correlation of neighbouring samples.
 Lag1 = Annotated[float, Field(gt=-1, lt=1)]
-#: As in `pycwt_mod.ar1`: "autocorrelation" where the series has no other estimate.
+#: Estimator of the lag-1 coefficient, as in `pycwt_mod.ar1`: "autocorrelation" if the series has no
+#: other estimate.
 Estimator = Literal["allen-smith", "autocorrelation"]
 
 
 class Lag1Estimate(Message):
-    """The AR(1) coefficient of a signal, estimated for its level."""
+    """The lag-1 coefficient of a signal that the significance threshold is based on."""
 
     g: Lag1
     estimator: Estimator
 
 
-#: Of the first and the second signal.
+#: Estimates of the first and the second signal.
 Lag1Pair = Annotated[Items[Lag1Estimate], Field(min_length=2, max_length=2)]
 
 
@@ -67,7 +69,7 @@ def _rounded_up(value: object) -> object:
     return value
 
 
-#: Number of scales less one. It need not be whole: 2.5 means four scales, as in pycwt.
+#: Number of scales less one. It may have a fraction: 2.5 means four scales, as in pycwt.
 LastRow = Annotated[
     int,
     Field(ge=0, lt=MAX_SCALES),
@@ -85,58 +87,58 @@ LastRowOrAutomatic = Annotated[
 
 
 class WaveletChoice(Message):
-    """With which wavelet, after whose conventions, in which precision."""
+    """Wavelet, convention and precision of a transform."""
 
     mother: Wavelet = "morlet"
-    #: Order or central frequency; -1 is the wavelet's usual one (6, 4 and 2).
+    #: Order or central frequency of the wavelet; -1 selects 6, 4 or 2.
     param: Annotated[float, Field(ge=-1)] = -1.0
     convention: Convention = "standard"
-    #: In which precision to compute and to answer.
+    #: Precision of the computation and of the reply.
     dtype: Precision = "float64"
 
     @model_validator(mode="after")
     def _param_possible(self) -> Self:
         if self.param != -1 and self.param <= 0:
-            raise wrong_field("param", f"{self.param:g} has to be > 0, or -1 for the usual one")
+            raise wrong_field("param", f"{self.param:g} must be > 0, or -1 for the default")
         return self
 
 
 class LevelChoice(Message):
-    """How a coherence's level of significance is found."""
+    """How the significance threshold of coherence is found."""
 
-    #: ``table`` looks up what was simulated before, within a millisecond, where it covers the case.
+    #: ``table`` looks the threshold up within a millisecond, where the table covers the case.
     method: LevelMethod = "montecarlo"
-    #: Surrogate pairs.
+    #: Number of surrogate pairs.
     mc_count: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)] = 300
-    #: Where the surrogates are simulated.
+    #: Backend that simulates the surrogates.
     backend: BackendName = "sequential"
-    #: Whether another backend may step in for one that isn't available.
+    #: Whether another backend may replace one that is not available.
     fallback: bool = False
-    #: None lets the service choose; the reply says which it was.
+    #: None: derived from the content of the request; the reply has it.
     seed: Seed | None = None
 
 
 class TransformRequest(WaveletChoice):
-    """What all transforms take."""
+    """Arguments of all transforms."""
 
     #: Sampling interval in seconds.
     dt: PositiveReal
-    #: Distance of scales in octaves.
+    #: Spacing of the scales in octaves.
     dj: PositiveReal = 0.25
-    #: Smallest scale in seconds; -1 is the usual one.
+    #: Smallest scale in seconds; -1 selects the default.
     s0: float = -1.0
-    #: Number of scales less one; -1 is as many as the length allows.
+    #: Number of scales less one; -1 selects as many as the length allows.
     J: LastRowOrAutomatic = -1
 
     @model_validator(mode="after")
     def _s0_possible(self) -> Self:
         if self.s0 != -1 and self.s0 <= 0:
-            raise wrong_field("s0", f"{self.s0:g} has to be > 0, or -1 for the usual one")
+            raise wrong_field("s0", f"{self.s0:g} must be > 0, or -1 for the default")
         return self
 
 
 class PairRequest(TransformRequest):
-    """What transforms of two signals take."""
+    """Arguments of transforms of two signals."""
 
     #: (time,), both of the same length; NaN is a missing sample.
     signal1: RealVector
@@ -152,7 +154,7 @@ class PairRequest(TransformRequest):
 
 
 class CwtRequest(TransformRequest):
-    """Asks for the wavelet transform of one signal."""
+    """Request the wavelet transform of one signal."""
 
     #: (time,); NaN is a missing sample.
     data: RealVector
@@ -164,7 +166,7 @@ class CwtRequest(TransformRequest):
 
 
 class CwtReply(Message):
-    """The wavelet transform."""
+    """The wavelet transform of one signal."""
 
     #: (scale, time)
     wave: ComplexMatrix
@@ -172,9 +174,9 @@ class CwtReply(Message):
     scales: RealVector
     #: (scale,), in Hz.
     freqs: RealVector
-    #: (time,), the longest period in seconds that the edges leave alone.
+    #: (time,), the longest period in seconds that the edges do not affect.
     coi: RealVector
-    #: Half of the signal's Fourier transform over √n, and its frequencies in Hz.
+    #: Positive half of the signal's Fourier transform divided by √n, and its frequencies in Hz.
     fft: ComplexVector
     fftfreqs: RealVector
     computation_time: Seconds
@@ -182,16 +184,16 @@ class CwtReply(Message):
 
 
 class WctRequest(PairRequest, LevelChoice):
-    """Asks for the wavelet coherence of two signals."""
+    """Request the wavelet coherence of two signals."""
 
-    #: None leaves the significance out.
+    #: None: no significance threshold.
     significance_level: Level | None = 0.95
 
 
 class WctReply(Message):
-    """The wavelet coherence.
+    """The wavelet coherence of two signals.
 
-    Values are missing where more than 5 % of their energy is, here and in the other transforms.
+    As in the other transforms, a value is missing if more than 5 % of its energy is missing.
     """
 
     #: (scale, time), coherence from 0 to 1.
@@ -202,9 +204,9 @@ class WctReply(Message):
     coi: RealVector
     #: (scale,), in Hz.
     freqs: RealVector
-    #: (scale,), NaN where no level can be given; none if none was asked for.
+    #: (scale,), the significance threshold, NaN where there is none; None if not requested.
     signif: RealVector | None = None
-    #: What the level was computed with; none if none was asked for.
+    #: Lag-1 coefficients that the threshold was computed with; None without a threshold.
     lag1: Lag1Pair | None = None
     #: None if nothing was simulated.
     backend_used: BackendName | None = None
@@ -214,13 +216,13 @@ class WctReply(Message):
 
 
 class XwtRequest(PairRequest):
-    """Asks for the cross-wavelet transform of two signals."""
+    """Request the cross-wavelet transform of two signals."""
 
     significance_level: Level = 0.95
 
 
 class XwtReply(Message):
-    """The cross-wavelet transform."""
+    """The cross-wavelet transform of two signals."""
 
     #: (scale, time)
     xwt: ComplexMatrix
@@ -230,38 +232,38 @@ class XwtReply(Message):
     coi: RealVector
     #: (scale,), in Hz.
     freqs: RealVector
-    #: (scale,), of the cross power.
+    #: (scale,), the significance threshold of the cross power.
     signif: RealVector | None = None
-    #: What the level was computed with.
+    #: Lag-1 coefficients that the threshold was computed with.
     lag1: Lag1Pair | None = None
     computation_time: Seconds
     cached: Cached = False
 
 
 class SignificanceRequest(WaveletChoice, LevelChoice):
-    """Asks which coherence two unrelated red noises rarely exceed."""
+    """Request the significance threshold of coherence for two red noises."""
 
-    #: Of the first and the second noise.
+    #: Lag-1 coefficients of the first and the second noise.
     al1: Lag1
     al2: Lag1
     #: Sampling interval in seconds.
     dt: PositiveReal
-    #: Distance of scales in octaves.
+    #: Spacing of the scales in octaves.
     dj: PositiveReal
     #: Smallest scale in seconds.
     s0: PositiveReal
     #: Number of scales less one.
     J: LastRow
     significance_level: Level = 0.95
-    #: Samples of the signals, whose ends raise the level of long periods. None: records of six
+    #: Number of samples of the signals, whose ends raise the threshold of long periods. None: six
     #: times the largest scale.
     n: Annotated[int, Field(ge=2, le=MAX_QUERY_SAMPLES)] | None = None
 
 
 class SignificanceReply(Message):
-    """The level, per scale."""
+    """The significance threshold of coherence per scale."""
 
-    #: (scale,), NaN where no level can be given.
+    #: (scale,), NaN where there is no threshold.
     signif: RealVector
     #: None if nothing was simulated.
     backend_used: BackendName | None = None
@@ -271,20 +273,19 @@ class SignificanceReply(Message):
 
 
 class KeptLevels(PersistedMessage):
-    """Levels that a worker simulated, for all of them; the key says what of."""
+    """Significance thresholds that a worker simulated, cached for all workers."""
 
     schema_id: Literal["significance.levels/1"] = Field(
         default="significance.levels/1", alias="schema"
     )
-    #: (scale,), NaN where no level can be given, and its standard error.
+    #: (scale,), the threshold, NaN where there is none, and its standard error.
     signif: RealVector
     standard_error: RealVector
-    #: (scale,), surrogate pairs behind each level.
+    #: (scale,), number of surrogate pairs behind each threshold.
     pairs: Items[Count]
 
 
-# A share of a simulation is what one worker asks of the others; it decides the histograms bit for
-# bit.
+# The following messages distribute a simulation. A request determines the histograms bit for bit.
 
 
 class NullRowsShape(Message):
@@ -296,12 +297,12 @@ class NullRowsShape(Message):
     wavelet: Wavelet
     param: PositiveReal
     scales: Annotated[Items[PositiveReal], Field(min_length=1, max_length=MAX_SCALES)]
-    #: First and one past the last row that is counted.
+    #: First row that is counted, and one past the last.
     keep_first: Annotated[int, Field(ge=0, lt=MAX_SCALES)]
     keep_end: Annotated[int, Field(ge=1, le=MAX_SCALES)]
     step: PositiveCount
     length: PositiveCount
-    #: Samples of a record with ends; 0 for endless noise.
+    #: Length of the record in samples; 0 for endless noise.
     record: Count
     al1: Lag1
     al2: Lag1
@@ -314,45 +315,50 @@ class NullRowsShape(Message):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.keep_first < self.keep_end <= len(self.scales):
-            raise wrong_field("keep_end", f"beyond the {len(self.scales)} scales, or before first")
+            raise wrong_field(
+                "keep_end",
+                f"must be above keep_first and at most {len(self.scales)}, the number of scales",
+            )
         if self.length % self.step or self.record > self.length:
-            raise wrong_field("length", "no multiple of step, or shorter than the record")
+            raise wrong_field(
+                "length", "must be a multiple of step, and not shorter than the record"
+            )
         return self
 
 
 class SimulationTask(Message):
-    """Some surrogate pairs with a seed of their own."""
+    """Surrogate pairs with their own seed."""
 
     pairs: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)]
-    #: What, with the seed, decides the random numbers.
+    #: Octave and chunk; together with the seed, they determine the random numbers.
     octave: Annotated[int, Field(ge=0, le=MAX_OCTAVE)]
     chunk: Count
 
 
 class SimulateRequest(Message):
-    """Asks for the histograms of a share of a simulation."""
+    """Request the histograms of a part of a simulation."""
 
-    #: Of the algorithm; a worker of another version refuses, since its numbers differ.
+    #: Version of the algorithm; workers with another version refuse, because their numbers differ.
     algorithm: PositiveCount
     rows: NullRowsShape
-    #: The plan's seed, in decimal: it may have more than 63 bits.
+    #: Seed of the simulation, in decimal, because it may have more than 63 bits.
     seed: Annotated[str, Field(pattern=r"^[0-9]{1,40}$")]
     tasks: Annotated[Items[SimulationTask], Field(min_length=1, max_length=MAX_SHARE_TASKS)]
 
 
 class SimulateReply(Message):
-    """How often R² fell into each bin."""
+    """Histograms of R²."""
 
-    #: (task and kept row, bin): the rows of the first task, then those of the second.
+    #: (task and kept row, bin): the rows of the first task, then those of the second, and so on.
     histograms: CountMatrix
 
 
-#: Samples of a benchmark: a coherence of fewer has hardly any scale.
+#: Fewest samples of a benchmark; shorter signals have hardly any scale.
 LEAST_SAMPLES = 32
 
 
 class BenchmarkRequest(Message):
-    """Asks for the same coherence, with its level, on several backends."""
+    """Request the time that a coherence with its threshold takes on each backend."""
 
     signal_length: Annotated[int, Field(ge=LEAST_SAMPLES, le=MAX_QUERY_SAMPLES)] = 1000
     mc_count: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)] = 300
@@ -365,26 +371,26 @@ class BenchmarkRequest(Message):
     @model_validator(mode="after")
     def _different(self) -> Self:
         if len(set(self.backends)) < len(self.backends):
-            raise wrong_field("backends", "the same one twice")
+            raise wrong_field("backends", "contains duplicates")
         return self
 
 
 class BackendTiming(Message):
-    """What one backend took."""
+    """Benchmark of one backend."""
 
-    #: ``ok`` means that it computed; whether it computed the same is in `max_difference`.
+    #: ``ok``: the backend completed; `max_difference` compares its result.
     status: Literal["ok", "unavailable", "failed"]
-    #: Median of several runs after one that does not count.
+    #: Median of several runs, after one that does not count.
     computation_time: Seconds | None = None
-    #: How many times faster than ``sequential``, below 1 if it is slower.
+    #: Speed relative to ``sequential``; below 1 if it is slower.
     speedup: Annotated[float, Field(gt=0)] | None = None
-    #: Largest difference of its level from that of ``sequential``.
+    #: Largest difference of its threshold from that of ``sequential``.
     max_difference: Annotated[float, Field(ge=0)] | None = None
     error: Text | None = None
 
 
 class BenchmarkReply(Message):
-    """What each backend took; ``sequential`` is always among them, as the measure."""
+    """Benchmarks of all requested backends, and always of ``sequential``, the reference."""
 
     signal_length: int
     mc_count: int
@@ -392,22 +398,22 @@ class BenchmarkReply(Message):
 
 
 class BackendsRequest(Message):
-    """Asks which Monte Carlo backends there are."""
+    """Request the list of Monte Carlo backends."""
 
 
 class BackendRequest(Message):
-    """Asks for one Monte Carlo backend."""
+    """Request one Monte Carlo backend."""
 
     name: BackendName
 
 
 class BackendInfo(Message):
-    """One Monte Carlo backend."""
+    """A Monte Carlo backend."""
 
     name: BackendName
     available: bool
     description: Text
-    #: Such as ``cpu`` or ``fpga``.
+    #: Kind of processor, such as ``cpu`` or ``fpga``.
     type: Annotated[str, Field(max_length=64)]
     #: Why it is not available.
     error: Text | None = None
@@ -420,44 +426,44 @@ class BackendsReply(Message):
 
 
 class HealthRequest(Message):
-    """Asks a service how it is."""
+    """Request the health of a service."""
 
 
 class HealthReply(Message):
-    """How a service is."""
+    """Health of a service."""
 
     status: Literal["ok", "degraded", "stopping"]
     version: Annotated[str, Field(max_length=64)]
     uptime_s: Seconds
-    #: Messages that wait for this service; none when it can't be known.
+    #: Messages that are waiting for this service; None if unknown.
     lag: Count | None = None
-    #: What is wrong, one sentence each: with the storage, the queues, or services that are missing.
+    #: Problems of the storage, the queues or missing services, one sentence each.
     problems: Items[Text] = ()
 
 
-#: As in the metadata of a NATS service, such as ``query.wct/1``, or the endpoint's subject.
+#: Name in the metadata of the NATS service, such as ``query.wct/1``, or subject of the endpoint.
 SchemaName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class SchemaRequest(Message):
-    """Asks what an endpoint takes and gives."""
+    """Request the JSON Schema of an endpoint."""
 
     name: SchemaName
 
 
 class SchemaReply(Message):
-    """What an endpoint takes and gives, as JSON Schema (2020-12)."""
+    """Request and reply of an endpoint, as JSON Schema (2020-12)."""
 
     name: SchemaName
     subject: SchemaName
     request: dict[str, JsonValue]
     reply: dict[str, JsonValue]
-    #: Of any refusal.
+    #: Schema of every error.
     error: dict[str, JsonValue]
-    #: Of what comes in place of a reply that is too large for a message.
+    #: Schema of the message that replaces a reply that is too large.
     stored: dict[str, JsonValue]
 
 
 def _check_length(field: str, length: int) -> None:
     if length > MAX_QUERY_SAMPLES:
-        raise wrong_field(field, f"{length} samples, {MAX_QUERY_SAMPLES} are possible")
+        raise wrong_field(field, f"{length} samples exceed the limit of {MAX_QUERY_SAMPLES}")

@@ -1,4 +1,4 @@
-"""The sampling rate that time stamps show, despite jitter, outliers, losses and clock steps.
+"""Measure the sampling rate from time stamps, despite jitter, outliers, losses and clock steps.
 
 A stamp is ``t = a + sample / fs`` plus jitter. Some stamps are wrong by any amount, and where
 samples were lost without a count of them, or the clock was set, all later stamps are shifted. The
@@ -9,7 +9,7 @@ rate is therefore estimated in two steps:
 2. a least-squares line through the deviations, which uses every stamp. It is fitted within the
    stretches between jumps, with one offset for each, so a shift or a wrong stamp has no influence.
 
-P. K. Sen, J. Am. Stat. Assoc. 63 (1968) 1379, has the median of slopes.
+The median of slopes: P. K. Sen, J. Am. Stat. Assoc. 63 (1968) 1379.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ __all__ = [
 
 #: Fewest stamps that show a rate: three steps between them, of which one may be wrong.
 MIN_STAMPS = 4
-#: A rate that is off by less is that of an ordinary device: its times are fitted, and its
-#: frequencies are wrong by less than a row of 256 per octave.
+#: Relative deviation of an ordinary device: its times are fitted, and the error of its frequencies
+#: is less than a row of 256 per octave.
 RATE_TOLERANCE = 2e-3
-#: The rate is off only if the difference is so many standard errors.
+#: Standard errors above which a deviation of the rate is significant.
 RATE_SIGMAS = 5.0
-#: So few stamps have no reliable median deviation: their largest one stands for it, so that the
-#: rate is known only if all of them agree.
+#: Up to this number of stamps, the median deviation is not reliable. The largest one replaces it,
+#: so the rate is known only if all stamps agree.
 FEW_STAMPS = 25
-#: Up to so many stamps that show a rate higher than the nominal one by this factor may be of a few
-#: long bursts.
+#: Up to this number of stamps, a rate that is higher than the nominal one by this factor may be an
+#: effect of a few long bursts.
 BURST_STAMPS = 256
 BURST_FACTOR = 4.0
-#: A step between neighbouring deviations of more than so many scatters ends a stretch.
+#: Step between neighbouring deviations that ends a stretch, in scatters.
 JUMP_SIGMAS = 6.0
-#: Parts of the record: slopes are taken between stamps that are one part away.
+#: Parts of the record: slopes are taken between stamps one part apart.
 PARTS = 8
-#: Stamps that a measurement uses, evenly spaced; more add nothing.
+#: Stamps that a measurement uses, evenly spaced; more do not improve it.
 MAX_STAMPS = 2048
 #: Standard deviations in a median absolute deviation, for normally distributed values.
 MAD_SIGMAS = 1.4826
-#: Stamps are whole nanoseconds; no scatter is smaller than their rounding.
+#: Rounding of stamps, which are integer nanoseconds: the smallest possible scatter.
 ROUNDING_S = 0.3e-9
 
 Real = npt.NDArray[np.float64]
@@ -61,18 +61,18 @@ Numbers = npt.ArrayLike
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredRate:
-    """What time stamps say of the sampling rate."""
+    """A sampling rate measured from time stamps."""
 
     fs_hz: float
     #: Standard error of `fs_hz`, in Hz.
     error_hz: float
     #: Standard deviation of the stamps about the line, in seconds.
     jitter_s: float
-    #: How many stamps were used.
+    #: Number of stamps used.
     stamps: int
 
     def differs_from(self, nominal_hz: float) -> bool:
-        """Return whether `nominal_hz` is wrong beyond doubt and by more than `RATE_TOLERANCE`."""
+        """Return whether `nominal_hz` is wrong, significantly and by more than `RATE_TOLERANCE`."""
         if self.stamps <= BURST_STAMPS and self.fs_hz > BURST_FACTOR * nominal_hz:
             return False
         # Stamps are linear in the period, not in the rate.
@@ -81,18 +81,20 @@ class MeasuredRate:
 
 
 def measured_rate(samples: Numbers, times_ns: Numbers) -> MeasuredRate | None:
-    """Return the rate shown by time stamps, None where they do not show one.
+    """Return the sampling rate according to time stamps, None if they do not determine it.
 
     Parameters
     ----------
     samples
         Index of each stamped sample, ascending, (stamp,).
     times_ns
-        The stamp of each, in nanoseconds, (stamp,). Integers keep their full precision.
+        Time stamp of each, in nanoseconds, (stamp,). Integers keep their full precision.
     """
     index, times = np.asarray(samples), np.asarray(times_ns)
     if len(index) != len(times):
-        raise ValueError(f"{len(index)} samples have {len(times)} time stamps")
+        raise ValueError(
+            f"cannot measure the rate: {len(index)} samples have {len(times)} time stamps"
+        )
     if len(index) < MIN_STAMPS:
         return None
     chosen = np.linspace(0, len(index) - 1, min(len(index), MAX_STAMPS)).round().astype(np.intp)
@@ -126,9 +128,9 @@ def _median_slope(x: Real, t: Real, lag: int) -> float:
 
 
 def _first_of_bursts(x: Real, t: Real) -> tuple[Real, Real]:
-    """Return the first stamp of each burst, where most stamps only repeat the one before.
+    """Return the first stamp of each burst, if most stamps repeat the one before.
 
-    A device that stamps by the packet makes steps of nothing and, now and then, of a packet.
+    A device that stamps packets makes steps of zero and, from time to time, of a packet.
     """
     coarse = _median_slope(x, t, len(x) // PARTS)
     if not _median_slope(x, t, 1) < coarse / 2:
@@ -186,7 +188,7 @@ class RateMeter:
     _count: int = field(default=0, init=False)
 
     def add(self, sample: int, t_ns: int) -> None:
-        """Take the stamp of one sample; samples ascend."""
+        """Add the stamp of one sample; samples ascend."""
         if self._count % self._stride == 0:
             if len(self._samples) >= self.capacity:
                 self._samples, self._times_ns = self._samples[::2], self._times_ns[::2]
@@ -197,7 +199,7 @@ class RateMeter:
         self._count += 1
 
     def measured(self) -> MeasuredRate | None:
-        """Return the rate so far, None where it is not known."""
+        """Return the rate so far, None if it is not known."""
         return measured_rate(
             np.array(self._samples, dtype=np.int64), np.array(self._times_ns, dtype=np.int64)
         )

@@ -1,4 +1,4 @@
-"""What a client sends to ``/ws/stream/wct``, each without its field ``type``."""
+"""Messages of clients to ``/ws/stream/wct``, without their field ``type``."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ __all__ = [
     "StreamConfig",
 ]
 
-#: Of a connection's own stream.
+#: Names of the analysis and channels of a connection's own stream.
 ANALYSIS: Final = "coherence"
 CHANNELS: Final = ("signal1", "signal2")
-#: Ratio of the highest to the lowest frequency: of each octave below, results take twice as long.
+#: Default ratio of the highest to the lowest frequency; each further octave doubles the delay.
 BAND: Final = 32
 
-#: Highest frequency over the rate, for wavelets of the usual order.
+#: Default highest frequency over the rate, for wavelets of the default order.
 DEFAULT_TOPS: Final[dict[Wavelet, float]] = {"morlet": TOP_OF_RATE, "paul": 1 / 10, "dog": 1 / 8}
 
-#: Of a ``data`` message; its reply has the same.
+#: Id of a ``data`` message; its reply has the same.
 DataId = int | Annotated[str, Field(max_length=128)]
 
 
 class ChunkConfig(TransformRequest, LevelChoice):
-    """How each pair of signals is analysed as a record of its own."""
+    """Configuration of the mode in which each pair of signals is a separate record."""
 
     mode: Literal["chunk"] = "chunk"
     method: LevelMethod = "table"
-    #: None leaves the significance out.
+    #: None: no significance threshold.
     significance_level: Level | None = 0.95
 
     def request(self, pair: PairSamples) -> WctRequest:
@@ -60,32 +60,32 @@ class ChunkConfig(TransformRequest, LevelChoice):
 
 
 class StreamConfig(Message):
-    """How two signals are analysed that go on from message to message."""
+    """Configuration of the mode in which two signals continue from message to message."""
 
     mode: Literal["stream"]
     #: Sampling interval in seconds.
     dt: PositiveReal
     mother: Wavelet = "morlet"
-    #: Order or central frequency; -1 is the wavelet's usual one (6, 4 and 2).
+    #: Order or central frequency of the wavelet; -1 selects 6, 4 or 2.
     param: Annotated[float, Field(ge=-1)] = -1.0
     convention: Convention = "standard"
-    #: None leaves the significance out.
+    #: None: no significance threshold.
     significance_level: Level | None = 0.95
     voices_per_octave: Annotated[int, Field(ge=1, le=MAX_VOICES_PER_OCTAVE)] = 12
-    #: None: a quarter of the rate with Morlet's wavelet, a tenth with Paul's, an eighth with DOG.
+    #: None: a quarter of the rate with Morlet, a tenth with Paul, an eighth with DOG.
     fmax_hz: PositiveReal | None = None
-    #: None: five octaves below the highest.
+    #: None: five octaves below `fmax_hz`.
     fmin_hz: PositiveReal | None = None
-    #: Seconds between results of the highest octave; None: eight periods of the highest frequency.
+    #: Seconds between results of the highest octave; None: eight periods of `fmax_hz`.
     hop_s: PositiveReal | None = None
 
     def definition(self, name: str) -> StreamDefinition:
-        """Return the stream that this describes.
+        """Return the definition of the connection's stream.
 
         Raises
         ------
         Unprocessable
-            There is no such stream.
+            The definition is invalid.
         """
         fs_hz = 1 / self.dt
         fmax_hz = self.fmax_hz or fs_hz * DEFAULT_TOPS[self.mother]
@@ -112,7 +112,7 @@ class StreamConfig(Message):
 class PairSamples(Message):
     """Samples of two signals over the same time."""
 
-    #: (time,), both of the same length; NaN is a missing sample, and so is an infinite one.
+    #: (time,), of equal length; NaN and infinity are missing samples.
     signal1: SampleVector
     signal2: SampleVector
 
@@ -124,7 +124,7 @@ class PairSamples(Message):
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:
         if len(self.signal1) > MAX_CHUNK_SAMPLES:
-            problem = f"{len(self.signal1)} samples, {MAX_CHUNK_SAMPLES} are possible"
+            problem = f"{len(self.signal1)} samples exceed the limit of {MAX_CHUNK_SAMPLES}"
             raise wrong_field("signal1", problem)
         if len(self.signal1) != len(self.signal2):
             lengths = f"{len(self.signal2)} samples, signal1 has {len(self.signal1)}"

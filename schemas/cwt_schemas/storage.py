@@ -1,42 +1,42 @@
-"""Names of what JetStream keeps: streams, key-value buckets, the object store, durable readers.
+"""Names in JetStream: streams, key-value buckets, object stores and durable consumers.
 
-How each one is configured is the business of whoever creates it.
+`cwt_runtime.storage` configures them.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: The log of everything that devices sent; replayed after a restart.
+#: The signal log: all chunks from devices; replayed after a restart.
 SIGNALS: Final = "CWT_SIGNALS"
-#: Windows that wait for a worker.
+#: Windows that are waiting for a worker.
 WINDOWS: Final = "CWT_WINDOWS"
-#: Results, events and markers, for anyone to read.
+#: Results, events and markers.
 RESULTS: Final = "CWT_RESULTS"
-#: Tasks that wait for a worker.
+#: Tasks that are waiting for a worker.
 TASKS: Final = "CWT_TASKS"
-#: Results of jobs, for whoever submitted them.
+#: Outcomes of tasks.
 JOB_RESULTS: Final = "CWT_JOB_RESULTS"
-#: What was given up on, for the operator.
+#: Dead letters, for the operator.
 DEAD: Final = "CWT_DEAD"
 
 #: Stream definitions, by name.
 KV_STREAMS: Final = "cwt_streams"
 #: The state of each job, by id.
 KV_JOBS: Final = "cwt_jobs"
-#: Where ingest resumes, by stream.
+#: Checkpoints from which ingest resumes, by stream.
 KV_CHECKPOINTS: Final = "cwt_checkpoints"
-#: Significance levels already computed, by the hash of what they depend on.
+#: Simulated significance thresholds, by the hash of their parameters.
 KV_SIGNIFICANCE: Final = "cwt_significance"
 
-#: The tasks of jobs, and results of theirs that are too large for a message.
+#: The tasks of jobs, and outcomes that are too large for a message.
 OBJECTS: Final = "cwt_objects"
-#: Replies that are too large for a message; whoever asked fetches them within minutes.
+#: Replies that are too large for a message; the client fetches them within minutes.
 REPLIES: Final = "cwt_replies"
-#: Answers to queries that were dear, for whoever asks the same again.
+#: Cache of replies that were expensive to compute.
 ANSWERS: Final = "cwt_answers"
 
-#: All of them, as JetStream names the streams behind them.
+#: The JetStream streams behind all of these.
 JETSTREAM: Final = (
     SIGNALS,
     WINDOWS,
@@ -48,7 +48,7 @@ JETSTREAM: Final = (
     *(f"OBJ_{name}" for name in (OBJECTS, REPLIES, ANSWERS)),
 )
 
-#: The reader of the window queue that all workers share.
+#: Durable consumer of the window queue, shared by all workers.
 COMPUTE_WINDOWS: Final = "compute-windows"
-#: The reader of the task queue that all workers share.
+#: Durable consumer of the task queue, shared by all workers.
 COMPUTE_TASKS: Final = "compute-tasks"

@@ -38,57 +38,58 @@ Convention = Literal["standard", "pycwt"]
 WhenBehind = Literal["keep", "latest"]
 ChannelSet = tuple[str, ...]
 
-#: What a closed loop can still use, where a definition does not say.
+#: Default of `stale_after_s`: the age up to which a closed loop can use a result.
 DEFAULT_STALE_AFTER_S = 1.0
 
 # Defaults for definitions that a program derives from a signal.
 
-#: Highest frequency in units of the sampling rate: below 0.28, up to which the live transform with
-#: Morlet 6 is exact.
+#: Highest frequency in units of the sampling rate. The live transform with Morlet 6 is exact up to
+#: 0.28.
 TOP_OF_RATE = 1 / 4
-#: Periods of the highest frequency between two results of the highest octave.
+#: Default hop of the highest octave, in periods of the highest frequency.
 HOP_PERIODS = 8
-#: Fewest seconds between them: an octave has a fifth of the results that a stream may have.
+#: Shortest `hop_s`, seconds: an octave then has a fifth of the results that a stream may have.
 MIN_HOP_S = 0.001
 
 Level = Annotated[float, Field(gt=0, lt=1)]
 Pair = Items[Name]
 
 
-#: No stream has this name: the hardware's events are where its own would be.
+#: Not allowed as the name of a stream: ``cwt.event.hw`` carries the events of devices.
 RESERVED_NAME = "hw"
 
 
 class Channel(Message):
-    """One measured quantity."""
+    """A measured quantity: one column of the samples."""
 
     name: Name
-    #: Such as ``uV``; for people, nothing is computed from it.
+    #: Unit of the samples, such as ``uV``; used for display only.
     unit: Annotated[str, Field(max_length=32)] | None = None
 
 
 class SignificanceSpec(Message):
-    """Which significance level the results carry."""
+    """The significance level of an analysis."""
 
+    #: Probability with which the coherence of unrelated noise stays below the threshold.
     level: Level = 0.95
 
 
 class AnalysisSpec(Message):
-    """One transform of some channels or pairs of channels of a stream."""
+    """A transform of channels, or of pairs of channels, of a stream."""
 
     name: Name
     op: Op
-    #: Of ``cwt``: each one is transformed by itself.
+    #: For ``cwt``: the channels, each transformed separately.
     channels: Annotated[Items[Name], Field(max_length=MAX_CHANNEL_SETS)] = ()
-    #: Of ``xwt`` and ``wct``.
+    #: For ``xwt`` and ``wct``: the pairs of channels.
     pairs: Annotated[Items[Pair], Field(max_length=MAX_CHANNEL_SETS)] = ()
     wavelet: Wavelet = "morlet"
-    #: Order or central frequency; -1 is the wavelet's usual one (6, 4 and 2).
+    #: Order or central frequency of the wavelet; -1 selects 6, 4 or 2.
     param: Annotated[float, Field(ge=-1)] = -1.0
     voices_per_octave: Annotated[int, Field(ge=1, le=MAX_VOICES_PER_OCTAVE)] = 12
     fmin_hz: PositiveReal
     fmax_hz: PositiveReal
-    #: Seconds by which the windows of the highest octave advance; of octave k, 2**k times that.
+    #: Interval between windows of the highest octave, seconds; 2**k times as long for octave k.
     hop_s: PositiveReal
     quantity: Quantity
     significance: SignificanceSpec | None = None
@@ -96,22 +97,21 @@ class AnalysisSpec(Message):
 
     @property
     def channel_sets(self) -> tuple[ChannelSet, ...]:
-        """What is transformed together: each channel by itself, or the pairs."""
+        """The channels that are transformed together: single channels, or the pairs."""
         return self.pairs or tuple((name,) for name in self.channels)
 
     def narrowed(self, *sets: ChannelSet) -> AnalysisSpec:
-        """Return the analysis of these channel sets alone."""
+        """Return the same analysis with only these channel sets."""
         own = {"channels": tuple(c for each in sets for c in each)} if self.op == "cwt" else {}
         return self.model_copy(update=own or {"pairs": sets})
 
     def spec_hash(self, *, fs_hz: float, channels: ChannelSet | None = None) -> str:
-        """Return 16 hexadecimal characters that name this computation.
+        """Return 16 hexadecimal characters that identify this computation, in every process.
 
-        With `channels`, that of one channel set: the analysis's other sets don't count, so adding
-        one leaves the results of the others as they are. Without, that of all its sets.
+        With `channels`, the hash is that of one channel set and does not depend on the other sets,
+        so adding a set leaves the results of the others valid. Without, it is that of all sets.
 
-        What has its default value does not count, so that a field to come changes no hash. The
-        same in every process.
+        Fields with their default value do not count, so a new optional field changes no hash.
         """
         sets = {"sets": self.channel_sets} if channels is None else {"channels": channels}
         return _hash({**self._hashed(fs_hz), **sets})
@@ -130,33 +130,33 @@ class AnalysisSpec(Message):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.param != -1 and self.param <= 0:
-            raise wrong_field("param", f"{self.param:g} has to be > 0, or -1 for the usual one")
+            raise wrong_field("param", f"{self.param:g} must be > 0, or -1 for the default")
         if self.fmin_hz >= self.fmax_hz:
-            problem = f"{self.fmin_hz:g} has to be below fmax_hz = {self.fmax_hz:g}"
+            problem = f"{self.fmin_hz:g} must be below fmax_hz = {self.fmax_hz:g}"
             raise wrong_field("fmin_hz", problem)
         if (self.op == "wct") != (self.quantity == "coherence"):
-            raise wrong_field("quantity", f"{self.quantity!r} is not possible for {self.op}")
+            raise wrong_field("quantity", f"cannot use {self.quantity!r} with op {self.op}")
         if self.significance is not None and self.op != "wct":
-            # Their levels scale with the variance of the whole recording, which live nobody knows.
-            raise wrong_field("significance", f"live levels are of wct, and this is {self.op}")
+            # Other thresholds depend on the variance of the whole recording, which is unknown live.
+            raise wrong_field("significance", f"cannot be used with op {self.op}, only with wct")
         self._check_channels()
         return self
 
     def _check_channels(self) -> None:
         wanted, other = ("channels", "pairs") if self.op == "cwt" else ("pairs", "channels")
         if getattr(self, other):
-            raise wrong_field(other, f"{self.op} takes {wanted}")
+            raise wrong_field(other, f"cannot be used with op {self.op}; use {wanted}")
         if not getattr(self, wanted):
-            raise wrong_field(wanted, f"at least one is needed for {self.op}")
+            raise wrong_field(wanted, f"at least one is required for op {self.op}")
         if any(len(pair) != 2 or pair[0] == pair[1] for pair in self.pairs):
-            raise wrong_field("pairs", "each one is two different channels")
+            raise wrong_field("pairs", "each pair must have two different channels")
         _check_unique(wanted, getattr(self, wanted))
 
 
 class StreamDefinition(PersistedMessage):
-    """A stream: its rate, its channels, and the analyses that run while it is live."""
+    """A stream: its sampling rate, channels and live analyses."""
 
-    #: People write definitions by hand; what is kept has it.
+    #: Optional in definitions that are written by hand; stored definitions have it.
     schema_required: ClassVar[bool] = False
 
     schema_id: Literal["stream.definition/1"] = Field(default="stream.definition/1", alias="schema")
@@ -164,33 +164,33 @@ class StreamDefinition(PersistedMessage):
     fs_hz: Annotated[float, Field(ge=MIN_FS_HZ, le=MAX_FS_HZ)]
     channels: Annotated[Items[Channel], Field(min_length=1, max_length=MAX_CHANNELS)]
     analyses: Annotated[Items[AnalysisSpec], Field(max_length=MAX_ANALYSES)] = ()
-    #: The first message of the signal log that counts; none: the first one to come.
+    #: Sequence number of the first message of the signal log to analyse; None: the next message.
     start_seq: PositiveCount | None = None
-    #: How far the samples may run on while a missing chunk is waited for, seconds; 0: not at all.
+    #: Samples that may arrive while ingest waits for a missing chunk, seconds; 0: it does not wait.
     reorder_s: Annotated[float, Field(ge=0, le=MAX_REORDER_S)] = 1.0
-    #: When workers are slower than the device: keep every window, or drop those that are too old.
+    #: If workers are slower than the device: compute every window, or drop those that are too old.
     when_behind: WhenBehind = "keep"
-    #: Windows whose samples have been waiting for longer are dropped; for ``latest`` alone.
+    #: Age of the samples at which a window is dropped, seconds; only with ``latest``.
     stale_after_s: PositiveReal | None = None
 
     @property
     def drop_after_s(self) -> float | None:
-        """Age at which a window is dropped, seconds; None where every one is kept."""
+        """Age at which a window is dropped, seconds; None if every window is computed."""
         if self.when_behind == "keep":
             return None
         return self.stale_after_s or DEFAULT_STALE_AFTER_S
 
     @property
     def channel_names(self) -> ChannelSet:
-        """The channels' names, in the order of the samples' columns."""
+        """The names of the channels, in the order of the columns."""
         return tuple(channel.name for channel in self.channels)
 
     def analysis(self, name: str) -> AnalysisSpec | None:
-        """Return the analysis of that name, or None."""
+        """Return the analysis with this name, or None."""
         return next((each for each in self.analyses if each.name == name), None)
 
     def same_as(self, other: StreamDefinition) -> bool:
-        """Return whether `other` asks for the same, or for the same from anywhere."""
+        """Return whether `other` is the same definition; it may omit `start_seq`."""
         anywhere = {"start_seq": None}
         if other.start_seq not in (None, self.start_seq):
             return False
@@ -199,11 +199,9 @@ class StreamDefinition(PersistedMessage):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.name == RESERVED_NAME:
-            raise wrong_field("name", f"{RESERVED_NAME} stands for the hardware in events")
+            raise wrong_field("name", f"{RESERVED_NAME} is reserved for the events of devices")
         if self.stale_after_s is not None and self.when_behind == "keep":
-            problem = (
-                "nothing is dropped where when_behind is 'keep'; say 'latest', or leave it out"
-            )
+            problem = "cannot be used with when_behind 'keep'; use 'latest', or omit it"
             raise wrong_field("stale_after_s", problem)
         _check_unique("channels", self.channel_names)
         _check_unique("analyses", [each.name for each in self.analyses])
@@ -213,12 +211,12 @@ class StreamDefinition(PersistedMessage):
             unknown = {name for group in spec.channel_sets for name in group} - known
             if unknown:
                 problem = f"the stream has no channel {listed(sorted(unknown), 5)}"
-                problem += f"; there are {listed(self.channel_names)}"
+                problem += f"; its channels are {listed(self.channel_names)}"
                 field = "channels" if spec.op == "cwt" else "pairs"
                 raise wrong_field(f"{where}.{field}", problem)
             if spec.fmax_hz > self.fs_hz / 2:
                 nyquist = f"half of fs_hz = {self.fs_hz:g} is {self.fs_hz / 2:g}"
-                raise wrong_field(f"{where}.fmax_hz", f"{spec.fmax_hz:g} is too high, {nyquist}")
+                raise wrong_field(f"{where}.fmax_hz", f"{spec.fmax_hz:g} is too high; {nyquist}")
         return self
 
 
@@ -227,102 +225,102 @@ StreamPut = StreamDefinition
 
 
 class StreamGet(Message):
-    """Asks for one stream."""
+    """Request the definition and status of a stream."""
 
     name: Name
 
 
 class StreamList(Message):
-    """Asks for all streams."""
+    """Request the definitions and status of all streams."""
 
 
 class StreamDelete(Message):
-    """Ends one stream; its log and results stay."""
+    """Delete the definition of a stream; its stored data stays."""
 
     name: Name
 
 
 class StreamPurge(Message):
-    """Removes everything that is stored of a stream, which has to be deleted first."""
+    """Remove all stored data of a stream, which must be deleted first."""
 
     name: Name
 
 
 class StreamPurged(Message):
-    """What was removed of a stream: the reply to ``purge``."""
+    """Reply to ``purge``: the numbers of removed items."""
 
     name: Name
     #: Messages of the signal log.
     chunks: Count
-    #: Windows that no worker had computed.
+    #: Windows that were waiting for a worker.
     windows: Count
     results: Count
     events: Count
     markers: Count = 0
-    #: Windows that were given up, with the samples in them.
+    #: Dead letters of windows, which contain samples.
     dead_letters: Count
 
 
 class ClockStatus(Message):
-    """The device's clock against its count of samples."""
+    """The device's clock, compared with its sample count."""
 
-    #: How much faster it runs than samples come at the nominal rate, parts per million.
+    #: Drift of the clock against the nominal rate, parts per million; positive: it runs fast.
     drift_ppm: float
     #: Standard deviation of the time stamps about the fitted line, seconds.
     jitter_s: Annotated[float, Field(ge=0)]
-    #: Time stamps in the fit, and how often the clock was set since the epoch began.
+    #: Number of time stamps in the fit, and of clock settings since the start of the epoch.
     stamps: Count
     steps: Count
-    #: The sampling rate by the stamps; None while they are too few.
+    #: Sampling rate according to the stamps; None while there are too few.
     fs_hz: PositiveReal | None = None
-    #: Stamps that were too far from the line to be believed.
+    #: Number of stamps that were ignored because they were too far from the line.
     outliers: Count = 0
 
 
 class StreamLag(Message):
-    """How far the computation is behind the device."""
+    """Backlog of a stream."""
 
-    #: Chunks in the log that nobody has taken yet.
+    #: Chunks in the log that ingest has not read.
     chunks: Count = 0
-    #: Windows that wait for a worker or are being computed.
+    #: Windows that are waiting for a worker or being computed.
     windows: Count = 0
-    #: How long the oldest of both has been waiting.
+    #: Age of the oldest of them.
     seconds: Annotated[float, Field(ge=0)] = 0.0
 
 
 class StreamProgress(Message):
-    """How far a stream has come since it was defined."""
+    """Status of a stream since it was defined."""
 
-    #: Whether chunks say where they belong; none until the first one came.
+    #: Whether chunks have an index; None before the first chunk.
     sequenced: bool | None = None
     epoch: Epoch | None = None
-    #: Index of the sample that is expected next.
+    #: Index of the next expected sample.
     next_sample: Count | None = None
     chunks: Count = 0
     windows: Count = 0
     last_chunk_ns: Count | None = None
-    #: Place in the signal log of the last chunk that was looked at.
+    #: Sequence number in the signal log of the last chunk that was read.
     last_seq: Count | None = None
-    #: The last epochs that ended; what comes of them is refused.
+    #: The last epochs that ended; further chunks of them are refused.
     ended_epochs: Items[Epoch] = ()
-    #: None where the device sends no time stamps.
+    #: None if the device sends no time stamps.
     clock: ClockStatus | None = None
     lag: StreamLag = StreamLag()
 
 
 class StreamStatus(StreamProgress):
-    """A stream, and how far it has come. The reply to ``put``, ``get`` and ``delete``.
+    """Definition and status of a stream: the reply to ``put``, ``get`` and ``delete``.
 
-    At most about a second old.
+    The status may be about a second old.
     """
 
     definition: StreamDefinition
-    #: The process that follows it; none: nobody does at the moment.
+    #: The ingest process that follows the stream; None: no process follows it at the moment.
     owner: str | None = None
 
 
 class StreamListing(Message):
-    """The reply to ``list``."""
+    """Reply to ``list``."""
 
     streams: Items[StreamStatus]
 
@@ -335,4 +333,4 @@ def _hash(value: object) -> str:
 def _check_unique(field: str, items: Iterable[object]) -> None:
     listed = list(items)
     if len(set(listed)) < len(listed):
-        raise wrong_field(field, "the same one twice")
+        raise wrong_field(field, "contains duplicates")

@@ -1,15 +1,15 @@
-"""What the structure of a body costs, counted before any of it is built.
+"""Limits on the structure of a body, checked before it is parsed.
 
-A parser makes an object of every list, map and text in a body: a few bytes each in the message, up
-to a hundred in memory, and a validator reports each wrong one. So the containers and texts of a
-body are counted first, in its bytes; numbers are not limited here, because the size of the body
-bounds them well enough. The keys of each map, and levels of nesting, of which parsers refuse more
-than 1024 themselves, are counted in what they built (`check_tree`).
+A parser creates an object for every list, map and string in a body: a few bytes each in the
+message, up to a hundred in memory, and a validator reports each invalid one. Therefore the
+containers and strings are counted in the bytes of the body first. Numbers are not limited here,
+because the size of the body bounds them. The keys of each map and the levels of nesting, of which
+parsers refuse more than 1024 themselves, are counted in the parsed tree (`check_tree`).
 
 ========  ==========================================================================
-encoding  how it is counted
+encoding  method
 ========  ==========================================================================
-JSON      occurrences of ``{``, ``[`` and ``"``; those inside of texts count as well
+JSON      occurrences of ``{``, ``[`` and ``"``, including those inside strings
 msgpack   token by token; a run of numbers is one match of an expression, in C
 ========  ==========================================================================
 """
@@ -39,22 +39,22 @@ __all__ = ["Structure", "check_tree", "structure_of_json", "structure_of_msgpack
 
 @dataclass(frozen=True, kw_only=True)
 class Structure:
-    """What a body consists of, besides numbers."""
+    """Counts of the maps, lists and strings of a body."""
 
     maps: int
     lists: int
-    #: Keys, texts and byte strings.
+    #: Keys, strings and byte strings.
     texts: int
-    #: Elements that the heads of its lists and maps announce; 0 in JSON, which has no heads.
+    #: Elements according to the headers of lists and maps; 0 in JSON, which has no headers.
     items: int = 0
 
     def check(self, size: int) -> None:
-        """Raise unless a body of `size` bytes can be a message that consists of so much.
+        """Raise if the structure is above a limit for a body of `size` bytes.
 
         Raises
         ------
         PayloadTooLarge
-            The detail has the count that is too large, and its limit.
+            The detail has the count and the limit.
         """
         for what, limit in _limits(size).items():
             count = getattr(self, what)
@@ -74,7 +74,7 @@ def _limits(size: int) -> dict[str, int]:
 
 
 def _too_many(what: str, limit: int, count: int) -> PayloadTooLarge:
-    message = f"the body has more than {limit} {what}: send less at once"
+    message = f"cannot read the body: more than {limit} {what}; send smaller messages"
     return PayloadTooLarge(message, {"limit": limit, "count": count})
 
 
@@ -83,7 +83,7 @@ _JSON_BLOCK_BYTES: Final = 64 * 1024
 
 
 def structure_of_json(data: bytes) -> Structure:
-    """Return what a body in JSON has at most."""
+    """Return an upper bound of the structure of a JSON body."""
     maps = lists = quotes = 0
     for begin in range(0, len(data), _JSON_BLOCK_BYTES):
         # Several times as fast as `bytes.count`.
@@ -122,12 +122,12 @@ _HEADS: Final = [_BY_FIRST.get(first) for first in range(256)]
 
 
 def structure_of_msgpack(data: bytes) -> Structure:
-    """Return what a body in msgpack has, counted up to the first limit that it exceeds.
+    """Return the structure of a msgpack body, counted up to the first limit that it exceeds.
 
     Raises
     ------
     BadRequest
-        It has an extension, or a byte that begins nothing.
+        The body has an extension, or a byte that begins no token.
     """
     maps = lists = texts = items = 0
     end, at = len(data), 0
@@ -137,7 +137,7 @@ def structure_of_msgpack(data: bytes) -> Structure:
         if head is None:
             begin, at = at, _end_of_scalars(data, at)
             if at == begin:
-                raise BadRequest("the body can't be read as application/msgpack")
+                raise BadRequest("cannot read the body as application/msgpack")
             continue
         kind, number, width = head
         at += 1
@@ -161,18 +161,18 @@ def structure_of_msgpack(data: bytes) -> Structure:
 
 
 def _end_of_scalars(data: bytes, at: int) -> int:
-    """Return where the next of `_SCALARS` end, of which there may be none."""
+    """Return the end of the `_SCALARS` at `at`; `at` if there are none."""
     found = _SCALARS.match(data, at, at + _BLOCK_BYTES)
     return at if found is None else found.end()
 
 
 def check_tree(tree: Mapping[str, object]) -> None:
-    """Raise unless lists and maps are nested at most `MAX_DEPTH` deep, with `MAX_MAP_KEYS` each.
+    """Check the depth of a tree (`MAX_DEPTH`) and the keys of its maps (`MAX_MAP_KEYS`).
 
     Raises
     ------
     PayloadTooLarge
-        They are not.
+        One of them is above its limit.
     """
     maps: list[Mapping[str, object]] = [tree]
     lists: list[list[object]] = []

@@ -1,7 +1,7 @@
-"""Every subject of the project, and nobody else spells one.
+"""All subjects of the project; no other module contains one.
 
-Builders check their arguments, so a subject that exists is a subject that parses. A name that is
-none raises ``Unprocessable``; a subject that a parser can't read raises ``BadRequest``.
+Builders check their arguments, so every built subject can be parsed. An invalid name raises
+``Unprocessable``; an invalid subject raises ``BadRequest``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ QueryOp = Literal[
 JobVerb = Literal["submit", "get", "list", "cancel", "retry"]
 HwVerb = Literal["info", "selftest", "fft", "cwt", "mc", "cancel"]
 
-#: What a service or a JetStream stream listens to: all subjects of a kind. What devices publish is
-#: taken in whatever its form, so that a wrong subject is told; what services publish is of one.
+#: Wildcards that services and JetStream streams subscribe to. Those for messages from devices
+#: accept any form, so that ingest can report an invalid subject.
 SIGNALS: Final = "cwt.signal.>"
 STREAMS: Final = "cwt.stream.>"
 WINDOWS: Final = "cwt.window.*.*"
@@ -45,18 +45,18 @@ PROGRESS: Final = "cwt.progress.>"
 DEAD: Final = "cwt.dead.>"
 HW: Final = "cwt.hw.>"
 
-#: Where the devices' states and faults are read; no stream may be called ``hw``.
+#: Events of devices; ``hw`` is not a valid name of a stream.
 HW_EVENTS: Final = "cwt.event.hw"
 
-#: What the subjects of a device begin with, with its name still to be filled in.
+#: Prefix of the subjects of a device, with a placeholder for its name.
 HW_DEVICE: Final = "cwt.hw.{device}"
 
-#: Asks the bridge for its devices and ports; no device may be called ``list``.
+#: Lists the devices and ports of the bridge; ``list`` is not a valid name of a device.
 HW_LIST: Final = "cwt.hw.list"
 
 
 class Lane(NamedTuple):
-    """One analysis of one stream, which windows and results belong to."""
+    """The stream and analysis of windows and results."""
 
     stream: str
     analysis: str
@@ -70,37 +70,37 @@ class JobTask(NamedTuple):
 
 
 def signal(stream: str) -> str:
-    """Where a device publishes the chunks of a stream."""
+    """Return the subject on which a device publishes the chunks of a stream."""
     return f"cwt.signal.{_checked(stream, 'stream')}"
 
 
 def stream(verb: StreamVerb) -> str:
-    """Where stream definitions are put, read, listed and deleted, and ingest is asked."""
+    """Return the subject of a request to ingest about streams."""
     return f"cwt.stream.{_one_of(verb, get_args(StreamVerb), 'verb')}"
 
 
 def window(stream: str, analysis: str) -> str:
-    """Where windows wait for a worker."""
+    """Return the subject of the windows of an analysis."""
     return f"cwt.window.{_checked(stream, 'stream')}.{_checked(analysis, 'analysis')}"
 
 
 def windows_of(stream: str) -> str:
-    """All windows of a stream."""
+    """Return the wildcard for all windows of a stream."""
     return f"cwt.window.{_checked(stream, 'stream')}.*"
 
 
 def result(stream: str, analysis: str) -> str:
-    """Where results are read."""
+    """Return the subject of the results of an analysis."""
     return f"cwt.result.{_checked(stream, 'stream')}.{_checked(analysis, 'analysis')}"
 
 
 def results_of(stream: str) -> str:
-    """All results of a stream."""
+    """Return the wildcard for all results of a stream."""
     return f"cwt.result.{_checked(stream, 'stream')}.*"
 
 
 def event(stream: str) -> str:
-    """Where a stream's gaps, restarts and refusals are read."""
+    """Return the subject of a stream's events."""
     return f"cwt.event.{_checked(stream, 'stream')}"
 
 
@@ -110,59 +110,59 @@ def marker(stream: str) -> str:
 
 
 def query(op: QueryOp) -> str:
-    """Return the subject of a synchronous query."""
+    """Return the subject of a query."""
     return f"cwt.query.{_one_of(op, get_args(QueryOp), 'op')}"
 
 
 def job(verb: JobVerb) -> str:
-    """Where jobs are submitted and looked after."""
+    """Return the subject of a request about jobs."""
     return f"cwt.job.{_one_of(verb, get_args(JobVerb), 'verb')}"
 
 
 def task(job: str) -> str:
-    """Where the tasks of a job wait for a worker."""
+    """Return the subject of the tasks of a job."""
     return f"cwt.task.{_checked(job, 'job')}"
 
 
 def job_result(job: str, task: str) -> str:
-    """Where the result of a task is kept."""
+    """Return the subject of the outcome of a task."""
     return f"cwt.jobresult.{_checked(job, 'job')}.{_checked(task, 'task')}"
 
 
 def job_results_of(job: str) -> str:
-    """All results of a job."""
+    """Return the wildcard for all outcomes of a job."""
     return f"cwt.jobresult.{_checked(job, 'job')}.>"
 
 
 def progress(job: str) -> str:
-    """Where the progress of a job is announced."""
+    """Return the subject of the progress of a job."""
     return f"cwt.progress.{_checked(job, 'job')}"
 
 
 def dead(where: str) -> str:
-    """Where a service leaves what it gave up on."""
+    """Return the subject of the dead letters of a service."""
     return f"cwt.dead.{_checked(where, 'where')}"
 
 
 def hw(device: str, verb: HwVerb) -> str:
-    """Where a device takes a command."""
+    """Return the subject of an operation of a device."""
     if _checked(device, "device") == "list":
-        raise Unprocessable.of({"device": "no device can be called list"})
+        raise Unprocessable.of({"device": "list is not a valid name of a device"})
     return f"cwt.hw.{device}.{_one_of(verb, get_args(HwVerb), 'verb')}"
 
 
 def stream_of_signal(subject: str) -> str:
-    """Return the stream that a chunk on this subject belongs to."""
+    """Return the stream of a chunk's subject."""
     return _tokens(subject, "signal", 1)[0]
 
 
 def stream_of_event(subject: str) -> str:
-    """Return the stream that an event on this subject is about."""
+    """Return the stream of an event's subject."""
     return _tokens(subject, "event", 1)[0]
 
 
 def stream_of_marker(subject: str) -> str:
-    """Return the stream that a marker on this subject is about."""
+    """Return the stream of a marker's subject."""
     return _tokens(subject, "marker", 1)[0]
 
 
@@ -177,7 +177,7 @@ def lane_of_result(subject: str) -> Lane:
 
 
 def job_of_task(subject: str) -> str:
-    """Return the job that a task on this subject belongs to."""
+    """Return the job of a task's subject."""
     return _tokens(subject, "task", 1)[0]
 
 
@@ -187,12 +187,12 @@ def task_of_job_result(subject: str) -> JobTask:
 
 
 def job_of_progress(subject: str) -> str:
-    """Return the job that this progress is about."""
+    """Return the job of a progress message's subject."""
     return _tokens(subject, "progress", 1)[0]
 
 
 def where_of_dead(subject: str) -> str:
-    """Return who gave up."""
+    """Return the service of a dead letter's subject."""
     return _tokens(subject, "dead", 1)[0]
 
 
@@ -201,18 +201,18 @@ def _tokens(subject: str, kind: str, count: int) -> tuple[str, ...]:
     match = re.fullmatch(pattern, subject)
     if match is None:
         shape = f"cwt.{kind}" + ".<name>" * count
-        raise BadRequest(f"the subject is not of the form {shape}")
+        raise BadRequest(f"cannot read the subject: it must have the form {shape}")
     return match.groups()
 
 
 def _checked(value: str, what: str) -> str:
-    """Return the name unchanged; ``what`` is the field that a refusal names."""
+    """Return the name unchanged; `what` is the field that an error names."""
     if not is_name(value):
-        raise Unprocessable.of({what: "1 to 64 letters, digits, - or _ are possible"})
+        raise Unprocessable.of({what: "must be 1 to 64 letters, digits, - or _"})
     return value
 
 
 def _one_of(value: str, allowed: tuple[str, ...], what: str) -> str:
     if value not in allowed:
-        raise Unprocessable.of({what: f"one of {', '.join(allowed)} is possible"})
+        raise Unprocessable.of({what: f"must be one of {', '.join(allowed)}"})
     return value

@@ -36,7 +36,7 @@ def test_channels_rate_and_analyses_follow_the_source_and_the_wishes() -> None:
 
 def test_wishes_that_do_not_fit_the_source_are_refused_by_name() -> None:
     analyses = Analyses(power=("c5",), fmin_hz=2, fmax_hz=40)
-    with pytest.raises(Unprocessable, match="no channel c5; there are c3, c4"):
+    with pytest.raises(Unprocessable, match="no channel c5; its channels are c3, c4"):
         derived_definition("eeg", INFO, analyses)
 
 

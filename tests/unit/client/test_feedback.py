@@ -51,8 +51,8 @@ def unknown() -> StreamStatus:
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        ((3000, 3), "3 channels, the stream has 2"),
-        ((3000,), "1 channel, the stream has 2"),
+        ((3000, 3), "3 channels, but the stream has 2"),
+        ((3000,), "1 channel, but the stream has 2"),
         ((2, 3000), "transposed"),
     ],
 )

@@ -229,7 +229,7 @@ def test_a_jump_longer_than_any_window_costs_no_memory_and_restarts_on_the_tile_
         (
             encode_raw_chunk(SignalChunk(epoch="e", samples=np.ones((20, 3))))[0],
             np.ones((20, 3)).tobytes(),
-            "Cwt-Channels: 3, the stream has 2",
+            "Cwt-Channels: 3, but the stream has 2",
         ),
         ({}, b'{"schema":"signal.chunk/2","epoch":"e","samples":[[1,2]]}', "version"),
     ],

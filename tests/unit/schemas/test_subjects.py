@@ -101,7 +101,7 @@ def test_questions_have_a_closed_list_of_verbs(
 ) -> None:
     for verb in get_args(verbs):
         assert build(verb) == wildcard.replace(">", verb)
-    with pytest.raises(Unprocessable, match="is possible"):
+    with pytest.raises(Unprocessable, match="must be one of"):
         build("explode")
 
 
