@@ -80,28 +80,26 @@ async def export(
         FileFormat,
         Query(alias="format", description="NumPy archive, table, netCDF file or picture"),
     ],
-    analysis: Annotated[
-        str | None, Query(description="analysis; may be left out if there is only one")
-    ] = None,
+    analysis: Annotated[str | None, Query(description="analysis; default: the only one")] = None,
     channels: Annotated[
         str | None,
         Query(max_length=80_000, description="one channel set, `c3` or `c3,c4`; default: all"),
     ] = None,
     epoch: Annotated[
-        str | None, Query(description="run of the device; default: the newest with results")
+        str | None, Query(description="run of the device; default: the newest run with results")
     ] = None,
     step_s: Annotated[
         float | None,
         Query(
             ge=1e-9,
             le=1e9,
-            description="seconds between columns; default: those of the highest octave",
+            description="seconds between columns; default: the step of the highest octave",
         ),
     ] = None,
 ) -> Response:
-    """Return the scalogram of a stream with its axes, mask, levels, units and provenance.
+    """Return the scalogram of a stream with axes, mask, thresholds, units and provenance.
 
-    A stream that was ended still has the results that the log keeps.
+    The results of a deleted stream can be exported for as long as the log stores them.
     """
     chosen = FORMATS[file_format]
     check_accepts(request, chosen.media_type)

@@ -54,7 +54,7 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 @router.post("", summary="Submit a job", status_code=HTTPStatus.ACCEPTED)
 @contract(request=JobSubmit, reply=JobSubmitted, archive=False, status=HTTPStatus.ACCEPTED)
 async def submit_job(request: Request, caller: Calling) -> Response:
-    """Submit many analyses at once; the same again, with the same id or none, changes nothing."""
+    """Submit a job. Submitting the same job again, with the same id or none, changes nothing."""
     media = accepted(request)
     endpoint = JOB_ENDPOINTS[subjects.job("submit")]
     packed = await forward(request, caller, endpoint, timeout_s=SUBMIT_TIMEOUT_S)
@@ -63,7 +63,7 @@ async def submit_job(request: Request, caller: Calling) -> Response:
     return await respond(request, packed, media, status=HTTPStatus.ACCEPTED, headers=where)
 
 
-@router.get("", summary="Jobs, the newest first")
+@router.get("", summary="List jobs, newest first")
 @contract(reply=JobListing, archive=False)
 async def list_jobs(
     request: Request,
@@ -71,15 +71,15 @@ async def list_jobs(
     status: JobStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LISTED_JOBS)] = 100,
 ) -> Response:
-    """List jobs without their tasks."""
+    """Return the jobs without their tasks."""
     listed = await caller.client.jobs(status, limit=limit)
     return await respond_message(request, JobListing(jobs=listed))
 
 
-@router.get("/{job_id}", summary="State of a job and of its tasks")
+@router.get("/{job_id}", summary="Status of a job and its tasks")
 @contract(reply=JobState, archive=False)
 async def get_job(request: Request, caller: Calling, job_id: str) -> Response:
-    """Return how a job and each of its tasks stand."""
+    """Return the status of a job and of each of its tasks."""
     return await respond_message(request, await _job(caller, job_id).state(tasks=True))
 
 
@@ -91,10 +91,10 @@ async def cancel_job(request: Request, caller: Calling, job_id: str) -> Response
     return await respond_message(request, await _job(caller, job_id).cancel())
 
 
-@router.post("/{job_id}/retry", summary="Retry failed tasks")
+@router.post("/{job_id}/retry", summary="Retry failed and cancelled tasks")
 @contract(reply=JobState, archive=False)
 async def retry_job(request: Request, caller: Calling, job_id: str) -> Response:
-    """Compute tasks that failed or were cancelled again; status 409 if there are none."""
+    """Recompute failed and cancelled tasks; status 409 if there are none."""
     accepted(request)
     return await respond_message(request, await _job(caller, job_id).retry())
 
@@ -102,7 +102,7 @@ async def retry_job(request: Request, caller: Calling, job_id: str) -> Response:
 @router.get("/{job_id}/results/{task}", summary="Outcome of a task")
 @contract(reply=JobOutcome)
 async def get_outcome(request: Request, caller: Calling, job_id: str, task: str) -> Response:
-    """Return the result of a task or its error; as a NumPy archive, the result alone."""
+    """Return the result of a task or its error; as a NumPy archive, only the result."""
     media = accepted(request)
     message = await _outcome(caller, _job(caller, job_id), task)
     body, encoding = message.data, content_type_of(message.headers)
@@ -174,7 +174,7 @@ class ProgressEvents(Response):
 @router.get("/{job_id}/events", summary="Progress as server-sent events")
 @contract(media_types=(EVENT_STREAM,))
 async def get_events(request: Request, caller: Calling, job_id: str) -> Response:
-    """Send ``progress`` now and at every change, then ``end`` and close."""
+    """Send ``progress`` immediately and at every change, then ``end``, and close."""
     check_accepts(request, EVENT_STREAM)
     job = _job(caller, job_id)
     await job.state()

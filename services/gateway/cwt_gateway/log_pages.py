@@ -42,9 +42,9 @@ router = APIRouter(prefix="/api/v1/streams", tags=["log"])
 From = Annotated[
     str | None, Query(alias="from", description="`seq` or time (RFC 3339) of the first item")
 ]
-To = Annotated[str | None, Query(description="`seq` or time at which the items end")]
-Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="items on a page, at most")]
-Analysis = Annotated[str | None, Query(description="of this analysis alone")]
+To = Annotated[str | None, Query(description="`seq` or time (RFC 3339) before which the items end")]
+Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="maximum number of items on a page")]
+Analysis = Annotated[str | None, Query(description="only results of this analysis")]
 Channels = Annotated[str | None, Query(description="channels, such as `ecg,abp`; default: all")]
 #: The fields of an item besides `seq`; None leaves the message out.
 Item = Callable[[StoredMessage], dict[str, Any] | None]

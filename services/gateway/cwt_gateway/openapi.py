@@ -36,8 +36,8 @@ PROBLEM = {
         "type": {"type": "string"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "A sentence for people."},
-        "code": {"type": "string", "description": "The same in every version."},
+        "detail": {"type": "string", "description": "A sentence for users."},
+        "code": {"type": "string", "description": "Error code; the same in every version."},
         "fields": {"type": "object", "additionalProperties": {"type": "string"}},
     },
     "required": ["type", "title", "status", "detail", "code"],
@@ -120,7 +120,7 @@ def _header(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         "name": name,
         "in": "header",
         "required": False,
-        "description": f"Of a raw body. {schema['description']}",
+        "description": f"For a raw body. {schema['description']}",
         "schema": own,
     }
 
@@ -128,7 +128,7 @@ def _header(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 def _describe_problems(operation: dict[str, Any]) -> None:
     operation["responses"].pop("422", None)
     operation["responses"]["default"] = {
-        "description": "A problem",
+        "description": "Error",
         "content": {PROBLEM_TYPE: {"schema": {"$ref": f"#/components/schemas/{PROBLEM_SCHEMA}"}}},
     }
 

@@ -93,13 +93,13 @@ async def upload_recording(
     fs_hz: Annotated[float | None, Query(gt=0, le=MAX_FS_HZ)] = None,
     speed: Annotated[float, Query(ge=0, le=MAX_SPEED)] = 0.0,
 ) -> Response:
-    """Publish a CSV, EDF, BDF, WAV or XDF file; the stream is defined if there is none.
+    """Publish a CSV, EDF, BDF, WAV or XDF file; define the stream if it does not exist.
 
-    Without parameters, the coherence of the first two channels is computed, or the power of the
-    only one.
+    Without parameters, the stream has the coherence of the first two channels, or the power of the
+    only channel.
     """
     if not is_name(name):
-        raise Unprocessable.of({"name": "1 to 64 letters, digits, - or _ are possible"})
+        raise Unprocessable.of({"name": "must be 1 to 64 letters, digits, - or _"})
     wanted = UploadRequest(
         stream=name,
         filename=filename,

@@ -35,17 +35,17 @@ READY_TIMEOUT_S = 1.0
 router = APIRouter(tags=["system"])
 
 
-@router.get("/", summary="What this is")
+@router.get("/", summary="Name, version and paths")
 @contract(reply=Root)
 async def root(request: Request) -> Response:
-    """Return name, version and where to go on."""
+    """Return name, version and the paths of the other pages."""
     return await respond_message(request, Root(version=request.app.state.version))
 
 
-@router.get("/health", summary="Whether the system works")
+@router.get("/health", summary="Health of the system")
 @contract(reply=HealthReport, also=(HTTPStatus.SERVICE_UNAVAILABLE,))
 async def health(request: Request, caller: Calling) -> Response:
-    """Return whether a worker and ingest reply and the storage works; status 503 if not."""
+    """Return the problems of workers, ingest and storage; status 503 if there are any."""
     problems, lag = await _system(caller.client)
     report = HealthReport(
         status="unhealthy" if problems else "healthy",

@@ -42,10 +42,10 @@ CACHE_SIZE: Final = 1024
 router = APIRouter(prefix="/api/v1/streams", tags=["streams"])
 
 
-@router.get("", summary="Streams with their status", operation_id="list_streams")
+@router.get("", summary="List streams with their status", operation_id="list_streams")
 @contract(reply=StreamListing)
 async def list_streams(request: Request, caller: Calling) -> Response:
-    """Return all streams."""
+    """Return the definitions and status of all streams."""
     listing = await caller.client.ask(
         subjects.stream("list"), StreamList(), StreamListing, timeout_s=ASK_TIMEOUT_S
     )
@@ -55,7 +55,7 @@ async def list_streams(request: Request, caller: Calling) -> Response:
 @router.put("/{name}", summary="Define a stream")
 @contract(request=StreamDefinition, reply=StreamStatus)
 async def put_stream(request: Request, caller: Calling, name: str) -> Response:
-    """Define a stream, or change what it is; `name` may be left out of the body."""
+    """Define a stream, or replace its definition; the body may omit `name`."""
     accepted(request)
     kind = body_type(request)
     body = await body_of(request, caller)
@@ -65,17 +65,17 @@ async def put_stream(request: Request, caller: Calling, name: str) -> Response:
     return await respond_message(request, status)
 
 
-@router.get("/{name}", summary="One stream with its status")
+@router.get("/{name}", summary="Definition and status of a stream")
 @contract(reply=StreamStatus)
 async def get_stream(request: Request, caller: Calling, name: str) -> Response:
-    """Return the definition, and how far the stream has come."""
+    """Return the definition and status of a stream."""
     return await respond_message(request, await stream_status(caller, name))
 
 
-@router.delete("/{name}", summary="End a stream")
+@router.delete("/{name}", summary="Delete a stream")
 @contract(reply=StreamStatus)
 async def delete_stream(request: Request, caller: Calling, name: str) -> Response:
-    """End a stream and the publishing of an upload to it; its samples and results stay."""
+    """Delete a stream's definition and stop uploads to it; samples and results stay."""
     accepted(request)
     request.app.state.uploads.cancel(name)
     status = await caller.client.delete_stream(known_name(name))
@@ -86,10 +86,10 @@ async def delete_stream(request: Request, caller: Calling, name: str) -> Respons
 @router.delete("/{name}/data", summary="Remove the data of a stream")
 @contract(reply=StreamPurged)
 async def delete_stream_data(request: Request, caller: Calling, name: str) -> Response:
-    """Remove all that is stored of a stream that was ended, and return how much it was.
+    """Remove all stored data of a deleted stream, and return the numbers of removed items.
 
-    The samples, results, events and definitions of the stream are removed, and all cached answers
-    to queries. They cannot be restored. The reply comes once nothing more is being stored.
+    Samples, results, events and definitions of the stream are removed, and all cached replies to
+    queries. They cannot be restored. The reply is sent once nothing more is being stored.
     """
     accepted(request)
     return await respond_message(request, await caller.client.purge_stream(known_name(name)))
@@ -104,7 +104,7 @@ async def delete_stream_data(request: Request, caller: Calling, name: str) -> Re
     headers=headers.CHUNK,
 )
 async def post_chunk(request: Request, caller: Calling, name: str) -> Response:
-    """Store a chunk: JSON, msgpack, or samples alone with the headers ``Cwt-*``."""
+    """Store a chunk: JSON, msgpack, or raw samples with the headers ``Cwt-*``."""
     accepted(request)
     kind = body_type(request, ContentType.OCTETS)
     body = await body_of(request, caller)

@@ -36,7 +36,7 @@ SUMMARIES: Final[dict[QueryOp, str]] = {
     "cwt": "Wavelet transform of a signal",
     "xwt": "Cross-wavelet transform of two signals",
     "wct": "Wavelet coherence of two signals",
-    "significance": "Coherence that two red noises rarely exceed",
+    "significance": "Significance threshold of coherence",
 }
 
 
@@ -56,14 +56,14 @@ for _op in SUMMARIES:
 @router.get("/backends/", summary="Monte Carlo backends", tags=["system"])
 @contract(reply=BackendsReply)
 async def backends(request: Request, caller: Calling) -> Response:
-    """List where surrogates can be simulated, and what is not available for which reason."""
+    """Return the Monte Carlo backends, with the reason for those that are not available."""
     return await _answer(request, caller, "backends", BackendsRequest())
 
 
-@router.get("/backends/{name}", summary="One Monte Carlo backend", tags=["system"])
+@router.get("/backends/{name}", summary="Monte Carlo backend", tags=["system"])
 @contract(reply=BackendInfo)
 async def backend(request: Request, caller: Calling, name: str) -> Response:
-    """Return one backend; status 404 if there is none of exactly that name."""
+    """Return one backend; status 404 if none has this name."""
     try:
         message = validated(BackendRequest, {"name": name})
     except Unprocessable:
@@ -71,18 +71,18 @@ async def backend(request: Request, caller: Calling, name: str) -> Response:
     return await _answer(request, caller, "backend", message)
 
 
-@router.get("/hardware/detect", summary="What there is to compute on", tags=["system"])
+@router.get("/hardware/detect", summary="Available hardware", tags=["system"])
 @contract(reply=HardwareReport)
 async def hardware(request: Request, caller: Calling) -> Response:
-    """Return FPGA, microcontroller, GPU and processor, each with what was found."""
+    """Return the status of FPGA, microcontroller, GPU and processor."""
     hardware = await caller.client.hardware()
     return await respond_message(request, HardwareReport.of(hardware))
 
 
-@router.post("/benchmark", summary="Time of one coherence on each backend", tags=["system"])
+@router.post("/benchmark", summary="Benchmark of the backends", tags=["system"])
 @contract(request=BenchmarkRequest, reply=BenchmarkReport)
 async def benchmark(request: Request, caller: Calling) -> Response:
-    """Measure; a backend that is unknown or not available fails alone."""
+    """Time a coherence on each backend; unknown or unavailable ones have status ``failed``."""
     media = accepted(request)
     endpoint = QUERY_ENDPOINTS[subjects.query("benchmark")]
     packed = await forward(request, caller, endpoint, timeout_s=COMPUTE_TIMEOUT_S)
