@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import secrets
 import socket
 import struct
 import sys
@@ -80,6 +81,7 @@ def main(host: str = "127.0.0.1", port: str = "4222") -> None:
         if "error" in status:
             sys.exit(status["error"]["message"])
 
+        nonce = secrets.token_hex(8)  # no other client can use up the ids of this run
         for first in range(0, 10 * FS_HZ, CHUNK):
             samples = [
                 round(1000 * math.sin(2 * math.pi * 5 * n / FS_HZ))
@@ -91,7 +93,7 @@ def main(host: str = "127.0.0.1", port: str = "4222") -> None:
                 "Cwt-Channels": "1",
                 "Cwt-Epoch": "boot-1",
                 "Cwt-First-Sample": str(first),
-                "Nats-Msg-Id": f"bench/boot-1/{first}",
+                "Nats-Msg-Id": f"bench/boot-1/{first}/{nonce}",
             }
             body = struct.pack(f"<{CHUNK}h", *samples)
             publish(wire, "cwt.signal.bench", body, headers)

@@ -1,21 +1,23 @@
 """Chunks as the messages that the signal log stores.
 
-A chunk's message id is ``<stream>/<epoch>/<first_sample>+<samples>``: sending it again changes
-nothing, and a chunk that begins at the same sample and has more is another one. So samples that are
-sent again in chunks cut otherwise are all kept; ingest drops those that it knows.
+A chunk's message id is ``<stream>/<epoch>/<first_sample>+<samples>/<nonce>``. The server drops a
+second message with an id that it knows, whoever published the first one, so an id that another
+client can predict is one that it can use up. The nonce is random: 64 bits for each chunk of a
+publisher. Sending the message again changes nothing, and no other client sends one with its id.
+Samples that another run sends again are stored again; ingest drops those that it knows.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cwt_schemas.codec import ContentType, encode, encode_raw_chunk
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import SignalChunk
 
-__all__ = ["MAX_CHUNK_BYTES", "ChunkEncoding", "ChunkMessage", "message_id"]
+__all__ = ["MAX_CHUNK_BYTES", "ChunkEncoding", "ChunkMessage", "message_id", "new_nonce"]
 
 ChunkEncoding = Literal[ContentType.OCTETS, ContentType.MSGPACK]
 
@@ -30,7 +32,9 @@ class ChunkMessage:
 
     #: Position of the first sample, or of the end of its epoch.
     first_sample: int
-    id: str
+    #: What the chunk is, and a nonce.
+    name: str
+    nonce: str
     headers: dict[str, str]
     body: bytes
 
@@ -43,11 +47,31 @@ class ChunkMessage:
             headers, body = encode_raw_chunk(chunk)
         else:
             headers, body = {CONTENT_TYPE: encoding.value}, encode(chunk, encoding)
-        return cls(first_sample, message_id(stream, chunk), headers, body)
+        return cls(first_sample, _name(stream, chunk), new_nonce(), headers, body)
+
+    @property
+    def id(self) -> str:
+        """The message id."""
+        return f"{self.name}/{self.nonce}"
+
+    def renamed(self) -> ChunkMessage:
+        """Return the same chunk under another id."""
+        return replace(self, nonce=new_nonce())
 
 
-def message_id(stream: str, chunk: SignalChunk) -> str:
-    """Return the message id of a chunk; of one without a position, a new one each time."""
-    if chunk.first_sample is None:
-        return f"{stream}/{chunk.epoch}/{secrets.token_hex(8)}"
-    return f"{stream}/{chunk.epoch}/{chunk.first_sample}+{chunk.n_samples}"
+def new_nonce() -> str:
+    """Return 64 random bits as text."""
+    return secrets.token_hex(8)
+
+
+def message_id(stream: str, chunk: SignalChunk, nonce: str) -> str:
+    """Return a message id that is the same for the same samples and the same `nonce`.
+
+    A chunk without a position gets another one each time.
+    """
+    return f"{_name(stream, chunk)}/{nonce if chunk.first_sample is not None else new_nonce()}"
+
+
+def _name(stream: str, chunk: SignalChunk) -> str:
+    first = "" if chunk.first_sample is None else chunk.first_sample
+    return f"{stream}/{chunk.epoch}/{first}+{chunk.n_samples}"

@@ -8,6 +8,9 @@ Rules
   ``in_flight=1`` the order is strict.
 - What fails for a passing reason is sent again until it is kept or the policy's tries are used up.
   Meanwhile no new chunk goes out.
+- An answer that a chunk is a duplicate counts only for one that was sent again: it was stored
+  before. For one that was sent once it means that another client has used its id, so it is sent
+  again under another one.
 - A chunk that cannot be kept, as when the log is full, ends the sending: `failure` is its error,
   and `first_unkept` says from where on to send again. Nothing is left out silently.
 """
@@ -23,7 +26,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from cwt_runtime.bus import DurableLog, StoreAck
-from cwt_runtime.bus.errors import BusError
+from cwt_runtime.bus.errors import BusError, NotStoredError
 from cwt_runtime.storage.publish import publish_with_retry
 from cwt_schemas.errors import ContractError
 from pycwt_client.chunk_messages import ChunkMessage
@@ -31,6 +34,9 @@ from pycwt_client.log import library_log
 from pycwt_client.sending import Sending
 
 __all__ = ["ChunkSender"]
+
+#: Ids of one chunk. Another client that uses up several knows what is sent before the server does.
+MAX_IDS = 3
 
 
 @dataclass
@@ -46,8 +52,8 @@ class ChunkSender:
     Attributes
     ----------
     kept, duplicates, resent : int
-        Chunks acknowledged, how many of them were in the log before, and how many had to be sent
-        again.
+        Chunks acknowledged; how many had to be sent again, and how many of these were in the log
+        already, since only the acknowledgement was lost.
     failure : BusError, ContractError or None
         What kept a chunk from being kept.
     first_unkept : int or None
@@ -162,13 +168,24 @@ class ChunkSender:
                 self._slots.release()
 
     async def _stored(self, message: ChunkMessage) -> StoreAck:
-        try:
-            return await self._log.store(
-                self._subject, message.body, msg_id=message.id, headers=message.headers
-            )
-        except BusError as error:
-            if not error.transient:
-                raise
+        for _ in range(MAX_IDS):
+            try:
+                ack = await self._log.store(
+                    self._subject, message.body, msg_id=message.id, headers=message.headers
+                )
+            except BusError as error:
+                if not error.transient:
+                    raise
+                return await self._stored_again(message)
+            if not ack.duplicate:
+                return ack
+            message = message.renamed()
+        raise NotStoredError(
+            f"cannot store a chunk of {self._subject}: another client publishes under its message "
+            f"ids, {MAX_IDS} times; find out which clients may read this subject"
+        )
+
+    async def _stored_again(self, message: ChunkMessage) -> StoreAck:
         self.resent += 1
         async with self._in_order:
             self.raise_failure()  # another chunk has waited long enough, for both

@@ -106,8 +106,9 @@ class Client(Jobs):
         stream
             Its name.
         epoch
-            Name of this run of the device. The same name again, with the same positions, repeats
-            nothing. None: a new one, made of the time.
+            Name of this run of the device. The same name again continues the run: samples at
+            positions that were published before are analysed once. None: a new one, made of the
+            time.
         in_flight
             Chunks on their way at a time; 1 keeps them strictly in order, and costs the time of
             the way there and back for each.

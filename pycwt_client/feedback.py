@@ -106,6 +106,12 @@ class StreamFeedback:
             if found is not None:
                 self._log.warning(Action.STREAM_EVENT, stream=self._stream, detail=found)
 
+    def known_samples(self, epoch: str) -> int:
+        """Return where ingest stood in `epoch` at the last `look`; 0 if it was in another one."""
+        if self.status is None or self.status.epoch != epoch:
+            return 0
+        return self.status.next_sample or 0
+
     async def listen(self) -> None:
         """Hear events until cancelled, or until the connection is closed."""
         seen = SeenIds()

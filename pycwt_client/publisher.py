@@ -53,6 +53,9 @@ class Publisher:
         Name of the present run.
     next_sample : int
         Position that the next sample gets when the call says none.
+    known_samples : int
+        Where ingest stood in the epoch when the publisher was opened: samples below this position
+        need not be published again. 0 for a new epoch, or where ingest did not answer.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Publisher:
         self._ended = False
         self.epoch = epoch
         self.next_sample = 0
+        self.known_samples = 0
 
     @property
     def kept(self) -> int:
@@ -87,7 +91,7 @@ class Publisher:
 
     @property
     def duplicates(self) -> int:
-        """How many of the kept ones were in the log before."""
+        """Of the chunks that had to be sent again, those that were in the log already."""
         return self._chunks.duplicates
 
     @property
@@ -249,6 +253,8 @@ class Publisher:
             A chunk, or this word, could not be kept.
         """
         await self._all_kept()
+        if self._ended:
+            return
         samples = np.zeros(0, np.float32)
         end = SignalChunk(
             epoch=self.epoch, first_sample=self.next_sample, samples=samples, final=True
@@ -271,7 +277,7 @@ class Publisher:
         """
         await self._all_kept()
         self.epoch = new_epoch() if epoch is None else epoch
-        self.next_sample = 0
+        self.next_sample = self.known_samples = 0
         self._chunks.begin_epoch()
         self._ended = False
 
@@ -284,8 +290,8 @@ class Publisher:
         if self._chunks.failure is not None:
             self._chunks.failure.add_note(
                 f"Of epoch {self.epoch} of {self.stream}, sample {self.first_unkept} is the first "
-                "that is not kept: publish from there under the same epoch; what is kept is not "
-                "repeated."
+                "that is not kept: publish from there under the same epoch; what is kept is "
+                "analysed once."
             )
 
     async def close(self) -> None:
@@ -405,6 +411,7 @@ async def open_publisher(
             if feedback is not None:
                 tasks.start_soon(feedback.listen)
                 await feedback.begin(epoch, defined=defined)
+                publisher.known_samples = feedback.known_samples(epoch)
             yield publisher
             await publisher.close()
             await publisher.settled()

@@ -233,10 +233,9 @@ async def _send(client: Client, order: Order, signals: Signals) -> None:
             except Exception as error:
                 raise failure(error, publisher, live=signals.info.live) from error
             await report.settle(client, publisher)
-    typer.echo(
-        f"{publisher.kept} chunks of {order.stream} kept under epoch {run}, "
-        f"{publisher.duplicates} of them were there already"
-    )
+    known = 0 if signals.info.live else publisher.known_samples
+    there = f"; the first {known} samples were there already" if known else ""
+    typer.echo(f"{publisher.kept} chunks of {order.stream} kept under epoch {run}{there}")
     if signals.info.annotations:
         typer.echo(f"{publisher.markers} markers of its annotations are stored")
     report.conclude(publisher)

@@ -92,7 +92,7 @@ def failure(error: Exception, publisher: Publisher, *, live: bool) -> Exception:
     again = (
         "samples from then on are lost: start again, which begins a new epoch"
         if live
-        else f"publish again with --epoch {publisher.epoch}, which repeats nothing that is kept"
+        else f"publish again with --epoch {publisher.epoch}, which continues with what is missing"
     )
     return CommandError(
         f"{fault}. Of epoch {publisher.epoch}, sample {publisher.first_unkept} is the first that "

@@ -110,6 +110,18 @@ static void persist(const char *host, const char *port, const void *message, siz
     exit(1);
 }
 
+/* Random, so that no other client can use up the ids of this run. */
+static unsigned long long nonce(void) {
+    unsigned long long value;
+    FILE *source = fopen("/dev/urandom", "rb"); /* on a microcontroller: its random generator */
+    if (!source || fread(&value, sizeof value, 1, source) != 1) {
+        perror("/dev/urandom");
+        exit(1);
+    }
+    fclose(source);
+    return value;
+}
+
 int main(int argc, char **argv) {
     const char *host = argc > 1 ? argv[1] : "127.0.0.1", *port = argc > 2 ? argv[2] : "4222";
     const char *stream = argc > 3 ? argv[3] : "c";
@@ -122,12 +134,13 @@ int main(int argc, char **argv) {
     int size = snprintf(message, sizeof message, "PUB cwt.stream.put %s %d\r\n%s\r\n", INBOX, length, body);
     persist(host, port, message, (size_t)size, kept);
 
+    unsigned long long run = nonce();
     for (int first = 0; first < CHUNKS * CHUNK; first += CHUNK) {
         int head = snprintf(body, sizeof body,
             "NATS/1.0\r\nContent-Type: application/octet-stream\r\nCwt-Dtype: <i2\r\n"
             "Cwt-Channels: 1\r\n"
-            "Cwt-Epoch: %s\r\nCwt-First-Sample: %d\r\nNats-Msg-Id: %s/%s/%d\r\n\r\n",
-            EPOCH, first, stream, EPOCH, first);
+            "Cwt-Epoch: %s\r\nCwt-First-Sample: %d\r\nNats-Msg-Id: %s/%s/%d/%016llx\r\n\r\n",
+            EPOCH, first, stream, EPOCH, first, run);
         size = snprintf(message, sizeof message, "HPUB cwt.signal.%s %s %d %d\r\n%s", stream, INBOX,
             head, head + 2 * CHUNK, body);
         for (int i = 0; i < CHUNK; i++) {

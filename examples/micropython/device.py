@@ -4,7 +4,9 @@
 # address. On a computer:
 #
 #     micropython device.py [HOST [PORT [STREAM]]]
+import binascii
 import math
+import os
 import socket
 import sys
 import time
@@ -110,6 +112,7 @@ def main(host="127.0.0.1", port="4222", stream="micropython"):
     """Define the stream, then publish."""
     device = Device(host, int(port))
     device.persist(message("cwt.stream.put", (DEFINITION % stream).encode()))
+    nonce = binascii.hexlify(os.urandom(8)).decode()  # no other client can use up the ids
     for first in range(0, CHUNKS * CHUNK, CHUNK):
         samples = bytearray()
         for n in range(first, first + CHUNK):
@@ -119,8 +122,8 @@ def main(host="127.0.0.1", port="4222", stream="micropython"):
         headers = (
             "Content-Type: application/octet-stream\r\nCwt-Dtype: <i2\r\n"
             "Cwt-Channels: 1\r\n"
-            "Cwt-Epoch: %s\r\nCwt-First-Sample: %d\r\nNats-Msg-Id: %s/%s/%d\r\n"
-        ) % (EPOCH, first, stream, EPOCH, first)
+            "Cwt-Epoch: %s\r\nCwt-First-Sample: %d\r\nNats-Msg-Id: %s/%s/%d/%s\r\n"
+        ) % (EPOCH, first, stream, EPOCH, first, nonce)
         kept = device.persist(message("cwt.signal." + stream, bytes(samples), headers))
         print("samples %d to %d: %s" % (first, first + CHUNK - 1, kept))
 

@@ -1,12 +1,14 @@
 // What a device does: ten seconds of a 5 Hz tone in raw int16 chunks, each sent until it is kept.
 //
 //     npm install && node device.mjs [nats://HOST:PORT [STREAM]]
+import { randomBytes } from "node:crypto";
 import { connect, headers } from "@nats-io/transport-node";
 
 const FS_HZ = 100;
 const CHUNK = 50;
 const TRIES = 10;
 const EPOCH = "boot-1";
+const NONCE = randomBytes(8).toString("hex"); // no other client can use up the ids of this run
 const stream = process.argv[3] ?? "node";
 const definition = {
   name: stream,
@@ -50,7 +52,7 @@ try {
     names.set("Cwt-Channels", "1");
     names.set("Cwt-Epoch", EPOCH);
     names.set("Cwt-First-Sample", String(first));
-    names.set("Nats-Msg-Id", `${stream}/${EPOCH}/${first}`);
+    names.set("Nats-Msg-Id", `${stream}/${EPOCH}/${first}/${NONCE}`);
     const kept = await ask(`cwt.signal.${stream}`, new Uint8Array(samples.buffer), { headers: names });
     console.log(`samples ${first} to ${first + CHUNK - 1}: ${JSON.stringify(kept)}`);
   }

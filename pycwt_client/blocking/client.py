@@ -57,7 +57,7 @@ class Publisher(Blocking[AsyncPublisher]):
 
     @property
     def duplicates(self) -> int:
-        """How many of the kept ones were in the log before."""
+        """Of the chunks that had to be sent again, those that were in the log already."""
         return self._own.duplicates
 
     @property

@@ -34,7 +34,8 @@ async def play(
     """Publish what comes from an open source.
 
     A recording is played as its device would have sent it, and at its end the epoch is ended, so
-    that the results of the end come as well. Its annotations become markers. A device has no
+    that the results of the end come as well. Its annotations become markers. Of a recording that
+    was interrupted under the same epoch, chunks that ingest has read are left out. A device has no
     end: whoever stops it, by cancelling this, calls `Publisher.finish`.
 
     Parameters
@@ -48,18 +49,23 @@ async def play(
     """
     info = signals.info
     pace = 0.0 if info.live else speed
+    known = 0 if info.live else publisher.known_samples
+    if known:
+        publisher.next_sample = known
     t0_ns = None
     if info.n_samples is not None:
-        t0_ns = start_time_ns(time.time_ns(), info.n_samples / info.fs_hz, speed)
+        rest_s = max(info.n_samples - known, 0) / info.fs_hz
+        t0_ns = start_time_ns(time.time_ns(), rest_s, speed) - round(known / info.fs_hz * NS)
     markers = AnnotationMarkers(info, publisher)
     begin = anyio.current_time()
     async for piece in signals:
-        if pace > 0:
-            await anyio.sleep_until(begin + piece.next_sample / info.fs_hz / pace)
-        at_ns = piece.t0_ns
-        if at_ns is None and t0_ns is not None:
-            at_ns = t0_ns + round(piece.first_sample / info.fs_hz * NS)
-        await publisher.publish(piece.samples, first_sample=piece.first_sample, t0_ns=at_ns)
+        if piece.next_sample > known:
+            if pace > 0:
+                await anyio.sleep_until(begin + (piece.next_sample - known) / info.fs_hz / pace)
+            at_ns = piece.t0_ns
+            if at_ns is None and t0_ns is not None:
+                at_ns = t0_ns + round(piece.first_sample / info.fs_hz * NS)
+            await publisher.publish(piece.samples, first_sample=piece.first_sample, t0_ns=at_ns)
         await markers.mark_until(piece.next_sample)
         played(piece.next_sample)
     await markers.mark_until(math.inf)

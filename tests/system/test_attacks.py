@@ -13,13 +13,18 @@ from typing import Any
 
 import anyio.lowlevel
 import nats.errors
+import numpy as np
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError
 
 from cwt_runtime.accounts.users import analyst, device, reader
+from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
+from pycwt_client.publisher import open_publisher
+from pycwt_client.sending import Sending
 from tests.accounts import AccountsServer, accounts_server
 from tests.deadlines import fail_after
 
@@ -195,6 +200,31 @@ async def test_only_compute_publishes_where_the_ids_of_results_count(
         ack = await compute.jetstream().publish(result, b"real", headers=id_of_next)
         assert not ack.duplicate
         assert (await js.get_msg(storage.RESULTS, ack.seq)).data == b"real"
+
+
+async def test_a_device_cannot_use_up_the_ids_of_another_one(tmp_path: Path) -> None:
+    """The next chunks of the victim were dropped as duplicates, and acknowledged."""
+    samples, count = np.zeros((4, 2), "<f4"), 20
+    async with (
+        accounts_server(tmp_path, USERS) as server,
+        server.client("other") as attacker,
+        connect_bus(server.settings("icu"), name="icu", log=logger("test")) as bus,
+        open_publisher(bus.log, "icu", "boot-1", sending=Sending()) as victim,
+    ):
+        for first in range(0, 4 * count, 4):
+            for msg_id in (f"icu/boot-1/{first}", f"icu/boot-1/{first}+4"):
+                ack = await attacker.jetstream().publish(
+                    subjects.signal("other"), b"", headers={"Nats-Msg-Id": msg_id}
+                )
+                assert not ack.duplicate
+            await victim.publish(samples)
+        await victim.settled()
+        assert (victim.kept, victim.duplicates) == (count, 0)
+        async with server.client("operator") as operator:
+            info = await operator.jetstream().stream_info(
+                storage.SIGNALS, subjects_filter=subjects.signal("icu")
+            )
+            assert info.state.subjects == {subjects.signal("icu"): count}
 
 
 @pytest.mark.parametrize("user", ["reader", "analyst"])

@@ -32,7 +32,7 @@ from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import ContentType, decode, encode_raw_chunk
 from cwt_schemas.live import SignalChunk
 from pycwt_client import Client
-from pycwt_client.chunk_messages import message_id
+from pycwt_client.chunk_messages import message_id, new_nonce
 from tests.damage import DAMAGES
 from tests.deadlines import fail_after
 from tests.system.conftest import RunningSystem, running_system
@@ -234,7 +234,10 @@ async def a_good_chunk(bus: Bus) -> None:
     chunk = SignalChunk(epoch="good", first_sample=0, samples=np.zeros((CHUNK, 2)))
     headers, body = encode_raw_chunk(chunk)
     ack = await bus.log.store(
-        subjects.signal(STREAM), body, msg_id=message_id(STREAM, chunk), headers=headers
+        subjects.signal(STREAM),
+        body,
+        msg_id=message_id(STREAM, chunk, new_nonce()),
+        headers=headers,
     )
     bucket = await bus.log.bucket(storage.KV_CHECKPOINTS)
     async with bucket.watch(checkpoint_key(STREAM)) as changes:

@@ -155,7 +155,8 @@ async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> N
             "publish", str(recording), "--stream", "icu", "--define", str(DEFINITION),
             "--speed", "0", "--epoch", "one", url=url,
         )  # fmt: skip
-        assert "300 chunks of icu kept under epoch one, 0 of them were there already" in published
+        assert "300 chunks of icu kept under epoch one" in published
+        assert "were there already" not in published
         again = await run(
             "publish", str(recording), "--stream", "icu", "--speed", "0", "--epoch", "one", url=url
         )

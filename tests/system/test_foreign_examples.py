@@ -103,7 +103,8 @@ async def test_a_device_in_node_is_analysed_and_may_repeat_itself(
     command = ("node", "device.mjs", shared.url, "js")
     first, again = [await run(*command, cwd=node) for _ in range(2)]
     assert all_kept(first)
-    assert duplicates(again) == CHUNKS
+    assert all_kept(again)
+    await taken(shared, "js", 1000)
     assert await finds_the_tone(shared, "js")
 
 
@@ -140,7 +141,8 @@ async def test_a_device_in_c_is_analysed_and_may_repeat_itself(
     command = (compiled, "127.0.0.1", str(port(shared)), "c")
     first, again = [await run(*command) for _ in range(2)]
     assert all_kept(first)
-    assert duplicates(again) == CHUNKS
+    assert all_kept(again)
+    await taken(shared, "c", 1000)
     assert await finds_the_tone(shared, "c")
 
 

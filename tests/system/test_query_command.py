@@ -6,14 +6,18 @@ import json
 import math
 from pathlib import Path
 
+import anyio
+import numpy as np
 import pytest
 
 from cwt_runtime.process.embedded_server import start_server
 from cwt_schemas import storage, subjects
+from cwt_schemas.stream import Channel, StreamDefinition
+from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.servers import free_port
 from tests.system.command import run
-from tests.system.conftest import RunningSystem
+from tests.system.conftest import POLL_S, RunningSystem
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -79,6 +83,24 @@ async def test_a_recording_is_published_at_the_rate_of_its_stream(
     assert "all 75 samples were there already" in await run(*words, "--epoch", "one", url=url)
     said = await run("publish", path, "--stream", "slower", url=url, code=2)
     assert "--resample 16" in said
+
+
+async def test_a_recording_that_was_interrupted_is_continued_under_its_epoch(
+    system: RunningSystem, tmp_path: Path
+) -> None:
+    client, path = Client(system.bus), recording(tmp_path)
+    channels = (Channel(name="a"), Channel(name="b"))
+    await client.put_stream(StreamDefinition(name="half", fs_hz=64.0, channels=channels))
+    async with client.publisher("half", "one") as publisher:
+        await publisher.publish(np.ones((128, 2)))
+    with fail_after(30):
+        while (await client.get_stream("half")).next_sample != 128:  # noqa: ASYNC110 - another process
+            await anyio.sleep(POLL_S)
+    words = ("--stream", "half", "--speed", "0", "--chunk-s", "1", "--epoch", "one")
+    said = await run("publish", str(path), *words, url=system.url)
+    assert "3 chunks of half kept under epoch one; the first 128 samples were there" in said
+    status = await client.get_stream("half")
+    assert (status.next_sample, status.ended_epochs) == (300, ("one",))
 
 
 async def test_a_job_is_handed_over_watched_listed_and_fetched(

@@ -49,6 +49,7 @@ from cwt_runtime.rpc.micro import serve_endpoints
 from cwt_runtime.telemetry.logs import Log
 from cwt_runtime.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from pycwt_client import Client
+from pycwt_client.chunk_messages import new_nonce
 
 __all__ = ["documented_app", "make_app", "serve", "server_config"]
 
@@ -109,6 +110,8 @@ def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
     app.state.settings = settings
     app.state.log = log
     app.state.channel_counts = streams.ChannelCounts()
+    # A chunk that is posted again to this process is not stored again.
+    app.state.chunk_nonce = new_nonce()
     app.state.uploads = recordings.Uploads()
     app.state.exports = exports.Exports()
     app.state.stop = Stop()

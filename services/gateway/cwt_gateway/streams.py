@@ -114,7 +114,8 @@ async def post_chunk(request: Request, caller: Calling, name: str) -> Response:
     channels = await _counts_of(request).of(caller, name)
     size = 0 if kind is ContentType.OCTETS else len(body)
     chunk = await read_body(size, decode_chunk, own, body, channels)
-    ack = await _stored(caller, name, chunk, body, own)
+    msg_id = message_id(name, chunk, request.app.state.chunk_nonce)
+    ack = await _stored(caller, subjects.signal(name), body, msg_id, own)
     return await respond_message(
         request, ChunkStored(seq=ack.seq, duplicate=ack.duplicate), status=HTTPStatus.ACCEPTED
     )
@@ -193,12 +194,10 @@ class _Known:
 
 
 async def _stored(
-    caller: Caller, name: str, chunk: SignalChunk, body: bytes, own: dict[str, str]
+    caller: Caller, subject: str, body: bytes, msg_id: str, own: dict[str, str]
 ) -> StoreAck:
     try:
-        return await caller.bus.log.store(
-            subjects.signal(name), body, msg_id=message_id(name, chunk), headers=own
-        )
+        return await caller.bus.log.store(subject, body, msg_id=msg_id, headers=own)
     except StorageFullError as error:
         raise Unavailable(
             "the log of signals is full; delete streams, or let it keep less or be larger "

@@ -93,13 +93,55 @@ async def test_chunks_follow_each_other_with_their_times(
     ]
 
 
-async def test_what_is_in_the_log_already_counts_as_a_duplicate(bus: MemoryBus) -> None:
-    for expected in (0, 2):
+async def test_two_runs_share_no_ids_even_at_the_same_positions(bus: MemoryBus) -> None:
+    for _ in range(2):
         async with Client(bus).publisher("s", "e") as publisher:
             await publisher.publish(PAIR)
-            await publisher.publish(PAIR)
-        assert publisher.duplicates == expected
-    assert len(await kept(bus.log)) == 2
+            await publisher.publish(PAIR, first_sample=0)  # the counter of the device has wrapped
+        assert (publisher.kept, publisher.duplicates) == (2, 0)
+    assert [each.first_sample for each in await kept(bus.log)] == [0, 0, 0, 0]
+
+
+class OccupiedLog(MemoryLog):
+    """Has a message of another stream under each of the first `taken` ids before it is used."""
+
+    def __init__(self, taken: int) -> None:
+        super().__init__()
+        self.taken = taken
+
+    async def store(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_seq: int | None = None,
+    ) -> StoreAck:
+        if self.taken:
+            self.taken -= 1
+            await super().store(subjects.signal("other"), b"", msg_id=msg_id)
+        return await super().store(
+            subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
+        )
+
+
+@pytest.mark.parametrize("taken", [1, 2])
+async def test_a_chunk_whose_id_another_client_used_is_stored(taken: int) -> None:
+    """It was dropped as a duplicate, and acknowledged."""
+    log = OccupiedLog(taken)
+    await log.declare(system_topology(StorageSettings()))
+    publisher = await send(log, 3, in_flight=2)
+    assert await log.subject_counts(storage.SIGNALS, subjects.signal("s")) == {"cwt.signal.s": 3}
+    assert (publisher.kept, publisher.duplicates) == (3, 0)
+
+
+async def test_a_client_that_uses_up_every_id_ends_the_publishing() -> None:
+    log = OccupiedLog(100)
+    await log.declare(system_topology(StorageSettings()))
+    with pytest.raises(NotStoredError, match="another client") as caught:
+        await send(log, 1)
+    assert "sample 0 is the first" in caught.value.__notes__[0]
 
 
 async def send(log: MemoryLog, chunks: int, *, in_flight: int = 1) -> Publisher:
@@ -229,7 +271,7 @@ class GatedLog(MemoryLog):
         headers: Mapping[str, str] | None = None,
         expect_seq: int | None = None,
     ) -> StoreAck:
-        if msg_id.endswith(self.holding):
+        if self.holding in msg_id:
             self.waiting += 1
             self.arrived.set()
             await self.gate.wait()
@@ -338,7 +380,7 @@ async def test_samples_sent_again_in_other_chunks_are_all_kept(bus: MemoryBus) -
             await publisher.finish()
     chunks = await kept(bus.log, channels=1)
     assert [(c.first_sample, c.n_samples) for c in chunks] == [
-        (0, 4), (4, 6), (10, 0), (0, 6), (6, 4),
+        (0, 4), (4, 6), (10, 0), (0, 6), (6, 4), (10, 0),
     ]  # fmt: skip
 
 
@@ -483,7 +525,7 @@ def test_the_server_remembers_an_id_for_longer_than_it_is_tried() -> None:
 
 
 async def test_a_chunk_of_which_nothing_is_heard_is_overtaken_by_few() -> None:
-    log = GatedLog(holding="/1+1")  # its request was lost with a server
+    log = GatedLog(holding="/1+1/")  # its request was lost with a server
     await log.declare(system_topology(StorageSettings()))
     async with open_publisher(log, "s", "e", sending=Sending(in_flight=4)) as publisher:
         with anyio.move_on_after(0.1):

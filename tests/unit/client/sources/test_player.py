@@ -18,7 +18,7 @@ from cwt_schemas import storage, subjects
 from cwt_schemas.codec import decode_chunk
 from cwt_schemas.live import SignalChunk
 from cwt_schemas.marker import Marker
-from cwt_schemas.stream import Channel
+from cwt_schemas.stream import Channel, StreamDefinition, StreamGet, StreamStatus
 from pycwt_client import Client
 from pycwt_client.publisher import open_publisher
 from pycwt_client.sending import Sending
@@ -29,6 +29,7 @@ from pycwt_client.sources.source import NS, Annotation, Recorded, SourceInfo
 from pycwt_client.sources.whole import Resampled
 from tests.memory_bus import MemoryBus
 from tests.memory_bus.log import MemoryLog
+from tests.unit.client.conftest import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -44,9 +45,13 @@ async def played(speed: float) -> tuple[list[SignalChunk], list[int]]:
     async with Client(bus).publisher("s", "e") as publisher:
         signals = RECORDING.signals(100.0, chunk_s=0.1)
         await play(signals, publisher, speed=speed, played=told.append)
-    async with bus.log.replay(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
-        stored = [(await anext(messages)).message for _ in told]
-    return [decode_chunk(each.headers, each.data, 2) for each in stored], told
+    return (await stored_in(bus))[: len(told)], told
+
+
+async def stored_in(bus: MemoryBus) -> list[SignalChunk]:
+    async with bus.log.read(storage.SIGNALS, (subjects.SIGNALS,)) as messages:
+        stored = [each.message async for each in messages]
+    return [decode_chunk(each.headers, each.data, 2) for each in stored]
 
 
 @pytest.mark.parametrize("speed", [0, 1000])
@@ -72,6 +77,23 @@ async def test_time_stamps_follow_the_samples() -> None:
     chunks, _ = await played(0)
     times = [chunk.t0_ns for chunk in chunks if chunk.t0_ns is not None]
     np.testing.assert_array_equal(np.diff(times), 100_000_000)
+
+
+async def test_an_interrupted_recording_continues_where_ingest_stands(bus: MemoryBus) -> None:
+    channels = (Channel(name="a"), Channel(name="b"))
+    definition = StreamDefinition(name="s", fs_hz=100.0, channels=channels)
+    stands = StreamStatus(definition=definition, epoch="e", next_sample=10)
+    told: list[int] = []
+    async with (
+        serving(bus, subjects.stream("get"), StreamGet, lambda _: stands),
+        Client(bus).publisher("s", "e") as publisher,
+    ):
+        await play(RECORDING.signals(100.0, chunk_s=0.1), publisher, speed=0, played=told.append)
+    chunks = await stored_in(bus)
+    assert [(each.first_sample, each.final) for each in chunks] == [
+        (10, False), (20, False), (25, True),
+    ]  # fmt: skip
+    assert told == [10, 20, 25]
 
 
 NOTES = (
