@@ -1,6 +1,6 @@
-"""Define a stream, publish into it, and read what comes out, from one program.
+"""Define a stream, publish to it, and read its results, in one program.
 
-Run it against ``pycwt-mod up``:
+Start the system with ``pycwt-mod up``, then run:
 
     python examples/define_and_watch.py [URL]
 """
@@ -17,7 +17,7 @@ from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Client, connect
 
 FS_HZ = 100.0
-WANTED = 20
+REPORTS = 20
 DEFINITION = StreamDefinition(
     name="pair",
     fs_hz=FS_HZ,
@@ -37,7 +37,7 @@ DEFINITION = StreamDefinition(
 
 
 async def publish(client: Client, epoch: str) -> None:
-    """Send thirty seconds of two noisy sines, 8 Hz, the left one 45 degrees ahead."""
+    """Publish thirty seconds of two noisy 8 Hz sines; the left one leads by 45 degrees."""
     rng = np.random.default_rng(1)
     t = np.arange(0, 30, 1 / FS_HZ)
     phases = 2 * np.pi * 8 * t[:, None] + np.array([np.pi / 4, 0.0])
@@ -45,21 +45,21 @@ async def publish(client: Client, epoch: str) -> None:
     async with client.publisher("pair", epoch) as publisher:
         for first in range(0, len(t), 50):
             await publisher.publish(samples[first : first + 50])
-        await publisher.finish()  # the results of the end need no more samples
+        await publisher.finish()  # ends the epoch, so that its last results are computed
 
 
 async def watch(client: Client, epoch: str) -> None:
-    """Print the strongest coherence of every block of this run."""
-    seen = 0
+    """Print the highest coherence in each block of this run."""
+    printed = 0
     async with client.results("pair") as results:
         async for result in results:
             if result.epoch != epoch:
-                continue  # of an earlier run: the log keeps them for a week
+                continue  # an earlier run; the log keeps results for a week
             values = np.ma.masked_array(
                 result.values, np.ma.nomask if result.mask is None else result.mask
             )
             if values.count() == 0:
-                continue  # all of it is touched by the start
+                continue  # the start of the epoch affects the whole block
             row, column = np.unravel_index(values.argmax(), values.shape)
             seconds = (result.t.first_sample + column * result.t.step) / FS_HZ
             degrees = np.degrees(result.phase[row, column]) if result.phase is not None else 0
@@ -67,13 +67,13 @@ async def watch(client: Client, epoch: str) -> None:
                 f"octave {result.octave}, {seconds:5.2f} s: {values[row, column]:.2f} "
                 f"at {result.freqs_hz[row]:5.2f} Hz, left leads by {degrees:4.0f} degrees"
             )
-            seen += 1
-            if seen == WANTED:
+            printed += 1
+            if printed == REPORTS:
                 return
 
 
 async def main(url: str | None) -> None:
-    """Publish and watch at the same time."""
+    """Publish and watch concurrently."""
     epoch = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     async with connect(url, name="define_and_watch") as client:
         await client.put_stream(DEFINITION)

@@ -1,8 +1,9 @@
-"""What a device does: samples into the bus with nothing but a TCP socket.
+"""A device that publishes samples through a plain TCP socket.
 
-The NATS protocol is lines of text, so a microcontroller with a network can do the same in C. Run it
-against ``pycwt-mod up``; it defines the stream ``bench``, publishes ten seconds of a 5 Hz tone, and
-sends every chunk again until the server has said that it is kept.
+The NATS protocol is text based, so a microcontroller with a network can do the same in C. The
+program defines the stream ``bench`` and publishes ten seconds of a 5 Hz tone. It waits for the
+acknowledgement of each chunk; after an error, run it again: the server discards chunks that it
+already has. Start the system with ``pycwt-mod up``, then run:
 
     python examples/device.py [HOST [PORT]]
 """
@@ -41,7 +42,7 @@ INBOX = "_INBOX.device1"
 def publish(
     wire: BufferedRWPair, subject: str, body: bytes, headers: dict[str, str] | None = None
 ) -> None:
-    """Send one message; the answer is to come to INBOX."""
+    """Send one message, whose reply goes to INBOX."""
     if headers is None:
         wire.write(f"PUB {subject} {INBOX} {len(body)}\r\n".encode() + body + b"\r\n")
     else:
@@ -52,8 +53,8 @@ def publish(
     wire.flush()
 
 
-def answer(wire: BufferedRWPair) -> bytes:
-    """Return the body of the next message; keep the connection alive meanwhile."""
+def read_reply(wire: BufferedRWPair) -> bytes:
+    """Return the body of the next message; answer pings until it arrives."""
     while line := wire.readline():
         words = line.split()
         if words[0] == b"PING":
@@ -69,15 +70,15 @@ def answer(wire: BufferedRWPair) -> bytes:
 
 
 def main(host: str = "127.0.0.1", port: str = "4222") -> None:
-    """Define the stream, then publish."""
+    """Define the stream, then publish to it."""
     with socket.create_connection((host, int(port)), timeout=5) as link:
         wire = link.makefile("rwb")
-        wire.readline()  # INFO: who the server is
+        wire.readline()  # INFO: name, version and limits of the server
         wire.write(b'CONNECT {"verbose": false, "headers": true}\r\n')
         wire.write(f"SUB {INBOX} 1\r\n".encode())
 
         publish(wire, "cwt.stream.put", json.dumps(DEFINITION).encode())
-        status = json.loads(answer(wire))
+        status = json.loads(read_reply(wire))
         if "error" in status:
             sys.exit(status["error"]["message"])
 
@@ -97,8 +98,8 @@ def main(host: str = "127.0.0.1", port: str = "4222") -> None:
             }
             body = struct.pack(f"<{CHUNK}h", *samples)
             publish(wire, "cwt.signal.bench", body, headers)
-            kept = json.loads(answer(wire))
-            print(f"samples {first} to {first + CHUNK - 1}: {kept}")
+            acknowledgement = json.loads(read_reply(wire))
+            print(f"samples {first} to {first + CHUNK - 1}: {acknowledgement}")
 
 
 if __name__ == "__main__":

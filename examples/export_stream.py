@@ -1,6 +1,6 @@
-"""A whole analysis of a stream as arrays, and as a file.
+"""Export a whole analysis of a stream as arrays and as a netCDF file.
 
-Run it against ``pycwt-mod up``, where something has been published:
+Start the system with ``pycwt-mod up``, publish something, then run:
 
     python examples/export_stream.py STREAM FILE.nc [URL]
 """
@@ -15,7 +15,7 @@ from pycwt_client import blocking
 
 
 def main(stream: str, path: str, url: str | None = None) -> None:
-    """Say where each channel set is strongest, and write the file."""
+    """Print the strongest frequency of each channel set, and write the file."""
     with blocking.connect(url) as client:
         export = client.export(stream)
     valid = np.ma.MaskedArray(np.abs(export.values), export.mask)

@@ -1,6 +1,6 @@
-"""A script written for pycwt, with its import changed, and a wavelet of one's own.
+"""A script written for pycwt, with its import changed, and a user-defined wavelet.
 
-Needs no server:
+It needs no server:
 
     python examples/from_pycwt.py
 """
@@ -23,10 +23,11 @@ Real = NDArray[np.float64]
 
 @dataclass
 class CompleteMorlet:
-    """Morlet with the term that makes its mean zero, for f0 below 5, where `Morlet` rings.
+    """Morlet wavelet with the correction term that makes its mean zero.
 
-    Four methods are enough, and the factors that are wanted: δj0 for coherence, γ for averages
-    over time. The constant c makes the energy one.
+    `Morlet` lacks that term, which matters for f0 below 5. A wavelet needs four methods, `psi_ft`,
+    `psi`, `flambda` and `coi`, and the factors of what is computed with it: δj0 for coherence, γ
+    for averages over time. The constant c normalises the energy to one.
     """
 
     f0: float = 3.0
@@ -34,12 +35,12 @@ class CompleteMorlet:
 
     @property
     def c(self) -> float:
-        """(1 + exp(-f0²) - 2 exp(-3f0²/4))^-1/2."""
+        """Normalisation, (1 + exp(-f0²) - 2 exp(-3f0²/4))^-1/2."""
         f0 = self.f0
         return 1 / math.sqrt(1 + math.exp(-(f0**2)) - 2 * math.exp(-0.75 * f0**2))
 
     def psi_ft(self, f: Real) -> Real:
-        """Fourier transform at s·ω."""
+        """Return the Fourier transform at s·ω."""
         gauss = np.exp(-0.5 * (f - self.f0) ** 2) - np.exp(-0.5 * (f**2 + self.f0**2))
         return np.asarray(self.c * math.pi**-0.25 * gauss)
 
@@ -49,11 +50,11 @@ class CompleteMorlet:
         return np.asarray(self.c * math.pi**-0.25 * wave * np.exp(-0.5 * t**2))
 
     def flambda(self) -> float:
-        """Fourier period of scale 1; that of Morlet, which is close."""
+        """Return the Fourier period of scale 1, approximated by that of `Morlet`."""
         return 4 * math.pi / (self.f0 + math.sqrt(2 + self.f0**2))
 
     def coi(self) -> float:
-        """1/√2, the inverse of the e-folding time."""
+        """Return 1/√2, the inverse of the e-folding time."""
         return 1 / math.sqrt(2)
 
 

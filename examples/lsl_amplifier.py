@@ -1,6 +1,7 @@
-"""An amplifier that is not there: a stream of the Lab Streaming Layer, for trying things out.
+"""A simulated amplifier: a stream of the Lab Streaming Layer to experiment with.
 
-Two electrodes at 250 Hz share a 10 Hz rhythm that comes and goes every five seconds, among noise.
+Two electrodes, sampled at 250 Hz, share a 10 Hz rhythm in noise, which switches on and off every
+five seconds.
 
     pip install '.[lsl]'  # in a clone of the repository
     python examples/lsl_amplifier.py [NAME [SECONDS]]
@@ -19,8 +20,8 @@ CHUNK = 5  # 20 ms
 ELECTRODES = ("C3", "C4")
 
 
-def described(name: str) -> pylsl.StreamInfo:
-    """Say what is streamed, in the way that everybody does."""
+def stream_info(name: str) -> pylsl.StreamInfo:
+    """Describe the stream with the usual LSL metadata: a label and a unit per channel."""
     info = pylsl.StreamInfo(name, "EEG", len(ELECTRODES), FS_HZ, "float32", name)
     channels = info.desc().append_child("channels")
     for label in ELECTRODES:
@@ -31,8 +32,8 @@ def described(name: str) -> pylsl.StreamInfo:
 
 
 def main(name: str = "amplifier", seconds: str = "inf") -> None:
-    """Stream in real time."""
-    outlet = pylsl.StreamOutlet(described(name), chunk_size=CHUNK)
+    """Stream in real time for a number of seconds."""
+    outlet = pylsl.StreamOutlet(stream_info(name), chunk_size=CHUNK)
     rng = np.random.default_rng()
     begin, sent = pylsl.local_clock(), 0
     while sent < float(seconds) * FS_HZ:

@@ -1,6 +1,7 @@
-"""From an amplifier to coherence, live, in one program.
+"""Compute the coherence of two channels of an amplifier live, in one program.
 
-Run it against ``pycwt-mod up``, with an amplifier on the network or ``lsl_amplifier.py`` beside it:
+Start the system with ``pycwt-mod up``, start an amplifier on the network or ``lsl_amplifier.py``,
+then run:
 
     pip install '.[lsl]'  # in a clone of the repository
     python examples/lsl_coherence.py [NAME [URL]]
@@ -20,11 +21,11 @@ from pycwt_client.sources import LslSource, Signals, SourceInfo, play
 
 STREAM = "eeg"
 BAND_HZ = (8.0, 12.0)
-REPORTS = 10
+STOP_S = 10.0
 
 
-def defined(info: SourceInfo) -> StreamDefinition:
-    """The stream has the source's channels and rate; the first two are compared."""
+def definition_of(info: SourceInfo) -> StreamDefinition:
+    """Return a stream with the source's channels and rate, and the coherence of the first two."""
     first, second = info.channel_names[:2]
     coherence = AnalysisSpec(
         name="coherence",
@@ -42,15 +43,15 @@ def defined(info: SourceInfo) -> StreamDefinition:
 
 
 async def publish(client: Client, signals: Signals) -> None:
-    """Send what the amplifier sends."""
+    """Publish the samples of the amplifier."""
     async with client.publisher(STREAM) as publisher:
         await play(signals, publisher)
 
 
 async def watch(client: Client, pair: tuple[str, ...], fs_hz: float, start_seq: int) -> None:
-    """Say every second how coherent the band was in the newest one that is final."""
+    """Print the coherence of the band in the newest final second, once per second."""
     scalogram = Scalogram(STREAM, "coherence", pair, keep_samples=round(10 * fs_hz))
-    told = 0.0
+    reported_s = 0.0
     async with client.results(STREAM, "coherence", start_seq=start_seq) as results:
         async for result in results:
             scalogram.add(result)
@@ -58,23 +59,23 @@ async def watch(client: Client, pair: tuple[str, ...], fs_hz: float, start_seq: 
             assert picture.signif is not None
             rows = (picture.freqs_hz >= BAND_HZ[0]) & (picture.freqs_hz <= BAND_HZ[1])
             whole = np.flatnonzero(rows.any() & ~picture.mask[rows].any(axis=0))
-            if len(whole) < 10 or picture.times_s[whole[-1]] < told + 1:
+            if len(whole) < 10 or picture.times_s[whole[-1]] < reported_s + 1:
                 continue
-            told = float(picture.times_s[whole[-1]])
+            reported_s = float(picture.times_s[whole[-1]])
             values = picture.values[rows][:, whole[-10:]]
             share = (values > picture.signif[rows][:, None]).mean()
             print(
-                f"{told:6.1f} s: coherence {values.mean():.2f} between {BAND_HZ[0]:g} and "
+                f"{reported_s:6.1f} s: coherence {values.mean():.2f} between {BAND_HZ[0]:g} and "
                 f"{BAND_HZ[1]:g} Hz, {100 * share:3.0f} % of it above the 95 % level"
             )
-            if told > REPORTS:
+            if reported_s > STOP_S:
                 return
 
 
 async def main(name: str = "amplifier", url: str | None = None) -> None:
-    """Publish and watch at the same time."""
+    """Publish and watch concurrently."""
     async with LslSource(name).open() as signals, connect(url, name="lsl_coherence") as client:
-        definition = defined(signals.info)
+        definition = definition_of(signals.info)
         await client.put_stream(definition)
         start = await client.next_seq()
         async with anyio.create_task_group() as tasks:
@@ -84,5 +85,5 @@ async def main(name: str = "amplifier", url: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    given = dict(zip(("name", "url"), sys.argv[1:], strict=False))
-    anyio.run(partial(main, **given))
+    arguments = dict(zip(("name", "url"), sys.argv[1:], strict=False))
+    anyio.run(partial(main, **arguments))

@@ -1,9 +1,11 @@
-"""A result that was computed live, computed again from the log of its signal.
+"""Recompute a live result from the signal log, and compare the two.
 
-A result says which samples went into it (`epoch`, `input`), where its values lie (`t`) and, by its
-`spec_hash`, which analysis it is of. With the definition of the stream and the samples in the log,
-the library gives its values, mask and level again, on any machine. Run it against ``pycwt-mod up``,
-where something has been published; without the id of a result, it takes the newest one:
+A result records its input samples (`epoch`, `input`), the positions of its values (`t`) and its
+analysis (`spec_hash`). From these, the stream's definition and the samples in the log, the library
+computes the same values, mask and level on any machine.
+
+Start the system with ``pycwt-mod up``, publish something, then run this. Without the id of a
+result, it recomputes the newest one:
 
     python examples/recompute.py STREAM [--result ID] [URL]
 """
@@ -26,15 +28,16 @@ from pycwt_client import Client, connect
 from pycwt_mod import VoiceGrid, compute_block, octave_layouts, wavelet_from_name
 from pycwt_mod.streaming import window_level
 
-#: A log that gives nothing for so long has come to its end.
+#: Reading ends when the log returns no message for this long.
 QUIET_S = 2.0
-#: Of the row's root mean square: other versions of numpy or scipy round otherwise.
+#: Largest difference, relative to the row's root mean square: versions of numpy and scipy round
+#: differently.
 TOLERANCE = 1e-5
 
 
-async def stored(client: Client, stream: str, result_id: str | None) -> AnalysisResult:
-    """Return the result with this id, or the newest one that was computed and is not masked."""
-    found: AnalysisResult | None = None
+async def find_result(client: Client, stream: str, result_id: str | None) -> AnalysisResult:
+    """Return the result with this id, or the newest that is computed and not fully masked."""
+    newest: AnalysisResult | None = None
     async with client.results(stream) as results:
         while True:
             with anyio.move_on_after(QUIET_S) as quiet:
@@ -43,30 +46,30 @@ async def stored(client: Client, stream: str, result_id: str | None) -> Analysis
                 break
             if result.id == result_id:
                 return result
-            # "none": dropped because it was too late, see `when_behind`.
+            # Backend "none": the window was dropped because it was late, see `when_behind`.
             if result.engine.backend != "none" and not np.ma.getmaskarray(result.masked).all():
-                found = result
+                newest = result
     if result_id is not None:
-        sys.exit(f"the log no longer has {result_id}")
-    if found is None:
-        sys.exit(f"there are no results of {stream}: publish something first")
-    return found
+        sys.exit(f"the log does not have {result_id}")
+    if newest is None:
+        sys.exit(f"{stream} has no results; publish something first")
+    return newest
 
 
 def analysis_of(definition: StreamDefinition, result: AnalysisResult) -> AnalysisSpec:
-    """Return the analysis that the result is of, which its hash proves."""
+    """Return the analysis whose hash the result records."""
     for spec in definition.analyses:
         if result.spec_hash in spec.set_hashes(fs_hz=definition.fs_hz):
             return spec
-    sys.exit(f"{definition.name} was defined otherwise when {result.id} was computed")
+    sys.exit(f"{definition.name} has been redefined since {result.id} was computed")
 
 
-async def signal_of(
+async def read_input(
     client: Client, definition: StreamDefinition, result: AnalysisResult
 ) -> NDArray[np.floating]:
-    """Return the samples that went in, (time, channel) of the result's channels; NaN: missing."""
+    """Return the input samples of a result, (time, channel); a missing sample is NaN."""
     first, n = result.input.first_sample, result.input.n_samples
-    # Single precision unless the device sent double.
+    # The results are in single precision unless the device sent double precision.
     window = np.full((n, len(definition.channels)), np.nan, result.values.real.dtype)
     known = np.zeros(n, bool)
     subject = subjects.signal(definition.name)
@@ -79,12 +82,12 @@ async def signal_of(
             try:
                 chunk = decode_chunk(message.headers, message.data, window.shape[1])
             except ContractError:
-                continue  # it was refused then, too
+                continue  # ingest refused this chunk too
             if chunk.epoch != result.epoch or chunk.first_sample is None:
                 continue
             at = chunk.first_sample - first + np.arange(chunk.n_samples)
             new = (at >= 0) & (at < n)
-            new[new] = ~known[at[new]]  # what comes twice counts the first time
+            new[new] = ~known[at[new]]  # of a repeated sample, the first one counts
             window[at[new]] = chunk.samples.reshape(len(at), -1)[new]
             known[at[new]] = True
     if not known.any():
@@ -94,7 +97,7 @@ async def signal_of(
 
 
 def compare(spec: AnalysisSpec, result: AnalysisResult, window: NDArray[np.floating]) -> str:
-    """Compute the result again and return how far the two are apart; ends if that is too far."""
+    """Recompute the result and return the differences as text; exit if they are too large."""
     assert result.fs_hz is not None
     wavelet = wavelet_from_name(spec.wavelet, None if spec.param == -1 else spec.param)
     grid = VoiceGrid(
@@ -117,10 +120,12 @@ def compare(spec: AnalysisSpec, result: AnalysisResult, window: NDArray[np.float
         convention=spec.convention,
     )
     mask = np.ma.getmaskarray(result.masked)
-    apart = float(np.abs(block.values - result.values)[~mask].max())
-    same = np.array_equal(block.mask != 0, mask)
-    said = f"values differ by at most {apart:.2g}, masks are {'equal' if same else 'DIFFERENT'}"
-    good = same and apart <= TOLERANCE * np.sqrt(np.mean(np.abs(block.values[~mask]) ** 2))
+    difference = float(np.abs(block.values - result.values)[~mask].max())
+    same_mask = np.array_equal(block.mask != 0, mask)
+    masks = "equal" if same_mask else "DIFFERENT"
+    report = f"values differ by at most {difference:.2g}, masks are {masks}"
+    rms = np.sqrt(np.mean(np.abs(block.values[~mask]) ** 2))
+    agrees = same_mask and difference <= TOLERANCE * rms
     if spec.significance is not None and result.signif is not None:
         level, _ = window_level(
             window,
@@ -129,20 +134,20 @@ def compare(spec: AnalysisSpec, result: AnalysisResult, window: NDArray[np.float
             convention=spec.convention,
             level=spec.significance.level,
         )
-        beyond = np.nanmax(np.abs(level - result.signif))
-        said += f", levels differ by at most {beyond:.2g}"
-        good = good and beyond <= TOLERANCE
-    if not good:
-        sys.exit(f"{result.id} is not what comes out now: {said}")
-    return said
+        level_difference = np.nanmax(np.abs(level - result.signif))
+        report += f", levels differ by at most {level_difference:.2g}"
+        agrees = agrees and level_difference <= TOLERANCE
+    if not agrees:
+        sys.exit(f"{result.id} cannot be reproduced: {report}")
+    return report
 
 
 async def main(stream: str, url: str | None, result_id: str | None) -> None:
-    """Compute a result of a stream again."""
+    """Recompute a result of a stream."""
     async with connect(url, name="recompute") as client:
         definition = (await client.get_stream(stream)).definition
-        result = await stored(client, stream, result_id)
-        window = await signal_of(client, definition, result)
+        result = await find_result(client, stream, result_id)
+        window = await read_input(client, definition, result)
     spec = analysis_of(definition, result)
     print(
         f"{result.id}: {' with '.join(result.channels)}, "
@@ -153,9 +158,9 @@ async def main(stream: str, url: str | None, result_id: str | None) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Compute a stored result again.")
+    parser = argparse.ArgumentParser(description="Recompute a stored result.")
     parser.add_argument("stream", help="Name of the stream")
-    parser.add_argument("url", nargs="?", help="NATS server (default: as CWT_NATS_* say)")
+    parser.add_argument("url", nargs="?", help="URL of the NATS server (default: from CWT_NATS_*)")
     parser.add_argument("--result", metavar="ID", help="Id of the result (default: the newest)")
-    given = parser.parse_intermixed_args()
-    anyio.run(main, given.stream, given.url, given.result)
+    arguments = parser.parse_intermixed_args()
+    anyio.run(main, arguments.stream, arguments.url, arguments.result)
