@@ -1,6 +1,6 @@
-/* What a device does, in C with nothing but POSIX sockets: ten seconds of a 5 Hz tone in raw int16
- * chunks. Each chunk is sent until the log has said that it is kept; when the connection is lost, a
- * new one is made. With lwIP or a modem's socket calls the same runs on a microcontroller.
+/* A device in C that uses only POSIX sockets: it publishes ten seconds of a 5 Hz tone in raw int16
+ * chunks. It sends each chunk again until the log acknowledges it, and reconnects when the connection
+ * is lost. With lwIP or a modem's socket calls, the same code runs on a microcontroller.
  *
  *     cc -O2 -o device device.c -lm && ./device [HOST [PORT [STREAM]]]
  */
@@ -21,7 +21,7 @@ enum { FS_HZ = 100, CHUNK = 50, CHUNKS = 20, TRIES = 20, SILENCE_S = 2, TEXT = 2
 static const char EPOCH[] = "boot-1";
 static const char INBOX[] = "_INBOX.c";
 
-static FILE *wire; /* buffered reading; NULL while there is no connection */
+static FILE *wire; /* for buffered reading; NULL while disconnected */
 static int link_fd = -1;
 
 static void hang_up(void) {
@@ -29,7 +29,7 @@ static void hang_up(void) {
     wire = NULL;
 }
 
-/* All bytes, or 0. */
+/* Send all bytes; return 0 on failure. */
 static int send_all(const void *data, size_t size) {
     const char *at = data;
     while (size) {
@@ -49,7 +49,7 @@ static int dial(const char *host, const char *port) {
     char line[TEXT];
     if (getaddrinfo(host, port, &wanted, &found)) return 0;
     link_fd = socket(found->ai_family, SOCK_STREAM, 0);
-    /* Reads end after a silence, so that a lost answer is noticed. */
+    /* Reads time out, so that a lost reply is detected. */
     setsockopt(link_fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence);
     int failed = connect(link_fd, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
@@ -64,7 +64,7 @@ static int dial(const char *host, const char *port) {
     return 0;
 }
 
-/* The body of the next message, or 0 when none comes. INFO and +OK are passed over. */
+/* Return the body of the next message, or 0 if none arrives. Skips INFO and +OK. */
 static int answer(char *body, size_t room) {
     char line[TEXT];
     while (fgets(line, sizeof line, wire)) {
@@ -95,14 +95,14 @@ static int answer(char *body, size_t room) {
     return 0;
 }
 
-/* Sends a message until there is an answer without an error; ends the program when there is none. */
+/* Send a message until a reply without an error arrives; exit the program if none does. */
 static void persist(const char *host, const char *port, const void *message, size_t size, char *kept) {
     const struct timespec pause = {.tv_nsec = 200000000};
     for (int attempt = 0; attempt < TRIES; attempt++) {
         kept[0] = 0;
         if (wire || dial(host, port)) {
             if (send_all(message, size) && answer(kept, TEXT) && !strstr(kept, "\"error\"")) return;
-            hang_up(); /* after a silence too: a late answer would be taken for the next one */
+            hang_up(); /* after a timeout too: a late reply would be taken for the next one */
         }
         nanosleep(&pause, NULL);
     }

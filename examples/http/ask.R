@@ -1,4 +1,4 @@
-# Ask for the coherence of two signals over HTTP, and print where it exceeds its level. Needs the
+# Compute the coherence of two signals over HTTP, and print where it exceeds its level. Needs the
 # packages httr and jsonlite.
 #
 #     Rscript ask.R [http://HOST:PORT]
@@ -9,20 +9,20 @@ gateway <- c(commandArgs(trailingOnly = TRUE), "http://127.0.0.1:8000")[1]
 fs_hz <- 100
 n <- 0:999
 set.seed(1)
-question <- list(
+request <- list(
   signal1 = sin(2 * pi * 5 * n / fs_hz) + runif(1000) - 0.5,
   signal2 = sin(2 * pi * 5 * n / fs_hz - 1) + runif(1000) - 0.5,
   dt = 1 / fs_hz, dj = 1 / 12, seed = 7
 )
-answer <- POST(paste0(gateway, "/api/v1/wavelet/wct"),
-  content_type_json(), body = toJSON(question, auto_unbox = TRUE, digits = NA))
-found <- fromJSON(content(answer, "text", encoding = "UTF-8"))
-if (http_error(answer)) stop(found$detail)
+response <- POST(paste0(gateway, "/api/v1/wavelet/wct"),
+  content_type_json(), body = toJSON(request, auto_unbox = TRUE, digits = NA))
+result <- fromJSON(content(response, "text", encoding = "UTF-8"))
+if (http_error(response)) stop(result$detail)
 
 # WCT is one row per frequency, one column per sample; a missing value is NA.
-middle <- found$WCT[, 501]
-# Periods longer than coi feel the ends of the signals.
-sure <- 1 / found$freqs < found$coi[501]
-for (k in which(middle > found$signif & sure)) {
-  cat(sprintf("%.2f Hz: %.3f > %.3f\n", found$freqs[k], middle[k], found$signif[k]))
+middle <- result$WCT[, 501]
+# The ends of the signals affect periods longer than coi.
+unaffected <- 1 / result$freqs < result$coi[501]
+for (k in which(middle > result$signif & unaffected)) {
+  cat(sprintf("%.2f Hz: %.3f > %.3f\n", result$freqs[k], middle[k], result$signif[k]))
 }

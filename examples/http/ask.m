@@ -1,18 +1,19 @@
-% Ask for the coherence of two signals over HTTP, and print where it exceeds its level.
+% Compute the coherence of two signals over HTTP, and print where it exceeds its level.
 %
 %     octave-cli ask.m [http://HOST:PORT]
 %
-% Octave's webwrite sends no body of its own, so it calls curl; MATLAB uses webwrite (not tried).
+% Octave's webwrite cannot send a JSON body, so the program calls curl there. In MATLAB it uses webwrite,
+% which is untested.
 1;
 
-function reply = ask(url, question)
+function reply = ask(url, request)
   if exist("OCTAVE_VERSION", "builtin") == 0
-    reply = webwrite(url, question, weboptions("MediaType", "application/json", "Timeout", 60));
+    reply = webwrite(url, request, weboptions("MediaType", "application/json", "Timeout", 60));
     return
   end
   file = [tempname() ".json"];
   handle = fopen(file, "w");
-  fputs(handle, jsonencode(question));
+  fputs(handle, jsonencode(request));
   fclose(handle);
   [status, text] = system(sprintf( ...
     "curl -sS -H 'Content-Type: application/json' --data-binary @%s %s", file, url));
@@ -35,17 +36,17 @@ end
 fs_hz = 100;
 n = (0:999)';
 rand("twister", 1);
-question.signal1 = sin(2 * pi * 5 * n / fs_hz) + rand(1000, 1) - 0.5;
-question.signal2 = sin(2 * pi * 5 * n / fs_hz - 1) + rand(1000, 1) - 0.5;
-question.dt = 1 / fs_hz;
-question.dj = 1 / 12;
-question.seed = 7;
-answer = ask([gateway "/api/v1/wavelet/wct"], question);
+request.signal1 = sin(2 * pi * 5 * n / fs_hz) + rand(1000, 1) - 0.5;
+request.signal2 = sin(2 * pi * 5 * n / fs_hz - 1) + rand(1000, 1) - 0.5;
+request.dt = 1 / fs_hz;
+request.dj = 1 / 12;
+request.seed = 7;
+answer = ask([gateway "/api/v1/wavelet/wct"], request);
 
 % WCT is one row per frequency, one column per sample; a missing value is NaN here.
 middle = answer.WCT(:, 501);
-% Periods longer than coi feel the ends of the signals.
-sure = 1 ./ answer.freqs < answer.coi(501);
-for k = find(middle > answer.signif & sure)'
+% The ends of the signals affect periods longer than coi.
+unaffected = 1 ./ answer.freqs < answer.coi(501);
+for k = find(middle > answer.signif & unaffected)'
   printf("%.2f Hz: %.3f > %.3f\n", answer.freqs(k), middle(k), answer.signif(k));
 end

@@ -1,6 +1,6 @@
-"""Ask for the coherence of two signals over HTTP, and print where it exceeds its level.
+"""Compute the coherence of two signals over HTTP, and print where it exceeds its level.
 
-Needs numpy and requests, and nothing of this project::
+Needs numpy and requests, and no package of this project::
 
     python ask.py [http://HOST:PORT]
 """
@@ -16,26 +16,26 @@ FS_HZ = 100
 
 time_s = np.arange(1000) / FS_HZ
 noise = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 1000))
-question = {
+request = {
     "signal1": (np.sin(2 * np.pi * 5 * time_s) + noise[0]).tolist(),
     "signal2": (np.sin(2 * np.pi * 5 * time_s - 1) + noise[1]).tolist(),
     "dt": 1 / FS_HZ,
     "dj": 1 / 12,
     "seed": 7,
 }
-answer = requests.post(
+response = requests.post(
     f"{GATEWAY}/api/v1/wavelet/wct",
-    json=question,
-    # Arrays as numpy has them; without this header, nested lists in JSON.
+    json=request,
+    # Request a NumPy archive; without this header, the reply is JSON with nested lists.
     headers={"Accept": "application/x-npz"},
     timeout=60,
 )
-if not answer.ok:
-    sys.exit(f"{answer.status_code}: {answer.json()['detail']}")
-found = np.load(io.BytesIO(answer.content))
+if not response.ok:
+    sys.exit(f"{response.status_code}: {response.json()['detail']}")
+result = np.load(io.BytesIO(response.content))
 
-# WCT is (frequency, time); periods longer than coi feel the ends of the signals.
-middle = found["WCT"][:, 500]
-sure = 1 / found["freqs"] < found["coi"][500]
-for k in np.flatnonzero((middle > found["signif"]) & sure):
-    print(f"{found['freqs'][k]:.2f} Hz: {middle[k]:.3f} > {found['signif'][k]:.3f}")
+# WCT is (frequency, time). The ends of the signals affect periods longer than coi.
+middle = result["WCT"][:, 500]
+unaffected = 1 / result["freqs"] < result["coi"][500]
+for k in np.flatnonzero((middle > result["signif"]) & unaffected):
+    print(f"{result['freqs'][k]:.2f} Hz: {middle[k]:.3f} > {result['signif'][k]:.3f}")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ask a running system over HTTP with curl: health, a transform, a job, and its result.
+# Use a running system over HTTP with curl: health, a transform, an error, a job and its result.
 #
 #     sh ask.sh [http://HOST:PORT]
 set -eu
@@ -13,7 +13,7 @@ echo "wavelet transform of eight samples, the first 60 characters of the reply"
 curl -fsS "$gateway/api/v1/wavelet/cwt" -H "$json" \
   -d '{"data": [0, 1, 0, -1, 0, 1, 0, -1], "dt": 0.25}' | cut -c 1-60
 
-echo "an error is a sentence, with the field that is wrong"
+echo "an error, with the wrong field"
 curl -sS "$gateway/api/v1/wavelet/cwt" -H "$json" -d '{"data": [0, 1, 0, -1]}'; echo
 
 echo "a job of two tasks"
@@ -21,6 +21,6 @@ job=$(curl -fsS "$gateway/api/v1/jobs" -H "$json" -d '{"tasks": [
   {"type": "cwt", "data": [0, 1, 0, -1, 0, 1, 0, -1], "dt": 0.25},
   {"type": "cwt", "data": [1, 2, 3, 4, 4, 3, 2, 1], "dt": 0.25}]}' |
   sed 's/.*"job_id":"\([^"]*\)".*/\1/')
-# Server-sent events until the job ends.
+# Read server-sent events until the job ends.
 curl -fsSN "$gateway/api/v1/jobs/$job/events" | grep '^event:' | tail -n 1
 curl -fsS "$gateway/api/v1/jobs/$job/results/0" | cut -c 1-120

@@ -1,5 +1,5 @@
 // Publish two channels and follow their coherence at 10 Hz, with the client that the gateway
-// serves. It connects again after a break, without loss or repetition.
+// serves. The client reconnects after an interruption; no result is lost or repeated.
 //
 //     curl -o pycwt-client.mjs http://127.0.0.1:8000/static/pycwt-client.js
 //     node follow.mjs [http://HOST:PORT]        (Node 20: node --experimental-websocket follow.mjs)
@@ -24,13 +24,13 @@ const finished = new Promise((resolve, reject) => {
   const live = client.live(name, {
     result(result) {
       const { first_sample, step, n } = result.t;
-      // A result has one octave: of several ones, that with the rhythm is printed.
+      // A result covers one octave; print only the octave with the rhythm.
       const near = (hz) => Math.abs(Math.log2(hz / RHYTHM_HZ));
       const row = result.freqs_hz.findIndex((hz) => near(hz) < 0.05);
       if (row < 0) return;
       for (let i = 0; i < n; i += Math.ceil(FS_HZ / step)) {
         const time = (first_sample + step * i) / FS_HZ;
-        const value = result.mask?.[row][i] ? "of an edge or a gap" : result.values[row][i].toFixed(2);
+        const value = result.mask?.[row][i] ? "masked" : result.values[row][i].toFixed(2);
         console.log(`${time.toFixed(1)} s: coherence at ${result.freqs_hz[row].toFixed(1)} Hz ${value}`);
       }
       if (first_sample + step * n < N) return;
@@ -42,7 +42,7 @@ const finished = new Promise((resolve, reject) => {
   }, { from: 1 });
 });
 
-// A device sends its samples as they are measured; here they are sent at once.
+// A device sends samples as it measures them; this program sends all of them immediately.
 const epoch = crypto.randomUUID();
 for (let first = 0; first < N; first += CHUNK) {
   const samples = Array.from({ length: CHUNK }, (_, i) => {

@@ -1,6 +1,6 @@
 """Send two channels over a WebSocket as they are measured, and print their coherence at 10 Hz.
 
-Needs numpy and websockets, and nothing of this project::
+Needs numpy and websockets, and no package of this project::
 
     python live.py [ws://HOST:PORT]
 """
@@ -20,7 +20,7 @@ SECONDS = 6
 
 
 async def send(socket: ClientConnection) -> None:
-    """Send chunks at the pace of a device."""
+    """Send chunks in real time, as a device does."""
     random = np.random.default_rng(1)
     for first in range(0, SECONDS * FS_HZ, CHUNK):
         rhythm = np.sin(2 * np.pi * 10 * np.arange(first, first + CHUNK) / FS_HZ)
@@ -32,7 +32,7 @@ async def send(socket: ClientConnection) -> None:
 
 
 async def main() -> None:
-    """Run until the signal has ended and its last results have come."""
+    """Run until the signal has ended and its last results have arrived."""
     async with connect(f"{GATEWAY}/ws/stream/wct", max_size=None) as socket:
         config = {"type": "config", "mode": "stream", "dt": 1 / FS_HZ, "fmin_hz": 4, "fmax_hz": 40}
         await socket.send(json.dumps(config))
@@ -50,7 +50,7 @@ async def main() -> None:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the newest value of the row that is nearest to 10 Hz."""
+    """Print the newest value of the row nearest to 10 Hz."""
     freqs_hz = np.array(result["freqs_hz"])
     if not freqs_hz.min() <= 10 <= freqs_hz.max():
         return

@@ -1,7 +1,7 @@
-# What a device does, for MicroPython: ten seconds of a 5 Hz tone in raw int16 chunks, with nothing
-# but sockets. Each chunk is sent until the log has said that it is kept; when the connection is
-# lost, a new one is made. Connect the board's network first, then call `main` with the server's
-# address. On a computer:
+# A device for MicroPython that uses only sockets: it publishes ten seconds of a 5 Hz tone in raw
+# int16 chunks. It sends each chunk again until the log acknowledges it, and reconnects when the
+# connection is lost. Connect the board to a network first, then call `main` with the address of the
+# server. On a computer:
 #
 #     micropython device.py [HOST [PORT [STREAM]]]
 import binascii
@@ -26,7 +26,7 @@ DEFINITION = (
 
 
 def message(subject, body, headers=None):
-    """Return the bytes that publish `body`; the answer comes to INBOX."""
+    """Return the bytes that publish `body`; the reply goes to INBOX."""
     if headers is None:
         return ("PUB %s %s %d\r\n" % (subject, INBOX, len(body))).encode() + body + b"\r\n"
     head = ("NATS/1.0\r\n" + headers + "\r\n").encode()
@@ -39,7 +39,7 @@ class Link:
 
     def __init__(self, host, port):
         self.socket = socket.socket()
-        self.socket.settimeout(SILENCE_S)  # so that a lost answer is noticed
+        self.socket.settimeout(SILENCE_S)  # so that a lost reply is detected
         self.socket.connect(socket.getaddrinfo(host, port)[0][-1])
         self.left = b""
         self.socket.send(b'CONNECT {"verbose":false,"headers":true}\r\n')
@@ -81,14 +81,14 @@ class Link:
 
 
 class Device:
-    """Sends messages until they are answered, over as many connections as it takes."""
+    """Sends messages until they are acknowledged; reconnects as often as necessary."""
 
     def __init__(self, host, port):
         self.address = (host, port)
         self.link = None
 
     def persist(self, data):
-        """Return the answer."""
+        """Send a message until a reply without an error arrives, and return the reply."""
         for _ in range(TRIES):
             try:
                 if self.link is None:
@@ -100,7 +100,7 @@ class Device:
                 print(body)
             except OSError as error:
                 print("again:", error)
-            # After a silence too: a late answer would be taken for the next one.
+            # After a timeout too: a late reply would be taken for the next one.
             if self.link is not None:
                 self.link.socket.close()
                 self.link = None
@@ -109,7 +109,7 @@ class Device:
 
 
 def main(host="127.0.0.1", port="4222", stream="micropython"):
-    """Define the stream, then publish."""
+    """Define the stream, then publish to it."""
     device = Device(host, int(port))
     device.persist(message("cwt.stream.put", (DEFINITION % stream).encode()))
     nonce = binascii.hexlify(os.urandom(8)).decode()  # no other client can use up the ids

@@ -1,4 +1,4 @@
-// Asks for the coherence of two signals, and says where it exceeds its level of significance.
+// Compute the coherence of two signals, and print where it exceeds its significance level.
 //
 //     npm install && node ask.mjs [nats://HOST:PORT]
 import { connect } from "@nats-io/transport-node";
@@ -6,7 +6,7 @@ import { connect } from "@nats-io/transport-node";
 const FS_HZ = 100;
 const N = 1000;
 
-// Two tones of 5 Hz in noise of their own; a fixed seed, so that every run asks the same.
+// Two 5 Hz tones in independent noise; the fixed seed makes every run send the same request.
 let state = 1;
 const noise = () => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5;
 const tone = (lag) =>
@@ -22,10 +22,10 @@ try {
   if (answer.error) {
     throw new Error(`${answer.error.code}: ${answer.error.message}`);
   }
-  // WCT is one row per frequency, one value per sample; a missing value is null.
+  // WCT has one row per frequency and one value per sample; a missing value is null.
   const middle = answer.WCT.map((row) => row[N / 2]);
   answer.freqs.forEach((hz, k) => {
-    // Periods longer than coi feel the ends of the signals.
+    // The ends of the signals affect periods longer than coi.
     if (middle[k] > answer.signif[k] && 1 / hz < answer.coi[N / 2]) {
       console.log(`${hz.toFixed(2)} Hz: ${middle[k].toFixed(3)} > ${answer.signif[k].toFixed(3)}`);
     }

@@ -1,4 +1,5 @@
-// What a device does: ten seconds of a 5 Hz tone in raw int16 chunks, each sent until it is kept.
+// A device: publishes ten seconds of a 5 Hz tone in raw int16 chunks, and sends each chunk again until it
+// is acknowledged.
 //
 //     npm install && node device.mjs [nats://HOST:PORT [STREAM]]
 import { randomBytes } from "node:crypto";
@@ -24,8 +25,8 @@ const connection = await connect({
   reconnectTimeWait: 200,
 });
 
-// Only the log's answer says that a message is kept. Sent again with the same id it is not kept
-// twice, so after a silence it is safe to repeat.
+// Only an acknowledgement from the log confirms that a message is stored. The log stores a message id
+// once, so it is safe to send a message again after a timeout.
 async function ask(subject, body, options = {}) {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -42,7 +43,7 @@ async function ask(subject, body, options = {}) {
 try {
   await ask("cwt.stream.put", JSON.stringify(definition));
   for (let first = 0; first < 10 * FS_HZ; first += CHUNK) {
-    // Int16Array has the byte order of the processor, which is little-endian where Node runs.
+    // Int16Array has the byte order of the processor; this assumes a little-endian one.
     const samples = Int16Array.from({ length: CHUNK }, (_, i) =>
       Math.round(1000 * Math.sin((2 * Math.PI * 5 * (first + i)) / FS_HZ)),
     );

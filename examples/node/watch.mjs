@@ -1,4 +1,4 @@
-// Reads the results of a stream from the log: those that are there, then new ones as they come.
+// Read the results of a stream from the log: the stored ones, then new ones as they arrive.
 //
 //     npm install && node watch.mjs STREAM [COUNT [nats://HOST:PORT]]
 import { decode } from "@msgpack/msgpack";
@@ -8,8 +8,8 @@ import { connect } from "@nats-io/transport-node";
 const [stream, count = "10", servers = process.env.CWT_NATS_URL ?? "nats://127.0.0.1:4222"] = process.argv.slice(2);
 const KINDS = { "<f4": Float32Array, "<f8": Float64Array, "<i2": Int16Array, "<i4": Int32Array };
 
-// An array on the bus is {dtype, shape, data}: row by row, little-endian. The bytes are copied because
-// a typed array has to begin at a multiple of its width.
+// An array on the bus is {dtype, shape, data}, in row-major order and little-endian. The bytes are copied
+// because a typed array must begin at a multiple of its item size.
 const numbers = ({ dtype, data }) => new KINDS[dtype](Uint8Array.from(data).buffer);
 
 const connection = await connect({ servers });
@@ -23,7 +23,7 @@ try {
     const freqs = numbers(result.freqs_hz);
     const values = numbers(result.values); // one row per frequency
     const width = result.values.shape[1];
-    // A missing value is NaN, and so no row is stronger; `mask` says where edges reach.
+    // A missing value is NaN, which is never the maximum; `mask` marks values that edges affect.
     const middle = Array.from(freqs, (_, k) => values[k * width + (width >> 1)]);
     const strongest = middle.reduce((best, value, k) => (value > middle[best] ? k : best), 0);
     console.log(

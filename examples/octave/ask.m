@@ -1,13 +1,13 @@
-% Asks for the coherence of two signals with the command line of NATS, and says where it exceeds its
-% level of significance.
+% Compute the coherence of two signals with the NATS command line, and print where it exceeds its
+% significance level.
 %
 %     octave-cli ask.m [nats://HOST:PORT]
 1;
 
-function reply = ask(server, subject, question)
+function reply = ask(server, subject, request)
   file = [tempname() ".json"];
   handle = fopen(file, "w");
-  fputs(handle, jsonencode(question));
+  fputs(handle, jsonencode(request));
   fclose(handle);
   command = sprintf("nats --server %s req %s --raw --timeout 60s < %s", server, subject, file);
   [status, text] = system(command);
@@ -30,17 +30,17 @@ end
 fs_hz = 100;
 n = (0:999)';
 rand("twister", 1);
-question.signal1 = sin(2 * pi * 5 * n / fs_hz) + rand(1000, 1) - 0.5;
-question.signal2 = sin(2 * pi * 5 * n / fs_hz - 1) + rand(1000, 1) - 0.5;
-question.dt = 1 / fs_hz;
-question.dj = 1 / 12;
-question.seed = 7;
-answer = ask(server, "cwt.query.wct", question);
+request.signal1 = sin(2 * pi * 5 * n / fs_hz) + rand(1000, 1) - 0.5;
+request.signal2 = sin(2 * pi * 5 * n / fs_hz - 1) + rand(1000, 1) - 0.5;
+request.dt = 1 / fs_hz;
+request.dj = 1 / 12;
+request.seed = 7;
+answer = ask(server, "cwt.query.wct", request);
 
 % WCT is one row per frequency, one column per sample; a missing value is NaN here.
 middle = answer.WCT(:, 501);
-% Periods longer than coi feel the ends of the signals.
-sure = 1 ./ answer.freqs < answer.coi(501);
-for k = find(middle > answer.signif & sure)'
+% The ends of the signals affect periods longer than coi.
+unaffected = 1 ./ answer.freqs < answer.coi(501);
+for k = find(middle > answer.signif & unaffected)'
   printf("%.2f Hz: %.3f > %.3f\n", answer.freqs(k), middle(k), answer.signif(k));
 end

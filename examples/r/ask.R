@@ -1,5 +1,5 @@
-# Asks for the coherence of two signals over a socket of its own, and says where it exceeds its level
-# of significance. Needs the package jsonlite.
+# Compute the coherence of two signals through a TCP socket, and print where it exceeds its
+# significance level. Needs the package jsonlite.
 #
 #     Rscript ask.R [HOST [PORT]]
 library(jsonlite)
@@ -40,7 +40,7 @@ ask <- function(subject, question) {
   reply
 }
 
-invisible(hear_line())  # INFO: who the server is
+invisible(hear_line())  # INFO: name, version and limits of the server
 say("CONNECT {\"verbose\":false,\"headers\":true}\r\n")
 
 fs_hz <- 100
