@@ -162,8 +162,8 @@ class DeviceStatus(DeviceReport):
     def of(cls, report: DeviceReport, **more: Any) -> Self:  # noqa: ANN401 - fields of a subclass
         """Return the HTTP form of a report on the bus."""
         status, error = report.detail or "available", report.detail or "not found"
-        told = {"status": status} if report.available else {"error": error}
-        return cls.model_validate({**report.model_dump(), **told, **more})
+        outcome = {"status": status} if report.available else {"error": error}
+        return cls.model_validate({**report.model_dump(), **outcome, **more})
 
 
 class GpuStatus(DeviceStatus):

@@ -164,13 +164,13 @@ def _mad(values: Real) -> float:
 
 
 def rate_text(fs_hz: float) -> str:
-    """Return a measured rate for people, with four digits or more: ``100.0 Hz``."""
+    """Return a measured rate as text, with four digits or more: ``100.0 Hz``."""
     return f"{fs_hz:.{max(3 - math.floor(math.log10(fs_hz)), 0)}f} Hz"
 
 
 def wrong_rate(measured_hz: float, nominal_hz: float) -> str:
     """Return the sentence that reports a wrong nominal rate."""
-    return f"stamps say {rate_text(measured_hz)}, the stream says {nominal_hz:g} Hz"
+    return f"time stamps show {rate_text(measured_hz)}, the stream has {nominal_hz:g} Hz"
 
 
 @dataclass

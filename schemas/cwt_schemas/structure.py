@@ -108,7 +108,7 @@ _SCALARS: Final = re.compile(
 #: Bytes that are matched at a time: a match holds the interpreter's lock throughout.
 _BLOCK_BYTES: Final = 512 * 1024
 _TEXT, _LIST, _MAP = range(3)
-#: What the first byte of a token says: kind, number in the byte itself, bytes of the number after.
+#: Meaning of the first byte of a token: kind, number in the byte itself, bytes of the number after.
 _BY_FIRST: Final = {
     **{0x80 + n: (_MAP, n, 0) for n in range(16)},
     **{0x90 + n: (_LIST, n, 0) for n in range(16)},

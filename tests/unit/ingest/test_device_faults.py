@@ -40,7 +40,7 @@ def test_a_device_that_says_200_and_sends_100_is_told_once_and_early(modulus: in
     found = taken(stream(200), device.sent())
     (event,) = found.told()
     assert event.kind == "rate"
-    assert event.detail == "stamps say 100.0 Hz, the stream says 200 Hz"
+    assert event.detail == "time stamps show 100.0 Hz, the stream has 200 Hz"
     assert event.first_sample == 3 * device.n
     assert found.clock.fs_hz == pytest.approx(100)
     assert found.worst_time_s < 1e-6

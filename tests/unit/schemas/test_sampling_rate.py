@@ -59,7 +59,7 @@ def test_a_device_that_says_200_and_sends_100_is_known_by_its_fourth_stamp() -> 
     rate = measured_rate(samples, stamps(100.0, samples))
     assert rate is not None
     assert rate.differs_from(200.0)
-    assert wrong_rate(rate.fs_hz, 200.0) == "stamps say 100.0 Hz, the stream says 200 Hz"
+    assert wrong_rate(rate.fs_hz, 200.0) == "time stamps show 100.0 Hz, the stream has 200 Hz"
 
 
 def test_few_stamps_with_much_jitter_contradict_no_rate() -> None:
