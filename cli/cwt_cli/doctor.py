@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,28 +15,42 @@ from rich.text import Text
 from cwt_cli.discovery import ROUND_S
 from cwt_cli.findings import (
     Finding,
-    clock_finding,
+    ServerReport,
     connection_finding,
+    device_finding,
     lag_finding,
     permission_finding,
+    server_findings,
     service_findings,
+    slow_finding,
     storage_findings,
     stream_findings,
 )
+from cwt_cli.hw_asking import listing_of
 from cwt_cli.piped_console import PipedConsole
 from cwt_cli.shell import run_command, server
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
 from cwt_runtime.rpc.micro import ping_subject
 from cwt_runtime.storage.health import ACCOUNT_INFO, STREAM_INFO
-from cwt_schemas import storage
+from cwt_schemas import storage, subjects
 from cwt_schemas.errors import ContractError, Unavailable
-from pycwt_client import Client, connect
+from cwt_schemas.query import HealthReply, HealthRequest
+from pycwt_client import connect
+from pycwt_client.queries import ask
 from pycwt_mod._version import __version__
 
 __all__ = ["checkup", "doctor"]
 
 TIMEOUT_S = 2.0
+#: Workers and ingest look at the storage for some seconds before they answer.
+HEALTH_TIMEOUT_S = 5.0
+#: Every server of the bus answers these for the account of who asks: how it is, and which
+#: connections there were.
+SERVER_STATE = "$SYS.REQ.ACCOUNT.PING.STATZ"
+CONNECTIONS = "$SYS.REQ.ACCOUNT.PING.CONNZ"
+#: Those that ended, the newest first.
+CLOSED = b'{"state": 1, "sort": "stop"}'
 QUEUES = (
     ("windows", storage.WINDOWS, storage.COMPUTE_WINDOWS),
     ("tasks", storage.TASKS, storage.COMPUTE_TASKS),
@@ -71,29 +86,55 @@ async def _doctor() -> None:
         raise typer.Exit(1)
 
 
-async def checkup(bus: Bus) -> list[Finding]:
-    """Return everything that was looked at on a server that answers."""
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def checkup(bus: Bus, *, now: Callable[[], datetime] = _now) -> list[Finding]:
+    """Return everything that was looked at on a server that answers.
+
+    Parameters
+    ----------
+    now
+        This machine's clock.
+    """
+    findings = await _servers(bus, now)
     account = await _asked(bus, ACCOUNT_INFO)
     if isinstance(account, Finding):
-        return [account]
+        return [*findings, account]
+    findings += [
+        Finding(about="JetStream", verdict="ok", detail="enabled"),
+        storage_findings(account),
+    ]
+    for name, info in (await _streams(bus)).items():
+        findings.append(info if isinstance(info, Finding) else stream_findings(name, info))
     instances = await _instances(bus)
-    found = [Finding(about="JetStream", verdict="ok", detail="enabled"), storage_findings(account)]
-    sizes = await _streams(bus)
-    for name, info in sizes.items():
-        found.append(info if isinstance(info, Finding) else stream_findings(name, info))
-    found += service_findings(instances, __version__)
-    found += await _reported(Client(bus))
-    signals = sizes[storage.SIGNALS]
-    if not isinstance(signals, Finding) and "ts" in signals:
-        found.append(clock_finding(signals["ts"], datetime.now(UTC)))
+    findings += service_findings(instances, __version__)
+    findings += await _reported(bus)
+    findings += await _devices(bus)
     workers = sum(each["name"] == "compute" for each in instances)
     for what, stream, durable in QUEUES:
         try:
             backlog = await bus.log.backlog(stream, durable)
         except BusError:
             continue  # `stream_findings` reports the missing stream
-        found.append(lag_finding(what, backlog.waiting + backlog.in_flight, workers))
-    return found
+        findings.append(lag_finding(what, backlog.waiting + backlog.in_flight, workers))
+    return findings
+
+
+async def _servers(bus: Bus, now: Callable[[], datetime]) -> list[Finding]:
+    """Return how the servers of the bus are, a cluster's all."""
+    reports = [
+        ServerReport.from_reply(reply, received)
+        for reply, received in await _replies(bus, SERVER_STATE, now=now)
+    ]
+    findings = server_findings(reports)
+    if reports:
+        slow = sum(each.slow_consumers for each in reports)
+        closed = await _replies(bus, CONNECTIONS, CLOSED, now=now) if slow else []
+        connections = [each for reply, _ in closed for each in reply["data"]["connections"]]
+        findings.append(slow_finding(slow, connections, max(each.time for each in reports)))
+    return findings
 
 
 async def _streams(bus: Bus) -> dict[str, dict[str, Any] | Finding]:
@@ -133,28 +174,53 @@ async def _asked(bus: Bus, request: str) -> dict[str, Any] | Finding:
     return dict(answer)
 
 
-async def _reported(client: Client) -> list[Finding]:
-    """Return what a worker finds: it writes, and may look where this user may not."""
+async def _reported(bus: Bus) -> list[Finding]:
+    """Return what a worker finds: it writes, and may look where this user may not.
+
+    It asks ingest, which is asked here if there is no worker.
+    """
+    for subject in (subjects.query("health"), subjects.stream("health")):
+        try:
+            health = await ask(
+                bus, subject, HealthRequest(), HealthReply, timeout_s=HEALTH_TIMEOUT_S
+            )
+        except Unavailable:
+            continue  # `service_findings` reports the service that does not answer
+        except ContractError as error:
+            return [Finding(about="health", verdict="wrong", detail=error.message)]
+        return [
+            Finding(about="health", verdict="wrong", detail=problem) for problem in health.problems
+        ] or [Finding(about="health", verdict="ok", detail="every stream can be written and read")]
+    return []
+
+
+async def _devices(bus: Bus) -> list[Finding]:
+    """Return how the devices of the bridge are; without a bridge, there are none."""
     try:
-        health = await client.health()
+        listing = await listing_of(bus)
     except Unavailable:
-        return []  # `service_findings` reports that no worker replies
+        return []
     except ContractError as error:
-        return [Finding(about="health", verdict="wrong", detail=error.message)]
-    return [
-        Finding(about="health", verdict="wrong", detail=problem) for problem in health.problems
-    ] or [Finding(about="health", verdict="ok", detail="every stream can be written and read")]
+        return [Finding(about="devices", verdict="wrong", detail=error.message)]
+    return [device_finding(each) for each in listing.configured]
 
 
-async def _instances(bus: Bus) -> list[dict[str, str]]:
+async def _instances(bus: Bus) -> list[dict[str, Any]]:
+    return [reply for reply, _ in await _replies(bus, ping_subject())]
+
+
+async def _replies(
+    bus: Bus, subject: str, request: bytes = b"", *, now: Callable[[], datetime] = _now
+) -> list[tuple[dict[str, Any], datetime]]:
+    """Return the replies of all that listen, with the times of their arrival."""
     inbox = bus.new_inbox()
-    found: list[dict[str, str]] = []
+    replies: list[tuple[dict[str, Any], datetime]] = []
     async with bus.subscribe(inbox) as answers:
-        await bus.publish(ping_subject(), b"", reply=inbox)
+        await bus.publish(subject, request, reply=inbox)
         with anyio.move_on_after(2 * ROUND_S):
             async for answer in answers:
-                found += [orjson.loads(answer.data)] if answer.data else []
-    return found
+                replies += [(orjson.loads(answer.data), now())] if answer.data else []
+    return replies
 
 
 class _Refusals(logging.Handler):

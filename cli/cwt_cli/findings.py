@@ -10,19 +10,29 @@ from typing import Any, Literal
 
 from cwt_runtime.bus.errors import AccessRefusedError, UnusableConnectionError
 from cwt_schemas.errors import Unavailable
+from cwt_schemas.hardware import ConfiguredPort
 
 __all__ = [
     "Finding",
+    "ServerReport",
     "clock_finding",
     "connection_finding",
+    "device_finding",
+    "lag_finding",
     "permission_finding",
+    "server_findings",
     "service_findings",
+    "slow_finding",
     "storage_findings",
     "stream_findings",
 ]
 
 #: Events and results carry the clocks of several machines; more makes their order doubtful.
 CLOCK_LIMIT_S = 1.0
+#: The first server that reads several subjects of a stream with one consumer, as clients do.
+OLDEST_SERVER = (2, 10)
+#: A slow consumer disconnected longer ago has reconnected since, and its cause may be gone.
+SLOW_AGE_S = 3600.0
 #: Of a stream's size or of what the server may store: time to raise it, or to remove something.
 FULL = 0.9
 #: A worker has a window for a fraction of a second; more than this many wait longer than that.
@@ -54,6 +64,115 @@ class Finding:
     detail: str
     #: What to do about it.
     advice: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerReport:
+    """What one server reports of itself (`server` and `account_statz` of ``STATZ``)."""
+
+    name: str
+    version: str
+    #: Its clock, and this machine's when the report arrived.
+    time: datetime
+    received: datetime
+    #: Connections of this account that it has closed because they read too slowly.
+    slow_consumers: int
+
+    @classmethod
+    def from_reply(cls, reply: Mapping[str, Any], received: datetime) -> ServerReport:
+        """Read a reply to ``$SYS.REQ.ACCOUNT.PING.STATZ``."""
+        server, accounts = reply["server"], reply["data"].get("account_statz") or ()
+        return cls(
+            # A server without a name of its own is called by its id.
+            name=server["host"] if server["name"] == server["id"] else server["name"],
+            version=server["ver"],
+            time=time_of(server["time"]),
+            received=received,
+            slow_consumers=sum(each.get("slow_consumers", 0) for each in accounts),
+        )
+
+
+def server_findings(reports: Sequence[ServerReport]) -> list[Finding]:
+    """Judge the versions and clocks of all servers of the bus."""
+    oldest = ".".join(map(str, OLDEST_SERVER))
+    if not reports:
+        return [
+            Finding(
+                about="nats-server",
+                verdict="wrong",
+                detail="no server reports its version",
+                advice=f"use version {oldest} or later, or a user that may ask (see permissions)",
+            )
+        ]
+    findings = []
+    for each in reports:
+        numbers = tuple(map(int, re.findall(r"\d+", each.version)[:2]))
+        is_old = numbers < OLDEST_SERVER
+        findings += [
+            Finding(
+                about="nats-server",
+                verdict="wrong" if is_old else "ok",
+                detail=f"{each.name} has version {each.version}",
+                advice=f"install version {oldest} or later there" if is_old else "",
+            ),
+            clock_finding(each),
+        ]
+    return findings
+
+
+def slow_finding(total: int, closed: Sequence[Mapping[str, Any]], now: datetime) -> Finding:
+    """Judge which connections the servers closed because they read too slowly.
+
+    Parameters
+    ----------
+    total
+        Their number since the servers were started.
+    closed
+        Connections that ended (`connections` of ``CONNZ``).
+    now
+        The time, to ignore connections that were closed long ago.
+    """
+    recent = sorted(
+        {
+            str(each.get("name") or each.get("ip"))
+            for each in closed
+            if str(each.get("reason", "")).startswith("Slow Consumer")
+            and (now - time_of(each["stop"])).total_seconds() < SLOW_AGE_S
+        }
+    )
+    if recent:
+        return Finding(
+            about="slow consumers",
+            verdict="wrong",
+            detail=f"the server disconnected {', '.join(recent)} in the last hour",
+            advice="give it more processor time or bandwidth, or raise the server's max_pending",
+        )
+    if total:
+        return Finding(
+            about="slow consumers",
+            verdict="note",
+            detail=f"{total} connections were closed since the server started",
+            advice="see which services log bus_lost",
+        )
+    return Finding(
+        about="slow consumers",
+        verdict="ok",
+        detail="no connection was closed for reading too slowly",
+    )
+
+
+def device_finding(device: ConfiguredPort) -> Finding:
+    """Judge a device on a serial port of the bridge."""
+    about = f"device {device.device}"
+    if device.state in {"ready", "busy"}:
+        return Finding(about=about, verdict="ok", detail=device.state)
+    advice = {
+        "absent": f"connect it, or correct CWT_HW_PORTS; `pycwt-mod hw list` lists {device.port}",
+        "faulty": "reset or reconnect it, then `pycwt-mod hw selftest`",
+    }[device.state]
+    return Finding(
+        about=about, verdict="wrong", detail=f"{device.state}: {device.detail}", advice=advice
+    )
 
 
 def connection_finding(error: Unavailable) -> Finding:
@@ -194,13 +313,10 @@ def lag_finding(what: str, waiting: int, workers: int) -> Finding:
     return Finding(about="lag", verdict="ok", detail=f"{waiting} {what} wait")
 
 
-def clock_finding(server_time: str, here: datetime) -> Finding:
-    """Judge this machine's clock by the server's."""
-    # The server writes nanoseconds, of which Python reads six digits.
-    head, _, tail = server_time.partition(".")
-    there = datetime.fromisoformat(f"{head}.{tail.rstrip('Z')[:6] or '0'}").replace(tzinfo=UTC)
-    apart = (here - there).total_seconds()
-    detail = f"{abs(apart):.3f} s {'ahead of' if apart > 0 else 'behind'} the server's"
+def clock_finding(server: ServerReport) -> Finding:
+    """Judge this machine's clock by a server's."""
+    apart = (server.received - server.time).total_seconds()
+    detail = f"{abs(apart):.3f} s {'ahead of' if apart > 0 else 'behind'} that of {server.name}"
     if abs(apart) > CLOCK_LIMIT_S:
         return Finding(
             about="clock",
@@ -209,3 +325,9 @@ def clock_finding(server_time: str, here: datetime) -> Finding:
             advice="let this machine and the server set their clocks by NTP",
         )
     return Finding(about="clock", verdict="ok", detail=detail)
+
+
+def time_of(text: str) -> datetime:
+    """Return the time that a server writes; of its nanoseconds, Python reads six digits."""
+    head, _, tail = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{head}.{tail[:6] or '0'}").replace(tzinfo=UTC)

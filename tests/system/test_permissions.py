@@ -102,7 +102,8 @@ def foreign_subjects() -> list[str]:
     """Return subjects that are not the product's, and inboxes."""
     return [
         "$SRV.PING", "$SRV.INFO.compute", "$SRV.STATS.ingest.x", "$SYS.REQ.SERVER.PING",
-        "$SYS.REQ.ACCOUNT.CWT.CONNZ", "$JS.EVENT.ADVISORY.x", "cwt.copy.CWT_RESULTS.x",
+        "$SYS.REQ.ACCOUNT.CWT.CONNZ", "$SYS.REQ.ACCOUNT.PING.CONNZ", "$SYS.REQ.ACCOUNT.PING.STATZ",
+        "$JS.EVENT.ADVISORY.x", "cwt.copy.CWT_RESULTS.x",
         "cwt.unknown", "cwt", "foo", "_R_.x.y", "_INBOX.x",
         *(f"_INBOX.{user}.x.1" for user in USERS),
     ]  # fmt: skip

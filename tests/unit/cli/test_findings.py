@@ -8,15 +8,27 @@ from typing import Any
 import pytest
 
 from cwt_cli.findings import (
-    clock_finding,
+    ServerReport,
+    device_finding,
     lag_finding,
+    server_findings,
     service_findings,
+    slow_finding,
     storage_findings,
     stream_findings,
 )
+from cwt_schemas.hardware import ConfiguredPort
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SERVER_NOW = "2026-01-01T12:00:00.123456789Z"
+
+
+def server(version: str = "2.15.1", received: datetime = NOW) -> ServerReport:
+    identity = {"name": "n1", "id": "N", "host": "h", "ver": version, "time": SERVER_NOW}
+    accounts = [{"slow_consumers": 2}, {}]
+    return ServerReport.from_reply(
+        {"server": identity, "data": {"account_statz": accounts}}, received
+    )
 
 
 def stream(size: int, **more: Any) -> dict[str, Any]:
@@ -65,7 +77,47 @@ def test_a_server_that_is_nearly_full_is_told() -> None:
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.2, "ok"), (5, "wrong"), (-5, "wrong")])
 def test_a_clock_that_is_off_is_told(apart: float, verdict: str) -> None:
-    assert clock_finding(SERVER_NOW, NOW + timedelta(seconds=apart)).verdict == verdict
+    _, clock = server_findings([server(received=NOW + timedelta(seconds=apart))])
+    assert (clock.about, clock.verdict) == ("clock", verdict)
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict"),
+    [("2.9.25", "wrong"), ("1.4.1", "wrong"), ("2.10.0", "ok"), ("3.0.0-beta.1", "ok")],
+)
+def test_a_server_that_is_too_old_is_named(version: str, verdict: str) -> None:
+    found, _ = server_findings([server(version)])
+    assert found.verdict == verdict
+    assert found.detail == f"n1 has version {version}"
+
+
+def test_servers_that_do_not_report_are_told() -> None:
+    (found,) = server_findings([])
+    assert (found.verdict, found.detail) == ("wrong", "no server reports its version")
+
+
+def test_a_slow_consumer_counts_for_an_hour() -> None:
+    total = server().slow_consumers
+    cut = {"name": "compute", "reason": "Slow Consumer (Pending Bytes)", "stop": SERVER_NOW}
+    ended = {"name": "demo", "reason": "Client Closed", "stop": SERVER_NOW}
+    recent = slow_finding(total, [cut, cut, ended], NOW)
+    assert (recent.verdict, "disconnected compute in" in recent.detail) == ("wrong", True)
+    later = slow_finding(total, [cut, ended], NOW + timedelta(hours=2))
+    assert (later.verdict, later.detail[:2]) == ("note", "2 ")
+    assert slow_finding(0, [], NOW).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [("ready", "ok"), ("busy", "ok"), ("absent", "wrong"), ("faulty", "wrong")],
+)
+def test_a_device_that_cannot_be_used_is_told(state: Any, verdict: str) -> None:
+    device = ConfiguredPort(
+        device="fpga0", port="/dev/ttyUSB1", kind="tangnano9k", state=state, detail="no answer"
+    )
+    found = device_finding(device)
+    assert (found.about, found.verdict) == ("device fpga0", verdict)
+    assert ("no answer" in found.detail) == bool(found.advice) == (verdict == "wrong")
 
 
 def test_a_queue_that_grows_asks_for_workers() -> None:

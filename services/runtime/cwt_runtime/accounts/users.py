@@ -203,7 +203,9 @@ def _gateway() -> Iterable[str]:
 
 def _doctor() -> Iterable[str]:
     yield from (f"{JS}.INFO", *_INSPECTING, DISCOVERY)
-    yield subjects.query("health")
+    yield from (subjects.query("health"), subjects.stream("health"), subjects.HW_LIST)
+    # The servers, and the connections of this account.
+    yield from ("$SYS.REQ.ACCOUNT.PING.STATZ", "$SYS.REQ.ACCOUNT.PING.CONNZ")
 
 
 def _serving(*requests: str) -> tuple[str, ...]:
