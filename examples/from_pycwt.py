@@ -66,9 +66,9 @@ alpha = pycwt.ar1(sst)[0]
 mothers: tuple[pycwt.WaveletLike, ...] = (pycwt.Morlet(6), CompleteMorlet(3.0))
 for mother in mothers:
     wave, scales, freqs, *_ = pycwt.cwt(sst, series.dt, 1 / 12, wavelet=mother)
-    level = pycwt.significance(1.0, series.dt, scales, 0, alpha, wavelet=mother)[0]
+    threshold = pycwt.significance(1.0, series.dt, scales, 0, alpha, wavelet=mother)[0]
     period = 1 / freqs
     power = np.abs(wave) ** 2
     band = find((period >= 2) & (period < 8))
-    significant = (power / level[:, None] > 1)[band].mean()
+    significant = (power / threshold[:, None] > 1)[band].mean()
     print(f"{mother}: {significant:.0%} of the band from 2 to 8 years is significant")

@@ -66,7 +66,7 @@ async def watch(client: Client, pair: tuple[str, ...], fs_hz: float, start_seq: 
             share = (values > picture.signif[rows][:, None]).mean()
             print(
                 f"{reported_s:6.1f} s: coherence {values.mean():.2f} between {BAND_HZ[0]:g} and "
-                f"{BAND_HZ[1]:g} Hz, {100 * share:3.0f} % of it above the 95 % level"
+                f"{BAND_HZ[1]:g} Hz, {100 * share:3.0f} % of it above the 95 % threshold"
             )
             if reported_s > STOP_S:
                 return

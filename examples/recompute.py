@@ -2,7 +2,7 @@
 
 A result records its input samples (`epoch`, `input`), the positions of its values (`t`) and its
 analysis (`spec_hash`). From these, the stream's definition and the samples in the log, the library
-computes the same values, mask and level on any machine.
+computes the same values, mask and threshold on any machine.
 
 Start the system with ``pycwt-mod up``, publish something, then run this. Without the id of a
 result, it recomputes the newest one:
@@ -127,16 +127,16 @@ def compare(spec: AnalysisSpec, result: AnalysisResult, window: NDArray[np.float
     rms = np.sqrt(np.mean(np.abs(block.values[~mask]) ** 2))
     agrees = same_mask and difference <= TOLERANCE * rms
     if spec.significance is not None and result.signif is not None:
-        level, _ = window_level(
+        threshold, _ = window_level(
             window,
             grid=grid,
             layout=layout,
             convention=spec.convention,
             level=spec.significance.level,
         )
-        level_difference = np.nanmax(np.abs(level - result.signif))
-        report += f", levels differ by at most {level_difference:.2g}"
-        agrees = agrees and level_difference <= TOLERANCE
+        threshold_difference = np.nanmax(np.abs(threshold - result.signif))
+        report += f", thresholds differ by at most {threshold_difference:.2g}"
+        agrees = agrees and threshold_difference <= TOLERANCE
     if not agrees:
         sys.exit(f"{result.id} cannot be reproduced: {report}")
     return report

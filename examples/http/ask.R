@@ -1,4 +1,4 @@
-# Compute the coherence of two signals over HTTP, and print where it exceeds its level. Needs the
+# Compute the coherence of two signals over HTTP, and print where it is significant. Needs the
 # packages httr and jsonlite.
 #
 #     Rscript ask.R [http://HOST:PORT]

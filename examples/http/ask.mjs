@@ -1,4 +1,4 @@
-// Compute the coherence of two signals over HTTP, and print where it exceeds its level. The code also
+// Compute the coherence of two signals over HTTP, and print where it is significant. The code also
 // runs in a browser.
 //
 //     node ask.mjs [http://HOST:PORT]

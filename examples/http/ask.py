@@ -1,4 +1,4 @@
-"""Compute the coherence of two signals over HTTP, and print where it exceeds its level.
+"""Compute the coherence of two signals over HTTP, and print where it is significant.
 
 Needs numpy and requests, and no package of this project::
 

@@ -1,4 +1,4 @@
-// Compute the coherence of two signals, and print where it exceeds its significance level.
+// Compute the coherence of two signals, and print where it is significant.
 //
 //     npm install && node ask.mjs [nats://HOST:PORT]
 import { connect } from "@nats-io/transport-node";

@@ -1,5 +1,5 @@
-% Compute the coherence of two signals with the NATS command line, and print where it exceeds its
-% significance level.
+% Compute the coherence of two signals with the NATS command line, and print where it is
+% significant.
 %
 %     octave-cli ask.m [nats://HOST:PORT]
 1;

@@ -1,5 +1,5 @@
-# Compute the coherence of two signals through a TCP socket, and print where it exceeds its
-# significance level. Needs the package jsonlite.
+# Compute the coherence of two signals through a TCP socket, and print where it is
+# significant. Needs the package jsonlite.
 #
 #     Rscript ask.R [HOST [PORT]]
 library(jsonlite)
