@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 import nats.errors
 import pytest
+from prometheus_client import REGISTRY
 
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import AccessRefusedError
@@ -72,12 +73,17 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
         yield server
 
 
+def connections_lost() -> float:
+    return REGISTRY.get_sample_value("cwt_bus_lost_total") or 0.0
+
+
 class Records(io.StringIO):
     """The log of this process, as JSON lines."""
 
     def __init__(self) -> None:
         super().__init__()
         self._written = anyio.Event()
+        self._lost_before = connections_lost()
         configure_logs(ServiceSettings(log_format="json"), self)
 
     def write(self, text: str) -> int:
@@ -86,6 +92,11 @@ class Records(io.StringIO):
 
     def count(self, action: Action) -> int:
         return self.getvalue().count(f'"action": "{action}"')
+
+    @property
+    def connections_lost(self) -> float:
+        """How many connections broke since, as Prometheus is told."""
+        return connections_lost() - self._lost_before
 
     async def until(self, action: Action) -> None:
         """Return when there is a record of `action`."""
@@ -102,6 +113,7 @@ async def reconnected(bus: Bus, records: Records) -> None:
             await bus.publish("a", b"in")
             assert (await anext(aiter(heard))).data == b"in"
     assert records.count(Action.BUS_CLOSED) == 0
+    assert records.connections_lost == records.count(Action.BUS_LOST)
 
 
 async def test_a_wrong_password_is_told_at_once(guarded: Guarded, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from cwt_runtime.rpc.admission import Admission
 from cwt_runtime.rpc.context import request_context
 from cwt_runtime.rpc.endpoint import Endpoint
 from cwt_runtime.rpc.micro import serve_endpoints
+from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, encode
@@ -48,6 +49,9 @@ OPERATIONS: tuple[HwOperation, ...] = ("selftest", "fft", "cwt", "mc")
 async def serve(context: Context, settings: HwBridgeSettings) -> None:
     """Run until asked to stop."""
     workers = device_workers(settings, partial(_tell, context.bus, context.log))
+    for worker in workers:
+        gauge = metrics.DEVICE_USABLE.labels(worker.config.device, worker.config.kind)
+        gauge.set_function(partial(_is_usable, worker))
     endpoints = [
         list_endpoint(partial(_listing, workers)),
         *(endpoint for worker in workers for endpoint in device_endpoints(worker)),
@@ -151,6 +155,10 @@ async def _info(worker: DeviceWorker) -> HwInfo:
 def _listing(workers: Sequence[DeviceWorker]) -> HwListing:
     listing = list_serial_devices()
     return listing.model_copy(update={"configured": tuple(map(_configured, workers))})
+
+
+def _is_usable(worker: DeviceWorker) -> bool:
+    return worker.session.state in {"ready", "busy"}
 
 
 def _configured(worker: DeviceWorker) -> ConfiguredPort:

@@ -18,6 +18,7 @@ from cwt_ingest.ownership import Claim, Ownership
 from cwt_ingest.processor import StreamProcessor, read_chunk
 from cwt_ingest.purge import RecordingPurge
 from cwt_ingest.settings import IngestSettings
+from cwt_ingest.storage_monitor import monitor_storage
 from cwt_ingest.stream_assignment import StreamAssignment
 from cwt_ingest.stream_publisher import WindowQueue
 from cwt_ingest.undefined_streams import UndefinedStreamMonitor
@@ -104,6 +105,8 @@ async def serve(
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(undefined.run)
+        if settings.metrics_port is not None:
+            tasks.start_soon(monitor_storage, bus_log)
         context.ready()
         await assignment.run(context.stop)
         tasks.cancel_scope.cancel()

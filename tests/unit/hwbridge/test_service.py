@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from cwt_hwbridge.model import run_bank, run_mc
 from cwt_hwbridge.settings import HwBridgeSettings
@@ -127,8 +128,16 @@ async def test_an_idle_device_that_is_unplugged_is_noticed(
     caller: Caller, device: PtyDevice
 ) -> None:
     await caller.until("connected")
+    assert usable("fpga0") == 1
     device.unplug()
     assert "unplugged" in (await caller.until("lost")).detail
+    assert usable("fpga0") == 0
+
+
+def usable(device: str) -> float | None:
+    """Return what Prometheus is told of a device."""
+    labels = {"device": device, "kind": "tangnano9k"}
+    return REGISTRY.get_sample_value("cwt_device_usable", labels)
 
 
 @pytest.mark.slow

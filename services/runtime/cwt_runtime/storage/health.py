@@ -16,7 +16,7 @@ from cwt_runtime.bus import DurableLog, Usage
 from cwt_runtime.bus.errors import BusError, NotStoredError
 from cwt_schemas import storage
 
-__all__ = ["ACCOUNT_INFO", "STREAM_INFO", "storage_problems"]
+__all__ = ["ACCOUNT_INFO", "QUEUES", "STREAM_INFO", "storage_problems"]
 
 #: Subjects of JetStream's interface, after `DurableLog.api` (ADR-31, the server's documentation).
 ACCOUNT_INFO: Final = "INFO"

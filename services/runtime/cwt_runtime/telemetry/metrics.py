@@ -7,12 +7,16 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = [
     "ANSWERS_CACHED",
     "BUS_IGNORED",
+    "BUS_LOST",
     "CHUNKS",
+    "DEVICE_USABLE",
     "EVENTS",
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
     "LAG",
+    "QUEUE_MESSAGES",
     "SAMPLES",
+    "STORAGE_PROBLEMS",
     "TASKS_COMPUTED",
     "TASK_SECONDS",
     "WINDOWS_COMPUTED",
@@ -45,6 +49,18 @@ BUS_IGNORED = Counter(
 )
 TASKS_COMPUTED = Counter(
     "cwt_tasks_computed", "Tasks of jobs computed, by outcome", ["type", "outcome"]
+)
+BUS_LOST = Counter("cwt_bus_lost", "Connections to NATS lost")
+QUEUE_MESSAGES = Gauge(
+    "cwt_queue_messages", "Messages of a work queue not yet acknowledged", ["queue"]
+)
+STORAGE_PROBLEMS = Gauge(
+    "cwt_storage_problems", "Storage problems found by ingest, as reported by health"
+)
+DEVICE_USABLE = Gauge(
+    "cwt_device_usable",
+    "Whether a device on a serial port is usable (1) or not (0)",
+    ["device", "kind"],
 )
 TASK_SECONDS = Histogram("cwt_task_seconds", "Time to compute one task of a job, seconds", ["type"])
 WORKERS_BUSY = Gauge("cwt_workers_busy", "Windows and queries being computed now")

@@ -14,6 +14,7 @@ from cwt_runtime.bus.nats.client import OrderedClient
 from cwt_runtime.bus.nats.refusals import refusal_of
 from cwt_runtime.connect_settings import ConnectSettings
 from cwt_runtime.retry import RetryPolicy
+from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
 
 __all__ = ["RECONNECT_WAIT_S", "REPORT_EVERY", "WHILE_REFUSED", "ConnectionWatch"]
@@ -79,6 +80,7 @@ class ConnectionWatch:
     async def on_lost(self) -> None:
         """Report that the connection broke."""
         if not self.leaving:
+            metrics.BUS_LOST.inc()
             self._log.warning(Action.BUS_LOST, url=self._settings.address)
 
     async def on_connected(self) -> None:
