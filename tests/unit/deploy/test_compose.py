@@ -45,10 +45,13 @@ DELIBERATE_OF_GATEWAY = {
     "CWT_HTTP_HOSTS": "its name among the containers",
     "CWT_HTTP_INSECURE": "the port is published on the host's loopback alone",
 }
-#: Parts of compose.yaml itself.
+#: Parts of compose.yaml itself, as is the connection.
 FIXED = {
-    "CWT_REPLICAS", "CWT_COPIES", "CWT_HTTP_HOST", "CWT_HTTP_PORT", "CWT_HTTP_INSECURE",
+    "CWT_LOG_FORMAT", "CWT_DRAIN_S", "CWT_METRICS_HOST", "CWT_METRICS_PORT", "CWT_REPLICAS",
+    "CWT_COPIES", "CWT_HTTP_HOST", "CWT_HTTP_PORT", "CWT_HTTP_INSECURE",
 }  # fmt: skip
+#: Gives the volume to the user of the server.
+VOLUME = "nats-volume"
 
 each_service = pytest.mark.parametrize("service", SETTINGS)
 
@@ -72,7 +75,7 @@ def test_its_services_are_the_server_and_every_package_of_services(
     compose: dict[str, Any], root: Path
 ) -> None:
     packages = {path.parents[1].name for path in root.glob("services/*/*/__main__.py")}
-    assert set(compose["services"]) == packages | {"nats"}
+    assert set(compose["services"]) == packages | {"nats", VOLUME}
     assert packages == set(SETTINGS)
 
 
@@ -107,9 +110,9 @@ def test_the_settings_of_a_service_are_those_that_the_caller_of_compose_sets(
     compose: dict[str, Any], service: str
 ) -> None:
     """Limits of jobs and of cached answers were not passed on."""
-    passed = set(variables(SETTINGS[service])) - set(variables(ServiceSettings))
-    if service == "ingest":  # the owner of the streams
-        passed |= {f"CWT_{name.upper()}" for name in StorageSettings.model_fields}
+    passed = {each for each in variables(SETTINGS[service]) if not each.startswith("CWT_NATS_")}
+    if service != "ingest":  # the owner of the streams
+        passed -= {f"CWT_{name.upper()}" for name in StorageSettings.model_fields}
     given = compose["services"][service]["environment"]
     for name in passed - FIXED:
         assert name in given
@@ -129,6 +132,30 @@ def test_a_service_has_time_to_drain_before_it_is_killed(
 def test_a_service_waits_for_a_healthy_server(compose: dict[str, Any], service: str) -> None:
     assert compose["services"][service]["depends_on"] == {"nats": {"condition": "service_healthy"}}
     assert compose["services"]["nats"]["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("service", [*SETTINGS, "nats", VOLUME])
+def test_a_container_can_do_no_more_than_it_needs(compose: dict[str, Any], service: str) -> None:
+    given = compose["services"][service]
+    assert given["read_only"] is True
+    assert given["cap_drop"] == ["ALL"]
+    assert given["security_opt"] == ["no-new-privileges:true"]
+    assert given["mem_limit"]
+    assert given["pids_limit"]
+    assert given["user"] == "0" if service == VOLUME else given["user"].startswith("${CWT_USER:?")
+    assert ("healthcheck" in given) == (service != VOLUME)
+    assert "privileged" not in given
+    added = {"CHOWN", "DAC_READ_SEARCH"} if service == VOLUME else set()
+    assert set(given.get("cap_add", ())) == added
+
+
+def test_the_volume_belongs_to_the_server_before_it_starts(compose: dict[str, Any]) -> None:
+    volume, server = compose["services"][VOLUME], compose["services"]["nats"]
+    assert volume["command"] == ["chown", "-R", "${CWT_USER}", "/data"]
+    assert volume["volumes"] == ["nats-data:/data"]
+    assert volume["image"] == server["image"]
+    assert volume["network_mode"] == "none"
+    assert server["depends_on"] == {VOLUME: {"condition": "service_completed_successfully"}}
 
 
 def test_the_ports_are_open_on_loopback_alone(compose: dict[str, Any]) -> None:
@@ -190,6 +217,7 @@ def test_the_mounted_configuration_is_one_that_the_server_takes(
     write_accounts(tmp_path, ())
     config = tmp_path / "server.conf"
     text = (root / source / config.name).read_text()
+    assert "sync_interval: always" in text, "there is no other copy"
     config.write_text(text.replace('"/data"', f'"{tmp_path}"'))
     checked = subprocess.run(
         [server_binary(), "-t", "-c", str(config)], capture_output=True, check=False
