@@ -114,8 +114,8 @@ class SystemPlan:
     def _variables(self, name: str, url: str) -> dict[str, str]:
         if self.accounts is None:
             return {}
-        copies = {"CWT_COPIES": "true"} if name == "ingest" else {}
-        return {**self.connection_of(name, url).variables, **copies}
+        shared = {"CWT_COPIES": "true", "CWT_DEFINED_ONLY": "true"} if name == "ingest" else {}
+        return {**self.connection_of(name, url).variables, **shared}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,8 @@ EARLY: Final = "Cwt-Early"
 
 #: JetStream drops a second message with the same id within its duplicate window.
 MSG_ID: Final = "Nats-Msg-Id"
+#: Of a message that is read without its body: the size of the body, bytes.
+MSG_SIZE: Final = "Nats-Msg-Size"
 
 #: Headers of NATS services (ADR-32): message and code of an error.
 SERVICE_ERROR: Final = "Nats-Service-Error"

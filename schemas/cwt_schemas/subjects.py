@@ -32,6 +32,8 @@ HwVerb = Literal["info", "selftest", "fft", "cwt", "mc", "cancel"]
 #: Wildcards that services and JetStream streams subscribe to. Those for messages from devices
 #: accept any form, so that ingest can report an invalid subject.
 SIGNALS: Final = "cwt.signal.>"
+#: What the signal log accepts if it accepts no stream: no stream has this form.
+NO_SIGNALS: Final = "cwt.signal.-.-"
 STREAMS: Final = "cwt.stream.>"
 WINDOWS: Final = "cwt.window.*.*"
 RESULTS: Final = "cwt.result.*.*"

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -188,17 +189,26 @@ class MemoryLog:
             follow=False,
         )
 
-    async def purge(self, stream: str, pattern: str) -> None:
-        """Remove every message on a subject that `pattern` matches."""
+    async def purge(
+        self, stream: str, pattern: str, *, keep: int = 0, before_seq: int | None = None
+    ) -> None:
+        """Remove messages on a subject that `pattern` matches: all, or the oldest."""
         if self._is_bucket(stream):
             return
         messages = self._stream(stream).messages
         removed = [seq for seq, each in messages.items() if matches(pattern, each.message.subject)]
-        for seq in removed:
+        for seq in removed[: len(removed) - keep]:
+            if before_seq is not None and seq >= before_seq:
+                break
             del messages[seq]
             for (of, _), queue in self._queues.items():
                 if of == stream:
                     queue.claims.pop(seq, None)
+
+    async def accept(self, stream: str, subjects: tuple[str, ...]) -> None:
+        """Have `stream` take messages on `subjects` only; it keeps those that it holds."""
+        found = self._stream(stream)
+        found.spec = replace(found.spec, subjects=subjects)
 
     async def remove(self, stream: str, seq: int) -> None:
         """Remove the message with the sequence `seq`, which has to be there."""
@@ -228,6 +238,9 @@ class MemoryLog:
             size_bytes=found.size,
             max_bytes=found.spec.max_bytes,
             refuses_new=found.spec.when_full == "refuse_new",
+            subjects=found.spec.subjects,
+            first_seq=min(found.messages, default=found.last_seq + 1),
+            last_seq=found.last_seq,
         )
 
     def _stream(self, name: str) -> MemoryStream:

@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from cwt_runtime.bus import StoredMessage
+from cwt_schemas.headers import MSG_SIZE
 from tests.memory_bus.subject import matches
 
 __all__ = ["MemoryReplay", "ReplayedStream"]
@@ -56,8 +57,10 @@ class MemoryReplay:
                 stored = self._stream.messages.get(self._next_seq)
                 self._next_seq += 1
                 if stored and self._wants(stored):
-                    data = b"" if self._headers_only else stored.message.data
-                    message = replace(stored.message, data=data)
+                    message = stored.message
+                    if self._headers_only:
+                        size = {MSG_SIZE: str(len(message.data))}
+                        message = replace(message, data=b"", headers={**message.headers, **size})
                     return replace(stored, message=message, pending=self._pending())
             if not self._follow:
                 raise StopAsyncIteration

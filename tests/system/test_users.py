@@ -13,7 +13,9 @@ import pytest
 from cwt_cli.system import SystemPlan, running_system
 from cwt_runtime.accounts.folder import settings_of, write_accounts
 from cwt_runtime.accounts.users import analyst, device, reader
+from cwt_runtime.bus.errors import BusError
 from cwt_runtime.bus.nats import connect_bus
+from cwt_runtime.retry import RetryPolicy
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
 from cwt_schemas.limits import MAX_MESSAGE_BYTES
@@ -23,7 +25,7 @@ from tests.accounts import AccountsServer, accounts_server
 from tests.deadlines import fail_after
 from tests.system import scenario
 from tests.system.command import run
-from tests.system.conftest import RunningSystem
+from tests.system.conftest import POLL_S, RunningSystem
 from tests.system.gateway import gateway_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -45,7 +47,8 @@ async def secured_system(folder: Path) -> AsyncIterator[tuple[AccountsServer, Ru
         system = RunningSystem(url=server.url, bus=bus, folder=folder)
         try:
             for name in SERVICES:
-                system.environment = {**server.environment(name), "CWT_COPIES": "true"}
+                shared = {"CWT_COPIES": "true", "CWT_DEFINED_ONLY": "true"}
+                system.environment = {**server.environment(name), **shared}
                 await system.start(name, name)
             yield server, system
             codes = await system.stop_all()
@@ -59,7 +62,8 @@ async def secured_system(folder: Path) -> AsyncIterator[tuple[AccountsServer, Ru
 async def test_a_device_publishes_and_readers_read_what_comes_of_it(tmp_path: Path) -> None:
     samples = scenario.signal(1000)
     expected = scenario.expected(samples)
-    async with secured_system(tmp_path) as (server, _):
+    async with secured_system(tmp_path) as (server, system):
+        await is_refused_before_it_is_defined(server, system)
         async with connect(server.settings("operator")) as operator:
             await operator.put_stream(scenario.definition())
         async with connect(server.settings(scenario.STREAM)) as own:
@@ -72,6 +76,20 @@ async def test_a_device_publishes_and_readers_read_what_comes_of_it(tmp_path: Pa
         shown = await run("watch", scenario.STREAM, "--once", variables=server.environment("ward"))
         assert scenario.STREAM in shown
         assert "nothing was refused" in await run("doctor", variables=server.environment("doctor"))
+
+
+async def is_refused_before_it_is_defined(server: AccountsServer, system: RunningSystem) -> None:
+    """Return once the log takes no samples of a stream that is not defined."""
+    with fail_after(30):
+        while subjects.SIGNALS in (await system.bus.log.usage(storage.SIGNALS)).subjects:  # noqa: ASYNC110 - another process
+            await anyio.sleep(POLL_S)
+    async with connect(server.settings(scenario.STREAM)) as own:
+        with pytest.raises(BusError):
+            async with own.publisher(
+                scenario.STREAM, "early", retry=RetryPolicy(max_tries=1), defined=False
+            ) as publisher:
+                await publisher.publish(np.zeros((4, 2)))
+    assert await system.bus.log.last_seq(storage.SIGNALS) == 0
 
 
 async def test_an_analyst_gets_answers_and_job_results_of_every_size(tmp_path: Path) -> None:

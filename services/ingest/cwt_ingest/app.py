@@ -12,6 +12,7 @@ import anyio
 from cwt_ingest.backlog import LagMonitor, WindowBacklog
 from cwt_ingest.catalogue import Catalogue, WindowLimits
 from cwt_ingest.follower import ChunkReader, Follower
+from cwt_ingest.log_shares import LogShares
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import Claim, Ownership
@@ -79,8 +80,25 @@ async def serve(
     limits = WindowLimits(
         max_message_bytes=context.bus.max_message_bytes, log_max_age_s=settings.signals_max_age_s
     )
+    shares = LogShares(
+        bus_log,
+        membership,
+        lambda: assignment.streams,
+        definitions,
+        checkpoints,
+        context.log,
+        share=settings.signals_share,
+        defined_only=settings.defined_only,
+    )
     catalogue = Catalogue(
-        definitions, checkpoints, bus_log, context.log, limits=limits, progress=assignment.progress
+        definitions,
+        checkpoints,
+        bus_log,
+        context.log,
+        limits=limits,
+        max_streams=settings.streams_max,
+        progress=assignment.progress,
+        admit=shares.admit,
     )
     undefined = UndefinedStreamMonitor(
         bus_log, membership, lambda: assignment.streams, definitions, context.log
@@ -105,6 +123,7 @@ async def serve(
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(undefined.run)
+        tasks.start_soon(shares.run)
         if settings.metrics_port is not None:
             tasks.start_soon(monitor_storage, bus_log)
         context.ready()

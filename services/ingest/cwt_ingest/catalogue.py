@@ -6,7 +6,7 @@ stream, also for those that another process follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cwt_ingest.lanes import plan_lanes
@@ -17,7 +17,7 @@ from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import storage
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import ContentType, decode, encode
-from cwt_schemas.errors import Conflict, ContractError, NotFound, Unprocessable
+from cwt_schemas.errors import Conflict, ContractError, NotFound, Overloaded, Unprocessable
 from cwt_schemas.stream import (
     StreamDefinition,
     StreamDelete,
@@ -63,9 +63,13 @@ class Catalogue:
         The buckets.
     bus_log
         The signal log.
+    max_streams
+        Number of streams that may be defined.
     progress
         Return the progress of a stream that this process follows, or None; the progress of other
         streams is in their checkpoints.
+    admit
+        Called with the name of a stream that was defined, before its definition is answered.
     """
 
     def __init__(
@@ -76,14 +80,18 @@ class Catalogue:
         log: Log,
         *,
         limits: WindowLimits,
+        max_streams: int,
         progress: Callable[[Defined], StreamProgress | None] = lambda _: None,
+        admit: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._definitions = definitions
         self._checkpoints = checkpoints
         self._bus_log = bus_log
         self._log = log
         self._limits = limits
+        self._max_streams = max_streams
         self._progress = progress
+        self._admit = admit
 
     async def put(self, definition: StreamDefinition) -> StreamStatus:
         """Define or redefine a stream; a changed definition restarts its analyses."""
@@ -97,6 +105,8 @@ class Catalogue:
         present = _readable(entry.value) if entry else None
         if entry is not None and present is not None and present.same_as(definition):
             return await self._status(Defined(definition=present, revision=entry.revision))
+        if entry is None:
+            await self._check_count()
         last = await self._bus_log.last_seq(storage.SIGNALS)
         if definition.start_seq is None:
             definition = definition.model_copy(update={"start_seq": last + 1})
@@ -104,6 +114,8 @@ class Catalogue:
             problem = f"{definition.start_seq}, and the signal log has {last} messages so far"
             raise Unprocessable.of({"start_seq": problem})
         revision = await self._keep(definition, entry.revision if entry else 0)
+        if self._admit is not None:
+            await self._admit(definition.name)
         self._log.info(
             Action.STREAM_DEFINED, stream=definition.name, start_seq=definition.start_seq
         )
@@ -153,6 +165,15 @@ class Catalogue:
         progress = self._progress(defined) or kept
         fields = {name: getattr(progress, name) for name in StreamProgress.model_fields}
         return StreamStatus(definition=defined.definition, owner=owner, **fields)
+
+    async def _check_count(self) -> None:
+        count = len(await self._definitions.keys())
+        if count >= self._max_streams:
+            raise Overloaded(
+                f"{count} streams are defined and {self._max_streams} are possible: delete streams "
+                "that are no longer used, or raise CWT_STREAMS_MAX",
+                {"count": count, "limit": self._max_streams},
+            )
 
     async def _keep(self, definition: StreamDefinition, revision: int) -> int:
         try:

@@ -20,6 +20,17 @@ class IngestSettings(ServiceSettings):
     lag_event_s: Annotated[float, Field(gt=0)] = Field(
         10.0, description="lag at which a stream gets a `lag` event, seconds"
     )
+    streams_max: Annotated[int, Field(ge=1)] = Field(
+        1000, description="maximum number of defined streams"
+    )
+    signals_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.25,
+        description="fraction of the signal log that one stream may use when the log is three "
+        "quarters full",
+    )
+    defined_only: bool = Field(
+        False, description="reject samples of streams that are not defined (securing.md)"
+    )
     copies: bool = Field(
         False, description="copy results to the account of readers and analysts (securing.md)"
     )

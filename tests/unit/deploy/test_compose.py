@@ -39,7 +39,10 @@ DELIBERATE = {
     "CWT_METRICS_HOST": "Prometheus is another container",
     "CWT_METRICS_PORT": "Prometheus has to know it",
 }
-DELIBERATE_OF_INGEST = {"CWT_COPIES": "readers and analysts have accounts of their own"}
+DELIBERATE_OF_INGEST = {
+    "CWT_COPIES": "readers and analysts have accounts of their own",
+    "CWT_DEFINED_ONLY": "devices have accounts of their own",
+}
 DELIBERATE_OF_GATEWAY = {
     "CWT_HTTP_HOST": "the engine publishes its port, which it cannot on the container's loopback",
     "CWT_HTTP_HOSTS": "its name among the containers",
@@ -48,7 +51,7 @@ DELIBERATE_OF_GATEWAY = {
 #: Parts of compose.yaml itself, as is the connection.
 FIXED = {
     "CWT_LOG_FORMAT", "CWT_DRAIN_S", "CWT_METRICS_HOST", "CWT_METRICS_PORT", "CWT_REPLICAS",
-    "CWT_COPIES", "CWT_HTTP_HOST", "CWT_HTTP_PORT", "CWT_HTTP_INSECURE",
+    "CWT_COPIES", "CWT_DEFINED_ONLY", "CWT_HTTP_HOST", "CWT_HTTP_PORT", "CWT_HTTP_INSECURE",
 }  # fmt: skip
 #: Gives the volume to the user of the server.
 VOLUME = "nats-volume"

@@ -64,6 +64,7 @@ async def catalogue(bus: Bus) -> AsyncIterator[None]:
         bus.log,
         logger("ingest"),
         limits=WindowLimits(max_message_bytes=bus.max_message_bytes, log_max_age_s=86_400.0),
+        max_streams=1000,
     )
     recordings = RecordingPurge(bus.log, definitions, checkpoints, logger("ingest"))
     identity = Identity(name="ingest", id="one", version="0.0.1", description="")

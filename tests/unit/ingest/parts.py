@@ -33,6 +33,7 @@ from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from tests.deadlines import fail_after
 from tests.memory_bus.log import MemoryLog
 
+MAX_STREAMS = 10
 LOG = logger("test")
 QUICK = Timing(renew_s=0.01, attempt_s=0.05, give_up_s=30, term_s=60, look_s=0.01)
 
@@ -131,7 +132,13 @@ async def an_ingest(
     assignment = StreamAssignment(definitions, membership, ownership, log, LOG, follow=follow)
     limits = WindowLimits(max_message_bytes=8_000_000, log_max_age_s=0)
     catalogue = Catalogue(
-        definitions, checkpoints, log, LOG, limits=limits, progress=assignment.progress
+        definitions,
+        checkpoints,
+        log,
+        LOG,
+        limits=limits,
+        max_streams=MAX_STREAMS,
+        progress=assignment.progress,
     )
     return Ingest(membership, assignment, catalogue)
 

@@ -122,6 +122,11 @@ class Usage:
     max_bytes: int | None = None
     #: When full it refuses the new instead of dropping the oldest.
     refuses_new: bool = True
+    #: What it takes; empty for an account.
+    subjects: tuple[str, ...] = ()
+    #: Sequences of the oldest message that it holds and of the newest ever stored.
+    first_seq: int = 0
+    last_seq: int = 0
 
 
 class Subscription(Protocol):
@@ -451,10 +456,20 @@ class DurableLog(Protocol):
         With `headers_only`, bodies are left out.
         """
 
-    async def purge(self, stream: str, pattern: str) -> None:
+    async def purge(
+        self, stream: str, pattern: str, *, keep: int = 0, before_seq: int | None = None
+    ) -> None:
         """Remove every message on a subject that `pattern` matches, also those handed out.
 
-        Other messages keep their sequences, and the ids of what is removed stay known.
+        Not removed are the newest `keep` of them or, with `before_seq`, those with this sequence
+        or a higher one; give one of the two. Other messages keep their sequences, and the ids of
+        what is removed stay known.
+        """
+
+    async def accept(self, stream: str, subjects: tuple[str, ...]) -> None:
+        """Have `stream` take messages on `subjects` only; it keeps those that it holds.
+
+        To a publisher on another subject, there is no stream.
         """
 
     async def remove(self, stream: str, seq: int) -> None:

@@ -187,10 +187,18 @@ class NatsLog:
             follow=False,
         )
 
-    async def purge(self, stream: str, pattern: str) -> None:
-        """Remove every message on a subject that `pattern` matches."""
+    async def purge(
+        self, stream: str, pattern: str, *, keep: int = 0, before_seq: int | None = None
+    ) -> None:
+        """Remove messages on a subject that `pattern` matches: all, or the oldest."""
         with driver_errors():
-            await self._js.purge_stream(stream, subject=pattern)
+            await self._js.purge_stream(stream, subject=pattern, keep=keep or None, seq=before_seq)
+
+    async def accept(self, stream: str, subjects: tuple[str, ...]) -> None:
+        """Have `stream` take messages on `subjects` only; it keeps those that it holds."""
+        with driver_errors():
+            present = (await self._js.stream_info(stream)).config
+            await self._js.update_stream(present.evolve(subjects=list(subjects)))
 
     async def remove(self, stream: str, seq: int) -> None:
         """Remove the message with the sequence `seq`, which has to be there."""
@@ -232,6 +240,9 @@ class NatsLog:
             size_bytes=info.state.bytes,
             max_bytes=_limit(info.config.max_bytes),
             refuses_new=info.config.discard == DiscardPolicy.NEW,
+            subjects=tuple(info.config.subjects or ()),
+            first_seq=info.state.first_seq,
+            last_seq=info.state.last_seq,
         )
 
     async def bucket(self, name: str) -> NatsBucket:
