@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # over from the others when it is done.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo up test test-quick fuzz fuzz-bus cov lint format bench bench-http bench-queries bench-jobs bench-live bench-hardware gateware docs page lua clean help
+.PHONY: demo up test test-quick fuzz fuzz-bus cov lint format bench bench-http bench-queries bench-jobs bench-live bench-hardware gateware docs page requirements sbom lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -85,6 +85,22 @@ docs: $(READY)    ## make the generated documents again
 
 page:             ## build the page at /live from services/gateway/page; needs Node
 	cd services/gateway/page && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build
+
+requirements: $(READY) ## pin the packages of the image by hash, in deploy/requirements.txt
+	$(PIP) --editable '.[dev,release]'
+	echo hatchling | $(BIN)/uv pip compile --quiet pyproject.toml - --extra gateway --constraint constraints.txt \
+		--generate-hashes --python-version 3.11 --python-platform linux --no-annotate \
+		--custom-compile-command 'make requirements' --output-file deploy/requirements.txt
+
+sbom: $(READY)    ## list the packages of the image with licences (CycloneDX), in out/sbom.json
+	$(PIP) --editable '.[dev,release]'
+	$(PYTHON) -m venv --clear var/venv-image
+	var/venv-image/bin/python -m pip install --quiet --require-hashes --requirement deploy/requirements.txt
+	var/venv-image/bin/python -m pip install --quiet --no-deps --no-build-isolation .
+	var/venv-image/bin/python -m pip uninstall --quiet --yes pip setuptools
+	mkdir -p out
+	$(BIN)/cyclonedx-py environment var/venv-image/bin/python --pyproject pyproject.toml \
+		--output-reproducible --output-file out/sbom.json
 
 lua: var/bin/lua32 ## a Lua with 32-bit integers, for the tests of the ELM11's program; needs cc
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+REQUIREMENTS = "deploy/requirements.txt"
+
 
 @pytest.fixture(scope="session")
 def instructions(root: Path) -> list[tuple[str, str]]:
@@ -42,7 +44,7 @@ def test_all_that_the_wheel_is_built_from_is_copied(
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     about = project["project"]
     needed = {package.partition("/")[0] for package in wheel}
-    needed |= {about["readme"], *about["license-files"], "pyproject.toml", "constraints.txt"}
+    needed |= {about["readme"], *about["license-files"], "pyproject.toml", REQUIREMENTS}
     assert copied == needed
 
 
@@ -65,9 +67,13 @@ def test_the_image_has_the_python_that_the_project_asks_for(
     assert image == f"python:{wanted}-slim"
 
 
-def test_the_installation_is_held_to_the_constraints(instructions: list[tuple[str, str]]) -> None:
+def test_everything_is_installed_by_its_hash(instructions: list[tuple[str, str]]) -> None:
     installs = [rest for name, rest in instructions if name == "RUN" and "pip install" in rest]
-    assert installs == ['pip install --constraint constraints.txt ".[gateway]"']
+    assert installs == [
+        "pip install --require-hashes --requirement requirements.txt",
+        "pip install --no-index --no-deps --no-build-isolation .",
+    ]
+    assert ("COPY", f"{REQUIREMENTS} ./") in instructions
 
 
 def test_it_does_not_run_as_root(instructions: list[tuple[str, str]]) -> None:
