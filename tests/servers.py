@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 import nats
@@ -33,7 +33,8 @@ PORTS = range(20_000, 30_000)
 #: test have ended.
 ACCOUNTS = 32
 #: Locks of the ports that this process was given; they are held until it ends.
-_held: list[IO[bytes]] = []
+_locks = ExitStack()
+atexit.register(_locks.close)
 
 
 def free_port() -> int:
@@ -49,7 +50,7 @@ def free_port() -> int:
         with suppress(OSError), socket.socket() as probe:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             probe.bind(("127.0.0.1", port))
-            _held.append(lock)
+            _locks.enter_context(lock)
             return port
         lock.close()
     raise AssertionError("no free port")
