@@ -55,7 +55,7 @@ def _print_version(wanted: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="say which one"),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version"),
     ] = False,
 ) -> None:
     """Wavelet analysis of live and recorded signals on a message bus."""

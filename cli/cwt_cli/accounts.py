@@ -25,7 +25,7 @@ def accounts(
         typer.Option(
             "--device",
             metavar="NAME[=STREAM,...]",
-            help="User that publishes these streams (default: the one with its name)",
+            help="User that publishes these streams (default: the stream with its name)",
         ),
     ] = None,
     readers: Annotated[
@@ -33,7 +33,7 @@ def accounts(
         typer.Option(
             "--reader",
             metavar="NAME[=STREAM,...]",
-            help="User that reads the results of these streams (default: of all)",
+            help="User that reads the results of these streams (default: of all streams)",
         ),
     ] = None,
     analysts: Annotated[

@@ -69,7 +69,7 @@ def summary(answer: Answer, names: tuple[str, ...]) -> str:
         seed = answer.seed if isinstance(answer, WctAnswer) else None
     if backend is not None:
         lines.append(f"Level simulated by {backend} from seed {seed}")
-    before = ", when it was asked for first" if answer.cached else ""
+    before = " (cached reply)" if answer.cached else ""
     return "\n".join([*lines, f"Computed in {answer.computation_time * 1000:.0f} ms{before}"])
 
 
@@ -84,7 +84,7 @@ def _transform_lines(
     lines = [f"{' with '.join(names)}: {size}", f"{most} at {frequency:.4g} Hz"]
     if not isinstance(answer, CwtAnswer) and answer.signif.size == len(answer.freqs):
         share = np.mean((values > answer.signif[:, None])[_outside(answer)])
-        lines.append(f"Significant: {share:.1%} of what is outside the cone of influence")
+        lines.append(f"Significant: {share:.1%} of the values outside the cone of influence")
     return lines
 
 

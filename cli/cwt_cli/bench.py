@@ -18,13 +18,16 @@ __all__ = ["bench", "timings_table"]
 
 
 def bench(
-    signal_length: Annotated[int, typer.Option("--length", min=32, help="samples")] = 1000,
-    mc_count: Annotated[int, typer.Option(min=1, help="surrogate pairs")] = 300,
+    signal_length: Annotated[
+        int, typer.Option("--length", min=32, help="Length of the signals in samples")
+    ] = 1000,
+    mc_count: Annotated[int, typer.Option(min=1, help="Number of surrogate pairs")] = 300,
     backends: Annotated[
-        str | None, typer.Option(help="such as sequential,joblib; without: all there are")
+        str | None,
+        typer.Option(help="Backends, such as sequential,joblib (default: all available)"),
     ] = None,
 ) -> None:
-    """Time the same coherence, with its level, on each backend of a worker."""
+    """Measure the time of a coherence with its significance on each backend of a worker."""
     run_command(partial(_bench, signal_length, mc_count, backends))
 
 
@@ -38,7 +41,7 @@ async def _bench(signal_length: int, mc_count: int, backends: str | None) -> Non
     PipedConsole().print(timings_table(reply), markup=False)
     without = [name for name, timing in reply.results.items() if timing.status != "ok"]
     if without:
-        raise CommandError(f"no time for {', '.join(without)}: see above")
+        raise CommandError(f"cannot time {', '.join(without)}: see the errors above")
 
 
 def timings_table(reply: BenchmarkReply) -> Table:

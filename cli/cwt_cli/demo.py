@@ -35,20 +35,20 @@ STREAM = "icu"
 COLUMNS = 1000
 
 COHERENCE = """\
-Coherence says how steadily two signals go together at a frequency: 0 not at all, 1 in step.
+Coherence measures how steady the relation of two signals is at a frequency, from 0 to 1.
 Unrelated signals stay below the 95 % level for 95 % of the time."""
 
 TERMS = """\
 An octave is a band of frequencies, from f to 2 f. A window is the stretch of signal from which a
-worker computes a piece of one octave. An epoch is one run of a device, here one playing."""
+worker computes a piece of one octave. An epoch is one run of a device, here one playback."""
 
-MISSING = "The recording itself lacks four samples of the respiration."
+MISSING = "The recording itself has no value for four samples of the respiration."
 
 OPEN = "Open it in a browser: the coherence scrolls there while the recording plays."
 
 STAYS = """\
 {where} until Ctrl-C. Enter plays the recording again.
-Other programs reach the system with {variables}"""
+Other programs connect with {variables}"""
 
 NEXT = """\
 To feed the system yourself, start it and leave it running:
@@ -60,23 +60,23 @@ Watch the results, in a third one:
 
 
 def demo(
-    speed: Annotated[float, typer.Option(min=0, help="times real time; 0: as fast as it goes")] = (
-        10
-    ),
+    speed: Annotated[
+        float, typer.Option(min=0, help="Playback speed (1 = real time; 0 = as fast as possible)")
+    ] = (10),
     workers: Annotated[int, typer.Option(min=1, help="Number of compute workers")] = 2,
-    seconds: Annotated[float, typer.Option(min=1, help="how much of the recording")] = 600,
-    out: Annotated[Path, typer.Option(help="folder for the picture")] = Path("out"),
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds of the recording to play")] = 600,
+    out: Annotated[Path, typer.Option(help="Folder for the picture")] = Path("out"),
     keep: Annotated[
         bool | None,
         typer.Option(
-            "--keep/--no-keep", help="leave it all running until Ctrl-C; default: on a terminal"
+            "--keep/--no-keep", help="Keep everything running until Ctrl-C (default: on a terminal)"
         ),
     ] = None,
     secure: Annotated[
         bool, typer.Option("--secure", help="Give each service a user with its own permissions")
     ] = False,
 ) -> None:
-    """Play ten minutes of an intensive-care patient through the whole system."""
+    """Play ten minutes of an intensive-care recording through the whole system."""
     if keep is None:
         keep = sys.stdin.isatty() and sys.stdout.isatty()
     folder = Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
@@ -147,13 +147,13 @@ async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: any
         await run.run(system.client, console)
         _conclude(run, out, console)
         if keep:
-            where = f"The page stays at {plan.http.page}" if plan.http else "The system stays up"
+            where = f"The page is available at {plan.http.page}" if plan.http else "The system runs"
             variables = " ".join(f"{name}={text}" for name, text in system.server.variables.items())
             console.print("\n" + STAYS.format(where=where, variables=variables))
             while await _enter():
                 console.print("Playing the recording again ...")
                 await run.play_again(system.client)
-                console.print("Played. Enter plays it again; Ctrl-C ends everything.")
+                console.print("Finished. Enter plays it again; Ctrl-C stops everything.")
             await anyio.sleep_forever()
 
 
@@ -175,7 +175,7 @@ def _conclude(run: DemoRun, out: Path, console: Console) -> None:
         for channels, scalogram in sorted(run.scalograms.items())
     }
     if not pictures:
-        raise CommandError("no results came: play more of the recording with --seconds")
+        raise CommandError("no results arrived: play more of the recording with --seconds")
     path = out / "coherence.png"
     draw(pictures, fs_hz=run.definition.fs_hz, duration_s=run.duration_s, path=path)
     console.print()

@@ -19,7 +19,7 @@ __all__ = ["check_matplotlib", "draw"]
 CAPTION = f"""Wavelet coherence. {SIGNALS}
 {SOURCE}
 framed: above the 95 % level; arrow right: in phase, down: the first signal leads by 90 degrees
-hatched: ends of the recording or missing samples weigh in; line: cone of influence"""
+hatched: affected by the ends of the recording or by missing samples; line: cone of influence"""
 
 
 def check_matplotlib() -> None:

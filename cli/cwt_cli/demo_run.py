@@ -87,7 +87,8 @@ class DemoRun:
     def headline(self) -> str:
         """Return how far the playing is."""
         seconds = self.played / self.definition.fs_hz
-        doing = "all played, computing the rest" if self.ended else f"playing at {self.speed:g} x"
+        playing = f"playing at {self.speed:g} x"
+        doing = "all published, computing the rest" if self.ended else playing
         return f"{doing}: {seconds:.0f} of {self.duration_s:.0f} s, {self.results} results"
 
     def _note(self, samples: int) -> None:
@@ -115,8 +116,8 @@ class DemoRun:
             self._check_dropped()
             return
         raise CommandError(
-            f"{FINISH_TIMEOUT_S:g} s after the last chunk, results are still missing "
-            f"({self.results} came)"
+            f"results are still missing {FINISH_TIMEOUT_S:g} s after the last chunk "
+            f"({self.results} arrived)"
         )
 
     def _check_dropped(self) -> None:

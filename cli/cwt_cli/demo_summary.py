@@ -67,10 +67,10 @@ def summary_in_words(pair: tuple[str, str], summary: PairSummary | None, level: 
     """Return one sentence for people."""
     first, second = pair
     if summary is None:
-        return f"{first} with {second}: too little is valid; play a longer part of the recording"
+        return f"{first} with {second}: too few valid values; play a longer part of the recording"
     words = (
         f"{first} with {second}: strongest at {summary.freq_hz:.2f} Hz "
-        f"({60 * summary.freq_hz:.0f} a minute), "
+        f"({60 * summary.freq_hz:.0f} per minute), "
         f"median coherence {summary.coherence:.2f}"
     )
     if summary.above_level_percent is not None:
@@ -81,6 +81,6 @@ def summary_in_words(pair: tuple[str, str], summary: PairSummary | None, level: 
         words += (
             f"; phase {summary.phase_deg:.0f} degrees: "
             f"{leader} leads {follower} by {abs(summary.lead_ms):.0f} ms "
-            f"(give or take whole periods of {1000 / summary.freq_hz:.0f} ms)"
+            f"(plus or minus whole periods of {1000 / summary.freq_hz:.0f} ms)"
         )
     return words

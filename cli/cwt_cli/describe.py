@@ -56,15 +56,17 @@ class Order:
 
 
 def describe_command(
-    source: Annotated[str, typer.Argument(help="a file, or what publish takes as --source")],
-    columns: Annotated[str | None, typer.Option(help="channels, such as ecg,abp")] = None,
+    source: Annotated[str, typer.Argument(help="Recording, or a source as for publish --source")],
+    columns: Annotated[
+        str | None, typer.Option(help="Channels, such as ecg,abp (default: all)")
+    ] = None,
     fs: Annotated[
         str | None,
-        typer.Option(metavar="HZ|measured", help="sampling rate in Hz, as publish takes it"),
+        typer.Option(metavar="HZ|measured", help="Sampling rate in Hz, as for publish --fs"),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="how long to listen to a device")] = 10,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds to record from a device")] = 10,
 ) -> None:
-    """Describe a file or a device: channels, rate, gaps and faults, and how to publish it."""
+    """Describe a recording or a device: channels, rate, gaps, faults, and the publish command."""
     order = Order(
         source=source,
         columns=None if columns is None else split_names(columns),
@@ -127,10 +129,10 @@ def _facts(found: Description) -> Iterator[str]:
         began = datetime.fromtimestamp(info.t0_ns / 1e9, UTC)
         yield f"recorded from {began:%Y-%m-%d %H:%M:%S} UTC"
     length = f"{found.length_s:,.6g} s, {found.n_samples:,} samples"
-    yield f"listened to for {length}" if info.live else length
+    yield f"recorded for {length}" if info.live else length
     measured = found.measured_fs_hz
     by_stamps = (
-        "no time stamps to measure it by"
+        "no time stamps to measure the rate"
         if measured is None
         else (f"{rate_text(measured)} measured")
     )

@@ -60,4 +60,4 @@ async def wait_for_services(
             if not lacking:
                 return
     names = ", ".join(f"{count} x {name}" for name, count in lacking.items())
-    raise CommandError(f"after {timeout_s:g} s these services do not answer: {names}")
+    raise CommandError(f"services did not answer within {timeout_s:g} s: {names}")

@@ -60,7 +60,7 @@ STYLES = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
 def doctor() -> None:
-    """Look at the server, the services and what is kept; exits with 1 if something is wrong."""
+    """Check the server, the services and the stored data; exits with 1 if something is wrong."""
     run_command(_doctor)
 
 
@@ -157,13 +157,13 @@ async def _asked(bus: Bus, request: str) -> dict[str, Any] | Finding:
         reply = await bus.request(subject, b"", timeout_s=TIMEOUT_S)
     except NoRespondersError:
         return Finding(
-            about="JetStream", verdict="wrong", detail="the server has none",
+            about="JetStream", verdict="wrong", detail="not enabled on the server",
             advice="start the server with JetStream (nats-server -js), or use `pycwt-mod up`",
         )  # fmt: skip
     except BusTimeoutError:
         return Finding(
             about=subject, verdict="wrong", detail=f"no answer within {TIMEOUT_S:g} s",
-            advice="the server is overloaded, or this user may not ask (see permissions)",
+            advice="the server is overloaded, or this user lacks the permission (see permissions)",
         )  # fmt: skip
     answer = orjson.loads(reply.data)
     if isinstance(answer, dict) and request == ACCOUNT_INFO and "error" in answer:

@@ -17,16 +17,17 @@ def event_line(event: StreamEvent) -> str:
 
 #: What each kind of event means for the results.
 MEANINGS: Mapping[str, str] = {
-    "gap": "samples did not arrive; what they affect is masked",
-    "overlap": "samples arrived twice and were dropped",
-    "reset": "a new run began",
-    "rejected": "chunks could not be used",
-    "missing": "samples without a value; what they affect is masked",
+    "gap": "samples did not arrive; affected results are masked",
+    "overlap": "samples arrived twice and were discarded",
+    "reset": "a new run of the device began",
+    "rejected": "chunks were rejected",
+    "missing": "samples have no value; affected results are masked",
     "recovered": "channels have values again",
     "lag": "the system fell behind, or caught up",
-    "dropped": "a window gave no result",
-    "flat": "a channel began or ceased to deliver a constant; what rests on that alone is masked",
-    "rate": "the stream's sampling rate is not the device's",
+    "dropped": "a window produced no result",
+    "flat": "a channel became constant or stopped being constant; results that depend only on it "
+    "are masked",
+    "rate": "the sampling rate of the stream differs from that of the device",
     "clock": "the device's clock was set, or some of its time stamps are wrong",
 }
 
@@ -37,6 +38,6 @@ def events_in_words(events: Mapping[str, int]) -> str:
     if not kinds:
         return "events: none"
     return "events: " + ", ".join(
-        f"{count} x {kind} ({MEANINGS.get(kind, 'of a later version')})"
+        f"{count} x {kind} ({MEANINGS.get(kind, 'unknown to this version')})"
         for kind, count in sorted(kinds.items())
     )

@@ -23,7 +23,7 @@ Save = Callable[[Export, Path], None]
 def export(
     stream: Annotated[str, typer.Argument(help="Stream, running or ended", callback=checked_name)],
     analysis: Annotated[
-        str | None, typer.Argument(help="Analysis; may be left out if there is only one")
+        str | None, typer.Argument(help="Analysis (optional if the stream has only one)")
     ] = None,
     npz: Annotated[Path | None, typer.Option(help="NumPy archive to write")] = None,
     csv: Annotated[
@@ -34,10 +34,10 @@ def export(
         Path | None, typer.Option(help="Picture to draw (.png, .pdf or .svg; needs matplotlib)")
     ] = None,
     channels: Annotated[
-        str | None, typer.Option(help="One channel set, c3 or c3,c4; without: all")
+        str | None, typer.Option(help="One channel set, c3 or c3,c4 (default: all)")
     ] = None,
     epoch: Annotated[
-        str | None, typer.Option(help="Run of the device; without: the newest with results")
+        str | None, typer.Option(help="Run of the device (default: the newest with results)")
     ] = None,
     epochs: Annotated[
         str | None,
@@ -52,13 +52,13 @@ def export(
     step_s: Annotated[
         float | None,
         typer.Option(
-            min=1e-9, help="Seconds between columns; without: those of the highest octave"
+            min=1e-9, help="Seconds between columns (default: those of the highest octave)"
         ),
     ] = None,
 ) -> None:
     """Save the scalogram of a stream, with its axes, mask, levels, markers and provenance."""
     if epochs is not None and (npz is None or [csv, netcdf, png] != [None] * 3):
-        raise typer.BadParameter("--epochs needs --npz FILE, and no file of another kind")
+        raise typer.BadParameter("--epochs needs --npz FILE, and excludes other files")
     files: list[tuple[Path | None, Save]] = [
         (npz, Export.save_npz if epochs is None else partial(_save_epochs, epochs, before, after)),
         (csv, Export.save_csv),
@@ -67,7 +67,7 @@ def export(
     ]
     wanted = [(path, save) for path, save in files if path is not None]
     if not wanted:
-        raise typer.BadParameter("say what to write: --npz, --csv, --netcdf or --png, with a FILE")
+        raise typer.BadParameter("no output: give --npz, --csv, --netcdf or --png with a FILE")
     names = None if channels is None else split_names(channels)
     run_command(partial(_export, stream, analysis, epoch, names, step_s, wanted, png))
 
@@ -94,7 +94,8 @@ async def _export(
         typer.echo(f"{path}: {summary(found)}")
     if found.windows_waiting:
         typer.echo(
-            f"{found.windows_waiting} windows are not computed yet: export again for what they give"
+            f"{found.windows_waiting} windows are not computed yet: export again later to include "
+            "them"
         )
 
 

@@ -47,15 +47,15 @@ def expected_fault(error: BaseException) -> CommandError | None:
             return CommandError(error.message)
         case StorageFullError():
             return CommandError(
-                f"the signal log is full and takes no more ({error}): raise "
-                "CWT_SIGNALS_MAX_BYTES or lower CWT_SIGNALS_MAX_AGE_S, and start ingest again"
+                f"the signal log is full ({error}): raise CWT_SIGNALS_MAX_BYTES or lower "
+                "CWT_SIGNALS_MAX_AGE_S, and restart ingest"
             )
         case BusError():
             return CommandError(f"the message bus failed: {error}")
         case FolderInUseError() | ServerBinaryMissingError():
             return CommandError(str(error))
         case OSError(filename=str() | Path() as name, strerror=str() as reason):
-            return CommandError(f"{name} cannot be used: {reason}", USAGE)
+            return CommandError(f"cannot use {name}: {reason}", USAGE)
         case SourceError():
             return CommandError(str(error), USAGE)
         case SettingsError():

@@ -42,8 +42,8 @@ Verdict = Literal["ok", "note", "wrong"]
 #: The services that are looked for, how bad it is if none answers, and what is missing then.
 REQUIRED: tuple[tuple[str, Verdict, str], ...] = (
     ("ingest", "wrong", "streams are not analysed"),
-    ("compute", "wrong", "nothing is computed or answered"),
-    ("gateway", "note", "there is no page and no HTTP"),
+    ("compute", "wrong", "windows, queries and jobs are not computed"),
+    ("gateway", "note", "the page and the HTTP interface are not available"),
 )
 #: All services, which should be of one version.
 SERVICES = {"ingest", "compute", "hwbridge", "gateway"}
@@ -180,7 +180,9 @@ def connection_finding(error: Unavailable) -> Finding:
     match error.__cause__:
         case AccessRefusedError():
             about = "user"
-            advice = "correct the user, the file or the server; services then connect by themselves"
+            advice = (
+                "correct the user, the file or the server; services then reconnect automatically"
+            )
         case UnusableConnectionError():
             about = "settings"
             advice = "correct the variable CWT_NATS_* or the file, see docs/settings.md"
@@ -196,9 +198,11 @@ def permission_finding(detail: str) -> Finding:
         return Finding(about="permissions", verdict="wrong", detail=detail)
     subject, is_publish = refused["subject"], refused["publish"] is not None
     verb = "publish to" if is_publish else "subscribe to"
-    advice = f"let this user {verb} it, or connect as another one (CWT_NATS_USER, CWT_NATS_CREDS)"
+    advice = (
+        f"allow this user to {verb} it, or connect as another user (CWT_NATS_USER, CWT_NATS_CREDS)"
+    )
     if not is_publish and subject.startswith("_INBOX"):
-        advice = "set CWT_NATS_INBOX_PREFIX to the prefix of inboxes that this user may hear"
+        advice = "set CWT_NATS_INBOX_PREFIX to the inbox prefix that this user may subscribe to"
     return Finding(
         about="permissions",
         verdict="wrong",
@@ -219,7 +223,7 @@ def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> li
                 Finding(
                     about=name,
                     verdict=verdict,
-                    detail=f"none answers: {without}",
+                    detail=f"not running: {without}",
                     advice=f"start it with `pycwt-mod up`, or `python -m cwt_{name}`",
                 )
             )
@@ -232,8 +236,8 @@ def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> li
             Finding(
                 about="versions",
                 verdict="wrong",
-                detail=f"this is {version}, but there are {', '.join(others)}",
-                advice="install the same version everywhere and start those services again",
+                detail=f"this command has version {version}, but there are {', '.join(others)}",
+                advice="install the same version everywhere and restart these services",
             )
         )
     elif ours:
@@ -252,7 +256,8 @@ def storage_findings(account: Mapping[str, Any]) -> Finding:
             about="storage",
             verdict="wrong",
             detail=f"{detail}, of {limit / 2**20:.0f} MiB",
-            advice="lower the limits of the streams (docs/settings.md), or give the server more",
+            advice="lower the limits of the streams (docs/settings.md), or give the server more "
+            "storage",
         )
     return Finding(about="storage", verdict="ok", detail=detail)
 
@@ -264,7 +269,7 @@ def stream_findings(name: str, info: Mapping[str, Any]) -> Finding:
             about=name,
             verdict="wrong",
             detail=str(info["error"].get("description", "missing")),
-            advice="start ingest once: it makes what is missing",
+            advice="restart ingest, which creates missing streams",
         )
     size, limit = int(info["state"]["bytes"]), int(info["config"]["max_bytes"])
     detail = f"{info['state']['messages']} messages, {size / 2**20:.1f} MiB"
@@ -275,14 +280,14 @@ def stream_findings(name: str, info: Mapping[str, Any]) -> Finding:
             about=name,
             verdict="wrong",
             detail=f"{detail}; replicas behind: {', '.join(behind)}",
-            advice="look at these servers: `nats server report jetstream`",
+            advice="check these servers: `nats server report jetstream`",
         )
     refuses = info["config"].get("discard") == "new"
     if refuses and limit > 0 and size > FULL * limit:
         return Finding(
             about=name,
             verdict="wrong",
-            detail=f"{detail}, nearly full, and then it refuses what comes",
+            detail=f"{detail}, nearly full; when full, it rejects new messages",
             advice=advice_when_full(name),
         )
     return Finding(about=name, verdict="ok", detail=detail)
@@ -291,8 +296,8 @@ def stream_findings(name: str, info: Mapping[str, Any]) -> Finding:
 def advice_when_full(name: str) -> str:
     """Return what makes room in a stream that refuses the new."""
     settings = {
-        "KV_cwt_jobs": "lower CWT_JOBS_MAX_AGE_S, so that old jobs go sooner",
-        "KV_cwt_significance": "empty it, it saves time and nothing else: nats kv purge",
+        "KV_cwt_jobs": "lower CWT_JOBS_MAX_AGE_S, so that old jobs expire sooner",
+        "KV_cwt_significance": "empty it, since it is only a cache: nats kv purge",
         "OBJ_cwt_objects": "raise CWT_OBJECTS_MAX_BYTES, or lower CWT_OBJECTS_MAX_AGE_S",
         "CWT_JOB_RESULTS": "raise CWT_JOB_RESULTS_MAX_BYTES, or lower CWT_JOBS_MAX_AGE_S",
         "CWT_SIGNALS": "raise CWT_SIGNALS_MAX_BYTES, or lower CWT_SIGNALS_MAX_AGE_S",
@@ -322,7 +327,7 @@ def clock_finding(server: ServerReport) -> Finding:
             about="clock",
             verdict="wrong",
             detail=detail,
-            advice="let this machine and the server set their clocks by NTP",
+            advice="synchronise the clocks of this machine and of the server with NTP",
         )
     return Finding(about="clock", verdict="ok", detail=detail)
 

@@ -10,7 +10,11 @@ from cwt_cli.hw_twin import twin
 
 __all__ = ["hw"]
 
-hw = typer.Typer(name="hw", no_args_is_help=True, help="Boards on serial ports.")
+hw = typer.Typer(
+    name="hw",
+    no_args_is_help=True,
+    help="Use the devices on the serial ports of the hardware bridge.",
+)
 hw.command(name="list")(list_)
 for command in (info, selftest, verify):
     hw.command()(command)

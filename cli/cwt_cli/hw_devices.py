@@ -23,34 +23,37 @@ from pycwt_client import connect
 __all__ = ["info", "list_", "selftest", "verify"]
 
 Device = Annotated[
-    str, typer.Argument(help="its name in CWT_HW_PORTS, such as fpga0", callback=checked_name)
+    str,
+    typer.Argument(help="Name of the device in CWT_HW_PORTS, such as fpga0", callback=checked_name),
 ]
-Seed = Annotated[int, typer.Option(min=1, max=2**32 - 1, help="of the numbers computed with")]
+Seed = Annotated[int, typer.Option(min=1, max=2**32 - 1, help="Seed of the random input")]
 
 
 def list_() -> None:
-    """List the serial ports and the devices given to the bridge; nothing is sent to any port."""
+    """List serial ports and configured devices, without sending anything to a port."""
     _run(_list)
 
 
 def info(device: Device) -> None:
-    """Say what a device is, and how it is."""
+    """Show the identity and the state of a device."""
     _run(partial(_info, device), device)
 
 
 def selftest(device: Device, seed: Seed = 1) -> None:
-    """Let a device compute on its own, and compare with the integer model."""
+    """Run the self-test of a device, and compare its results with the integer model."""
     _run(partial(_selftest, device, seed), device)
 
 
 def verify(
     device: Device,
-    operation: Annotated[str, typer.Option(metavar="cwt|mc|all", help="what to compute")] = "all",
+    operation: Annotated[
+        str, typer.Option(metavar="cwt|mc|all", help="Operation to check")
+    ] = "all",
     seed: Seed = 1,
 ) -> None:
-    """Let a device compute, compute the same on this machine's integer model, and compare."""
+    """Compute on a device and on this machine's integer model, and compare the results."""
     if operation not in {"cwt", "mc", "all"}:
-        raise typer.BadParameter(f"--operation is one of cwt, mc, all, not {operation!r}")
+        raise typer.BadParameter(f"--operation must be cwt, mc or all, not {operation!r}")
     _run(partial(_verify, device, operation, seed), device)
 
 
@@ -64,8 +67,8 @@ def _run(work: Callable[[Bus], Awaitable[None]], device: str | None = None) -> N
                 if device is None or not isinstance(error.__cause__, NoRespondersError):
                     raise
                 raise CommandError(
-                    f"no bridge has a device {device}: `pycwt-mod hw list` says which there are; "
-                    "CWT_HW_PORTS, where the bridge is started, gives it one"
+                    f"no bridge has a device {device}: `pycwt-mod hw list` lists the devices; set "
+                    "CWT_HW_PORTS of the bridge to add one"
                 ) from error
 
     run_command(connected)
@@ -73,16 +76,16 @@ def _run(work: Callable[[Bus], Awaitable[None]], device: str | None = None) -> N
 
 async def _list(bus: Bus) -> None:
     listing = await listing_of(bus)
-    typer.echo("Ports, as the operating system describes them:")
+    typer.echo("Serial ports reported by the operating system:")
     for port in listing.devices:
         typer.echo(f"  {port_line(port)}")
     if not listing.devices:
         typer.echo("  none")
-    typer.echo("Devices given to the bridge:")
+    typer.echo("Devices configured in the bridge:")
     for each in listing.configured:
         typer.echo(f"  {device_line(each)}")
     if not listing.configured:
-        typer.echo("  none: name them in CWT_HW_PORTS, as in fpga0=tangnano9k:/dev/ttyUSB1")
+        typer.echo("  none: set CWT_HW_PORTS of the bridge, such as fpga0=tangnano9k:/dev/ttyUSB1")
 
 
 def port_line(port: SerialDevice) -> str:
@@ -103,7 +106,7 @@ def device_line(each: ConfiguredPort) -> str:
 
 async def _info(device: str, bus: Bus) -> None:
     found = await info_of(bus, device)
-    clock = f"{found.clock_hz / 1e6:g} MHz" if found.clock_hz else "not told"
+    clock = f"{found.clock_hz / 1e6:g} MHz" if found.clock_hz else "unknown"
     rows = {
         "kind": found.kind + (" (simulated)" if found.simulated else ""),
         "port": f"{found.port} at {found.baud} baud",
@@ -126,7 +129,7 @@ async def _selftest(device: str, seed: int, bus: Bus) -> None:
         typer.echo(f"{'passed' if check.passed else 'FAILED'}: {check.name}: {check.detail}")
     typer.echo(_origin(reply))
     if not reply.passed:
-        raise CommandError(f"{device} did not pass its self-test")
+        raise CommandError(f"{device} failed its self-test")
 
 
 async def _verify(device: str, operation: str, seed: int, bus: Bus) -> None:
@@ -134,11 +137,13 @@ async def _verify(device: str, operation: str, seed: int, bus: Bus) -> None:
     asked = [each for each in ("cwt", "mc") if operation in {each, "all"}]
     missing = [each for each in asked if each not in has]
     if missing and operation != "all":
-        raise CommandError(f"{device} has no {operation}; it has {', '.join(has)}", USAGE)
+        raise CommandError(
+            f"{device} does not support {operation}; it supports {', '.join(has)}", USAGE
+        )
     different = []
     for each in asked:
         if each in missing:
-            typer.echo(f"{each}: {device} has none")
+            typer.echo(f"{each}: not supported by {device}")
             continue
         verdict, reply = await (_verify_cwt if each == "cwt" else _verify_mc)(device, seed, bus)
         words = "equal" if verdict.equal else f"{verdict.different} DIFFERENT"
@@ -146,7 +151,9 @@ async def _verify(device: str, operation: str, seed: int, bus: Bus) -> None:
         if not verdict.equal:
             different.append(each)
     if different:
-        raise CommandError(f"{device} computes another {' and '.join(different)} than the model")
+        raise CommandError(
+            f"{device}: the results of {' and '.join(different)} differ from the model"
+        )
 
 
 async def _verify_cwt(device: str, seed: int, bus: Bus) -> tuple[Verdict, HwResult]:

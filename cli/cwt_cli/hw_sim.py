@@ -26,18 +26,19 @@ class SimulatorChoice(StrEnum):
 
 def sim(
     serial: Annotated[
-        bool, typer.Option("--serial", help="simulate the line's bits too; needs Verilator")
+        bool,
+        typer.Option("--serial", help="Simulate the bits of the serial line too (needs Verilator)"),
     ] = False,
     simulator: Annotated[
-        SimulatorChoice, typer.Option(help="auto: Verilator where it is installed")
+        SimulatorChoice, typer.Option(help="Simulator (auto: Verilator if it is installed)")
     ] = SimulatorChoice.AUTO,
-    folder: Annotated[Path, typer.Option(help="where compiled designs are kept")] = Path(
+    folder: Annotated[Path, typer.Option(help="Folder for compiled designs")] = Path(
         "var/gateware"
     ),
 ) -> None:
     """Run the gateware in a simulator; the first line printed is the port to open.
 
-    Ends with Ctrl-C or SIGTERM. What it answers says that it is simulated.
+    Stop it with Ctrl-C or SIGTERM. Its replies are marked as simulated.
     """
     with reported():
         _sim(serial, simulator, folder)

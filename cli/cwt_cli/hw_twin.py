@@ -12,10 +12,10 @@ __all__ = ["twin"]
 
 
 def twin() -> None:
-    """Run a semantics twin of the ELM11; the first line printed is the port to open.
+    """Run a simulated ELM11; the first line printed is the port to open.
 
-    The same Lua, the same prompt, 1 MiB of heap; no board, no timing. Ends with Ctrl-C or SIGTERM.
-    What it answers says that it is simulated.
+    It has the same Lua, the same prompt and 1 MiB of heap, but not the timing of the board. Stop it
+    with Ctrl-C or SIGTERM. Its replies are marked as simulated.
     """
     with reported():
         _twin()
@@ -30,5 +30,5 @@ def _twin() -> None:
         ) from error
     with stop_signal() as stop, TwinTerminal() as terminal:
         typer.echo(terminal.port)
-        typer.echo("a semantics twin of an ELM11: not a board, and not its speed", err=True)
+        typer.echo("a simulated ELM11: not a board, and not its speed", err=True)
         terminal.serve(stop)

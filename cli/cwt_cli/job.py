@@ -39,10 +39,15 @@ from pycwt_client import Client, Job, TaskResult, connect
 
 __all__ = ["job"]
 
-job = typer.Typer(name="job", no_args_is_help=True, help="Many analyses at once, kept.")
+job = typer.Typer(
+    name="job", no_args_is_help=True, help="Run many analyses as a job, whose results are stored."
+)
 
 JobId = Annotated[
-    str, typer.Argument(metavar="JOB", help="the id that submit printed", callback=checked_name)
+    str,
+    typer.Argument(
+        metavar="JOB", help="Id of the job, as printed by submit", callback=checked_name
+    ),
 ]
 
 
@@ -52,12 +57,15 @@ def submit(
         str,
         typer.Argument(
             metavar="cwt|xwt|wct|tasks",
-            help="of each column; of each two columns of a file; tasks: as the JSON file says",
+            help="Operation: cwt of each column, xwt or wct of each pair of columns of a file, or "
+            "the tasks of a JSON file",
         ),
     ],
     files: Annotated[
         list[str],
-        typer.Argument(help="Recordings, named as for publish; with tasks: JSON files, or - "),
+        typer.Argument(
+            help="Recordings, as for publish; with tasks: JSON files, or - for standard input"
+        ),
     ],
     columns: ColumnsOption = None,
     fs: RateOption = None,
@@ -70,15 +78,20 @@ def submit(
     mc_count: McCountOption = 300,
     seed: SeedOption = None,
     backend: BackendOption = "sequential",
-    name: Annotated[str | None, typer.Option(help="what to call the job")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the job")] = None,
     job_id: Annotated[
-        str | None, typer.Option("--id", help="instead of one made of it", callback=checked_name)
+        str | None,
+        typer.Option(
+            "--id", help="Id of the job (default: derived from its tasks)", callback=checked_name
+        ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="and show how far it is")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the progress until the job ends")
+    ] = False,
 ) -> None:
-    """Hand over a job; prints its id. The same job again is the same job."""
+    """Submit a job and print its id. Submitting an identical job returns the existing one."""
     if op not in {*get_args(Transform), "tasks"}:
-        raise typer.BadParameter(f"cwt, xwt, wct or tasks are possible, not {op!r}")
+        raise typer.BadParameter(f"the operation must be cwt, xwt, wct or tasks, not {op!r}")
     check_choices(wavelet=wavelet, method=method)
     options: dict[str, Any] = {"dj": dj, "mother": wavelet, "param": param}
     if op in {"xwt", "wct"}:
@@ -107,7 +120,7 @@ def submit(
 
 @job.command()
 def status(job_id: JobId) -> None:
-    """Say how a job stands, and what failed of it."""
+    """Show the status of a job and its failed tasks."""
 
     async def work(client: Client) -> None:
         for line in state_lines(await client.job(job_id).state(tasks=True)):
@@ -118,7 +131,7 @@ def status(job_id: JobId) -> None:
 
 @job.command()
 def watch(job_id: JobId) -> None:
-    """Show how far a job is until it has ended; exits with 1 if not all of it succeeded."""
+    """Show the progress of a job until it ends; exits with 1 unless every task succeeded."""
 
     async def work(client: Client) -> None:
         await _watch(client.job(job_id))
@@ -130,11 +143,13 @@ def watch(job_id: JobId) -> None:
 def results(
     job_id: JobId,
     output: Annotated[
-        Path | None, typer.Option(help="write each answer to this folder, as .npz")
+        Path | None, typer.Option(help="Folder to write each reply to, as .npz")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print each answer, one a line")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each reply as JSON, one per line")
+    ] = False,
 ) -> None:
-    """Fetch what came of each task, as it comes, until all that will come did."""
+    """Print the outcome of each task as it arrives, until the job ends."""
 
     async def work(client: Client) -> None:
         if output is not None:
@@ -153,24 +168,26 @@ def results(
 
 @job.command()
 def cancel(job_id: JobId) -> None:
-    """Stop a job: what runs ends soon, and the rest never starts."""
+    """Cancel a job: running tasks end soon, and the others do not start."""
     _with_client(partial(_change, job_id, Job.cancel))
 
 
 @job.command()
 def retry(job_id: JobId) -> None:
-    """Compute again what failed or was cancelled."""
+    """Retry the failed and cancelled tasks of a job."""
     _with_client(partial(_change, job_id, Job.retry))
 
 
 @job.command("list")
 def list_jobs(
-    status: Annotated[str | None, typer.Option(help="queued, running, completed, ...")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="the newest so many")] = 100,
+    status: Annotated[
+        str | None, typer.Option(help="Only this status: queued, running, completed, ...")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of jobs")] = 100,
 ) -> None:
-    """List the jobs there are, the newest first."""
+    """List jobs, newest first."""
     if status is not None and status not in set(JobStatus):
-        raise typer.BadParameter(f"{', '.join(JobStatus)} are possible, not {status!r}")
+        raise typer.BadParameter(f"--status must be one of {', '.join(JobStatus)}, not {status!r}")
 
     async def work(client: Client) -> None:
         found = await client.jobs(None if status is None else JobStatus(status), limit=limit)
@@ -195,7 +212,7 @@ async def _tasks_in(path: Path) -> list[Any]:
     try:
         body = await anyio.Path(path).read_bytes()
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}", USAGE) from None
+        raise CommandError(f"cannot read {path}: {error.strerror}", USAGE) from None
     return read_tasks(body, str(path))
 
 

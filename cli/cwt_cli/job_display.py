@@ -55,7 +55,7 @@ def state_lines(state: JobState) -> list[str]:
     failures = [each for each in state.results if each.status == "failed"]
     lines += [f"task {each.task_id}: {each.error}" for each in failures[:LISTED_FAILURES]]
     if len(failures) > LISTED_FAILURES:
-        lines.append(f"and {len(failures) - LISTED_FAILURES} more that failed")
+        lines.append(f"and {len(failures) - LISTED_FAILURES} more failed tasks")
     return lines
 
 

@@ -52,7 +52,9 @@ def _signals(op: Transform, file: str, recording: Whole) -> list[tuple[str, dict
     if op == "cwt":
         return [(name, {"data": signal}) for name, signal in columns.items()]
     if len(columns) < 2:
-        raise CommandError(f"{file} has one channel, {op} is of two", USAGE)
+        raise CommandError(
+            f"cannot compute {op}: {file} has one channel, and two are needed", USAGE
+        )
     return [
         (f"{one} with {other}", {"signal1": columns[one], "signal2": columns[other]})
         for one, other in itertools.combinations(columns, 2)
@@ -70,8 +72,10 @@ def read_tasks(body: bytes, name: str) -> list[Task]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise CommandError(f"{name} is no JSON: {error}", USAGE) from None
+        raise CommandError(f"{name} is not valid JSON: {error}", USAGE) from None
     tasks = document.get("tasks") if isinstance(document, dict) else document
     if not isinstance(tasks, list) or not all(isinstance(each, dict) for each in tasks):
-        raise CommandError(f"{name} has to be a list of tasks, or an object with tasks", USAGE)
+        raise CommandError(
+            f"{name} must be a list of tasks, or an object with the field tasks", USAGE
+        )
     return tasks

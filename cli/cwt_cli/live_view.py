@@ -24,7 +24,7 @@ MIN_WIDTH = 10
 #: The time shown, unless somebody says else: so many periods of the lowest frequency, seconds.
 PERIODS = 20.0
 SHORTEST_S, LONGEST_S = 10.0, 3600.0
-HELP = "Tab: next channels   Ctrl-C: leave"
+HELP = "Tab: next channels   Ctrl-C: quit"
 
 
 @dataclass(frozen=True, kw_only=True)

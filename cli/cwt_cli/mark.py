@@ -25,21 +25,22 @@ def mark(
     text: Annotated[str, typer.Argument(help="Note, such as 'eyes closed'")],
     sample: Annotated[
         int | None,
-        typer.Option(min=0, help="Position in the epoch; without: the next sample that arrives"),
+        typer.Option(min=0, help="Position in the epoch (default: the next sample to arrive)"),
     ] = None,
     time: Annotated[
         str | None,
         typer.Option(
             metavar="TIME|now",
-            help="Time instead, such as 2026-01-31T08:00:00Z, by the clock of the device",
+            help="Time by the clock of the device, such as 2026-01-31T08:00:00Z, instead of "
+            "--sample",
         ),
     ] = None,
     duration: Annotated[float | None, typer.Option(min=0, help="Length in seconds")] = None,
     channel: Annotated[
-        str | None, typer.Option(help="Channel that the note is about; without: all of them")
+        str | None, typer.Option(help="Channel that the note is about (default: all)")
     ] = None,
     epoch: Annotated[
-        str | None, typer.Option(help="Run of the device; without: the present one")
+        str | None, typer.Option(help="Run of the device (default: the current one)")
     ] = None,
 ) -> None:
     """Set a marker: a note about a moment of a stream, which `watch` shows."""
@@ -63,7 +64,7 @@ def time_ns(text: str) -> int:
         return nanoseconds(datetime.fromisoformat(text))
     except ValueError:
         raise typer.BadParameter(
-            f"--time takes a time with its zone, such as 2026-01-31T08:00:00Z, or now; not {text!r}"
+            f"--time must be a time with a zone, such as 2026-01-31T08:00:00Z, or now, not {text!r}"
         ) from None
 
 

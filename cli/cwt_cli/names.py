@@ -18,9 +18,7 @@ def checked_name(value: str | None) -> str | None:
         It cannot.
     """
     if value is not None and not is_name(value):
-        raise typer.BadParameter(
-            f"{value!r} cannot be a name: 1 to 64 letters, digits, - or _ are possible"
-        )
+        raise typer.BadParameter(f"invalid name {value!r}: use 1 to 64 letters, digits, - or _")
     return value
 
 

@@ -77,9 +77,8 @@ def http_address(port: int, *, or_any: bool = False) -> HttpAddress | None:
             raise _unusable(host, port, error) from None
         if not or_any:
             raise CommandError(
-                f"port {port} on {host} is taken, perhaps by the gateway of another "
-                "`pycwt-mod up`. Choose another for HTTP with --http-port, or any free one with "
-                "--http-port -1"
+                f"port {port} on {host} is in use, perhaps by the gateway of another `pycwt-mod "
+                "up`: choose another port with --http-port, or any free one with --http-port -1"
             ) from None
     return HttpAddress(host=host, port=_bound(host, 0))
 
@@ -89,7 +88,7 @@ def check_host(host: str, *, insecure: bool) -> None:
     if not (insecure or is_loopback(host)):
         raise CommandError(
             f"--host {host} can be reached from other machines, and the server that `up` starts "
-            "has no users: anyone there could publish, and read and delete all that is stored. "
+            "has no users: anyone there could publish, and read and delete all stored data. "
             "Give it users with --secure DIR, or add --insecure if a firewall protects it",
             USAGE,
         )
@@ -104,8 +103,8 @@ def check_port(host: str, port: int) -> None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
-                f"port {port} on {host} is taken. If a NATS server runs there, join it with "
-                f"CWT_NATS_URL=nats://{host}:{port}; otherwise choose another with --port"
+                f"port {port} on {host} is in use: if a NATS server runs there, use it with "
+                f"CWT_NATS_URL=nats://{host}:{port}; otherwise choose another port with --port"
             ) from None
         raise _unusable(host, port, error) from None
 

@@ -73,14 +73,14 @@ class Order:
 
 
 def publish(
-    stream: Annotated[str, typer.Option(help="the stream to publish to", callback=checked_name)],
+    stream: Annotated[str, typer.Option(help="Stream to publish to", callback=checked_name)],
     file: Annotated[
-        str | None, typer.Argument(help="a recording: CSV, WAV, EDF, XDF, NumPy, BrainVision, ...")
+        str | None, typer.Argument(help="Recording: CSV, WAV, EDF, XDF, NumPy, BrainVision, ...")
     ] = None,
     source: Annotated[
         str | None,
         typer.Option(
-            help="or where samples come from: csv:FILE, wav:FILE, edf:FILE, xdf:FILE, "
+            help="Source instead of FILE: csv:FILE, wav:FILE, edf:FILE, xdf:FILE, "
             "xdf:FILE#STREAM, numpy:FILE, parquet:FILE, openbci:FILE, empatica:FILE, wfdb:RECORD, "
             "mseed:FILE, mne:FILE, lsl:NAME, lsl:type=EEG, brainflow:BOARD,serial_port=PORT"
         ),
@@ -89,35 +89,52 @@ def publish(
         str | None,
         typer.Option(
             metavar="HZ|measured",
-            help="sampling rate in Hz, whatever the source says; measured: the one by its stamps",
+            help="Sampling rate in Hz, overriding that of the source; measured: that of its time "
+            "stamps",
         ),
     ] = None,
     resample: ResampleOption = None,
     speed: Annotated[
-        float, typer.Option(min=0, help="of a recording, times real time; 0: as fast as it goes")
+        float,
+        typer.Option(
+            min=0, help="Playback speed of a recording (1 = real time; 0 = as fast as possible)"
+        ),
     ] = 1,
     chunk_s: Annotated[
         float | None,
-        typer.Option(min=0.001, help="seconds in one chunk; else 0.2, of a device 0.02"),
+        typer.Option(min=0.001, help="Seconds in a chunk (default: 0.2, for a device 0.02)"),
     ] = None,
     epoch: Annotated[
-        str | None, typer.Option(help="name of this run; the same one again repeats nothing")
+        str | None,
+        typer.Option(
+            help="Name of this run (default: a new one); an existing name "
+            "skips the samples stored under it"
+        ),
     ] = None,
-    columns: Annotated[str | None, typer.Option(help="channels to send, such as ecg,abp")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Channels to publish, such as ecg,abp (default: all)")
+    ] = None,
     define: Annotated[
-        Path | None, typer.Option(help="define the stream first, from this JSON file")
+        Path | None, typer.Option(help="JSON file with the definition of the stream")
     ] = None,
     power: Annotated[
-        str | None, typer.Option(help="or define it to give the power of channels, such as c3,c4")
+        str | None,
+        typer.Option(help="Define the stream with the power of these channels, such as c3,c4"),
     ] = None,
     coherence: Annotated[
-        list[str] | None, typer.Option(help="and the coherence of two, such as c3,c4; repeatable")
+        list[str] | None,
+        typer.Option(
+            help="Define the stream with the coherence of two channels, such as c3,c4; repeatable"
+        ),
     ] = None,
     band: Annotated[
-        str | None, typer.Option(help="of power and coherence: lowest and highest Hz, such as 2,40")
+        str | None,
+        typer.Option(
+            help="Lowest and highest frequency of --power and --coherence in Hz, such as 2,40"
+        ),
     ] = None,
 ) -> None:
-    """Publish a recording as the device that made it would have, or a device as it measures."""
+    """Publish a recording, or the samples of a device as they arrive."""
     order = Order(
         file=file, source=source, stream=stream, fs_hz=parse_rate(fs), resample_hz=resample,
         speed=speed, chunk_s=chunk_s, epoch=epoch, columns=columns, define=define,
@@ -141,7 +158,9 @@ def parse_rate(text: str | None) -> Rate | None:
     except ValueError:
         fs_hz = 0.0
     if not 0 < fs_hz < math.inf:
-        raise typer.BadParameter(f"--fs is a rate in Hz, such as 125, or measured, not {text!r}")
+        raise typer.BadParameter(
+            f"--fs must be a rate in Hz, such as 125, or measured, not {text!r}"
+        )
     return fs_hz
 
 
@@ -149,14 +168,16 @@ def the_source(file: str | None, source: str | None) -> str:
     """Return the one of the two that is given."""
     given = [each for each in (file, source) if each is not None]
     if len(given) != 1:
-        raise CommandError("say one FILE, or one --source", USAGE)
+        raise CommandError("give either FILE or --source", USAGE)
     return given[0]
 
 
 async def _publish(order: Order) -> None:
     analyses = parse_analyses(order.power, order.coherence, order.band)
     if analyses is not None and order.define is not None:
-        raise CommandError("--define says what to compute: leave out --power, --coherence", USAGE)
+        raise CommandError(
+            "--define excludes --power and --coherence: the file defines the analyses", USAGE
+        )
     wanted = None if order.define is None else read_definition(order.define, order.stream)
     find = partial(
         named_source,
@@ -184,7 +205,7 @@ async def _publish(order: Order) -> None:
             definition = wanted or known
             if definition is None:
                 raise CommandError(
-                    f"no stream is called {order.stream}: define it with --define FILE.json "
+                    f"stream {order.stream} does not exist: define it with --define FILE.json "
                     f"({shown(DEFINITION)} is an example), or with --coherence A,B --band 2,40"
                 )
             check_rate(signals.info, definition)
@@ -206,8 +227,8 @@ async def _send(client: Client, order: Order, signals: Signals) -> None:
     status = await client.get_stream(order.stream)
     if is_there(status, run, signals.info):
         typer.echo(
-            f"0 chunks of {order.stream} kept under epoch {run}: all {signals.info.n_samples} "
-            "samples were there already"
+            f"0 chunks of {order.stream} stored in epoch {run}: all {signals.info.n_samples} "
+            "samples were already stored"
         )
         return
     with _progress(signals.info) as progress:
@@ -234,10 +255,10 @@ async def _send(client: Client, order: Order, signals: Signals) -> None:
                 raise failure(error, publisher, live=signals.info.live) from error
             await report.settle(client, publisher)
     known = 0 if signals.info.live else publisher.known_samples
-    there = f"; the first {known} samples were there already" if known else ""
-    typer.echo(f"{publisher.kept} chunks of {order.stream} kept under epoch {run}{there}")
+    stored = f"; the first {known} samples were already stored" if known else ""
+    typer.echo(f"{publisher.kept} chunks of {order.stream} stored in epoch {run}{stored}")
     if signals.info.annotations:
-        typer.echo(f"{publisher.markers} markers of its annotations are stored")
+        typer.echo(f"{publisher.markers} annotations stored as markers")
     report.conclude(publisher)
 
 
@@ -257,7 +278,7 @@ def is_there(status: StreamStatus, run: str, info: SourceInfo) -> bool:
         return False
     if status.epoch == run and (status.next_sample or 0) >= (info.n_samples or math.inf):
         return True
-    raise CommandError(f"{doubt}, or leave --epoch out")
+    raise CommandError(f"{doubt}, or omit --epoch")
 
 
 async def _until_stopped(send: Callable[[], Awaitable[None]], publisher: Publisher) -> None:
@@ -283,12 +304,15 @@ def parse_analyses(power: str | None, coherence: list[str], band: str | None) ->
     try:
         fmin_hz, fmax_hz = (float(part) for part in (band or "").split(","))
     except ValueError:
-        raise CommandError("say from which to which frequency: --band 2,40", USAGE) from None
+        raise CommandError(
+            "no frequencies: give the lowest and the highest with --band, such as --band 2,40",
+            USAGE,
+        ) from None
     pairs = [split_names(pair) for pair in coherence]
     wrong = next((pair for pair in pairs if len(pair) != 2), None)
     if wrong is not None:
         raise CommandError(
-            f"--coherence takes two channels, such as c3,c4, and not {','.join(wrong)}", USAGE
+            f"--coherence takes two channels, such as c3,c4, not {','.join(wrong)}", USAGE
         )
     return Analyses(
         power=split_names(power) if power else (),
@@ -303,13 +327,13 @@ def read_definition(path: Path, stream: str) -> StreamDefinition:
     try:
         definition = decode(StreamDefinition, path.read_bytes(), ContentType.JSON)
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}", USAGE) from None
+        raise CommandError(f"cannot read {path}: {error.strerror}", USAGE) from None
     except ContractError as error:
-        raise CommandError(f"{path} is no stream definition: {error.message}", USAGE) from None
+        raise CommandError(f"{path} is not a stream definition: {error.message}", USAGE) from None
     if definition.name != stream:
         raise CommandError(
-            f"{path} defines the stream {definition.name}, not {stream}: say "
-            f"--stream {definition.name}, or change the name in the file",
+            f"{path} defines the stream {definition.name}, not {stream}: use --stream "
+            f"{definition.name}, or change the name in the file",
             USAGE,
         )
     return definition
@@ -326,10 +350,10 @@ def check_rate(info: SourceInfo, definition: StreamDefinition) -> None:
     """Raise a `CommandError` if the source has another rate than the stream."""
     if abs(info.fs_hz - definition.fs_hz) > 1e-9 * info.fs_hz:
         raise CommandError(
-            f"{info.name} has {info.fs_hz:g} Hz and the stream {definition.name} is defined with "
-            f"{definition.fs_hz:g} Hz: correct the one with --fs, or the other with --define, or "
-            f"resample the recording with --resample {definition.fs_hz:g}, or publish to another "
-            "stream",
+            f"{info.name} has {info.fs_hz:g} Hz, but the stream {definition.name} is defined with "
+            f"{definition.fs_hz:g} Hz: correct the rate of the source with --fs or that of the "
+            f"stream with --define, resample the recording with --resample {definition.fs_hz:g}, "
+            "or publish to another stream",
             USAGE,
         )
 
@@ -339,8 +363,8 @@ def check_channels(info: SourceInfo, definition: StreamDefinition) -> None:
     columns, channels = info.channel_names, definition.channel_names
     if len(columns) != len(channels):
         raise CommandError(
-            f"{info.name} has the channels {', '.join(columns)} and the stream the channels "
-            f"{', '.join(channels)}: choose as many, in that order, with --columns",
+            f"{info.name} has the channels {', '.join(columns)}, but the stream has the channels "
+            f"{', '.join(channels)}: select the same number, in that order, with --columns",
             USAGE,
         )
 

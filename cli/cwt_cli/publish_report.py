@@ -71,13 +71,13 @@ class PublishReport:
             self._say(events_in_words(self._counts))
         if publisher.refused:
             raise CommandError(
-                f"samples of epoch {publisher.epoch} were refused, at first because "
+                f"samples of epoch {publisher.epoch} were refused; the first refusal: "
                 f"{publisher.refused[0].detail}"
             )
         if not self._has_settled:
             self._say(
-                f"ingest has not read all of it yet: `pycwt-mod watch {publisher.stream}` shows "
-                "what becomes of the rest"
+                f"ingest has not read all samples yet: `pycwt-mod watch {publisher.stream}` shows "
+                "the results of the rest"
             )
 
     def _say(self, text: str) -> None:
@@ -90,12 +90,12 @@ def failure(error: Exception, publisher: Publisher, *, live: bool) -> Exception:
     if fault is None or publisher.first_unkept is None:
         return error
     again = (
-        "samples from then on are lost: start again, which begins a new epoch"
+        "later samples are lost: start again, which begins a new epoch"
         if live
         else f"publish again with --epoch {publisher.epoch}, which continues with what is missing"
     )
     return CommandError(
-        f"{fault}. Of epoch {publisher.epoch}, sample {publisher.first_unkept} is the first that "
-        f"is not kept: {again}",
+        f"{fault}. Sample {publisher.first_unkept} is the first of epoch {publisher.epoch} that is "
+        f"not stored: {again}",
         fault.exit_code,
     )

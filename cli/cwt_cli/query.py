@@ -147,12 +147,15 @@ async def read_signals(
     wanted = 1 if op == "cwt" else 2
     if len(found) != wanted:
         raise CommandError(
-            f"{op} takes {wanted} of the channels {', '.join(found)}: choose with --columns", USAGE
+            f"{op} takes {wanted} of the channels {', '.join(found)}: select with --columns", USAGE
         )
     rate = common_rate({n: r.info.fs_hz for n, r in zip(files, recordings, strict=True)})
     lengths = {len(signal) for signal in found.values()}
     if len(lengths) > 1:
-        raise CommandError(f"the signals have {sorted(lengths)} samples: equal ones are expected")
+        raise CommandError(
+            f"the signals have different lengths ({sorted(lengths)} samples): use "
+            "signals of the same length"
+        )
     return found, rate
 
 
@@ -168,42 +171,46 @@ def common_rate(rates: Mapping[str, float]) -> float:
         stated = ", ".join(f"{name} {fs_hz:g} Hz" for name, fs_hz in rates.items())
         lowest = min(rates.values())
         raise CommandError(
-            f"the files have different sampling rates ({stated}): bring them to one with "
-            f"--resample {lowest:g}",
+            f"the files have different sampling rates ({stated}): resample them with --resample "
+            f"{lowest:g}",
             USAGE,
         )
     return next(iter(rates.values()))
 
 
 def query(
-    op: Annotated[str, typer.Argument(metavar="cwt|xwt|wct|significance", help="what")],
+    op: Annotated[str, typer.Argument(metavar="cwt|xwt|wct|significance", help="Operation to run")],
     files: Annotated[
-        list[str], typer.Argument(help="Recordings, named as for publish: FILE, or KIND:FILE")
+        list[str], typer.Argument(help="Recordings, as for publish: FILE, or KIND:FILE")
     ],
     columns: ColumnsOption = None,
     fs: RateOption = None,
     resample: ResampleOption = None,
     dj: Annotated[
         float,
-        typer.Option(min=1e-3, help="distance of scales in octaves", show_default="1/12"),
+        typer.Option(min=1e-3, help="Spacing of scales in octaves", show_default="1/12"),
     ] = OCTAVE_STEP,
     level: LevelOption = 0.95,
     wavelet: WaveletOption = "morlet",
     param: ParamOption = -1,
-    convention: Annotated[str, typer.Option(metavar="standard|pycwt", help="")] = "standard",
+    convention: Annotated[
+        str, typer.Option(metavar="standard|pycwt", help="Normalisation, scales and smoothing")
+    ] = "standard",
     method: MethodOption = "montecarlo",
     mc_count: McCountOption = 300,
     seed: SeedOption = None,
     backend: BackendOption = "sequential",
     fallback: Annotated[
-        bool, typer.Option("--fallback", help="take sequential if that is not available")
+        bool, typer.Option("--fallback", help="Use sequential if the backend is not available")
     ] = False,
-    plot: Annotated[Path | None, typer.Option(help="draw the answer to this file")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the whole answer")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Picture to draw (.png, .pdf or .svg)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON")] = False,
 ) -> None:
-    """Ask for the transform of one signal or two of recordings, or for the level of two."""
+    """Compute a transform of one or two signals, or the significance of their coherence."""
     if op not in get_args(Op):
-        raise typer.BadParameter(f"{', '.join(get_args(Op))} are possible, not {op!r}")
+        raise typer.BadParameter(
+            f"the operation must be one of {', '.join(get_args(Op))}, not {op!r}"
+        )
     check_choices(wavelet=wavelet, convention=convention, method=method)
 
     async def given() -> Query:
@@ -234,7 +241,9 @@ def check_choices(**given: str) -> None:
     for option, value in given.items():
         possible = CHOICES[option]
         if value not in possible:
-            raise typer.BadParameter(f"--{option} is one of {', '.join(possible)}, not {value!r}")
+            raise typer.BadParameter(
+                f"--{option} must be one of {', '.join(possible)}, not {value!r}"
+            )
 
 
 async def _query(query: Query, plot: Path | None, *, as_json: bool) -> None:

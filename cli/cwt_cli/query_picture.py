@@ -19,9 +19,7 @@ def check_picture(path: Path) -> None:
     from matplotlib.backend_bases import FigureCanvasBase
 
     if path.suffix.removeprefix(".") not in FigureCanvasBase.get_supported_filetypes():
-        raise CommandError(
-            f"{path} is no picture: its name has to end in .png, .pdf or .svg", USAGE
-        )
+        raise CommandError(f"cannot draw {path}: the name must end in .png, .pdf or .svg", USAGE)
     path.parent.mkdir(parents=True, exist_ok=True)
 
 

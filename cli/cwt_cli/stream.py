@@ -15,7 +15,7 @@ from pycwt_client import connect
 
 __all__ = ["stream"]
 
-stream = typer.Typer(name="stream", no_args_is_help=True, help="Streams: list, delete.")
+stream = typer.Typer(name="stream", no_args_is_help=True, help="List and delete streams.")
 
 
 @stream.command("list")
@@ -44,12 +44,12 @@ def delete(
     data: Annotated[
         bool,
         typer.Option(
-            "--data", help="Remove all that is stored of it as well: signals, windows, results"
+            "--data", help="Also remove all stored data of the stream: signals, windows, results"
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before data is removed")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation")] = False,
 ) -> None:
-    """End a stream. Without --data, its signals and results stay as long as the limits say."""
+    """End a stream. Without --data, its signals and results stay until they expire."""
     if data and not yes:
         typer.confirm(
             f"Remove every sample and result of {name}? They cannot be restored", abort=True
@@ -70,7 +70,7 @@ async def _delete(name: str, *, data: bool) -> None:
         if data:
             removed = await client.purge_stream(name)
             typer.echo(
-                f"removed of {name}: {removed.chunks} chunks, {removed.windows} windows, "
+                f"removed from {name}: {removed.chunks} chunks, {removed.windows} windows, "
                 f"{removed.results} results, {removed.events} events, {removed.markers} markers, "
-                f"{removed.dead_letters} dead letters; and all cached answers to queries"
+                f"{removed.dead_letters} dead letters; and all cached replies to queries"
             )

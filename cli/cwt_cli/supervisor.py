@@ -54,7 +54,7 @@ class ProgramFailedError(Exception):
 def after_end(code: int, *, tries: int, policy: RetryPolicy) -> Decision:
     """Decide what follows when a child ended for the `tries`-th time in a row."""
     if code == EX_CONFIG:
-        return GiveUp("its settings cannot be used")
+        return GiveUp("its settings are invalid")
     decision = decide(policy, tries=tries, transient=True)
     if isinstance(decision, GiveUp):
         return GiveUp(f"it ended with exit code {code} right after its start, {tries} times")
@@ -119,7 +119,7 @@ class Supervisor:
             if isinstance(decision, GiveUp):
                 self._log.error(Action.CHILD_DIED, child=program.name, exit_code=code)
                 raise ProgramFailedError(
-                    f"{program.name} does not run: {decision.reason}{self._tail(program)}"
+                    f"cannot run {program.name}: {decision.reason}{self._tail(program)}"
                 )
             self._log.warning(
                 Action.CHILD_DIED,
@@ -168,7 +168,7 @@ class Supervisor:
 
     def _tail(self, program: Program) -> str:
         if self._log_folder is None:
-            return "; its own words are above"
+            return "; its output is above"
         path = _log_path(self._log_folder, program)
         lines = path.read_text(errors="replace").strip().splitlines()[-TAIL_LINES:]
         return f"; its log {path} ends with: " + " | ".join(lines)

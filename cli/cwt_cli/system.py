@@ -194,7 +194,7 @@ async def _keep_running(server: ServerProcess, log: Log) -> None:
         if isinstance(decision, GiveUp):
             log.error(Action.CHILD_DIED, child=SERVER, exit_code=code)
             raise CommandError(
-                f"the NATS server does not stay up: {fault or decision.reason}; its log is "
+                f"cannot keep the NATS server running: {fault or decision.reason}; see its log "
                 f"{server.log_path}"
             )
         log.warning(
@@ -220,7 +220,7 @@ async def _keep_writable(server: ServerProcess, log: Log) -> None:
             log.warning(Action.SERVER_UNWRITABLE, detail=f"{problem}; restarting the server")
             await server.stop()
         elif problem and problem != reported:
-            log.error(Action.SERVER_UNWRITABLE, detail=f"{problem}: make room on the disk")
+            log.error(Action.SERVER_UNWRITABLE, detail=f"{problem}: free disk space")
         reported = problem
 
 
@@ -231,7 +231,7 @@ async def check_jetstream(bus: Bus, address: str) -> None:
     except NoRespondersError:
         raise CommandError(
             f"the server at {address} has no JetStream: start it with "
-            "`nats-server -js`, or let `pycwt-mod up` start one without CWT_NATS_URL"
+            "`nats-server -js`, or unset CWT_NATS_URL to let `pycwt-mod up` start a server"
         ) from None
     except BusTimeoutError:
         return  # a cluster that has no leader at the moment: the services wait for it

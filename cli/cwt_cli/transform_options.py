@@ -20,9 +20,11 @@ __all__ = [
     "WaveletOption",
 ]
 
-ColumnsOption = Annotated[str | None, typer.Option(help="which columns, such as ecg,abp")]
+ColumnsOption = Annotated[
+    str | None, typer.Option(help="Columns to use, such as ecg,abp (default: all)")
+]
 RateOption = Annotated[
-    float | None, typer.Option(min=1e-9, help="Samples per second, whatever the file says")
+    float | None, typer.Option(min=1e-9, help="Sampling rate in Hz, overriding that of the file")
 ]
 ResampleOption = Annotated[
     float | None,
@@ -32,13 +34,15 @@ ResampleOption = Annotated[
         "of it)",
     ),
 ]
-DjOption = Annotated[float, typer.Option(min=1e-3, help="distance of scales in octaves")]
-LevelOption = Annotated[float, typer.Option(help="of significance, for xwt and wct")]
-WaveletOption = Annotated[str, typer.Option(metavar="morlet|paul|dog", help="which")]
-ParamOption = Annotated[float, typer.Option(help="its order or frequency; -1: the usual one")]
-MethodOption = Annotated[
-    str, typer.Option(metavar="montecarlo|table", help="how the level is found")
+DjOption = Annotated[float, typer.Option(min=1e-3, help="Spacing of scales in octaves")]
+LevelOption = Annotated[float, typer.Option(help="Significance level, for xwt and wct")]
+WaveletOption = Annotated[str, typer.Option(metavar="morlet|paul|dog", help="Mother wavelet")]
+ParamOption = Annotated[
+    float, typer.Option(help="Order or frequency of the wavelet (-1: the default)")
 ]
-McCountOption = Annotated[int, typer.Option(min=1, help="surrogate pairs")]
-SeedOption = Annotated[int | None, typer.Option(help="of the surrogates")]
-BackendOption = Annotated[str, typer.Option(help="where they are simulated")]
+MethodOption = Annotated[
+    str, typer.Option(metavar="montecarlo|table", help="Method for the significance of coherence")
+]
+McCountOption = Annotated[int, typer.Option(min=1, help="Number of surrogate pairs")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of the surrogates")]
+BackendOption = Annotated[str, typer.Option(help="Monte Carlo backend")]

@@ -42,7 +42,7 @@ Try in another terminal{hint}:
   {program} watch
 
 """
-STOP = "Ctrl-C stops everything in order; a second Ctrl-C does not wait."
+STOP = "Ctrl-C finishes the work in progress and stops; a second Ctrl-C stops immediately."
 
 #: Users besides those of the services, where `--secure` makes the accounts.
 CLIENTS = (device("icu", ("icu",)), reader("reader"), analyst("analyst"))
@@ -50,20 +50,24 @@ CLIENTS = (device("icu", ("icu",)), reader("reader"), analyst("analyst"))
 
 def up(
     workers: Annotated[int, typer.Option(min=1, help="Number of compute workers")] = 2,
-    data: Annotated[Path, typer.Option(help="where the embedded server keeps its data")] = Path(
+    data: Annotated[Path, typer.Option(help="Data folder of the embedded server")] = Path(
         "var/data"
     ),
-    port: Annotated[int, typer.Option(min=-1, max=65535, help="-1: any free one")] = 4222,
-    host: Annotated[str, typer.Option(help="address the server listens on")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=-1, max=65535, help="Port of the server (-1: any free one)")
+    ] = 4222,
+    host: Annotated[str, typer.Option(help="Address that the server listens on")] = "127.0.0.1",
     insecure: Annotated[
         bool,
-        typer.Option("--insecure", help="let other machines use the server, which has no users"),
+        typer.Option(
+            "--insecure", help="Allow other machines to use the server, which has no users"
+        ),
     ] = False,
     secure: Annotated[
         Path | None,
         typer.Option(
             help="Folder with the accounts of the server, created if it has no passwords: each "
-            "service, device and person is a user of its own"
+            "service, device and person gets its own user"
         ),
     ] = None,
     http_port: Annotated[
@@ -72,11 +76,11 @@ def up(
             min=-1,
             max=65535,
             envvar="CWT_HTTP_PORT",
-            help="port of the page and the HTTP interface; -1: any free one",
+            help="Port of the page and the HTTP interface (-1: any free one)",
         ),
     ] = DEFAULT_HTTP_PORT,
 ) -> None:
-    """Run server and services until Ctrl-C; CWT_NATS_URL joins a server that runs already."""
+    """Run the server and all services until Ctrl-C, or only the services if CWT_NATS_URL is set."""
     run_command(partial(_up, workers, data, port, host, http_port, insecure, secure))
 
 
@@ -97,7 +101,7 @@ async def _up(
         if secure is not None:
             ensure_accounts(secure)
     elif secure is not None:
-        raise CommandError("--secure is for a server of this command: unset CWT_NATS_URL", USAGE)
+        raise CommandError("cannot use --secure with an existing server: unset CWT_NATS_URL", USAGE)
     plan = SystemPlan(
         server=server,
         folder=data,
@@ -136,7 +140,7 @@ def users_text(folder: Path, address: str) -> str:
 def welcome(plan: SystemPlan, address: str, console: Console) -> None:
     """Print what the user needs to know of a system that came up."""
     services = ", ".join(f"{count} x {name}" for name, count in plan.instances.items())
-    data = "kept by that server" if plan.server else plan.folder
+    data = "stored by that server" if plan.server else plan.folder
     what = GATEWAY.format(http=plan.http) if plan.http else f"{NO_GATEWAY}\n"
     what += WHAT_RUNS.format(services=services, address=address, data=data)
     console.print(Panel(Text(what), title="pycwt-mod", expand=False))

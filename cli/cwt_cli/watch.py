@@ -44,20 +44,28 @@ NEXT_KEYS = {"\t", "n", " "}
 
 def watch(
     stream: Annotated[
-        str | None, typer.Argument(help="one stream; without: all of them", callback=checked_name)
+        str | None, typer.Argument(help="Stream (default: all)", callback=checked_name)
     ] = None,
-    analysis: Annotated[str | None, typer.Argument(help="one of its analyses")] = None,
-    channels: Annotated[str | None, typer.Option(help="which of its channels, c3 or c3,c4")] = None,
-    span: Annotated[float | None, typer.Option(min=0.1, help="seconds of signal shown")] = None,
-    once: Annotated[bool, typer.Option("--once", help="print a table of now, and end")] = False,
+    analysis: Annotated[
+        str | None, typer.Argument(help="Analysis of the stream (default: all)")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Channel set, c3 or c3,c4 (default: the first)")
+    ] = None,
+    span: Annotated[float | None, typer.Option(min=0.1, help="Seconds of signal to show")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Print a table of the current state, and exit")
+    ] = False,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="print results, events and markers, one JSON message a line"),
+        typer.Option(
+            "--json", help="Print results, events and markers as JSON, one message per line"
+        ),
     ] = False,
 ) -> None:
-    """Show a stream as a picture that grows, with rates, lag, events and markers; or a table."""
+    """Show a stream live: scalogram, rates, lag, events and markers; or a table of all streams."""
     if once and as_json:
-        raise typer.BadParameter("--once and --json exclude each other")
+        raise typer.BadParameter("give --once or --json, not both")
     run_command(partial(_watch, stream, analysis, channels, span, once=once, as_json=as_json))
 
 
@@ -96,8 +104,8 @@ async def _defined(client: Client, stream: str) -> StreamDefinition:
     except NotFound:
         names = ", ".join(each.definition.name for each in await client.list_streams())
         raise CommandError(
-            f"no stream is called {stream}; there is: {names or 'none'}. "
-            f"`pycwt-mod publish FILE --stream {stream} --coherence A,B --band 2,40` makes one"
+            f"stream {stream} does not exist; available: {names or 'none'}. "
+            f"`pycwt-mod publish FILE --stream {stream} --coherence A,B --band 2,40` creates it"
         ) from None
 
 
@@ -122,7 +130,7 @@ def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) 
         f"{each.analysis.name} of {','.join(each.channels)}" for each in subjects[:20]
     )
     name, of = f" {analysis}" if analysis else "", f" of {channels}" if channels else ""
-    raise CommandError(f"the stream has no analysis{name}{of}; there is: {there or 'none'}", USAGE)
+    raise CommandError(f"the stream has no analysis{name}{of}; available: {there or 'none'}", USAGE)
 
 
 async def _view(

@@ -82,7 +82,7 @@ async def test_a_permission_that_is_missing_is_told_with_its_subject(
     async with start_server(tmp_path / "nats", settings=users) as server:
         said = await doctor(URL=server.url.replace("//", "//device:p@"))
     assert "WRONG permissions: this user may not publish to $JS.API.STREAM.INFO.CWT_SIGNALS" in said
-    assert "let this user publish to it" in said
+    assert "allow this user to publish to it" in said
 
 
 async def test_another_prefix_of_inboxes_is_advised(doctor: Doctor, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ async def test_another_prefix_of_inboxes_is_advised(doctor: Doctor, tmp_path: Pa
     )
     async with start_server(tmp_path / "nats", settings=users) as server:
         said = await doctor(URL=server.url.replace("//", "//device:p@"))
-        assert "set CWT_NATS_INBOX_PREFIX to the prefix" in said
+        assert "set CWT_NATS_INBOX_PREFIX to the inbox prefix" in said
         assert "INBOX_PREFIX" not in await doctor(INBOX_PREFIX="_INBOX.device")
 
 
@@ -116,7 +116,7 @@ def wrong(findings: list[Finding], about: str) -> list[str]:
 async def test_a_server_without_jetstream_is_told(doctor: Doctor, tmp_path: Path) -> None:
     async with credentials_server(tmp_path) as issuer:
         said = await doctor(URL=issuer.url, CREDS=str(issuer.creds))
-    assert "WRONG JetStream: the server has none" in said
+    assert "WRONG JetStream: not enabled on the server" in said
     assert "start the server with JetStream" in said
 
 

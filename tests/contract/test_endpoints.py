@@ -251,7 +251,7 @@ async def test_more_bytes_than_there_is_room_for_are_refused_until_some_are_answ
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
                     tasks.start_soon(client)
-        assert sorted(told, key=str)[1:] == [None, None]
+        assert told.count(None) == 2
         assert "CWT_REQUESTS_MAX_BYTES" in str(told[0])
         assert (await ask(bus, large)).headers.get(SERVICE_ERROR) is None
 

@@ -180,7 +180,7 @@ async def test_a_publisher_hears_that_another_one_has_taken_its_stream(client: C
         with fail_after(20):
             for each in heard:
                 await each.wait()
-    assert "'a' has ended; the present one is 'b'" in first.refused[0].detail
+    assert "'a' has ended; the current one is 'b'" in first.refused[0].detail
     assert second.refused == ()
     (reset,) = [event for event in second.events if event.kind == "reset"]
     assert "another publisher" in reset.detail

@@ -133,7 +133,7 @@ async def test_on_a_terminal_the_demo_leaves_its_page_up_until_ctrl_c(tmp_path: 
         async with httpx.AsyncClient() as http:
             assert (await http.get(f"{page[1]}/health")).json()["status"] == "healthy"
         os.write(ours, b"\n")
-        await printed.until("Played.")
+        await printed.until("Finished.")
         process.send_signal(signal.SIGINT)
         await printed.until(f"{program()} watch icu")
         with fail_after(START_S):
@@ -155,12 +155,12 @@ async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> N
             "publish", str(recording), "--stream", "icu", "--define", str(DEFINITION),
             "--speed", "0", "--epoch", "one", url=url,
         )  # fmt: skip
-        assert "300 chunks of icu kept under epoch one" in published
-        assert "were there already" not in published
+        assert "300 chunks of icu stored in epoch one" in published
+        assert "already stored" not in published
         again = await run(
             "publish", str(recording), "--stream", "icu", "--speed", "0", "--epoch", "one", url=url
         )
-        assert "all 7500 samples were there already" in again
+        assert "all 7500 samples were already stored" in again
         async with connect(url) as client:
             await client.ask(subjects.query("health"), HealthRequest(), HealthReply)
             async with client.results("icu") as results:
@@ -246,7 +246,7 @@ async def test_a_server_that_does_not_come_up_again_is_a_failure_with_the_reason
         with fail_after(START_S):
             assert await anyio.to_thread.run_sync(process.wait) == 1
     said = " ".join((tmp_path / "up.log").read_text().split())
-    assert "the NATS server does not stay up: nats-server did not start" in said
+    assert "cannot keep the NATS server running: nats-server did not start" in said
     assert "storage directory is not a directory" in said
 
 
@@ -315,7 +315,7 @@ async def test_a_publisher_whose_stream_another_one_takes_fails_with_the_reason(
             "--speed", "100", "--epoch", "first", code=1, url=system.url,
         )  # fmt: skip
     assert "samples of epoch first were refused" in " ".join(said.split())
-    assert "'first' has ended; the present one is 'second'" in " ".join(said.split())
+    assert "'first' has ended; the current one is 'second'" in " ".join(said.split())
     words = ("publish", str(RECORDING), "--stream", "taken", "--epoch", "first")
     again = await run(*words, code=1, url=system.url)
     assert "epoch first of taken has ended" in again

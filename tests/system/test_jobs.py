@@ -145,7 +145,7 @@ async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path)
                 letter = decode(DeadLetter, (await anext(letters)).message.data, PACKED)
 
     assert (state.status, state.done, state.failed) == (JobStatus.FAILED, 2, 1)
-    assert "ended by signal 9" in (state.results[2].error or "")
+    assert "killed by signal 9" in (state.results[2].error or "")
     assert "failed 2 times" in letter.reason
 
 
@@ -157,7 +157,7 @@ async def test_an_expired_job_is_not_found_and_its_outcomes_are_gone(tmp_path: P
         # Only now: a worker on a busy machine may take longer than that to come to the job.
         limits = StorageSettings(jobs_max_age_s=1)
         await system.bus.log.declare(system_topology(limits), update=True)
-        with fail_after(30), pytest.raises(NotFound, match="kept for CWT_JOBS_MAX_AGE_S"):
+        with fail_after(30), pytest.raises(NotFound, match="removed CWT_JOBS_MAX_AGE_S"):
             await forgotten(client, job.job_id)
         with fail_after(30):
             while await client.outcomes(job.job_id):  # noqa: ASYNC110 - age has no event

@@ -78,4 +78,6 @@ async def test_work_in_a_thread_that_never_ends_does_not_keep_the_process(
     with running("tests.system.stuck_service", log, **environment) as process:
         await written(log, "ready")
         assert await code_after_sigterm(process, 0.2 + GRACE_S + 3) == 1
-    assert "acknowledged is done by somebody else" in str((await written(log, "failed"))["detail"])
+    assert "other processes retry its unacknowledged work" in str(
+        (await written(log, "failed"))["detail"]
+    )

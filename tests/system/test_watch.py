@@ -75,7 +75,7 @@ async def test_an_edf_file_is_published_defined_and_watched(
         "--power", "C3", "--coherence", "C3,C4", "--band", "4,16", "--epoch", "one",
         url=system.url,
     )  # fmt: skip
-    assert "chunks of night kept under epoch one" in said
+    assert "chunks of night stored in epoch one" in said
     async with Client(system.bus).results("night", "coherence") as results:
         with fail_after(60):
             while (result := await anext(results)).t.first_sample < 1500 or result.octave:

@@ -35,7 +35,7 @@ async def system_problems(bus: Bus) -> tuple[str, ...]:
     except NoRespondersError:
         return ("no ingest runs: streams are not analysed",)
     except (BusError, ContractError) as error:
-        return (f"ingest does not say how it is: {error}",)
+        return (f"ingest did not report its health: {error}",)
     return health.problems
 
 

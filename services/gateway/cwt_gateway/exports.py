@@ -136,7 +136,7 @@ class Exports:
 
     def __init__(self, *, limit: int = MAX_EXPORTS, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes = max_bytes
-        self.slots = Slots(limit, "exports are being made or sent: ask again later")
+        self.slots = Slots(limit, "exports are already being made or sent: retry later")
         #: Held while an export is in memory.
         self.turn = anyio.Lock()
 
@@ -178,7 +178,7 @@ def _write(found: Export, chosen: _Format, path: Path) -> None:
     """
     sets = len(found.channel_sets)
     if chosen.max_sets is not None and sets > chosen.max_sets:
-        problem = f"there are {sets} channel sets, a picture can have {chosen.max_sets}: choose one"
+        problem = f"there are {sets} channel sets, a picture can show {chosen.max_sets}: choose one"
         raise Unprocessable.of({"channels": problem})
     try:
         chosen.save(found, path)

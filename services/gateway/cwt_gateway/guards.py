@@ -58,7 +58,7 @@ class HostGuard:
         if scope["type"] in {"http", "websocket"}:
             host = _name(Headers(scope=scope).get("host", ""))
             if not (host in self._hosts or _is_address(host)):
-                detail = f"this gateway is not {host[:80]!r}; add the name to CWT_HTTP_HOSTS"
+                detail = f"this gateway is not {host[:80]!r}: add the name to CWT_HTTP_HOSTS"
                 status = HTTPStatus.MISDIRECTED_REQUEST
                 await ProblemDetails(status, "wrong_host", detail).refuse(scope, receive, send)
                 return
@@ -127,7 +127,7 @@ class BodyGuard:
             if not body.streamed:
                 self._held_bytes += body.size - size
                 if self._held_bytes > self._held_max_bytes:
-                    detail = "other requests take all memory for bodies; send it again later"
+                    detail = "other requests use all memory for bodies: retry later"
                     raise ProblemDetails(HTTPStatus.TOO_MANY_REQUESTS, "overloaded", detail)
             return message
 
@@ -161,7 +161,10 @@ class _Body:
             with anyio.fail_after(min(BODY_PART_S, self._deadline - anyio.current_time())):
                 message = await self._receive()
         except TimeoutError:
-            detail = f"no more of the body came for {BODY_PART_S:g} s, or all of it took {BODY_S:g}"
+            detail = (
+                f"no data of the body arrived for {BODY_PART_S:g} s, or the whole body took "
+                f"{BODY_S:g} s"
+            )
             raise ProblemDetails(HTTPStatus.REQUEST_TIMEOUT, "timeout", detail) from None
         self.ended = not message.get("more_body", False)
         size = self.size + len(message.get("body", b""))
@@ -173,7 +176,7 @@ class _Body:
         limit = self._scope.get(_STREAMED_BYTES, MAX_PAYLOAD_BYTES)
         if size > limit:
             advice = "" if self.streamed else ", or use application/msgpack, which is smaller"
-            detail = f"the body has more than {limit} bytes: send less at once{advice}"
+            detail = f"the body has more than {limit} bytes: send less per request{advice}"
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             raise ProblemDetails(status, ErrorCode.PAYLOAD_TOO_LARGE, detail)
 
@@ -208,7 +211,7 @@ class FaultGuard:
             self._log.error(Action.REQUEST_FAILED, id=fault, path=scope["path"], exc=error)
             if started:
                 raise
-            detail = f"fault of the gateway; its log has the cause under the id {fault}"
+            detail = f"internal error of the gateway; its log has the cause under the id {fault}"
             failed = ProblemDetails(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
             await failed.response()(scope, receive, send_with_headers)
 

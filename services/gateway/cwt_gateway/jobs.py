@@ -183,7 +183,7 @@ async def get_events(request: Request, caller: Calling, job_id: str) -> Response
 
 def _job(caller: Caller, job_id: str) -> Job:
     if not is_name(job_id):
-        raise NotFound("no job has an id of this form: 1 to 64 letters, digits, - or _")
+        raise NotFound("invalid job id: use 1 to 64 letters, digits, - or _")
     return caller.client.job(job_id)
 
 
@@ -207,7 +207,8 @@ async def _outcome(caller: Caller, job: Job, task: str) -> BusMessage:
     status = next((each.status for each in state.results if each.task_id == task), None)
     if status is None:
         raise NotFound(
-            f"job {job.job_id} has no task of this number; there are 0 to {state.tasks_count - 1}"
+            f"job {job.job_id} has no task with this number; its tasks are 0 to "
+            f"{state.tasks_count - 1}"
         )
     raise NotFound(f"task {task} is {status} and has no outcome in the log")
 

@@ -194,7 +194,7 @@ def chosen_channels(
     chosen = list(dict.fromkeys(part.strip() for part in text.split(",")))
     unknown = [name for name in chosen if name not in column]
     if unknown:
-        problem = f"the stream has no channel {unknown[0][:64]!r}; there are {listed(names)}"
+        problem = f"the stream has no channel {unknown[0][:64]!r}; it has {listed(names)}"
         raise Unprocessable.of({"channels": problem})
     return tuple(column[name] for name in chosen)
 

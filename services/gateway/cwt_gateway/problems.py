@@ -87,7 +87,7 @@ def handle_problems(
             await not_found(scope, receive, send)
             return
         paths = ", ".join(each.path for each in sockets)
-        detail = f"there is no WebSocket at {scope['path']}; there are {paths}"
+        detail = f"there is no WebSocket at {scope['path']}; available: {paths}"
         await ProblemDetails(HTTPStatus.NOT_FOUND, ErrorCode.NOT_FOUND, detail).refuse(
             scope, receive, send
         )
@@ -119,9 +119,9 @@ def handle_problems(
             status = HTTPStatus.UPGRADE_REQUIRED
             headers |= {"Upgrade": "websocket", "Connection": "Upgrade"}
         details = {
-            HTTPStatus.NOT_FOUND: f"there is no {request.url.path}; /docs lists what there is",
-            HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible for "
-            f"{request.url.path}; /docs lists what is",
+            HTTPStatus.NOT_FOUND: f"{request.url.path} does not exist; /docs lists all paths",
+            HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not allowed for "
+            f"{request.url.path}; /docs lists the methods",
             HTTPStatus.UPGRADE_REQUIRED: f"{request.url.path} is a WebSocket: open it as one",
         }
         code = _CODES.get(status) or status.name.lower()

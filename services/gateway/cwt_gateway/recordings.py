@@ -142,7 +142,7 @@ class Uploads:
         present, _ = self._publishing.get(stream, (None, None))
         if present not in {None, epoch}:
             raise Conflict(
-                f"another recording is being published to {stream}: wait for its end, or use "
+                f"another recording is being published to {stream}: wait until it ends, or use "
                 "another stream"
             )
         return present is not None
@@ -315,8 +315,8 @@ class _Upload:
         differs = difference(present.definition, derived)
         if differs is not None:
             raise Conflict(
-                f"the stream {request.stream} is defined otherwise than for {request.filename}: "
-                f"{differs}. Use another stream, or end this one"
+                f"the stream {request.stream} has a definition that does not fit "
+                f"{request.filename}: {differs}. Use another stream, or end this one"
             )
         return present.definition
 

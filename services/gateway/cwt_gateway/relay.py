@@ -71,8 +71,8 @@ async def body_of(request: Request, caller: Caller) -> bytes:
     body = await request.body()
     if len(body) > caller.bus.max_message_bytes:
         raise PayloadTooLarge(
-            f"{len(body)} bytes, {caller.bus.max_message_bytes} are possible: send less at once, "
-            f"or use {ContentType.MSGPACK.value}, which is smaller",
+            f"{len(body)} bytes, at most {caller.bus.max_message_bytes} are allowed: send less per "
+            f"request, or use {ContentType.MSGPACK.value}, which is smaller",
             {"size": len(body), "limit": caller.bus.max_message_bytes},
         )
     return body

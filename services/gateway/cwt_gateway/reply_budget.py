@@ -66,8 +66,8 @@ class ReplyGuard:
         others = self._held_bytes - before
         if after > before and others and others + after > self._max_bytes:
             raise Unavailable(
-                f"other replies take {others / MIB:.1f} MiB, and {self._max_bytes / MIB:.1f} MiB "
-                f"are possible: this one takes {after / MIB:.1f} MiB; try again in {RETRY_S:g} s, "
+                f"this reply needs {after / MIB:.1f} MiB, and other replies use {others / MIB:.1f} "
+                f"MiB of {self._max_bytes / MIB:.1f} MiB: retry in {RETRY_S:g} s, "
                 "or raise CWT_HTTP_REPLIES_MAX_BYTES",
                 {"retry_after_s": RETRY_S, "size": after, "limit": self._max_bytes},
             )

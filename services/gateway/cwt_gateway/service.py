@@ -58,13 +58,13 @@ async def health(request: Request, caller: Calling) -> Response:
     return await respond_message(request, report, status=status)
 
 
-@router.get("/livez", summary="Whether the process runs", include_in_schema=False)
+@router.get("/livez", summary="Liveness of the process", include_in_schema=False)
 async def livez() -> Response:
     """Return 200."""
     return JSONResponse({"status": "alive"})
 
 
-@router.get("/readyz", summary="Whether the bus is reached", include_in_schema=False)
+@router.get("/readyz", summary="Readiness: connection to the bus", include_in_schema=False)
 async def readyz(caller: Calling) -> Response:
     """Return 200 while the server of the bus answers, else 503."""
     try:

@@ -66,8 +66,9 @@ class GatewaySettings(ServiceSettings):
     def _loopback_or_told(self) -> Self:
         if not (self.http_insecure or is_loopback(self.http_host)):
             raise ValueError(
-                f"CWT_HTTP_HOST={self.http_host} can be reached from other machines, and there are "
-                "no keys yet: anyone there could define streams and read all results. Set "
+                f"CWT_HTTP_HOST={self.http_host} can be reached from other machines, and there is "
+                "no authentication yet: anyone there could define streams and read all results. "
+                "Set "
                 "CWT_HTTP_INSECURE=true if a firewall or a proxy protects it"
             )
         return self

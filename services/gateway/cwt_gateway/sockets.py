@@ -165,7 +165,10 @@ async def hold_conversation(
         websocket.app.state.log.error(
             Action.REQUEST_FAILED, id=fault, path=websocket.url.path, exc=_first(failed)
         )
-        closing = Closing(INTERNAL_ERROR, f"fault of the gateway; the id in its log is {fault}")
+        closing = Closing(
+            INTERNAL_ERROR,
+            f"internal error of the gateway; its log has the cause under the id {fault}",
+        )
     if closing is not None:
         with suppress(WebSocketDisconnect, WebSocketDisconnected, RuntimeError):
             await websocket.close(closing.code, closing.reason)

@@ -92,15 +92,15 @@ class SocketParameters:
             One is unknown, or has a value that is not possible.
         """
         problems = {
-            name[:64]: f"unknown parameter; possible are {', '.join(PARAMETERS)}"
+            name[:64]: f"unknown parameter; use {', '.join(PARAMETERS)}"
             for name in query
             if name not in PARAMETERS
         }
         include = frozenset(query.get("include", DEFAULT_INCLUDE).split(","))
         if not include <= set(KINDS):
-            problems["include"] = f"{', '.join(KINDS)} are possible"
+            problems["include"] = f"must be of {', '.join(KINDS)}"
         if query.get("format", "json") not in FORMATS:
-            problems["format"] = f"{' or '.join(FORMATS)} is possible"
+            problems["format"] = f"must be {' or '.join(FORMATS)}"
         if not query.get("samples_from", "0").isdecimal():
             problems["samples_from"] = "must be a sequence number of the signal log"
         if problems:
@@ -245,7 +245,7 @@ class LiveStream:
             if frame.is_ping:
                 await self._outlet.send({"type": "pong"}, frame.encoding)
             else:
-                problem = BadRequest("nothing but {'type': 'ping'} is possible here")
+                problem = BadRequest("nothing but {'type': 'ping'} is allowed here")
                 await self._outlet.send(error_message(problem), frame.encoding)
 
 

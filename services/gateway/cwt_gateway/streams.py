@@ -148,7 +148,7 @@ def known_name(name: str) -> str:
         No stream can have it.
     """
     if not is_name(name):
-        raise NotFound("no stream has a name of this form: 1 to 64 letters, digits, - or _")
+        raise NotFound("invalid stream name: use 1 to 64 letters, digits, - or _")
     return name
 
 
@@ -200,6 +200,6 @@ async def _stored(
         return await caller.bus.log.store(subject, body, msg_id=msg_id, headers=own)
     except StorageFullError as error:
         raise Unavailable(
-            "the log of signals is full; delete streams, or let it keep less or be larger "
-            "(CWT_SIGNALS_MAX_AGE_S, CWT_SIGNALS_MAX_BYTES)"
+            "the signal log is full: delete streams, lower CWT_SIGNALS_MAX_AGE_S, or raise "
+            "CWT_SIGNALS_MAX_BYTES"
         ) from error

@@ -67,7 +67,7 @@ async def backend(request: Request, caller: Calling, name: str) -> Response:
     try:
         message = validated(BackendRequest, {"name": name})
     except Unprocessable:
-        raise NotFound("no backend has a name of this form") from None
+        raise NotFound("invalid backend name") from None
     return await _answer(request, caller, "backend", message)
 
 

@@ -114,7 +114,7 @@ class _Message:
         try:
             return {"id": _DATA_ID.validate_python(self._id, strict=True)}
         except ValidationError:
-            raise Unprocessable.of({"id": "has to be a short text or a whole number"}) from None
+            raise Unprocessable.of({"id": "must be a short string or an integer"}) from None
 
 
 class _Conversation:
@@ -169,7 +169,7 @@ class _Conversation:
                     return message, _config(message.fields)
                 if message.kind in ("data", "end"):
                     return message, None
-                raise Unprocessable.of({"type": "config, data, end and ping are possible"})
+                raise Unprocessable.of({"type": "must be config, data, end or ping"})
             except ContractError as error:
                 await self._refuse(error, message)
 
@@ -195,7 +195,7 @@ class _Conversation:
 
     async def _answer(self, config: ChunkConfig, message: _Message) -> None:
         if message.kind == "end":
-            raise Conflict("end is for the mode stream")
+            raise Conflict("end is only valid in the mode stream")
         own = message.id
 
         def query() -> bytes:
@@ -259,7 +259,7 @@ class _Conversation:
 async def _take(message: _Message, publisher: Publisher, results: _Results) -> None:
     """Publish the samples in a message, or end the signal."""
     if results.has_end:
-        raise Conflict("the signal has ended; send config to start afresh")
+        raise Conflict("the signal has ended; send config to start again")
     if message.kind == "end":
         if publisher.next_sample:
             await publisher.finish()
@@ -323,7 +323,7 @@ class _Results:
 def _config(fields: Mapping[str, Any]) -> Config:
     mode = fields.get("mode", "chunk")
     if mode not in ("chunk", "stream"):
-        raise Unprocessable.of({"mode": "chunk or stream is possible"})
+        raise Unprocessable.of({"mode": "must be chunk or stream"})
     if mode == "chunk":
         return validated(ChunkConfig, fields)
     config = validated(StreamConfig, fields)

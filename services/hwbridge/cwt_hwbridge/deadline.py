@@ -53,7 +53,7 @@ class CancellableDeadline:
         if self._cancelled.is_set():
             raise OperationCancelledError("the operation was cancelled")
         if self.left_s <= 0:
-            raise DeadlineExceededError(f"the operation was not done within {self.timeout_s:g} s")
+            raise DeadlineExceededError(f"the operation did not finish within {self.timeout_s:g} s")
 
     @property
     def left_s(self) -> float:

@@ -165,7 +165,7 @@ class DeviceWorker:
         """
         registered = self._operations.get(name)
         if registered is None:
-            raise NotFound(f"no operation {name} waits or runs on {self.config.device}")
+            raise NotFound(f"no operation {name} is queued or running on {self.config.device}")
         registered.cancelled = True
         registered.deadline.cancel()
         if registered.running:
@@ -202,7 +202,9 @@ class DeviceWorker:
 
     def _register(self, request: HwRequest) -> _Operation:
         if request.id in self._operations:
-            raise Conflict(f"an operation {request.id} waits or runs already: take another id")
+            raise Conflict(
+                f"an operation {request.id} is already queued or running: use another id"
+            )
         registered = _Operation(
             CancellableDeadline(
                 request.timeout_s, lambda *far: setattr(registered, "progress", far)
@@ -228,7 +230,7 @@ class DeviceWorker:
             if not registered.running:
                 registered.deadline.check()
                 raise DeadlineExceededError(
-                    f"the operation waited {registered.deadline.timeout_s:g} s for its turn"
+                    f"the operation waited {registered.deadline.timeout_s:g} s in the queue"
                 )
             return await self._watched(operation, registered, work)
         finally:
@@ -268,7 +270,7 @@ class DeviceWorker:
             if deadline.left_s <= 0:
                 raise DeadlineExceededError(
                     f"{self.config.device} is being opened, which takes up to "
-                    f"{self.session.open_s:.0f} s: ask again, or give it that time"
+                    f"{self.session.open_s:.0f} s: retry, or raise the timeout"
                 )
             deadline.check()
             await anyio.sleep(OPENING_LOOK_S)
@@ -284,7 +286,7 @@ class DeviceWorker:
         if operation not in info.operations:
             has = ", ".join(sorted(info.operations)) or "none"
             raise UnsupportedRequestError(
-                f"{self.config.device} has no {operation}; it has {has}", "operation"
+                f"{self.config.device} does not support {operation}; it supports {has}", "operation"
             )
         return self.session.run(work, registered.deadline)
 

@@ -127,5 +127,6 @@ def parsing_answer() -> Iterator[None]:
         yield
     except (ValueError, LookupError, ArithmeticError, struct.error) as error:
         raise MalformedAnswerError(
-            "the device's answers make no sense: does it run what this release has for it?"
+            "the device's answers are not valid: check that it runs the gateware or program of "
+            "this release"
         ) from error

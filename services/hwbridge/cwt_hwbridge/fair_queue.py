@@ -55,11 +55,11 @@ class FairQueue:
         own = len(self._round.get(client_id, ()))
         if own >= MAX_WAITING_OF_ONE:
             raise Overloaded(
-                f"{own} operations of yours wait for the device already: send the next one when "
-                "one of them is answered"
+                f"{own} of your operations are already queued for the device: send the next one "
+                "when one of them is answered"
             )
         if self.waiting >= MAX_WAITING:
-            raise Overloaded(f"{self.waiting} operations wait for the device: try again later")
+            raise Overloaded(f"{self.waiting} operations are queued for the device: retry later")
         entry = QueueEntry(client_id)
         self._round.setdefault(client_id, deque()).append(entry)
         self.waiting += 1

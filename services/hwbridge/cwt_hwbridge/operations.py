@@ -88,7 +88,7 @@ def work_of(request: HwRequest, config: PortConfig) -> Work:
             )
 
         return mc
-    raise TypeError(f"{type(request).__name__} is no operation")
+    raise TypeError(f"{type(request).__name__} is not an operation")
 
 
 def _selftest(

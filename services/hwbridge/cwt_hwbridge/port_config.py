@@ -41,7 +41,7 @@ def parse_ports(text: str) -> tuple[PortConfig, ...]:
         values = [getattr(each, what) for each in found]
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
-            raise ValueError(f"{twice} is given twice: every device has a {what} of its own")
+            raise ValueError(f"{twice} is given twice: each device needs its own {what}")
     return found
 
 
@@ -51,7 +51,9 @@ def _parsed(entry: str) -> PortConfig:
     if not (equals and colon and port):
         raise ValueError(f"{entry!r} is not of the form {_FORM}")
     if not is_name(device) or device == "list":
-        raise ValueError(f"{device!r} cannot be a device's name: letters, digits, - and _ can")
+        raise ValueError(f"invalid device name {device!r}: use letters, digits, - and _")
     if kind not in get_args(DeviceKind):
-        raise ValueError(f"{kind!r} is no kind of device: {', '.join(get_args(DeviceKind))} are")
+        raise ValueError(
+            f"unknown kind of device {kind!r}: use {' or '.join(get_args(DeviceKind))}"
+        )
     return PortConfig(device=device, kind=cast("DeviceKind", kind), port=port)

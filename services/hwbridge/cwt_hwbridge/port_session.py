@@ -50,7 +50,7 @@ class PortSession:
     #: For the device to be found on its port.
     open_s: float
     state: DeviceState = "absent"
-    detail: str = "not looked for yet"
+    detail: str = "not probed yet"
     info: DeviceInfo | None = None
     #: Events that are not published yet.
     events: deque[DeviceEvent] = field(default_factory=deque)
@@ -73,7 +73,7 @@ class PortSession:
             info = driver.open(self._line, deadline)
         except (OperationCancelledError, DeadlineExceededError) as error:
             self._drop()
-            self.state, self.detail = "absent", f"not looked for to the end: {error}"
+            self.state, self.detail = "absent", f"probing failed: {error}"
             raise
         except DeviceError as error:
             self._give_up(error)
@@ -146,9 +146,7 @@ class PortSession:
             return False  # the first error says more
         if now.boot == before.boot:
             return False
-        self.events.append(
-            DeviceEvent("reset", "the device was reset; what it was doing is done again")
-        )
+        self.events.append(DeviceEvent("reset", "the device was reset; its operation is repeated"))
         return True
 
     def _give_up(self, error: DeviceError) -> None:

@@ -75,7 +75,7 @@ class SerialLine:
         except (serial.SerialException, OSError, ValueError) as error:
             self._lost(error)
         if not data:
-            self._lost(EOFError("the port says that there is something to read, and there is not"))
+            self._lost(EOFError("the port reports data to read but returns none"))
         return data
 
     def write(self, data: bytes) -> None:
@@ -114,10 +114,12 @@ class SerialLine:
         self.close()
         if isinstance(error, serial.SerialTimeoutException):
             raise LineLostError(
-                f"the port {self._port} takes nothing any more: "
-                "unplug the device, and plug it in again"
+                f"the port {self._port} accepts no more data: unplug the device, and plug it in "
+                "again"
             ) from error
-        raise LineLostError(f"the port {self._port} is gone: was the device unplugged?") from error
+        raise LineLostError(
+            f"the port {self._port} is gone: check that the device is plugged in"
+        ) from error
 
 
 def _waiting(port: int) -> bytes:
@@ -139,14 +141,18 @@ def _taken(port: int, data: bytes) -> int:
 def _refuse(port: str, error: Exception) -> NoReturn:
     number = getattr(error, "errno", None)
     if number in _ABSENT:
-        raise PortAbsentError(f"there is no port {port}: is the device plugged in?") from error
+        raise PortAbsentError(
+            f"there is no port {port}: check that the device is plugged in"
+        ) from error
     if number in _FORBIDDEN:
         raise PortForbiddenError(
-            f"the port {port} may not be opened: add the bridge's user to the port's group, "
+            f"no permission to open the port {port}: add the bridge's user to the port's group, "
             "often dialout"
         ) from error
     if number in _BUSY:
-        raise PortBusyError(f"another program has the port {port}: close it there") from error
+        raise PortBusyError(
+            f"the port {port} is in use by another program: close it there"
+        ) from error
     raise PortError(
-        f"{port} cannot be used as a serial port: name one in CWT_HW_PORTS, such as /dev/ttyUSB1"
+        f"cannot use {port} as a serial port: set another in CWT_HW_PORTS, such as /dev/ttyUSB1"
     ) from error

@@ -111,9 +111,9 @@ def account(
         kind="gap",
         first_sample=position.expected,
         n_samples=lost,
-        detail=f"{lost} samples did not come"
+        detail=f"{lost} samples did not arrive"
         + (", by the device's time stamps" if first_sample is None else "")
-        + ("" if lost <= max_gap else f"; more than {max_gap}, so the analysis starts afresh"),
+        + ("" if lost <= max_gap else f"; more than {max_gap}, so the analysis restarts"),
     )
     return Accepted(
         position=advanced, first_sample=first, skip=0, restart=lost > max_gap, findings=(gap,)
@@ -130,7 +130,7 @@ def finished(position: Position) -> Position:
 def _why_ended(position: Position, epoch: str) -> str:
     if epoch == position.epoch:
         return f"epoch {epoch!r} ended with its final chunk, at sample {position.expected}"
-    return f"epoch {epoch!r} has ended; the present one is {position.epoch!r}"
+    return f"epoch {epoch!r} has ended; the current one is {position.epoch!r}"
 
 
 def _new_epoch(position: Position, epoch: str, first: int, n: int, *, sequenced: bool) -> Accepted:
@@ -140,7 +140,7 @@ def _new_epoch(position: Position, epoch: str, first: int, n: int, *, sequenced:
         detail = f"epoch {position.epoch!r} ended at sample {position.expected}, "
         detail += f"epoch {epoch!r} begins"
         if position.epoch not in position.ended:
-            detail += " without the former's final chunk: the device restarted, or another "
+            detail += " without a final chunk of the former: the device restarted, or another "
             detail += "publisher sends to this stream"
         findings = (Finding(kind="reset", first_sample=first, n_samples=n, detail=detail),)
     started = Position(epoch=epoch, expected=first + n, ended=ended, sequenced=sequenced)
@@ -154,9 +154,9 @@ def _overlap(position: Position, first: int, n: int) -> Accepted:
         first_sample=first,
         n_samples=known,
         detail=(
-            f"a duplicate: all {n} samples were passed already"
+            f"a duplicate: all {n} samples were already received"
             if known == n
-            else f"{known} of {n} samples were passed already and are dropped"
+            else f"{known} of {n} samples were already received and are discarded"
         ),
     )
     return Accepted(

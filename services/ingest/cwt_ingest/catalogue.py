@@ -150,7 +150,7 @@ class Catalogue:
     async def _present(self, name: str) -> Defined:
         defined = await read_definition(self._definitions, name)
         if defined is None:
-            raise NotFound(f"no stream is called {name}")
+            raise NotFound(f"stream {name} does not exist")
         return defined
 
     async def _status(self, defined: Defined) -> StreamStatus:
@@ -182,8 +182,8 @@ class Catalogue:
             )
         except RevisionConflictError:
             raise Conflict(
-                f"stream {definition.name} was defined by somebody else just now: read it with "
-                "cwt.stream.get and try again"
+                f"stream {definition.name} was just changed by another client: read it with "
+                "cwt.stream.get and retry"
             ) from None
 
 

@@ -167,8 +167,8 @@ class Confirmation:
     def _refused(self, arrival: Arrival, position: Position) -> Placed:
         first = arrival.chunk.first_sample or 0
         reason = (
-            f"sample {first} is {first - position.expected} ahead of what is expected, and any gap "
-            f"of more than {self._max_gap} is believed only when a second chunk continues it"
+            f"sample {first} is {first - position.expected} ahead of the expected one; a gap of "
+            f"more than {self._max_gap} is accepted only when a second chunk confirms it"
         )
         return Placed(arrival=arrival, refusal=reason)
 

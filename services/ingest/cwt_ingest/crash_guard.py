@@ -28,7 +28,7 @@ GUARDED_CHUNKS: Final = 1000
 #: Starts without an end after which the chunk is considered the cause.
 MAX_BEGUN: Final = 2
 #: Stands for a chunk that is not decoded.
-UNFINISHED: Final = Unprocessable("reading the chunk ended the process, more than once")
+UNFINISHED: Final = Unprocessable("reading the chunk crashed the process more than once")
 
 
 class CrashGuard:

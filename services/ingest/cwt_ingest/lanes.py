@@ -138,7 +138,7 @@ def _check_waiting(definition: StreamDefinition) -> None:
     if waiting > MAX_HELD_BYTES:
         problem = (
             f"chunks of {definition.reorder_s:g} s, which may have to wait for a missing one, take "
-            f"{waiting:.0f} bytes, of {MAX_HELD_BYTES} possible: lower reorder_s"
+            f"{waiting:.0f} bytes, at most {MAX_HELD_BYTES} are allowed: lower reorder_s"
         )
         raise Unprocessable.of({"reorder_s": problem})
 
@@ -163,14 +163,14 @@ def _check(
             lane,
             "fmin_hz",
             f"{window}, and to hold them for {len(definition.channels)} channels takes {held} "
-            f"bytes, of {MAX_HELD_BYTES} possible: raise fmin_hz, or divide the stream",
+            f"bytes, at most {MAX_HELD_BYTES} are allowed: raise fmin_hz, or divide the stream",
         )
     if log_max_age_s and seconds > log_max_age_s:
         raise _refused(
             lane,
             "fmin_hz",
             f"{window}, and the signal log keeps chunks for {log_max_age_s:g} s: raise fmin_hz, "
-            "or let ingest keep more (CWT_SIGNALS_MAX_AGE_S)",
+            "or raise CWT_SIGNALS_MAX_AGE_S",
         )
 
 
@@ -182,7 +182,8 @@ def _check_rate(lanes: list[Lane], fs_hz: float) -> None:
         raise _refused(
             busiest,
             "hop_s",
-            f"the stream would make {total:.0f} results a second, of {MAX_RESULTS_PER_S} possible: "
+            f"the stream would produce {total:.0f} results per second, at most {MAX_RESULTS_PER_S} "
+            "are allowed: "
             "raise hop_s, or analyse fewer channels",
         )
 

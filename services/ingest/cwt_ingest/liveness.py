@@ -90,7 +90,7 @@ def still_mine(found: Member | None, revision: int, me: Member) -> Renew | Lost:
     """Decide what to do when a renewal finds an unexpected revision."""
     if found == me:  # an earlier renewal whose reply was lost
         return Renew(revision)
-    return Lost("others took this process for dead and go on with its streams")
+    return Lost("the other ingests declared this process dead and took over its streams")
 
 
 def assigned_instance(stream: str, instances: Iterable[str]) -> str | None:

@@ -103,7 +103,7 @@ class Claim:
         """Return the revision of a checkpoint whose acknowledgement was lost."""
         present = _decoded(found)
         if found is None or present is None or present.owner != self._membership.instance:
-            raise OwnershipLostError("the stream was deleted, or somebody else has it now")
+            raise OwnershipLostError("the stream was deleted, or another ingest owns it now")
         return found.revision
 
 
@@ -160,7 +160,7 @@ class Ownership:
         if present.last_seq > last:
             detail = (
                 f"the log ends at {last}, before the checkpoint at {present.last_seq}: it was "
-                "restored or lost its end; the analysis starts afresh with the next chunk"
+                "restored or lost its end; the analysis restarts with the next chunk"
             )
             self._log.warning(Action.STREAM_RESUMED, stream=name, detail=detail)
             return _fresh(defined, last + 1)

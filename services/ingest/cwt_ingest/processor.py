@@ -314,7 +314,7 @@ class StreamProcessor:
         before = self._counters
         self._counters, chunk, restarted = before.follow(chunk, self.definition.fs_hz)
         if restarted:
-            detail = f"the device's counter began again; it counts on from {chunk.first_sample}"
+            detail = f"the device's counter restarted and continues from {chunk.first_sample}"
             yield self._event(
                 entry.seq, cause, "reset",
                 detail=detail, first_sample=chunk.first_sample, n_samples=chunk.n_samples,
@@ -342,7 +342,7 @@ class StreamProcessor:
                 self._position = finished(self._position)
 
     def _why_stray(self, chunk: SignalChunk) -> str:
-        return f"epoch {chunk.epoch!r} did not begin: {self._position.epoch!r} went on"
+        return f"epoch {chunk.epoch!r} did not begin: {self._position.epoch!r} continued"
 
     def _take_confirmed(self, arrival: Arrival, cause: _Cause) -> Iterator[Output]:
         """Process a chunk and those that it confirms or contradicts."""

@@ -141,7 +141,7 @@ class RecordingPurge:
 
 def _restless(name: str, chunks: int, windows: int) -> str:
     if chunks:
-        return f"a device still sends samples of {name}: stop it, then ask again"
+        return f"a device still sends samples of {name}: stop it, then retry"
     if windows:
-        return f"{windows} windows of {name} are still being computed: ask again in a minute"
-    return f"results, events or markers of {name} are still being stored: ask again in a minute"
+        return f"{windows} windows of {name} are still being computed: retry in a minute"
+    return f"results, events or markers of {name} are still being stored: retry in a minute"

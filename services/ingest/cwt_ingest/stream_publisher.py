@@ -176,8 +176,8 @@ def _dropped(window: AnalysisWindow, reason: str) -> StreamEvent:
         first_sample=window.tile.first_sample,
         n_samples=window.tile.n,
         detail=clipped(
-            f"octave {window.octave} of {window.analysis.name}: its window was refused by the "
-            f"server, so the result will not come: {reason}"
+            f"octave {window.octave} of {window.analysis.name}: the server refused its window, so "
+            f"there will be no result: {reason}"
         ),
         t_ns=window.times_ns.received,
     )

@@ -99,14 +99,14 @@ class UndefinedStreamMonitor:
                     await self._tell(stream, count, last)
 
     async def _tell(self, stream: str, count: int, last_seq: int) -> None:
-        what = "the subject holds no stream's name: cwt.signal.<name>, of A-Z a-z 0-9 _ -"
+        what = "the subject has no valid stream name: use cwt.signal.<name>, with A-Z a-z 0-9 _ -"
         if stream != NAMELESS:
-            what = f"no stream is called {stream}; define it with cwt.stream.put, then publish"
+            what = f"stream {stream} does not exist: define it with cwt.stream.put, then publish"
         event = StreamEvent(
             id=f"{stream}/{last_seq}/rejected",
             stream=stream,
             kind="rejected",
-            detail=f"{count} chunk{'s' if count > 1 else ''} came, and {what}",
+            detail=f"{count} chunk{'s' if count > 1 else ''} arrived, but {what}",
             t_ns=time.time_ns(),
         )
         metrics.EVENTS.labels(NAMELESS, event.kind).inc()  # any client can invent names

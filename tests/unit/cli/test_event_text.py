@@ -16,5 +16,5 @@ def test_events_are_counted_by_kind() -> None:
 
 def test_an_event_is_explained() -> None:
     # The demo ended with "events: 1 x missing" alone, which sounds as if it had lost something.
-    assert "1 x missing (samples without a value" in events_in_words({"missing": 1})
+    assert "1 x missing (samples have no value" in events_in_words({"missing": 1})
     assert set(MEANINGS) == set(get_args(EventKind))

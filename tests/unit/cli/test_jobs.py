@@ -53,7 +53,7 @@ async def test_a_file_without_a_rate_or_a_second_column_is_refused(tmp_path: Pat
     path.write_text("a\n1\n2\n")
     with pytest.raises(SourceError, match="--fs"):
         await tasks_of_files("cwt", [str(path)], None, None, {})
-    with pytest.raises(CommandError, match="of two"):
+    with pytest.raises(CommandError, match="two are needed"):
         await tasks_of_files("wct", [str(path)], None, 1, {})
 
 

@@ -56,7 +56,7 @@ def test_a_definition_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
 
 def test_a_rate_that_is_not_the_streams_is_refused() -> None:
     check_rate(source("x"), DEFINED)
-    with pytest.raises(CommandError, match=r"50 Hz .* 100 Hz"):
+    with pytest.raises(CommandError, match=r"50 Hz, .* 100 Hz"):
         check_rate(source("x", fs_hz=50.0), DEFINED)
 
 

@@ -75,7 +75,7 @@ async def concluded(*events: StreamEvent) -> str:
 async def test_refused_samples_of_the_run_are_a_failure_and_those_of_others_are_not() -> None:
     others = [event("rejected", number, epoch="other") for number in range(20)]
     assert "20 x rejected" in await concluded(*others)
-    with pytest.raises(CommandError, match=r"epoch e were refused.* because mine"):
+    with pytest.raises(CommandError, match=r"epoch e were refused.* mine"):
         await concluded(*others, event("rejected", 21, detail="mine"))
 
 
@@ -113,7 +113,7 @@ async def test_a_failure_names_the_epoch_the_sample_and_how_to_go_on() -> None:
     lost = failure(full.value, opened[0], live=True)
     bug = failure(ZeroDivisionError(), opened[0], live=True)
     assert "signal log is full" in str(again)
-    assert "Of epoch e, sample 500 is the first that is not kept" in str(again)
+    assert "Sample 500 is the first of epoch e that is not stored" in str(again)
     assert "--epoch e" in str(again)
     assert "start again" in str(lost)
     assert isinstance(bug, ZeroDivisionError)

@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_the_demo_begins(tmp_path: P
     (tmp_path / "file").touch()
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "file" / "out")])
     assert result.exit_code == USAGE
-    assert result.stderr.startswith(f"pycwt-mod: {tmp_path}/file/out ")
+    assert result.stderr.startswith(f"pycwt-mod: cannot use {tmp_path}/file/out: ")
     assert result.stderr.count("\n") == 1
 
 

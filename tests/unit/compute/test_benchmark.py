@@ -47,5 +47,5 @@ def test_a_backend_that_fails_is_told_without_its_secrets() -> None:
 
 
 def test_a_benchmark_of_minutes_is_refused() -> None:
-    with pytest.raises(Unprocessable, match="are possible"):
+    with pytest.raises(Unprocessable, match="are allowed"):
         answer_benchmark(BenchmarkRequest(signal_length=100_000, mc_count=100_000))

@@ -33,5 +33,5 @@ def test_a_request_is_valid_by_its_schema_and_a_wrong_one_is_not() -> None:
 
 
 def test_an_unknown_name_is_told_those_there_are() -> None:
-    with pytest.raises(NotFound, match="there are"):
+    with pytest.raises(NotFound, match="available"):
         answer_schema("query.abc/1")

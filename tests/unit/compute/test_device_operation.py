@@ -77,7 +77,7 @@ async def test_a_bridge_that_still_has_it_is_waited_for() -> None:
     def answer(count: int, request: HwMcRequest) -> Answer:
         if count == 2:
             asked_again.set()
-        return Conflict(f"an operation {request.id} waits or runs already")
+        return Conflict(f"an operation {request.id} is already queued or running")
 
     async def first(*, task_status: anyio.abc.TaskStatus[None]) -> None:
         async with bus.subscribe(SUBJECT) as messages:

@@ -145,7 +145,7 @@ async def test_a_process_that_dies_is_reported_and_replaced(process: ComputeProc
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(kill_when_busy, first, first)
-        with fail_after(20), pytest.raises(ProcessDiedError, match="ended by signal 9"):
+        with fail_after(20), pytest.raises(ProcessDiedError, match="killed by signal 9"):
             await process.ask(IpcKind.TASK, LONG)
 
     assert await process.ask(IpcKind.TASK, QUICK)

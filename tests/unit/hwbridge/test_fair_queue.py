@@ -44,7 +44,7 @@ async def test_who_comes_late_does_not_wait_for_all_that_another_has_queued() ->
 async def test_who_has_too_many_waiting_is_refused_and_others_are_not() -> None:
     queue = FairQueue()
     running, *_ = (queue.enter("a") for _ in range(1 + MAX_WAITING_OF_ONE))
-    with pytest.raises(Overloaded, match=f"{MAX_WAITING_OF_ONE} operations"):
+    with pytest.raises(Overloaded, match=f"{MAX_WAITING_OF_ONE} of your operations"):
         queue.enter("a")
     queue.enter("b")
     queue.leave(running)
@@ -55,7 +55,7 @@ async def test_what_waits_in_all_is_bounded_however_many_ask() -> None:
     queue = FairQueue()
     for client_id in range(1 + MAX_WAITING):
         queue.enter(str(client_id))
-    with pytest.raises(Overloaded, match=f"{MAX_WAITING} operations wait"):
+    with pytest.raises(Overloaded, match=f"{MAX_WAITING} operations are queued"):
         queue.enter("late")
 
 

@@ -96,6 +96,6 @@ async def test_a_clock_that_cannot_be_does_not_end_the_bridge(
         peer.identity = Identity(features=FEATURES | Feature.BAUD, clock_hz=clock_hz)
         async with bridge(f"fpga0=tangnano9k:{device.path}") as caller:
             listing = None
-            while listing is None or "not looked for" in listing.configured[0].detail:
+            while listing is None or "not probed" in listing.configured[0].detail:
                 listing = await caller.ask(subjects.HW_LIST, HwList(), HwListing)
             assert listing.configured[0].state == ("faulty" if clock_hz == 1 else "ready")

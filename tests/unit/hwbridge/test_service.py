@@ -130,7 +130,7 @@ async def test_an_idle_device_that_is_unplugged_is_noticed(
     await caller.until("connected")
     assert usable("fpga0") == 1
     device.unplug()
-    assert "unplugged" in (await caller.until("lost")).detail
+    assert "plugged in" in (await caller.until("lost")).detail
     assert usable("fpga0") == 0
 
 

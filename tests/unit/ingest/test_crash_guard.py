@@ -152,7 +152,7 @@ async def test_a_stream_goes_on_after_a_chunk_that_ended_three_processes() -> No
     async with running(await an_ingest(log, "four", read=deadly)):
         event = await first_event(log)
         assert event.id == f"s/{POISON_SEQ}/rejected"
-        assert "ended the process" in event.detail
+        assert "crashed the process" in event.detail
         await saved(log, 20)
         assert len(await windows(log)) > 0
     assert (await owned(log, None)).begun is None

@@ -154,7 +154,7 @@ async def test_a_dead_process_of_this_system_is_not_waited_for(bucket: Trouble) 
 
 
 async def test_who_was_taken_for_dead_is_cancelled_and_comes_not_back(bucket: Trouble) -> None:
-    with pytest.RaisesGroup(pytest.RaisesExc(MembershipLostError, match="for dead")):
+    with pytest.RaisesGroup(pytest.RaisesExc(MembershipLostError, match="process dead")):
         async with member(bucket).joined():
             await bucket.put(key_of("me"), b"")
             await bucket.delete(key_of("me"))

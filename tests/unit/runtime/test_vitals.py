@@ -17,7 +17,7 @@ async def test_a_loop_that_was_not_seen_for_long_is_stuck() -> None:
     now += STUCK_S
     assert vitals.alive() == ""
     now += 1
-    assert vitals.alive() == f"the event loop has been stuck for {STUCK_S + 1:.0f} s"
+    assert vitals.alive() == f"the event loop has been blocked for {STUCK_S + 1:.0f} s"
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(vitals.beat)
         await anyio.wait_all_tasks_blocked()

@@ -104,7 +104,7 @@ class ClusterBackend:
         if bus is None:
             raise ValueError("backend='cluster' needs a compute worker: send a query or a job")
         if function is not cast("object", run_task):
-            raise ValueError("backend='cluster' runs the library's own simulations alone")
+            raise ValueError("backend='cluster' runs only simulations of the library")
         shares = shares_of(cast("Sequence[SurrogateTask]", tasks))
         requests = tuple(map(request_of, shares))
         replies = bus.run(_fan_out, bus.bus, requests, _OWN.get())

@@ -25,7 +25,7 @@ def simulate_endpoint(pool: ProcessPool) -> Endpoint:
     async def handle(request: SimulateRequest) -> SimulateReply:
         with pool.free_one() as process:
             if process is None:
-                raise Overloaded("this worker computes already; ask another one, or later")
+                raise Overloaded("this worker is busy: retry later")
             return await compute_share(process, request)
 
     return Endpoint(

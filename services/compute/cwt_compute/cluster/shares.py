@@ -99,7 +99,7 @@ def answer_simulate(request: SimulateRequest) -> SimulateReply:
     """
     if request.algorithm != ALGORITHM_VERSION:
         raise Unprocessable.of(
-            {"algorithm": f"this worker has version {ALGORITHM_VERSION}, whose numbers differ"}
+            {"algorithm": f"this worker has version {ALGORITHM_VERSION}, whose results differ"}
         )
     try:
         rows = _rows(request.rows)
@@ -166,8 +166,8 @@ def wavelet_name(wavelet: Wavelet) -> tuple[WaveletName, float]:
             name, param = "dog", float(wavelet.m)
         case _:
             raise ValueError(
-                f"cannot send {wavelet=}: only Morlet, Paul and DOG have a name in messages; "
-                "take another backend, such as 'joblib'"
+                f"cannot send {wavelet=}: only Morlet, Paul and DOG have a name in messages; use "
+                "another backend, such as 'joblib'"
             )
     if wavelet_from_name(name, param) != wavelet:
         raise ValueError(f"{wavelet=} differs from the {name} that its name stands for")

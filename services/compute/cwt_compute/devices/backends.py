@@ -76,10 +76,10 @@ class _DeviceBackend:
         if bus is None:
             raise ValueError(f"backend={self.name!r} needs a compute worker: send a query or a job")
         if function is not cast("object", run_task):
-            raise ValueError(f"backend={self.name!r} runs the library's own simulations alone")
+            raise ValueError(f"backend={self.name!r} runs only simulations of the library")
         device = self._device(bus)
         if device is None:
-            raise Unavailable(f"the bridge has no {self.name} that works at the moment")
+            raise Unavailable(f"the bridge has no working {self.name} at the moment")
         found = (_histograms(bus, device, task) for task in cast("Sequence[SurrogateTask]", tasks))
         return cast("Iterator[R]", found)
 

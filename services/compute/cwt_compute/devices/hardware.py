@@ -84,8 +84,8 @@ def _unassigned(kind: str, listing: HwListing) -> DeviceReport:
     """Return the report of a device that no port was given to: a port is never tried."""
     ports = [device.port for device in listing.devices]
     named = ", ".join(ports[:NAMED_PORTS]) + (", ..." if len(ports) > NAMED_PORTS else "")
-    seen = f"serial ports here: {named}" if ports else "there are no serial ports here"
-    return DeviceReport(available=False, detail=f"no port was given to {kind}; {seen}")
+    seen = f"serial ports of this machine: {named}" if ports else "this machine has no serial ports"
+    return DeviceReport(available=False, detail=f"no port is configured for {kind}; {seen}")
 
 
 async def _gpu() -> DeviceReport:

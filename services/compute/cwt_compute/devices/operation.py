@@ -78,7 +78,12 @@ class _Asking:
         except NoRespondersError:
             self._missing += 1
             if first or self._missing == MISSING:
-                self._end(Unavailable(f"no bridge serves {self._device} any more: is it running?"))
+                self._end(
+                    Unavailable(
+                        f"no bridge serves {self._device} any longer: check that the "
+                        "bridge is running"
+                    )
+                )
         except BusTimeoutError:
             self._end(Timeout(f"{self._device} did not answer in {self._request.timeout_s:g} s"))
         except (Conflict, Overloaded) as error:

@@ -111,7 +111,7 @@ class JobApi:
             record = await self._begin(job_id, expansion)
         if record.digest != digest:
             raise Conflict(
-                f"job_id: another job is called {job_id}, with other tasks or another name",
+                f"job_id: the job {job_id} exists with different tasks or a different name",
                 {"job_id": job_id},
             )
         told = await self._state(record, results=False)
@@ -138,16 +138,18 @@ class JobApi:
 
     async def _object(self, where: StoredObject) -> bytes:
         if where.bucket != storage.OBJECTS:
-            raise Unprocessable.of({"tasks_object.bucket": f"has to be {storage.OBJECTS}"})
+            raise Unprocessable.of({"tasks_object.bucket": f"must be {storage.OBJECTS}"})
         if where.size > MAX_JOB_BYTES:
-            problem = f"{where.size} bytes, {MAX_JOB_BYTES} are possible: make several jobs"
+            problem = (
+                f"{where.size} bytes, at most {MAX_JOB_BYTES} are allowed: submit several jobs"
+            )
             raise Unprocessable.of({"tasks_object.size": problem})
         try:
             body = await self._store.get_object(where)
         except ObjectChangedError as error:
             raise Unprocessable.of({"tasks_object.sha256": str(error)}) from error
         if body is None or len(body) != where.size:
-            problem = "no such object of that size is in the bucket: put it there first"
+            problem = "the bucket has no such object of that size: upload it first"
             raise Unprocessable.of({"tasks_object.name": problem})
         return body
 
@@ -230,11 +232,11 @@ def _endpoint(
             return await handle(request)
         except StorageFullError as error:
             raise Unavailable(
-                "the server has no room for more jobs: wait until some are done or too old, or "
-                f"raise its limits ({error})"
+                "job storage is full: wait for jobs to expire, or raise the limits of the server "
+                f"({error})"
             ) from error
         except BusError as error:
-            raise Unavailable(f"what is kept of jobs cannot be reached now ({error})") from error
+            raise Unavailable(f"job storage is not available at the moment ({error})") from error
 
     return Endpoint(
         contract=JOB_ENDPOINTS[subjects.job(verb)],

@@ -189,7 +189,7 @@ def retried(record: JobRecord, tally: Tally) -> JobRecord:
     found = status(record, tally)
     detail = {"status": found.value}
     if not found.ended:
-        raise Conflict(f"job {record.job_id} is {found}: cancel it, or wait for its end", detail)
+        raise Conflict(f"job {record.job_id} is {found}: cancel it, or wait until it ends", detail)
     if not unfinished(record, tally):
         raise Conflict(f"job {record.job_id} is {found}: every task has its result", detail)
     again = {"attempt": record.attempt + 1, "summary": None, "started_ns": None}

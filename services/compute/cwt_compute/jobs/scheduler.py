@@ -113,7 +113,7 @@ class TaskEnqueuer:
     ) -> None:
         try:
             body = await self._store.get_object(record.tasks)
-            reason = f"the tasks of job {record.job_id} are no longer kept"
+            reason = f"the tasks of job {record.job_id} are no longer stored"
         except ObjectChangedError as error:
             body, reason = None, str(error)
         if body is None:

@@ -213,7 +213,7 @@ class JobStore:
             return None
         digest = await anyio.to_thread.run_sync(hashlib.sha256, body)
         if digest.hexdigest() != where.sha256:
-            raise ObjectChangedError(f"the object {where.name} is another one: its SHA-256 differs")
+            raise ObjectChangedError(f"the object {where.name} was replaced: its SHA-256 differs")
         return body
 
 
@@ -256,8 +256,8 @@ def record_of(value: bytes) -> JobRecord:
 
 def _unknown(job_id: str) -> NotFound:
     return NotFound(
-        f"no job is called {job_id}; jobs and results are kept for CWT_JOBS_MAX_AGE_S after "
-        "they end, then they are gone"
+        f"job {job_id} does not exist; jobs and results are removed CWT_JOBS_MAX_AGE_S after they "
+        "end"
     )
 
 

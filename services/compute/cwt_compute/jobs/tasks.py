@@ -95,7 +95,7 @@ def _check(
     for field in SIGNALS & type(task).model_fields.keys():
         size = getattr(task, field).nbytes * (2 if field == "signal1" else 1)
         if size + TASK_OVERHEAD_BYTES > max_message_bytes:
-            problem = f"{size} bytes, the server takes {max_message_bytes} in a message"
+            problem = f"{size} bytes, the server accepts at most {max_message_bytes} in a message"
             raise Unprocessable.of({field: problem})
     try:
         wavelet_of(task.mother, task.param)
@@ -104,7 +104,7 @@ def _check(
     if not isinstance(task, SignificanceTask):
         cells = output_cells(task)
         if cells > MAX_OUTPUT_CELLS:
-            problem = f"{cells} values in the answer, {MAX_OUTPUT_CELLS} are possible"
+            problem = f"{cells} values in the reply, at most {MAX_OUTPUT_CELLS} are allowed"
             raise Unprocessable.of({"J": problem})
     if isinstance(task, WctTask | SignificanceTask):
         backend_of(task.backend)

@@ -347,7 +347,9 @@ class JobWorker:
             fault=fault,
             reason=getattr(error, "trace", "") or reason,
         )
-        told = Internal(f"given up: {reason}; the worker's log knows this as {fault}")
+        told = Internal(
+            f"dead-lettered: {reason}; the worker's log has the cause under the id {fault}"
+        )
         await self._keep_failure(work, task, told, time.time_ns())
         await self._store.dead_letter(delivery, reason)
         metrics.TASKS_COMPUTED.labels(task.request.type, "dead").inc()

@@ -77,7 +77,7 @@ def _events(
     if from_here and at + radius in tile:
         detail = (
             f"channel {channel} is flat from sample {at} on: its samples are {value}; "
-            "results that rest on them alone are masked"
+            "results that depend only on them are masked"
         )
         yield _event(window, channel, "begin", at, None, detail, now_ns)
     if stop < len(column) and after - 1 - radius in tile:

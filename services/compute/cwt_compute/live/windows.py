@@ -131,7 +131,7 @@ def dropped_event(stored: StoredMessage, reason: str, *, now_ns: int) -> StreamE
         id=f"{stream}/{storage.WINDOWS}/{stored.seq}/dropped",
         stream=stream,
         kind="dropped",
-        detail=clipped(f"a window was given up, its results will not come: {reason}"),
+        detail=clipped(f"a window was dead-lettered, so it has no results: {reason}"),
         t_ns=now_ns,
     )
 

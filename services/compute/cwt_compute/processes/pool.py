@@ -137,7 +137,7 @@ class ComputeProcess:
         if answer.kind is IpcKind.REFUSED:
             raise refusal_of(answer)
         if answer.kind is not IpcKind.DONE:
-            raise ComputeFaultError("it met a fault", answer.body.decode(errors="replace"))
+            raise ComputeFaultError("it raised an error", answer.body.decode(errors="replace"))
         return answer.body
 
     async def _exchange(self, request: IpcMessage) -> IpcMessage:
@@ -173,5 +173,5 @@ async def _reason(process: ForkedProcess) -> str:
     if code is None:
         return "the process that starts compute processes has ended"
     if code < 0:
-        return f"the process that computed it was ended by signal {-code}"
+        return f"the process that computed it was killed by signal {-code}"
     return f"the process that computed it ended with exit code {code}"

@@ -115,7 +115,8 @@ def check_simulation(
         With the number of pairs that are possible, and where longer work is taken.
     """
     if (rows - 1) * dj > MAX_OCTAVE:
-        problem = f"{(rows - 1) * dj:.4g} octaves, {MAX_OCTAVE} are possible for a simulation"
+        octaves = (rows - 1) * dj
+        problem = f"{octaves:.4g} octaves, at most {MAX_OCTAVE} are allowed for a simulation"
         raise Unprocessable.of({"J": problem})
     cost = runs * simulation_cost_s(rows, mc_count)
     if cost <= max_cost_s:
@@ -123,9 +124,9 @@ def check_simulation(
     possible = int((max_cost_s / runs / rows - ROW_TASK_S * ROW_TASKS) / ROW_PAIR_S)
     where = job("submit")
     problem = (
-        f"{mc_count} pairs of {rows} scales take about {cost:.0f} s, {max_cost_s:g} s are "
-        f"possible here, which is {max(possible, 0)} pairs; method: table takes none, and "
-        f"{where} takes long work"
+        f"{mc_count} pairs of {rows} scales take about {cost:.0f} s, at most {max_cost_s:g} s are "
+        f"allowed, which is {max(possible, 0)} pairs. Set method to table, which needs no "
+        f"simulation, or send long work to {where}"
     )
     raise Unprocessable(
         f"mc_count: {problem}",
@@ -198,7 +199,7 @@ def scale_count(request: TransformRequest) -> int:
     if not count < MAX_SCALES - 1:
         problem = (
             f"{octaves:.4g} octaves at dj={request.dj:g} are more than {MAX_SCALES} scales: "
-            "raise dj or s0, or say how many scales with J"
+            "raise dj or s0, or set the number of scales with J"
         )
         raise Unprocessable.of({"dj": problem})
     return max(round(count), 0) + 1

@@ -25,7 +25,7 @@ def answer_schema(name: str) -> SchemaReply:
         if name in {endpoint.schema_id, endpoint.subject}:
             return _described(endpoint)
     known = ", ".join(endpoint.schema_id for endpoint in ENDPOINTS.values())
-    raise NotFound(f"no endpoint has a schema of that name; there are {known}")
+    raise NotFound(f"there is no schema with that name; available: {known}")
 
 
 def _described(endpoint: Endpoint) -> SchemaReply:

@@ -110,7 +110,7 @@ def answer_backend(name: str, listed: BackendsReply | None = None) -> BackendInf
         if info.name == name:
             return info
     names = ", ".join(info.name for info in listed.backends)
-    raise NotFound(f"no backend is called {name}; there are {names}")
+    raise NotFound(f"backend {name} does not exist; available: {names}")
 
 
 def chosen_backend(name: str, *, fallback: bool) -> str:
@@ -122,7 +122,7 @@ def chosen_backend(name: str, *, fallback: bool) -> str:
         return FALLBACK
     raise Unavailable(
         f"backend {name} is not available: {info.error or 'no reason given'}; "
-        f"send fallback: true to take {FALLBACK} instead"
+        f"send fallback: true to use {FALLBACK} instead"
     )
 
 

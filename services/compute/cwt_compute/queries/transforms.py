@@ -242,7 +242,7 @@ def _library_refusals(signal: str) -> Iterator[None]:
         with np.errstate(all="ignore"):
             yield
     except (ValidationError, FloatingPointError):
-        problem = "the result exceeds the range of the numbers: scale it, or ask for float64"
+        problem = "the result overflows its data type: scale the signal, or request float64"
         raise Unprocessable.of({signal: problem}) from None
     except (ValueError, OverflowError) as error:
         raise Unprocessable.of(
@@ -253,7 +253,7 @@ def _library_refusals(signal: str) -> Iterator[None]:
 def _in_words_of_the_request(text: str) -> str:
     """Return a message of the library with the names and the choices that a request has."""
     if unpublished := _UNPUBLISHED.match(text):
-        return f"{unpublished[1]}; ask for 6 with morlet, 4 with paul, or 2 or 6 with dog"
+        return f"{unpublished[1]}; use 6 with morlet, 4 with paul, or 2 or 6 with dog"
     return re.sub(r"\by([12])\b", r"signal\1", text)
 
 

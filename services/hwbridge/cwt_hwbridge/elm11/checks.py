@@ -23,7 +23,7 @@ _ROWS, _TAPS, _SMOOTHING, _BOXCAR, _DECIMATOR = 4, 12, 5, 100, 101
 
 def number_check(said: str) -> Check:
     """Compare integers, floats and shifts."""
-    return Check(name="numbers", passed=said == _NUMBERS, detail=f"{said}; wanted {_NUMBERS}")
+    return Check(name="numbers", passed=said == _NUMBERS, detail=f"{said}; expected {_NUMBERS}")
 
 
 def fft_check(samples: npt.NDArray[np.int16], found: FftResult) -> Check:

@@ -105,7 +105,7 @@ class Elm11Driver:
             boot, integer_bits, used_kib = int(session), int(bits), int(used) // 1024
         self._session = self._session or session
         if (build, session) != (program().build, self._session):
-            raise ResetError("the ELM11 was reset, and somebody else has sent it a program")
+            raise ResetError("the ELM11 was reset, and another client has loaded a program")
         about = client.request("about", deadline)
         return DeviceInfo(
             build_hash=build,

@@ -104,11 +104,12 @@ class ReplClient:
                     return
         if not came:
             raise NoAnswerError(
-                "nothing answers: is the ELM11 switched on, and is this its port in CWT_HW_PORTS?"
+                "no answer: check that the ELM11 is switched on and that CWT_HW_PORTS names its "
+                "port"
             )
         raise WrongDeviceError(
-            "what answers is not Lua at its prompt: is it the port of an ELM11, as CWT_HW_PORTS "
-            f"says? It said {self._said()}"
+            "the device does not answer with a Lua prompt: check that CWT_HW_PORTS names the port "
+            f"of an ELM11. It sent {self._said()}"
         )
 
     def upload(self, wanted: LuaProgram, deadline: CancellableDeadline) -> None:
@@ -171,7 +172,7 @@ class ReplClient:
             line = said(nonce, "", '"lua"')
             if self._turn(nonce, line, PATIENCE_S, deadline) == "lua":
                 return
-        raise LinkDownError("the ELM11's first lines arrive changed, however often they are sent")
+        raise LinkDownError("the first lines sent to the ELM11 arrive corrupted on every attempt")
 
     def _instruct(
         self, statement: str, expression: str, expected: str, deadline: CancellableDeadline
@@ -197,8 +198,8 @@ class ReplClient:
                 return answer
             self._await_silence(deadline)
             if any(words in heard for heard in self._repl.heard for words in _FORGOTTEN):
-                raise ResetError("the ELM11 has forgotten its program: it was reset")
-        raise LinkDownError(f"the ELM11 does not answer any more; it said {self._said()}")
+                raise ResetError("the ELM11 was reset and lost its program")
+        raise LinkDownError(f"the ELM11 no longer answers; it sent {self._said()}")
 
     def _recover(self, deadline: CancellableDeadline) -> None:
         try:

@@ -231,7 +231,7 @@ class Link:
         if hello.protocol != PROTOCOL_VERSION:
             return self._close(LinkEvent.UNFIT, Fault.VERSION, f"version {hello.protocol}")
         if not _is_usable(hello):
-            return self._close(LinkEvent.UNFIT, Fault.STRANGER, "a HELLO of impossible sizes")
+            return self._close(LinkEvent.UNFIT, Fault.STRANGER, "a HELLO with invalid sizes")
         before, was = self.hello, self.state
         self.hello = hello
         self._move(LinkEvent.GREETED)
@@ -375,7 +375,7 @@ class Link:
     @property
     def _greeted(self) -> HelloReply:
         if self.hello is None:
-            raise LocalProtocolError("nothing was greeted yet")
+            raise LocalProtocolError("the handshake is not complete")
         return self.hello
 
 

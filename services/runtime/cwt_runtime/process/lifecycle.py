@@ -216,7 +216,7 @@ def _transient(error: Exception) -> list[Exception]:
 async def _fail_when_closed(bus: Bus, end: _End) -> None:
     await bus.closed()
     end.is_due()
-    raise BusClosedError("the connection to NATS is closed for good")
+    raise BusClosedError("the connection to NATS is closed permanently")
 
 
 class Stop:
@@ -315,9 +315,8 @@ def _end_process(limit_s: float, log: Log) -> None:
     try:
         log.error(
             Action.FAILED,
-            detail=f"something still runs in a thread {limit_s:g} s and {GRACE_S:g} s of grace "
-            "after the end was due; the process ends without it, and what it has not "
-            "acknowledged is done by somebody else",
+            detail=f"a thread still runs after the drain time of {limit_s:g} s and {GRACE_S:g} s "
+            "of grace: the process ends now, and other processes retry its unacknowledged work",
         )
         sys.stderr.flush()
     finally:

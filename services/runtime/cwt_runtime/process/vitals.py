@@ -47,7 +47,7 @@ class Vitals:
     def alive(self) -> str:
         """Return why the process is of no use any more, or nothing."""
         silent_s = self._clock() - self._seen
-        return f"the event loop has been stuck for {silent_s:.0f} s" if silent_s > STUCK_S else ""
+        return f"the event loop has been blocked for {silent_s:.0f} s" if silent_s > STUCK_S else ""
 
     def ready(self) -> str:
         """Return why the process takes no work at the moment, or nothing."""

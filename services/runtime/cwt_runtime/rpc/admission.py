@@ -101,8 +101,8 @@ class Admission:
             return
         if self._held and self._held + size > self._max_bytes:
             raise Overloaded(
-                f"{self._held / MIB:.1f} MiB of requests are held already, "
-                f"{self._max_bytes / MIB:.1f} MiB are possible: try again in {RETRY_S:g} s, start "
+                f"requests already use {self._held / MIB:.1f} MiB of {self._max_bytes / MIB:.1f} "
+                f"MiB: retry in {RETRY_S:g} s, start "
                 "more workers, or raise CWT_REQUESTS_MAX_BYTES",
                 {"retry_after_s": RETRY_S, "size": size, "limit": self._max_bytes},
             )
@@ -213,12 +213,13 @@ class AdmissionQueue:
         room_s = self.load_s / (self.waiting + self._running) if full else 0.0
         over_s = max(self.load_s + cost_s - self._backlog_s * self._threads, room_s)
         retry_s = max(round(min(over_s, self.load_s) / self._threads, 1), LEAST_RETRY_S)
-        advice = f"try again in {retry_s:g} s, or start more workers"
+        advice = f"retry in {retry_s:g} s, or start more workers"
         detail: dict[str, str | float] = {"retry_after_s": retry_s, "cost_s": round(cost_s, 3)}
         if cost_s > LONG_S:
-            advice += f"; {job('submit')} takes work of this length, and waits as long as it takes"
+            advice += f"; {job('submit')} accepts work of this length without a time limit"
             detail["subject"] = job("submit")
         return Overloaded(
-            f"{self.waiting} queries wait already, about {self.load_s:.3g} s of work: {advice}",
+            f"{self.waiting} queries are already waiting, about {self.load_s:.3g} s of work: "
+            f"{advice}",
             dict(detail),
         )

@@ -113,7 +113,10 @@ async def answer(
     except Exception as error:  # noqa: BLE001 - the last line of defence for the client
         fault = secrets.token_hex(6)
         log.error(Action.REQUEST_FAILED, exc=error, endpoint=endpoint.name, fault=fault)
-        return error_reply(Internal(f"the service failed; its log knows this as {fault}"), accepted)
+        return error_reply(
+            Internal(f"internal error of the service; its log has the cause under the id {fault}"),
+            accepted,
+        )
 
 
 async def _stored(data: bytes, bus: Bus) -> StoredReply:
@@ -123,8 +126,8 @@ async def _stored(data: bytes, bus: Bus) -> StoredReply:
         return StoredReply(object=await replies.put(f"reply-{secrets.token_hex(16)}", data))
     except BusError as error:
         raise Unavailable(
-            f"the reply has {len(data)} bytes, more than a message carries, and the object store "
-            f"does not take it ({error}): ask for float32 or fewer scales, or try again",
+            f"the reply has {len(data)} bytes, more than a message can carry, and the object store "
+            f"refused it ({error}): request float32 or fewer scales, or retry",
             {"size": len(data), "limit": bus.max_message_bytes},
         ) from error
 
@@ -132,12 +135,12 @@ async def _stored(data: bytes, bus: Bus) -> StoredReply:
 def _too_large(size: int, limit: int, accepted: ContentType) -> PayloadTooLarge:
     """Return the error for a reply that no message can carry."""
     advice = (
-        "ask for msgpack (header Accept: application/msgpack), float32, or fewer scales"
+        "request msgpack (header Accept: application/msgpack), float32, or fewer scales"
         if accepted is ContentType.JSON
-        else "ask for float32 or fewer scales, or split the signal"
+        else "request float32 or fewer scales, or split the signal"
     )
     return PayloadTooLarge(
-        f"the reply has at least {size} bytes and {limit} are possible: {advice}",
+        f"the reply has at least {size} bytes, at most {limit} are allowed: {advice}",
         {"size": size, "limit": limit},
     )
 

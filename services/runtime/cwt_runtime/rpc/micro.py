@@ -77,7 +77,7 @@ class _Tally:
         """Refuse one more request when as many wait as may."""
         if self.waiting >= self.endpoint.waiting:
             raise Overloaded(
-                f"{self.waiting} requests wait already; try again in {RETRY_S:g} s, "
+                f"{self.waiting} requests are already waiting: retry in {RETRY_S:g} s, "
                 "or start more workers",
                 {"retry_after_s": RETRY_S},
             )

@@ -165,7 +165,7 @@ def test_a_reset_and_another_upload_are_told_as_a_reset() -> None:
     driver = opened(line)
     line.twin.boot()
     opened(line)
-    with pytest.raises(ResetError, match="somebody else"):
+    with pytest.raises(ResetError, match="another client"):
         driver.probe(deadline(line))
 
 

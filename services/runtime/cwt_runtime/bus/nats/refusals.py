@@ -17,15 +17,15 @@ def refusal_of(error: Exception, settings: ConnectSettings) -> str | None:
     match error:
         case ssl.SSLCertVerificationError():
             return (
-                f"the certificate of {address} is not valid here: {error.verify_message}; "
-                "CWT_NATS_TLS_CA names the CA to trust"
+                f"cannot verify the certificate of {address}: {error.verify_message}; set "
+                "CWT_NATS_TLS_CA to the CA to trust"
             )
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return None  # the server ended during the handshake: an outage
         case ssl.SSLError():
             return (
-                f"TLS with {address} failed: {error}; a server that asks for a certificate "
-                "takes that of CWT_NATS_TLS_CERT and CWT_NATS_TLS_KEY"
+                f"TLS with {address} failed: {error}; if the server requires a client certificate, "
+                "set CWT_NATS_TLS_CERT and CWT_NATS_TLS_KEY"
             )
         case NoTlsError():
             return f"{address} does not offer TLS, which CWT_NATS_URL or CWT_NATS_TLS_* requires"

@@ -68,8 +68,8 @@ _TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
 #: In place of the driver's text where that does not help.
 _ADVICE: dict[type[Exception], str] = {
     nats.js.errors.ServiceUnavailableError: (
-        "no JetStream answers: it is starting, has no leader, or the server runs without it "
-        "(nats-server -js starts one with it)"
+        "JetStream does not answer: it is starting, has no leader, or is not enabled (start the "
+        "server with nats-server -js)"
     )
 }
 
@@ -155,7 +155,7 @@ def bus_error(error: Exception) -> BusError:
     if code in MAXIMUM_REACHED:
         return StorageFullError(description or "the stream is full")
     if code in OFFLINE:
-        return BusUnreachableError(description or "its node is away")
+        return BusUnreachableError(description or "its node is not available")
     if code in WRONG_LAST_SEQUENCE:
         return RevisionConflictError(description or "another message is the newest")
     for driver_class, bus_class in _TABLE:

@@ -130,7 +130,7 @@ def _check(wavelet: Wavelet, smallest: float, request: HwCwtRequest) -> None:
         problem = f"{smallest:g} samples are too few, {least:.3g} are possible with this wavelet"
         raise Unprocessable.of({"s0": problem})
     if not np.isfinite(request.data).all():
-        raise Unprocessable.of({"data": "a device has no word for a missing sample"})
+        raise Unprocessable.of({"data": "devices do not support missing samples"})
 
 
 def _step(wavelet: Wavelet, smallest: float) -> int:
