@@ -51,7 +51,7 @@ async def run_against_fakes(run: DemoRun, bus: MemoryBus, *, windows: int) -> No
     status = StreamStatus(definition=DEFINITION, epoch="e", next_sample=64, windows=windows)
 
     def answer(_request: Message) -> Message:
-        return status
+        return status if run.played else StreamStatus(definition=DEFINITION)
 
     def listing(_request: Message) -> Message:
         return StreamListing(streams=(status,))
