@@ -143,6 +143,13 @@ class Intruder:
         self._numbers += 1
         self._writing.write(b"SUB %s %d\r\n" % (subject.encode(), self._numbers))
 
+    async def sent(self, text: bytes) -> None:
+        """Send `text` as it is; return when the server has taken it, or closed the connection."""
+        self._writing.write(text + b"PING\r\n")
+        with suppress(OSError):
+            while await self._reading.readline() not in {b"PONG\r\n", b""}:
+                pass
+
     async def ended(self) -> None:
         """Return when the server has closed the connection."""
         while await self._reading.readline():

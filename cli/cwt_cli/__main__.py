@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cwt_cli.accounts import accounts
+from cwt_cli.audit import audit
 from cwt_cli.bench import bench
 from cwt_cli.demo import demo
 from cwt_cli.describe import describe_command
@@ -38,7 +39,7 @@ app = typer.Typer(
     ),
 )
 app.command("describe")(describe_command)
-for command in (up, demo, publish, mark, watch, export, query, bench, doctor, accounts):
+for command in (up, demo, publish, mark, watch, export, query, bench, doctor, accounts, audit):
     app.command()(command)
 app.add_typer(stream)
 app.add_typer(job)

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 from cwt_cli.answer_text import glance
+from cwt_cli.columns import column_lines
 from cwt_schemas.job import JobProgress, JobState
 from pycwt_client import TaskResult
 
@@ -52,6 +53,8 @@ def state_lines(state: JobState) -> list[str]:
         f"{state.job_id}{named}: {state.status}, {int(state.progress)} %",
         f"{state.done} of {state.tasks_count} tasks done, {state.failed} failed",
     ]
+    if state.submitted_by is not None:
+        lines.append(f"submitted by {_shown(state.submitted_by)}")
     failures = [each for each in state.results if each.status == "failed"]
     lines += [f"task {each.task_id}: {each.error}" for each in failures[:LISTED_FAILURES]]
     if len(failures) > LISTED_FAILURES:
@@ -60,15 +63,15 @@ def state_lines(state: JobState) -> list[str]:
 
 
 def job_lines(jobs: Sequence[JobState]) -> list[str]:
-    """Return a heading and one line per job, whole however narrow the terminal is."""
-    rows = [("job", "status", "done", "failed", "of", "submitted", "name")]
+    """Return a heading and one line per job."""
+    rows = [("job", "status", "done", "failed", "of", "submitted", "by", "name")]
     for each in jobs:
         submitted = datetime.fromtimestamp(each.created_ns / 1e9, UTC)
         numbers = (str(each.done), str(each.failed), str(each.tasks_count))
         when = f"{submitted:%Y-%m-%dT%H:%M:%SZ}"
-        rows.append((each.job_id, each.status.value, *numbers, when, _shown(each.name or "")))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        names = (_shown(each.submitted_by or "-"), _shown(each.name or ""))
+        rows.append((each.job_id, each.status.value, *numbers, when, *names))
+    return column_lines(rows)
 
 
 def _shown(name: str) -> str:

@@ -31,9 +31,9 @@ async def _list() -> None:
     for each in streams:
         defined = each.definition
         analyses = ", ".join(spec.name for spec in defined.analyses) or "no analyses"
-        typer.echo(
-            f"{defined.name}: {len(defined.channels)} channels, {defined.fs_hz:g} Hz, {analyses}"
-        )
+        owner = f", defined by {defined.defined_by}" if defined.defined_by else ""
+        channels = f"{len(defined.channels)} channels"
+        typer.echo(f"{defined.name}: {channels}, {defined.fs_hz:g} Hz, {analyses}{owner}")
     if not streams:
         typer.echo("no streams")
 

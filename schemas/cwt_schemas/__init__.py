@@ -4,6 +4,7 @@ The package has no sockets and no event loop. Subjects are in ``subjects``, name
 ``storage``, header names in ``headers``, limits in ``limits``, array fields in ``arrays``.
 """
 
+from cwt_schemas.audit import AuditAction, AuditRecord
 from cwt_schemas.checkpoint import ClockState, ReplayState, StreamCheckpoint
 from cwt_schemas.codec import (
     ContentType,
@@ -21,6 +22,7 @@ from cwt_schemas.errors import (
     ContractError,
     ErrorBody,
     ErrorCode,
+    Forbidden,
     Internal,
     NotFound,
     Overloaded,
@@ -131,6 +133,8 @@ __all__ = [
     "AnalysisResult",
     "AnalysisSpec",
     "AnalysisWindow",
+    "AuditAction",
+    "AuditRecord",
     "BackendInfo",
     "BackendRequest",
     "BackendTiming",
@@ -156,6 +160,7 @@ __all__ = [
     "ErrorBody",
     "ErrorCode",
     "EventKind",
+    "Forbidden",
     "HardwareReply",
     "HardwareRequest",
     "HealthReply",

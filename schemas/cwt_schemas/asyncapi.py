@@ -9,12 +9,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 import orjson
 from pydantic.json_schema import models_json_schema
 
 from cwt_schemas import headers, subjects
+from cwt_schemas.audit import AuditRecord
 from cwt_schemas.codec import ContentType
 from cwt_schemas.endpoints import ENDPOINTS, Endpoint
 from cwt_schemas.errors import ErrorBody
@@ -131,6 +133,22 @@ FLOWS: Final = (
         parameters=("where",),
         action="send",
         summary="Services publish messages that they gave up, with the reason.",
+    ),
+    Flow(
+        name="audit_stream",
+        model=AuditRecord,
+        address=partial(subjects.audit, "stream"),
+        parameters=("stream",),
+        action="send",
+        summary="Ingest publishes which user changes a stream.",
+    ),
+    Flow(
+        name="audit_job",
+        model=AuditRecord,
+        address=partial(subjects.audit, "job"),
+        parameters=("job",),
+        action="send",
+        summary="Compute publishes which user changes a job.",
     ),
 )
 

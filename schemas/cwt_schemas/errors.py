@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     """The closed list of error codes, each with the equivalent HTTP status."""
 
     BAD_REQUEST = "bad_request"
+    FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -46,6 +47,7 @@ class ErrorCode(StrEnum):
 
 _STATUS: Final = {
     ErrorCode.BAD_REQUEST: 400,
+    ErrorCode.FORBIDDEN: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.CONFLICT: 409,
     ErrorCode.PAYLOAD_TOO_LARGE: 413,
@@ -127,6 +129,15 @@ class BadRequest(ContractError):
     """The sender's fault: the body or headers cannot be decoded."""
 
     kind: ClassVar = ErrorCode.BAD_REQUEST
+
+    def __init__(self, message: str, detail: Detail | None = None) -> None:
+        super().__init__(self.kind, message, detail)
+
+
+class Forbidden(ContractError):
+    """The sender's fault: another user's stream or job would be changed."""
+
+    kind: ClassVar = ErrorCode.FORBIDDEN
 
     def __init__(self, message: str, detail: Detail | None = None) -> None:
         super().__init__(self.kind, message, detail)
@@ -221,6 +232,7 @@ class Timeout(ContractError):
 
 _Kind = (
     type[BadRequest]
+    | type[Forbidden]
     | type[NotFound]
     | type[Conflict]
     | type[PayloadTooLarge]
@@ -232,6 +244,7 @@ _Kind = (
 )
 _KINDS: Final[dict[ErrorCode, _Kind]] = {
     BadRequest.kind: BadRequest,
+    Forbidden.kind: Forbidden,
     NotFound.kind: NotFound,
     Conflict.kind: Conflict,
     PayloadTooLarge.kind: PayloadTooLarge,

@@ -25,6 +25,9 @@ MSG_SIZE: Final = "Nats-Msg-Size"
 SERVICE_ERROR: Final = "Nats-Service-Error"
 SERVICE_ERROR_CODE: Final = "Nats-Service-Error-Code"
 
+#: Sender of a request from another account, as JSON. The server writes it.
+REQUEST_INFO: Final = "Nats-Request-Info"
+
 #: Headers of raw signal chunks, whose body consists of samples.
 DTYPE: Final = "Cwt-Dtype"
 #: Number of interleaved channels; by default, that of the stream.

@@ -23,6 +23,7 @@ from cwt_schemas.message import (
     PositiveCount,
     ShortHash,
     StoredObject,
+    UserName,
     wrong_field,
 )
 from cwt_schemas.query import (
@@ -191,6 +192,8 @@ class JobState(Message):
     finished_ns: Count | None = None
     #: 1, plus the number of retries.
     attempt: PositiveCount = 1
+    #: The owner of the job; None: unknown.
+    submitted_by: UserName = None
 
 
 class JobListing(Message):
@@ -254,6 +257,7 @@ class Expansion(Message):
     tasks: StoredObject
     created_ns: Count
     encoding: Encoding = "msgpack"
+    submitted_by: UserName = None
     #: First task that may not be on the queue yet; those before it are, or have an outcome.
     start: Count = 0
 
@@ -300,6 +304,7 @@ class JobRecord(PersistedMessage):
     tasks: StoredObject
     created_ns: Count
     encoding: Encoding = "msgpack"
+    submitted_by: UserName = None
     #: When the first task of this attempt was started.
     started_ns: Count | None = None
     attempt: PositiveCount = 1

@@ -124,6 +124,9 @@ MAX_QUERY_COST_S = 30.0
 #: Characters of a text for users.
 MAX_TEXT = 4096
 
+#: Characters of the name of a user of the bus, which may be a public key.
+MAX_USER = 256
+
 #: Characters of an id; `stream/epoch/analysis/channel:channel/octave/tile` of the longest names.
 MAX_ID = 512
 

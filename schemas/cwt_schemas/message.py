@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from cwt_schemas.limits import MAX_ID, MAX_INT64, MAX_TEXT
+from cwt_schemas.limits import MAX_ID, MAX_INT64, MAX_TEXT, MAX_USER
 
 T = TypeVar("T")
 
@@ -47,6 +47,8 @@ NAME_PATTERN: Final = "[A-Za-z0-9_-]{1,64}"
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 #: Run of the device; part of message ids and of a header, so without blanks.
 Epoch = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{1,64}$")]
+#: User of the bus, as reported by the server. Omitted if unknown: earlier versions do not know it.
+UserName = Annotated[str | None, Field(max_length=MAX_USER, exclude_if=lambda name: name is None)]
 #: A list on the wire, a tuple in Python; the elements are strict. Validation stops at the first
 #: invalid element, because a list may have a million.
 Items = Annotated[tuple[T, ...], Strict(False), Field(fail_fast=True)]

@@ -19,6 +19,8 @@ TASKS: Final = "CWT_TASKS"
 JOB_RESULTS: Final = "CWT_JOB_RESULTS"
 #: Dead letters, for the operator.
 DEAD: Final = "CWT_DEAD"
+#: Which user changed what.
+AUDIT: Final = "CWT_AUDIT"
 
 #: Stream definitions, by name.
 KV_STREAMS: Final = "cwt_streams"
@@ -44,6 +46,7 @@ JETSTREAM: Final = (
     TASKS,
     JOB_RESULTS,
     DEAD,
+    AUDIT,
     *(f"KV_{name}" for name in (KV_STREAMS, KV_CHECKPOINTS, KV_JOBS, KV_SIGNIFICANCE)),
     *(f"OBJ_{name}" for name in (OBJECTS, REPLIES, ANSWERS)),
 )

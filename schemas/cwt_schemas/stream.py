@@ -27,6 +27,7 @@ from cwt_schemas.message import (
     PersistedMessage,
     PositiveCount,
     PositiveReal,
+    UserName,
     listed,
     wrong_field,
 )
@@ -172,6 +173,8 @@ class StreamDefinition(PersistedMessage):
     when_behind: WhenBehind = "keep"
     #: Age of the samples at which a window is dropped, seconds; only with ``latest``.
     stale_after_s: PositiveReal | None = None
+    #: The owner, set by ingest; ignored in requests. None: unknown.
+    defined_by: UserName = None
 
     @property
     def drop_after_s(self) -> float | None:
@@ -191,7 +194,7 @@ class StreamDefinition(PersistedMessage):
 
     def same_as(self, other: StreamDefinition) -> bool:
         """Return whether `other` is the same definition; it may omit `start_seq`."""
-        anywhere = {"start_seq": None}
+        anywhere = {"start_seq": None, "defined_by": None}
         if other.start_seq not in (None, self.start_seq):
             return False
         return self.model_copy(update=anywhere) == other.model_copy(update=anywhere)

@@ -27,6 +27,7 @@ QueryOp = Literal[
     "health",
 ]
 JobVerb = Literal["submit", "get", "list", "cancel", "retry"]
+AuditedKind = Literal["stream", "job"]
 HwVerb = Literal["info", "selftest", "fft", "cwt", "mc", "cancel"]
 
 #: Wildcards that services and JetStream streams subscribe to. Those for messages from devices
@@ -45,6 +46,7 @@ TASKS: Final = "cwt.task.>"
 JOB_RESULTS: Final = "cwt.jobresult.>"
 PROGRESS: Final = "cwt.progress.>"
 DEAD: Final = "cwt.dead.>"
+AUDIT: Final = "cwt.audit.*.*"
 HW: Final = "cwt.hw.>"
 
 #: Events of devices; ``hw`` is not a valid name of a stream.
@@ -144,6 +146,21 @@ def progress(job: str) -> str:
 def dead(where: str) -> str:
     """Return the subject of the dead letters of a service."""
     return f"cwt.dead.{_checked(where, 'where')}"
+
+
+def audit(kind: AuditedKind, name: str) -> str:
+    """Return the subject of the audit records of a stream or a job."""
+    return f"cwt.audit.{_one_of(kind, get_args(AuditedKind), 'kind')}.{_checked(name, 'name')}"
+
+
+def audits_of(kind: AuditedKind) -> str:
+    """Return the subjects of the audit records of all streams or of all jobs."""
+    return f"cwt.audit.{_one_of(kind, get_args(AuditedKind), 'kind')}.*"
+
+
+def audits_about(name: str) -> str:
+    """Return the subjects of the audit records of what has this name."""
+    return f"cwt.audit.*.{_checked(name, 'name')}"
 
 
 def hw(device: str, verb: HwVerb) -> str:

@@ -34,8 +34,8 @@ BUCKETS = (
 STORES = (storage.OBJECTS, storage.REPLIES, storage.ANSWERS)
 STREAMS = (
     storage.SIGNALS, storage.WINDOWS, storage.RESULTS, storage.TASKS, storage.JOB_RESULTS,
-    storage.DEAD, *(f"KV_{name}" for name in BUCKETS), *(f"OBJ_{name}" for name in STORES),
-    "SOMETHING_ELSE",
+    storage.DEAD, storage.AUDIT, *(f"KV_{name}" for name in BUCKETS),
+    *(f"OBJ_{name}" for name in STORES), "SOMETHING_ELSE",
 )  # fmt: skip
 #: Of the JetStream interface, each with what follows the name of a stream.
 OF_A_STREAM = (
@@ -76,6 +76,8 @@ def product_subjects() -> list[str]:
         subjects.progress("j"),
         subjects.dead("compute"),
         subjects.dead("ingest"),
+        subjects.audit("stream", "icu"),
+        subjects.audit("job", "j"),
         *(subjects.hw("elm11", verb) for verb in get_args(subjects.HwVerb)),
         subjects.HW_LIST,
     ]

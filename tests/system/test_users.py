@@ -161,6 +161,11 @@ async def test_an_operator_reads_dead_letters_and_removes_a_recording(tmp_path: 
         async with connect(server.settings("operator")) as operator:
             await operator.put_stream(scenario.definition())
         await run("stream", "delete", scenario.STREAM, "--data", "--yes", variables=variables)
+        done = ("stream_defined", "stream_deleted", "stream_purged")
+        shown = (await run("audit", scenario.STREAM, variables=variables)).splitlines()[1:]
+        assert [line.split()[1:] for line in shown] == [
+            ["operator", action, scenario.STREAM] for action in done
+        ]
 
 
 async def test_up_runs_everything_with_users_of_its_own(tmp_path: Path) -> None:

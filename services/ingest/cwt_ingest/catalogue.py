@@ -13,8 +13,11 @@ from cwt_ingest.lanes import plan_lanes
 from cwt_ingest.ownership import Defined, checkpoint_key
 from cwt_runtime.bus import Bucket, DurableLog
 from cwt_runtime.bus.errors import RevisionConflictError
+from cwt_runtime.rpc.audit import AuditLog
+from cwt_runtime.rpc.context import request_context
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import storage
+from cwt_schemas.audit import AuditAction
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import Conflict, ContractError, NotFound, Overloaded, Unprocessable
@@ -87,6 +90,7 @@ class Catalogue:
         self._definitions = definitions
         self._checkpoints = checkpoints
         self._bus_log = bus_log
+        self._audit = AuditLog(bus_log)
         self._log = log
         self._limits = limits
         self._max_streams = max_streams
@@ -105,19 +109,28 @@ class Catalogue:
         present = _readable(entry.value) if entry else None
         if entry is not None and present is not None and present.same_as(definition):
             return await self._status(Defined(definition=present, revision=entry.revision))
+        caller = request_context().caller
         if entry is None:
             await self._check_count()
+        else:
+            owner = present.defined_by if present else None
+            caller.check_owner(owner, f"stream {definition.name}")
+        definition = definition.model_copy(update={"defined_by": caller.user})
         last = await self._bus_log.last_seq(storage.SIGNALS)
         if definition.start_seq is None:
             definition = definition.model_copy(update={"start_seq": last + 1})
         elif definition.start_seq > last + 1:
             problem = f"{definition.start_seq}, and the signal log has {last} messages so far"
             raise Unprocessable.of({"start_seq": problem})
+        await self._audit.record(AuditAction.STREAM_DEFINED, "stream", definition.name)
         revision = await self._keep(definition, entry.revision if entry else 0)
         if self._admit is not None:
             await self._admit(definition.name)
         self._log.info(
-            Action.STREAM_DEFINED, stream=definition.name, start_seq=definition.start_seq
+            Action.STREAM_DEFINED,
+            stream=definition.name,
+            start_seq=definition.start_seq,
+            user=caller.user,
         )
         return await self._status(Defined(definition=definition, revision=revision))
 
@@ -140,11 +153,14 @@ class Catalogue:
 
     async def delete(self, request: StreamDelete) -> StreamStatus:
         """Delete a definition; signals and results expire by the limits of their streams."""
-        status = await self._status(await self._present(request.name))
+        present, caller = await self._present(request.name), request_context().caller
+        caller.check_owner(present.definition.defined_by, f"stream {request.name}")
+        status = await self._status(present)
+        await self._audit.record(AuditAction.STREAM_DELETED, "stream", request.name)
         await self._definitions.delete(request.name)
         # The owner of the stream cannot write a checkpoint any more.
         await self._checkpoints.delete(checkpoint_key(request.name))
-        self._log.info(Action.STREAM_DELETED, stream=request.name)
+        self._log.info(Action.STREAM_DELETED, stream=request.name, user=caller.user)
         return status
 
     async def _present(self, name: str) -> Defined:

@@ -12,8 +12,11 @@ import anyio
 
 from cwt_ingest.ownership import checkpoint_key
 from cwt_runtime.bus import ACK_WAIT_S, Bucket, DurableLog
+from cwt_runtime.rpc.audit import AuditLog
+from cwt_runtime.rpc.context import request_context
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import storage, subjects
+from cwt_schemas.audit import AuditAction
 from cwt_schemas.codec import content_type_of, decode
 from cwt_schemas.errors import Conflict, ContractError
 from cwt_schemas.message import DeadLetter
@@ -56,6 +59,7 @@ class RecordingPurge:
         self._bus_log = bus_log
         self._definitions = definitions
         self._checkpoints = checkpoints
+        self._audit = AuditLog(bus_log)
         self._log = log
         self._idle_s = idle_s
         self._patience_s = patience_s
@@ -69,16 +73,21 @@ class RecordingPurge:
         ------
         Conflict
             The stream is still defined, or does not become idle.
+        Forbidden
+            The caller is a user of another account.
         """
         name = request.name
         if await self._definitions.get(name) is not None:
             raise Conflict(f"stream {name} is defined: delete it first, with cwt.stream.delete")
+        caller = request_context().caller
+        caller.check_owner(None, f"the data of stream {name}")  # its definition is gone
+        await self._audit.record(AuditAction.STREAM_PURGED, "stream", name)
         removed = await self._remove(name)
         letters = await self._remove_dead_letters(name)
         await (await self._bus_log.objects(storage.ANSWERS)).clear()
         await self._definitions.forget(name)
         await self._checkpoints.forget(checkpoint_key(name))
-        self._log.info(Action.STREAM_PURGED, stream=name)
+        self._log.info(Action.STREAM_PURGED, stream=name, user=caller.user)
         return StreamPurged(
             name=name,
             **removed,

@@ -97,10 +97,10 @@ def test_a_name_cannot_command_the_terminal_and_999_of_1000_are_not_all() -> Non
 def test_jobs_are_listed_one_a_line_with_their_whole_ids() -> None:
     """A table cut ids to what a terminal of 80 columns had room for, also into a pipe."""
     long_id = "j" * 64
-    assert job_lines([state(), state(job_id=long_id, name=None)]) == [
-        f"{'job':64}  status  done  failed  of  submitted             name",
-        f"{'j':64}  failed  5     25      30  1970-01-01T00:00:00Z  night",
-        f"{long_id}  failed  5     25      30  1970-01-01T00:00:00Z",
+    assert job_lines([state(submitted_by="ann"), state(job_id=long_id, name=None)]) == [
+        f"{'job':64}  status  done  failed  of  submitted             by   name",
+        f"{'j':64}  failed  5     25      30  1970-01-01T00:00:00Z  ann  night",
+        f"{long_id}  failed  5     25      30  1970-01-01T00:00:00Z  -",
     ]
 
 

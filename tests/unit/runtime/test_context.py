@@ -70,7 +70,8 @@ def test_a_request_keeps_the_bus_of_its_service() -> None:
     bus = MemoryBus()
     early = Early(bus, None)
     with service_context(bus):
-        with serving_request("_INBOX.one.2", early):
+        request = Message(subject="q", data=b"", reply="_INBOX.one.2")
+        with serving_request(request, early):
             assert found().bus is bus
             assert request_context().client_id == "_INBOX.one"
             assert request_context().early is early

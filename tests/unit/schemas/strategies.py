@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 import cwt_schemas as schemas
 from cwt_schemas import Message, hardware, hwops, job, query, stream
+from cwt_schemas.audit import AuditAction, AuditRecord
 from cwt_schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
 Strategy = st.SearchStrategy[Any]
@@ -96,6 +97,7 @@ def definitions(draw: st.DrawFn) -> schemas.StreamDefinition:
         analyses=tuple(
             draw(st.lists(specs(channels), max_size=2, unique_by=lambda spec: spec.name))
         ),
+        defined_by=draw(maybe(texts)),
     )
 
 
@@ -366,6 +368,16 @@ BY_MODEL: dict[type[Message], Strategy] = {
     schemas.StreamEvent: events,
     schemas.Marker: markers(),
     schemas.DeadLetter: letters,
+    AuditRecord: st.builds(
+        AuditRecord,
+        id=ids,
+        action=st.sampled_from(AuditAction),
+        kind=st.sampled_from(["stream", "job"]),
+        name=names,
+        user=maybe(texts),
+        account=maybe(texts),
+        t_ns=counts,
+    ),
     schemas.StreamCheckpoint: checkpoints,
     schemas.CwtRequest: st.builds(
         schemas.CwtRequest,
@@ -645,6 +657,7 @@ expansions = st.builds(
     tasks_count=positive_counts,
     tasks=objects,
     created_ns=counts,
+    submitted_by=maybe(texts),
 )
 summaries = st.builds(
     job.JobSummary, status=statuses, done=counts, failed=counts, finished_ns=counts
@@ -674,6 +687,7 @@ states = st.builds(
     started_ns=maybe(counts),
     finished_ns=maybe(counts),
     attempt=positive_counts,
+    submitted_by=maybe(texts),
     **how_far,
 )
 outcome = {
@@ -752,6 +766,7 @@ JOBS: dict[type[Message], Strategy] = {
         started_ns=maybe(counts),
         attempt=positive_counts,
         retried_seq=counts,
+        submitted_by=maybe(texts),
         summary=maybe(summaries),
     ),
     schemas.SimulateRequest: st.builds(

@@ -87,6 +87,7 @@ def test_persisted_messages_have_to_carry_their_schema(made: dict[str, Any]) -> 
         "Marker",
         "HwEvent",
         "DeadLetter",
+        "AuditRecord",
     }
 
 

@@ -18,6 +18,7 @@ from cwt_schemas import (
 
 STATUS = {
     "bad_request": 400,
+    "forbidden": 403,
     "not_found": 404,
     "conflict": 409,
     "payload_too_large": 413,

@@ -23,9 +23,12 @@ from cwt_compute.jobs.worker import JobWorker
 from cwt_compute.processes import ProcessPool
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError, StorageFullError
+from cwt_runtime.rpc.audit import AuditLog
+from cwt_runtime.rpc.context import request_context
 from cwt_runtime.rpc.endpoint import Endpoint
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import storage, subjects
+from cwt_schemas.audit import AuditAction
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.endpoints import JOB_ENDPOINTS
 from cwt_schemas.errors import Conflict, Unavailable, Unprocessable
@@ -71,6 +74,7 @@ class JobApi:
         store: JobStore,
         log: Log,
         announce: Callable[[str], None],
+        audit: AuditLog,
         *,
         max_message_bytes: int,
     ) -> None:
@@ -78,6 +82,7 @@ class JobApi:
         self._max_message_bytes = max_message_bytes
         self._log = log
         self._announce = announce
+        self._audit = audit
 
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints of ``cwt.job.*``."""
@@ -107,6 +112,7 @@ class JobApi:
                 tasks=where,
                 created_ns=time.time_ns(),
                 encoding=request.encoding,
+                submitted_by=request_context().caller.user,
             )
             record = await self._begin(job_id, expansion)
         if record.digest != digest:
@@ -121,8 +127,10 @@ class JobApi:
         work = JobWork(job_id=job_id, attempt=1, work=expansion)
         # The digest is in the id: of two jobs with one id, the record decides later.
         msg_id = f"{expansion_id(job_id, 1)}/{expansion.digest}"
+        await self._audit.record(AuditAction.JOB_SUBMITTED, "job", job_id)
         await self._store.enqueue(work, msg_id=msg_id, patient=False)
-        self._log.info(Action.JOB_SUBMITTED, job=job_id, tasks=expansion.tasks_count)
+        user = expansion.submitted_by
+        self._log.info(Action.JOB_SUBMITTED, job=job_id, tasks=expansion.tasks_count, user=user)
         return await self._store.create(record_for(job_id, expansion))
 
     async def _tasks_of(self, request: JobSubmit) -> tuple[JobTasks, bytes]:
@@ -172,11 +180,15 @@ class JobApi:
 
     async def cancel(self, request: JobCancel) -> JobState:
         """Stop a job; its workers see it in the record."""
-        tally = await self._store.tally(await self._store.existing(request.job_id))
+        before = await self._store.existing(request.job_id)
+        user = _check_owner(before)
+        tally = await self._store.tally(before)
+        if model.cancelled(before, tally, time.time_ns()) != before:
+            await self._audit.record(AuditAction.JOB_CANCELLED, "job", request.job_id)
         record = await self._store.change(
             request.job_id, lambda before: model.cancelled(before, tally, time.time_ns())
         )
-        self._log.info(Action.JOB_CANCELLED, job=request.job_id)
+        self._log.info(Action.JOB_CANCELLED, job=request.job_id, user=user)
         self._announce(request.job_id)
         return model.state(record, tally, results=False)
 
@@ -184,6 +196,7 @@ class JobApi:
         """Have what has no result computed again."""
         job_id = request.job_id
         before = await self._store.existing(job_id)
+        user = _check_owner(before)
         tally = await self._store.tally(before)
         after = model.retried(before, tally)
         expansion = Expansion(
@@ -193,7 +206,9 @@ class JobApi:
             tasks=after.tasks,
             created_ns=after.created_ns,
             encoding=after.encoding,
+            submitted_by=after.submitted_by,
         )
+        await self._audit.record(AuditAction.JOB_RETRIED, "job", job_id)
         work = JobWork(job_id=job_id, attempt=after.attempt, work=expansion)
         # First the message: a worker that finds it before the record has changed waits for that.
         await self._store.enqueue(work, msg_id=expansion_id(job_id, after.attempt), patient=False)
@@ -204,7 +219,7 @@ class JobApi:
             return model.retried(each, tally)
 
         record = await self._store.change(job_id, retried)
-        self._log.info(Action.JOB_RETRIED, job=job_id, attempt=record.attempt)
+        self._log.info(Action.JOB_RETRIED, job=job_id, attempt=record.attempt, user=user)
         self._announce(job_id)
         return model.state(record, tally, results=False)
 
@@ -218,6 +233,13 @@ class JobApi:
                 record.job_id, lambda each: model.finalized(each, tally)
             )
         return model.state(record, tally, results=results)
+
+
+def _check_owner(record: JobRecord) -> str | None:
+    """Return the user that changes a job, or refuse it."""
+    caller = request_context().caller
+    caller.check_owner(record.submitted_by, f"job {record.job_id}")
+    return caller.user
 
 
 def _endpoint(
@@ -258,5 +280,6 @@ async def open_jobs(bus: Bus, pool: ProcessPool, *, name: str, max_tries: int, l
     """Return the jobs' part of the service called `name`."""
     store = await JobStore.open(bus.log, log)
     worker = JobWorker(bus, store, pool, name=name, max_tries=max_tries, log=log)
-    api = JobApi(store, log, worker.announce, max_message_bytes=bus.max_message_bytes)
+    audit = AuditLog(bus.log)
+    api = JobApi(store, log, worker.announce, audit, max_message_bytes=bus.max_message_bytes)
     return Jobs(api.endpoints(), worker)

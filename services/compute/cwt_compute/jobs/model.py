@@ -110,6 +110,7 @@ def record_for(job_id: str, expansion: Expansion) -> JobRecord:
         tasks=expansion.tasks,
         created_ns=expansion.created_ns,
         encoding=expansion.encoding,
+        submitted_by=expansion.submitted_by,
     )
 
 
@@ -212,6 +213,7 @@ def state(record: JobRecord, tally: Tally, *, results: bool) -> JobState:
         started_ns=record.started_ns,
         finished_ns=record.summary.finished_ns if record.summary else None,
         attempt=record.attempt,
+        submitted_by=record.submitted_by,
     )
 
 

@@ -147,6 +147,8 @@ export interface StreamDefinition {
   reorder_s?: number;
   when_behind?: "keep" | "latest";
   stale_after_s?: number | null;
+  /** User of the bus who owns the stream, if known. */
+  defined_by?: string | null;
 }
 
 /** The device's clock against its count of samples. */
@@ -227,6 +229,8 @@ export interface Job {
   started_ns?: number | null;
   finished_ns?: number | null;
   attempt?: number;
+  /** User of the bus who owns the job, if known. */
+  submitted_by?: string | null;
 }
 
 /** A refusal or a failure; `code` does not change between versions. */

@@ -14,6 +14,7 @@ from itertools import chain
 
 from cwt_runtime.accounts.copies import COPIED, COPIES_DOMAIN, COPY_DELIVERY, ORIGIN_API
 from cwt_runtime.accounts.users import Account, User, service_users
+from cwt_schemas import subjects
 
 __all__ = ["accounts_config", "password_variable"]
 
@@ -22,6 +23,8 @@ HEADER = """\
 # The passwords are variables that passwords.conf sets.
 include "passwords.conf"
 """
+#: Requests of which the server reports the user to the service; of others, only the account.
+IDENTIFIED = (subjects.JOBS.removesuffix(">"), subjects.STREAMS.removesuffix(">"))
 #: Inboxes are not shared between accounts.
 PRIVATE = "_INBOX."
 _JS, _COPIES_JS = "$JS.API.", f"$JS.{COPIES_DOMAIN}.API."
@@ -40,8 +43,10 @@ class _Import:
 
     def line(self) -> str:
         """Return the entry of the importing account."""
-        renamed = f', to: "{self.to}"' if self.to else ""
-        return f'{{ {self.kind}: {{ account: {self.owner}, subject: "{self.subject}" }}{renamed} }}'
+        options = f', to: "{self.to}"' if self.to else ""
+        if self.kind == "service" and self.subject.startswith(IDENTIFIED):
+            options += ", share: true"
+        return f'{{ {self.kind}: {{ account: {self.owner}, subject: "{self.subject}" }}{options} }}'
 
 
 def accounts_config(users: Iterable[User]) -> str:

@@ -154,7 +154,7 @@ def _ingest() -> Iterable[str]:
     yield f"{JS}.CONSUMER.DURABLE.CREATE.*.*"
     for verb in ("INFO", "CREATE", "UPDATE"):
         yield from (f"{COPIES}.STREAM.{verb}.{stream}" for stream in COPIED)
-    yield from (subjects.WINDOWS, subjects.EVENTS)
+    yield from (subjects.WINDOWS, subjects.EVENTS, subjects.audits_of("stream"))
     yield from _reading(JS, storage.SIGNALS)
     for bucket in (storage.KV_STREAMS, storage.KV_CHECKPOINTS):
         yield from (*_bucket(bucket), *_reading(JS, f"KV_{bucket}"))
@@ -167,6 +167,7 @@ def _ingest() -> Iterable[str]:
 def _compute() -> Iterable[str]:
     yield from (*ANSWERS, *_INSPECTING)
     yield from (subjects.RESULTS, subjects.EVENTS, subjects.dead("compute"))
+    yield subjects.audits_of("job")
     yield from (subjects.TASKS, subjects.JOB_RESULTS, subjects.PROGRESS)
     yield from (*_internal(), subjects.stream("health"), subjects.HW)
     for stream, consumer in (

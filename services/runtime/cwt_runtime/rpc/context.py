@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from cwt_runtime.bus import Bus, Message
 from cwt_runtime.bus.errors import BusError
+from cwt_runtime.rpc.caller import NO_CALLER, Caller, caller_of
 from cwt_schemas.codec import ContentType, encode_fields
 from cwt_schemas.headers import CONTENT_TYPE, EARLY
 
@@ -70,6 +71,8 @@ class RequestContext:
     bus: SyncBus | None = None
     #: The client that sent the request, empty outside of one; see the module.
     client_id: str = ""
+    #: The user that sent the request, without a name outside of one.
+    caller: Caller = NO_CALLER
     #: Sends fields of the reply ahead, None outside of a request.
     early: Early | None = None
 
@@ -91,9 +94,10 @@ def service_context(bus: Bus) -> Iterator[None]:
 
 
 @contextmanager
-def serving_request(reply: str | None, early: Early) -> Iterator[None]:
-    """Serve a request while the context is open: of the client that waits at `reply`."""
-    with _changed(client_id=_client_id_of(reply), early=early):
+def serving_request(request: Message, early: Early) -> Iterator[None]:
+    """Serve `request` while the context is open."""
+    client_id, caller = _client_id_of(request.reply), caller_of(request)
+    with _changed(client_id=client_id, caller=caller, early=early):
         yield
 
 

@@ -93,7 +93,7 @@ async def answer(
             raise _too_large(least, limit, accepted)
         early = Early.of(bus, message, accepted)
         async with admission.reply_slot(large=least > bus.max_message_bytes):
-            with serving_request(message.reply, early):
+            with serving_request(message, early):
                 result = await endpoint.handle(request)
             write = partial(encode, max_bytes=None, without=early.sent)
             data = await coded(write, result, accepted)

@@ -32,6 +32,7 @@ CONSEQUENCES: Final = {
     storage.TASKS: "jobs do not start",
     storage.JOB_RESULTS: "jobs wait",
     storage.DEAD: "messages that cannot be processed are retried without end",
+    storage.AUDIT: "streams and jobs cannot be changed",
     f"KV_{storage.KV_STREAMS}": "streams cannot be defined",
     f"KV_{storage.KV_CHECKPOINTS}": "streams are not analysed",
     f"KV_{storage.KV_JOBS}": "jobs are refused",

@@ -27,6 +27,8 @@ SIGNIFICANCE_MAX_BYTES = 256 * 1024 * 1024
 SIGNIFICANCE_MAX_AGE_S = 30 * 86_400.0
 #: Dead letters wait for an operator; results and signals have limits set by settings.
 DEAD_MAX_BYTES = 256 * 1024 * 1024
+#: A hundred thousand changes.
+AUDIT_MAX_BYTES = 64 * 1024 * 1024
 #: Some hundred thousand jobs.
 JOBS_MAX_BYTES = 64 * 1024 * 1024
 
@@ -91,6 +93,14 @@ def system_topology(limits: StorageSettings) -> Topology:
                 retention="limits",
                 when_full="drop_old",
                 max_bytes=DEAD_MAX_BYTES,
+                replicas=replicas,
+            ),
+            StreamSpec(
+                name=storage.AUDIT,
+                subjects=(subjects.AUDIT,),
+                retention="limits",
+                when_full="drop_old",
+                max_bytes=AUDIT_MAX_BYTES,
                 replicas=replicas,
             ),
         ),

@@ -45,6 +45,7 @@ from cwt_runtime.bus.nats.bulk import (
     BulkTransport,
     publish_parts,
 )
+from cwt_runtime.bus.nats.request_info import with_request_info
 
 __all__ = ["REFUSAL", "STORE_TIMEOUT_S", "NoTlsError", "OrderedClient"]
 
@@ -185,9 +186,10 @@ class OrderedClient(Client):
 
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
         try:
-            return await super()._process_headers(headers)
+            told = await super()._process_headers(headers)
         except (IndexError, UnicodeDecodeError):
-            return None
+            told = None
+        return with_request_info(headers, told)
 
     def _build_message(
         self,

@@ -1,0 +1,55 @@
+"""Writing the audit log: what clients of a service change is recorded before it is changed."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from cwt_runtime.bus import DurableLog
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.rpc.context import request_context
+from cwt_schemas import subjects
+from cwt_schemas.audit import AuditAction, AuditRecord
+from cwt_schemas.codec import ContentType, encode
+from cwt_schemas.errors import Unavailable
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.subjects import AuditedKind
+
+__all__ = ["AuditLog"]
+
+
+class AuditLog:
+    """Records changes in ``CWT_AUDIT``, with the user who sent the request that is being served."""
+
+    def __init__(self, bus_log: DurableLog) -> None:
+        self._bus_log = bus_log
+
+    async def record(self, action: AuditAction, kind: AuditedKind, name: str) -> None:
+        """Record a change that is about to be made.
+
+        Raises
+        ------
+        Unavailable
+            It could not be stored; then the change must not be made.
+        """
+        caller = request_context().caller
+        record = AuditRecord(
+            id=secrets.token_hex(16),
+            action=action,
+            kind=kind,
+            name=name,
+            user=caller.user,
+            account=caller.account,
+            t_ns=time.time_ns(),
+        )
+        try:
+            await self._bus_log.store(
+                subjects.audit(kind, name),
+                encode(record, ContentType.JSON),
+                msg_id=record.id,
+                headers={CONTENT_TYPE: ContentType.JSON.value},
+            )
+        except BusError as error:
+            raise Unavailable(
+                f"cannot change {kind} {name}: the audit log is not available ({error}); try again"
+            ) from error
