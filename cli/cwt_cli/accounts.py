@@ -11,7 +11,7 @@ import typer
 from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.names import split_names
 from cwt_cli.shell import reported
-from cwt_runtime.accounts.folder import write_accounts
+from cwt_runtime.accounts.folder import authority_file, write_accounts
 from cwt_runtime.accounts.users import User, analyst, device, reader
 from cwt_schemas.message import is_name
 
@@ -40,16 +40,37 @@ def accounts(
         list[str] | None,
         typer.Option("--analyst", metavar="NAME", help="User that sends queries and jobs"),
     ] = None,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tls",
+            metavar="HOST",
+            help="Name or address of the server, for a certificate of a private CA",
+        ),
+    ] = None,
 ) -> None:
     """Write users, permissions and passwords for a NATS server; existing passwords are kept."""
     with reported():
         try:
             write_accounts(folder, users_of(devices or (), readers or (), analysts or ()))
+            if hosts:
+                _write_certificates(folder, hosts)
         except (ValueError, OSError) as error:
             raise CommandError(f"cannot write the accounts: {error}", USAGE) from error
     typer.echo(
         f"{folder}/accounts.conf and passwords.conf are for the server: include both in its "
         f"configuration. {folder}/passwords/NAME is for the user NAME."
+    )
+
+
+def _write_certificates(folder: Path, hosts: Iterable[str]) -> None:
+    # Its driver takes longer to import than most commands run.
+    from cwt_runtime.accounts.certificates import tls_config, write_certificates
+
+    write_certificates(folder, hosts)
+    typer.echo(
+        f"{authority_file(folder)} is for all users. Add to the configuration of the server: "
+        f"{tls_config(folder)}"
     )
 
 

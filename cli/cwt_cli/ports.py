@@ -19,6 +19,7 @@ __all__ = [
     "check_host",
     "check_port",
     "http_address",
+    "server_names",
 ]
 
 #: `CWT_HTTP_PORT` of the gateway.
@@ -81,6 +82,12 @@ def http_address(port: int, *, or_any: bool = False) -> HttpAddress | None:
                 "up`: choose another port with --http-port, or any free one with --http-port -1"
             ) from None
     return HttpAddress(host=host, port=_bound(host, 0))
+
+
+def server_names(host: str) -> tuple[str, ...]:
+    """Return the names and addresses of a server on `host` that its certificate should have."""
+    names = ("localhost", LOOPBACK, "::1", *filter(str.isascii, (socket.gethostname(),)))
+    return names if host in WILDCARDS else (*names, host)
 
 
 def check_host(host: str, *, insecure: bool) -> None:

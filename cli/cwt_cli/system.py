@@ -15,7 +15,7 @@ import anyio
 
 from cwt_cli.discovery import wait_for_services
 from cwt_cli.faults import CommandError
-from cwt_cli.ports import HttpAddress
+from cwt_cli.ports import HttpAddress, server_names
 from cwt_cli.supervisor import (
     RESTART,
     STEADY_S,
@@ -142,8 +142,8 @@ async def running_system(
     async with AsyncExitStack() as stack:
         server = plan.server
         if server is None:
-            accounts = "" if plan.accounts is None else _included(plan.accounts, plan.folder)
-            opened = open_server(plan.folder, host=plan.host, port=plan.port, settings=accounts)
+            secured = "" if plan.accounts is None else _secured(plan.accounts, plan)
+            opened = open_server(plan.folder, host=plan.host, port=plan.port, settings=secured)
             own = await stack.enter_async_context(opened)
             server = plan.connection_of("operator", (await own.start()).url)
             keeping = await stack.enter_async_context(anyio.create_task_group())
@@ -170,10 +170,15 @@ async def running_system(
         tasks.cancel_scope.cancel()
 
 
-def _included(accounts: Path, folder: Path) -> str:
-    """Return the line for the configuration of a server in `folder`, which knows relative paths."""
-    path = os.path.relpath(accounts / "accounts.conf", folder)
-    return f"include {json.dumps(path)}"
+def _secured(accounts: Path, plan: SystemPlan) -> str:
+    """Return the lines of the server's configuration about users and TLS."""
+    # Its driver takes longer to import than most commands run.
+    from cwt_runtime.accounts.certificates import tls_config, write_certificates
+
+    write_certificates(accounts, server_names(plan.host))
+    # The server knows relative paths of files to include.
+    path = os.path.relpath(accounts / "accounts.conf", plan.folder)
+    return f"include {json.dumps(path)}\n{tls_config(accounts)}"
 
 
 async def _supervise(supervisor: Supervisor) -> None:

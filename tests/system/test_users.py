@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import httpx
 import numpy as np
 import pytest
 
+from cwt_cli.ports import http_address
 from cwt_cli.system import SystemPlan, running_system
 from cwt_runtime.accounts.folder import settings_of, write_accounts
 from cwt_runtime.accounts.users import analyst, device, reader
@@ -18,6 +21,7 @@ from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.retry import RetryPolicy
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
+from cwt_schemas.errors import Unavailable
 from cwt_schemas.limits import MAX_MESSAGE_BYTES
 from cwt_schemas.query import WctReply
 from pycwt_client import CwtAnswer, connect
@@ -168,12 +172,12 @@ async def test_an_operator_reads_dead_letters_and_removes_a_recording(tmp_path: 
         ]
 
 
-async def test_up_runs_everything_with_users_of_its_own(tmp_path: Path) -> None:
+async def test_up_runs_everything_with_users_of_its_own_over_tls(tmp_path: Path) -> None:
     accounts = tmp_path / "accounts"
     write_accounts(accounts, USERS)
     plan = SystemPlan(
         server=None, folder=tmp_path / "data", host="127.0.0.1", port=-1, workers=1,
-        log_folder=tmp_path / "logs", accounts=accounts,
+        log_folder=tmp_path / "logs", accounts=accounts, http=http_address(-1),
     )  # fmt: skip
     samples = scenario.signal(1000)
     async with running_system(plan, logger("test"), kill=anyio.Event()) as system:
@@ -183,4 +187,12 @@ async def test_up_runs_everything_with_users_of_its_own(tmp_path: Path) -> None:
         async with connect(reading) as client:
             expected = scenario.expected(samples)
             assert (await scenario.collect(client, len(expected))).keys() == expected.keys()
+        assert plan.http is not None
+        async with httpx.AsyncClient(base_url=plan.http.origin) as http:
+            assert (await http.get("/health")).json()["problems"] == []
+        doctor = plan.connection_of("doctor", system.server.url)
+        assert "nothing was refused" in await run("doctor", variables=doctor.variables)
+        with pytest.raises(Unavailable, match="is not valid here"):
+            async with connect(replace(reading, tls_ca=None), timeout_s=20):
+                pass
     assert "iolation" not in (tmp_path / "data" / "nats-server.log").read_text()

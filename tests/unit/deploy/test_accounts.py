@@ -83,6 +83,18 @@ def test_the_command_writes_the_users_of_its_options(tmp_path: Path) -> None:
     assert "a b" in wrong.output
 
 
+def test_the_command_makes_a_certificate_and_says_where_it_goes(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["accounts", str(tmp_path), "--tls", "bus.example"])
+    assert done.exit_code == 0
+    config = tmp_path / "server.conf"
+    (line,) = (each for each in done.output.splitlines() if "tls {" in each)
+    config.write_text(f"listen: 127.0.0.1:-1\n{line[line.index('tls {') :]}")
+    checked = subprocess.run(
+        [server_binary(), "-t", "-c", config], capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
 @pytest.mark.parametrize("names", [("a", "a"), ("a-b", "a_b"), ("ingest",)])
 def test_two_users_do_not_share_a_password(names: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="more than one user has its password in"):

@@ -2,23 +2,23 @@
 
 ``accounts.conf`` has the permissions and no secret. ``passwords.conf`` has all passwords, for the
 server; ``passwords/NAME`` has that of one user, for ``CWT_NATS_PASSWORD_FILE``. Both can be read by
-their owner alone.
+their owner alone. ``tls/ca.pem`` is the CA of the server, if `certificates` has written one.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from cwt_runtime.accounts.copies import COPIES_DOMAIN
 from cwt_runtime.accounts.nats_config import accounts_config, password_variable
+from cwt_runtime.accounts.secret_file import write_secret
 from cwt_runtime.accounts.users import Account, User, inbox_prefix, service_users
 from cwt_runtime.connect_settings import ConnectSettings
 
-__all__ = ["password_file", "settings_of", "write_accounts"]
+__all__ = ["authority_file", "password_file", "settings_of", "write_accounts"]
 
 #: 192 random bits: nothing that can be guessed, whatever the server hashes it with.
 PASSWORD_BYTES = 24
@@ -29,8 +29,13 @@ def password_file(folder: Path, user: str) -> Path:
     return folder / "passwords" / user
 
 
+def authority_file(folder: Path) -> Path:
+    """Return the file with the certificate of the CA that clients trust."""
+    return folder / "tls" / "ca.pem"
+
+
 def settings_of(user: User, folder: Path, url: str) -> ConnectSettings:
-    """Return how `user` connects to the server at `url`."""
+    """Return how `user` connects to the server at `url`, with TLS if the folder has a CA."""
     reads_copies = user.account in {Account.READERS, Account.ANALYSTS}
     return ConnectSettings(
         url=url,
@@ -38,6 +43,7 @@ def settings_of(user: User, folder: Path, url: str) -> ConnectSettings:
         password_file=str(password_file(folder, user.name)),
         inbox_prefix=inbox_prefix(user.name),
         domain=COPIES_DOMAIN if reads_copies else None,
+        tls_ca=str(authority_file(folder)) if authority_file(folder).exists() else None,
     )
 
 
@@ -56,19 +62,12 @@ def write_accounts(folder: Path, users: Iterable[User]) -> None:
         f"{password_variable(user.name)}: {json.dumps(_password(password_file(folder, user.name)))}"
         for user in (*service_users(), *others)
     ]
-    _write_secret(folder / "passwords.conf", "\n".join((*lines, "")))
+    write_secret(folder / "passwords.conf", "\n".join((*lines, "")))
     (folder / "accounts.conf").write_text(text)
 
 
 def _password(path: Path) -> str:
     """Return the password in a file, which is created if it has none."""
     if not (path.exists() and path.read_text().strip()):
-        _write_secret(path, secrets.token_hex(PASSWORD_BYTES))
+        write_secret(path, secrets.token_hex(PASSWORD_BYTES))
     return path.read_text().rstrip("\r\n")
-
-
-def _write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its creation on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
