@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,23 +11,16 @@ import orjson
 import pytest
 
 from tests.system.conftest import RunningSystem, running_system
+from tests.system.twin import simulated_elm11
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[RunningSystem]:
-    with subprocess.Popen(  # noqa: ASYNC220 - returns at once
-        [sys.executable, "-m", "cwt_cli", "hw", "twin"], stdout=subprocess.PIPE, text=True
-    ) as twin:
-        assert twin.stdout is not None
-        port = twin.stdout.readline().strip()
-        environment = {"CWT_HW_PORTS": f"lua0=elm11:{port}", "CWT_HW_ELM11_PACE_S": "0"}
-        try:
-            async with running_system(tmp_path, workers=1, environment=environment) as running:
-                yield running
-        finally:
-            twin.terminate()
+    with simulated_elm11("lua0") as environment:
+        async with running_system(tmp_path, workers=1, environment=environment) as running:
+            yield running
 
 
 async def ask(system: RunningSystem, verb: str, **fields: Any) -> dict[str, Any]:

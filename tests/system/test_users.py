@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from tests.system import scenario
 from tests.system.command import run
 from tests.system.conftest import POLL_S, RunningSystem
 from tests.system.gateway import gateway_of
+from tests.system.twin import simulated_elm11
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -42,7 +43,9 @@ SERVICES = ("ingest", "compute", "hwbridge")
 
 
 @asynccontextmanager
-async def secured_system(folder: Path) -> AsyncIterator[tuple[AccountsServer, RunningSystem]]:
+async def secured_system(
+    folder: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[AccountsServer, RunningSystem]]:
     """Run the server and each service as its own user, which must never be refused anything."""
     async with (
         accounts_server(folder, USERS) as server,
@@ -52,7 +55,8 @@ async def secured_system(folder: Path) -> AsyncIterator[tuple[AccountsServer, Ru
         try:
             for name in SERVICES:
                 shared = {"CWT_COPIES": "true", "CWT_DEFINED_ONLY": "true"}
-                system.environment = {**server.environment(name), **shared}
+                own = {**server.environment(name), **shared}
+                system.environment = {**own, **(environment or {})}
                 await system.start(name, name)
             yield server, system
             codes = await system.stop_all()
@@ -151,6 +155,24 @@ async def test_the_gateway_serves_its_clients_as_a_user_of_its_own(tmp_path: Pat
             for page in ("results", "events", "markers", "samples"):
                 shown = await http.get(f"/api/v1/streams/{scenario.STREAM}/{page}")
                 assert shown.is_success, shown.text
+
+
+async def test_an_analyst_uses_a_device_and_all_workers_through_compute(tmp_path: Path) -> None:
+    with simulated_elm11("lua0") as device:
+        async with (
+            secured_system(tmp_path, device) as (server, _),
+            connect(server.settings("analyst"), timeout_s=60) as client,
+        ):
+            operator = server.environment("operator")
+            assert "(simulated)" in await run("hw", "info", "lua0", variables=operator)
+            listed = await run("hw", "list", variables=server.environment("analyst"))
+            assert "lua0: elm11 on" in listed
+            for backend in ("elm11", "cluster"):
+                found = await client.significance(
+                    0.5, 0.5, 1.0, 0.5, 4.0, 1, mc_count=20, backend=backend, seed=1
+                )
+                assert found.backend_used == backend
+                assert np.isfinite(found.signif).all()
 
 
 async def test_an_operator_reads_dead_letters_and_removes_a_recording(tmp_path: Path) -> None:
