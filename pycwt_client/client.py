@@ -1,4 +1,4 @@
-"""A `Client`, which sends queries and jobs, defines and publishes streams, and reads results."""
+"""The asynchronous `Client`: streams, publishing, results, markers, queries and jobs."""
 
 from __future__ import annotations
 
@@ -37,51 +37,51 @@ from pycwt_client.sending import BATCH_S, IN_FLIGHT, PATIENT, Sending
 
 __all__ = ["Client"]
 
-#: Longer than ingest waits for a stream to come to rest.
+#: Longer than ingest waits for a stream to become idle, seconds.
 PURGE_TIMEOUT_S = 60.0
 
 
 class Client(Jobs):
-    """What a user of the system can do, over any bus; `pycwt_client.connect` makes one.
+    """Client of the system over any bus; `pycwt_client.connect` opens one.
 
     Parameters
     ----------
     bus
-        The connection; it stays its owner's.
+        The connection. The caller remains responsible for closing it.
     """
 
     async def put_stream(self, definition: StreamDefinition) -> StreamStatus:
-        """Define a stream, or change what it is."""
+        """Define a stream, or change its definition."""
         return await self.ask(subjects.stream("put"), definition, StreamStatus)
 
     async def get_stream(self, name: str) -> StreamStatus:
-        """Return a stream and how far it has come."""
+        """Return the status of a stream: its definition and the progress of ingest."""
         return await self.ask(
             subjects.stream("get"), validated(StreamGet, {"name": name}), StreamStatus
         )
 
     async def list_streams(self) -> tuple[StreamStatus, ...]:
-        """Return all streams."""
+        """Return the status of all streams."""
         listing = await self.ask(subjects.stream("list"), StreamList(), StreamListing)
         return listing.streams
 
     async def delete_stream(self, name: str) -> StreamStatus:
-        """End a stream; what is in the log stays."""
+        """Delete a stream's definition; its stored data is kept."""
         return await self.ask(
             subjects.stream("delete"), validated(StreamDelete, {"name": name}), StreamStatus
         )
 
     async def purge_stream(self, name: str, *, timeout_s: float = PURGE_TIMEOUT_S) -> StreamPurged:
-        """Remove all that is stored of a stream that was deleted, and return how much it was.
+        """Remove all stored data of a deleted stream, and return the number of messages removed.
 
-        The signal log, windows, results, events, markers, dead letters and definitions of the
-        stream are removed, and all cached answers to queries. Returns once nothing more is being
-        stored.
+        This removes the signal log, windows, results, events, markers, dead letters and definitions
+        of the stream, and all cached replies to queries. Returns once no service stores data of the
+        stream any more.
 
         Raises
         ------
         Conflict
-            The stream is defined, its device still sends, or workers need more time.
+            The stream is still defined, its device still sends, or workers need more time.
         """
         request = validated(StreamPurge, {"name": name})
         return await self.ask(subjects.stream("purge"), request, StreamPurged, timeout_s=timeout_s)
@@ -99,38 +99,38 @@ class Client(Jobs):
         on_event: Callable[[StreamEvent], None] | None = None,
         defined: bool = True,
     ) -> AbstractAsyncContextManager[Publisher]:
-        """Open the way of a device's samples into `stream`; leaving waits until all are kept.
+        """Open a publisher for `stream`; leaving the context waits until all chunks are stored.
 
         Parameters
         ----------
         stream
-            Its name.
+            Name of the stream.
         epoch
-            Name of this run of the device. The same name again continues the run: samples at
-            positions that were published before are analysed once. None: a new one, made of the
-            time.
+            Name of this run of the device. Reusing a name continues the run: samples at positions
+            that were published before are analysed only once. If None, a new name is derived from
+            the current time.
         in_flight
-            Chunks on their way at a time; 1 keeps them strictly in order, and costs the time of
-            the way there and back for each.
+            Maximum number of unacknowledged chunks. 1 keeps the chunks strictly in order, at the
+            cost of a round trip per chunk.
         batch_samples, batch_s
-            What is given to `Publisher.push` leaves once there are so many samples, or after so
-            many seconds.
+            Samples given to `Publisher.push` are sent once `batch_samples` are collected, or after
+            `batch_s` seconds.
         encoding
-            Raw samples, or msgpack.
+            Encoding of the samples: raw, or msgpack.
         retry
-            How long what fails for a passing reason is sent again; half a minute by default.
+            Retry policy for transient failures. The default retries for half a minute.
         on_event
-            Called with each event of the stream while the publisher is open, such as a chunk that
-            ingest refused. None: events are logged as warnings of the logger ``pycwt_client``.
-            `Publisher.events` has them in either case.
+            Called with each event of the stream while the publisher is open, such as a rejected
+            chunk. If None, events are logged as warnings to the logger ``pycwt_client``.
+            `Publisher.events` contains them in either case.
         defined
-            Whether the stream has to be defined; False for samples that are analysed later, by a
+            Whether the stream must be defined. Use False for samples that are analysed later, by a
             definition with `start_seq`.
 
         Raises
         ------
         NotFound
-            The stream is not defined. Where no ingest replies, that is not known.
+            The stream is not defined. This is not checked if no ingest replies.
         """
         sending = Sending(
             in_flight=in_flight,
@@ -157,27 +157,28 @@ class Client(Jobs):
         start_seq: int = 1,
         start_time: datetime | None = None,
     ) -> AbstractAsyncContextManager[Feed[AnalysisResult]]:
-        """Read results, those that are kept and then those that come, each once.
+        """Read stored results, then new ones as they arrive, each once.
 
         Parameters
         ----------
         stream, analysis
-            Whose; None: of all.
+            Stream and analysis to read; None reads all.
         start_seq
-            Place in the log to start at, such as `Feed.seq` + 1, or `next_seq()` for what comes.
+            Sequence number in the log to start at, such as `Feed.seq` + 1; `next_seq()` reads only
+            new results.
         start_time
-            Leave out what was stored before that time.
+            Skip results stored before this time.
 
         Returns
         -------
         context manager
-            Gives a `Feed` of results. Of each, `values` is (scale, time) with `freqs_hz`,
-            `times_s`, `mask` and, where the analysis has them, `phase` and `signif`.
+            Yields a `Feed` of results. `values` of a result is (scale, time), with `freqs_hz`,
+            `times_s`, `mask` and, if the analysis has them, `phase` and `signif`.
 
         Raises
         ------
         ValueError
-            `start_time` has no time zone, or an analysis is asked for without its stream.
+            `start_time` has no time zone, or `analysis` is given without `stream`.
         """
         return open_feed(
             self._bus.log,
@@ -195,7 +196,7 @@ class Client(Jobs):
         start_seq: int = 1,
         start_time: datetime | None = None,
     ) -> AbstractAsyncContextManager[Feed[StreamEvent]]:
-        """Read what happened to `stream` (None: to all); otherwise as `results`."""
+        """Read the events of `stream`, or of all streams if None; otherwise like `results`."""
         return open_feed(
             self._bus.log,
             reader_of(StreamEvent),
@@ -218,35 +219,35 @@ class Client(Jobs):
         channel: str | None = None,
         retry: RetryPolicy = PATIENT,
     ) -> Marker:
-        """Store a marker: a note about a moment or a stretch of `stream`.
+        """Store a marker: a note about a point in time or an interval of `stream`.
 
         Parameters
         ----------
         stream, text
-            The stream, and what is noted.
+            The stream, and the text of the note.
         epoch, first_sample
-            Run of the device, None: the present one; and position in it.
+            Run of the device, by default the current one, and sample position in it.
         t_ns
-            Instead of `first_sample`: the time in nanoseconds UTC, by the clock of the device's
-            time stamps. With neither, the marker is at the next sample that ingest expects.
+            Alternative to `first_sample`: time in nanoseconds UTC, by the clock of the device's
+            time stamps. Without either, the marker is at the next sample that ingest expects.
         n_samples, duration_s
-            Length, in samples or seconds; neither: a moment.
+            Length in samples or seconds. Without either, the marker is a point in time.
         channel
-            The channel it is about; None: all of them.
+            Channel that the marker is about; None means all channels.
         retry
-            How long what fails for a passing reason is sent again; half a minute by default.
+            Retry policy for transient failures. The default retries for half a minute.
 
         Returns
         -------
         Marker
-            As it is stored. Storing the same marker again changes nothing.
+            The marker as stored. Storing the same marker again has no effect.
 
         Raises
         ------
         NotFound
-            There is no such stream.
+            The stream does not exist.
         Unprocessable
-            The stream has no such channel, or has had no sample yet to mark.
+            The stream has no such channel, or has not received any sample yet.
         BusError
             The marker could not be stored.
         """
@@ -280,7 +281,7 @@ class Client(Jobs):
         start_seq: int = 1,
         start_time: datetime | None = None,
     ) -> AbstractAsyncContextManager[Feed[Marker]]:
-        """Read the markers of `stream` (None: of all); otherwise as `results`."""
+        """Read the markers of `stream`, or of all streams if None; otherwise like `results`."""
         return open_feed(
             self._bus.log,
             read_marker,
@@ -300,31 +301,31 @@ class Client(Jobs):
         step_s: float | None = None,
         max_bytes: int | None = None,
     ) -> Export:
-        """Return a whole analysis of one epoch as arrays, as far as it is computed.
+        """Return the results of an analysis in one epoch, as far as computed, as arrays.
 
         Parameters
         ----------
         stream, analysis
-            Whose results; `analysis` may be left out if only one has results. A stream that was
-            deleted still has the results that the log keeps, without units.
+            Results to export. `analysis` may be omitted if only one analysis has results. A deleted
+            stream still has the results that the log stores, without units.
         epoch
-            None: the newest that has results.
+            By default the newest epoch that has results.
         channels
-            One channel set, such as ``("c3", "c4")``; None: all of them.
+            One channel set, such as ``("c3", "c4")``; None exports all of them.
         step_s
-            Seconds between two columns; None: as many columns as the highest octave has.
+            Interval of the columns, seconds; by default that of the highest octave.
         max_bytes
-            Memory that the results that are read may take, and the export that is made of them.
-            None: no limit.
+            Limit on the memory used by the results read and the export made from them, bytes. None
+            means no limit.
 
         Raises
         ------
         NotFound
             There are no such results.
         PayloadTooLarge
-            It takes more than `max_bytes`.
+            The export needs more than `max_bytes`.
         Unprocessable
-            Several analyses have results, and none was chosen.
+            Several analyses have results, and `analysis` is None.
         """
         try:
             status = await self.get_stream(stream)
@@ -342,13 +343,15 @@ class Client(Jobs):
         )
 
     async def next_seq(self) -> int:
-        """Return the place of the next result, event or marker: `start_seq` for new ones."""
+        """Return the sequence number of the next result, event or marker, to read only new ones."""
         return await self._bus.log.last_seq(storage.RESULTS) + 1
 
 
 def _subject(stream: str | None, analysis: str | None) -> str:
     if stream is None:
         if analysis is not None:
-            raise ValueError(f"of which stream is the analysis {analysis}? Name it as well")
+            raise ValueError(
+                f"cannot read one analysis of all streams: give the stream of {analysis}"
+            )
         return subjects.RESULTS
     return subjects.results_of(stream) if analysis is None else subjects.result(stream, analysis)

@@ -1,4 +1,4 @@
-"""`connect`, which opens a client on a NATS server."""
+"""`connect`, which opens a client connected to a NATS server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pycwt_client.log import library_log
 
 __all__ = ["CONNECT_TIMEOUT_S", "connect"]
 
-#: A server on the same machine answers within milliseconds, one far away within a second.
+#: A local server replies within milliseconds, a remote one within a second.
 CONNECT_TIMEOUT_S = 5.0
 
 
@@ -32,34 +32,34 @@ async def connect(
     timeout_s: float = CONNECT_TIMEOUT_S,
     log: Log | None = None,
 ) -> AsyncIterator[Client]:
-    """Connect to the NATS server at `url`; leaving the context sends what is buffered and closes.
+    """Connect to the NATS server at `url`; leaving the context flushes and closes the connection.
 
-    A connection that breaks later is made again by itself.
+    The client reconnects if the connection is lost later.
 
     Parameters
     ----------
     url
-        Such as ``nats://127.0.0.1:4222``; several are separated by commas. A `ConnectSettings`
-        also says which user connects. None: as the variables ``CWT_NATS_*`` say, by default
-        to a server on this machine.
+        Such as ``nats://127.0.0.1:4222``; separate several with commas. A `ConnectSettings` also
+        specifies the user. None reads the variables ``CWT_NATS_*``, which default to a server on
+        this machine.
     name
-        What the server's monitoring calls this connection.
+        Name of the connection in the server's monitoring.
     creds
         Path of a NATS credentials file, in addition to `url`.
     timeout_s
-        How long to wait for the server.
+        Deadline of the connection attempt.
     log
-        Where losses of the connection are told; by default the logger ``pycwt_client``.
+        Receives losses of the connection; by default the logger ``pycwt_client``.
 
     Raises
     ------
     Unavailable
-        There is no server at `url`, or it does not let this user in; or `url` or a file that it
-        names cannot be used.
+        No server replies at `url`, or it rejects the user; or `url` or a file that it names is not
+        valid.
     ValueError
         `creds` is given together with another user.
     SettingsError
-        Without `url`: the variables contradict each other.
+        `url` is None, and the variables contradict each other.
     """
     settings = _settings(url, creds)
     async with AsyncExitStack() as stack:
@@ -75,8 +75,8 @@ async def connect(
             raise Unavailable(str(error)) from error
         if bus is None:
             raise Unavailable(
-                f"no NATS server answers at {settings.address}: start one with `pycwt-mod up`, "
-                "or set CWT_NATS_URL to one that runs"
+                f"cannot connect to {settings.address}: no NATS server replies; "
+                "start one with `pycwt-mod up`, or set CWT_NATS_URL"
             )
         yield Client(bus)
 

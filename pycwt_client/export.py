@@ -1,4 +1,4 @@
-"""A whole analysis of a stream as arrays, with their axes, units, markers and provenance."""
+"""The results of an analysis as arrays, with axes, units, markers and provenance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ ChannelSet = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """One analysis of one epoch; arrays are (channel set, frequency, time) unless they say else."""
+    """Results of one analysis in one epoch.
+
+    Arrays are (channel set, frequency, time), unless another shape is given.
+    """
 
     stream: str
     epoch: str
@@ -30,50 +33,50 @@ class Export:
     channel_sets: tuple[ChannelSet, ...]
     #: (time,) sample positions from the start of the epoch.
     samples: npt.NDArray[np.int64]
-    #: (time,) the same in seconds, at the stream's nominal rate.
+    #: (time,) seconds from the start of the epoch, at the stream's nominal rate.
     times_s: Real
-    #: (time,) nanoseconds UTC by the device's clock; None where the device sent no times.
+    #: (time,) nanoseconds UTC by the device's clock; None if the device sent no time stamps.
     times_ns: npt.NDArray[np.int64] | None
     #: (frequency,), descending.
     freqs_hz: Real
-    #: (frequency,)
+    #: (frequency,) wavelet scales, seconds.
     scales_s: Real
-    #: Real or complex as the analysis's quantity is; NaN where there is no result.
+    #: Real or complex, depending on the quantity of the analysis; NaN where there is no result.
     values: npt.NDArray[np.inexact[Any]]
-    #: Radians; None if the results have none.
+    #: Radians; None if the analysis has no phase.
     phase: Real | None
-    #: True where missing data or an edge touches the value, or there is no result.
+    #: True for values affected by missing data or an edge, or without a result.
     mask: npt.NDArray[np.bool_]
-    #: (channel set, frequency); None if the results have none.
+    #: (channel set, frequency) thresholds; None if the analysis has none.
     signif: Real | None
-    #: Of the values of each channel set; empty where a channel has none.
+    #: Unit of the values of each channel set; empty if a channel has no unit.
     units: tuple[str, ...]
-    #: Where the numbers come from and how they were computed, by name.
+    #: Origin of the data and parameters of the computation, by name.
     provenance: Mapping[str, str | int | float]
-    #: Of the epoch, in the order of their positions.
+    #: Markers of the epoch, in order of position.
     markers: tuple[PlacedMarker, ...] = ()
-    #: Windows of the epoch that wait for a worker: values that are still to come.
+    #: Number of windows of the epoch that still wait for a worker; their values are missing.
     windows_waiting: int = 0
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The channel sets as text, such as ``c3,c4``."""
+        """Labels of the channel sets, such as ``c3,c4``."""
         return tuple(map(",".join, self.channel_sets))
 
     @property
     def fs_hz(self) -> float:
-        """Samples per second of the stream."""
+        """Sampling rate of the stream, Hz."""
         return float(self.provenance["fs_hz"])
 
     @property
     def step_samples(self) -> int:
-        """Samples between two columns."""
+        """Interval of the columns, samples."""
         return int(self.provenance["step_samples"])
 
     def column_of(self, marker: PlacedMarker) -> int:
-        """Return the column nearest to a marker, which may lie before the first or after the last.
+        """Return the column nearest to a marker, which may be outside of the export.
 
-        Of two that are as near, the later one.
+        If two columns are equally near, the later one is returned.
         """
         step = self.step_samples
         return (2 * (marker.sample - int(self.samples[0])) + step) // (2 * step)
@@ -84,16 +87,16 @@ class Export:
         Parameters
         ----------
         text
-            What the marker says, or a pattern of the shell for it, such as ``Stimulus/*``.
+            Text of the markers, or a shell pattern for it, such as ``Stimulus/*``.
         before_s, after_s
             Seconds before and after the marker.
 
         Raises
         ------
         NotFound
-            No marker says that.
+            No marker has this text.
         ValueError
-            The stretch is not finite, or has no column.
+            The interval is not finite, or contains no column.
         """
         return cut_epochs(self, text, before_s=before_s, after_s=after_s)
 
@@ -102,25 +105,25 @@ class Export:
         export_files.write_npz(self, Path(path))
 
     def save_csv(self, path: str | Path) -> None:
-        """Write a table with one row per value; ``#`` begins the lines of its provenance."""
+        """Write a table with one row per value; lines of provenance begin with ``#``."""
         export_files.write_csv(self, Path(path))
 
     def save_netcdf(self, path: str | Path) -> None:
-        """Write a netCDF file of version 3 (64-bit offset), by the CF conventions.
+        """Write a netCDF 3 file (64-bit offset) that follows the CF conventions.
 
         Raises
         ------
         ValueError
-            It is too large for the format.
+            The export is too large for the format.
         """
         export_files.write_netcdf(self, Path(path))
 
     def save_picture(self, path: str | Path) -> None:
-        """Draw a panel for each channel set; the ending of `path` is the format.
+        """Draw a panel for each channel set; the suffix of `path` selects the format.
 
         Raises
         ------
         ModuleNotFoundError
-            matplotlib, the extra ``plot``, is not installed.
+            matplotlib, in the extra ``plot``, is not installed.
         """
         export_files.write_picture(self, Path(path))

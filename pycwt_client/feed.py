@@ -1,4 +1,4 @@
-"""Results, events and markers out of the result log, in the order they were stored."""
+"""Read results, events and markers from the result log, in the order of storage."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Kept = TypeVar("Kept", bound=PersistedMessage)
 
 
 class Feed(Generic[Kept]):
-    """An endless iteration over what is kept and what comes.
+    """An endless iteration over the stored messages, then the new ones.
 
-    Each message comes once: one that was stored twice is passed over, and counted. A read that is
-    cancelled loses nothing: the next one goes on. A message that cannot be read as what it should
-    be ends nobody's reading: it is passed over, counted, and told to the logger ``pycwt_client``.
+    Each message is returned once; repeated ones are skipped and counted. A cancelled read loses
+    nothing: the next one continues. An unreadable message does not end the iteration: it is
+    skipped, counted, and logged to the logger ``pycwt_client``.
 
     Attributes
     ----------
     seq : int
-        Place of the last message in the log; `start_seq = seq + 1` goes on there.
+        Sequence number of the last message in the log; `start_seq = seq + 1` continues there.
     skipped : int
-        Messages passed over because nobody can read them.
+        Number of messages skipped because they cannot be decoded.
     repeated : int
-        Messages passed over because they came before.
+        Number of messages skipped because they were read before.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Feed(Generic[Kept]):
         return self
 
     def close(self) -> None:
-        """Let no more be read; leaving the context does this."""
+        """Close the feed; leaving the context does this."""
         self._closed = True
 
     async def __anext__(self) -> Kept:
         if self._closed:
-            raise RuntimeError("this feed is closed")
+            raise RuntimeError("cannot read: the feed is closed; open another")
         while True:
             stored = await anext(self._messages)
             self.seq = stored.seq
@@ -85,7 +85,7 @@ class Feed(Generic[Kept]):
 
 
 def reader_of(model: type[Kept]) -> Callable[[BusMessage], Kept]:
-    """Return a function that decodes messages as `model`."""
+    """Return a function that decodes messages of `model`."""
 
     def read(message: BusMessage) -> Kept:
         return decode(model, message.data, content_type_of(message.headers), ignore_unknown=True)
@@ -108,7 +108,7 @@ async def open_feed(
     Parameters
     ----------
     read
-        Returns what a message holds; a `ContractError` of it means that it cannot be read.
+        Decodes a message. A `ContractError` means that the message cannot be decoded.
 
     Raises
     ------

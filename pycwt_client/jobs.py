@@ -1,7 +1,7 @@
-"""Jobs: handing over many analyses at once, how far they are, and what came out.
+"""Submit jobs of many analyses, follow their progress, and read their results.
 
-A job lives on the bus. A `Job` holds its id and nothing else, so it can be made anew at any time,
-in another program, on another machine, by `Client.job`.
+Jobs are stored on the bus. A `Job` holds only an id, so `Client.job` can create it again at any
+time, in another program or on another machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain
 
 __all__ = ["Answer", "Job", "Jobs", "TaskResult"]
 
-#: Thousands of tasks are looked at, one by one, before the job is taken.
+#: The service checks thousands of tasks before it accepts a job.
 SUBMIT_TIMEOUT_S = 60.0
 SIGNALS = ("data", "signal1", "signal2")
 
@@ -46,7 +46,7 @@ Task = TaskRequest | Mapping[str, Any]
 
 
 class Jobs(Queries):
-    """Jobs of many tasks; `pycwt_client.Client` is one."""
+    """Jobs of many tasks; `pycwt_client.Client` inherits these methods."""
 
     async def submit(
         self,
@@ -56,27 +56,27 @@ class Jobs(Queries):
         job_id: str | None = None,
         timeout_s: float = SUBMIT_TIMEOUT_S,
     ) -> Job:
-        """Hand over a job; it is worked on whether or not this program goes on.
+        """Submit a job, which is executed even if this program ends.
 
-        Submitting the same again, under the same id or without any, changes nothing and gives the
-        same job. Thousands of tasks go through the object store.
+        Submitting the same tasks again, under the same id or without one, has no effect and returns
+        the same job. Thousands of tasks are sent through the object store.
 
         Parameters
         ----------
         tasks
-            Each a ``type`` (``cwt``, ``xwt``, ``wct`` or ``significance``) and the fields of that
-            query, as in docs/messages.md; signals as numpy has them.
+            Each has a ``type`` (``cwt``, ``xwt``, ``wct`` or ``significance``) and the fields of
+            that query, as in docs/messages.md; signals are array-like.
         name
-            For people.
+            Descriptive name.
         job_id
-            1 to 64 of ``A-Z a-z 0-9 _ -``; made from the content if there is none.
+            1 to 64 of ``A-Z a-z 0-9 _ -``; derived from the content by default.
 
         Raises
         ------
         Unprocessable
-            A task is wrong; nothing was queued.
+            A task is not valid; none was queued.
         Conflict
-            There is another job of that id.
+            Another job has this id.
         """
         listed = [_as_task(index, task) for index, task in enumerate(tasks)]
         fields = {"job_id": job_id, "name": name}
@@ -87,7 +87,7 @@ class Jobs(Queries):
         return self.job(reply.job_id)
 
     def job(self, job_id: str) -> Job:
-        """Return the job of that id; whether there is one shows when it is asked."""
+        """Return the job with this id, without checking that it exists."""
         return Job(self.bus, job_id)
 
     async def jobs(
@@ -97,7 +97,7 @@ class Jobs(Queries):
         limit: int = 100,
         timeout_s: float = ASK_TIMEOUT_S,
     ) -> tuple[JobState, ...]:
-        """Return the jobs there are, the newest first."""
+        """Return the existing jobs, the newest first."""
         request = validated(JobList, {"status": status, "limit": limit})
         reply = await self.ask(subjects.job("list"), request, JobListing, timeout_s=timeout_s)
         return reply.jobs
@@ -109,16 +109,15 @@ class Jobs(Queries):
             place = await objects.put(f"tasks-{secrets.token_hex(16)}", body)
         except BusError as error:
             raise Unavailable(
-                f"the tasks have {len(body)} bytes, more than a message carries, and the object "
-                f"store does not take them ({error}): make several jobs of it, or more room "
-                "(CWT_OBJECTS_MAX_BYTES)",
+                f"cannot submit {len(body)} bytes of tasks: they exceed a message, and the object "
+                f"store refused them ({error}); split the job, or raise CWT_OBJECTS_MAX_BYTES",
                 {"size": len(body)},
             ) from error
         return JobSubmit(**fields, tasks_object=place)
 
 
 class Job:
-    """One job; `Client.submit` and `Client.job` make it.
+    """One job; `Client.submit` and `Client.job` create it.
 
     Every method raises `ContractError`: `NotFound` if the job is unknown or has expired.
     """
@@ -128,49 +127,49 @@ class Job:
         self.job_id = job_id
 
     async def state(self, *, tasks: bool = False, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
-        """Return how it stands; with `tasks`, each task's status in `results`."""
+        """Return the state of the job; with `tasks`, the status of each task in `results`."""
         request = validated(JobGet, {"job_id": self.job_id, "results": tasks})
         return await self._ask(subjects.job("get"), request, timeout_s)
 
     async def cancel(self, *, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
-        """Stop it: what runs ends soon, and the rest never starts.
+        """Cancel the job: running tasks end soon, and the others never start.
 
         Raises
         ------
         Conflict
-            It has ended already.
+            The job has already ended.
         """
         return await self._ask(
             subjects.job("cancel"), validated(JobCancel, {"job_id": self.job_id}), timeout_s
         )
 
     async def retry(self, *, timeout_s: float = ASK_TIMEOUT_S) -> JobState:
-        """Have the tasks that failed or were cancelled computed again.
+        """Retry the tasks that failed or were cancelled.
 
         Raises
         ------
         Conflict
-            None did.
+            No task failed or was cancelled.
         """
         return await self._ask(
             subjects.job("retry"), validated(JobRetry, {"job_id": self.job_id}), timeout_s
         )
 
     def progress(self) -> ProgressFeed:
-        """Iterate over the progress of the job: now, and after every change until its end.
+        """Iterate over the progress of the job: the current state, then every change until the end.
 
-        A read that is cancelled loses nothing, and reads wait through outages. `aclose` stops
-        before the end, as does ``async with contextlib.aclosing(...)``.
+        A cancelled read loses nothing, and reads wait through outages. `aclose` stops the iteration
+        early, as does ``async with contextlib.aclosing(...)``.
         """
         return ProgressFeed(self._bus, self.job_id)
 
     async def wait(self, timeout_s: float | None = None) -> JobState:
-        """Return how it ended.
+        """Wait for the end of the job, and return its final state.
 
         Raises
         ------
         TimeoutError
-            Not within `timeout_s`; the job goes on.
+            The job did not end within `timeout_s`; it continues.
         """
         with anyio.fail_after(timeout_s):
             async with aclosing(self.progress()) as progress:
@@ -179,23 +178,22 @@ class Job:
                 return await progress.final_state()
 
     def results(self) -> TaskResults:
-        """Iterate over the result of each task as soon as it is there, until the job has ended.
+        """Iterate over the results of the tasks as they arrive, until the job has ended.
 
-        Results that were computed before come first, so a job can be read from its beginning any
-        number of times. Tasks that were cancelled have no result. A read that is cancelled loses
-        nothing, and reads wait through outages; a timeout has to be longer than the transfer of the
-        largest result. `aclose` stops before the end, as does
-        ``async with contextlib.aclosing(...)``.
+        Results computed earlier come first, so a job can be read from its beginning any number of
+        times. Cancelled tasks have no result. A cancelled read loses nothing, and reads wait
+        through outages. A timeout must be longer than the transfer of the largest result. `aclose`
+        stops the iteration early, as does ``async with contextlib.aclosing(...)``.
         """
         return TaskResults(self._bus, self.job_id)
 
     async def collect(self, timeout_s: float | None = None) -> tuple[TaskResult, ...]:
-        """Wait for the end and return what came of each task, in their order.
+        """Wait for the end of the job, and return the outcome of each task, in their order.
 
         Raises
         ------
         TimeoutError
-            The end did not come within `timeout_s`; the job goes on.
+            The job did not end within `timeout_s`; it continues.
         """
         with anyio.fail_after(timeout_s):
             async with aclosing(self.results()) as results:
@@ -207,7 +205,7 @@ class Job:
 
 
 def _as_task(index: int, task: Task) -> Message | dict[str, Any]:
-    """Return what the message takes: signals as floats, in the precision that they have."""
+    """Return the encodable form of a task: signals as floats, in their own precision."""
     if isinstance(task, Message):
         return task
     if not isinstance(task, Mapping):

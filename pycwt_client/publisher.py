@@ -1,13 +1,13 @@
-"""The samples and markers of a device on their way into the logs.
+"""Publish the samples and markers of a device.
 
 Rules
 -----
-- `pycwt_client.chunk_sender` keeps every chunk once. A chunk that cannot be kept ends the
-  publishing: the error reaches the caller at the next call or on leaving the context.
-- Markers are sent alongside, `in_flight` at a time, and hold up no chunk. One that cannot be stored
-  ends the marking, not the publishing.
-- What is kept may still be refused by ingest, as when another publisher has begun a new epoch. The
-  stream's events report it; `feedback` hears them.
+- `pycwt_client.chunk_sender` stores every chunk exactly once. A chunk that cannot be stored ends
+  the publishing: the next call, or leaving the context, raises the error.
+- Markers are sent concurrently, at most `in_flight` at a time, and do not delay chunks. A marker
+  that cannot be stored ends the sending of markers, but not the publishing.
+- Ingest may reject a stored chunk, for example if another publisher has begun a new epoch. The
+  events of the stream report this; `feedback` receives them.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ __all__ = ["Publisher", "new_epoch", "open_publisher"]
 
 
 class Publisher:
-    """Publishes the samples of one stream; `Client.publisher` opens one.
+    """Publish the samples of one stream; `Client.publisher` opens a publisher.
 
-    `publish` sends a chunk as it is given; `push` takes samples as they come, even one by one, and
-    joins them to chunks.
+    `publish` sends each call's samples as a chunk. `push` accepts any number of samples per call,
+    even one, and joins them into chunks.
 
     Attributes
     ----------
     stream : str
         Name of the stream.
     epoch : str
-        Name of the present run.
+        Name of the current run of the device.
     next_sample : int
-        Position that the next sample gets when the call says none.
+        Default position of the next sample.
     known_samples : int
-        Where ingest stood in the epoch when the publisher was opened: samples below this position
-        need not be published again. 0 for a new epoch, or where ingest did not answer.
+        Position that ingest had reached in the epoch when the publisher was opened. Samples below
+        it need not be published again. 0 for a new epoch, or if ingest did not reply.
     """
 
     def __init__(
@@ -86,80 +86,80 @@ class Publisher:
 
     @property
     def kept(self) -> int:
-        """Chunks that are kept."""
+        """Number of chunks that are stored."""
         return self._chunks.kept
 
     @property
     def duplicates(self) -> int:
-        """Of the chunks that had to be sent again, those that were in the log already."""
+        """Number of retried chunks that were already in the log."""
         return self._chunks.duplicates
 
     @property
     def resent(self) -> int:
-        """Chunks that had to be sent again."""
+        """Number of chunks that were retried."""
         return self._chunks.resent
 
     @property
     def first_unkept(self) -> int | None:
-        """After a failure: the lowest position that may not be kept."""
+        """Lowest position that may not be stored after a failure; None without a failure."""
         return self._chunks.first_unkept
 
     @property
     def last_seq(self) -> int:
-        """Place in the signal log of the last chunk that is kept.
+        """Sequence number in the signal log of the last stored chunk.
 
-        `StreamStatus.last_seq` says how far ingest has read.
+        `StreamStatus.last_seq` is the last sequence number that ingest has processed.
         """
         return self._chunks.last_seq
 
     @property
     def markers(self) -> int:
-        """Markers that are stored."""
+        """Number of markers that are stored."""
         return self._markers.stored
 
     @property
     def events(self) -> tuple[StreamEvent, ...]:
-        """Events of the stream since the publisher was opened, the newest 1000.
+        """Up to 1000 of the newest events of the stream since the publisher was opened.
 
-        Among them are those about other publishers' samples. Events that occur while the connection
-        is lost are not heard; `Client.events` reads all.
+        They include events about the samples of other publishers. Events that occur while the
+        connection is lost are missing; `Client.events` reads all.
         """
         return () if self._feedback is None else tuple(self._feedback.events)
 
     @property
     def refused(self) -> tuple[StreamEvent, ...]:
-        """Of `events`, those that say that samples of the present epoch are refused."""
+        """The `events` that report rejected samples of the current epoch."""
         return tuple(e for e in self.events if e.kind == "rejected" and e.epoch == self.epoch)
 
     async def publish(
         self, samples: Samples, *, first_sample: int | None = None, t0_ns: int | None = None
     ) -> None:
-        """Send a chunk, as soon as fewer than `in_flight` wait for their acknowledgement.
+        """Send a chunk, as soon as fewer than `in_flight` chunks are unacknowledged.
 
-        A chunk above 1 MB goes out in several. A call that is cancelled while it waits has sent
-        nothing, or the first ones of those.
+        A chunk above 1 MB is split. A call that is cancelled while it waits has sent nothing, or
+        only the first parts of a split chunk.
 
         Parameters
         ----------
         samples
             (time,) or (time, channel); NaN is a missing sample.
-        first_sample
+        Position of the first sample; by default right after the last published one.
             Position of the first one; None: right after the last one.
-        t0_ns
+        Time of the first sample, nanoseconds UTC.
             When the first one was taken, nanoseconds UTC.
 
         Raises
         ------
         BusError
-            An earlier chunk could not be kept; `StorageFullError`: because the log is full.
+            An earlier chunk could not be stored; `StorageFullError` if the log is full.
         Unprocessable, ValueError
-            The samples are nothing that a chunk can have, or have other channels than the stream.
+            The samples are not valid, or their number of channels differs from the stream's.
         """
         self._check_going_on()
         await self.flush()
         checked = await self._checked(samples)
         whole, sent = self._piece(checked, first_sample, t0_ns), self.next_sample
-        self.next_sample = whole.next_sample  # another call goes on from there meanwhile
+        self.next_sample = whole.next_sample  # another call may continue from there meanwhile
         try:
             for piece in cut(whole, MAX_CHUNK_BYTES):
                 await self._chunks.send(self._message(piece))
@@ -171,15 +171,15 @@ class Publisher:
     async def push(
         self, samples: Samples, *, first_sample: int | None = None, t0_ns: int | None = None
     ) -> None:
-        """Take samples, one or many; they leave in chunks within `batch_s` seconds.
+        """Add samples, one or many; they are sent in chunks within `batch_s` seconds.
 
-        They are copied: an array can be filled again at once. Parameters and errors are those of
-        `publish`. A call that is cancelled while it waits has taken the samples.
+        The samples are copied, so the array can be reused immediately. Parameters and errors are
+        those of `publish`. If the call is cancelled while it waits, the samples have been added.
 
         Raises
         ------
         ValueError
-            There are other channels than in the push before.
+            The number of channels differs from that of the previous push.
         """
         self._check_going_on()
         self.raise_failure()
@@ -205,27 +205,28 @@ class Publisher:
         duration_s: float | None = None,
         channel: str | None = None,
     ) -> None:
-        """Send a marker of the present epoch, without waiting for its acknowledgement.
+        """Send a marker in the current epoch, without waiting for its acknowledgement.
 
         Leaving the context waits until all markers are stored.
 
         Parameters
         ----------
         text
-            What is noted.
+            Text of the note.
         first_sample, t_ns
-            Its position, or its time in nanoseconds UTC; neither: the next sample.
+            Its position, or its time in nanoseconds UTC; by default the position of the next
+            sample.
         n_samples, duration_s
-            Its length, in samples or seconds; neither: a moment.
+            Its length in samples or seconds. Without either, the marker is a point in time.
         channel
-            The channel it is about; None: all of them.
+            Channel that the marker is about; None means all channels.
 
         Raises
         ------
         BusError
             An earlier marker could not be stored.
         Unprocessable
-            There is no such marker.
+            The marker is not valid.
         """
         self._check_open()
         if first_sample is None and t_ns is None:
@@ -237,20 +238,20 @@ class Publisher:
         await self._markers.send(validated(Marker, fields))
 
     async def flush(self) -> None:
-        """Send what was pushed, without waiting for more of it, nor for acknowledgements."""
+        """Send the pushed samples without waiting for `batch_samples` or for acknowledgements."""
         self._queue(self._batch.take())
         await self._chunks.send_queued()
 
     async def finish(self) -> None:
-        """Say that the epoch ends here, so that its last results come without more samples.
+        """End the epoch, so that its last results are computed without further samples.
 
-        Waits until every chunk is kept, so that this is the last one in the log. Until `restart`,
-        nothing more can be published.
+        Waits until every chunk is stored, so that the final chunk is the last one in the log. After
+        this nothing can be published until `restart`.
 
         Raises
         ------
         BusError
-            A chunk, or this word, could not be kept.
+            A chunk, or the final one, could not be stored.
         """
         await self._all_kept()
         if self._ended:
@@ -263,17 +264,17 @@ class Publisher:
         self._ended = True
 
     async def restart(self, epoch: str | None = None) -> None:
-        """Go on in a new epoch, as after the device was started again: positions begin at 0.
+        """Begin a new epoch, as after a restart of the device; positions begin at 0.
 
         Parameters
         ----------
         epoch
-            Its name; None: one made of the time now.
+            Name of the epoch; by default derived from the current time.
 
         Raises
         ------
         BusError
-            A chunk of the epoch before could not be kept.
+            A chunk of the previous epoch could not be stored.
         """
         await self._all_kept()
         self.epoch = new_epoch() if epoch is None else epoch
@@ -282,20 +283,20 @@ class Publisher:
         self._ended = False
 
     def raise_failure(self) -> None:
-        """Raise what kept a chunk from being kept, if anything did."""
+        """Raise the error that ended the publishing, if any."""
         self._chunks.raise_failure()
 
     def explain_failure(self) -> None:
-        """Add to a failure what is not kept, and how to go on; leaving the context does this."""
+        """Add a note to the failure: which samples are not stored, and how to continue."""
         if self._chunks.failure is not None:
             self._chunks.failure.add_note(
-                f"Of epoch {self.epoch} of {self.stream}, sample {self.first_unkept} is the first "
-                "that is not kept: publish from there under the same epoch; what is kept is "
+                f"Sample {self.first_unkept} of epoch {self.epoch} of {self.stream} is the first "
+                "that is not stored: publish from there under the same epoch; stored samples are "
                 "analysed once."
             )
 
     async def close(self) -> None:
-        """Send what was pushed; leaving the context does this."""
+        """Send the pushed samples; used on leaving the context."""
         self._closed = True
         if self._ticking is not None:
             self._ticking.cancel()
@@ -303,7 +304,7 @@ class Publisher:
             await self.flush()
 
     async def settled(self) -> None:
-        """Wait until each chunk that was sent is kept or given up."""
+        """Wait until each chunk that was sent is stored or given up."""
         await self._chunks.settled()
 
     async def markers_settled(self) -> None:
@@ -318,12 +319,16 @@ class Publisher:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RuntimeError(f"this publisher of {self.stream} is closed")
+            raise RuntimeError(
+                f"cannot publish to {self.stream}: the publisher is closed; open another"
+            )
 
     def _check_going_on(self) -> None:
         self._check_open()
         if self._ended:
-            raise RuntimeError(f"the epoch {self.epoch} has ended: restart() begins another")
+            raise RuntimeError(
+                f"cannot publish: epoch {self.epoch} has ended; call restart() to begin another"
+            )
 
     async def _checked(self, samples: Samples) -> Samples:
         found = as_samples(samples)
@@ -348,7 +353,7 @@ class Publisher:
         return ChunkMessage.of(self.stream, chunk, first, self._sending.encoding)
 
     def _queue(self, pieces: list[Piece]) -> None:
-        """Note what is to be sent."""
+        """Queue pieces to send."""
         if pieces:
             self._batch_begun = anyio.Event()
         for piece in pieces:
@@ -365,22 +370,22 @@ class Publisher:
         self.raise_failure()
 
     async def _tick(self, scope: anyio.CancelScope) -> None:
-        """Send what was pushed when it has waited for `batch_s`."""
+        """Send the pushed samples once they have waited for `batch_s`."""
         with scope:
             while True:
                 await self._batch_begun.wait()
                 due = self._batch_since + self._sending.batch_s
                 if anyio.current_time() < due:
                     await anyio.sleep_until(due)
-                    continue  # it may have left meanwhile, and another one begun
+                    continue  # the samples may have been sent meanwhile, and others added
                 try:
                     await self.flush()
                 except (BusError, ContractError):
-                    return  # noted: the caller hears of it at the next call
+                    return  # stored: the next call raises it
 
 
 def new_epoch() -> str:
-    """Return a name for a run of a device that starts now; later ones sort behind it."""
+    """Return a name for an epoch that begins now; names sort by time."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
@@ -394,12 +399,12 @@ async def open_publisher(
     feedback: StreamFeedback | None = None,
     defined: bool = True,
 ) -> AsyncIterator[Publisher]:
-    """Yield a publisher; leaving the context waits until every chunk is kept.
+    """Yield a publisher; leaving the context waits until every chunk is stored.
 
     Raises
     ------
     NotFound
-        `feedback` says that the stream is not defined, and it has to be: `defined`.
+        `defined` is true, and the stream is not defined.
     """
     fault: Exception | None = None
     tasks = anyio.create_task_group()

@@ -1,11 +1,11 @@
-"""Queries, which are answered immediately, and what they answer.
+"""Send queries to the workers, and decode their replies.
 
 `Queries` has a method for each query. The transforms return `CwtAnswer`, `XwtAnswer` and
-`WctAnswer`: the results of the library, with what only a service knows. In them, values that rest
-on missing samples are NaN, and `mask` is true. Axes and levels may be changed in place; matrices
-are read-only views of the reply.
+`WctAnswer`: the results of the library, with additional fields of the service. In them, values
+affected by missing samples are NaN, and `mask` is true there. Axes and thresholds can be modified
+in place; matrices are read-only views of the reply.
 
-`ask` sends any request, and fetches its reply from the object store if that is where it is.
+`ask` sends any request, and fetches a large reply from the object store.
 """
 
 from __future__ import annotations
@@ -69,26 +69,28 @@ __all__ = [
     "fetch",
 ]
 
-#: What is only looked up is answered in milliseconds; this covers a service just being started.
+#: Deadline of requests that compute nothing, seconds. They take milliseconds; this covers a service
+#: that is just starting.
 ASK_TIMEOUT_S = 5.0
-#: A query may compute for about half a minute, and wait as long for others before it.
+#: Deadline of queries, seconds. A query may compute for about half a minute, and wait as long for
+#: others before it.
 COMPUTE_TIMEOUT_S = 90.0
 
-#: From so many samples on, a coherence is on its way while its level is simulated.
+#: Number of samples from which a coherence is sent ahead of its threshold, during the simulation.
 LONG = 1000
 
-#: How a map with the one key ``object`` begins in msgpack.
+#: First bytes in msgpack of a map with the single key ``object``.
 _STORED = b"\x81\xa6object"
 
 Reply = TypeVar("Reply", bound=Message)
 
 
 class Queries:
-    """Queries to the workers; `pycwt_client.Client` is one.
+    """Queries to the workers; `pycwt_client.Client` inherits them.
 
-    Every method raises `ContractError`, which carries `code` and `detail`: what the service
-    refused, `Unavailable` when nobody serves, `Timeout` when `timeout_s` is over. Whoever gives up,
-    by `timeout_s` or by cancelling, only ends the waiting: the worker computes to the end.
+    Every method raises `ContractError` with `code` and `detail`: the refusal of the service,
+    `Unavailable` if no service is subscribed, or `Timeout` after `timeout_s`. A timeout or a
+    cancellation only ends the wait; the worker completes the computation.
     """
 
     def __init__(self, bus: Bus) -> None:
@@ -96,7 +98,7 @@ class Queries:
 
     @property
     def bus(self) -> Bus:
-        """The connection below, for what has no method here."""
+        """The underlying connection, for operations that have no method here."""
         return self._bus
 
     async def ask(
@@ -108,9 +110,9 @@ class Queries:
         timeout_s: float = ASK_TIMEOUT_S,
         early: bool = False,
     ) -> Reply:
-        """Send one request, in msgpack, and return its answer, also from the object store.
+        """Send one request, encoded in msgpack, and return its reply, also from the object store.
 
-        With `early`, fields that are ready before the others may come ahead of them.
+        With `early`, the service may send fields that are ready before the rest of the reply.
         """
         return await ask(self._bus, subject, request, reply, timeout_s=timeout_s, early=early)
 
@@ -128,9 +130,9 @@ class Queries:
         dtype: Precision | None = None,
         timeout_s: float = COMPUTE_TIMEOUT_S,
     ) -> CwtAnswer:
-        """Return the wavelet transform of a signal (time,); arguments as of `pycwt_mod.cwt`.
+        """Return the wavelet transform of a signal (time,); arguments as in `pycwt_mod.cwt`.
 
-        `dtype` is the precision, by default the signal's own.
+        `dtype` is the precision; the default is that of the signal.
         """
         signal = as_signal("data", x)
         fields = {
@@ -159,7 +161,7 @@ class Queries:
         dtype: Precision | None = None,
         timeout_s: float = COMPUTE_TIMEOUT_S,
     ) -> XwtAnswer:
-        """Return the cross-wavelet transform of two signals (time,), as `pycwt_mod.xwt` does."""
+        """Return the cross-wavelet transform of two signals (time,), like `pycwt_mod.xwt`."""
         check_pair(y1, y2)
         first, second = as_signal("signal1", y1), as_signal("signal2", y2)
         fields = {
@@ -195,11 +197,11 @@ class Queries:
         dtype: Precision | None = None,
         timeout_s: float = COMPUTE_TIMEOUT_S,
     ) -> WctAnswer:
-        """Return the coherence of two signals (time,), as `pycwt_mod.wct` does.
+        """Return the coherence of two signals (time,), like `pycwt_mod.wct`.
 
-        `significance_level=None` leaves the level out; with `fallback` another backend may step
-        in for one that is not available. `significance` stands for `method`, `mc_count`, `seed`
-        and `backend`; without a seed the service derives one from the request.
+        `significance_level=None` omits the threshold. With `fallback` another backend replaces one
+        that is not available. `significance` is an alternative to `method`, `mc_count`, `seed` and
+        `backend`. Without a seed the service derives one from the request.
         """
         level = {"method": method, "mc_count": mc_count, "seed": seed, "backend": backend}
         check_pair(y1, y2)
@@ -212,7 +214,7 @@ class Queries:
         }  # fmt: skip
         request = validated(WctRequest, with_plain_numbers(fields))
         where = subjects.query("wct")
-        # To listen for what comes ahead takes a round trip, which short signals would feel.
+        # Subscribing to early fields takes a round trip, which would slow down short signals.
         simulated = request.significance_level is not None and request.method == "montecarlo"
         early = simulated and len(first) >= LONG
         reply = await self.ask(where, request, WctReply, timeout_s=timeout_s, early=early)
@@ -241,9 +243,9 @@ class Queries:
         dtype: Precision = "float64",
         timeout_s: float = COMPUTE_TIMEOUT_S,
     ) -> SignificanceReply:
-        """Return the coherence that unrelated red noises rarely exceed, per scale.
+        """Return the threshold of coherence under the null hypothesis of red noise, per scale.
 
-        `n` is the number of samples of the signals that the level is for, as in
+        `n` is the number of samples of the signals to be tested, as in
         `pycwt_mod.wct_significance`.
         """
         fields = {
@@ -266,7 +268,7 @@ class Queries:
         dtype: Precision = "float64",
         timeout_s: float = COMPUTE_TIMEOUT_S,
     ) -> BenchmarkReply:
-        """Return what each backend takes for the same coherence, against ``sequential``."""
+        """Compare the time of each backend for the same coherence with ``sequential``."""
         fields = {
             "signal_length": signal_length, "mc_count": mc_count, "backends": backends,
             "convention": convention, "dtype": dtype,
@@ -276,31 +278,31 @@ class Queries:
         return await self.ask(where, request, BenchmarkReply, timeout_s=timeout_s)
 
     async def backends(self, *, timeout_s: float = ASK_TIMEOUT_S) -> tuple[BackendInfo, ...]:
-        """Return where levels can be simulated."""
+        """Return the backends for Monte Carlo simulations."""
         where = subjects.query("backends")
         reply = await self.ask(where, BackendsRequest(), BackendsReply, timeout_s=timeout_s)
         return reply.backends
 
     async def hardware(self, *, timeout_s: float = 2 * ASK_TIMEOUT_S) -> HardwareReply:
-        """Return what there is to compute on."""
+        """Return the computing hardware of a worker, and the boards of the bridge."""
         where = subjects.query("hardware")
         return await self.ask(where, HardwareRequest(), HardwareReply, timeout_s=timeout_s)
 
     async def health(self, *, timeout_s: float = ASK_TIMEOUT_S) -> HealthReply:
-        """Return how one of the workers is, and how much waits for all of them."""
+        """Return the health of one worker, and the number of requests that wait for all workers."""
         where = subjects.query("health")
         return await self.ask(where, HealthRequest(), HealthReply, timeout_s=timeout_s)
 
 
 class CwtAnswer(CwtResult):
-    """A `pycwt_mod.CwtResult`, the seconds a worker took for it, and whether that was before."""
+    """A `pycwt_mod.CwtResult`, with the worker's computation time in seconds and `cached`."""
 
     computation_time: float
     cached: bool
 
     @classmethod
     def of(cls, reply: CwtReply, dt: float | None = None) -> CwtAnswer:
-        """Return the answer in a reply; `dt` is the sampling interval of the request."""
+        """Return the answer from a reply; `dt` is the sampling interval of the request."""
         axes = reply.scales.copy(), reply.freqs.copy(), reply.coi.copy()
         found = cls(
             reply.wave, *axes, reply.fft, reply.fftfreqs.copy(),
@@ -312,7 +314,7 @@ class CwtAnswer(CwtResult):
 
 
 class XwtAnswer(XwtResult):
-    """A `pycwt_mod.XwtResult`, its phase in radians, seconds taken, and whether that was before."""
+    """A `pycwt_mod.XwtResult`, with phase (radians), computation time (seconds) and `cached`."""
 
     phase: np.ndarray
     computation_time: float
@@ -320,7 +322,7 @@ class XwtAnswer(XwtResult):
 
     @classmethod
     def of(cls, reply: XwtReply, dt: float | None = None) -> XwtAnswer:
-        """Return the answer in a reply; `dt` is the sampling interval of the request."""
+        """Return the answer from a reply; `dt` is the sampling interval of the request."""
         levels = np.full(len(reply.freqs), np.nan) if reply.signif is None else reply.signif
         fields = (reply.xwt, reply.coi.copy(), reply.freqs.copy(), levels.copy())
         found = cls(*fields, mask=np.isnan(reply.xwt), lag1=_lag1(reply), dt=dt)
@@ -331,18 +333,18 @@ class XwtAnswer(XwtResult):
 
 
 class WctAnswer(WctResult):
-    """A `pycwt_mod.WctResult` and how it came about; the smoothed spectrum is not told (NaN).
+    """A `pycwt_mod.WctResult` with its origin; the smoothed spectrum is not in the reply (NaN).
 
     Attributes
     ----------
     backend_used : str or None
-        Where the level was simulated; None if it was not.
+        Backend that simulated the threshold; None if there was no simulation.
     seed : int or None
-        Gives the same level again.
+        Seed that reproduces the threshold.
     computation_time : float
-        Seconds that the worker took.
+        Computation time of the worker, seconds.
     cached : bool
-        Whether it was computed for somebody who asked the same, and `computation_time` is of then.
+        Whether the reply is that of an earlier identical request, with its `computation_time`.
     """
 
     backend_used: str | None
@@ -352,12 +354,12 @@ class WctAnswer(WctResult):
 
     @classmethod
     def of(cls, reply: WctReply, dt: float | None = None) -> WctAnswer:
-        """Return the answer in a reply; `dt` is the sampling interval of the request.
+        """Return the answer from a reply; `dt` is the sampling interval of the request.
 
-        Without a level `signif` is ``[0]``, as in the library.
+        Without a threshold `signif` is ``[0]``, as in the library.
         """
         levels = np.zeros(1) if reply.signif is None else reply.signif
-        # Not in the reply: the library would make one of the phase, in ten milliseconds.
+        # Not in the reply. The library would compute it from the phase, which takes 10 ms.
         unknown = np.broadcast_to(np.nan, (2, *reply.WCT.shape))
         found = cls(
             reply.WCT, reply.aWCT, reply.coi.copy(), reply.freqs.copy(), levels.copy(),
@@ -379,20 +381,20 @@ async def ask(
     timeout_s: float,
     early: bool = False,
 ) -> Reply:
-    """Send one request, in msgpack, and return its answer, also from the object store.
+    """Send one request, encoded in msgpack, and return its reply, also from the object store.
 
-    With `early`, fields that are ready before the others may come ahead of them.
+    With `early`, the service may send fields that are ready before the rest of the reply.
 
     Raises
     ------
     ContractError
-        What the service refused, as it said it; `Unavailable` when nobody serves the subject,
-        `Timeout` when no answer came within `timeout_s`.
+        The refusal of the service; `Unavailable` if no service is subscribed to the subject;
+        `Timeout` without a reply within `timeout_s`.
     ValueError
-        `timeout_s` is negative or no number.
+        `timeout_s` is negative or NaN.
     """
     if not timeout_s >= 0:
-        raise ValueError(f"{timeout_s=} has to be at least 0")
+        raise ValueError(f"{timeout_s=} must be >= 0")
     headers = {CONTENT_TYPE: ContentType.MSGPACK.value, ACCEPT: ContentType.MSGPACK.value}
     body = encode(request, ContentType.MSGPACK)
     first = b""
@@ -423,10 +425,10 @@ async def ask_packed(
     timeout_s: float,
     admit: Callable[[int], None] = lambda _size: None,
 ) -> bytes:
-    """Send the body of a request as it is, and return its reply in msgpack as it is.
+    """Send an encoded request body, and return the encoded reply in msgpack.
 
-    The reply may come from the object store. `admit` is called with its size before it is fetched
-    from there, and raises if it is not to be fetched.
+    The reply may come from the object store. `admit` is called with its size before it is fetched,
+    and may raise to prevent that.
 
     Raises
     ------
@@ -444,7 +446,7 @@ async def ask_packed(
 async def _reply_of(
     bus: Bus, answer: BusMessage, admit: Callable[[int], None] = lambda _size: None
 ) -> bytes:
-    """Return the reply in an answer, or raise the refusal in it."""
+    """Return the reply from an answer, or raise the refusal in it."""
     if SERVICE_ERROR_CODE in answer.headers:
         raise decode(
             ErrorBody, answer.data, content_type_of(answer.headers), ignore_unknown=True
@@ -459,51 +461,52 @@ async def _reply_of(
 async def _request_with_early(
     bus: Bus, subject: str, body: bytes, headers: Mapping[str, str], timeout_s: float
 ) -> tuple[BusMessage, bytes]:
-    """Return the answer, and what was sent ahead of it or nothing."""
+    """Return the answer, and the fields sent ahead of it if any."""
     inbox = bus.new_inbox()
     async with bus.subscribe(inbox) as ahead:
         answer = await bus.request(subject, body, {**headers, EARLY: inbox}, timeout_s=timeout_s)
         if EARLY not in answer.headers:
             return answer, b""
-        # It was sent before the answer, on the same connection; only a loss keeps it away.
+        # The early message was sent before the answer on the same connection, so only a loss delays
+        # it.
         with anyio.move_on_after(timeout_s):
             return answer, (await anext(aiter(ahead))).data
-    raise BusTimeoutError("what was sent ahead of the answer did not come")
+    raise BusTimeoutError("cannot read the reply: its early part did not arrive; retry")
 
 
 async def fetch(bus: Bus, place: StoredObject) -> bytes:
-    """Return an object as it was put, proved by its SHA-256.
+    """Return a stored object after checking its SHA-256.
 
     Raises
     ------
     Unavailable
-        It has expired, or the object store cannot be reached.
+        The object has expired, or the object store cannot be reached.
     Internal
-        It is not what was put there.
+        The content of the object has changed.
     """
     try:
         kept = await (await bus.log.objects(place.bucket)).get(place.name)
     except BusError as error:
-        raise Unavailable(f"the object {place.name} cannot be reached: {error}") from error
+        raise Unavailable(f"cannot read object {place.name}: {error}") from error
     if kept is None:
         raise Unavailable(
-            f"the object {place.name} is not in {place.bucket} any more: ask again, or let "
-            "objects live longer (CWT_REPLIES_MAX_AGE_S, CWT_OBJECTS_MAX_AGE_S)"
+            f"cannot read object {place.name}: it is no longer in {place.bucket}; repeat the "
+            "query, or raise the age limit (CWT_REPLIES_MAX_AGE_S, CWT_OBJECTS_MAX_AGE_S)"
         )
     if hashlib.sha256(kept).hexdigest() != place.sha256:
-        raise Internal(f"the object {place.name} is not what was stored: its SHA-256 differs")
+        raise Internal(f"cannot use object {place.name}: its SHA-256 is wrong; repeat the query")
     return kept
 
 
 def _refusal(subject: str, timeout_s: float, error: BusError) -> ContractError:
     if isinstance(error, NoRespondersError):
         return Unavailable(
-            f"nobody serves {subject}: start the services with `pycwt-mod up`, "
-            "or look with `nats micro ls` which ones run"
+            f"cannot call {subject}: no service is subscribed; start the services with "
+            "`pycwt-mod up`, or list the running ones with `nats micro ls`"
         )
     if isinstance(error, BusTimeoutError):
-        return Timeout(f"no answer from {subject} within {timeout_s:g} s")
-    return Unavailable(f"{subject} cannot be reached: {error}")
+        return Timeout(f"no reply from {subject} within {timeout_s:g} s")
+    return Unavailable(f"cannot reach {subject}: {error}")
 
 
 def _lag1(reply: WctReply | XwtReply) -> tuple[Lag1, Lag1] | None:

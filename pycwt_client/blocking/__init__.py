@@ -1,4 +1,4 @@
-"""The client for programs and notebooks without an event loop: the same names, and calls that wait.
+"""Synchronous client for programs and notebooks without an event loop; same names and arguments.
 
 >>> with connect("nats://127.0.0.1:4222") as client:  # doctest: +SKIP
 ...     with client.publisher("icu", epoch="boot-1") as publisher:
@@ -7,7 +7,7 @@
 ...         for result in results:
 ...             print(result.channels, result.freqs_hz[0], result.values[:, -1])
 
-What is opened has `close` as well, for a notebook, where a ``with`` cannot reach the next cell.
+Everything that is opened also has `close`, for notebooks, where a ``with`` cannot span cells.
 """
 
 from pycwt_client.blocking.client import Client, Feed, Job, Publisher, connect

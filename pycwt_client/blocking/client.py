@@ -1,4 +1,4 @@
-"""`pycwt_client.Client`, and what it opens, for a program that waits."""
+"""`pycwt_client.Client`, and the objects that it opens, with synchronous methods."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Kept = TypeVar("Kept", bound=PersistedMessage)
 
 
 class Publisher(Blocking[AsyncPublisher]):
-    """Publishes the chunks of one epoch of one stream, as `pycwt_client.Publisher`.
+    """Publish the samples of one stream, like `pycwt_client.Publisher`.
 
-    Leaving the ``with``, or `close`, waits until every chunk is kept.
+    Leaving the ``with``, or `close`, waits until every chunk is stored.
     """
 
     publish = waiting(AsyncPublisher.publish)
@@ -42,52 +42,52 @@ class Publisher(Blocking[AsyncPublisher]):
 
     @property
     def epoch(self) -> str:
-        """Name of the present run."""
+        """Name of the current run of the device."""
         return self._own.epoch
 
     @property
     def next_sample(self) -> int:
-        """Position that the next sample gets when the call says none."""
+        """Default position of the next sample."""
         return self._own.next_sample
 
     @property
     def kept(self) -> int:
-        """Chunks acknowledged."""
+        """Number of chunks that are stored."""
         return self._own.kept
 
     @property
     def duplicates(self) -> int:
-        """Of the chunks that had to be sent again, those that were in the log already."""
+        """Number of retried chunks that were already in the log."""
         return self._own.duplicates
 
     @property
     def markers(self) -> int:
-        """Markers that are stored."""
+        """Number of markers that are stored."""
         return self._own.markers
 
     @property
     def resent(self) -> int:
-        """Chunks that had to be sent again."""
+        """Number of chunks that were retried."""
         return self._own.resent
 
     @property
     def first_unkept(self) -> int | None:
-        """After a failure: the lowest position that may not be kept."""
+        """Lowest position that may not be stored after a failure; None without a failure."""
         return self._own.first_unkept
 
     @property
     def events(self) -> tuple[StreamEvent, ...]:
-        """Events of the stream since the publisher was opened, the newest 1000."""
+        """Up to 1000 of the newest events of the stream since the publisher was opened."""
         return self._own.events
 
     @property
     def refused(self) -> tuple[StreamEvent, ...]:
-        """Of `events`, those that say that samples of the present epoch are refused."""
+        """The `events` that report rejected samples of the current epoch."""
         return self._own.refused
 
 
 class Feed(Blocking[AsyncFeed[Kept]]):
-    """An endless iteration over what is kept and what comes, as `pycwt_client.Feed`."""
+    """An endless iteration over stored and new messages, like `pycwt_client.Feed`."""
 
     def __iter__(self) -> Feed[Kept]:
         return self
@@ -101,7 +101,7 @@ class Feed(Blocking[AsyncFeed[Kept]]):
         Raises
         ------
         TimeoutError
-            None came within `timeout_s` seconds; nothing is lost, the next read goes on.
+            No message arrived within `timeout_s` seconds; the next read continues.
         """
 
         async def read() -> Kept:
@@ -112,22 +112,22 @@ class Feed(Blocking[AsyncFeed[Kept]]):
 
     @property
     def seq(self) -> int:
-        """Place of the last message in the log; `start_seq = seq + 1` goes on there."""
+        """Sequence number of the last message in the log; `start_seq = seq + 1` continues there."""
         return self._own.seq
 
     @property
     def skipped(self) -> int:
-        """Messages passed over because nobody can read them."""
+        """Number of messages skipped because they cannot be decoded."""
         return self._own.skipped
 
     @property
     def repeated(self) -> int:
-        """Messages passed over because they came before."""
+        """Number of messages skipped because they were read before."""
         return self._own.repeated
 
 
 class Job(Blocking[AsyncJob]):
-    """One job, as `pycwt_client.Job`; `progress` and `results` are for a ``for`` loop."""
+    """One job, like `pycwt_client.Job`; `progress` and `results` are iterators."""
 
     state = waiting(AsyncJob.state)
     cancel = waiting(AsyncJob.cancel)
@@ -139,12 +139,12 @@ class Job(Blocking[AsyncJob]):
 
     @property
     def job_id(self) -> str:
-        """Finds the job again, from any program."""
+        """Id of the job, for `Client.job` in any program."""
         return self._own.job_id
 
 
 class Client(Blocking[AsyncClient]):
-    """What `pycwt_client.Client` can do, in calls that wait; `connect` makes one."""
+    """`pycwt_client.Client` with synchronous methods; `connect` opens one."""
 
     put_stream = waiting(AsyncClient.put_stream)
     get_stream = waiting(AsyncClient.get_stream)
@@ -166,7 +166,7 @@ class Client(Blocking[AsyncClient]):
     jobs = waiting(AsyncClient.jobs)
 
     def job(self, job_id: str) -> Job:
-        """Return the job of that id; whether there is one shows when it is asked."""
+        """Return the job with this id, without checking that it exists."""
         return Job(self._portal, self._own.job(job_id), ExitStack())
 
     next_seq = waiting(AsyncClient.next_seq)
@@ -186,19 +186,19 @@ def connect(
     timeout_s: float = CONNECT_TIMEOUT_S,
     log: Log | None = None,
 ) -> Client:
-    """Connect to the NATS server at `url`; arguments as of `pycwt_client.connect`.
+    """Connect to the NATS server at `url`; arguments as in `pycwt_client.connect`.
 
-    Everything behind the client runs in one thread of its own, until `Client.close`, or until the
-    ``with`` that holds the client is left; a program that does neither closes it by ending.
+    The client runs in a separate thread until `Client.close`, or until its ``with`` is left.
+    Otherwise the end of the program closes it.
 
     Raises
     ------
     Unavailable
-        There is no server at `url`.
+        No server replies at `url`.
     """
     with ExitStack() as opened:
         portal = opened.enter_context(start_blocking_portal(name="pycwt-client"))
-        opened.callback(portal.call, portal.stop, True)  # calls that still wait come to an end
+        opened.callback(portal.call, portal.stop, True)  # ends calls that still wait
         context = connect_async(url, name=name, creds=creds, timeout_s=timeout_s, log=log)
         own = opened.enter_context(Held(portal, context))
         client = Client(portal, own, held := opened.pop_all())

@@ -1,16 +1,16 @@
-"""An object that lives in an event loop of another thread, with a face for this one.
+"""Synchronous wrappers of objects that live in an event loop of another thread.
 
-How a face is made: a class on `Blocking`, and one line for each method, which keeps the signature
-and the docstring.
+A wrapper is a subclass of `Blocking` with one line per method, which keeps the signature and the
+docstring:
 
     class Client(Blocking[AsyncClient]):
-        put_stream = waiting(AsyncClient.put_stream)          # a coroutine: call it, and wait
-        results = opening(AsyncClient.results, Feed[...])     # a context: enter it, give its face
-        submit = giving(AsyncClient.submit, Job)              # a coroutine: give the answer's face
+        put_stream = waiting(AsyncClient.put_stream)       # a coroutine: call it and wait
+        results = opening(AsyncClient.results, Feed[...])  # a context: enter it, wrap its value
+        submit = giving(AsyncClient.submit, Job)           # a coroutine: wrap its return value
 
-An interrupt (Ctrl-C) while a call waits cancels the call in the other thread as well. A face may
-be used by several threads as far as what is behind it may be used by several tasks. What was opened
-from a face is closed with it, the last one first.
+An interrupt (Ctrl-C) while a call waits also cancels the call in the other thread. Threads may
+share a wrapper if tasks may share the wrapped object. Closing a wrapper closes everything opened
+from it, the last first.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ P = ParamSpec("P")
 
 
 class Blocking(Generic[Own_co]):
-    """The face of `own`, which lives in the event loop behind `portal`.
+    """Synchronous wrapper of `own`, which lives in the event loop behind `portal`.
 
     Parameters
     ----------
     portal
-        The way into the other thread.
+        Runs calls in the other thread.
     own
-        What is called there.
+        The wrapped object.
     held
-        What `close` leaves: the context that `own` came out of.
+        The context that yielded `own`, which `close` leaves.
     """
 
     def __init__(self, portal: BlockingPortal, own: Own_co, held: ExitStack) -> None:
@@ -55,11 +55,11 @@ class Blocking(Generic[Own_co]):
         self._own = own
         self._held = held
         self._closed = False
-        #: Of what was opened from this and is still open, in the order in which it was.
+        #: Open objects that were opened from this one, in order.
         self._opened: dict[ExitStack, None] = {}
 
     def close(self) -> None:
-        """Leave the context that this came out of; closing again does nothing."""
+        """Leave the context that yielded this object; closing again has no effect."""
         self.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class Blocking(Generic[Own_co]):
         return everything.__exit__(kind, error, trace)
 
     def _open(self, context: AbstractAsyncContextManager[Inner]) -> tuple[Inner, ExitStack]:
-        """Enter `context` in the loop; return what is inside, and what leaves it."""
+        """Enter `context` in the loop; return its value, and the object that leaves it."""
         self._check_open()
         held = ExitStack()
         held.callback(self._opened.pop, held, None)
@@ -87,7 +87,7 @@ class Blocking(Generic[Own_co]):
         return inner, held
 
     def _wait(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Run `work` in the loop and return what it returns."""
+        """Run `work` in the loop and return its result."""
         self._check_open()
         call = _Call(self._portal, work)
         try:
@@ -99,23 +99,23 @@ class Blocking(Generic[Own_co]):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RuntimeError(f"this {type(self).__name__} is closed")
+            raise RuntimeError(f"cannot use this {type(self).__name__}: it is closed; open another")
 
 
 class Items(Protocol[Item_co]):
-    """An iteration that can be left early."""
+    """An iteration that can be ended early."""
 
     async def __anext__(self) -> Item_co:
         """Return the next item."""
 
     async def aclose(self) -> None:
-        """Leave it."""
+        """End the iteration."""
 
 
 def waiting(
     method: Callable[Concatenate[Own, P], Awaitable[Answer]],
 ) -> Callable[Concatenate[Blocking[Own], P], Answer]:
-    """Return `method` as one that waits for its answer."""
+    """Return a method that calls `method` and waits for its result."""
 
     @wraps(method)
     def call(face: Blocking[Own], /, *args: P.args, **kwargs: P.kwargs) -> Answer:
@@ -128,9 +128,9 @@ def opening(
     method: Callable[Concatenate[Own, P], AbstractAsyncContextManager[Inner]],
     outer: Callable[[BlockingPortal, Inner, ExitStack], Face],
 ) -> Callable[Concatenate[Blocking[Own], P], Face]:
-    """Return `method` as one that enters its context and gives the face `outer` of what is inside.
+    """Return a method that enters the context of `method` and wraps its value in `outer`.
 
-    Leaving the face, or its `close`, leaves the context.
+    Leaving or closing the wrapper leaves the context.
     """
 
     @wraps(method)
@@ -145,7 +145,7 @@ def giving(
     method: Callable[Concatenate[Own, P], Awaitable[Inner]],
     outer: Callable[[BlockingPortal, Inner, ExitStack], Face],
 ) -> Callable[Concatenate[Blocking[Own], P], Face]:
-    """Return `method` as one that waits for its answer and gives the face `outer` of it."""
+    """Return a method that calls `method`, waits, and wraps the result in `outer`."""
 
     @wraps(method)
     def call(face: Blocking[Own], /, *args: P.args, **kwargs: P.kwargs) -> Face:
@@ -158,10 +158,10 @@ def giving(
 def iterating(
     method: Callable[Concatenate[Own, P], Items[Item]],
 ) -> Callable[Concatenate[Blocking[Own], P], Iterator[Item]]:
-    """Return `method` as an iteration that waits for each item.
+    """Return a method that iterates over the items of `method`, waiting for each.
 
-    Each step is a task of its own in the other thread, so what iterates must not hold a cancel
-    scope or a task group open from one step to the next.
+    Each step is a separate task in the other thread, so the iterated object must not keep a cancel
+    scope or a task group open between steps.
     """
 
     @wraps(method)
@@ -172,17 +172,17 @@ def iterating(
                 while True:
                     yield face._wait(items.__anext__)
         finally:
-            with suppress(RuntimeError):  # the client was closed, and all with it
+            with suppress(RuntimeError):  # the client was closed, and everything opened from it
                 face._wait(items.aclose)
 
     return call
 
 
 class Held(Generic[Inner]):
-    """Holds `context` open in one task behind `portal`, from ``__enter__`` to ``__exit__``.
+    """Keep `context` open in one task behind `portal`, from ``__enter__`` to ``__exit__``.
 
-    An interrupt (Ctrl-C), while it is entered, held or left, cancels that task: it is never raised
-    inside the other thread's event loop, which would end all that goes on there.
+    An interrupt (Ctrl-C) while it is entered, open or left cancels that task. It is never raised
+    inside the other thread's event loop, which would end everything that runs there.
     """
 
     def __init__(self, portal: BlockingPortal, context: AbstractAsyncContextManager[Inner]) -> None:
@@ -236,10 +236,11 @@ class Held(Generic[Inner]):
 
 
 class _Call(Generic[Answer]):
-    """Runs `work` once in the loop behind `portal`.
+    """Run `work` once in the loop behind `portal`.
 
-    An interrupt (Ctrl-C) comes at any moment, also while the work is being handed over, when there
-    is no future yet to cancel it by. So whoever is interrupted says `give_up`, which needs none.
+    An interrupt (Ctrl-C) can occur at any moment, also while the work is being submitted, when
+    there is no future to cancel yet. The interrupted caller therefore uses `give_up`, which needs
+    none.
     """
 
     def __init__(self, portal: BlockingPortal, work: Callable[[], Awaitable[Answer]]) -> None:
@@ -250,20 +251,20 @@ class _Call(Generic[Answer]):
         self._future: Future[Answer] = Future()
 
     def begin(self) -> None:
-        """Hand it over.
+        """Submit the work.
 
         Raises
         ------
         RuntimeError
-            There is no such loop any more.
+            The loop has ended.
         """
         try:
             self._future = self._portal.start_task_soon(self._run)
         except RuntimeError as error:
-            raise RuntimeError("the client is closed: connect again") from error
+            raise RuntimeError("cannot call: the client is closed; connect again") from error
 
     def answer(self) -> Answer:
-        """Wait for what the work returns, or raise what it raises.
+        """Return the result of the work, or raise its error.
 
         Raises
         ------
@@ -273,10 +274,12 @@ class _Call(Generic[Answer]):
         try:
             return self._future.result()
         except CancelledError:
-            raise RuntimeError("the client was closed while this call waited") from None
+            raise RuntimeError(
+                "cannot complete the call: the client was closed while it waited"
+            ) from None
 
     def give_up(self) -> None:
-        """Cancel it; to work that has ended this does nothing."""
+        """Cancel the work; no effect if it has ended."""
         self._given_up = True
         with suppress(RuntimeError):  # the loop has ended, and the work with it
             self._portal.start_task_soon(self._cancel)

@@ -102,11 +102,11 @@ class MemoryBus:
         async with self.subscribe(inbox) as answers:
             message = Message(subject=subject, data=data, headers=dict(headers or {}), reply=inbox)
             if not self._deliver(message):
-                raise NoRespondersError(f"nobody serves {subject}")
+                raise NoRespondersError(f"no service is subscribed to {subject}")
             with anyio.move_on_after(timeout_s):
                 async for answer in answers:
                     return answer
-        raise BusTimeoutError(f"no answer from {subject} within {timeout_s} s")
+        raise BusTimeoutError(f"no reply from {subject} within {timeout_s} s")
 
     def new_inbox(self) -> str:
         """Return a new subject for answers to this connection, under its inbox prefix."""

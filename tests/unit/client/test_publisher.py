@@ -141,7 +141,7 @@ async def test_a_client_that_uses_up_every_id_ends_the_publishing() -> None:
     await log.declare(system_topology(StorageSettings()))
     with pytest.raises(NotStoredError, match="another client") as caught:
         await send(log, 1)
-    assert "sample 0 is the first" in caught.value.__notes__[0]
+    assert "Sample 0 of epoch" in caught.value.__notes__[0]
 
 
 async def send(log: MemoryLog, chunks: int, *, in_flight: int = 1) -> Publisher:
@@ -243,7 +243,7 @@ async def test_a_full_log_is_waited_for_once_and_says_from_where_on_to_send_agai
     with pytest.raises(StorageFullError) as caught:
         await overflow()
     assert opened[0].first_unkept == 2 * len(PAIR)
-    assert caught.value.__notes__[0].startswith("Of epoch e of s, sample 6 is the first")
+    assert caught.value.__notes__[0].startswith("Sample 6 of epoch e of s is the first")
     tries = 100 - len(log.faults)
     assert tries <= 8 + (AT_ONCE.max_tries or 0)  # each in flight once, and one of them to the end
     log.faults.clear()
