@@ -258,6 +258,8 @@ class Expansion(Message):
     created_ns: Count
     encoding: Encoding = "msgpack"
     submitted_by: UserName = None
+    #: Estimated size of the results of all tasks.
+    results_bytes: Count = 0
     #: First task that may not be on the queue yet; those before it are, or have an outcome.
     start: Count = 0
 
@@ -305,6 +307,8 @@ class JobRecord(PersistedMessage):
     created_ns: Count
     encoding: Encoding = "msgpack"
     submitted_by: UserName = None
+    #: Estimated size of the results of all tasks.
+    results_bytes: Count = 0
     #: When the first task of this attempt was started.
     started_ns: Count | None = None
     attempt: PositiveCount = 1

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cwt_compute.jobs.api import JobApi
+from cwt_compute.jobs.quota import JobQuota
 from cwt_compute.jobs.store import JobStore
 from cwt_ingest.catalogue import Catalogue, WindowLimits
 from cwt_ingest.purge import RecordingPurge
@@ -25,7 +26,7 @@ from cwt_runtime.rpc.micro import Identity, serve_endpoints
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
 from cwt_schemas.endpoints import STREAM_ENDPOINTS
-from cwt_schemas.errors import Forbidden
+from cwt_schemas.errors import Forbidden, Overloaded
 from cwt_schemas.job import JobStatus
 from cwt_schemas.message import Message
 from cwt_schemas.subjects import StreamVerb
@@ -38,6 +39,7 @@ from tests.system.command import run
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 LOG = logger("test")
+QUOTA = JobQuota(max_unfinished=3, max_bytes=256 * 1024)
 TASKS = [{"type": "cwt", "data": [1.0, 2.0, 4.0, 3.0] * 8, "dt": 1.0}]
 
 FORGED = b'{"acc":"CWT","user":"operator"}'
@@ -128,7 +130,10 @@ def identity(name: str) -> Identity:
 async def job_endpoints(bus: Bus) -> list[Endpoint]:
     store, audit = await JobStore.open(bus.log, LOG), AuditLog(bus.log)
     limit = bus.max_message_bytes
-    return JobApi(store, LOG, lambda _: None, audit, max_message_bytes=limit).endpoints()
+    api = JobApi(
+        store, LOG, lambda _: None, audit, records={}, quota=QUOTA, max_message_bytes=limit
+    )
+    return api.endpoints()
 
 
 async def stream_endpoints(bus: Bus) -> list[Endpoint]:
@@ -185,6 +190,26 @@ async def test_a_job_is_changed_by_its_owner_and_by_operators_alone(tmp_path: Pa
             ("ann",),
             ("operator",),
         }
+
+
+async def test_an_analyst_leaves_room_for_the_jobs_of_another(tmp_path: Path) -> None:
+    large = [{"type": "cwt", "data": [1.0, 2.0] * 1000, "dt": 1.0}]
+    async with (
+        owned(tmp_path) as server,
+        connect(server.settings("ann")) as ann,
+        connect(server.settings("bob")) as bob,
+    ):
+        with pytest.raises(Overloaded, match="this one takes 1") as refused:
+            await ann.submit(large)
+        assert refused.value.detail is not None
+        assert refused.value.detail["limit"] == QUOTA.max_bytes
+        jobs = [await ann.submit(TASKS, name=str(number)) for number in range(3)]
+        with pytest.raises(Overloaded, match=r"ann has 3 jobs that .* and 3 are possible"):
+            await ann.submit(TASKS, name="3")
+        await ann.submit(TASKS, name="2")  # the same again is not one more
+        await bob.submit(TASKS, name="3")
+        await jobs[0].cancel()
+        await ann.submit(TASKS, name="4")
 
 
 async def test_a_stream_is_changed_by_its_owner_and_by_operators_alone(tmp_path: Path) -> None:

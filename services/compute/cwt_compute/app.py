@@ -19,6 +19,7 @@ from cwt_compute.cluster.endpoint import simulate_endpoint
 from cwt_compute.devices.hardware import answer_hardware
 from cwt_compute.health import system_problems, windows_waiting
 from cwt_compute.jobs.api import open_jobs
+from cwt_compute.jobs.quota import JobQuota
 from cwt_compute.live.worker import WindowWorker
 from cwt_compute.processes import ForkServer, open_pool
 from cwt_compute.queries.benchmark import answer_benchmark
@@ -97,6 +98,11 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
             name=context.identity.id,
             max_tries=settings.compute_max_tries,
             log=context.log,
+            quota=JobQuota(
+                max_unfinished=settings.user_jobs_max,
+                max_bytes=settings.user_jobs_max_bytes,
+                max_age_s=settings.jobs_max_age_s,
+            ),
         )
         endpoints = [*service.endpoints(), simulate_endpoint(pool), *jobs.endpoints]
         async with (

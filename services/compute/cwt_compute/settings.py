@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cwt_compute.jobs.quota import UNFINISHED, USER_BYTES
 from cwt_runtime.settings import ServiceSettings
 
 __all__ = ["ComputeSettings"]
@@ -29,6 +30,12 @@ class ComputeSettings(ServiceSettings):
     )
     job_processes: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="tasks of jobs computed concurrently, in processes of low priority"
+    )
+    user_jobs_max: Annotated[int, Field(ge=1)] = Field(
+        UNFINISHED, description="maximum number of jobs of one user that have not ended"
+    )
+    user_jobs_max_bytes: Annotated[int, Field(ge=1)] = Field(
+        USER_BYTES, description="maximum size of the tasks and results of one user's jobs, bytes"
     )
     compute_max_tries: Annotated[int, Field(ge=1, le=100)] = Field(
         5, description="deliveries of a window or task before it becomes a dead letter"

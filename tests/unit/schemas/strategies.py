@@ -658,6 +658,7 @@ expansions = st.builds(
     tasks=objects,
     created_ns=counts,
     submitted_by=maybe(texts),
+    results_bytes=counts,
 )
 summaries = st.builds(
     job.JobSummary, status=statuses, done=counts, failed=counts, finished_ns=counts
@@ -767,6 +768,7 @@ JOBS: dict[type[Message], Strategy] = {
         attempt=positive_counts,
         retried_seq=counts,
         submitted_by=maybe(texts),
+        results_bytes=counts,
         summary=maybe(summaries),
     ),
     schemas.SimulateRequest: st.builds(

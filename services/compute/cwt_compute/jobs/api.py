@@ -17,10 +17,12 @@ import anyio.to_thread
 
 from cwt_compute.jobs import model
 from cwt_compute.jobs.model import expansion_id, record_for
+from cwt_compute.jobs.quota import JobQuota
 from cwt_compute.jobs.store import JobStore, ObjectChangedError
 from cwt_compute.jobs.tasks import check_tasks, digest_of, job_id_of, tasks_name
 from cwt_compute.jobs.worker import JobWorker
 from cwt_compute.processes import ProcessPool
+from cwt_compute.queries.cost import reply_bytes
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError, StorageFullError
 from cwt_runtime.rpc.audit import AuditLog
@@ -65,6 +67,10 @@ class JobApi:
     ----------
     announce
         Called with the id of a job whose state has changed.
+    records
+        The newest records that were seen.
+    quota
+        Limits on the jobs of one user.
     max_message_bytes
         What a message can have on this bus.
     """
@@ -76,6 +82,8 @@ class JobApi:
         announce: Callable[[str], None],
         audit: AuditLog,
         *,
+        records: dict[str, JobRecord],
+        quota: JobQuota,
         max_message_bytes: int,
     ) -> None:
         self._store = store
@@ -83,6 +91,8 @@ class JobApi:
         self._log = log
         self._announce = announce
         self._audit = audit
+        self._records = records
+        self._quota = quota
 
     def endpoints(self) -> list[Endpoint]:
         """Return the endpoints of ``cwt.job.*``."""
@@ -102,6 +112,10 @@ class JobApi:
         job_id = job_id_of(request, digest)
         record = await self._store.record(job_id)
         if record is None:
+            user, now_ns = request_context().caller.user, time.time_ns()
+            results_bytes = sum(map(reply_bytes, tasks.tasks))
+            wanted = len(body) + results_bytes
+            self._quota.check(self._records.values(), user, wanted, now_ns)
             where = request.tasks_object or await self._store.put_object(
                 tasks_name(job_id, digest), body
             )
@@ -110,11 +124,13 @@ class JobApi:
                 digest=digest,
                 tasks_count=len(tasks.tasks),
                 tasks=where,
-                created_ns=time.time_ns(),
+                created_ns=now_ns,
                 encoding=request.encoding,
-                submitted_by=request_context().caller.user,
+                submitted_by=user,
+                results_bytes=results_bytes,
             )
             record = await self._begin(job_id, expansion)
+            self._records.setdefault(job_id, record)
         if record.digest != digest:
             raise Conflict(
                 f"job_id: the job {job_id} exists with different tasks or a different name",
@@ -188,6 +204,7 @@ class JobApi:
         record = await self._store.change(
             request.job_id, lambda before: model.cancelled(before, tally, time.time_ns())
         )
+        self._records[request.job_id] = record
         self._log.info(Action.JOB_CANCELLED, job=request.job_id, user=user)
         self._announce(request.job_id)
         return model.state(record, tally, results=False)
@@ -207,6 +224,7 @@ class JobApi:
             created_ns=after.created_ns,
             encoding=after.encoding,
             submitted_by=after.submitted_by,
+            results_bytes=after.results_bytes,
         )
         await self._audit.record(AuditAction.JOB_RETRIED, "job", job_id)
         work = JobWork(job_id=job_id, attempt=after.attempt, work=expansion)
@@ -276,10 +294,26 @@ class Jobs:
     worker: JobWorker
 
 
-async def open_jobs(bus: Bus, pool: ProcessPool, *, name: str, max_tries: int, log: Log) -> Jobs:
+async def open_jobs(
+    bus: Bus,
+    pool: ProcessPool,
+    *,
+    name: str,
+    max_tries: int,
+    log: Log,
+    quota: JobQuota | None = None,
+) -> Jobs:
     """Return the jobs' part of the service called `name`."""
     store = await JobStore.open(bus.log, log)
-    worker = JobWorker(bus, store, pool, name=name, max_tries=max_tries, log=log)
-    audit = AuditLog(bus.log)
-    api = JobApi(store, log, worker.announce, audit, max_message_bytes=bus.max_message_bytes)
+    records: dict[str, JobRecord] = {}
+    worker = JobWorker(bus, store, pool, name=name, max_tries=max_tries, records=records, log=log)
+    api = JobApi(
+        store,
+        log,
+        worker.announce,
+        AuditLog(bus.log),
+        records=records,
+        quota=quota or JobQuota(),
+        max_message_bytes=bus.max_message_bytes,
+    )
     return Jobs(api.endpoints(), worker)

@@ -111,6 +111,7 @@ def record_for(job_id: str, expansion: Expansion) -> JobRecord:
         created_ns=expansion.created_ns,
         encoding=expansion.encoding,
         submitted_by=expansion.submitted_by,
+        results_bytes=expansion.results_bytes,
     )
 
 

@@ -66,6 +66,8 @@ class JobWorker:
         Goes into the provenance of the outcomes.
     max_tries
         Deliveries before a message is given up.
+    records
+        Takes the newest records that were seen, so that a task costs no look at the bucket.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class JobWorker:
         *,
         name: str,
         max_tries: int,
+        records: dict[str, JobRecord],
         log: Log,
     ) -> None:
         self._bus_log = bus.log
@@ -87,8 +90,7 @@ class JobWorker:
         self._max_tries = max_tries
         self._log = log
         self._heartbeat = Heartbeat()
-        #: The newest records that were seen, so that a task costs no look at the bucket.
-        self._records: dict[str, JobRecord] = {}
+        self._records = records
         #: What is being computed or kept, to be cancelled with its job.
         self._running: dict[anyio.CancelScope, JobWork] = {}
         self._progress = _ProgressPublisher(bus, store, log)
