@@ -1,4 +1,4 @@
-"""What every service shares: the bus, request and reply, the process, storage, and devices.
+"""Code shared by the services: bus, request and reply, process life cycle, storage, devices.
 
-Which bus a process uses is decided in a service's ``__main__`` and in the command line alone.
+Only a service's ``__main__`` and the command line decide which bus a process uses.
 """

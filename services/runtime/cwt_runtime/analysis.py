@@ -1,7 +1,7 @@
-"""From an analysis as it is defined on the bus to the octaves it is computed in.
+"""Turn the definition of an analysis into wavelets, scales and octaves.
 
-Both sides of the window queue ask here, ingest to cut windows and compute to use them, so that they
-cannot disagree.
+Both sides of the window queue use this module, ingest to cut windows and compute to transform them,
+so they cannot disagree.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["AnalysisPlan", "plan_analysis", "wavelet_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisPlan:
-    """The voices of an analysis, and what each of their octaves needs."""
+    """The voices of an analysis, and the window layout of each octave."""
 
     grid: VoiceGrid
     layouts: tuple[OctaveLayout, ...]
 
 
 def wavelet_of(name: str, param: float) -> Wavelet:
-    """Return the wavelet that a message names; -1 is its usual order or central frequency."""
+    """Return the named wavelet; `param` -1 selects its usual order or central frequency."""
     return wavelet_from_name(name, None if param == -1 else param)
 
 
@@ -53,12 +53,12 @@ def _plan(
 
 
 def plan_analysis(spec: AnalysisSpec, fs_hz: float) -> AnalysisPlan:
-    """Return the plan of `spec` at `fs_hz`; the same object for the same computation.
+    """Return the plan of `spec` at the sampling rate `fs_hz`; plans are cached.
 
     Raises
     ------
     ValueError
-        No such analysis is possible; the message names the value.
+        The analysis is not possible; the message names the invalid value.
     """
     return _plan(
         spec.wavelet,

@@ -1,8 +1,8 @@
-"""How to connect to NATS: the servers' addresses, and the user that the client connects as.
+"""Connection settings of a NATS client: server URLs, user, TLS.
 
-The same value is the argument of `pycwt_client.connect` and what services and commands read from
-the environment, where each field has a variable: `password_file` is ``CWT_NATS_PASSWORD_FILE``.
-Secrets are in files; the fields are the paths of these files.
+`pycwt_client.connect` takes them as its argument. Services and commands read them from the
+environment, where each field has a variable: `password_file` is ``CWT_NATS_PASSWORD_FILE``.
+Secrets are in files, and the fields contain the paths of these files.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _SUBJECT = re.compile(rf"{_TOKEN.pattern}(\.{_TOKEN.pattern})*")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ConnectSettings:
-    """The servers, and the user to connect as, which is given in one way at most.
+    """Servers, and the user to connect as; at most one way to identify the user is allowed.
 
     Raises
     ------
     ValueError
-        Settings contradict each other; the message has every fault, with names of fields in
-        backquotes. Files are not looked at: connecting reads them.
+        Settings contradict each other. The message lists every fault, with field names in
+        backquotes. Files are not checked here; connecting reads them.
     """
 
     url: Annotated[
@@ -89,7 +89,7 @@ class ConnectSettings:
             raise ValueError("; ".join(faults))
 
     def __repr__(self) -> str:
-        """Return the fields that are not the defaults, without what the URL says of the user."""
+        """Return the fields that differ from their defaults, without the credentials in the URL."""
         parts = [
             f"{each.name}={getattr(self, each.name)!r}"
             for each in fields(self)
@@ -99,12 +99,12 @@ class ConnectSettings:
 
     @property
     def address(self) -> str:
-        """The URL without user and password, for output that others can read."""
+        """The URL without user and password, safe to print and log."""
         return without_credentials(self.url)
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables of the environment that set the same, without those of defaults."""
+        """The environment variables for these settings, without those that equal the default."""
         return {
             f"CWT_NATS_{each.name.upper()}": str(value)
             for each in fields(self)
@@ -143,8 +143,8 @@ class ConnectSettings:
     def _faults_of_subjects(self) -> list[str]:
         faults = []
         if not _SUBJECT.fullmatch(self.inbox_prefix):
-            found = repr(self.inbox_prefix)
-            faults.append(f"`inbox_prefix` is not a subject without wildcards (got {found})")
+            prefix = repr(self.inbox_prefix)
+            faults.append(f"`inbox_prefix` is not a subject without wildcards (got {prefix})")
         if self.domain is not None and not _TOKEN.fullmatch(self.domain):
             faults.append(f"`domain` is not one token of a subject (got {self.domain!r})")
         return faults

@@ -1,12 +1,12 @@
-"""The bounded rate of a stream's events: of each kind a few, then one per interval for all others.
+"""Rate limit for the events of a stream.
 
-A loose plug can cause an event with every chunk. Of each kind, ``BURST`` events are published as
-they come, and another one for every ``INTERVAL_S`` that passes. Those in between are added up, and
-published as one event, which says how many it stands for and has their samples, when its turn
-comes, or when no more events come.
+A loose plug can cause an event with every chunk. For each kind of event, the first ``BURST`` events
+are published immediately, then one event per ``INTERVAL_S``. The events in between are merged into
+one summary event, with their number and their samples, which is published when the rate allows it
+or when no more events arrive.
 
-Ingest counts by the time of the log, so the same log gives the same events, and has the sums in its
-checkpoints. Compute workers count by their clock, and keep the sums in memory.
+Ingest measures time by the log, so the same log gives the same events, and stores pending summaries
+in its checkpoints. Compute workers use their clock and keep pending summaries in memory.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from cwt_schemas.message import clipped
 
 __all__ = ["EVENTS_QUIET_S", "INTERVAL_S", "EventRate"]
 
-#: Events of a kind that are published one by one, after a time without any.
+#: Number of events of a kind that are published individually after a quiet period.
 BURST = 20
-#: After them, one event of the kind for each interval.
+#: Interval at which one more event of the kind may be published, seconds.
 INTERVAL_S = 1.0
-#: How long the log is quiet before what was added up is published.
+#: Time without messages in the log after which pending summaries are published, seconds.
 EVENTS_QUIET_S = 2.0
 NANOSECONDS = 1_000_000_000
 
 
 class EventRate:
-    """Admits the events of one stream, or adds them up; `budgets` is what a checkpoint keeps."""
+    """Admit or merge the events of one stream; a checkpoint stores the `budgets`."""
 
     def __init__(self, budgets: Iterable[EventBudget]) -> None:
         self._budgets: dict[str, EventBudget] = {each.kind: each for each in budgets}
 
     @property
     def budgets(self) -> tuple[EventBudget, ...]:
-        """What is known of each kind that came."""
+        """The budget of each kind of event so far."""
         return tuple(self._budgets.values())
 
     def admits(self, event: StreamEvent) -> bool:
-        """Return whether an event is published now; otherwise it is added to those that wait."""
+        """Return whether to publish an event now; otherwise merge it into the pending summary."""
         budget = self._refilled(event.kind, event.t_ns)
         if budget.left >= 1 and not budget.count:
             self._budgets[event.kind] = budget.model_copy(update={"left": budget.left - 1})
@@ -59,19 +59,19 @@ class EventRate:
 
     @property
     def waiting(self) -> bool:
-        """Whether events wait for their turn."""
+        """Whether a summary is pending."""
         return any(budget.count for budget in self._budgets.values())
 
     def is_idle(self, now_ns: int) -> bool:
-        """Return whether no event waits and all budgets are full, as those of a new rate are."""
+        """Return whether no summary is pending and all budgets are full, as in a new instance."""
         return not self.waiting and all(
             self._refilled(kind, now_ns).left >= BURST for kind in self._budgets
         )
 
     def due(self, name: str, stream: str, now_ns: int, *, quiet: bool) -> Iterator[StreamEvent]:
-        """Yield what was added up and has its turn; all of it where it is `quiet`.
+        """Yield the summaries that the rate allows now, or all of them if `quiet`.
 
-        Ids begin with `name`.
+        The id of each is ``<name>/<kind>``.
         """
         for kind, before in list(self._budgets.items()):
             if not before.count:

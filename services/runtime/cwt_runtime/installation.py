@@ -1,4 +1,4 @@
-"""Tell a missing dependency from a missing part of this distribution, and what to install."""
+"""Distinguish a missing dependency from a broken installation, and suggest what to install."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 __all__ = ["OWN_PACKAGES", "exit_if_not_installed", "install_hint", "is_own_module"]
 
-#: The packages in the wheel, those of `tool.hatch.build.targets.wheel` in pyproject.toml.
+#: The packages in the wheel, as in `tool.hatch.build.targets.wheel` in pyproject.toml.
 OWN_PACKAGES = frozenset(
     {
         "cwt_cli", "cwt_compute", "cwt_gateware", "cwt_gateway", "cwt_hwbridge", "cwt_ingest",
@@ -27,16 +27,17 @@ def is_own_module(name: str | None) -> bool:
 
 
 def install_hint(extra: str) -> str:
-    """Return what to do if a dependency of an extra is missing, as the end of a sentence.
+    """Return the advice to install an extra, as the end of an error message.
 
-    The package is not on PyPI. `pycwt_mod.plot`, which cannot import this module, has a copy.
+    The package is not on PyPI. `pycwt_mod.plot` cannot import this module and has a copy of the
+    text.
     """
     return f"install pycwt-mod with the extra '{extra}' (in a clone: pip install '.[{extra}]')"
 
 
 @contextmanager
 def exit_if_not_installed(program: str, extra: str) -> Iterator[None]:
-    """End the process with one line if an import of the block lacks a dependency of `extra`."""
+    """Exit with a one-line message if an import in the block lacks a dependency of `extra`."""
     try:
         yield
     except ModuleNotFoundError as error:

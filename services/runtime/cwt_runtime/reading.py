@@ -1,4 +1,4 @@
-"""Reading what a message holds without stopping the event loop."""
+"""Decode message bodies without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["THREAD_FROM_BYTES", "read_body"]
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-#: As lists of numbers, the most expensive form, a body of this size is read in some 15 ms; packed
-#: arrays take microseconds. Below it, a thread would cost more than it saves.
+#: Decoding a body of this size takes about 15 ms as lists of numbers, the most expensive form, and
+#: microseconds as packed arrays. For smaller bodies a thread costs more than it saves.
 THREAD_FROM_BYTES = 128 * 1024
 
 
 async def read_body(size: int, decode: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
-    """Return what `decode` returns, which reads `size` bytes: in a thread if they are many."""
+    """Call `decode`, which reads `size` bytes; use a thread if the body is large."""
     if size < THREAD_FROM_BYTES:
         return decode(*arguments)
     return await anyio.to_thread.run_sync(decode, *arguments)

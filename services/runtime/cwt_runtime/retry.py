@@ -1,4 +1,4 @@
-"""The retry policy: what to do with work that failed."""
+"""The retry policy: whether and when to retry work that failed."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ __all__ = ["Decision", "GiveUp", "RetryAfter", "RetryPolicy", "decide"]
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """Exponential back-off with jitter up to a ceiling, for a bounded number of tries."""
+    """Exponential back-off with jitter, up to a maximum delay and a maximum number of tries."""
 
     first_delay_s: float = 0.5
     factor: float = 2.0
     max_delay_s: float = 30.0
-    #: Tries in all; None: as long as the failure is transient.
+    #: Maximum number of tries; None: retry as long as the failure is transient.
     max_tries: int | None = 5
 
     def ceiling_s(self, tries: int) -> float:
-        """Return the longest delay after `tries` failed tries, seconds."""
-        # The exponent is bounded, so that a long outage cannot overflow a float.
+        """Return the maximum delay after `tries` failed tries, seconds."""
+        # The bound on the exponent prevents an overflow during a long outage.
         return min(self.max_delay_s, self.first_delay_s * self.factor ** min(tries - 1, 64))
 
     def delay_s(self, tries: int, *, jitter: float | None = None) -> float:
         """Return a delay after `tries` failed tries, seconds.
 
-        `jitter`, from [0, 1), spreads the retries of many callers; None draws one.
+        `jitter`, in [0, 1), spreads the retries of many callers; None draws a random value.
         """
         if jitter is None:
             jitter = random.random()  # noqa: S311 - nothing to do with secrets
@@ -35,14 +35,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class RetryAfter:
-    """Try again after this many seconds."""
+    """Retry after `delay_s` seconds."""
 
     delay_s: float
 
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Do not try again, for this reason."""
+    """Do not retry, for the stated reason."""
 
     reason: str
 
@@ -53,18 +53,18 @@ Decision = RetryAfter | GiveUp
 def decide(
     policy: RetryPolicy, *, tries: int, transient: bool, jitter: float | None = None
 ) -> Decision:
-    """Decide what follows the `tries`-th failed try.
+    """Decide whether to retry after the `tries`-th failed try.
 
     Parameters
     ----------
     policy
-        How long and how often.
+        Delays and maximum number of tries.
     tries
-        Tries so far, the failed one included, from 1.
+        Number of tries so far, including the failed one.
     transient
-        Whether the failure passes by itself.
+        Whether the failure can pass by itself.
     jitter
-        A draw from [0, 1) that spreads the retries of many; None: one is drawn here.
+        Value in [0, 1) that spreads the retries of many callers; None draws a random value.
     """
     if not transient:
         return GiveUp("the failure is permanent")

@@ -1,4 +1,4 @@
-"""Settings: frozen, read once from the environment, all faults reported together."""
+"""Settings of the services: frozen, read once from the environment, errors reported together."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = [
 
 PREFIX = "CWT_"
 GIB = 1024**3
-#: Thirty of the largest requests, or as many of 10,000 samples as may wait anyway.
+#: Room for thirty of the largest requests, or for all requests of 10,000 samples that may wait.
 REQUESTS_MAX_BYTES = 256 * 1024 * 1024
-#: Inboxes of clients, and what the server puts in place of them for clients of other accounts.
+#: Inboxes of clients, and the prefix that the server substitutes for clients of other accounts.
 REPLY_PREFIXES = "_INBOX,_R_"
 
-#: A subject without wildcards, in a list separated by commas.
+#: A subject without wildcards, as an element of a comma-separated list.
 _SUBJECT = r"[^\s.*>,]+(\.[^\s.*>,]+)*"
 
 Bytes = Annotated[int, Field(ge=1024 * 1024)]
@@ -84,14 +84,14 @@ class StorageSettings(BaseSettings):
 
 
 def _variables_that_are_set(value: object) -> object:
-    """Leave out empty variables, and those of others, such as Kubernetes' ``CWT_NATS_PORT``."""
+    """Drop empty and unrelated variables, such as ``CWT_NATS_PORT`` set by Kubernetes."""
     if not isinstance(value, Mapping):
         return value
     known = {each.name for each in fields(ConnectSettings)}
     return {name: text for name, text in value.items() if name in known and text != ""}
 
 
-#: ``CWT_NATS_PASSWORD_FILE`` is `nats.password_file`.
+#: ``CWT_NATS_PASSWORD_FILE`` sets `nats.password_file`.
 CONNECTION = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1)
 Connection = Annotated[
     ConnectSettings,
@@ -133,7 +133,7 @@ class ServiceSettings(StorageSettings):
 
 
 def subject_prefixes(setting: str) -> tuple[str, ...]:
-    """Return what subjects under the given ones begin with.
+    """Return the prefixes of all subjects below those in a comma-separated list.
 
     Examples
     --------
@@ -156,17 +156,17 @@ def load_settings(kind: type[S]) -> S:
     Raises
     ------
     SettingsError
-        One line for each invalid setting, with the name of its variable. The message may be
-        logged, so it omits the user and password of a URL and all credentials.
+        A setting is invalid. The message has one line per setting, with the name of its variable.
+        It omits the user and password of a URL and all credentials, so it can be logged.
     """
     try:
         return kind()
     except ValidationError as error:
-        faults = [_told(fault) for fault in error.errors(include_url=False)]
+        faults = [_fault_line(fault) for fault in error.errors(include_url=False)]
         raise SettingsError("\n".join(faults)) from None
 
 
-class _ConnectionAlone(BaseSettings):
+class _ConnectionOnly(BaseSettings):
     model_config = CONNECTION
 
     nats: Connection = ConnectSettings()
@@ -180,18 +180,18 @@ def connect_settings() -> ConnectSettings:
     SettingsError
         A variable ``CWT_NATS_*`` is invalid.
     """
-    return load_settings(_ConnectionAlone).nats
+    return load_settings(_ConnectionOnly).nats
 
 
-def _told(fault: Mapping[str, Any]) -> str:
+def _fault_line(fault: Mapping[str, Any]) -> str:
     name = "_".join(str(part) for part in fault["loc"])
     if name == "nats_url":
-        said = "must be the URL of a server, such as nats://127.0.0.1:4222"
-        return f"{PREFIX}{name.upper()}: {said} (got {without_credentials(fault['input'])!r})"
+        problem = "must be the URL of a server, such as nats://127.0.0.1:4222"
+        return f"{PREFIX}{name.upper()}: {problem} (got {without_credentials(fault['input'])!r})"
     if name == "nats" and fault["type"] == "value_error":  # the message names the fields
-        said = str(fault["ctx"]["error"])
-        return re.sub(r"`(\w+)`", lambda field: f"{PREFIX}NATS_{field[1].upper()}", said)
+        problem = str(fault["ctx"]["error"])
+        return re.sub(r"`(\w+)`", lambda field: f"{PREFIX}NATS_{field[1].upper()}", problem)
     line = f"{PREFIX}{name.upper()}: {fault['msg']}"
-    if name == "" or name.startswith("nats"):  # all settings at once, or perhaps a secret
+    if name == "" or name.startswith("nats"):  # all settings together, or possibly a secret
         return line
     return f"{line} (got {fault['input']!r})"

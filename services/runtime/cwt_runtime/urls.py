@@ -1,4 +1,4 @@
-"""URLs of servers without their passwords, and hosts that only this machine reaches."""
+"""Remove credentials from server URLs, and recognise loopback hosts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _CREDENTIALS = re.compile(r"(?s)^(\w+://)?.*@")
 
 
 def without_credentials(urls: str) -> str:
-    """Return a server's URL, or several, without what stands before an ``@``.
+    """Return one or several server URLs without the part before an ``@``.
 
-    It also takes what is no URL at all, and then rather hides too much than too little.
+    It also accepts text that is not a URL, and then removes too much rather than too little.
 
     >>> without_credentials("nats://user:secret@a:4222,nats://b:4222")
     'nats://a:4222,nats://b:4222'
@@ -24,7 +24,7 @@ def without_credentials(urls: str) -> str:
 
 
 def has_credentials(urls: str) -> bool:
-    """Return whether a user, a password or a token stands before an ``@`` in any of the URLs.
+    """Return whether any of the URLs contains a user, a password or a token before an ``@``.
 
     >>> has_credentials("nats://a:4222,nats://token@b:4222")
     True
@@ -33,7 +33,7 @@ def has_credentials(urls: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches `host`."""
+    """Return whether `host` is a loopback address, which only this machine can reach."""
     if host == "localhost":
         return True
     try:

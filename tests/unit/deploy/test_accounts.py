@@ -97,7 +97,7 @@ def test_the_command_makes_a_certificate_and_says_where_it_goes(tmp_path: Path) 
 
 @pytest.mark.parametrize("names", [("a", "a"), ("a-b", "a_b"), ("ingest",)])
 def test_two_users_do_not_share_a_password(names: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="more than one user has its password in"):
+    with pytest.raises(ValueError, match="more than one user has the password variable"):
         accounts_config([device(name, ["s"]) for name in names])
 
 

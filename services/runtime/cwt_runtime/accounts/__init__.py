@@ -1,1 +1,1 @@
-"""Who may do what on a shared bus: users and their permissions, and the server's configuration."""
+"""Access control on a shared bus: users, permissions, and the configuration of the server."""

@@ -1,7 +1,7 @@
 """Certificates for a server with accounts: a private CA, and the server's certificate.
 
-``FOLDER/tls`` has ``ca.pem``, which clients trust; ``server.pem``, the certificate of the server
-with its key; and ``ca.key``, to renew it. Only their owner can read the files with keys.
+``FOLDER/tls`` contains ``ca.pem``, which clients trust; ``server.pem``, the certificate of the
+server with its key; and ``ca.key``, to renew it. Only their owner can read the files with keys.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = ["tls_config", "write_certificates"]
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey
 
 CA_LIFE = timedelta(days=3650)
-#: The longest that browsers accept.
+#: Maximum validity that browsers accept.
 SERVER_LIFE = timedelta(days=397)
-#: What is left of a server's certificate when it is renewed.
+#: Remaining validity below which the certificate of the server is renewed.
 RENEWAL = timedelta(days=60)
-#: Clocks of clients may be late.
+#: Tolerance for slow clocks of clients.
 SKEW = timedelta(hours=1)
 
 _SIGNS_CERTIFICATES = x509.KeyUsage(
@@ -49,28 +49,28 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 
 
 def tls_config(folder: Path) -> str:
-    """Return the lines of the server's configuration."""
+    """Return the TLS section of the server's configuration."""
     path = json.dumps(str(_server_file(folder).absolute()))
     return f"tls {{ cert_file: {path}, key_file: {path} }}"
 
 
 def write_certificates(folder: Path, names: Iterable[str], *, now: datetime | None = None) -> None:
-    """Write a CA, if there is none, and a certificate for a server with these names.
+    """Create a CA, if there is none, and a certificate for a server with these names.
 
-    A certificate is kept if it has the names and is valid for long enough. A new one has the names
-    of the old one as well.
+    An existing certificate is kept if it contains the names and does not expire soon. A new one
+    also contains the names of the old one.
 
     Parameters
     ----------
     names
-        Host names and addresses by which clients know the server.
+        Host names and addresses that clients use for the server.
     now
-        The time of issue, by default the present.
+        Time of issue; by default the current time.
 
     Raises
     ------
     ValueError
-        A file is not what it should be.
+        A file in the folder is invalid.
     """
     now = now or datetime.now(UTC)
     authority_file(folder).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,15 +78,15 @@ def write_certificates(folder: Path, names: Iterable[str], *, now: datetime | No
         _write_authority(folder, now)
     authority = x509.load_pem_x509_certificate(authority_file(folder).read_bytes())
     known: frozenset[str] = frozenset()
-    wanted = frozenset(names)
+    requested = frozenset(names)
     if _server_file(folder).exists():
         present = x509.load_pem_x509_certificate(_server_file(folder).read_bytes())
         if _is_signed_by(present, authority):
             known = _names_of(present)
             lasts = present.not_valid_after_utc - now > RENEWAL
-            if lasts and wanted <= known:
+            if lasts and requested <= known:
                 return
-    _write_server(folder, authority, sorted(wanted | known), now)
+    _write_server(folder, authority, sorted(requested | known), now)
 
 
 def _server_file(folder: Path) -> Path:

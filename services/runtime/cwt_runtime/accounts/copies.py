@@ -10,9 +10,9 @@ __all__ = ["COPIED", "COPIES_DOMAIN", "COPY_DELIVERY", "ORIGIN_API"]
 
 #: The domain under which other accounts reach the JetStream of ``COPIES``.
 COPIES_DOMAIN: Final = "copies"
-#: Under which the server, in ``COPIES``, reaches the JetStream of ``CWT``.
+#: Prefix under which the server reaches the JetStream of ``CWT`` from ``COPIES``.
 ORIGIN_API: Final = "$JS.cwt.API"
-#: Below this subject the messages to copy travel from ``CWT`` to ``COPIES``.
+#: Prefix of the subjects on which messages are copied from ``CWT`` to ``COPIES``.
 COPY_DELIVERY: Final = "cwt.copy"
 #: The streams that are copied, each under its own name.
 COPIED: Final = (

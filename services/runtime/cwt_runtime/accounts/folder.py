@@ -1,8 +1,9 @@
 """A folder with the server's accounts and the passwords of their users.
 
-``accounts.conf`` has the permissions and no secret. ``passwords.conf`` has all passwords, for the
-server; ``passwords/NAME`` has that of one user, for ``CWT_NATS_PASSWORD_FILE``. Both can be read by
-their owner alone. ``tls/ca.pem`` is the CA of the server, if `certificates` has written one.
+``accounts.conf`` contains the permissions and no secrets. ``passwords.conf`` contains all
+passwords, for the server; ``passwords/NAME`` contains that of one user, for
+``CWT_NATS_PASSWORD_FILE``. Only their owner can read the password files. ``tls/ca.pem`` is the CA
+of the server, if `certificates` has written one.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from cwt_runtime.connect_settings import ConnectSettings
 
 __all__ = ["authority_file", "password_file", "settings_of", "write_accounts"]
 
-#: 192 random bits: nothing that can be guessed, whatever the server hashes it with.
+#: 192 random bits, which cannot be guessed even if the server uses a fast hash.
 PASSWORD_BYTES = 24
 
 
 def password_file(folder: Path, user: str) -> Path:
-    """Return the file with the password of `user`."""
+    """Return the path of the password file of `user`."""
     return folder / "passwords" / user
 
 
 def authority_file(folder: Path) -> Path:
-    """Return the file with the certificate of the CA that clients trust."""
+    """Return the path of the certificate of the CA that clients trust."""
     return folder / "tls" / "ca.pem"
 
 
 def settings_of(user: User, folder: Path, url: str) -> ConnectSettings:
-    """Return how `user` connects to the server at `url`, with TLS if the folder has a CA."""
+    """Return settings for `user` to connect to `url`, with TLS if the folder has a CA."""
     reads_copies = user.account in {Account.READERS, Account.ANALYSTS}
     return ConnectSettings(
         url=url,
@@ -48,12 +49,12 @@ def settings_of(user: User, folder: Path, url: str) -> ConnectSettings:
 
 
 def write_accounts(folder: Path, users: Iterable[User]) -> None:
-    """Write the accounts of the services' users and of `users`; passwords that exist are kept.
+    """Write the accounts of the services and of `users`; existing passwords are kept.
 
     Raises
     ------
     ValueError
-        Two users have one name, or one variable of their passwords.
+        Two users have the same name or the same password variable.
     """
     others = tuple(users)
     text = accounts_config(others)
@@ -67,7 +68,7 @@ def write_accounts(folder: Path, users: Iterable[User]) -> None:
 
 
 def _password(path: Path) -> str:
-    """Return the password in a file, which is created if it has none."""
+    """Return the password in a file; create the password if the file has none."""
     if not (path.exists() and path.read_text().strip()):
         write_secret(path, secrets.token_hex(PASSWORD_BYTES))
     return path.read_text().rstrip("\r\n")

@@ -1,8 +1,8 @@
-"""The accounts of the server, as text of its configuration.
+"""Generate the accounts section of the server's configuration.
 
-What crosses between accounts follows from the permissions of their users: each subject that a user
-of another account may publish is a service of ``CWT`` or, for JetStream, of ``COPIES``; each
-subject that it may subscribe to is a stream of ``CWT``.
+Exports and imports between accounts follow from the permissions of the users. Each subject that a
+user of another account may publish to is a service of ``CWT`` or, for JetStream, of ``COPIES``;
+each subject that it may subscribe to is a stream of ``CWT``.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ HEADER = """\
 # The passwords are variables that passwords.conf sets.
 include "passwords.conf"
 """
-#: Requests of which the server reports the user to the service; of others, only the account.
+#: Prefixes of requests whose user the server reports to the service; for others, only the account.
 IDENTIFIED = (subjects.JOBS.removesuffix(">"), subjects.STREAMS.removesuffix(">"))
-#: Inboxes are not shared between accounts.
+#: Prefix of inboxes, which are not shared between accounts.
 PRIVATE = "_INBOX."
 _JS, _COPIES_JS = "$JS.API.", f"$JS.{COPIES_DOMAIN}.API."
 
 
 @dataclass(frozen=True)
 class _Import:
-    """What an account uses of another one: a service to send to, or a stream to hear."""
+    """An import from another account: a service to send to, or a stream to subscribe to."""
 
     kind: str
     owner: Account
-    #: As its owner calls it.
+    #: Subject in the exporting account.
     subject: str
-    #: As its user calls it, where that differs.
+    #: Subject in the importing account, if different.
     to: str = ""
 
     def line(self) -> str:
-        """Return the entry of the importing account."""
+        """Return the line for the importing account."""
         options = f', to: "{self.to}"' if self.to else ""
         if self.kind == "service" and self.subject.startswith(IDENTIFIED):
             options += ", share: true"
@@ -50,17 +50,17 @@ class _Import:
 
 
 def accounts_config(users: Iterable[User]) -> str:
-    """Return the accounts of the services' users and of `users`.
+    """Return the configuration of the accounts of the services and of `users`.
 
     Raises
     ------
     ValueError
-        Two users have one name, or one variable of their passwords.
+        Two users have the same name or the same password variable.
     """
     everyone = (*service_users(), *users)
     counts = Counter(password_variable(user.name) for user in everyone)
     if repeated := sorted(name for name, count in counts.items() if count > 1):
-        raise ValueError(f"more than one user has its password in {', '.join(repeated)}")
+        raise ValueError(f"more than one user has the password variable {', '.join(repeated)}")
     imports = {account: list(_imports(account, everyone)) for account in Account}
     lines = [HEADER, "accounts {"]
     for account in Account:
@@ -69,7 +69,7 @@ def accounts_config(users: Iterable[User]) -> str:
 
 
 def password_variable(user: str) -> str:
-    """Return the variable of the configuration that holds the password of `user`."""
+    """Return the name of the configuration variable with the password of `user`."""
     return f"{user.upper().replace('-', '_')}_PASSWORD"
 
 
@@ -98,14 +98,14 @@ def _user_lines(user: User) -> Iterator[str]:
 
 
 def _subject_lines(verb: str, subjects: tuple[str, ...]) -> Iterator[str]:
-    # `publish: []` allows everything.
+    # An empty list, as in `publish: []`, allows everything.
     yield f"        {verb}: ["
     yield from (f'          "{each}"' for each in subjects)
     yield "        ]"
 
 
 def _imports(account: Account, users: Iterable[User]) -> Iterator[_Import]:
-    """Yield what `account` imports, each once."""
+    """Yield the imports of `account` without duplicates."""
     if account is Account.COPIES:
         for stream in COPIED:
             for subject in (f"CONSUMER.CREATE.{stream}", f"CONSUMER.CREATE.{stream}.>"):
@@ -122,13 +122,13 @@ def _imports(account: Account, users: Iterable[User]) -> Iterator[_Import]:
             yield _Import("service", Account.COPIES, plain, subject)
         else:
             yield _Import("service", Account.CWT, subject)
-    heard = set(chain.from_iterable(user.subscribe for user in own))
-    for subject in _widest(each for each in heard if foreign and not each.startswith(PRIVATE)):
+    subscribed = set(chain.from_iterable(user.subscribe for user in own))
+    for subject in _widest(each for each in subscribed if foreign and not each.startswith(PRIVATE)):
         yield _Import("stream", Account.CWT, subject)
 
 
 def _widest(subjects: Iterable[str]) -> list[str]:
-    """Return the subjects that no other one covers: two imports of a request are two requests."""
+    """Return the subjects not covered by another; overlapping imports would duplicate requests."""
     several = sorted(subjects)
     return [
         each
@@ -138,7 +138,7 @@ def _widest(subjects: Iterable[str]) -> list[str]:
 
 
 def _covers(wide: str, narrow: str) -> bool:
-    """Return whether each subject that matches `narrow` matches `wide`."""
+    """Return whether every subject that matches `narrow` also matches `wide`."""
     wider, narrower = wide.split("."), narrow.split(".")
     for part, other in zip(wider, narrower, strict=False):
         if part == ">":
@@ -149,7 +149,7 @@ def _covers(wide: str, narrow: str) -> bool:
 
 
 def _exports(owner: Account, imports: dict[Account, list[_Import]]) -> list[str]:
-    """Return what `owner` exports: what others import, to them alone."""
+    """Return the exports of `owner`, each restricted to the accounts that import it."""
     importers: dict[tuple[str, str], list[Account]] = {}
     for account, used in imports.items():
         for each in used:
@@ -162,5 +162,5 @@ def _exports(owner: Account, imports: dict[Account, list[_Import]]) -> list[str]
 
 
 def _responses(subject: str) -> str:
-    """Say of a pull request that it has many answers."""
+    """Return the attribute that allows several replies to a pull request."""
     return ", response_type: stream" if ".CONSUMER.MSG.NEXT." in subject else ""

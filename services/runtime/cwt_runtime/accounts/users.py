@@ -1,12 +1,13 @@
-"""The users of a shared bus and their permissions: the one table behind `nats_config`.
+"""The users of a shared bus and their permissions, from which `nats_config` is generated.
 
-Services and operators are in the account ``CWT``. Devices, readers and analysts are in accounts of
-their own, which import what they may use. A reply subject that they choose stays in their account,
-so the answer of a service or of JetStream never reaches a subject of ``CWT``.
+Services and operators are in the account ``CWT``. Devices, readers and analysts are in separate
+accounts, which import the subjects that they may use. A reply subject that they choose is in their
+account, so a reply of a service or of JetStream never reaches a subject of ``CWT``.
 
-Readers and analysts do not read the streams of ``CWT`` but copies of them (mirrors), in the
-account ``COPIES``, where no service listens. To read a stream, a client creates a consumer, and a
-consumer delivers to any subject that its creator names: in ``CWT``, the requests of services.
+Readers and analysts do not read the streams of ``CWT`` but copies of them (mirrors), in the account
+``COPIES``, where no service listens. The reason: to read a stream, a client creates a consumer, and
+a consumer delivers to any subject that its creator names. In ``CWT``, that could be the request
+subject of a service.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ __all__ = [
 ]
 
 INBOXES: Final = "_INBOX.>"
-#: Where answers go: within the account, and to another one.
+#: Reply subjects: within the account, and to another account.
 ANSWERS: Final = (INBOXES, "_R_.>")
-#: ADR-32: what every service answers.
+#: ADR-32: discovery subjects, on which every service replies.
 DISCOVERY: Final = "$SRV.>"
 JS: Final = "$JS.API"
 COPIES: Final = f"$JS.{COPIES_DOMAIN}.API"
@@ -52,7 +53,7 @@ class Account(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """A user of the server, and everything that it may publish and subscribe to."""
+    """A user of the server, and the subjects that it may publish and subscribe to."""
 
     name: str
     account: Account
@@ -60,13 +61,13 @@ class User:
     subscribe: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a name that cannot be a token of the inbox prefix."""
+        """Reject a name that cannot be a token of the inbox prefix."""
         if not is_name(self.name):
             raise ValueError(f"{self.name!r} is not a user name: use letters, digits, - and _")
 
 
 def inbox_prefix(user: str) -> str:
-    """Return what the inboxes of a user begin with: no other user may subscribe to them."""
+    """Return the prefix of a user's inboxes, which no other user may subscribe to."""
     return f"_INBOX.{user}"
 
 
@@ -82,10 +83,10 @@ def _user(
 
 
 def device(name: str, streams: Iterable[str]) -> User:
-    """Return a device that publishes the signals of `streams`.
+    """Return the user of a device that publishes the signals of `streams`.
 
-    It sets no markers: they are in the log of results, and the server drops a result that has the
-    message id of a marker as a duplicate.
+    It may not publish markers: they are in the log of results, and the server would drop a result
+    with the message id of a marker as a duplicate.
     """
     own = tuple(streams)
     return _user(
@@ -97,7 +98,7 @@ def device(name: str, streams: Iterable[str]) -> User:
 
 
 def reader(name: str, streams: Iterable[str] = ()) -> User:
-    """Return a user that reads results, events and markers of `streams`, by default of all."""
+    """Return a user that reads results, events and markers of `streams`, or of all streams."""
     filters = [
         each
         for stream in streams
@@ -144,7 +145,7 @@ def service_users() -> tuple[User, ...]:
     )
 
 
-#: What every service asks when it starts, of streams that ingest has created.
+#: Requests of every service at start, about streams that ingest has created.
 _INSPECTING: Final = (f"{JS}.STREAM.INFO.*", f"{JS}.CONSUMER.INFO.*.*")
 
 
@@ -158,7 +159,7 @@ def _ingest() -> Iterable[str]:
     yield from _reading(JS, storage.SIGNALS)
     for bucket in (storage.KV_STREAMS, storage.KV_CHECKPOINTS):
         yield from (*_bucket(bucket), *_reading(JS, f"KV_{bucket}"))
-    # To remove a recording, and to prove that a stream can be written.
+    # To remove a recording, and to check that a stream can be written.
     yield from (f"{JS}.INFO", f"{JS}.STREAM.PURGE.*")
     yield from _reading(JS, storage.DEAD)
     yield f"{JS}.STREAM.MSG.DELETE.{storage.DEAD}"
@@ -189,7 +190,7 @@ def _hwbridge() -> Iterable[str]:
 
 
 def _gateway() -> Iterable[str]:
-    """Return what clients over HTTP may do: the work of devices, readers and analysts."""
+    """Return the subjects for HTTP clients, which act as devices, readers and analysts."""
     yield from (INBOXES, *_INSPECTING, DISCOVERY)
     yield from map(subjects.stream, get_args(StreamVerb))
     yield from (subjects.SIGNALS, subjects.MARKERS, *_queries(), *_jobs(), subjects.HW_LIST)
@@ -214,13 +215,13 @@ def _serving(*requests: str) -> tuple[str, ...]:
 
 
 def _queries() -> tuple[str, ...]:
-    """Return the queries of clients."""
+    """Return the subjects of queries that clients send."""
     internal = _internal()
     return tuple(each for each in map(subjects.query, get_args(QueryOp)) if each not in internal)
 
 
 def _internal() -> tuple[str, ...]:
-    """Return the queries that workers send to each other."""
+    """Return the subjects of queries that workers send to each other."""
     return (subjects.query("simulate"),)
 
 
@@ -229,9 +230,9 @@ def _jobs() -> tuple[str, ...]:
 
 
 def _reading(api: str, stream: str, only: Iterable[str] = (">",)) -> Iterable[str]:
-    """Return what reading a stream takes, with one filter at a time and with no others than `only`.
+    """Return the subjects for reading a stream through consumers with one filter from `only`.
 
-    The name of a consumer is random, so no other reader knows it.
+    Consumer names are random, so other readers cannot guess them.
     """
     yield f"{api}.STREAM.INFO.{stream}"
     yield from (f"{api}.CONSUMER.CREATE.{stream}.*.{each}" for each in only)
@@ -244,11 +245,11 @@ def _reading_objects(api: str, bucket: str) -> Iterable[str]:
 
 
 def _writing_objects(bucket: str) -> Iterable[str]:
-    """Return what storing and removing objects takes, which looks for one of the same name."""
+    """Return the subjects for storing and removing objects, which includes a look-up by name."""
     yield from (f"$O.{bucket}.>", f"{JS}.STREAM.PURGE.OBJ_{bucket}")
     yield f"{JS}.STREAM.MSG.GET.OBJ_{bucket}"
 
 
 def _bucket(bucket: str) -> Iterable[str]:
-    """Return what values of a bucket take that are read and written one by one."""
+    """Return the subjects for reading and writing single values of a bucket."""
     yield from (f"$KV.{bucket}.>", f"{JS}.STREAM.MSG.GET.KV_{bucket}")

@@ -1,6 +1,6 @@
-"""The bus as services see it: `protocol` says what it guarantees, `nats` implements it over NATS.
+"""The message bus: `protocol` defines it and its guarantees, `nats` implements it over NATS.
 
-The tests implement it inside one process as well (`tests/memory_bus`), under the same contract.
+`tests/memory_bus` is an implementation within one process that passes the same contract tests.
 """
 
 from cwt_runtime.bus.protocol import *  # noqa: F403 - what `protocol` lists in `__all__`

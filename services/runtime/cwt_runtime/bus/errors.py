@@ -1,4 +1,4 @@
-"""What can go wrong on the bus, and whether it passes by itself."""
+"""Errors of the bus, and whether they are transient."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ __all__ = [
 
 
 class BusError(Exception):
-    """Something went wrong on the bus; `transient` says whether trying again can help."""
+    """An operation on the bus failed; `transient` is whether a retry can succeed."""
 
     transient: ClassVar[bool] = False
 
 
 class BusUnreachableError(BusError):
-    """The server is away; the connection is being made again."""
+    """The server is unreachable; the client is reconnecting."""
 
     transient = True
 
 
 class BusTimeoutError(BusError):
-    """No answer came in time; a store that timed out may have happened all the same."""
+    """No reply arrived in time; a message whose storing timed out may have been stored."""
 
     transient = True
 
 
 class NoRespondersError(BusError):
-    """Nobody serves this subject at the moment."""
+    """The subject has no subscribers at the moment."""
 
     transient = True
 
 
 class StorageFullError(BusError):
-    """The stream has reached its size limit and takes nothing new."""
+    """The stream has reached its size limit and refuses new messages."""
 
     transient = True
 
 
 class NotStoredError(BusError):
-    """The server refused to store the message, and would refuse it again."""
+    """The server refused to store the message; a retry would fail too."""
 
 
 class RevisionConflictError(BusError):
-    """Somebody else changed the key since it was read."""
+    """The key or subject was changed since it was read."""
 
 
 class BusClosedError(BusError):
-    """The connection is closed for good: the process has to be started again."""
+    """The connection is closed permanently; the process must be restarted."""
 
 
 class AccessRefusedError(BusError):
-    """The server does not let this user in, or TLS fails, until either side is changed."""
+    """The server refuses the user, or TLS fails, until a side's configuration is changed."""
 
 
 class UnusableConnectionError(BusError):

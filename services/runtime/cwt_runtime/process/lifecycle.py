@@ -1,15 +1,17 @@
-"""The life of a service process: settings, logs, bus, work, shutdown.
+"""Life cycle of a service process: settings, logs, bus, work, shutdown.
 
-A service that cannot continue for a reason that passes, such as an outage of the server, starts its
-work again in the same process and on a new connection, however long the outage is. SIGTERM or
-SIGINT sets `stop`: the service takes no new work, finishes and acknowledges what it has, and
-returns; then the connection is flushed and closed. A service that still waits for the server stops
-immediately. Work that is not finished within the drain time is cancelled: it is not acknowledged,
-so another worker retries it. Work in a thread cannot be cancelled; if it continues for a few
-seconds more, `ShutdownWatchdog` ends the process, for the same reason without loss. The same holds
-when the connection is closed permanently. Exit codes: 0 stopped on request, 1 failed (the
-supervisor restarts it), 78 invalid settings, or a file of a password or of credentials that cannot
-be read (EX_CONFIG: a restart does not help).
+After a transient failure, such as an outage of the server, a service restarts its work in the same
+process on a new connection, without a limit on the length of the outage.
+
+SIGTERM or SIGINT sets `stop`: the service takes no new work, finishes and acknowledges the work in
+progress, and returns; then the connection is flushed and closed. A service that is still waiting
+for the server stops immediately. Work that is not finished within the drain time is cancelled: it
+is not acknowledged, so another worker retries it. Work in a thread cannot be cancelled; if it
+continues for a few more seconds, `ShutdownWatchdog` ends the process, again without loss. The same
+applies when the connection is closed permanently.
+
+Exit codes: 0 stopped on request, 1 failed (the supervisor restarts the process), 78 invalid
+settings, or an unreadable password or credentials file (EX_CONFIG: a restart does not help).
 """
 
 from __future__ import annotations
@@ -57,12 +59,12 @@ FAILED = 1
 EX_CONFIG = 78
 #: The installed distribution whose version the services report.
 DISTRIBUTION = "pycwt-mod"
-#: After the drain time: what was cancelled ends, and the connection is closed, within this. With
-#: the default drain time the process is gone before `pycwt-mod up` or Docker would kill it.
+#: Time after the drain time in which cancelled work ends and the connection is closed, seconds.
+#: With the default drain time the process ends before `pycwt-mod up` or Docker would kill it.
 GRACE_S = 4.0
-#: What a process may hold though nothing uses it.
+#: Maximum amount of freed memory that a process keeps.
 KEPT_BYTES = 256 * 1024 * 1024
-#: Blocks from here on are still mapped on their own; it is the most that glibc takes.
+#: Size above which blocks are mapped individually; the maximum that glibc accepts.
 MAPPED_FROM_BYTES = 32 * 1024 * 1024
 #: From glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
@@ -73,23 +75,23 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
 class RestartNeededError(Exception):
-    """The service has lost state that it needs, and has to start its work again."""
+    """The service has lost state that it needs, and must restart its work."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a service gets to work with."""
+    """The environment of a running service."""
 
     bus: Bus
     identity: Identity
     log: Log
-    #: Set when the service is to finish.
+    #: Set when the service must finish.
     stop: Stop
-    #: Set when the service works.
+    #: Set when the service is ready.
     is_ready: anyio.Event = field(default_factory=anyio.Event)
 
     def ready(self, **ids: object) -> None:
-        """Report that the service works."""
+        """Report that the service is ready."""
         self.is_ready.set()
         self.log.info(Action.READY, **ids)
 
@@ -100,7 +102,7 @@ def run_service(
     settings_kind: type[Settings],
     serve: Callable[[Context, Settings], Awaitable[None]],
 ) -> int:
-    """Run `serve` until it is asked to stop; return the exit code of the process."""
+    """Run `serve` until a stop is requested; return the exit code of the process."""
     try:
         settings = load_settings(settings_kind)
     except SettingsError as error:
@@ -114,7 +116,7 @@ def run_service(
         description=description,
     )
     keep_freed_memory()
-    # One thread budget: parallel work is the services' own decision, not the BLAS library's.
+    # One thread budget: the service decides about parallel work, not the BLAS library.
     watchdog = ShutdownWatchdog()
     with threadpoolctl.threadpool_limits(1):
         outcome = anyio.run(serve_on_bus, identity, settings, serve, watchdog)
@@ -128,7 +130,7 @@ async def serve_on_bus(
     serve: Callable[[Context, Any], Awaitable[None]],
     watchdog: ShutdownWatchdog,
 ) -> int:
-    """Connect and run `serve` until it is asked to stop; return the exit code of the process."""
+    """Connect and run `serve` until a stop is requested; return the exit code of the process."""
     log = logger(identity.name).bind(instance=identity.id)
     log.info(Action.STARTING, version=identity.version)
     stop = Stop()
@@ -162,8 +164,8 @@ async def _work(
 ) -> None:
     """Run `serve` on a connection; after a transient failure, run it again on a new one.
 
-    Messages that wait in the buffer of the old connection are dropped: another process may have
-    taken over the work.
+    Unsent messages in the buffer of the old connection are dropped, because another process may
+    have taken over the work.
     """
     tries = 0
     while not end.stop.is_set():
@@ -203,7 +205,7 @@ async def _serve(
 
 
 def _transient(error: Exception) -> list[Exception]:
-    """Return the failures in `error` if all of them are transient, else none."""
+    """Return the failures in `error` if all of them are transient, else an empty list."""
     if isinstance(error, ExceptionGroup):
         parts = [_transient(each) for each in error.exceptions]
         return [each for part in parts for each in part] if all(parts) else []
@@ -220,14 +222,14 @@ async def _fail_when_closed(bus: Bus, end: _End) -> None:
 
 
 class Stop:
-    """Set once, when the process is to finish what it has and take nothing new."""
+    """Stop request: finish the work in progress, and take no new work."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
         self._waits: set[anyio.CancelScope] = set()
 
     def set(self) -> None:
-        """Ask to stop; every wait in `run_until_stopped` ends."""
+        """Request a stop; every wait in `run_until_stopped` ends."""
         self._event.set()
         for scope in self._waits:
             scope.cancel()
@@ -237,13 +239,13 @@ class Stop:
         return self._event.is_set()
 
     async def wait(self) -> None:
-        """Return when `set` is called."""
+        """Wait until `set` is called."""
         await self._event.wait()
 
     async def run_until_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
-        """Return what `wait` returns, or None as soon as `set` is called.
+        """Return the result of `wait`, or None as soon as `set` is called.
 
-        `wait` is cancelled then; only waiting for new work belongs in it, never work itself.
+        `set` cancels `wait`, so it must only wait for new work, not do work.
         """
         if self._event.is_set():
             return None
@@ -258,7 +260,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class _End:
-    """How a process is brought to its end, and by when."""
+    """Shutdown of a process: its parts and its time limit."""
 
     stop: Stop
     everything: anyio.CancelScope
@@ -268,7 +270,7 @@ class _End:
     log: Log
 
     def ask(self, number: signal.Signals) -> None:
-        """Ask for the end: finish what there is, within the drain time."""
+        """Request a stop: finish the work in progress within the drain time."""
         if not self.stop.is_set():
             self.log.info(Action.DRAINING, signal=number.name, limit_s=self.drain_s)
             self.stop.set()
@@ -276,7 +278,7 @@ class _End:
             self.is_due()
 
     def is_due(self) -> None:
-        """From now on nothing keeps the process for longer than the drain time and the grace."""
+        """Limit the remaining life of the process to the drain time and the grace period."""
         self.watchdog.arm(self.drain_s, self.log)
 
 
@@ -288,25 +290,25 @@ async def _watch_signals(end: _End, *, task_status: anyio.abc.TaskStatus[None]) 
 
 
 class ShutdownWatchdog:
-    """Once armed, ends the process after a time limit, whatever runs in it, unless disarmed.
+    """Once armed, end the process after a time limit unless disarmed, even if work is running.
 
-    Work in a thread cannot be cancelled, and an event loop waits for its threads: one computation
-    that never returns would keep a process alive that was to stop. Its supervisor would start
-    another one alongside it, or wait for ever.
+    Work in a thread cannot be cancelled, and an event loop waits for its threads: a computation
+    that never returns would keep a stopped process alive. Its supervisor would start another
+    process alongside it, or wait indefinitely.
     """
 
     def __init__(self) -> None:
         self._timer: threading.Timer | None = None
 
     def arm(self, limit_s: float, log: Log) -> None:
-        """Start the countdown of `limit_s` and the grace; later calls change nothing."""
+        """Start the countdown of `limit_s` and the grace period; later calls have no effect."""
         if self._timer is None:
             self._timer = threading.Timer(limit_s + GRACE_S, _end_process, (limit_s, log))
             self._timer.daemon = True
             self._timer.start()
 
     def disarm(self) -> None:
-        """Stop the countdown: the process ends by itself."""
+        """Stop the countdown."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -324,11 +326,11 @@ def _end_process(limit_s: float, log: Log) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Keep freed memory in this process, up to a bound; return whether its C library can.
+    """Keep freed memory in this process, up to a bound; return whether the C library supports it.
 
-    glibc returns large blocks to the kernel as soon as they are freed, and gets them back page by
-    page, zeroed. A worker that makes arrays and replies of 8 MB over and over spends 2 µs on each
-    of the 2000 pages of every one of them: see `docs/decisions/0024-large-messages.md`.
+    glibc returns large blocks to the kernel when they are freed, and gets them back page by page,
+    zeroed. For each array or reply of 8 MB, a worker would spend 2 µs on each of its 2000 pages;
+    see `docs/decisions/0024-large-messages.md`.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # not glibc

@@ -1,8 +1,9 @@
 """Run a command that does not outlive the process that started it.
 
 ``python -m cwt_runtime.process.orphan_guard COMMAND ...`` asks the kernel to send SIGTERM when
-the parent ends, however it ended, and becomes COMMAND. Linux only (PR_SET_PDEATHSIG); elsewhere it
-only becomes COMMAND, and a parent killed with SIGKILL leaves it running.
+the parent ends for any reason, and then executes COMMAND. This works on Linux only
+(PR_SET_PDEATHSIG); elsewhere it only executes COMMAND, and a parent killed with SIGKILL leaves it
+running.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ def guarded(command: list[str]) -> list[str]:
 
 
 def die_with_parent(parent: int) -> None:
-    """Make this process end with the process `parent`, which has to be its parent."""
+    """Make this process end when its parent process `parent` ends."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
         if os.getppid() != parent:
-            sys.exit(0)  # the parent ended before the kernel knew
+            sys.exit(0)  # the parent ended before the request to the kernel
 
 
 def main() -> None:
-    """Become the command given on the command line."""
+    """Execute the command on the command line."""
     die_with_parent(int(sys.argv[1]))
     os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - becoming that command is the purpose
 

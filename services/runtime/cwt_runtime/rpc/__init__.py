@@ -1,1 +1,1 @@
-"""Request and reply: endpoints, the service that answers them, and what a request is allowed."""
+"""Request and reply: endpoints, the service that answers them, and admission of requests."""

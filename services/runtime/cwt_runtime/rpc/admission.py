@@ -1,12 +1,12 @@
-"""What a service takes on at a time: bytes of requests, large messages, and work by its cost.
+"""Admission control of a service: limits on request bytes, large messages, and queued work.
 
-Bodies of requests are counted on arrival, before anything is read. Large messages are read and
-written in one thread, and few replies too large for a message are made at the same time. Work has
-two queues, each with threads of its own, so that a query of milliseconds never waits for one of
-half a minute. Within a queue the next one is the one with the smallest `arrival + PATIENCE * cost`:
-cheap queries overtake expensive ones, but only those that came not much earlier, so none waits for
-ever. What waits is bounded by its cost. What does not fit is refused at once, with a time after
-which it probably would. All of it runs on the event loop.
+Request bodies are counted on arrival, before they are decoded. Large messages are decoded and
+encoded in one thread, and only a few replies that exceed a message are produced concurrently. Work
+has two queues with separate threads, so that a query of milliseconds never waits for one of half a
+minute. A queue runs the query with the smallest `arrival + PATIENCE * cost` first: cheap queries
+overtake expensive ones that arrived shortly before, and no query starves. The total cost of each
+queue is bounded. A query that exceeds a limit is refused immediately, with a time after which a
+retry will probably be accepted. All of it runs on the event loop.
 """
 
 from __future__ import annotations
@@ -32,28 +32,27 @@ __all__ = ["RETRY_S", "SMALL_BYTES", "Admission"]
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-#: Requests of at most this size are not counted: their number is limited, and a health check must
-#: be possible while the budget is used up.
+#: Requests up to this size are not counted: their number is limited, and health checks must work
+#: when the budget is exhausted.
 SMALL_BYTES = 64 * 1024
-#: When to retry after `overloaded`: the requests that wait to be decoded are decoded by then.
+#: Delay before a retry after `overloaded`, seconds; waiting requests are decoded by then.
 RETRY_S = 1.0
 MIB = 1024 * 1024
-#: Threads that decode and encode large messages. They hold the interpreter's lock throughout: more
-#: would be no faster, and hold what a request takes while it is read, ten times its size in JSON,
-#: as many times over.
+#: Threads that decode and encode large messages. They hold the interpreter lock throughout, so more
+#: threads would not be faster, and each needs ten times the size of a JSON request in memory.
 CODEC_THREADS = 1
-#: Replies too large for a message that are computed, encoded or stored at the same time: the store
-#: takes longer than the library, and replies that wait for it are in memory.
+#: Replies too large for a message that are computed, encoded or stored concurrently. Storing takes
+#: longer than computing, and replies stay in memory until they are stored.
 LARGE_REPLIES = 2
-#: Estimated cost up to which a query goes into the quick queue.
+#: Maximum estimated cost of a query in the quick queue, seconds.
 QUICK_S = 0.2
-#: Seconds that a query lets others overtake, per second of its own cost.
+#: Delay of a query in favour of cheaper ones, in seconds per second of its cost.
 PATIENCE = 2.0
-#: Queries that wait in a queue; each holds a request of up to 8 MiB.
+#: Maximum number of queries in a queue; each holds a request of up to 8 MiB.
 MAX_WAITING = 64
-#: From this cost on a refusal names the jobs: they wait as long as it takes.
+#: Above this cost a refusal suggests a job, which has no limit on its waiting time.
 LONG_S = 2.0
-#: No use in being asked again sooner.
+#: Minimum delay before a retry that a refusal suggests, seconds.
 LEAST_RETRY_S = 0.1
 
 
@@ -63,11 +62,12 @@ class Admission:
     Parameters
     ----------
     max_bytes
-        Of the bodies larger than `SMALL_BYTES` that are held together. A single one always fits.
+        Maximum total size of the request bodies larger than `SMALL_BYTES`. A single body of any
+        size is accepted.
     threads
-        Of each of the two queues.
+        Number of threads of each queue.
     backlog_s
-        Estimated seconds that the last in a queue waits at most.
+        Maximum estimated waiting time in a queue, seconds.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Admission:
 
     @property
     def held(self) -> int:
-        """Bytes that are counted now."""
+        """Total size of the counted request bodies, bytes."""
         return self._held
 
     def reserve(self, size: int) -> None:
@@ -95,7 +95,7 @@ class Admission:
         Raises
         ------
         Overloaded
-            The budget is used up.
+            The budget is exhausted.
         """
         if size <= SMALL_BYTES:
             return
@@ -114,27 +114,27 @@ class Admission:
             self._held -= size
 
     async def in_codec_thread(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
-        """Return what `work` returns, decoding or encoding a message that may be large."""
+        """Call `work`, which decodes or encodes a message, in the codec thread."""
         return await anyio.to_thread.run_sync(partial(work, *arguments), limiter=self._codec)
 
     def reply_slot(self, *, large: bool) -> AbstractAsyncContextManager[object]:
-        """Return what to hold while a reply is made that is too large for a message, or not."""
+        """Return the context to hold while producing a reply; large replies are limited."""
         return self._large_replies if large else nullcontext()
 
     def queue(self, cost_s: float) -> AdmissionQueue:
-        """Return where work of this cost goes."""
+        """Return the queue for work of this cost."""
         return self._quick if cost_s <= QUICK_S else self._slow
 
     @asynccontextmanager
     async def turn(self, cost_s: float) -> AsyncIterator[None]:
-        """Wait for a thread and have it while the context is open; see `AdmissionQueue.turn`."""
+        """Wait for a thread and hold it while the context is open; see `AdmissionQueue.turn`."""
         async with self.queue(cost_s).turn(cost_s):
             yield
 
 
 @dataclass(order=True)
 class QueuedQuery:
-    """A query in a queue; ordered by whose turn is next."""
+    """A query in a queue; queries are ordered by rank."""
 
     rank: float
     number: int
@@ -143,14 +143,14 @@ class QueuedQuery:
 
 
 class AdmissionQueue:
-    """Queries of one kind of length: so many computed at once, the others in order.
+    """Run a limited number of queries concurrently, and queue the others.
 
     Parameters
     ----------
     threads
-        Queries computed at the same time.
+        Maximum number of queries computed concurrently.
     backlog_s
-        Estimated seconds that the last in the queue waits at most.
+        Maximum estimated waiting time in the queue, seconds.
     """
 
     def __init__(self, threads: int, backlog_s: float) -> None:
@@ -159,22 +159,22 @@ class AdmissionQueue:
         self._running = 0
         self._waiting: list[QueuedQuery] = []
         self._numbers = itertools.count()
-        #: Estimated seconds of one core, of what runs and of what waits.
+        #: Estimated cost of the running and waiting queries, in seconds of one core.
         self.load_s = 0.0
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """Number of waiting queries."""
         return len(self._waiting)
 
     @asynccontextmanager
     async def turn(self, cost_s: float) -> AsyncIterator[None]:
-        """Wait for a thread and have it while the context is open.
+        """Wait for a thread and hold it while the context is open.
 
         Raises
         ------
         Overloaded
-            Too much waits already; the detail says when to try again.
+            The queue is full; the detail contains the time to retry.
         """
         query = self.enter(cost_s, anyio.current_time())
         try:
@@ -184,7 +184,7 @@ class AdmissionQueue:
             self.leave(query)
 
     def enter(self, cost_s: float, now: float) -> QueuedQuery:
-        """Queue up; the query's `turn` is set when there is a thread."""
+        """Add a query to the queue; its `turn` is set when a thread is free."""
         full = self.waiting >= MAX_WAITING
         if self._running and (full or self.load_s + cost_s > self._backlog_s * self._threads):
             raise self._refusal(cost_s, full=full)
@@ -195,11 +195,11 @@ class AdmissionQueue:
         return query
 
     def leave(self, query: QueuedQuery) -> None:
-        """Give the thread, or the place in the queue, to the next one."""
+        """Release the thread or the place of a query, and start the next one."""
         self.load_s = max(0.0, self.load_s - query.cost_s)
         if query.turn.is_set():
             self._running -= 1
-        else:  # nobody waits for the answer any more
+        else:  # cancelled while waiting
             self._waiting.remove(query)
             heapq.heapify(self._waiting)
         self._start_next()

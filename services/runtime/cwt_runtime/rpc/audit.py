@@ -1,4 +1,4 @@
-"""Writing the audit log: what clients of a service change is recorded before it is changed."""
+"""Write the audit log: changes by clients are recorded before they are made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["AuditLog"]
 
 
 class AuditLog:
-    """Records changes in ``CWT_AUDIT``, with the user who sent the request that is being served."""
+    """Record changes in ``CWT_AUDIT``, with the user that sent the current request."""
 
     def __init__(self, bus_log: DurableLog) -> None:
         self._bus_log = bus_log
@@ -30,7 +30,7 @@ class AuditLog:
         Raises
         ------
         Unavailable
-            It could not be stored; then the change must not be made.
+            The record could not be stored; the change must not be made.
         """
         caller = request_context().caller
         record = AuditRecord(

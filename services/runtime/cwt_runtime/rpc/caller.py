@@ -1,13 +1,13 @@
-"""Who sent a request, and what a caller of another account may change.
+"""Identify the sender of a request, and check whether it may change a stream or job.
 
 A request from another account reaches a service through an import. The server writes the sender's
-account into the header ``Nats-Request-Info``, and with ``share: true`` in the import its user, in
-place of what the sender wrote there. Such a caller may change what it owns.
+account and, with ``share: true`` in the import, its user into the header ``Nats-Request-Info``, and
+replaces any such header of the sender. Such a caller may change only what it owns.
 
 A request from the account of the services has no such header. Its senders, the operators and the
-gateway, may change everything, so their name is for the record alone: it is the user whose inbox
-the reply goes to, which no other user may subscribe to. On a bus without accounts there is neither,
-the caller has no name, and everything is allowed.
+gateway, may change everything, and their name is only recorded. The name is that of the user whose
+inbox receives the reply, to which no other user may subscribe. On a bus without accounts, the
+caller has no name and may change everything.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from cwt_schemas.limits import MAX_USER
 
 __all__ = ["NO_CALLER", "Caller", "caller_of"]
 
-#: How the server begins the reply subject of a request from another account. It refuses clients
-#: that use such a reply subject themselves.
+#: Prefix of the reply subject of a request from another account. The server refuses such a reply
+#: subject from clients.
 IMPORTED_REPLY: Final = "_R_."
 _INSIDERS: Final = {inbox_prefix(user.name): user.name for user in service_users()}
-#: Of the JSON in the header.
+#: Fields of the JSON in the header.
 _ACCOUNT, _USER = "acc", "user"
 
 
@@ -37,15 +37,15 @@ _ACCOUNT, _USER = "acc", "user"
 class Caller:
     """The sender of a request."""
 
-    #: None: unknown, as on a bus without accounts.
+    #: None if unknown, as on a bus without accounts.
     user: str | None = None
-    #: The account of the user, if that is not the services' account.
+    #: Account of the user, if it is not the account of the services.
     account: str | None = None
     #: Whether the request came from another account.
     is_outside: bool = False
 
     def check_owner(self, owner: str | None, what: str) -> None:
-        """Check that the caller may change `what`, which `owner` made.
+        """Check that the caller may change `what`, which belongs to `owner`.
 
         Raises
         ------
@@ -67,12 +67,12 @@ class Caller:
             )
 
 
-#: The caller outside of a request.
+#: Caller outside of a request.
 NO_CALLER: Final = Caller()
 
 
 def caller_of(message: Message) -> Caller:
-    """Return who sent a request."""
+    """Return the sender of a request."""
     info, reply = message.headers.get(REQUEST_INFO), message.reply or ""
     if info is None and not reply.startswith(IMPORTED_REPLY):
         return Caller(user=_INSIDERS.get(".".join(reply.split(".")[:2])))

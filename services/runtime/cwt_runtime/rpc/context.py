@@ -1,25 +1,25 @@
-"""What code that serves a request has of it, and fields that it sends ahead of the reply.
+"""The context of the request being served, and reply fields that are sent ahead of the reply.
 
 **The context of a request.** The library calls a Monte Carlo backend in a worker thread, without a
-bus, a client or a reply among its arguments. A service opens one context where it starts, and one
-for each request; tasks and their worker threads that are started inside inherit both::
+bus, a client or a reply among its arguments. A service opens one context when it starts, and one
+for each request; tasks and worker threads started inside inherit both::
 
     with service_context(bus):
         ...  # anyio.to_thread.run_sync(work): inside of `work`, request_context().bus is that bus
 
 A NATS client gives each of its requests a reply subject under its own prefix, such as
-``_INBOX.<connection>.<request>``. So the part before the last token is the same for all requests of
-one connection, and differs between connections. It does not authenticate a client, which may name
-any reply subject: it serves to share a device fairly, not to protect it.
+``_INBOX.<connection>.<request>``. The part before the last token is therefore the same for all
+requests of one connection, and differs between connections. It identifies a client for fair sharing
+of a device, but does not authenticate it: a client may name any reply subject.
 
-**Fields sent ahead of the rest**, while the rest is still being computed. A client that can put
-them together names an inbox for them (header ``Cwt-Early``). The thread that computes an answer
-passes whole fields of the reply to `Early.send_from_thread`; they are sent to that inbox
-immediately, as one message in msgpack, and left out of the reply, whose header ``Cwt-Early`` says
-so. For any other client nothing is sent ahead, and the reply has all fields. See
-`docs/decisions/0049-answers-ahead.md`.
+**Fields sent ahead.** A reply can arrive in two parts: large fields as soon as they are computed,
+and the rest later. A client that supports this names an inbox for the first part in the header
+``Cwt-Early``. The thread that computes the reply passes complete fields to
+`Early.send_from_thread`, which sends them to that inbox as one msgpack message. They are then
+omitted from the reply, which has the header ``Cwt-Early`` too. Other clients get all fields in the
+reply. See `docs/decisions/0049-answers-ahead.md`.
 
-This module imports neither the log nor the settings: the library loads it with a backend, and the
+This module imports neither the log nor the settings: the library imports it with a backend, and the
 fork server before it forks.
 """
 
@@ -55,25 +55,25 @@ __all__ = [
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
-#: Smaller fields arrive as fast with the rest of the reply.
+#: Minimum size of fields sent ahead, bytes; smaller fields would not arrive earlier.
 MIN_EARLY_BYTES = 256 * 1024
-#: Of all fields sent ahead, for what is in the message besides the numbers.
+#: Size of a message with fields sent ahead, without its numbers, bytes.
 EARLY_OVERHEAD_BYTES = 4 * 1024
-#: Nothing but an inbox: a service may publish where its clients may not.
+#: Fields are sent to inboxes only, because a service may publish where its clients may not.
 INBOX_PREFIX = "_INBOX."
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestContext:
-    """The request that is being served; the defaults hold outside of one."""
+    """Context of the request being served; the defaults apply outside of a request."""
 
-    #: The bus of the service, None outside of one.
+    #: Bus of the service, or None outside of a service.
     bus: SyncBus | None = None
-    #: The client that sent the request, empty outside of one; see the module.
+    #: Client that sent the request (see the module), empty outside of a request.
     client_id: str = ""
-    #: The user that sent the request, without a name outside of one.
+    #: User that sent the request; without a name outside of a request.
     caller: Caller = NO_CALLER
-    #: Sends fields of the reply ahead, None outside of a request.
+    #: Sends fields ahead of the reply; None outside of a request.
     early: Early | None = None
 
 
@@ -88,14 +88,14 @@ def request_context() -> RequestContext:
 
 @contextmanager
 def service_context(bus: Bus) -> Iterator[None]:
-    """Let what is started while the context is open reach `bus`."""
+    """Make `bus` available to tasks and threads started while the context is open."""
     with _changed(bus=SyncBus(bus)):
         yield
 
 
 @contextmanager
 def serving_request(request: Message, early: Early) -> Iterator[None]:
-    """Serve `request` while the context is open."""
+    """Set the context of `request` while it is being served."""
     client_id, caller = _client_id_of(request.reply), caller_of(request)
     with _changed(client_id=client_id, caller=caller, early=early):
         yield
@@ -111,7 +111,7 @@ def _changed(**fields: Any) -> Iterator[None]:  # noqa: ANN401 - the fields of `
 
 
 def _client_id_of(reply: str | None) -> str:
-    """Return the prefix of all reply subjects of one connection; empty without a reply.
+    """Return the common prefix of the reply subjects of a connection; empty without a reply.
 
     Examples
     --------
@@ -122,10 +122,11 @@ def _client_id_of(reply: str | None) -> str:
 
 
 class SyncBus:
-    """The bus of this service, for its worker threads; a call on the event loop is an error.
+    """Blocking access to the bus of this service from its worker threads.
 
-    A thread waits for the event loop, which continues to serve. When the task that started the
-    thread is cancelled, the wait ends, and the cancellation is raised in the thread.
+    A call on the event loop is an error. A thread waits for the event loop, which continues to
+    serve. When the task that started the thread is cancelled, the wait ends, and the cancellation
+    is raised in the thread.
     """
 
     def __init__(self, bus: Bus) -> None:
@@ -139,14 +140,14 @@ class SyncBus:
         *,
         timeout_s: float,
     ) -> Message:
-        """Send and wait for one answer, as `Bus.request` does.
+        """Send a request and wait for one reply, as `Bus.request` does.
 
         Raises
         ------
         NoRespondersError, BusTimeoutError
-            As there.
+            See `Bus.request`.
         RuntimeError
-            The caller is not in a worker thread of anyio.
+            The caller is not in an anyio worker thread.
         """
         return self.run(partial(self.bus.request, subject, data, headers, timeout_s=timeout_s))
 
@@ -155,43 +156,44 @@ class SyncBus:
         function: Callable[[*Arguments], Coroutine[Any, Any, T]],
         *arguments: *Arguments,
     ) -> T:
-        """Return what `function` returns on the event loop."""
+        """Run `function` on the event loop and return its result."""
         return anyio.from_thread.run(function, *arguments)
 
 
 class Early:
-    """What is sent ahead of one reply.
+    """Sender of fields ahead of one reply.
 
     Parameters
     ----------
     bus
-        To send it on.
+        Bus to send on.
     inbox
-        Its subject; None if the caller wants no progress.
+        Subject to send to; None if the client does not accept fields ahead.
     """
 
     def __init__(self, bus: Bus, inbox: str | None) -> None:
         self._bus = bus
         self._inbox = inbox
-        #: The fields that are on their way.
+        #: Names of the fields that were sent, which the reply omits.
         self.sent: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, bus: Bus, request: Message, accepted: ContentType) -> Early:
-        """Return what the sender of a request wants."""
+        """Return the sender of early fields for a request, according to its headers."""
         inbox = request.headers.get(EARLY, "")
-        # The reply of a request from another account is no inbox here, and its inboxes are there.
+        # The inboxes of a client of another account cannot be reached from this account; the reply
+        # subject of its request is not an inbox here.
         is_here = (request.reply or "").startswith(INBOX_PREFIX)
         usable = is_here and inbox.startswith(INBOX_PREFIX) and accepted is ContentType.MSGPACK
         return cls(bus, inbox if usable else None)
 
     def takes(self, size: int) -> bool:
-        """Return whether fields with so many bytes of numbers may go ahead."""
+        """Return whether fields with `size` bytes of numbers may be sent ahead."""
         largest = self._bus.max_message_bytes - EARLY_OVERHEAD_BYTES
         return self._inbox is not None and not self.sent and MIN_EARLY_BYTES <= size <= largest
 
     async def _send(self, names: frozenset[str], body: bytes) -> None:
-        """Send the fields; if that fails, they are in the reply like the others."""
+        """Send the fields; if sending fails, the reply contains them."""
         if self._inbox is None:
             return
         try:
@@ -201,6 +203,6 @@ class Early:
         self.sent = names
 
     def send_from_thread(self, fields: Mapping[str, NDArray[np.inexact[Any]]]) -> None:
-        """Send fields ahead, from the thread that computes the reply, if they may go."""
+        """Send fields ahead if possible; called in the thread that computes the reply."""
         if self.takes(sum(each.nbytes for each in fields.values())):
             anyio.from_thread.run(self._send, frozenset(fields), encode_fields(fields))

@@ -1,8 +1,8 @@
-"""A request-reply endpoint as a value, and the answer to one request.
+"""A request-reply endpoint as a value, and the processing of one request.
 
-Every outcome is a reply: the model, or an error body with the two service-error headers. What is
-not a `ContractError` becomes `internal` with an id that is in the log, and nothing of its text
-goes out.
+Every request gets a reply: the model, or an error body with the two service-error headers. An
+exception other than `ContractError` is reported as `internal` with an id that is in the log; its
+text is not sent to the client.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from cwt_schemas.message import StoredReply
 
 __all__ = ["Endpoint", "Reply", "answer", "error_reply"]
 
-#: The fewest bytes that a number takes: a float32 in msgpack, ``0.0,`` in JSON.
+#: Minimum size of a number, bytes: a float32 in msgpack, ``0.0,`` in JSON.
 MIN_NUMBER_BYTES = {ContentType.MSGPACK: 4, ContentType.JSON: 4}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """The bytes and headers that answer a request, and whether they tell of a fault."""
+    """Body and headers of a reply, and its error if it is an error reply."""
 
     data: bytes
     headers: Mapping[str, str]
@@ -44,19 +44,19 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One subject that answers: what the contract says of it, and the work between."""
+    """A subject that accepts requests: its contract, handler and limits."""
 
     contract: Contract
-    #: Inside, `request_context()` is that of the request.
+    #: Called with `request_context()` set to the context of the request.
     handle: Callable[[Any], Awaitable[Model]]
-    #: Numbers in the reply, as the request tells before any work; None: few.
+    #: Number of values in the reply, computed from the request alone; None: few.
     reply_numbers: Callable[[Any], int] | None = None
-    #: Whether messages are decoded and encoded in a thread, not on the loop. Large requests always
-    #: are.
+    #: Whether messages are decoded and encoded in a thread instead of on the loop. Large requests
+    #: always are.
     off_loop: bool = False
-    #: Requests worked on at the same time.
+    #: Maximum number of requests processed concurrently.
     concurrency: int = 4
-    #: Requests that may wait for their turn; more are refused as `overloaded`.
+    #: Maximum number of waiting requests; more are refused as `overloaded`.
     waiting: int = 64
 
     @property
@@ -65,7 +65,7 @@ class Endpoint:
         return self.contract.subject.rpartition(".")[2]
 
     def least_bytes(self, request: Model, accepted: ContentType) -> int:
-        """Return what the reply has at the very least, as the request tells; 0: nobody knows."""
+        """Return a lower bound of the reply's size, bytes, from the request; 0 if unknown."""
         numbers = 0 if self.reply_numbers is None else self.reply_numbers(request)
         return numbers * MIN_NUMBER_BYTES[accepted]
 
@@ -73,10 +73,10 @@ class Endpoint:
 async def answer(
     endpoint: Endpoint, message: Message, log: Log, bus: Bus, admission: Admission
 ) -> Reply:
-    """Decode, handle and encode one request; never raises but for cancellation.
+    """Decode and handle one request, and return the reply; raises only on cancellation.
 
-    A reply too large for a message goes to the object store, which msgpack's readers can follow;
-    in JSON, for people and small programs, it becomes `payload_too_large`.
+    A msgpack reply that is too large for a message is stored in the object store, and the reply
+    refers to it. In JSON, which people and small programs use, the reply is `payload_too_large`.
     """
     accepted = reply_type(message.headers)
 
@@ -85,8 +85,8 @@ async def answer(
         return await admission.in_codec_thread(work, *arguments) if off_loop else work(*arguments)
 
     try:
-        given = content_type_of(message.headers)
-        request = await coded(decode, endpoint.contract.request, message.data, given)
+        sent_as = content_type_of(message.headers)
+        request = await coded(decode, endpoint.contract.request, message.data, sent_as)
         least = endpoint.least_bytes(request, accepted)
         limit = bus.max_message_bytes if accepted is ContentType.JSON else MAX_REPLY_BYTES
         if least > limit:
@@ -104,10 +104,10 @@ async def answer(
         headers = {CONTENT_TYPE: accepted.value, **({EARLY: "1"} if early.sent else {})}
         return Reply(data=data, headers=headers)
     except ContractError as error:
-        # It is in a circle with the future of its thread, and its frames hold what was read of the
-        # request, ten times its size in JSON, until the collector of garbage comes.
+        # The error and the future of its thread refer to each other. Until the garbage collector
+        # runs, the frames hold the decoded request, ten times its size in JSON.
         error.__traceback__ = None
-        # Somebody else's fault: an operator who looks for it asks for it.
+        # A fault of the client, of interest only to an operator who looks for it.
         log.debug(Action.REQUEST_REFUSED, endpoint=endpoint.name, code=error.code.value)
         return error_reply(error, accepted)
     except Exception as error:  # noqa: BLE001 - the last line of defence for the client
@@ -120,7 +120,7 @@ async def answer(
 
 
 async def _stored(data: bytes, bus: Bus) -> StoredReply:
-    """Put an encoded reply into the object store and return what tells where it is."""
+    """Store an encoded reply in the object store and return a reference to it."""
     try:
         replies = await bus.log.objects(storage.REPLIES)
         return StoredReply(object=await replies.put(f"reply-{secrets.token_hex(16)}", data))
@@ -133,7 +133,7 @@ async def _stored(data: bytes, bus: Bus) -> StoredReply:
 
 
 def _too_large(size: int, limit: int, accepted: ContentType) -> PayloadTooLarge:
-    """Return the error for a reply that no message can carry."""
+    """Return the error for a reply of `size` bytes that exceeds `limit`."""
     advice = (
         "request msgpack (header Accept: application/msgpack), float32, or fewer scales"
         if accepted is ContentType.JSON

@@ -1,7 +1,7 @@
-"""How a service is, as it answers whoever asks.
+"""Health of a service, reported on request.
 
-What is looked at costs the server some requests, so it is looked at only when somebody asks, and
-not more often than every second, however many ask.
+The checks send requests to the server, so they run only on request and at most once per second,
+independent of the number of clients.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from cwt_schemas.query import HealthReply, HealthRequest
 
 __all__ = ["ServiceHealth"]
 
-#: For how long what was found is told again.
+#: Time for which the result of the checks is reused, seconds.
 AGE_S = 1.0
 
 
 class ServiceHealth:
-    """Answers what is wrong with a service and with what it depends on.
+    """Report problems of a service and of its dependencies.
 
     Parameters
     ----------
     problems
-        Looks for what is wrong, and returns one sentence for each.
+        Run the checks and return one sentence per problem.
     lag
-        Looks how many messages wait for the service; None if that cannot be known.
+        Return the number of messages that wait for the service, or None if it is unknown.
     """
 
     def __init__(
@@ -45,31 +45,31 @@ class ServiceHealth:
         self._lag = lag
         self._started = time.monotonic()
         self._lock = anyio.Lock()
-        #: When it was looked, and what was found.
-        self._found: tuple[float, dict[str, Any]] | None = None
+        #: Time and result of the last checks.
+        self._checked: tuple[float, dict[str, Any]] | None = None
 
     async def reply(self, request: HealthRequest) -> HealthReply:
-        """Answer ``health``."""
+        """Return the reply to ``health``."""
         del request
         async with self._lock:
-            if self._found is None or anyio.current_time() - self._found[0] >= AGE_S:
-                self._found = anyio.current_time(), await self._look()
-            found = self._found[1]
-        is_well = not found["problems"] and found["lag"] is not None
+            if self._checked is None or anyio.current_time() - self._checked[0] >= AGE_S:
+                self._checked = anyio.current_time(), await self._check()
+            results = self._checked[1]
+        is_well = not results["problems"] and results["lag"] is not None
         return HealthReply(
             status="stopping" if self._is_stopping() else "ok" if is_well else "degraded",
             version=self._identity.version,
             uptime_s=time.monotonic() - self._started,
-            **found,
+            **results,
         )
 
-    async def _look(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    async def _check(self) -> dict[str, Any]:
+        results: dict[str, Any] = {}
 
-        async def look(name: str, work: Callable[[], Awaitable[object]]) -> None:
-            found[name] = await work()
+        async def check(name: str, work: Callable[[], Awaitable[object]]) -> None:
+            results[name] = await work()
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(look, "problems", self._problems)
-            tasks.start_soon(look, "lag", self._lag)
-        return found
+            tasks.start_soon(check, "problems", self._problems)
+            tasks.start_soon(check, "lag", self._lag)
+        return results

@@ -1,16 +1,16 @@
 """NATS services (ADR-32) over any `Bus`: discovery, statistics, bounded concurrency, clean stop.
 
 Theory of operation. One task per endpoint reads its queue-group subscription and starts a task
-per request, so a long answer never holds up a short one. A request is *waiting* until a slot is
-free; when too many wait, or their bodies fill the service's budget, it is refused with `overloaded`
-immediately. On stop, the subscriptions are drained (the server sends the rest of the traffic to
-other instances), what had arrived is answered, then the discovery subscriptions are closed.
+per request, so a slow request never delays a fast one. A request waits until a slot is free; when
+too many requests wait, or their bodies fill the service's budget, the next one is refused
+immediately with `overloaded`. On stop, the subscriptions are drained (the server sends further
+requests to other instances), the requests that had arrived are answered, and then the discovery
+subscriptions are closed.
 
-A service may publish where its clients may not, and a client chooses the subject of the reply. So
-replies go to inboxes only; a request with any other reply subject is ignored and counted.
+A service may publish where its clients may not, and a client chooses the reply subject. Replies are
+therefore sent to inboxes only; a request with any other reply subject is ignored and counted.
 
-nats-py has a `nats.micro` of its own; `docs/decisions/0003-own-service-layer.md` tells why it is
-not used here.
+`docs/decisions/0003-own-service-layer.md` explains why `nats.micro` of nats-py is not used.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from cwt_schemas.headers import CONTENT_TYPE
 
 __all__ = ["Identity", "ping_subject", "serve_endpoints"]
 
-#: ADR-32: the root of the control subjects, and the types of the three documents.
+#: ADR-32: the prefix of the control subjects, and the types of the three documents.
 CONTROL_PREFIX = "$SRV"
 PING_TYPE = "io.nats.micro.v1.ping_response"
 INFO_TYPE = "io.nats.micro.v1.info_response"
@@ -50,7 +50,7 @@ QUEUE_GROUP = "q"
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Who a service instance says it is: `name` is shared by all its instances, `id` is not."""
+    """Identity of a service instance: instances share the `name`; the `id` is unique."""
 
     name: str
     id: str
@@ -60,7 +60,7 @@ class Identity:
 
 @dataclass
 class _Tally:
-    """What one endpoint has done so far."""
+    """Statistics and waiting requests of one endpoint."""
 
     endpoint: Endpoint
     requests: int = 0
@@ -74,7 +74,7 @@ class _Tally:
         self.slots = anyio.Semaphore(self.endpoint.concurrency)
 
     def check_waiting(self) -> None:
-        """Refuse one more request when as many wait as may."""
+        """Raise `Overloaded` if the maximum number of requests is waiting."""
         if self.waiting >= self.endpoint.waiting:
             raise Overloaded(
                 f"{self.waiting} requests are already waiting: retry in {RETRY_S:g} s, "
@@ -83,7 +83,7 @@ class _Tally:
             )
 
     def count_error(self, reply: Reply) -> None:
-        """Count a reply if it tells of a fault."""
+        """Count a reply if it is an error."""
         if reply.error is not None:
             self.errors += 1
             self.last_error = reply.error
@@ -99,14 +99,14 @@ async def serve_endpoints(
     *,
     reply_prefixes: str = REPLY_PREFIXES,
 ) -> AsyncIterator[None]:
-    """Answer on all `endpoints` while the context is open; leaving it drains them.
+    """Serve `endpoints` while the context is open; leaving it drains them.
 
     Parameters
     ----------
     admission
-        The limits of all endpoints together, by default those of `Admission`.
+        Limits shared by all endpoints; by default those of `Admission`.
     reply_prefixes
-        What a reply subject begins with, separated by commas; see `ServiceSettings`.
+        Allowed prefixes of reply subjects, separated by commas; see `ServiceSettings`.
     """
     prefixes = subject_prefixes(reply_prefixes)
     service = _Service(bus, identity, endpoints, log, admission or Admission(), prefixes)
@@ -133,7 +133,7 @@ async def serve_endpoints(
 
 
 class _Service:
-    """What the tasks of one service share."""
+    """State shared by the tasks of one service."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class _Service:
     async def serve_endpoint(
         self, tally: _Tally, subscription: Subscription, work: TaskGroup
     ) -> None:
-        """Start a task in `work` for each request, or refuse it."""
+        """Start a task in `work` for each request, or refuse the request."""
         async for message in subscription:
             if not self._is_request(message):
                 continue
@@ -195,7 +195,7 @@ class _Service:
             await self._send(message, reply)
 
     def _is_request(self, message: Message) -> bool:
-        """Return whether the reply to a message goes to an inbox, or there is to be none."""
+        """Return whether the reply subject of a message is an inbox or absent."""
         if message.reply is None or message.reply.startswith(self._reply_prefixes):
             return True
         metrics.BUS_IGNORED.inc()
@@ -203,11 +203,11 @@ class _Service:
 
     async def _send(self, message: Message, reply: Reply) -> None:
         if message.reply is None:
-            return  # published, not requested: nobody to answer
+            return  # published without a reply subject
         try:
             await self._bus.publish(message.reply, reply.data, reply.headers)
         except BusError as error:
-            # The client has its own deadline; a lost reply is its time-out, not our failure.
+            # The client has its own deadline and times out; the service has not failed.
             self._log.warning(Action.BUS_ERROR, detail=str(error), subject=message.subject)
 
     def _document(self, verb: str) -> dict[str, object]:
@@ -235,7 +235,7 @@ class _Service:
 
 
 def ping_subject(*address: str) -> str:
-    """Return where all services answer a ping, those of one name, or one instance of it."""
+    """Return the ping subject of all services, of one service name, or of one instance."""
     return ".".join((CONTROL_PREFIX, "PING", *address))
 
 

@@ -1,1 +1,1 @@
-"""Streams, queues and buckets, and how a message is stored for certain."""
+"""Streams, queues and buckets of the system, and reliable publishing to them."""

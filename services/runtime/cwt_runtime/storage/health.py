@@ -1,9 +1,9 @@
-"""Whether the log takes what the system writes, and hands out what it has.
+"""Check that the streams of the system can be written and read.
 
 After one failed write, as on a full disk, JetStream does not write a stream again until the server
 is restarted, even when there is room. The state of the stream does not show it, and publishers get
-no reply. A request to remove messages is refused with the reason. So a stream is proven writable by
-removing the messages of an unused subject.
+no reply. But a purge is refused with the reason. The check therefore purges an unused subject of
+each stream.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from cwt_schemas import storage
 
 __all__ = ["ACCOUNT_INFO", "QUEUES", "STREAM_INFO", "storage_problems"]
 
-#: Subjects of JetStream's interface, after `DurableLog.api` (ADR-31, the server's documentation).
+#: Subjects of the JetStream API, after `DurableLog.api` (ADR-31, the server's documentation).
 ACCOUNT_INFO: Final = "INFO"
 STREAM_INFO: Final = "STREAM.INFO."
 TIMEOUT_S = 2.0
-#: No message is published on it.
+#: A subject on which no message is published.
 UNUSED_SUBJECT: Final = "cwt.unused"
-#: What fails when a stream cannot be written.
+#: Consequence if a stream cannot be written.
 CONSEQUENCES: Final = {
     storage.SIGNALS: "devices cannot publish",
     storage.WINDOWS: "streams are not analysed",
@@ -41,40 +41,40 @@ CONSEQUENCES: Final = {
     f"OBJ_{storage.REPLIES}": "large replies are refused",
     f"OBJ_{storage.ANSWERS}": "queries are computed every time",
 }
-#: The queues, and the consumer of each that all workers share.
+#: The work queues, and the consumer of each, which all workers share.
 QUEUES: Final = {
     storage.WINDOWS: storage.COMPUTE_WINDOWS,
     storage.TASKS: storage.COMPUTE_TASKS,
 }
-#: From here on the next message may be refused.
+#: Fraction of the limit above which the next message may be refused.
 FULL = 0.98
 
 
 async def storage_problems(log: DurableLog) -> tuple[str, ...]:
-    """Return why the log does not take or hand out messages, one sentence for each reason.
+    """Return the problems with writing and reading the streams, one sentence for each.
 
-    It needs the permission to purge, which is how it proves that a stream can be written.
+    The check needs the permission to purge, see the module.
     """
-    found = dict.fromkeys(("", *storage.JETSTREAM), "")
+    problems = dict.fromkeys(("", *storage.JETSTREAM), "")
 
     async def examine(stream: str) -> None:
         try:
             with anyio.fail_after(TIMEOUT_S):
-                look = _stream_problem(log, stream) if stream else _account_problem(log)
-                found[stream] = await look
+                check = _stream_problem(log, stream) if stream else _account_problem(log)
+                problems[stream] = await check
         except TimeoutError:
-            found[stream] = f"no answer within {TIMEOUT_S:g} s"
+            problems[stream] = f"no reply within {TIMEOUT_S:g} s"
         except BusError as error:
-            found[stream] = str(error)
+            problems[stream] = str(error)
 
     async with anyio.create_task_group() as tasks:
-        for stream in found:
+        for stream in problems:
             tasks.start_soon(examine, stream)
-    if found[""]:  # of all streams
-        return (found[""],)
+    if problems[""]:  # concerns all streams
+        return (problems[""],)
     return tuple(
         f"{stream}: {problem}; {CONSEQUENCES[stream]}"
-        for stream, problem in found.items()
+        for stream, problem in problems.items()
         if problem
     )
 

@@ -1,4 +1,4 @@
-"""Publish to durable storage: with retries until the server has acknowledged, and concurrently."""
+"""Publish to durable storage: retry until the server acknowledges, and publish concurrently."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["UNTIL_STORED", "publish_all", "publish_with_retry", "store_with_retr
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-#: Without a limit: wait for a server that is away, or a stream that is full.
+#: No limit on tries: wait for an unreachable server or a full stream.
 UNTIL_STORED = RetryPolicy(first_delay_s=0.1, max_delay_s=5.0, max_tries=None)
 
 
@@ -38,7 +38,7 @@ async def publish_with_retry(
     Raises
     ------
     BusError
-        The last failure, when it is permanent or the tries are used up.
+        The last failure, if it is permanent or no tries are left.
     """
     store = partial(
         bus_log.store, subject, data, msg_id=msg_id, headers=headers, expect_seq=expect_seq
@@ -53,19 +53,20 @@ async def store_with_retry(
     policy: RetryPolicy = UNTIL_STORED,
     **ids: str,
 ) -> T:
-    """Return what `store` returns; call it again as long as it fails and `policy` allows.
+    """Call `store` until it succeeds, as long as `policy` allows, and return its result.
 
     Parameters
     ----------
     store
-        May be repeated after it has succeeded without an acknowledgement.
+        Idempotent function that stores something; it may be called again after a success that was
+        not acknowledged.
     ids
-        What is stored, for the log.
+        Fields of the log record of a retry.
 
     Raises
     ------
     BusError
-        The last failure, when it is permanent or the tries are used up.
+        The last failure, if it is permanent or no tries are left.
     """
     tries = 0
     while True:
@@ -83,10 +84,10 @@ async def store_with_retry(
 async def publish_all(
     items: Iterable[Item], publish: Callable[[Item], Awaitable[None]], *, limit: int
 ) -> None:
-    """Call `publish` for every item, for at most `limit` of them concurrently.
+    """Call `publish` for each item, with at most `limit` concurrent calls.
 
-    The next item is read when there is a place for it. After a failure no other is begun, and the
-    first failure is raised when those under way have ended.
+    Items are consumed only as slots become free. After a failure no further call is started, and
+    the first failure is raised when the running calls have ended.
     """
     slots = anyio.Semaphore(limit)
     failures: list[Exception] = []
@@ -94,7 +95,7 @@ async def publish_all(
     async def run(item: Item) -> None:
         try:
             await publish(item)
-        except Exception as error:  # noqa: BLE001 - raised below, outside of the group
+        except Exception as error:  # noqa: BLE001 - raised below, outside the task group
             failures.append(error)
         finally:
             slots.release()

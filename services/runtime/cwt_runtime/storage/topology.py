@@ -1,4 +1,4 @@
-"""Every stream, work queue and bucket of the system, declared in this one place."""
+"""Declaration of all streams, work queues and buckets of the system."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from cwt_schemas import storage, subjects
 
 __all__ = ["copies_of", "system_topology"]
 
-#: A window can come back to a worker after several deadlines and delays; its result must not.
+#: A window may be redelivered after several deadlines and delays; its result must not be stored
+#: twice.
 RESULT_DUPLICATE_WINDOW_S = 600.0
-#: Levels of a hundred scales are 2 kB: room for a hundred thousand simulations, for a month each.
+#: Room for 100,000 simulations, at 2 kB for the significance levels of 100 scales; expiry: a month.
 SIGNIFICANCE_MAX_BYTES = 256 * 1024 * 1024
 SIGNIFICANCE_MAX_AGE_S = 30 * 86_400.0
-#: Dead letters wait for an operator; results and signals have limits set by settings.
+#: Dead letters wait for an operator. They have a fixed limit; those of others are settings.
 DEAD_MAX_BYTES = 256 * 1024 * 1024
-#: A hundred thousand changes.
+#: Room for about 100,000 changes.
 AUDIT_MAX_BYTES = 64 * 1024 * 1024
-#: Some hundred thousand jobs.
+#: Room for several hundred thousand jobs.
 JOBS_MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -77,13 +78,13 @@ def system_topology(limits: StorageSettings) -> Topology:
                 name=storage.JOB_RESULTS,
                 subjects=(subjects.JOB_RESULTS,),
                 retention="limits",
-                # A job waits for room rather than lose what it has computed.
+                # When the stream is full, jobs wait, so that no computed result is lost.
                 when_full="refuse_new",
                 max_bytes=limits.job_results_max_bytes,
                 max_age_s=limits.jobs_max_age_s,
-                # The server wants ids forgotten before messages are.
+                # The server requires that message ids expire no later than messages.
                 duplicate_window_s=min(DUPLICATE_WINDOW_S, limits.jobs_max_age_s or math.inf),
-                # Each task has one outcome: that of a retry replaces the failure before it.
+                # Each task has one outcome: that of a retry replaces an earlier failure.
                 per_subject=1,
                 replicas=replicas,
             ),
@@ -134,7 +135,7 @@ def system_topology(limits: StorageSettings) -> Topology:
                 max_age_s=limits.objects_max_age_s,
                 replicas=replicas,
             ),
-            # The oldest reply was fetched long ago, or never will be.
+            # The oldest reply was read long ago, or will never be read.
             ObjectsSpec(
                 name=storage.REPLIES,
                 when_full="drop_old",
@@ -142,7 +143,7 @@ def system_topology(limits: StorageSettings) -> Topology:
                 max_age_s=limits.replies_max_age_s,
                 replicas=replicas,
             ),
-            # What goes is computed again.
+            # A reply that is dropped is computed again.
             ObjectsSpec(
                 name=storage.ANSWERS,
                 when_full="drop_old",
@@ -155,7 +156,7 @@ def system_topology(limits: StorageSettings) -> Topology:
 
 
 def copies_of(topology: Topology) -> tuple[CopySpec, ...]:
-    """Return the copies for readers and analysts, each as large and as old as its stream."""
+    """Return the copies for readers and analysts, each with the limits of its stream."""
     originals: dict[str, StreamSpec | ObjectsSpec] = {each.name: each for each in topology.streams}
     originals |= {f"OBJ_{each.name}": each for each in topology.objects}
     return tuple(

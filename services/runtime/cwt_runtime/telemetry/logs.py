@@ -1,4 +1,4 @@
-"""Structured logs: every record has an `action` from a closed list, and the ids it is about."""
+"""Structured logs: each record has an `action` from a closed list, and ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Action", "Log", "configure_logs", "logger"]
 
 
 class Action(StrEnum):
-    """All that the services have to tell; a new kind of record starts here."""
+    """The actions of log records; a new kind of record requires a new action."""
 
     STARTING = "starting"
     START_RETRIED = "start_retried"
@@ -62,40 +62,40 @@ class Action(StrEnum):
     SERVER_UNWRITABLE = "server_unwritable"
 
 
-#: Without the values of variables: among them are the server's address with its password, and
-#: signals of people.
+#: Omits the values of variables, which include the server's URL with its password, and signals of
+#: people.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
 
 
 class Log:
-    """A logger that knows its service; `bind` adds ids to every record that follows."""
+    """A logger of a service; `bind` adds ids to all subsequent records."""
 
     def __init__(self, bound: structlog.typing.FilteringBoundLogger) -> None:
         self._bound = bound
 
     def bind(self, **ids: object) -> Log:
-        """Return a logger whose records carry `ids` too."""
+        """Return a logger whose records also contain `ids`."""
         return Log(self._bound.bind(**ids))
 
     def debug(self, action: Action, **ids: object) -> None:
-        """Record what is of interest only to somebody who looks for it."""
+        """Log a detail that is of interest only when searching for a fault."""
         self._bound.debug(action.value, **ids)
 
     def info(self, action: Action, **ids: object) -> None:
-        """Record something expected."""
+        """Log an expected event."""
         self._bound.info(action.value, **ids)
 
     def warning(self, action: Action, **ids: object) -> None:
-        """Record something that an operator may want to look into."""
+        """Log an event that an operator may need to investigate."""
         self._bound.warning(action.value, **ids)
 
     def error(self, action: Action, *, exc: BaseException | None = None, **ids: object) -> None:
-        """Record a fault, with the traceback of `exc` if given."""
+        """Log a fault, with the traceback of `exc`, if any."""
         self._bound.error(action.value, exc_info=exc, **ids)
 
 
 def configure_logs(settings: ServiceSettings, stream: TextIO | None = None) -> None:
-    """Send records to `stream` (standard error): JSON lines, or readable lines on a terminal."""
+    """Write records to `stream` (default: stderr) as JSON lines, or as text on a terminal."""
     stream = stream or sys.stderr
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not stream.isatty()

@@ -1,6 +1,6 @@
-"""Metrics, and whether the process works, over HTTP for Prometheus and orchestrators.
+"""Serve metrics and health checks over HTTP, for Prometheus and orchestrators.
 
-It is served by threads, so it answers also while the event loop is stuck, and says so.
+Threads serve the requests, so the checks also respond, and fail, while the event loop is stuck.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ __all__ = ["serve_monitoring"]
 async def serve_monitoring(
     host: str, port: int | None, checks: Mapping[str, Callable[[], str]]
 ) -> AsyncIterator[None]:
-    """Serve ``/metrics`` and the paths of `checks` while the context is open; no port: nothing.
+    """Serve ``/metrics`` and the paths of `checks` while the context is open.
 
-    A check is called in a thread. It returns what is wrong, which is told with status 503, or
-    nothing.
+    If `port` is None, nothing is served.
+    A check is called in a thread. It returns a problem, which is reported with status 503, or an
+    empty string.
     """
     if port is None:
         yield
@@ -60,11 +61,11 @@ def _application(checks: Mapping[str, Callable[[], str]]) -> WSGIApplication:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A request that is read slowly holds up no other one."""
+    """HTTP server with a thread per request, so that a slow client does not delay others."""
 
     daemon_threads = True
 
 
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Leave requests out of the log."""
+        """Do not log requests."""

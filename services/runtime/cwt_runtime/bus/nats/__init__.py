@@ -1,4 +1,4 @@
-"""The bus over NATS: the one place that knows the driver `nats`."""
+"""The bus over NATS; the only package that imports the driver `nats`."""
 
 from cwt_runtime.bus.nats.connection import NatsBus, connect_bus
 

@@ -34,24 +34,24 @@ class NatsBucket:
         return Entry(value=entry.value or b"", revision=entry.revision or 0)
 
     async def put(self, key: str, value: bytes) -> int:
-        """Set `key`, whatever it was, and return the revision."""
+        """Set `key` unconditionally and return the revision."""
         with driver_errors():
             return await self._bucket.put(key, value)
 
     async def replace(self, key: str, value: bytes, revision: int) -> int:
-        """Set `key` if its revision is still `revision` (0: if there is none yet)."""
+        """Set `key` if its revision is still `revision`; 0: if the key does not exist."""
         with driver_errors():
             if revision == 0:
                 return await self._bucket.create(key, value)
             return await self._bucket.update(key, value, last=revision)
 
     async def delete(self, key: str) -> None:
-        """Remove `key`; removing what is not there is no error."""
+        """Remove `key`; a missing key is not an error."""
         with driver_errors():
             await self._bucket.delete(key)
 
     async def forget(self, key: str) -> None:
-        """Remove all values that `key` ever had, and the record of its deletion."""
+        """Remove the history of `key`, including the marker of its deletion."""
         with driver_errors():
             await self._client.js.purge_stream(
                 f"KV_{self._name}", subject=f"$KV.{self._name}.{key}"
@@ -59,9 +59,9 @@ class NatsBucket:
 
     async def keys(self) -> tuple[str, ...]:
         """Return all keys, sorted."""
-        # Not with the driver, which waits for keys that expire while it reads.
+        # The driver's `keys` is not used: it waits for keys that expire while it reads.
         async with self._changes(">", headers_only=True, follow=False) as changes:
-            # Of a key that changes meanwhile, more than one value may be read.
+            # If a key changes meanwhile, several of its values may be read.
             is_there = {each.key: each.value is not None async for each in changes}
         return tuple(sorted(key for key in is_there if is_there[key]))
 
@@ -87,7 +87,7 @@ class NatsBucket:
 
 
 class _Changes:
-    """Changes as they come. Not a generator: a read that is cancelled must not end it."""
+    """Iterator over changes; not a generator, because a cancelled read must not end it."""
 
     def __init__(self, stored: AsyncIterator[StoredMessage], prefix: str) -> None:
         self._stored = stored
@@ -99,7 +99,7 @@ class _Changes:
     async def __anext__(self) -> Change:
         stored = await anext(self._stored)
         headers = stored.message.headers
-        # The server's own markers, of keys that expired, have another header than the driver's.
+        # The server's markers of expired keys have a different header from the driver's.
         removed = headers.get(KV_OP) in {KV_DEL, KV_PURGE} or KV_MARKER_REASON in headers
         return Change(
             key=stored.message.subject.removeprefix(self._prefix),

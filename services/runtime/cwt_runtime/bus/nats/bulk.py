@@ -1,10 +1,12 @@
-"""The driver's ways in and out of the socket, with one copy of a large message in place of seven.
+"""The driver's socket input and output, with one copy of a large message instead of seven.
 
-nats-py 2.16 joins a message's parts, joins that with what else waits, and hands the rest of what
-the socket does not take at once to a buffer; on the way in it collects a message in one growing
-buffer and cuts it out twice. A copy of 8 MB into fresh memory takes one to two milliseconds, so a
-reply of that size cost more in copies than on the wire: `docs/decisions/0024-large-messages.md`.
-Its words on the wire are told apart by what the protocol says, blanks and tabs.
+On output, nats-py 2.16 joins the parts of a message, joins the result with other pending output,
+and buffers the bytes that the socket does not accept immediately. On input, it collects a message
+in a growing buffer and slices it twice. A copy of 8 MB into fresh memory takes one to two
+milliseconds, so a reply of that size spent more time in copies than on the wire
+(`docs/decisions/0024-large-messages.md`).
+
+Words of a control line are separated by blanks and tabs, as the protocol specifies.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import nats.protocol.parser
 from nats.aio.transport import TcpTransport
 from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, Parser
 
-#: What separates the words of a control line. The driver takes any white space for it, so that a
-#: subject with a vertical tab in it, which the server allows, cost the connection.
+#: A word of a control line, and the separator. The driver accepts any white space as a separator,
+#: so a subject that contains a vertical tab, which the server allows, broke the connection.
 _WORD, _GAP = rb"([^ \t\r\n]+)", rb"[ \t]+"
 _ADDRESS = rb"%s%s%s%s(%s%s)?" % (_WORD, _GAP, _WORD, _GAP, _WORD, _GAP)
 _MSG_RE = re.compile(rb"\AMSG%s%s(\d+)\r\n" % (_GAP, _ADDRESS))
@@ -39,16 +41,16 @@ _parse = FunctionType(
 
 __all__ = ["LARGE_BYTES", "BulkParser", "BulkTransport", "publish_parts"]
 
-#: From here on copies cost more than the calls that avoid them.
+#: Above this size copies cost more than the calls that avoid them.
 LARGE_BYTES = 64 * 1024
-#: Bytes per read, in place of the driver's 32 KiB: a message of 8 MiB takes 20 ms less.
+#: Bytes per read, instead of the driver's 32 KiB; saves 20 ms for a message of 8 MiB.
 READ_BYTES = 1024 * 1024
 
 
 def publish_parts(
     subject: str, reply: str, headers: dict[str, str] | None, payload: bytes
 ) -> tuple[bytes, bytes, bytes]:
-    """Return what PUB or HPUB sends, in parts, the payload as it is (ADR-4 for the headers)."""
+    """Return the parts of a PUB or HPUB command, without copying the payload (headers: ADR-4)."""
     if headers is None:
         return f"PUB {subject} {reply} {len(payload)}\r\n".encode(), payload, b"\r\n"
     lines = [f"{name}: {_one_line(value)}\r\n" for name, value in headers.items()]
@@ -62,22 +64,22 @@ def _one_line(value: str) -> str:
 
 
 class BulkTransport(TcpTransport):
-    """Hands large parts to the socket one by one: what it takes at once is not copied at all."""
+    """Write large parts to the socket separately, so that accepted bytes are not copied."""
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
-        """Connect, with a larger buffer than the driver's."""
+        """Connect with a larger buffer than the driver's."""
         del buffer_size
         await super().connect(uri, READ_BYTES, connect_timeout)
 
     async def read(self, buffer_size: int) -> bytes:
-        """Return what has come, more of it than the driver asks for."""
+        """Return received bytes, up to a larger number than the driver requests."""
         del buffer_size
         return bytes(await super().read(READ_BYTES))
 
     def writelines(self, payload: Iterable[bytes]) -> None:
-        """Send all parts, small neighbours joined."""
+        """Send all parts, with adjacent small parts joined."""
         for part in _joined(payload):
-            # A view: what the socket leaves is cut off without a copy, then buffered.
+            # A view, so that the bytes that the socket does not accept are sliced without a copy.
             self.write(memoryview(part))  # type: ignore[no-untyped-call]
 
 
@@ -96,22 +98,22 @@ def _joined(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class BulkParser(Parser):
-    """Collects a large payload in the pieces it came in, and joins them once."""
+    """Collect a large payload in the received pieces, and join them once."""
 
     def reset(self) -> None:
-        """Forget what was read of a message."""
+        """Discard a partially read message."""
         super().reset()
         self._pieces: list[bytes] = []
         self._missing = 0
 
     async def parse(self, data: bytes = b"") -> None:
-        """Take what the socket gave."""
+        """Parse received bytes."""
         while True:
             if not self._missing:
                 await _parse(self, data)
                 if self.state != AWAITING_MSG_PAYLOAD or self.needed < LARGE_BYTES:
                     return
-                # The driver's parser waits for the rest of a large payload; here it is awaited.
+                # The driver's parser now expects the rest of a large payload; collect it here.
                 data = bytes(self.buf)
                 self.buf.clear()
                 self._missing = self.needed + CRLF_SIZE
@@ -125,21 +127,22 @@ class BulkParser(Parser):
 
     async def _finish(self) -> None:
         headers, payload = _split(self._pieces, self.header_needed, self.needed)
-        told: dict[str, Any] = dict(self.msg_arg)
+        arguments: dict[str, Any] = dict(self.msg_arg)
         self._pieces, self._missing = [], 0
         self.header_needed = 0
         self.state = AWAITING_CONTROL_LINE
-        await self.nc._process_msg(told["sid"], told["subject"], told["reply"], payload, headers)
+        sid, subject, reply = arguments["sid"], arguments["subject"], arguments["reply"]
+        await self.nc._process_msg(sid, subject, reply, payload, headers)
 
 
 def _split(pieces: list[bytes], header: int, end: int) -> tuple[bytes | None, bytes]:
-    """Return the first `header` bytes, None if there are none, and those from there to `end`."""
+    """Return the first `header` bytes (None if 0), and the bytes from there to `end`."""
     views = [memoryview(piece) for piece in pieces]
     head = bytearray()
     while len(head) < header:
-        wanted = header - len(head)
-        head += views[0][:wanted]
-        views[0] = views[0][wanted:]
+        missing = header - len(head)
+        head += views[0][:missing]
+        views[0] = views[0][missing:]
         if not views[0]:
             views.pop(0)
     surplus = header + sum(map(len, views)) - end

@@ -1,24 +1,22 @@
-"""The driver's client, with a flush that is a barrier, and an end that comes in any state.
+"""The driver's client with corrections: a `flush` that is a barrier, and a reliable close.
 
-nats-py 2.16 writes the PING of `flush` straight to the socket, ahead of the publishes and
-unsubscriptions that still wait in its buffer. So `flush` can return before they were sent, and
-`Subscription.drain`, which relies on it, drops messages that are on their way. Here the PING waits
-its turn in the buffer. `tests/contract` shows the difference within a few runs.
+The corrected behaviour of nats-py 2.16:
 
-One message whose subject, reply or headers are not text, or whose header block is too short, ends
-its reading task, and the process stays deaf; from a log, such a message comes again at every start.
-Here what cannot be read is replaced or left out, and whoever gets the message decides.
-
-The PONG to a ping whose sender was cancelled ends its reading task as well. Here it only counts.
-
-It closes for good when the server ends a connection because its user's credentials expired or its
-password was changed. Here the connection is made again, with what the files of secrets hold then.
-
-It sends the password in the clear to a server that does not offer TLS, whatever the URL and the
-options say of TLS. Here no secret is sent then.
-
-Its `connect` leaves an open socket behind when it is cancelled, and its `drain` waits for half a
-minute for a server that says nothing. `leave` closes in either case, within a bound.
+- `flush` writes its PING directly to the socket, ahead of publishes and unsubscriptions that are
+  still in the buffer. It can therefore return before they are sent, and `Subscription.drain`, which
+  relies on it, drops messages in flight. Here the PING is queued in the buffer. `tests/contract`
+  shows the difference within a few runs.
+- A message whose subject, reply subject or headers are not text, or whose header block is too
+  short, ends the reading task, and the process receives nothing more; a log delivers such a message
+  again after each restart. Here unreadable parts are replaced or omitted, and the receiver of the
+  message decides.
+- The PONG to a ping whose sender was cancelled ends the reading task too. Here it is only counted.
+- The client closes permanently when the server ends a connection because the user's credentials
+  expired or its password was changed. Here it reconnects with the current contents of the files.
+- The client sends the password unencrypted to a server that does not offer TLS, even if the URL or
+  the options require TLS. Here it sends no secret in that case.
+- `connect` leaves an open socket behind when it is cancelled, and `drain` waits half a minute for a
+  server that does not respond. `leave` closes the connection in both cases, within a time limit.
 """
 
 from __future__ import annotations
@@ -51,19 +49,19 @@ __all__ = ["REFUSAL", "STORE_TIMEOUT_S", "NoTlsError", "OrderedClient"]
 
 Take = Callable[[Msg], Awaitable[None]]
 
-#: The server's words for a user that it does not let in, or no longer.
+#: Error messages of the server for a user that it refuses, or no longer accepts.
 REFUSAL = re.compile(r"Authorization Violation|\w+ Authentication (Expired|Revoked)", re.IGNORECASE)
 #: A JetStream acknowledgement takes a fraction of a millisecond; this covers a leader election.
 STORE_TIMEOUT_S = 5.0
-#: To send what is buffered, and to close: a server that takes longer does not answer. Together they
-#: are less than the grace that a service has after its drain time.
+#: Time limits for sending buffered output and for closing, seconds. A server that exceeds them does
+#: not respond. Their sum is below the grace period of a service after its drain time.
 SEND_S = 2.0
 CLOSE_S = 1.0
-#: A server that answers no ping for so long on a connection that stands does not answer at all.
+#: Time without a PONG on an open connection after which `confirm` gives up, seconds.
 SILENCE_S = 10
-#: Between two pings: one that was sent on a connection that broke is never answered.
+#: Interval of pings, seconds; a ping sent on a connection that broke is never answered.
 PING_S = 1
-#: Pause between two looks whether the connection is there again.
+#: Interval of checks whether the connection is restored, seconds.
 RECONNECT_POLL_S = 0.05
 
 
@@ -72,25 +70,25 @@ class NoTlsError(nats.errors.Error):
 
 
 class _JetStream(JetStreamContext):
-    """The driver's JetStream, which also stores values in a bucket of another domain.
+    """The driver's JetStream context, which also writes to buckets of another domain.
 
-    A leaf node does not pass on what begins with ``$KV.``; the domain's own server turns
-    ``$JS.<domain>.API.$KV.<key>`` into ``$KV.<key>``.
+    A leaf node does not forward subjects that begin with ``$KV.``; the server of the domain maps
+    ``$JS.<domain>.API.$KV.<key>`` to ``$KV.<key>``.
     """
 
     async def publish(self, subject: str, *arguments: Any, **options: Any) -> PubAck:  # noqa: ANN401
         is_elsewhere = self._prefix != DEFAULT_PREFIX and subject.startswith("$KV.")
-        place = f"{self._prefix}.{subject}" if is_elsewhere else subject
-        return await super().publish(place, *arguments, **options)
+        mapped = f"{self._prefix}.{subject}" if is_elsewhere else subject
+        return await super().publish(mapped, *arguments, **options)
 
 
 class OrderedClient(Client):
-    """A NATS client whose `flush` is a barrier, and that is left for good with `leave`.
+    """A NATS client whose `flush` is a barrier, and which `leave` closes.
 
     Parameters
     ----------
     domain
-        The JetStream domain to use; None: that of the account.
+        The JetStream domain to use; None: the default of the account.
     requires_tls
         Whether a server without TLS is refused.
     """
@@ -100,16 +98,16 @@ class OrderedClient(Client):
         self._requires_tls = requires_tls
         self.domain = domain
         self._ps = BulkParser(self)
-        #: What the driver offers of JetStream on this connection.
+        #: The driver's JetStream context of this connection.
         self.js: JetStreamContext = _JetStream(self, timeout=STORE_TIMEOUT_S, domain=domain)
-        #: What the subjects of JetStream's interface begin with.
+        #: Prefix of the subjects of the JetStream API.
         self.js_api = "$JS.API" if domain is None else f"$JS.{domain}.API"
-        #: Who is given messages past the driver's queues, by subscription.
+        #: Callbacks that bypass the driver's queues, by subscription id.
         self._straight: dict[int, Take] = {}
 
     @property
     def _transport(self) -> Transport | None:
-        """The socket; the driver makes one of its own for each connection, and assigns it here."""
+        """The socket; the driver creates one for each connection and assigns it here."""
         return self._socket
 
     @_transport.setter
@@ -118,32 +116,32 @@ class OrderedClient(Client):
         self._socket = BulkTransport() if is_plain_tcp else transport  # type: ignore[no-untyped-call]
 
     def wait_between_tries(self, seconds: float) -> None:
-        """From now on, try to connect to the same server no more often than this."""
+        """Set the minimum delay between two tries to connect to the same server."""
         self.options["reconnect_time_wait"] = seconds
 
     async def leave(self) -> None:
-        """Send what is buffered if there is a server, then close; not cancelled from outside."""
+        """Send buffered output if connected, then close; shielded from cancellation."""
         if self.is_connected:
             with anyio.move_on_after(SEND_S, shield=True), suppress(nats.errors.Error, OSError):
-                # Not `drain`: it leaves a future behind when it is cancelled, and subscriptions
-                # have ended before.
+                # `drain` is not used: it leaves a future behind when it is cancelled, and the
+                # subscriptions have already ended.
                 await self.flush()
-        if not self.is_connected:  # the driver would write to the broken connection, and stop there
+        if not self.is_connected:  # else the driver blocks on the broken connection
             self._pending, self._pending_data_size = [], 0
-        if self._flush_queue is not None:  # else `connect` refused its arguments: nothing is open
+        if self._flush_queue is not None:  # else `connect` rejected its arguments
             with anyio.move_on_after(CLOSE_S, shield=True), suppress(OSError):
                 await self.close()
 
     async def confirm(self) -> None:
-        """Return when the server has read all that was sent, on a new connection if need be.
+        """Wait until the server has read all output, on a new connection if necessary.
 
-        The driver's `flush` waits for the answer to a ping, which never comes if the connection
+        The driver's `flush` waits for the PONG to a ping, which never arrives if the connection
         breaks meanwhile.
 
         Raises
         ------
         FlushTimeoutError
-            The server does not answer, on a connection that stands.
+            The server does not respond on an open connection.
         """
         silent_s = 0
         while True:
@@ -161,12 +159,12 @@ class OrderedClient(Client):
                 return
 
     async def subscribe_straight(self, subject: str, take: Take) -> Subscription:
-        """Subscribe; `take` is given each message where it is read.
+        """Subscribe; `take` is called with each message in the reading task.
 
-        The driver hands a message to a task of the subscription by way of a queue, which costs a
-        turn of the event loop, and bounds what waits. Here nothing waits: `take` is for who asked
-        for so many messages and no more, does not wait for anything from this connection, and
-        raises nothing.
+        The driver passes messages to a task of the subscription through a queue, which costs an
+        iteration of the event loop and bounds the backlog. Here there is no queue: `take` is for
+        subscribers that requested a limited number of messages. It must not wait for input from
+        this connection, and must not raise.
         """
         subscription = await self.subscribe(subject, cb=take)
         self._straight[subscription._id] = take
@@ -181,8 +179,8 @@ class OrderedClient(Client):
             return
         self.stats["in_msgs"] += 1
         self.stats["in_bytes"] += len(data)
-        told = await self._process_headers(headers)
-        await take(self._build_message(sid, subject, reply, data, told))
+        fields = await self._process_headers(headers)
+        await take(self._build_message(sid, subject, reply, data, fields))
 
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
         try:
@@ -218,10 +216,11 @@ class OrderedClient(Client):
         if self._requires_tls and initial_connection and is_plain:
             if not info.get("tls_available"):
                 raise NoTlsError("the server does not offer TLS")
-            info["tls_required"] = True  # by this client: the driver goes on with the handshake
+            info["tls_required"] = True  # required by this client: the driver starts the handshake
 
     async def _process_err(self, err_msg: str) -> None:
-        # The driver's parser has made it lower case, subjects included; its buffer still has it.
+        # The driver's parser converts the message to lower case, subjects included; its buffer
+        # still contains the original.
         line = ERR_RE.match(self._ps.buf)
         error = nats.errors.Error(f"nats: {line[1].decode(errors='replace')}" if line else err_msg)
         if PERMISSIONS_ERR in err_msg:
@@ -254,7 +253,7 @@ class OrderedClient(Client):
         if payload_size < LARGE_BYTES or not subject:
             await super()._send_publish(subject, reply, payload, payload_size, headers)
             return
-        # All parts at once: nothing may come between them.
+        # Append all parts together: no other output may come between them.
         self._pending.extend(publish_parts(subject, reply, headers, payload))
         self._pending_data_size += payload_size
         self.stats["out_msgs"] += 1

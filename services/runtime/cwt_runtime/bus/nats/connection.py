@@ -1,4 +1,4 @@
-"""A connection to NATS as a `Bus`: wait for the server, survive its restarts, close once."""
+"""A connection to NATS as a `Bus`: wait for the server, reconnect, close once."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from cwt_schemas.limits import HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES
 
 __all__ = ["NatsBus", "connect_bus"]
 
-#: A dead peer is noticed after two unanswered pings.
+#: A dead peer is detected after two unanswered pings.
 PING_INTERVAL_S = 10
-#: Publishes wait in this buffer while the server is away; past it they fail as unreachable.
+#: Size of the buffer for publishes during an outage; when it is full, they fail as unreachable.
 PENDING_BYTES = 16 * 1024 * 1024
-#: Messages handed over and not yet read; behind it the driver's own queue fills, then drops.
+#: Number of unread messages of a subscription; beyond it the driver's queue fills, then drops.
 SUBSCRIPTION_BUFFER = 1024
 
 
@@ -42,17 +42,17 @@ class NatsBus:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server is reached at this moment."""
+        """Whether the connection to the server is up."""
         return self._client.is_connected
 
     @property
     def max_message_bytes(self) -> int:
-        """What this server takes, less the room for headers, and never above the contract's."""
+        """The server's limit without the room for headers, at most the contract's limit."""
         return min(self._client.max_payload - HEADER_ROOM_BYTES, MAX_MESSAGE_BYTES)
 
     @property
     def log(self) -> NatsLog:
-        """The persisted half."""
+        """The persisted part of the bus."""
         return self._log
 
     async def publish(
@@ -63,7 +63,7 @@ class NatsBus:
         *,
         reply: str | None = None,
     ) -> None:
-        """Send to whoever listens now; answers go to the subject `reply`."""
+        """Send to the current subscribers; replies go to the subject `reply`."""
         with driver_errors():
             await self._client.publish(
                 subject, data, reply=reply or "", headers=driver_headers(headers)
@@ -73,12 +73,12 @@ class NatsBus:
     async def subscribe(
         self, subject: str, queue: str | None = None
     ) -> AsyncIterator[Subscription]:
-        """Listen to `subject` while the context is open."""
+        """Subscribe to `subject` while the context is open."""
         subscription = _Subscription()
         try:
             with driver_errors():
                 await subscription.open(self._client, subject, queue or "")
-                await self._client.confirm()  # the server knows of it before the caller goes on
+                await self._client.confirm()  # the server has registered it
             yield subscription
         finally:
             await subscription.close()
@@ -91,7 +91,7 @@ class NatsBus:
         *,
         timeout_s: float,
     ) -> Message:
-        """Send and wait for one answer."""
+        """Send a request and wait for one reply."""
         with driver_errors():
             reply = await self._client.request(
                 subject, data, timeout=timeout_s, headers=driver_headers(headers)
@@ -99,11 +99,11 @@ class NatsBus:
         return message_of(reply)
 
     def new_inbox(self) -> str:
-        """Return a new subject for answers to this connection, under its inbox prefix."""
+        """Return a new reply subject of this connection, under its inbox prefix."""
         return self._client.new_inbox()
 
     async def closed(self) -> None:
-        """Return when the connection is closed for good."""
+        """Wait until the connection is closed permanently."""
         await self._closed.wait()
 
 
@@ -115,32 +115,32 @@ class _Subscription:
         self._driver: DriverSubscription | None = None
 
     async def open(self, client: OrderedClient, subject: str, queue: str) -> None:
-        """Tell the server."""
+        """Subscribe at the server."""
         self._driver = await client.subscribe(subject, queue=queue, cb=self._take)
 
     async def _take(self, msg: Msg) -> None:
         try:
             await self._send.send(message_of(msg))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # nobody reads any more
+            return  # the reader has left
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self._receive.__aiter__()
 
     async def drain(self) -> None:
-        """Take no more; the iteration ends after what had arrived already."""
+        """Stop receiving; the iteration ends after the messages that have already arrived."""
         driver, self._driver = self._driver, None
         if driver is not None:
-            with suppress(nats.errors.Error):  # gone with the connection
+            with suppress(nats.errors.Error):  # closed with the connection
                 await driver.drain()  # type: ignore[no-untyped-call]
         self._send.close()
 
     async def close(self) -> None:
-        """Stop listening now."""
+        """Unsubscribe and discard unread messages."""
         self._receive.close()
         driver, self._driver = self._driver, None
         if driver is not None:
-            with suppress(nats.errors.Error):  # gone with the connection
+            with suppress(nats.errors.Error):  # closed with the connection
                 await driver.unsubscribe()
         self._send.close()
 
@@ -149,26 +149,26 @@ class _Subscription:
 async def connect_bus(
     server: ConnectSettings | str, *, name: str, log: Log, wait_if_refused: bool = True
 ) -> AsyncIterator[NatsBus]:
-    """Connect, waiting for the server as long as it takes; leaving drains and closes.
+    """Connect, waiting for the server without a time limit; leaving drains and closes.
 
-    Whoever does not want to wait that long cancels; nothing stays open then.
+    The caller may cancel the wait, which leaves nothing open.
 
     Parameters
     ----------
     server
-        How to connect; a string is the URL.
+        Connection settings, or the URL of the server.
     name
-        What the server's monitoring calls this connection.
+        Name of this connection in the monitoring of the server.
     wait_if_refused
-        Whether to wait also for a server that does not let this user in, or with which TLS fails:
-        another password in the file, or another configuration of the server, can change that.
+        Whether to keep trying if the server refuses the user or if TLS fails: a new password in
+        the file, or a new configuration of the server, can resolve that.
 
     Raises
     ------
     UnusableConnectionError
-        The URL, or a file that the settings name, cannot be used.
+        The URL, or a file named in the settings, cannot be used.
     AccessRefusedError
-        Unless `wait_if_refused`: the server does not let this user in, or TLS fails.
+        The server refuses the user, or TLS fails, and `wait_if_refused` is False.
     """
     settings = ConnectSettings(url=server) if isinstance(server, str) else server
     user, tls = user_options(settings), tls_context(settings)
@@ -192,7 +192,7 @@ async def connect_bus(
                 closed_cb=watch.on_closed,
                 **user,
             )
-        except nats.errors.Error as error:  # a server that is away is waited for
+        except nats.errors.Error as error:  # not raised for an unreachable server
             detail = f"invalid server URL {settings.address!r} (CWT_NATS_URL): {error}"
             raise UnusableConnectionError(detail) from error
         await watch.on_connected()

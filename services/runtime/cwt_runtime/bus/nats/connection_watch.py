@@ -1,8 +1,8 @@
-"""The state of a connection: reported in the log, with the delay before the next try.
+"""Report the state of a connection in the log, and set the delay before the next try.
 
-A server that is away, or takes no more connections, is tried again four times a second. One that
-does not let this user in, or with which TLS fails, is tried again with a growing delay: another try
-a moment later has the same result.
+If the server is unreachable, or accepts no more connections, the client tries four times a second.
+If the server refuses the user, or TLS fails, the delay grows, because an immediate retry would fail
+for the same reason.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from cwt_runtime.telemetry.logs import Action, Log
 
 __all__ = ["RECONNECT_WAIT_S", "REPORT_EVERY", "WHILE_REFUSED", "ConnectionWatch"]
 
-#: Pause between two tries to reach a server that is away.
+#: Delay between two tries to reach an unreachable server, seconds.
 RECONNECT_WAIT_S = 0.25
-#: Pauses between tries while the server refuses the user.
+#: Delays between tries while the server refuses the user.
 WHILE_REFUSED = RetryPolicy(first_delay_s=0.5, max_delay_s=60.0, max_tries=None)
-#: Tries to connect that fail for each report of it; the first one is reported.
+#: Report every n-th failed try to connect, beginning with the first.
 REPORT_EVERY = 40
 
 
 class ConnectionWatch:
-    """Reports in the log what happens to a connection; `closed` is set when it ends for good.
+    """Log the events of a connection; `closed` is set when it is closed permanently.
 
     Parameters
     ----------
     wait_if_refused
-        If false, `on_error` raises `AccessRefusedError` out of the driver's `connect` once as many
-        tries as there are servers were refused.
+        If False, `on_error` raises `AccessRefusedError` from within the driver's `connect` when
+        the number of refused tries reaches the number of servers.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class ConnectionWatch:
         self._settings = settings
         self._log = log
         self.closed = anyio.Event()
-        #: Refusals that are raised instead of waited for, None once connected.
+        #: Number of refusals after which to raise instead of waiting; None once connected.
         self._refusals_limit = None if wait_if_refused else settings.url.count(",") + 1
         self._failures = 0
         self._refusals = 0
         self.leaving = False
 
     async def on_error(self, error: Exception) -> None:
-        """Report what the driver complains about."""
+        """Log an error reported by the driver."""
         refusal = refusal_of(error, self._settings)
         if refusal is not None:
             self._take_refusal(refusal)
@@ -78,20 +78,20 @@ class ConnectionWatch:
             self._log.warning(Action.BUS_REFUSED, url=self._settings.address, detail=refusal)
 
     async def on_lost(self) -> None:
-        """Report that the connection broke."""
+        """Log that the connection was lost."""
         if not self.leaving:
             metrics.BUS_LOST.inc()
             self._log.warning(Action.BUS_LOST, url=self._settings.address)
 
     async def on_connected(self) -> None:
-        """Report that the connection was made."""
+        """Log that the connection is established."""
         self._failures = self._refusals = 0
         self._refusals_limit = None
         self._client.wait_between_tries(RECONNECT_WAIT_S)
         self._log.info(Action.BUS_CONNECTED, url=self._settings.address)
 
     async def on_closed(self) -> None:
-        """Report that the connection is closed for good."""
+        """Log that the connection is closed permanently."""
         self.closed.set()
         if not self.leaving:
             self._log.error(Action.BUS_CLOSED, url=self._settings.address)

@@ -1,13 +1,13 @@
-"""Consumers of JetStream: a share in a work queue, and a stream read in order without a hole.
+"""JetStream consumers: members of a work queue, and ordered readers of a stream.
 
 Both send pull requests, see `pull`.
 
-A stream is read in order by an ephemeral consumer without acknowledgements, which delivers in
-order, but what was on the wire when a connection broke is lost. The consumer's own sequence shows
-it: a jump means a hole, and a new consumer starts right after the last message that was passed on.
+An ordered reader uses an ephemeral consumer without acknowledgements. It delivers in order, but
+messages in transit are lost when the connection breaks. A gap in the consumer sequence shows the
+loss; then a new consumer starts after the last message that was returned.
 
-A cancelled wait loses nothing: what has arrived, and the position of a reader, are in fields, not
-in a suspended generator.
+A cancelled wait loses nothing: received messages and the position of a reader are in attributes,
+not in a suspended generator.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from cwt_runtime.bus.nats.translate import AckSubject, driver_errors, stored_mes
 
 __all__ = ["consume_queue", "read_stream"]
 
-#: Messages that a reader of a stream requests at once, as far as they fit into the bytes of a
-#: request, which are those of one large message: a process may read hundreds of subjects.
+#: Maximum number of messages per request of a stream reader. The byte limit of a request is that of
+#: one large message, because a process may read hundreds of subjects.
 READ_BATCH = 64
-#: Subject and headers of a message, and what the server counts besides.
+#: Size of the subject, the headers and the server's overhead of a message, bytes.
 OVERHEAD_BYTES = 64 * 1024
-#: The server forgets a reader that has not pulled for so long.
+#: Time without a pull request after which the server removes a reader, seconds.
 INACTIVE_S = 60.0
-#: Where the server counts its nanoseconds from.
+#: Epoch of the server's time stamps.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,7 +44,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 async def consume_queue(
     client: OrderedClient, stream: str, durable: str
 ) -> AsyncIterator[Consumer]:
-    """Take part in a work queue while the context is open; then hand back what was prefetched."""
+    """Join a work queue while the context is open; leaving returns prefetched messages."""
     pull = Pull(client, stream, durable, batch=1)
     with driver_errors():
         await pull.open()
@@ -63,22 +63,22 @@ class _Consumer:
         self._pull = pull
 
     async def next(self) -> Delivery:
-        """Wait for the next message, through outages of the server."""
+        """Wait for the next message, also across outages of the server."""
         while True:
             try:
                 with driver_errors():
                     return _Delivery(self._client, *await self._pull.next())
             except ConsumerGoneError:
-                continue  # the server is coming up: the queue is declared and kept on disk
+                continue  # the server is starting: the queue is on its disk
 
     async def close(self) -> None:
-        """Hand back what was prefetched and stop."""
+        """Return prefetched messages to the queue and stop."""
         try:
             await self._pull.close()
             for pulled in self._pull.take_buffered():
                 await pulled.msg.nak()
         except nats.errors.Error:
-            pass  # the connection is gone: the server hands it out again after the deadline
+            pass  # the connection is lost: the server redelivers them after the deadline
 
 
 class _Delivery:
@@ -92,32 +92,32 @@ class _Delivery:
 
     @property
     def stored(self) -> StoredMessage:
-        """The message and its place in the stream."""
+        """The message and its position in the stream."""
         return self._stored
 
     @property
     def deliveries(self) -> int:
-        """How often it was handed out, this time included."""
+        """Number of deliveries of the message, including this one."""
         return self._deliveries
 
     async def ack(self) -> None:
-        """Done: take it off the queue."""
+        """Acknowledge the message: remove it from the queue."""
         with driver_errors():
             await self._msg.ack()
 
     async def nak(self, delay_s: float = 0.0) -> None:
-        """Not done: hand it to anybody after `delay_s` seconds."""
+        """Return the message to the queue for redelivery after `delay_s` seconds."""
         with driver_errors():
             await self._msg.nak(delay_s or None)
 
     async def term(self, reason: str) -> None:
-        """Given up: take it off the queue, for the stated reason."""
+        """Terminate the message: remove it from the queue without success, for `reason`."""
         with driver_errors():
-            # The driver's `term` has no place for the reason, which the server's advisory shows.
+            # The driver's `term` has no argument for the reason, which the server's advisory shows.
             await self._client.publish(self._msg.reply, f"+TERM {reason}".encode())
 
     async def in_progress(self) -> None:
-        """Still at it: start the acknowledgement deadline again."""
+        """Report progress: restart the acknowledgement deadline."""
         with driver_errors():
             await self._msg.in_progress()
 
@@ -134,17 +134,17 @@ async def read_stream(
     headers_only: bool = False,
     follow: bool,
 ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
-    """Read every message on `subjects` from a place and a time on, each once, in order.
+    """Read each message on `subjects` once, in order, from a start sequence and time on.
 
     Parameters
     ----------
     newest
-        Begin with the newest message of each subject instead.
+        Start with the newest message of each subject instead.
     headers_only
-        Leave the bodies on the server.
+        Omit the bodies.
     follow
-        Wait for new messages without end; otherwise end after the last message, whatever was
-        removed from the stream meanwhile.
+        Whether to continue with new messages. If False, the iteration ends after the last stored
+        message, also if messages are removed meanwhile.
     """
     config = ConsumerConfig(
         ack_policy=AckPolicy.NONE,
@@ -162,7 +162,7 @@ async def read_stream(
 
 
 class _Reader:
-    """Where the reading of a stream stands; see `read_stream`."""
+    """Ordered reader of a stream, with its position; see `read_stream`."""
 
     def __init__(
         self,
@@ -177,16 +177,16 @@ class _Reader:
     ) -> None:
         self._client = client
         self._stream = stream
-        #: Of the consumer, but for where it starts.
+        #: Configuration of the consumer, without its start.
         self._config = config
         self._next_seq = max(start_seq, 1)
-        #: None once a message was passed on: from there on the sequence says where.
+        #: None once a message was returned; then the sequence determines the position.
         self._start_time_ns = start_time_ns
-        #: False once a message was passed on.
+        #: False once a message was returned.
         self._newest = newest
         self._follow = follow
         self._pull: Pull | None = None
-        #: The consumer's own number of the next message, if there is no hole.
+        #: Expected consumer sequence of the next message.
         self._expected = 1
 
     def __aiter__(self) -> _Reader:
@@ -196,7 +196,7 @@ class _Reader:
         while True:
             try:
                 with driver_errors():
-                    msg, place = await self._present_pull().next()
+                    msg, place = await self._current_pull().next()
             except ConsumerGoneError:
                 await self.close()
                 continue
@@ -214,15 +214,15 @@ class _Reader:
                 return stored
 
     async def close(self) -> None:
-        """Let the server's consumer go."""
+        """Remove the consumer from the server."""
         pull, self._pull = self._pull, None
         if pull is not None:
-            with suppress(nats.errors.Error):  # gone with the connection
+            with suppress(nats.errors.Error):  # the connection is closed
                 await pull.close()
                 await pull.remove_consumer()
 
-    def _present_pull(self) -> Pull:
-        """Return the pull of a consumer that starts where the reading stands."""
+    def _current_pull(self) -> Pull:
+        """Return the pull of a consumer that starts at the current position."""
         if self._pull is None:
             self._expected = 1
             self._pull = Pull(
@@ -230,7 +230,7 @@ class _Reader:
                 self._stream,
                 secrets.token_hex(8),
                 batch=READ_BATCH,
-                # A message that is larger than a request's bytes would never come.
+                # A message larger than the byte limit of a request would never be delivered.
                 max_bytes=self._client.max_payload + OVERHEAD_BYTES,
                 no_wait=not self._follow,
                 create=self._config.evolve(**self._start()),
@@ -245,6 +245,6 @@ class _Reader:
                 "deliver_policy": DeliverPolicy.BY_START_SEQUENCE,
                 "opt_start_seq": self._next_seq,
             }
-        # A datetime has whole microseconds; what it lets through is left out above.
+        # A datetime has a resolution of microseconds; `__anext__` omits earlier messages.
         start = EPOCH + timedelta(microseconds=self._start_time_ns // 1000)
         return {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": start}

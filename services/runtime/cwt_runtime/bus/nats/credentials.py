@@ -1,9 +1,9 @@
 """The user of a connection, as arguments of the driver's `connect`.
 
-Files are read before the first connection, where a fault is reported as such. Those of passwords,
-tokens and credentials are read again whenever the connection is made again: a password that was
-changed is used from then on. What goes wrong there is an error of the connection, and is tried
-again. The seed of an nkey is read once, since another seed is another user.
+All files are read before the first connection, and errors are reported then. Password, token and
+credentials files are read again at each reconnect, so that a changed password takes effect; an
+error at that point is a connection error, and is retried. The nkey seed is read only once, because
+a different seed is a different user.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def user_options(settings: ConnectSettings) -> dict[str, Any]:
     Raises
     ------
     UnusableConnectionError
-        A file is missing, unreadable, or not what it should be.
+        A file is missing, unreadable or invalid.
     """
     if settings.password_file is not None:
         password = partial(_secret, Path(settings.password_file), "password file")
@@ -63,7 +63,7 @@ def user_options(settings: ConnectSettings) -> dict[str, Any]:
 
 
 def describe_user(settings: ConnectSettings) -> str:
-    """Return the user that the settings name, and what is wrong with it as far as its file says."""
+    """Return a description of the user in the settings, with the expiry of its credentials."""
     if settings.password_file is not None:
         return f"user {settings.user!r} with the password in {settings.password_file}"
     if settings.token_file is not None:
@@ -80,7 +80,7 @@ def describe_user(settings: ConnectSettings) -> str:
 
 
 def _expiry(path: Path) -> str:
-    """Return when credentials expired, empty if they have not or do not say."""
+    """Return the time at which credentials expired; empty if valid or without an expiry."""
     try:
         claims = _jwt(path).split(b".")[1]
         expires_s = json.loads(base64.urlsafe_b64decode(claims + b"=="))["exp"]
@@ -103,7 +103,7 @@ def _signature(path: Path, nonce: str) -> bytes:
 
 
 def _key_pair(seed: str, path: Path) -> Any:  # noqa: ANN401 - nkeys has no types
-    import nkeys  # loads a C library, which most connections do not need
+    import nkeys  # loads a C library that most connections do not need
 
     try:
         return nkeys.from_seed(bytearray(seed.encode()))
@@ -112,7 +112,7 @@ def _key_pair(seed: str, path: Path) -> Any:  # noqa: ANN401 - nkeys has no type
 
 
 def _part(path: Path, name: str) -> str:
-    """Return a part of a credentials file."""
+    """Return a section of a credentials file."""
     text = read_file(path, "credentials file")
     match = re.search(rf"^-+BEGIN {name}-+\r?\n(\S+)", text, re.MULTILINE)
     if match is None:
@@ -121,7 +121,7 @@ def _part(path: Path, name: str) -> str:
 
 
 def _secret(path: Path, what: str) -> str:
-    """Return the text of a file without the line breaks at its end."""
+    """Return the text of a file without trailing line breaks."""
     text = read_file(path, what).rstrip("\r\n")
     if not text:
         raise UnusableConnectionError(f"the {what} {path} is empty")
@@ -129,12 +129,12 @@ def _secret(path: Path, what: str) -> str:
 
 
 def read_file(path: Path, what: str) -> str:
-    """Return the text of a file that the settings name.
+    """Return the text of a file named in the settings.
 
     Raises
     ------
     UnusableConnectionError
-        It cannot be read; `what` says in the message which file it is.
+        The file cannot be read; `what` describes the file in the message.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -144,7 +144,7 @@ def read_file(path: Path, what: str) -> str:
 
 
 def _as_driver_error(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function whose faults the driver takes for a connection that failed."""
+    """Wrap `read` so that the driver treats its errors as failed connections."""
 
     def reading(*arguments: str) -> Any:  # noqa: ANN401 - what `read` returns
         try:

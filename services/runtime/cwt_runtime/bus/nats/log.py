@@ -1,4 +1,4 @@
-"""JetStream as the persisted half of the bus."""
+"""JetStream as the persisted part of the bus."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from cwt_schemas.headers import MSG_ID
 
 __all__ = ["NatsLog"]
 
-#: The server stores a message only if this is the sequence of the newest one of its subject.
+#: Header: store only if the newest message of the subject has this sequence.
 EXPECTED_SUBJECT_SEQ = "Nats-Expected-Last-Subject-Sequence"
-#: Of a key-value bucket, as the driver makes it.
+#: Duplicate window of a key-value bucket created by the driver.
 BUCKET_DUPLICATE_WINDOW_S = 120.0
 
 
@@ -58,11 +58,11 @@ class NatsLog:
 
     @property
     def api(self) -> str:
-        """What the subjects of JetStream's own interface begin with, such as ``$JS.API``."""
+        """Prefix of the subjects of the JetStream API, such as ``$JS.API``."""
         return self._client.js_api
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
-        """Create what is missing; with `update`, also bring existing limits to those stated."""
+        """Create what is missing; with `update`, also apply the limits to what exists."""
         with driver_errors():
             for stream in topology.streams:
                 await self._declare_stream(stream, update=update)
@@ -95,9 +95,9 @@ class NatsLog:
         except nats.js.errors.NotFoundError:
             await js.add_stream(fresh)
             return
-        wanted = present.evolve(**limits)
-        if update and wanted != present:
-            await js.update_stream(wanted)
+        updated = present.evolve(**limits)
+        if update and updated != present:
+            await js.update_stream(updated)
 
     async def _declare_consumer(self, spec: ConsumerSpec, *, update: bool) -> None:
         try:
@@ -105,9 +105,9 @@ class NatsLog:
         except nats.js.errors.NotFoundError:
             await self._js.add_consumer(spec.stream, consumer_config(spec))
             return
-        wanted = present.evolve(**consumer_limits(spec))
-        if update and wanted != present:
-            await self._js.add_consumer(spec.stream, wanted)
+        updated = present.evolve(**consumer_limits(spec))
+        if update and updated != present:
+            await self._js.add_consumer(spec.stream, updated)
 
     async def _declare_bucket(self, spec: BucketSpec, *, update: bool) -> None:
         stream = f"KV_{spec.name}"  # ADR-8
@@ -124,9 +124,9 @@ class NatsLog:
             )
             await self._js.create_key_value(config)
             return
-        wanted = present.evolve(**bucket_limits(spec))
-        if update and wanted != present:
-            await self._js.update_stream(wanted)
+        updated = present.evolve(**bucket_limits(spec))
+        if update and updated != present:
+            await self._js.update_stream(updated)
 
     async def store(
         self,
@@ -137,16 +137,16 @@ class NatsLog:
         headers: Mapping[str, str] | None = None,
         expect_seq: int | None = None,
     ) -> StoreAck:
-        """Append to the stream that holds `subject`; a known `msg_id` is not stored again."""
-        given = {**(headers or {}), MSG_ID: msg_id}
+        """Append to the stream of `subject`; a known `msg_id` is not stored again."""
+        fields = {**(headers or {}), MSG_ID: msg_id}
         if expect_seq is not None:
-            given[EXPECTED_SUBJECT_SEQ] = str(expect_seq)
+            fields[EXPECTED_SUBJECT_SEQ] = str(expect_seq)
         with driver_errors():
-            ack = await self._js.publish(subject, data, headers=driver_headers(given))
+            ack = await self._js.publish(subject, data, headers=driver_headers(fields))
         return StoreAck(stream=ack.stream, seq=ack.seq, duplicate=bool(ack.duplicate))
 
     def consume(self, stream: str, durable: str) -> AbstractAsyncContextManager[Consumer]:
-        """Take part in the work queue while the context is open."""
+        """Join the work queue while the context is open."""
         return consume_queue(self._client, stream, durable)
 
     def replay(
@@ -157,7 +157,7 @@ class NatsLog:
         start_seq: int = 1,
         start_time_ns: int | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
-        """Read the stream in order from a sequence or a time, and go on with what comes."""
+        """Read the stream in order from a sequence or a time, and continue with new messages."""
         return read_stream(
             self._client,
             stream,
@@ -176,7 +176,7 @@ class NatsLog:
         start_time_ns: int | None = None,
         headers_only: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[StoredMessage]]:
-        """Read what the stream holds, in order, and end."""
+        """Read the stored messages in order, and end after the last one."""
         return read_stream(
             self._client,
             stream,
@@ -190,35 +190,35 @@ class NatsLog:
     async def purge(
         self, stream: str, pattern: str, *, keep: int = 0, before_seq: int | None = None
     ) -> None:
-        """Remove messages on a subject that `pattern` matches: all, or the oldest."""
+        """Remove all or the oldest messages whose subject matches `pattern`."""
         with driver_errors():
             await self._js.purge_stream(stream, subject=pattern, keep=keep or None, seq=before_seq)
 
     async def accept(self, stream: str, subjects: tuple[str, ...]) -> None:
-        """Have `stream` take messages on `subjects` only; it keeps those that it holds."""
+        """Change the subjects of `stream`; stored messages on other subjects are kept."""
         with driver_errors():
             present = (await self._js.stream_info(stream)).config
             await self._js.update_stream(present.evolve(subjects=list(subjects)))
 
     async def remove(self, stream: str, seq: int) -> None:
-        """Remove the message with the sequence `seq`, which has to be there."""
+        """Remove the message with the sequence `seq`, which must exist."""
         with driver_errors():
             await self._js.delete_msg(stream, seq)
 
     async def last_seq(self, stream: str) -> int:
-        """Return the sequence of the newest message ever stored in `stream`, 0 for none."""
+        """Return the sequence of the newest message ever stored in `stream`, or 0."""
         with driver_errors():
             info = await self._js.stream_info(stream)
         return int(info.state.last_seq)
 
     async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
-        """Return how many messages `stream` holds of each subject that `pattern` matches."""
+        """Return the number of messages in `stream` for each subject that matches `pattern`."""
         with driver_errors():
             info = await self._js.stream_info(stream, subjects_filter=pattern)
         return info.state.subjects or {}
 
     async def backlog(self, stream: str, durable: str) -> Backlog:
-        """Return how far the durable consumer is behind."""
+        """Return the backlog of the durable consumer."""
         with driver_errors():
             info = await self._js.consumer_info(stream, durable)
         return Backlog(
@@ -228,7 +228,7 @@ class NatsLog:
         )
 
     async def usage(self, stream: str | None = None) -> Usage:
-        """Return how much of its room a stream has taken; None: all of this account together."""
+        """Return the storage used by a stream, or by the whole account if `stream` is None."""
         with driver_errors():
             if stream is None:
                 account = await self._js.account_info()
@@ -256,13 +256,13 @@ class NatsLog:
             return NatsObjects(self._client, await self._js.object_store(name), name)
 
 
-def _limit(told: int | None) -> int | None:
-    """Return a limit as the server tells it, which is zero or less where there is none."""
-    return told if told and told > 0 else None
+def _limit(reported: int | None) -> int | None:
+    """Return a limit reported by the server, which is zero or negative for no limit."""
+    return reported if reported and reported > 0 else None
 
 
 def stream_config(spec: StreamSpec) -> StreamConfig:
-    """Return the server's configuration of a stream that is made."""
+    """Return the server's configuration of a new stream."""
     return StreamConfig(
         name=spec.name,
         retention=(
@@ -275,7 +275,7 @@ def stream_config(spec: StreamSpec) -> StreamConfig:
 
 
 def stream_limits(spec: StreamSpec) -> dict[str, Any]:
-    """Return what this project states of a stream that exists; the rest is its operator's."""
+    """Return the settings of a stream that an update enforces; operators may change the others."""
     return {
         "subjects": list(spec.subjects),
         "discard": DiscardPolicy.NEW if spec.when_full == "refuse_new" else DiscardPolicy.OLD,
@@ -287,13 +287,13 @@ def stream_limits(spec: StreamSpec) -> dict[str, Any]:
 
 
 def copy_config(spec: CopySpec) -> StreamConfig:
-    """Return the server's configuration of a copy that is made."""
+    """Return the server's configuration of a new copy."""
     external = ExternalStream(api=spec.origin_api, deliver=f"{spec.delivery}.{spec.stream}")
     return StreamConfig(
         name=spec.stream,
         mirror=StreamSource(name=spec.stream, external=external),
         storage=StorageType.FILE,
-        # Only the original decides what is kept.
+        # Messages are removed only when the original removes them.
         deny_delete=True,
         deny_purge=True,
         num_replicas=spec.replicas,
@@ -301,30 +301,30 @@ def copy_config(spec: CopySpec) -> StreamConfig:
 
 
 def copy_limits(spec: CopySpec) -> dict[str, Any]:
-    """Return what this project states of a copy that exists; the rest is its operator's."""
+    """Return the settings of a copy that an update enforces; operators may change the others."""
     return {"max_bytes": spec.max_bytes, "max_age": spec.max_age_s}
 
 
 def bucket_limits(spec: BucketSpec) -> dict[str, Any]:
-    """Return what this project states of a bucket that exists; the rest is its operator's."""
+    """Return the settings of a bucket that an update enforces; operators may change the others."""
     return {
         "max_age": spec.max_age_s,
         "max_bytes": -1 if spec.max_bytes is None else spec.max_bytes,
-        # The server wants ids forgotten before messages are.
+        # The server requires that message ids expire no later than messages.
         "duplicate_window": min(BUCKET_DUPLICATE_WINDOW_S, spec.max_age_s or math.inf),
     }
 
 
 def consumer_config(spec: ConsumerSpec) -> ConsumerConfig:
-    """Return the server's configuration of a work-queue consumer that is made."""
+    """Return the server's configuration of a new work-queue consumer."""
     return ConsumerConfig(
         durable_name=spec.name,
         ack_policy=AckPolicy.EXPLICIT,
-        # Without limit: giving up is the worker's decision, which leaves a dead letter.
+        # No limit: the worker decides when to give up, and stores a dead letter.
         max_deliver=-1,
     ).evolve(**consumer_limits(spec))
 
 
 def consumer_limits(spec: ConsumerSpec) -> dict[str, Any]:
-    """Return what this project states of a consumer that exists; the rest is its operator's."""
+    """Return the settings of a consumer that an update enforces; operators may change others."""
     return {"ack_wait": spec.ack_wait_s, "max_ack_pending": spec.max_ack_pending}

@@ -22,12 +22,12 @@ from cwt_schemas.message import StoredObject
 
 __all__ = ["NatsObjects", "objects_config", "objects_limits"]
 
-#: Larger than the driver's 128 KiB: each chunk waits for its acknowledgement.
+#: Larger than the driver's 128 KiB, because the driver waits for the acknowledgement of each chunk.
 CHUNK_BYTES = 1024 * 1024
-#: The largest object takes some seconds; this covers a server that restarts meanwhile.
+#: Reading the largest object takes a few seconds; this also covers a restart of the server.
 READ_TIMEOUT_S = 30.0
-#: A copy of a bucket, in another domain, follows within milliseconds: what a service has just
-#: announced may not be there yet.
+#: A copy of a bucket, in another domain, lags by milliseconds: an object that a service has just
+#: announced may be missing in it.
 COPY_LAG_S = 5.0
 COPY_POLL_S = 0.02
 
@@ -41,17 +41,19 @@ class NatsObjects:
         self._name = name
 
     async def put(self, name: str, data: bytes) -> StoredObject:
-        """Keep `data` under `name`, in place of what was there, and say where it is."""
+        """Store `data` under `name`, replacing an existing object, and return a reference to it."""
         meta = ObjectMeta(name=name, options=ObjectMetaOptions(max_chunk_size=CHUNK_BYTES))
         with driver_errors():
             info = await self._store.put(name, data, meta)
-            if not await self._whole(info):  # a bucket that drops the oldest drops its beginning
+            if not await self._whole(info):  # a full bucket may have dropped its first chunks
                 await self._store.delete(name)
-                raise StorageFullError(f"{self._name} has no room for {len(data)} bytes")
+                raise StorageFullError(
+                    f"cannot store {len(data)} bytes: the bucket {self._name} is full"
+                )
         return StoredObject(bucket=self._name, name=name, size=len(data), sha256=digest_of(info))
 
     async def get(self, name: str) -> bytes | None:
-        """Return what is kept under `name`; None if there is nothing, or no longer all of it."""
+        """Return the object `name`, or None if it does not exist or is no longer complete."""
         info = await self._info(name)
         if info is None:
             return None
@@ -59,10 +61,12 @@ class NatsObjects:
             with anyio.fail_after(READ_TIMEOUT_S):
                 return await self._read(info)
         except TimeoutError as error:
-            raise BusTimeoutError(f"{name} was not read in {READ_TIMEOUT_S:g} s") from error
+            raise BusTimeoutError(
+                f"cannot read the object {name}: not complete after {READ_TIMEOUT_S:g} s"
+            ) from error
 
     async def _info(self, name: str) -> ObjectInfo | None:
-        """Return what is known of an object; wait for it if the bucket may be a copy."""
+        """Return the metadata of an object; wait for it if the bucket may be a copy."""
         deadline = anyio.current_time() + (COPY_LAG_S if self._client.domain else 0.0)
         while True:
             with driver_errors():
@@ -74,9 +78,9 @@ class NatsObjects:
             await anyio.sleep(COPY_POLL_S)
 
     async def _read(self, info: ObjectInfo) -> bytes | None:
-        """Return the object, or None if some of its chunks are gone.
+        """Return the object, or None if some of its chunks are missing.
 
-        Not with the driver, which counts the chunks and waits for those removed meanwhile.
+        The driver is not used, because it counts the chunks and waits for those removed meanwhile.
         """
         body, digest = io.BytesIO(), hashlib.sha256()
         async with read_stream(
@@ -88,19 +92,19 @@ class NatsObjects:
         return body.getvalue() if digest.hexdigest() == digest_of(info) else None
 
     async def _whole(self, info: ObjectInfo) -> bool:
-        """Tell whether all chunks are there."""
+        """Return whether all chunks of the object are stored."""
         if not info.chunks:
             return True
         chunks = self._chunks(info)
-        found = await self._client.js.stream_info(stream_name(self._name), subjects_filter=chunks)
-        return (found.state.subjects or {}).get(chunks, 0) == info.chunks
+        stream = await self._client.js.stream_info(stream_name(self._name), subjects_filter=chunks)
+        return (stream.state.subjects or {}).get(chunks, 0) == info.chunks
 
     def _chunks(self, info: ObjectInfo) -> str:
         """Return the subject of the object's chunks (ADR-20)."""
         return f"$O.{self._name}.C.{info.nuid}"
 
     async def delete(self, name: str) -> None:
-        """Remove what is kept under `name`; removing what is not there is no error."""
+        """Remove the object `name`; a missing object is not an error."""
         with driver_errors():
             try:
                 await self._store.delete(name)
@@ -108,15 +112,15 @@ class NatsObjects:
                 return
 
     async def clear(self) -> None:
-        """Remove all objects, and what earlier deletions have left in the store."""
+        """Remove all objects, and the remains of earlier deletions."""
         with driver_errors():
             await self._client.js.purge_stream(stream_name(self._name))
 
 
 def digest_of(info: ObjectInfo) -> str:
-    """Return the SHA-256 in hexadecimal; the driver has it as ``SHA-256=<base64>`` (ADR-20)."""
-    given = str(info.digest).partition("=")[2]
-    return base64.urlsafe_b64decode(given).hex()
+    """Return the SHA-256 in hexadecimal; the metadata has ``SHA-256=<base64>`` (ADR-20)."""
+    encoded = str(info.digest).partition("=")[2]
+    return base64.urlsafe_b64decode(encoded).hex()
 
 
 def stream_name(bucket: str) -> str:
@@ -125,7 +129,7 @@ def stream_name(bucket: str) -> str:
 
 
 def objects_config(spec: ObjectsSpec) -> Config:
-    """Return the server's configuration of the stream behind a bucket that is made (ADR-20)."""
+    """Return the server's configuration of the stream behind a new bucket (ADR-20)."""
     return Config(
         name=stream_name(spec.name),
         subjects=[f"$O.{spec.name}.C.>", f"$O.{spec.name}.M.>"],
@@ -137,7 +141,7 @@ def objects_config(spec: ObjectsSpec) -> Config:
 
 
 def objects_limits(spec: ObjectsSpec) -> dict[str, Any]:
-    """Return what this project states of a bucket that exists; the rest is its operator's."""
+    """Return the settings of a bucket that an update enforces; operators may change the others."""
     return {
         "discard": DiscardPolicy.NEW if spec.when_full == "refuse_new" else DiscardPolicy.OLD,
         "max_bytes": spec.max_bytes,

@@ -1,6 +1,6 @@
 """Pull requests to a JetStream consumer, one at a time, by one reader.
 
-nats-py's `fetch` holds a batch back until it is full or the time is up; a live system cannot wait.
+nats-py's `fetch` withholds a batch until it is full or has timed out, which delays live results.
 Here messages are passed on as they arrive, and the next request is sent when the last one is used
 up or answered with a status.
 
@@ -9,22 +9,21 @@ arrive on it, so that a late status of an old request is not taken for one of th
 Delivered messages arrive under their own subject. While a request is outstanding the server sends
 a heartbeat; when none comes the request is considered lost (server restart, connection loss).
 
-A lost request may still be valid on the server: one that was only stalled reads everything sent to
-it meanwhile. So before the next request the inbox is replaced by a new one, and the server drops
-the requests of an inbox without a subscriber: it delivers what one request asked for, however many
-were sent. No request is sent while the connection is being restored; what the old inbox still
-brings is handed back.
+A lost request may still be valid on the server: after a stall, everything sent meanwhile arrives.
+So the inbox is replaced before the next request, and the server drops the requests of an inbox
+without a subscriber: it delivers the messages of one request, even if several were sent. No request
+is sent during a reconnect. Messages that still arrive on an old inbox are returned to the queue.
 
 Any client may publish to an inbox. A message that is neither of this stream and consumer nor a
 status is ignored and counted (``cwt_bus_ignored_total``).
 
-A paused consumer sends heartbeats as an idle one does. So while a consumer that was created for one
-reader is idle, `Pull` asks for its state; a paused one is given up.
+A paused consumer sends heartbeats like an idle one. While a consumer that was created for one
+reader is idle, `Pull` therefore requests its state, and abandons it if it is paused.
 
-A reader may wait for any time, however short, and be cancelled anywhere. So everything that takes
-time happens outside of `Pull.next`: replies, silence, pauses and refusals are handled in callbacks
-of the connection and timers of the event loop, which leave their outcome in fields. `next` sends
-the request that is due, without waiting for the reply, and waits for a message.
+A reader may wait for an arbitrarily short time and be cancelled anywhere. Everything that takes
+time therefore happens outside of `Pull.next`: callbacks of the connection and timers of the event
+loop handle replies, silence, pauses and refusals, and store the outcome in attributes. `next` sends
+a request if necessary, without waiting for the reply, and waits for a message.
 """
 
 from __future__ import annotations
@@ -51,54 +50,54 @@ from cwt_runtime.telemetry import metrics
 
 __all__ = ["SILENCE_S", "ConsumerGoneError", "NoMessagesError", "Pull", "Pulled"]
 
-#: A pull request lives this long on the server.
+#: Time after which a pull request expires on the server, seconds.
 EXPIRES_S = 30.0
 #: Interval of the server's heartbeats.
 HEARTBEAT_S = 0.5
-#: Heartbeats without a message after which the server is asked whether the consumer is paused.
+#: Number of heartbeats without a message after which to check whether the consumer is paused.
 IDLE_HEARTBEATS = 10
-#: After this long without a message the request is considered lost.
+#: Time without a message or heartbeat after which the request is considered lost, seconds.
 SILENCE_S = 1.25
-#: Silence is counted in steps of this length. A process that was halted or busy for longer counts
-#: one step: messages that arrived meanwhile have not been read yet.
+#: Silence is counted in steps of this length, seconds. A process that was halted or busy for longer
+#: counts one step, because messages that arrived meanwhile have not been read yet.
 STEP_S = 0.25
-#: A request brings no more than this, so that the server never has more waiting for this connection
-#: than it allows (64 MiB by default), however large the messages are; above it, it cuts us off.
+#: Byte limit of a request. It keeps the output that the server buffers for this connection below
+#: the server's limit (64 MiB by default), above which the server closes the connection.
 MAX_BYTES = 32 * 1024 * 1024
-#: Pause after the server said that it cannot serve a request at the moment.
+#: Pause after the server refused a request temporarily, seconds.
 REFUSED_WAIT_S = 0.2
-#: Interval of checks whether the connection is restored.
+#: Interval of checks whether the connection is restored, seconds.
 RECONNECT_POLL_S = 0.1
 
 HEARTBEAT = "100"
 NO_RESPONDERS = "503"
 NO_MESSAGES = "404"
 CONFLICT = "409"
-#: The other statuses: bad request, time over, no such consumer, too many requests.
+#: All statuses; those without a constant are bad request, time-out, and wrong pin id.
 STATUSES = {HEARTBEAT, NO_RESPONDERS, NO_MESSAGES, CONFLICT, "400", "408", "423"}
-#: The type of the reply to a request to create a consumer.
+#: Type of the reply to a request to create a consumer.
 CREATED = "io.nats.jetstream.api.v1.consumer_create_response"
-#: The type of the reply to a request for the state of a consumer, and the end of its subject.
+#: Type of the reply to a request for the state of a consumer, and the end of its subject.
 STATE = "io.nats.jetstream.api.v1.consumer_info_response"
 INFO = ".info"
-#: Descriptions of the conflicts that only say that a request with a byte limit is fulfilled.
+#: Descriptions of conflicts that only report that a request with a byte limit is fulfilled.
 FULFILLED = ("Batch Completed", "Message Size Exceeds MaxBytes")
 NANOSECONDS = 1_000_000_000
 
 
 class Pulled(NamedTuple):
-    """A message that the consumer delivered, and its place in the stream."""
+    """A delivered message and its position in the stream."""
 
     msg: Msg
     place: AckSubject
 
 
 class ConsumerGoneError(Exception):
-    """The consumer does not exist (any more), or its stream is not up yet."""
+    """The consumer does not exist, or its stream has not started yet."""
 
 
 class NoMessagesError(Exception):
-    """The consumer has passed on everything that its stream holds."""
+    """The consumer has delivered all stored messages."""
 
 
 class Pull:
@@ -107,14 +106,14 @@ class Pull:
     Parameters
     ----------
     consumer
-        Its name on the server.
+        Name of the consumer on the server.
     batch, max_bytes
-        What one request brings at most.
+        Maximum number of messages and bytes per request.
     no_wait
-        Let the server answer that there is nothing instead of waiting for new messages; `next`
-        then raises `NoMessagesError`.
+        Do not wait for new messages: if there are none, `next` raises `NoMessagesError`.
     create
-        Configuration of a consumer to create before the first pull request. None: it exists.
+        Configuration of the consumer, to create it before the first pull request; None if it
+        exists.
     """
 
     def __init__(
@@ -134,35 +133,35 @@ class Pull:
         self._batch = batch
         self._max_bytes = max_bytes
         self._no_wait = no_wait
-        #: Of a consumer that the server has not confirmed yet.
+        #: Configuration of the consumer until the server has confirmed its creation.
         self._create = create
-        #: The consumer is this reader's alone.
+        #: Whether the consumer belongs to this reader only.
         self._is_own = create is not None
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._number = 0
-        #: Of the connection, when the present request was sent.
+        #: Number of reconnects when the current request was sent.
         self._reconnects = 0
-        #: What the present request has not brought yet.
+        #: Number of messages outstanding of the current request.
         self._wanted = 0
-        #: The present request is considered lost: its inbox has to go before the next one.
+        #: The current request is considered lost; its inbox is replaced before the next one.
         self._lost = False
-        #: Raised once by `next`, after the pause.
+        #: Error that `next` raises once, after the pause.
         self._refusal: BusError | ConsumerGoneError | None = None
-        #: The server answered that there is nothing left; only with `no_wait`.
+        #: The server reported that no messages are left; only with `no_wait`.
         self._is_empty = False
         self._arrived: deque[Pulled] = deque()
-        self._word = anyio.Event()
-        #: Steps without a word while a request is outstanding.
+        self._news = anyio.Event()
+        #: Steps of silence while a request is outstanding.
         self._silent_steps = 0
         #: Heartbeats since the last message.
         self._heartbeats = 0
         self._clock: asyncio.TimerHandle | None = None
-        #: No request is sent and no refusal is raised before it ends.
+        #: Until this timer expires, no request is sent and no refusal is raised.
         self._pause: asyncio.TimerHandle | None = None
 
     async def remove_consumer(self) -> None:
-        """Remove the consumer that was requested, without waiting until the server expires it."""
+        """Remove the consumer now instead of waiting for its expiry on the server."""
         if self._number and self._client.is_connected:
             await self._client.publish(
                 f"{self._client.js_api}.CONSUMER.DELETE.{self._stream}.{self._consumer}",
@@ -173,7 +172,7 @@ class Pull:
     async def open(self) -> None:
         """Subscribe to a new inbox in place of the old one."""
         old, self._inbox = self._subscription, self._client.new_inbox()
-        with anyio.CancelScope(shield=True):  # two lines into the connection's buffer
+        with anyio.CancelScope(shield=True):  # only appends two lines to the output buffer
             self._subscription = await self._client.subscribe_straight(
                 f"{self._inbox}.*", partial(self._take, self._inbox)
             )
@@ -189,11 +188,11 @@ class Pull:
             The consumer no longer exists, or the reply to its creation is lost; with `no_wait`,
             also if the reply to another request is lost.
         NoMessagesError
-            With `no_wait`: nothing is left.
+            No messages are left; only with `no_wait`.
         BusClosedError
-            The connection is closed for good.
+            The connection is closed permanently.
         BusError
-            The server refuses to create the consumer, and a retry would not help.
+            The server refuses to create the consumer permanently.
         """
         await anyio.lowlevel.checkpoint()
         while not self._arrived:
@@ -202,7 +201,7 @@ class Pull:
             if self._is_empty:
                 raise NoMessagesError
             if self._wanted > 0 or self._pause is not None:
-                await self._word.wait()
+                await self._news.wait()
             elif self._refusal is not None:
                 refusal, self._refusal = self._refusal, None
                 raise refusal
@@ -213,13 +212,13 @@ class Pull:
         return self._arrived.popleft()
 
     def take_buffered(self) -> list[Pulled]:
-        """Remove and return the messages that have arrived and were not read."""
+        """Remove and return the messages that have arrived but were not read."""
         messages = list(self._arrived)
         self._arrived.clear()
         return messages
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Cancel the timers and unsubscribe."""
         for timer in (self._clock, self._pause):
             if timer is not None:
                 timer.cancel()
@@ -228,14 +227,14 @@ class Pull:
             await subscription.unsubscribe()
 
     async def _request(self) -> None:
-        """Send the next request; its answer comes to `_take`."""
+        """Send the next request; `_take` gets the reply."""
         is_lost, self._lost = self._lost, False
         if is_lost and self._create:
-            # A cluster may have assigned the name to a node that has just died: no other node
-            # answers for it, but it may assign another name to a live one.
+            # A cluster may have assigned the name to a node that has just died. No other node
+            # replies for this name, but the cluster may assign a new name to a live node.
             raise ConsumerGoneError("the reply to the creation of a consumer is lost")
         if is_lost and self._no_wait:
-            # What the request brought too late is gone: the next answer would be "no messages".
+            # Messages that arrived too late are lost: the next reply would be "no messages".
             raise ConsumerGoneError("the reply to a request is lost")
         if self._subscription is None or is_lost:
             await self.open()
@@ -253,7 +252,7 @@ class Pull:
         named = config.evolve(name=self._consumer)
         filters = config.filter_subjects or []
         if len(filters) == 1:
-            # The server compares it with the subject: permissions can restrict what is read.
+            # The server checks it against the subject, so permissions can restrict what is read.
             subject = f"{subject}.{filters[0]}"
             named = named.evolve(filter_subject=filters[0], filter_subjects=None)
         return subject, {"stream_name": self._stream, "config": named.as_dict()}
@@ -273,7 +272,7 @@ class Pull:
             self._clock = asyncio.get_running_loop().call_later(STEP_S, self._step)
 
     def _step(self) -> None:
-        """Count a step without a word; after too many, the present request is lost."""
+        """Count a step of silence; after too many, the current request is lost."""
         self._clock = None
         if self._wanted <= 0:
             return
@@ -286,17 +285,17 @@ class Pull:
         else:
             self._wanted = 0
             self._lost = True
-            self._say()
+            self._wake()
 
     def _start_pause(self, seconds: float) -> None:
         self._pause = asyncio.get_running_loop().call_later(seconds, self._end_pause)
 
     def _end_pause(self) -> None:
         self._pause = None
-        self._say()
+        self._wake()
 
     def _refuse(self, refusal: BusError | ConsumerGoneError | None) -> None:
-        """Send nothing for a while; then `next` raises `refusal`, or retries if it is None."""
+        """Pause; then `next` raises `refusal`, or sends the request again if it is None."""
         self._refusal = refusal
         if self._pause is None:
             self._start_pause(REFUSED_WAIT_S)
@@ -305,7 +304,7 @@ class Pull:
         place = self._place_of(msg)
         if inbox != self._inbox:
             if place is not None:
-                with suppress(nats.errors.Error):  # else it is handed out again after the deadline
+                with suppress(nats.errors.Error):  # else it is redelivered after the deadline
                     await msg.nak()
             return
         if place is not None:
@@ -319,28 +318,28 @@ class Pull:
         if self._is_own and self._heartbeats >= IDLE_HEARTBEATS:
             self._heartbeats = 0
             await self._ask_info()
-        self._say()
+        self._wake()
 
     def _place_of(self, msg: Msg) -> AckSubject | None:
-        """Return the place of a message of this stream and consumer; None if it is not one."""
+        """Return the position of a message if it is of this stream and consumer, else None."""
         place = AckSubject.parse(msg.reply)
         if place is None or (place.stream, place.consumer) != (self._stream, self._consumer):
             return None
         return place
 
     def _take_answer(self, msg: Msg) -> bool:
-        """Read what the server answers to a request; return False if that is not what it is."""
+        """Process the server's reply to a request; return False if `msg` is not a reply."""
         if msg.subject.endswith(INFO):
             return self._take_info(msg)
         return self._take_status(msg) if self._create is None else self._take_creation(msg)
 
-    def _say(self) -> None:
+    def _wake(self) -> None:
         """Wake the reader."""
-        self._word.set()
-        self._word = anyio.Event()
+        self._news.set()
+        self._news = anyio.Event()
 
     def _take_creation(self, msg: Msg) -> bool:
-        """Read the reply to a request to create the consumer."""
+        """Process the reply to a request to create the consumer."""
         if (msg.headers or {}).get("Status") == NO_RESPONDERS:
             self._wanted = 0
             self._refuse(None)  # JetStream is starting
@@ -360,7 +359,7 @@ class Pull:
         return True
 
     async def _ask_info(self) -> None:
-        with suppress(nats.errors.Error):  # asked again after as many heartbeats
+        with suppress(nats.errors.Error):  # requested again after `IDLE_HEARTBEATS`
             await self._client.publish(
                 f"{self._client.js_api}.CONSUMER.INFO.{self._stream}.{self._consumer}",
                 b"",
@@ -397,10 +396,10 @@ class Pull:
 
 
 def _error_of(answer: dict[str, Any]) -> BusError | None:
-    """Return the error in an answer of the JetStream API, None if there is none."""
+    """Return the error in a reply of the JetStream API, or None."""
     if "error" not in answer:
         return None
     try:
         return bus_error(nats.js.errors.APIError.from_error(answer["error"]))
-    except nats.js.errors.APIError as error:  # the driver raises some and returns others
+    except nats.js.errors.APIError as error:  # the driver raises some errors and returns others
         return bus_error(error)

@@ -1,4 +1,4 @@
-"""Why a server that answers is not connected to, as one sentence."""
+"""Describe in one sentence why a reachable server refuses the connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["refusal_of"]
 
 
 def refusal_of(error: Exception, settings: ConnectSettings) -> str | None:
-    """Return why the user is not let in, or why TLS fails; None if the error is another one."""
+    """Return why the server refuses the user or why TLS fails; None for other errors."""
     address = settings.address
     match error:
         case ssl.SSLCertVerificationError():
@@ -21,7 +21,7 @@ def refusal_of(error: Exception, settings: ConnectSettings) -> str | None:
                 "CWT_NATS_TLS_CA to the CA to trust"
             )
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-            return None  # the server ended during the handshake: an outage
+            return None  # the server stopped during the handshake: an outage
         case ssl.SSLError():
             return (
                 f"TLS with {address} failed: {error}; if the server requires a client certificate, "
@@ -29,5 +29,5 @@ def refusal_of(error: Exception, settings: ConnectSettings) -> str | None:
             )
         case NoTlsError():
             return f"{address} does not offer TLS, which CWT_NATS_URL or CWT_NATS_TLS_* requires"
-    found = REFUSAL.search(str(error))
-    return f"{address} refuses {describe_user(settings)} ({found[0]})" if found else None
+    reason = REFUSAL.search(str(error))
+    return f"{address} refuses {describe_user(settings)} ({reason[0]})" if reason else None

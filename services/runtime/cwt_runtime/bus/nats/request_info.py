@@ -1,9 +1,9 @@
-"""The header in which the server names the sender of a request from another account.
+"""Read the header in which the server names the sender of a request from another account.
 
-The server replaces such a header of the sender by its own. But it compares names exactly and does
-not check header blocks, and the driver reads blocks leniently: it strips white space around names,
-takes the last of several lines, and skips what it cannot read. So the header is taken from the
-block as it came, which must have exactly one.
+The server replaces such a header of the sender. However, it compares names exactly and does not
+validate header blocks, while the driver parses blocks leniently: it strips white space around
+names, uses the last of several lines, and skips unreadable lines. The header is therefore read from
+the raw block, which must contain it exactly once.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LINE: Final = re.compile(rb"\r\n%s:([^\r\n]*)\r\n" % re.escape(REQUEST_INFO.enc
 
 
 def with_request_info(block: bytes | None, headers: dict[str, str] | None) -> dict[str, str] | None:
-    """Return the headers that the driver has read of `block`, with the server's about the sender.
+    """Return the driver's `headers` of `block` with the server's header about the sender.
 
-    It is empty if it is in doubt, and missing only if the block does not mention it.
+    The header is empty if it is ambiguous, and missing only if the block does not contain its name.
     """
     mentions = _NAME.findall(block or b"")
     if not mentions:

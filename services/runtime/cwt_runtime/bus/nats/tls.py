@@ -1,4 +1,4 @@
-"""TLS of a connection: which servers it trusts, and the certificate that it shows them."""
+"""TLS of a connection: the trusted CAs and the client certificate."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["tls_context"]
 
 
 def tls_context(settings: ConnectSettings) -> ssl.SSLContext | None:
-    """Return what to connect with; None where the settings do not ask for TLS.
+    """Return the TLS context for the settings, or None if they do not require TLS.
 
     Raises
     ------
     UnusableConnectionError
-        A file is missing, unreadable, or does not contain what it should.
+        A file is missing, unreadable or invalid.
     """
     if not settings.requires_tls:
         return None
@@ -27,7 +27,7 @@ def tls_context(settings: ConnectSettings) -> ssl.SSLContext | None:
         read_file(Path(settings.tls_cert), "client certificate")
         read_file(Path(settings.tls_key), "key of the client certificate")
         try:
-            # Without a password OpenSSL would ask for one on the terminal.
+            # Without this argument OpenSSL would prompt for a password on the terminal.
             context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
         except (ssl.SSLError, ValueError) as error:
             raise UnusableConnectionError(
@@ -38,7 +38,7 @@ def tls_context(settings: ConnectSettings) -> ssl.SSLContext | None:
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext:
-    """Return a context that trusts the CAs in a file, or those of the system."""
+    """Return a context that trusts the CAs in a file, or those of the operating system."""
     if ca is None:
         return ssl.create_default_context()
     text = read_file(Path(ca), "CA file")

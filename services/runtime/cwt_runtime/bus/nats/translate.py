@@ -1,4 +1,4 @@
-"""Messages and errors of the driver as those of the bus."""
+"""Translate messages and errors of the driver to those of the bus."""
 
 from __future__ import annotations
 
@@ -36,20 +36,21 @@ INSUFFICIENT_RESOURCES = 10023
 STREAM_STORE_FAILED = 10077
 MAXIMUM_REACHED = {INSUFFICIENT_RESOURCES, 10047, STREAM_STORE_FAILED, 10122}
 
-#: What the driver raises when it reads a reply that no server sent, such as one that is not JSON.
+#: Exceptions of the driver for a reply that is not from a server, such as one that is not JSON.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
-#: How the server begins the reply subject of a message that a consumer delivers.
+#: Prefix of the reply subject of a message that a consumer delivers.
 _ACK_PREFIX = "$JS.ACK."
-#: Digits of the largest number there, a sequence or a time.
+#: Maximum number of digits in it, of a sequence or a time.
 _MAX_DIGITS = 20
 
-#: A stream or a consumer whose node is away: another one takes over, or the reader makes another.
+#: A stream or consumer whose node is offline: another node takes over, or the reader creates a new
+#: consumer.
 OFFLINE = {10118, 10119}
 
-#: Another message than the expected one is the newest of its subject.
+#: The newest message of the subject is not the expected one.
 WRONG_LAST_SEQUENCE = {10071, 10164}
 
-#: Driver class to bus class; the first that matches counts.
+#: Driver class to bus class; the first match applies.
 _TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
     (nats.js.errors.KeyWrongLastSequenceError, RevisionConflictError),
     (nats.errors.NoRespondersError, NoRespondersError),
@@ -60,12 +61,12 @@ _TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
     (nats.errors.ConnectionReconnectingError, BusUnreachableError),
     (nats.errors.StaleConnectionError, BusUnreachableError),
     (nats.errors.MaxPayloadError, NotStoredError),
-    # No stream answers: JetStream is starting, or has no leader at the moment.
+    # No stream replied: JetStream is starting, or has no leader at the moment.
     (nats.js.errors.NoStreamResponseError, BusUnreachableError),
     (nats.js.errors.ServiceUnavailableError, BusUnreachableError),
 )
 
-#: In place of the driver's text where that does not help.
+#: Messages that replace unhelpful ones of the driver.
 _ADVICE: dict[type[Exception], str] = {
     nats.js.errors.ServiceUnavailableError: (
         "JetStream does not answer: it is starting, has no leader, or is not enabled (start the "
@@ -76,7 +77,7 @@ _ADVICE: dict[type[Exception], str] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AckSubject:
-    """What JetStream writes into the reply subject of a delivered message (ADR-15)."""
+    """The parsed reply subject of a message delivered by JetStream (ADR-15)."""
 
     stream: str
     consumer: str
@@ -90,7 +91,7 @@ class AckSubject:
     def parse(cls, reply: str) -> AckSubject | None:
         """Read ``$JS.ACK[.<domain>.<account>].<stream>.<consumer>.<five numbers>[.<token>]``.
 
-        Return None for any other subject: everybody may publish to an inbox.
+        Return None for any other subject, because any client may publish to an inbox.
         """
         if not reply.startswith(_ACK_PREFIX):
             return None
@@ -115,14 +116,14 @@ def _is_number(text: str) -> bool:
 
 
 def message_of(msg: Msg) -> Message:
-    """Return a core message."""
+    """Return a driver message as a core message."""
     return Message(
         subject=msg.subject, data=msg.data, headers=msg.headers or {}, reply=msg.reply or None
     )
 
 
 def stored_message_of(msg: Msg, place: AckSubject) -> StoredMessage:
-    """Return a message that a JetStream consumer delivered, as its reply subject places it."""
+    """Return a message delivered by a JetStream consumer, with its position."""
     return StoredMessage(
         message=Message(subject=msg.subject, data=msg.data, headers=msg.headers or {}),
         seq=place.stream_seq,
@@ -132,24 +133,26 @@ def stored_message_of(msg: Msg, place: AckSubject) -> StoredMessage:
 
 
 def driver_headers(headers: Mapping[str, str] | None) -> dict[str, str] | None:
-    """Return the headers as the driver wants them."""
+    """Return headers in the form that the driver expects."""
     return dict(headers) if headers else None
 
 
 @contextmanager
 def driver_errors() -> Iterator[None]:
-    """Raise what the driver raises inside as the `BusError` that callers know."""
+    """Translate driver errors raised inside the context to `BusError`."""
     try:
         yield
     except (nats.errors.Error, OSError) as error:
         raise bus_error(error) from error
     except _UNREADABLE as error:
-        raise BusUnreachableError("the reply to a request cannot be read: retry it") from error
+        raise BusUnreachableError(
+            "cannot read the reply to a request: it has an unexpected format; retry it"
+        ) from error
 
 
 def bus_error(error: Exception) -> BusError:
     """Return the bus error for a driver error."""
-    # Some of the driver's errors are API errors that never got the API's fields.
+    # Some of the driver's API errors lack the fields of the API.
     code = getattr(error, "err_code", None)
     description = getattr(error, "description", None)
     if code in MAXIMUM_REACHED:

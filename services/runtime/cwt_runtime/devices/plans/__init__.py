@@ -1,7 +1,7 @@
-"""From wavelets and scales to what a device computes with: filters in whole numbers.
+"""Turn wavelets and scales into plans for a device: filters with integer coefficients.
 
-The bridge, which asks a device, and whoever checks its answer on the integer model, both make
-their plan here from the same request, so that they cannot disagree.
+The bridge, which calls the device, and the integer model, which checks its results, both compute
+their plan here from the same request, so they cannot disagree.
 """
 
 from cwt_runtime.devices.plans.bank import BankJob, OctaveRows, bank_job

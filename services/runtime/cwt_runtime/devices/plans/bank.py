@@ -1,4 +1,4 @@
-"""The transform of one signal by a device's filter bank."""
+"""Plan the transform of one signal with the filter bank of a device."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pycwt_mod.wavelets import Wavelet
 
 __all__ = ["BankJob", "OctaveRows", "bank_job"]
 
-#: The largest sample; half of 16 bits, so that nothing a half-band filter overshoots is limited.
+#: Largest sample: half the range of 16 bits, so that overshoot of half-band filters is not clipped.
 SAMPLE_PEAK = 1 << 14
-#: Taps to each side of the half-band filter's middle, and the window of 80 dB for them. It is flat
-#: up to `PASSBAND` radians per sample, and its stop band begins as far above π/2.
+#: Taps on each side of the half-band filter's centre, and the parameter of its Kaiser window for
+#: 80 dB. It is flat up to `PASSBAND` radians per sample; its stop band begins at π - `PASSBAND`.
 HALF_BAND_REACH = 31
 HALF_BAND_BETA = 7.857
 PASSBAND = 1.31
@@ -30,12 +30,12 @@ DECIMATOR = 127
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OctaveRows:
-    """The rows of one octave, and where their columns are in time."""
+    """The rows of one octave, and the times of their columns."""
 
-    #: In seconds.
+    #: Scales, seconds.
     scales: npt.NDArray[np.float64]
     freqs: npt.NDArray[np.float64]
-    #: What a row's integers are multiplied by.
+    #: Factor that converts the integers of a row to coefficients.
     scale: npt.NDArray[np.float64]
     first_sample: float
     step: int
@@ -43,13 +43,13 @@ class OctaveRows:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BankJob:
-    """What the device gets, and what its outputs mean.
+    """Input of the device, and the interpretation of its outputs.
 
     Attributes
     ----------
     plan : BankPlan
     samples : ndarray of int16, shape (n + padding,)
-        The signal, and zeros until the last row has come out.
+        The signal, followed by zeros until the last row is complete.
     """
 
     plan: BankPlan
@@ -57,7 +57,7 @@ class BankJob:
     octaves: tuple[OctaveRows, ...]
 
     def split(self, outputs: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.int16], ...]:
-        """Return the outputs of each octave, shape (rows, 2 columns), from those of the device."""
+        """Return the outputs of the device by octave, each of shape (rows, 2 columns)."""
         octave, row = _order(len(self.samples), self.plan)
         return tuple(
             np.stack(
@@ -68,7 +68,7 @@ class BankJob:
 
 
 def bank_job(request: HwCwtRequest) -> BankJob:
-    """Return the filter bank for a request.
+    """Return the plan of a filter bank for a request.
 
     Raises
     ------
@@ -82,14 +82,14 @@ def bank_job(request: HwCwtRequest) -> BankJob:
     scales = smallest * 2.0 ** (np.arange(voices) / voices)
     reach = math.ceil(wavelet.time_radius(TAP_TOL) * scales[-1])
     if 2 * reach + 1 > MAX_TAPS:
-        problem = f"{request.s0:g} s is {smallest:g} samples, {MAX_TAPS} taps hold fewer"
+        problem = f"the scales, from {smallest:g} samples, need more than {MAX_TAPS} taps"
         raise Unprocessable.of({"s0": problem})
     step = _step(wavelet, smallest)
     builder = TableBuilder()
     gains = []
     for row, scale in enumerate(scales):
         taps = row_taps(wavelet, float(scale), reach)
-        # No signal within SAMPLE_PEAK can reach the limit of 16 bits.
+        # With this gain no signal within SAMPLE_PEAK exceeds 16 bits.
         gain = 0.99 * FULL / (SAMPLE_PEAK * max(np.abs(taps.real).sum(), np.abs(taps.imag).sum()))
         gains.append(builder.add(row, taps, gain, step=step))
     # Imported on first use: only a plan for a device needs scipy.signal.
@@ -124,35 +124,35 @@ def bank_job(request: HwCwtRequest) -> BankJob:
 
 def _check(wavelet: Wavelet, smallest: float, request: HwCwtRequest) -> None:
     top = wavelet.frequency_band(TAP_TOL)[1]
-    # One octave has no half-band filter in its way, only half of the sampling rate.
+    # With one octave there is no half-band filter, and the Nyquist frequency is the limit.
     least = top / (2 * PASSBAND) if request.octaves > 1 else top / np.pi
     if smallest < least:
-        problem = f"{smallest:g} samples are too few, {least:.3g} are possible with this wavelet"
+        problem = f"must be at least {least:.3g} samples with this wavelet, not {smallest:g}"
         raise Unprocessable.of({"s0": problem})
     if not np.isfinite(request.data).all():
         raise Unprocessable.of({"data": "devices do not support missing samples"})
 
 
 def _step(wavelet: Wavelet, smallest: float) -> int:
-    """Return log2 of the widest distance of columns that still describes every row."""
+    """Return log2 of the largest column spacing that represents every row without aliasing."""
     low, high = wavelet.frequency_band(TAP_TOL)
     width = high - low if wavelet.analytic else 2 * high
     return min(MAX_STEP, max(0, math.floor(math.log2(2 * np.pi * smallest / width))))
 
 
 def _offset(octave: int) -> float:
-    """Return where sample 0 of an octave lies, in samples of the signal."""
+    """Return the position of sample 0 of an octave, in samples of the signal."""
     return float(sum(2**k * (1 - HALF_BAND_REACH) for k in range(octave)))
 
 
 def _order(samples: int, plan: BankPlan) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return octave and row of each output, in the order in which a device makes them."""
+    """Return octave and row of each output, in the order in which a device produces them."""
     steps = {place: entry.step for place, entry in plan.table.filters}
     keys = []
     for octave in range(plan.octaves):
         for row in range(plan.rows):
             count = (samples >> octave) >> steps[row]
-            # The sample of the signal that brings it about, counted from 1.
+            # The input sample that triggers the output, counted from 1.
             trigger = (np.arange(1, count + 1) << steps[row]) << octave
             keys.append(np.stack([trigger, np.full(count, octave), np.full(count, row)]))
     trigger, octaves, rows = np.concatenate(keys, axis=1)

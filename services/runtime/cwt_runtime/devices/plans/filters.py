@@ -1,4 +1,4 @@
-"""Wavelet rows and smoothing as filters of few taps, first in floating point, then in integers."""
+"""Wavelet rows and smoothing as short FIR filters, in floating point and as integers."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pycwt_mod.wavelets import Wavelet
 
 __all__ = ["FULL", "TableBuilder", "Taps", "gaussian_taps", "row_taps"]
 
-#: Where taps are cut off, as a part of the largest: a few steps of a 16-bit coefficient.
+#: Truncation of taps, relative to the largest: a few quantisation steps of 16 bits.
 TAP_TOL = 1e-3
-#: Largest value of 16 bits that has an opposite.
+#: Largest 16-bit value whose negative is also a 16-bit value.
 FULL = (1 << 15) - 1
-#: Points of the spectrum that taps are sampled from: they fold back far outside of every row.
+#: Points of the spectrum from which taps are computed; aliases in time are far outside any row.
 _GRID = 8192
 
 Taps = npt.NDArray[np.complex128]
 
 
 def row_taps(wavelet: Wavelet, scale: float, reach: int) -> Taps:
-    """Return the filter that gives a row of the transform; shape (2 reach + 1,).
+    """Return the filter that computes a row of the transform; shape (2 reach + 1,).
 
     The response is √(2πs) ψ̂*(sω) over the positive frequencies, twice its real part for a real
     wavelet, as the library computes it (TC98 eq. 4 and 6); the taps are its inverse Fourier
-    transform, so the row is late by `reach` samples.
+    transform, so the row is delayed by `reach` samples.
     """
     omega = 2 * np.pi * np.arange(_GRID) / _GRID
     positive = (omega > 0) & (omega <= np.pi)
@@ -40,30 +40,30 @@ def row_taps(wavelet: Wavelet, scale: float, reach: int) -> Taps:
     taps: Taps = np.fft.ifft(response) * math.sqrt(2 * math.pi * scale)
     if not wavelet.analytic:
         taps = (2 * taps.real).astype(np.complex128)
-    found: Taps = np.roll(taps, reach)[: 2 * reach + 1]
-    return found
+    centred: Taps = np.roll(taps, reach)[: 2 * reach + 1]
+    return centred
 
 
 def gaussian_taps(scale: float, reach: int) -> Taps:
-    """Return exp(-t²/2s²) over `reach` samples to both sides, with the sum 1."""
+    """Return exp(-t²/2s²) over `reach` samples on both sides, normalised to sum 1."""
     times = np.arange(-reach, reach + 1)
     taps = np.exp(-0.5 * (times / scale) ** 2)
-    found: Taps = (taps / taps.sum()).astype(np.complex128)
-    return found
+    normalised: Taps = (taps / taps.sum()).astype(np.complex128)
+    return normalised
 
 
 @dataclass
 class TableBuilder:
-    """Collects filters, and makes whole numbers of them."""
+    """Collect filters and convert their coefficients to integers."""
 
     _taps: list[npt.NDArray[np.int16]] = field(default_factory=list)
     _filters: list[tuple[int, FilterEntry]] = field(default_factory=list)
     _used: int = 0
 
     def add(self, place: int, taps: Taps, gain: float, *, step: int = 0) -> float:
-        """Put `gain` times `taps` at a place; return the gain that came of it.
+        """Add the filter `gain` times `taps` at `place`; return the gain.
 
-        The coefficients are as large as 16 bits allow, and the shift makes up for it.
+        The coefficients are scaled to use the range of 16 bits; the shift compensates.
         """
         largest = float(np.max(np.abs(np.stack([taps.real, taps.imag]))))
         shift = MAX_SHIFT
@@ -80,15 +80,15 @@ class TableBuilder:
         return gain
 
     def table(self) -> FilterTable:
-        """Return what was collected.
+        """Return the table of the collected filters.
 
         Raises
         ------
         Unprocessable
-            It is more than the device holds.
+            The filters exceed the memory of the device.
         """
         if self._used > COEFFICIENTS:
-            problem = f"the filters have {self._used} taps in all, {COEFFICIENTS} are possible"
+            problem = f"the filters have {self._used} taps, the maximum is {COEFFICIENTS}"
             raise Unprocessable.of({"rows": problem})
         return FilterTable(
             coefficients=np.concatenate(self._taps),

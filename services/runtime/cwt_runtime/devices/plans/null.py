@@ -1,8 +1,8 @@
-"""The null distribution of coherence in one octave, as a device simulates it.
+"""Plan the simulation of the null distribution of coherence in one octave on a device.
 
-The device makes one long record of two AR(1) noises, and bins R² at instants. The noise is made at
-the rate that the octave needs: AR(1) noise sampled every d is AR(1) noise with coefficient al^d,
-so every octave has scales of the same few samples and costs the same.
+The device generates one long record of two AR(1) noises, and bins R² at instants. The noise is
+generated at the rate that the octave needs: every d-th sample of AR(1) noise is AR(1) noise with
+coefficient al^d. So each octave has scales of the same few samples, and the same cost.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ from pycwt_mod.wavelets import Wavelet
 
 __all__ = ["NullJob", "null_job"]
 
-#: The smallest scale in units of the one whose band ends at half of the sampling rate: there the
-#: part of AR(1) noise that sampling folds back is small.
+#: Smallest scale, relative to the scale whose band ends at the Nyquist frequency. With this margin
+#: aliasing of AR(1) noise is small.
 ROOM = 1.4
-#: Length of one pair in units of the largest scale, as of endless noise in the library.
+#: Length of one pair, relative to the largest scale; as for endless noise in the library.
 ENDLESS_SCALES = 64
-#: Tolerance of the smoothing against aliases, as in the library.
+#: Tolerance for aliasing of the smoothing, as in the library.
 ALIAS_TOL = 1e-3
-#: Standard deviation of the noise, of a limit of 32767, and of the loudest row.
+#: Standard deviation of the noise, with a range of ±32767, and of the largest row.
 NOISE_RMS = 6000
 ROW_RMS = 2500
-#: Standard deviation of the sum of eight u16 that the noise is made of.
+#: Standard deviation of the sum of eight u16 from which the noise is generated.
 DRAW_RMS = 53_510
-#: |W|² of noise exceeds so many times its mean once in 10^9.
+#: Ratio to its mean that |W|² of noise exceeds with probability 10^-9.
 PEAK_TO_MEAN = 21
 PRODUCT_LIMIT = (1 << 17) - 1
 BOXCAR = 63
-#: Memory of AR(1) noise that starts at zero: e^-7 of it is left.
+#: Settling time of AR(1) noise that starts at zero, in time constants: e^-7 remains.
 SETTLING = 7
 LONGEST_SETTLING = 20_000
 Q15 = 1 << 15
@@ -65,7 +65,7 @@ Q15 = 1 << 15
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NullJob:
-    """What the device gets, and which scales (in samples of the request) it bins."""
+    """Plan for the device, and the scales that it bins, in samples of the request."""
 
     plan: McPlan
     scales: npt.NDArray[np.float64]
@@ -77,19 +77,21 @@ def null_job(request: HwMcRequest) -> NullJob:
     Raises
     ------
     Unprocessable
-        More rows, or larger filters, than a device has room for.
+        The rows or filters exceed the memory of a device.
     """
     wavelet = wavelet_of(request.mother, request.param)
     boxcar = ScaleBoxcar.of(wavelet.deltaj0, request.dj, request.convention)
     half = max(-boxcar.first, boxcar.last)
     total = request.rows + 2 * half
     if total > MC_MAX_ROWS:
-        problem = f"{request.rows} and {2 * half} neighbours, {MC_MAX_ROWS} are possible"
+        problem = (
+            f"{request.rows} rows and {2 * half} neighbours, the maximum is {MC_MAX_ROWS} in total"
+        )
         raise Unprocessable.of({"rows": problem})
     index = np.arange(total) - half
     scales: npt.NDArray[np.float64] = request.s0 * np.exp2(index * request.dj)
-    exists = (index >= -_given(request.below, half)) & (
-        index < request.rows + _given(request.above, half)
+    exists = (index >= -_neighbours(request.below, half)) & (
+        index < request.rows + _neighbours(request.above, half)
     )
     thin = _thinning(wavelet, scales[exists][0], request)
     lags = tuple(_lag(al, thin) for al in (request.al1, request.al2))
@@ -136,15 +138,15 @@ def null_job(request: HwMcRequest) -> NullJob:
     return NullJob(plan=plan, scales=scales[half : half + request.rows])
 
 
-def _given(rows: int | None, half: int) -> int:
+def _neighbours(rows: int | None, half: int) -> int:
     return half if rows is None else min(rows, half)
 
 
 def _thinning(wavelet: Wavelet, smallest: float, request: HwMcRequest) -> float:
-    """Return every how many-th sample of the noise is made; at least 1, not always whole."""
+    """Return the decimation of the noise; at least 1, not always an integer."""
     least = ROOM * wavelet.frequency_band(TAP_TOL)[1] / math.pi
     thin = max(1.0, smallest / least)
-    # Only a positive coefficient has powers that are not whole.
+    # Only a nonnegative coefficient has real powers with fractional exponents.
     return thin if min(request.al1, request.al2) >= 0 else float(math.floor(thin))
 
 
@@ -158,45 +160,45 @@ def _step(wavelet: Wavelet, smallest: float) -> int:
 
 
 def _row(wavelet: Wavelet, scale: float, request: HwMcRequest) -> Taps:
-    """Return W/√s: what is multiplied and smoothed is W1 W2*/s."""
+    """Return the filter for W/√s, because the smoothed product is W1 W2*/s."""
     reach = min(math.ceil(wavelet.time_radius(TAP_TOL) * scale), (MC_MAX_TAPS - 1) // 2)
     if wavelet.time_radius(10 * TAP_TOL) * scale > reach:
-        problem = f"at {request.dj:g} octaves they need more than {MC_MAX_TAPS} taps"
+        problem = f"at a spacing of {request.dj:g} octaves, filters exceed {MC_MAX_TAPS} taps"
         raise Unprocessable.of({"rows": problem})
     return row_taps(wavelet, scale, reach) / math.sqrt(scale)
 
 
 def _smoothing(scale: float) -> Taps:
-    """Return the smoothing in time, for a scale in instants."""
+    """Return the filter for smoothing in time, for a scale in instants."""
     reach = math.ceil(math.sqrt(-2 * math.log(TAP_TOL)) * scale)
     return gaussian_taps(scale, min(reach, (MC_MAX_SMOOTHING_TAPS - 1) // 2))
 
 
 def _in_step(rows: list[Taps], smoothing: list[Taps], step: int) -> tuple[list[Taps], list[Taps]]:
-    """Delay rows until all are equally late: the smoothing over scales adds them up.
+    """Pad filters so that all rows have the same delay, which smoothing over scales requires.
 
-    A row is late by half of its own taps and by half of its smoothing's, which are `step` samples
-    apart. Zeros before the taps delay it further; before those of the smoothing they cost less.
+    A row is delayed by half of its taps and by half of its smoothing taps, which are `step` samples
+    apart. Zeros before the taps increase the delay; before the smoothing taps they cost less.
     """
     late = [
         len(row) // 2 + step * (len(each) // 2) for row, each in zip(rows, smoothing, strict=True)
     ]
-    found: tuple[list[Taps], list[Taps]] = [], []
+    padded: tuple[list[Taps], list[Taps]] = [], []
     for row, each, own in zip(rows, smoothing, late, strict=True):
         room = MC_MAX_SMOOTHING_TAPS - len(each)
         instants, samples = divmod(max(late) - own, step)
         moved = min(instants, room)
         samples += (instants - moved) * step
-        found[0].append(np.concatenate([np.zeros(samples), row]))
-        found[1].append(np.concatenate([np.zeros(moved), each]))
-    if max(map(len, found[0])) > MC_MAX_TAPS:
-        problem = f"their filters differ by more than {MC_MAX_TAPS} taps can make up for"
+        padded[0].append(np.concatenate([np.zeros(samples), row]))
+        padded[1].append(np.concatenate([np.zeros(moved), each]))
+    if max(map(len, padded[0])) > MC_MAX_TAPS:
+        problem = f"the delays of their filters differ by more than {MC_MAX_TAPS} taps"
         raise Unprocessable.of({"rows": problem})
-    return found
+    return padded
 
 
 def _weights(boxcar: ScaleBoxcar, half: int) -> Taps:
-    """Return the boxcar over rows with its middle in the middle."""
+    """Return the weights of the boxcar over rows, centred."""
     weights = np.zeros(2 * half + 1, np.complex128)
     weights[half + boxcar.first : half + boxcar.last + 1] = boxcar.weights
     return weights
@@ -208,7 +210,7 @@ def _power(taps: Taps, lag: float) -> float:
     response = np.abs(np.fft.fft(taps, points)) ** 2
     freqs = np.fft.fftfreq(points)
     spectrum = ar1_spectrum(freqs, lag)
-    # The library's spectrum is of unit variance; the noise's is that of its innovations.
+    # The library's spectrum has unit variance; the noise has innovations of unit variance.
     return float(np.mean(response * spectrum)) / (1 - lag**2)
 
 
@@ -226,5 +228,5 @@ def _q15(lag: float) -> int:
 
 
 def _seed(seed: int) -> bytes:
-    """Return 16 bytes that are not all zero, and differ in every bit from seed to seed."""
+    """Return 16 bytes that are not all zero, by hashing the seed."""
     return hashlib.sha256(b"cwt-mc" + seed.to_bytes(8, "little")).digest()[:16]
