@@ -38,5 +38,5 @@ async def test_faults_of_devices_queues_and_workers_are_found(tmp_path: Path) ->
             )
             await finds(system.bus, "health", "its consumer is paused")
             system.kill("compute-0")
-            await finds(system.bus, "compute", "none answers")
+            await finds(system.bus, "compute", "not running")
             await finds(system.bus, "health", "its consumer is paused")  # asked of ingest
