@@ -1,10 +1,10 @@
-"""Chunks as the messages that the signal log stores.
+"""Encode chunks as messages of the signal log.
 
-A chunk's message id is ``<stream>/<epoch>/<first_sample>+<samples>/<nonce>``. The server drops a
-second message with an id that it knows, whoever published the first one, so an id that another
-client can predict is one that it can use up. The nonce is random: 64 bits for each chunk of a
-publisher. Sending the message again changes nothing, and no other client sends one with its id.
-Samples that another run sends again are stored again; ingest drops those that it knows.
+The message id of a chunk is ``<stream>/<epoch>/<first_sample>+<samples>/<nonce>``. The server
+discards a second message with a known id, whoever published the first, so a predictable id could be
+used up by another client. The nonce is therefore random, with 64 bits per chunk of a publisher.
+Retrying a message has no effect if it is stored, and no other client sends one with its id. Samples
+that another run sends again are stored again; ingest drops the ones it knows.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["MAX_CHUNK_BYTES", "ChunkEncoding", "ChunkMessage", "message_id", "ne
 
 ChunkEncoding = Literal[ContentType.OCTETS, ContentType.MSGPACK]
 
-#: Larger chunks are cut: a message takes memory at every station, and the server handles small
-#: ones as fast. Below what any server takes by default.
+#: Larger chunks are split: every process on the path holds a message in memory, and the server
+#: handles small ones as fast. This is below the default limit of the server.
 MAX_CHUNK_BYTES = 1000 * 1000
 
 
@@ -32,7 +32,7 @@ class ChunkMessage:
 
     #: Position of the first sample, or of the end of its epoch.
     first_sample: int
-    #: What the chunk is, and a nonce.
+    #: Identity of the chunk, and a nonce.
     name: str
     nonce: str
     headers: dict[str, str]
@@ -51,11 +51,11 @@ class ChunkMessage:
 
     @property
     def id(self) -> str:
-        """The message id."""
+        """The message id of the chunk."""
         return f"{self.name}/{self.nonce}"
 
     def renamed(self) -> ChunkMessage:
-        """Return the same chunk under another id."""
+        """Return the same chunk with a new nonce."""
         return replace(self, nonce=new_nonce())
 
 
@@ -67,7 +67,7 @@ def new_nonce() -> str:
 def message_id(stream: str, chunk: SignalChunk, nonce: str) -> str:
     """Return a message id that is the same for the same samples and the same `nonce`.
 
-    A chunk without a position gets another one each time.
+    A chunk without a position gets a new nonce each time.
     """
     return f"{_name(stream, chunk)}/{nonce if chunk.first_sample is not None else new_nonce()}"
 

@@ -1,18 +1,18 @@
-"""The way of a publisher's chunks into the signal log: in order, and each one kept once.
+"""Store the chunks of a publisher in the signal log, in order and each once.
 
 Rules
 -----
 - Chunks are sent in order, the first of an epoch by itself, and each waits until all but the last
-  `in_flight` - 1 before it are kept. So a chunk that is lost on its way, which shows after some
-  seconds, is overtaken by at most that number of chunks, which ingest puts in order. With
+  `in_flight` - 1 before it are stored. A chunk that is lost on the way, which takes some seconds to
+  notice, is therefore overtaken by at most that number of chunks, which ingest reorders. With
   ``in_flight=1`` the order is strict.
-- What fails for a passing reason is sent again until it is kept or the policy's tries are used up.
-  Meanwhile no new chunk goes out.
-- An answer that a chunk is a duplicate counts only for one that was sent again: it was stored
-  before. For one that was sent once it means that another client has used its id, so it is sent
-  again under another one.
-- A chunk that cannot be kept, as when the log is full, ends the sending: `failure` is its error,
-  and `first_unkept` says from where on to send again. Nothing is left out silently.
+- Transient failures are retried until the chunk is stored or the retry policy gives up. No new
+  chunk is sent during a retry.
+- A duplicate acknowledgement of a retried chunk means that the chunk was stored before. For a chunk
+  that was sent once, it means that another client has used its id, so the chunk is sent again under
+  another id.
+- A chunk that cannot be stored, for example because the log is full, ends the sending: `failure` is
+  its error, and `first_unkept` the position to continue from. No chunk is skipped silently.
 """
 
 from __future__ import annotations
@@ -35,31 +35,32 @@ from pycwt_client.sending import Sending
 
 __all__ = ["ChunkSender"]
 
-#: Ids of one chunk. Another client that uses up several knows what is sent before the server does.
+#: Number of ids to try per chunk. A client that uses up several reads chunks before they are
+#: stored.
 MAX_IDS = 3
 
 
 @dataclass
 class _OnItsWay:
-    """A chunk that was sent, and whether it is kept, or given up."""
+    """A chunk that was sent; `done` once it is stored or given up."""
 
     done: bool = False
 
 
 class ChunkSender:
-    """Sends chunks on one subject; the module states its rules.
+    """Send chunks on one subject by the rules in the module's docstring.
 
     Attributes
     ----------
     kept, duplicates, resent : int
-        Chunks acknowledged; how many had to be sent again, and how many of these were in the log
-        already, since only the acknowledgement was lost.
+        Number of stored chunks; retried chunks that were already in the log, because only the
+        acknowledgement was lost; and retried chunks.
     failure : BusError, ContractError or None
-        What kept a chunk from being kept.
+        Reason for which a chunk could not be stored.
     first_unkept : int or None
-        After a failure: the lowest position that may not be kept.
+        Lowest position that may not be stored after a failure.
     last_seq : int
-        Place in the log of the last chunk that is kept.
+        Sequence number in the log of the last stored chunk.
     """
 
     def __init__(
@@ -71,11 +72,11 @@ class ChunkSender:
         self._sending = sending
         self._outbox: deque[ChunkMessage] = deque()
         self._slots = anyio.Semaphore(sending.in_flight)
-        #: In the order in which they were sent: each has its slot until those before it are done.
+        #: In the order of sending: each keeps its slot until those before it are done.
         self._on_their_way: deque[_OnItsWay] = deque()
-        #: Whose chunk goes out next, and that no chunk is being sent again.
+        #: Held by the chunk to be sent next, and by a chunk that is being retried.
         self._turn, self._in_order = anyio.Lock(), anyio.Lock()
-        #: The next chunk is the first of its epoch; whether that one is kept, or there is none.
+        #: Whether the next chunk is the first of its epoch; set unless such a chunk is in flight.
         self._leads, self._leader_kept = True, anyio.Event()
         self._leader_kept.set()
         self.kept = 0
@@ -91,37 +92,37 @@ class ChunkSender:
             raise self.failure
 
     def note_failure(self, error: BusError | ContractError, first_sample: int) -> None:
-        """Note that the chunk at a position cannot be kept; the first error is the `failure`."""
+        """Record that a chunk cannot be stored; the first error is the `failure`."""
         self.failure = self.failure or error
         lowest = first_sample if self.first_unkept is None else self.first_unkept
         self.first_unkept = min(lowest, first_sample)
 
     def begin_epoch(self) -> None:
-        """Send the next chunk by itself."""
+        """Send the next chunk as the first of its epoch."""
         self._leads = True
 
     def queue(self, messages: Iterable[ChunkMessage]) -> None:
-        """Note chunks for `send_queued`; one that is cancelled leaves them for the next one."""
+        """Queue chunks for `send_queued`; if cancelled, it leaves the rest for the next call."""
         self._outbox.extend(messages)
 
     async def send_queued(self) -> None:
-        """Send the queued chunks, each as soon as there is a slot for it."""
+        """Send the queued chunks, each as soon as a slot is free."""
         while self._outbox:
             await self.send(None)
 
     async def send(self, message: ChunkMessage | None) -> None:
-        """Send `message`, or the first one that is queued, as soon as there is a slot for it.
+        """Send `message`, or the first queued one if None, as soon as a slot is free.
 
         Raises
         ------
         BusError, ContractError
-            An earlier chunk could not be kept.
+            An earlier chunk could not be stored.
         """
         await self._slots.acquire()
         try:
             async with self._turn:
                 await self._leader_kept.wait()
-                async with self._in_order:  # free, unless a chunk is being sent again
+                async with self._in_order:  # free unless a chunk is being retried
                     self.raise_failure()
                     if message is None and not self._outbox:
                         self._slots.release()  # another call has sent it
@@ -131,23 +132,23 @@ class ChunkSender:
                     sent = _OnItsWay()
                     self._on_their_way.append(sent)
                     self._tasks.start_soon(self._keep, message or self._outbox.popleft(), sent)
-        except BaseException:  # cancelled while waiting, too: the slot is the next chunk's
+        except BaseException:  # also if cancelled while waiting: the next chunk needs the slot
             self._slots.release()
             raise
 
     async def settled(self) -> None:
-        """Wait until each chunk that was sent is kept or given up."""
+        """Wait until each chunk that was sent is stored or given up."""
         async with AsyncExitStack() as held:
             for _ in range(self._sending.in_flight):
                 await held.enter_async_context(self._slots)
 
     async def store(self, message: ChunkMessage) -> StoreAck:
-        """Store a chunk, and return once it is kept.
+        """Store a chunk, and return its acknowledgement.
 
         Raises
         ------
         BusError
-            It could not be kept.
+            The chunk could not be stored.
         """
         ack = await self._stored(message)
         self.last_seq = max(self.last_seq, ack.seq)
@@ -181,14 +182,14 @@ class ChunkSender:
                 return ack
             message = message.renamed()
         raise NotStoredError(
-            f"cannot store a chunk of {self._subject}: another client publishes under its message "
-            f"ids, {MAX_IDS} times; find out which clients may read this subject"
+            f"cannot store a chunk of {self._subject}: another client used its message ids "
+            f"{MAX_IDS} times; check which clients may read this subject"
         )
 
     async def _stored_again(self, message: ChunkMessage) -> StoreAck:
         self.resent += 1
         async with self._in_order:
-            self.raise_failure()  # another chunk has waited long enough, for both
+            self.raise_failure()  # another chunk has retried long enough
             return await publish_with_retry(
                 self._log,
                 self._subject,

@@ -1,11 +1,10 @@
-"""Consecutive samples and where they belong, cut to what a message carries or joined; pure.
+"""Consecutive samples with their position and time; split to message size, or joined. No I/O.
 
 Rules of joining
 ----------------
-- What follows on what was pushed before, in the same dtype, is joined to it. Anything else begins
-  a new chunk: a gap, a step back, another dtype.
-- A push is not torn apart, because the time of its first sample is known and that of the others is
-  not.
+- Samples that continue the pushed ones, in the same dtype, are joined to them. Otherwise a new
+  chunk begins: after a gap, a step back, or a change of dtype.
+- A push is not split by joining, because only the time of its first sample is known.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ __all__ = ["Batch", "Piece", "cut"]
 class Piece:
     """Consecutive samples of all channels."""
 
-    #: Position of the first one in its epoch.
+    #: Position of the first sample in its epoch.
     first_sample: int
-    #: When the first one was taken, nanoseconds UTC; None if nobody knows.
+    #: Time of the first sample, nanoseconds UTC; None if unknown.
     t0_ns: int | None
     #: (time,) or (time, channel)
     samples: Samples
 
     @property
     def next_sample(self) -> int:
-        """Position right after the last one."""
+        """Position after the last sample."""
         return self.first_sample + len(self.samples)
 
 
 def cut(piece: Piece, max_bytes: int) -> list[Piece]:
-    """Return `piece` in pieces of at most `max_bytes`; the first keeps the time."""
+    """Split `piece` into pieces of at most `max_bytes`; the first one keeps the time."""
     row_bytes = piece.samples[:1].nbytes
     most = min(max(max_bytes // max(row_bytes, 1), 1), MAX_CHUNK_SAMPLES)
     if len(piece.samples) <= most:
@@ -54,7 +53,7 @@ def cut(piece: Piece, max_bytes: int) -> list[Piece]:
 
 
 class Batch:
-    """Joins pushes until there are `enough` samples; `take` gives what there is."""
+    """Join pushes until there are `enough` samples; `take` returns what is collected."""
 
     def __init__(self, *, enough: int) -> None:
         self._enough = enough
@@ -65,12 +64,12 @@ class Batch:
         return self._count
 
     def push(self, piece: Piece) -> list[Piece]:
-        """Take in a piece; return what is to be sent because of it.
+        """Add a piece; return the pieces that are now complete.
 
         Raises
         ------
         ValueError
-            It has another number of channels than those that wait.
+            The number of channels differs from that of the collected samples.
         """
         done = [] if self._goes_on(piece) else self.take()
         self._pieces.append(piece)
@@ -78,7 +77,7 @@ class Batch:
         return [*done, *self.take()] if self._count >= self._enough else done
 
     def take(self) -> list[Piece]:
-        """Return what waits as one piece, or nothing."""
+        """Return the collected samples as one piece, if any."""
         pieces, self._pieces, self._count = self._pieces, [], 0
         if len(pieces) < 2:
             return pieces
@@ -92,8 +91,8 @@ class Batch:
         last = self._pieces[-1]
         if last.samples.shape[1:] != piece.samples.shape[1:]:
             raise ValueError(
-                f"samples of shape {piece.samples.shape}, and those before have "
-                f"{last.samples.shape}: the channels have to stay the same"
+                f"cannot join samples of shape {piece.samples.shape} to those of shape "
+                f"{last.samples.shape}: keep the number of channels"
             )
         return (
             last.next_sample == piece.first_sample

@@ -1,4 +1,4 @@
-"""A stream's definition from the channels and the rate of a source, and what to compute; pure."""
+"""Derive a stream's definition from the channels and rate of a source and its analyses. No I/O."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from pycwt_client.sources.source import SourceInfo
 
 __all__ = ["Analyses", "analyses_of_recording", "derived_definition", "difference"]
 
-#: Periods of the lowest frequency in a recording; fewer leave little outside of the cone.
+#: Minimum periods of the lowest frequency in a recording; with fewer, most is inside the cone.
 MIN_PERIODS = 8
-#: Ratio of the highest to the lowest frequency: ten octaves, and at least one.
+#: Ratio of the highest to the lowest frequency: at most ten octaves, at least one.
 MAX_BAND, MIN_BAND = 1024, 2
-#: Windows of this frequency take up to 13 hours, and the signal log keeps a chunk for a day.
+#: Lowest default frequency: its windows take up to 13 hours; the signal log stores a chunk for a
+#: day.
 LOWEST_HZ = 1 / 600
-#: Results of the highest octave in a whole recording: more than a screen has columns.
+#: Results of the highest octave in a whole recording: more than the columns of a screen.
 MAX_RESULTS = 1000
-#: Ten octaves of longer hops have windows that a message does not carry.
+#: With longer hops, windows of ten octaves exceed the size of a message.
 MAX_HOP_PERIODS = 64
-#: What columns of times and of row numbers are called in text files.
+#: Names of columns of times and of row numbers in text files.
 TIME_NAMES = frozenset({"time", "t", "times", "time_s", "timestamp", "seconds", "index", "sample"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Analyses:
-    """What is to be computed."""
+    """The analyses of a stream."""
 
-    #: Channels whose power is computed.
+    #: Channels to compute the power of.
     power: tuple[str, ...] = ()
-    #: Pairs whose coherence is computed.
+    #: Pairs of channels to compute the coherence of.
     coherence: tuple[tuple[str, str], ...] = ()
     fmin_hz: float
     fmax_hz: float
-    #: Seconds between results of the highest octave; None: `HOP_PERIODS` periods of `fmax_hz`.
+    #: Interval of results of the highest octave, seconds; by default `HOP_PERIODS` periods of
+    #: `fmax_hz`.
     hop_s: float | None = None
 
 
@@ -46,19 +48,19 @@ def analyses_of_recording(
     coherence: tuple[tuple[str, str], ...] = (),
     band: tuple[float, float] | None = None,
 ) -> Analyses:
-    """Return what to compute of a recording, with defaults for what is not said.
+    """Return the analyses of a recording, with defaults for omitted arguments.
 
-    - Without `power` and `coherence`: the coherence of the first two channels, or the power of the
-      only one; a column of a text file that is called time or the like does not count.
-    - Without `band`: up to a quarter of the sampling rate; down to 8 periods in the recording, but
-      at most ten octaves and not below 1/600 Hz, and at least one octave.
-    - Results of the highest octave come every 8 periods of its highest frequency; of a long
-      recording every thousandth part of it, up to 64 periods; never more than 1000 a second.
+    - Without `power` and `coherence`: the coherence of the first two channels, or the power of a
+      single one. Columns of a text file with names such as "time" are ignored.
+    - Without `band`: from 8 periods in the recording, but at most ten octaves and not below 1/600
+      Hz, to a quarter of the sampling rate; at least one octave.
+    - The interval of results of the highest octave is 8 periods of its highest frequency. For a
+      long recording it is a thousandth of the length, up to 64 periods. It is at least 1 ms.
 
     Parameters
     ----------
     info
-        The recording; its length is known.
+        The recording, which has a known length.
     power, coherence
         Channels, and pairs of channels.
     band
@@ -69,7 +71,7 @@ def analyses_of_recording(
         power, coherence = (names, ()) if len(names) == 1 else ((), ((names[0], names[1]),))
     duration_s = max(info.n_samples or 0, 1) / info.fs_hz
     fmin_hz, fmax_hz = band or _band(duration_s, info.fs_hz)
-    # A band that is no band is refused with the definition.
+    # The definition's validation rejects an invalid band.
     period_s = 1 / fmax_hz if fmax_hz > 0 else 0.0
     hop_s = max(HOP_PERIODS * period_s, duration_s / MAX_RESULTS, MIN_HOP_S)
     return Analyses(
@@ -82,12 +84,12 @@ def analyses_of_recording(
 
 
 def derived_definition(stream: str, info: SourceInfo, analyses: Analyses) -> StreamDefinition:
-    """Return the definition of a stream with the channels and the rate of a source.
+    """Return the definition of a stream with the channels and rate of a source.
 
     Raises
     ------
     Unprocessable
-        The analyses do not fit the source; the message says which.
+        The analyses do not fit the source; the message names the reason.
     """
     hop_s = HOP_PERIODS / analyses.fmax_hz if analyses.hop_s is None else analyses.hop_s
     common = {"fmin_hz": analyses.fmin_hz, "fmax_hz": analyses.fmax_hz, "hop_s": hop_s}
@@ -121,9 +123,9 @@ def derived_definition(stream: str, info: SourceInfo, analyses: Analyses) -> Str
 
 
 def difference(present: StreamDefinition, derived: StreamDefinition) -> str | None:
-    """Return in words what `derived` has and `present` has otherwise; None: nothing.
+    """Describe how `present` differs from `derived`; None if it does not.
 
-    Analyses that `present` has in addition do not count, nor do units.
+    Units, and further analyses of `present`, are ignored.
     """
     return "; ".join(_differences(present, derived)) or None
 

@@ -1,4 +1,4 @@
-"""An analysis cut around markers: what is averaged over the repeats of a stimulus."""
+"""Epochs of an analysis around markers, such as the repetitions of a stimulus."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Epochs", "cut_epochs"]
 
-#: Of a number of steps, so that 0.3 s are three steps of 0.1 s.
+#: Tolerance in steps, so that 0.3 s are three steps of 0.1 s.
 ROUNDING = 1e-9
 
 Real = npt.NDArray[np.floating[Any]]
@@ -31,36 +31,36 @@ Real = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Epochs:
-    """The stretches of an analysis around markers.
+    """Epochs of an analysis around markers.
 
-    Arrays are (epoch, channel set, frequency, time), one epoch for each marker; the column at time
+    Arrays are (epoch, channel set, frequency, time), with one epoch per marker. The column at time
     0 is the one nearest to the marker, at most half a step away.
     """
 
-    #: One for each epoch.
+    #: The marker of each epoch.
     markers: tuple[PlacedMarker, ...]
-    #: The channel sets as text, such as ``c3,c4``.
+    #: Labels of the channel sets, such as ``c3,c4``.
     labels: tuple[str, ...]
     #: (time,) seconds from the marker.
     times_s: Real
     #: (frequency,), descending.
     freqs_hz: Real
-    #: NaN where there is no result, as before the recording began.
+    #: NaN where there is no result, such as before the start of the recording.
     values: npt.NDArray[np.inexact[Any]]
-    #: Radians; None if the results have none.
+    #: Radians; None if the analysis has no phase.
     phase: Real | None
-    #: True where missing data or an edge touches the value, or there is no result.
+    #: True for values affected by missing data or an edge, or without a result.
     mask: npt.NDArray[np.bool_]
-    #: Of the export that was cut.
+    #: Provenance of the export.
     provenance: Mapping[str, str | int | float]
 
     @property
     def masked(self) -> np.ma.MaskedArray[Any, Any]:
-        """The values, with `mask` as numpy's: ``epochs.masked.mean(axis=0)`` is the average."""
+        """The values as a masked array: ``epochs.masked.mean(axis=0)`` is the average."""
         return np.ma.MaskedArray(self.values, self.mask)
 
     def save_npz(self, path: str | Path) -> None:
-        """Write a NumPy archive of the arrays; `provenance` is JSON."""
+        """Write a NumPy archive of the arrays; its array ``provenance`` is JSON."""
         arrays = {
             "times_s": self.times_s,
             "freqs_hz": self.freqs_hz,
@@ -75,7 +75,7 @@ class Epochs:
 
 
 def cut_epochs(export: Export, text: str, *, before_s: float, after_s: float) -> Epochs:
-    """Return the stretches of `export` around the markers with `text`; see `Export.epochs`."""
+    """Return the epochs of `export` around the markers with `text`; see `Export.epochs`."""
     if not (math.isfinite(before_s) and math.isfinite(after_s)):
         raise ValueError(f"{before_s=} and {after_s=} must be finite")
     chosen = tuple(
@@ -92,14 +92,14 @@ def cut_epochs(export: Export, text: str, *, before_s: float, after_s: float) ->
         -math.floor(before_s / step_s + ROUNDING), math.floor(after_s / step_s + ROUNDING) + 1
     )
     if len(around) == 0:
-        raise ValueError(f"{before_s=} and {after_s=} leave no time: the sum must not be negative")
+        raise ValueError(f"{before_s=} and {after_s=} must not have a negative sum")
     columns = np.array([export.column_of(each) for each in chosen])[:, None] + around
     absent = (columns < 0) | (columns >= len(export.samples))
 
     def cut(array: npt.NDArray[Any], empty: float) -> npt.NDArray[Any]:
-        found = array[:, :, np.where(absent, 0, columns)]
-        found[:, :, absent] = empty
-        return np.ascontiguousarray(np.moveaxis(found, 2, 0))
+        selected = array[:, :, np.where(absent, 0, columns)]
+        selected[:, :, absent] = empty
+        return np.ascontiguousarray(np.moveaxis(selected, 2, 0))
 
     return Epochs(
         markers=chosen,

@@ -1,6 +1,6 @@
-"""An export as a file: NumPy archive, text, netCDF, picture.
+"""Write an export as a NumPy archive, text, netCDF or picture.
 
-A file is written beside its place and then moved there, so that what is there is whole.
+A file is written next to its destination and then moved there, so it is never incomplete.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ __all__ = [
     "write_picture",
 ]
 
-#: Rows of a table that are put into text together.
+#: Rows of a table to format together.
 CSV_ROWS = 65_536
-#: Of one variable of a netCDF file with 64-bit offsets.
+#: Maximum size of a variable in a netCDF file with 64-bit offsets.
 NETCDF_BYTES = 2**32 - 4
-#: Columns of a picture: twice the pixels of a panel.
+#: Maximum columns of a picture: twice the pixels of a panel.
 PICTURE_COLUMNS = 2000
-#: Markers of a picture that have labels; those of more would cover each other.
+#: Maximum number of markers with labels in a picture; more would overlap.
 MAX_LABELS = 40
-#: Characters of a text in arrays, where each takes as much room as the longest.
+#: Maximum length of texts in arrays, where each uses as much memory as the longest.
 MAX_ARRAY_TEXT = 256
-#: Characters of a label.
+#: Maximum length of a label.
 LABEL_LENGTH = 24
-#: Of a panel, inches.
+#: Size of a panel, inches.
 PANEL = (11.0, 4.2)
 NS = 1_000_000_000
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which replaces `path` once all is written."""
+    """Yield a temporary path, which replaces `path` once the file is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -62,7 +62,7 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def write_npz(export: Export, path: Path) -> None:
-    """Write the arrays under the names that they have in `Export`, what is None left out."""
+    """Write the arrays under their names in `Export`, without those that are None."""
     arrays: dict[str, NDArray[Any] | None] = {
         name: getattr(export, name)
         for name in (
@@ -80,14 +80,14 @@ def write_npz(export: Export, path: Path) -> None:
 
 
 def write_arrays(arrays: Mapping[str, NDArray[Any] | None], path: Path) -> None:
-    """Write a NumPy archive; what is None is left out."""
+    """Write a NumPy archive, without the arrays that are None."""
     present = {name: array for name, array in arrays.items() if array is not None}
     with _replacing(path) as part, part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **present)
 
 
 def marker_arrays(markers: Sequence[PlacedMarker]) -> dict[str, NDArray[Any]]:
-    """Return markers as arrays (marker,) of position, times, channels and texts.
+    """Return positions, times, channels and texts of markers, each an array (marker,).
 
     Texts are cut to `MAX_ARRAY_TEXT` characters.
     """
@@ -102,7 +102,7 @@ def marker_arrays(markers: Sequence[PlacedMarker]) -> dict[str, NDArray[Any]]:
 
 
 def write_csv(export: Export, path: Path) -> None:
-    """Write one row per value: channel set by channel set, in each one instant after the other."""
+    """Write one row per value: by channel set, then by time."""
     is_complex = np.iscomplexobj(export.values)
     header = ["channels", "time_s"]
     header += ["utc"] if export.times_ns is not None else []
@@ -124,7 +124,7 @@ def write_csv(export: Export, path: Path) -> None:
 
 
 def _texts_at(export: Export) -> dict[int, str]:
-    """Return the texts of the markers at each column that has some; each is at its nearest one."""
+    """Return the texts of the markers by column; each marker is at its nearest column."""
     texts: dict[int, str] = {}
     for marker in export.markers:
         column = export.column_of(marker)
@@ -161,21 +161,21 @@ def _write_rows(
 
 
 def _texts(numbers: NDArray[Any], digits: int) -> list[str]:
-    """Return numbers as text; what is not a number is empty."""
+    """Return numbers as text, empty for NaN."""
     return ["" if each != each else f"{each:.{digits}g}" for each in numbers.tolist()]
 
 
 def write_netcdf(export: Export, path: Path) -> None:
-    """Write dimensions ``set``, ``frequency`` and ``time``, and a variable for each array."""
+    """Write dimensions ``set``, ``frequency`` and ``time``, and a variable per array."""
     largest = export.values.real.nbytes
     if largest > NETCDF_BYTES:
         raise ValueError(
-            f"a variable of {largest} bytes is too large for netCDF 3, which takes {NETCDF_BYTES}: "
+            f"cannot write a variable of {largest} bytes: netCDF 3 allows {NETCDF_BYTES}; "
             "choose a longer step, fewer channels, or npz"
         )
     from scipy.io import netcdf_file  # slow to import
 
-    # It holds arrays of the file as views of memory unless told not to.
+    # Without this the file would keep views of the arrays in memory.
     with _replacing(path) as part, netcdf_file(str(part), "w", mmap=False, version=2) as file:
         for name, value in {"Conventions": "CF-1.8", **export.provenance}.items():
             setattr(file, name, value)
@@ -226,7 +226,7 @@ def _put_values(file: Any, export: Export) -> None:  # noqa: ANN401 - scipy has 
 
 
 def _put_time(file: Any, export: Export) -> None:  # noqa: ANN401
-    """Put the axis of time: dates where they are known, else seconds."""
+    """Write the time axis: dates if known, otherwise seconds."""
     if export.times_ns is None:
         _put(file, "time", export.times_s, ("time",), units="s", standard_name="time")
         return
@@ -252,7 +252,7 @@ def _put(file: Any, name: str, array: NDArray[Any], axes: tuple[str, ...], **abo
 
 
 def _put_markers(file: Any, markers: Sequence[PlacedMarker]) -> None:  # noqa: ANN401
-    """Put the dimension ``marker``, and a variable for each of their properties."""
+    """Write the dimension ``marker``, and a variable for each property of the markers."""
     file.createDimension("marker", len(markers))
     arrays = marker_arrays(markers)
     axes = ("marker",)
@@ -274,8 +274,9 @@ def _put_texts(file: Any, name: str, texts: tuple[str, ...], axis: str) -> None:
 
 
 def write_picture(export: Export, path: Path) -> None:
-    """Draw a panel for each channel set, of at most `PICTURE_COLUMNS` instants."""
-    # matplotlib is an optional dependency, and slow to import; the package says how to install it.
+    """Draw a panel per channel set, with at most `PICTURE_COLUMNS` columns."""
+    # matplotlib is an optional dependency, and slow to import. The package reports how to install
+    # it.
     from pycwt_mod.plot import COLOUR_MAP  # noqa: F401 - asks for matplotlib
     from matplotlib.figure import Figure  # isort: skip
 
@@ -291,7 +292,7 @@ def write_picture(export: Export, path: Path) -> None:
 
 
 def _draw_markers(export: Export, ax: Axes) -> None:
-    """Draw a thin line for each marker, with its text if there are few."""
+    """Draw a thin line per marker, with its text if there are few."""
     begin_s, end_s = float(export.times_s[0]), float(export.times_s[-1])
     shown = [each for each in export.markers if begin_s <= each.time_s <= end_s]
     transform = ax.get_xaxis_transform()

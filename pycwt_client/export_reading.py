@@ -1,7 +1,7 @@
-"""An export out of the result log.
+"""Read an export from the result log.
 
-All octaves are read on the time grid of the highest one, which has the most columns: each of its
-values is in the export as it was computed, and each value of a lower octave, several times.
+All octaves are read on the time grid of the highest one, which has the most columns. The export
+contains each of its values as computed, and repeats the values of the lower octaves.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pycwt_mod import __version__
 
 __all__ = ["RESULT_BYTES", "read_export"]
 
-#: What a result takes in memory besides its matrices; measured: 6.2 kB.
+#: Memory of a result without its matrices; measured: 6.2 kB.
 RESULT_BYTES = 6200
 
 
@@ -45,7 +45,7 @@ async def read_export(
     step_s: float | None,
     max_bytes: int | None,
 ) -> Export:
-    """Return what the result log has of one epoch at this moment; `Client.export` says the rest."""
+    """Return the current results of one epoch as an export; see `Client.export`."""
     name = await _analysis(log, stream, status, analysis)
     collected, epochs = _Collected(), dict[str, None]()
     async with log.read(storage.RESULTS, (subjects.result(stream, name),)) as messages:
@@ -59,7 +59,7 @@ async def read_export(
                     ignore_unknown=True,
                 )
             except ContractError:
-                continue  # of a version that cannot be read here
+                continue  # written by a version that this one cannot decode
             if result.epoch not in epochs:
                 epochs[result.epoch] = None
                 if epoch is None:
@@ -83,7 +83,7 @@ async def read_export(
 def _check_size(size: int, limit: int | None) -> None:
     if limit is not None and size > limit:
         raise PayloadTooLarge(
-            f"the export takes more than {limit} bytes: choose one channel set, or a longer step",
+            f"cannot export: more than {limit} bytes; choose one channel set, or a longer step",
             {"limit": limit},
         )
 
@@ -91,15 +91,15 @@ def _check_size(size: int, limit: int | None) -> None:
 async def _analysis(
     log: DurableLog, stream: str, status: StreamStatus | None, analysis: str | None
 ) -> str:
-    """Return the analysis that is meant, which has results."""
+    """Return the name of the selected analysis, which has results."""
     counts = await log.subject_counts(storage.RESULTS, subjects.results_of(stream))
     present = sorted(subjects.lane_of_result(each).analysis for each in counts)
     if not present:
-        known = "" if status else ", and no stream is called so"
+        known = "" if status else ", and there is no such stream"
         raise NotFound(f"{stream} has no results{known}")
     if analysis is None and len(present) > 1:
         raise Unprocessable.of(
-            {"analysis": f"{stream} has results of {', '.join(present)}: choose one"}
+            {"analysis": f"{stream} has results of {', '.join(present)}; choose one"}
         )
     if analysis not in {None, *present}:
         raise NotFound(
@@ -112,17 +112,17 @@ async def _analysis(
 class _Collected:
     """The results of one epoch."""
 
-    #: By channel set and definition.
+    #: Results by channel set and definition.
     scalograms: dict[tuple[ChannelSet, str], Scalogram] = field(default_factory=dict)
     #: The newest result of each channel set.
     last: dict[ChannelSet, AnalysisResult] = field(default_factory=dict)
-    #: By frequency.
+    #: Scale by frequency.
     scales_s: dict[float, float] = field(default_factory=dict)
-    #: By octave and position, when the sample was taken.
+    #: Time stamps of samples by octave and position.
     times_ns: dict[int, dict[int, int]] = field(default_factory=dict)
     engines: dict[str, None] = field(default_factory=dict)
     computed_ns: list[int] = field(default_factory=list)
-    #: What the results take in memory, bytes.
+    #: Memory of the results, bytes.
     size: int = 0
 
     def add(self, result: AnalysisResult) -> None:
@@ -141,7 +141,7 @@ class _Collected:
 
     @property
     def newest(self) -> list[Scalogram]:
-        """Of each channel set, the results by its newest definition."""
+        """Keep the results of each channel set by its newest definition."""
         return [self.scalograms[names, result.spec_hash] for names, result in self.last.items()]
 
 
@@ -157,13 +157,15 @@ def _assembled(
     present = status is not None and status.epoch == first.epoch
     fs_hz = first.fs_hz or (definition.fs_hz if definition else None)
     if fs_hz is None:
-        raise NotFound(f"the results of {first.stream} do not say their rate, nor does a stream")
+        raise NotFound(
+            f"cannot export {first.stream}: neither its results nor a stream state the rate"
+        )
     step = min(each.step for each in scalograms)
     if step_s is not None:
         step = max(round(step_s * fs_hz), step)
     end = max(each.end_sample for each in scalograms)
     if present and status is not None and status.next_sample:
-        end = min(end, status.next_sample)  # the last results reach beyond the recording, masked
+        end = min(end, status.next_sample)  # the last results extend beyond the recording, masked
     begin = min(each.first_sample for each in scalograms)
     freqs_hz = np.array(sorted(collected.scales_s, reverse=True))
     n_values = len(scalograms) * len(freqs_hz) * -((begin - end) // step)
@@ -172,7 +174,7 @@ def _assembled(
     blocks = [_block(each, samples, freqs_hz) for each in scalograms]
     spec = None if definition is None else definition.analysis(first.analysis)
     if spec is not None and not _describes(spec, fs_hz, collected.last):
-        spec = None  # defined anew since
+        spec = None  # redefined meanwhile
     times_ns = _times_ns(collected.times_ns, samples, fs_hz)
     placement = Placement(epoch=first.epoch, fs_hz=fs_hz, samples=samples, times_ns=times_ns)
     placed, unplaced = place_markers(markers, placement)
@@ -203,7 +205,7 @@ def _assembled(
 
 
 def _value_bytes(result: AnalysisResult) -> int:
-    """Return what a value takes with its phase and its mask."""
+    """Return the size of a value with its phase and mask, bytes."""
     phase_bytes = 0 if result.phase is None else result.phase.itemsize
     return result.values.itemsize + phase_bytes + 1
 
@@ -217,7 +219,7 @@ class _Block:
 
 
 def _block(scalogram: Scalogram, samples: npt.NDArray[np.int64], freqs_hz: Real) -> _Block:
-    """Read one channel set; rows of which nothing came yet are NaN."""
+    """Read one channel set; rows without results are NaN."""
     picture = scalogram.sampled(samples)
     rows = np.searchsorted(-freqs_hz, -picture.freqs_hz)
     shape = len(freqs_hz), len(samples)
@@ -244,9 +246,9 @@ def _stacked(parts: Sequence[Real | None], shape: tuple[int, ...]) -> Real | Non
 def _times_ns(
     octaves: Mapping[int, Mapping[int, int]], samples: npt.NDArray[np.int64], fs_hz: float
 ) -> npt.NDArray[np.int64] | None:
-    """Return when each sample was taken, between the times that the highest octave states.
+    """Return the time of each sample, interpolated between the time stamps of the highest octave.
 
-    Before the first of them and after the last one, at the nominal rate.
+    Before the first time stamp and after the last one, the nominal rate is used.
     """
     if not octaves:
         return None
@@ -270,7 +272,7 @@ def _describes(spec: AnalysisSpec, fs_hz: float, last: Mapping[ChannelSet, Analy
 def _unit(
     names: ChannelSet, spec: AnalysisSpec | None, channel_units: Mapping[str, str | None]
 ) -> str:
-    """Return the unit of the values of a channel set, as UDUNITS spells it."""
+    """Return the unit of the values of a channel set in the spelling of UDUNITS."""
     if spec is None:
         return ""
     if spec.quantity in {"coherence", "phase"}:
@@ -281,7 +283,7 @@ def _unit(
     one, other = str(units[0]), str(units[-1])
     if spec.op == "cwt":
         return f"{one}^2" if spec.quantity == "power" else one
-    if spec.quantity == "amplitude":  # the root of the cross power
+    if spec.quantity == "amplitude":  # the square root of the cross power
         return one if one == other else f"({one} {other})^0.5"
     return f"{one}^2" if one == other else f"{one} {other}"
 

@@ -69,7 +69,7 @@ class Feed(Generic[Kept]):
             self.seq = stored.seq
             message = stored.message
             try:
-                found = self._read(message)
+                item = self._read(message)
             except ContractError as error:
                 self.skipped += 1
                 self._records.warning(
@@ -79,8 +79,8 @@ class Feed(Generic[Kept]):
                     detail=f"{error.code}: {error.message}",
                 )
                 continue
-            if self._is_new(found):
-                return found
+            if self._is_new(item):
+                return item
             self.repeated += 1
 
 

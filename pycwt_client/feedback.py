@@ -1,4 +1,4 @@
-"""What the system says of a stream while it is published to: its definition, status and events."""
+"""Definition, status and events of a stream that a publisher needs."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from pycwt_client.signals import Samples
 
 __all__ = ["MAX_EVENTS", "StreamFeedback", "misgiving"]
 
-#: The server and ingest reply within milliseconds. A device whose user may only publish waits so
-#: long once, when its publisher is opened.
+#: Deadline of the status, seconds. The server and ingest reply within milliseconds. A device whose
+#: user may only publish waits for it once, when its publisher is opened.
 OPEN_TIMEOUT_S = 2.0
-#: A stream that was just defined may not be known to every server of a cluster yet.
+#: Pause before asking again: servers of a cluster may not know a new stream yet, seconds.
 KNOWN_AFTER_S = 0.5
-#: Newest events that are kept.
+#: Number of events to keep, the newest.
 MAX_EVENTS = 1000
-#: A publisher that sent a chunk so recently is taken to be still there.
+#: A publisher that sent a chunk within this time is considered active, seconds.
 STILL_THERE_S = 5.0
 
 OnEvent = Callable[[StreamEvent], None]
 
 
 class StreamFeedback:
-    """Knows the definition of a stream, and hears its events.
+    """Follow the definition and the events of a stream.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ class StreamFeedback:
     stream
         The stream's name.
     on_event
-        Called with each event; by default it is logged.
+        Called with each event; the default logs it.
 
     Attributes
     ----------
     status : StreamStatus or None
-        As of the last `look`; None where no service replied.
+        Status as of the last `look`; None if no service replied.
     events : deque of StreamEvent
-        The newest ones that were heard.
+        The newest events.
     """
 
     def __init__(self, bus: Bus, stream: str, on_event: OnEvent | None = None) -> None:
@@ -66,7 +66,7 @@ class StreamFeedback:
         self.events: deque[StreamEvent] = deque(maxlen=MAX_EVENTS)
 
     async def look(self, *, timeout_s: float = OPEN_TIMEOUT_S) -> None:
-        """Ask for the status; where no service replies, keep what is known.
+        """Request the status; without a reply, keep the last one.
 
         Raises
         ------
@@ -84,12 +84,12 @@ class StreamFeedback:
             self._log.debug(Action.REQUEST_FAILED, stream=self._stream, detail=error.message)
 
     async def begin(self, epoch: str, *, defined: bool) -> None:
-        """Look for the first time, and log what speaks against publishing `epoch`.
+        """Look for the first time, and log a warning if publishing `epoch` is a problem.
 
         Raises
         ------
         NotFound
-            The stream is not defined, and has to be: `defined`.
+            `defined` is true, and the stream is not defined.
         """
         with anyio.move_on_after(OPEN_TIMEOUT_S):
             await self._listening.wait()
@@ -98,22 +98,22 @@ class StreamFeedback:
         except NotFound:
             if defined:
                 raise NotFound(
-                    f"no stream is called {self._stream}: define it with put_stream before "
-                    "publishing to it, or publish with defined=False to define it later"
+                    f"cannot publish: stream {self._stream} is not defined; define it with "
+                    "put_stream first, or publish with defined=False to define it later"
                 ) from None
         if self.status is not None:
-            found = misgiving(self.status, epoch, now_ns=time.time_ns())
-            if found is not None:
-                self._log.warning(Action.STREAM_EVENT, stream=self._stream, detail=found)
+            warning = misgiving(self.status, epoch, now_ns=time.time_ns())
+            if warning is not None:
+                self._log.warning(Action.STREAM_EVENT, stream=self._stream, detail=warning)
 
     def known_samples(self, epoch: str) -> int:
-        """Return where ingest stood in `epoch` at the last `look`; 0 if it was in another one."""
+        """Return the position of ingest in `epoch` at the last `look`; 0 in another epoch."""
         if self.status is None or self.status.epoch != epoch:
             return 0
         return self.status.next_sample or 0
 
     async def listen(self) -> None:
-        """Hear events until cancelled, or until the connection is closed."""
+        """Receive events until cancelled, or until the connection is closed."""
         seen = SeenIds()
         try:
             async with self._bus.subscribe(subjects.event(self._stream)) as subscription:
@@ -127,7 +127,7 @@ class StreamFeedback:
                             ignore_unknown=True,
                         )
                     except ContractError:
-                        continue  # of a version to come
+                        continue  # published by a newer version
                     if seen.is_new(event):
                         self.events.append(event)
                         self._on_event(event)
@@ -135,12 +135,12 @@ class StreamFeedback:
             self._listening.set()
 
     async def check_channels(self, samples: Samples) -> None:
-        """Refuse samples (time,) or (time, channel) with other channels than the stream's.
+        """Check that samples (time,) or (time, channel) have the channels of the stream.
 
         Raises
         ------
         Unprocessable
-            With both numbers.
+            The numbers of channels differ; the message contains both.
         NotFound
             The stream was deleted meanwhile.
         """
@@ -149,7 +149,7 @@ class StreamFeedback:
         try:
             check_channels(samples, len(self.status.definition.channels))
         except Unprocessable:
-            await self.look()  # it may have been defined anew
+            await self.look()  # the stream may have been redefined
             check_channels(samples, len(self.status.definition.channels))
 
     async def _look_twice(self) -> None:
@@ -166,15 +166,15 @@ class StreamFeedback:
 
 
 def misgiving(status: StreamStatus, epoch: str, *, now_ns: int) -> str | None:
-    """Return in a sentence what speaks against publishing `epoch` to a stream now; None: nothing.
+    """Return a warning about publishing `epoch` to a stream now, or None.
 
-    That is an epoch that has ended, or another publisher that seems to be still there.
+    The epoch may have ended, or another publisher may still be active.
     """
     stream, present = status.definition.name, status.epoch
     if epoch in status.ended_epochs:
         where = f" at sample {status.next_sample}" if epoch == present else ""
         return (
-            f"epoch {epoch} of {stream} has ended{where}, and samples that come now are refused: "
+            f"epoch {epoch} of {stream} has ended{where}, and its new samples are refused; "
             "publish under another epoch"
         )
     if present is None or status.last_chunk_ns is None or present in status.ended_epochs:
@@ -182,10 +182,10 @@ def misgiving(status: StreamStatus, epoch: str, *, now_ns: int) -> str | None:
     ago_s = max(now_ns - status.last_chunk_ns, 0) / 1e9
     if ago_s > STILL_THERE_S:
         return None
-    found = f"epoch {present} of {stream} received samples {ago_s:.1f} s ago"
+    active = f"epoch {present} of {stream} received samples {ago_s:.1f} s ago"
     if epoch == present:
-        return f"{found}: another publisher may still send it"
+        return f"{active}; another publisher may still be active"
     return (
-        f"{found}: if another publisher still sends it, one of the two is refused. "
+        f"{active}; if another publisher is still active, one of the two is refused. "
         f"Stop the other one, or publish {epoch} to another stream"
     )

@@ -62,7 +62,7 @@ class TaskResult:
     worker: str
 
     def value(self) -> Answer:
-        """Return the answer, or raise why there is none."""
+        """Return the answer, or raise the error of the task."""
         if self.answer is None:
             raise self.error or Internal(f"task {self.index} has neither an answer nor an error")
         return self.answer
@@ -185,16 +185,16 @@ class ProgressFeed(_JobFeed[BusMessage, JobProgress]):
 
 
 class TaskResults(_JobFeed[StoredMessage, TaskResult]):
-    """The result of each task as soon as it is there; see `Job.results`.
+    """The result of each task as it arrives; see `Job.results`.
 
     A result in the object store is fetched within one read, and again by the next one if that is
-    cancelled: a timeout has to be longer than the transfer of the largest result.
+    cancelled: a timeout must be longer than the transfer of the largest result.
     """
 
     def __init__(self, bus: Bus, job_id: str) -> None:
         super().__init__(bus, job_id)
         self._seen: set[int] = set()
-        #: Read from the log, and not passed on yet.
+        #: Outcomes read from the log, but not returned yet.
         self._outcome: StoredMessage | None = None
         self._next_seq = 1
         self._has_ended = False

@@ -1,4 +1,4 @@
-"""Where the client's log records go: to the standard logger ``pycwt_client``, silent by default."""
+"""The client's log: records go to the standard logger ``pycwt_client``, silent by default."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _logger.addHandler(logging.NullHandler())
 
 
 def library_log() -> Log:
-    """Return a log that a program hears only if it configures `logging`."""
+    """Return a log whose records are visible only if the program configures `logging`."""
     return Log(
         structlog.wrap_logger(
             _logger,

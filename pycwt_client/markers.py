@@ -1,4 +1,4 @@
-"""Markers on their way into the result log, and out of it."""
+"""Store markers in the result log, and decode them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pycwt_client.log import library_log
 
 __all__ = ["MarkerSender", "place_of", "read_marker", "store_marker"]
 
-#: Markers of a publisher that wait to be sent: about 10 MB. A recording played at full speed has a
-#: few markers for each chunk.
+#: Maximum number of queued markers of a publisher: about 10 MB. A recording published at full speed
+#: has a few markers per chunk.
 MAX_WAITING = 10_000
 
 ENCODING = ContentType.MSGPACK
@@ -35,21 +35,22 @@ def read_marker(message: BusMessage) -> Marker:
     Raises
     ------
     ContractError
-        It cannot be read, or names another stream than its subject, which permissions are bound to.
+        The marker is not valid, or names another stream than its subject, which permissions apply
+        to.
     """
     marker = decode(Marker, message.data, content_type_of(message.headers), ignore_unknown=True)
     if subjects.stream_of_marker(message.subject) != marker.stream:
-        raise Unprocessable.of({"stream": f"{marker.stream} is not the one of the subject"})
+        raise Unprocessable.of({"stream": f"{marker.stream} is not the stream of the subject"})
     return marker
 
 
 async def store_marker(log: DurableLog, marker: Marker, policy: RetryPolicy) -> StoreAck:
-    """Store a marker; a marker with the same content that is stored already is not repeated.
+    """Store a marker; a stored marker with the same content is not repeated.
 
     Raises
     ------
     BusError
-        It is not stored; the message names the marker.
+        The marker could not be stored; the message names it.
     """
     try:
         return await publish_with_retry(
@@ -63,18 +64,18 @@ async def store_marker(log: DurableLog, marker: Marker, policy: RetryPolicy) -> 
         )
     except BusError as error:
         raise type(error)(
-            f"cannot store the marker {marker.text!r} of {marker.stream}: {error}; may this user "
-            f"publish on {subjects.marker(marker.stream)}?"
+            f"cannot store the marker {marker.text!r} of {marker.stream}: {error}; "
+            f"check that the user may publish on {subjects.marker(marker.stream)}"
         ) from error
 
 
 def place_of(status: StreamStatus, epoch: str | None, first_sample: int | None) -> tuple[str, int]:
-    """Return epoch and position of a marker; what is None is the present epoch and next sample.
+    """Return epoch and position of a marker; None means the current epoch and its next sample.
 
     Raises
     ------
     Unprocessable
-        There is no such epoch, or no next sample in it.
+        The epoch is not the current one, or no sample has arrived in it.
     """
     stream = status.definition.name
     if epoch is not None and first_sample is not None:
@@ -84,22 +85,22 @@ def place_of(status: StreamStatus, epoch: str | None, first_sample: int | None) 
     if first_sample is not None:
         return status.epoch, first_sample
     if epoch not in {None, status.epoch}:
-        problem = f"required: the present epoch of {stream} is {status.epoch}, not {epoch}"
+        problem = f"required: the current epoch of {stream} is {status.epoch}, not {epoch}"
         raise Unprocessable.of({"first_sample": problem})
     return status.epoch, status.next_sample or 0
 
 
 class MarkerSender:
-    """Stores the markers of a publisher without holding up its samples.
+    """Store the markers of a publisher without delaying its samples.
 
-    Markers wait in memory, and at most `in_flight` of them are on their way at a time. The first
-    marker that cannot be stored ends the sending: those that wait are dropped, and `send` and
-    `settled` raise its error.
+    Markers wait in memory, and at most `in_flight` of them are sent at a time. The first marker
+    that cannot be stored ends the sending: the queued ones are dropped, and `send` and `settled`
+    raise its error.
 
     Attributes
     ----------
     stored : int
-        Markers that are stored.
+        Number of stored markers.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class MarkerSender:
         self.stored = 0
 
     async def send(self, marker: Marker) -> None:
-        """Queue a marker, as soon as fewer than `MAX_WAITING` wait.
+        """Queue a marker, as soon as fewer than `MAX_WAITING` are queued.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Markers of one epoch, each at its sample."""
+"""Markers of one epoch with their sample positions."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pycwt_client.markers import read_marker
 
 __all__ = ["PlacedMarker", "Placement", "place_markers", "read_markers"]
 
-#: Of a marker in memory, without its text.
+#: Memory of a marker without its text, bytes.
 MARKER_BYTES = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedMarker:
-    """A marker, and where in the epoch it is."""
+    """A marker and its position in the epoch."""
 
     #: Position from the start of the epoch.
     sample: int
     #: Seconds from the start of the epoch, at the stream's nominal rate.
     time_s: float
-    #: 0 for a moment.
+    #: Length in samples; 0 for a point in time.
     duration_s: float
-    #: Empty: all channels.
+    #: Channel, or empty for all channels.
     channel: str
     text: str
 
@@ -43,11 +43,11 @@ class Placement:
     fs_hz: float
     #: (time,) ascending positions.
     samples: npt.NDArray[np.int64]
-    #: (time,) nanoseconds UTC; None where the device sent no times.
+    #: (time,) nanoseconds UTC; None if the device sent no time stamps.
     times_ns: npt.NDArray[np.int64] | None
 
     def has(self, marker: Marker) -> bool:
-        """Return whether a marker is about this epoch; one of a time alone, if it is within."""
+        """Return whether a marker is in this epoch, by its epoch or else by its time."""
         if marker.epoch is not None or marker.t_ns is None:
             return marker.epoch == self.epoch
         if self.times_ns is None:
@@ -55,7 +55,7 @@ class Placement:
         return bool(self.times_ns[0] <= marker.t_ns <= self.times_ns[-1])
 
     def sample_of(self, marker: Marker) -> int | None:
-        """Return the position of a marker; None: it has a time, and the epoch none."""
+        """Return the position of a marker; None if its time cannot be located in the epoch."""
         if marker.t_ns is None:
             return marker.first_sample
         if self.times_ns is None:
@@ -70,9 +70,9 @@ class Placement:
 def place_markers(
     markers: Iterable[Marker], placement: Placement
 ) -> tuple[tuple[PlacedMarker, ...], int]:
-    """Return the markers of an epoch in order, and how many have no place in it.
+    """Return the markers of an epoch in order, and the number of those without a position.
 
-    Those have a time, and the device sent none.
+    These have only a time, and the device sent no time stamps.
     """
     placed, unplaced = list[PlacedMarker](), 0
     for marker in filter(placement.has, markers):
@@ -96,20 +96,20 @@ def place_markers(
 async def read_markers(
     log: DurableLog, stream: str, check_size: Callable[[int], None]
 ) -> list[Marker]:
-    """Return all markers that are stored of a stream, each once.
+    """Return all stored markers of a stream, each once.
 
-    `check_size` is called with the bytes that those read so far take, and raises if they are too
-    many.
+    `check_size` is called with the memory of the markers read so far, bytes, and raises if it is
+    too large.
     """
-    found: dict[str, Marker] = {}
+    by_id: dict[str, Marker] = {}
     size = 0
     async with log.read(storage.RESULTS, (subjects.marker(stream),)) as messages:
         async for stored in messages:
             try:
                 marker = read_marker(stored.message)
             except ContractError:
-                continue  # of a version that cannot be read here
-            found[marker.id] = marker
+                continue  # written by a version that this one cannot decode
+            by_id[marker.id] = marker
             size += MARKER_BYTES + 4 * len(marker.text)
             check_size(size)
-    return list(found.values())
+    return list(by_id.values())

@@ -331,10 +331,10 @@ class Publisher:
             )
 
     async def _checked(self, samples: Samples) -> Samples:
-        found = as_samples(samples)
-        if self._feedback is not None and found.size:
-            await self._feedback.check_channels(found)
-        return found
+        converted = as_samples(samples)
+        if self._feedback is not None and converted.size:
+            await self._feedback.check_channels(converted)
+        return converted
 
     def _piece(self, samples: Samples, first_sample: int | None, t0_ns: int | None) -> Piece:
         first = self.next_sample if first_sample is None else first_sample

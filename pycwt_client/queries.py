@@ -304,13 +304,13 @@ class CwtAnswer(CwtResult):
     def of(cls, reply: CwtReply, dt: float | None = None) -> CwtAnswer:
         """Return the answer from a reply; `dt` is the sampling interval of the request."""
         axes = reply.scales.copy(), reply.freqs.copy(), reply.coi.copy()
-        found = cls(
+        answer = cls(
             reply.wave, *axes, reply.fft, reply.fftfreqs.copy(),
             mask=np.isnan(reply.wave), dt=dt,
         )  # fmt: skip
-        found.computation_time = reply.computation_time
-        found.cached = reply.cached
-        return found
+        answer.computation_time = reply.computation_time
+        answer.cached = reply.cached
+        return answer
 
 
 class XwtAnswer(XwtResult):
@@ -325,11 +325,11 @@ class XwtAnswer(XwtResult):
         """Return the answer from a reply; `dt` is the sampling interval of the request."""
         levels = np.full(len(reply.freqs), np.nan) if reply.signif is None else reply.signif
         fields = (reply.xwt, reply.coi.copy(), reply.freqs.copy(), levels.copy())
-        found = cls(*fields, mask=np.isnan(reply.xwt), lag1=_lag1(reply), dt=dt)
-        found.phase = reply.phase
-        found.computation_time = reply.computation_time
-        found.cached = reply.cached
-        return found
+        answer = cls(*fields, mask=np.isnan(reply.xwt), lag1=_lag1(reply), dt=dt)
+        answer.phase = reply.phase
+        answer.computation_time = reply.computation_time
+        answer.cached = reply.cached
+        return answer
 
 
 class WctAnswer(WctResult):
@@ -361,15 +361,15 @@ class WctAnswer(WctResult):
         levels = np.zeros(1) if reply.signif is None else reply.signif
         # Not in the reply. The library would compute it from the phase, which takes 10 ms.
         unknown = np.broadcast_to(np.nan, (2, *reply.WCT.shape))
-        found = cls(
+        answer = cls(
             reply.WCT, reply.aWCT, reply.coi.copy(), reply.freqs.copy(), levels.copy(),
             smoothed=unknown, mask=np.isnan(reply.WCT), lag1=_lag1(reply), dt=dt,
         )  # fmt: skip
-        found.backend_used = reply.backend_used
-        found.seed = reply.seed
-        found.computation_time = reply.computation_time
-        found.cached = reply.cached
-        return found
+        answer.backend_used = reply.backend_used
+        answer.seed = reply.seed
+        answer.computation_time = reply.computation_time
+        answer.cached = reply.cached
+        return answer
 
 
 async def ask(

@@ -1,7 +1,7 @@
-"""Telling what was read before from what is new, in a bounded memory.
+"""Recognise repeated messages in bounded memory.
 
-The server drops a message that is stored twice within its duplicate window. What is stored again
-later, as by a worker that was away for long, is told here.
+The server discards a message that is stored twice within its duplicate window. Later repeats, such
+as those of a worker that was disconnected for long, are recognised here.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from cwt_schemas.marker import Marker
 
 __all__ = ["SeenIds", "SeenResults", "Spans"]
 
-#: Octaves of channel sets of epochs; a stream of 1000 channels has about 10,000 at a time.
+#: Octaves of channel sets in epochs; a stream of 1000 channels has about 10,000 at a time.
 MAX_LANES = 65_536
-#: Stretches apart from each other: results that came ahead of others, and windows given up.
+#: Disjoint intervals: results that arrived before others, and windows that were given up.
 MAX_SPANS = 1024
-#: Ids of events, which are repeated soon if at all, and of markers: heartbeats of half a day.
+#: Ids of events, which repeat soon if at all, and of markers: half a day of heartbeats.
 MAX_IDS = 65_536
 
 
 class Spans:
-    """A set of stretches of an axis, which grow together where they touch.
+    """A set of intervals of an axis, which are merged where they touch.
 
-    Of more than `MAX_SPANS`, the lowest are joined.
+    If there are more than `MAX_SPANS`, the lowest are merged.
     """
 
     def __init__(self) -> None:
-        #: Both ascending; stretch i is from `_starts[i]` to below `_stops[i]`.
+        #: Both ascending; interval i is ``_starts[i] <= x < _stops[i]``.
         self._starts: list[int] = []
         self._stops: list[int] = []
 
@@ -37,7 +37,7 @@ class Spans:
         return len(self._starts)
 
     def add(self, start: int, stop: int) -> bool:
-        """Put in ``start <= x < stop``; return False if `start` was in already."""
+        """Add ``start <= x < stop``; return False if `start` was already in the set."""
         at = bisect_right(self._starts, start)
         if at and start < self._stops[at - 1]:
             return False
@@ -59,19 +59,19 @@ class Spans:
 
 
 class SeenResults:
-    """Which results were read: those of an octave of a channel set tile the time axis."""
+    """Results that were read: those of an octave of a channel set tile the time axis."""
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[tuple[str, str, str, str, int], Spans] = OrderedDict()
 
     def is_new(self, result: AnalysisResult) -> bool:
-        """Note a result, and say whether it was read for the first time."""
+        """Record a result, and return whether it is new."""
         lane = (result.stream, result.epoch, result.analysis, result.spec_hash, result.octave)
         t = result.t
         return self.is_new_block(lane, t.first_sample, t.first_sample + t.step * t.n)
 
     def is_new_block(self, lane: tuple[str, str, str, str, int], start: int, stop: int) -> bool:
-        """Note a result from `start` to below `stop`, for readers that have no model of it.
+        """Record an undecoded result from `start` to below `stop`, and return whether it is new.
 
         `lane` is its stream, epoch, analysis, spec hash and octave.
         """
@@ -83,17 +83,17 @@ class SeenResults:
 
 
 class SeenIds:
-    """Which messages with an id were read, of the last `MAX_IDS`."""
+    """The last `MAX_IDS` messages with an id that were read."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def is_new(self, message: StreamEvent | Marker) -> bool:
-        """Note a message, and return whether it was read for the first time."""
+        """Record a message, and return whether it is new."""
         return self.is_new_id(message.id)
 
     def is_new_id(self, message_id: str) -> bool:
-        """Note the id of a message, for readers that have no model of it."""
+        """Record the id of an undecoded message, and return whether it is new."""
         if message_id in self._ids:
             return False
         self._ids[message_id] = None

@@ -1,8 +1,9 @@
-"""Blocks of results put together to one picture.
+"""Assemble blocks of results into a scalogram.
 
-Results of one stream, analysis and channel set tile the plane: each octave has its own time step,
-and its blocks come in whatever order, some of them twice. `Scalogram` keeps each block once;
-`Scalogram.resample` reads all octaves on one time grid. A rolling one keeps the newest stretch.
+Results of one stream, analysis and channel set tile the time-frequency plane. Each octave has its
+own time step, and its blocks arrive in any order, some of them twice. `Scalogram` keeps each block
+once, and `Scalogram.resample` reads all octaves on one time grid. A rolling one keeps the newest
+part.
 """
 
 from __future__ import annotations
@@ -19,27 +20,28 @@ __all__ = ["Picture", "Scalogram"]
 
 Real = npt.NDArray[np.floating[Any]]
 
-#: Epochs and definitions that a rolling picture has left, whose late blocks it knows.
+#: Number of previous epochs and definitions of a rolling scalogram whose late blocks are
+#: recognised.
 MAX_RUNS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """All octaves on one time grid; arrays are (scale, time) unless they say otherwise."""
+    """All octaves on one time grid; arrays are (scale, time), unless another shape is given."""
 
-    #: (time,) sample positions from the start of the epoch; divided by the rate, seconds.
+    #: (time,) sample positions from the start of the epoch.
     samples: npt.NDArray[np.int64]
     #: (scale,), descending.
     freqs_hz: Real
-    #: Real or complex as the analysis's quantity is; NaN where nothing came.
+    #: Real or complex, depending on the quantity of the analysis; NaN without a result.
     values: npt.NDArray[np.inexact[Any]]
-    #: Radians, NaN where nothing came; None if the results have none.
+    #: Radians, NaN without a result; None if the analysis has no phase.
     phase: Real | None
-    #: True where missing data or an edge touches the value, or nothing came.
+    #: True for values affected by missing data or an edge, or without a result.
     mask: npt.NDArray[np.bool_]
-    #: (scale,), NaN where a scale has none; None if the results have none.
+    #: (scale,) thresholds, NaN for a scale without one; None if the analysis has none.
     signif: Real | None
-    #: Samples per second; None if the results do not say.
+    #: Samples per second; None if the results do not state it.
     fs_hz: float | None
 
     @property
@@ -49,27 +51,30 @@ class Picture:
         Raises
         ------
         ValueError
-            The results are from before they said their rate.
+            The results do not state their rate.
         """
         if self.fs_hz is None:
-            raise ValueError("the results do not say their rate: divide samples by the stream's")
+            raise ValueError(
+                "cannot convert to seconds: no rate is stated; divide `samples` by the stream's"
+            )
         return self.samples / self.fs_hz
 
 
 class Scalogram:
-    """Collects the results of one channel set of one analysis.
+    """Collect the results of one channel set of one analysis.
 
-    Without `keep_samples`, of one epoch, all of them. With it, a rolling picture: blocks that ended
-    so long before the newest one are let go, and a new epoch or definition starts afresh.
+    Without `keep_samples`, it collects all results of one epoch. With it, the scalogram is rolling:
+    blocks that end more than `keep_samples` before the newest one are dropped, and a new epoch or
+    definition clears it.
 
     Parameters
     ----------
     stream, analysis
-        Whose results.
+        Stream and analysis of the results.
     channels
         One of the analysis's channel sets.
     keep_samples
-        How much of the stream a rolling picture shows.
+        Length of a rolling scalogram, samples.
     """
 
     def __init__(
@@ -81,12 +86,12 @@ class Scalogram:
         keep_samples: int | None = None,
     ) -> None:
         if keep_samples is not None and keep_samples < 1:
-            raise ValueError(f"{keep_samples=} has to be at least 1")
+            raise ValueError(f"{keep_samples=} must be >= 1")
         self.stream = stream
         self.analysis = analysis
         self.channels = channels
         self.keep_samples = keep_samples
-        #: Epoch and definition of what is shown, the latest of those there were.
+        #: Epochs and definitions so far; the last is the current one.
         self._runs: list[tuple[str, str]] = []
         self._blocks: dict[int, dict[int, AnalysisResult]] = {}
 
@@ -94,17 +99,17 @@ class Scalogram:
         return sum(map(len, self._blocks.values()))
 
     def add(self, result: AnalysisResult) -> bool:
-        """Put a block in its place; return False if it was there already, or is let go by now.
+        """Add a block; return False if it was added before, or is too old.
 
         Raises
         ------
         ValueError
-            It belongs to other signals; or, unless the picture rolls, to another epoch, or to an
-            analysis defined otherwise.
+            The block has another stream, analysis or channel set; or, unless the scalogram rolls,
+            another epoch or definition.
         """
         here = (self.stream, self.analysis, self.channels)
         if (result.stream, result.analysis, result.channels) != here:
-            raise ValueError(f"{result.id} is no result of {' '.join((*here[:2], *here[2]))}")
+            raise ValueError(f"{result.id} is not a result of {' '.join((*here[:2], *here[2]))}")
         if not self._is_of_this_run(result):
             return False
         blocks = self._blocks.setdefault(result.octave, {})
@@ -119,7 +124,9 @@ class Scalogram:
         run = (result.epoch, result.spec_hash)
         if self._runs and run != self._runs[-1]:
             if self.keep_samples is None:
-                raise ValueError(f"{result.id} is of another epoch or definition than those before")
+                raise ValueError(
+                    f"{result.id} has another epoch or definition than earlier results"
+                )
             if run in self._runs and not self._comes_back(result):
                 return False
             self._blocks.clear()
@@ -128,15 +135,15 @@ class Scalogram:
         return True
 
     def _comes_back(self, result: AnalysisResult) -> bool:
-        """Tell a definition that is taken up again in this epoch from its late blocks.
+        """Return whether a block belongs to a definition that is used again, and is not a late one.
 
-        A late one begins before the change, and what is shown ends after it.
+        A late block begins before the change, and the current blocks end after it.
         """
         return result.epoch == self._runs[-1][0] and result.t.first_sample >= self.end_sample
 
     @property
     def _start(self) -> int:
-        """Before this position nothing is kept."""
+        """Position before which blocks are dropped."""
         if self.keep_samples is None or len(self) == 0:
             return 0
         return max(self.end_sample - self.keep_samples, 0)
@@ -147,13 +154,14 @@ class Scalogram:
             return
         for octave, blocks in self._blocks.items():
             past = [first for first, block in blocks.items() if _stop(block) <= start]
-            # The last one stays: its rows are part of the picture, though nothing came for long.
+            # The last block stays, because its rows are part of the scalogram even without new
+            # results.
             for first in past if len(past) < len(blocks) else sorted(past)[:-1]:
                 del self._blocks[octave][first]
 
     @property
     def freqs_hz(self) -> Real:
-        """All frequencies so far, from the highest to the lowest."""
+        """All frequencies so far, descending."""
         return -np.sort(-self._rows_hz)
 
     @property
@@ -162,7 +170,7 @@ class Scalogram:
 
     @property
     def step(self) -> int:
-        """Samples between two columns of the octave that has the most, the highest one."""
+        """Interval of the columns of the highest octave, which has the most, in samples."""
         return min(_any(blocks).t.step for blocks in self._octaves())
 
     @property
@@ -172,27 +180,27 @@ class Scalogram:
 
     @property
     def end_sample(self) -> int:
-        """Position right after the last column of any octave."""
+        """Position after the last column of any octave."""
         return max(_stop(blocks[max(blocks)]) for blocks in self._blocks.values() if blocks)
 
     def resample(self, n_columns: int, *, end: int | None = None) -> Picture:
-        """Return the picture on `n_columns` instants between the first result and the last.
+        """Return the scalogram on `n_columns` instants between the first result and the last.
 
-        Each octave gives its nearest column, which is at most half its own step away; farther
-        ones would be another instant's value, so the picture has NaN there.
+        Each octave contributes its nearest column, which is at most half its time step away; values
+        are NaN if there is none that near.
 
         Parameters
         ----------
         n_columns
-            Instants, evenly spaced.
+            Number of evenly spaced instants.
         end
-            Position at which the picture stops. The last results of a recording reach beyond its
-            end, masked: its length is where to stop.
+            Position of the end. The last results of a recording extend beyond its end, masked, so
+            pass its length.
 
         Raises
         ------
         ValueError
-            Nothing came yet.
+            There are no results yet.
         """
         if len(self) == 0:
             raise ValueError("no results yet")
@@ -201,12 +209,12 @@ class Scalogram:
         return self.sampled(np.linspace(start, stop - 1, n_columns).astype(np.int64))
 
     def sampled(self, samples: npt.NDArray[np.int64]) -> Picture:
-        """Return the picture at these ascending positions, each octave's nearest column as above.
+        """Return the scalogram at ascending positions, with the nearest column of each octave.
 
         Raises
         ------
         ValueError
-            Nothing came yet.
+            There are no results yet.
         """
         if len(self) == 0:
             raise ValueError("no results yet")
@@ -230,7 +238,7 @@ class Scalogram:
         )
 
     def _octaves(self) -> list[dict[int, AnalysisResult]]:
-        """Return the blocks of each octave by their first sample, the highest octave first."""
+        """Return the blocks of each octave by first sample, the highest octave first."""
         kept = (blocks for blocks in self._blocks.values() if blocks)
         return sorted(kept, key=lambda blocks: -_any(blocks).freqs_hz.max())
 
@@ -243,7 +251,7 @@ class _Rows:
 
 
 def _stop(block: AnalysisResult) -> int:
-    """Return the position right after the last column."""
+    """Return the position after the last column of a block."""
     return block.t.first_sample + block.t.step * block.t.n
 
 
@@ -252,7 +260,7 @@ def _any(blocks: dict[int, AnalysisResult]) -> AnalysisResult:
 
 
 def _resampled(blocks: dict[int, AnalysisResult], samples: npt.NDArray[np.int64]) -> _Rows:
-    """Read the rows of one octave at `samples`."""
+    """Return the rows of one octave at `samples`."""
     ordered = [blocks[first] for first in sorted(blocks)]
     positions = np.concatenate(
         [block.t.first_sample + block.t.step * np.arange(block.t.n) for block in ordered]
@@ -274,7 +282,7 @@ def _resampled(blocks: dict[int, AnalysisResult], samples: npt.NDArray[np.int64]
 
 
 def _nearest(positions: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-    """Return, for each of `wanted`, the index of the nearest of the ascending `positions`."""
+    """Return the index of the nearest of the ascending `positions` for each of `wanted`."""
     after = np.clip(np.searchsorted(positions, wanted), 1, max(len(positions) - 1, 1))
     after = np.minimum(after, len(positions) - 1)
     before = np.maximum(after - 1, 0)
@@ -287,7 +295,7 @@ def _mask(block: AnalysisResult) -> npt.NDArray[np.bool_]:
 
 
 def _stacked(parts: list[Real | None], shapes: list[tuple[int, ...]], axis: int = 0) -> Real | None:
-    """Join the parts, NaN standing for those that are None; None if all are."""
+    """Join the parts, replacing None by NaN; None if all are None."""
     if all(part is None for part in parts):
         return None
     filled = [

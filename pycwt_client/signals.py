@@ -1,4 +1,4 @@
-"""What a program has in its hands as what a query, a chunk or the log takes."""
+"""Convert array-likes and numbers of a program to the arguments of queries, chunks and the log."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ __all__ = [
     "with_plain_numbers",
 ]
 
-#: Fields of requests and tasks that are numbers.
+#: Numeric fields of requests and tasks.
 NUMBERS = (
     "dt", "dj", "s0", "J", "n", "param", "al1", "al2", "significance_level", "mc_count", "seed",
 )  # fmt: skip
 
-#: The largest rounding of samples, in standard deviations of their column: what is promised of
-#: results.
+#: Maximum rounding of samples, in standard deviations of their column; results have the same
+#: tolerance.
 MAX_ROUNDING = 1e-5
-#: Of the count of nanoseconds.
+#: Origin of times in nanoseconds.
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 Samples = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
@@ -52,20 +52,20 @@ def as_signal(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     Raises
     ------
     Unprocessable
-        `name` is not numbers in one dimension.
+        `name` is not a one-dimensional array of numbers.
     """
     warn_of_uneven_index(name, values)
     try:
-        found = real_array(name, values)
+        signal = real_array(name, values)
     except ValueError as error:
         raise Unprocessable.of({name: str(error).removeprefix(f"{name} ")}) from error
-    if found.ndim != 1:
-        raise Unprocessable.of({name: f"{found.ndim} axes, one is expected"})
-    return found
+    if signal.ndim != 1:
+        raise Unprocessable.of({name: f"must have one axis, not {signal.ndim}"})
+    return signal
 
 
 def check_pair(signal1: object, signal2: object) -> None:
-    """Raise Unprocessable if both signals have an index of time, and the indexes differ."""
+    """Raise Unprocessable if both signals have a time index, and the indexes differ."""
     try:
         check_same_index(signal1, signal2)
     except ValueError as error:
@@ -73,30 +73,30 @@ def check_pair(signal1: object, signal2: object) -> None:
 
 
 def as_samples(values: ArrayLike) -> Samples:
-    """Return samples (time,) or (time, channel), NaN where a value is masked or None.
+    """Return samples (time,) or (time, channel), NaN for masked values and None.
 
-    The rows of a data frame are the samples; so is the dimension named "time" of an
-    xarray.DataArray. Integers stay integers unless one is missing.
+    The rows of a data frame are the samples, as is the dimension "time" of an xarray.DataArray.
+    Integers stay integers unless one is missing.
 
     Raises
     ------
     ValueError
-        There are other axes, or values that are not real numbers.
+        The shape is another one, or values are not real numbers.
     """
-    found: NDArray[Any] = time_first("samples", values)
-    if found.ndim not in (1, 2):
+    array: NDArray[Any] = time_first("samples", values)
+    if array.ndim not in (1, 2):
         raise ValueError(
-            f"samples of shape {found.shape}: (time,) or (time, channel) is expected, "
+            f"samples of shape {array.shape}: (time,) or (time, channel) is expected, "
             "for one sample of several channels (1, channel)"
         )
-    return found
+    return array
 
 
 def narrowed(table: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Return samples (time, channel) in float32 if that hardly rounds them, else in float64.
+    """Return samples (time, channel), in float32 if the rounding is negligible, else in float64.
 
-    Samples with an offset that is large beside them would lose bits: those of an amplifier with 24
-    bits and the offset of its electrodes.
+    Samples with an offset that is large compared with them would lose bits, such as those of an
+    amplifier with 24 bits and an electrode offset.
     """
     known = np.isfinite(table)
     count = np.maximum(known.sum(axis=0), 1)
@@ -122,26 +122,26 @@ def nanoseconds(time: datetime) -> int:
 
 
 def precision_of(*signals: NDArray[np.floating[Any]]) -> Precision:
-    """Return the precision that all signals have, the higher one if they differ."""
+    """Return the common precision of the signals, the higher one if they differ."""
     return "float32" if all(each.dtype == np.float32 for each in signals) else "float64"
 
 
 def level_fields(
     significance: MonteCarlo | Literal["table"] | None, fields: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the fields of a request that say how its level is found.
+    """Return the fields of a request that define how its threshold is computed.
 
     Parameters
     ----------
     significance : MonteCarlo, "table" or None
-        None stands for `fields`.
+        None uses `fields`.
     fields : Mapping
-        The same one by one, under the names of the request.
+        The individual options, under their names in the request.
 
     Raises
     ------
     Unprocessable
-        Both are given, or `significance` has options that a request cannot carry.
+        Both are given, or `significance` has options that a request does not support.
     """
     if significance is None:
         return dict(fields)
@@ -167,7 +167,7 @@ def _not_sent(reason: str) -> Unprocessable:
 
 
 def with_plain_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields of a request with Python numbers for NumPy's, arrays of one and fractions.
+    """Return the fields of a request with Python numbers for NumPy scalars and fractions.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _plain_number(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever a ca
     if isinstance(value, np.integer | np.ndarray) and value.size == 1:
         value = value.item()
     if value is None or isinstance(value, int | float | str):
-        return value  # the schema checks it
+        return value  # validated by the schema
     try:
         return as_number(name, value)
     except (TypeError, ValueError) as error:

@@ -118,7 +118,7 @@ async def test_a_stream_is_exported_by_the_command_and_by_a_program(
     assert f"{shape[1]} frequencies" in said
     assert "--npz" in await command("export", "whole", code=2, url=system.url)
     said = await command("export", "none", "--npz", str(archive), code=1, url=system.url)
-    assert "none has no results, and no stream is called so" in said
+    assert "none has no results, and there is no such stream" in said
 
 
 async def all_computed(client: Client, stream: str) -> None:

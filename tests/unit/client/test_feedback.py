@@ -88,7 +88,7 @@ async def test_a_stream_defined_anew_takes_its_new_channels(bus: MemoryBus) -> N
 async def test_a_publisher_of_a_stream_that_is_not_defined_learns_it(bus: MemoryBus) -> None:
     """It published for hours, and nothing was analysed."""
     async with ingest(bus, unknown):
-        with pytest.raises(NotFound, match=r"no stream is called s: .*put_stream"):
+        with pytest.raises(NotFound, match=r"stream s is not defined; .*put_stream"):
             async with Client(bus).publisher("s"):
                 pytest.fail("it was opened")
         async with Client(bus).publisher("s", defined=False) as publisher:
