@@ -20,10 +20,17 @@ from numpy.typing import ArrayLike
 
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus import Message as BusMessage
-from cwt_runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
+from cwt_runtime.bus.errors import BusError, BusTimeoutError, ForbiddenError, NoRespondersError
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode, validated
-from cwt_schemas.errors import ContractError, ErrorBody, Internal, Timeout, Unavailable
+from cwt_schemas.errors import (
+    ContractError,
+    ErrorBody,
+    Forbidden,
+    Internal,
+    Timeout,
+    Unavailable,
+)
 from cwt_schemas.hardware import HardwareReply, HardwareRequest
 from cwt_schemas.headers import ACCEPT, CONTENT_TYPE, EARLY, SERVICE_ERROR_CODE
 from cwt_schemas.message import Message, StoredObject, StoredReply
@@ -486,6 +493,8 @@ async def fetch(bus: Bus, place: StoredObject) -> bytes:
     """
     try:
         kept = await (await bus.log.objects(place.bucket)).get(place.name)
+    except ForbiddenError as error:
+        raise Forbidden(str(error)) from error
     except BusError as error:
         raise Unavailable(f"cannot read object {place.name}: {error}") from error
     if kept is None:
@@ -506,6 +515,8 @@ def _refusal(subject: str, timeout_s: float, error: BusError) -> ContractError:
         )
     if isinstance(error, BusTimeoutError):
         return Timeout(f"no reply from {subject} within {timeout_s:g} s")
+    if isinstance(error, ForbiddenError):
+        return Forbidden(str(error))
     return Unavailable(f"cannot reach {subject}: {error}")
 
 

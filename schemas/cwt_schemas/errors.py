@@ -135,7 +135,7 @@ class BadRequest(ContractError):
 
 
 class Forbidden(ContractError):
-    """The sender's fault: another user's stream or job would be changed."""
+    """The sender's fault: its user may not do this."""
 
     kind: ClassVar = ErrorCode.FORBIDDEN
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from cwt_runtime.bus.errors import ForbiddenError
 from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.process.embedded_server import start_server
 from cwt_runtime.telemetry.logs import logger
@@ -47,3 +48,35 @@ async def test_permissions_can_restrict_a_reader_to_one_stream(tmp_path: Path) -
                 async with ward.log.read(storage.RESULTS, subjects_wanted) as stored:
                     await anext(stored)
             assert waited.cancelled_caught
+
+
+async def test_what_a_user_may_not_do_fails_immediately_where_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    users = (
+        'authorization { users: [ { user: ward, password: w, permissions: { publish: ["a"], '
+        'subscribe: ["_INBOX.>", "a"] } } ] }'
+    )
+    async with (
+        start_server(tmp_path / "nats", settings=users) as server,
+        connect_bus(
+            server.url.replace("//", "//ward:w@"), name="ward", log=LOG, raise_forbidden=True
+        ) as ward,
+    ):
+        with fail_after(20):
+            for _ in range(2):
+                with pytest.raises(ForbiddenError, match="no permission for b"):
+                    await ward.request("b", b"", timeout_s=60)
+                with pytest.raises(ForbiddenError, match=r"for \$JS.API.STREAM.INFO.CWT_RESULTS"):
+                    await ward.log.last_seq(storage.RESULTS)
+                with pytest.raises(ForbiddenError, match=r"cwt\.result\.s\.a"):
+                    await ward.log.store(subjects.result("s", "a"), b"", msg_id="m")
+                with pytest.raises(ForbiddenError, match=r"CREATE\.CWT_RESULTS"):
+                    async with ward.log.replay(storage.RESULTS, (subjects.RESULTS,)) as stored:
+                        await anext(stored)
+                with pytest.raises(ForbiddenError, match="for b"):
+                    async with ward.subscribe("b"):
+                        pass
+            async with ward.subscribe("a") as heard:
+                await ward.publish("a", b"1")
+                assert (await anext(aiter(heard))).data == b"1"

@@ -10,6 +10,7 @@ __all__ = [
     "BusError",
     "BusTimeoutError",
     "BusUnreachableError",
+    "ForbiddenError",
     "NoRespondersError",
     "NotStoredError",
     "RevisionConflictError",
@@ -34,6 +35,10 @@ class BusTimeoutError(BusError):
     """No reply arrived in time; a message whose storing timed out may have been stored."""
 
     transient = True
+
+
+class ForbiddenError(BusError):
+    """The user of the connection may not publish or subscribe to a subject."""
 
 
 class NoRespondersError(BusError):

@@ -15,6 +15,8 @@ The corrected behaviour of nats-py 2.16:
   expired or its password was changed. Here it reconnects with the current contents of the files.
 - The client sends the password unencrypted to a server that does not offer TLS, even if the URL or
   the options require TLS. Here it sends no secret in that case.
+- The server reports a publish without a permission as an error of the connection, and the request
+  waits until its timeout. Here, with `raise_forbidden`, it fails immediately.
 - `connect` leaves an open socket behind when it is cancelled, and `drain` waits half a minute for a
   server that does not respond. `leave` closes the connection in both cases, within a time limit.
 """
@@ -23,8 +25,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import anyio
@@ -45,12 +47,20 @@ from cwt_runtime.bus.nats.bulk import (
 )
 from cwt_runtime.bus.nats.request_info import with_request_info
 
-__all__ = ["REFUSAL", "STORE_TIMEOUT_S", "NoTlsError", "OrderedClient"]
+__all__ = [
+    "REFUSAL",
+    "STORE_TIMEOUT_S",
+    "ForbiddenSubjectError",
+    "NoTlsError",
+    "OrderedClient",
+]
 
 Take = Callable[[Msg], Awaitable[None]]
 
 #: Error messages of the server for a user that it refuses, or no longer accepts.
 REFUSAL = re.compile(r"Authorization Violation|\w+ Authentication (Expired|Revoked)", re.IGNORECASE)
+#: Error message of the server for a subject that the user may not publish or subscribe to.
+_FORBIDDEN = re.compile(r'Permissions Violation for \w+ to "([^"]+)"')
 #: A JetStream acknowledgement takes a fraction of a millisecond; this covers a leader election.
 STORE_TIMEOUT_S = 5.0
 #: Time limits for sending buffered output and for closing, seconds. A server that exceeds them does
@@ -63,6 +73,13 @@ SILENCE_S = 10
 PING_S = 1
 #: Interval of checks whether the connection is restored, seconds.
 RECONNECT_POLL_S = 0.05
+
+
+class ForbiddenSubjectError(nats.errors.Error):
+    """The user may not publish or subscribe to this subject."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"the user of this connection has no permission for {subject}")
 
 
 class NoTlsError(nats.errors.Error):
@@ -91,11 +108,21 @@ class OrderedClient(Client):
         The JetStream domain to use; None: the default of the account.
     requires_tls
         Whether a server without TLS is refused.
+    raise_forbidden
+        Whether `request` raises `ForbiddenSubjectError` for a subject that the user may not use;
+        otherwise the error is logged as one of the connection, and the request times out.
     """
 
-    def __init__(self, domain: str | None = None, *, requires_tls: bool = False) -> None:
+    def __init__(
+        self,
+        domain: str | None = None,
+        *,
+        requires_tls: bool = False,
+        raise_forbidden: bool = False,
+    ) -> None:
         super().__init__()
         self._requires_tls = requires_tls
+        self._raise_forbidden = raise_forbidden
         self.domain = domain
         self._ps = BulkParser(self)
         #: The driver's JetStream context of this connection.
@@ -104,6 +131,41 @@ class OrderedClient(Client):
         self.js_api = "$JS.API" if domain is None else f"$JS.{domain}.API"
         #: Callbacks that bypass the driver's queues, by subscription id.
         self._straight: dict[int, Take] = {}
+        #: Callbacks for reports that the user may not use a subject, by subject.
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109 - the driver's signature
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """Send a request and wait for one reply."""
+        if not self._raise_forbidden:
+            return await super().request(subject, payload, timeout, old_style, headers)
+        with anyio.CancelScope() as scope, self.when_forbidden(subject, scope.cancel):
+            return await super().request(subject, payload, timeout, old_style, headers)
+        raise ForbiddenSubjectError(subject)
+
+    @contextmanager
+    def when_forbidden(self, subject: str, take: Callable[[], None]) -> Iterator[None]:
+        """Call `take` when the server reports that the user may not use `subject`.
+
+        Without `raise_forbidden`, do nothing.
+        """
+        if not self._raise_forbidden:
+            yield
+            return
+        waiting = self._waiting.setdefault(subject, [])
+        waiting.append(take)
+        try:
+            yield
+        finally:
+            waiting.remove(take)
+            if not waiting:
+                self._waiting.pop(subject, None)
 
     @property
     def _transport(self) -> Transport | None:
@@ -224,7 +286,12 @@ class OrderedClient(Client):
         line = ERR_RE.match(self._ps.buf)
         error = nats.errors.Error(f"nats: {line[1].decode(errors='replace')}" if line else err_msg)
         if PERMISSIONS_ERR in err_msg:
-            await self._error_cb(error)
+            found = _FORBIDDEN.search(str(error))
+            waiting = tuple(self._waiting.get(found[1], ())) if found else ()
+            for take in waiting:
+                take()
+            if not waiting:
+                await self._error_cb(error)
         elif REFUSAL.search(err_msg):
             await self._error_cb(error)
             await self._process_op_err(error)

@@ -12,7 +12,7 @@ from nats.aio.subscription import Subscription as DriverSubscription
 
 from cwt_runtime.bus import Message, Subscription
 from cwt_runtime.bus.errors import UnusableConnectionError
-from cwt_runtime.bus.nats.client import OrderedClient
+from cwt_runtime.bus.nats.client import ForbiddenSubjectError, OrderedClient
 from cwt_runtime.bus.nats.connection_watch import RECONNECT_WAIT_S, ConnectionWatch
 from cwt_runtime.bus.nats.credentials import user_options
 from cwt_runtime.bus.nats.log import NatsLog
@@ -75,10 +75,13 @@ class NatsBus:
     ) -> AsyncIterator[Subscription]:
         """Subscribe to `subject` while the context is open."""
         subscription = _Subscription()
+        is_forbidden = anyio.Event()
         try:
-            with driver_errors():
+            with driver_errors(), self._client.when_forbidden(subject, is_forbidden.set):
                 await subscription.open(self._client, subject, queue or "")
                 await self._client.confirm()  # the server has registered it
+                if is_forbidden.is_set():
+                    raise ForbiddenSubjectError(subject)
             yield subscription
         finally:
             await subscription.close()
@@ -147,7 +150,12 @@ class _Subscription:
 
 @asynccontextmanager
 async def connect_bus(
-    server: ConnectSettings | str, *, name: str, log: Log, wait_if_refused: bool = True
+    server: ConnectSettings | str,
+    *,
+    name: str,
+    log: Log,
+    wait_if_refused: bool = True,
+    raise_forbidden: bool = False,
 ) -> AsyncIterator[NatsBus]:
     """Connect, waiting for the server without a time limit; leaving drains and closes.
 
@@ -162,6 +170,9 @@ async def connect_bus(
     wait_if_refused
         Whether to keep trying if the server refuses the user or if TLS fails: a new password in
         the file, or a new configuration of the server, can resolve that.
+    raise_forbidden
+        Whether requests, subscriptions and reads of streams raise `ForbiddenError` where the user
+        has no permission; otherwise the refusal is logged, and they wait until their timeout.
 
     Raises
     ------
@@ -172,7 +183,9 @@ async def connect_bus(
     """
     settings = ConnectSettings(url=server) if isinstance(server, str) else server
     user, tls = user_options(settings), tls_context(settings)
-    client = OrderedClient(settings.domain, requires_tls=settings.requires_tls)
+    client = OrderedClient(
+        settings.domain, requires_tls=settings.requires_tls, raise_forbidden=raise_forbidden
+    )
     watch = ConnectionWatch(client, settings, log, wait_if_refused=wait_if_refused)
     try:
         try:

@@ -31,7 +31,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ from nats.aio.subscription import Subscription
 from nats.js.api import ConsumerConfig
 
 from cwt_runtime.bus.errors import BusClosedError, BusError
-from cwt_runtime.bus.nats.client import STORE_TIMEOUT_S, OrderedClient
+from cwt_runtime.bus.nats.client import STORE_TIMEOUT_S, ForbiddenSubjectError, OrderedClient
 from cwt_runtime.bus.nats.translate import AckSubject, bus_error
 from cwt_runtime.telemetry import metrics
 
@@ -157,6 +157,8 @@ class Pull:
         #: Heartbeats since the last message.
         self._heartbeats = 0
         self._clock: asyncio.TimerHandle | None = None
+        #: Reports that the current request is not permitted.
+        self._forbidden = ExitStack()
         #: Until this timer expires, no request is sent and no refusal is raised.
         self._pause: asyncio.TimerHandle | None = None
 
@@ -222,6 +224,7 @@ class Pull:
         for timer in (self._clock, self._pause):
             if timer is not None:
                 timer.cancel()
+        self._forbidden.close()
         subscription, self._subscription = self._subscription, None
         if subscription is not None and not self._client.is_closed:
             await subscription.unsubscribe()
@@ -243,6 +246,10 @@ class Pull:
         subject, body = self._creation(self._create) if self._create else self._pull_request()
         self._wanted = 1 if self._create else self._batch
         self._watch_for_silence()
+        self._forbidden.close()
+        self._forbidden.enter_context(
+            self._client.when_forbidden(subject, partial(self._take_forbidden, subject))
+        )
         await self._client.publish(
             subject, json.dumps(body).encode(), reply=f"{self._inbox}.{self._number}"
         )
@@ -332,6 +339,12 @@ class Pull:
         if msg.subject.endswith(INFO):
             return self._take_info(msg)
         return self._take_status(msg) if self._create is None else self._take_creation(msg)
+
+    def _take_forbidden(self, subject: str) -> None:
+        """Note that the user may not send the current request."""
+        self._wanted = 0
+        self._refusal = bus_error(ForbiddenSubjectError(subject))
+        self._wake()
 
     def _wake(self) -> None:
         """Wake the reader."""

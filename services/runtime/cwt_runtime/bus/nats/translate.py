@@ -16,11 +16,13 @@ from cwt_runtime.bus.errors import (
     BusError,
     BusTimeoutError,
     BusUnreachableError,
+    ForbiddenError,
     NoRespondersError,
     NotStoredError,
     RevisionConflictError,
     StorageFullError,
 )
+from cwt_runtime.bus.nats.client import ForbiddenSubjectError
 
 __all__ = [
     "AckSubject",
@@ -52,6 +54,7 @@ WRONG_LAST_SEQUENCE = {10071, 10164}
 
 #: Driver class to bus class; the first match applies.
 _TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
+    (ForbiddenSubjectError, ForbiddenError),
     (nats.js.errors.KeyWrongLastSequenceError, RevisionConflictError),
     (nats.errors.NoRespondersError, NoRespondersError),
     (nats.errors.ConnectionClosedError, BusClosedError),
