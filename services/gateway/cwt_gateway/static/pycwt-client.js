@@ -12,10 +12,22 @@ var ApiError = class extends Error {
   name = "ApiError";
 };
 var Client = class {
-  base;
   /** @param base Address of the gateway, such as `http://127.0.0.1:8000`; in a page, its own. */
-  constructor(base = globalThis.location?.origin ?? "http://127.0.0.1:8000") {
+  constructor(base = globalThis.location?.origin ?? "http://127.0.0.1:8000", options = {}) {
+    this.options = options;
     this.base = base.replace(/\/+$/, "");
+  }
+  options;
+  base;
+  // Keys
+  /** Begin a session with a key, or without one continue the session of the cookie. */
+  async signIn(key) {
+    const headers = authorization(key);
+    return await (await this.fetch("POST", "/api/v1/session", { headers })).json();
+  }
+  /** Remove the cookie of the session. */
+  async signOut() {
+    await this.fetch("DELETE", "/api/v1/session", {});
   }
   // Queries
   cwt = (request) => this.query("cwt", request);
@@ -156,7 +168,8 @@ var Client = class {
   }
   /** Follow a stream; the connection is made again after a break, without loss or repetition. */
   live(name, handlers, options = {}) {
-    return new LiveSocket(this.base, name, handlers, options);
+    const session = this.options.key ? async () => (await this.signIn()).token : void 0;
+    return new LiveSocket(this.base, name, handlers, options, session);
   }
   async request(method, path, body) {
     const init = { headers: { Accept: "application/json" } };
@@ -169,7 +182,7 @@ var Client = class {
   async fetch(method, path, init) {
     let response;
     try {
-      response = await fetch(this.base + path, { ...init, method });
+      response = await fetch(this.base + path, { ...init, method, headers: { ...authorization(this.options.key), ...init.headers } });
     } catch (error) {
       if (init.signal?.aborted) throw error;
       throw new ApiError(`cannot reach the gateway at ${this.base}`, 0, "unreachable");
@@ -177,6 +190,7 @@ var Client = class {
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({}));
     const message = String(problem.detail ?? `${response.status} ${response.statusText}`);
+    if (response.status === UNAUTHORIZED) this.options.unauthorized?.(message);
     throw new ApiError(message, response.status, String(problem.code ?? "unknown"), problem.fields);
   }
 };
@@ -184,7 +198,9 @@ var RETRY_FIRST_S = 0.25;
 var RETRY_MAX_S = 10;
 var PING_S = 10;
 var PONG_S = 10;
+var ABNORMAL = 1006;
 var REFUSED = 1008;
+var UNAUTHORIZED = 401;
 var TRY_AGAIN_LATER = 1013;
 function isPassing(error) {
   return error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
@@ -193,19 +209,21 @@ function retryWait(attempts) {
   return Math.min(RETRY_FIRST_S * 2 ** attempts, RETRY_MAX_S) * (0.5 + Math.random() / 2);
 }
 var LiveSocket = class {
-  constructor(base, name, handlers, options = {}) {
+  constructor(base, name, handlers, options = {}, session) {
     this.base = base;
     this.name = name;
     this.handlers = handlers;
     this.options = options;
+    this.session = session;
     this.next = options.from;
     this.samplesNext = options.samples_from;
-    this.connect();
+    void this.connect();
   }
   base;
   name;
   handlers;
   options;
+  session;
   state = "connecting";
   /** Next message of results and events, and of samples, that is expected. */
   next;
@@ -223,17 +241,28 @@ var LiveSocket = class {
   retry() {
     if (this.state !== "lost") return;
     clearTimeout(this.timer);
-    this.connect();
+    void this.connect();
   }
-  connect() {
+  async connect() {
     this.become("connecting", {});
+    let session;
+    if (this.session) {
+      try {
+        session = await this.session();
+      } catch (error) {
+        if (this.state === "connecting") this.lost(isPassing(error) ? ABNORMAL : REFUSED, error.message);
+        return;
+      }
+      if (this.state !== "connecting") return;
+    }
     const { analysis, include, channels } = this.options;
     const query = asQuery({
       from: this.next,
       analysis,
       include: include?.join(","),
       channels: channels?.join(","),
-      samples_from: this.samplesNext
+      samples_from: this.samplesNext,
+      session
     });
     const url = `${this.base.replace(/^http/, "ws")}/ws/streams/${encodeURIComponent(this.name)}${query}`;
     const socket = new WebSocket(url);
@@ -298,7 +327,7 @@ var LiveSocket = class {
     if (code === TRY_AGAIN_LATER && cursor) this.next = Number(cursor[1]);
     const retry_s = retryWait(this.attempts);
     this.attempts += 1;
-    this.timer = setTimeout(() => this.connect(), retry_s * 1e3);
+    this.timer = setTimeout(() => void this.connect(), retry_s * 1e3);
     this.become("lost", { retry_s, reason });
   }
   /** Ping a connection that is silent, and give it up if nothing comes back. */
@@ -306,7 +335,7 @@ var LiveSocket = class {
     clearTimeout(this.watchdog);
     this.watchdog = setTimeout(() => {
       if (this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"type": "ping"}');
-      this.watchdog = setTimeout(() => this.lost(1006, "no answer"), PONG_S * 1e3);
+      this.watchdog = setTimeout(() => this.lost(ABNORMAL, "no answer"), PONG_S * 1e3);
     }, PING_S * 1e3);
   }
   drop() {
@@ -320,6 +349,9 @@ var LiveSocket = class {
     this.handlers.state?.(state, detail);
   }
 };
+function authorization(key) {
+  return key ? { Authorization: `Bearer ${key}` } : {};
+}
 function streamPath(name) {
   return `/api/v1/streams/${encodeURIComponent(name)}`;
 }

@@ -248,12 +248,46 @@ export class ApiError extends Error {
 
 type Json = Record<string, unknown>;
 
+/** What a browser has in place of a key; it expires after 15 minutes and can be continued for 12 hours. */
+export interface Session {
+  token: string;
+  /** Nanoseconds UTC. */
+  expires_ns: number;
+  name: string;
+  role: "device" | "reader" | "analyst" | "operator";
+  /** The user of NATS whose permissions it has. */
+  user: string;
+}
+
+export interface ClientOptions {
+  /** Sent with every request; a page of the gateway signs in instead, and then has a cookie. */
+  key?: string;
+  /** Called when the gateway asks for a key, or refuses it. */
+  unauthorized?(reason: string): void;
+}
+
 export class Client {
   readonly base: string;
 
   /** @param base Address of the gateway, such as `http://127.0.0.1:8000`; in a page, its own. */
-  constructor(base: string = globalThis.location?.origin ?? "http://127.0.0.1:8000") {
+  constructor(
+    base: string = globalThis.location?.origin ?? "http://127.0.0.1:8000",
+    private readonly options: ClientOptions = {},
+  ) {
     this.base = base.replace(/\/+$/, "");
+  }
+
+  // Keys
+
+  /** Begin a session with a key, or without one continue the session of the cookie. */
+  async signIn(key?: string): Promise<Session> {
+    const headers = authorization(key);
+    return (await (await this.fetch("POST", "/api/v1/session", { headers })).json()) as Session;
+  }
+
+  /** Remove the cookie of the session. */
+  async signOut(): Promise<void> {
+    await this.fetch("DELETE", "/api/v1/session", {});
   }
 
   // Queries
@@ -430,7 +464,9 @@ export class Client {
 
   /** Follow a stream; the connection is made again after a break, without loss or repetition. */
   live(name: string, handlers: LiveHandlers, options: LiveOptions = {}): LiveSocket {
-    return new LiveSocket(this.base, name, handlers, options);
+    // A WebSocket of a browser sends cookies and no headers.
+    const session = this.options.key ? async () => (await this.signIn()).token : undefined;
+    return new LiveSocket(this.base, name, handlers, options, session);
   }
 
   private async request<T>(method: string, path: string, body?: Json): Promise<T> {
@@ -445,7 +481,7 @@ export class Client {
   private async fetch(method: string, path: string, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(this.base + path, { ...init, method });
+      response = await fetch(this.base + path, { ...init, method, headers: { ...authorization(this.options.key), ...(init.headers as Record<string, string>) } });
     } catch (error) {
       if (init.signal?.aborted) throw error;
       throw new ApiError(`cannot reach the gateway at ${this.base}`, 0, "unreachable");
@@ -453,6 +489,7 @@ export class Client {
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({}));
     const message = String(problem.detail ?? `${response.status} ${response.statusText}`);
+    if (response.status === UNAUTHORIZED) this.options.unauthorized?.(message);
     throw new ApiError(message, response.status, String(problem.code ?? "unknown"), problem.fields);
   }
 }
@@ -488,7 +525,9 @@ const RETRY_MAX_S = 10;
 /** A connection that is silent for this long is tested, and given up if the answer stays out. */
 const PING_S = 10;
 const PONG_S = 10;
+const ABNORMAL = 1006;
 const REFUSED = 1008;
+const UNAUTHORIZED = 401;
 const TRY_AGAIN_LATER = 1013;
 
 /** Whether asking again later may help. */
@@ -517,10 +556,12 @@ export class LiveSocket {
     readonly name: string,
     private readonly handlers: LiveHandlers,
     private readonly options: LiveOptions = {},
+    /** Returns a session for the address, where the gateway needs a key and there is no cookie. */
+    private readonly session?: () => Promise<string>,
   ) {
     this.next = options.from;
     this.samplesNext = options.samples_from;
-    this.connect();
+    void this.connect();
   }
 
   close(): void {
@@ -533,11 +574,21 @@ export class LiveSocket {
   retry(): void {
     if (this.state !== "lost") return;
     clearTimeout(this.timer);
-    this.connect();
+    void this.connect();
   }
 
-  private connect(): void {
+  private async connect(): Promise<void> {
     this.become("connecting", {});
+    let session: string | undefined;
+    if (this.session) {
+      try {
+        session = await this.session();
+      } catch (error) {
+        if (this.state === "connecting") this.lost(isPassing(error) ? ABNORMAL : REFUSED, (error as Error).message);
+        return;
+      }
+      if (this.state !== "connecting") return; // closed meanwhile
+    }
     const { analysis, include, channels } = this.options;
     const query = asQuery({
       from: this.next,
@@ -545,6 +596,7 @@ export class LiveSocket {
       include: include?.join(","),
       channels: channels?.join(","),
       samples_from: this.samplesNext,
+      session,
     });
     const url = `${this.base.replace(/^http/, "ws")}/ws/streams/${encodeURIComponent(this.name)}${query}`;
     const socket = new WebSocket(url);
@@ -613,7 +665,7 @@ export class LiveSocket {
     if (code === TRY_AGAIN_LATER && cursor) this.next = Number(cursor[1]);
     const retry_s = retryWait(this.attempts);
     this.attempts += 1;
-    this.timer = setTimeout(() => this.connect(), retry_s * 1000);
+    this.timer = setTimeout(() => void this.connect(), retry_s * 1000);
     this.become("lost", { retry_s, reason });
   }
 
@@ -622,7 +674,7 @@ export class LiveSocket {
     clearTimeout(this.watchdog);
     this.watchdog = setTimeout(() => {
       if (this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"type": "ping"}');
-      this.watchdog = setTimeout(() => this.lost(1006, "no answer"), PONG_S * 1000);
+      this.watchdog = setTimeout(() => this.lost(ABNORMAL, "no answer"), PONG_S * 1000);
     }, PING_S * 1000);
   }
 
@@ -637,6 +689,10 @@ export class LiveSocket {
     this.state = state;
     this.handlers.state?.(state, detail);
   }
+}
+
+function authorization(key: string | undefined): Record<string, string> {
+  return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 function streamPath(name: string): string {

@@ -1,11 +1,13 @@
 /** What the page holds of a stream: its results and samples about the stretch that is shown. */
-import type { AnalysisResult, Client, Samples } from "./client.ts";
+import { ApiError, type AnalysisResult, type Client, type Samples } from "./client.ts";
 import { LogWindow } from "./log_window.ts";
 import { SampleStore } from "./sample_store.ts";
 import { runOf, Scalogram, type Block } from "./scalogram.ts";
 
 /** Times before the last chunk at which to look for samples. */
 const RECENT_MS = [0, 50, 250, 2000, 60_000, 3_600_000];
+
+const FORBIDDEN = 403;
 
 /** Samples from `start` to `end`; results of low octaves are stored up to `delay` later than those of high ones. */
 export interface Stretch {
@@ -19,6 +21,8 @@ export class History {
   readonly store: SampleStore;
   private readonly results: LogWindow<{ result: AnalysisResult }>;
   private readonly samples: LogWindow<{ chunk: Samples }>;
+  /** The user may not read samples. */
+  private isWithoutSamples = false;
 
   constructor(
     private readonly client: Pick<Client, "results" | "samples">,
@@ -35,7 +39,7 @@ export class History {
 
   /** Whether the newest messages are held, and live ones continue them. */
   get isLive(): boolean {
-    return this.results.joined && this.samples.joined;
+    return this.results.joined && (this.samples.joined || this.isWithoutSamples);
   }
 
   /** Place in the log of a chunk near its end; the last ones may have no samples. */
@@ -43,7 +47,10 @@ export class History {
     const channels = this.channels.join(",");
     for (const before of RECENT_MS) {
       const from = new Date(Math.floor(lastChunkNs / 1e6) - before).toISOString();
-      const page = await this.client.samples(this.name, { channels, from, limit: 1 }).catch(() => null);
+      const page = await this.client.samples(this.name, { channels, from, limit: 1 }).catch((error) => {
+        return error instanceof ApiError && error.status === FORBIDDEN ? undefined : null;
+      });
+      if (page === undefined) break;
       if (page?.items[0]) return page.items[0].seq;
     }
     return undefined;
@@ -52,6 +59,7 @@ export class History {
   /** Note that live messages come from these places on; `resumed`: without a break. */
   follow(next: number, samplesNext: number | null, resumed: boolean): void {
     this.results.follow(next, resumed);
+    this.isWithoutSamples = samplesNext === null;
     if (samplesNext !== null) this.samples.follow(samplesNext, resumed);
   }
 

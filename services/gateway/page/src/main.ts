@@ -5,13 +5,14 @@ import { Client, type Page, type StreamEvent, type StreamStatus } from "./client
 import { get, toast } from "./dom.ts";
 import { setUpForms } from "./forms.ts";
 import { EventList, JobList, showSystem, StreamList } from "./panels.ts";
+import { SignIn } from "./sign_in.ts";
 import { View, type Connection } from "./view.ts";
 
 const STREAMS_EVERY_MS = 3000;
 const JOBS_EVERY_MS = 2000;
 const EVENTS_LIMIT = 1000;
 
-const client = new Client();
+const client: Client = new Client(undefined, { unauthorized: (reason) => signIn.ask(reason) });
 let connection: Connection = { state: "connecting", retryAt: 0, reason: "" };
 let opened = "";
 
@@ -30,6 +31,11 @@ const events = new EventList((event) => {
   const fs = view.status?.definition.fs_hz ?? 1;
   if (event.epoch && event.epoch !== view.status?.epoch) toast("This event is of an earlier run of the device.");
   else view.goTo(event.first_sample! + (event.n_samples ?? 0) + 10 * fs);
+});
+
+const signIn = new SignIn(client, () => {
+  void refreshStreams();
+  view.reconnect();
 });
 
 async function showEvents(status: StreamStatus): Promise<void> {
@@ -222,7 +228,7 @@ setUpVisibility();
 setUpForms(client, (name) => {
   void refreshStreams().then(() => view.open(name));
 });
-void refreshStreams();
+void signIn.start().then(refreshStreams);
 every(STREAMS_EVERY_MS, () => void refreshStreams());
 every(JOBS_EVERY_MS, () => isOpen("jobs-panel") && void jobs.refresh());
 addEventListener("hashchange", () => {
