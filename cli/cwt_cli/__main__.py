@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cwt_cli.access_keys import key
 from cwt_cli.accounts import accounts
 from cwt_cli.audit import audit
 from cwt_cli.bench import bench
@@ -43,6 +44,7 @@ for command in (up, demo, publish, mark, watch, export, query, bench, doctor, ac
     app.command()(command)
 app.add_typer(stream)
 app.add_typer(job)
+app.add_typer(key)
 app.add_typer(hw)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from cwt_cli.demo_run import DemoRun
 from cwt_cli.demo_summary import summarise, summary_in_words
 from cwt_cli.event_text import events_in_words
 from cwt_cli.faults import CommandError, expected_fault
+from cwt_cli.page_key import page_with_key
 from cwt_cli.piped_console import PipedConsole
 from cwt_cli.ports import DEFAULT_HTTP_PORT, NO_GATEWAY, http_address
 from cwt_cli.publish import read_definition
@@ -137,17 +139,23 @@ async def _play(plan: SystemPlan, run: DemoRun, out: Path, keep: bool, kill: any
     console.print(TERMS)
     services = ", ".join(f"{count} x {name}" for name, count in plan.instances.items())
     console.print(f"Starting a NATS server, {services} ...")
-    async with running_system(plan, command_log(quiet=True), kill=kill) as system:
+    async with AsyncExitStack() as stack:
+        system = await stack.enter_async_context(
+            running_system(plan, command_log(quiet=True), kill=kill)
+        )
         console.print(f"Server:  {system.server.address}")
-        if plan.http is None:
-            console.print(NO_GATEWAY)
-        else:
-            console.print(f"Page:    {plan.http.page}", style="bold")
+        page = plan.http.page if plan.http else ""
+        if plan.http and plan.accounts:
+            page = await stack.enter_async_context(page_with_key(plan.http, system.client.bus))
+        if page:
+            console.print(f"Page:    {page}", style="bold")
             console.print(OPEN)
+        else:
+            console.print(NO_GATEWAY)
         await run.run(system.client, console)
         _conclude(run, out, console)
         if keep:
-            where = f"The page is available at {plan.http.page}" if plan.http else "The system runs"
+            where = f"The page is available at {page}" if page else "The system runs"
             variables = " ".join(f"{name}={text}" for name, text in system.server.variables.items())
             console.print("\n" + STAYS.format(where=where, variables=variables))
             while await _enter():

@@ -298,6 +298,7 @@ def advice_when_full(name: str) -> str:
     settings = {
         "KV_cwt_jobs": "lower CWT_JOBS_MAX_AGE_S, so that old jobs expire sooner",
         "KV_cwt_significance": "empty it, since it is only a cache: nats kv purge",
+        "KV_cwt_keys": "revoke keys that are not used: pycwt-mod key list",
         "OBJ_cwt_objects": "raise CWT_OBJECTS_MAX_BYTES, or lower CWT_OBJECTS_MAX_AGE_S",
         "CWT_JOB_RESULTS": "raise CWT_JOB_RESULTS_MAX_BYTES, or lower CWT_JOBS_MAX_AGE_S",
         "CWT_SIGNALS": "raise CWT_SIGNALS_MAX_BYTES, or lower CWT_SIGNALS_MAX_AGE_S",

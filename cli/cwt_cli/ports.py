@@ -30,7 +30,7 @@ WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not listened on
 #: What is said where they are not installed.
 NO_GATEWAY = f"Page:    not installed; {install_hint('gateway')}"
 #: The distributions of the extra `gateway`.
-GATEWAY_NEEDS = ("fastapi", "fastapi-offline", "uvicorn", "websockets")
+GATEWAY_NEEDS = ("fastapi", "fastapi-offline", "PyJWT", "uvicorn", "websockets")
 
 
 @dataclass(frozen=True, kw_only=True)

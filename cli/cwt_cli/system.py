@@ -24,7 +24,7 @@ from cwt_cli.supervisor import (
     Supervisor,
     after_end,
 )
-from cwt_runtime.accounts.folder import settings_of
+from cwt_runtime.accounts.folder import password_file, settings_of
 from cwt_runtime.accounts.users import service_users
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusTimeoutError, BusUnreachableError, NoRespondersError
@@ -114,8 +114,12 @@ class SystemPlan:
     def _variables(self, name: str, url: str) -> dict[str, str]:
         if self.accounts is None:
             return {}
-        shared = {"CWT_COPIES": "true", "CWT_DEFINED_ONLY": "true"} if name == "ingest" else {}
-        return {**self.connection_of(name, url).variables, **shared}
+        more = {
+            "ingest": {"CWT_COPIES": "true", "CWT_DEFINED_ONLY": "true"},
+            # Absolute: the working directory of a service is its own business.
+            "gateway": {"CWT_HTTP_USERS": str(password_file(self.accounts, "").resolve())},
+        }
+        return {**self.connection_of(name, url).variables, **more.get(name, {})}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cwt_cli.faults import USAGE, CommandError
+from cwt_cli.page_key import page_with_key
 from cwt_cli.piped_console import PipedConsole
 from cwt_cli.ports import DEFAULT_HTTP_PORT, NO_GATEWAY, check_host, check_port, http_address
 from cwt_cli.samples import DEFINITION, RECORDING, shown
@@ -42,6 +44,10 @@ Try in another terminal{hint}:
   {program} watch
 
 """
+#: For whoever reads this terminal; the key ends with the system.
+PAGE_WITH_KEY = """\
+The page, signed in as the operator (`pycwt-mod key add` makes keys for others):
+  {page}"""
 STOP = "Ctrl-C finishes the work in progress and stops; a second Ctrl-C stops immediately."
 
 #: Users besides those of the services, where `--secure` makes the accounts.
@@ -121,8 +127,13 @@ def ensure_accounts(folder: Path) -> None:
 
 
 async def _run(plan: SystemPlan, log: Log, kill: anyio.Event) -> None:
-    async with running_system(plan, log, kill=kill) as system:
-        welcome(plan, system.server.address, PipedConsole())
+    async with AsyncExitStack() as stack:
+        system = await stack.enter_async_context(running_system(plan, log, kill=kill))
+        console = PipedConsole()
+        welcome(plan, system.server.address, console)
+        if plan.http is not None and plan.accounts is not None:
+            page = await stack.enter_async_context(page_with_key(plan.http, system.client.bus))
+            console.print(PAGE_WITH_KEY.format(page=page), soft_wrap=True, highlight=False)
         await anyio.sleep_forever()
 
 

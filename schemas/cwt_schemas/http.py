@@ -24,8 +24,9 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import orjson
-from pydantic import Field
+from pydantic import Field, Strict
 
+from cwt_schemas.access import Role
 from cwt_schemas.arrays import SampleMatrix
 from cwt_schemas.hardware import DeviceReport, HardwareReply, Label
 from cwt_schemas.live import AnalysisResult, StreamEvent
@@ -58,6 +59,7 @@ __all__ = [
     "ResultPage",
     "Root",
     "SampleBlock",
+    "Session",
     "Timing",
     "to_json",
     "to_npz",
@@ -104,6 +106,20 @@ def _entries(value: object, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
                 yield from _entries(item, f"{name}.{index}")
         case _:
             yield name, np.asarray(value)
+
+
+class Session(Message):
+    """A session: what a browser, or a WebSocket that cannot send headers, has in place of a key."""
+
+    #: A JWT, for `Authorization: Bearer` or the parameter `session` of a WebSocket.
+    token: str
+    #: When it expires, nanoseconds UTC.
+    expires_ns: Count
+    #: The key.
+    name: Name
+    role: Annotated[Role, Strict(False)]
+    #: The user of NATS whose permissions it has.
+    user: Name
 
 
 class Root(Message):

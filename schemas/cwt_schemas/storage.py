@@ -30,6 +30,8 @@ KV_JOBS: Final = "cwt_jobs"
 KV_CHECKPOINTS: Final = "cwt_checkpoints"
 #: Simulated significance thresholds, by the hash of their parameters.
 KV_SIGNIFICANCE: Final = "cwt_significance"
+#: Hashes of the keys of HTTP clients, by name.
+KV_KEYS: Final = "cwt_keys"
 
 #: The tasks of jobs, and outcomes that are too large for a message.
 OBJECTS: Final = "cwt_objects"
@@ -47,7 +49,7 @@ JETSTREAM: Final = (
     JOB_RESULTS,
     DEAD,
     AUDIT,
-    *(f"KV_{name}" for name in (KV_STREAMS, KV_CHECKPOINTS, KV_JOBS, KV_SIGNIFICANCE)),
+    *(f"KV_{name}" for name in (KV_STREAMS, KV_CHECKPOINTS, KV_JOBS, KV_SIGNIFICANCE, KV_KEYS)),
     *(f"OBJ_{name}" for name in (OBJECTS, REPLIES, ANSWERS)),
 )
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from cwt_runtime.accounts.keys import revoke_key
+from cwt_runtime.storage.keys import revoke_key
 from cwt_schemas import storage
 from cwt_schemas.access import Role
 from tests.deadlines import SCALE

@@ -30,6 +30,7 @@ OTHER = "other"
 
 BUCKETS = (
     storage.KV_STREAMS, storage.KV_CHECKPOINTS, storage.KV_JOBS, storage.KV_SIGNIFICANCE,
+    storage.KV_KEYS,
 )  # fmt: skip
 STORES = (storage.OBJECTS, storage.REPLIES, storage.ANSWERS)
 STREAMS = (

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from math import ceil
+from pathlib import Path
 
 import anyio
 import uvicorn
@@ -28,17 +29,23 @@ from cwt_gateway import (
     page,
     recordings,
     service,
+    sessions,
     stream_socket,
     streams,
     wavelet,
     wct_socket,
 )
+from cwt_gateway.admission import KeyGuard
+from cwt_gateway.bus_users import BusUsers
 from cwt_gateway.caller import Caller
 from cwt_gateway.guards import BodyGuard, FaultGuard, HostGuard, OriginGuard
 from cwt_gateway.http_protocol import HttpProtocol
+from cwt_gateway.keys import KeyRing
 from cwt_gateway.owned_streams import remove_orphans
 from cwt_gateway.problems import handle_problems
+from cwt_gateway.rates import RateGuard
 from cwt_gateway.reply_budget import ReplyGuard
+from cwt_gateway.sessions import Sessions
 from cwt_gateway.settings import GatewaySettings
 from cwt_gateway.sharing import Sharing
 from cwt_gateway.socket_protocol import SocketProtocol
@@ -65,13 +72,21 @@ ROUTERS = (
     log_pages.router,
     exports.router,
     service.router,
+    sessions.router,
     page.router,
 )
 SOCKETS = (stream_socket.router, wct_socket.router)
 #: Methods of the routes, and of what browsers ask before they use them.
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 #: Headers of responses that pages of allowed origins may read.
-EXPOSED_HEADERS = ("Content-Disposition", "Location", "Retry-After", exports.WINDOWS_WAITING)
+EXPOSED_HEADERS = (
+    "Content-Disposition",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    exports.WINDOWS_WAITING,
+)
 #: Open files besides connections: the bus, the log, uploads that are being read.
 OTHER_FILES = 200
 #: Connections that wait to be accepted.
@@ -87,6 +102,8 @@ async def serve(context: Context, settings: GatewaySettings) -> None:
         app.state.background = background
         app.state.stop = context.stop
         app.state.gateway_id = context.identity.id
+        if settings.http_users is not None:
+            await background.start(app.state.keys.follow, context.bus.log)
         allow_files(HttpProtocol.max_connections + OTHER_FILES)
         listening = listen(settings.http_host, settings.http_port)
         with listening:
@@ -104,9 +121,15 @@ async def serve(context: Context, settings: GatewaySettings) -> None:
 
 
 def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
-    """Return the application over a connection to the bus."""
+    """Return the application over the connection of the gateway to the bus."""
     app = documented_app()
     app.state.caller = Caller(Client(bus))
+    app.state.keys = KeyRing()
+    app.state.bus_users = None
+    if settings.http_users is not None:
+        passwords = Path(settings.http_users)
+        app.state.bus_users = BusUsers(passwords, settings.nats, log)
+        app.state.sessions = Sessions(app.state.keys, passwords)
     app.state.settings = settings
     app.state.log = log
     app.state.channel_counts = streams.ChannelCounts()
@@ -125,6 +148,9 @@ def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
     # The last one added is the first that a request passes.
     app.add_middleware(ReplyGuard, held_max_bytes=settings.http_replies_max_bytes)
     app.add_middleware(BodyGuard, held_max_bytes=settings.requests_max_bytes)
+    if settings.http_users is not None:
+        app.add_middleware(RateGuard, rates=settings.rates)
+        app.add_middleware(KeyGuard, keys=app.state.keys, sessions=app.state.sessions)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,7 +1,8 @@
 """From a request to a connection to the bus.
 
-Every route and socket reaches the bus through `caller` alone. There is one connection for all of
-them as long as requests carry no identity; keys and sessions resolve to connections here.
+Every route and socket reaches the bus through `caller` or `gateway_itself` alone. Without keys
+there is one connection for all requests, that of the gateway; with keys, each request uses the
+connection of its key's user.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from cwt_gateway.admission import grant_of, unauthorized
+from cwt_gateway.bus_users import BusUsers
 from cwt_runtime.bus import Bus
 from pycwt_client import Client
 
-__all__ = ["Caller", "Calling", "caller"]
+__all__ = ["Caller", "Calling", "Itself", "caller", "gateway_itself"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,35 @@ class Caller:
         return self.client.bus
 
 
-# Not a plain function: FastAPI would run that in a thread.
+# Not plain functions: FastAPI would run these in a thread.
 async def caller(connection: HTTPConnection) -> Caller:
-    """Return the caller of a request or of a WebSocket."""
-    common = connection.app.state.caller
-    assert isinstance(common, Caller)  # noqa: S101 - make_app puts it there
-    return common
+    """Return the caller of a request or of a WebSocket.
+
+    Raises
+    ------
+    Unavailable
+        The bus cannot be reached as the user of the key.
+    ProblemDetails
+        401: the route is public, and this needs a key.
+    """
+    state = connection.app.state
+    users: BusUsers | None = state.bus_users
+    if users is None:
+        return await gateway_itself(connection)
+    grant = grant_of(connection)
+    if grant is None:
+        raise unauthorized("this needs a key")
+    record = grant.record
+    return Caller(await users.client(record.user, record.role, state.background))
 
 
-#: The type of a route's parameter.
+async def gateway_itself(connection: HTTPConnection) -> Caller:
+    """Return the gateway as a client of the bus, for what it says of itself."""
+    itself = connection.app.state.caller
+    assert isinstance(itself, Caller)  # noqa: S101 - make_app puts it there
+    return itself
+
+
+#: The types of a route's parameter.
 Calling = Annotated[Caller, Depends(caller)]
+Itself = Annotated[Caller, Depends(gateway_itself)]

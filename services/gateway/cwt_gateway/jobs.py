@@ -12,8 +12,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from cwt_gateway.admission import grant_of
 from cwt_gateway.caller import Caller, Calling
 from cwt_gateway.contract import contract
+from cwt_gateway.keys import Grant
 from cwt_gateway.media import Media, accepted, check_accepts, respond, respond_message
 from cwt_gateway.problems import ProblemDetails, problem_of
 from cwt_gateway.relay import forward
@@ -115,15 +117,16 @@ async def get_outcome(request: Request, caller: Calling, job_id: str, task: str)
 
 
 class ProgressEvents(Response):
-    """Server-sent events of a job, until it ends, the client leaves or the gateway stops."""
+    """Server-sent events of a job, until it, its client, the gateway or the key ends."""
 
     media_type = EVENT_STREAM
 
-    def __init__(self, job: Job, stop: Stop) -> None:
+    def __init__(self, job: Job, stop: Stop, grant: Grant | None) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._job = job
         self._stop = stop
+        self._grant = grant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
@@ -142,6 +145,10 @@ class ProgressEvents(Response):
                 await self._stop.wait()
                 tasks.cancel_scope.cancel()
 
+            async def leave_when_ended(grant: Grant) -> None:
+                await grant.ended()
+                tasks.cancel_scope.cancel()
+
             async def keep_alive() -> None:
                 while True:
                     await anyio.sleep(KEEP_ALIVE_S)
@@ -150,6 +157,8 @@ class ProgressEvents(Response):
             tasks.start_soon(leave_when_disconnected)
             tasks.start_soon(leave_when_stopping)
             tasks.start_soon(keep_alive)
+            if self._grant is not None:
+                tasks.start_soon(leave_when_ended, self._grant)
             await self._send_events(send)
             tasks.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -178,7 +187,7 @@ async def get_events(request: Request, caller: Calling, job_id: str) -> Response
     check_accepts(request, EVENT_STREAM)
     job = _job(caller, job_id)
     await job.state()
-    return ProgressEvents(job, request.app.state.stop)
+    return ProgressEvents(job, request.app.state.stop, grant_of(request))
 
 
 def _job(caller: Caller, job_id: str) -> Job:

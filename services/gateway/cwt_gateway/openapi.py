@@ -16,6 +16,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from cwt_gateway.admission import KEY_HEADER, PUBLIC, SESSION_COOKIE
 from cwt_gateway.contract import Contract, contract_of
 from cwt_gateway.media import Media
 from cwt_gateway.problems import PROBLEM_TYPE
@@ -41,6 +42,26 @@ PROBLEM = {
         "fields": {"type": "object", "additionalProperties": {"type": "string"}},
     },
     "required": ["type", "title", "status", "detail", "code"],
+}
+#: How a request identifies itself to a gateway that needs keys.
+SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key, which `pycwt-mod key add` makes, or a session.",
+    },
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": KEY_HEADER,
+        "description": "A key or a session.",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "A session, which `POST /api/v1/session` sets in a browser.",
+    },
 }
 
 
@@ -68,7 +89,15 @@ def document(app: FastAPI, routers: Iterable[APIRouter]) -> dict[str, Any]:
         for operation in path.values():
             _describe_problems(operation)
     schemas = {**definitions.get("$defs", {}), PROBLEM_SCHEMA: PROBLEM}
-    made["components"] = {"schemas": dict(sorted(schemas.items()))}
+    made["components"] = {
+        "schemas": dict(sorted(schemas.items())),
+        "securitySchemes": SECURITY_SCHEMES,
+    }
+    # {}: a gateway without keys needs none of them.
+    made["security"] = [{}, *({name: []} for name in SECURITY_SCHEMES)]
+    for path in PUBLIC & made["paths"].keys():
+        for operation in made["paths"][path].values():
+            operation["security"] = []
     return made
 
 

@@ -22,7 +22,7 @@ from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError, BusTimeoutError, NoRespondersError
 from cwt_runtime.rpc.micro import ping_subject
 from cwt_schemas import storage, subjects
-from cwt_schemas.errors import ContractError, NotFound, Unprocessable
+from cwt_schemas.errors import ContractError, Forbidden, NotFound, Unprocessable
 from cwt_schemas.stream import StreamDefinition, StreamStatus
 from pycwt_client import Client
 
@@ -61,7 +61,7 @@ async def owned_stream(
     try:
         try:
             status = await client.put_stream(definition)
-        except Unprocessable:
+        except (Forbidden, Unprocessable):
             is_defined = False
             raise
         yield status

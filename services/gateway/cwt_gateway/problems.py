@@ -18,11 +18,18 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from cwt_runtime.bus.errors import BusError
-from cwt_schemas.errors import ContractError, ErrorCode, Unavailable, Unprocessable
+from cwt_runtime.bus.errors import BusError, ForbiddenError
+from cwt_schemas.errors import ContractError, ErrorCode, Forbidden, Unavailable, Unprocessable
 from cwt_schemas.message import UNEQUAL_LENGTHS
 
-__all__ = ["PROBLEM_TYPE", "ProblemDetails", "handle_problems", "problem_of", "status_of"]
+__all__ = [
+    "PROBLEM_TYPE",
+    "ProblemDetails",
+    "error_of",
+    "handle_problems",
+    "problem_of",
+    "status_of",
+]
 
 PROBLEM_TYPE = "application/problem+json"
 #: What a client that is refused for a passing reason waits, seconds, unless the refusal says.
@@ -37,15 +44,23 @@ _POLICY_VIOLATION = 1008
 class ProblemDetails(Exception):  # noqa: N818 - the name in the standard
     """A refusal by the gateway itself, for a reason that the bus has no code for."""
 
-    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
+        self.headers = headers
 
     def response(self) -> Response:
         """Return the response."""
-        return _response(self.status, self.code, self.detail)
+        return _response(self.status, self.code, self.detail, headers=self.headers)
 
     async def refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response to a request, or to the opening handshake of a WebSocket."""
@@ -65,6 +80,13 @@ def status_of(error: ContractError) -> int:
     if (error.detail or {}).get("reason") == UNEQUAL_LENGTHS:
         return HTTPStatus.BAD_REQUEST
     return error.status
+
+
+def error_of(error: BusError) -> ContractError:
+    """Return what an error of the bus means to a client."""
+    if isinstance(error, ForbiddenError):
+        return Forbidden(str(error))
+    return Unavailable(f"the bus cannot be reached: {error}")
 
 
 def problem_of(error: ContractError) -> Response:
@@ -100,7 +122,7 @@ def handle_problems(
 
     @app.exception_handler(BusError)
     async def _bus(_request: Request, error: BusError) -> Response:
-        return problem_of(Unavailable(f"the bus cannot be reached: {error}"))
+        return problem_of(error_of(error))
 
     @app.exception_handler(ProblemDetails)
     async def _own(_request: Request, error: ProblemDetails) -> Response:
@@ -163,7 +185,7 @@ def _response(
     more = dict(headers or {})
     if status in _RETRIED:
         after = (facts or {}).get("retry_after_s", RETRY_S)
-        more["Retry-After"] = str(max(1, round(float(after))))
+        more.setdefault("Retry-After", str(max(1, round(float(after)))))
     body = orjson.dumps(
         {**own, **{key: each for key, each in (facts or {}).items() if key not in own}}
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -23,18 +24,22 @@ from anyio.abc import TaskStatus
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from cwt_gateway.admission import grant_of
 from cwt_gateway.caller import Caller, Calling
 from cwt_gateway.contract import contract
 from cwt_gateway.guards import stream_body
+from cwt_gateway.keys import Grant
 from cwt_gateway.media import accepted, check_uncompressed, respond_message
 from cwt_gateway.slots import Slots
 from cwt_gateway.uploaded_file import ending_of, receive_file, split_filename, unpack
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import RevisionConflictError
 from cwt_runtime.telemetry.logs import Action, Log
-from cwt_schemas import storage
+from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType
 from cwt_schemas.errors import Conflict, NotFound, Unprocessable
 from cwt_schemas.http import RecordingAccepted
-from cwt_schemas.limits import MAX_FS_HZ
+from cwt_schemas.limits import MAX_FS_HZ, MAX_INT64
 from cwt_schemas.message import is_name
 from cwt_schemas.stream import StreamDefinition, StreamStatus
 from pycwt_client.definition import analyses_of_recording, derived_definition, difference
@@ -115,7 +120,9 @@ async def upload_recording(
     state = request.app.state
     max_bytes = state.settings.http_upload_max_bytes
     stream_body(request, max_bytes)
-    upload = _Upload(wanted, caller, state.uploads, state.log, max_bytes)
+    upload = _Upload(
+        wanted, caller, state.caller.bus, grant_of(request), state.uploads, state.log, max_bytes
+    )
     receipt = await state.background.start(upload.run, request.stream())
     return await respond_message(request, receipt, status=HTTPStatus.ACCEPTED)
 
@@ -169,6 +176,10 @@ class _Upload:
 
     request: UploadRequest
     caller: Caller
+    #: The gateway's own connection, which sees the end of a stream that it publishes to.
+    bus: Bus
+    #: None: there are no keys.
+    grant: Grant | None
     uploads: Uploads
     log: Log
     max_bytes: int
@@ -239,6 +250,8 @@ class _Upload:
         stream, info = self.request.stream, signals.info
         present = await self._present()  # reading may have taken a while
         definition = await self._definition(info, present)
+        if self.grant is not None:
+            await self._check_may_publish()
         epoch = _epoch(digest, definition)
         accepted = RecordingAccepted(
             stream=stream,
@@ -254,7 +267,7 @@ class _Upload:
         with self.uploads.publishing(stream, epoch):
             started(accepted)
             async with (
-                self._stopped_by_deletion(),
+                self._until_ended(),
                 self.caller.client.publisher(stream, epoch) as publisher,
             ):
                 await play(signals, publisher, speed=self.request.speed)
@@ -267,10 +280,10 @@ class _Upload:
             )
 
     @asynccontextmanager
-    async def _stopped_by_deletion(self) -> AsyncIterator[None]:
-        """Stop publishing when the stream is deleted, through this gateway or another client."""
+    async def _until_ended(self) -> AsyncIterator[None]:
+        """Stop publishing when the stream is deleted, by any client, and when the key ends."""
         stream = self.request.stream
-        definitions = await self.caller.bus.log.bucket(storage.KV_STREAMS)
+        definitions = await self.bus.log.bucket(storage.KV_STREAMS)
 
         async def watch() -> None:
             async with definitions.watch(stream) as changes:
@@ -278,9 +291,15 @@ class _Upload:
                     if change.value is None:
                         self.uploads.cancel(stream)
 
+        async def stop_at_end_of(grant: Grant) -> None:
+            await grant.ended()
+            self.uploads.cancel(stream)
+
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
+            if self.grant is not None:
+                tasks.start_soon(stop_at_end_of, self.grant)
             try:
                 yield
             except Exception as error:  # noqa: BLE001 - raised below, outside the group
@@ -288,6 +307,18 @@ class _Upload:
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
+
+    async def _check_may_publish(self) -> None:
+        """Publish what the log refuses to store: a missing permission is told before that.
+
+        Raises
+        ------
+        ForbiddenError
+            The user of the key may not publish to the stream.
+        """
+        subject, msg_id = subjects.signal(self.request.stream), secrets.token_hex(8)
+        with suppress(RevisionConflictError):
+            await self.caller.bus.log.store(subject, b"", msg_id=msg_id, expect_seq=MAX_INT64)
 
     async def _present(self) -> StreamStatus | None:
         try:

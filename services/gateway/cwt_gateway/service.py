@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from cwt_gateway.caller import Calling
+from cwt_gateway.caller import Itself
 from cwt_gateway.contract import contract
 from cwt_gateway.media import respond_message
 from cwt_runtime.bus.errors import BusError
@@ -44,9 +44,9 @@ async def root(request: Request) -> Response:
 
 @router.get("/health", summary="Health of the system")
 @contract(reply=HealthReport, also=(HTTPStatus.SERVICE_UNAVAILABLE,))
-async def health(request: Request, caller: Calling) -> Response:
+async def health(request: Request, itself: Itself) -> Response:
     """Return the problems of workers, ingest and storage; status 503 if there are any."""
-    problems, lag = await _system(caller.client)
+    problems, lag = await _system(itself.client)
     report = HealthReport(
         status="unhealthy" if problems else "healthy",
         api_version=API_VERSION,
@@ -65,11 +65,11 @@ async def livez() -> Response:
 
 
 @router.get("/readyz", summary="Readiness: connection to the bus", include_in_schema=False)
-async def readyz(caller: Calling) -> Response:
+async def readyz(itself: Itself) -> Response:
     """Return 200 while the server of the bus answers, else 503."""
     try:
         with anyio.fail_after(READY_TIMEOUT_S):
-            await caller.bus.request(ping_subject(SERVICE), b"", timeout_s=READY_TIMEOUT_S)
+            await itself.bus.request(ping_subject(SERVICE), b"", timeout_s=READY_TIMEOUT_S)
     except (BusError, TimeoutError):
         return JSONResponse({"status": "unavailable"}, HTTPStatus.SERVICE_UNAVAILABLE)
     return JSONResponse({"status": "ready"})

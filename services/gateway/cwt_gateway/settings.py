@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from cwt_gateway.rates import Rates
 from cwt_runtime.settings import ServiceSettings
 from cwt_runtime.urls import is_loopback
 
@@ -23,6 +24,20 @@ class GatewaySettings(ServiceSettings):
     )
     http_insecure: bool = Field(
         False, description="allow HTTP to listen on an address that other machines can reach"
+    )
+    http_users: str | None = Field(
+        None,
+        description="folder with the passwords of the NATS users that keys act as, one file per "
+        "user, such as the `passwords` of `pycwt-mod accounts`; unset: requests need no key",
+    )
+    http_requests_per_minute: Annotated[int, Field(ge=1)] = Field(
+        1200, description="requests and WebSocket frames per minute and key"
+    )
+    http_bytes_per_minute: Annotated[int, Field(ge=MIB)] = Field(
+        1024 * MIB, description="bytes of request and reply bodies per minute and key"
+    )
+    http_requests_at_a_time: Annotated[int, Field(ge=1)] = Field(
+        64, description="concurrent requests and WebSockets per key"
     )
     http_hosts: str | None = Field(
         None,
@@ -42,6 +57,15 @@ class GatewaySettings(ServiceSettings):
         description="maximum total size of replies that are being encoded or sent, bytes; a reply "
         "that does not fit is refused",
     )
+
+    @property
+    def rates(self) -> Rates:
+        """Limits of what a key may ask for."""
+        return Rates(
+            requests_per_minute=self.http_requests_per_minute,
+            bytes_per_minute=self.http_bytes_per_minute,
+            requests_at_a_time=self.http_requests_at_a_time,
+        )
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -64,12 +88,12 @@ class GatewaySettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _loopback_or_told(self) -> Self:
-        if not (self.http_insecure or is_loopback(self.http_host)):
+        if not (self.http_insecure or self.http_users or is_loopback(self.http_host)):
             raise ValueError(
-                f"CWT_HTTP_HOST={self.http_host} can be reached from other machines, and there is "
-                "no authentication yet: anyone there could define streams and read all results. "
-                "Set "
-                "CWT_HTTP_INSECURE=true if a firewall or a proxy protects it"
+                f"CWT_HTTP_HOST={self.http_host} can be reached from other machines, and requests "
+                "need no key: anyone there could define streams and read all results. Set "
+                "CWT_HTTP_USERS to require keys (docs/securing.md), or CWT_HTTP_INSECURE=true if a "
+                "firewall or a proxy protects it"
             )
         return self
 

@@ -16,12 +16,15 @@ import anyio
 import anyio.to_thread
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
+from cwt_gateway.admission import grant_of
+from cwt_gateway.keys import Grant
 from cwt_gateway.media import THREAD_FROM_BYTES
-from cwt_runtime.bus.errors import BusError
+from cwt_gateway.problems import error_of
+from cwt_runtime.bus.errors import BusError, ForbiddenError
 from cwt_runtime.telemetry.logs import Action
 from cwt_schemas import http
 from cwt_schemas.codec import ContentType, encode_tree, parsed
-from cwt_schemas.errors import ContractError, Unavailable
+from cwt_schemas.errors import ContractError
 
 __all__ = [
     "POLICY_VIOLATION",
@@ -135,7 +138,7 @@ async def frames(websocket: WebSocket) -> AsyncIterator[Frame]:
 def error_message(error: ContractError | BusError, **more: object) -> dict[str, object]:
     """Return the message for an error."""
     if isinstance(error, BusError):
-        error = Unavailable(f"the bus cannot be reached: {error}")
+        error = error_of(error)
     fields = (error.detail or {}).get("fields")
     return {
         "type": "error",
@@ -153,11 +156,18 @@ async def hold_conversation(
     await websocket.accept()
     closing: Closing | None = Closing(1000, "")
     try:
-        await conversation()
+        async with anyio.create_task_group() as tasks:
+            grant = grant_of(websocket)
+            if grant is not None:
+                tasks.start_soon(_close_at_end_of, grant)
+            await conversation()
+            tasks.cancel_scope.cancel()
     except* Closing as ended:
         closing = _first(ended)
     except* (WebSocketDisconnect, WebSocketDisconnected):
         closing = None
+    except* ForbiddenError as refused:
+        closing = Closing(POLICY_VIOLATION, str(_first(refused)))
     except* BusError as failed:
         closing = Closing(TRY_AGAIN_LATER, f"the bus cannot be reached: {_first(failed)}")
     except* Exception as failed:  # noqa: BLE001 - the last record of a connection
@@ -172,6 +182,11 @@ async def hold_conversation(
     if closing is not None:
         with suppress(WebSocketDisconnect, WebSocketDisconnected, RuntimeError):
             await websocket.close(closing.code, closing.reason)
+
+
+async def _close_at_end_of(grant: Grant) -> None:
+    """End the conversation with the key."""
+    raise Closing(POLICY_VIOLATION, await grant.ended())
 
 
 def _first(group: BaseExceptionGroup[Any]) -> Any:  # noqa: ANN401 - what the caller caught

@@ -8,6 +8,7 @@ a client is too slow for are left out, and counted.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, get_args
@@ -15,7 +16,9 @@ from typing import Any, Final, Literal, get_args
 import anyio
 from fastapi import APIRouter, WebSocket
 
+from cwt_gateway.admission import SESSION_PARAMETER
 from cwt_gateway.caller import Caller, Calling
+from cwt_gateway.log_merge import replay_each
 from cwt_gateway.log_pages import Place, chosen_channels, place_of, sample_block
 from cwt_gateway.result_messages import ResultMessages
 from cwt_gateway.sharing import STATUS_S, Sharing
@@ -30,9 +33,10 @@ from cwt_gateway.sockets import (
 )
 from cwt_gateway.streams import stream_status
 from cwt_runtime.bus import DurableLog, StoredMessage
+from cwt_runtime.bus.errors import ForbiddenError
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType
-from cwt_schemas.errors import BadRequest, ContractError, NotFound, Unprocessable
+from cwt_schemas.errors import BadRequest, ContractError, Forbidden, NotFound, Unprocessable
 from cwt_schemas.stream import StreamStatus
 
 __all__ = ["router"]
@@ -94,7 +98,7 @@ class SocketParameters:
         problems = {
             name[:64]: f"unknown parameter; use {', '.join(PARAMETERS)}"
             for name in query
-            if name not in PARAMETERS
+            if name not in (*PARAMETERS, SESSION_PARAMETER)
         }
         include = frozenset(query.get("include", DEFAULT_INCLUDE).split(","))
         if not include <= set(KINDS):
@@ -159,6 +163,9 @@ class LiveStream:
         status = status_tree(self._status)
         ack = {"type": "ack", "status": status, "next": start, "samples_next": samples_start}
         await self._outlet.send(ack, self._parameters.encoding)
+        if samples_start is None and "samples" in self._parameters.include:
+            refusal = Forbidden("the user of this key may not read samples")
+            await self._outlet.send(error_message(refusal), self._parameters.encoding)
         fault: ContractError | None = None
         try:
             async with anyio.create_task_group() as tasks:
@@ -190,17 +197,33 @@ class LiveStream:
         if "samples" not in self._parameters.include:
             return None
         subject = (subjects.signal(self._name),)
-        return await start_seq(self._log, storage.SIGNALS, subject, self._parameters.samples_start)
+        place = self._parameters.samples_start
+        try:
+            return await start_seq(self._log, storage.SIGNALS, subject, place)
+        except ForbiddenError:
+            return None
 
     async def _send_log(self, read: tuple[str, ...], start: int) -> None:
+        try:
+            async with self._log.replay(storage.RESULTS, read, start_seq=start) as stored:
+                await self._send_stored(stored)
+        except ForbiddenError:
+            if len(read) == 1:
+                raise
+            # The user may read some streams alone.
+            async with aclosing(
+                replay_each(self._log, storage.RESULTS, read, start)
+            ) as stored_of_each:
+                await self._send_stored(stored_of_each)
+
+    async def _send_stored(self, stored: AsyncIterator[StoredMessage]) -> None:
         messages = ResultMessages(self._name, self._parameters.encoding, self._sharing)
-        async with self._log.replay(storage.RESULTS, read, start_seq=start) as stored:
-            async for each in stored:
-                message = await messages.of(each)
-                if message is not None:
-                    self._outlet.cursor = each.seq
-                    await self._outlet.send_encoded(message.body, self._parameters.encoding)
-                self._outlet.cursor = each.seq + 1
+        async for each in stored:
+            message = await messages.of(each)
+            if message is not None:
+                self._outlet.cursor = each.seq
+                await self._outlet.send_encoded(message.body, self._parameters.encoding)
+            self._outlet.cursor = each.seq + 1
 
     async def _send_samples(self, start: int) -> None:
         subject = subjects.signal(self._name)

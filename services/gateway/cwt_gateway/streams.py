@@ -77,8 +77,8 @@ async def get_stream(request: Request, caller: Calling, name: str) -> Response:
 async def delete_stream(request: Request, caller: Calling, name: str) -> Response:
     """Delete a stream's definition and stop uploads to it; samples and results stay."""
     accepted(request)
-    request.app.state.uploads.cancel(name)
     status = await caller.client.delete_stream(known_name(name))
+    request.app.state.uploads.cancel(name)
     _counts_of(request).forget(name)
     return await respond_message(request, status)
 

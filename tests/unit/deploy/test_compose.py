@@ -46,12 +46,13 @@ DELIBERATE_OF_INGEST = {
 DELIBERATE_OF_GATEWAY = {
     "CWT_HTTP_HOST": "the engine publishes its port, which it cannot on the container's loopback",
     "CWT_HTTP_HOSTS": "its name among the containers",
-    "CWT_HTTP_INSECURE": "the port is published on the host's loopback alone",
+    "CWT_HTTP_USERS": "every request needs a key",
 }
 #: Parts of compose.yaml itself, as is the connection.
 FIXED = {
     "CWT_LOG_FORMAT", "CWT_DRAIN_S", "CWT_METRICS_HOST", "CWT_METRICS_PORT", "CWT_REPLICAS",
     "CWT_COPIES", "CWT_DEFINED_ONLY", "CWT_HTTP_HOST", "CWT_HTTP_PORT", "CWT_HTTP_INSECURE",
+    "CWT_HTTP_USERS",
 }  # fmt: skip
 #: Gives the volume to the user of the server.
 VOLUME = "nats-volume"
@@ -209,6 +210,18 @@ def test_a_service_connects_as_its_own_user(compose: dict[str, Any], service: st
     assert given["CWT_NATS_PASSWORD_FILE"] == f"/run/secrets/{secret['target']}"
     file = compose["secrets"][secret["source"]]["file"]
     assert file == f"./{password_file(Path('deploy/nats'), service)}"
+
+
+def test_the_gateway_has_the_passwords_of_the_users_that_keys_act_as(
+    compose: dict[str, Any],
+) -> None:
+    gateway = compose["services"]["gateway"]
+    folder = gateway["environment"]["CWT_HTTP_USERS"]
+    users = {each["source"]: each["target"] for each in gateway["secrets"][1:]}
+    assert users == {name: f"{folder}/{name}" for name in ("operator", "reader", "analyst", "icu")}
+    for name in users:
+        file = f"./{password_file(Path('deploy/nats'), name)}"
+        assert compose["secrets"][name]["file"] == file
 
 
 def test_the_mounted_configuration_is_one_that_the_server_takes(

@@ -47,6 +47,8 @@ async def gateway(
         app.state.uploads = uploads
     async with anyio.create_task_group() as background:
         app.state.background = background
+        if app.state.settings.http_users is not None:
+            await background.start(app.state.keys.follow, bus.log)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
             yield client

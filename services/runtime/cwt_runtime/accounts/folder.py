@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from cwt_runtime.accounts.copies import COPIES_DOMAIN
@@ -18,8 +19,9 @@ from cwt_runtime.accounts.nats_config import accounts_config, password_variable
 from cwt_runtime.accounts.secret_file import write_secret
 from cwt_runtime.accounts.users import Account, User, inbox_prefix, service_users
 from cwt_runtime.connect_settings import ConnectSettings
+from cwt_schemas.access import Role
 
-__all__ = ["authority_file", "password_file", "settings_of", "write_accounts"]
+__all__ = ["authority_file", "password_file", "settings_as", "settings_of", "write_accounts"]
 
 #: 192 random bits, which cannot be guessed even if the server uses a fast hash.
 PASSWORD_BYTES = 24
@@ -45,6 +47,34 @@ def settings_of(user: User, folder: Path, url: str) -> ConnectSettings:
         inbox_prefix=inbox_prefix(user.name),
         domain=COPIES_DOMAIN if reads_copies else None,
         tls_ca=str(authority_file(folder)) if authority_file(folder).exists() else None,
+    )
+
+
+def settings_as(
+    user: str, role: Role, passwords: Path, service: ConnectSettings
+) -> ConnectSettings:
+    """Return how a service connects as another user, to the server of its own connection.
+
+    Parameters
+    ----------
+    user, role
+        The user, and what kind of user it is.
+    passwords
+        Folder with a file for each user.
+    service
+        How the service itself connects.
+    """
+    reads_copies = role in {Role.READER, Role.ANALYST}
+    return replace(
+        service,
+        url=service.address,
+        user=user,
+        password_file=str(passwords / user),
+        token_file=None,
+        nkey_seed_file=None,
+        creds=None,
+        inbox_prefix=inbox_prefix(user),
+        domain=COPIES_DOMAIN if reads_copies else None,
     )
 
 

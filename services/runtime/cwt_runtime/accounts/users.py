@@ -103,14 +103,19 @@ def reader(name: str, streams: Iterable[str] = ()) -> User:
         each
         for stream in streams
         for each in (subjects.results_of(stream), subjects.event(stream), subjects.marker(stream))
-    ] or [subjects.RESULTS, subjects.EVENTS, subjects.MARKERS]
+    ]
+    # The server compares a single filter with the permission, but not several ones: who reads all
+    # streams may read results, events and markers with one consumer.
+    several = () if filters else (f"{COPIES}.CONSUMER.CREATE.{storage.RESULTS}.*",)
+    only = filters or [subjects.RESULTS, subjects.EVENTS, subjects.MARKERS]
     return _user(
         name,
         Account.READERS,
         (
             subjects.stream("get"),
             subjects.stream("list"),
-            *_reading(COPIES, storage.RESULTS, filters),
+            *_reading(COPIES, storage.RESULTS, only),
+            *several,
         ),
     )
 
@@ -198,6 +203,9 @@ def _gateway() -> Iterable[str]:
         yield from _reading(JS, stream)
     # Results, events and markers with one consumer.
     yield f"{JS}.CONSUMER.CREATE.{storage.RESULTS}.*"
+    # Definitions, to end an upload with its stream; keys, to know who may do what.
+    for bucket in (storage.KV_STREAMS, storage.KV_KEYS):
+        yield from _reading(JS, f"KV_{bucket}")
     yield from _reading_objects(JS, storage.REPLIES)
     yield from _reading_objects(JS, storage.OBJECTS)
     yield from _writing_objects(storage.OBJECTS)

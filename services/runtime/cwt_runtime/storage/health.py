@@ -37,6 +37,7 @@ CONSEQUENCES: Final = {
     f"KV_{storage.KV_CHECKPOINTS}": "streams are not analysed",
     f"KV_{storage.KV_JOBS}": "jobs are refused",
     f"KV_{storage.KV_SIGNIFICANCE}": "significance levels are computed every time",
+    f"KV_{storage.KV_KEYS}": "keys cannot be added or revoked",
     f"OBJ_{storage.OBJECTS}": "large jobs are refused",
     f"OBJ_{storage.REPLIES}": "large replies are refused",
     f"OBJ_{storage.ANSWERS}": "queries are computed every time",

@@ -32,6 +32,8 @@ DEAD_MAX_BYTES = 256 * 1024 * 1024
 AUDIT_MAX_BYTES = 64 * 1024 * 1024
 #: Room for several hundred thousand jobs.
 JOBS_MAX_BYTES = 64 * 1024 * 1024
+#: Some ten thousand keys.
+KEYS_MAX_BYTES = 8 * 1024 * 1024
 
 
 def system_topology(limits: StorageSettings) -> Topology:
@@ -126,6 +128,7 @@ def system_topology(limits: StorageSettings) -> Topology:
                 max_bytes=SIGNIFICANCE_MAX_BYTES,
                 replicas=replicas,
             ),
+            BucketSpec(name=storage.KV_KEYS, max_bytes=KEYS_MAX_BYTES, replicas=replicas),
         ),
         objects=(
             ObjectsSpec(

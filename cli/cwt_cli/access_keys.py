@@ -1,0 +1,119 @@
+"""`pycwt-mod key`: the keys of HTTP clients."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Final
+
+import typer
+
+from cwt_cli.names import checked_name
+from cwt_cli.shell import command_log, run_command, server
+from cwt_runtime.bus import Bucket
+from cwt_runtime.storage.keys import add_key, list_keys, revoke_key
+from cwt_schemas import storage
+from cwt_schemas.access import KeyRecord, Role
+from pycwt_client import connect
+
+__all__ = ["key"]
+
+key = typer.Typer(name="key", no_args_is_help=True, help="Keys of HTTP clients: add, list, revoke.")
+
+SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+
+def seconds_of(text: str) -> int:
+    """Return the length of a time such as ``30d``, in seconds.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is not a number of days, hours or minutes.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([dhm])", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a time such as 30d, 12h or 15m")
+    return int(match[1]) * SECONDS[match[2]]
+
+
+@key.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Name of the key", callback=checked_name)],
+    role: Annotated[Role, typer.Option(help="Kind of user that the key acts as")],
+    user: Annotated[
+        str | None,
+        typer.Option(
+            callback=checked_name,
+            help="User of NATS whose permissions the key has (default: the name of the role; of a "
+            "device, the name of the key)",
+        ),
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Time until it expires, such as 30d, 12h or 15m"),
+    ] = None,
+) -> None:
+    """Add a key and print it, once: only its hash is stored."""
+    acts_as = user or (name if role is Role.DEVICE else role.value)
+    expires_ns = None if expires is None else time.time_ns() + seconds_of(expires) * 1_000_000_000
+    run_command(partial(_add, name, role, acts_as, expires_ns))
+
+
+async def _add(name: str, role: Role, user: str, expires_ns: int | None) -> None:
+    async with _keys() as bucket:
+        made = await add_key(bucket, name, role, user, expires_ns=expires_ns)
+    typer.echo(made)
+    typer.echo(f"the key {name} acts as the user {user} of NATS; it is not shown again", err=True)
+
+
+@key.command("list")
+def list_command() -> None:
+    """List the keys: name, role, user of NATS, and when each expires."""
+    run_command(_list)
+
+
+async def _list() -> None:
+    async with _keys() as bucket:
+        records = await list_keys(bucket)
+    for record in records:
+        typer.echo(in_words(record, time.time_ns()))
+    if not records:
+        typer.echo("no keys")
+
+
+@key.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="Name of the key", callback=checked_name)],
+) -> None:
+    """Revoke a key: every gateway refuses it from now on, and closes its WebSockets."""
+    run_command(partial(_revoke, name))
+
+
+async def _revoke(name: str) -> None:
+    async with _keys() as bucket:
+        await revoke_key(bucket, name)
+    typer.echo(f"{name} is revoked")
+
+
+def in_words(record: KeyRecord, now_ns: int) -> str:
+    """Return a line about a key."""
+    line = f"{record.name}: {record.role}, user {record.user}, {_date('since', record.created_ns)}"
+    if record.expires_ns is None:
+        return line
+    verb = "expires" if record.expires_ns > now_ns else "expired"
+    return f"{line}, {_date(verb, record.expires_ns)}"
+
+
+def _date(verb: str, t_ns: int) -> str:
+    return f"{verb} {datetime.fromtimestamp(t_ns / 1e9, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@asynccontextmanager
+async def _keys() -> AsyncIterator[Bucket]:
+    async with connect(server(), name="pycwt-mod key", log=command_log(quiet=True)) as client:
+        yield await client.bus.log.bucket(storage.KV_KEYS)

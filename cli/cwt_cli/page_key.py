@@ -1,0 +1,43 @@
+"""The address of the page, with a key where the gateway needs one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import anyio
+
+from cwt_cli.ports import HttpAddress
+from cwt_runtime.bus import Bus
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.storage.keys import add_key
+from cwt_schemas import storage
+from cwt_schemas.access import Role
+
+__all__ = ["page_with_key"]
+
+#: Name of the key, which the next system on the same data replaces.
+NAME: Final = "up"
+#: A process that is killed does not revoke its key.
+EXPIRES_NS: Final = 7 * 86_400 * 10**9
+REVOKE_S: Final = 2.0
+
+
+@asynccontextmanager
+async def page_with_key(http: HttpAddress, bus: Bus) -> AsyncIterator[str]:
+    """Give the address of the page with a key of the operator; leaving revokes the key.
+
+    The browser does not send what is after the ``#``; the page signs in with it and removes it.
+    """
+    keys = await bus.log.bucket(storage.KV_KEYS)
+    expires_ns = time.time_ns() + EXPIRES_NS
+    key = await add_key(
+        keys, NAME, Role.OPERATOR, Role.OPERATOR, expires_ns=expires_ns, replace=True
+    )
+    try:
+        yield f"{http.page}#key={key}"
+    finally:
+        with anyio.move_on_after(REVOKE_S, shield=True), suppress(BusError):
+            await keys.delete(NAME)

@@ -1,0 +1,152 @@
+"""Who may use the gateway: every request has a valid key or session, where keys are configured.
+
+A key is in the header ``Authorization: Bearer`` or ``X-API-Key``. A session is in the same headers,
+in a cookie, or, for a WebSocket, in the parameter ``session``. What is not in `PUBLIC` needs one of
+them, paths that do not exist included.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cwt_gateway.keys import Grant, KeyRing
+from cwt_gateway.problems import ProblemDetails
+from cwt_runtime.storage.keys import KEY_PREFIX
+from cwt_schemas.errors import Unavailable
+
+__all__ = [
+    "KEY_HEADER",
+    "PUBLIC",
+    "SESSION_COOKIE",
+    "SESSION_PARAMETER",
+    "Admission",
+    "KeyGuard",
+    "SessionReader",
+    "admission_of",
+    "grant_of",
+    "unauthorized",
+]
+
+KEY_HEADER: Final = "X-API-Key"
+BEARER: Final = "bearer"
+SESSION_COOKIE: Final = "cwt_session"
+#: Of a WebSocket, whose headers a browser does not let its page set.
+SESSION_PARAMETER: Final = "session"
+#: What the gateway says of itself, its documentation, and the page, which asks for a key itself.
+PUBLIC: Final = frozenset(
+    {"/", "/health", "/livez", "/readyz", "/docs", "/redoc", "/openapi.json", "/live"}
+)
+PUBLIC_FOLDERS: Final = ("/static/", "/static-offline-docs/")
+#: Where a request's scope has its admission.
+_SCOPE_KEY: Final = "cwt.admission"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What a request was admitted with."""
+
+    grant: Grant
+    #: When the key itself was sent, seconds UTC.
+    signed_in_s: int
+
+
+class SessionReader(Protocol):
+    """Reads sessions."""
+
+    def read(self, token: str) -> Admission | None:
+        """Return whom a session admits; None if it is not valid."""
+
+
+class KeyGuard:
+    """Refuses requests without a valid key or session."""
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, sessions: SessionReader) -> None:
+        self.app = app
+        self._keys = keys
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its admission, or refuse it."""
+        if scope["type"] in {"http", "websocket"} and not _is_public(scope["path"]):
+            try:
+                scope[_SCOPE_KEY] = self._admit(HTTPConnection(scope))
+            except ProblemDetails as problem:
+                await problem.refuse(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _admit(self, connection: HTTPConnection) -> Admission:
+        sent = _header(connection)
+        token = sent or _session(connection)
+        if token is None:
+            raise unauthorized(
+                "this gateway needs a key: send it as `Authorization: Bearer KEY`, or in the "
+                f"header {KEY_HEADER}; `pycwt-mod key add` makes one"
+            )
+        admission = self._of_key(token) if sent else None
+        if admission is None:
+            admission = self._of_session(token)
+        if admission is None:
+            raise unauthorized(
+                "the key is not known here, or was revoked"
+                if sent
+                else "the session has expired, or its key was revoked: sign in again"
+            )
+        if admission.grant.fault is not None:
+            raise unauthorized(admission.grant.fault)
+        return admission
+
+    def _of_key(self, token: str) -> Admission | None:
+        grant = self._keys.of_key(token) if token.startswith(KEY_PREFIX) else None
+        return None if grant is None else Admission(grant=grant, signed_in_s=int(time.time()))
+
+    def _of_session(self, token: str) -> Admission | None:
+        try:
+            return self._sessions.read(token)
+        except Unavailable as error:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            raise ProblemDetails(status, error.code.value, error.message) from None
+
+
+def admission_of(connection: HTTPConnection) -> Admission | None:
+    """Return what a request was admitted with; None where no keys are configured."""
+    admission = connection.scope.get(_SCOPE_KEY)
+    assert admission is None or isinstance(admission, Admission)  # noqa: S101 - by `KeyGuard`
+    return admission
+
+
+def grant_of(connection: HTTPConnection) -> Grant | None:
+    """Return what the key of a request grants; None where no keys are configured."""
+    admission = admission_of(connection)
+    return None if admission is None else admission.grant
+
+
+def unauthorized(detail: str) -> ProblemDetails:
+    """Return the refusal of a request without a valid key."""
+    challenge = {"WWW-Authenticate": 'Bearer realm="pycwt-mod"'}
+    return ProblemDetails(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers=challenge)
+
+
+def _header(connection: HTTPConnection) -> str | None:
+    """Return the key or session that a program sends."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == BEARER:
+        return token.strip()
+    return connection.headers.get(KEY_HEADER)
+
+
+def _session(connection: HTTPConnection) -> str | None:
+    """Return the session that a browser sends; a key is not taken from an address or a cookie."""
+    if connection.scope["type"] == "websocket" and SESSION_PARAMETER in connection.query_params:
+        return connection.query_params[SESSION_PARAMETER]
+    return connection.cookies.get(SESSION_COOKIE)
+
+
+def _is_public(path: str) -> bool:
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
