@@ -29,6 +29,7 @@ from cwt_runtime.process.lifecycle import Stop
 from cwt_runtime.reading import read_body
 from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
+from cwt_runtime.telemetry.tracing import span
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType
 from cwt_schemas.errors import ContractError, Internal
@@ -191,14 +192,15 @@ class Follower:
 
     async def _take(self, stored: StoredMessage, publisher: StreamPublisher) -> None:
         self._newest = stored
-        entry = LogEntry(
-            seq=stored.seq,
-            stored_ns=stored.stored_ns,
-            chunk=await self._chunk_of(stored),
-            now_ns=time.time_ns(),
-        )
         before = self._processor.accepted_samples
-        await self._publish(self._processor.take(entry), publisher, entry)
+        with span("take chunk", stored.message.headers, stream=self.stream, seq=stored.seq):
+            entry = LogEntry(
+                seq=stored.seq,
+                stored_ns=stored.stored_ns,
+                chunk=await self._chunk_of(stored),
+                now_ns=time.time_ns(),
+            )
+            await self._publish(self._processor.take(entry), publisher, entry)
         metrics.CHUNKS.labels(self.stream).inc()
         metrics.SAMPLES.labels(self.stream).inc(self._processor.accepted_samples - before)
 

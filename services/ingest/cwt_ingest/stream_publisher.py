@@ -19,6 +19,7 @@ from cwt_runtime.process.lifecycle import Stop
 from cwt_runtime.storage.publish import publish_with_retry
 from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
+from cwt_runtime.telemetry.tracing import trace_headers
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import ContractError
@@ -162,7 +163,7 @@ class StreamPublisher:
             subject,
             encode(output, ContentType.MSGPACK),
             msg_id=output.id,
-            headers={CONTENT_TYPE: ContentType.MSGPACK.value},
+            headers={CONTENT_TYPE: ContentType.MSGPACK.value, **trace_headers()},
             log=self._log,
         )
 

@@ -130,6 +130,10 @@ class ServiceSettings(StorageSettings):
         description="port of Prometheus metrics, /livez and /readyz (0: any free one); unset: none",
     )
     metrics_host: str = Field("127.0.0.1", description="address that the metrics port listens on")
+    traces: bool = Field(
+        False,
+        description="export traces with OpenTelemetry; needs the extra `otel` and OTEL_* variables",
+    )
 
 
 def subject_prefixes(setting: str) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ from cwt_runtime.retry import GiveUp, RetryPolicy, decide
 from cwt_runtime.storage.publish import publish_all, publish_with_retry
 from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
+from cwt_runtime.telemetry.tracing import span, trace_headers
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode
 from cwt_schemas.errors import ContractError
@@ -152,7 +153,10 @@ class WindowWorker:
             kind = content_type_of(message.headers)
             window = await read_body(len(message.data), decode, AnalysisWindow, message.data, kind)
             age_s = _stale_age_s(window)
-            with self._heartbeat.of(delivery):
+            with (
+                self._heartbeat.of(delivery),
+                span("compute window", message.headers, stream=window.stream, window=window.id),
+            ):
                 computed_ns = await self._compute_and_store(window, age_s)
         except BusError:
             raise
@@ -268,7 +272,7 @@ class WindowWorker:
             subject,
             body,
             msg_id=msg_id,
-            headers={CONTENT_TYPE: ContentType.MSGPACK.value},
+            headers={CONTENT_TYPE: ContentType.MSGPACK.value, **trace_headers()},
             log=self._log,
         )
 

@@ -42,6 +42,7 @@ from cwt_runtime.storage.publish import UNTIL_STORED
 from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry.logs import Action, Log, configure_logs, logger
 from cwt_runtime.telemetry.monitoring import serve_monitoring
+from cwt_runtime.telemetry.tracing import start_tracing, stop_tracing
 
 __all__ = [
     "EX_CONFIG",
@@ -103,23 +104,26 @@ def run_service(
     serve: Callable[[Context, Settings], Awaitable[None]],
 ) -> int:
     """Run `serve` until a stop is requested; return the exit code of the process."""
-    try:
-        settings = load_settings(settings_kind)
-    except SettingsError as error:
-        print(f"{name}: invalid settings:\n{error}", file=sys.stderr)  # noqa: T201
-        return EX_CONFIG
-    configure_logs(settings)
     identity = Identity(
         name=name,
         id=f"{name}-{os.getpid()}-{os.urandom(4).hex()}",
         version=version(DISTRIBUTION),
         description=description,
     )
+    try:
+        settings = load_settings(settings_kind)
+        configure_logs(settings)
+        if settings.traces:
+            start_tracing(name, identity.id)
+    except SettingsError as error:
+        print(f"{name}: invalid settings:\n{error}", file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
     keep_freed_memory()
     # One thread budget: the service decides about parallel work, not the BLAS library.
     watchdog = ShutdownWatchdog()
     with threadpoolctl.threadpool_limits(1):
         outcome = anyio.run(serve_on_bus, identity, settings, serve, watchdog)
+    stop_tracing()
     watchdog.disarm()
     return outcome
 

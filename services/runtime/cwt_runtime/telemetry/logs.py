@@ -31,6 +31,7 @@ class Action(StrEnum):
     BUS_ERROR = "bus_error"
     BUS_CLOSED = "bus_closed"
     STORE_RETRIED = "store_retried"
+    TRACES_LOST = "traces_lost"
     REQUEST_FAILED = "request_failed"
     REQUEST_REFUSED = "request_refused"
     MESSAGE_SKIPPED = "message_skipped"
