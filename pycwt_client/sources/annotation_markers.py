@@ -1,4 +1,4 @@
-"""The annotations of a recording as markers of the stream that it is published to."""
+"""Publish the annotations of a recording as markers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["AnnotationMarkers"]
 
 
 class AnnotationMarkers:
-    """Marks annotations as soon as their samples are sent.
+    """Publish annotations as soon as their samples are sent.
 
-    Annotations before the first sample have no position and are left out; of one that lasts into
-    the recording, the rest is marked.
+    Annotations before the first sample have no position and are omitted. If one extends into the
+    recording, the rest of it is marked.
 
     Parameters
     ----------
     info
         The recording, which may have no annotations.
     publisher
-        Where its samples are sent.
+        The publisher of its samples.
     """
 
     def __init__(self, info: SourceInfo, publisher: Publisher) -> None:
@@ -37,7 +37,7 @@ class AnnotationMarkers:
         self._waiting = deque(sorted(possible, key=lambda each: each.onset_s))
 
     async def mark_until(self, next_sample: float) -> None:
-        """Mark the annotations before a position."""
+        """Publish the annotations before a position."""
         while self._waiting and self._waiting[0].onset_s * self._fs_hz < next_sample:
             await self._mark(self._waiting.popleft())
 

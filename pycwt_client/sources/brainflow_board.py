@@ -1,4 +1,4 @@
-"""A board that BrainFlow drives: OpenBCI, Muse, g.tec and others, and its synthetic one."""
+"""Boards supported by BrainFlow: OpenBCI, Muse, g.tec and others, and its synthetic board."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 
 __all__ = ["BrainflowSource"]
 
-#: Boards whose packages carry one sample each and a counter of eight bits. Of the others, lost
-#: samples are told by the time.
+#: Boards with one sample per packet and an 8-bit counter. For other boards, lost samples are
+#: detected by time.
 COUNTED = {"SYNTHETIC_BOARD", "CYTON_BOARD", "CYTON_WIFI_BOARD"}
 MODULUS = 256
-#: What is read: the first of these that a board has.
+#: Kinds of channels to read: the first one that a board has.
 KINDS = ("eeg_channels", "ecg_channels", "emg_channels", "eog_channels")
 
 
 class BrainflowSource:
-    """A board by BrainFlow's name of it, such as ``synthetic``, ``cyton`` or ``muse_s``.
+    """A board by its BrainFlow name, such as ``synthetic``, ``cyton`` or ``muse_s``.
 
-    Its EEG, ECG, EMG or EOG channels in microvolts; times are BrainFlow's stamps, which are UTC.
+    Provides its EEG, ECG, EMG or EOG channels in microvolts; times are the time stamps of
+    BrainFlow, in UTC.
 
     Parameters
     ----------
@@ -47,11 +48,12 @@ class BrainflowSource:
     parameters
         Fields of `brainflow.BrainFlowInputParams`, such as ``{"serial_port": "/dev/ttyUSB0"}``.
     chunk_s
-        Seconds in one piece.
+        Duration of a piece, seconds.
     gap_s
-        Longest step between two samples that is jitter, for boards that do not count their samples.
+        Longest interval of two samples that is jitter, seconds, for boards without a sample
+        counter.
     fs_hz
-        Its rate, whatever BrainFlow says.
+        Sampling rate; overrides that of BrainFlow.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class BrainflowSource:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Signals]:
-        """Connect to the board and let it run."""
+        """Connect to the board, and start the acquisition."""
         name, board = await to_thread.run_sync(_prepared, self._board, self._parameters)
         try:
             yield _Board(board, name, self._chunk_s, self._gap_s, self._fs_hz)
@@ -118,7 +120,7 @@ class _Board:
             if held is not None:
                 data = np.concatenate((held, data), axis=1)
             data, held = data[:, : len(times_s)], data[:, len(times_s) :]
-            # In double precision: the 24 bits of an amplifier, with the offset of its electrodes.
+            # Double precision preserves the 24 bits of an amplifier with an electrode offset.
             samples = np.ascontiguousarray(data[self._rows].T, dtype="<f8")
             for run in self._placed(data, times_s):
                 yield Piece(
@@ -146,13 +148,15 @@ def _prepared(board: str, parameters: dict[str, str]) -> tuple[str, BoardShim]:
         known = ", ".join(
             sorted(each.removesuffix("_BOARD").lower() for each in BoardIds.__members__)
         )
-        raise SourceError(f"BrainFlow knows no board {board}; it knows {known}")
+        raise SourceError(f"{board} is not a BrainFlow board; the boards are {known}")
     given = BrainFlowInputParams()
     for field, value in parameters.items():
         if not hasattr(given, field):
-            raise SourceError(f"{field} is no parameter of a board; {', '.join(vars(given))} are")
+            raise SourceError(
+                f"{field} is not a board parameter; the parameters are {', '.join(vars(given))}"
+            )
         setattr(given, field, type(getattr(given, field))(value))
-    BoardShim.disable_board_logger()  # it writes to the terminal
+    BoardShim.disable_board_logger()  # the logger writes to the terminal
     shim = BoardShim(BoardIds[name].value, given)
     try:
         shim.prepare_session()
@@ -160,5 +164,5 @@ def _prepared(board: str, parameters: dict[str, str]) -> tuple[str, BoardShim]:
     except BrainFlowError as error:
         if shim.is_prepared():
             shim.release_session()
-        raise SourceError(f"the board {board} does not start: {error}") from None
+        raise SourceError(f"cannot start the board {board}: {error}") from None
     return name, shim

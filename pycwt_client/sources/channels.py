@@ -1,8 +1,8 @@
-"""The channels of a source: names that are legal on the bus, and the units; pure.
+"""Names of channels that are valid on the bus, and their units. No I/O.
 
 The Lab Streaming Layer describes a stream, live and in XDF files, in XML by convention:
-``desc/channels/channel``, each with a ``label`` and a ``unit``. Here it is nested: a map from each
-name to a list, of maps or of texts.
+``desc/channels/channel``, each with a ``label`` and a ``unit``. This module expects it nested: a
+map from each name to a list of maps or texts.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from cwt_schemas.stream import Channel
 
 __all__ = ["channels_of", "labels_and_units", "legal_names"]
 
-#: Of a name on the bus, and of a unit.
+#: Maximum lengths of a name on the bus and of a unit.
 MAX_NAME = 64
 MAX_UNIT = 32
-#: As units are usually spelled in the Lab Streaming Layer.
+#: Usual spellings of units in the Lab Streaming Layer.
 SHORT_UNITS = {"microvolts": "uV", "microvolt": "uV", "millivolts": "mV", "volts": "V"}
 
 
 def channels_of(labels: Sequence[str], units: Sequence[str | None]) -> tuple[Channel, ...]:
-    """Return the channels with these labels and units; an empty unit is none."""
+    """Return channels with these labels and units; an empty unit means none."""
     return tuple(
         Channel(name=name, unit=(unit or "").strip()[:MAX_UNIT] or None)
         for name, unit in zip(legal_names(labels), units, strict=True)
@@ -31,7 +31,7 @@ def channels_of(labels: Sequence[str], units: Sequence[str | None]) -> tuple[Cha
 
 
 def legal_names(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return one name for each label, in their order, all different.
+    """Return a distinct name for each label, in their order.
 
     >>> legal_names(["EEG Fpz-Cz", "EEG Fpz-Cz", "", "µ"])
     ('EEG_Fpz-Cz', 'EEG_Fpz-Cz-2', 'ch3', 'ch4')
@@ -49,9 +49,9 @@ def legal_names(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def labels_and_units(info: dict[str, Any], count: int) -> tuple[list[str], list[str | None]]:
-    """Return the labels and units of `count` channels, as the Lab Streaming Layer describes them.
+    """Return labels and units of `count` channels from a description of the Lab Streaming Layer.
 
-    What is not said is empty.
+    Missing fields are empty.
     """
     said = _channels(info)
     said += [{}] * (count - len(said))

@@ -2,19 +2,19 @@
 
 Rules
 -----
-- Lines that begin with ``#`` are remarks; ``# fs_hz=125`` gives the sampling rate.
-- The first other line names the columns. Where it has semicolons or tabs, they separate the columns
-  and a comma is the decimal one, as spreadsheets write it in much of Europe. The names are made
-  legal on the bus and different, for every command alike. Lines of another kind before it are
-  passed over, and where there are numbers alone the columns are ``ch1``, ``ch2`` (`csv_header`).
-- A column called ``time``, ``t``, ``timestamp`` and the like, perhaps with a unit, is not a channel
-  if its numbers or dates go forward: they are the times of the samples, and show the rate.
-- Columns that are not chosen may have anything in them.
+- Lines that begin with ``#`` are comments; ``# fs_hz=125`` gives the sampling rate.
+- The first other line names the columns. If it has semicolons or tabs, they separate the columns
+  and the comma is the decimal separator, as spreadsheets write it in much of Europe. The names are
+  made valid on the bus and distinct, in the same way for every command. Lines before the names are
+  skipped, and without names the columns are ``ch1``, ``ch2`` (`csv_header`).
+- A column named ``time``, ``t``, ``timestamp`` and the like, with or without a unit, is not a
+  channel if its numbers or dates increase: it has the times of the samples, and gives the rate.
+- Columns that are not selected may contain anything.
 - Samples are float32, or float64 where that would round a column by more than a hundred-thousandth
   of its standard deviation, as with a large offset.
 - An empty field, ``nan``, ``NA`` or an infinite number is a missing sample.
-- Fields may be in double quotes. A byte order mark is passed over.
-- A name that ends in ``.gz`` is unpacked.
+- Fields may be in double quotes. A byte order mark is ignored.
+- A file with the suffix ``.gz`` is decompressed.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ from pycwt_client.sources.tables import TableOptions, checked_rate, recorded_tab
 
 __all__ = ["CsvSource", "Recording", "parse_recording", "read_recording"]
 
-#: The largest number that a sample can be.
+#: Largest valid sample.
 LARGEST = float(np.finfo(np.float32).max)
-#: Characters of a line: names of 64, quoted and separated, of as many channels as a stream has.
+#: Maximum length of a line: quoted names of 64 characters for the maximum number of channels.
 MAX_LINE = 80 * MAX_CHANNELS
-#: Part of the steps between times that go forward.
+#: Minimum fraction of the time steps that must be positive.
 MOSTLY = 0.9
-#: Lines that are read together.
+#: Number of lines to parse together.
 BLOCK_ROWS = 4096
 _RATE = re.compile(r"#\s*fs_hz\s*=\s*(\S+)")
 
@@ -81,18 +81,18 @@ class Recording:
     columns: tuple[str, ...]
     #: (time, channel), little-endian float32 or float64; NaN is missing.
     samples: Real
-    #: None if the file does not say.
+    #: None if the file does not state it.
     fs_hz: float | None
-    #: (time,) seconds from the first sample, and when that was; None: the file has no times.
+    #: (time,) seconds from the first sample, and the time of that; None without times in the file.
     times_s: npt.NDArray[np.float64] | None = None
     t0_ns: int | None = None
-    #: Whether the times count as seconds though the file does not say so.
+    #: Whether seconds were assumed as the unit of the times.
     unitless: bool = False
-    #: What a user has to know, such as that the end is missing.
+    #: Warnings for the user, such as a missing end.
     warnings: tuple[str, ...] = ()
 
     def selected(self, columns: tuple[str, ...]) -> Recording:
-        """Return the recording with those columns alone, in that order."""
+        """Return the recording with only these columns, in that order."""
         places = places_of(columns, self.columns, "the recording")
         return replace(
             self,
@@ -101,7 +101,7 @@ class Recording:
         )
 
     def first(self, seconds: float, fs_hz: float) -> Recording:
-        """Return the first `seconds` of it."""
+        """Return the first `seconds` of the recording."""
         n = max(round(seconds * fs_hz), 1)
         times_s = None if self.times_s is None else self.times_s[:n]
         return replace(self, samples=self.samples[:n], times_s=times_s)
@@ -109,7 +109,7 @@ class Recording:
     def signals(
         self, fs_hz: float, *, name: str = "recording", chunk_s: float = CHUNK_S
     ) -> Recorded:
-        """Return it as an open source at this rate."""
+        """Return the recording as an open source at this rate."""
         info = SourceInfo(
             name=name,
             channels=channels_of(self.columns, [None] * len(self.columns)),
@@ -125,20 +125,20 @@ class Recording:
 
 
 class CsvSource(ChannelFileSource):
-    """A file of comma-separated columns; the module says how it has to look.
+    """A file of comma-separated columns; the module's docstring describes the format.
 
     Parameters
     ----------
     path
         The file; may end in ``.gz``.
     channels
-        Columns to read, in that order; None: all.
+        Columns to read, in that order; None reads all.
     fs_hz
-        Its rate, whatever the file says.
+        Sampling rate; overrides that of the file.
     assumed_fs_hz
-        Its rate, if neither `fs_hz` nor the file says.
+        Sampling rate if neither `fs_hz` nor the file gives it.
     chunk_s
-        Seconds in one piece.
+        Duration of a piece, seconds.
     """
 
     def __init__(
@@ -183,12 +183,12 @@ class CsvSource(ChannelFileSource):
 
 
 def read_recording(path: Path, columns: tuple[str, ...] | None = None) -> Recording:
-    """Read the recording in a file, or some columns of it.
+    """Read a recording from a file, or some columns of it.
 
     Raises
     ------
     SourceError
-        It cannot be read; the message says where and why.
+        The file is not valid; the message gives the place and the reason.
     """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
@@ -209,11 +209,11 @@ def read_recording(path: Path, columns: tuple[str, ...] | None = None) -> Record
 def parse_recording(
     lines: Iterable[str], name: str, columns: tuple[str, ...] | None = None
 ) -> Recording:
-    """Read the lines of a recording; `name` is what a fault calls it."""
+    """Parse the lines of a recording; `name` identifies it in errors."""
     fs_hz: float | None = None
-    samples = array("d")  # a list of numbers takes several times as much
+    samples = array("d")  # a list of numbers needs several times as much memory
     head: Head | None = None
-    #: Lines of the head until it is known, then those of a block.
+    #: Lines of the header until it is complete, then those of a block.
     block: list[tuple[int, str]] = []
 
     def store(head: Head) -> None:
@@ -246,7 +246,7 @@ def parse_recording(
 
 
 def _split_head(block: list[tuple[int, str]], columns: tuple[str, ...] | None, name: str) -> Head:
-    """Find the head in the first lines, and leave the rows in `block`."""
+    """Find the header in the first lines, and leave the rows in `block`."""
     told = [each for each in block if each[1]]
     head = read_head(told, columns, name)
     last = told[head.lines - 1][0] if head.lines else 0
@@ -256,7 +256,7 @@ def _split_head(block: list[tuple[int, str]], columns: tuple[str, ...] | None, n
 
 
 def _recording(table: Real, header: Header, columns: tuple[str, ...] | None) -> Recording:
-    """Tell times from channels."""
+    """Separate times from channels."""
     read, at = header.read, header.time_at
     kept = [place for place, column in enumerate(read) if column in header.chosen]
     times_s, t0_ns = None, None
@@ -278,11 +278,11 @@ def _recording(table: Real, header: Header, columns: tuple[str, ...] | None) -> 
 
 
 def _go_forward(times: Real, *, surely: bool) -> bool:
-    """Whether numbers can be times; unless they are `surely` called so, they have to be a clock."""
+    """Return whether numbers can be times; unless `surely` named so, they must be a clock."""
     steps = np.diff(times)
     if len(steps) == 0 or not np.isfinite(times).all():
         return False
-    if surely:  # some may jump back
+    if surely:  # some may jump backwards
         return bool(steps.any() and np.mean(steps >= 0) > MOSTLY)
     return bool((steps > 0).all())
 
@@ -293,14 +293,14 @@ def _columns(samples: Real, places: list[int]) -> Real:
 
 
 def _lines(file: TextIO, path: Path, warnings: list[str]) -> Iterator[str]:
-    """Yield the lines of a file, none of which may take more memory than a row can need."""
+    """Yield the lines of a file; a line longer than a row can be is an error."""
     number, previous = 0, ""
     while line := file.readline(MAX_LINE):
         number += 1
         if len(line) == MAX_LINE:
             raise SourceError(f"{path}, line {number}: longer than {MAX_LINE} characters")
         if not line.endswith("\n") and any(line.count(s) < previous.count(s) for s in SEPARATORS):
-            warnings.append(f"{path.name} ends in the middle of line {number}, which is left out")
+            warnings.append(f"{path.name} ends in the middle of line {number}, which is omitted")
             return
         yield line
         previous = line
@@ -322,11 +322,11 @@ def _rate(line: str, where: str) -> float | None:
 
 
 def _table(block: list[tuple[int, str]], header: Header, name: str) -> Real:
-    """Return the samples (time, channel) in lines, each with its number."""
+    """Return the samples (time, channel) of numbered lines."""
     rows = [line for _, line in block]
     commas = len(header.names) - 1
     if header.separator == "," and "" not in rows and all(r.count(",") == commas for r in rows):
-        # Six times as fast; it refuses missing samples and quotes, and names no line.
+        # Six times as fast, but it rejects missing samples and quotes, and reports no line.
         with contextlib.suppress(ValueError):
             table = np.loadtxt(rows, delimiter=",", comments=None, ndmin=2, usecols=header.read)
             table[np.isinf(table)] = np.nan
@@ -349,7 +349,7 @@ def _row(line: str, header: Header, where: str) -> list[float]:
             row.append(math.nan if fields[at] in MISSING else number(fields[at]))
         except ValueError:
             if at not in header.chosen:
-                row.append(math.nan)  # no times, then
+                row.append(math.nan)  # then the column does not contain times
                 continue
             others = [
                 name

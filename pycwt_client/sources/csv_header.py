@@ -1,8 +1,8 @@
-"""Where the table of a text file begins, and what its columns are called.
+"""Find the header of the table in a text file, and the names of its columns.
 
-Most files begin with a line of names. Before it, programs of devices write lines of their own; and
-some write no names. Both are told from the lines that follow: rows have as many fields as the line
-of names, and numbers in them.
+Most files begin with a line of names. Some acquisition programs write other lines before it, and
+some write no names. The following lines distinguish these cases: rows have as many fields as the
+line of names, and the fields are numbers.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ __all__ = [
     "read_head",
 ]
 
-#: Lines in which the table has to begin.
+#: Number of lines in which the table must begin.
 HEAD_LINES = 100
-#: Rows that have to look like those of a table.
+#: Number of rows that must match the header.
 ROWS = 2
-#: Besides what Python reads as not a number.
+#: Missing values, in addition to Python's spellings of NaN.
 MISSING = {"", "NA"}
-#: What separates columns, the first that the line with their names has.
+#: Separators of columns; the first one in the line of names is used.
 SEPARATORS = (";", "\t", ",")
 _RATE = re.compile(r"\bsampl\w*[ _-]*(?:rate|freq\w*)\D*?([0-9]+(?:[.,][0-9]+)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What the columns are called, and which of them are read."""
+    """Names of the columns, and the selection to read."""
 
     names: tuple[str, ...]
     chosen: tuple[int, ...]
     separator: str
-    #: The column that may have times, and the seconds of its unit, if its name says.
+    #: Index of the column that may have times, and the seconds of its unit if its name gives it.
     time_at: int | None = None
     time_unit_s: float | None = None
 
     @property
     def read(self) -> tuple[int, ...]:
-        """The columns to read: those that are chosen, and the one that may have times."""
+        """Indices of the columns to read: the selected ones, and the one that may have times."""
         if self.time_at is None or self.time_at in self.chosen:
             return self.chosen
         return (*self.chosen, self.time_at)
@@ -64,20 +64,20 @@ class Head:
     """The beginning of a file."""
 
     header: Header
-    #: How many of the lines belong to what is before the rows.
+    #: Number of lines before the rows.
     lines: int
-    #: Stated before the table.
+    #: Sampling rate stated before the table.
     fs_hz: float | None
     warnings: tuple[str, ...]
 
 
 def read_head(lines: Sequence[tuple[int, str]], columns: tuple[str, ...] | None, name: str) -> Head:
-    """Find the line with the names in the first lines of a file, each with its number.
+    """Find the line of names in the first numbered lines of a file.
 
     Raises
     ------
     SourceError
-        There is none, or it has not the columns that are wanted.
+        There is none, or it does not have the selected columns.
     """
     at = _names_at([line for _, line in lines])
     if at is None:
@@ -86,7 +86,7 @@ def read_head(lines: Sequence[tuple[int, str]], columns: tuple[str, ...] | None,
     warnings: tuple[str, ...] = ()
     fs_hz = None
     if at > 0:
-        warnings = (f"{name} has its names in line {number}: the lines before it are passed over",)
+        warnings = (f"{name} has its names in line {number}: the lines before it are skipped",)
         fs_hz = next((_stated(text) for _, text in lines[:at] if _stated(text)), None)
     header = _header(
         fields_of(line, separator_of(line)), separator_of(line), columns, f"{name}, line {number}"
@@ -95,7 +95,7 @@ def read_head(lines: Sequence[tuple[int, str]], columns: tuple[str, ...] | None,
 
 
 def _names_at(lines: Sequence[str]) -> int | None:
-    """Return which line has the names; None: the first one is a row."""
+    """Return the index of the line of names; None if the first line is a row."""
     if not lines:
         return 0
     found = next((at for at in range(len(lines)) if _begins_table(lines, at)), None)
@@ -106,7 +106,7 @@ def _names_at(lines: Sequence[str]) -> int | None:
 
 
 def _begins_table(lines: Sequence[str], at: int) -> bool:
-    """Whether the line has names, and those after it as many fields, with numbers."""
+    """Return whether the line has names, and the next ones have as many numbers."""
     separator = separator_of(lines[at])
     names = fields_of(lines[at], separator)
     if any(map(is_number, names)) or all(each in MISSING for each in names):
@@ -157,12 +157,12 @@ def _stated(line: str) -> float | None:
 
 
 def separator_of(line: str) -> str:
-    """Return what separates the fields of a line."""
+    """Return the separator of the fields of a line."""
     return next((each for each in SEPARATORS if each in line), ",")
 
 
 def fields_of(line: str, separator: str) -> list[str]:
-    """Return the fields of a line, with a point in numbers whatever the separator is."""
+    """Return the fields of a line, with a decimal point in numbers."""
     if '"' in line:
         fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
     else:
@@ -181,7 +181,7 @@ def is_number(field: str) -> bool:
 
 
 def number_of(field: str) -> float:
-    """Return a number, or a date as seconds since 1970 (UTC unless it says)."""
+    """Return a number, or a date as seconds since 1970 (UTC by default)."""
     try:
         return float(field)
     except ValueError:

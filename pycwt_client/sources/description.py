@@ -1,12 +1,12 @@
-"""What a source has: channels with their ranges and faults, gaps, rates, events.
+"""Summary of a source: channels with their ranges and faults, gaps, rates, annotations.
 
 Rules
 -----
-- A stretch is flat if all its samples are equal for at least a second and ten samples.
-- A sample is railed if it is the channel's largest or smallest and so are its neighbours, three or
-  more in a row: an amplifier at its limit. A channel that is there most of the time, as a trigger
-  or a square wave is, has no railed samples.
-- A gap is where positions jump; a missing sample is NaN or infinite.
+- An interval is flat if all its samples are equal for at least one second and ten samples.
+- A sample is railed (clipped) if it and its neighbours, three or more in a row, equal the maximum
+  or the minimum of the channel: the amplifier is at its limit. A channel that is at the limit most
+  of the time, such as a trigger or a square wave, has no railed samples.
+- A gap is a jump of positions; a missing sample is NaN or infinite.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["ChannelDescription", "Description", "Gap", "describe"]
 
 FLAT_S, FLAT_SAMPLES = 1.0, 10
 RAIL_SAMPLES = 3
-#: Above this part of all samples, these are where the channel rests, and not its limits.
+#: Fraction of all samples above which the limit is the resting value of the channel.
 RESTING = 0.5
 
 Column = NDArray[np.float64]
@@ -44,14 +44,14 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelDescription:
-    """The samples of one channel; numbers are NaN if there is none."""
+    """The samples of one channel; statistics are NaN without samples."""
 
     channel: Channel
     minimum: float
     maximum: float
     mean: float
     std: float
-    #: How many samples are missing, in flat stretches, and at a limit of the channel.
+    #: Number of samples that are missing, flat, or at a limit of the channel.
     missing: int
     flat: int
     railed: int
@@ -59,20 +59,20 @@ class ChannelDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A source, or what a device sent in some seconds."""
+    """A source, or the first seconds of a device."""
 
     info: SourceInfo
-    #: How many samples there are, and how long they take with what was lost between them.
+    #: Number of samples, and their duration including gaps, seconds.
     n_samples: int
     length_s: float
-    #: By the time stamps; None where there are none.
+    #: Rate by the time stamps; None without time stamps.
     measured_fs_hz: float | None
     gaps: tuple[Gap, ...]
     channels: tuple[ChannelDescription, ...]
 
 
 async def describe(signals: Signals, *, seconds: float | None = None) -> Description:
-    """Read an open source to its end, a device for some seconds, and describe it."""
+    """Read an open source to its end, or a device for some seconds, and describe it."""
     info, summary, meter = signals.info, _Summary(signals.info), RateMeter()
     with anyio.move_on_after(math.inf if seconds is None else seconds):
         async for piece in signals:
@@ -120,7 +120,7 @@ class _Summary:
 
 @dataclass
 class _Extreme:
-    """The largest value so far, and how many samples had it in runs of several."""
+    """The largest value so far, and the number of samples that had it in runs of several."""
 
     value: float = -math.inf
     samples: int = 0
@@ -138,7 +138,7 @@ class _Extreme:
 
 @dataclass
 class _ChannelSummary:
-    """One channel, block by block: runs of equal samples are joined across blocks."""
+    """Statistics of one channel, block by block; runs of equal samples continue across blocks."""
 
     flat_from: int
     count: int = 0
@@ -149,7 +149,7 @@ class _ChannelSummary:
     flat: int = 0
     highest: _Extreme = field(default_factory=_Extreme)
     lowest: _Extreme = field(default_factory=_Extreme)
-    #: The value and the length of the run that has not ended.
+    #: Value and length of the current run.
     run: tuple[float, int] | None = None
 
     def add(self, column: Column) -> None:
@@ -157,7 +157,7 @@ class _ChannelSummary:
         known = column[finite]
         self.missing += len(column) - len(known)
         self._add_moments(known)
-        edges = np.flatnonzero(np.diff(column) != 0) + 1  # a NaN differs from all
+        edges = np.flatnonzero(np.diff(column) != 0) + 1  # NaN differs from everything
         starts = np.concatenate(([0], edges))
         lengths = np.diff(np.concatenate((starts, [len(column)])))
         values = column[starts]
@@ -169,7 +169,7 @@ class _ChannelSummary:
         self.run = (float(values[-1]), int(lengths[-1]))
 
     def end_run(self) -> None:
-        """Let what follows begin a run of its own."""
+        """End the current run."""
         if self.run is not None:
             value, length = self.run
             self._add_runs(np.array([value]), np.array([length]))
@@ -198,7 +198,7 @@ class _ChannelSummary:
         self.lowest.add(-values, lengths)
 
     def _add_moments(self, known: Column) -> None:
-        """Join mean and deviations of a block; Chan, Golub and LeVeque (1983)."""
+        """Merge the mean and deviations of a block; Chan, Golub and LeVeque (1983)."""
         if len(known) == 0:
             return
         mean, total = float(known.mean()), self.count + len(known)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EdfSource"]
 
-#: The header's part about the file, and as long a part about each signal.
+#: Size of the file's part of the header, and of the part per signal, bytes.
 FIXED_BYTES = 256
-#: In the latter, where the fields with the samples of a record begin.
+#: Offset in the latter of the fields with the number of samples per record.
 PER_RECORD_AT = 216
 MAX_SIGNALS = 10_000
 EDF_BYTES, BDF_BYTES = 2, 3
@@ -43,9 +43,9 @@ EDF_BYTES, BDF_BYTES = 2, 3
 class EdfSource(ChannelFileSource):
     """An EDF(+) or BDF(+) file, in physical units: EDF in float32, BDF in float64.
 
-    A stream has one rate: where the file's signals have several, `channels` has to choose. The
-    start time of the header, which has no time zone, is taken as UTC. Of a file that ends before
-    its header says so, the whole records are read. Files that the driver refuses, such as
+    A stream has one rate: if the signals have several, `channels` must select those of one. The
+    start time of the header, which has no time zone, is taken as UTC. From a file that ends before
+    its header states, the complete records are read. Files that the driver rejects, such as
     interrupted ones (EDF+D), are read by `EdfRecords`.
 
     Parameters
@@ -53,11 +53,12 @@ class EdfSource(ChannelFileSource):
     path
         The file.
     channels
-        Signals to read, by their labels as names (``EEG Fpz-Cz`` is ``EEG_Fpz-Cz``); None: all.
+        Signals to read, by their labels as names (``EEG Fpz-Cz`` is ``EEG_Fpz-Cz``); None reads
+        all.
     chunk_s
-        Seconds in one piece.
+        Duration of a piece, seconds.
     fs_hz
-        The rate of those signals, whatever the header says.
+        Sampling rate of those signals; overrides that of the header.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class EdfSource(ChannelFileSource):
         )
 
     def _read_records(self, refusal: str) -> Recorded:
-        """Read without the driver; what cannot be read in this way either is as it said."""
+        """Read without the driver; if that fails as well, raise the driver's error."""
         try:
             records = EdfRecords(self._path)
         except ValueError:
@@ -121,12 +122,12 @@ class EdfSource(ChannelFileSource):
 
 
 class RefusedError(SourceError):
-    """The driver does not take the file, which breaks the letter of the format."""
+    """The driver rejects the file, which violates the format."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How many records a file has, and its header states."""
+    """Number of records that the file has, and that its header states."""
 
     sample_bytes: int
     stated: int
@@ -134,11 +135,11 @@ class Layout:
 
     @property
     def records(self) -> int:
-        """Records that can be read."""
+        """Number of readable records."""
         return min(self.stated, self.present)
 
     def warnings(self, name: str, present_s: float) -> tuple[str, ...]:
-        """Say what is missing, if anything is."""
+        """Return a warning about missing records, if any."""
         if self.present >= self.stated:
             return ()
         stated_s = present_s * self.stated / self.present
@@ -150,12 +151,12 @@ class Layout:
 
 
 def _layout(path: Path) -> Layout:
-    """Read from the header how long the file has to be.
+    """Read the size of the file from its header.
 
     Raises
     ------
     SourceError
-        It cannot be read, has no signals, or not one whole record.
+        The header is not valid, or the file has no signals or no complete record.
     """
     try:
         size = path.stat().st_size
@@ -173,7 +174,7 @@ def _layout(path: Path) -> Layout:
         samples = sum(int(per_record[at : at + 8]) for at in range(0, 8 * signals, 8))
         header_bytes, stated = int(fixed[184:192]), int(fixed[236:244])
     except ValueError:
-        raise SourceError(f"{path} ends in its header, or has one that cannot be read") from None
+        raise SourceError(f"{path} ends in its header, or its header is not valid") from None
     record_bytes = max(samples * sample_bytes, 1)
     layout = Layout(
         sample_bytes=sample_bytes,
@@ -181,7 +182,7 @@ def _layout(path: Path) -> Layout:
         present=max(size - header_bytes, 0) // record_bytes,
     )
     if layout.present == 0:
-        raise SourceError(f"{path} ends before its first samples: there is nothing to read")
+        raise SourceError(f"{path} ends before its first samples")
     return layout
 
 
@@ -191,7 +192,7 @@ def _opened(path: Path) -> tuple[EdfReader, Layout]:
     except ImportError:
         raise MissingDriverError("an EDF file", "edf") from None
     layout = _layout(path)
-    # It reads through to the end for annotations, and refuses a file that has lost its end.
+    # The driver reads to the end for annotations, and rejects a truncated file.
     complete = layout.present >= layout.stated
     annotations = pyedflib.READ_ALL_ANNOTATIONS if complete else pyedflib.DO_NOT_READ_ANNOTATIONS
     try:
@@ -200,7 +201,7 @@ def _opened(path: Path) -> tuple[EdfReader, Layout]:
         raise RefusedError(str(error)) from None
     if reader.signals_in_file == 0:
         reader.close()
-        raise SourceError(f"{path} has annotations alone, and no signal that could be published")
+        raise SourceError(f"{path} has only annotations, and no signal to publish")
     return reader, layout
 
 

@@ -1,11 +1,11 @@
-"""EDF and BDF files that break the letter of the format, and interrupted ones (EDF+D, BDF+D).
+"""EDF and BDF files that violate the format, and interrupted ones (EDF+D, BDF+D).
 
-Read here, record by record, because the driver refuses them whole. What other readers accept is
-accepted: text in Latin-1, numbers with a comma or with blanks before them, a count of records that
-was never written (-1), a date that is none, and signals without a range, as long as they are not
-asked for. In an interrupted file each record says when it begins; what lies between is a gap.
+The driver rejects such files completely, so this module reads them record by record. It accepts
+what other readers accept: Latin-1 text, numbers with a decimal comma or leading blanks, a number of
+records that was never written (-1), an invalid date, and signals without a range, unless they are
+selected. In an interrupted file each record states its begin, and the time between is a gap.
 
-Kemp & Olivan, Clin. Neurophysiol. 114 (2003) 1755, doi:10.1016/S1388-2457(03)00123-8, has EDF+.
+EDF+: Kemp & Olivan, Clin. Neurophysiol. 114 (2003) 1755, doi:10.1016/S1388-2457(03)00123-8.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ from pycwt_client.sources.source import (
 __all__ = ["EdfRecords"]
 
 FIXED_BYTES = 256
-#: Widths of the fields of a signal, in their order; each field comes for all signals in a row.
+#: Widths of the fields of a signal, in order; each field is stored for all signals in a row.
 FIELDS = {
     "label": 16, "transducer": 80, "unit": 8, "physical_min": 8, "physical_max": 8,
     "digital_min": 8, "digital_max": 8, "filter": 80, "per_record": 8, "reserved": 32,
 }  # fmt: skip
 ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
-#: Onset, perhaps with a duration, and texts, each ended by a byte 20.
+#: Onset, optional duration, and texts, each terminated by a byte 20.
 _MARK = re.compile(rb"([+-][0-9.]+)(?:\x15([0-9.]+))?\x14([^\0]*)\x14\0")
-#: Two-digit years are of this century below this one, by EDF+.
+#: Two-digit years below this one are of this century, by EDF+.
 CENTURY = 85
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """One signal of the header."""
+    """A signal in the header."""
 
     label: str
     unit: str
     physical: tuple[float, float]
     digital: tuple[float, float]
     per_record: int
-    #: Of its samples in a record, bytes.
+    #: Size of its samples in a record, bytes.
     offset: int
 
     @property
     def is_usable(self) -> bool:
-        """Whether its numbers can be told from its header."""
+        """Whether the header has a valid scale for its numbers."""
         low, high = self.digital
         finite = np.isfinite([*self.physical, *self.digital]).all()
         return (
@@ -73,7 +73,7 @@ class Signal:
         )
 
     def scaled(self, counts: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Return physical values."""
+        """Convert to physical values."""
         (low, high), (least, most) = self.digital, self.physical
         steps = counts.astype(np.float64) - low
         return least + steps * ((most - least) / (high - low))
@@ -85,7 +85,7 @@ class EdfRecords:
     Raises
     ------
     SourceError
-        Its header cannot be read even so.
+        The header is not valid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,7 +110,7 @@ class EdfRecords:
             present, max(record_bytes, 1)
         )[: self.n_records]
         if self.n_records == 0:
-            raise SourceError(f"{path} ends before its first samples: there is nothing to read")
+            raise SourceError(f"{path} ends before its first samples")
         self.warnings = tuple(self._warnings(stated, present))
 
     def _read_signals(self, header: str, n: int) -> list[Signal]:
@@ -146,9 +146,9 @@ class EdfRecords:
             told.append(f"{name} was not finished by its recorder: its header states no length")
         unusable = [each.label or "without a name" for each in self._data if not each.is_usable]
         if unusable:
-            told.append(f"signals of {name} that have no range are left out: {', '.join(unusable)}")
+            told.append(f"signals of {name} that have no range are omitted: {', '.join(unusable)}")
         if self.started is None:
-            told.append(f"the header of {name} has no date that can be read")
+            told.append(f"the header of {name} has no valid date")
         return told
 
     @property
@@ -158,7 +158,7 @@ class EdfRecords:
     def recorded(
         self, channels: tuple[str, ...] | None, chunk_s: float, fs_hz: float | None
     ) -> Recorded:
-        """Return the channels as an open source; None: all that can be read."""
+        """Return the channels as an open source; None selects all readable ones."""
         data = self._data
         names = legal_names([each.label for each in data])
         usable = tuple(name for name, each in zip(names, data, strict=True) if each.is_usable)
@@ -168,7 +168,7 @@ class EdfRecords:
             if signal in chosen and not signal.is_usable:
                 raise SourceError(f"cannot read {name} of {self._path}: its header has no range")
         if not chosen:
-            raise SourceError(f"{self._path} has no signal that could be published")
+            raise SourceError(f"{self._path} has no signal to publish")
         stated_hz = self._one_rate([names[at] for at in places], chosen)
         rate, runs = fs_hz or stated_hz, self._runs(chosen[0].per_record, stated_hz)
         kind = "<f8" if self._bytes == 3 else "<f4"
@@ -230,7 +230,7 @@ class EdfRecords:
 
     @cached_property
     def _marks(self) -> list[list[tuple[float, float, list[str]]]]:
-        """By record, the annotations in it, each with onset, duration and texts."""
+        """Annotations by record, each with onset, duration and texts."""
         signals = [each for each in self._signals if each.label in ANNOTATIONS]
         found = []
         for record in self._records:
@@ -247,7 +247,7 @@ class EdfRecords:
 
     @cached_property
     def _onsets(self) -> list[float]:
-        """When each record begins, seconds from the start of the header."""
+        """Begin of each record, seconds from the start in the header."""
         regular = [record * self.record_s for record in range(self.n_records)]
         if not self.interrupted:
             return regular
@@ -285,7 +285,7 @@ def _pair(fields: dict[str, list[str]], kind: str, place: int) -> tuple[float, f
 
 
 def _started(text: str) -> datetime | None:
-    """Return the date and time ``dd.mm.yyhh.mm.ss``, None if it is none."""
+    """Parse a date and time ``dd.mm.yyhh.mm.ss``; None if it is not valid."""
     parts = re.findall(r"\d\d", text)
     if len(parts) != 6:
         return None

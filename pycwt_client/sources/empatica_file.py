@@ -1,9 +1,9 @@
-"""What an Empatica E4 wristband records: one text file for each sensor.
+"""Recordings of an Empatica E4 wristband: one text file per sensor.
 
-The first line is the time of the first sample in seconds UTC, the second the rate in Hz, both once
-for each column; samples follow. The sensor is known by the name of the file: ``ACC.csv`` is in
+The first line is the time of the first sample in seconds UTC, the second the rate in Hz, each
+repeated per column; samples follow. The name of the file identifies the sensor: ``ACC.csv`` is in
 1/64 g, ``BVP.csv`` has no unit, ``EDA.csv`` is in microsiemens, ``TEMP.csv`` in degrees Celsius,
-``HR.csv`` in beats per minute. ``IBI.csv`` has no rate and is not read.
+``HR.csv`` in beats per minute. ``IBI.csv`` has no rate and is not supported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pycwt_client.sources.tables import TableOptions, recorded_table
 
 __all__ = ["EmpaticaSource", "is_empatica"]
 
-#: By what the file is called: names of columns, and their unit.
+#: Names of columns and their unit, by name of the file.
 SENSORS: dict[str, tuple[tuple[str, ...], str]] = {
     "acc": (("acc_x", "acc_y", "acc_z"), "g/64"),
     "bvp": (("bvp",), ""),
@@ -27,13 +27,13 @@ SENSORS: dict[str, tuple[tuple[str, ...], str]] = {
     "temp": (("temp",), "degC"),
     "hr": (("hr",), "1/min"),
 }
-#: First of the seconds since 1970 that a wristband can have sent: the year 2001.
+#: Earliest plausible time, seconds since 1970: the year 2001.
 EARLIEST_S = 1e9
 FASTEST_HZ = 1000.0
 
 
 def is_empatica(first: str, second: str) -> bool:
-    """Return whether a file with these first two lines is one of a wristband."""
+    """Return whether these first two lines are those of a wristband's file."""
     try:
         starts, rates = ([float(field) for field in line.split(",")] for line in (first, second))
     except ValueError:
@@ -46,7 +46,7 @@ def is_empatica(first: str, second: str) -> bool:
 
 
 class EmpaticaSource(FileSource):
-    """A file of an E4; the module says how it looks."""
+    """A file of an E4; the module's docstring describes the format."""
 
     def _read(self) -> Recorded:
         return _opened(self._path, self._options)

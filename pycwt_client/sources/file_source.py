@@ -1,4 +1,4 @@
-"""What all sources of files share: which file, with which options, read in a thread."""
+"""Base classes of file sources: path, options, and opening in a thread."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["ChannelFileSource", "FileSource"]
 
 
 class FileSource(ABC):
-    """Implements `Source` for a recording in a file.
+    """Implement `Source` for a recording in a file.
 
     Parameters
     ----------
     path
         The file.
     options
-        Its rate, and the length of a piece.
+        Sampling rate, and duration of a piece.
     """
 
     def __init__(self, path: Path, options: TableOptions = DEFAULTS) -> None:
@@ -32,30 +32,30 @@ class FileSource(ABC):
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Signals]:
-        """Read what has to be in memory; the rest is read with the pieces."""
+        """Open the file in a thread; samples are read with the pieces."""
         with closing(await to_thread.run_sync(self._read)) as recorded:
             yield recorded
 
     @abstractmethod
     def _read(self) -> Recorded:
-        """Return the recording; called in a thread.
+        """Return the recording. Called in a thread.
 
         Raises
         ------
         SourceError
-            The file cannot be read.
+            The file is not valid.
         """
 
 
 class ChannelFileSource(FileSource):
-    """Implements `Source` for a file of which only the chosen channels are read.
+    """Implement `Source` for a file of which only the selected channels are read.
 
     Parameters
     ----------
     path, options
-        As of `FileSource`.
+        As in `FileSource`.
     channels
-        Channels to read, in that order; None: all.
+        Channels to read, in that order; None reads all.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""An inlet of the Lab Streaming Layer: amplifiers, eye trackers, and programs that stream."""
+"""Inlet of the Lab Streaming Layer, for amplifiers, eye trackers, and programs that stream."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["LslSource"]
 
-#: To find a stream on the network, and to be connected.
+#: Deadlines for finding a stream on the network and for connecting, seconds.
 FIND_S = 5.0
-#: To find another one that fits as well: its answer comes to the second of the calls, which go out
-#: every half second.
+#: Time to find further matching streams: they reply to the second request, which is sent every half
+#: second.
 AGAIN_S = 1.2
-#: What a stream can be found by, besides what is in its description.
+#: Properties to find a stream by, in addition to those in its description.
 PROPERTIES = (
     "name", "type", "source_id", "hostname", "uid", "session_id", "channel_count",
     "nominal_srate", "channel_format",
 )  # fmt: skip
-#: A wait for samples ends after so long, so that it can be given up.
+#: Timeout of a wait for samples, so that it can be cancelled, seconds.
 PATIENCE_S = 0.2
-#: What the inlet keeps while the log is away, seconds.
+#: Buffer of the inlet while the log is unreachable, seconds.
 BUFFER_S = 60
 MAX_SAMPLES = 16_384
 
@@ -49,22 +49,22 @@ MAX_SAMPLES = 16_384
 class LslSource:
     """A stream of the Lab Streaming Layer, by its name or other properties.
 
-    Times are the outlet's own stamps, put to this machine's clock by the layer, and then to UTC.
-    A stream that goes away is waited for; what it lost meanwhile is a gap.
+    Times are the outlet's time stamps, corrected to this machine's clock by the layer and converted
+    to UTC. If the stream disappears, the inlet waits for it; the lost samples are a gap.
 
     Parameters
     ----------
     name
-        Of the stream; or properties and their values, such as ``type=EEG`` or
-        ``name=amp,hostname=lab2``, which only one stream may have.
+        Name of the stream; or properties and values that identify a single stream, such as
+        ``type=EEG`` or ``name=amp,hostname=lab2``.
     chunk_s
-        Seconds in one piece.
+        Duration of a piece, seconds.
     gap_s
-        Longest step between two samples that is jitter and no loss.
+        Longest interval of two samples that is jitter and not a loss, seconds.
     find_s
-        How long to look for it.
+        Deadline for finding the stream, seconds.
     fs_hz
-        Its rate, whatever the outlet declares.
+        Sampling rate; overrides that of the outlet.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class LslSource:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Signals]:
-        """Find the stream and connect."""
+        """Find the stream and connect to it."""
         found = await to_thread.run_sync(_find, self._wanted, self._find_s)
         inlet, info = await to_thread.run_sync(_connect, found, self._find_s)
         info = replace(info, fs_hz=self._fs_hz or info.fs_hz)
@@ -152,16 +152,16 @@ def _find(wanted: dict[str, str], find_s: float) -> StreamInfo:
     wrong = next((field for field in wanted if field not in PROPERTIES), None)
     if wrong is not None:
         raise SourceError(
-            f"{wrong!r} is not a property by which a stream is found; {', '.join(PROPERTIES)} are"
+            f"{wrong!r} is not a property of streams; the properties are {', '.join(PROPERTIES)}"
         )
     predicate = " and ".join(f"{field}={_quoted(value)}" for field, value in wanted.items())
     found = pylsl.resolve_bypred(predicate, timeout=find_s)
     if not found:
         others = ", ".join(sorted({each.name() for each in pylsl.resolve_streams(wait_time=1.0)}))
         raise SourceError(f"no stream with {said} is on the network; there are: {others or 'none'}")
-    # The first one ends the search; another one answers as fast.
+    # The first one ends the search; another one replies as fast.
     found = pylsl.resolve_bypred(predicate, minimum=2, timeout=AGAIN_S) or found
-    # A device that was started again is still listed as it was before, for a while.
+    # A restarted device is still listed as before for a while.
     found.sort(key=lambda each: each.created_at())
     different = {_identity(each) if each.source_id() else each.uid(): each for each in found}
     if len(different) > 1:
@@ -174,7 +174,7 @@ def _find(wanted: dict[str, str], find_s: float) -> StreamInfo:
 
 
 def _quoted(value: str) -> str:
-    """Return a text as XPath takes it, which has no escapes."""
+    """Quote a text for XPath, which has no escapes."""
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
@@ -199,7 +199,7 @@ def _connect(found: StreamInfo, find_s: float) -> tuple[StreamInlet, SourceInfo]
         full = inlet.info(find_s)
         inlet.open_stream(timeout=find_s)
     except (pylsl.TimeoutError, pylsl.LostError):
-        raise SourceError(f"{found.name()} was there and does not answer") from None
+        raise SourceError(f"cannot connect to {found.name()}: it does not reply any more") from None
     labels, units = labels_and_units(_described(full), count)
     info = SourceInfo(
         name=found.name(), channels=channels_of(labels, units), fs_hz=fs_hz, n_samples=None

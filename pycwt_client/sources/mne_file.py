@@ -1,7 +1,7 @@
-"""What MNE-Python reads: BrainVision, EEGLAB, FIF, GDF, CNT, EGI, Nihon Kohden and others.
+"""Formats that MNE-Python reads: BrainVision, EEGLAB, FIF, GDF, CNT, EGI, Nihon Kohden and others.
 
-The kind of file is MNE's to know; ``mne:FILE`` also reads those whose ending this project reads in
-another way, such as an EDF file that its own reader refuses.
+MNE determines the format. ``mne:FILE`` also reads files with a suffix that this project reads in
+another way, such as an EDF file that its own reader rejects.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ if TYPE_CHECKING:
 
 __all__ = ["MneSource"]
 
-#: What MNE calls the numbers in a file that are exact in float32, but for their scale.
+#: Formats of numbers, in MNE's terms, that are exact in float32 except for their scale.
 EXACT_IN_FLOAT32 = {"short", "single"}
-#: MNE has SI units; these are what they are usually written in, and how many there are in one.
+#: Usual units, and the factors from the SI units of MNE.
 UNITS: dict[int, tuple[str, float]] = {107: ("uV", 1e6), 112: ("fT", 1e15), 201: ("fT/cm", 1e13)}
-#: Annotations of stretches that were not recorded; MNE fills them with zeros.
+#: Annotations of intervals that were not recorded; MNE fills them with zeros.
 SKIPPED = ("BAD_ACQ_SKIP",)
-#: Warnings of MNE that are passed on.
+#: Warnings of MNE that are reported.
 MAX_WARNINGS = 5
 
 
 class MneSource(ChannelFileSource):
-    """A recording that MNE reads: EEG in microvolts, MEG in femtotesla, else as MNE has it.
+    """A recording that MNE reads: EEG in microvolts, MEG in femtotesla, others in units of MNE.
 
-    Annotations of MNE are annotations; what a FIF file did not record is missing.
+    Annotations of MNE become annotations; samples that a FIF file did not record are missing.
 
     Parameters
     ----------
     path
-        The file, or the folder where a recording is one. The files that belong to it are found as
-        MNE finds them: they have to be where the header says.
+        The file, or the folder of a recording that is one. MNE finds the files that belong to it,
+        which must be where the header says.
     channels
-        Channels to read; None: all.
+        Channels to read; None reads all.
     """
 
     def _read(self) -> Recorded:
@@ -124,7 +124,7 @@ def _recorded(
 def _annotations(raw: BaseRaw) -> tuple[tuple[Annotation, ...], list[tuple[int, int]]]:
     """Return the annotations, and the samples that were not recorded."""
     fs_hz = float(raw.info["sfreq"])
-    # With a date, onsets count from the date; a FIF file may begin later.
+    # With a date, onsets are relative to the date; a FIF file may begin later.
     before_s = 0.0 if raw.annotations.orig_time is None else float(raw.first_time)
     marks, skipped = [], []
     for each in raw.annotations:

@@ -1,4 +1,4 @@
-"""miniSEED, in which seismic networks store their records; read by EarthScope's ``pymseed``."""
+"""miniSEED, the format of records in seismic networks; read by EarthScope's ``pymseed``."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ FDSN = "FDSN:"
 
 
 class MseedSource(ChannelFileSource):
-    """A miniSEED file of version 2 or 3, in counts, each channel by its name (``IU_ANMO_00_BHZ``).
+    """A miniSEED file of version 2 or 3, in counts; channels have names such as ``IU_ANMO_00_BHZ``.
 
-    Where no channel has records there is a gap; where some have none, their samples are missing.
-    Records that overlap are one, of the later record.
+    Times without records of any channel are gaps; if only some channels have none, their samples
+    are missing. Where records overlap, the later one is used.
 
     Parameters
     ----------
     channels
-        Channels to read; None: all, which have to have one rate.
+        Channels to read; None reads all, which must have one rate.
     """
 
     def _read(self) -> Recorded:
@@ -47,7 +47,7 @@ class MseedSource(ChannelFileSource):
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """Samples of one channel without a gap."""
+    """Consecutive samples of one channel."""
 
     channel: str
     start_ns: int
@@ -118,7 +118,7 @@ def _segments(path: Path) -> list[Segment]:
 def _table(
     parts: Sequence[Sequence[Segment]], t0_ns: int, fs_hz: float
 ) -> tuple[Samples, list[Run]]:
-    """Return what was recorded (time, channel), and where it belongs."""
+    """Return the recorded samples (time, channel) and their positions."""
     placed = [
         (round((each.start_ns - t0_ns) / NS * fs_hz), channel, each.samples)
         for channel, part in enumerate(parts)

@@ -1,4 +1,4 @@
-"""A source by its name, such as ``edf:night.edf`` or ``lsl:EEG``.
+"""Create a source by its name, such as ``edf:night.edf`` or ``lsl:EEG``.
 
 ======================================  ================================================
 ``csv:FILE`` ``wav:FILE`` ``edf:FILE``  a recording
@@ -11,7 +11,7 @@
 ``brainflow:BOARD,serial_port=...``     a board, and what it takes to reach it
 ======================================  ================================================
 
-A name without a kind is a file, whose ending says the kind; of text, its first lines do.
+A name without a kind is a file: the suffix determines its kind, or for text the first lines.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ KINDS = (
     "lsl", "brainflow",
 )  # fmt: skip
 DEVICES = {"lsl", "brainflow"}
-#: Kinds that read other files as well, those that the named one refers to.
+#: Kinds that also read other files, to which the named one refers.
 SEVERAL_FILES = {"wfdb", "mne"}
-#: Kinds and endings of files that a few bytes can make as large as they like.
+#: Kinds and suffixes of files that a few bytes can expand to any size.
 PACKED = {"parquet", ".npz"}
-#: Endings of files, and their kind.
+#: Suffixes of files, and their kind.
 ENDINGS = {
     ".wav": "wav",
     ".edf": "edf",
@@ -65,9 +65,9 @@ ENDINGS = {
     **dict.fromkeys(("", ".csv", ".tsv", ".txt", ".dat", ".asc", ".log"), "csv"),
     **dict.fromkeys((".csv.gz", ".tsv.gz", ".txt.gz", ".gz"), "csv"),
 }
-#: Of other names, what follows the last dot may be a date, or a number.
+#: For other names, the part after the last dot may be a date or a number.
 LOOKS_LIKE_AN_ENDING = re.compile(r"\.[a-z]\w{1,7}(\.gz)?")
-#: Characters at the beginning of a text that tell what it is.
+#: Number of initial characters of a text that determine its kind.
 HEAD = 1024
 
 
@@ -80,26 +80,26 @@ def named_source(
     assumed_fs_hz: float | None = None,
     untrusted: bool = False,
 ) -> Source:
-    """Return the source of that name.
+    """Return the source with this name.
 
     Parameters
     ----------
     name
-        As in the table above.
+        A name as in the table above.
     channels
-        Channels to read, in that order; None: all.
+        Channels to read, in that order; None reads all.
     chunk_s
-        Seconds in one piece; None: 0.2 of a recording, 0.02 of a device.
+        Duration of a piece, seconds; by default 0.2 for a recording, 0.02 for a device.
     fs_hz, assumed_fs_hz
-        The rate, whatever the file or the device says; and that of text and tables which do not
-        say it.
+        `fs_hz` overrides the rate of the file or device; `assumed_fs_hz` is the rate of text and
+        tables that do not state one.
     untrusted
-        Refuse a file whose header names other files to read, or that could fill the memory.
+        Reject files whose header names other files to read, or that could fill the memory.
 
     Raises
     ------
     SourceError
-        There is no such kind, or no such file.
+        The kind or the file does not exist.
     """
     kind, where = _split(name)
     if untrusted and kind in SEVERAL_FILES:
@@ -153,12 +153,12 @@ def _kind_of(path: Path) -> str:
 
 
 def _kind_of_text(path: Path) -> str:
-    """Return the kind of a text file by what it begins with."""
+    """Return the kind of a text file by its first lines."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             head = file.read(HEAD)
     except OSError:
-        return "csv"  # told below
+        return "csv"  # reported below
     if head.startswith(OPENBCI):
         return "openbci"
     lines = head.splitlines()
@@ -179,14 +179,14 @@ def _check_there(kind: str, path: Path) -> None:
 def _of_chosen_channels(
     kind: str, path: Path, options: TableOptions, channels: tuple[str, ...] | None
 ) -> Source | None:
-    """Return a source that reads only the channels that are wanted; None: it cannot.
+    """Return a source that reads only the selected channels; None if it cannot.
 
-    Which they are may decide at what rate, and whether the file can be read at all.
+    The selection may determine the rate, and whether the file is readable at all.
     """
     match kind:
         case "edf":
             return EdfSource(path, channels=channels, chunk_s=options.chunk_s, fs_hz=options.fs_hz)
-        case "csv":  # the others may have text
+        case "csv":  # the others may contain text
             return CsvSource(
                 path,
                 channels=channels,
@@ -232,5 +232,5 @@ def _device(kind: str, where: str, chunk_s: float, fs_hz: float | None) -> Sourc
 def _parameter(given: str) -> tuple[str, str]:
     field, equals, value = given.partition("=")
     if not equals:
-        raise SourceError(f"{given} is no parameter of a board: write it as serial_port=/dev/tty0")
+        raise SourceError(f"{given} is not a board parameter: write it as serial_port=/dev/tty0")
     return field.strip(), value.strip()

@@ -25,7 +25,7 @@ from pycwt_client.sources.tables import (
 __all__ = ["NumpySource"]
 
 MAGIC = b"\x93NUMPY"
-#: What the names and the units of channels are called in an archive.
+#: Names in an archive of the arrays with names and units of channels.
 CHANNEL_NAMES = ("channels", "channel_names", "ch_names", "names", "labels")
 UNIT_NAMES = ("units", "channel_units")
 
@@ -33,10 +33,10 @@ UNIT_NAMES = ("units", "channel_units")
 class NumpySource(FileSource):
     """A ``.npy`` file, (time,) or (time, channel), or a ``.npz`` archive.
 
-    In an archive, the array with two axes is the samples; or each array of the same length is a
-    channel, but those called ``time``, ``t``, ``timestamps`` and the like, which are times in
-    seconds (``time_ms``: milliseconds) or datetime64. ``fs`` or ``fs_hz`` is the rate, ``channels``
-    or ``ch_names`` are names, ``units`` are units. Pickled objects are not read.
+    In an archive, the array with two axes has the samples. Otherwise each array of the same length
+    is a channel, except those named ``time``, ``t``, ``timestamps`` and the like, which are times
+    in seconds (``time_ms``: milliseconds) or datetime64. ``fs`` or ``fs_hz`` is the rate,
+    ``channels`` or ``ch_names`` are names, ``units`` are units. Pickled objects are rejected.
     """
 
     def _read(self) -> Recorded:
@@ -47,13 +47,13 @@ def _opened(path: Path, options: TableOptions) -> Recorded:
     try:
         with path.open("rb") as file:
             if zipfile.is_zipfile(file):
-                # By its name, NumPy would leave it open if it is damaged.
+                # Given a path, NumPy would leave a damaged file open.
                 with np.load(file, allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
                 return _of_archive(path, arrays, options)
             file.seek(0)
             if file.read(len(MAGIC)) != MAGIC:
-                raise SourceError(f"{path} is not a NumPy file, or has lost its end")
+                raise SourceError(f"{path} is not a NumPy file, or is truncated")
         return _of_array(path, np.load(path, mmap_mode="r", allow_pickle=False), options)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from None

@@ -1,12 +1,12 @@
-"""What the OpenBCI GUI records: text that begins with ``%OpenBCI``.
+"""Recordings of the OpenBCI GUI: text that begins with ``%OpenBCI``.
 
 Rules
 -----
-- Lines that begin with ``%`` describe the recording; ``%Sample Rate = 250 Hz`` is needed.
-- From version 5 on, a line names the columns; before, they are known by their place.
-- Signals are the columns of EXG and of the accelerometer. ``Sample Index`` counts a Cyton's
-  samples and begins again after 255; ``Timestamp`` is UTC, in seconds or milliseconds.
-- A number in ``Marker Channel`` that is not 0 is an annotation.
+- Lines that begin with ``%`` describe the recording; ``%Sample Rate = 250 Hz`` is required.
+- From version 5 on, a line names the columns; earlier versions have fixed columns.
+- Signals are the EXG and accelerometer columns. ``Sample Index`` counts the samples of a Cyton and
+  restarts after 255; ``Timestamp`` is UTC, in seconds or milliseconds.
+- A nonzero number in ``Marker Channel`` is an annotation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["MAGIC", "OpenBciSource"]
 
 MAGIC = "%OpenBCI"
 MODULUS = 256
-#: Part of the samples whose count is one more than that before, where it counts samples at all.
+#: Minimum fraction of samples whose count is one more than the previous one, for a valid counter.
 COUNTED = 0.5
 _RATE = re.compile(r"%\s*Sample Rate\s*=\s*([0-9]+(?:\.[0-9]*)?)(?![0-9.])", re.IGNORECASE)
 _COUNT = re.compile(r"%\s*Number of channels\s*=\s*([0-9]+)", re.IGNORECASE)
@@ -41,7 +41,7 @@ UNITS = {"exg": "uV", "acc": "g"}
 
 
 class OpenBciSource(FileSource):
-    """A recording of the OpenBCI GUI, versions 4 to 6; the module says what is read of it."""
+    """A recording of the OpenBCI GUI, versions 4 to 6; see the rules in the module's docstring."""
 
     def _read(self) -> Recorded:
         return _opened(self._path, self._options)
@@ -49,7 +49,7 @@ class OpenBciSource(FileSource):
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """The text of a recording, in parts."""
+    """The sections of a recording's text."""
 
     fs_hz: float | None
     columns: list[str]
@@ -115,7 +115,7 @@ def _parts(path: Path, lines: Sequence[str]) -> Text:
     if at < len(lines) and "EXG" in lines[at]:
         columns = lines[at].split(",")
         at += 1
-    else:  # version 4 and before
+    else:  # version 4 and earlier
         columns = ["Sample Index", *(f"EXG Channel {each}" for each in range(n_channels))]
         columns += [f"Accel Channel {each}" for each in range(3)]
     return Text(fs_hz=fs_hz, columns=columns, rows=list(lines[at:]), first_row=at + 1)
@@ -129,14 +129,14 @@ def _place(columns: Sequence[str], name: str) -> int | None:
 def _table(
     path: Path, text: Text, places: Sequence[int]
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Return the columns at `places`, (time, column), without a last line that is cut."""
+    """Return the columns at `places`, (time, column), without an incomplete last line."""
     rows, warnings = text.rows, tuple[str, ...]()
     while rows and not rows[-1].strip():
         rows = rows[:-1]
     if rows and rows[-1].count(",") < len(text.columns) - 1:
         rows, warnings = (
             rows[:-1],
-            (f"{path.name} ends in the middle of a line, which is left out",),
+            (f"{path.name} ends in the middle of a line, which is omitted",),
         )
     if not rows:
         raise SourceError(f"{path} has no samples")
@@ -159,7 +159,7 @@ def _placed(
     counts: NDArray[np.float64] | None,
     n: int,
 ) -> tuple[list[Run], NDArray[np.float64] | None]:
-    """Return where the samples belong, and the times that can be believed."""
+    """Return the positions of the samples, and their valid times."""
     at_s = np.arange(n) / fs_hz if times_s is None else times_s
     placement = placed_by_time(at_s, fs_hz, gap_s)
     stamps = None if times_s is None else placement.times_s

@@ -1,4 +1,4 @@
-"""Parquet files: columns of numbers, perhaps with a column or an index of times."""
+"""Parquet files: numeric columns, optionally with a column or an index of times."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ __all__ = ["ParquetSource"]
 class ParquetSource(ChannelFileSource):
     """A Parquet file; null is a missing sample.
 
-    Times are the first column of timestamps, such as the index of a data frame, or of numbers that
-    is called ``time``, ``t``, ``time_ms`` and the like. The rate is ``fs_hz`` or ``fs`` in the
-    metadata of the file, else what the times show. Columns that are not numbers are left out.
+    Times are the first column of timestamps, such as the index of a data frame, or of numbers named
+    ``time``, ``t``, ``time_ms`` and the like. The rate is ``fs_hz`` or ``fs`` in the metadata of
+    the file, or else is measured by the times. Columns that are not numeric are omitted.
 
     Parameters
     ----------
     channels
-        Columns to read; None: all columns of numbers.
+        Columns to read; None reads all numeric ones.
     """
 
     def _read(self) -> Recorded:

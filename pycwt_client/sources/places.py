@@ -1,4 +1,4 @@
-"""Where samples belong, from what their device says of each: lost ones become gaps; pure."""
+"""Positions of samples from counters or time stamps of their device; lost ones are gaps. No I/O."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy.typing as npt
 
 __all__ = ["GAP_S", "ByCounter", "ByTime", "Placement", "Run", "Stamps", "placed_by_time"]
 
-#: Longest step between two samples that is jitter: several packets of a wireless device.
+#: Longest interval of two samples that is jitter: several packets of a wireless device, seconds.
 GAP_S = 0.25
 
-#: Samples of a device that confirm a jump of its stamps, in seconds.
+#: Duration of samples that confirm a jump of the time stamps, seconds.
 CONFIRM_S = 0.5
-#: Stretches between jumps of a recording's stamps that are told apart; more are no clock.
+#: Maximum number of segments between jumps of time stamps; with more they are not a clock.
 MAX_STRETCHES = 5000
 
-#: No clock is later: three thousand years after 1970.
+#: Latest valid time: three thousand years after 1970.
 LATEST_S = 1e11
-#: A hundred years: further away is no time stamp of the same recording.
+#: Hundred years: time stamps further apart are not of the same recording.
 LONGEST_S = 3.2e9
 
 Real = npt.NDArray[np.floating[Any]]
@@ -31,7 +31,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Samples `start` to below `stop` of those given are consecutive, from `first_sample` on."""
+    """Samples ``start <= i < stop`` of an array are consecutive, from position `first_sample`."""
 
     start: int
     stop: int
@@ -46,16 +46,16 @@ class Run:
 class ByTime:
     """Positions from time stamps.
 
-    A step of more than `gap_s` between two samples means that as many were lost as fit into it.
-    Shorter ones are jitter: most devices stamp their samples by the packet. So a shorter loss is
-    not seen, and the size of a gap is as exact as the stamps.
+    An interval of more than `gap_s` between two samples means that the samples that fit into it
+    were lost. Shorter ones are jitter, since most devices stamp their samples by packet. Shorter
+    losses are therefore not detected, and the size of a gap is as accurate as the time stamps.
 
     Parameters
     ----------
     fs_hz
-        Samples per second.
+        Sampling rate, Hz.
     gap_s
-        Longest step that is jitter; at least one and a half samples.
+        Longest interval that is jitter, seconds; at least one and a half samples.
     """
 
     def __init__(self, fs_hz: float, gap_s: float) -> None:
@@ -65,7 +65,7 @@ class ByTime:
         self._next = 0
 
     def place(self, times_s: Real) -> list[Run]:
-        """Return where the next samples belong, which were taken at these times (time,)."""
+        """Return the positions of the next samples, taken at these times (time,)."""
         steps = np.diff(times_s, prepend=times_s[:1] if self._last_s is None else self._last_s)
         lost = np.where(steps > self._gap_s, np.rint(steps * self._fs_hz) - 1, 0).astype(np.int64)
         runs, self._next = _runs(lost, self._next)
@@ -75,9 +75,9 @@ class ByTime:
 
 
 class ByCounter:
-    """Positions from a counter that goes up by one with each sample and starts again at `modulus`.
+    """Positions from a counter of samples that wraps at `modulus`.
 
-    How often it went round while nothing came is told from the time.
+    The time determines how often it wrapped while nothing arrived.
     """
 
     def __init__(self, fs_hz: float, modulus: int) -> None:
@@ -87,7 +87,7 @@ class ByCounter:
         self._next = 0
 
     def place(self, counts: Real, times_s: Real) -> list[Run]:
-        """Return where the next samples belong, by their counts and times, both (time,)."""
+        """Return the positions of the next samples by their counts and times, both (time,)."""
         if len(counts) == 0:
             return []
         count, time_s = (counts[0] - 1, times_s[0]) if self._last is None else self._last
@@ -101,18 +101,18 @@ class ByCounter:
 
 
 class Stamps:
-    """The time stamps of a device as it goes, without those that jump and come back.
+    """Time stamps of a live device, without those that jump and return.
 
-    Samples behind a jump are held until `CONFIRM_S` of them follow each other, which is a loss or a
-    clock that was set; or until the stamps are back where they would be without it, so that they
-    were wrong, and are replaced by what the others say.
+    Samples after a jump are held until `CONFIRM_S` of them are consecutive, which means a loss or a
+    clock adjustment; or until the time stamps return to where they would be without the jump, which
+    means that the held ones were wrong. Those are then interpolated.
 
     Parameters
     ----------
     fs_hz
-        Samples per second.
+        Sampling rate, Hz.
     gap_s
-        Longest step that is jitter; at least one and a half samples.
+        Longest interval that is jitter, seconds; at least one and a half samples.
     """
 
     def __init__(self, fs_hz: float, gap_s: float) -> None:
@@ -124,10 +124,10 @@ class Stamps:
         self._held: Seconds = np.zeros(0)
 
     def add(self, times_s: Real) -> Seconds:
-        """Return the stamps of all samples that are no longer held, of the oldest ones on.
+        """Return the time stamps of the samples that are no longer held, the oldest first.
 
-        Samples come and go in order: of those that were given and not returned before, these are
-        the first.
+        The order of samples is preserved: the result belongs to the oldest samples that were added
+        and not returned before.
         """
         done: list[Seconds] = []
         times = self._numbers(np.asarray(times_s, dtype=np.float64))
@@ -138,7 +138,7 @@ class Stamps:
         return np.concatenate([np.zeros(0), *done])
 
     def _numbers(self, times: Seconds) -> Seconds:
-        """Return the stamps with the one expected for each that is not a number."""
+        """Replace time stamps that are not finite by the expected ones."""
         usable = np.isfinite(times) & (np.abs(times) < LATEST_S)
         count = np.arange(len(times))
         if not usable.all():
@@ -166,7 +166,7 @@ class Stamps:
         return done
 
     def _follows(self, time_s: float, after: int) -> bool:
-        """Return whether a stamp is where the one after so many more samples is expected."""
+        """Return whether a time stamp is near the expected one."""
         if self._last_s is None:
             return True
         return abs(time_s - self._last_s - after / self._fs_hz) <= self._gap_s
@@ -177,37 +177,38 @@ class Stamps:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where the samples of a recording belong, and when they were taken."""
+    """Positions and times of the samples of a recording."""
 
     runs: list[Run]
-    #: (time,) the stamps; of samples that are placed by their count, what the others say.
+    #: (time,) time stamps; interpolated for samples that are placed by their count.
     times_s: npt.NDArray[np.float64]
-    #: How many samples are placed by their count.
+    #: Number of samples that are placed by their count.
     wrong: int
 
 
 def placed_by_time(times_s: Real, fs_hz: float, gap_s: float) -> Placement:
-    """Return where the samples of a whole recording belong, from their time stamps.
+    """Return the positions of the samples of a recording, from their time stamps.
 
-    A step of more than `gap_s` is a gap, as with `ByTime`, but only if the stamps do not come back:
-    of the stretches between jumps, those are believed that never go back and have the most samples.
-    Samples of the others, such as a few that are stamped a day late, follow those before them.
+    An interval of more than `gap_s` is a gap, as in `ByTime`, but only if the time stamps do not
+    return. Of the segments between jumps, the increasing sequence with the most samples is used.
+    Samples of the other segments, such as a few that are stamped a day late, follow the ones before
+    them.
 
     Parameters
     ----------
     times_s
-        Of each sample, (time,).
+        Time of each sample, (time,).
     fs_hz
-        Samples per second, by which the size of a gap is told: best as measured.
+        Sampling rate, Hz, which determines the size of gaps; preferably as measured.
     gap_s
-        Longest step that is jitter; at least one and a half samples.
+        Longest interval that is jitter, seconds; at least one and a half samples.
     """
     times, n = np.array(times_s, dtype=np.float64), len(times_s)
     gap_s = _longest_jitter_s(gap_s, fs_hz)
     count = np.arange(n)
     with np.errstate(invalid="ignore", over="ignore"):
         late = times - count / fs_hz
-        jumps = np.flatnonzero(~(np.abs(np.diff(times)) <= gap_s)) + 1  # also of what is not finite
+        jumps = np.flatnonzero(~(np.abs(np.diff(times)) <= gap_s)) + 1  # also if not finite
     starts = np.concatenate(([0], jumps))
     ends = np.concatenate((jumps, [n]))
     believed = _believed(late[starts], late[ends - 1], ends - starts, gap_s)
@@ -229,15 +230,15 @@ def placed_by_time(times_s: Real, fs_hz: float, gap_s: float) -> Placement:
 
 
 def _believed(begin: Real, end: Real, size: npt.NDArray[np.int64], gap_s: float) -> Bools:
-    """Return which stretches (stretch,) are the most samples that never go back.
+    """Return the increasing sequence of segments (segment,) with the most samples.
 
-    `begin` and `end` are how late their first and last stamps are.
+    `begin` and `end` are the delays of their first and last time stamps.
     """
     n = len(size)
     if n > MAX_STRETCHES:
         return np.zeros(n, dtype=bool)
     possible = np.isfinite(begin) & np.isfinite(end)
-    if n > 1:  # further from the middle than any recording is long
+    if n > 1:  # further from the median than any recording is long
         middle = np.median(begin[possible]) if possible.any() else 0.0
         possible &= np.abs(begin - middle) < LONGEST_S
     samples, before = np.where(possible, size, 0), np.full(n, -1)
@@ -260,7 +261,7 @@ def _longest_jitter_s(gap_s: float, fs_hz: float) -> float:
 
 
 def _runs(lost: npt.NDArray[np.int64], first: int) -> tuple[list[Run], int]:
-    """Cut samples where some were lost before; return the position after the last one as well."""
+    """Split samples at losses; return also the position after the last one."""
     n, runs = len(lost), list[Run]()
     if n == 0:
         return runs, first

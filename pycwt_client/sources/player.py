@@ -1,4 +1,4 @@
-"""A source into a stream: a recording at its own pace or faster, a device as it goes."""
+"""Publish a source: a recording in real time or faster, a device as it records."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["play", "start_time_ns"]
 
 
 def start_time_ns(now_ns: int, duration_s: float, speed: float) -> int:
-    """Return when the first sample was taken, so that no sample is from the future.
+    """Return the time of the first sample, so that no sample is in the future.
 
-    At real time that is now; faster, the last sample is from the moment it is sent.
+    In real time this is now; if faster, the last sample has the time at which it is sent.
     """
     ahead = 1.0 if speed == 0 else max(1 - 1 / speed, 0.0)
     return now_ns - round(duration_s * ahead * NS)
@@ -31,21 +31,21 @@ async def play(
     speed: float = 1.0,
     played: Callable[[int], None] = lambda _samples: None,
 ) -> None:
-    """Publish what comes from an open source.
+    """Publish the pieces of an open source.
 
-    A recording is played as its device would have sent it, and at its end the epoch is ended, so
-    that the results of the end come as well. Its annotations become markers. Of a recording that
-    was interrupted under the same epoch, chunks that ingest has read are left out. A device has no
-    end: whoever stops it, by cancelling this, calls `Publisher.finish`.
+    A recording is published as its device would have sent it, and the epoch is ended after it, so
+    that the last results are computed as well. Its annotations become markers. If the recording was
+    interrupted under the same epoch, chunks that ingest has read are skipped. A device has no end:
+    after cancelling this function, call `Publisher.finish`.
 
     Parameters
     ----------
     signals, publisher
-        Where from, where to.
+        Source and destination.
     speed
-        Of a recording, times real time; 0: as fast as it goes.
+        Speed of a recording as a multiple of real time; 0 is as fast as possible.
     played
-        Told after each piece how many samples are out.
+        Called after each piece with the number of samples sent.
     """
     info = signals.info
     pace = 0.0 if info.live else speed

@@ -1,4 +1,4 @@
-"""The rate that a source really has: measured by its stamps, and told where it is another one."""
+"""Measure the sampling rate of a source by its time stamps, and compare it with the stated one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pycwt_client.sources.source import NS, Signals, Source, SourceError, Source
 
 __all__ = ["RateChecked", "measured_fs_hz", "rate_by", "rate_warnings"]
 
-#: How long a device is listened to: its stamps may have a jitter of milliseconds.
+#: How long a device is measured, seconds: its time stamps may have a jitter of milliseconds.
 MEASURE_S = 10.0
-#: How long slow devices have for their first stamps.
+#: Deadline for the first time stamps of slow devices, seconds.
 PATIENCE_S = 60.0
-#: Seconds between measurements while samples are published.
+#: Interval of measurements while samples are published, seconds.
 CHECK_S = 1.0
 
 
@@ -40,7 +40,7 @@ def rate_by(times_s: NDArray[np.float64]) -> MeasuredRate | None:
 
 
 def rate_warnings(name: str, measured: MeasuredRate | None, fs_hz: float) -> tuple[str, ...]:
-    """Say that the stamps show another rate than `fs_hz`, if they do."""
+    """Return a warning if the time stamps show another rate than `fs_hz`."""
     if measured is None or not measured.differs_from(fs_hz):
         return ()
     factor = fs_hz / measured.fs_hz
@@ -53,12 +53,12 @@ def rate_warnings(name: str, measured: MeasuredRate | None, fs_hz: float) -> tup
 
 
 async def measured_fs_hz(source: Source) -> float:
-    """Return the rate by the stamps of a recording, or of what a device sends in some seconds.
+    """Measure the rate of a recording, or of a device within some seconds, by its time stamps.
 
     Raises
     ------
     SourceError
-        There are no stamps, or too few.
+        There are no time stamps, or too few.
     """
     async with source.open() as signals:
         measured = signals.info.measured_fs_hz
@@ -87,14 +87,14 @@ async def _listened(signals: Signals) -> float | None:
 
 
 class RateChecked:
-    """Implements `Signals`: those of a device, whose rate is compared with its stamps meanwhile.
+    """Implement `Signals` for a device whose rate is compared with its time stamps meanwhile.
 
     Parameters
     ----------
     signals
         The device.
     tell
-        Told once, if it has another rate.
+        Called once if the device has another rate.
     """
 
     def __init__(self, signals: Signals, tell: Callable[[str], None]) -> None:
@@ -104,7 +104,7 @@ class RateChecked:
 
     @property
     def info(self) -> SourceInfo:
-        """What there is."""
+        """Description of the source."""
         return self._signals.info
 
     async def __aiter__(self) -> AsyncIterator[Piece]:

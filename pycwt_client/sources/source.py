@@ -1,7 +1,8 @@
-"""What samples come from: a device, or what a device once recorded.
+"""The interface of acquisition sources: devices and recordings.
 
-A `Source` says where; opening it gives `Signals`: what there is, and an iteration over its pieces.
-`Recorded` implements `Signals` for any recording, `Selected` a `Source` of some of the channels.
+A `Source` describes where to read; opening it gives `Signals`: a description, and an iteration over
+pieces. `Recorded` implements `Signals` for any recording, `Selected` a `Source` of some channels of
+another one.
 """
 
 from __future__ import annotations
@@ -44,103 +45,103 @@ __all__ = [
     "steps_of",
 ]
 
-#: Seconds in one piece of a recording, unless somebody says else.
+#: Default duration of a piece of a recording, seconds.
 CHUNK_S = 0.2
-#: Of a device: results wait for it.
+#: The same for a device; results wait for it.
 LIVE_CHUNK_S = 0.02
 
-#: Nanoseconds of a second.
+#: Nanoseconds per second.
 NS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Annotation:
-    """A mark in a recording: what happened, or what a person saw."""
+    """An annotation of a recording: an event, or a note."""
 
-    #: Seconds from the first sample at the rate of the recording, so that the position is
-    #: `onset_s` times `SourceInfo.fs_hz`; negative if it was before.
+    #: Seconds from the first sample at the rate of the recording, so that the position is `onset_s`
+    #: times `SourceInfo.fs_hz`; negative before the first sample.
     onset_s: float
-    #: 0 for a moment.
+    #: 0 for a point in time.
     duration_s: float
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceInfo:
-    """What a source gives."""
+    """Description of a source."""
 
-    #: Of the file, of the stream, of the board; for people.
+    #: Name of the file, stream or board, for display.
     name: str
-    #: In the order of the samples' columns; their names are legal on the bus, and differ.
+    #: In the order of the columns of samples; names are valid on the bus and distinct.
     channels: tuple[Channel, ...]
     fs_hz: float
-    #: Length of a recording; None: a device, which goes on until it is stopped.
+    #: Length of a recording; None for a device, which runs until it is stopped.
     n_samples: int | None
-    #: When the first sample of a recording was taken, nanoseconds UTC, if it says.
+    #: Time of the first sample of a recording, nanoseconds UTC; None if unknown.
     t0_ns: int | None = None
-    #: Rate by the time stamps of a recording; None where it has none, or too few.
+    #: Rate by the time stamps of a recording; None without time stamps, or with too few.
     measured_fs_hz: float | None = None
-    #: What a user has to know of the recording, such as that its end is missing; sentences.
+    #: Warnings for the user about the recording, such as a missing end; sentences.
     warnings: tuple[str, ...] = ()
-    #: Marks in the recording, in the order of their times.
+    #: Annotations of the recording, in order of time.
     annotations: tuple[Annotation, ...] = ()
 
     @property
     def live(self) -> bool:
-        """Whether it is a device."""
+        """Whether the source is a device."""
         return self.n_samples is None
 
     @property
     def channel_names(self) -> tuple[str, ...]:
-        """The names alone."""
+        """Names of the channels."""
         return tuple(channel.name for channel in self.channels)
 
 
 class Signals(Protocol):
     """An open source.
 
-    Pieces come in order, without overlap, their samples (time, channel). Where `first_sample` is
-    ahead of the piece before, samples were lost; NaN is a missing one, and so is an infinite one,
-    which is NaN in the pieces of a recording. A device's pieces come as it
-    has them, a recording's as fast as they are asked for. It is iterated once, by one task.
+    Pieces are in order and do not overlap; their samples are (time, channel). If `first_sample` is
+    ahead of the previous piece, samples were lost. NaN is a missing sample, and so is an infinite
+    value, which the pieces of a recording convert to NaN. A device provides pieces as it records, a
+    recording as fast as they are consumed. One task iterates over it once.
     """
 
     @property
     def info(self) -> SourceInfo:
-        """What there is."""
+        """Description of the source."""
 
     def __aiter__(self) -> AsyncIterator[Piece]:
         """Iterate over the pieces."""
 
 
 class Source(Protocol):
-    """Where samples come from; making one touches neither file nor device."""
+    """Place to read samples from; creating one accesses neither file nor device."""
 
     def open(self) -> AbstractAsyncContextManager[Signals]:
-        """Open it; leaving the context closes the file or the device.
+        """Open the source; leaving the context closes the file or the device.
 
         Raises
         ------
         SourceError
-            It is not there, or not what it should be.
+            The source does not exist, or is not valid.
         """
 
 
 class SourceError(Exception):
-    """A file, a stream or a board that cannot be read; one line says why and what to do."""
+    """A file, stream or board is not readable; one line gives the reason and the remedy."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(line.strip() for line in message.splitlines()))
 
 
 class ChoiceNeededError(SourceError):
-    """A file has several recordings in it, of which one has to be chosen.
+    """A file has several recordings, of which one must be selected.
 
     Attributes
     ----------
     choices : tuple of (str or None, tuple of str or None)
-        What there is to choose from: the name of a source, None for the same, and the channels of
-        it, None for all.
+        The choices: name of a source, or None for the same source; and its channels, or None for
+        all.
     """
 
     def __init__(
@@ -159,26 +160,25 @@ class MissingDriverError(SourceError):
 
 
 class Recorded:
-    """Implements `Signals` over what can be read piece by piece.
+    """Implement `Signals` for a recording that is read piece by piece.
 
     Parameters
     ----------
     info
-        What there is.
+        Description of the source.
     read
-        Returns samples `start` to below `stop`, (time, channel); called in a thread, once at a
-        time.
+        Returns samples ``start <= i < stop``, (time, channel). Called in a thread, once at a time.
     chunk_s
-        Seconds in one piece.
+        Duration of a piece, seconds.
     t0_ns
-        When the first sample was taken, if the recording says.
+        Time of the first sample, nanoseconds UTC; None if unknown.
     runs
-        Where what is read belongs; None: without a gap.
+        Positions of the samples; None if there are no gaps.
     stamps_s
-        When each sample that can be read was taken, (time,), in seconds from any origin; None: at
-        the rate of `info`. Without `t0_ns`, the last sample counts as taken now.
+        Time of each sample, (time,), in seconds from any origin; by default from the rate of
+        `info`. Without `t0_ns`, the last sample is assumed to be taken now.
     close
-        Closes the file that `read` takes samples from.
+        Closes the file that `read` uses.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Recorded:
 
     @property
     def info(self) -> SourceInfo:
-        """What there is."""
+        """Description of the source."""
         return self._info
 
     def close(self) -> None:
@@ -236,12 +236,12 @@ def _without_infinity(samples: Samples) -> Samples:
 
 
 def steps_of(chunk_s: float, fs_hz: float) -> int:
-    """Return how many samples there are in a piece of about `chunk_s`."""
+    """Return the number of samples in a piece of about `chunk_s`."""
     return max(math.floor(chunk_s * fs_hz + 0.5), 1)
 
 
 class Selected:
-    """Implements `Source`: the channels of another one that are wanted."""
+    """Implement `Source` for selected channels of another source."""
 
     def __init__(self, source: Source, channels: tuple[str, ...]) -> None:
         self._source = source
@@ -249,7 +249,7 @@ class Selected:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Signals]:
-        """Open the other one."""
+        """Open the other source."""
         async with self._source.open() as signals:
             yield _Columns(signals, self._channels)
 
@@ -286,12 +286,12 @@ def at_rate(
 
 
 def one_rate(rates: Mapping[str, float], name: str) -> float:
-    """Return the rate in Hz that all channels of a file have; `rates` is by channel.
+    """Return the common rate of all channels of a file, Hz; `rates` is by channel.
 
     Raises
     ------
     ChoiceNeededError
-        They have several rates; the choices are the channels of each one.
+        There are several rates; the choices are the channels of each.
     """
     by_rate: dict[float, tuple[str, ...]] = {}
     for channel, fs_hz in rates.items():
@@ -299,7 +299,7 @@ def one_rate(rates: Mapping[str, float], name: str) -> float:
     if len(by_rate) != 1:
         listing = ", ".join(f"{channel} {fs_hz:g} Hz" for channel, fs_hz in rates.items())
         raise ChoiceNeededError(
-            f"the channels of {name} have several rates, choose those of one with --columns: "
+            f"the channels of {name} have several rates; select those of one with --columns: "
             f"{listing}",
             tuple((None, channels) for channels in by_rate.values()),
         )
@@ -307,9 +307,9 @@ def one_rate(rates: Mapping[str, float], name: str) -> float:
 
 
 def places_of(wanted: tuple[str, ...], names: tuple[str, ...], whose: str) -> list[int]:
-    """Return where the wanted channels are among those with these names.
+    """Return the indices of the selected channels among those with these names.
 
-    A channel may be called by its name, or as the file or the device writes it.
+    A channel may be given by its name, or by its label in the file or device.
     """
     wanted = tuple(name if name in names else legal_names([name])[0] for name in wanted)
     unknown = [name for name in wanted if name not in names]

@@ -1,7 +1,7 @@
-"""Recordings that are a table in memory: their rate, and where their rows belong.
+"""Recordings that are a table in memory: their rate, and the positions of their rows.
 
-The rate is what the caller says, or what the file states, or what a column of times shows. Where
-there are times, a step that is too long is a gap, and the times travel with the samples.
+The rate is given by the caller, stated in the file, or measured by a column of times. With times,
+an interval that is too long is a gap, and the times are published with the samples.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = [
     "time_name",
 ]
 
-#: What a rate in Hz is called in files, in lower case.
+#: Names of the rate in Hz in files, in lower case.
 RATE_NAMES = ("fs_hz", "fs", "sfreq", "srate", "sampling_rate", "sample_rate", "samplerate", "rate")
-#: What columns of times are called, in lower case, before a unit in brackets or behind a `_`.
+#: Names of columns of times, in lower case, without a unit in brackets or after `_`.
 TIME_NAMES = (
     "time",
     "times",
@@ -47,37 +47,37 @@ TIME_NAMES = (
     "date",
     "timer",
 )
-#: Seconds of a unit of time.
+#: Units of time in seconds.
 UNITS = {
     "s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "milliseconds": 1e-3,
     "us": 1e-6, "µs": 1e-6, "microseconds": 1e-6, "ns": 1e-9, "nanoseconds": 1e-9,
 }  # fmt: skip
-#: Times since 1970 are above these in their unit, from the year 1980 on.
+#: Times since 1970 exceed these values in their unit, from the year 1980 on.
 SINCE_1970 = ((3e17, 1e-9), (3e14, 1e-6), (3e11, 1e-3), (3e8, 1.0))
-#: A measured rate that is so near a whole number is that number.
+#: A measured rate within this relative distance of an integer is rounded to it.
 WHOLE_TOLERANCE = 1e-4
 
-#: Times whose rate is so near the known one, in another unit, are in that unit.
+#: Maximum factor between the known rate and that of times in another unit.
 NEAR = 1.25
-#: Times whose rate is so far from the known one are of something else.
+#: Minimum factor between the known rate and that of times of something else.
 FAR = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableOptions:
-    """What the caller says of a table."""
+    """Options of the caller for a table."""
 
-    #: Its rate, whatever the file says.
+    #: Sampling rate; overrides that of the file.
     fs_hz: float | None = None
-    #: Its rate, if neither `fs_hz` nor the file says.
+    #: Sampling rate if neither `fs_hz` nor the file gives it.
     assumed_fs_hz: float | None = None
-    #: Seconds in one piece.
+    #: Duration of a piece, seconds.
     chunk_s: float = CHUNK_S
-    #: Longest step between two samples that is jitter and no loss.
+    #: Longest interval of two samples that is jitter and not a loss, seconds.
     gap_s: float = GAP_S
 
 
-#: Of a file that states everything itself.
+#: Options of a file that states everything itself.
 DEFAULTS = TableOptions()
 
 
@@ -99,11 +99,11 @@ def recorded_table(
     Parameters
     ----------
     times_s
-        When each row was taken, in seconds from any origin.
+        Time of each row, in seconds from any origin.
     t0_ns
-        When the first row was taken.
+        Time of the first row, nanoseconds UTC.
     unitless
-        The file does not say that its times are seconds.
+        Whether the file does not state that its times are seconds.
     """
     if len(samples) == 0 or not channels:
         raise SourceError(f"{path} has no {'samples' if channels else 'channels'}")
@@ -131,7 +131,7 @@ def recorded_table(
     checked_rate(path, fs_hz)
     runs = None
     if times_s is not None:
-        # What was lost in a gap was lost at the rate that the device had.
+        # The size of a gap depends on the actual rate of the device.
         placement = placed_by_time(times_s, shown or fs_hz, options.gap_s)
         runs, times_s = placement.runs, placement.times_s
         if placement.wrong:
@@ -162,9 +162,10 @@ def recorded_table(
 def _fitting(
     name: str, times_s: NDArray[np.float64], fs_hz: float
 ) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
-    """Return the times in seconds that fit a rate which is known; None if they do not.
+    """Return the times in seconds that match a known rate; None if they do not.
 
-    Times in milliseconds, microseconds or nanoseconds whose column does not say so are found.
+    Times in milliseconds, microseconds or nanoseconds are detected, even if the column does not
+    state the unit.
     """
     measured = rate_by(times_s)
     if measured is None:
@@ -183,12 +184,12 @@ def _fitting(
 
 
 def checked_rate(path: Path, fs_hz: float) -> float:
-    """Return a rate that is one.
+    """Return a valid rate.
 
     Raises
     ------
     SourceError
-        It is not.
+        The rate is not valid.
     """
     if not 0 < fs_hz < math.inf:
         raise SourceError(f"{path}: {fs_hz:g} is not a sampling rate")
@@ -196,14 +197,14 @@ def checked_rate(path: Path, fs_hz: float) -> float:
 
 
 def _rounded(fs_hz: float) -> float:
-    """Return a measured rate as a device would state it."""
+    """Return a measured rate, rounded to an integer if near one."""
     whole = round(fs_hz)
     near = whole > 0 and abs(fs_hz - whole) < WHOLE_TOLERANCE * whole
     return float(whole) if near else float(f"{fs_hz:.6g}")
 
 
 def time_name(name: str) -> tuple[bool, float | None]:
-    """Return whether a column with this name has times, and the seconds of its unit if it says.
+    """Return whether a column of this name has times, and its unit in seconds if the name has it.
 
     >>> time_name("Time (ms)"), time_name("t_s"), time_name("Timestamp"), time_name("ecg")
     ((True, 0.001), (True, 1.0), (True, None), (False, None))
@@ -218,10 +219,10 @@ def time_name(name: str) -> tuple[bool, float | None]:
 def seconds_of(
     times: NDArray[np.float64] | NDArray[np.int64], unit_s: float | None
 ) -> tuple[NDArray[np.float64], int | None]:
-    """Return times in seconds from the first one, and that one in nanoseconds UTC if it is a date.
+    """Return times in seconds from the first one, and for dates the first one in nanoseconds UTC.
 
     Without a unit, numbers of the size of seconds, milliseconds, microseconds or nanoseconds since
-    1970 are those, and others are seconds.
+    1970 are taken as those, others as seconds.
     """
     first = times[0]
     units = [(above, unit) for above, unit in SINCE_1970 if unit_s in {None, unit}]
@@ -230,13 +231,13 @@ def seconds_of(
     seconds = (times - first).astype(np.float64) * scale
     if not found:
         return seconds, None
-    # In parts: a float of nanoseconds since 1970 is off by up to 128 of them.
+    # Computed in parts, since a float of nanoseconds since 1970 is off by up to 128 of them.
     per_unit, whole = round(scale * NS), int(first)
     return seconds, whole * per_unit + round(float(first - whole) * per_unit)
 
 
 def stated_rate(values: Mapping[str, object]) -> float | None:
-    """Return the rate that is among these values by one of its usual names."""
+    """Return the rate among these values by one of its usual names."""
     for name, value in values.items():
         if name.lower() in RATE_NAMES:
             try:

@@ -1,4 +1,4 @@
-"""Sound and vibration in WAV files; the samples as they are stored, without a scale."""
+"""Sound and vibration in WAV files; samples are as stored, without a scale."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pycwt_client.sources.tables import TableOptions
 
 __all__ = ["WavSource"]
 
-#: Silence in unsigned samples of eight bits.
+#: Zero level of unsigned 8-bit samples.
 MIDDLE = 128
-#: What programs that cannot go back to the header state as its length, and above.
+#: Minimum length in the header that means unknown, as written by streaming programs.
 UNKNOWN_LENGTH = 0x7FFFF000
 HEADER_BYTES = 12
 
@@ -30,16 +30,16 @@ HEADER_BYTES = 12
 class WavSource(FileSource):
     """A WAV file: PCM of 8 to 32 bits, or floating point; the channels are ``ch1``, ``ch2``, ...
 
-    Samples of 24 bits are the upper ones of 32. A WAV file does not say when it was recorded.
+    Samples of 24 bits are the upper ones of 32. A WAV file has no time of recording.
 
     Parameters
     ----------
     path
         The file.
     chunk_s
-        Seconds in one piece.
+        Duration of a piece, seconds.
     fs_hz
-        Its rate, whatever the header says.
+        Sampling rate; overrides that of the header.
     """
 
     def __init__(self, path: Path, *, chunk_s: float = CHUNK_S, fs_hz: float | None = None) -> None:
@@ -65,9 +65,9 @@ class WavSource(FileSource):
 
 @dataclass(frozen=True, kw_only=True)
 class DataChunk:
-    """Where the samples are, and how many the header states."""
+    """Location of the samples, and their number in the header."""
 
-    #: Of the field with their length, which is right before them.
+    #: Offset of the field with their length, just before the samples.
     size_at: int
     stated: int
     present: int
@@ -76,11 +76,11 @@ class DataChunk:
 
     @property
     def is_complete(self) -> bool:
-        """Whether what the header states can be read as it is."""
+        """Whether the file has what its header states."""
         return 0 < self.stated <= self.present
 
     def mended(self, content: bytes) -> bytes:
-        """Return the file with the length of what is there, in whole frames."""
+        """Return the file with its actual length, in complete frames."""
         present = min(self.present - self.present % self.frame_bytes, UNKNOWN_LENGTH)
         data = self.size_at + 4
         size = struct.pack(f"{self.order}I", present)
@@ -89,7 +89,7 @@ class DataChunk:
 
 def _opened(path: Path) -> tuple[int, NDArray[np.generic], tuple[str, ...]]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that are no samples
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks without samples
         try:
             chunk = _data_chunk(path)
             if chunk is not None and not chunk.is_complete:
@@ -110,12 +110,12 @@ def _opened(path: Path) -> tuple[int, NDArray[np.generic], tuple[str, ...]]:
 def _mapped(path: Path) -> tuple[int, NDArray[np.generic]]:
     try:
         return wavfile.read(path, mmap=True)
-    except ValueError:  # 24 bits cannot be mapped
+    except ValueError:  # 24-bit samples cannot be mapped
         return wavfile.read(path)
 
 
 def _data_chunk(path: Path) -> DataChunk | None:
-    """Find the samples; None: the parser says what is wrong, or they are too many for 32 bits."""
+    """Locate the samples; None if the parser must report an error, or if they exceed 32 bits."""
     size = path.stat().st_size
     frame_bytes = 1
     with path.open("rb") as file:
@@ -141,7 +141,7 @@ def _data_chunk(path: Path) -> DataChunk | None:
 
 
 def _incomplete(name: str, chunk: DataChunk | None, fs_hz: int, n: int) -> tuple[str, ...]:
-    """Say what is missing, if anything is."""
+    """Return a warning about missing samples, if any."""
     if chunk is None or chunk.is_complete or chunk.stated >= UNKNOWN_LENGTH:
         return ()
     if chunk.stated == 0:

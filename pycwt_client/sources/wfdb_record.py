@@ -1,4 +1,4 @@
-"""Records of PhysioNet: a header ``.hea`` beside files of samples, read by the package ``wfdb``."""
+"""PhysioNet records: a header ``.hea`` next to files of samples, read by the package ``wfdb``."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ if TYPE_CHECKING:
 
 __all__ = ["WfdbSource"]
 
-#: Of the file with the annotations of beats and rhythms.
+#: Suffix of the file with annotations of beats and rhythms.
 ANNOTATIONS = "atr"
 
-#: Samples that are read together. Each call of the driver parses the header again, which takes
-#: longer than to read the samples of a piece.
+#: Number of samples to read together. Each call of the driver parses the header again, which takes
+#: longer than reading the samples of a piece.
 BLOCK_SAMPLES = 1 << 15
 
-#: Formats whose numbers have more bits than float32.
+#: Formats with more bits than float32.
 WIDE = {"24", "32", "524", "532"}
 
 
 class WfdbSource(ChannelFileSource):
-    """A record in physical units; what it marks as invalid is missing.
+    """A record in physical units; invalid samples are missing.
 
-    The date of the header, if it has one, is taken as UTC. Beats and rhythms in a file ``.atr``
-    beside it are annotations.
+    The date of the header, if any, is taken as UTC. Beats and rhythms in a file ``.atr`` next to it
+    are annotations.
 
     Parameters
     ----------
     path
-        The header, with or without its ending ``.hea``.
+        The header, with or without its suffix ``.hea``.
     channels
-        Signals to read, by their names (``MLII``); None: all.
+        Signals to read, by their names (``MLII``); None reads all.
     """
 
     def _read(self) -> Recorded:
@@ -91,7 +91,7 @@ def _opened(path: Path, channels: tuple[str, ...] | None, options: TableOptions)
 
 
 class _Blocks:
-    """The samples of a record, read in blocks; the newest block is kept."""
+    """The samples of a record, read in blocks; the latest block is cached."""
 
     def __init__(self, record: Path, places: list[int], n_samples: int, sample_type: str) -> None:
         self._record = record
@@ -120,7 +120,7 @@ def _read(record: Path, start: int, stop: int) -> Record:
 
 
 def _length(record: Path) -> int:
-    """Return how many samples the header states and the files have."""
+    """Return the number of samples that the header states and the files have."""
     from wfdb import rdheader
 
     try:
@@ -133,7 +133,7 @@ def _length(record: Path) -> int:
             f"cannot read {record} as a WFDB record: its header does not state how many samples "
             "there are"
         )
-    _read(record, stated - 1, stated)  # a file that was cut is reported here, not in the middle
+    _read(record, stated - 1, stated)  # reports a truncated file here instead of in the middle
     return int(stated)
 
 
@@ -160,7 +160,7 @@ def _annotations(record: Path, fs_hz: float) -> tuple[Annotation, ...]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what the driver's own use of other packages makes them warn of."""
+    """Suppress warnings about the driver's own use of other packages."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Whole recordings in memory: for a transform of all of it, and at another rate."""
+"""Complete recordings in memory: to transform them, or to resample them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ __all__ = ["Resampled", "Whole", "read_whole", "resampled"]
 
 Real = NDArray[np.floating[Any]]
 
-#: Numbers of a recording that fit in memory together with what is computed of them.
+#: Maximum number of values of a recording that fits in memory with its results.
 MAX_NUMBERS = 1 << 28
-#: Rates are in proportion as whole numbers up to this one, so that a rate is met within 1e-8.
+#: Maximum terms of the ratio of rates, so that a rate is met within 1e-8.
 MAX_RATIO = 10_000
-#: Of the filter, half its length in samples of the lower rate, as scipy chooses it.
+#: Half length of the filter in samples of the lower rate, as chosen by scipy.
 HALF_LENGTH = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """A recording, whole."""
+    """A complete recording."""
 
     info: SourceInfo
     #: (time, channel); NaN is a missing sample.
     samples: Real
-    #: When the first sample was taken, if the recording says.
+    #: Time of the first sample, nanoseconds UTC; None if unknown.
     t0_ns: int | None
 
 
@@ -46,12 +46,12 @@ async def read_whole(source: Source) -> Whole:
     Raises
     ------
     SourceError
-        It cannot be read, is too long, or is a device, which has no end.
+        The recording is not readable, is too long, or is a device, which has no end.
     """
     async with source.open() as signals:
         info = signals.info
         if info.n_samples is None:
-            raise SourceError(f"{info.name} is a device, which has no end: a recording is expected")
+            raise SourceError(f"{info.name} is a device, which has no end; give a recording")
         shape = info.n_samples, len(info.channels)
         if math.prod(shape) > MAX_NUMBERS:
             raise SourceError(
@@ -64,7 +64,7 @@ async def read_whole(source: Source) -> Whole:
             if not pieces:
                 t0_ns = piece.t0_ns
             pieces.append(piece)
-            # Numbers of 16 bits and float32 are exact in float32.
+            # 16-bit integers and float32 are exact in float32.
             precise |= np.result_type(piece.samples.dtype, np.float32) != np.float32
         samples = np.full(shape, np.nan, dtype=np.float64 if precise else np.float32)
         for piece in pieces:
@@ -75,12 +75,12 @@ async def read_whole(source: Source) -> Whole:
 def resampled(whole: Whole, fs_hz: float) -> Whole:
     """Return a recording at another rate, by `scipy.signal.resample_poly`.
 
-    The filter is scipy's own: a low-pass of linear phase with a Kaiser window (beta 5), of 20
-    samples of the lower rate. Up to 0.8 of the lower Nyquist frequency it is flat within 0.02 dB,
-    there it has -6 dB, and from 1.2 times that on -55 dB. The least-squares line is kept as it is,
-    so that an offset leaves neither ripples nor steps at the ends.
+    The filter is the default of scipy: a linear-phase low-pass with a Kaiser window (beta 5), of 20
+    samples of the lower rate. It is flat within 0.02 dB up to 0.8 of the lower Nyquist frequency,
+    and has -6 dB at that frequency and -55 dB from 1.2 times it. The least-squares line is removed
+    before and added after, so that an offset causes neither ripples nor steps at the ends.
 
-    Where a sample is missing, so are those at the new rate that the filter would take from it.
+    A sample at the new rate is missing if the filter would use a missing one for it.
     """
     info = whole.info
     possible = 0 < fs_hz < math.inf
@@ -106,7 +106,7 @@ def _resampled_column(column: Real, up: int, down: int) -> Real:
     at = np.arange(len(column))
     filled = column if there.all() else np.interp(at, at[there], column[there])
     places = np.arange(n) * (down / up)
-    # An offset would come through as images of itself, 55 dB lower: it does not take part.
+    # The images of an offset would remain, attenuated by 55 dB, so it is removed first.
     offset, slope = _line(filled.astype(np.float64))
     rest = filled - (offset + slope * at)
     found: NDArray[np.float64] = resample_poly(rest, up, down, padtype="line")
@@ -129,7 +129,7 @@ def _line(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 class Resampled:
-    """Implements `Source`: another one, a recording, at the rate `fs_hz`; see `resampled`."""
+    """Implement `Source` for another recording at the rate `fs_hz`; see `resampled`."""
 
     def __init__(self, source: Source, fs_hz: float, *, chunk_s: float = CHUNK_S) -> None:
         self._source = source
@@ -138,7 +138,7 @@ class Resampled:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Signals]:
-        """Read the other one, whole."""
+        """Read the complete recording."""
         whole = await read_whole(self._source)
         changed = await to_thread.run_sync(resampled, whole, self._fs_hz)
 

@@ -1,7 +1,7 @@
-"""Extensible Data Format, what the recorder of the Lab Streaming Layer writes.
+"""Extensible Data Format (XDF), written by the recorder of the Lab Streaming Layer.
 
-A file is ``XDF:`` and chunks, each with its length in front, so that the end of one that is missing
-is seen. The recorder ends each stream with a footer that counts its samples.
+A file is ``XDF:`` followed by chunks, each preceded by its length, so that a missing end is
+detected. The recorder ends each stream with a footer that counts its samples.
 """
 
 from __future__ import annotations
@@ -41,36 +41,36 @@ from pycwt_client.sources.tables import TableOptions
 __all__ = ["XdfSource"]
 
 MAGIC = b"XDF:"
-#: Bytes that the length of a chunk can take, and those of the tag that it counts.
+#: Possible sizes of the length of a chunk, and of the tag that it includes, bytes.
 LENGTH_BYTES = (1, 4, 8)
 TAG_BYTES = 2
-#: The content of a boundary chunk, from which on a damaged file is read again.
+#: Content of a boundary chunk, where reading resumes in a damaged file.
 BOUNDARY = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")
 BLOCK_BYTES = 1 << 20
 
-#: A stream as the driver returns it: nested lists of text under ``info``, arrays beside it.
+#: A stream as returned by the driver: nested lists of text under ``info``, and arrays.
 Stream = dict[str, Any]
 
 
 class XdfSource(FileSource):
-    """One stream of an XDF file; lost samples, told by the time stamps, are gaps.
+    """One stream of an XDF file; time stamps show lost samples, which are gaps.
 
-    The file is read whole. Its clocks are put together as the recorder measured them, and each
-    piece has the stamp of its first sample. The header's date is taken as that of the earliest
-    sample; without one, the last sample counts as taken now.
+    The file is read completely. Its clocks are aligned as measured by the recorder, and each piece
+    has the time stamp of its first sample. The date of the header is taken as that of the earliest
+    sample; without it, the last sample is assumed to be taken now.
 
     Parameters
     ----------
     path
         The file.
     stream
-        Name of the stream, or its number in the file; None: the only one with a rate.
+        Name of the stream, or its number in the file; by default the only one with a rate.
     chunk_s
-        Seconds in one piece.
+        Duration of a piece, seconds.
     gap_s
-        Longest step between two samples that is jitter and no loss.
+        Longest interval of two samples that is jitter and not a loss, seconds.
     fs_hz
-        Its rate, whatever the file declares.
+        Sampling rate; overrides that of the file.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class XdfSource(FileSource):
             raise SourceError(f"{self._path}: {_name(stream)} has no samples")
         fs_hz = self._options.fs_hz or _rate(stream)
         measured = rate_by(times_s)
-        # What was lost in a gap was lost at the rate that the device had.
+        # The size of a gap depends on the actual rate of the device.
         gap_fs_hz = measured.fs_hz if measured and measured.differs_from(fs_hz) else fs_hz
         placement = placed_by_time(times_s, gap_fs_hz, self._options.gap_s)
         runs, times_s = placement.runs, placement.times_s
@@ -121,7 +121,7 @@ class XdfSource(FileSource):
 
 
 def _content(path: Path) -> tuple[bytes, tuple[str, ...]]:
-    """Return the file's whole chunks, unpacked, and a warning if the end of it is missing."""
+    """Return the complete chunks of the file, decompressed, and a warning about a missing end."""
     packed = path.suffix == ".xdfz" or path.suffixes[-2:] == [".xdf", ".gz"]
     content = bytearray()
     cut = False
@@ -130,13 +130,15 @@ def _content(path: Path) -> tuple[bytes, tuple[str, ...]]:
             while block := file.read(BLOCK_BYTES):
                 content += block
     except (EOFError, zlib.error):
-        cut = True  # of a packed file; what was unpacked before is there
+        cut = True  # of a compressed file; the earlier data is complete
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from None
     if not content.startswith(MAGIC):
         raise SourceError(f"{path} is not an XDF file: it does not begin with {MAGIC.decode()}")
     end = _whole_chunks(content)
-    if end < len(content) and BOUNDARY not in content[end:]:  # else the driver goes on from there
+    if (
+        end < len(content) and BOUNDARY not in content[end:]
+    ):  # otherwise the driver continues from there
         cut = True
         del content[end:]
     warning = f"{path.name} ends in the middle of a chunk: the end of the recording is missing"
@@ -144,13 +146,13 @@ def _content(path: Path) -> tuple[bytes, tuple[str, ...]]:
 
 
 def _whole_chunks(content: bytearray) -> int:
-    """Return where the last chunk ends that is there as a whole."""
+    """Return the end of the last complete chunk."""
     at = len(MAGIC)
     while at < len(content):
         length_bytes = content[at]
         start = at + 1 + length_bytes
         if length_bytes not in LENGTH_BYTES:
-            break  # the driver looks for where to go on
+            break  # the driver searches for the next valid chunk
         length = int.from_bytes(content[at + 1 : start], "little")
         if start > len(content) or length < TAG_BYTES or start + length > len(content):
             break
@@ -159,19 +161,19 @@ def _whole_chunks(content: bytearray) -> int:
 
 
 def _loaded(path: Path) -> tuple[list[Stream], Stream, tuple[str, ...]]:
-    """Return the streams, the file's header, and warnings of what could not be read."""
+    """Return the streams, the file's header, and warnings about unreadable parts."""
     try:
         import pyxdf
     except ImportError:
         raise MissingDriverError("an XDF file", "xdf") from None
     content, warnings = _content(path)
     driver = logging.getLogger("pyxdf")
-    driver.propagate = False  # what it tells of its own progress is not a fault of the file
+    driver.propagate = False  # its progress messages are not faults of the file
     faults = _Faults()
     driver.addHandler(faults)
     try:
-        # Its own removal of jitter closes gaps below a second.
-        with np.errstate(all="ignore"):  # stamps of a damaged file may be any numbers
+        # The driver's removal of jitter closes gaps below a second.
+        with np.errstate(all="ignore"):  # time stamps of a damaged file may be any numbers
             streams, header = pyxdf.load_xdf(io.BytesIO(content), dejitter_timestamps=False)
     except Exception as error:  # noqa: BLE001 - whatever its parser meets in a broken file
         reason = str(error) or type(error).__name__
@@ -179,13 +181,13 @@ def _loaded(path: Path) -> tuple[list[Stream], Stream, tuple[str, ...]]:
     finally:
         driver.removeHandler(faults)
     if faults.count:
-        text = f"parts of {path.name} cannot be read, and are left out: the file is damaged"
+        text = f"parts of {path.name} cannot be read, and are omitted: the file is damaged"
         warnings = (*warnings, text)
     return streams, header or {}, warnings
 
 
 class _Faults(logging.Handler):
-    """Counts the errors that the driver reports in this thread."""
+    """Count the errors that the driver reports in this thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -197,7 +199,7 @@ class _Faults(logging.Handler):
 
 
 def _footer_warnings(stream: Stream) -> tuple[str, ...]:
-    """Compare the samples of a stream with what its recorder counted."""
+    """Compare the samples of a stream with the recorder's count."""
     n, name = len(stream["time_stamps"]), _name(stream)
     try:
         counted = int(stream["footer"]["info"]["sample_count"][0])
@@ -244,9 +246,9 @@ def _wrong(stamps: int, name: str) -> tuple[str, ...]:
 def _annotations(
     streams: list[Stream], times_s: NDArray[np.float64], runs: Sequence[Run], fs_hz: float
 ) -> tuple[Annotation, ...]:
-    """Return what the streams without a rate have, the markers, each at the sample of its time.
+    """Return the markers in streams without a rate, each at the sample of its time.
 
-    `times_s` are those of all samples, which `runs` give their positions.
+    `times_s` are the times of all samples, and `runs` their positions.
     """
     positions = np.concatenate(
         [np.arange(run.first_sample, run.next_sample, dtype=np.float64) for run in runs]
@@ -278,7 +280,7 @@ def _name(stream: Stream) -> str:
 
 
 def _start_ns(header: Stream, after_s: float, length_s: float) -> int | None:
-    """Return when the first sample was taken; None: the header does not say, or cannot be right."""
+    """Return the time of the first sample; None if the header has no plausible date."""
     with suppress(
         KeyError, IndexError, TypeError, ValueError, OverflowError
     ):  # not every recorder writes it

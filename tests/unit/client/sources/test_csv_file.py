@@ -108,7 +108,7 @@ def test_a_last_line_that_is_not_whole_is_left_out_and_told(tmp_path: Path) -> N
     path.write_text("a,b\n1,2\n3")
     recording = read_recording(path)
     assert recording.samples.tolist() == [[1, 2]]
-    assert recording.warnings == ("r.csv ends in the middle of line 3, which is left out",)
+    assert recording.warnings == ("r.csv ends in the middle of line 3, which is omitted",)
     path.write_text("a,b\n1,2\n3,4")
     assert read_recording(path).warnings == ()
     path.write_text("a,b\n1\n3,4\n")
@@ -262,7 +262,7 @@ def test_lines_of_a_device_before_the_table_are_passed_over(tmp_path: Path) -> N
     assert (recording.columns, recording.fs_hz) == (("ecg", "abp"), 250.0)
     np.testing.assert_array_equal(recording.samples, [[1.5, 80], [2.5, np.nan]])
     assert recording.warnings == (
-        f"{tmp_path}/r.csv has its names in line 6: the lines before it are passed over",
+        f"{tmp_path}/r.csv has its names in line 6: the lines before it are skipped",
     )
 
 

@@ -80,7 +80,7 @@ async def test_what_is_wrong_with_the_header_is_a_warning(tmp_path: Path) -> Non
     said = "; ".join(info.warnings)
     assert "states no length" in said
     assert "EMG submental" in said
-    assert "no date" in said
+    assert "no valid date" in said
     assert info.n_samples == 30_000
     assert pieces[0].t0_ns is None
     with pytest.raises(SourceError, match=r"EMG_submental .* no range"):

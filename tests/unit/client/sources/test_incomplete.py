@@ -119,7 +119,7 @@ async def test_damaged_parts_of_an_xdf_file_are_left_out_and_told(tmp_path: Path
 
 
 async def test_an_edf_file_of_annotations_alone_says_so() -> None:
-    with pytest.raises(SourceError, match=r"annotations alone, and no signal"):
+    with pytest.raises(SourceError, match=r"only annotations, and no signal"):
         await opened(RECORDINGS / "annotations_only.edf")
 
 
