@@ -219,7 +219,7 @@ def _chosen(streams: list[Stream], name: str | None, path: Path) -> Stream:
     if len(found) == 1:
         return found[0]
     if not found:
-        missing = "no stream has a rate" if name is None else f"no stream is called {name}"
+        missing = "no stream has a rate" if name is None else f"stream {name} does not exist"
         raise SourceError(f"{path}: {missing}; there are, of those with a rate: {told}")
     names = [_name(each) for each in found]
     ids = [_name(each) if names.count(_name(each)) == 1 else _id(each) for each in found]

@@ -109,7 +109,7 @@ async def test_more_streams_than_the_limit_are_refused_with_the_numbers(
     client = Client(system.bus)
     for name in ("a", "b", "b"):  # the same again is not one more
         await client.put_stream(definition(name))
-    with pytest.raises(Overloaded, match="2 streams are defined and 2 are possible") as refused:
+    with pytest.raises(Overloaded, match="2 streams are defined, the limit is 2") as refused:
         await client.put_stream(definition("c"))
     assert refused.value.detail == {"count": 2, "limit": 2}
     await client.delete_stream("a")

@@ -186,7 +186,7 @@ class Catalogue:
         count = len(await self._definitions.keys())
         if count >= self._max_streams:
             raise Overloaded(
-                f"{count} streams are defined and {self._max_streams} are possible: delete streams "
+                f"{count} streams are defined, the limit is {self._max_streams}: delete streams "
                 "that are no longer used, or raise CWT_STREAMS_MAX",
                 {"count": count, "limit": self._max_streams},
             )

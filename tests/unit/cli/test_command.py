@@ -106,7 +106,7 @@ def failing(error: Exception) -> Callable[[], Awaitable[None]]:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (NotFound("no stream is called x"), "no stream is called x"),
+        (NotFound("stream x does not exist"), "stream x does not exist"),
         (StorageFullError("maximum bytes"), "CWT_SIGNALS_MAX_BYTES"),
         (BusTimeoutError("slow"), "slow"),
         (FolderInUseError("another server"), "another server"),

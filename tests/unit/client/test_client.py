@@ -59,10 +59,10 @@ async def test_a_stream_is_put_read_listed_and_deleted(bus: MemoryBus) -> None:
 
 async def test_a_refusal_is_raised_as_the_service_meant_it(bus: MemoryBus) -> None:
     def refuse(_request: Message) -> Message:
-        raise NotFound("no stream is called s", {"name": "s"})
+        raise NotFound("stream s does not exist", {"name": "s"})
 
     async with serving(bus, subjects.stream("get"), StreamGet, refuse):
-        with pytest.raises(NotFound, match="no stream is called s") as caught:
+        with pytest.raises(NotFound, match="stream s does not exist") as caught:
             await Client(bus).get_stream("s")
     assert caught.value.detail == {"name": "s"}
 

@@ -45,7 +45,7 @@ async def ingest(bus: MemoryBus, reply: Callable[[], StreamStatus]) -> AsyncIter
 
 
 def unknown() -> StreamStatus:
-    raise NotFound("no stream is called s; define it with cwt.stream.put")
+    raise NotFound("stream s does not exist; define it with cwt.stream.put")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ async def client(bus: MemoryBus) -> AsyncIterator[Client]:
                 return RUNNING
             case "new":
                 return StreamStatus(definition=DEFINITION.model_copy(update={"name": "new"}))
-        raise NotFound(f"no stream is called {request.name}")
+        raise NotFound(f"stream {request.name} does not exist")
 
     async with serving(bus, subjects.stream("get"), StreamGet, answer):
         yield Client(bus)

@@ -59,15 +59,15 @@ class JobQuota:
         unfinished = sum(each.summary is None for each in own)
         if unfinished >= self.max_unfinished:
             raise Overloaded(
-                f"{user} has {unfinished} jobs that have not ended and {self.max_unfinished} are "
-                "possible: wait until some end, or raise CWT_USER_JOBS_MAX",
+                f"{user} has {unfinished} unfinished jobs, the limit is {self.max_unfinished}: "
+                "wait until some end, or raise CWT_USER_JOBS_MAX",
                 {"count": unfinished, "limit": self.max_unfinished},
             )
         held = sum(map(room_of, own))
         if held + wanted > self.max_bytes:
             raise Overloaded(
                 f"the jobs of {user} take {held / MIB:.1f} MiB, this one takes "
-                f"{wanted / MIB:.1f} MiB and {self.max_bytes / MIB:.1f} MiB are possible: wait "
+                f"{wanted / MIB:.1f} MiB, the limit is {self.max_bytes / MIB:.1f} MiB: wait "
                 "until old jobs expire, or raise CWT_USER_JOBS_MAX_BYTES",
                 {"size": held, "wanted": wanted, "limit": self.max_bytes},
             )
