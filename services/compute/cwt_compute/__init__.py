@@ -1,1 +1,1 @@
-"""Compute workers: from analysis windows, queries and jobs to results."""
+"""Compute workers, which turn analysis windows, queries and jobs into results."""

@@ -1,4 +1,4 @@
-"""Compute on the bus: the window queue, and the queries in a queue group."""
+"""Run compute on the bus: the window queue, queries, jobs and shares of simulations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-# The library loads it on first use, which would hold up the first query by a second.
+# The library imports it on first use, which would delay the first query by a second.
 import scipy.signal  # noqa: F401
 
 from cwt_compute import process_main
@@ -57,23 +57,23 @@ from cwt_schemas.subjects import QueryOp
 
 __all__ = ["ComputeService", "serve"]
 
-#: Queries of one endpoint that are decoded, looked up, computed and encoded at the same time. Their
-#: cost decides which are computed (`Admission`); this bounds what they hold until then.
+#: Queries of one endpoint that are decoded, looked up, computed and encoded concurrently.
+#: `Admission` decides by cost which are computed; this limits the memory of those that wait.
 QUERIES_AT_ONCE = 40
-#: Queries of one endpoint that wait to be decoded.
+#: Maximum number of queries of one endpoint that wait to be decoded.
 QUERIES_WAITING = 8
-#: A list of backends is told again for so long: for some of them the bridge has to be asked.
+#: Time for which a list of backends is reused, seconds; some backends must query the bridge.
 LISTED_S = 1.0
 
 
 async def serve(context: Context, settings: ComputeSettings) -> None:
-    """Run until asked to stop."""
+    """Run the service until a stop is requested."""
     with service_context(context.bus), closing(ForkServer(process_main.__name__)) as server:
         await _serve(context, settings, server)
 
 
 async def _serve(context: Context, settings: ComputeSettings, server: ForkServer) -> None:
-    # Two budgets: a query that takes long must not hold up live results, nor the other way round.
+    # Separate thread budgets: a long query must not delay live results, nor the reverse.
     worker = WindowWorker(
         context.bus.log,
         name=context.identity.id,
@@ -141,11 +141,11 @@ class ComputeService:
             partial(system_problems, context.bus),
             partial(windows_waiting, context.bus.log),
         )
-        #: When the backends were listed, and the list.
+        #: The last list of backends, with the time at which it was made.
         self._listed: tuple[float, BackendsReply] | None = None
 
     def endpoints(self) -> list[Endpoint]:
-        """Return the endpoints; what computes goes to the thread budget."""
+        """Return the endpoints of all queries; those that compute use the thread budget."""
         n_jobs, levels = self._threads, self._levels
         return [
             self._heavy("cwt", answer_cwt),
@@ -161,7 +161,7 @@ class ComputeService:
         ]
 
     def _heavy(self, op: QueryOp, compute: Callable[[Any], Message]) -> Endpoint:
-        """Return an endpoint that computes."""
+        """Return the endpoint of a query that computes."""
         contract = QUERY_ENDPOINTS[subjects.query(op)]
 
         async def handle(request: Message) -> Message:
@@ -183,7 +183,7 @@ class ComputeService:
         del request
         now = time.monotonic()
         if self._listed is None or now - self._listed[0] > LISTED_S:
-            # In a thread: whether a device is there, a backend asks the bridge.
+            # In a thread, because a device backend queries the bridge.
             self._listed = now, await anyio.to_thread.run_sync(answer_backends)
         return self._listed[1]
 

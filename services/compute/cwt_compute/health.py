@@ -1,4 +1,4 @@
-"""What a worker finds when it is asked how the system is."""
+"""Health of the system, as reported by a worker."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cwt_schemas.query import HealthReply
 
 __all__ = ["system_problems", "windows_waiting"]
 
-#: JetStream answers within a millisecond; a client that asks for the health must not wait long.
+#: JetStream usually replies within a millisecond; a health request must not take long.
 BACKLOG_TIMEOUT_S = 1.0
-#: Ingest itself waits this long at most for the storage.
+#: Longer than ingest waits for the storage.
 INGEST_TIMEOUT_S = 3.0
 
 
 async def system_problems(bus: Bus) -> tuple[str, ...]:
-    """Return what is wrong with the storage and with ingest, which looks after the storage."""
+    """Return the problems of ingest, and those of the storage, which ingest checks."""
     try:
         reply = await bus.request(
             subjects.stream("health"),
@@ -40,11 +40,11 @@ async def system_problems(bus: Bus) -> tuple[str, ...]:
 
 
 async def windows_waiting(log: DurableLog) -> int | None:
-    """Return how many windows are not yet acknowledged; None if JetStream does not say."""
+    """Return the number of unacknowledged windows, or None if JetStream does not respond."""
     try:
         with anyio.move_on_after(BACKLOG_TIMEOUT_S):
             backlog = await log.backlog(storage.WINDOWS, storage.COMPUTE_WINDOWS)
             return backlog.waiting + backlog.in_flight
     except BusError:
-        pass  # told by the missing number
+        pass  # reported as None
     return None

@@ -1,7 +1,7 @@
 """``python -m cwt_compute.process_main FD``: the fork server, and each process it forks.
 
-FD is the descriptor of the socket on which a `ForkServer` sends its requests. A process that was
-forked answers messages: it computes the tasks of jobs and the shares of simulations.
+FD is the descriptor of the socket on which a `ForkServer` sends its requests. A forked process
+answers messages: it computes tasks of jobs and shares of simulations.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cwt_schemas.query import SimulateRequest
 
 __all__ = ["answer_all", "answer_message", "warm_up"]
 
-#: Below live results and queries, for which a user waits; a compute process uses what they leave.
+#: Lower priority than live results and queries, for which users wait.
 NICENESS = 10
 _PACKED = ContentType.MSGPACK
 
@@ -35,7 +35,7 @@ def main() -> None:
     """Fork compute processes until the service ends; in each of them, answer requests."""
     with threadpoolctl.threadpool_limits(1), socket.socket(fileno=int(sys.argv[1])) as requests:
         warm_up()
-        gc.freeze()  # The collector would write to, and so copy, every page that the forks share.
+        gc.freeze()  # else the garbage collector writes to, and so copies, all shared pages
         request = ForkLoop(requests).run()
         if request is not None:
             os.nice(NICENESS)
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def answer_all(connection: socket.socket, worker: str) -> None:
-    """Answer messages, one after the other, until the service closes the connection."""
+    """Answer messages one at a time until the service closes the connection."""
     with connection, connection.makefile("rwb") as stream:
         while len(head := stream.read(HEADER_BYTES)) == HEADER_BYTES:
             kind, length = header_of(head)
@@ -57,16 +57,16 @@ def answer_all(connection: socket.socket, worker: str) -> None:
 
 
 def warm_up() -> None:
-    """Compute a small coherence, so that forks of this process import nothing any more.
+    """Compute a small coherence, so that forks of this process have everything imported.
 
-    The library loads parts of SciPy on first use, which takes a second of processor time.
+    The library imports parts of SciPy on first use, which takes a second of processor time.
     """
     x, y = np.random.default_rng(0).standard_normal((2, 32))
     answer_task(WctTask(type="wct", dt=1.0, signal1=x, signal2=y, mc_count=1, seed=0))
 
 
 def answer_message(message: IpcMessage, worker: str) -> IpcMessage:
-    """Return the answer to a request of a service whose instance is called `worker`."""
+    """Return the answer to a request of the service instance `worker`."""
     try:
         if message.kind is IpcKind.TASK:
             return IpcMessage(
@@ -76,14 +76,14 @@ def answer_message(message: IpcMessage, worker: str) -> IpcMessage:
         return IpcMessage(IpcKind.DONE, encode(answer_simulate(share), _PACKED))
     except ContractError as error:
         return IpcMessage(IpcKind.REFUSED, encode(error.body(), _PACKED))
-    except Exception:  # noqa: BLE001 - the service decides what becomes of it
+    except Exception:  # noqa: BLE001 - the service decides whether to retry
         return IpcMessage(IpcKind.FAULT, traceback.format_exc().encode())
 
 
 def _outcome(work: JobWork, worker: str) -> bytes:
     task = work.work
     if not isinstance(task, QueuedTask):
-        raise Internal("an expansion is not for a compute process")
+        raise Internal("cannot compute an expansion: only tasks are sent to compute processes")
     outcome = outcome_of(work.job_id, work.attempt, task, worker)
     return encode(outcome, encoding_of(task), max_bytes=None)
 

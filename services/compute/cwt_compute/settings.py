@@ -13,7 +13,7 @@ __all__ = ["ComputeSettings"]
 
 
 class ComputeSettings(ServiceSettings):
-    """The settings of every service, and how much a worker computes concurrently."""
+    """The settings of every service, and the concurrency and quotas of a worker."""
 
     compute_threads: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="windows computed concurrently"

@@ -1,7 +1,7 @@
-"""The queues of windows and of tasks: keep deliveries alive, and give them up.
+"""Deliveries from the queues of windows and tasks: heartbeats and dead letters.
 
-A delivery that is worked on for longer than the acknowledgement deadline is kept by a heartbeat. A
-message that cannot be processed leaves a dead letter, and is then taken off its queue.
+A heartbeat extends the acknowledgement deadline of a delivery while it is processed. A message that
+cannot be processed is stored as a dead letter, and then removed from its queue.
 """
 
 from __future__ import annotations
@@ -24,52 +24,52 @@ from cwt_schemas.message import DeadLetter, clipped
 
 __all__ = ["Heartbeat", "dead_letter", "store_dead_letter", "terminate"]
 
-#: Often enough that a delivery under way is never taken for abandoned.
+#: Interval of heartbeats, seconds; short enough that no delivery in progress is redelivered.
 HEARTBEAT_S = ACK_WAIT_S / 3
 
 WHERE = "compute"
-#: What a letter holds of a subject.
+#: Maximum length of the subject in a dead letter, characters.
 MAX_SUBJECT = 256
-#: Room for the letter's own fields beside the payload, and for the message's headers of that.
+#: Room for the fields of a dead letter other than the payload; and, of that, for the headers.
 LETTER_OVERHEAD_BYTES = 64 * 1024
 HEADERS_BYTES = 32 * 1024
-#: What a header takes beside its name and value, encoded.
+#: Encoded size of a header in addition to its name and value, bytes.
 HEADER_OVERHEAD_BYTES = 16
-#: Characters of the reason that the server shows for a message that was given up.
+#: Maximum length of the reason for termination that the server gets, characters.
 MAX_REASON = 200
 
 
 class Heartbeat:
-    """One task that keeps all deliveries under way alive; a task for each would cost each time."""
+    """Keep deliveries alive with one task for all, which is cheaper than a task per delivery."""
 
     def __init__(self, every_s: float = HEARTBEAT_S) -> None:
         self._every_s = every_s
-        self._under_way: dict[int, Delivery] = {}
+        self._in_progress: dict[int, Delivery] = {}
 
     @contextmanager
     def of(self, delivery: Delivery) -> Iterator[None]:
-        """Keep `delivery` alive while the context is open, as far as `run` runs."""
-        self._under_way[id(delivery)] = delivery
+        """Keep `delivery` alive while the context is open and `run` is running."""
+        self._in_progress[id(delivery)] = delivery
         try:
             yield
         finally:
-            del self._under_way[id(delivery)]
+            del self._in_progress[id(delivery)]
 
     async def run(self) -> None:
-        """Beat until cancelled."""
+        """Report progress of the deliveries periodically, until cancelled."""
         while True:
             await anyio.sleep(self._every_s)
-            for delivery in tuple(self._under_way.values()):
+            for delivery in tuple(self._in_progress.values()):
                 try:
                     await delivery.in_progress()
                 except BusError:
-                    break  # the server is away; at worst a message is worked on twice
+                    break  # the server is unreachable; at worst a message is processed twice
 
 
 async def store_dead_letter(
     bus_log: DurableLog, delivery: Delivery, reason: str, *, queue: str, log: Log
 ) -> None:
-    """Store the dead letter of a message of the stream `queue`, which stays on its queue."""
+    """Store the dead letter of a message of the stream `queue`, without removing the message."""
     stored = delivery.stored
     letter = dead_letter(stored, reason, deliveries=delivery.deliveries, now_ns=time.time_ns())
     await publish_with_retry(
@@ -83,12 +83,12 @@ async def store_dead_letter(
 
 
 async def terminate(delivery: Delivery, reason: str) -> None:
-    """Take a message that was given up off its queue."""
+    """Remove a message from its queue without success."""
     await delivery.term(" ".join(reason.split())[:MAX_REASON])
 
 
 def dead_letter(stored: StoredMessage, reason: str, *, deliveries: int, now_ns: int) -> DeadLetter:
-    """Return the dead letter of any message: of body and headers, as much as fits a message."""
+    """Return the dead letter of a message, with as much of body and headers as fits."""
     message = stored.message
     headers = _headers(message.headers)
     msg_id = message.headers.get(MSG_ID)
@@ -105,9 +105,9 @@ def dead_letter(stored: StoredMessage, reason: str, *, deliveries: int, now_ns: 
     )
 
 
-def _headers(given: Mapping[str, str]) -> dict[str, str]:
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
     kept, room = dict[str, str](), HEADERS_BYTES
-    for name, value in given.items():
+    for name, value in headers.items():
         name, value = name[:MAX_ID], value[:MAX_ID]
         room -= len(name.encode()) + len(value.encode()) + HEADER_OVERHEAD_BYTES
         if room < 0:

@@ -1,4 +1,4 @@
-"""Monte Carlo over all workers: tasks out over the bus, histograms back, in the tasks' order."""
+"""Monte Carlo simulation on all workers: tasks are sent over the bus, histograms returned."""
 
 from cwt_compute.cluster.backend import ClusterBackend
 

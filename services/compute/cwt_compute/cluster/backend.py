@@ -1,6 +1,6 @@
-"""The backend `cluster`: what the library asks for in a thread, all workers compute.
+"""The backend `cluster`: distribute a simulation of the library over all workers.
 
-Shares go to all workers that have time, and to this one.
+Shares go to this worker and to all others that are free.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ R = TypeVar("R")
 
 Compute = Callable[[SimulateRequest], Awaitable[SimulateReply]]
 
-#: Shares that others have at the same time: more workers than this help no further.
+#: Maximum number of shares at other workers; more workers do not help.
 MAX_REQUESTS = 32
-#: A share takes a tenth of a second, or in a simulation for a precision some seconds; whatever is
-#: out for longer, the coordinator has computed itself by then.
+#: Time-out of a share, seconds. A share takes a tenth of a second, or some seconds in a simulation
+#: for a given precision; the coordinator itself computes shares that take longer.
 SHARE_TIMEOUT_S = 60.0
-#: Until a worker that had no time, or was not there, is asked again; doubled each time.
+#: Delay before another request after a refusal or failure, seconds; doubled each time.
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 
 
 async def _in_a_thread(request: SimulateRequest) -> SimulateReply:
-    """Compute a share in a thread of this process; the caller of the backend waits in another."""
+    """Compute a share in a thread of this process; the backend's caller waits in another."""
     return await anyio.to_thread.run_sync(
         partial(answer_simulate, request), limiter=anyio.CapacityLimiter(1)
     )
@@ -62,7 +62,7 @@ _OWN: ContextVar[Compute] = ContextVar("own_shares", default=_in_a_thread)
 
 @contextmanager
 def own_shares(compute: Compute) -> Iterator[None]:
-    """Have what is started inside compute this worker's own shares with `compute`."""
+    """Compute this worker's shares with `compute` in simulations started inside the context."""
     token = _OWN.set(compute)
     try:
         yield
@@ -71,10 +71,10 @@ def own_shares(compute: Compute) -> Iterator[None]:
 
 
 class ClusterBackend:
-    """Spreads the tasks of a simulation over all compute workers on the bus.
+    """Distribute the tasks of a simulation over all compute workers on the bus.
 
-    The histograms are those of every other backend, bit for bit, on workers with the same versions
-    of the numerical libraries: seeds belong to tasks, and sums are taken in their order.
+    The histograms equal those of every other backend bit for bit, on workers with the same versions
+    of the numerical libraries, because seeds belong to tasks and sums are taken in task order.
     """
 
     name = "cluster"
@@ -83,7 +83,7 @@ class ClusterBackend:
     uses_n_jobs = False
 
     def is_available(self) -> bool:
-        """Return whether this is a service, which has a bus."""
+        """Return whether the caller runs in a service, which has a bus."""
         return request_context().bus is not None
 
     def map(
@@ -91,14 +91,14 @@ class ClusterBackend:
         function: Callable[[T], R],
         tasks: Sequence[T],
         *,
-        n_jobs: int = 1,  # noqa: ARG002 - as many as have time
+        n_jobs: int = 1,  # noqa: ARG002 - uses all free workers
     ) -> Iterator[R]:
         """Yield ``function(task)`` in the order of `tasks`.
 
         Raises
         ------
         ValueError
-            There is no bus, or `function` is not the library's simulation: code doesn't travel.
+            There is no bus, or `function` is not the library's simulation: code is not sent.
         """
         bus = request_context().bus
         if bus is None:
@@ -108,19 +108,19 @@ class ClusterBackend:
         shares = shares_of(cast("Sequence[SurrogateTask]", tasks))
         requests = tuple(map(request_of, shares))
         replies = bus.run(_fan_out, bus.bus, requests, _OWN.get())
-        found = (histograms_of(*each) for each in zip(replies, shares, strict=True))
-        return cast("Iterator[R]", chain.from_iterable(found))
+        histograms = (histograms_of(*each) for each in zip(replies, shares, strict=True))
+        return cast("Iterator[R]", chain.from_iterable(histograms))
 
 
 async def _fan_out(
     bus: Bus, requests: Sequence[SimulateRequest], compute: Compute
 ) -> tuple[SimulateReply, ...]:
-    """Return the replies in the order of the requests, whoever computed them.
+    """Compute the shares here and on other workers; return the replies in request order.
 
     Raises
     ------
     ContractError
-        A share cannot be computed, here or anywhere.
+        A share cannot be computed on any worker.
     """
     ledger = Ledger[SimulateReply](len(requests))
     async with anyio.create_task_group() as requesters:
@@ -136,7 +136,7 @@ async def _fan_out(
 async def _compute_own(
     compute: Compute, requests: Sequence[SimulateRequest], ledger: Ledger[SimulateReply]
 ) -> Exception | None:
-    """Compute until all shares have results; return what went wrong, for outside of the group."""
+    """Compute shares until all have results; return an error for the caller to raise."""
     try:
         while (share := ledger.take_for_self()) is not None:
             ledger.arrived(share, await compute(requests[share]))
@@ -153,9 +153,9 @@ async def _ask_others(
         try:
             reply = await _ask(bus, requests[share])
         except (BusError, ContractError):
-            # No time, nobody there, or another version: somebody else, or later.
+            # Busy, no worker, or a different version: retry later, perhaps on another worker.
             ledger.release(share)
-            # Jitter spreads retries; it has nothing to do with secrets.
+            # Jitter, not a secret.
             await anyio.sleep(pause_s * (0.5 + random.random()))  # noqa: S311
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         else:
@@ -170,7 +170,7 @@ async def _ask(bus: Bus, request: SimulateRequest) -> SimulateReply:
         {CONTENT_TYPE: ContentType.MSGPACK.value},
         timeout_s=SHARE_TIMEOUT_S,
     )
-    given = content_type_of(reply.headers)
+    encoding = content_type_of(reply.headers)
     if SERVICE_ERROR_CODE in reply.headers:
-        raise decode(ErrorBody, reply.data, given).exception()
-    return decode(SimulateReply, reply.data, given)
+        raise decode(ErrorBody, reply.data, encoding).exception()
+    return decode(SimulateReply, reply.data, encoding)

@@ -1,4 +1,4 @@
-"""A share of another worker's simulation, computed here if there is time for it."""
+"""Compute shares of other workers' simulations if a compute process is free."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["compute_share", "simulate_endpoint"]
 
 
 def simulate_endpoint(pool: ProcessPool) -> Endpoint:
-    """Return the endpoint ``cwt.query.simulate``; it has no queue: who asks has others to ask."""
+    """Return the endpoint ``cwt.query.simulate``, which refuses requests instead of queueing."""
 
     async def handle(request: SimulateRequest) -> SimulateReply:
         with pool.free_one() as process:
@@ -31,7 +31,7 @@ def simulate_endpoint(pool: ProcessPool) -> Endpoint:
     return Endpoint(
         contract=QUERY_ENDPOINTS[subjects.query("simulate")],
         handle=handle,
-        # A request more than there are compute processes is refused by the one that finds none.
+        # One more than there are compute processes, so that a further request is refused.
         concurrency=pool.size + 1,
     )
 
@@ -42,7 +42,7 @@ async def compute_share(process: ComputeProcess, request: SimulateRequest) -> Si
     Raises
     ------
     ContractError
-        The share is at fault, or the process that computed it died.
+        The share is invalid, or the compute process failed or died.
     """
     try:
         answer = await process.ask(IpcKind.SHARE, encode(request, ContentType.MSGPACK))

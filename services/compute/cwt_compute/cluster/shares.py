@@ -1,6 +1,6 @@
-"""Shares of a simulation: its tasks cut and sent, bit for bit, and who has which.
+"""Shares of a simulation: groups of tasks, their messages, and their assignment to workers.
 
-All of it is pure.
+All functions are pure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet, wavelet_from_name
 
 __all__ = ["Ledger", "answer_simulate", "histograms_of", "request_of", "shares_of", "wavelet_name"]
 
-#: Pairs times rows of one share, if it has more than one task: about a tenth of a second.
+#: Pairs times rows of a share with more than one task, which takes about a tenth of a second.
 SHARE_ROWS = 8000
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ Histogram = NDArray[np.int64]
 
 
 def shares_of(tasks: Sequence[SurrogateTask]) -> tuple[tuple[SurrogateTask, ...], ...]:
-    """Return the tasks in pieces for one worker each: neighbours, of the same octave."""
+    """Return the tasks in shares of adjacent tasks of the same octave."""
     return tuple(
         piece
         for _, same in groupby(tasks, key=lambda task: (task.rows, task.entropy))
@@ -54,12 +54,12 @@ def _pieces(tasks: Iterator[SurrogateTask]) -> Iterator[tuple[SurrogateTask, ...
 
 
 def request_of(share: Sequence[SurrogateTask]) -> SimulateRequest:
-    """Return what asks another worker for a share.
+    """Return the request to another worker for a share.
 
     Raises
     ------
     ValueError
-        The wavelet is none that a message can name.
+        The wavelet has no name in messages.
     """
     rows = share[0].rows
     name, param = wavelet_name(rows.wavelet)
@@ -90,12 +90,12 @@ def request_of(share: Sequence[SurrogateTask]) -> SimulateRequest:
 
 
 def answer_simulate(request: SimulateRequest) -> SimulateReply:
-    """Return the histograms of a share: those that whoever asks would get by itself.
+    """Return the histograms of a share, which equal those that the requester would compute.
 
     Raises
     ------
     Unprocessable
-        The other side has another version of the algorithm, or asks for what cannot be.
+        The requester has a different version of the algorithm, or the request is invalid.
     """
     if request.algorithm != ALGORITHM_VERSION:
         raise Unprocessable.of(
@@ -105,7 +105,7 @@ def answer_simulate(request: SimulateRequest) -> SimulateReply:
         rows = _rows(request.rows)
     except ValueError as error:
         raise Unprocessable.of({"rows": str(error)}) from error
-    found = [
+    histograms = [
         run_task(
             SurrogateTask(
                 rows=rows,
@@ -116,7 +116,7 @@ def answer_simulate(request: SimulateRequest) -> SimulateReply:
         )
         for task in request.tasks
     ]
-    return SimulateReply(histograms=np.concatenate(found).astype("<i4"))
+    return SimulateReply(histograms=np.concatenate(histograms).astype("<i4"))
 
 
 def histograms_of(reply: SimulateReply, share: Sequence[SurrogateTask]) -> tuple[Histogram, ...]:
@@ -125,7 +125,7 @@ def histograms_of(reply: SimulateReply, share: Sequence[SurrogateTask]) -> tuple
     Raises
     ------
     ValueError
-        The reply has another shape than the share.
+        The shape of the reply does not match the share.
     """
     keep = share[0].rows.keep
     shape = (len(share), keep[1] - keep[0], BINS)
@@ -149,12 +149,12 @@ def _rows(shape: NullRowsShape) -> SurrogateOctave:
 
 
 def wavelet_name(wavelet: Wavelet) -> tuple[WaveletName, float]:
-    """Return what a message calls a wavelet.
+    """Return the name and parameter of a wavelet in messages.
 
     Raises
     ------
     ValueError
-        It has no name.
+        The wavelet has no name in messages.
     """
     name: WaveletName
     match wavelet:
@@ -170,29 +170,32 @@ def wavelet_name(wavelet: Wavelet) -> tuple[WaveletName, float]:
                 "another backend, such as 'joblib'"
             )
     if wavelet_from_name(name, param) != wavelet:
-        raise ValueError(f"{wavelet=} differs from the {name} that its name stands for")
+        raise ValueError(
+            f"cannot send {wavelet=}: it differs from {name} with that parameter; use another "
+            "backend, such as 'joblib'"
+        )
     return name, param
 
 
 class Ledger(Generic[T]):
-    """Who has which of `count` shares; results of the same share are the same, so the first counts.
+    """Assignment of `count` shares to workers, and their results.
 
-    Others take shares from the front, the coordinator takes them from the back, so they meet as
-    late as possible. When nothing is left to take, the coordinator computes what is still out,
-    longest out first: so it waits for no other worker, and a worker that died or hangs costs one
-    share.
+    Other workers take shares from the front, the coordinator takes them from the back, so that they
+    meet as late as possible. When all shares are taken, the coordinator computes the pending ones
+    itself, oldest first. So it waits for no other worker, and a worker that died or hangs costs one
+    share. All results of a share are equal, so only the first is stored.
     """
 
     def __init__(self, count: int) -> None:
         self._todo = deque(range(count))
-        #: Shares that others have, longest out first.
+        #: Shares at other workers, oldest first.
         self._out: list[int] = []
         self._own: set[int] = set()
         self._results: dict[int, T] = {}
         self._count = count
 
     def take_for_other(self) -> int | None:
-        """Return a share to hand out; None if there is none."""
+        """Return a share for another worker, or None if all are taken."""
         if not self._todo:
             return None
         share = self._todo.popleft()
@@ -200,7 +203,7 @@ class Ledger(Generic[T]):
         return share
 
     def take_for_self(self) -> int | None:
-        """Return a share to compute here; None if all have results, or are under way here."""
+        """Return a share to compute here; None if all have results or are being computed here."""
         if self._todo:
             share = self._todo.pop()
         else:
@@ -212,14 +215,14 @@ class Ledger(Generic[T]):
         return share
 
     def release(self, share: int) -> None:
-        """Take note that somebody else will not compute a share after all."""
+        """Record that another worker will not compute a share."""
         if share in self._out:
             self._out.remove(share)
             if share not in self._results and share not in self._own:
                 self._todo.appendleft(share)
 
     def arrived(self, share: int, result: T) -> None:
-        """Take note of a result."""
+        """Record a result."""
         self._results.setdefault(share, result)
         if share in self._out:
             self._out.remove(share)

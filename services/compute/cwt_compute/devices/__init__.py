@@ -1,1 +1,1 @@
-"""Monte Carlo on the bridge's devices, and what a worker can compute on."""
+"""Monte Carlo backends on devices of the bridge, and the hardware report of a worker."""

@@ -1,9 +1,9 @@
-"""The backends `tangnano9k` and `elm11`: Monte Carlo on a device, by way of the bridge.
+"""The backends `tangnano9k` and `elm11`: Monte Carlo simulation on a device of the bridge.
 
-A device does not draw the numbers that the library draws, and it computes with 16 bits. So its
-histograms are another sample of the same distribution, not the same histograms;
-`docs/hardware.md` says how far its levels lie from the library's. What it computes is repeatable
-to the last bit: the seed of a task gives the seed on the device.
+A device uses a different random generator from the library's, and 16-bit arithmetic. Its histograms
+are therefore a different sample of the same distribution; `docs/hardware.md` states the deviation
+of its thresholds. Its results are reproducible bit for bit, because the seed of a task determines
+the seed on the device.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ __all__ = ["Elm11Backend", "TangNanoBackend", "requests_of", "spread"]
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: The bridge only says what it knows.
+#: The bridge lists devices without communicating with them.
 LIST_TIMEOUT_S = 2.0
-#: For one task, waiting for the device included.
+#: Time limit of one task, including the wait for the device.
 TASK_TIMEOUT_S = 600.0
 
 _USABLE = frozenset({"ready", "busy"})
 
 
 class _DeviceBackend:
-    """Runs the library's simulations on the first usable device of a kind."""
+    """Run simulations of the library on the first usable device of a kind."""
 
     name: ClassVar[DeviceKind]
     description: ClassVar[str]
@@ -52,7 +52,7 @@ class _DeviceBackend:
     uses_n_jobs = False
 
     def is_available(self) -> bool:
-        """Return whether the bridge has such a device and could use it; nothing is sent to it."""
+        """Return whether the bridge has a usable device of this kind, without contacting it."""
         bus = request_context().bus
         return bus is not None and self._device(bus) is not None
 
@@ -61,16 +61,16 @@ class _DeviceBackend:
         function: Callable[[T], R],
         tasks: Sequence[T],
         *,
-        n_jobs: int = 1,  # noqa: ARG002 - a device does one thing at a time
+        n_jobs: int = 1,  # noqa: ARG002 - a device runs one operation at a time
     ) -> Iterator[R]:
-        """Yield ``function(task)`` in the order of `tasks`, as a device samples it.
+        """Yield ``function(task)``, sampled by a device, in the order of `tasks`.
 
         Raises
         ------
         ValueError
             There is no bus, or `function` is not the library's simulation.
         ContractError
-            What the bridge refused, or could not do.
+            The bridge refused the operation, or it failed.
         """
         bus = request_context().bus
         if bus is None:
@@ -80,8 +80,9 @@ class _DeviceBackend:
         device = self._device(bus)
         if device is None:
             raise Unavailable(f"the bridge has no working {self.name} at the moment")
-        found = (_histograms(bus, device, task) for task in cast("Sequence[SurrogateTask]", tasks))
-        return cast("Iterator[R]", found)
+        surrogate_tasks = cast("Sequence[SurrogateTask]", tasks)
+        histograms = (_histograms(bus, device, task) for task in surrogate_tasks)
+        return cast("Iterator[R]", histograms)
 
     def _device(self, bus: SyncBus) -> str | None:
         try:
@@ -111,15 +112,15 @@ class Elm11Backend(_DeviceBackend):
 
 
 def requests_of(task: SurrogateTask) -> tuple[HwMcRequest, ...]:
-    """Return what a device is asked for in place of a task: its rows, as many as go at a time.
+    """Return the device requests for a task, each with as many of its rows as a device supports.
 
-    A record with ends becomes one without: a device has no cone of influence to leave out. Where
-    that matters, at the length of the user's signals, the worker simulates by itself.
+    A device simulates an endless record, so it has no cone of influence to exclude. Where the ends
+    of a record matter, at the length of the user's signals, the worker simulates instead.
 
     Raises
     ------
     ValueError
-        The wavelet is none that a message can name.
+        The wavelet has no name in messages.
     """
     rows = task.rows
     name, param = wavelet_name(rows.wavelet)
@@ -147,7 +148,7 @@ def requests_of(task: SurrogateTask) -> tuple[HwMcRequest, ...]:
 
 
 def spread(histograms: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return the counts of the device's bins in the library's finer ones, none lost."""
+    """Distribute the counts of the device's bins over the finer bins of the library."""
     cumulative = np.concatenate(
         [np.zeros((len(histograms), 1)), histograms.cumsum(axis=1, dtype=np.float64)], axis=1
     )
@@ -158,12 +159,12 @@ def spread(histograms: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _histograms(bus: SyncBus, device: str, task: SurrogateTask) -> NDArray[np.int64]:
-    """Return the histograms of a task: by this worker where the ends of a record matter."""
+    """Return the histograms of a task; this worker computes it if the record's ends matter."""
     return run_task(task) if task.rows.exact_ends else _run(bus, device, task)
 
 
 def _run(bus: SyncBus, device: str, task: SurrogateTask) -> NDArray[np.int64]:
-    replies = [bus.run(simulate, bus.bus, device, asked) for asked in requests_of(task)]
+    replies = [bus.run(simulate, bus.bus, device, request) for request in requests_of(task)]
     return spread(np.concatenate([reply.histograms for reply in replies]))
 
 

@@ -1,4 +1,4 @@
-"""What a worker can compute on: its processor and graphics card, and the bridge's devices."""
+"""Hardware report: processor and graphics card of a worker, and the devices of the bridge."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from cwt_schemas.limits import MAX_TEXT
 
 __all__ = ["answer_hardware"]
 
-#: The bridge only lists; a machine with many ports takes some tens of milliseconds.
+#: The bridge only lists devices, which takes tens of milliseconds with many ports.
 BRIDGE_TIMEOUT_S = 2.0
-#: A driver that hangs must not take the answer with it.
+#: Time limit for nvidia-smi, because a driver may hang.
 GPU_TIMEOUT_S = 5.0
 
 #: States of a device that can be used.
 WORKING = frozenset({"ready", "busy"})
 
-#: Ports named in a report; a machine can have dozens.
+#: Maximum number of ports in a report; a machine may have dozens.
 NAMED_PORTS = 8
 
 
 async def answer_hardware(bus: Bus) -> HardwareReply:
-    """Return what the bridge lists, merged with this host's own."""
+    """Return the report of this host, with the devices that the bridge lists."""
     fpga, embedded = await _bridge_reports(bus)
     return HardwareReply(fpga=fpga, embedded=embedded, gpu=await _gpu(), cpu=_cpu())
 
@@ -53,7 +53,7 @@ async def _bridge_reports(bus: Bus) -> tuple[DeviceReport, DeviceReport]:
             {CONTENT_TYPE: ContentType.MSGPACK.value},
             timeout_s=BRIDGE_TIMEOUT_S,
         )
-        # A refusal has another shape, so it fails to decode like any other strange answer.
+        # An error reply has a different format, so decoding fails as for any unexpected reply.
         listing = decode(HwListing, reply.data, content_type_of(reply.headers))
     except (BusError, ContractError):
         absent = DeviceReport(available=False, detail="the hardware bridge does not answer")
@@ -63,12 +63,12 @@ async def _bridge_reports(bus: Bus) -> tuple[DeviceReport, DeviceReport]:
     )
 
 
-def _report(kind: DeviceKind, words: str, listing: HwListing) -> DeviceReport:
-    """Return the report of the first device of a kind that works, else of the first one."""
-    given = [each for each in listing.configured if each.kind == kind]
-    if not given:
-        return _unassigned(words, listing)
-    best = min(given, key=lambda each: each.state not in WORKING)
+def _report(kind: DeviceKind, description: str, listing: HwListing) -> DeviceReport:
+    """Return the report of the first usable device of a kind, else of the first device."""
+    candidates = [each for each in listing.configured if each.kind == kind]
+    if not candidates:
+        return _unassigned(description, listing)
+    best = min(candidates, key=lambda each: each.state not in WORKING)
     works = best.state in WORKING
     operations = ", ".join(best.operations)
     return DeviceReport(
@@ -81,7 +81,7 @@ def _report(kind: DeviceKind, words: str, listing: HwListing) -> DeviceReport:
 
 
 def _unassigned(kind: str, listing: HwListing) -> DeviceReport:
-    """Return the report of a device that no port was given to: a port is never tried."""
+    """Return the report for a kind of device without a port; ports are never probed."""
     ports = [device.port for device in listing.devices]
     named = ", ".join(ports[:NAMED_PORTS]) + (", ..." if len(ports) > NAMED_PORTS else "")
     seen = f"serial ports of this machine: {named}" if ports else "this machine has no serial ports"

@@ -1,9 +1,9 @@
-"""One operation of a device, waited for through whatever becomes of the bridge.
+"""Run one operation on a device, also if the bridge restarts meanwhile.
 
-Core NATS does not tell that a bridge died with a request. So while there is no answer, the same
-request is sent again now and then, under the same id: a bridge that still has it says `conflict`;
-one that was started anew does it, with the same seed, so it is the same result; and when nobody
-serves the device any more, waiting ends.
+Core NATS does not report that a bridge died with a request. While there is no reply, the same
+request is therefore repeated periodically under the same id. A bridge that still has it replies
+`conflict`. A bridge that was restarted runs it again, and returns the same result because the seed
+is the same. If no bridge serves the device any longer, the operation fails.
 """
 
 from __future__ import annotations
@@ -23,33 +23,35 @@ from cwt_schemas.hwops import HwMcReply, HwMcRequest
 
 __all__ = ["simulate"]
 
-#: Until it is asked whether the bridge still has it.
+#: Interval at which the request is repeated, seconds.
 AGAIN_S = 15.0
-#: A bridge is started again within seconds; one that is missing so often in a row is gone.
+#: Number of consecutive repetitions without a bridge after which the operation fails.
 MISSING = 3
-#: The bridge gives up first.
+#: Additional wait, seconds, so that the time-out of the bridge comes first.
 MARGIN_S = 5.0
 
 
 async def simulate(
     bus: Bus, device: str, request: HwMcRequest, *, again_s: float = AGAIN_S
 ) -> HwMcReply:
-    """Return what the device simulated; when the caller is cancelled, the device is stopped.
+    """Simulate on a device; cancelling the caller stops the device.
 
     Raises
     ------
     ContractError
-        What the bridge refused; `Unavailable` when it is gone, `Timeout` when it never answered.
+        The bridge refused the operation; `Unavailable` if there is no bridge, `Timeout` if it did
+        not reply.
     BusError
-        The bus cannot be reached.
+        The bus is unreachable.
     """
     name = secrets.token_hex(8)
     async with cancelled_with_caller(bus, device, name):
-        return await _Asking(bus, device, request.model_copy(update={"id": name})).answer(again_s)
+        named = request.model_copy(update={"id": name})
+        return await _RepeatedRequest(bus, device, named).answer(again_s)
 
 
-class _Asking:
-    """The request, sent once and again."""
+class _RepeatedRequest:
+    """A request that is repeated until there is an outcome."""
 
     def __init__(self, bus: Bus, device: str, request: HwMcRequest) -> None:
         self._bus = bus
@@ -74,7 +76,7 @@ class _Asking:
 
     async def _send(self, first: bool) -> None:
         try:
-            self._end(await self._asked())
+            self._end(await self._request_once())
         except NoRespondersError:
             self._missing += 1
             if first or self._missing == MISSING:
@@ -93,7 +95,7 @@ class _Asking:
         except (BusError, ContractError) as error:
             self._end(error)
 
-    async def _asked(self) -> HwMcReply:
+    async def _request_once(self) -> HwMcReply:
         packed = ContentType.MSGPACK
         answer = await self._bus.request(
             subjects.hw(self._device, "mc"),

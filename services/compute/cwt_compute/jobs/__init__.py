@@ -1,5 +1,6 @@
-"""Jobs: many analyses, kept, spread over all workers, and each computed once in effect.
+"""Jobs: persisted sets of analyses, distributed over all workers, each with one outcome.
 
-`api` answers clients, `scheduler` puts tasks on the queue, `worker` takes and computes them, and
-publishes how far a job is. `model` has the rules and `tasks` the tasks, pure; `store` persists.
+`api` answers clients, `scheduler` enqueues tasks, and `worker` computes them and publishes the
+progress of jobs. `model` contains the rules of jobs and `tasks` those of tasks, as pure functions;
+`store` persists them, and `quota` limits the jobs of a user.
 """

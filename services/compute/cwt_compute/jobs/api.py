@@ -1,8 +1,8 @@
 """The endpoints of ``cwt.job.*``: submit, get, list, cancel and retry jobs.
 
-Submitting keeps the tasks, then puts one small message on the queue, then writes the record. Each
-step may be repeated, and whoever finds the message writes the record if it is missing; so a worker
-that dies in between leaves nothing, or a job that runs.
+Submitting a job stores its tasks, then enqueues one small message, then writes the record. Each
+step may be repeated, and the worker that receives the message writes the record if it is missing.
+So a worker that dies in between leaves either nothing or a job that runs.
 """
 
 from __future__ import annotations
@@ -54,25 +54,25 @@ from cwt_schemas.subjects import JobVerb
 
 __all__ = ["JobApi", "Jobs", "open_jobs"]
 
-Asked = TypeVar("Asked", bound=Message)
+Request = TypeVar("Request", bound=Message)
 PACKED = ContentType.MSGPACK
-#: Submissions checked at the same time: each one may be of some hundred MiB.
+#: Maximum number of submissions checked concurrently; each may have several hundred MiB.
 SUBMISSIONS = 2
 
 
 class JobApi:
-    """Answers the clients that submit jobs and ask for them.
+    """Serve the requests of clients about jobs.
 
     Parameters
     ----------
     announce
         Called with the id of a job whose state has changed.
     records
-        The newest records that were seen.
+        The newest known records, by job id.
     quota
         Limits on the jobs of one user.
     max_message_bytes
-        What a message can have on this bus.
+        Maximum size of a message on this bus, bytes.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class JobApi:
         ]
 
     async def submit(self, request: JobSubmit) -> JobSubmitted:
-        """Keep a job, after all of it was found possible."""
+        """Check and store a job, and enqueue it."""
         tasks, body = await self._tasks_of(request)
         await anyio.to_thread.run_sync(check_tasks, tasks.tasks, self._max_message_bytes)
         digest = await anyio.to_thread.run_sync(digest_of, request.name, request.encoding, body)
@@ -114,8 +114,8 @@ class JobApi:
         if record is None:
             user, now_ns = request_context().caller.user, time.time_ns()
             results_bytes = sum(map(reply_bytes, tasks.tasks))
-            wanted = len(body) + results_bytes
-            self._quota.check(self._records.values(), user, wanted, now_ns)
+            size = len(body) + results_bytes
+            self._quota.check(self._records.values(), user, size, now_ns)
             where = request.tasks_object or await self._store.put_object(
                 tasks_name(job_id, digest), body
             )
@@ -136,12 +136,12 @@ class JobApi:
                 f"job_id: the job {job_id} exists with different tasks or a different name",
                 {"job_id": job_id},
             )
-        told = await self._state(record, results=False)
-        return JobSubmitted(job_id=job_id, status=told.status, tasks_count=record.tasks_count)
+        state = await self._state(record, results=False)
+        return JobSubmitted(job_id=job_id, status=state.status, tasks_count=record.tasks_count)
 
     async def _begin(self, job_id: str, expansion: Expansion) -> JobRecord:
         work = JobWork(job_id=job_id, attempt=1, work=expansion)
-        # The digest is in the id: of two jobs with one id, the record decides later.
+        # The id contains the digest. If two jobs have the same job id, the record decides later.
         msg_id = f"{expansion_id(job_id, 1)}/{expansion.digest}"
         await self._audit.record(AuditAction.JOB_SUBMITTED, "job", job_id)
         await self._store.enqueue(work, msg_id=msg_id, patient=False)
@@ -150,7 +150,7 @@ class JobApi:
         return await self._store.create(record_for(job_id, expansion))
 
     async def _tasks_of(self, request: JobSubmit) -> tuple[JobTasks, bytes]:
-        """Return the tasks and their form in msgpack, whichever way they came."""
+        """Return the tasks and their msgpack encoding, from the request or the object store."""
         where = request.tasks_object
         if where is None:
             tasks = JobTasks(tasks=request.tasks)
@@ -178,24 +178,24 @@ class JobApi:
         return body
 
     async def get(self, request: JobGet) -> JobState:
-        """Return how a job stands."""
+        """Return the state of a job."""
         record = await self._store.existing(request.job_id)
         return await self._state(record, results=request.results)
 
     async def list(self, request: JobList) -> JobListing:
         """Return the newest jobs."""
         records = sorted(await self._store.records(), key=lambda each: -each.created_ns)
-        found: list[JobState] = []
+        states: list[JobState] = []
         for record in records:
-            told = await self._state(record, results=False)
-            if request.status in {None, told.status}:
-                found.append(told)
-            if len(found) == request.limit:
+            state = await self._state(record, results=False)
+            if request.status in {None, state.status}:
+                states.append(state)
+            if len(states) == request.limit:
                 break
-        return JobListing(jobs=tuple(found))
+        return JobListing(jobs=tuple(states))
 
     async def cancel(self, request: JobCancel) -> JobState:
-        """Stop a job; its workers see it in the record."""
+        """Cancel a job; its workers notice the change of the record."""
         before = await self._store.existing(request.job_id)
         user = _check_owner(before)
         tally = await self._store.tally(before)
@@ -210,7 +210,7 @@ class JobApi:
         return model.state(record, tally, results=False)
 
     async def retry(self, request: JobRetry) -> JobState:
-        """Have what has no result computed again."""
+        """Start another attempt at the tasks without a result."""
         job_id = request.job_id
         before = await self._store.existing(job_id)
         user = _check_owner(before)
@@ -228,11 +228,11 @@ class JobApi:
         )
         await self._audit.record(AuditAction.JOB_RETRIED, "job", job_id)
         work = JobWork(job_id=job_id, attempt=after.attempt, work=expansion)
-        # First the message: a worker that finds it before the record has changed waits for that.
+        # Enqueue the message first: a worker that gets it waits for the change of the record.
         await self._store.enqueue(work, msg_id=expansion_id(job_id, after.attempt), patient=False)
 
         def retried(each: JobRecord) -> JobRecord:
-            if each.attempt != before.attempt:  # the message would be of another attempt
+            if each.attempt != before.attempt:  # the message is of a different attempt
                 raise Conflict(f"job {job_id} was retried by another client")
             return model.retried(each, tally)
 
@@ -242,7 +242,7 @@ class JobApi:
         return model.state(record, tally, results=False)
 
     async def _state(self, record: JobRecord, *, results: bool) -> JobState:
-        """Return how a job stands, and note its end if nobody has yet."""
+        """Return the state of a job, and record its end if that is not recorded yet."""
         if record.summary is not None and not results:
             return model.state(record, model.Tally(), results=False)
         tally = await self._store.tally(record)
@@ -254,7 +254,7 @@ class JobApi:
 
 
 def _check_owner(record: JobRecord) -> str | None:
-    """Return the user that changes a job, or refuse it."""
+    """Check that the caller may change a job; return its user."""
     caller = request_context().caller
     caller.check_owner(record.submitted_by, f"job {record.job_id}")
     return caller.user
@@ -262,12 +262,12 @@ def _check_owner(record: JobRecord) -> str | None:
 
 def _endpoint(
     verb: JobVerb,
-    handle: Callable[[Asked], Awaitable[Message]],
+    handle: Callable[[Request], Awaitable[Message]],
     *,
     off_loop: bool = False,
     concurrency: int = 4,
 ) -> Endpoint:
-    async def answer(request: Asked) -> Message:
+    async def answer(request: Request) -> Message:
         try:
             return await handle(request)
         except StorageFullError as error:
@@ -288,7 +288,7 @@ def _endpoint(
 
 @dataclass(frozen=True)
 class Jobs:
-    """What a service has to answer and to run."""
+    """The endpoints and the worker of jobs, for a service."""
 
     endpoints: list[Endpoint]
     worker: JobWorker
@@ -303,7 +303,7 @@ async def open_jobs(
     log: Log,
     quota: JobQuota | None = None,
 ) -> Jobs:
-    """Return the jobs' part of the service called `name`."""
+    """Return the endpoints and the worker of jobs for the service `name`."""
     store = await JobStore.open(bus.log, log)
     records: dict[str, JobRecord] = {}
     worker = JobWorker(bus, store, pool, name=name, max_tries=max_tries, records=records, log=log)

@@ -1,22 +1,22 @@
-"""How a job stands and what may be done to it: pure functions.
+"""State of a job and its transitions, as pure functions.
 
-Two things decide: the record, which says what was *asked*, and the outcomes, which say what
-*happened*. Nothing else is kept, so they cannot disagree about how many tasks are done: each task
-has at most one outcome, whoever computed it and however often.
+The state of a job follows from its record, which contains the request, and from the outcomes of its
+tasks. Nothing else is stored, so counts cannot be inconsistent: each task has at most one outcome,
+even if several workers compute it.
 
 ============  ======================================  ==========================================
-status        when                                    cancel, retry
+status        condition                               effect of cancel; effect of retry
 ============  ======================================  ==========================================
-queued        no task of this attempt was begun       cancelled; conflict
-running       one was                                 cancelled; conflict
+queued        no task of this attempt has started     cancelled; conflict
+running       a task of this attempt has started      cancelled; conflict
 completed     every task is done                      conflict; conflict
-failed        every task has an outcome, some failed, conflict; queued, the next attempt
-              or the tasks are no longer kept
-cancelled     asked for before the last outcome       unchanged; queued, the next attempt
+failed        every task has an outcome, some failed, conflict; queued, next attempt
+              or the tasks are no longer stored
+cancelled     cancelled before the last outcome       unchanged; queued, next attempt
 ============  ======================================  ==========================================
 
-A task message carries its attempt. That of an older attempt is dropped wherever it turns up, so a
-cancelled job may be taken up again while its old messages still wait.
+A task message contains its attempt. Workers discard messages of earlier attempts, so a cancelled
+job can be retried while its old messages are still queued.
 """
 
 from __future__ import annotations
@@ -57,16 +57,16 @@ __all__ = [
     "unfinished",
 ]
 
-#: What is said of a task that has no outcome.
+#: Status of a task without an outcome.
 Idle = Literal["cancelled", "queued"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a task, as the headers of its outcome tell."""
+    """Outcome of a task, from the headers of its message."""
 
     status: Literal["done", "failed"]
-    #: Place in the log of outcomes, and when it was stored there.
+    #: Sequence in the log of outcomes, and time of storage there.
     seq: int
     stored_ns: int
     object: StoredObject | None = None
@@ -81,27 +81,27 @@ class Tally:
 
     @cached_property
     def done(self) -> int:
-        """How many tasks have a result."""
+        """Number of tasks with a result."""
         return sum(each.status == "done" for each in self.outcomes.values())
 
     @property
     def failed(self) -> int:
-        """How many tasks have failed."""
+        """Number of failed tasks."""
         return len(self.outcomes) - self.done
 
 
 def expansion_id(job_id: str, attempt: int) -> str:
-    """Return the message id of what puts the tasks of an attempt on the queue."""
+    """Return the id of the message that makes a worker enqueue the tasks of an attempt."""
     return f"{job_id}/{attempt}/tasks"
 
 
 def outcome_id(job_id: str, task_id: str, attempt: int) -> str:
-    """Return the message id of an outcome: one for each try that a client asked for."""
+    """Return the message id of an outcome, which is unique per attempt."""
     return f"{job_id}/{task_id}/{attempt}"
 
 
 def record_for(job_id: str, expansion: Expansion) -> JobRecord:
-    """Return the record of a job that was just submitted."""
+    """Return the record of a new job."""
     return JobRecord(
         job_id=job_id,
         name=expansion.name,
@@ -116,7 +116,7 @@ def record_for(job_id: str, expansion: Expansion) -> JobRecord:
 
 
 def status(record: JobRecord, tally: Tally) -> JobStatus:
-    """Return how the job stands."""
+    """Return the status of the job."""
     if record.summary is not None:
         return record.summary.status
     if len(tally.outcomes) == record.tasks_count and not _left_over(record, tally):
@@ -125,38 +125,38 @@ def status(record: JobRecord, tally: Tally) -> JobStatus:
 
 
 def is_active(record: JobRecord | None, attempt: int) -> bool:
-    """Return whether tasks of this attempt are still to be computed."""
+    """Return whether tasks of this attempt may still be computed."""
     return record is not None and record.summary is None and record.attempt == attempt
 
 
 def unfinished(record: JobRecord, tally: Tally, *, start: int = 0) -> tuple[tuple[str, int], ...]:
-    """Return the tasks from `start` on without a result, and what each replaces.
+    """Return the tasks from `start` on without a result, each with the sequence that it replaces.
 
-    That is the sequence of a failure, or 0.
+    That is the sequence of an earlier failure, or 0.
     """
     numbers = range(start, record.tasks_count)
-    found = ((str(number), tally.outcomes.get(str(number))) for number in numbers)
+    tasks = ((str(number), tally.outcomes.get(str(number))) for number in numbers)
     return tuple(
         (task_id, outcome.seq if outcome else 0)
-        for task_id, outcome in found
+        for task_id, outcome in tasks
         if outcome is None or outcome.status == "failed"
     )
 
 
 def started(record: JobRecord, now_ns: int) -> JobRecord:
-    """Return the record after the first task was begun."""
+    """Return the record after the first task has started."""
     if record.started_ns is not None or record.summary is not None:
         return record
     return record.model_copy(update={"started_ns": now_ns})
 
 
 def finalized(record: JobRecord, tally: Tally) -> JobRecord:
-    """Return the record with how the job ended, if it has."""
-    found = status(record, tally)
-    if record.summary is not None or not found.ended:
+    """Return the record with the summary of the job, if it has ended."""
+    final = status(record, tally)
+    if record.summary is not None or not final.ended:
         return record
     last_ns = max(outcome.stored_ns for outcome in tally.outcomes.values())
-    return _ended(record, found, tally, last_ns)
+    return _ended(record, final, tally, last_ns)
 
 
 def cancelled(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
@@ -165,41 +165,43 @@ def cancelled(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
     Raises
     ------
     Conflict
-        It has ended already, by itself.
+        The job has completed or failed.
     """
-    found = status(record, tally)
-    if found is JobStatus.CANCELLED:
+    current = status(record, tally)
+    if current is JobStatus.CANCELLED:
         return record
-    if found.ended:
-        raise Conflict(f"job {record.job_id} is already {found}", {"status": found.value})
+    if current.ended:
+        raise Conflict(f"job {record.job_id} is already {current}", {"status": current.value})
     return _ended(record, JobStatus.CANCELLED, tally, now_ns)
 
 
 def tasks_lost(record: JobRecord, tally: Tally, now_ns: int) -> JobRecord:
-    """Return the record after it was found that the tasks are gone: none can be begun any more."""
+    """Return the record of a job that failed because its tasks are no longer stored."""
     return record if record.summary else _ended(record, JobStatus.FAILED, tally, now_ns)
 
 
 def retried(record: JobRecord, tally: Tally) -> JobRecord:
-    """Return the record after what failed, or was cancelled, is to be computed again.
+    """Return the record after a retry of the failed and cancelled tasks.
 
     Raises
     ------
     Conflict
-        It has not ended, or nothing of it is left to do.
+        The job has not ended, or every task has its result.
     """
-    found = status(record, tally)
-    detail = {"status": found.value}
-    if not found.ended:
-        raise Conflict(f"job {record.job_id} is {found}: cancel it, or wait until it ends", detail)
+    current = status(record, tally)
+    detail = {"status": current.value}
+    if not current.ended:
+        raise Conflict(
+            f"job {record.job_id} is {current}: cancel it, or wait until it ends", detail
+        )
     if not unfinished(record, tally):
-        raise Conflict(f"job {record.job_id} is {found}: every task has its result", detail)
+        raise Conflict(f"job {record.job_id} is {current}: every task has its result", detail)
     again = {"attempt": record.attempt + 1, "summary": None, "started_ns": None}
     return record.model_copy(update={**again, "retried_seq": _newest(tally)})
 
 
 def state(record: JobRecord, tally: Tally, *, results: bool) -> JobState:
-    """Return what a client is told of the job, with its tasks if wanted."""
+    """Return the state of the job for clients, with its tasks if `results`."""
     done, failed = _counts(record, tally)
     return JobState(
         job_id=record.job_id,
@@ -219,15 +221,15 @@ def state(record: JobRecord, tally: Tally, *, results: bool) -> JobState:
 
 
 def progress(record: JobRecord, tally: Tally, now_ns: int) -> JobProgress:
-    """Return what is announced of the job."""
-    told = state(record, tally, results=False)
+    """Return the progress message of the job."""
+    current = state(record, tally, results=False)
     return JobProgress(
-        job_id=told.job_id,
-        status=told.status,
-        progress=told.progress,
-        tasks_count=told.tasks_count,
-        done=told.done,
-        failed=told.failed,
+        job_id=current.job_id,
+        status=current.status,
+        progress=current.progress,
+        tasks_count=current.tasks_count,
+        done=current.done,
+        failed=current.failed,
         t_ns=now_ns,
     )
 
@@ -238,7 +240,7 @@ def _ended(record: JobRecord, how: JobStatus, tally: Tally, now_ns: int) -> JobR
 
 
 def _left_over(record: JobRecord, tally: Tally) -> bool:
-    """Tell whether failures of an earlier attempt wait for their replacement."""
+    """Return whether failures of an earlier attempt have not been replaced yet."""
     return any(
         outcome.status == "failed" and outcome.seq <= record.retried_seq
         for outcome in tally.outcomes.values()
@@ -250,9 +252,9 @@ def _newest(tally: Tally) -> int:
 
 
 def _counts(record: JobRecord, tally: Tally) -> tuple[int, int]:
-    """Return done and failed tasks; failures that are being tried again are neither."""
+    """Return the number of done and failed tasks; failures being retried are neither."""
     if record.summary is not None:
-        # What was counted stays counted when the log of outcomes forgets it by age.
+        # Counted outcomes remain counted after they expire from the log.
         done = max(record.summary.done, tally.done)
         return done, min(max(record.summary.failed, tally.failed), record.tasks_count - done)
     failed = sum(

@@ -1,6 +1,6 @@
-"""Limits on the jobs of one user, so that other users have room for theirs.
+"""Limits on the jobs of each user, so that no user exhausts the storage of jobs.
 
-They apply where the server names the user of a request, as for users of accounts.
+They apply to requests whose user the server reports, as for users of accounts.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from cwt_schemas.job import JobRecord
 __all__ = ["UNFINISHED", "USER_BYTES", "JobQuota"]
 
 MIB = 1024 * 1024
-#: A person waits for a few; a script that submits hundreds joins their tasks in one.
+#: Enough for interactive use; a script with hundreds of tasks can submit them in one job.
 UNFINISHED = 100
-#: A quarter of the room for results: 1000 coherences of 500 samples have 280 MB.
+#: A quarter of the storage for results. 1000 coherences of 500 samples take 280 MB.
 USER_BYTES = 512 * MIB
 MAX_AGE_S = 604_800.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobQuota:
-    """The limits of each user."""
+    """Limits on the jobs of each user."""
 
-    #: Jobs that have not ended: jobs take turns, however small they are.
+    #: Maximum number of unfinished jobs; jobs take turns independent of their size.
     max_unfinished: int = UNFINISHED
-    #: Bytes of tasks and results.
+    #: Maximum total size of tasks and results, bytes.
     max_bytes: int = USER_BYTES
-    #: Age at which a job is forgotten, seconds; 0 means never.
+    #: Age at which jobs expire, seconds; 0 means never.
     max_age_s: float = MAX_AGE_S
 
     def check(
@@ -42,14 +42,14 @@ class JobQuota:
         records
             The jobs of all users.
         user
-            None: not known, and without limits.
+            User that submits the job; None if unknown, which is not limited.
         wanted
-            Bytes of the tasks and results of the job.
+            Size of the tasks and results of the new job, bytes.
 
         Raises
         ------
         Overloaded
-            With the amount that the user has and the limit.
+            A limit is reached; the detail contains the current amount and the limit.
         """
         if user is None:
             return
@@ -74,7 +74,7 @@ class JobQuota:
 
 
 def room_of(record: JobRecord) -> int:
-    """Return the bytes of a job's tasks and results: of an ended one, of those that it has."""
+    """Return the size of a job's tasks and results, bytes; if it has ended, of existing ones."""
     if record.summary is None:
         return record.tasks.size + record.results_bytes
     return record.tasks.size + record.results_bytes * record.summary.done // record.tasks_count

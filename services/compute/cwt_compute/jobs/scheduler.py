@@ -1,14 +1,14 @@
-"""Put the tasks of jobs on the queue, so that jobs take turns.
+"""Enqueue the tasks of jobs in portions, so that jobs take turns.
 
-A submitted job is one small message on the queue of tasks. The worker that takes it enqueues a
-portion of the tasks that have no result, and in the middle of the portion another such message, for
-the tasks that come after. The queue is served in order, so the next portion goes behind what other
-jobs have enqueued by then: another job waits for a portion or two of each, not for all their tasks,
-and half a portion is still there for the workers while the next one is cut.
+A submitted job is one small message on the task queue. The worker that receives it enqueues a
+portion of the tasks without a result and, in the middle of the portion, another such message for
+the remaining tasks. The queue is served in order, so the next portion comes after the tasks that
+other jobs have enqueued meanwhile: a job waits for one or two portions of each other job, not for
+all their tasks. Half a portion remains for the workers while the next one is prepared.
 
-Enqueued twice, by a worker that died in between, a message is stored once: it has an id. Should the
-server have forgotten the ids, two such messages follow each other through the job, and find that
-its tasks have outcomes.
+If a worker dies in between and a message is enqueued twice, the server stores it once because of
+its id. If the server has already forgotten the id, the second message has no effect, because the
+tasks have outcomes.
 """
 
 from __future__ import annotations
@@ -32,31 +32,33 @@ from cwt_schemas.job import Expansion, JobRecord, JobTasks, JobWork, QueuedTask
 __all__ = ["TaskEnqueuer", "first_half", "portion_size"]
 
 PACKED = ContentType.MSGPACK
-#: Tasks of one job on their way to the queue at the same time.
+#: Number of tasks of one job that are enqueued concurrently.
 ENQUEUED_AT_ONCE = 16
-#: A message that comes before the record it is about is handed out again after so long; one that
-#: comes while tasks of another job are being put on the queue waits so long, and then the same.
+#: Redelivery delay of a message whose record does not exist yet, seconds. A message that arrives
+#: while the tasks of another job are being enqueued waits for this time, and is then redelivered
+#: with the same delay.
 NOT_YET_S = 0.5
 
-#: Work of a portion for each message that workers have now, in estimated seconds of one core. They
-#: have two for each core, so it is some seconds of all cores: long beside cutting the next one.
+#: Work of a portion per message in flight, in estimated seconds of one core. Workers have two
+#: messages per core, so a portion takes some seconds on all cores, which is long compared with the
+#: time to prepare the next one.
 PORTION_S = 2.0
-#: Each portion reads all tasks of the job; computing it takes at least this many times as long.
+#: Minimum ratio of computing a portion to reading all tasks of the job, which each portion does.
 READ_FACTOR = 20.0
 READ_BYTES_PER_S = 100e6
 
 
 class TaskEnqueuer:
-    """Enqueues the tasks of one job at a time.
+    """Enqueue the tasks of one job at a time.
 
     Parameters
     ----------
     announce
         Called with the id of a job whose state has changed.
     newest
-        Returns the record of a job as it was seen last.
+        Return the newest known version of a record.
     max_tries
-        Deliveries after which a message without its record is dropped.
+        Number of deliveries after which a message without its record is dropped.
     """
 
     def __init__(
@@ -74,11 +76,11 @@ class TaskEnqueuer:
         self._enqueuing = anyio.Lock()
 
     async def enqueue(self, delivery: Delivery, work: JobWork, expansion: Expansion) -> None:
-        """Bring the message to one of its ends."""
+        """Process an expansion message: enqueue a portion, or return or drop the message."""
         with anyio.move_on_after(NOT_YET_S) as waiting:
             await self._enqueuing.acquire()
         if waiting.cancelled_caught:
-            # The other one may wait for room on the queue, which takes this slot to make.
+            # The other job may be waiting for room on the queue, which needs this slot.
             await delivery.nak(NOT_YET_S)
             return
         try:
@@ -102,7 +104,7 @@ class TaskEnqueuer:
         return record or await self._store.create(record_for(work.job_id, expansion))
 
     async def _not_yet(self, delivery: Delivery) -> None:
-        """Wait for the record; its change was on the way when whoever asked for it died."""
+        """Wait for the record, which may never change if the worker of the request died."""
         if delivery.deliveries > self._max_tries:
             await delivery.ack()
         else:
@@ -131,7 +133,7 @@ class TaskEnqueuer:
         self._announce(record.job_id)
 
     async def _continue(self, work: JobWork, expansion: Expansion, start: int) -> None:
-        """Enqueue a message that makes a worker enqueue the tasks from `start` on."""
+        """Enqueue a message for the tasks from `start` on."""
         rest = work.model_copy(update={"work": expansion.model_copy(update={"start": start})})
         msg_id = f"{expansion_id(work.job_id, work.attempt)}/{start}"
         await self._store.enqueue(rest, msg_id=msg_id)
@@ -166,30 +168,30 @@ class TaskEnqueuer:
 
 
 def _read(body: bytes, todo: Sequence[tuple[str, int]]) -> tuple[JobTasks, tuple[float, ...]]:
-    """Return the tasks of a job, and what those that are to be done cost."""
+    """Return the tasks of a job, and the costs of those in `todo`, in seconds of one core."""
     tasks = decode(JobTasks, body, PACKED, max_bytes=None)
     return tasks, tuple(cost_s(tasks.tasks[int(task_id)]) for task_id, _ in todo)
 
 
 def portion_size(costs_s: Sequence[float], *, in_flight: int, job_bytes: int) -> int:
-    """Return how many of the next tasks, whose costs are given, make a portion: at least one.
+    """Return the number of tasks in the next portion: at least one.
 
     Parameters
     ----------
     costs_s
-        Estimated seconds of one core, in the order of the tasks.
+        Estimated costs of the next tasks, in seconds of one core.
     in_flight
-        Messages that workers have, of all jobs.
+        Number of messages of all jobs that workers are processing.
     job_bytes
-        Size of the job's tasks as they are kept.
+        Stored size of the job's tasks, bytes.
     """
-    wanted_s = max(PORTION_S * max(in_flight, 1), READ_FACTOR * job_bytes / READ_BYTES_PER_S)
+    portion_s = max(PORTION_S * max(in_flight, 1), READ_FACTOR * job_bytes / READ_BYTES_PER_S)
     for count, sum_s in enumerate(accumulate(costs_s), 1):
-        if sum_s >= wanted_s:
+        if sum_s >= portion_s:
             return count
     return len(costs_s)
 
 
 def first_half(count: int) -> int:
-    """Return how many tasks of a portion come before the message for the next one."""
+    """Return the number of tasks of a portion that precede the message for the next one."""
     return (count + 1) // 2

@@ -1,4 +1,4 @@
-"""What is kept of jobs: records in a bucket, outcomes in a log, tasks and large results apart."""
+"""Storage of jobs: records in a bucket, outcomes in a log, tasks and large results as objects."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from cwt_schemas.message import StoredObject
 __all__ = ["JobStore", "ObjectChangedError", "headers_of", "record_of"]
 
 PACKED = ContentType.MSGPACK
-#: Headers of the largest job are read in a fraction of this.
+#: Time limit for reading outcomes; the headers of the largest job take a fraction of this.
 READ_TIMEOUT_S = 30.0
-#: Jobs that run, whose outcomes are remembered: a look at them reads what is new.
+#: Number of running jobs whose outcomes are cached, so that only new ones are read.
 SEEN_JOBS = 16
-#: Characters of the reason in a header; the whole is in the body.
+#: Maximum length of an error in a header, characters; the body contains the full text.
 HEADER_TEXT = 256
 
 
 class ObjectChangedError(Exception):
-    """An object that has been replaced since it was stored, or was never the one that is named."""
+    """The object was replaced since it was stored, or differs from the named one."""
 
 
 class JobStore:
-    """Jobs as the server keeps them; what it remembers saves reading, and nothing else."""
+    """Access to the jobs on the server; its memory is only a cache."""
 
     def __init__(self, bus_log: DurableLog, bucket: Bucket, log: Log) -> None:
         self._bus_log = bus_log
@@ -50,26 +50,26 @@ class JobStore:
 
     @classmethod
     async def open(cls, bus_log: DurableLog, log: Log) -> JobStore:
-        """Return the store of a bus on which everything is declared."""
+        """Return the store of a bus whose topology is declared."""
         return cls(bus_log, await bus_log.bucket(storage.KV_JOBS), log)
 
     @property
     def bucket(self) -> Bucket:
-        """The records, by the id of the job."""
+        """The bucket of records, by job id."""
         return self._bucket
 
     async def record(self, job_id: str) -> JobRecord | None:
-        """Return what was asked of a job; None if there is none, or no longer."""
+        """Return the record of a job, or None if it does not exist or has expired."""
         entry = await self._bucket.get(job_id)
         return record_of(entry.value) if entry else None
 
     async def records(self) -> list[JobRecord]:
         """Return all records."""
-        found = [await self.record(key) for key in await self._bucket.keys()]
-        return [record for record in found if record is not None]
+        records = [await self.record(key) for key in await self._bucket.keys()]
+        return [record for record in records if record is not None]
 
     async def create(self, record: JobRecord) -> JobRecord:
-        """Keep a record unless there is one of that id; return the one that is there."""
+        """Store a new record; if one with that id exists, return that one."""
         try:
             await self._bucket.replace(record.job_id, encode(record, PACKED), 0)
         except RevisionConflictError:
@@ -77,12 +77,12 @@ class JobStore:
         return record
 
     async def existing(self, job_id: str) -> JobRecord:
-        """Return the record.
+        """Return the record of a job.
 
         Raises
         ------
         NotFound
-            There is none, or no longer.
+            The job does not exist or has expired.
         """
         record = await self.record(job_id)
         if record is None:
@@ -90,12 +90,12 @@ class JobStore:
         return record
 
     async def change(self, job_id: str, change: Callable[[JobRecord], JobRecord]) -> JobRecord:
-        """Replace a record by what `change` makes of it, whoever else does the same.
+        """Replace a record with the result of `change`, and repeat after concurrent changes.
 
         Raises
         ------
         NotFound
-            There is none, or no longer.
+            The job does not exist or has expired.
         """
         while True:
             entry = await self._bucket.get(job_id)
@@ -112,10 +112,10 @@ class JobStore:
             return after
 
     async def tally(self, record: JobRecord) -> Tally:
-        """Return all outcomes of a job so far; of one that runs, only the new ones are read."""
+        """Return all outcomes of a job so far; for a running job, read only new ones."""
         pattern = subjects.job_results_of(record.job_id)
         if record.attempt > 1 or record.summary is not None:
-            # Outcomes may have been replaced, or be too old.
+            # Outcomes may have been replaced or have expired.
             self._seen.pop(record.job_id, None)
             return Tally(await self._outcomes(pattern, {}))
         known = await self._outcomes(pattern, self._seen.pop(record.job_id, {}))
@@ -125,16 +125,16 @@ class JobStore:
         return Tally(known)
 
     async def outcome(self, job_id: str, task_id: str) -> Outcome | None:
-        """Return the outcome of a task, if it has one."""
+        """Return the outcome of a task, or None."""
         return (await self._outcomes(subjects.job_result(job_id, task_id), {})).get(task_id)
 
     async def _outcomes(self, pattern: str, known: Mapping[str, Outcome]) -> dict[str, Outcome]:
-        """Return the outcomes on `pattern`, of which some are known already."""
-        subjects_there = await self._bus_log.subject_counts(storage.JOB_RESULTS, pattern)
-        there = {subjects.task_of_job_result(each).task for each in subjects_there}
-        found = {task: outcome for task, outcome in known.items() if task in there}
-        if len(found) == len(there):
-            return found
+        """Return the outcomes on `pattern`, reading only those not in `known`."""
+        counts = await self._bus_log.subject_counts(storage.JOB_RESULTS, pattern)
+        stored_tasks = {subjects.task_of_job_result(each).task for each in counts}
+        outcomes = {task: outcome for task, outcome in known.items() if task in stored_tasks}
+        if len(outcomes) == len(stored_tasks):
+            return outcomes
         start = max((outcome.seq for outcome in known.values()), default=0) + 1
         with anyio.move_on_after(READ_TIMEOUT_S):
             async with self._bus_log.read(
@@ -142,9 +142,11 @@ class JobStore:
             ) as messages:
                 async for stored in messages:
                     task_id, outcome = entry_of(stored)
-                    found[task_id] = outcome
-            return found
-        raise BusTimeoutError(f"the outcomes on {pattern} were not read in {READ_TIMEOUT_S:g} s")
+                    outcomes[task_id] = outcome
+            return outcomes
+        raise BusTimeoutError(
+            f"cannot read the outcomes on {pattern}: not complete after {READ_TIMEOUT_S:g} s"
+        )
 
     async def store_outcome(
         self,
@@ -156,7 +158,7 @@ class JobStore:
         msg_id: str,
         replaces: int,
     ) -> None:
-        """Store an outcome in place of the one with sequence `replaces`; else the other one stays.
+        """Store an outcome unless the task has one with a sequence other than `replaces`.
 
         Retry until the server has room and has acknowledged it.
         """
@@ -171,10 +173,10 @@ class JobStore:
                 expect_seq=replaces,
             )
         except RevisionConflictError:
-            return  # another worker was faster, or the first try was kept after all
+            return  # stored by another worker, or by an unacknowledged try
 
     async def enqueue(self, work: JobWork, *, msg_id: str, patient: bool = True) -> None:
-        """Put a message on the queue of tasks; patient, wait as long as it is full."""
+        """Enqueue a message; if `patient`, retry while the queue is full."""
         subject, body, headers = subjects.task(work.job_id), encode(work, PACKED), _HEADERS
         if patient:
             await publish_with_retry(
@@ -184,29 +186,29 @@ class JobStore:
             await self._bus_log.store(subject, body, msg_id=msg_id, headers=headers)
 
     async def in_flight(self) -> int:
-        """Return how many messages of the queue workers have."""
+        """Return the number of messages that workers are processing."""
         return (await self._bus_log.backlog(storage.TASKS, storage.COMPUTE_TASKS)).in_flight
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
-        """Store a dead letter of a message of the task queue, then take it off the queue."""
+        """Store the dead letter of a message, then remove the message from the queue."""
         await store_dead_letter(self._bus_log, delivery, reason, queue=storage.TASKS, log=self._log)
         await terminate(delivery, reason)
 
     async def put_object(self, name: str, data: bytes) -> StoredObject:
-        """Keep an object at once, or fail."""
+        """Store an object, without retries."""
         return await (await self._bus_log.objects(storage.OBJECTS)).put(name, data)
 
     async def put_object_with_retry(self, name: str, data: bytes) -> StoredObject:
-        """Store an object; retry as long as there is no room."""
+        """Store an object; retry while the bucket is full."""
         return await store_with_retry(partial(self.put_object, name, data), log=self._log, id=name)
 
     async def get_object(self, where: StoredObject) -> bytes | None:
-        """Return an object of the jobs' bucket; None if it is not there, or no longer.
+        """Return an object of the jobs' bucket, or None if it does not exist or has expired.
 
         Raises
         ------
         ObjectChangedError
-            It is there, and is not what was stored.
+            The object exists, and its content differs from the stored one.
         """
         body = await (await self._bus_log.objects(storage.OBJECTS)).get(where.name)
         if body is None:
@@ -228,17 +230,17 @@ def headers_of(
     where: StoredObject | None = None,
 ) -> dict[str, str]:
     """Return the headers of an outcome."""
-    found = {CONTENT_TYPE: encoding.value, TASK_STATUS: status}
+    headers = {CONTENT_TYPE: encoding.value, TASK_STATUS: status}
     if error is not None:
         line = re.sub(r"[^\x20-\x7e]+", " ", error)[:HEADER_TEXT].strip()
-        found[TASK_ERROR] = line or "no reason was given"
+        headers[TASK_ERROR] = line or "no reason was given"
     if where is not None:
-        found[TASK_OBJECT] = encode(where, ContentType.JSON).decode()
-    return found
+        headers[TASK_OBJECT] = encode(where, ContentType.JSON).decode()
+    return headers
 
 
 def entry_of(stored: StoredMessage) -> tuple[str, Outcome]:
-    """Return the id of the task, and what the headers of its outcome tell."""
+    """Return the task id and the outcome in the headers of a message."""
     headers = stored.message.headers
     return subjects.task_of_job_result(stored.message.subject).task, Outcome(
         status="done" if headers.get(TASK_STATUS) == "done" else "failed",
@@ -250,7 +252,7 @@ def entry_of(stored: StoredMessage) -> tuple[str, Outcome]:
 
 
 def record_of(value: bytes) -> JobRecord:
-    """Return the record in the value of a key."""
+    """Decode the record in a value of the bucket."""
     return decode(JobRecord, value, PACKED)
 
 

@@ -1,6 +1,6 @@
-"""Tasks of a job: which can be accepted, how they are computed, and what comes of them.
+"""Tasks of a job: validation, computation and outcomes.
 
-A task is a query that no client waits for, and so has higher limits.
+A task is a query that no client waits for, and therefore has higher limits.
 """
 
 from __future__ import annotations
@@ -54,26 +54,26 @@ __all__ = [
     "tasks_name",
 ]
 
-#: The backend that spreads a simulation over all workers.
+#: The backend that distributes a simulation over all workers.
 CLUSTER = "cluster"
-#: Seconds of one core: below this the way to other workers is not worth it.
+#: Minimum cost at which a simulation is distributed, in seconds of one core.
 SPREAD_COST_S = 5.0
-#: What a task has that may be large.
+#: Fields of a task that may be large.
 SIGNALS = frozenset({"data", "signal1"})
 #: Room for the other fields of a task.
 TASK_OVERHEAD_BYTES = 4096
 
 
 def check_tasks(tasks: Sequence[TaskRequest], max_message_bytes: int) -> None:
-    """Refuse a job of which a task could not be computed anywhere, or not even sent to a worker.
+    """Check that all tasks of a job can be sent to a worker and computed.
 
     Raises
     ------
     Unprocessable
-        Naming every such task and field.
+        A task cannot be computed; the message names all such tasks and fields.
     """
     problems: dict[str, str] = {}
-    # A device is asked for by way of the bridge: once, and not for each of a thousand tasks.
+    # Query the bridge for a device once, not for each of a thousand tasks.
     backend_of = cache(answer_backend)
     for number, task in enumerate(tasks):
         try:
@@ -116,27 +116,27 @@ def _check(
 
 
 def digest_of(name: str | None, encoding: Encoding, tasks: bytes) -> str:
-    """Return what tells jobs apart: a hash of name, encoding, and the tasks in msgpack."""
+    """Return the digest that identifies a job: of name, encoding, and tasks in msgpack."""
     return hashlib.sha256(f"{name or ''}\0{encoding}\0".encode() + tasks).hexdigest()[:16]
 
 
 def job_id_of(request: JobSubmit, digest: str) -> str:
-    """Return the id that the client gave, or else the one of the content."""
+    """Return the job id in the request, or else one derived from the digest."""
     return request.job_id or f"job-{digest}"
 
 
 def tasks_name(job_id: str, digest: str) -> str:
-    """Return where the tasks are kept in the object store."""
+    """Return the name of the tasks in the object store."""
     return f"tasks.{job_id}.{digest}"
 
 
 def answer_task(request: TaskRequest) -> TaskReply:
-    """Return what the query of the same fields would answer.
+    """Return the reply to the query with the same fields.
 
     Raises
     ------
     ContractError
-        The request is at fault.
+        The request is invalid.
     """
     match request:
         case CwtTask():
@@ -150,7 +150,7 @@ def answer_task(request: TaskRequest) -> TaskReply:
 
 
 def is_spread(request: TaskRequest) -> bool:
-    """Tell whether the simulation of a task is large enough for all workers."""
+    """Return whether the simulation of a task is large enough to be distributed."""
     return (
         isinstance(request, WctTask | SignificanceTask)
         and request.backend in {FALLBACK, CLUSTER}
@@ -159,28 +159,28 @@ def is_spread(request: TaskRequest) -> bool:
 
 
 def needs_the_bus(request: TaskRequest) -> bool:
-    """Tell whether a task is simulated somewhere that only a service reaches."""
+    """Return whether the backend of a task needs the bus, which only a service has."""
     backend = getattr(request, "backend", FALLBACK)
     return is_spread(request) or backend not in {FALLBACK, "joblib"}
 
 
 def spread(request: TaskRequest) -> TaskRequest:
-    """Return the task with its simulation on all workers, if it is large enough for that."""
+    """Return the task, with the cluster backend if its simulation is large enough."""
     return request.model_copy(update={"backend": CLUSTER}) if is_spread(request) else request
 
 
 def encoding_of(task: QueuedTask) -> ContentType:
-    """Return how the outcome of a task is written."""
+    """Return the encoding of the outcome of a task."""
     return ContentType.JSON if task.encoding == "json" else ContentType.MSGPACK
 
 
 def outcome_of(job_id: str, attempt: int, task: QueuedTask, worker: str) -> JobOutcome:
-    """Compute a task; return the outcome with the result in it.
+    """Compute a task; return the outcome, which contains the result.
 
     Raises
     ------
     ContractError
-        The task is at fault.
+        The task is invalid.
     """
     started = time.time_ns()
     result = answer_task(task.request)
@@ -198,7 +198,7 @@ def outcome_of(job_id: str, attempt: int, task: QueuedTask, worker: str) -> JobO
 
 
 def engine_of(worker: str, backend: str | None = None) -> Engine:
-    """Return who computed; without a backend, nothing was simulated."""
+    """Return the engine of an outcome; `backend` is None if nothing was simulated."""
     return Engine(
         library="pycwt_mod", version=__version__, backend=backend or "sequential", worker=worker
     )

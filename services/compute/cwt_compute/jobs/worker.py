@@ -1,13 +1,14 @@
-"""A worker's share of the queue of tasks: take, compute in a process apart, store, acknowledge.
+"""Process tasks from the queue: receive, compute in a child process, store, acknowledge.
 
-Every way out of a message is one of three: acknowledged after the outcome is kept, or because
-nobody wants it any more; handed back with a delay; given up, which leaves a failed outcome and a
-dead letter. A worker that dies does none of them, and after the acknowledgement deadline the server
-hands the task to another, which looks for an outcome before it computes. Should two compute the
-same task all the same, the log takes the outcome of one.
+The processing of a message has one of three outcomes. It is acknowledged, after the outcome is
+stored or because the job no longer needs it; or it is returned to the queue with a delay; or it is
+terminated, after a failed outcome and a dead letter are stored. If a worker dies, the server
+redelivers the task to another worker after the acknowledgement deadline, and that worker checks for
+an outcome before it computes. If two workers compute the same task nevertheless, the log accepts
+only one outcome.
 
-A task is computed in a process of low priority, or in a thread if its simulation needs the bus. The
-progress of its job is published after it, and at the end of the job the worker records that.
+A task is computed in a process of low priority, or in a thread if its simulation needs the bus.
+Afterwards the progress of its job is published, and the end of the job is recorded.
 """
 
 from __future__ import annotations
@@ -49,25 +50,26 @@ from cwt_schemas.job import Expansion, JobRecord, JobWork, QueuedTask
 
 __all__ = ["JobWorker"]
 
-#: A worker that has to end takes no longer to say that it will not finish a task.
+#: Time limit for returning a task to the queue when the worker must stop, seconds.
 HAND_BACK_S = 1.0
-#: Shortest time between two publications of progress.
+#: Minimum time between two publications of progress, seconds.
 PAUSE_S = 0.25
-#: Looking takes at most one part in so many of the time: it grows with the number of tasks.
+#: Ratio of the pause to the time for computing progress, which grows with the number of tasks.
 SHARE_OF_TIME = 50
 
 
 class JobWorker:
-    """Computes tasks, at most as many concurrently as the pool has processes.
+    """Compute tasks concurrently, as many as the pool has processes.
 
     Parameters
     ----------
     name
-        Goes into the provenance of the outcomes.
+        Name of the worker in the provenance of outcomes.
     max_tries
-        Deliveries before a message is given up.
+        Number of deliveries after which a message is dead-lettered.
     records
-        Takes the newest records that were seen, so that a task costs no look at the bucket.
+        Cache of the newest known records, updated by the worker, so that a task does not need to
+        read the bucket.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class JobWorker:
         self._log = log
         self._heartbeat = Heartbeat()
         self._records = records
-        #: What is being computed or kept, to be cancelled with its job.
+        #: Tasks being computed or stored, to be cancelled with their job.
         self._running: dict[anyio.CancelScope, JobWork] = {}
         self._progress = _ProgressPublisher(bus, store, log)
         self._enqueuer = TaskEnqueuer(
@@ -99,12 +101,12 @@ class JobWorker:
         )
 
     def announce(self, job_id: str) -> None:
-        """Have the progress of a job published soon."""
+        """Request publication of the progress of a job."""
         self._progress.mark(job_id)
 
     async def run(self, stop: Stop) -> None:
-        """Take tasks until asked to stop, then finish those under way."""
-        # One more than can be computed: what it needs is there when a process is free.
+        """Process tasks until a stop is requested, then finish those in progress."""
+        # One more than can be computed, so that the next task is ready when a process is free.
         slots = anyio.Semaphore(self._pool.size + 1)
         async with (
             self._bus_log.consume(storage.TASKS, storage.COMPUTE_TASKS) as consumer,
@@ -124,7 +126,7 @@ class JobWorker:
             background.cancel_scope.cancel()
 
     async def _watch(self) -> None:
-        """Follow the records; stop what is not wanted any more."""
+        """Follow the records, and cancel tasks of attempts that are no longer active."""
         async with self._store.bucket.watch() as changes:
             async for change in changes:
                 if change.value is None:
@@ -133,7 +135,7 @@ class JobWorker:
                 try:
                     record = record_of(change.value)
                 except ContractError:
-                    continue  # of another version; its own workers know what to do with it
+                    continue  # of a different version, whose workers process it
                 self._records[change.key] = record
                 for scope, work in tuple(self._running.items()):
                     if work.job_id == change.key and not model.is_active(record, work.attempt):
@@ -144,14 +146,14 @@ class JobWorker:
             with self._heartbeat.of(delivery):
                 await self.handle(delivery)
         except anyio.get_cancelled_exc_class():
-            # The time to finish is over: another worker may begin at once.
+            # The drain time is over: let another worker start the task immediately.
             with anyio.move_on_after(HAND_BACK_S, shield=True), suppress(BusError):
                 await delivery.nak()
             raise
         except BusError as error:
-            # Nothing was acknowledged: it is handed out again after the deadline.
+            # Nothing was acknowledged: the message is redelivered after the deadline.
             self._log.warning(Action.BUS_ERROR, detail=str(error))
-        except Exception as error:  # noqa: BLE001 - no message may take the worker with it
+        except Exception as error:  # noqa: BLE001 - no message may crash the worker
             self._log.error(Action.TASK_RETRIED, exc=error, seq=delivery.stored.seq)
             with suppress(BusError):
                 await delivery.nak(self._policy.max_delay_s)
@@ -159,7 +161,7 @@ class JobWorker:
             slots.release()
 
     async def handle(self, delivery: Delivery) -> None:
-        """Bring one delivery to one of its three ends."""
+        """Process one delivery to one of its three outcomes."""
         message = delivery.stored.message
         try:
             kind = content_type_of(message.headers)
@@ -175,12 +177,12 @@ class JobWorker:
         except BusError:
             raise
         except NotFound:
-            await delivery.ack()  # the job has expired meanwhile
-        except Exception as error:  # noqa: BLE001 - whatever it was, the message gets an end
+            await delivery.ack()  # the job has expired
+        except Exception as error:  # noqa: BLE001 - the message needs an outcome in any case
             await self._tried(delivery, work, error)
 
     def _newest(self, record: JobRecord) -> JobRecord:
-        """Return the record as it was seen last, if that is newer."""
+        """Return the newest known version of a record."""
         seen = self._records.get(record.job_id)
         return record if seen is None or seen.attempt < record.attempt else seen
 
@@ -193,7 +195,7 @@ class JobWorker:
             return
         outcome = await self._store.outcome(work.job_id, task.task_id)
         if outcome is not None and outcome.seq != task.replaces:
-            # Computed before, by a worker that died before it could say so.
+            # Computed by a worker that died before it acknowledged the task.
             await self._done(delivery, work)
             return
         if delivery.deliveries > self._max_tries:
@@ -207,11 +209,11 @@ class JobWorker:
         with anyio.CancelScope() as scope:
             self._running[scope] = work
             if not model.is_active(self._newest(record), work.attempt):
-                scope.cancel()  # since the look at the record; from here on `_watch` does it
+                scope.cancel()  # the record has changed; `_watch` sees later changes
             try:
                 body = await self._run_task(work, task, delivery.stored.message.data)
-                # Cancelled as well: where there is no room for an outcome, it is waited for.
-                await self._keep(work, task, body, started)
+                # Inside the scope, because storing waits while there is no room for the outcome.
+                await self._store_result(work, task, body, started)
             except ContractError as error:
                 await self._failed(delivery, work, task, error, started)
                 return
@@ -224,14 +226,14 @@ class JobWorker:
         await self._done(delivery, work)
 
     async def _run_task(self, work: JobWork, task: QueuedTask, message: bytes) -> bytes:
-        """Return the outcome of a task in its encoding; `message` is `work` as it travelled.
+        """Compute a task; return the encoded outcome. `message` is `work` as it was received.
 
         Raises
         ------
         ContractError
-            The task is at fault.
+            The task is invalid.
         ProcessDiedError, ComputeFaultError
-            It may succeed another time.
+            The computation failed; a retry may succeed.
         """
         async with self._pool.process() as process:
             with (
@@ -245,7 +247,7 @@ class JobWorker:
     async def _run_task_with_the_bus(
         self, process: ComputeProcess, work: JobWork, task: QueuedTask
     ) -> bytes:
-        """Compute in a thread of this process; its own shares go to the compute process."""
+        """Compute in a thread of this process; shares for this worker use the compute process."""
         spread_task = task.model_copy(update={"request": spread(task.request)})
 
         def compute() -> bytes:
@@ -268,12 +270,14 @@ class JobWorker:
             return seen
         record = await self._store.record(work.job_id)
         if record is not None:
-            # `_watch` may have seen a newer one than a replica of the bucket returned.
+            # `_watch` may know a newer record than the one read from a replica of the bucket.
             record = self._records[work.job_id] = self._newest(record)
         return record
 
-    async def _keep(self, work: JobWork, task: QueuedTask, body: bytes, started_ns: int) -> None:
-        """Keep the outcome of a task that was computed, in the object store if it is large."""
+    async def _store_result(
+        self, work: JobWork, task: QueuedTask, body: bytes, started_ns: int
+    ) -> None:
+        """Store the outcome of a computed task, in the object store if it is large."""
         msg_id = model.outcome_id(work.job_id, task.task_id, work.attempt)
         encoding = encoding_of(task)
         headers = headers_of("done", encoding)
@@ -293,10 +297,10 @@ class JobWorker:
         await delivery.ack()
         self.announce(work.job_id)
 
-    # What did not go well
+    # Failures
 
     async def _tried(self, delivery: Delivery, work: JobWork, error: Exception) -> None:
-        """Hand the message back, or give it up."""
+        """Return the message to the queue, or dead-letter it."""
         task = work.work
         decision = decide(self._policy, tries=delivery.deliveries, transient=True)
         detail = str(error) or type(error).__name__
@@ -324,8 +328,8 @@ class JobWorker:
         error: ContractError,
         started_ns: int,
     ) -> None:
-        """Keep that the task failed for a reason of its own; trying again would not help."""
-        await self._keep_failure(work, task, error, started_ns)
+        """Store the outcome of a task that failed because it is invalid."""
+        await self._store_failure(work, task, error, started_ns)
         self._log.warning(
             Action.TASK_FAILED, job=work.job_id, task=task.task_id, detail=error.message
         )
@@ -340,7 +344,7 @@ class JobWorker:
         reason: str,
         error: Exception | None = None,
     ) -> None:
-        """Leave a failed outcome and a dead letter: the job goes on without this task."""
+        """Store a failed outcome and a dead letter; the job continues without this task."""
         fault = secrets.token_hex(6)
         self._log.error(
             Action.TASK_DEAD,
@@ -349,15 +353,15 @@ class JobWorker:
             fault=fault,
             reason=getattr(error, "trace", "") or reason,
         )
-        told = Internal(
+        failure = Internal(
             f"dead-lettered: {reason}; the worker's log has the cause under the id {fault}"
         )
-        await self._keep_failure(work, task, told, time.time_ns())
+        await self._store_failure(work, task, failure, time.time_ns())
         await self._store.dead_letter(delivery, reason)
         metrics.TASKS_COMPUTED.labels(task.request.type, "dead").inc()
         self.announce(work.job_id)
 
-    async def _keep_failure(
+    async def _store_failure(
         self, work: JobWork, task: QueuedTask, error: ContractError, started_ns: int
     ) -> None:
         outcome = outcome_without_result(
@@ -374,10 +378,10 @@ class JobWorker:
 
 
 class _ProgressPublisher:
-    """Looks at jobs that were marked, one after the other, as often as that is cheap.
+    """Publish the progress of marked jobs, at a rate that limits the cost.
 
-    Whoever kept an outcome marks its job. If that worker dies before it looked, the next one that
-    asks for the job's state finds it ended and notes that.
+    A job is marked after an outcome is stored. If the worker dies before it has published, the next
+    request for the state of the job records its end.
     """
 
     def __init__(self, bus: Bus, store: JobStore, log: Log) -> None:
@@ -388,7 +392,7 @@ class _ProgressPublisher:
         self._news = anyio.Event()
 
     def mark(self, job_id: str) -> None:
-        """Have the progress of `job_id` published soon."""
+        """Request publication of the progress of `job_id`."""
         self._marked[job_id] = None
         self._news.set()
 
@@ -403,14 +407,14 @@ class _ProgressPublisher:
             await anyio.sleep(max(PAUSE_S, SHARE_OF_TIME * took_s))
 
     async def flush(self) -> None:
-        """Publish the progress of all marked jobs, now."""
+        """Publish the progress of all marked jobs immediately."""
         while self._marked:
             job_id = next(iter(self._marked))
             del self._marked[job_id]
             try:
                 await self._publish(job_id)
             except (BusError, NotFound) as error:
-                # The truth is in the outcomes; whoever asks for it later finds it there.
+                # The outcomes are stored, and later requests for the state read them.
                 self._log.warning(Action.BUS_ERROR, detail=str(error), job=job_id)
 
     async def _publish(self, job_id: str) -> None:
@@ -421,9 +425,9 @@ class _ProgressPublisher:
         if model.finalized(record, tally) != record:
             record = await self._store.change(job_id, lambda each: model.finalized(each, tally))
             self._log.info(Action.JOB_ENDED, job=job_id, status=model.status(record, tally).value)
-        told = model.progress(record, tally, time.time_ns())
+        progress = model.progress(record, tally, time.time_ns())
         await self._bus.publish(
             subjects.progress(job_id),
-            encode(told, ContentType.JSON),
+            encode(progress, ContentType.JSON),
             {CONTENT_TYPE: ContentType.JSON.value},
         )

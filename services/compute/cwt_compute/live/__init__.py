@@ -1,1 +1,1 @@
-"""Analysis windows to live results: this worker's share of the window queue."""
+"""Compute live results from the windows of the window queue."""

@@ -1,14 +1,14 @@
-"""Publish the events of windows; those of dropped windows at the bounded rate of a stream.
+"""Publish the events of windows, with a rate limit for those of dropped windows.
 
-A worker that drops every window of a stream would publish as many events. Of those, it publishes
-what `EventRate` admits, and one event a second with the sum of the others. The rate is that of one
-worker, since workers do not know of each other's windows.
+A worker that drops every window of a stream would publish an event for each. It publishes those
+that `EventRate` admits, and one event per second that summarises the others. The limit is per
+worker, since workers do not know each other's windows.
 
-A dropped window is taken off its queue before the sum that it is part of is stored. A worker that
-is killed loses the sums that wait; the dead letters and the masked results are stored by then.
+A dropped window is removed from its queue before its summary event is stored. A worker that is
+killed loses pending summaries, but has already stored the dead letters and masked results.
 
-Events of flat channels are published as they are. All analyses that see one publish it under the
-same id, so no worker could count them; `flat_events` limits how many a window has.
+Events of flat channels are published without a rate limit. All analyses that detect one publish it
+under the same id, so workers cannot count them; `flat_events` limits their number per window.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from cwt_schemas.live import StreamEvent
 
 __all__ = ["EventPublisher"]
 
-#: Pause between two looks for sums that have their turn; with the wait for it, a dropped window is
-#: reported within 1.5 s. Removing a recording waits longer than that for new events.
+#: Interval of checks for due summaries, seconds. A dropped window is thus reported within 1.5 s.
+#: Removing a recording waits longer than that for new events.
 LOOK_S = INTERVAL_S / 2
 
 
 class EventPublisher:
-    """Publishes the events of one worker.
+    """Publish the events of one worker.
 
     Parameters
     ----------
     bus_log
-        Where events are stored.
+        Log to store events in.
     name
-        The worker's name, which is part of the ids of sums.
+        Name of the worker, which is part of the ids of summaries.
     """
 
     def __init__(self, bus_log: DurableLog, *, name: str, log: Log) -> None:
         self._bus_log = bus_log
         self._name = name
         self._log = log
-        #: By stream; only those that have published lately.
+        #: Rates of streams with recent events, by stream.
         self._rates: dict[str, EventRate] = {}
-        #: Sums that have their turn and are not stored yet.
-        self._sums: deque[StreamEvent] = deque()
+        #: Summaries that are due and not yet stored.
+        self._summaries: deque[StreamEvent] = deque()
 
     async def publish(self, event: StreamEvent) -> None:
-        """Store an event, or add it to those that `run` reports together."""
+        """Store an event, or merge it into a summary that `run` publishes."""
         if event.kind == "dropped":
             rate = self._rates.setdefault(event.stream, EventRate(()))
             if not rate.admits(event):
@@ -64,33 +64,33 @@ class EventPublisher:
         await self._store(event)
 
     async def run(self) -> None:
-        """Publish the sums that have their turn, until cancelled."""
+        """Publish summaries when they are due, until cancelled."""
         while True:
             await anyio.sleep(LOOK_S)
-            if not self._sums:  # else the last ones could not be stored
+            if not self._summaries:  # else storing the last ones failed
                 self._collect(quiet=False)
-            await self._store_sums()
+            await self._store_summaries()
 
     async def flush(self) -> None:
-        """Publish all sums; no more events are expected."""
+        """Publish all pending summaries; no more events are expected."""
         self._collect(quiet=True)
-        await self._store_sums()
+        await self._store_summaries()
 
     def _collect(self, *, quiet: bool) -> None:
         now_ns = time.time_ns()
         for stream, rate in list(self._rates.items()):
             name = f"{stream}/{self._name}/{now_ns}"
-            self._sums.extend(rate.due(name, stream, now_ns, quiet=quiet))
+            self._summaries.extend(rate.due(name, stream, now_ns, quiet=quiet))
             if rate.is_idle(now_ns):
                 del self._rates[stream]
 
-    async def _store_sums(self) -> None:
+    async def _store_summaries(self) -> None:
         try:
-            while self._sums:
-                await self._store(self._sums[0])
-                self._sums.popleft()
+            while self._summaries:
+                await self._store(self._summaries[0])
+                self._summaries.popleft()
         except BusError as error:
-            # `run` tries again; under their ids, the sums are stored once.
+            # `run` retries; each summary is stored only once because of its id.
             self._log.warning(Action.BUS_ERROR, detail=str(error))
 
     async def _store(self, event: StreamEvent) -> None:

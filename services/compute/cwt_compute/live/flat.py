@@ -1,9 +1,9 @@
-"""Events of channels that deliver a constant: one at its beginning, and one at its end.
+"""Events for constant (flat) channels: one at the beginning of a stretch and one at its end.
 
-A worker keeps no state between windows. So the beginning is reported by the window of the highest
-octave whose tile has the first value that depends on the constant alone, and the end by the one
-that has the last such value. The id of an event consists of stream, channel and sample, so that all
-analyses that see it publish the same one, and the log stores it once.
+A worker keeps no state between windows. Only windows of the highest octave report stretches: the
+window whose tile has the first value that depends only on the constant reports the beginning, and
+the window with the last such value reports the end. The id of an event contains stream, channel and
+sample, so all analyses that detect it publish the same event, and the log stores it once.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from pycwt_mod.streaming import flat_stretches, support_radii
 
 __all__ = ["MAX_EVENTS", "flat_events"]
 
-#: Events of one window. The highest octave has one window each `hop_s`, so this limits the rate
-#: when all channels of a large amplifier fail at the same time, or repeatedly.
+#: Maximum number of events of one window. The highest octave has one window per `hop_s`, so this
+#: limits the rate when all channels of a large amplifier fail simultaneously or repeatedly.
 MAX_EVENTS = 64
 
 
 def flat_events(
     window: AnalysisWindow, results: Sequence[AnalysisResult], *, now_ns: int
 ) -> tuple[StreamEvent, ...]:
-    """Return the beginnings and ends of flat stretches that `window` reports, by sample.
+    """Return the beginnings and ends of flat stretches that `window` reports, in sample order.
 
-    A stretch is reported only if a value of the highest octave depends on it alone. Such a value is
-    masked in `results`, so windows without a mask have no events. Beyond `MAX_EVENTS`, the last
-    event says how many more there are.
+    A stretch is reported only if a value of the highest octave depends only on it. Such a value is
+    masked in `results`, so windows without a mask have no events. If there are more than
+    `MAX_EVENTS`, the last event states the number of omitted ones.
     """
     if window.octave or all(result.mask is None for result in results):
         return ()
@@ -67,9 +67,9 @@ def _events(
     radius: int,
     now_ns: int,
 ) -> Iterator[StreamEvent]:
-    """Yield the events of one stretch of a channel that this window reports."""
+    """Yield the events that this window reports for one stretch of a channel."""
     tile = range(window.tile.first_sample, window.tile.first_sample + window.tile.n)
-    # A missing sample before the first one may have had any value.
+    # A missing sample at the start may have had any value.
     begins = start + int(np.argmax(np.isfinite(column[start:stop])))
     value = f"{column[begins]:g}"
     at, after = window.first_sample + begins, window.first_sample + stop
@@ -110,7 +110,7 @@ def _event(
 
 
 def _merged(stretches: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Yield the stretches, overlapping ones joined."""
+    """Yield the stretches, with overlapping ones merged."""
     start = stop = 0
     for low, high in stretches.tolist():
         if low >= stop:

@@ -1,4 +1,4 @@
-"""From an analysis window to its results, one per channel set, or to the event that it was dropped.
+"""Compute the results of an analysis window, one per channel set, or the event of its drop.
 
 All functions are pure.
 """
@@ -44,27 +44,27 @@ __all__ = [
 T = TypeVar("T", bound=np.inexact[Any])
 
 NUMPY = "numpy"
-#: The backend of results that were not computed.
+#: Backend of results that were not computed.
 NOTHING = "none"
-#: Takes the events of windows whose subject names no stream.
+#: Name for events about windows whose subject contains no stream name.
 NAMELESS = "nameless"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Who computed, and when it was done."""
+    """Worker that computed a result, and the time, nanoseconds UTC."""
 
     worker: str
     computed_ns: int
 
 
 def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[AnalysisResult, ...]:
-    """Return the results of `window`; the same window gives the same numbers everywhere.
+    """Return the results of `window`; equal windows give equal numbers on every worker.
 
     Raises
     ------
     Unprocessable
-        The window does not fit the analysis that it says it belongs to.
+        The window does not match its analysis.
     """
     plan = plan_analysis(window.analysis, window.fs_hz)
     layout = _layout(plan, window)
@@ -97,12 +97,12 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
 
 
 def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[AnalysisResult, ...]:
-    """Return results that say where `window` would have had some: all zero, all masked.
+    """Return results of `window` that are all zero and masked.
 
     Raises
     ------
     Unprocessable
-        The window does not fit the analysis that it says it belongs to.
+        The window does not match its analysis.
     """
     plan = plan_analysis(window.analysis, window.fs_hz)
     layout = _layout(plan, window)
@@ -122,7 +122,7 @@ def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Analysi
 
 
 def dropped_event(stored: StoredMessage, reason: str, *, now_ns: int) -> StreamEvent:
-    """Return the event that tells the stream's readers; of whichever stream, if any, it was."""
+    """Return the event for a dead-lettered window, of the stream in its subject, if any."""
     try:
         stream = subjects.lane_of_window(stored.message.subject).stream
     except ContractError:
@@ -137,7 +137,7 @@ def dropped_event(stored: StoredMessage, reason: str, *, now_ns: int) -> StreamE
 
 
 def stale_event(window: AnalysisWindow, *, age_s: float, now_ns: int) -> StreamEvent:
-    """Return the event that tells of a window dropped because it was too old."""
+    """Return the event for a window that was dropped because it was too old."""
     spec, n_sets = window.analysis, len(window.analysis.channel_sets)
     return StreamEvent(
         id=f"{window.id}/dropped",
@@ -206,7 +206,7 @@ def _results(
             phase=None if block.phase is None else _frozen(block.phase),
             signif=signif,
             signif_method=method,
-            # None of it masked is by far the most frequent, and a third of the bytes.
+            # Most results have no masked values; omitting the mask saves a third of the bytes.
             mask=block.mask.view(np.bool_) if block.mask.any() else None,
             input=span,
             spec_hash=spec_hash,
@@ -217,12 +217,12 @@ def _results(
 
 @lru_cache(maxsize=256)
 def _set_hashes(spec: AnalysisSpec, fs_hz: float) -> tuple[str, ...]:
-    """Return `AnalysisSpec.set_hashes`, which all windows of a batch share."""
+    """Return `AnalysisSpec.set_hashes`, cached because all windows of a batch share them."""
     return spec.set_hashes(fs_hz=fs_hz)
 
 
 def floats(samples: NDArray[np.floating | np.integer]) -> NDArray[np.floating]:
-    """Return the samples to compute with: whole numbers as float32 where that loses nothing."""
+    """Return the samples as floating point: integers as float32 if exact, else as float64."""
     if samples.dtype.kind == "f":
         return cast(NDArray[np.floating], samples)
     narrow = samples.astype(np.float32)
@@ -231,17 +231,17 @@ def floats(samples: NDArray[np.floating | np.integer]) -> NDArray[np.floating]:
 
 
 def _frozen(array: NDArray[T]) -> NDArray[T]:
-    """Return the array read-only, so that a message takes it without a copy."""
+    """Return the array read-only, so that a message does not copy it."""
     array.flags.writeable = False
     return array
 
 
 def _layout(plan: AnalysisPlan, window: AnalysisWindow) -> OctaveLayout:
     if window.octave >= len(plan.layouts):
-        problem = f"{window.octave}, and the analysis has {len(plan.layouts)} octaves"
+        problem = f"{window.octave} does not exist: the analysis has {len(plan.layouts)} octaves"
         raise Unprocessable.of({"octave": problem})
     layout = plan.layouts[window.octave]
     if window.tile.n != layout.tile:
-        problem = f"{window.tile.n} samples, and octave {window.octave} has {layout.tile}"
+        problem = f"must be {layout.tile} in octave {window.octave}, not {window.tile.n}"
         raise Unprocessable.of({"tile.n": problem})
     return layout

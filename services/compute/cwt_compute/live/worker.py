@@ -1,12 +1,12 @@
-"""A worker's share of the window queue: take, compute, keep the result, acknowledge.
+"""Process windows from the queue: receive, compute, store the results, acknowledge.
 
-Every way out of a window is one of three: acknowledged after all its results are kept; handed back
-with a delay; given up, which leaves a dead letter and an event, alone or in a sum. A worker that
-dies does none of them, and after the acknowledgement deadline the server hands the window to
-another.
+The processing of a window has one of three outcomes. It is acknowledged after all its results are
+stored; or it is returned to the queue with a delay; or it is terminated, after a dead letter and an
+event (separate or in a summary) are stored. If a worker dies, the server redelivers the window to
+another worker after the acknowledgement deadline.
 
-Computing is done in threads, off the loop. Only a window of a kind that was computed within a few
-milliseconds before is computed where it is: handing it over would take longer than its work.
+Windows are computed in threads. Only a window of a kind that previously took no more than a few
+milliseconds is computed on the event loop, because a switch of threads would take longer.
 """
 
 from __future__ import annotations
@@ -50,38 +50,39 @@ __all__ = ["InlinePolicy", "WindowWorker"]
 NANOSECONDS = 1_000_000_000
 
 Compute = Callable[[AnalysisWindow, Provenance], Sequence[AnalysisResult]]
-#: Ids and bodies of results.
+#: Ids and encoded bodies of results.
 Bodies = list[tuple[str, bytes]]
-#: Results and events that are stored for one window.
+#: Results and events to store for one window.
 Outcome = tuple[Bodies, tuple[StreamEvent, ...]]
 
-#: Results of one window on their way to the server at the same time.
+#: Maximum number of results of one window that are stored concurrently.
 STORES_IN_FLIGHT = 16
 
-#: What may be computed on the event loop: as much as the decoding of a large message takes there.
-#: Handing over to a thread and back costs up to 0.6 ms after an idle moment, see decision 47.
+#: Maximum time of a computation on the event loop, seconds, comparable to the decoding of a large
+#: message there. A switch to a thread and back takes up to 0.6 ms after idling, see decision 47.
 SHORT_S = 0.003
-#: Kinds remembered, the least recent is forgotten: an octave of one analysis is one.
+#: Maximum number of kinds of windows in memory, by least recent use. An octave of an analysis is
+#: a kind.
 KINDS = 4096
 
 
 class WindowWorker:
-    """Computes windows, at most as many at once as the limiter has tokens.
+    """Compute windows concurrently, as many as the limiter has tokens.
 
     Parameters
     ----------
     bus_log
-        Where windows come from and results go.
+        Log with the window queue and the results.
     name
-        Goes into the provenance of every result.
+        Name of the worker in the provenance of each result.
     limiter
-        The process's budget of computing threads, shared with the queries.
+        Thread budget for windows.
     max_tries
-        Deliveries before a window is given up.
+        Number of deliveries after which a window is dead-lettered.
     compute
-        The work itself.
+        Function that computes the results of a window.
     inline
-        Decides what is computed without a thread.
+        Policy that decides which windows are computed on the event loop.
     """
 
     def __init__(
@@ -106,9 +107,9 @@ class WindowWorker:
         self._events = EventPublisher(bus_log, name=name, log=log)
 
     async def run(self, stop: Stop) -> None:
-        """Take windows until asked to stop, then finish those under way."""
-        # One more than can be computed: the next window is decoded while the threads are busy.
-        at_once = int(self._limiter.total_tokens) + 1
+        """Process windows until a stop is requested, then finish those in progress."""
+        # One more than can be computed, so that the next window is decoded while threads are busy.
+        concurrency = int(self._limiter.total_tokens) + 1
         turn = anyio.Lock(fast_acquire=True)
         async with (
             self._bus_log.consume(storage.WINDOWS, storage.COMPUTE_WINDOWS) as consumer,
@@ -117,13 +118,13 @@ class WindowWorker:
             background.start_soon(self._heartbeat.run)
             background.start_soon(self._events.run)
             async with anyio.create_task_group() as tasks:
-                for _ in range(at_once):
+                for _ in range(concurrency):
                     tasks.start_soon(self._take_and_serve, consumer, turn, stop)
             background.cancel_scope.cancel()
         await self._events.flush()
 
     async def _take_and_serve(self, consumer: Consumer, turn: anyio.Lock, stop: Stop) -> None:
-        """Serve one window after the other; they are waited for in turns."""
+        """Process one window at a time; only one task waits for the next window."""
         while True:
             async with turn:
                 delivery = await stop.run_until_stopped(consumer.next)
@@ -135,15 +136,15 @@ class WindowWorker:
         try:
             await self.handle(delivery)
         except BusError as error:
-            # Nothing was acknowledged: the window is handed out again after the deadline.
+            # Nothing was acknowledged: the window is redelivered after the deadline.
             self._log.warning(Action.BUS_ERROR, detail=str(error))
-        except Exception as error:  # noqa: BLE001 - no message may take the worker with it
+        except Exception as error:  # noqa: BLE001 - no message may crash the worker
             self._log.error(Action.WINDOW_RETRIED, exc=error, seq=delivery.stored.seq)
             with suppress(BusError):
                 await delivery.nak(self._policy.max_delay_s)
 
     async def handle(self, delivery: Delivery) -> None:
-        """Bring one delivery to one of its three ends."""
+        """Process one delivery to one of its three outcomes."""
         if self._policy.max_tries is not None and delivery.deliveries > self._policy.max_tries:
             reason = f"delivered {delivery.deliveries} times and never finished"
             await self._give_up(delivery, reason)
@@ -161,9 +162,9 @@ class WindowWorker:
         except BusError:
             raise
         except (ContractError, ValueError) as error:
-            # The same window would be refused again, here and everywhere.
+            # The window is invalid on every worker.
             await self._give_up(delivery, getattr(error, "message", str(error)))
-        except Exception as error:  # noqa: BLE001 - whatever it was, the window gets an end
+        except Exception as error:  # noqa: BLE001 - the window needs an outcome in any case
             await self._failed(delivery, error)
         else:
             await delivery.ack()
@@ -173,7 +174,7 @@ class WindowWorker:
             metrics.WINDOW_LATENCY.observe((computed_ns - window.times_ns.received) / NANOSECONDS)
 
     async def _compute_and_store(self, window: AnalysisWindow, age_s: float | None) -> int:
-        """Return when the results were computed, after all of them are kept."""
+        """Compute and store all results; return the time at which they were computed."""
         compute = self._timed_compute if age_s is None else partial(self._drop, age_s)
         bodies, events = await self._outcome(compute, window)
         now = time.time_ns()
@@ -185,13 +186,13 @@ class WindowWorker:
     async def _outcome(
         self, compute: Callable[[AnalysisWindow], Outcome], window: AnalysisWindow
     ) -> Outcome:
-        """Compute under the thread budget; here if that is short, else in a thread."""
+        """Compute under the thread budget, on the event loop if short, else in a thread."""
         if self._inline.runs_inline(_kind(window)):
             borrower = object()
             try:
                 self._limiter.acquire_on_behalf_of_nowait(borrower)
             except anyio.WouldBlock:
-                pass  # the budget is spent: wait for it below
+                pass  # the budget is exhausted: wait for it below
             else:
                 try:
                     return compute(window)
@@ -200,7 +201,7 @@ class WindowWorker:
         return await anyio.to_thread.run_sync(compute, window, limiter=self._limiter)
 
     async def _store_all(self, subject: str, bodies: Bodies) -> None:
-        """Store results by id, some at the same time; return when all are kept."""
+        """Store results by id, with limited concurrency; return when all are stored."""
         if len(bodies) == 1:
             ((msg_id, body),) = bodies
             await self._store_body(subject, body, msg_id=msg_id)
@@ -231,14 +232,14 @@ class WindowWorker:
         return Provenance(worker=self._name, computed_ns=time.time_ns())
 
     def _encoded(self, results: Sequence[AnalysisResult]) -> Bodies:
-        """Return ids and bodies, with the time at which the results were there."""
+        """Return ids and encoded bodies of results, with the time of completion."""
         now = time.time_ns()
-        found = []
+        bodies = []
         for result in results:
             times = result.times_ns.model_copy(update={"computed": now})
             done = result.model_copy(update={"times_ns": times})
-            found.append((result.id, encode(done, ContentType.MSGPACK)))
-        return found
+            bodies.append((result.id, encode(done, ContentType.MSGPACK)))
+        return bodies
 
     async def _failed(self, delivery: Delivery, error: Exception) -> None:
         decision = decide(self._policy, tries=delivery.deliveries, transient=True)
@@ -255,7 +256,7 @@ class WindowWorker:
         await delivery.nak(decision.delay_s)
 
     async def _give_up(self, delivery: Delivery, reason: str) -> None:
-        """Leave a dead letter and an event, then take the window off the queue."""
+        """Store a dead letter and an event, then remove the window from the queue."""
         stored = delivery.stored
         event = dropped_event(stored, reason, now_ns=time.time_ns())
         await store_dead_letter(
@@ -278,12 +279,12 @@ class WindowWorker:
 
 
 class InlinePolicy:
-    """Remembers how long the last window of each kind took.
+    """Decide by the last window of each kind whether to compute on the event loop.
 
     Parameters
     ----------
     short_s
-        Seconds up to which a window is short.
+        Maximum time of a short window, seconds.
     """
 
     def __init__(self, short_s: float = SHORT_S) -> None:
@@ -295,7 +296,7 @@ class InlinePolicy:
         return self._seconds.get(kind, float("inf")) <= self._short_s
 
     def record(self, kind: Hashable, seconds: float) -> None:
-        """Remember how long a window of this kind took."""
+        """Record the computation time of a window of this kind."""
         self._seconds[kind] = seconds
         self._seconds.move_to_end(kind)
         if len(self._seconds) > KINDS:
@@ -307,7 +308,7 @@ def _kind(window: AnalysisWindow) -> tuple[str, int, int]:
 
 
 def _stale_age_s(window: AnalysisWindow) -> float | None:
-    """Return how old the window's samples are if that is too old for its stream."""
+    """Return the age of the window's samples if it exceeds the limit of the stream, else None."""
     if window.stale_after_s is None:
         return None
     age_s = (time.time_ns() - window.times_ns.received) / NANOSECONDS

@@ -1,8 +1,8 @@
 """Child processes of low priority that compute the tasks of jobs and the shares of simulations.
 
-They do not share the interpreter's lock with live results and queries. A task that crashes its
-process fails alone, and a cancelled one is killed immediately. They are forks of one process that
-has imported the library, so a new one computes within milliseconds.
+They do not share the interpreter lock with live results and queries. A task that crashes its
+process does not affect others, and a cancelled one is killed immediately. The processes are forks
+of one process that has imported the library, so a new one is ready within milliseconds.
 """
 
 from cwt_compute.processes.fork_server import ForkServer

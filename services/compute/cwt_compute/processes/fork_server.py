@@ -1,10 +1,10 @@
-"""The fork server, which compute processes are forked from, and the service's side of it.
+"""The fork server, from which compute processes are forked, and its client in the service.
 
-`ForkServer` starts it and sends it requests; in the fork server itself, `ForkLoop` answers them. A
-request is the name of a worker with two sockets. The compute process gets `frames`. The fork server
-keeps `control`: it writes the process ID and later the exit code there, and kills the compute
-process when the other end is shut down. A service that ends closes all its sockets, so its compute
-processes and its fork server end too, on every system and whatever killed the service.
+`ForkServer` starts the fork server and sends requests to it; `ForkLoop` answers them in the fork
+server. A request is the name of a worker with two sockets. The compute process gets `frames`. The
+fork server keeps `control`: it writes the process ID and later the exit code to it, and kills the
+compute process when the other end is shut down. When a service ends for any reason, its sockets are
+closed, so its compute processes and its fork server end too, on every operating system.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cwt_runtime.process.orphan_guard import die_with_parent
 
 __all__ = ["ForkLoop", "ForkRequest", "ForkServer", "ForkedProcess"]
 
-#: More than any name of a worker has.
+#: Maximum length of the name of a worker.
 MAX_NAME_BYTES = 4096
 
 
@@ -35,15 +35,15 @@ MAX_NAME_BYTES = 4096
 
 
 class ForkServer:
-    """Forks compute processes within milliseconds, from a process that has imported everything.
+    """Fork compute processes within milliseconds, from a process that has everything imported.
 
-    That process starts with the first compute process, and again after it has ended. It ends with
-    the service, however that ends, and its compute processes end with it.
+    The fork server starts with the first compute process, and again if it has ended. It and its
+    compute processes end with the service, also if the service is killed.
 
     Parameters
     ----------
     program
-        Module of the fork server, which is run with the descriptor of the socket of requests.
+        Module of the fork server; its argument is the descriptor of the socket for requests.
     """
 
     def __init__(self, program: str) -> None:
@@ -52,7 +52,7 @@ class ForkServer:
         self._requests: socket.socket | None = None
 
     def fork(self, worker: str) -> ForkedProcess:
-        """Request a compute process for the service called `worker`; do not wait for it.
+        """Request a compute process for the service `worker`, without waiting for it.
 
         Raises
         ------
@@ -62,14 +62,14 @@ class ForkServer:
         requests = self._running()
         frames, its_frames = socket.socketpair()
         control, its_control = socket.socketpair()
-        # A fork server that has just ended leaves the sockets closed, as one that ends later does.
+        # If the fork server has just ended, the sockets are closed, as if it ended later.
         with its_frames, its_control, suppress(ConnectionError):
             fds = [its_frames.fileno(), its_control.fileno()]
             socket.send_fds(requests, [worker.encode()], fds)
         return ForkedProcess(frames, control)
 
     def close(self) -> None:
-        """End the fork server, which takes milliseconds, and any compute processes it has left."""
+        """Stop the fork server, which takes milliseconds, and its remaining compute processes."""
         if self._process is not None and self._requests is not None:
             self._process.terminate()
             self._process.wait()
@@ -77,7 +77,7 @@ class ForkServer:
         self._process = self._requests = None
 
     def _running(self) -> socket.socket:
-        """Return the socket of requests to a fork server that runs."""
+        """Return the request socket of a running fork server; start one if necessary."""
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._requests is None:
@@ -88,7 +88,7 @@ class ForkServer:
                     [sys.executable, "-m", self._program, str(fd)],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[fd],
-                    # Ctrl-C in a terminal is for the service, which ends what it has begun.
+                    # Ctrl-C in a terminal is for the service, which ends its child processes.
                     start_new_session=True,
                 )
             self._requests = requests
@@ -96,23 +96,23 @@ class ForkServer:
 
 
 class ForkedProcess:
-    """The service's ends of the two sockets of a compute process; closing them kills it."""
+    """A compute process, as two sockets of the service; closing them kills the process."""
 
     def __init__(self, frames: socket.socket, control: socket.socket) -> None:
         self._frames = frames
         self._control = control
         frames.setblocking(False)
         control.setblocking(False)
-        #: Process ID, None until the process has started.
+        #: Process ID; None until the process has started.
         self.pid: int | None = None
 
     async def exchange(self, request: IpcMessage) -> IpcMessage:
-        """Return the answer to a request.
+        """Send a request and return the answer.
 
         Raises
         ------
         EOFError, ConnectionError
-            The process has ended or is about to, or the fork server has.
+            The process or the fork server has ended.
         """
         if self.pid is None:
             self.pid = await self._number()
@@ -122,7 +122,7 @@ class ForkedProcess:
         return IpcMessage(kind, await _receive(self._frames, length))
 
     def has_ended(self) -> bool:
-        """Tell whether the process is known to have ended."""
+        """Return whether the process is known to have ended."""
         if self.pid is None:
             return False
         try:
@@ -134,7 +134,7 @@ class ForkedProcess:
     async def ended(self) -> int | None:
         """Wait for the end of the process; return its exit code, negative for a signal.
 
-        None means that the fork server has ended, and the process with it or before it started.
+        Return None if the fork server has ended, and with it the process, if it had started.
         """
         try:
             return await self._number()
@@ -144,11 +144,11 @@ class ForkedProcess:
             self.close()
 
     async def kill(self) -> None:
-        """Kill the process, and wait for its end; one that has not started ends as it starts."""
+        """Kill the process and wait for its end; an unstarted process ends when it starts."""
         if self.pid is None:
             self.close()
         else:
-            with suppress(OSError):  # macOS refuses it once the fork server has closed its end
+            with suppress(OSError):  # raised on macOS if the fork server has closed its end
                 self._control.shutdown(socket.SHUT_WR)
             await self.ended()
 
@@ -164,13 +164,13 @@ class ForkedProcess:
 async def _send(connection: socket.socket, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
-        # Also where there is room: a large message would keep the event loop from other tasks.
+        # Wait even if the socket is writable, so that a large message does not block the loop.
         await anyio.wait_writable(connection)
         rest = rest[connection.send(rest) :]
 
 
 async def _receive(connection: socket.socket, length: int) -> bytes:
-    # A BytesIO can be written to, and gives its bytes away, without a copy.
+    # A BytesIO can be filled, and returns its bytes, without a copy.
     received = BytesIO(bytes(length))
     with received.getbuffer() as buffer:
         filled = 0
@@ -189,7 +189,7 @@ async def _receive(connection: socket.socket, length: int) -> bytes:
 
 @dataclass(frozen=True)
 class ForkRequest:
-    """What a compute process starts with: the name of its worker, and a socket's descriptor."""
+    """Arguments of a compute process: name of the worker, and descriptor of the socket."""
 
     worker: str
     frames: int
@@ -199,23 +199,23 @@ class ForkRequest:
 class _Child:
     pid: int
     control: int
-    #: Read end of a pipe whose write end only the child has: at its end when the child has ended.
+    #: Read end of a pipe whose write end only the child has; at EOF when the child has ended.
     alive: int
 
 
 class ForkLoop:
-    """Forks for what arrives on a socket; single-threaded, as a process that forks must be."""
+    """Fork a process per request on a socket; single-threaded, as forking requires."""
 
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
-        # Unlike epoll, poll has no kernel object that the forks would share.
+        # poll, because forks would share the kernel object of epoll.
         self._selector = selectors.PollSelector()
 
     def run(self) -> ForkRequest | None:
-        """Return in each compute process, with its request; in the server at its end, with None."""
+        """Serve requests. Return the request in each compute process, and None in the server."""
         self._selector.register(self._requests, selectors.EVENT_READ, self._fork)
         while self._selector.get_map():
-            # One event at a time: it may be the end of a child that has a second one.
+            # One event at a time: it may end a child that has a second event.
             for key, _ in self._selector.select()[:1]:
                 request: ForkRequest | None = key.data()
                 if request is not None:
@@ -224,7 +224,7 @@ class ForkLoop:
 
     def _fork(self) -> ForkRequest | None:
         worker, fds, _, _ = socket.recv_fds(self._requests, MAX_NAME_BYTES, 2)
-        if not worker:  # the service is gone; its compute processes follow
+        if not worker:  # the service has ended, and its compute processes end too
             self._selector.unregister(self._requests)
             return None
         frames, control = fds
@@ -232,7 +232,7 @@ class ForkLoop:
         server = os.getpid()
         pid = os.fork()
         if pid == 0:
-            # A descriptor that stayed open here would hide the end of another process.
+            # A descriptor that stays open here would hide the end of another process.
             self._requests.detach()
             for fd in (control, alive, *(key.fd for key in self._selector.get_map().values())):
                 os.close(fd)
@@ -260,5 +260,5 @@ class ForkLoop:
 
 
 def _report(control: int, number: int) -> None:
-    with suppress(BrokenPipeError):  # the service does not wait for it
+    with suppress(BrokenPipeError):  # the service has closed its end
         os.write(control, NUMBER.pack(number))

@@ -1,7 +1,7 @@
-"""Messages between a service, its fork server and its compute processes, as bytes.
+"""Encoding of messages between a service, its fork server and its compute processes.
 
-A request and its answer are messages: a kind, the length of the body, the body. The fork server
-reports two numbers of each compute process: its ID when it starts, its exit code when it ends.
+Requests and answers are messages: kind, length of the body, body. The fork server reports two
+numbers of each compute process: its ID when it starts, and its exit code when it ends.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ NUMBER = struct.Struct("<i")
 
 
 class IpcKind(Enum):
-    """Content of a message."""
+    """Kind of a message, which determines the content of its body."""
 
     #: To the compute process: a ``JobWork`` with a task, or a ``SimulateRequest``; in msgpack.
     TASK = b"t"
     SHARE = b"s"
     #: From it: the ``JobOutcome`` or the ``SimulateReply``, in msgpack.
     DONE = b"d"
-    #: An ``ErrorBody``, in msgpack: the request is at fault, and a retry would fail again.
+    #: An ``ErrorBody``, in msgpack: the request is invalid, and a retry would fail too.
     REFUSED = b"r"
-    #: Text: the traceback of a fault of the program, for the log.
+    #: Text: the traceback of an unexpected error, for the log.
     FAULT = b"f"
 
 

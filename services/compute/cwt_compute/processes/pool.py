@@ -1,4 +1,4 @@
-"""The compute processes of one service, each started when it is needed."""
+"""Pool of the compute processes of one service, started on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ComputeFaultError", "ComputeProcess", "ProcessDiedError", "ProcessPo
 
 @asynccontextmanager
 async def open_pool(server: ForkServer, worker: str, size: int) -> AsyncIterator[ProcessPool]:
-    """Have compute processes while the context is open; none of them outlives it."""
+    """Return a pool of compute processes; leaving the context ends all processes."""
     pool = ProcessPool(server, worker, size)
     try:
         yield pool
@@ -24,7 +24,7 @@ async def open_pool(server: ForkServer, worker: str, size: int) -> AsyncIterator
 
 
 class ProcessPool:
-    """The compute processes that may compute at the same time, in the order of the requests."""
+    """A fixed number of compute processes, assigned in the order of requests."""
 
     def __init__(self, server: ForkServer, worker: str, size: int) -> None:
         self.size = size
@@ -34,7 +34,7 @@ class ProcessPool:
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[ComputeProcess]:
-        """Wait for a compute process, and have it while the context is open."""
+        """Wait for a compute process and reserve it while the context is open."""
         async with self._slots:
             mine = self._free.pop()
             try:
@@ -44,7 +44,7 @@ class ProcessPool:
 
     @contextmanager
     def free_one(self) -> Iterator[ComputeProcess | None]:
-        """Have a compute process while the context is open, or None if all compute; do not wait."""
+        """Reserve a free compute process while the context is open, or return None."""
         try:
             self._slots.acquire_nowait()
         except anyio.WouldBlock:
@@ -64,11 +64,11 @@ class ProcessPool:
 
 
 class ProcessDiedError(Exception):
-    """The process ended while it computed: it ran out of memory, crashed, or was killed."""
+    """The process ended while computing: it ran out of memory, crashed, or was killed."""
 
 
 class ComputeFaultError(Exception):
-    """The program failed while it computed; the message is for people, `trace` for the log."""
+    """Unexpected error while computing; the message is for users, `trace` for the log."""
 
     def __init__(self, message: str, trace: str = "") -> None:
         super().__init__(message)
@@ -76,14 +76,14 @@ class ComputeFaultError(Exception):
 
 
 class ComputeProcess:
-    """A process that computes one thing at a time; it ends with the service, however that ends.
+    """A process that handles one request at a time, and ends with the service for any reason.
 
     Parameters
     ----------
     server
         Starts the process.
     worker
-        Goes into the provenance of what is computed.
+        Name of the worker in the provenance of results.
     """
 
     def __init__(self, server: ForkServer, worker: str) -> None:
@@ -96,26 +96,26 @@ class ComputeProcess:
 
     @property
     def pid(self) -> int | None:
-        """Process ID, None while no process runs."""
+        """Process ID, or None if no process is running."""
         if self._process is None or self._process.has_ended():
             return None
         return self._process.pid
 
     async def ask(self, kind: IpcKind, body: bytes) -> bytes:
-        """Return the body of the answer to a request.
+        """Send a request and return the body of the answer.
 
-        Cancelled, it kills the process with whatever runs in it, and waits for its end.
+        Cancellation kills the process and waits for its end.
 
         Raises
         ------
         ContractError
-            The request is at fault, and a retry would fail again.
+            The request is invalid, and a retry would fail too.
         ComputeFaultError
-            The program is at fault.
+            The computation failed unexpectedly.
         ProcessDiedError
-            There is no answer; the next request goes to a new process.
+            The process ended without an answer; the next request starts a new process.
         OSError
-            A process cannot be started.
+            The process cannot be started.
         """
         async with self._turn:
             if not self._closed:
@@ -124,7 +124,7 @@ class ComputeProcess:
         raise ProcessDiedError("the process was closed")
 
     async def close(self) -> None:
-        """Kill the process for good, and wait for its end; a request under way raises an error."""
+        """Kill the process permanently and wait for its end; a pending request raises an error."""
         self._closed = True
         if self._request is not None:
             self._request.cancel()
@@ -167,7 +167,7 @@ class ComputeProcess:
 
 
 async def _reason(process: ForkedProcess) -> str:
-    """Wait for the end of a process that has closed its socket; return how it ended."""
+    """Wait for the end of a process that closed its socket; return a description of the end."""
     with anyio.CancelScope(shield=True):
         code = await process.ended()
     if code is None:

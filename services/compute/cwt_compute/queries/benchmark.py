@@ -1,4 +1,4 @@
-"""The same coherence on every backend, timed in turns."""
+"""Benchmark of the backends: the same coherence on each, in alternating runs."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from cwt_schemas.query import BackendTiming, BenchmarkReply, BenchmarkRequest, W
 
 __all__ = ["answer_benchmark"]
 
-#: The measure of the others; always run, asked for or not.
+#: The backend to which the others are compared; it always runs.
 REFERENCE = FALLBACK
-#: Runs that count. The one before them starts processes and fills caches.
+#: Number of timed runs. An untimed run before them starts processes and fills caches.
 RUNS = 3
-#: Of the signals and of the surrogates: the task is the same on every worker.
+#: Seed of the signals and surrogates, so that the task is the same on every worker.
 SEED = 20_240_101
-#: Correlation of neighbouring samples of the signals; red noise is what is measured mostly.
+#: Lag-1 coefficient of the signals, which are red noise.
 LAG1 = 0.7
 
 Level = NDArray[np.floating]
 
 
 def answer_benchmark(request: BenchmarkRequest, *, n_jobs: int = 1) -> BenchmarkReply:
-    """Return what each backend took for the same coherence and its level.
+    """Return the time of each backend for the same coherence and its threshold.
 
-    A backend that works in parallel has at most `n_jobs` jobs.
+    Parallel backends use at most `n_jobs` jobs.
     """
     task = _task(request)
     names = (REFERENCE, *(name for name in request.backends if name != REFERENCE))
@@ -79,7 +79,7 @@ def _run(task: WctRequest, name: str, n_jobs: int) -> Level:
 def _measured(
     names: list[str], run: Callable[[str], Level]
 ) -> tuple[dict[str, list[float]], dict[str, Level | str]]:
-    """Return seconds of every run that counts, and the level of each backend or its fault."""
+    """Return the seconds of each timed run, and the threshold of each backend or its error."""
     timings: dict[str, list[float]] = {name: [] for name in names}
     levels: dict[str, Level | str] = {}
     for turn in range(RUNS + 1):
@@ -89,7 +89,7 @@ def _measured(
             started = time.perf_counter()
             try:
                 levels[name] = run(name)
-            except Exception as error:  # noqa: BLE001 - a foreign backend; its fault is the result
+            except Exception as error:  # noqa: BLE001 - an external backend; its error is the result
                 levels[name] = f"{type(error).__name__} while it computed"
             if turn:
                 timings[name].append(time.perf_counter() - started)

@@ -1,7 +1,7 @@
-"""Caches of replies and of significance levels, which all workers share.
+"""Caches of replies and of significance thresholds, shared by all workers.
 
-A cache saves time and nothing else: a store that fails or is slow counts as a miss, and is left
-alone for a while (`CircuitBreaker`).
+The caches are optional: a failed or slow access counts as a miss, and the store is then not used
+for some time (`CircuitBreaker`).
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ __all__ = ["CircuitBreaker", "LevelCache", "ReplyCache"]
 
 T = TypeVar("T")
 Reply = TypeVar("Reply", bound=Message)
-#: What levels depend on: the plan, with the seed and the version of the simulation, and the level.
+#: Key of thresholds: the plan, with seed and version of the simulation, and the level.
 LevelKey: TypeAlias = tuple[MonteCarloPlan, float]
 
-#: A store slower than this would take longer than computing.
+#: Time limit of an access: a slower one would take longer than computing.
 TIMEOUT_S = 0.5
 LEAST_BYTES_PER_S = 50e6
-#: After a failure the store is not used for so long.
+#: Time for which the store is not used after a failure, seconds.
 PAUSE_S = 10.0
-#: Levels in this process's memory, of a few kilobytes each.
+#: Maximum number of entries in the memory of this process, of a few kilobytes each.
 MAX_LEVELS = 1024
 
 
 class CircuitBreaker:
-    """Calls to a store that is left alone for `PAUSE_S` after it failed or timed out."""
+    """Suspend calls to a store for `PAUSE_S` after a failure or time-out."""
 
     def __init__(self) -> None:
         self._open_until = -1.0
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are not made at present."""
+        """Whether calls are suspended."""
         return anyio.current_time() < self._open_until
 
     async def call(self, function: Callable[[], Awaitable[T]], *, size: int = 0) -> T | None:
-        """Return what `function` returns, None if it failed or was not called.
+        """Return the result of `function`, or None if it failed or was not called.
 
-        `size` is how many bytes it moves, about; the time allowed grows with them.
+        `size` is the approximate number of bytes to transfer, which extends the time limit.
         """
         if self.is_open:
             return None
@@ -71,7 +71,7 @@ class CircuitBreaker:
 
 
 class ReplyCache:
-    """Expensive replies in the object bucket ``cwt_answers``, which drops its oldest when full."""
+    """Cache of expensive replies in the object bucket ``cwt_answers``, which drops the oldest."""
 
     def __init__(self, log: DurableLog) -> None:
         self._log = log
@@ -79,7 +79,7 @@ class ReplyCache:
         self._breaker = CircuitBreaker()
 
     async def get(self, key: str, reply: type[Reply], *, about_bytes: int = 0) -> Reply | None:
-        """Return the reply under `key`, of about so many bytes; None if it is not there."""
+        """Return the reply under `key`, of about `about_bytes` bytes, or None."""
         body = await self._breaker.call(partial(self._read, key), size=about_bytes)
         if body is None:
             return None
@@ -87,11 +87,11 @@ class ReplyCache:
             return await anyio.to_thread.run_sync(
                 partial(decode, reply, body, ContentType.MSGPACK, max_bytes=None)
             )
-        except ContractError:  # of another version that has the same number
+        except ContractError:  # from a different build with the same version number
             return None
 
     async def put(self, key: str, reply: Message) -> None:
-        """Store `reply`, unless the store failed a moment ago."""
+        """Store `reply`, unless calls are suspended after a failure."""
         if self._breaker.is_open:
             return
         body = await anyio.to_thread.run_sync(
@@ -112,24 +112,24 @@ class ReplyCache:
 
 
 def reply_key(request: Message) -> str:
-    """Return the key of the reply to a request: all its fields, and what computes it."""
+    """Return the key of the reply to a request: its content and the version of the code."""
     engine = f"{__version__}.{MonteCarloPlan.version}"
     return f"{type(request).__name__}-{engine}-{content_digest(request).hex()}"
 
 
 class LevelCache(MutableMapping[LevelKey, MonteCarloLevels]):
-    """Significance levels, in the form that `pycwt_mod` takes as its `cache`.
+    """Cache of significance thresholds, for the argument `cache` of `pycwt_mod`.
 
-    In front is this process's own memory, behind it the bucket ``cwt_significance``. Computing
-    threads use it: reading a level that is not in memory waits for the bucket; a new one is written
-    while the thread goes on. ``len`` and iteration are of this process.
+    Entries are in the memory of this process and in the bucket ``cwt_significance``. Computing
+    threads use it: a read of an entry that is not in memory waits for the bucket; a new entry is
+    written in the background. ``len`` and iteration cover the entries in memory.
 
     Parameters
     ----------
     log
-        Where the bucket is.
+        Log with the bucket.
     tasks
-        In which to write; closing it waits for what is being written.
+        Task group for writes; leaving it waits for pending writes.
     """
 
     def __init__(self, log: DurableLog, tasks: TaskGroup) -> None:
@@ -140,8 +140,8 @@ class LevelCache(MutableMapping[LevelKey, MonteCarloLevels]):
         self._entries: OrderedDict[LevelKey, MonteCarloLevels] = OrderedDict()
 
     def __getitem__(self, key: LevelKey) -> MonteCarloLevels:
-        if key not in self._entries and (found := self._levels_of_bucket(key)) is not None:
-            self._insert(key, found)
+        if key not in self._entries and (stored := self._levels_of_bucket(key)) is not None:
+            self._insert(key, stored)
         return self._entries[key]
 
     def __setitem__(self, key: LevelKey, levels: MonteCarloLevels) -> None:
@@ -161,7 +161,7 @@ class LevelCache(MutableMapping[LevelKey, MonteCarloLevels]):
     def _insert(self, key: LevelKey, levels: MonteCarloLevels) -> None:
         self._entries[key] = levels
         while len(self._entries) > MAX_LEVELS:
-            with suppress(KeyError):  # another thread was faster
+            with suppress(KeyError):  # removed by another thread
                 self._entries.popitem(last=False)
 
     def _levels_of_bucket(self, key: LevelKey) -> MonteCarloLevels | None:
@@ -186,7 +186,7 @@ class LevelCache(MutableMapping[LevelKey, MonteCarloLevels]):
 
 
 def level_name(key: LevelKey) -> str:
-    """Return the key in the bucket: the plan is a value, and its text is all of it."""
+    """Return the key in the bucket, a hash of the text of plan and level."""
     plan, level = key
     return hashlib.sha256(f"{plan!r} {level!r}".encode()).hexdigest()
 

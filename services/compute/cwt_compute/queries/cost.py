@@ -1,9 +1,10 @@
-"""What a query costs a worker and how large its reply is, both from the request alone.
+"""Estimated cost and reply size of a query, computed from the request.
 
 Costs are seconds of one core of about 2020, fitted to measurements
-(`docs/decisions/0025-admission.md`); they order queries and bound queues, so a factor of two does
-no harm. A transform costs in proportion to its cells. A simulation costs in proportion to rows
-times pairs, whatever the length of the signals, because each octave is simulated at its own rate.
+(`docs/decisions/0025-admission.md`). They order queries and bound queues, so an error by a factor
+of two is acceptable. The cost of a transform is proportional to its cells. The cost of a simulation
+is proportional to rows times pairs, independent of the length of the signals, because each octave
+is simulated at its own rate.
 """
 
 from __future__ import annotations
@@ -38,33 +39,33 @@ __all__ = [
     "simulation_cost_s",
 ]
 
-#: What one query may take of a worker's memory. An answer that a message can carry needs far less.
+#: Memory limit of one query in a worker. A reply that fits a message needs far less.
 MAX_COMPUTE_BYTES = MAX_OUTPUT_CELLS * 16
-#: Of any query: decoding, plans, numpy's calls.
+#: Constant cost of a query: decoding, planning, overhead of numpy.
 CALL_S = 1e-3
-#: Of a scale in time, per cell.
+#: Cost of a transform per cell, seconds.
 CWT_CELL_S = 12e-9
 XWT_CELL_S = 40e-9
 WCT_CELL_S = 70e-9
-#: Of a simulated row: of each of the tasks that share the pairs, and of each pair.
+#: Cost of a simulated row: per task among which the pairs are divided, and per pair.
 ROW_TASK_S = 65e-6
 ROW_PAIR_S = 13e-6
-#: Tasks that the pairs of an octave are shared among (`significance.simulation.CHUNKS`).
+#: Tasks among which the pairs of an octave are divided (`significance.simulation.CHUNKS`).
 ROW_TASKS = 20
-#: Reading a reply from the store: round trips, and its bytes over two hops and a decoder.
+#: Cost of reading a reply from the store: round trips, and transfer and decoding of its bytes.
 READ_S = 4e-3
 READ_BYTES_PER_S = 200e6
-#: A reply is kept if computing it takes this many times as long as reading it, and about as many
-#: as writing it: keeping what nobody asks for again costs at most a twentieth.
+#: A reply is cached if computing it takes this many times as long as reading it. Writing takes
+#: about as long as reading, so a cached reply that is never read costs at most a twentieth.
 KEPT_FACTOR = 20
-#: From here on a query is compared with those under way: a hop to a thread, and a hash of 8 MB.
+#: Above this cost a query is compared with pending ones, which needs a thread and a hash of 8 MB.
 SHARED_S = 0.02
-#: Runs of a benchmark, the first one included, which does not count.
+#: Number of runs of a benchmark, including the untimed first one.
 BENCHMARK_RUNS = 4
 
 
 def cost_s(request: Message) -> float:
-    """Return the seconds of one core that answering takes."""
+    """Return the estimated cost of a request, in seconds of one core."""
     match request:
         case WctRequest():
             return CALL_S + WCT_CELL_S * output_cells(request) + _level_cost_s(request)
@@ -81,17 +82,17 @@ def cost_s(request: Message) -> float:
 
 
 def should_coalesce(request: Message) -> bool:
-    """Return whether to look for an equal query that is being computed.
+    """Return whether to wait for an equal pending query instead of computing.
 
-    Benchmarks are not shared: each one asks what it takes.
+    Benchmarks are not coalesced, because each must measure.
     """
     return not isinstance(request, BenchmarkRequest) and cost_s(request) >= SHARED_S
 
 
 def should_cache(request: Message) -> bool:
-    """Return whether reading the reply again is far cheaper than computing it.
+    """Return whether reading the reply from the cache is far cheaper than computing it.
 
-    Timings are not: nobody wants those of another day.
+    Timings are never cached.
     """
     if isinstance(request, BenchmarkRequest):
         return False
@@ -100,19 +101,20 @@ def should_cache(request: Message) -> bool:
 
 
 def simulation_cost_s(rows: int, pairs: int) -> float:
-    """Return the seconds of one core that so many rows of so many surrogate pairs take."""
+    """Return the cost of simulating `pairs` surrogate pairs in `rows`, in seconds of one core."""
     return rows * (ROW_TASK_S * min(pairs, ROW_TASKS) + ROW_PAIR_S * pairs)
 
 
 def check_simulation(
     *, rows: int, dj: float, mc_count: int, max_cost_s: float = MAX_QUERY_COST_S, runs: int = 1
 ) -> None:
-    """Refuse a simulation that takes too long: the service has others to answer.
+    """Check that the cost of a simulation is within the limit.
 
     Raises
     ------
     Unprocessable
-        With the number of pairs that are possible, and where longer work is taken.
+        The simulation is too expensive; the message contains the allowed number of pairs, and the
+        subject for longer work.
     """
     if (rows - 1) * dj > MAX_OCTAVE:
         octaves = (rows - 1) * dj
@@ -153,12 +155,12 @@ def _benchmark_cost_s(request: BenchmarkRequest) -> float:
 
 
 def output_cells(request: TransformRequest) -> int:
-    """Return scales times samples of the answer, as pycwt's rules for -1 have it."""
+    """Return scales times samples of the reply; fields with -1 follow the rules of pycwt."""
     return scale_count(request) * sample_count(request)
 
 
 def reply_numbers(request: Message) -> int:
-    """Return how many numbers the answer has; 0 for few, or as good as few."""
+    """Return the approximate number of values in the reply; 0 for few."""
     match request:
         case CwtRequest():  # complex
             return 2 * output_cells(request)
@@ -171,25 +173,25 @@ def reply_numbers(request: Message) -> int:
 
 
 def reply_bytes(request: Message) -> int:
-    """Return the bytes of those numbers, in the type that the request asks for."""
+    """Return the size of the values of the reply in the requested dtype, bytes."""
     item = 4 if isinstance(request, TransformRequest) and request.dtype == "float32" else 8
     return item * reply_numbers(request)
 
 
 def sample_count(request: TransformRequest) -> int:
-    """Return the samples of each signal."""
+    """Return the number of samples of each signal."""
     if isinstance(request, PairRequest):
         return len(request.signal1)
     return len(request.data) if isinstance(request, CwtRequest) else 0
 
 
 def scale_count(request: TransformRequest) -> int:
-    """Return the number of scales, which is one more than J.
+    """Return the number of scales, which is J + 1.
 
     Raises
     ------
     Unprocessable
-        J is left to the service, and there would be more scales than are possible.
+        J is -1, and the default number of scales exceeds the limit.
     """
     if request.J != -1:
         return request.J + 1
@@ -206,22 +208,22 @@ def scale_count(request: TransformRequest) -> int:
 
 
 def smallest_scale(request: TransformRequest) -> float:
-    """Return s0 in seconds, also where the request leaves it to the wavelet.
+    """Return s0 in seconds, or its default for the wavelet if the request has -1.
 
     Raises
     ------
     Unprocessable
-        There is no such wavelet, or the numbers have no room for the scale.
+        The wavelet does not exist, or the scale is out of range.
     """
     if request.s0 != -1:
         return request.s0
     try:
-        found = 2 * request.dt / wavelet_of(request.mother, request.param).fourier_factor
+        scale = 2 * request.dt / wavelet_of(request.mother, request.param).fourier_factor
     except OverflowError:
         raise Unprocessable.of({"param": f"{request.param:g} is too large"}) from None
     except ValueError as error:
         raise Unprocessable.of({"param": str(error)}) from None
-    if not 0 < found < math.inf:
-        problem = f"{request.dt:g} leaves no room for a smallest scale: use another unit of time"
+    if not 0 < scale < math.inf:
+        problem = f"{request.dt:g} puts the smallest scale out of range: use another unit of time"
         raise Unprocessable.of({"dt": problem})
-    return found
+    return scale

@@ -1,4 +1,4 @@
-"""What each endpoint takes and gives, as JSON Schema."""
+"""Requests and replies of the endpoints as JSON Schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def answer_schema(name: str) -> SchemaReply:
     Raises
     ------
     NotFound
-        With all names there are.
+        There is no such endpoint; the message lists all names.
     """
     for endpoint in ENDPOINTS.values():
         if name in {endpoint.schema_id, endpoint.subject}:

@@ -1,8 +1,8 @@
 """Execute a query: look it up in the cache, admit it, compute it off the event loop, cache it.
 
-Equal queries that arrive at the same time are computed once: the later ones wait for the reply to
-the first. If there is none, because the first was refused, failed or was cancelled, the next of
-them takes its place, so no client receives the error of another.
+Equal queries that are pending at the same time are computed once: the later ones wait for the reply
+to the first. If the first is refused, fails or is cancelled, the next one takes its place, so no
+client receives the error of another.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Reply = TypeVar("Reply", bound=Message)
 
 
 class QueryExecutor:
-    """Answers by computing, at most as much concurrently as was admitted.
+    """Compute replies concurrently, within the limits of admission.
 
-    A query that is answered from the cache, or from the answer of an equal one, waits for no
-    thread.
+    A query that is answered from the cache, or with the reply to an equal query, does not wait for
+    a thread.
     """
 
     def __init__(self, admission: Admission, cache: ReplyCache) -> None:
         self._admission = admission
-        # The admission queues limit the number; this keeps queries out of the budget that others
-        # share.
+        # The admission queues limit the number of threads; a separate limiter keeps queries out of
+        # the default thread budget.
         self._threads = anyio.CapacityLimiter(math.inf)
         self._cache = cache
         self._pending: dict[str, _Pending] = {}
@@ -44,12 +44,12 @@ class QueryExecutor:
     async def execute(
         self, request: Message, compute: Callable[[Any], Reply], reply: type[Reply]
     ) -> Reply:
-        """Return the answer: from the cache, of an equal query, or computed.
+        """Return the reply: from the cache, from an equal query, or computed.
 
         Raises
         ------
         ContractError
-            The query is refused, for what it is or for what waits already.
+            The query is invalid, or too many queries are waiting.
         """
         if not should_coalesce(request):
             return await self._computed(request, compute)
@@ -65,9 +65,9 @@ class QueryExecutor:
     ) -> Reply:
         mine = self._pending[key] = _Pending()
         try:
-            found = await self._cached_or_computed(key, request, compute, reply)
-            mine.reply = found
-            return found
+            result = await self._cached_or_computed(key, request, compute, reply)
+            mine.reply = result
+            return result
         finally:
             del self._pending[key]
             mine.settled.set()
@@ -77,9 +77,9 @@ class QueryExecutor:
     ) -> Reply:
         if not should_cache(request):
             return await self._computed(request, compute)
-        found = await self._cache.get(key, reply, about_bytes=reply_bytes(request))
-        if found is not None:
-            return _cached(found)
+        stored = await self._cache.get(key, reply, about_bytes=reply_bytes(request))
+        if stored is not None:
+            return _cached(stored)
         fresh = await self._computed(request, compute)
         await self._cache.put(key, fresh)
         return fresh
@@ -98,7 +98,7 @@ def _cached(reply: Reply) -> Reply:
 
 
 class _Pending:
-    """The answer that the first of several is about to have."""
+    """The pending reply of the first of several equal queries."""
 
     def __init__(self) -> None:
         self.settled = anyio.Event()

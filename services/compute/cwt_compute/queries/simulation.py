@@ -1,4 +1,4 @@
-"""Where significance levels are simulated, and from which seed."""
+"""Backend and seed of the simulation of significance thresholds."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = [
     "simulation_of",
 ]
 
-#: What steps in for a backend that is not available, if the request allows it.
+#: Replacement for an unavailable backend, if the request allows it.
 FALLBACK = "sequential"
-#: Fields that say what is simulated where, or what is asked for; `type` is of the tasks of a job.
+#: Fields that do not affect the numbers or are not part of a query (`type`, of tasks).
 NOT_OF_THE_SEED = frozenset({"seed", "backend", "fallback", "type"})
-#: JavaScript reads integers of up to 53 bits exactly.
+#: JavaScript represents integers of up to 53 bits exactly.
 SEED_BITS = 53
 
 
 class Simulation(NamedTuple):
-    """The backend that simulates surrogates, and the seed; None if nothing is simulated."""
+    """Backend and seed of a simulation; None if nothing is simulated."""
 
     backend: str | None
     seed: int | None
@@ -46,10 +46,10 @@ class Simulation(NamedTuple):
         n_jobs: int = 1,
         levels: Levels | None = None,
     ) -> dict[str, Any]:
-        """Return what the library takes by name: of the method, the simulation and its cache.
+        """Return the library's keyword arguments for the method, the simulation and its cache.
 
-        A backend that works in parallel has at most `n_jobs` jobs. Known levels are read from
-        `levels`, and new ones written to it, unless the backend's levels are its own.
+        Parallel backends use at most `n_jobs` jobs. Thresholds are read from and written to the
+        cache `levels`, unless the backend is not exact.
         """
         backend = self.backend or request.backend
         parallel = self.backend is not None and uses_n_jobs(get_backend(self.backend))
@@ -69,9 +69,9 @@ def simulation_of(
     rows: int,
     max_cost_s: float = MAX_QUERY_COST_S,
 ) -> Simulation:
-    """Return the simulation that a level of so many scales takes, its cost being bearable."""
+    """Return the simulation for the thresholds of `rows` scales, after a check of its cost."""
     if request.significance_level is None or request.method == "table":
-        answer_backend(request.backend)  # a wrong name is told, whether it is needed or not
+        answer_backend(request.backend)  # reports an unknown name even if it is not used
         return Simulation(None, None)
     check_simulation(rows=rows, dj=request.dj, mc_count=request.mc_count, max_cost_s=max_cost_s)
     backend = chosen_backend(request.backend, fallback=request.fallback)
@@ -79,31 +79,31 @@ def simulation_of(
 
 
 def content_seed(request: Message) -> int:
-    """Return the seed of a simulation whose request has none.
+    """Return the seed for a request without a seed.
 
-    Equal requests have equal seeds, and so equal replies: on every worker, as a query and as a
-    task of a job.
+    Equal requests get equal seeds, and therefore equal replies: on every worker, as a query and as
+    a task of a job.
     """
     digest = content_digest(request, without=NOT_OF_THE_SEED)
     return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
 
 
 def answer_backends() -> BackendsReply:
-    """Return every Monte Carlo backend that this worker knows."""
-    return BackendsReply(backends=tuple(map(_told, pycwt_mod.list_backends())))
+    """Return all Monte Carlo backends of this worker."""
+    return BackendsReply(backends=tuple(map(_backend_info, pycwt_mod.list_backends())))
 
 
 def answer_backend(name: str, listed: BackendsReply | None = None) -> BackendInfo:
-    """Return one Monte Carlo backend, of those `listed`, or as it says now; no other is asked.
+    """Return one Monte Carlo backend, from the list `listed` or by querying only this backend.
 
     Raises
     ------
     NotFound
-        There is none of that name.
+        There is no backend with that name.
     """
     if listed is None:
         try:
-            return _told(pycwt_mod.backend_info(name))
+            return _backend_info(pycwt_mod.backend_info(name))
         except ValueError as error:
             raise NotFound(f"no such backend: {error}") from error
     for info in listed.backends:
@@ -114,7 +114,7 @@ def answer_backend(name: str, listed: BackendsReply | None = None) -> BackendInf
 
 
 def chosen_backend(name: str, *, fallback: bool) -> str:
-    """Return the backend to use: the one asked for, or its stand-in where the request allows it."""
+    """Return the backend to use: the requested one, or the fallback if the request allows it."""
     info = answer_backend(name)
     if info.available:
         return name
@@ -127,11 +127,11 @@ def chosen_backend(name: str, *, fallback: bool) -> str:
 
 
 def is_exact(name: str) -> bool:
-    """Return whether a backend gives the numbers that every other gives: hardware does not."""
+    """Return whether a backend gives the same numbers as the library; hardware does not."""
     return pycwt_mod.get_backend(name).type != "hardware"
 
 
-def _told(info: pycwt_mod.BackendInfo) -> BackendInfo:
+def _backend_info(info: pycwt_mod.BackendInfo) -> BackendInfo:
     return BackendInfo(
         name=info.name,
         available=info.available,

@@ -1,4 +1,4 @@
-"""Transforms and significance levels of whole signals: pure functions from request to reply."""
+"""Transforms and significance thresholds of whole signals: pure functions."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from pycwt_mod import NyquistWarning
 
 __all__ = ["answer_cwt", "answer_significance", "answer_wct", "answer_xwt"]
 
-# Requests choose their scales: a line on standard error for each new s0 only fills the log.
+# Clients choose the scales, so a warning on stderr for each new s0 would only fill the log.
 warnings.filterwarnings("ignore", category=NyquistWarning)
 
-#: The library's names of what the request calls otherwise.
+#: Arguments of the library whose field in the request has a different name.
 _FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mother",
            "f0": "param", "m": "param", "param": "param"}  # fmt: skip
 
-#: What both call the same.
+#: Arguments of the library whose field has the same name.
 _OWN_NAMES = {
     "dt", "dj", "s0", "J", "al1", "al2", "mc_count", "significance_level", "convention", "method",
 }  # fmt: skip
 
-#: A wavelet whose coherence cannot be smoothed. A script can assign the factor, a request cannot.
+#: Error for a wavelet without a smoothing factor. A script can set the factor, a request cannot.
 _UNPUBLISHED = re.compile(r"(no \w+ has been published for [^:]+): give one")
 
 Values = TypeVar("Values", bound=NDArray[Any])
@@ -59,14 +59,14 @@ def answer_cwt(request: CwtRequest) -> CwtReply:
     """Return the wavelet transform of one signal."""
     started = time.perf_counter()
     with _library_refusals("data"):
-        found = pycwt_mod.cwt(_cast(request.data, request), **_arguments(request))
+        result = pycwt_mod.cwt(_cast(request.data, request), **_arguments(request))
         return CwtReply(
-            wave=_missing(found.coefs, found.mask),
-            scales=found.scales,
-            freqs=found.freqs,
-            coi=found.coi,
-            fft=found.fft,
-            fftfreqs=found.fftfreqs,
+            wave=_missing(result.coefs, result.mask),
+            scales=result.scales,
+            freqs=result.freqs,
+            coi=result.coi,
+            fft=result.fft,
+            fftfreqs=result.fftfreqs,
             computation_time=time.perf_counter() - started,
         )
 
@@ -75,17 +75,17 @@ def answer_xwt(request: XwtRequest) -> XwtReply:
     """Return the cross-wavelet transform of two signals."""
     started = time.perf_counter()
     with _library_refusals("signal1"):
-        found = pycwt_mod.xwt(
+        result = pycwt_mod.xwt(
             *_pair(request), **_arguments(request), significance_level=request.significance_level
         )
-        cross = _missing(found.cross, found.mask)
+        cross = _missing(result.cross, result.mask)
         return XwtReply(
             xwt=cross,
             phase=np.angle(cross),
-            coi=found.coi,
-            freqs=found.freqs,
-            signif=found.signif.astype(request.dtype),
-            lag1=_lag1(found),
+            coi=result.coi,
+            freqs=result.freqs,
+            signif=result.signif.astype(request.dtype),
+            lag1=_lag1(result),
             computation_time=time.perf_counter() - started,
         )
 
@@ -97,30 +97,29 @@ def answer_wct(
     levels: Levels | None = None,
     max_cost_s: float = MAX_QUERY_COST_S,
 ) -> WctReply:
-    """Return the wavelet coherence of two signals, with its level unless none was asked for.
+    """Return the wavelet coherence of two signals, with its threshold if requested.
 
-    A backend that works in parallel has at most `n_jobs` jobs; levels known before are looked up
-    in `levels`, and new ones kept there.
+    Parallel backends use at most `n_jobs` jobs. `levels` is a cache of thresholds.
     """
     started = time.perf_counter()
-    wanted = request.significance_level is not None
+    has_level = request.significance_level is not None
     simulation = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
-    # A simulation takes most of the time: meanwhile the coherence can be on its way.
+    # The simulation takes most of the time, so the coherence can be sent before it.
     early = simulation.backend is not None and _early_takes(reply_bytes(request))
     with _library_refusals("signal1"):
-        found = pycwt_mod.wct(
+        result = pycwt_mod.wct(
             *_pair(request),
             **_arguments(request) | simulation.arguments(request, n_jobs=n_jobs, levels=levels),
-            sig=wanted,
+            sig=has_level,
             significance_level=request.significance_level or 0.95,
             on_coherence=_send_coherence if early else None,
         )
         return WctReply(
-            **_coherence(found),
-            coi=found.coi,
-            freqs=found.freqs,
-            signif=found.signif.astype(request.dtype) if wanted else None,
-            lag1=_lag1(found),
+            **_coherence(result),
+            coi=result.coi,
+            freqs=result.freqs,
+            signif=result.signif.astype(request.dtype) if has_level else None,
+            lag1=_lag1(result),
             backend_used=simulation.backend,
             seed=simulation.seed,
             computation_time=time.perf_counter() - started,
@@ -134,15 +133,14 @@ def answer_significance(
     levels: Levels | None = None,
     max_cost_s: float = MAX_QUERY_COST_S,
 ) -> SignificanceReply:
-    """Return the coherence that unrelated red noises rarely exceed, per scale.
+    """Return the threshold of coherence per scale, from pairs of independent red noises.
 
-    A backend that works in parallel has at most `n_jobs` jobs; levels known before are looked up
-    in `levels`, and new ones kept there.
+    Parallel backends use at most `n_jobs` jobs. `levels` is a cache of thresholds.
     """
     started = time.perf_counter()
     simulation = simulation_of(request, rows=request.J + 1, max_cost_s=max_cost_s)
     with _library_refusals("s0"):
-        found = pycwt_mod.wct_significance(
+        thresholds = pycwt_mod.wct_significance(
             request.al1,
             request.al2,
             request.dt,
@@ -156,7 +154,7 @@ def answer_significance(
             **simulation.arguments(request, n_jobs=n_jobs, levels=levels),
         )
         return SignificanceReply(
-            signif=found.astype(request.dtype),
+            signif=thresholds.astype(request.dtype),
             backend_used=simulation.backend,
             seed=simulation.seed,
             computation_time=time.perf_counter() - started,
@@ -168,33 +166,33 @@ def _early_takes(size: int) -> bool:
     return early is not None and early.takes(size)
 
 
-def _send_coherence(found: pycwt_mod.WctResult) -> None:
+def _send_coherence(result: pycwt_mod.WctResult) -> None:
     early = request_context().early
     if early is not None:
-        early.send_from_thread(_coherence(found))
+        early.send_from_thread(_coherence(result))
 
 
-def _coherence(found: pycwt_mod.WctResult) -> dict[str, Any]:
+def _coherence(result: pycwt_mod.WctResult) -> dict[str, Any]:
     return {
-        "WCT": _missing(found.coherence, found.mask),
-        "aWCT": _missing(found.phase, found.mask),
+        "WCT": _missing(result.coherence, result.mask),
+        "aWCT": _missing(result.phase, result.mask),
     }
 
 
 def _lag1(
-    found: pycwt_mod.WctResult | pycwt_mod.XwtResult,
+    result: pycwt_mod.WctResult | pycwt_mod.XwtResult,
 ) -> tuple[Lag1Estimate, ...] | None:
-    """Return the AR(1) coefficients behind the level; none without one."""
-    if found.lag1 is None:
+    """Return the lag-1 coefficients behind the threshold, or None without a threshold."""
+    if result.lag1 is None:
         return None
     return tuple(
         Lag1Estimate.model_validate({"g": float(each.g), "estimator": str(each.estimator)})
-        for each in found.lag1
+        for each in result.lag1
     )
 
 
 def _arguments(request: TransformRequest) -> dict[str, Any]:
-    """Return what all transforms of the library take by name."""
+    """Return the keyword arguments common to all transforms of the library."""
     return {
         "dt": request.dt,
         "dj": request.dj,
@@ -215,28 +213,28 @@ def _cast(signal: NDArray[np.floating], request: TransformRequest) -> NDArray[np
 
 
 def _missing(values: Values, mask: NDArray[np.bool_]) -> Values:
-    """Return the values, missing where a missing sample touches them; ready to travel.
+    """Return the values read-only, with NaN where a missing sample affects them.
 
     Raises
     ------
     FloatingPointError
-        Numbers overflowed on the way; a Fourier transform spreads that over all columns.
+        The computation overflowed; a Fourier transform spreads an overflow over all columns.
     """
     if np.isnan(values[:, 0][~mask[:, 0]]).any():
         raise FloatingPointError("overflow")
     if values.flags.writeable and mask.any():
         values[mask] = np.nan
-    # Nobody writes to it any more, so the message need not copy it.
+    # A message does not copy a read-only array.
     values.flags.writeable = False
     return values
 
 
 @contextmanager
 def _library_refusals(signal: str) -> Iterator[None]:
-    """Turn what the library or the reply refuses into a refusal of the field.
+    """Translate errors of the library and of the reply to errors of a field.
 
-    The library's ``ValueError`` names the argument. A reply that cannot be made has values beyond
-    the range of its numbers, which is `signal`'s doing; they are not warned of on the way there.
+    The library's ``ValueError`` names the argument. An invalid reply has values out of range, which
+    is reported for the field `signal`; numpy's warnings about them are suppressed.
     """
     try:
         with np.errstate(all="ignore"):
@@ -251,17 +249,17 @@ def _library_refusals(signal: str) -> Iterator[None]:
 
 
 def _in_words_of_the_request(text: str) -> str:
-    """Return a message of the library with the names and the choices that a request has."""
+    """Return an error message of the library with the names and choices of a request."""
     if unpublished := _UNPUBLISHED.match(text):
         return f"{unpublished[1]}; use 6 with morlet, 4 with paul, or 2 or 6 with dog"
     return re.sub(r"\by([12])\b", r"signal\1", text)
 
 
 def _field_of(text: str) -> str:
-    """Return the field that the library blames; what the table does not cover is `method`'s.
+    """Return the field that an error of the library concerns; the table's errors are `method`'s.
 
-    A message is "cannot X: reason; do Y", of which the reason begins with the argument, or the
-    reason alone.
+    A message is "cannot X: reason; do Y", where the reason begins with the argument, or only the
+    reason.
     """
     if _UNPUBLISHED.match(text):
         return "param"
