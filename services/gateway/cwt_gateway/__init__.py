@@ -1,1 +1,1 @@
-"""HTTP, WebSocket and the live page: what the bus offers, for browsers and HTTP clients."""
+"""HTTP, WebSocket and the live page: the functions of the bus for browsers and HTTP clients."""

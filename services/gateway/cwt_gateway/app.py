@@ -1,4 +1,4 @@
-"""The gateway on the bus: an application, and the server that runs it."""
+"""Run the gateway on the bus: the application, and its HTTP server."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ __all__ = ["documented_app", "make_app", "serve", "server_config"]
 
 TITLE = "PyCWT-mod REST API"
 SUMMARY = "Wavelet analysis of live and recorded signals"
-#: What is served, in the order of the documentation.
+#: Routers, in the order of the documentation.
 ROUTERS = (
     wavelet.router,
     jobs.router,
@@ -76,9 +76,9 @@ ROUTERS = (
     page.router,
 )
 SOCKETS = (stream_socket.router, wct_socket.router)
-#: Methods of the routes, and of what browsers ask before they use them.
+#: Methods of the routes, and of the preflight requests of browsers.
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
-#: Headers of responses that pages of allowed origins may read.
+#: Response headers that pages of allowed origins may read.
 EXPOSED_HEADERS = (
     "Content-Disposition",
     "Location",
@@ -87,11 +87,11 @@ EXPOSED_HEADERS = (
     "Retry-After",
     exports.WINDOWS_WAITING,
 )
-#: Open files besides connections: the bus, the log, uploads that are being read.
+#: Open files in addition to connections: the bus, the log, uploads that are being read.
 OTHER_FILES = 200
-#: Connections that wait to be accepted.
+#: Maximum length of the accept queue.
 BACKLOG = 512
-#: For requests in flight, out of the drain time.
+#: Part of the drain time for requests in flight.
 FLUSH_S = 1.0
 
 
@@ -121,7 +121,7 @@ async def serve(context: Context, settings: GatewaySettings) -> None:
 
 
 def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
-    """Return the application over the connection of the gateway to the bus."""
+    """Return the application, using the connection of the gateway to the bus."""
     app = documented_app()
     app.state.caller = Caller(Client(bus))
     app.state.keys = KeyRing()
@@ -145,7 +145,7 @@ def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
         [each for router in ROUTERS for each in router.routes],
         [each for router in SOCKETS for each in router.routes if isinstance(each, WebSocketRoute)],
     )
-    # The last one added is the first that a request passes.
+    # The middleware that is added last is the first to see a request.
     app.add_middleware(ReplyGuard, held_max_bytes=settings.http_replies_max_bytes)
     app.add_middleware(BodyGuard, held_max_bytes=settings.requests_max_bytes)
     if settings.http_users is not None:
@@ -168,7 +168,7 @@ def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
 
 
 def documented_app() -> FastAPI:
-    """Return the application with its routes and its documentation, and nothing behind them."""
+    """Return the application with its routes and documentation, but without a bus."""
     app = FastAPIOffline(
         title=TITLE,
         summary=SUMMARY,
@@ -183,7 +183,7 @@ def documented_app() -> FastAPI:
 
 
 def allow_files(count: int) -> None:
-    """Raise the limit of open files to `count`, or to what the system allows."""
+    """Raise the limit of open files to `count`, or as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
         most = count if hard == resource.RLIM_INFINITY else min(count, hard)
@@ -191,16 +191,16 @@ def allow_files(count: int) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a listening socket.
 
     Raises
     ------
     OSError
-        The address or the port is not free; the message says what to set.
+        The address or the port is not available; the message says what to set.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns off Nagle's algorithm only where the socket says that it is TCP; with it, every
-    # response would wait 40 ms for the client's acknowledgement of its header.
+    # asyncio turns off Nagle's algorithm only if the socket states that it is TCP. With the
+    # algorithm, every response would wait 40 ms for the client's acknowledgement of its header.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -216,7 +216,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """A server whose process has its own way with signals."""
+    """A server that leaves signal handling to the process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -229,7 +229,7 @@ def server_config(app: ASGIApp, settings: GatewaySettings, bus: Bus) -> uvicorn.
         app,
         lifespan="off",
         log_config=None,
-        # Its warnings are about what clients send.
+        # Its warnings are about data that clients send.
         log_level="error",
         http=HttpProtocol,
         access_log=False,
@@ -237,7 +237,7 @@ def server_config(app: ASGIApp, settings: GatewaySettings, bus: Bus) -> uvicorn.
         proxy_headers=False,
         ws=SocketProtocol,
         ws_max_size=bus.max_message_bytes,
-        # It takes 316 KiB for each connection.
+        # The feature takes 316 KiB per connection.
         ws_per_message_deflate=False,
         # `HttpProtocol` closes idle connections, and closes them later than clients do. By default
         # uvicorn closes them after 5 s, as httpx does, which then sends requests on closed ones.
@@ -256,7 +256,7 @@ def _in_url(host: str) -> str:
 
 
 class _HeadAsGet:
-    """Answers HEAD as GET, whose body the server leaves out; one in parts is not waited for."""
+    """Handle HEAD as GET without a body; a streamed response is not consumed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -278,7 +278,7 @@ class _HeadAsGet:
 
 
 class _Measured:
-    """Counts requests and their time, by route."""
+    """Count requests and their durations by route."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -287,7 +287,7 @@ class _Measured:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        # None: the client left.
+        # None: the client disconnected.
         status: int | None = None
         began = time.perf_counter()
 
@@ -300,7 +300,8 @@ class _Measured:
         try:
             await self.app(scope, receive, noting)
         finally:
-            # The pattern and not the path, and no method that a client invents.
+            # The route's pattern, not the path, and no method that a client invents, limit the
+            # labels.
             route = getattr(scope.get("route"), "path_format", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
             HTTP_REQUESTS.labels(route, method, str(status)).inc()

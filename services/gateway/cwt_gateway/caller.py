@@ -1,8 +1,8 @@
-"""From a request to a connection to the bus.
+"""Resolve a request to a connection to the bus.
 
-Every route and socket reaches the bus through `caller` or `gateway_itself` alone. Without keys
-there is one connection for all requests, that of the gateway; with keys, each request uses the
-connection of its key's user.
+Every route and socket reaches the bus only through `caller` or `gateway_itself`. Without keys, all
+requests share the connection of the gateway. With keys, each request uses the connection of its
+key's user.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Caller:
 
     @property
     def bus(self) -> Bus:
-        """The connection that has the caller's rights."""
+        """The connection that has the caller's permissions."""
         return self.client.bus
 
 
-# Not plain functions: FastAPI would run these in a thread.
+# Coroutines, since FastAPI would run plain functions in a thread.
 async def caller(connection: HTTPConnection) -> Caller:
     """Return the caller of a request or of a WebSocket.
 
@@ -56,12 +56,12 @@ async def caller(connection: HTTPConnection) -> Caller:
 
 
 async def gateway_itself(connection: HTTPConnection) -> Caller:
-    """Return the gateway as a client of the bus, for what it says of itself."""
+    """Return the gateway as a client of the bus, for routes about the gateway."""
     itself = connection.app.state.caller
     assert isinstance(itself, Caller)  # noqa: S101 - make_app puts it there
     return itself
 
 
-#: The types of a route's parameter.
+#: Types of the parameter of a route.
 Calling = Annotated[Caller, Depends(caller)]
 Itself = Annotated[Caller, Depends(gateway_itself)]

@@ -1,4 +1,4 @@
-"""What a route takes and gives, for the OpenAPI document and for the choice of an encoding."""
+"""Contracts of routes, for the OpenAPI document and for the choice of an encoding."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ Route = TypeVar("Route", bound=Callable[..., Any])
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """The models of a route's bodies, for the OpenAPI document; None: no body of that kind."""
+    """Models of a route's bodies, for the OpenAPI document; None means no such body."""
 
     request: type[Message] | None = None
     reply: type[Message] | None = None
-    #: Also as a NumPy archive.
+    #: Whether the reply is also available as a NumPy archive.
     archive: bool = True
     status: int = 200
-    #: Further statuses that come with the same reply.
+    #: Further statuses that have the same reply.
     also: tuple[int, ...] = ()
     #: Media types of a request body that no model describes.
     raw: tuple[str, ...] = ()
-    #: Headers of the request that belong to such a body, with their JSON Schemas.
+    #: Request headers that belong to such a body, with their JSON Schemas.
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Media types of a reply that no model describes.
     media_types: tuple[str, ...] = ()
 
 
 def contract(**fields: Any) -> Callable[[Route], Route]:  # noqa: ANN401 - of a Contract
-    """Say which models a route takes and gives; the arguments are those of `Contract`."""
+    """Attach a `Contract` with these arguments to a route."""
 
     def mark(route: Route) -> Route:
         route.contract = Contract(**fields)  # type: ignore[attr-defined]
@@ -43,5 +43,5 @@ def contract(**fields: Any) -> Callable[[Route], Route]:  # noqa: ANN401 - of a 
 
 
 def contract_of(route: Callable[..., Any] | None) -> Contract | None:
-    """Return what was said of a route."""
+    """Return the contract of a route."""
     return getattr(route, "contract", None)

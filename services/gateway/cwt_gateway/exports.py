@@ -1,7 +1,7 @@
-"""Exports: a whole analysis of a stream as a file, as `pycwt-mod export` writes it.
+"""Exports: a complete analysis of a stream as a file, as `pycwt-mod export` writes it.
 
-An export is read into memory and written to the temporary folder, one at a time; its file is sent
-from there, and then removed. So exports take bounded memory, and a bounded number of files.
+An export is read into memory and written to the temporary folder, one at a time. The file is sent
+from there and then removed. Memory and the number of files are therefore bounded.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from pycwt_client import Export
 
 __all__ = ["Exports", "router"]
 
-#: Files that are being made or sent.
+#: Maximum number of exports that are being made or sent.
 MAX_EXPORTS: Final = 4
-#: Memory for the results of an export, and for its arrays, which are seven million values of a
-#: coherence in double precision. Putting them together and writing them takes as much again.
+#: Maximum memory of the results of an export, and of its arrays: seven million values of a
+#: coherence in double precision. Assembling and writing them needs as much again.
 MAX_BYTES: Final = 128 * 1024 * 1024
-#: A row of a table is about six times as long as the value in memory.
+#: A row of a table is about six times as long as its value in memory.
 TABLE_FACTOR: Final = 6
-#: Panels of a picture, which takes 2 MB in memory for each.
+#: Maximum number of panels of a picture, each of which needs 2 MB of memory.
 MAX_PANELS: Final = 32
-#: Reading the results of `MAX_BYTES` takes seconds; a log that is away is waited for meanwhile.
+#: Deadline of reading. The results of `MAX_BYTES` take seconds; the rest allows for an outage of
+#: the log.
 READ_TIMEOUT_S: Final = 60.0
-#: Header of the reply: how many windows have no result in the file because they wait for a worker.
+#: Response header: number of windows without a result in the file, because they wait for a worker.
 WINDOWS_WAITING: Final = "Cwt-Windows-Waiting"
 
 router = APIRouter(prefix="/api/v1/streams", tags=["log"])
@@ -55,7 +56,7 @@ class _Format:
     ending: str
     media_type: str
     save: Callable[[Export, Path], None]
-    #: How large the file may be, over the export in memory.
+    #: Maximum size of the file relative to the export in memory.
     factor: int = 1
     max_sets: int | None = None
 
@@ -129,9 +130,9 @@ class Exports:
     Parameters
     ----------
     limit
-        How many there may be.
+        Maximum number of exports.
     max_bytes
-        Memory that the arrays of one export may take.
+        Maximum memory of the arrays of one export, bytes.
     """
 
     def __init__(self, *, limit: int = MAX_EXPORTS, max_bytes: int = MAX_BYTES) -> None:
@@ -143,7 +144,7 @@ class Exports:
 
 @dataclass(frozen=True, kw_only=True)
 class _Selection:
-    """What to export."""
+    """The selection of an export."""
 
     stream: str
     analysis: str | None
@@ -163,7 +164,9 @@ class _Selection:
                     max_bytes=max_bytes,
                 )
         except TimeoutError:
-            raise Timeout(f"the results could not be read within {READ_TIMEOUT_S:g} s") from None
+            raise Timeout(
+                f"cannot read the results within {READ_TIMEOUT_S:g} s: retry later"
+            ) from None
 
 
 def _write(found: Export, chosen: _Format, path: Path) -> None:
@@ -178,17 +181,19 @@ def _write(found: Export, chosen: _Format, path: Path) -> None:
     """
     sets = len(found.channel_sets)
     if chosen.max_sets is not None and sets > chosen.max_sets:
-        problem = f"there are {sets} channel sets, a picture can show {chosen.max_sets}: choose one"
+        problem = (
+            f"cannot draw {sets} channel sets: a picture can show {chosen.max_sets}; choose one"
+        )
         raise Unprocessable.of({"channels": problem})
     try:
         chosen.save(found, path)
     except ModuleNotFoundError as error:
-        detail = f"the gateway cannot draw: {error.name} is not installed there; use another format"
+        detail = f"cannot draw: {error.name} is not installed at the gateway; use another format"
         raise ProblemDetails(HTTPStatus.NOT_IMPLEMENTED, "not_installed", detail) from None
 
 
 class _TemporaryFile(FileResponse):
-    """Sends a file, and then closes the context that it exists in."""
+    """Send a file, and then close its context."""
 
     def __init__(
         self, path: Path, media_type: str, headers: dict[str, str], context: ExitStack

@@ -1,13 +1,14 @@
-"""What a request passes before it reaches a route, as pure ASGI middleware.
+"""Checks of a request before it reaches a route, as pure ASGI middleware.
 
-- `HostGuard`: the name in ``Host`` has to be one of this gateway's, so that a page whose name was
-  pointed at this machine (DNS rebinding) reads nothing. Addresses are always possible: rebinding
-  needs a name.
-- `OriginGuard`: what changes state, and every WebSocket, comes from a page of this gateway or of an
-  allowed origin, or from a program. Browsers send ``Origin`` with all of these.
-- `BodyGuard`: a body is as large as its route takes, arrives in time, and all bodies that are held
-  at the same time take no more memory than is set.
-- `FaultGuard`: a fault of the gateway is answered with an id that is in the log.
+- `HostGuard`: ``Host`` must be a name of this gateway, so that a page whose name resolves to this
+  machine (DNS rebinding) cannot read anything. Addresses are always allowed, since rebinding needs
+  a name.
+- `OriginGuard`: requests that change state, and every WebSocket, must come from a page of this
+  gateway or of an allowed origin, or from a program. Browsers send ``Origin`` with all of these.
+- `BodyGuard`: a body is limited in size by its route, and in time; all bodies held at the same time
+  are limited in total memory.
+- `FaultGuard`: an internal error of the gateway is reported to the client with an id that is in the
+  log.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from cwt_schemas.limits import MAX_PAYLOAD_BYTES
 __all__ = ["BodyGuard", "FaultGuard", "HostGuard", "OriginGuard", "origin_allowed", "stream_body"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-#: What a form of a foreign page can send without being asked for.
+#: Content types that a form of a foreign page can send without a preflight request.
 FORM_TYPES = frozenset(
     {"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}
 )  # fmt: skip
-#: Longest wait for the next part of a body, and for all of it.
+#: Deadlines for the next part of a body, and for all of it.
 BODY_PART_S = 20.0
 BODY_S = 300.0
-#: Where a request's scope has the size of a body that is not held in memory.
+#: Key in a request's scope of the size limit of a body that is not held in memory.
 _STREAMED_BYTES = "cwt.streamed_bytes"
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -47,7 +48,7 @@ _SECURITY_HEADERS = (
 
 
 class HostGuard:
-    """Refuses requests for a host that this gateway is not."""
+    """Refuse requests for a host name that is not this gateway's."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self.app = app
@@ -58,7 +59,7 @@ class HostGuard:
         if scope["type"] in {"http", "websocket"}:
             host = _name(Headers(scope=scope).get("host", ""))
             if not (host in self._hosts or _is_address(host)):
-                detail = f"this gateway is not {host[:80]!r}: add the name to CWT_HTTP_HOSTS"
+                detail = f"host {host[:80]!r} is not allowed: add the name to CWT_HTTP_HOSTS"
                 status = HTTPStatus.MISDIRECTED_REQUEST
                 await ProblemDetails(status, "wrong_host", detail).refuse(scope, receive, send)
                 return
@@ -66,7 +67,7 @@ class HostGuard:
 
 
 class OriginGuard:
-    """Refuses what a page of a foreign origin must not do."""
+    """Refuse requests of foreign pages that change state."""
 
     def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
         self.app = app
@@ -92,7 +93,8 @@ class OriginGuard:
             return ProblemDetails(HTTPStatus.FORBIDDEN, "foreign_origin", detail)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind in FORM_TYPES and "origin" not in headers:
-            # A program that forgot it, such as curl --data, or a browser that hides where from.
+            # A program that omits the header, such as curl --data, or a browser that hides the
+            # origin.
             detail = (
                 f"set the header Content-Type to that of the body, such as application/json, or "
                 f"application/octet-stream for a recording or raw samples (it is {kind})"
@@ -104,7 +106,7 @@ class OriginGuard:
 
 
 class BodyGuard:
-    """Limits the bodies of requests: their size, the time they take, the memory of all of them."""
+    """Limit the bodies of requests in size, duration and total memory."""
 
     def __init__(self, app: ASGIApp, held_max_bytes: int) -> None:
         self.app = app
@@ -153,7 +155,7 @@ class _Body:
         return _STREAMED_BYTES in self._scope
 
     def check_announced(self) -> None:
-        # The server has refused a value that is not a number.
+        # The server has already rejected a value that is not a number.
         self._check(int(Headers(scope=self._scope).get("content-length", "0")))
 
     async def next(self) -> Message:
@@ -182,14 +184,14 @@ class _Body:
 
 
 class FaultGuard:
-    """Answers what goes wrong in the gateway itself, and adds headers that every response has."""
+    """Respond to internal errors of the gateway, and add the headers of every response."""
 
     def __init__(self, app: ASGIApp, log: Log) -> None:
         self.app = app
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; whatever it raises becomes a response."""
+        """Pass the request on; convert any exception to a response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -217,7 +219,7 @@ class FaultGuard:
 
 
 def stream_body(connection: HTTPConnection, max_bytes: int) -> None:
-    """Let the body of a request have `max_bytes`; its route reads it piece by piece."""
+    """Allow a body of `max_bytes`, which its route reads in parts."""
     connection.scope[_STREAMED_BYTES] = max_bytes
 
 
@@ -233,7 +235,7 @@ def origin_allowed(headers: Headers, origins: Collection[str]) -> bool:
 
 
 def _name(host: str) -> str:
-    """Return what a ``Host`` header has before the port."""
+    """Return the part of a ``Host`` header before the port."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.rpartition(":")[0].lower() if ":" in host else host.lower()

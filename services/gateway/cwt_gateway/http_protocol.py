@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol with limits for clients that are slow, silent or malformed.
 
-uvicorn waits without end for a request that comes byte by byte, and for a client that does not read
-its response. Here such a connection is closed, so that it holds neither memory nor a place. While
-all places are taken, the connection that has waited longest for a request gives up its own.
+uvicorn waits without limit for a request that arrives byte by byte, and for a client that does not
+read its response. This protocol closes such connections, so that they use neither memory nor a
+slot. When all slots are used, the connection that has been idle longest is closed for the new one.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ __all__ = ["HttpProtocol"]
 class HttpProtocol(H11Protocol):
     """A connection of an HTTP client."""
 
-    #: Connections at a time, WebSockets among them.
+    #: Maximum number of connections, including WebSockets.
     max_connections: ClassVar = 1000
-    #: Time for the head of a request, the idle time before it included, and for the rest of a body
-    #: that was refused. It is longer than clients keep an idle connection (httpx: 5 s).
+    #: Deadline of the head of a request, including the idle time before it, and of the rest of a
+    #: body that was refused. It is longer than clients keep an idle connection (httpx: 5 s).
     request_s: ClassVar = 10.0
-    #: Time in which a client reads at least something of its response.
+    #: Deadline for a client to read at least part of its response.
     read_s: ClassVar = 20.0
 
-    #: Runs while it is the client's turn.
+    #: Runs while the client must send.
     _request_timer: asyncio.TimerHandle | None = None
-    #: Runs while the client has not read what it was sent.
+    #: Runs while the client has not read its response.
     _read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a request, in the place of an idle connection if there is no other."""
+        """Accept a connection, in the slot of an idle one if all are used."""
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             self._make_room()
         self._wait_for_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Stop all timers."""
         self._stop_waiting()
         self._stop_read_timer()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Handle what has arrived."""
+        """Handle data that arrived."""
         super().handle_events()
         self._wait_for_request()
 
@@ -69,16 +69,16 @@ class HttpProtocol(H11Protocol):
         self._wait_for_reader()
 
     def resume_writing(self) -> None:
-        """Go on: the client has read."""
+        """Resume: the client has read."""
         super().resume_writing()
         self._stop_read_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be read."""
+        """Refuse a malformed request."""
         self._refuse(ProblemDetails(HTTPStatus.BAD_REQUEST, ErrorCode.BAD_REQUEST, msg))
 
     def _refuse(self, problem: ProblemDetails) -> None:
-        """Answer, unless an answer is on its way already, and close the connection."""
+        """Respond unless a response has begun, and close the connection."""
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.abort()
             return
@@ -104,7 +104,7 @@ class HttpProtocol(H11Protocol):
         longest.transport.abort()
 
     def _wait_for_request(self) -> None:
-        """Close the connection unless a whole request comes in time; its bytes do not count."""
+        """Close the connection unless a complete request arrives in time."""
         # None before the first request.
         cycle: RequestResponseCycle | None = self.cycle
         is_busy = cycle is not None and not cycle.response_complete
@@ -132,10 +132,10 @@ class HttpProtocol(H11Protocol):
             self.transport.abort()
 
     def _unread(self) -> int:
-        """Return how many bytes the client has not taken, those in the kernel's buffer included.
+        """Return the number of bytes that the client has not read, including the kernel's buffer.
 
-        The kernel takes megabytes at a time out of the transport's buffer, which does not shrink in
-        between while a client reads slowly.
+        The kernel moves megabytes at a time out of the transport's buffer, which therefore does not
+        shrink between while a client reads slowly.
         """
         in_kernel = fcntl.ioctl(self.transport.get_extra_info("socket"), TIOCOUTQ, bytes(4))
         return self.transport.get_write_buffer_size() + int.from_bytes(in_kernel, sys.byteorder)

@@ -1,4 +1,4 @@
-"""Jobs: submit them, follow them, and read what came of their tasks."""
+"""Jobs: submit them, follow them, and read the outcomes of their tasks."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ from pycwt_client.queries import fetch
 
 __all__ = ["router"]
 
-#: Proxies close a connection on which nothing is sent for half a minute or more.
+#: Proxies close a connection that is silent for half a minute or more.
 KEEP_ALIVE_S: Final = 15.0
-#: Before the state is read again after a failure that passes.
+#: Pause before reading the state again after a transient failure.
 RETRY_S: Final = 1.0
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -173,7 +173,7 @@ class ProgressEvents(Response):
                             await _send_part(send, _event("progress", _json(progress)))
                         last = progress
             except (BusError, ContractError) as error:
-                if isinstance(error, ContractError) and not error.transient:  # it has expired
+                if isinstance(error, ContractError) and not error.transient:  # the job has expired
                     await _send_part(send, _event("end", bytes(problem_of(error).body)))
                     return
                 await anyio.sleep(RETRY_S)
@@ -202,7 +202,7 @@ async def _outcome(caller: Caller, job: Job, task: str) -> BusMessage:
     Raises
     ------
     NotFound
-        There is no such job or task, or no outcome of it yet or any more.
+        The job or the task does not exist, or has no outcome yet or any more.
     """
     if is_name(task):
         newest = None
@@ -223,12 +223,12 @@ async def _outcome(caller: Caller, job: Job, task: str) -> BusMessage:
 
 
 def _packed(body: bytes, encoding: ContentType, media: Media) -> bytes:
-    """Return an outcome in msgpack; for an archive, its result.
+    """Return an outcome in msgpack; for an archive, only its result.
 
     Raises
     ------
     ProblemDetails
-        406: the task failed, and an archive is asked for.
+        406: the task failed, and an archive is requested.
     """
     if encoding is ContentType.MSGPACK and media is not Media.NPZ:
         return body

@@ -32,9 +32,9 @@ __all__ = ["Place", "chosen_channels", "place_of", "router", "sample_block"]
 
 DEFAULT_ITEMS: Final = 100
 MAX_ITEMS: Final = 1000
-#: A page ends after so many bytes of messages; as JSON they are about three times as many.
+#: Size at which a page ends, bytes of messages; as JSON they are about three times as large.
 MAX_PAGE_BYTES: Final = 8 * 1024 * 1024
-#: A page is read within milliseconds; a log that is away is waited for meanwhile.
+#: Deadline of a page. Reading takes milliseconds; the rest allows for an outage of the log.
 READ_TIMEOUT_S: Final = 20.0
 
 router = APIRouter(prefix="/api/v1/streams", tags=["log"])
@@ -46,7 +46,7 @@ To = Annotated[str | None, Query(description="`seq` or time (RFC 3339) before wh
 Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="maximum number of items on a page")]
 Analysis = Annotated[str | None, Query(description="only results of this analysis")]
 Channels = Annotated[str | None, Query(description="channels, such as `ecg,abp`; default: all")]
-#: The fields of an item besides `seq`; None leaves the message out.
+#: Returns the fields of an item in addition to `seq`; None skips the message.
 Item = Callable[[StoredMessage], dict[str, Any] | None]
 
 
@@ -125,13 +125,13 @@ async def samples(
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A place in the log: a sequence, or the first message stored at or after a time."""
+    """A position in the log: a sequence number, or the first message stored at or after a time."""
 
     seq: int = 1
     time_ns: int | None = None
 
     def is_after(self, stored: StoredMessage) -> bool:
-        """Return whether a message comes before this place."""
+        """Return whether a message is before this position."""
         if self.time_ns is None:
             return stored.seq < self.seq
         return stored.stored_ns < self.time_ns
@@ -139,7 +139,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """What of the log is on a page."""
+    """The part of the log to page through."""
 
     start: Place
     end: Place
@@ -147,7 +147,7 @@ class Span:
 
     @classmethod
     def of(cls, start: str | None, to: str | None, limit: int) -> Span:
-        """Return the span that a request names."""
+        """Return the span that a request specifies."""
         end = Place(seq=MAX_INT64) if to is None else place_of("to", to)
         return cls(
             start=Place() if start is None else place_of("from", start), end=end, limit=limit
@@ -155,20 +155,20 @@ class Span:
 
 
 def place_of(field: str, text: str) -> Place:
-    """Return the place that a parameter names.
+    """Return the position that a parameter specifies.
 
     Raises
     ------
     Unprocessable
-        It is neither a sequence nor a time with a time zone.
+        It is neither a sequence number nor a time with a time zone.
     """
     if re.fullmatch("[0-9]{1,18}", text):
         return Place(seq=max(int(text), 1))
     try:
-        # In a query, + stands for a blank.
+        # In a query string, + means a blank.
         time = datetime.fromisoformat(text.replace(" ", "+"))
         time_ns = nanoseconds(time)
-        time.astimezone(UTC)  # possible, for the log
+        time.astimezone(UTC)  # valid for the log
     except (ValueError, OverflowError):
         example = "such as 2026-01-31T08:00:00Z"
         raise Unprocessable.of(
@@ -180,12 +180,12 @@ def place_of(field: str, text: str) -> Place:
 def chosen_channels(
     definition: StreamDefinition, text: str | None, *, default: int | None = None
 ) -> tuple[int, ...]:
-    """Return the columns of the channels in a list; without one, the first `default` or all.
+    """Return the columns of the listed channels; without a list, the first `default` or all.
 
     Raises
     ------
     Unprocessable
-        The stream has no such channel.
+        The stream does not have the channel.
     """
     names = definition.channel_names
     if text is None:
@@ -202,7 +202,7 @@ def chosen_channels(
 def sample_block(
     stored: StoredMessage, definition: StreamDefinition, columns: Sequence[int]
 ) -> dict[str, Any] | None:
-    """Return the fields of a `SampleBlock`; None of a chunk that is empty or cannot be read."""
+    """Return the fields of a `SampleBlock`; None for a chunk that is empty or cannot be decoded."""
     message = stored.message
     try:
         chunk = decode_chunk(message.headers, message.data, len(definition.channels))
@@ -246,9 +246,9 @@ async def _respond(
         with anyio.fail_after(READ_TIMEOUT_S):
             page, size = await _page(caller.bus.log, stream, subject, span, item)
     except TimeoutError:
-        raise Timeout(f"no answer from the log within {READ_TIMEOUT_S:g} s") from None
+        raise Timeout(f"no reply from the log within {READ_TIMEOUT_S:g} s") from None
     if not page["items"]:
-        await caller.client.get_stream(name)  # a name that no stream has is told
+        await caller.client.get_stream(name)  # reports a name that no stream has
     if size < THREAD_FROM_BYTES:
         packed = encode_tree(page)
     else:
@@ -259,7 +259,7 @@ async def _respond(
 async def _page(
     log: DurableLog, stream: str, subject: str, span: Span, item: Item
 ) -> tuple[dict[str, Any], int]:
-    """Return a page, and how many bytes its messages have."""
+    """Return a page, and the size of its messages, bytes."""
     items: list[dict[str, Any]] = []
     size, following = 0, None
     async with log.read(

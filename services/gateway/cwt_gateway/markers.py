@@ -1,4 +1,4 @@
-"""Markers: notes about moments of a stream."""
+"""Markers: notes about points in time of a stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cwt_schemas.marker import Marker
 
 __all__ = ["router"]
 
-#: The client of the gateway is told to try again.
+#: No retries: the client of the gateway retries.
 ONCE: Final = RetryPolicy(max_tries=1)
 
 router = APIRouter(prefix="/api/v1/streams", tags=["streams"])

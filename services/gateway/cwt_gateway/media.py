@@ -1,6 +1,6 @@
-"""Encodings of requests and replies: which one a request asks for, and the reply in it.
+"""Encodings of requests and replies: negotiate them, and encode replies.
 
-Replies of the bus come in msgpack. They are passed on as they are, or made into JSON or a NumPy
+The bus replies in msgpack. Such a reply is passed on unchanged, or converted to JSON or a NumPy
 archive in a thread: ten thousand samples of a transform are 20 MB of JSON.
 """
 
@@ -36,9 +36,9 @@ __all__ = [
 
 #: Level 9 takes seven times as long for 7 % less.
 GZIP_LEVEL = 1
-#: Below this, headers and time are more than what is saved.
+#: Below this size, headers and time cost more than compression saves, bytes.
 GZIP_FROM_BYTES = 1024
-#: Below this, encoding takes less time than the way to a thread and back.
+#: Below this size, encoding takes less time than switching to a thread, bytes.
 THREAD_FROM_BYTES = 16 * 1024
 
 
@@ -50,20 +50,20 @@ class Media(StrEnum):
     NPZ = "application/x-npz"
 
 
-#: Memory that encoding takes, in sizes of the reply on the bus, which is part of it. Measured for
-#: 30 MiB in double precision: 4.5 for JSON, in which a number has 20 bytes, and 3.5 for an archive.
+#: Memory of encoding, as a multiple of the reply's size on the bus, including the reply. Measured
+#: for 30 MiB in double precision: 4.5 for JSON, with 20 bytes per number, and 3.5 for an archive.
 ENCODING_FACTOR = {Media.MSGPACK: 1, Media.JSON: 5, Media.NPZ: 4}
 
 
 def accepted(request: Request) -> Media:
-    """Return the encoding that the header ``Accept`` asks for, JSON if it leaves the choice.
+    """Return the encoding that the header ``Accept`` selects, JSON by default.
 
-    A route that changes something calls it first: what is refused has not happened.
+    A route that changes state calls it first, so that a refused request has no effect.
 
     Raises
     ------
     ProblemDetails
-        406: it takes none of them.
+        406: no supported encoding is acceptable.
     """
     contract = contract_of(request.scope.get("endpoint"))
     has_archive = contract is None or contract.archive
@@ -132,12 +132,12 @@ async def respond(
     status: int = HTTPStatus.OK,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the response whose body is a message in msgpack, in the encoding `media`.
+    """Return a response in the encoding `media` whose body is a message in msgpack.
 
     Raises
     ------
     Unavailable
-        Other replies take the memory that this one needs.
+        Other replies use the memory that this one needs.
     """
     hold_reply(request, ENCODING_FACTOR[media] * len(packed))
     response = await _response(request, packed, media, status, headers)
@@ -152,9 +152,9 @@ async def respond_message(
     status: int = HTTPStatus.OK,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the response whose body is `message`, in the encoding that the request accepts.
+    """Return a response with `message` as its body, in an encoding that the request accepts.
 
-    It is not refused for want of memory: it may say what the request has changed.
+    It is never refused for lack of memory, since it may report a change of state.
     """
     packed = encode(message, ContentType.MSGPACK, max_bytes=None)
     return await _response(request, packed, accepted(request), status, headers)
@@ -189,7 +189,7 @@ def _encoded(packed: bytes, media: Media, zipped: bool) -> tuple[bytes, bool]:
 
 
 def _preferred(request: Request, header: str, *, default: str = "") -> list[str]:
-    """Return what a header such as ``Accept`` lists, the preferred first."""
+    """Return the items of a header such as ``Accept``, by preference."""
     weighted: list[tuple[float, str]] = []
     lines = ",".join(request.headers.getlist(header))
     for part in (lines or default).split(","):

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the bodies that the models of the bus describe.
+"""The OpenAPI document of FastAPI, extended by bodies that the models of the bus describe.
 
 ``python -m cwt_gateway.openapi`` prints it; ``docs/openapi.json`` is that output.
 """
@@ -27,7 +27,7 @@ __all__ = ["document"]
 Mode = Literal["validation", "serialization"]
 Described = tuple[type[Message], Mode]
 
-#: A model of the bus is called Problem.
+#: A model of the bus has the name Problem.
 PROBLEM_SCHEMA = "ProblemDetails"
 PROBLEM = {
     "title": PROBLEM_SCHEMA,
@@ -144,7 +144,7 @@ def _describe(
 
 def _header(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in schema.items() if key != "description"}
-    # Required where the body is raw alone, which a parameter cannot say.
+    # Required only with a raw body, which the schema of a parameter cannot express.
     return {
         "name": name,
         "in": "header",

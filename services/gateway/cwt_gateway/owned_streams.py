@@ -1,8 +1,8 @@
-"""Streams that belong to a connection, and end with it.
+"""Streams that belong to a connection and end with it.
 
-A stream is called ``ws-<id of the gateway>-<random>``. It is removed when its connection ends; what
-a gateway could not remove, because it was killed or the bus was away until its own end, the next
-gateway that starts removes, once the owner answers no ping.
+A stream has the name ``ws-<id of the gateway>-<random>``, and is removed when its connection ends.
+If a gateway could not remove it, because it was killed or the bus was unreachable until it ended,
+the next gateway that starts removes it once the owner does not reply to pings.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from pycwt_client import Client
 
 __all__ = ["new_stream_name", "owned_stream", "remove_orphans"]
 
-#: The connection's own task waits so long; then the removal continues in the background.
+#: Time that the connection's task waits; then the removal continues in the background.
 REMOVE_S: Final = 2.0
-#: Pause before a removal is tried again.
+#: Pause before retrying a removal.
 RETRY_S: Final = 5.0
 #: A worker may be computing a window when the stream ends, and store its result later.
 LATE_S: Final = 15.0
-#: A gateway that has lost its connection is back within this.
+#: Time within which a gateway that lost its connection reconnects.
 RECONNECT_S: Final = 10.0
 PING_TIMEOUT_S: Final = 2.0
 
@@ -50,12 +50,12 @@ def new_stream_name(gateway_id: str) -> str:
 async def owned_stream(
     client: Client, definition: StreamDefinition, background: TaskGroup
 ) -> AsyncIterator[StreamStatus]:
-    """Define a stream while the context is open; leaving it removes all that there is of it.
+    """Define a stream while the context is open; leaving it removes the stream and its data.
 
     Raises
     ------
     ContractError
-        The stream is refused, or ingest does not answer.
+        The stream is refused, or ingest does not reply.
     """
     is_defined = True
     try:
@@ -66,7 +66,7 @@ async def owned_stream(
             raise
         yield status
     finally:
-        if is_defined:  # or may be: the reply can be lost
+        if is_defined:  # or may be defined: the reply can be lost
             await _remove(client, definition.name, background)
 
 
@@ -77,13 +77,13 @@ async def _remove(client: Client, name: str, background: TaskGroup) -> None:
             await remove_stream(client, name)
             removed = True
         except (BusError, ContractError):
-            pass  # tried again below
+            pass  # retried below
     with suppress(RuntimeError):  # the gateway has ended: the next one removes the rest
         background.start_soon(partial(_remove_rest, client, name, is_removed=removed))
 
 
 async def _remove_rest(client: Client, name: str, *, is_removed: bool) -> None:
-    """Remove a stream as soon as that is possible, and then what comes late of it."""
+    """Remove a stream as soon as possible, and later the data that is stored late."""
     for pause_s in (LATE_S, 0.0) if is_removed else (RETRY_S, LATE_S):
         await anyio.sleep(pause_s)
         await _until_removed(client, name)
@@ -105,9 +105,9 @@ async def remove_stream(client: Client, name: str) -> None:
     Raises
     ------
     BusError, ContractError
-        Some of it may be there still.
+        Some of it may remain.
     """
-    with suppress(NotFound):  # it was removed before
+    with suppress(NotFound):  # it was already removed
         await client.delete_stream(name)
     log = client.bus.log
     await log.purge(storage.SIGNALS, subjects.signal(name))
@@ -118,9 +118,9 @@ async def remove_stream(client: Client, name: str) -> None:
 
 
 async def remove_orphans(client: Client, *, patience_s: float = RECONNECT_S) -> None:
-    """Remove the streams of gateways that are gone; return when that is done.
+    """Remove the streams of dead gateways.
 
-    A gateway counts as gone if it answers no ping now and none `patience_s` later.
+    A gateway is dead if it does not reply to a ping now nor to one after `patience_s`.
     """
     while True:
         try:
@@ -136,7 +136,7 @@ async def remove_orphans(client: Client, *, patience_s: float = RECONNECT_S) -> 
 
 
 async def _orphans(client: Client) -> set[str]:
-    """Return the names of streams, or of what is left of them, whose gateway does not answer."""
+    """Return the names of streams, or of their remains, whose gateway does not reply."""
     names = {status.definition.name for status in await client.list_streams()}
     for stream, pattern in (
         (storage.SIGNALS, subjects.SIGNALS),
@@ -158,5 +158,5 @@ async def _answers(bus: Bus, gateway_id: str) -> bool:
     except NoRespondersError:
         return False
     except BusTimeoutError:
-        pass  # it is there, and busy
+        pass  # the gateway is alive, and busy
     return True

@@ -1,7 +1,7 @@
 """The page `/live` and its files.
 
 They are built from `services/gateway/page/` and shipped in the package. The page's policy allows
-its own files and connections alone: no inline script, no other host.
+only its own files and connections: no inline script, no other host.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DIRECTIVES = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    # Downloads are blobs that the page makes.
+    # Downloads are blobs that the page creates.
     "img-src": "'self' data: blob:",
     "connect-src": "'self'",
     "base-uri": "'none'",
@@ -43,7 +43,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-#: Files keep their names between versions: browsers ask each time, and mostly get 304.
+#: Files keep their names between versions, so browsers revalidate them, and mostly get 304.
 CACHE = "no-cache"
 
 router = APIRouter()

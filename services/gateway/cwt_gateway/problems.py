@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details.
 
-The status is that of the error's code, with two exceptions, which come from the REST interface that
-this one continues: signals of different lengths are 400, and a body that cannot be read is 422.
+The status is that of the error's code, with two exceptions inherited from an earlier REST
+interface: signals of different lengths are 400, and a body that cannot be decoded is 422.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ __all__ = [
 ]
 
 PROBLEM_TYPE = "application/problem+json"
-#: What a client that is refused for a passing reason waits, seconds, unless the refusal says.
+#: Default retry delay of a client after a transient refusal, seconds.
 RETRY_S = 1
 #: Phrases and names of statuses differ between versions of Python; codes must not.
 _CODES = {code.status: code.value for code in ErrorCode}
 _RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-#: Of WebSockets (RFC 6455), where the server cannot send a response instead of a close frame.
+#: Status for WebSockets (RFC 6455), when the server must respond instead of sending a close frame.
 _POLICY_VIOLATION = 1008
 
 
 class ProblemDetails(Exception):  # noqa: N818 - the name in the standard
-    """A refusal by the gateway itself, for a reason that the bus has no code for."""
+    """A refusal by the gateway itself, for a reason without a code on the bus."""
 
     def __init__(
         self,
@@ -97,10 +97,9 @@ def problem_of(error: ContractError) -> Response:
 def handle_problems(
     app: FastAPI, routes: Iterable[BaseRoute] = (), sockets: Collection[WebSocketRoute] = ()
 ) -> None:
-    """Let every error that a route raises be answered with problem details.
+    """Respond to every error that a route raises with problem details.
 
-    `routes` are those whose methods the answer to another method names, `sockets` the paths of
-    WebSockets.
+    `routes` provide the allowed methods for a 405, `sockets` the paths of WebSockets.
     """
     not_found = app.router.default
 
@@ -153,7 +152,7 @@ def handle_problems(
 
 
 def _methods(routes: Iterable[BaseRoute], request: Request) -> list[str]:
-    """Return the methods of a path, which several routes may have; HEAD is answered as GET."""
+    """Return the methods of a path, which several routes may have; HEAD is handled as GET."""
     methods: set[str] = set()
     for route in routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:

@@ -1,8 +1,9 @@
-"""Uploads: a recording is received, read, defined as a stream, and published.
+"""Uploads: receive a recording, read it, define a stream, and publish it.
 
-The request is answered as soon as the file is read and the stream defined. Publishing goes on in
-the background: the epoch is made of the file and of the stream's definition, and positions are
-those in the file, so the same upload again repeats nothing and completes what was interrupted.
+The response is sent as soon as the file is read and the stream defined. Publishing continues in the
+background. The epoch is derived from the file and the stream's definition, and positions are those
+in the file. Repeating an upload therefore publishes nothing twice, and completes an interrupted
+one.
 """
 
 from __future__ import annotations
@@ -48,13 +49,14 @@ from pycwt_client.sources.source import CHUNK_S
 
 __all__ = ["Uploads", "router"]
 
-#: Recordings received, read or published at a time: one that is read may take half a gigabyte.
+#: Maximum number of recordings received, read or published at a time; reading may need half a
+#: gigabyte.
 MAX_UPLOADS: Final = 8
-#: Times the recording's own pace.
+#: Speed of publishing, as a multiple of real time.
 MAX_SPEED: Final = 1e6
-#: Seconds in one chunk of a recording that is published as fast as it goes.
+#: Duration of a chunk of a recording published as fast as possible, seconds.
 FAST_CHUNK_S: Final = 10.0
-#: Channels, and pairs of them: names with commas.
+#: Channels, and pairs of channels: names with commas.
 Names = Annotated[str | None, Query(max_length=80_000)]
 
 router = APIRouter(prefix="/api/v1/streams", tags=["streams"])
@@ -62,7 +64,7 @@ router = APIRouter(prefix="/api/v1/streams", tags=["streams"])
 
 @dataclass(frozen=True, kw_only=True)
 class UploadRequest:
-    """What the parameters of an upload ask for."""
+    """The parameters of an upload."""
 
     stream: str
     filename: str
@@ -75,7 +77,7 @@ class UploadRequest:
 
     @property
     def analysed(self) -> bool:
-        """Whether it says what to compute."""
+        """Whether the parameters specify analyses."""
         return bool(self.coherence or self.power or self.band)
 
 
@@ -144,7 +146,7 @@ class Uploads:
         Raises
         ------
         Conflict
-            Another one is.
+            Another recording is being published to it.
         """
         present, _ = self._publishing.get(stream, (None, None))
         if present not in {None, epoch}:
@@ -156,7 +158,7 @@ class Uploads:
 
     @contextmanager
     def publishing(self, stream: str, epoch: str) -> Iterator[None]:
-        """Note that a recording is published to a stream while the context is open."""
+        """Record that a recording is published to a stream while the context is open."""
         with anyio.CancelScope() as scope:
             self._publishing[stream] = (epoch, scope)
             try:
@@ -187,12 +189,12 @@ class _Upload:
     async def run(
         self, body: AsyncIterator[bytes], *, task_status: TaskStatus[RecordingAccepted]
     ) -> None:
-        """Receive, read and define; tell `task_status`; then publish.
+        """Receive, read and define; report to `task_status`; then publish.
 
         Raises
         ------
         ContractError, ProblemDetails
-            Before `task_status` is told: why the recording is refused.
+            Before `task_status` is called: the reason for refusing the recording.
         """
         accepted: RecordingAccepted | None = None
 
@@ -210,7 +212,7 @@ class _Upload:
         except Exception as error:
             if accepted is None:
                 raise
-            # The service and its other work go on.
+            # The service and its other work continue.
             ids = {"stream": accepted.stream, "epoch": accepted.epoch}
             self.log.error(Action.RECORDING_FAILED, **ids, exc=error)
 
@@ -327,12 +329,12 @@ class _Upload:
             return None
 
     async def _definition(self, info: SourceInfo, present: StreamStatus | None) -> StreamDefinition:
-        """Return the stream's definition, which is made if there is none.
+        """Return the stream's definition, creating it if there is none.
 
         Raises
         ------
         Conflict
-            There is one that does not fit.
+            The existing definition does not fit.
         """
         request = self.request
         analyses = analyses_of_recording(
@@ -352,7 +354,7 @@ class _Upload:
         return present.definition
 
     def _named(self, text: str, path: Path) -> str:
-        """Return a message about the file under the name that the client knows."""
+        """Return a message about the file under the name that the client uses."""
         pattern = f"({re.escape(str(path.parent))}/)?{re.escape(path.name)}"
         return re.sub(pattern, lambda _: split_filename(self.request.filename)[0], text)
 
@@ -382,12 +384,12 @@ def _band(listed: str) -> tuple[float, float]:
 
 
 def _chunk_s(speed: float) -> float:
-    """Return the length of a chunk: about five a second, or long ones."""
+    """Return the duration of a chunk, seconds: about five chunks a second, or long ones."""
     return FAST_CHUNK_S if speed == 0 else CHUNK_S * max(speed, 1.0)
 
 
 def _epoch(digest: str, definition: StreamDefinition) -> str:
-    """Return the name of the run: a stream that is defined anew takes the file once more."""
+    """Return the name of the epoch, derived from the file and the definition's `start_seq`."""
     whole = f"{digest}@{definition.start_seq}".encode()
     return f"file-{hashlib.sha256(whole).hexdigest()[:16]}"
 

@@ -1,6 +1,6 @@
-"""A request over HTTP becomes a request on the bus, its body untouched.
+"""Forward a request over HTTP as a request on the bus, with an unchanged body.
 
-The bus validates; the gateway adds nothing to the request and takes nothing away.
+The bus validates; the gateway does not change the request.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ async def relay(
     Raises
     ------
     ContractError
-        What the bus refused.
+        The refusal of the bus.
     ProblemDetails
-        The encoding of the body, or the one that is asked for, is not possible.
+        The encoding of the body, or the requested one, is not supported.
     """
     media = accepted(request)
     packed = await forward(request, caller, endpoint, timeout_s=timeout_s)
@@ -46,7 +46,7 @@ async def forward(
     Raises
     ------
     ContractError, ProblemDetails
-        As `relay`.
+        As in `relay`.
     """
     kind = body_type(request)
     body = await body_of(request, caller)
@@ -61,18 +61,18 @@ async def forward(
 
 
 async def body_of(request: Request, caller: Caller) -> bytes:
-    """Return the body of a request, which a message of the bus can carry.
+    """Return the body of a request if it fits into a message of the bus.
 
     Raises
     ------
     PayloadTooLarge
-        It cannot.
+        The body is too large.
     """
     body = await request.body()
     if len(body) > caller.bus.max_message_bytes:
         raise PayloadTooLarge(
-            f"{len(body)} bytes, at most {caller.bus.max_message_bytes} are allowed: send less per "
-            f"request, or use {ContentType.MSGPACK.value}, which is smaller",
+            f"cannot send {len(body)} bytes: the limit is {caller.bus.max_message_bytes}; send "
+            f"less per request, or use {ContentType.MSGPACK.value}, which is smaller",
             {"size": len(body), "limit": caller.bus.max_message_bytes},
         )
     return body

@@ -1,8 +1,8 @@
-"""Memory for replies: all that are encoded or sent at the same time share a budget.
+"""Memory budget shared by all replies that are being encoded or sent.
 
-A reply counts from the moment when its size is known, which is before a large one is fetched from
-the object store, until its client has read it. Encoding takes several times the size of the reply
-on the bus, and that is counted while it lasts. What does not fit is refused with status 503.
+A reply counts from the moment at which its size is known, which is before a large one is fetched
+from the object store, until its client has read it. Encoding needs several times the size of the
+reply on the bus, which counts while it lasts. A reply that does not fit is refused with status 503.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from cwt_schemas.errors import Unavailable
 
 __all__ = ["ReplyGuard", "hold_reply"]
 
-#: Replies of at most this size are not counted: the number of connections is limited, and a health
-#: check must be possible while the budget is used up.
+#: Replies up to this size are not counted: the number of connections is limited, and health checks
+#: must work while the budget is exhausted.
 SMALL_BYTES = 64 * 1024
-#: A larger body is sent in parts of this size, so that it is held here, and counted, until the
-#: client has read it, and not in the buffer of the connection.
+#: A larger body is sent in parts of this size, so that it stays in this module, and is counted,
+#: until the client has read it, instead of in the buffer of the connection.
 PART_BYTES = 256 * 1024
-#: Where a request's scope has its reply.
+#: Key in a request's scope of its reply.
 _SCOPE_KEY = "cwt.held_reply"
-#: A client that reads takes its reply within this.
+#: Time within which a client that reads takes its reply, seconds.
 RETRY_S = 1.0
 MIB = 1024**2
 
 
 class ReplyGuard:
-    """Limits the memory of replies that are encoded or that wait for their clients to read them."""
+    """Limit the memory of replies that are being encoded or wait for their clients to read them."""
 
     def __init__(self, app: ASGIApp, held_max_bytes: int) -> None:
         self.app = app
@@ -36,7 +36,7 @@ class ReplyGuard:
         self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; what its route holds counts until it is sent."""
+        """Pass the request on; the reply of its route counts until it is sent."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -56,12 +56,12 @@ class ReplyGuard:
             reply.hold(0)
 
     def change(self, before: int, after: int) -> None:
-        """Count a reply as `after` bytes that counted as `before`.
+        """Change the size of a reply in the budget from `before` to `after` bytes.
 
         Raises
         ------
         Unavailable
-            It does not fit beside others. A single reply always fits.
+            It does not fit with the others. A single reply always fits.
         """
         others = self._held_bytes - before
         if after > before and others and others + after > self._max_bytes:
@@ -75,7 +75,7 @@ class ReplyGuard:
 
 
 class _HeldReply:
-    """What the reply to one request takes of the budget."""
+    """Share of the reply to one request in the budget."""
 
     def __init__(self, guard: ReplyGuard) -> None:
         self._guard = guard
@@ -88,12 +88,12 @@ class _HeldReply:
 
 
 def hold_reply(connection: HTTPConnection, size: int) -> None:
-    """Count the reply to a request as so many bytes from now on, until it is sent.
+    """Count the reply to a request as this number of bytes from now on, until it is sent.
 
     Raises
     ------
     Unavailable
-        They do not fit.
+        It does not fit.
     """
     reply = connection.scope.get(_SCOPE_KEY)
     if isinstance(reply, _HeldReply):

@@ -1,4 +1,4 @@
-"""What the result log has of a stream, as messages of a WebSocket."""
+"""Messages of the result log about a stream, as messages of a WebSocket."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from pycwt_client.repeats import SeenIds, SeenResults
 
 __all__ = ["ResultMessages"]
 
-#: In msgpack.
+#: Size of the tree, encoded in msgpack.
 NIL: Final = b"\xc0"
 
 
 class LogMessage(NamedTuple):
-    """What a client gets of a message of the result log."""
+    """A message of the result log as sent to a client."""
 
-    #: In the encoding of the connection.
+    #: The message in the encoding of the connection.
     body: bytes
-    #: How many tiles have their result by it, or will have none.
+    #: Number of tiles whose result is in the message, or that the message reports as dropped.
     settled_tiles: int
 
 
 class ResultMessages:
-    """Makes WebSocket messages of the results, events and markers of a stream, each once."""
+    """Convert the results, events and markers of a stream to WebSocket messages, each once."""
 
     def __init__(self, name: str, encoding: ContentType, sharing: Sharing) -> None:
         self._kinds = {subjects.event(name): "event", subjects.marker(name): "marker"}
@@ -40,7 +40,7 @@ class ResultMessages:
         self._results, self._events, self._markers = SeenResults(), SeenIds(), SeenIds()
 
     async def of(self, stored: StoredMessage) -> LogMessage | None:
-        """Return the message; None if it was sent before, or cannot be read."""
+        """Return the message; None if it was sent before, or cannot be decoded."""
         message = stored.message
         kind = self._kinds.get(message.subject, "result")
         try:
@@ -71,7 +71,7 @@ class ResultMessages:
 
 
 def _settled_tiles(kind: str, tree: Mapping[str, Any]) -> int:
-    """Return how many tiles have their result by a message, or will have none."""
+    """Return the number of tiles whose result is in a message, or that it reports as dropped."""
     if kind == "result":
         return 1
     return index(tree.get("count", 1)) if tree.get("kind") == "dropped" else 0

@@ -1,4 +1,4 @@
-"""The gateway itself: what it is, how it is, and its metrics."""
+"""The gateway itself: its version, health and metrics."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from pycwt_client import Client
 
 __all__ = ["API_VERSION", "router"]
 
-#: Of this interface; the first number is that of the paths.
+#: Version of this interface; the first number is that of the paths.
 API_VERSION: Final = "1.0.0"
-#: The name under which the gateway answers the pings of ADR-32.
+#: Name under which the gateway replies to the pings of ADR-32.
 SERVICE: Final = "gateway"
-#: A worker answers within milliseconds, also while it computes; it waits for ingest, and that for
-#: the storage, only if something is wrong.
+#: A worker replies within milliseconds, also while it computes. It waits for ingest, and ingest for
+#: the storage, only if something fails.
 HEALTH_TIMEOUT_S = 4.0
 READY_TIMEOUT_S = 1.0
 
@@ -82,9 +82,9 @@ async def metrics() -> Response:
 
 
 async def _system(client: Client) -> tuple[list[str], int | None]:
-    """Return what is wrong, and how many windows wait.
+    """Return the current problems, and the number of waiting windows.
 
-    A worker tells what ingest finds as well; without one, ingest is asked.
+    A worker also reports the problems of ingest; without a worker, ingest is asked.
     """
     try:
         reply = await client.health(timeout_s=HEALTH_TIMEOUT_S)

@@ -69,7 +69,7 @@ class GatewaySettings(ServiceSettings):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Host names under which the gateway is reached."""
+        """Host names of the gateway."""
         return ("localhost", *_listed(self.http_hosts))
 
     @property

@@ -1,4 +1,4 @@
-"""What several WebSockets would otherwise each do."""
+"""Work that several WebSockets share."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from cwt_schemas.stream import StreamStatus
 
 __all__ = ["STATUS_S", "Sharing"]
 
-#: The status is looked at this often.
+#: Time for which a status is cached, seconds.
 STATUS_S: Final = 1.0
-#: JSON of messages that other sockets of the same stream may send, too.
+#: Memory for encoded messages, which other sockets of the same stream may send as well.
 MAX_SHARED_BYTES: Final = 16 * 1024 * 1024
-#: Streams whose status is cached.
+#: Maximum number of streams whose status is cached.
 MAX_STATUSES: Final = 1024
 
 
 class Sharing:
-    """What several sockets would otherwise each do: encode a message, ask for a status."""
+    """Work shared by several sockets: encoding a message, and requesting a status."""
 
     def __init__(self) -> None:
-        #: By sequence and time of storage.
+        #: Encoded messages by sequence number and time of storage.
         self._bodies: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._size = 0
         self._encoding: dict[tuple[int, int], anyio.Event] = {}
         self._statuses: dict[tuple[Caller, str], _CachedStatus] = {}
 
     async def json(self, stored: StoredMessage, tree: Mapping[str, Any]) -> bytes:
-        """Return the JSON of a message of the result log, which holds `tree`."""
+        """Return the JSON of a message of the result log with content `tree`."""
         key = stored.seq, stored.stored_ns
         while (other := self._encoding.get(key)) is not None:
             await other.wait()
@@ -59,12 +59,12 @@ class Sharing:
         return body
 
     async def status(self, caller: Caller, name: str) -> StreamStatus:
-        """Return the status of a stream, as of less than `STATUS_S` ago.
+        """Return the status of a stream, at most `STATUS_S` old.
 
         Raises
         ------
         ContractError
-            There is no such stream, or ingest does not answer.
+            The stream does not exist, or ingest does not reply.
         """
         if len(self._statuses) > MAX_STATUSES:
             self._statuses.clear()
@@ -80,7 +80,7 @@ class Sharing:
 
 @dataclass
 class _CachedStatus:
-    """A status, and until when it is current."""
+    """A status, and its time of expiry."""
 
     status: StreamStatus | None = None
     until: float = 0.0

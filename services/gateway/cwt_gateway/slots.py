@@ -1,4 +1,4 @@
-"""Slots for work that takes much memory: what finds none is refused, and does not wait."""
+"""Slots for work that needs much memory; without a free slot, work is refused."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from cwt_schemas.errors import Overloaded
 
 __all__ = ["Slots"]
 
-#: When a client that was refused may try again.
+#: Retry delay of a refused client, seconds.
 RETRY_S: Final = 10
 
 
 class Slots:
-    """A number of slots.
+    """A limited number of slots.
 
     Parameters
     ----------
     limit
-        How many there are.
+        The number of slots.
     work
-        What takes them and what to do while all are taken, such as ``exports are sent: ask later``.
+        Describes the work, and what to do if all slots are taken: ``exports are sent: retry
+        later``.
     """
 
     def __init__(self, limit: int, work: str) -> None:
@@ -33,12 +34,12 @@ class Slots:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Take a slot while the context is open.
+        """Hold a slot while the context is open.
 
         Raises
         ------
         Overloaded
-            All are taken.
+            All slots are taken.
         """
         try:
             self._free.acquire_nowait()

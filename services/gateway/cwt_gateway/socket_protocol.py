@@ -1,4 +1,4 @@
-"""uvicorn's WebSockets, but for clients that do not read, and messages without end."""
+"""uvicorn's WebSockets, with limits for clients that do not read and for endless messages."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from websockets.frames import Frame
 
 __all__ = ["SocketProtocol"]
 
-#: Fragments of one message: of the largest, at the size of a packet.
+#: Maximum number of fragments of a message: the largest message in fragments of a packet's size.
 MAX_FRAGMENTS = 8192
-#: Of RFC 6455: a message is too big.
+#: Close code of RFC 6455: a message is too big.
 TOO_BIG = 1009
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Closes without waiting for room in the buffer.
+    """Close the connection without waiting for room in the buffer.
 
-    uvicorn waits for room before it sends a close frame, without end if the client reads no more,
-    and closing the connection waits for what is in the buffer. Here the frame goes behind what is
-    buffered, so a client that reads again finds it, and if that takes longer than a closing
+    uvicorn waits for room before it sends a close frame, without limit if the client has stopped
+    reading, and closing the connection waits for the buffer. This class appends the frame to the
+    buffer, so a client that resumes reading receives it. If that takes longer than a closing
     handshake may, the connection is aborted.
     """
 
@@ -33,13 +33,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def handle_ping(self) -> None:
-        """Answer a ping, but not behind answers that the client does not read."""
+        """Reply to a ping unless earlier replies wait to be read."""
         answer = b"".join(self.conn.data_to_send())
         if self.writable.is_set():
             self.transport.write(answer)
 
     def keepalive_timeout(self) -> None:
-        """Close the connection, unless a pong may be behind messages that wait to be read."""
+        """Close the connection, unless a pong may be waiting behind unread messages."""
         if self.read_paused:
             self.pending_ping_payload = None
             self.schedule_ping()
@@ -47,7 +47,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().keepalive_timeout()
 
     def handle_cont(self, event: Frame) -> None:
-        """Take a fragment of a message; empty ones do not count towards its size."""
+        """Add a fragment of a message; empty ones do not count towards its size."""
         if len(self.frames) < MAX_FRAGMENTS:
             super().handle_cont(event)
         else:

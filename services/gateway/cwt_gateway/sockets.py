@@ -1,7 +1,7 @@
-"""What the WebSockets share: frames in two encodings, errors, and how a connection ends.
+"""Shared code of the WebSockets: frames in two encodings, errors, and closing.
 
-A connection is a conversation that returns or raises. `Closing` says with which code it ends; a
-client that goes away ends it from outside.
+A conversation is a coroutine that returns or raises. `Closing` gives the code that the connection
+ends with; a client that disconnects cancels the conversation.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ __all__ = [
     "hold_conversation",
 ]
 
-#: Of RFC 6455 and its registry.
+#: Close codes of RFC 6455 and its registry.
 POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
 TRY_AGAIN_LATER: Final = 1013
-#: Bytes of a close reason.
+#: Maximum size of a close reason, bytes.
 MAX_REASON_BYTES: Final = 123
-#: A client that takes nothing for so long has stopped reading.
+#: A client that reads nothing for this time has stopped reading, seconds.
 SEND_TIMEOUT_S: Final = 10.0
 #: Longer frames are not pings.
 MAX_PING_BYTES: Final = 1024
@@ -62,7 +62,7 @@ class Closing(Exception):  # noqa: N818 - what the gateway does, not what went w
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """What a client sent: text frames are JSON, binary ones msgpack."""
+    """A frame from a client: text frames are JSON, binary ones msgpack."""
 
     data: bytes
     encoding: ContentType
@@ -79,15 +79,15 @@ class Frame:
 
 
 class Outlet:
-    """Sends messages to a client that may have stopped reading.
+    """Send messages to a client that may have stopped reading.
 
-    A message that is not sent within `SEND_TIMEOUT_S` ends the connection: what waits is bounded by
-    the buffers of the connection.
+    A message that is not sent within `SEND_TIMEOUT_S` ends the connection, so unsent data is
+    limited by the buffers of the connection.
 
     Attributes
     ----------
     cursor : int or None
-        What a client that is cut off continues from.
+        Position from which a disconnected client can continue.
     """
 
     def __init__(self, websocket: WebSocket) -> None:
@@ -96,7 +96,7 @@ class Outlet:
         self.cursor: int | None = None
 
     async def send(self, tree: Mapping[str, Any], encoding: ContentType, size: int = 0) -> None:
-        """Encode and send a message; a `size` of many bytes is encoded in a thread.
+        """Encode and send a message; one of large `size`, in bytes, is encoded in a thread.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Outlet:
         await self.send_encoded(body, encoding)
 
     async def send_encoded(self, body: bytes, encoding: ContentType) -> None:
-        """Send a message that is encoded already; errors are those of `send`."""
+        """Send an encoded message; errors are those of `send`."""
         with anyio.move_on_after(self._timeout_s):
             if encoding is ContentType.JSON:
                 await self._websocket.send_text(body.decode())
@@ -123,7 +123,7 @@ class Outlet:
 
 
 async def frames(websocket: WebSocket) -> AsyncIterator[Frame]:
-    """Yield what the client sends, until it goes away."""
+    """Yield the frames of the client until it disconnects."""
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -152,7 +152,7 @@ def error_message(error: ContractError | BusError, **more: object) -> dict[str, 
 async def hold_conversation(
     websocket: WebSocket, conversation: Callable[[], Awaitable[None]]
 ) -> None:
-    """Accept a connection, and close it when `conversation` ends, however it ends."""
+    """Accept a connection, and close it when `conversation` ends, for any reason."""
     await websocket.accept()
     closing: Closing | None = Closing(1000, "")
     try:
@@ -169,7 +169,7 @@ async def hold_conversation(
     except* ForbiddenError as refused:
         closing = Closing(POLICY_VIOLATION, str(_first(refused)))
     except* BusError as failed:
-        closing = Closing(TRY_AGAIN_LATER, f"the bus cannot be reached: {_first(failed)}")
+        closing = Closing(TRY_AGAIN_LATER, f"cannot reach the bus: {_first(failed)}")
     except* Exception as failed:  # noqa: BLE001 - the last record of a connection
         fault = secrets.token_hex(8)
         websocket.app.state.log.error(

@@ -1,8 +1,8 @@
 """A live stream over a WebSocket: results, events, markers, status and samples.
 
-The log is the queue: results, events and markers are read as fast as the client takes them, so a
-slow client is behind and loses nothing, and holds no more memory than one that is not. Samples that
-a client is too slow for are left out, and counted.
+The log is the queue: results, events and markers are read as fast as the client reads them. A slow
+client therefore falls behind without loss, and uses no more memory than a fast one. Samples that a
+client is too slow for are skipped and counted.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from cwt_schemas.stream import StreamStatus
 
 __all__ = ["router"]
 
-#: Channels of samples if the client names none.
+#: Number of channels of samples by default.
 DEFAULT_CHANNELS: Final = 8
-#: A client that is so many chunks behind gets the newest ones instead.
+#: A client that is more than this number of chunks behind continues with the newest ones.
 MAX_BEHIND: Final = 64
 
 router = APIRouter()
@@ -57,7 +57,7 @@ PARAMETERS: Final = ("from", "analysis", "include", "channels", "samples_from", 
 
 @router.websocket("/ws/streams/{name}")
 async def stream_socket(websocket: WebSocket, caller: Calling, name: str) -> None:
-    """Send what happens to a stream."""
+    """Send the results, events, markers, status and samples of a stream."""
     await hold_conversation(websocket, partial(_converse, websocket, caller, name))
 
 
@@ -88,12 +88,12 @@ class SocketParameters:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> SocketParameters:
-        """Return the parameters in a query.
+        """Return the parameters in a query string.
 
         Raises
         ------
         Unprocessable
-            One is unknown, or has a value that is not possible.
+            A parameter is unknown, or has an invalid value.
         """
         problems = {
             name[:64]: f"unknown parameter; use {', '.join(PARAMETERS)}"
@@ -147,7 +147,7 @@ class LiveStream:
         )
 
     async def run(self) -> None:
-        """Send until the client goes away.
+        """Send until the client disconnects.
 
         Raises
         ------
@@ -251,7 +251,7 @@ class LiveStream:
             except NotFound:
                 raise NotFound(f"the stream {self._name} was deleted") from None
             except ContractError:
-                continue  # ingest is away: the next look tells
+                continue  # ingest is unreachable: the next check decides
             if status == self._status:
                 continue
             if status.definition != self._status.definition:
@@ -275,10 +275,10 @@ class LiveStream:
 async def start_seq(
     log: DurableLog, stream: str, read: tuple[str, ...], place: Place | None
 ) -> int:
-    """Return the sequence at which reading begins; None: that of the next message.
+    """Return the sequence number to start at; None starts at the next message.
 
-    A sequence that the log has not reached is the next one: a log that lost its end counts on from
-    there, and would otherwise be waited for.
+    A sequence number that the log has not reached is replaced by the next one: a log that lost its
+    end counts on from there, and reading would otherwise wait for it.
     """
     following = await log.last_seq(stream) + 1
     if place is None or not read:
@@ -293,10 +293,10 @@ async def start_seq(
 async def newest(
     stored: AsyncIterator[StoredMessage], samples_in: Callable[[StoredMessage], int]
 ) -> AsyncIterator[tuple[StoredMessage, int]]:
-    """Yield chunks, and how many samples before each were left out.
+    """Yield chunks, with the number of samples skipped before each.
 
-    Of a reader that was up to date once and is more than `MAX_BEHIND` chunks behind, all but the
-    newest are left out.
+    If a reader that had caught up once is more than `MAX_BEHIND` chunks behind, all but the newest
+    chunks are skipped.
     """
     is_live, skipping, skipped = False, False, 0
     async for each in stored:
@@ -311,7 +311,7 @@ async def newest(
 
 
 def status_tree(status: StreamStatus) -> dict[str, Any]:
-    """Return a status as it travels in a message."""
+    """Return a status as a field of a message."""
     return status.model_dump(by_alias=True)
 
 

@@ -35,9 +35,9 @@ from pycwt_client.queries import ASK_TIMEOUT_S
 
 __all__ = ["ChannelCounts", "known_name", "router", "stream_status"]
 
-#: How long the number of a stream's channels is cached.
+#: Time for which the number of a stream's channels is cached, seconds.
 CACHE_S: Final = 1.0
-#: Streams in the cache; a client chooses names.
+#: Maximum number of streams in the cache, since clients choose names.
 CACHE_SIZE: Final = 1024
 router = APIRouter(prefix="/api/v1/streams", tags=["streams"])
 
@@ -108,7 +108,7 @@ async def post_chunk(request: Request, caller: Calling, name: str) -> Response:
     accepted(request)
     kind = body_type(request, ContentType.OCTETS)
     body = await body_of(request, caller)
-    # HTTP compares names without regard to case, NATS does not.
+    # HTTP ignores the case of header names, NATS does not.
     own = {each: value for each in headers.CHUNK if (value := request.headers.get(each))}
     own[headers.CONTENT_TYPE] = kind.value
     channels = await _counts_of(request).of(caller, name)
@@ -134,18 +134,18 @@ async def stream_status(caller: Caller, name: str) -> StreamStatus:
     Raises
     ------
     NotFound
-        There is none of that name.
+        The stream does not exist.
     """
     return await caller.client.get_stream(known_name(name))
 
 
 def known_name(name: str) -> str:
-    """Return a name in a path that a stream can have.
+    """Return a valid stream name from a path.
 
     Raises
     ------
     NotFound
-        No stream can have it.
+        The name is not valid, so there is no such stream.
     """
     if not is_name(name):
         raise NotFound("invalid stream name: use 1 to 64 letters, digits, - or _")
@@ -153,18 +153,18 @@ def known_name(name: str) -> str:
 
 
 class ChannelCounts:
-    """The numbers of channels of streams, cached for `CACHE_S`."""
+    """Numbers of channels of streams, cached for `CACHE_S`."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
 
     async def of(self, caller: Caller, name: str) -> int:
-        """Return how many channels a stream has.
+        """Return the number of channels of a stream.
 
         Raises
         ------
         NotFound
-            There is no such stream.
+            The stream does not exist.
         """
         now = anyio.current_time()
         known = self._known.get(name)
@@ -177,7 +177,7 @@ class ChannelCounts:
         return known.channels
 
     def forget(self, name: str) -> None:
-        """Ask again: the stream was changed here."""
+        """Remove a stream that was changed here from the cache."""
         self._known.pop(name, None)
 
 

@@ -1,4 +1,4 @@
-"""The file of an upload: its name, its bytes on their way to the disk, and its unpacking."""
+"""The file of an upload: its name, storing its body, and decompression."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from cwt_schemas.errors import PayloadTooLarge, Unprocessable
 
 __all__ = ["ending_of", "receive_file", "split_filename", "unpack"]
 
-#: What is written to the disk at a time.
+#: Size of the blocks written to the disk, bytes.
 BLOCK_BYTES: Final = 1024 * 1024
-#: The last endings of a file's name; they choose how it is read.
+#: The last suffixes of a file name, which determine its format.
 ENDING: Final = re.compile(r"(\.[A-Za-z0-9]{1,8}){1,2}$")
-#: Name of an XDF file, and of the stream in it that is read.
+#: Name of an XDF file, and of the stream in it to read.
 XDF_STREAM: Final = re.compile(r"(.*\.(?:xdf|xdfz|xdf\.gz))#(.+)", re.IGNORECASE | re.DOTALL)
-#: Endings of packed files, and of what is in them.
+#: Suffixes of compressed files, and of their content.
 PACKED: Final = {".gz": "", ".xdfz": ".xdf"}
 
 
 def split_filename(filename: str) -> tuple[str, str]:
-    """Return the name of a file, and of the stream in it that is wanted."""
+    """Return the name of a file, and of the selected stream in it."""
     match = XDF_STREAM.fullmatch(filename)
     return (match[1], match[2]) if match else (filename, "")
 
 
 def ending_of(filename: str) -> str:
-    """Return the endings that choose how a file is read."""
+    """Return the suffixes that determine the format of a file."""
     match = ENDING.search(filename)
     return match[0].lower() if match else ""
 
@@ -59,12 +59,12 @@ async def receive_file(body: AsyncIterator[bytes], path: Path) -> str:
 
 
 def unpack(path: Path, max_bytes: int) -> Path:
-    """Return the file, unpacked if it is packed.
+    """Return the file, decompressed if it is compressed.
 
     Raises
     ------
     PayloadTooLarge
-        It has more than `max_bytes` unpacked.
+        It exceeds `max_bytes` when decompressed.
     Unprocessable
         It is not a gzip file.
     """
@@ -77,7 +77,9 @@ def unpack(path: Path, max_bytes: int) -> Path:
             while block := packed.read(BLOCK_BYTES):
                 size += len(block)
                 if size > max_bytes:
-                    raise PayloadTooLarge(f"the recording has more than {max_bytes} bytes unpacked")
+                    raise PayloadTooLarge(
+                        f"the recording has more than {max_bytes} bytes when decompressed"
+                    )
                 file.write(block)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Unprocessable(f"the recording is not a complete gzip file: {error}") from None

@@ -1,4 +1,4 @@
-"""Queries: transforms, levels, backends, hardware, benchmark."""
+"""Queries: transforms, thresholds, backends, hardware, benchmark."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def benchmark(request: Request, caller: Calling) -> Response:
 
 
 async def _answer(request: Request, caller: Caller, op: QueryOp, message: Message) -> Response:
-    """Return the answer to a query that has no body over HTTP."""
+    """Return the reply to a query that has no body over HTTP."""
     media = accepted(request)
     packed = await ask_packed(
         caller.bus,

@@ -1,10 +1,11 @@
-"""Coherence of what a client sends over a WebSocket, message by message or as a live stream.
+"""Coherence of a client's samples over a WebSocket, by message or as a live stream.
 
-Two tasks. One reads frames, answers pings, and hands everything else on; when `MAX_WAITING` frames
-wait, it reads no more, and the client's sends block. The other one handles them in order, one
-computation at a time. In mode ``stream``, a third one sends the results as they come.
+There are two tasks. One reads frames, replies to pings, and passes everything else on. When
+`MAX_WAITING` frames wait, it stops reading, and the client's sends block. The other task handles
+frames in order, one computation at a time. In mode ``stream``, a third task sends results as they
+arrive.
 
-Nothing that a frame holds ends the connection: what is wrong is answered with an error.
+No content of a frame ends the connection: the reply to an invalid frame is an error.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from pycwt_client.queries import COMPUTE_TIMEOUT_S, ask_packed
 
 __all__ = ["router"]
 
-#: Frames that wait for the one that is computed.
+#: Maximum number of frames that wait for the current computation.
 MAX_WAITING: Final = 4
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ async def wct_socket(websocket: WebSocket, caller: Calling) -> None:
 
 
 async def _converse(websocket: WebSocket, caller: Caller, outlet: Outlet) -> None:
-    # One more is in the hand of the reading task.
+    # The reading task holds one more.
     send, receive = anyio.create_memory_object_stream[Frame](MAX_WAITING - 1)
     async with send, receive, anyio.create_task_group() as tasks:
         tasks.start_soon(_Conversation(websocket, caller, outlet, receive).run)
@@ -77,7 +78,7 @@ async def _converse(websocket: WebSocket, caller: Caller, outlet: Outlet) -> Non
 
 
 async def _close_at_stop(stop: Stop) -> None:
-    """End the conversation with the gateway, also while nothing is read."""
+    """End the conversation when the gateway stops, even if no frame arrives."""
     await stop.wait()
     raise Closing(SERVICE_RESTART, "the gateway is stopping")
 
@@ -107,7 +108,7 @@ class _Message:
         Raises
         ------
         Unprocessable
-            It is not an id.
+            It is not a valid id.
         """
         if self._id is None:
             return {}
@@ -118,7 +119,7 @@ class _Message:
 
 
 class _Conversation:
-    """Handles the frames of one connection in order."""
+    """Handle the frames of one connection in order."""
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class _Conversation:
         self._inbox = inbox
 
     async def run(self) -> None:
-        """Answer until cancelled."""
+        """Handle frames until cancelled."""
         config, message = await self._configured()
         while True:
             try:
@@ -146,7 +147,7 @@ class _Conversation:
                 config, message = await self._configured()
 
     async def _configured(self) -> tuple[Config, _Message]:
-        """Return the first configuration; until then, nothing else is possible."""
+        """Return the first configuration; other messages are refused before it."""
         while True:
             message, config = await self._next()
             if config is not None:
@@ -154,7 +155,7 @@ class _Conversation:
             await self._refuse(Conflict("send a message of type config first"), message)
 
     async def _next(self) -> tuple[_Message, Config | None]:
-        """Return the next message, with the configuration if it is one; refuse what is wrong."""
+        """Return the next message, or configuration; refuse invalid ones."""
         while True:
             frame = await self._inbox.receive()
             try:
@@ -181,7 +182,7 @@ class _Conversation:
         await self._outlet.send(error_message(error, **own), message.encoding)
 
     async def _chunks(self, config: ChunkConfig, message: _Message) -> tuple[Config, _Message]:
-        """Answer each pair of signals with its coherence, until the next configuration."""
+        """Reply to each pair of signals with its coherence, until the next configuration."""
         ack = {"type": "ack", "config": config.model_dump()}
         await self._outlet.send(ack, message.encoding)
         while True:
@@ -236,7 +237,7 @@ class _Conversation:
 
     async def _publish(self, stream: str, results: _Results) -> tuple[Config, _Message]:
         following: tuple[Config, _Message] | None = None
-        with suppress(BusError, ContractError):  # of a chunk that is not kept; it was told
+        with suppress(BusError, ContractError):  # of a chunk that is not stored, which was reported
             async with self._caller.client.publisher(stream) as publisher:
                 while following is None:
                     message, config = await self._next()
@@ -265,13 +266,13 @@ async def _take(message: _Message, publisher: Publisher, results: _Results) -> N
             await publisher.finish()
         await results.end_at(publisher.next_sample)
         return
-    _ = message.id  # refused if it is none
+    _ = message.id  # rejects an invalid value
     pair = await _in_thread(message.size, validated, PairSamples, message.fields)
     await publisher.publish(pair.samples)
 
 
 class _Results:
-    """Sends the results and events of a stream, and says when they have all come."""
+    """Send the results and events of a stream, and report when all have been sent."""
 
     def __init__(
         self,
@@ -284,7 +285,7 @@ class _Results:
         self._definition = definition
         self._messages = messages
         self._encoding = encoding
-        #: Tiles whose result was sent, or will not come.
+        #: Number of tiles whose result was sent, or will not be computed.
         self._settled = 0
         self._tiles: int | None = None
 
@@ -294,7 +295,7 @@ class _Results:
         return self._tiles is not None
 
     async def send_from(self, log: DurableLog, start: int) -> None:
-        """Send until cancelled what is in the log from `start` on."""
+        """Send the messages of the log from `start` on until cancelled."""
         name = self._definition.name
         read = subjects.results_of(name), subjects.event(name)
         async with log.replay(storage.RESULTS, read, start_seq=start) as stored:
@@ -308,7 +309,7 @@ class _Results:
                     await self._end_if_complete()
 
     async def end_at(self, samples: int) -> None:
-        """Note that the signal has so many samples: the end is told after its last result."""
+        """Record the number of samples; the end is reported after the last result."""
         (spec,) = self._definition.analyses
         layouts = plan_analysis(spec, self._definition.fs_hz).layouts
         # Every tile that begins before the end has a result.
@@ -327,12 +328,12 @@ def _config(fields: Mapping[str, Any]) -> Config:
     if mode == "chunk":
         return validated(ChunkConfig, fields)
     config = validated(StreamConfig, fields)
-    config.definition(ANALYSIS)  # refused before the present one ends
+    config.definition(ANALYSIS)  # refused before the current one ends
     return config
 
 
 async def _in_thread(size: int, work: Callable[[*Arguments], T], *args: *Arguments) -> T:
-    """Return what `work` makes of so many bytes; much work is done in a thread."""
+    """Return the result of `work` on this number of bytes; in a thread if it is large."""
     if size < THREAD_FROM_BYTES:
         return work(*args)
     return await anyio.to_thread.run_sync(work, *args)
