@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -15,14 +15,20 @@ import typer
 from cwt_cli.names import checked_name
 from cwt_cli.shell import command_log, run_command, server
 from cwt_runtime.bus import Bucket
+from cwt_runtime.rpc.audit import AuditLog
+from cwt_runtime.rpc.caller import Caller
 from cwt_runtime.storage.keys import add_key, list_keys, revoke_key
 from cwt_schemas import storage
 from cwt_schemas.access import KeyRecord, Role
+from cwt_schemas.audit import AuditAction
 from pycwt_client import connect
 
 __all__ = ["key"]
 
 key = typer.Typer(name="key", no_args_is_help=True, help="Keys of HTTP clients: add, list, revoke.")
+
+#: Records a change of the key of a name.
+Audit = Callable[[AuditAction, str], Awaitable[None]]
 
 SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -65,7 +71,8 @@ def add(
 
 
 async def _add(name: str, role: Role, user: str, expires_ns: int | None) -> None:
-    async with _keys() as bucket:
+    async with _keys() as (bucket, audit):
+        await audit(AuditAction.KEY_ADDED, name)
         made = await add_key(bucket, name, role, user, expires_ns=expires_ns)
     typer.echo(made)
     typer.echo(f"the key {name} acts as the user {user} of NATS; it is not shown again", err=True)
@@ -78,7 +85,7 @@ def list_command() -> None:
 
 
 async def _list() -> None:
-    async with _keys() as bucket:
+    async with _keys() as (bucket, _):
         records = await list_keys(bucket)
     for record in records:
         typer.echo(in_words(record, time.time_ns()))
@@ -95,7 +102,9 @@ def revoke(
 
 
 async def _revoke(name: str) -> None:
-    async with _keys() as bucket:
+    async with _keys() as (bucket, audit):
+        if await bucket.get(name) is not None:
+            await audit(AuditAction.KEY_REVOKED, name)
         await revoke_key(bucket, name)
     typer.echo(f"{name} is revoked")
 
@@ -114,6 +123,14 @@ def _date(verb: str, t_ns: int) -> str:
 
 
 @asynccontextmanager
-async def _keys() -> AsyncIterator[Bucket]:
-    async with connect(server(), name="pycwt-mod key", log=command_log(quiet=True)) as client:
-        yield await client.bus.log.bucket(storage.KV_KEYS)
+async def _keys() -> AsyncIterator[tuple[Bucket, Audit]]:
+    """Give the bucket of keys, and what records a change before it is made."""
+    settings = server()
+    async with connect(settings, name="pycwt-mod key", log=command_log(quiet=True)) as client:
+        log = client.bus.log
+        record = partial(AuditLog(log).record, kind="key", caller=Caller(user=settings.user))
+
+        async def audit(action: AuditAction, name: str) -> None:
+            await record(action, name=name)
+
+        yield await log.bucket(storage.KV_KEYS), audit

@@ -25,11 +25,11 @@ UNKNOWN = "-"
 
 def audit(
     name: Annotated[
-        str | None, typer.Argument(help="Stream or job (default: all)", callback=checked_name)
+        str | None, typer.Argument(help="Stream, job or key (default: all)", callback=checked_name)
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of records, the newest")] = 100,
 ) -> None:
-    """List who defined and removed streams, and submitted, cancelled and retried jobs."""
+    """List who changed streams, jobs and keys of HTTP clients."""
     run_command(partial(_audit, name, limit))
 
 

@@ -12,9 +12,13 @@ import anyio
 from cwt_cli.ports import HttpAddress
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError
+from cwt_runtime.rpc.audit import AuditLog
+from cwt_runtime.rpc.caller import Caller
 from cwt_runtime.storage.keys import add_key
 from cwt_schemas import storage
 from cwt_schemas.access import Role
+from cwt_schemas.audit import AuditAction
+from cwt_schemas.errors import ContractError
 
 __all__ = ["page_with_key"]
 
@@ -33,11 +37,15 @@ async def page_with_key(http: HttpAddress, bus: Bus) -> AsyncIterator[str]:
     """
     keys = await bus.log.bucket(storage.KV_KEYS)
     expires_ns = time.time_ns() + EXPIRES_NS
+    audit = AuditLog(bus.log)
+    operator = Caller(user=Role.OPERATOR)
+    await audit.record(AuditAction.KEY_ADDED, "key", NAME, caller=operator)
     key = await add_key(
         keys, NAME, Role.OPERATOR, Role.OPERATOR, expires_ns=expires_ns, replace=True
     )
     try:
         yield f"{http.page}#key={key}"
     finally:
-        with anyio.move_on_after(REVOKE_S, shield=True), suppress(BusError):
+        with anyio.move_on_after(REVOKE_S, shield=True), suppress(BusError, ContractError):
+            await audit.record(AuditAction.KEY_REVOKED, "key", NAME, caller=operator)
             await keys.delete(NAME)

@@ -150,6 +150,14 @@ FLOWS: Final = (
         action="send",
         summary="Compute publishes which user changes a job.",
     ),
+    Flow(
+        name="audit_key",
+        model=AuditRecord,
+        address=partial(subjects.audit, "key"),
+        parameters=("key",),
+        action="send",
+        summary="Operators publish that they add or revoke a key of HTTP clients.",
+    ),
 )
 
 

@@ -14,7 +14,7 @@ __all__ = ["AuditAction", "AuditRecord"]
 
 
 class AuditAction(StrEnum):
-    """What was done, as in the logs of the services."""
+    """What was done; of streams and jobs, as in the logs of the services."""
 
     STREAM_DEFINED = "stream_defined"
     STREAM_DELETED = "stream_deleted"
@@ -22,6 +22,8 @@ class AuditAction(StrEnum):
     JOB_SUBMITTED = "job_submitted"
     JOB_CANCELLED = "job_cancelled"
     JOB_RETRIED = "job_retried"
+    KEY_ADDED = "key_added"
+    KEY_REVOKED = "key_revoked"
 
 
 class AuditRecord(PersistedMessage):
@@ -31,7 +33,7 @@ class AuditRecord(PersistedMessage):
     id: Id
     action: Annotated[AuditAction, Strict(False)]
     kind: AuditedKind
-    #: Of the stream or job.
+    #: Of the stream, job or key.
     name: Name
     #: Left out where it is not known, as on a bus without accounts.
     user: UserName = None

@@ -27,7 +27,7 @@ QueryOp = Literal[
     "health",
 ]
 JobVerb = Literal["submit", "get", "list", "cancel", "retry"]
-AuditedKind = Literal["stream", "job"]
+AuditedKind = Literal["stream", "job", "key"]
 HwVerb = Literal["info", "selftest", "fft", "cwt", "mc", "cancel"]
 
 #: Wildcards that services and JetStream streams subscribe to. Those for messages from devices
@@ -149,12 +149,12 @@ def dead(where: str) -> str:
 
 
 def audit(kind: AuditedKind, name: str) -> str:
-    """Return the subject of the audit records of a stream or a job."""
+    """Return the subject of the audit records of a stream, a job or a key."""
     return f"cwt.audit.{_one_of(kind, get_args(AuditedKind), 'kind')}.{_checked(name, 'name')}"
 
 
 def audits_of(kind: AuditedKind) -> str:
-    """Return the subjects of the audit records of all streams or of all jobs."""
+    """Return the subjects of the audit records of all streams, all jobs or all keys."""
     return f"cwt.audit.{_one_of(kind, get_args(AuditedKind), 'kind')}.*"
 
 

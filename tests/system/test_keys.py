@@ -293,6 +293,10 @@ async def test_wrong_expired_and_revoked_keys_are_refused(tmp_path: Path) -> Non
                 while (reply := await http.get("/metrics", headers={"X-API-Key": soon})).is_success:
                     pass
             assert "expired on" in reply.json()["detail"]
+        done = (await run("audit", "lab", variables=operator)).splitlines()[1:]
+        assert [line.split()[1:] for line in done] == [
+            ["operator", action, "lab"] for action in ("key_added", "key_revoked")
+        ]
         assert "no key is called lab" in await run("key", "revoke", "lab", code=1,
                                                    variables=operator)  # fmt: skip
 

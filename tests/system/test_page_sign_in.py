@@ -11,7 +11,7 @@ from playwright.async_api import Page, async_playwright, expect
 from cwt_runtime.storage.keys import revoke_key
 from cwt_schemas import storage
 from cwt_schemas.access import Role
-from tests.deadlines import SCALE
+from tests.deadlines import SCALE, fail_after
 from tests.system import scenario
 from tests.system.test_keys import CHUNK, DEFINITION, STREAM, client_of, keyed_gateway, new_key
 from tests.system.test_page import CHROMIUM, OFFLINE
@@ -60,8 +60,9 @@ async def test_the_page_asks_for_a_key_and_shows_what_it_may(tmp_path: Path) -> 
         await expect(page.locator("#connection-text")).to_have_text("Connected")
         await expect(page.locator("#toasts")).to_contain_text("may not read samples")
         await page.locator("#plot").focus()
-        await page.keyboard.press("ArrowUp")
-        await expect(page.locator("#readout")).to_contain_text("Hz")
+        with fail_after(60):
+            while "Hz" not in await page.locator("#readout").inner_text():
+                await page.keyboard.press("ArrowUp")
         await page.reload()
         await expect(stream).to_have_text(scenario.STREAM)
         await page.get_by_role("button", name="Sign out").click()

@@ -79,6 +79,7 @@ def product_subjects() -> list[str]:
         subjects.dead("ingest"),
         subjects.audit("stream", "icu"),
         subjects.audit("job", "j"),
+        subjects.audit("key", "k"),
         *(subjects.hw("elm11", verb) for verb in get_args(subjects.HwVerb)),
         subjects.HW_LIST,
     ]

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
+from cwt_cli.page_key import page_with_key
 from cwt_cli.ports import http_address
 from cwt_cli.system import SystemPlan, running_system
 from cwt_runtime.accounts.folder import settings_of, write_accounts
@@ -216,9 +217,18 @@ async def test_up_runs_everything_with_users_of_its_own_over_tls(tmp_path: Path)
         assert plan.http is not None
         async with httpx.AsyncClient(base_url=plan.http.origin) as http:
             assert (await http.get("/health")).json()["problems"] == []
+            async with page_with_key(plan.http, system.client.bus) as page:
+                key = {"X-API-Key": page.partition("#key=")[2]}
+                with fail_after(10):
+                    while not (await http.post("/api/v1/session", headers=key)).is_success:
+                        http.cookies.clear()
+                assert (await http.get("/api/v1/streams")).json()["streams"]
+            with fail_after(10):
+                while (await http.get("/api/v1/streams")).status_code != 401:
+                    pass
         doctor = plan.connection_of("doctor", system.server.url)
         assert "nothing was refused" in await run("doctor", variables=doctor.variables)
-        with pytest.raises(Unavailable, match="is not valid here"):
+        with pytest.raises(Unavailable, match="cannot verify the certificate"):
             async with connect(replace(reading, tls_ca=None), timeout_s=20):
                 pass
     assert "iolation" not in (tmp_path / "data" / "nats-server.log").read_text()

@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -34,7 +34,7 @@ from cwt_gateway.media import accepted, check_uncompressed, respond_message
 from cwt_gateway.slots import Slots
 from cwt_gateway.uploaded_file import ending_of, receive_file, split_filename, unpack
 from cwt_runtime.bus import Bus
-from cwt_runtime.bus.errors import RevisionConflictError
+from cwt_runtime.bus.errors import BusError, ForbiddenError
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType
@@ -319,8 +319,12 @@ class _Upload:
             The user of the key may not publish to the stream.
         """
         subject, msg_id = subjects.signal(self.request.stream), secrets.token_hex(8)
-        with suppress(RevisionConflictError):
+        try:
             await self.caller.bus.log.store(subject, b"", msg_id=msg_id, expect_seq=MAX_INT64)
+        except ForbiddenError:
+            raise
+        except BusError:
+            pass  # not stored, as intended
 
     async def _present(self) -> StreamStatus | None:
         try:

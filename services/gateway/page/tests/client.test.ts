@@ -52,3 +52,40 @@ test("a file is exported and a recording removed by the routes of its stream", a
   await client.purgeStream("icu");
   assert.deepEqual(asked, ["GET http://gateway/api/v1/streams/icu/export?format=csv&channels=a%2Cb", "DELETE http://gateway/api/v1/streams/icu/data"]);
 });
+
+test("a key is sent with every request, and a WebSocket is opened with a session for it", async () => {
+  const sent: (string | undefined)[] = [];
+  globalThis.fetch = async (url, init) => {
+    sent.push((init?.headers as Record<string, string>).Authorization);
+    return Response.json(String(url).endsWith("/session") ? { token: "a.b.c" } : { streams: [] });
+  };
+  const opened = new Promise<string>((resolve) => {
+    globalThis.WebSocket = class {
+      constructor(url: string) {
+        resolve(url);
+      }
+      close(): void {}
+    } as unknown as typeof WebSocket;
+  });
+  const client = new Client("http://gateway", { key: "cwt_k" });
+  await client.streams();
+  const live = client.live("icu", {});
+  assert.equal(await opened, "ws://gateway/ws/streams/icu?session=a.b.c");
+  live.close();
+  assert.deepEqual(sent, ["Bearer cwt_k", "Bearer cwt_k"]);
+});
+
+test("a page is told that a key is missing, and a WebSocket that its key was refused", async () => {
+  answer(401, 401);
+  const reasons: string[] = [];
+  await assert.rejects(new Client("http://gateway", { unauthorized: (reason) => reasons.push(reason) }).streams());
+  const states: string[] = [];
+  await new Promise<void>((resolve) => {
+    const state = (now: string) => {
+      states.push(now);
+      if (now === "refused") resolve();
+    };
+    new Client("http://gateway", { key: "cwt_wrong" }).live("icu", { state });
+  });
+  assert.deepEqual([reasons, states], [["no"], ["connecting", "refused"]]);
+});

@@ -7,6 +7,7 @@ import time
 
 from cwt_runtime.bus import DurableLog
 from cwt_runtime.bus.errors import BusError
+from cwt_runtime.rpc.caller import Caller
 from cwt_runtime.rpc.context import request_context
 from cwt_schemas import subjects
 from cwt_schemas.audit import AuditAction, AuditRecord
@@ -24,15 +25,22 @@ class AuditLog:
     def __init__(self, bus_log: DurableLog) -> None:
         self._bus_log = bus_log
 
-    async def record(self, action: AuditAction, kind: AuditedKind, name: str) -> None:
+    async def record(
+        self, action: AuditAction, kind: AuditedKind, name: str, *, caller: Caller | None = None
+    ) -> None:
         """Record a change that is about to be made.
+
+        Parameters
+        ----------
+        caller
+            Who makes the change; None: the sender of the current request.
 
         Raises
         ------
         Unavailable
             The record could not be stored; the change must not be made.
         """
-        caller = request_context().caller
+        caller = caller or request_context().caller
         record = AuditRecord(
             id=secrets.token_hex(16),
             action=action,
