@@ -1,6 +1,6 @@
 """Shares of a simulation: groups of tasks, their messages, and their assignment to workers.
 
-All functions are pure.
+The module does no I/O.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ other jobs have enqueued meanwhile: a job waits for one or two portions of each 
 all their tasks. Half a portion remains for the workers while the next one is prepared.
 
 If a worker dies in between and a message is enqueued twice, the server stores it once because of
-its id. If the server has already forgotten the id, the second message has no effect, because the
-tasks have outcomes.
+its id. If the server has already forgotten the id, both messages run through the job, but tasks
+that have outcomes are not computed again.
 """
 
 from __future__ import annotations

@@ -53,16 +53,16 @@ def settings_of(user: User, folder: Path, url: str) -> ConnectSettings:
 def settings_as(
     user: str, role: Role, passwords: Path, service: ConnectSettings
 ) -> ConnectSettings:
-    """Return how a service connects as another user, to the server of its own connection.
+    """Return settings for a service to connect to its server as another user.
 
     Parameters
     ----------
     user, role
-        The user, and what kind of user it is.
+        Name and role of the user.
     passwords
-        Folder with a file for each user.
+        Folder with one password file per user.
     service
-        How the service itself connects.
+        Connection settings of the service.
     """
     reads_copies = role in {Role.READER, Role.ANALYST}
     return replace(

@@ -104,8 +104,8 @@ def reader(name: str, streams: Iterable[str] = ()) -> User:
         for stream in streams
         for each in (subjects.results_of(stream), subjects.event(stream), subjects.marker(stream))
     ]
-    # The server compares a single filter with the permission, but not several ones: who reads all
-    # streams may read results, events and markers with one consumer.
+    # The server checks a single filter of a consumer against permissions, but not several filters.
+    # Only a user that reads all streams may read results, events and markers with one consumer.
     several = () if filters else (f"{COPIES}.CONSUMER.CREATE.{storage.RESULTS}.*",)
     only = filters or [subjects.RESULTS, subjects.EVENTS, subjects.MARKERS]
     return _user(
@@ -203,7 +203,7 @@ def _gateway() -> Iterable[str]:
         yield from _reading(JS, stream)
     # Results, events and markers with one consumer.
     yield f"{JS}.CONSUMER.CREATE.{storage.RESULTS}.*"
-    # Definitions, to end an upload with its stream; keys, to know who may do what.
+    # Definitions, to end an upload when its stream is deleted; keys, to authenticate clients.
     for bucket in (storage.KV_STREAMS, storage.KV_KEYS):
         yield from _reading(JS, f"KV_{bucket}")
     yield from _reading_objects(JS, storage.REPLIES)

@@ -1,7 +1,7 @@
-"""Keys of HTTP clients: they are made and revoked here, and stored as hashes in a bucket.
+"""Create and revoke keys of HTTP clients, which are stored as hashes in a bucket.
 
-The value of the bucket is a `KeyRecord` under the name of the key. Gateways watch the bucket, so a
-key that is revoked is refused by each of them within milliseconds.
+The bucket contains a `KeyRecord` under the name of each key. Gateways watch the bucket, so each of
+them refuses a revoked key within milliseconds.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from cwt_schemas.errors import Conflict, ContractError, NotFound
 
 __all__ = ["KEY_PREFIX", "add_key", "digest_of", "list_keys", "record_of", "revoke_key"]
 
-#: Marks a key, for people and for tools that look for secrets in files.
+#: Prefix that identifies a key to people and to tools that search files for secrets.
 KEY_PREFIX: Final = "cwt_"
-#: Nothing that can be guessed.
+#: Number of random bytes in a key; enough to prevent guessing.
 KEY_BYTES: Final = 32
 
 
 def digest_of(key: str) -> str:
-    """Return the hash by which a key is recognised, 64 hexadecimal digits."""
+    """Return the hash that identifies a key, 64 hexadecimal digits."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -39,23 +39,23 @@ async def add_key(
     expires_ns: int | None = None,
     replace: bool = False,
 ) -> str:
-    """Store a new key and return it; it cannot be read again.
+    """Create a key, store its hash, and return the key, which cannot be read later.
 
     Parameters
     ----------
     name
         Name of the key, for `revoke_key`.
     role, user
-        The user of the bus that the key acts as.
+        Role and user of the bus with which requests with this key act.
     expires_ns
-        When it expires, nanoseconds UTC; None: never.
+        Expiry, nanoseconds UTC; None: never.
     replace
-        Whether a key of the same name is revoked by it.
+        Whether to replace, and so revoke, an existing key of the same name.
 
     Raises
     ------
     Conflict
-        There is a key of that name, unless `replace`.
+        A key of that name exists, and `replace` is False.
     """
     key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     record = KeyRecord(
@@ -78,7 +78,7 @@ async def add_key(
 
 
 async def list_keys(bucket: Bucket) -> tuple[KeyRecord, ...]:
-    """Return the records of all keys by name; a value that cannot be read is left out."""
+    """Return the records of all keys, sorted by name; unreadable values are omitted."""
     entries = [(name, await bucket.get(name)) for name in await bucket.keys()]
     records = [record_of(name, entry.value) for name, entry in entries if entry is not None]
     return tuple(record for record in records if record is not None)
@@ -90,7 +90,7 @@ async def revoke_key(bucket: Bucket, name: str) -> None:
     Raises
     ------
     NotFound
-        There is none of that name.
+        There is no key of that name.
     """
     if await bucket.get(name) is None:
         raise NotFound(f"no key is called {name}; `pycwt-mod key list` shows all")
@@ -98,7 +98,7 @@ async def revoke_key(bucket: Bucket, name: str) -> None:
 
 
 def record_of(name: str, value: bytes | None) -> KeyRecord | None:
-    """Return the record in a value of the bucket; None if it was removed or cannot be read."""
+    """Decode a value of the bucket; return None if it was removed or is unreadable."""
     if value is None:
         return None
     try:

@@ -23,16 +23,17 @@ __all__ = ["copies_of", "system_topology"]
 #: A window may be redelivered after several deadlines and delays; its result must not be stored
 #: twice.
 RESULT_DUPLICATE_WINDOW_S = 600.0
-#: Room for 100,000 simulations, at 2 kB for the significance levels of 100 scales; expiry: a month.
+#: Room for 100,000 simulations, at 2 kB for the thresholds of 100 scales; they expire in a month.
 SIGNIFICANCE_MAX_BYTES = 256 * 1024 * 1024
 SIGNIFICANCE_MAX_AGE_S = 30 * 86_400.0
-#: Dead letters wait for an operator. They have a fixed limit; those of others are settings.
+#: Dead letters wait for an operator. Their limit is fixed; the limits of signals and results are
+#: settings.
 DEAD_MAX_BYTES = 256 * 1024 * 1024
 #: Room for about 100,000 changes.
 AUDIT_MAX_BYTES = 64 * 1024 * 1024
 #: Room for several hundred thousand jobs.
 JOBS_MAX_BYTES = 64 * 1024 * 1024
-#: Some ten thousand keys.
+#: Room for more than 10,000 keys.
 KEYS_MAX_BYTES = 8 * 1024 * 1024
 
 

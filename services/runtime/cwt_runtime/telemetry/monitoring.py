@@ -27,9 +27,8 @@ async def serve_monitoring(
 ) -> AsyncIterator[None]:
     """Serve ``/metrics`` and the paths of `checks` while the context is open.
 
-    If `port` is None, nothing is served.
-    A check is called in a thread. It returns a problem, which is reported with status 503, or an
-    empty string.
+    Nothing is served if `port` is None. A check is called in a thread. It returns a problem, which
+    is reported with status 503, or an empty string.
     """
     if port is None:
         yield

@@ -1,7 +1,7 @@
-"""Traces of the way from a chunk to its results, with OpenTelemetry (the extra `otel`).
+"""Trace the processing from a chunk to its results with OpenTelemetry (the extra `otel`).
 
 Messages carry the trace context in the header ``traceparent`` (W3C Trace Context). Unless
-`start_tracing` was called, `span` does nothing and messages get no such header.
+`start_tracing` was called, `span` does nothing and messages do not get this header.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["span", "start_tracing", "stop_tracing", "trace_headers"]
 
-#: Time to export the last spans. A collector that is down does not delay the end of a service.
+#: Time limit for exporting the last spans, seconds, so that an unreachable collector does not delay
+#: the end of a service.
 EXPORT_S = 1.0
 
 
 class _Tracing:
-    """OpenTelemetry, imported only where it is used."""
+    """OpenTelemetry tracer, imported only when tracing is enabled."""
 
     def __init__(self, service: str, instance: str) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -62,7 +63,7 @@ class _Tracing:
 
 
 class _ExportLog(logging.Handler):
-    """Reports spans that were lost; OpenTelemetry retries before."""
+    """Log spans that were lost after OpenTelemetry has retried their export."""
 
     def __init__(self, service: str, instance: str) -> None:
         super().__init__(logging.ERROR)
@@ -96,7 +97,7 @@ def start_tracing(service: str, instance: str) -> None:
 
 
 def stop_tracing() -> None:
-    """Export what is not exported yet, within `EXPORT_S` seconds; the rest is dropped."""
+    """Export the remaining spans within `EXPORT_S` seconds, and drop the rest."""
     global _tracing
     if _tracing is not None:
         last = threading.Thread(target=_tracing.provider.shutdown, daemon=True)
@@ -108,10 +109,10 @@ def stop_tracing() -> None:
 def span(
     name: str, headers: Mapping[str, str], **attributes: str | int
 ) -> AbstractContextManager[object]:
-    """Return a context that is traced as a span; its parent is the message with these headers."""
+    """Return a context that is traced as a span, whose parent is in the headers of a message."""
     return nullcontext() if _tracing is None else _tracing.span(name, headers, attributes)
 
 
 def trace_headers() -> dict[str, str]:
-    """Return the headers that continue the current span in a message; none without a span."""
+    """Return the headers that continue the current span in a message; empty without a span."""
     return {} if _tracing is None else _tracing.headers()

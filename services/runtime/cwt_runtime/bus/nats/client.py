@@ -110,7 +110,7 @@ class OrderedClient(Client):
         Whether a server without TLS is refused.
     raise_forbidden
         Whether `request` raises `ForbiddenSubjectError` for a subject that the user may not use;
-        otherwise the error is logged as one of the connection, and the request times out.
+        otherwise the error is logged as a connection error, and the request times out.
     """
 
     def __init__(
@@ -246,10 +246,10 @@ class OrderedClient(Client):
 
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
         try:
-            told = await super()._process_headers(headers)
+            fields = await super()._process_headers(headers)
         except (IndexError, UnicodeDecodeError):
-            told = None
-        return with_request_info(headers, told)
+            fields = None
+        return with_request_info(headers, fields)
 
     def _build_message(
         self,
@@ -286,8 +286,8 @@ class OrderedClient(Client):
         line = ERR_RE.match(self._ps.buf)
         error = nats.errors.Error(f"nats: {line[1].decode(errors='replace')}" if line else err_msg)
         if PERMISSIONS_ERR in err_msg:
-            found = _FORBIDDEN.search(str(error))
-            waiting = tuple(self._waiting.get(found[1], ())) if found else ()
+            match = _FORBIDDEN.search(str(error))
+            waiting = tuple(self._waiting.get(match[1], ())) if match else ()
             for take in waiting:
                 take()
             if not waiting:

@@ -341,7 +341,7 @@ class Pull:
         return self._take_status(msg) if self._create is None else self._take_creation(msg)
 
     def _take_forbidden(self, subject: str) -> None:
-        """Note that the user may not send the current request."""
+        """Record that the user has no permission for the current request."""
         self._wanted = 0
         self._refusal = bus_error(ForbiddenSubjectError(subject))
         self._wake()
