@@ -97,7 +97,7 @@ async def is_refused_before_it_is_defined(server: AccountsServer, system: Runnin
         while subjects.SIGNALS in (await system.bus.log.usage(storage.SIGNALS)).subjects:  # noqa: ASYNC110 - another process
             await anyio.sleep(POLL_S)
     async with connect(server.settings(scenario.STREAM)) as own:
-        with pytest.raises(BusError):
+        with pytest.raises(BusError, match="not defined"):
             async with own.publisher(
                 scenario.STREAM, "early", retry=RetryPolicy(max_tries=1), defined=False
             ) as publisher:

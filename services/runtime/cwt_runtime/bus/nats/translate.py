@@ -71,10 +71,14 @@ _TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
 
 #: Messages that replace unhelpful ones of the driver.
 _ADVICE: dict[type[Exception], str] = {
+    nats.js.errors.NoStreamResponseError: (
+        "no stream of the server takes this subject: JetStream is starting, no ingest has run yet, "
+        "or samples of this name are rejected (not defined, or above the share of the signal log)"
+    ),
     nats.js.errors.ServiceUnavailableError: (
         "JetStream does not answer: it is starting, has no leader, or is not enabled (start the "
         "server with nats-server -js)"
-    )
+    ),
 }
 
 
