@@ -1,1 +1,1 @@
-"""The command `pycwt-mod`: start the system, feed it, watch it, show it."""
+"""The command `pycwt-mod`: start the system, publish signals, show results."""

@@ -64,7 +64,7 @@ def accounts(
 
 
 def _write_certificates(folder: Path, hosts: Iterable[str]) -> None:
-    # Its driver takes longer to import than most commands run.
+    # Import here, because importing the driver takes longer than most commands run.
     from cwt_runtime.accounts.certificates import tls_config, write_certificates
 
     write_certificates(folder, hosts)
@@ -77,12 +77,12 @@ def _write_certificates(folder: Path, hosts: Iterable[str]) -> None:
 def users_of(
     devices: Iterable[str], readers: Iterable[str], analysts: Iterable[str]
 ) -> tuple[User, ...]:
-    """Return the users of options such as ``icu`` or ``ward=icu,lab``.
+    """Parse user options such as ``icu`` or ``ward=icu,lab``.
 
     Raises
     ------
     ValueError
-        A name of a user or of a stream is not valid.
+        The name of a user or of a stream is not valid.
     """
     return (
         *(_with_streams(device, option, by_name=True) for option in devices),

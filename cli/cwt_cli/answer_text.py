@@ -1,4 +1,4 @@
-"""An answer in a few lines for people, and whole for programs."""
+"""Format an answer: a summary for people, and all fields for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["fields_of", "glance", "json_of", "summary"]
 
 
 def fields_of(answer: Answer) -> dict[str, Any]:
-    """Return the fields of the answer, by their names on the bus."""
+    """Return the fields of the answer, keyed by their names on the bus."""
     fields: dict[str, Any]
     match answer:
         case CwtAnswer():
@@ -41,7 +41,7 @@ def fields_of(answer: Answer) -> dict[str, Any]:
 
 
 def json_of(answer: Answer) -> dict[str, Any]:
-    """Return the fields of the answer as on the bus: complex numbers as parts, NaN as null."""
+    """Encode the answer as JSON, as on the bus: complex numbers as two parts, NaN as null."""
     return {
         name: to_json(np.asarray(value)) if isinstance(value, np.ndarray) else value
         for name, value in fields_of(answer).items()
@@ -49,7 +49,7 @@ def json_of(answer: Answer) -> dict[str, Any]:
 
 
 def glance(answer: Answer) -> str:
-    """Return one line: the size, and what is largest."""
+    """Summarize the answer in one line: its size and its largest mean."""
     if isinstance(answer, SignificanceReply):
         low, high = np.nanmin(answer.signif), np.nanmax(answer.signif)
         return f"levels of {answer.signif.size} scales, {low:.3g} to {high:.3g}"
@@ -59,7 +59,7 @@ def glance(answer: Answer) -> str:
 
 
 def summary(answer: Answer, names: tuple[str, ...]) -> str:
-    """Return what is worth knowing at a glance."""
+    """Summarize the answer in a few lines."""
     if isinstance(answer, SignificanceReply):
         lines = [f"{' with '.join(names)}: {glance(answer)}"]
         backend, seed = answer.backend_used, answer.seed
@@ -89,7 +89,7 @@ def _transform_lines(
 
 
 def _strongest(answer: CwtAnswer | XwtAnswer | WctAnswer) -> tuple[float, float, str]:
-    """Return the largest mean over time, its frequency, and what it is of."""
+    """Return the largest mean over time, its frequency in Hz, and the name of the quantity."""
     values, quantity = _strength(answer)
     outside = _outside(answer)
     some = outside.any(axis=1)
@@ -101,7 +101,7 @@ def _strongest(answer: CwtAnswer | XwtAnswer | WctAnswer) -> tuple[float, float,
 
 
 def _outside(answer: CwtAnswer | XwtAnswer | WctAnswer) -> np.ndarray:
-    """Return where there is a value, outside the cone of influence."""
+    """Return a mask of the valid values outside the cone of influence."""
     inside: np.ndarray = ~answer.mask & (1 / answer.freqs[:, None] <= answer.coi)
     return inside
 

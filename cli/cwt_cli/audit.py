@@ -1,4 +1,4 @@
-"""`pycwt-mod audit`: which user changed what."""
+"""`pycwt-mod audit`: the changes that each user made."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def _audit(name: str | None, limit: int) -> None:
 
 
 def audit_lines(records: Iterable[AuditRecord]) -> list[str]:
-    """Return a heading and one line for each record."""
+    """Format the records as a table with a heading and one line per record."""
     rows = [("time", "user", "action", "name")]
     for each in records:
         when = datetime.fromtimestamp(each.t_ns / 1e9, UTC)

@@ -1,4 +1,4 @@
-"""`pycwt-mod bench`: how fast a worker of the running system is, backend by backend."""
+"""`pycwt-mod bench`: measure the speed of a worker of the running system, per backend."""
 
 from __future__ import annotations
 

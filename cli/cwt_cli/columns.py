@@ -8,6 +8,6 @@ __all__ = ["column_lines"]
 
 
 def column_lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return one line per row with aligned columns, whole however narrow the terminal is."""
+    """Return one line per row with aligned columns, regardless of the width of the terminal."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -33,7 +33,7 @@ from pycwt_client.sources.csv_file import read_recording
 __all__ = ["demo"]
 
 STREAM = "icu"
-#: Columns of the picture: about the pixels it is drawn with.
+#: Columns of the picture, about its width in pixels.
 COLUMNS = 1000
 
 COHERENCE = """\
@@ -83,11 +83,13 @@ def demo(
         keep = sys.stdin.isatty() and sys.stdout.isatty()
     folder = Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     run_command(partial(_demo, speed, workers, seconds, out, keep, secure, folder))
-    shutil.rmtree(folder, ignore_errors=True)  # after a failure it stays: the logs are in it
+    shutil.rmtree(
+        folder, ignore_errors=True
+    )  # after a failure, keep the logs
 
 
 def _check_output(out: Path) -> None:
-    """Fail now, and not after a minute, if there can be no picture."""
+    """Fail immediately, and not after a minute, if the picture cannot be drawn."""
     check_matplotlib()
     out.mkdir(parents=True, exist_ok=True)
 
@@ -193,7 +195,7 @@ def _conclude(run: DemoRun, out: Path, console: Console) -> None:
 
 
 def conclusion(run: DemoRun, pictures: dict[tuple[str, ...], Picture]) -> list[str]:
-    """Return what came of the run, in words."""
+    """Format the outcome of the run."""
     spec = run.definition.analyses[0]
     level = spec.significance.level if spec.significance else 0.95
     pairs = [

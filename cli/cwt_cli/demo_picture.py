@@ -23,7 +23,7 @@ hatched: affected by the ends of the recording or by missing samples; line: cone
 
 
 def check_matplotlib() -> None:
-    """Raise a `CommandError` if pictures cannot be drawn here."""
+    """Raise a `CommandError` if matplotlib is not usable."""
     if importlib.util.find_spec("matplotlib") is None:
         raise CommandError(f"drawing needs matplotlib: {install_hint('plot')}")
 
@@ -32,7 +32,7 @@ def draw(
     pictures: Mapping[tuple[str, ...], Picture], *, fs_hz: float, duration_s: float, path: Path
 ) -> None:
     """Write the picture of all pairs to `path`."""
-    # matplotlib is an optional dependency, and slow to import.
+    # Import here, because matplotlib is optional and slow to import.
     from matplotlib.figure import Figure
 
     from pycwt_mod.plot import plot_coherence
@@ -58,7 +58,7 @@ def draw(
 
 
 def coi_hz(times_s: np.ndarray, duration_s: float) -> np.ndarray:
-    """Return the frequency below which the recording's ends weigh in, at each time.
+    """Return the lowest frequency outside the cone of influence at each time, Hz.
 
     The e-folding time of the scale s is sqrt(2) s for Morlet (Torrence & Compo 1998, table 1), so
     at a distance d from an end the scales above d / sqrt(2) are in the cone.

@@ -1,4 +1,4 @@
-"""The demo's way through the system: define, play, collect until nothing is owed any more."""
+"""Run the demo: define the stream, play the recording, collect results until all have arrived."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["DemoRun"]
 
 CHUNK_S = 0.2
 POLL_S = 0.25
-#: After the last chunk; a busy small machine needs a few seconds.
+#: Timeout after the last chunk; a small, busy machine needs a few seconds.
 FINISH_TIMEOUT_S = 60.0
 
 
 @dataclass
 class DemoRun:
-    """One playing of a recording, and what came of it."""
+    """One playback of a recording, and its results."""
 
     definition: StreamDefinition
     recording: Recording
@@ -40,7 +40,7 @@ class DemoRun:
     scalograms: dict[tuple[str, ...], Scalogram] = field(default_factory=dict)
     played: int = 0
     ended: bool = False
-    #: Events of windows that were given up, by id; each reports one window or more.
+    #: Events about dead-lettered or dropped windows, by id; each reports one window or more.
     dropped: dict[str, StreamEvent] = field(default_factory=dict)
     #: Wall-clock seconds from the first chunk to the last result.
     took_s: float = 0.0
@@ -52,16 +52,16 @@ class DemoRun:
 
     @property
     def results(self) -> int:
-        """Different results so far."""
+        """Number of distinct results so far."""
         return sum(map(len, self.scalograms.values()))
 
     async def run(self, client: Client, console: Console) -> None:
-        """Play and collect, showing what comes.
+        """Play the recording and collect results, showing the progress.
 
         Raises
         ------
         CommandError
-            Results are missing after a long wait.
+            Results are missing after the timeout.
         """
         begin = time.monotonic()
         await client.put_stream(self.definition)
@@ -79,13 +79,13 @@ class DemoRun:
         self.took_s = time.monotonic() - begin
 
     async def play_again(self, client: Client) -> None:
-        """Play the recording as a new epoch, as a monitor that was restarted."""
+        """Play the recording as a new epoch, like a monitor that was restarted."""
         async with client.publisher(self.definition.name, new_epoch()) as publisher:
             signals = self.recording.signals(self.definition.fs_hz, chunk_s=CHUNK_S)
             await play(signals, publisher, speed=self.speed)
 
     def headline(self) -> str:
-        """Return how far the playing is."""
+        """Format the progress of the playback."""
         seconds = self.played / self.definition.fs_hz
         playing = f"playing at {self.speed:g} x"
         doing = "all published, computing the rest" if self.ended else playing
@@ -110,7 +110,7 @@ class DemoRun:
                     self.dropped[event.id] = event
 
     async def _until_complete(self, client: Client) -> None:
-        """Return once all samples are taken in and every window made of them has its result."""
+        """Wait until ingest has read all samples and every window has its result."""
         with anyio.move_on_after(FINISH_TIMEOUT_S):
             await until_stable(lambda: self._complete(client))
             self._check_dropped()
@@ -141,7 +141,7 @@ class DemoRun:
 
 
 async def until_stable(holds: Callable[[], Awaitable[bool]], *, poll_s: float = POLL_S) -> None:
-    """Return when `holds` was true at two polls in a row."""
+    """Wait until `holds` returns true in two consecutive polls."""
     in_a_row = 0
     while in_a_row < 2:
         await anyio.sleep(poll_s)

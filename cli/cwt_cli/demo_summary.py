@@ -1,4 +1,4 @@
-"""What a coherence picture says, in words. Pure."""
+"""Describe a coherence picture in words. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pycwt_client import Picture
 
 __all__ = ["PairSummary", "summarise", "summary_in_words"]
 
-#: A scale is judged where at least this share of its columns is valid.
+#: Smallest fraction of valid columns for a scale to be considered.
 ENOUGH = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairSummary:
-    """Where two signals go together most, over the whole time."""
+    """The frequency of the highest coherence of two signals over the whole time."""
 
     freq_hz: float
     #: Median over time.
@@ -30,12 +30,12 @@ class PairSummary:
 
     @property
     def lead_ms(self) -> float | None:
-        """By how much the first signal leads; negative: the second one does."""
+        """Lead of the first signal in ms; negative if the second signal leads."""
         return None if self.phase_deg is None else self.phase_deg / 360 / self.freq_hz * 1000
 
 
 def summarise(picture: Picture) -> PairSummary | None:
-    """Return what stands out in a picture of coherence; None if too little of it is valid."""
+    """Summarize a picture of coherence; None if too little of it is valid."""
     valid = ~(picture.mask | np.isnan(picture.values))
     judged = np.flatnonzero(valid.mean(axis=1) >= ENOUGH)
     if judged.size == 0:
@@ -64,7 +64,7 @@ def _mean_phase(picture: Picture, row: int, times: np.ndarray) -> float | None:
 
 
 def summary_in_words(pair: tuple[str, str], summary: PairSummary | None, level: float) -> str:
-    """Return one sentence for people."""
+    """Format a summary as one sentence."""
     first, second = pair
     if summary is None:
         return f"{first} with {second}: too few valid values; play a longer part of the recording"

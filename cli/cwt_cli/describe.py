@@ -1,4 +1,4 @@
-"""`pycwt-mod describe`: what a file or a device has, and the command that publishes it."""
+"""`pycwt-mod describe`: show the contents of a file or device, and the command to publish it."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ from pycwt_client.sources.description import ChannelDescription, Gap
 
 __all__ = ["command_for", "describe_command", "lines_of"]
 
-#: Of a recording: long, because each costs a call.
+#: Length of the chunks in which a recording is read; long, because each chunk costs a call.
 CHUNK_S = 10.0
 DEVICES = ("lsl:", "brainflow:")
-#: Of the table: a name of 64 characters, a unit and seven numbers.
+#: Width of the table: a name of 64 characters, a unit and seven numbers.
 WIDTH = 160
-#: Gaps and events that are listed.
+#: Number of gaps, and of events, to list.
 LISTED = 10
-#: Seconds of a device's signal that its suggested band is for.
+#: Duration of a device's signal for which a frequency band is suggested.
 DEVICE_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What the command line asks for."""
+    """The parsed command line."""
 
     source: str
     columns: tuple[str, ...] | None
@@ -78,7 +78,7 @@ def describe_command(
 
 async def _describe(order: Order) -> None:
     console = Console(soft_wrap=True, highlight=False)
-    console.width = max(console.width, WIDTH)  # numbers that are cut are none
+    console.width = max(console.width, WIDTH)  # numbers must not be truncated
     try:
         await _print(order, console)
     except ChoiceNeededError as choice:
@@ -88,7 +88,7 @@ async def _describe(order: Order) -> None:
             console.print()
             try:
                 await _print(chosen, console)
-            except SourceError as error:  # the other ones may be read
+            except SourceError as error:  # the other choices may be readable
                 console.print(str(error), markup=False)
 
 
@@ -105,7 +105,7 @@ async def _print(order: Order, console: Console) -> None:
 
 
 def lines_of(found: Description, order: Order) -> Iterator[str | Table]:
-    """Yield what is printed of a description."""
+    """Yield the lines and the table to print for a description."""
     info = found.info
     yield info.name
     yield from _facts(found)
@@ -180,7 +180,7 @@ def _listed(what: str, texts: list[str]) -> Iterator[str]:
 
 
 def command_for(found: Description, order: Order) -> str:
-    """Return the command that publishes the source and analyses its first usable channels."""
+    """Return a command that publishes the source and analyses its first usable channels."""
     usable = [each.channel.name for each in found.channels if _is_usable(each, found.n_samples)]
     names = [name for name in usable if name.lower() not in TIME_NAMES] or usable
     words = [program(), "publish"]

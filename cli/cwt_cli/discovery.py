@@ -1,4 +1,4 @@
-"""Which services answer, counted by instance."""
+"""Count the running instances of each service."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cwt_runtime.rpc.micro import ping_subject
 
 __all__ = ["count_services", "wait_for_services"]
 
-#: Services on one machine answer within milliseconds.
+#: Time to wait for replies; services on one machine answer within milliseconds.
 ROUND_S = 0.3
 
 
 async def count_services(
     bus: Bus, expected: Mapping[str, int], *, round_s: float = ROUND_S
 ) -> Counter[str]:
-    """Return how many instances of each service answer; done once all expected ones have."""
+    """Count the instances of each service that answer; return early if all expected ones do."""
     inbox = bus.new_inbox()
     found: dict[str, str] = {}
     async with bus.subscribe(inbox) as answers:
@@ -29,7 +29,7 @@ async def count_services(
         with anyio.move_on_after(round_s):
             async for answer in answers:
                 if not answer.data:
-                    continue  # the server's own word that nobody listens
+                    continue  # the server's reply if there are no responders
                 document = orjson.loads(answer.data)
                 found[document["id"]] = document["name"]
                 if not missing(Counter(found.values()), expected):
@@ -38,7 +38,7 @@ async def count_services(
 
 
 def missing(found: Mapping[str, int], expected: Mapping[str, int]) -> dict[str, int]:
-    """Return how many instances of which service are still to come."""
+    """Return the number of missing instances of each incomplete service."""
     lacking = {name: count - found.get(name, 0) for name, count in expected.items()}
     return {name: count for name, count in lacking.items() if count > 0}
 
@@ -46,12 +46,12 @@ def missing(found: Mapping[str, int], expected: Mapping[str, int]) -> dict[str, 
 async def wait_for_services(
     bus: Bus, expected: Mapping[str, int], *, timeout_s: float, round_s: float = ROUND_S
 ) -> None:
-    """Return when all `expected` instances answer; asks again every `round_s`.
+    """Wait until all `expected` instances answer; ping them every `round_s`.
 
     Raises
     ------
     CommandError
-        They do not within `timeout_s`; the message names those that are missing.
+        Services are missing after `timeout_s`; the message names them.
     """
     lacking = dict(expected)
     with anyio.move_on_after(timeout_s):

@@ -1,4 +1,4 @@
-"""A live table on a terminal; elsewhere, plain lines every few seconds."""
+"""Show a live table on a terminal, or plain lines every few seconds in other outputs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cwt_cli.live_table import LiveTable
 __all__ = ["show"]
 
 REFRESH_S = 0.25
-#: Seconds between two reports where there is no terminal.
+#: Seconds between two reports if the output is not a terminal.
 REPORT_S = 5.0
 
 
 async def show(
     table: LiveTable, console: Console, headline: Callable[[], str] = lambda: ""
 ) -> None:
-    """Show `table`, below its `headline`, until cancelled."""
+    """Show `table` below `headline` until cancelled."""
     if not console.is_terminal:
         await _report(table, console, headline)
         return

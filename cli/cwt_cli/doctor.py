@@ -1,4 +1,4 @@
-"""`pycwt-mod doctor`: what is wrong with the system, and what to do about it."""
+"""`pycwt-mod doctor`: find problems of the system, and suggest solutions."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ from pycwt_mod._version import __version__
 __all__ = ["checkup", "doctor"]
 
 TIMEOUT_S = 2.0
-#: Workers and ingest look at the storage for some seconds before they answer.
+#: Workers and ingest check the storage for some seconds before they answer.
 HEALTH_TIMEOUT_S = 5.0
-#: Every server of the bus answers these for the account of who asks: how it is, and which
-#: connections there were.
+#: Requests that every server of the bus answers for the account of the user: the state of the
+#: server, and its connections.
 SERVER_STATE = "$SYS.REQ.ACCOUNT.PING.STATZ"
 CONNECTIONS = "$SYS.REQ.ACCOUNT.PING.CONNZ"
-#: Those that ended, the newest first.
+#: Request for closed connections, the newest first.
 CLOSED = b'{"state": 1, "sort": "stop"}'
 QUEUES = (
     ("windows", storage.WINDOWS, storage.COMPUTE_WINDOWS),
@@ -91,7 +91,7 @@ def _now() -> datetime:
 
 
 async def checkup(bus: Bus, *, now: Callable[[], datetime] = _now) -> list[Finding]:
-    """Return everything that was looked at on a server that answers.
+    """Run all checks on a server that answers, and return their findings.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ async def checkup(bus: Bus, *, now: Callable[[], datetime] = _now) -> list[Findi
 
 
 async def _servers(bus: Bus, now: Callable[[], datetime]) -> list[Finding]:
-    """Return how the servers of the bus are, a cluster's all."""
+    """Check the server, or all servers of a cluster."""
     reports = [
         ServerReport.from_reply(reply, received)
         for reply, received in await _replies(bus, SERVER_STATE, now=now)
@@ -138,7 +138,7 @@ async def _servers(bus: Bus, now: Callable[[], datetime]) -> list[Finding]:
 
 
 async def _streams(bus: Bus) -> dict[str, dict[str, Any] | Finding]:
-    """Return the information of every stream: all at the same time, since each may take a while."""
+    """Request the information of all streams concurrently, since each reply may take a while."""
     infos: dict[str, dict[str, Any] | Finding] = {}
 
     async def ask(name: str) -> None:
@@ -151,7 +151,7 @@ async def _streams(bus: Bus) -> dict[str, dict[str, Any] | Finding]:
 
 
 async def _asked(bus: Bus, request: str) -> dict[str, Any] | Finding:
-    """Return JetStream's answer to a request of its interface, or why there is none."""
+    """Return JetStream's reply to an API request, or a finding if there is none."""
     subject = f"{bus.log.api}.{request}"
     try:
         reply = await bus.request(subject, b"", timeout_s=TIMEOUT_S)
@@ -175,9 +175,9 @@ async def _asked(bus: Bus, request: str) -> dict[str, Any] | Finding:
 
 
 async def _reported(bus: Bus) -> list[Finding]:
-    """Return what a worker finds: it writes, and may look where this user may not.
+    """Return the health report of a worker, which has permissions that this user may lack.
 
-    It asks ingest, which is asked here if there is no worker.
+    The worker includes the report of ingest. If there is no worker, ask ingest directly.
     """
     for subject in (subjects.query("health"), subjects.stream("health")):
         try:
@@ -195,7 +195,7 @@ async def _reported(bus: Bus) -> list[Finding]:
 
 
 async def _devices(bus: Bus) -> list[Finding]:
-    """Return how the devices of the bridge are; without a bridge, there are none."""
+    """Check the devices of the bridge; without a bridge, there are none."""
     try:
         listing = await listing_of(bus)
     except Unavailable:
@@ -212,7 +212,7 @@ async def _instances(bus: Bus) -> list[dict[str, Any]]:
 async def _replies(
     bus: Bus, subject: str, request: bytes = b"", *, now: Callable[[], datetime] = _now
 ) -> list[tuple[dict[str, Any], datetime]]:
-    """Return the replies of all that listen, with the times of their arrival."""
+    """Return the replies of all responders, with their times of arrival."""
     inbox = bus.new_inbox()
     replies: list[tuple[dict[str, Any], datetime]] = []
     async with bus.subscribe(inbox) as answers:
@@ -224,7 +224,7 @@ async def _replies(
 
 
 class _Refusals(logging.Handler):
-    """Collects what this user was not permitted to do."""
+    """Collect the permission errors of this user from the log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -236,7 +236,7 @@ class _Refusals(logging.Handler):
             self._details.add(detail)
 
     def findings(self, *, reached: bool) -> list[Finding]:
-        """Return one finding per refusal; that there was none says something once `reached`."""
+        """Return one finding per refusal, or one `ok` if `reached` and nothing was refused."""
         none = Finding(about="permissions", verdict="ok", detail="nothing was refused")
         return [permission_finding(detail) for detail in sorted(self._details)] or [none] * reached
 

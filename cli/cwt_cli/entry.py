@@ -1,4 +1,4 @@
-"""Where the command `pycwt-mod` begins; it says what to install if only the library is there."""
+"""Entry point of `pycwt-mod`; reports what to install if only the library is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a terminal says of events. Pure."""
+"""Format events for a terminal. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["event_line", "events_in_words"]
 
 
 def event_line(event: StreamEvent) -> str:
-    """Return one event as a line."""
+    """Format one event as a line."""
     return f"event: {event.stream} {event.kind} {event.detail}"
 
 
-#: What each kind of event means for the results.
+#: Consequence of each kind of event for the results.
 MEANINGS: Mapping[str, str] = {
     "gap": "samples did not arrive; affected results are masked",
     "overlap": "samples arrived twice and were discarded",
@@ -33,7 +33,7 @@ MEANINGS: Mapping[str, str] = {
 
 
 def events_in_words(events: Mapping[str, int]) -> str:
-    """Return how many events of which kind came, and what they mean."""
+    """Format the number of events of each kind, and their consequences."""
     kinds = Counter(events)
     if not kinds:
         return "events: none"

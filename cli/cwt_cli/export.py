@@ -1,4 +1,4 @@
-"""`pycwt-mod export`: a whole analysis of a stream into a file."""
+"""`pycwt-mod export`: save a whole analysis of a stream to a file."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _save_epochs(text: str, before_s: float, after_s: float, export: Export, pat
 
 
 def summary(export: Export) -> str:
-    """Return in one line what was exported."""
+    """Describe the exported data in one line."""
     sets, k, n = export.values.shape
     named = "; ".join(export.labels[:4]) + ("; ..." if sets > 4 else "")
     covered = f"{export.times_s[0]:g} to {export.times_s[-1]:g} s"

@@ -1,4 +1,4 @@
-"""What the command reports in one sentence, without a traceback."""
+"""User errors, which the command reports in one sentence without a traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USAGE = 2
 
 
 class CommandError(Exception):
-    """What went wrong and what to do about it, as one sentence for the user.
+    """An error to show to the user in one sentence: its cause, and what to do.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class CommandError(Exception):
 
 
 def expected_fault(error: BaseException) -> CommandError | None:
-    """Return what to tell the user of `error`; None if it is a bug, which keeps its traceback.
+    """Return the message for `error`, or None if it is a bug, which keeps its traceback.
 
-    Of a group, the first member that says something.
+    For an exception group, return the message of the first member that has one.
     """
     match error:
         case CommandError():

@@ -1,4 +1,4 @@
-"""What is looked at when something is wrong, and what it means, as pure functions."""
+"""Judge the state of the system for `pycwt-mod doctor`. Pure functions."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ __all__ = [
     "stream_findings",
 ]
 
-#: Events and results carry the clocks of several machines; more makes their order doubtful.
+#: Largest clock difference; events and results carry times of several machines, and a larger
+#: difference makes their order unreliable.
 CLOCK_LIMIT_S = 1.0
-#: The first server that reads several subjects of a stream with one consumer, as clients do.
+#: Oldest supported server: the first whose consumers can filter by several subjects.
 OLDEST_SERVER = (2, 10)
-#: A slow consumer disconnected longer ago has reconnected since, and its cause may be gone.
+#: Age up to which disconnected slow consumers are reported; older causes may have been resolved.
 SLOW_AGE_S = 3600.0
-#: Of a stream's size or of what the server may store: time to raise it, or to remove something.
+#: Fraction of a storage limit from which it is reported as nearly full.
 FULL = 0.9
-#: A worker has a window for a fraction of a second; more than this many wait longer than that.
+#: Largest normal backlog: a worker computes a window in a fraction of a second.
 LAG_LIMIT = 1000
 
 Verdict = Literal["ok", "note", "wrong"]
-#: The services that are looked for, how bad it is if none answers, and what is missing then.
+#: The services to look for, the verdict if none answers, and the consequence.
 REQUIRED: tuple[tuple[str, Verdict, str], ...] = (
     ("ingest", "wrong", "streams are not analysed"),
     ("compute", "wrong", "windows, queries and jobs are not computed"),
     ("gateway", "note", "the page and the HTTP interface are not available"),
 )
-#: All services, which should be of one version.
+#: All services, which should have the same version.
 SERVICES = {"ingest", "compute", "hwbridge", "gateway"}
 
 #: The server's error for a missing permission.
@@ -57,25 +58,25 @@ _VIOLATION = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     about: str
     verdict: Verdict
     detail: str
-    #: What to do about it.
+    #: What to do about the problem.
     advice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerReport:
-    """What one server reports of itself (`server` and `account_statz` of ``STATZ``)."""
+    """State of one server (`server` and `account_statz` of ``STATZ``)."""
 
     name: str
     version: str
-    #: Its clock, and this machine's when the report arrived.
+    #: The server's clock, and this machine's clock when the report arrived.
     time: datetime
     received: datetime
-    #: Connections of this account that it has closed because they read too slowly.
+    #: Number of connections of this account closed because they read too slowly.
     slow_consumers: int
 
     @classmethod
@@ -83,7 +84,7 @@ class ServerReport:
         """Read a reply to ``$SYS.REQ.ACCOUNT.PING.STATZ``."""
         server, accounts = reply["server"], reply["data"].get("account_statz") or ()
         return cls(
-            # A server without a name of its own is called by its id.
+            # A server without a configured name reports its id as its name.
             name=server["host"] if server["name"] == server["id"] else server["name"],
             version=server["ver"],
             time=time_of(server["time"]),
@@ -121,16 +122,16 @@ def server_findings(reports: Sequence[ServerReport]) -> list[Finding]:
 
 
 def slow_finding(total: int, closed: Sequence[Mapping[str, Any]], now: datetime) -> Finding:
-    """Judge which connections the servers closed because they read too slowly.
+    """Judge the connections that the servers closed because they read too slowly.
 
     Parameters
     ----------
     total
-        Their number since the servers were started.
+        Number of these connections since the servers started.
     closed
-        Connections that ended (`connections` of ``CONNZ``).
+        Closed connections (`connections` of ``CONNZ``).
     now
-        The time, to ignore connections that were closed long ago.
+        Current time, to ignore connections that were closed long ago.
     """
     recent = sorted(
         {
@@ -176,7 +177,7 @@ def device_finding(device: ConfiguredPort) -> Finding:
 
 
 def connection_finding(error: Unavailable) -> Finding:
-    """Judge why a connection was not made."""
+    """Judge why connecting to the server failed."""
     match error.__cause__:
         case AccessRefusedError():
             about = "user"
@@ -186,7 +187,7 @@ def connection_finding(error: Unavailable) -> Finding:
         case UnusableConnectionError():
             about = "settings"
             advice = "correct the variable CWT_NATS_* or the file, see docs/settings.md"
-        case _:  # the message says what to do
+        case _:  # the message includes the advice
             about, advice = "server", ""
     return Finding(about=about, verdict="wrong", detail=error.message, advice=advice)
 
@@ -212,7 +213,7 @@ def permission_finding(detail: str) -> Finding:
 
 
 def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> list[Finding]:
-    """Judge which services answer, given as their ADR-32 documents, and in which version."""
+    """Judge the running services and their versions from their ADR-32 documents."""
     found = []
     for name, verdict, without in REQUIRED:
         count = sum(each["name"] == name for each in instances)
@@ -246,7 +247,7 @@ def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> li
 
 
 def storage_findings(account: Mapping[str, Any]) -> Finding:
-    """Judge what JetStream says of itself."""
+    """Judge the storage used by the account."""
     used = int(account.get("storage", 0))
     limit = int(account.get("limits", {}).get("max_storage", -1))
     streams = account.get("streams", 0)
@@ -294,7 +295,7 @@ def stream_findings(name: str, info: Mapping[str, Any]) -> Finding:
 
 
 def advice_when_full(name: str) -> str:
-    """Return what makes room in a stream that refuses the new."""
+    """Return how to make room in a full stream that rejects new messages."""
     settings = {
         "KV_cwt_jobs": "lower CWT_JOBS_MAX_AGE_S, so that old jobs expire sooner",
         "KV_cwt_significance": "empty it, since it is only a cache: nats kv purge",
@@ -308,7 +309,7 @@ def advice_when_full(name: str) -> str:
 
 
 def lag_finding(what: str, waiting: int, workers: int) -> Finding:
-    """Judge how much of a queue waits: windows are live and must not, the tasks of jobs may."""
+    """Judge the backlog of a queue: windows are live and must not wait, tasks of jobs may."""
     if waiting > LAG_LIMIT or (waiting and not workers):
         return Finding(
             about="lag",
@@ -320,7 +321,7 @@ def lag_finding(what: str, waiting: int, workers: int) -> Finding:
 
 
 def clock_finding(server: ServerReport) -> Finding:
-    """Judge this machine's clock by a server's."""
+    """Compare this machine's clock with a server's."""
     apart = (server.received - server.time).total_seconds()
     detail = f"{abs(apart):.3f} s {'ahead of' if apart > 0 else 'behind'} that of {server.name}"
     if abs(apart) > CLOCK_LIMIT_S:
@@ -334,6 +335,6 @@ def clock_finding(server: ServerReport) -> Finding:
 
 
 def time_of(text: str) -> datetime:
-    """Return the time that a server writes; of its nanoseconds, Python reads six digits."""
+    """Parse a time from the server; of its nine decimals, Python reads six."""
     head, _, tail = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{head}.{tail[:6] or '0'}").replace(tzinfo=UTC)

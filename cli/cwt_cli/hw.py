@@ -1,4 +1,4 @@
-"""`pycwt-mod hw`: boards on serial ports, and what stands in for them."""
+"""`pycwt-mod hw`: boards on serial ports, and their simulations."""
 
 from __future__ import annotations
 

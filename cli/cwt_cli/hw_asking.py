@@ -1,4 +1,4 @@
-"""Questions to one device on the bridge, with patience for what a device takes."""
+"""Requests to the hardware bridge, with timeouts that suit devices."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ R = TypeVar("R", bound=Message)
 
 LIST_S = 5.0
 INFO_S = 30.0
-#: Longer than any operation of these commands may take, so that the bridge says what went wrong.
+#: Longer than the timeout of any operation here, so that the bridge reports a timeout first.
 OPERATION_S = 620.0
 
 
 async def listing_of(bus: Bus) -> HwListing:
-    """Return the ports and the devices."""
+    """List the serial ports and the configured devices."""
     return await ask(bus, subjects.HW_LIST, HwList(), HwListing, timeout_s=LIST_S)
 
 
 async def info_of(bus: Bus, device: str) -> HwInfo:
-    """Return how a device is."""
+    """Return the identity and the state of a device."""
     subject = subjects.hw(device, "info")
     return await ask(bus, subject, HwInfoRequest(), HwInfo, timeout_s=INFO_S)
 
@@ -37,7 +37,7 @@ async def info_of(bus: Bus, device: str) -> HwInfo:
 async def operate(
     bus: Bus, device: str, operation: HwOperation, request: HwRequest, reply: type[R]
 ) -> R:
-    """Return what a device computed; interrupted, the device is stopped."""
+    """Run an operation on a device and return its reply; on cancellation, stop the device."""
     name = secrets.token_hex(8)
     named = request.model_copy(update={"id": name})
     subject = subjects.hw(device, operation)

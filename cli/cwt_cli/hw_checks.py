@@ -1,4 +1,4 @@
-"""What a device computed, computed again on the integer model."""
+"""Compare results of a device with the integer model."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ Integers = npt.NDArray[np.integer]
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """How many numbers there are, and how many of them differ."""
+    """Outcome of a comparison: the count of numbers, and of those that differ."""
 
     numbers: int
     different: int
 
     @property
     def equal(self) -> bool:
-        """Whether the device gave what the model gives."""
+        """Whether device and model agree in every number."""
         return self.different == 0
 
 
 def trial_cwt(seed: int) -> HwCwtRequest:
-    """Return a transform of noise."""
+    """Return a request for a transform of noise."""
     noise = np.random.default_rng(seed).standard_normal(512)
     return HwCwtRequest(data=noise, dt=1.0, s0=4.0, voices=4, octaves=3, timeout_s=600)
 
 
 def trial_mc(seed: int) -> HwMcRequest:
-    """Return a small simulation."""
+    """Return a request for a small simulation."""
     return HwMcRequest(al1=0.7, al2=0.4, dj=0.25, s0=8.0, rows=4, pairs=4, seed=seed, timeout_s=600)
 
 
 def check_cwt(request: HwCwtRequest, reply: HwCwtReply) -> Verdict:
-    """Compare a transform with the model's."""
+    """Compare the transform of a device with the model."""
     job = bank_job(request)
     expected = job.split(run_bank(job.plan, job.samples).outputs)
     return _compared([each.integers for each in reply.octaves], list(expected))
 
 
 def check_mc(request: HwMcRequest, reply: HwMcReply) -> Verdict:
-    """Compare a simulation with the model's."""
+    """Compare the simulation of a device with the model."""
     return _compared([reply.histograms], [run_mc(null_job(request).plan).histograms])
 
 
-def _compared(found: list[Integers], expected: list[Integers]) -> Verdict:
+def _compared(actual: list[Integers], expected: list[Integers]) -> Verdict:
     numbers = sum(each.size for each in expected)
-    if [each.shape for each in found] != [each.shape for each in expected]:
+    if [each.shape for each in actual] != [each.shape for each in expected]:
         return Verdict(numbers=numbers, different=numbers)
-    pairs = zip(found, expected, strict=True)
+    pairs = zip(actual, expected, strict=True)
     different = sum(int(np.count_nonzero(one != other)) for one, other in pairs)
     return Verdict(numbers=numbers, different=different)

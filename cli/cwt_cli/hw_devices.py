@@ -1,4 +1,4 @@
-"""`pycwt-mod hw list, info, selftest, verify`: the bridge's devices from the terminal."""
+"""`pycwt-mod hw list, info, selftest, verify`: inspect and test the devices of the bridge."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ async def _list(bus: Bus) -> None:
 
 
 def port_line(port: SerialDevice) -> str:
-    """Return one line about a port."""
+    """Format a port as one line."""
     ids = "" if port.vid is None else f" [{port.vid:04x}:{port.pid or 0:04x}]"
     maker = f" {port.manufacturer}" if port.manufacturer else ""
     return f"{port.port}{ids}{maker} {port.description}".rstrip()
 
 
 def device_line(each: ConfiguredPort) -> str:
-    """Return one line about a device."""
+    """Format a device as one line."""
     what = f"{each.device}: {each.kind} on {each.port}, {each.state}"
     if each.build_hash is None:
         return f"{what}: {each.detail}"

@@ -17,7 +17,7 @@ __all__ = ["sim"]
 
 
 class SimulatorChoice(StrEnum):
-    """What simulates."""
+    """The simulator."""
 
     AUTO = "auto"
     VERILATOR = "verilator"

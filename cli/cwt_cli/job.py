@@ -1,4 +1,4 @@
-"""`pycwt-mod job`: many analyses handed over at once, watched, fetched."""
+"""`pycwt-mod job`: submit many analyses as one job, watch it, and fetch its results."""
 
 from __future__ import annotations
 

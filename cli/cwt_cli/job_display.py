@@ -1,4 +1,4 @@
-"""Jobs on a terminal: a bar that moves, a list, a line for each result."""
+"""Show jobs on a terminal: a progress bar, a list, and one line per result."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from pycwt_client import TaskResult
 
 __all__ = ["job_lines", "result_line", "show_progress", "state_lines"]
 
-#: Of the failed tasks that a status lists; all are in `job results`.
+#: Number of failed tasks that a status lists; `job results` lists all.
 LISTED_FAILURES = 20
-#: Columns of a terminal that the numbers, an id of 20 characters, the time left and a bar take.
+#: Width of a terminal from which a bar fits next to the numbers, an id of 20 characters and the
+#: remaining time.
 BAR_FROM_WIDTH = 72
 
 
 async def show_progress(news: AsyncIterator[JobProgress], console: Console) -> None:
-    """Show how far a job is until it has ended: a bar, or lines where there is no terminal."""
+    """Show the progress of a job until it ends: a bar on a terminal, lines in other outputs."""
     columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
     if console.width >= BAR_FROM_WIDTH:
         columns += [BarColumn(None), TimeRemainingColumn()]
@@ -37,18 +38,18 @@ async def show_progress(news: AsyncIterator[JobProgress], console: Console) -> N
         async for each in news:
             ended = each.done + each.failed
             failed = f", {each.failed} failed" if each.failed else ""
-            # The numbers first: a narrow terminal cuts the end.
-            told = f"{ended}/{each.tasks_count}{failed} {each.job_id} {each.status}"
-            bar.update(task, description=told, total=each.tasks_count, completed=ended)
+            # The numbers come first, because a narrow terminal truncates the end.
+            label = f"{ended}/{each.tasks_count}{failed} {each.job_id} {each.status}"
+            bar.update(task, description=label, total=each.tasks_count, completed=ended)
             if not console.is_terminal:
                 line = f"{each.job_id} {each.status}: {each.done} of {each.tasks_count} done"
                 console.print(line + failed, markup=False)
 
 
 def state_lines(state: JobState) -> list[str]:
-    """Return how a job stands, with what failed."""
+    """Format the state of a job and its failed tasks."""
     named = f" ({_shown(state.name)})" if state.name else ""
-    # Rounded down: all is done when it says so.
+    # Round down, so that 100 % means that every task is done.
     lines = [
         f"{state.job_id}{named}: {state.status}, {int(state.progress)} %",
         f"{state.done} of {state.tasks_count} tasks done, {state.failed} failed",
@@ -63,7 +64,7 @@ def state_lines(state: JobState) -> list[str]:
 
 
 def job_lines(jobs: Sequence[JobState]) -> list[str]:
-    """Return a heading and one line per job."""
+    """Format jobs as a table with a heading and one line per job."""
     rows = [("job", "status", "done", "failed", "of", "submitted", "by", "name")]
     for each in jobs:
         submitted = datetime.fromtimestamp(each.created_ns / 1e9, UTC)
@@ -75,12 +76,12 @@ def job_lines(jobs: Sequence[JobState]) -> list[str]:
 
 
 def _shown(name: str) -> str:
-    """Return what somebody called a job on one line, without codes that a terminal obeys."""
+    """Return a user-supplied name on one line, without control characters."""
     return " ".join("".join(each if each.isprintable() else " " for each in name).split())
 
 
 def result_line(result: TaskResult) -> str:
-    """Return what came of a task at a glance."""
+    """Summarize the outcome of a task in one line."""
     if result.answer is None:
         return f"{result.index}: failed: {result.error}"
     return f"{result.index}: {glance(result.answer)}"

@@ -1,4 +1,4 @@
-"""From files to the tasks of a job: every column by itself, or every two of a file."""
+"""Create the tasks of a job from files: one task per column, or per pair of columns."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ async def tasks_of_files(
     *,
     resample_hz: float | None = None,
 ) -> tuple[list[str], list[Task]]:
-    """Return what each task is of, and the tasks.
+    """Return a label for each task, and the tasks.
 
     Raises
     ------
     CommandError
         A file has too few channels.
     SourceError
-        It cannot be read, or does not say its rate.
+        A file cannot be read, or does not state its rate.
     """
     labels: list[str] = []
     tasks: list[Task] = []
@@ -62,12 +62,12 @@ def _signals(op: Transform, file: str, recording: Whole) -> list[tuple[str, dict
 
 
 def read_tasks(body: bytes, name: str) -> list[Task]:
-    """Return the tasks in a JSON document: a list, or an object with ``tasks``.
+    """Parse the tasks in a JSON document: a list, or an object with ``tasks``.
 
     Raises
     ------
     CommandError
-        It is no such document; what is wrong with a task is the workers' to say.
+        The document has another form. Tasks are validated by the workers.
     """
     try:
         document = orjson.loads(body)

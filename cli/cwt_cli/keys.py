@@ -1,4 +1,4 @@
-"""Keys that are pressed in a terminal, one by one, without Enter."""
+"""Read single key presses from a terminal, without Enter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["keys", "single_keys"]
 
 @contextmanager
 def single_keys() -> Iterator[bool]:
-    """Let the terminal pass keys on as they are pressed; say whether there is one to do so."""
+    """Switch the terminal to single key presses; yield False if stdin is not a terminal."""
     if not sys.stdin.isatty():
         yield False
         return
@@ -30,7 +30,7 @@ def single_keys() -> Iterator[bool]:
 
 
 async def keys() -> AsyncIterator[str]:
-    """Iterate over the keys that are pressed."""
+    """Iterate over the pressed keys."""
     fd = sys.stdin.fileno()
     while True:
         await anyio.wait_readable(fd)

@@ -1,4 +1,4 @@
-"""The state of live streams as a table, fed with results, events and markers. Pure."""
+"""Show the state of live streams as a table of results, events and markers. No I/O."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from cwt_schemas.stream import ClockStatus, StreamLag, StreamStatus
 
 __all__ = ["LiveTable", "Peak", "RateMeter", "latest_peak"]
 
-#: Time that rates are means over, seconds.
+#: Averaging time of rates, seconds.
 RATE_SPAN_S = 5.0
-#: Events and markers shown, markers in up to half of the lines.
+#: Number of events and markers shown; markers take up to half of the lines.
 LAST_EVENTS = 4
 
 
 class RowKey(NamedTuple):
-    """What one row is about."""
+    """Key of a row: one octave of an analysis of one channel set."""
 
     stream: str
     analysis: str
@@ -36,28 +36,28 @@ class RowKey(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """The largest unmasked value of one instant, and where it is."""
+    """The largest unmasked value at one time, and its frequency."""
 
     value: float
     freq_hz: float
 
 
 class RateMeter:
-    """Things per second over the last `RATE_SPAN_S`, of a count that only grows."""
+    """Rate of a growing count, per second, over the last `RATE_SPAN_S`."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
         self.total = 0
 
     def count(self, total: int, now_s: float) -> None:
-        """Note that there have been `total` by now."""
-        if total < self.total:  # the service that counts was restarted
+        """Record that the count is `total` at `now_s`."""
+        if total < self.total:  # the counting service was restarted
             self._seen.clear()
         self.total = total
         self._seen.append((now_s, total))
 
     def per_second(self, now_s: float) -> float:
-        """Return the mean rate, 0 until there is something to compare with."""
+        """Return the mean rate; 0 before the second count."""
         while len(self._seen) > 1 and self._seen[0][0] < now_s - RATE_SPAN_S:
             self._seen.popleft()
         if not self._seen:
@@ -68,12 +68,12 @@ class RateMeter:
 
 @dataclass
 class Row:
-    """The latest of one octave."""
+    """The newest result of one octave."""
 
     low_hz: float
     high_hz: float
     coherence: bool
-    #: Position that the peak is from; an older result that comes late does not replace it.
+    #: Position of the peak; a late, older result does not replace it.
     sample: int = -1
     peak: Peak | None = None
     latency_s: float = 0.0
@@ -83,7 +83,7 @@ class Row:
 
 @dataclass
 class Counters:
-    """What ingest says of a stream."""
+    """The status of a stream as reported by ingest."""
 
     chunks: RateMeter = field(default_factory=RateMeter)
     windows: RateMeter = field(default_factory=RateMeter)
@@ -107,30 +107,30 @@ def latest_peak(result: AnalysisResult) -> tuple[int, Peak] | None:
 
 
 class LastLines:
-    """The last lines of a kind, and which of them were not taken yet."""
+    """The last lines of a kind, some of which were not taken yet."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=LAST_EVENTS)
         self._untaken = 0
 
     def add(self, line: str) -> None:
-        """Add a line, the newest one."""
+        """Append the newest line."""
         self._lines.append(line)
         self._untaken += 1
 
     def newest(self, most: int) -> list[str]:
-        """Return the newest lines, up to `most`."""
+        """Return up to `most` of the newest lines."""
         return list(self._lines)[-most:] if most else []
 
     def take(self) -> list[str]:
-        """Return the lines that were not taken yet."""
+        """Return the lines that were not taken yet, and mark them as taken."""
         lines = self.newest(min(self._untaken, LAST_EVENTS))
         self._untaken = 0
         return lines
 
 
 class LiveTable:
-    """The state of all streams that something was heard of."""
+    """The state of all streams with results, events, markers or a status."""
 
     def __init__(self) -> None:
         self._rows: dict[RowKey, Row] = {}
@@ -140,7 +140,7 @@ class LiveTable:
         self.events: Counter[str] = Counter()
 
     def feed_result(self, result: AnalysisResult, now_s: float) -> None:
-        """Take in a result."""
+        """Add a result."""
         if self._epochs.get(result.stream) not in {None, result.epoch}:
             for key in [key for key in self._rows if key.stream == result.stream]:
                 del self._rows[key]
@@ -158,17 +158,17 @@ class LiveTable:
             row.sample, row.peak = found
 
     def feed_event(self, event: StreamEvent) -> None:
-        """Take in an event."""
+        """Add an event."""
         self._last_events.add(event_line(event))
         self.events[event.kind] += event.count
 
     def feed_marker(self, marker: Marker) -> None:
-        """Take in a marker."""
+        """Add a marker."""
         counters = self._streams.get(marker.stream)
         self._last_markers.add(marker_line(marker, None if counters is None else counters.fs_hz))
 
     def feed_status(self, status: StreamStatus, now_s: float) -> None:
-        """Take in what ingest says of a stream."""
+        """Add the status of a stream."""
         counters = self._streams.setdefault(status.definition.name, Counters())
         counters.asked_s = now_s
         counters.chunks.count(status.chunks, now_s)
@@ -177,9 +177,9 @@ class LiveTable:
         counters.fs_hz = status.definition.fs_hz
 
     def table(self, now_s: float) -> Group:
-        """Return the picture for a terminal."""
+        """Return the table for a terminal."""
         table = Table(title="wavelet analysis, live", title_justify="left", box=SIMPLE_HEAD)
-        # So that names of ten characters fit a terminal of 80.
+        # Leave room for names of ten characters on a terminal of 80 columns.
         table.pad_edge, table.padding = False, (0, 1, 0, 0)
         for heading in ("stream", "analysis", "channels"):
             table.add_column(heading, overflow="fold")
@@ -197,9 +197,9 @@ class LiveTable:
         return Group(table, *map(Text, below))
 
     def lines(self, now_s: float) -> list[str]:
-        """Return the same in few plain lines: of each channel set, the octave with the peak.
+        """Return a report in plain lines: for each channel set, the octave with the peak.
 
-        Each event and marker is in it once.
+        Each event and marker is reported once.
         """
         noted = [*self._last_events.take(), *self._last_markers.take()]
         best: dict[tuple[str, ...], tuple[RowKey, Row]] = {}
@@ -219,7 +219,7 @@ class LiveTable:
         return [*peaks, *self.rate_lines(), *noted]
 
     def rate_lines(self, stream: str | None = None) -> list[str]:
-        """Return how fast each stream goes, or one, how far it is behind, and its clock."""
+        """Format the rates, lag and clock of one stream, or of all."""
         return [
             line
             for name, counters in sorted(self._streams.items())
@@ -228,14 +228,14 @@ class LiveTable:
         ]
 
     def event_lines(self, most: int) -> list[str]:
-        """Return the last events and markers, up to `most` lines, half of them for markers."""
+        """Return the last events and markers in up to `most` lines, half of them for markers."""
         markers = self._last_markers.newest(most // 2)
         return [*self._last_events.newest(most - len(markers)), *markers]
 
 
 def _stream_words(name: str, counters: Counters) -> list[str]:
     lag, clock = counters.lag, counters.clock
-    # Up to the last request: since then nothing is known of ingest's counts.
+    # Compute rates up to the last request, when the counts of ingest were last known.
     chunks, windows = (
         each.per_second(counters.asked_s) for each in (counters.chunks, counters.windows)
     )

@@ -1,4 +1,4 @@
-"""One analysis of one channel set as it comes: what a terminal shows, fed with results. Pure."""
+"""Show one analysis of one channel set live on a terminal. No I/O."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pycwt_client import Scalogram
 
 __all__ = ["LiveView", "Subject", "span_of", "subjects_of"]
 
-#: Lines that are not picture: title, time axis, legend, help, and those of the table.
+#: Lines outside the picture: title, time axis, legend and help.
 FURNITURE = 4
-#: Events shown where there is room for them.
+#: Largest number of events shown, if there is room.
 EVENTS = 4
 MIN_HEIGHT = 3
 MIN_WIDTH = 10
-#: The time shown, unless somebody says else: so many periods of the lowest frequency, seconds.
+#: Default time span: this many periods of the lowest frequency, within limits in seconds.
 PERIODS = 20.0
 SHORTEST_S, LONGEST_S = 10.0, 3600.0
 HELP = "Tab: next channels   Ctrl-C: quit"
@@ -29,7 +29,7 @@ HELP = "Tab: next channels   Ctrl-C: quit"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is looked at."""
+    """The analysis and the channels to show."""
 
     definition: StreamDefinition
     analysis: AnalysisSpec
@@ -37,7 +37,7 @@ class Subject:
 
     @property
     def title(self) -> str:
-        """In words."""
+        """Title of the picture."""
         what = self.analysis.quantity if self.analysis.op == "wct" else self._words()
         return f"{self.definition.name}  {what} of {' with '.join(self.channels)}"
 
@@ -47,7 +47,7 @@ class Subject:
 
 
 def subjects_of(definition: StreamDefinition) -> list[Subject]:
-    """Return all there is to look at."""
+    """Return all subjects of a stream."""
     return [
         Subject(definition=definition, analysis=spec, channels=channels)
         for spec in definition.analyses
@@ -56,21 +56,21 @@ def subjects_of(definition: StreamDefinition) -> list[Subject]:
 
 
 def span_of(spec: AnalysisSpec) -> float:
-    """Return how many seconds of an analysis are worth a look."""
+    """Return the default time span of an analysis, seconds."""
     return min(max(PERIODS / spec.fmin_hz, SHORTEST_S), LONGEST_S)
 
 
 class LiveView:
-    """The newest stretch of one subject, and how its stream goes.
+    """Show the newest part of one subject, and the state of its stream.
 
     Parameters
     ----------
     subject
-        What is looked at.
+        The analysis and the channels.
     span_s
-        How much of it is shown, seconds of the signal.
+        Time span to show, in seconds of the signal.
     table
-        Fed with what is said of the stream: events, and how far it is.
+        Source of the stream's events, markers and rates.
     """
 
     def __init__(self, subject: Subject, span_s: float, table: LiveTable) -> None:
@@ -88,15 +88,15 @@ class LiveView:
         )
 
     def feed(self, result: AnalysisResult) -> None:
-        """Take in a result of this analysis, of whatever channels."""
-        # By the worker's clock: what is read of the past all comes at once.
+        """Add a result of this analysis; results of other channels only count in the rate."""
+        # Use the worker's clock, because stored results arrive in a burst.
         self._rate.count(self._rate.total + 1, result.times_ns.computed / 1e9)
         if result.channels == self.subject.channels and self._scalogram.add(result):
             self._epoch = result.epoch
             self._latency_s = (result.times_ns.computed - result.times_ns.received) / 1e9
 
     def render(self, width: int, height: int, now_s: float, *, colour: bool) -> Group:
-        """Return what fits a terminal of that size; `now_s` are seconds UTC."""
+        """Render the view for a terminal of this size; `now_s` are seconds UTC."""
         below = [*self._table.rate_lines(self.subject.definition.name), self._results(now_s)]
         room = height - FURNITURE - len(below)
         events = self._table.event_lines(min(EVENTS, max(room - 2 * MIN_HEIGHT, 0)))

@@ -1,4 +1,4 @@
-"""`pycwt-mod mark`: a note about a moment of a stream."""
+"""`pycwt-mod mark`: set a marker, a note about a time in a stream."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def mark(
 
 
 def time_ns(text: str) -> int:
-    """Return the time of --time in nanoseconds UTC.
+    """Parse --time to nanoseconds UTC.
 
     Raises
     ------
     typer.BadParameter
-        It is not a time with a zone.
+        The text is not a time with a time zone.
     """
     if text == NOW:
         return clock.time_ns()

@@ -1,4 +1,4 @@
-"""What a terminal says of markers. Pure."""
+"""Format markers for a terminal. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["marker_line", "marker_place"]
 
 
 def marker_place(marker: Marker, fs_hz: float | None = None) -> str:
-    """Return in words where a marker is: in seconds of its epoch if the rate is known."""
+    """Format the position of a marker, in seconds of its epoch if the rate is known."""
     if marker.t_ns is not None:
         return datetime.fromtimestamp(marker.t_ns / 1e9, UTC).isoformat(timespec="milliseconds")
     if fs_hz is None or marker.first_sample is None:
@@ -19,7 +19,7 @@ def marker_place(marker: Marker, fs_hz: float | None = None) -> str:
 
 
 def marker_line(marker: Marker, fs_hz: float | None) -> str:
-    """Return one marker as a line; `fs_hz` is the rate of its stream, None: not known."""
+    """Format a marker as a line; `fs_hz` is the rate of its stream, or None if unknown."""
     channel = "" if marker.channel is None else f" {marker.channel}"
     line = f"marker: {marker.stream}{channel} {marker_place(marker, fs_hz)}"
     if marker.duration_s is not None:

@@ -1,4 +1,4 @@
-"""Names on the command line: of streams, channels, analyses, jobs and devices."""
+"""Parse names of streams, channels, analyses, jobs and devices on the command line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["checked_name", "split_names"]
 
 
 def checked_name(value: str | None) -> str | None:
-    """Return what was typed, if a subject can have it as a token.
+    """Validate a name, which must be usable as a token of a subject.
 
     Raises
     ------
     typer.BadParameter
-        It cannot.
+        The name is not valid.
     """
     if value is not None and not is_name(value):
         raise typer.BadParameter(f"invalid name {value!r}: use 1 to 64 letters, digits, - or _")
@@ -23,5 +23,5 @@ def checked_name(value: str | None) -> str | None:
 
 
 def split_names(listed: str) -> tuple[str, ...]:
-    """Return the names in a list with commas."""
+    """Parse a comma-separated list of names."""
     return tuple(name.strip() for name in listed.split(","))

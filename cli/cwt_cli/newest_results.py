@@ -1,4 +1,4 @@
-"""The newest results of each stream in the log, whatever else is in it; for `watch --once`."""
+"""Find the newest results of a stream in the log, for `watch --once`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pycwt_client import Client
 
 __all__ = ["feed_newest"]
 
-#: The log is read from so many seconds before the stream's last chunk, then from further back: the
-#: results of low octaves come rarely.
+#: Times before the stream's last chunk from which the log is read, one after the other: results of
+#: low octaves are rare.
 SPANS_S = (2, 20, 200, 2000, 20_000, 200_000)
-#: No result for so long: those that are left in the log are of other streams.
+#: Time without a result after which the rest of the log belongs to other streams.
 QUIET_S = 0.5
-#: The frequencies of a transform end within a row of the lowest one that was asked for.
+#: Tolerance for rounding; the frequencies end within a row of the lowest requested one.
 TOLERANCE = 1.01
 
 Key = tuple[str, tuple[str, ...], int]
@@ -57,7 +57,7 @@ async def feed_newest(client: Client, status: StreamStatus, table: LiveTable) ->
 async def _stored(
     client: Client, stream: str, begin: datetime, until: datetime | None, end: int
 ) -> AsyncIterator[AnalysisResult]:
-    """Yield the results of a stream that were stored between two times, and before `end`."""
+    """Yield the results of a stream stored between two times and before sequence number `end`."""
     until_ns = None if until is None else round(until.timestamp() * 1e9)
     async with client.results(stream, start_time=begin) as results:
         while results.seq < end - 1:
@@ -71,7 +71,7 @@ async def _stored(
 
 
 def _complete(definition: StreamDefinition, lowest_hz: dict[Key, float]) -> bool:
-    """Return whether the lowest octave of each channel set was seen."""
+    """Return whether each channel set has a result of its lowest octave."""
     seen: dict[tuple[str, tuple[str, ...]], float] = {}
     for (analysis, channels, _), hz in lowest_hz.items():
         seen[analysis, channels] = min(hz, seen.get((analysis, channels), hz))
@@ -82,5 +82,5 @@ def _complete(definition: StreamDefinition, lowest_hz: dict[Key, float]) -> bool
 
 
 def _lowest(spec: AnalysisSpec) -> float:
-    """Return what the lowest frequency of an analysis is below."""
+    """Return an upper bound of the lowest frequency of an analysis, Hz."""
     return spec.fmin_hz * math.exp2(1 / spec.voices_per_octave) * TOLERANCE

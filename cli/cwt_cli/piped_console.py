@@ -1,4 +1,4 @@
-"""Where commands print."""
+"""The console on which commands print."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["PipedConsole"]
 
 
 class PipedConsole(Console):
-    """A console whose reader may leave, as `head` does.
+    """A console whose reader may close the pipe, as `head` does.
 
-    rich would end the process from within whichever task printed, and the others could not be
-    cancelled in order; this leaves it to `cwt_cli.shell.reported`.
+    rich would exit the process from the task that printed, without cancelling the others. This
+    console raises the error instead, and `cwt_cli.shell.reported` handles it.
     """
 
     def on_broken_pipe(self) -> None:
-        """Let the error go on."""
+        """Raise the current error again."""
         self.quiet = True
         raise BrokenPipeError

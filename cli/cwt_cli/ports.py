@@ -1,4 +1,4 @@
-"""Where the server and the gateway are to listen, checked before they are started."""
+"""Choose and check the ports of the server and the gateway before they start."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = [
 #: `CWT_HTTP_PORT` of the gateway.
 DEFAULT_HTTP_PORT = 8000
 LOOPBACK = "127.0.0.1"
-#: Addresses that stand for all of a machine, loopback among them.
+#: Addresses for all interfaces of a machine, including loopback.
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not listened on
-#: What is said where they are not installed.
+#: Hint shown if the gateway is not installed.
 NO_GATEWAY = f"Page:    not installed; {install_hint('gateway')}"
 #: The distributions of the extra `gateway`.
 GATEWAY_NEEDS = ("fastapi", "fastapi-offline", "PyJWT", "uvicorn", "websockets")
@@ -35,33 +35,33 @@ GATEWAY_NEEDS = ("fastapi", "fastapi-offline", "PyJWT", "uvicorn", "websockets")
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAddress:
-    """Where the gateway listens."""
+    """Address on which the gateway listens."""
 
     host: str = LOOPBACK
     port: int
 
     @property
     def origin(self) -> str:
-        """The gateway's address, as a program on this machine takes it."""
+        """The gateway's URL for programs on this machine."""
         host = LOOPBACK if self.host in WILDCARDS else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def page(self) -> str:
-        """The address of the page."""
+        """URL of the page."""
         return f"{self.origin}/live"
 
 
 def http_address(port: int, *, or_any: bool = False) -> HttpAddress | None:
-    """Return where the gateway can listen; None if what it needs is not installed.
+    """Return an address for the gateway, or None if the gateway is not installed.
 
     Parameters
     ----------
     port
-        The wanted port; 0 and -1 mean any free one. It is chosen here and not by the gateway, so
-        that the page keeps its address when the gateway is started again.
+        The port; 0 and -1 mean any free one. It is chosen here and not by the gateway, so that the
+        page keeps its address when the gateway is restarted.
     or_any
-        Whether any free port will do where the wanted one is taken.
+        Whether to use any free port if `port` is taken.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def http_address(port: int, *, or_any: bool = False) -> HttpAddress | None:
 
 
 def server_names(host: str) -> tuple[str, ...]:
-    """Return the names and addresses of a server on `host` that its certificate should have."""
+    """Return the names and addresses for the certificate of a server on `host`."""
     names = ("localhost", LOOPBACK, "::1", *filter(str.isascii, (socket.gethostname(),)))
     return names if host in WILDCARDS else (*names, host)
 
@@ -102,7 +102,7 @@ def check_host(host: str, *, insecure: bool) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise a `CommandError` if a NATS server could not listen there."""
+    """Raise a `CommandError` if a NATS server cannot listen on this address."""
     if port <= 0:
         return
     try:
@@ -125,7 +125,7 @@ def _installed(distribution: str) -> bool:
 
 
 def _bound(host: str, port: int) -> int:
-    """Return the port that a server gets there."""
+    """Bind to the address and return the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

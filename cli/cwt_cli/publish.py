@@ -1,4 +1,4 @@
-"""`pycwt-mod publish`: a recording or a device into a stream."""
+"""`pycwt-mod publish`: publish a recording or a device to a stream."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ from pycwt_client.sources.source import CHUNK_S
 __all__ = ["publish"]
 
 
-#: What --fs says.
+#: Value of --fs.
 Rate = float | Literal["measured"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What the command line asks for, as it was typed."""
+    """The command line before validation."""
 
     file: str | None
     source: str | None
@@ -144,12 +144,12 @@ def publish(
 
 
 def parse_rate(text: str | None) -> Rate | None:
-    """Return what --fs says.
+    """Parse --fs.
 
     Raises
     ------
     typer.BadParameter
-        It is neither a positive number nor ``measured``.
+        The text is neither a positive number nor ``measured``.
     """
     if text is None or text == "measured":
         return cast("Literal['measured'] | None", text)
@@ -165,7 +165,7 @@ def parse_rate(text: str | None) -> Rate | None:
 
 
 def the_source(file: str | None, source: str | None) -> str:
-    """Return the one of the two that is given."""
+    """Return the source, from one of two options."""
     given = [each for each in (file, source) if each is not None]
     if len(given) != 1:
         raise CommandError("give either FILE or --source", USAGE)
@@ -185,11 +185,11 @@ async def _publish(order: Order) -> None:
         channels=None if order.columns is None else split_names(order.columns),
         chunk_s=order.chunk_s,
     )
-    find()  # a file that is not there is told before a server that is not
+    find()  # report a missing file before a missing server
     log = command_log(quiet=True)
     async with connect(server(), name="pycwt-mod publish", log=log) as client:
         known = wanted or await _known(client, order.stream)
-        # Of a recording that is resampled, the stream's rate says nothing.
+        # The stream's rate does not apply to a recording before it is resampled.
         known_hz = None if known is None or order.resample_hz is not None else known.fs_hz
         fs_hz = order.fs_hz
         if fs_hz == "measured":
@@ -263,12 +263,12 @@ async def _send(client: Client, order: Order, signals: Signals) -> None:
 
 
 def is_there(status: StreamStatus, run: str, info: SourceInfo) -> bool:
-    """Return whether a recording was published as this epoch; warn of another publisher.
+    """Return whether this epoch is already complete; warn of another publisher.
 
     Raises
     ------
     CommandError
-        The epoch has ended without the samples that are left.
+        The epoch ended before the remaining samples were published.
     """
     doubt = misgiving(status, run, now_ns=time.time_ns())
     if doubt is None:
@@ -282,7 +282,7 @@ def is_there(status: StreamStatus, run: str, info: SourceInfo) -> bool:
 
 
 async def _until_stopped(send: Callable[[], Awaitable[None]], publisher: Publisher) -> None:
-    """Send until Ctrl-C; then say that the epoch is over, for its last results."""
+    """Publish until Ctrl-C, then end the epoch, so that its last results are computed."""
 
     async def work(_again: anyio.Event) -> None:
         await send()
@@ -292,12 +292,12 @@ async def _until_stopped(send: Callable[[], Awaitable[None]], publisher: Publish
 
 
 def parse_analyses(power: str | None, coherence: list[str], band: str | None) -> Analyses | None:
-    """Return what the options ask for; None if they ask for nothing.
+    """Return the stream definition from the options, or None without such options.
 
     Raises
     ------
     CommandError
-        They cannot be read, or the band is missing.
+        The definition cannot be read, or the frequency band is missing.
     """
     if not power and not coherence:
         return None
@@ -323,7 +323,7 @@ def parse_analyses(power: str | None, coherence: list[str], band: str | None) ->
 
 
 def read_definition(path: Path, stream: str) -> StreamDefinition:
-    """Return the definition in a JSON file, which has to be of `stream`."""
+    """Read a definition from a JSON file; it must be of `stream`."""
     try:
         definition = decode(StreamDefinition, path.read_bytes(), ContentType.JSON)
     except OSError as error:
@@ -340,7 +340,7 @@ def read_definition(path: Path, stream: str) -> StreamDefinition:
 
 
 def near(known_hz: float | None, measured_hz: float) -> float:
-    """Return the rate of the stream if the measured one is that; else the measured one."""
+    """Return the rate of the stream if it agrees with the measured one; else the measured one."""
     if known_hz is not None and abs(measured_hz - known_hz) <= RATE_TOLERANCE * known_hz:
         return known_hz
     return measured_hz
@@ -359,7 +359,7 @@ def check_rate(info: SourceInfo, definition: StreamDefinition) -> None:
 
 
 def check_channels(info: SourceInfo, definition: StreamDefinition) -> None:
-    """Raise a `CommandError` if the source's channels cannot be the stream's."""
+    """Raise a `CommandError` if the source's channels do not fit the stream."""
     columns, channels = info.channel_names, definition.channel_names
     if len(columns) != len(channels):
         raise CommandError(

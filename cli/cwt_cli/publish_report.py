@@ -1,4 +1,4 @@
-"""What `pycwt-mod publish` tells of its stream: events while it sends, and what became of it."""
+"""Report of `pycwt-mod publish`: events during the run, and a summary at its end."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from pycwt_client import Client, Publisher
 
 __all__ = ["PublishReport", "failure"]
 
-#: Events of a kind that are shown one by one; the others are counted.
+#: Number of events of a kind to show individually; further ones are counted.
 MAX_LINES = 3
-#: Ingest reads what was sent within milliseconds, unless it waits for workers.
+#: Ingest reads published chunks within milliseconds, unless it waits for workers.
 SETTLE_S = 5.0
 LOOK_S = 0.1
 
 
 class PublishReport:
-    """Shows a stream's events on a console, and sums up what became of a run.
+    """Show the events of a stream on a console, and summarize the run.
 
     Parameters
     ----------
     console
-        Where events are shown.
+        Console for the events.
     begins
-        The epoch whose beginning is no news: the one before has ended.
+        Epoch whose start is not reported, because the one before has ended.
     """
 
     def __init__(self, console: Console, begins: str | None = None) -> None:
@@ -40,7 +40,7 @@ class PublishReport:
         self._has_settled = False
 
     def show(self, event: StreamEvent) -> None:
-        """Show an event, unless there were several of its kind."""
+        """Show an event, unless enough of its kind were shown."""
         if event.kind == "reset" and event.epoch == self._begins:
             return
         self._counts[event.kind] += 1
@@ -48,19 +48,19 @@ class PublishReport:
             self._say(event_line(event))
 
     async def settle(self, client: Client, publisher: Publisher) -> None:
-        """Wait until ingest has read what was sent, so that its events have come; not for long."""
+        """Wait briefly until ingest has read all chunks, so that its events have arrived."""
         with anyio.move_on_after(SETTLE_S):
             while not self._has_settled:
                 await anyio.sleep(LOOK_S)
                 try:
                     status = await client.get_stream(publisher.stream)
                 except ContractError:
-                    return  # ingest is away: nothing more is known
+                    return  # ingest is not running: no further events are expected
                 self._has_settled = (status.last_seq or 0) >= publisher.last_seq
-            await anyio.sleep(LOOK_S)  # the last event is stored after its chunk is read
+            await anyio.sleep(LOOK_S)  # the last event is stored after its chunk was read
 
     def conclude(self, publisher: Publisher) -> None:
-        """Sum up the events.
+        """Summarize the events.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class PublishReport:
 
 
 def failure(error: Exception, publisher: Publisher, *, live: bool) -> Exception:
-    """Return a fault of publishing with what is not kept, and how to go on; a bug as it is."""
+    """Add the unstored samples and how to resume to a publishing error; return a bug unchanged."""
     fault = expected_fault(error)
     if fault is None or publisher.first_unkept is None:
         return error

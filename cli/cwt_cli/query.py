@@ -1,4 +1,4 @@
-"""`pycwt-mod query`: a transform or a level of what is in files, from whichever worker is free."""
+"""`pycwt-mod query`: compute transforms or significance levels of files on a worker."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = ["Query", "check_choices", "query", "read_signals"]
 Op = Literal["cwt", "xwt", "wct", "significance"]
 #: Octaves between scales, as in the library and in `pycwt_client`; a request without it takes 0.25.
 OCTAVE_STEP = 1 / 12
-#: What the options take that take nothing else.
+#: Choices of the options.
 CHOICES = {
     "wavelet": get_args(Wavelet),
     "convention": get_args(Convention),
@@ -53,7 +53,7 @@ Signals = dict[str, Real]
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What is asked."""
+    """The parsed command line."""
 
     op: Op
     signals: Signals
@@ -70,7 +70,7 @@ class Query:
     fallback: bool = False
 
     async def ask(self, client: Client) -> Answer:
-        """Return the answer of whichever worker is free."""
+        """Send the request to a free worker and return the answer."""
         signals, dt = list(self.signals.values()), 1 / self.fs_hz
         if self.op == "cwt":
             return await client.cwt(
@@ -92,7 +92,7 @@ class Query:
         )  # fmt: skip
 
     async def _ask_for_level(self, client: Client, dt: float) -> Answer:
-        """Ask for the level that the coherence of these signals would be given."""
+        """Return the significance level of the coherence of these signals."""
         al1, al2 = (lag1(name, signal) for name, signal in self.signals.items())
         analysis = self.plan()
         scales = analysis.scales
@@ -104,7 +104,7 @@ class Query:
         )  # fmt: skip
 
     def plan(self) -> CwtPlan:
-        """Return the scales that a coherence of these signals has."""
+        """Return the scales of the coherence of these signals."""
         n = len(next(iter(self.signals.values())))
         wavelet = wavelet_of(self.wavelet, self.param)
         return plan(n, 1 / self.fs_hz, self.dj, wavelet=wavelet, convention=self.convention)
@@ -116,7 +116,7 @@ def lag1(name: str, signal: Real) -> float:
     Raises
     ------
     CommandError
-        It has none: the signal is constant, or almost all of it is missing.
+        The signal is constant, or almost all of it is missing.
     """
     try:
         return float(ar1(np.where(np.isfinite(signal), signal, np.nan)).g)
@@ -131,7 +131,7 @@ async def read_signals(
     fs_hz: float | None = None,
     resample_hz: float | None = None,
 ) -> tuple[Signals, float]:
-    """Return the signals that `op` takes, by name, and their rate.
+    """Read the signals for `op`; return them by name, and their rate in Hz.
 
     Raises
     ------
@@ -231,12 +231,12 @@ def query(
 
 
 def check_choices(**given: str) -> None:
-    """Refuse a value that is none of its option's choices.
+    """Reject a value that is not one of the choices of its option.
 
     Raises
     ------
     typer.BadParameter
-        With those that are possible.
+        The value is not valid; the message lists the choices.
     """
     for option, value in given.items():
         possible = CHOICES[option]

@@ -1,4 +1,4 @@
-"""The picture of an answer."""
+"""Draw pictures of answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check_picture", "draw_answer", "draw_level"]
 
 
 def check_picture(path: Path) -> None:
-    """Raise a `CommandError` if no picture can be drawn to `path`."""
+    """Raise a `CommandError` if a picture cannot be written to `path`."""
     check_matplotlib()
     from matplotlib.backend_bases import FigureCanvasBase
 
@@ -27,7 +27,7 @@ def draw_answer(
     answer: CwtAnswer | XwtAnswer | WctAnswer, names: tuple[str, ...], fs_hz: float, path: Path
 ) -> None:
     """Write the picture to `path`; its suffix is the format."""
-    # matplotlib is an optional dependency, and slow to import.
+    # Import here, because matplotlib is optional and slow to import.
     from matplotlib.figure import Figure
 
     from pycwt_mod.plot import Options, plot_coherence, plot_cross, plot_scalogram
@@ -52,7 +52,7 @@ def draw_answer(
 
 
 def draw_level(level: np.ndarray, freqs_hz: np.ndarray, names: tuple[str, ...], path: Path) -> None:
-    """Write the picture of a level over frequency to `path`."""
+    """Plot significance levels over frequency to `path`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""The recordings that `query` and `job` are about, named as for `publish`."""
+"""Read recordings for `query` and `job`, named as for `publish`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["read_named", "short_name"]
 async def read_named(
     name: str, columns: str | None, fs_hz: float | None, resample_hz: float | None
 ) -> Whole:
-    """Return a whole recording with these channels, at its own rate or at another one.
+    """Read a whole recording with these channels, at its own rate or resampled.
 
     Raises
     ------
     SourceError
-        It cannot be read, does not state its rate, or has no such channels.
+        The recording cannot be read, does not state its rate, or lacks a channel.
     """
     chosen = None if columns is None else split_names(columns)
     whole = await read_whole(named_source(name, channels=chosen, fs_hz=fs_hz))

@@ -9,14 +9,14 @@ __all__ = ["DEFINITION", "RECORDING", "SIGNALS", "SOURCE", "shown"]
 FOLDER = Path(__file__).parent / "recordings"
 RECORDING = FOLDER / "physio_mimic037_125hz.csv.gz"
 DEFINITION = FOLDER / "icu.json"
-#: The licence asks that it be named.
+#: Attribution, which the licence requires.
 SOURCE = "MIMIC Database, record 037, PhysioNet, ODC-BY 1.0"
 
 SIGNALS = "abp: arterial blood pressure; ecg: electrocardiogram; resp: respiration"
 
 
 def shown(path: Path) -> str:
-    """Return `path` as short as it can be typed from here."""
+    """Return the shortest form of `path`, relative to the current directory if possible."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

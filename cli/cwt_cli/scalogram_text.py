@@ -1,10 +1,10 @@
-"""A picture of a scalogram in characters, two frequencies to a line; pure.
+"""Draw a scalogram in characters, two frequencies per line. Pure functions.
 
-Rows are frequencies on a logarithmic axis, the highest on top; columns are instants, the latest on
-the right. In colour, a character is an upper half block: its colour is the upper frequency, its
-background the lower one. What is masked is grey and dotted, what does not reach the level of
-its frequency is muted. Without colour, a character is a shade from ``.`` to ``@``, of the lighter
-half where the level is not reached, ``/`` where it is masked.
+Rows are frequencies on a logarithmic axis, the highest on top; columns are times, the latest on the
+right. In colour, a character is an upper half block: its foreground is the upper frequency, its
+background the lower one. Masked values are grey and dotted; values below the significance level
+are muted. Without colour, a character is a shade from ``.`` to ``@``, one of the lighter half below
+the significance level, and ``/`` if masked.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ __all__ = ["Scale", "frequency_axis", "scale_of", "scalogram_lines", "time_axis"
 Real = npt.NDArray[np.floating[Any]]
 
 HALF, MASKED, NOTHING = "▀", "░", " "
-#: From little to much.
+#: Shades from small to large values.
 SHADES = " .:-=+*#%@"
-#: Width of the labels of the frequencies, with the blank behind them.
+#: Width of the frequency labels, including the blank after them.
 AXIS = 8
-#: What is masked can be seen.
+#: Character of masked values.
 DIMMEST = 60
-#: Power is shown over so much, as its logarithm: below, there is nothing to see.
+#: Displayed range of the power, on a logarithmic scale; smaller values are darkest.
 DECADES = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """Which values are the darkest and the brightest colour."""
+    """The values of the darkest and the brightest colour."""
 
     low: float
     high: float
     kind: Literal["linear", "log"]
 
     def __call__(self, values: Real) -> Real:
-        """Return values as numbers from 0 to 1."""
+        """Scale values to 0 to 1."""
         if self.kind == "log":
             low, high = np.log10(self.low), np.log10(self.high)
             values = np.log10(np.maximum(values, self.low * 1e-3))
@@ -54,12 +54,12 @@ class Scale:
         return np.asarray((values - low) / max(high - low, 1e-12))
 
     def words(self) -> str:
-        """Return the ends as text."""
+        """Format the ends of the scale."""
         return f"{self.low:.2g} to {self.high:.2g}"
 
 
 def scale_of(picture: Picture, quantity: str) -> Scale:
-    """Return the scale that fits a picture: fixed for coherence and phase, else by its values."""
+    """Return the scale of a picture: fixed for coherence and phase, else from its values."""
     if quantity == "coherence":
         return Scale(low=0.0, high=1.0, kind="linear")
     if quantity == "phase":
@@ -74,18 +74,18 @@ def scale_of(picture: Picture, quantity: str) -> Scale:
 
 
 def scalogram_lines(picture: Picture, scale: Scale, *, height: int, colour: bool) -> list[Text]:
-    """Return `height` lines, each with the label of its frequency; columns as the picture has.
+    """Draw `height` lines with frequency labels, one character per column of the picture.
 
     Parameters
     ----------
     picture
-        Frequencies descending.
+        The picture, with descending frequencies.
     scale
-        Which colours its values have.
+        The values of the darkest and the brightest colour.
     height
-        Lines; two frequencies each if in colour.
+        Number of lines; in colour, each shows two frequencies.
     colour
-        Whether the terminal has colours.
+        Whether the terminal supports colours.
     """
     n_pixels = 2 * height if colour else height
     rows = _rows(picture.freqs_hz, n_pixels)
@@ -112,7 +112,7 @@ def scalogram_lines(picture: Picture, scale: Scale, *, height: int, colour: bool
 
 
 def frequency_axis(freqs_hz: Real, height: int) -> list[str]:
-    """Return the labels of `height` lines: the highest, the lowest, and some between."""
+    """Return the labels of `height` lines: the highest and lowest frequency, and some between."""
     top, bottom = float(freqs_hz[0]), float(freqs_hz[-1])
     every = 4 if height > 8 else 2
     labels = []
@@ -125,7 +125,7 @@ def frequency_axis(freqs_hz: Real, height: int) -> list[str]:
 
 
 def time_axis(times_s: Real, width: int) -> str:
-    """Return the line below: how long before the end a column is, in seconds; the end itself."""
+    """Return the time axis: seconds before the end, and the time of the end."""
     begin, end = float(times_s[0]), float(times_s[-1])
     line = f"{-(end - begin):.3g} s"
     middle = f"{-(end - begin) / 2:.3g}"
@@ -136,10 +136,10 @@ def time_axis(times_s: Real, width: int) -> str:
 
 
 def _rows(freqs_hz: Real, n_pixels: int) -> npt.NDArray[np.intp]:
-    """Return, for each of `n_pixels` on a logarithmic axis, the nearest row."""
+    """Return the nearest row for each of `n_pixels` on a logarithmic axis."""
     logs = np.log(freqs_hz)
-    wanted = np.linspace(logs[0], logs[-1], n_pixels)
-    return np.asarray(np.abs(logs[:, None] - wanted).argmin(axis=0), dtype=np.intp)
+    targets = np.linspace(logs[0], logs[-1], n_pixels)
+    return np.asarray(np.abs(logs[:, None] - targets).argmin(axis=0), dtype=np.intp)
 
 
 def _real(values: npt.NDArray[Any]) -> Real:
@@ -156,7 +156,7 @@ def _shades(
     masked: npt.NDArray[np.bool_],
     absent: npt.NDArray[np.bool_],
 ) -> str:
-    # Below the level the first half of the shades, so that what reaches it stands out.
+    # Use the lighter shades below the significance level, so that significant values stand out.
     at = np.where(reached, shares, shares / 2) * (len(SHADES) - 1)
     shades = [SHADES[int(place)] for place in np.clip(at, 0, len(SHADES) - 1)]
     for column in np.flatnonzero(masked):

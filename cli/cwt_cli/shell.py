@@ -1,4 +1,4 @@
-"""Where the command meets the process: exit codes, signals, logs, the terminal."""
+"""The process of the command: exit codes, signals, logs and the terminal."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ __all__ = [
     "warn",
 ]
 
-#: As shells report a process that SIGINT ended.
+#: Exit code that shells report for a process ended by SIGINT.
 INTERRUPTED = 130
 
 
 def program() -> str:
-    """Return the command as this terminal can run it: by its name, or by where it is installed."""
+    """Return how to run the command in this terminal: its name, or its path if not on PATH."""
     name = "pycwt-mod"
     if shutil.which(name):
         return name
@@ -48,21 +48,21 @@ def program() -> str:
 
 
 def run_command(work: Callable[[], Awaitable[None]]) -> None:
-    """Run `work`, `reported`."""
+    """Run `work` and report its errors as `reported` does."""
     with reported():
         anyio.run(work)
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn an expected fault into one sentence on standard error and its exit code."""
+    """Convert an expected error to one sentence on standard error and its exit code."""
     try:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         if _reader_gone(error):
-            # As typer does where no event loop runs: what is still buffered goes nowhere.
+            # Discard buffered output, as typer does in commands without an event loop.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         fault = expected_fault(error)
@@ -82,14 +82,14 @@ def warn(text: str) -> None:
 
 
 def _reader_gone(error: BaseException) -> bool:
-    """Tell whether all that happened is that whoever read the output has ended, as `head` does."""
+    """Return whether the only error is that the reader of the output closed it, as `head` does."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(_reader_gone, error.exceptions))
     return isinstance(error, BrokenPipeError)
 
 
 def command_log(*, quiet: bool = False) -> Log:
-    """Return the command's own log on standard error; `quiet`: warnings and worse."""
+    """Return the command's log on standard error; if `quiet`, only warnings and errors."""
     settings = load_settings(ServiceSettings)
     if quiet:
         settings = settings.model_copy(update={"log_level": "warning"})
@@ -98,17 +98,17 @@ def command_log(*, quiet: bool = False) -> Log:
 
 
 def given_server() -> ConnectSettings | None:
-    """Return how to connect to the server that the environment names, if it does."""
+    """Return the connection settings of the environment, or None if it names no server."""
     return server() if os.environ.get("CWT_NATS_URL") else None
 
 
 def server() -> ConnectSettings:
-    """Return how to connect, as the environment says; by default to the server that `up` starts."""
+    """Return the connection settings; the default is the server that `up` starts."""
     return load_settings(ServiceSettings).nats
 
 
 class Interrupts:
-    """What Ctrl-C and SIGTERM did: the first one cancels, the second one sets `again`."""
+    """State of Ctrl-C and SIGTERM: the first one cancels, the second one sets `again`."""
 
     def __init__(self) -> None:
         self.scope = anyio.CancelScope()
@@ -116,7 +116,7 @@ class Interrupts:
         self.came = False
 
     def take(self) -> None:
-        """Note a signal."""
+        """Handle a signal."""
         if self.came:
             self.again.set()
         self.came = True
@@ -126,7 +126,7 @@ class Interrupts:
 async def stoppable(work: Callable[[anyio.Event], Awaitable[None]]) -> bool:
     """Run `work` until it ends or the user stops it; return whether the user did.
 
-    `work` gets the event that a second signal sets.
+    `work` receives the event that a second signal sets.
     """
     interrupts = Interrupts()
     async with anyio.create_task_group() as tasks:
@@ -148,10 +148,10 @@ async def _watch_signals(
 
 @contextmanager
 def stop_signal() -> Iterator[int]:
-    """Turn Ctrl-C and SIGTERM into something to read.
+    """Return a pipe that becomes readable on Ctrl-C and SIGTERM.
 
     The interpreter writes to the pipe when the signal arrives. A handler in Python would run only
-    after the next system call, which may be the one that waits for something to read.
+    after the current system call, which may block until there is something to read.
     """
     readable, writable = os.pipe()
     os.set_blocking(writable, False)

@@ -1,4 +1,4 @@
-"""`pycwt-mod stream`: the streams that are defined, and what is stored of them."""
+"""`pycwt-mod stream`: list and delete streams and their stored data."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def _delete(name: str, *, data: bool) -> None:
         try:
             await client.delete_stream(name)
         except NotFound as error:
-            if not data:  # the data of a stream that was deleted before can still be removed
+            if not data:  # the data of an already deleted stream can still be removed
                 raise CommandError(error.message) from None
         else:
             typer.echo(f"{name} is deleted")

@@ -1,8 +1,8 @@
-"""Child processes that are kept running.
+"""Keep child processes running.
 
-A child that ends is started again after a back-off. Two ends are final and stop all of them:
-settings that cannot be used (exit code 78, EX_CONFIG), and a child that keeps ending right after
-its start. Cancelling `Supervisor.run` stops the children: SIGTERM, time to drain, then SIGKILL.
+A child that exits is restarted after a back-off. Two cases are final and stop all children:
+invalid settings (exit code 78, EX_CONFIG), and a child that repeatedly exits right after its start.
+Cancelling `Supervisor.run` stops the children: SIGTERM, time to drain, then SIGKILL.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from cwt_runtime.telemetry.logs import Action, Log
 
 __all__ = ["Program", "ProgramFailedError", "Supervisor", "after_end"]
 
-#: From sysexits.h: starting again is no use.
+#: Exit code for invalid settings (sysexits.h); restarting cannot help.
 EX_CONFIG = 78
-#: A child that ran for so long had started well: its next end counts as the first again.
+#: Run time after which a start counts as successful and the retry counter is reset.
 STEADY_S = 20.0
-#: The services give up work in flight after 25 s; this is a little longer.
+#: Time for children to stop; the services abandon work in flight after 25 s.
 STOP_S = 30.0
-#: Some 12 seconds in all.
+#: Retries over about 12 seconds in total.
 RESTART = RetryPolicy(first_delay_s=0.5, factor=2.0, max_delay_s=10.0, max_tries=6)
-#: Lines of a child's log that its failure repeats.
+#: Number of lines of a child's log to include in its error message.
 TAIL_LINES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What is to run, and what its log is called."""
+    """A program to run, and the name of its log."""
 
     name: str
     command: tuple[str, ...]
-    #: Variables besides those of all programs.
+    #: Environment variables in addition to those of all programs.
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class ProgramFailedError(Exception):
-    """A child ended and is not started again; the message says which, why, and what it said."""
+    """A child exited and is not restarted; the message has its name, the reason and its output."""
 
 
 def after_end(code: int, *, tries: int, policy: RetryPolicy) -> Decision:
-    """Decide what follows when a child ended for the `tries`-th time in a row."""
+    """Decide what to do after a child exited for the `tries`-th time in a row."""
     if code == EX_CONFIG:
         return GiveUp("its settings are invalid")
     decision = decide(policy, tries=tries, transient=True)
@@ -62,22 +62,22 @@ def after_end(code: int, *, tries: int, policy: RetryPolicy) -> Decision:
 
 
 class Supervisor:
-    """Keeps programs running.
+    """Keep programs running.
 
     Parameters
     ----------
     programs
-        One child each.
+        The programs, each of which runs as one child.
     environment
         The whole environment of the children.
     log
-        Where starts and ends are told.
+        Log for starts and exits.
     log_folder
-        Where each child's output goes, as ``<name>.log``; None: to this process's standard error.
+        Folder for each child's output, ``<name>.log``; None: this process's standard error.
     policy
-        How often a child is started again.
+        Limits and delays of restarts.
     kill
-        Once set, children that are stopping are waited for no longer.
+        If set, stopping children are killed without waiting for them.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Supervisor:
         Raises
         ------
         ProgramFailedError
-            In an exception group: a child that is not started again.
+            In an exception group, if a child is not restarted.
         """
         async with anyio.create_task_group() as tasks:
             for program in self._programs:
@@ -134,8 +134,8 @@ class Supervisor:
             output: IO[bytes] | None = None
             if self._log_folder is not None:
                 output = files.enter_context(_log_path(self._log_folder, program).open("ab"))
-            # A group of its own: Ctrl-C in the terminal reaches this process alone, which stops
-            # the children in order.
+            # Use a separate process group, so that Ctrl-C in the terminal reaches only this
+            # process, which stops the children in order.
             process = await anyio.open_process(
                 guarded(list(program.command)),
                 stdin=subprocess.DEVNULL,

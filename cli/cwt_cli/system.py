@@ -1,4 +1,4 @@
-"""The whole system as child processes: a server unless one is given, and the services around it."""
+"""The system as child processes: the services, and a server unless an existing one is used."""
 
 from __future__ import annotations
 
@@ -39,46 +39,47 @@ from pycwt_client import Client, connect
 
 __all__ = ["RunningSystem", "SystemPlan", "running_system"]
 
-#: Importing the numerical stack on a busy small machine takes several seconds.
+#: Start-up timeout; importing the numerical stack on a small, busy machine takes seconds.
 START_TIMEOUT_S = 60.0
 JETSTREAM_TIMEOUT_S = 2.0
-#: Interval of checks whether the server can write.
+#: Interval between checks of whether the server can write.
 WRITABLE_EVERY_S = 5.0
-#: Free disk space at which a server that could not write is restarted: a few of its files.
+#: Free disk space, a few of the server's files, at which a server that failed to write is
+#: restarted.
 ROOM_BYTES = 64 * 1024 * 1024
-#: What the log calls the server that this process started.
+#: Name of the embedded server in the log.
 SERVER = "nats-server"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SystemPlan:
-    """What is to run, and where."""
+    """The processes to run, and their addresses and folders."""
 
-    #: An existing server to join; None: start one.
+    #: An existing server to use; None: start one.
     server: ConnectSettings | None
-    #: Data of the embedded server.
+    #: Data folder of the embedded server.
     folder: Path
     host: str
-    #: -1: any free one.
+    #: Port of the embedded server; -1: any free one.
     port: int
     workers: int
-    #: Where the gateway listens; None: there is no gateway.
+    #: Address of the gateway; None: do not start one.
     http: HttpAddress | None = None
-    #: Where the services' logs go; None: to this process's standard error.
+    #: Folder for the services' logs; None: this process's standard error.
     log_folder: Path | None = None
-    #: Accounts of the embedded server, as `pycwt-mod accounts` writes them; None: it has no users.
+    #: Accounts of the embedded server, as `pycwt-mod accounts` writes them; None: no users.
     accounts: Path | None = None
 
     @property
     def instances(self) -> dict[str, int]:
-        """How many instances of each service."""
+        """Number of instances of each service."""
         counts = {"ingest": 1, "compute": self.workers, "hwbridge": 1}
         return counts if self.http is None else {**counts, "gateway": 1}
 
     def environment(self, url: str) -> dict[str, str]:
-        """Return the environment of the services around the server at `url`.
+        """Return the environment of the services that use the server at `url`.
 
-        What the environment says of a user is for a server that it names, not for one of our own.
+        Credentials in the environment are for the server that it names, not for the embedded one.
         """
         own = {"CWT_NATS_URL": url}
         if self.http is not None:
@@ -92,18 +93,18 @@ class SystemPlan:
         return {**given, **own}
 
     def connection_of(self, name: str, url: str) -> ConnectSettings:
-        """Return how the user `name` connects to the embedded server at `url`."""
+        """Return the connection settings of user `name` for the embedded server at `url`."""
         if self.accounts is None:
             return ConnectSettings(url=url)
         user = next(each for each in service_users() if each.name == name)
         return settings_of(user, self.accounts, url)
 
     def programs(self, url: str) -> tuple[Program, ...]:
-        """Return the services' processes around the server at `url`."""
+        """Return the programs of the services that use the server at `url`."""
         return tuple(
             Program(
                 name=name if count == 1 else f"{name}-{number}",
-                # -P: a file in the current directory may have the name of a module.
+                # With -P, files in the current directory cannot shadow modules.
                 command=(sys.executable, "-P", "-m", f"cwt_{name}"),
                 variables=self._variables(name, url),
             )
@@ -124,7 +125,7 @@ class SystemPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class RunningSystem:
-    """A system that answers."""
+    """A running system."""
 
     server: ConnectSettings
     client: Client
@@ -134,14 +135,14 @@ class RunningSystem:
 async def running_system(
     plan: SystemPlan, log: Log, *, kill: anyio.Event
 ) -> AsyncIterator[RunningSystem]:
-    """Run the planned system while the context is open; leaving stops services, then the server.
+    """Run the planned system while the context is open; exit stops the services, then the server.
 
-    Once `kill` is set, services that are stopping are waited for no longer.
+    If `kill` is set, stopping services are killed without waiting for them.
 
     Raises
     ------
     CommandError
-        The given server has no JetStream, or the services do not come up or stay up.
+        The existing server has no JetStream, or a service fails to start or to keep running.
     """
     async with AsyncExitStack() as stack:
         server = plan.server
@@ -158,7 +159,9 @@ async def running_system(
             plan.log_folder.mkdir(parents=True, exist_ok=True)
         client = await stack.enter_async_context(connect(server, name="pycwt-mod", log=log))
         await check_jetstream(client.bus, server.address)
-        if plan.accounts is not None:  # only ingest may create streams, and starts with the others
+        if (
+            plan.accounts is not None
+        ):  # only ingest, started with the others, may create streams
             await client.bus.log.declare(system_topology(load_settings(StorageSettings)))
         supervisor = Supervisor(
             plan.programs(server.url),
@@ -175,12 +178,12 @@ async def running_system(
 
 
 def _secured(accounts: Path, plan: SystemPlan) -> str:
-    """Return the lines of the server's configuration about users and TLS."""
-    # Its driver takes longer to import than most commands run.
+    """Return the lines on users and TLS for the server's configuration."""
+    # Import here, because importing the driver takes longer than most commands run.
     from cwt_runtime.accounts.certificates import tls_config, write_certificates
 
     write_certificates(accounts, server_names(plan.host))
-    # The server knows relative paths of files to include.
+    # The server accepts relative paths of included files.
     path = os.path.relpath(accounts / "accounts.conf", plan.folder)
     return f"include {json.dumps(path)}\n{tls_config(accounts)}"
 
@@ -193,7 +196,7 @@ async def _supervise(supervisor: Supervisor) -> None:
 
 
 async def _keep_running(server: ServerProcess, log: Log) -> None:
-    """Restart the server, on the same data and port, whenever it ends by itself."""
+    """Restart the server with the same data and port if it exits."""
     tries, fault = 0, ""
     while True:
         began = anyio.current_time()
@@ -213,13 +216,16 @@ async def _keep_running(server: ServerProcess, log: Log) -> None:
         try:
             log.info(Action.CHILD_STARTED, child=SERVER, pid=(await server.start()).pid)
         except BusUnreachableError as error:
-            fault = str(error)  # if it is still starting, `ended` waits for it
+            fault = str(error)  # if the server is still starting, `ended` waits for it
         else:
             fault = ""
 
 
 async def _keep_writable(server: ServerProcess, log: Log) -> None:
-    """Stop the server, for `_keep_running` to restart it, when it has to forget a failed write."""
+    """Stop the server after a failed write, so that `_keep_running` restarts it.
+
+    Only a restart clears the failed state.
+    """
     reported = ""
     while True:
         await anyio.sleep(WRITABLE_EVERY_S)
@@ -234,7 +240,7 @@ async def _keep_writable(server: ServerProcess, log: Log) -> None:
 
 
 async def check_jetstream(bus: Bus, address: str) -> None:
-    """Raise a `CommandError` if the server keeps nothing, without which no service can start."""
+    """Raise a `CommandError` if the server has no JetStream, which every service needs."""
     try:
         await bus.request(f"{bus.log.api}.{ACCOUNT_INFO}", b"", timeout_s=JETSTREAM_TIMEOUT_S)
     except NoRespondersError:
@@ -243,4 +249,4 @@ async def check_jetstream(bus: Bus, address: str) -> None:
             "`nats-server -js`, or unset CWT_NATS_URL to let `pycwt-mod up` start a server"
         ) from None
     except BusTimeoutError:
-        return  # a cluster that has no leader at the moment: the services wait for it
+        return  # a cluster without a leader: the services wait for one

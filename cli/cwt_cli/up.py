@@ -1,4 +1,4 @@
-"""`pycwt-mod up`: the whole system until Ctrl-C."""
+"""`pycwt-mod up`: run the whole system until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ The page, signed in as the operator (`pycwt-mod key add` makes keys for others):
   {page}"""
 STOP = "Ctrl-C finishes the work in progress and stops; a second Ctrl-C stops immediately."
 
-#: Users besides those of the services, where `--secure` makes the accounts.
+#: Users in addition to those of the services for which `--secure` creates accounts.
 CLIENTS = (device("icu", ("icu",)), reader("reader"), analyst("analyst"))
 
 
@@ -138,7 +138,7 @@ async def _run(plan: SystemPlan, log: Log, kill: anyio.Event) -> None:
 
 
 def users_text(folder: Path, address: str) -> str:
-    """Return for each user what it sets to connect; passwords stay in their files."""
+    """Return the variables with which each user connects; passwords stay in their files."""
     lines = ["Each user connects with its own variables:"]
     people = (each for each in service_users() if each.name in {"doctor", "operator"})
     for user in (*CLIENTS, *people):
@@ -149,7 +149,7 @@ def users_text(folder: Path, address: str) -> str:
 
 
 def welcome(plan: SystemPlan, address: str, console: Console) -> None:
-    """Print what the user needs to know of a system that came up."""
+    """Print the addresses of the running system, and commands to try."""
     services = ", ".join(f"{count} x {name}" for name, count in plan.instances.items())
     data = "stored by that server" if plan.server else plan.folder
     what = GATEWAY.format(http=plan.http) if plan.http else f"{NO_GATEWAY}\n"
@@ -159,7 +159,7 @@ def welcome(plan: SystemPlan, address: str, console: Console) -> None:
         console.print(users_text(plan.accounts, address), soft_wrap=True, markup=False)
         return
     hint = "" if address == DEFAULT_URL else f", with CWT_NATS_URL={address}"
-    # Outside the panel and unwrapped, so that a command can be copied.
+    # Print outside the panel and unwrapped, so that commands can be copied.
     names = {"recording": shown(RECORDING), "definition": shown(DEFINITION)}
     text = TRY_NEXT.format(hint=hint, program=program(), **names) + STOP
     console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""`pycwt-mod watch`: what the system computes, while it does."""
+"""`pycwt-mod watch`: show results live."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["follow_streams", "print_messages", "watch"]
 Kept = TypeVar("Kept", bound=PersistedMessage)
 
 POLL_S = 1.0
-#: With --once: streams that are read from the log at a time.
+#: With --once, number of streams that are read from the log concurrently.
 AT_A_TIME = 8
 NEXT_KEYS = {"\t", "n", " "}
 
@@ -81,7 +81,7 @@ async def _watch(
     log = command_log(quiet=True)
     console = PipedConsole()
     async with connect(server(), name="pycwt-mod watch", log=log) as client:
-        # Asks first: a stream that is not there, or services that do not run, are reported first.
+        # Query the status first, to report a missing stream or service before anything else.
         subjects: list[Subject] = []
         if stream is None:
             await client.list_streams()
@@ -110,14 +110,14 @@ async def _defined(client: Client, stream: str) -> StreamDefinition:
 
 
 def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) -> list[Subject]:
-    """Return the subjects of an analysis, or all, beginning with the one of these channels.
+    """Return the subjects of one or all analyses, beginning with the one of these channels.
 
-    A stream without analyses has none, and its rates and events can still be watched.
+    A stream without analyses has no subjects; its rates and events can still be watched.
 
     Raises
     ------
     CommandError
-        There is no such analysis, or it has no such channels.
+        The analysis does not exist, or does not have these channels.
     """
     wanted = None if channels is None else split_names(channels)
     found = [each for each in subjects if analysis in {None, each.analysis.name}]
@@ -136,7 +136,7 @@ def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) 
 async def _view(
     client: Client, subjects: list[Subject], span_s: float | None, console: Console, _: anyio.Event
 ) -> None:
-    """Show one subject after the other, each until a key asks for the next."""
+    """Show one subject at a time, until a key selects the next one."""
     table = LiveTable()
     stream = subjects[0].definition.name
     colour = console.color_system is not None and not console.no_color
@@ -158,7 +158,7 @@ async def _view(
 
 @asynccontextmanager
 async def _fed(client: Client, view: LiveView) -> AsyncIterator[None]:
-    """Feed the view with what is in the log of the time it shows, and with what comes."""
+    """Feed the view with the stored results of its time span, then with new results."""
     subject = view.subject
     begin = datetime.now(UTC) - timedelta(seconds=view.span_s)
     results = client.results(subject.definition.name, subject.analysis.name, start_time=begin)
@@ -186,7 +186,7 @@ async def _leave_on_key(turn: anyio.CancelScope) -> None:
 
 
 async def _once(client: Client, stream: str | None, console: Console) -> None:
-    """Print the table of the newest results in the log, and how fast the streams go."""
+    """Print a table of the newest results in the log, and the rates of the streams."""
     table = LiveTable()
     limiter = anyio.CapacityLimiter(AT_A_TIME)
 
@@ -197,7 +197,7 @@ async def _once(client: Client, stream: str | None, console: Console) -> None:
     async with anyio.create_task_group() as tasks:
         for status in await _ask_streams(client, stream, table):
             tasks.start_soon(feed, status)
-        await anyio.sleep(POLL_S)  # two requests make a rate
+        await anyio.sleep(POLL_S)  # a rate needs two requests
     await _ask_streams(client, stream, table)
     console.print(table.table(time.time()))
 
@@ -205,7 +205,7 @@ async def _once(client: Client, stream: str | None, console: Console) -> None:
 async def _tabulate(
     client: Client, stream: str | None, console: Console, _again: anyio.Event
 ) -> None:
-    """Print a table of new results, events and markers, until cancelled."""
+    """Show a table of new results, events and markers until cancelled."""
     table = LiveTable()
 
     def feed_result(result: AnalysisResult) -> None:
@@ -223,7 +223,7 @@ async def _tabulate(
 async def print_messages(
     client: Client, stream: str | None, analysis: str | None, channels: tuple[str, ...] | None
 ) -> None:
-    """Print new results of these channels, events and markers as JSON, until cancelled."""
+    """Print new results of these channels, events and markers as JSON until cancelled."""
 
     def print_result(result: AnalysisResult) -> None:
         if channels in {None, result.channels}:
@@ -251,7 +251,7 @@ async def _follow(
 
 
 async def follow_streams(client: Client, stream: str | None, table: LiveTable) -> None:
-    """Ask ingest every second how far the streams are, until cancelled."""
+    """Request the status of the streams every second until cancelled."""
     while True:
         await _ask_streams(client, stream, table)
         await anyio.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""The prompt of an ELM11 as its maker describes it: echo, continuation, command mode, ``q``."""
+"""The prompt of an ELM11 per its manufacturer: echo, continuation, command mode, ``q``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class _Mode(Enum):
 
 
 class Console:
-    """Bytes that are typed in, bytes that are shown out.
+    """The console of the board: receives typed bytes, and sends bytes to show.
 
     Parameters
     ----------
     show
-        Takes what the device sends.
+        Called with the bytes that the device sends.
     typed
-        Returns, without waiting, what was typed while code runs.
+        Returns the bytes that were typed while code runs, without waiting.
     """
 
     def __init__(self, show: Callable[[bytes], None], typed: Callable[[], bytes]) -> None:
@@ -36,7 +36,7 @@ class Console:
         self.boot()
 
     def boot(self) -> None:
-        """Start afresh, as after a reset: all that was defined is gone."""
+        """Restart the interpreter, as after a reset; all definitions are lost."""
         self._lua = Interpreter(self._print, self._stopped)
         self._mode = _Mode.LUA
         self._source = ""
@@ -45,7 +45,7 @@ class Console:
         self._prompt()
 
     def type(self, data: bytes) -> None:
-        """Take what is typed at the prompt."""
+        """Process bytes typed at the prompt."""
         for byte in data:
             if byte == 0x0D:
                 self._enter()

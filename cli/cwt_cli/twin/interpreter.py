@@ -1,4 +1,4 @@
-"""A Lua 5.4 of its own, with as much memory as an ELM11 has; the one owner of `lupa`."""
+"""A Lua 5.4 interpreter with the memory of an ELM11; the only module that uses `lupa`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from lupa import lua54
 
 __all__ = ["HEAP_BYTES", "Interpreter"]
 
-#: The heap that the maker states. Here the interpreter's own tables come out of it too.
+#: Heap size according to the manufacturer; here it includes the interpreter's own tables.
 HEAP_BYTES = 1 << 20
 
 
 class Interpreter:
-    """Evaluates typed lines in the world that the prompt of an ELM11 offers.
+    """Evaluate typed lines in the environment of the ELM11's prompt.
 
     Parameters
     ----------
     write
-        Takes what the Lua code prints.
+        Called with the output of the Lua code.
     stopped
-        Called between instructions; True ends what runs.
+        Called between instructions; returning True stops the running code.
     """
 
     def __init__(self, write: Callable[[str], None], stopped: Callable[[], bool]) -> None:
@@ -39,7 +39,7 @@ class Interpreter:
         )
 
     def evaluate(self, source: str) -> bool:
-        """Run `source`; True when it is not finished and more lines are wanted."""
+        """Run `source`; return True if it is incomplete and needs more lines."""
         try:
             return self._evaluate(source)
         except lua54.LuaMemoryError:

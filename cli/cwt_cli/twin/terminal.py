@@ -1,4 +1,4 @@
-"""The twin behind a pseudo-terminal, so that any program for serial ports can open it."""
+"""Run the twin behind a pseudo-terminal, which any program for serial ports can open."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _CHUNK = 4096
 
 
 class TwinTerminal:
-    """A pseudo-terminal with a twin at its far end; `port` is the name to open.
+    """A pseudo-terminal connected to a twin; `port` is the name to open.
 
-    As on the board, nothing is kept for anybody: what a host does not read in time is lost, and so
-    is what it sends while code runs, but for the ``q`` that stops it.
+    As on the board, there is no buffering: output that the host does not read in time is lost, and
+    so is input sent while code runs, except for the ``q`` that stops the code.
     """
 
     def __init__(self) -> None:
         self._far, self._near = os.openpty()
-        # The near end stays open here, else the twin would see a hang-up when its user leaves.
+        # Keep the near end open; otherwise the twin would see a hang-up when its user disconnects.
         tty.setraw(self._near)
         os.set_blocking(self._far, False)
         self.port = os.ttyname(self._near)
@@ -45,7 +45,7 @@ class TwinTerminal:
         os.close(self._near)
 
     def serve(self, stop: int) -> None:
-        """Answer until `stop` can be read."""
+        """Serve the terminal until `stop` becomes readable."""
         self._stop = stop
         while True:
             readable, _, _ = select.select([self._far, stop], [], [])
