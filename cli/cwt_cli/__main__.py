@@ -48,8 +48,8 @@ app.add_typer(key)
 app.add_typer(hw)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"pycwt-mod {__version__}")
         raise typer.Exit
 

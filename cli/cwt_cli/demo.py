@@ -83,9 +83,7 @@ def demo(
         keep = sys.stdin.isatty() and sys.stdout.isatty()
     folder = Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     run_command(partial(_demo, speed, workers, seconds, out, keep, secure, folder))
-    shutil.rmtree(
-        folder, ignore_errors=True
-    )  # after a failure, keep the logs
+    shutil.rmtree(folder, ignore_errors=True)  # after a failure, keep the logs
 
 
 def _check_output(out: Path) -> None:

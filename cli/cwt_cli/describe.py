@@ -97,20 +97,20 @@ async def _print(order: Order, console: Console) -> None:
     find = partial(named_source, order.source, channels=order.columns, chunk_s=chunk_s)
     fs_hz = await measured_fs_hz(find()) if order.fs == "measured" else order.fs
     async with find(fs_hz=fs_hz).open() as signals:
-        found = await describe(signals, seconds=order.seconds if signals.info.live else None)
-    if found.n_samples == 0:
-        raise CommandError(f"{found.info.name} sent no samples within {order.seconds:g} s")
-    for line in lines_of(found, order):
+        description = await describe(signals, seconds=order.seconds if signals.info.live else None)
+    if description.n_samples == 0:
+        raise CommandError(f"{description.info.name} sent no samples within {order.seconds:g} s")
+    for line in lines_of(description, order):
         console.print(line, markup=False)
 
 
-def lines_of(found: Description, order: Order) -> Iterator[str | Table]:
+def lines_of(description: Description, order: Order) -> Iterator[str | Table]:
     """Yield the lines and the table to print for a description."""
-    info = found.info
+    info = description.info
     yield info.name
-    yield from _facts(found)
-    yield _table(found)
-    yield from _listed("gap", [_gap_text(gap, info.fs_hz) for gap in found.gaps])
+    yield from _facts(description)
+    yield _table(description)
+    yield from _listed("gap", [_gap_text(gap, info.fs_hz) for gap in description.gaps])
     events = [
         f"at {each.onset_s:.2f} s"
         + (f" for {each.duration_s:g} s" if each.duration_s else "")
@@ -120,17 +120,17 @@ def lines_of(found: Description, order: Order) -> Iterator[str | Table]:
     yield from _listed("event", events)
     for text in info.warnings:
         yield f"warning: {text}"
-    yield f"to publish: {command_for(found, order)}"
+    yield f"to publish: {command_for(description, order)}"
 
 
-def _facts(found: Description) -> Iterator[str]:
-    info = found.info
+def _facts(description: Description) -> Iterator[str]:
+    info = description.info
     if info.t0_ns is not None:
         began = datetime.fromtimestamp(info.t0_ns / 1e9, UTC)
         yield f"recorded from {began:%Y-%m-%d %H:%M:%S} UTC"
-    length = f"{found.length_s:,.6g} s, {found.n_samples:,} samples"
+    length = f"{description.length_s:,.6g} s, {description.n_samples:,} samples"
     yield f"recorded for {length}" if info.live else length
-    measured = found.measured_fs_hz
+    measured = description.measured_fs_hz
     by_stamps = (
         "no time stamps to measure the rate"
         if measured is None
@@ -139,20 +139,20 @@ def _facts(found: Description) -> Iterator[str]:
     yield f"{info.fs_hz:g} Hz, {by_stamps}"
 
 
-def _table(found: Description) -> Table:
+def _table(description: Description) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("channel")
     table.add_column("unit")
     for name in ("min", "max", "mean", "sd", "missing", "flat", "railed"):
         table.add_column(name, justify="right")
-    for each in found.channels:
+    for each in description.channels:
         numbers = (each.minimum, each.maximum, each.mean, each.std)
         parts = (each.missing, each.flat, each.railed)
         table.add_row(
             each.channel.name,
             each.channel.unit or "",
             *(f"{number:.5g}" for number in numbers),
-            *(_part(part, found.n_samples) for part in parts),
+            *(_part(part, description.n_samples) for part in parts),
         )
     return table
 
@@ -179,21 +179,29 @@ def _listed(what: str, texts: list[str]) -> Iterator[str]:
         yield f"  and {len(texts) - LISTED} more"
 
 
-def command_for(found: Description, order: Order) -> str:
+def command_for(description: Description, order: Order) -> str:
     """Return a command that publishes the source and analyses its first usable channels."""
-    usable = [each.channel.name for each in found.channels if _is_usable(each, found.n_samples)]
+    usable = [
+        each.channel.name
+        for each in description.channels
+        if _is_usable(each, description.n_samples)
+    ]
     names = [name for name in usable if name.lower() not in TIME_NAMES] or usable
     words = [program(), "publish"]
     words += [order.source] if Path(order.source).exists() else ["--source", order.source]
-    words += ["--stream", _stream_name(found.info)]
+    words += ["--stream", _stream_name(description.info)]
     if order.columns is not None:
         words += ["--columns", ",".join(order.columns)]
-    words += _rate_words(found, order)
+    words += _rate_words(description, order)
     if not names:
         return " ".join(map(shlex.quote, words)) + "  (no channel has a signal to analyse)"
-    n_samples = found.info.n_samples or round(DEVICE_S * found.info.fs_hz)
-    channels = tuple(each.channel for each in found.channels if each.channel.name in names[:2])
-    analyses = analyses_of_recording(replace(found.info, channels=channels, n_samples=n_samples))
+    n_samples = description.info.n_samples or round(DEVICE_S * description.info.fs_hz)
+    channels = tuple(
+        each.channel for each in description.channels if each.channel.name in names[:2]
+    )
+    analyses = analyses_of_recording(
+        replace(description.info, channels=channels, n_samples=n_samples)
+    )
     for pair in analyses.coherence:
         words += ["--coherence", ",".join(pair)]
     if analyses.power:
@@ -206,10 +214,10 @@ def _is_usable(channel: ChannelDescription, n_samples: int) -> bool:
     return channel.missing < n_samples and channel.maximum > channel.minimum
 
 
-def _rate_words(found: Description, order: Order) -> list[str]:
+def _rate_words(description: Description, order: Order) -> list[str]:
     if order.fs is not None:
         return ["--fs", str(order.fs)]
-    measured, fs_hz = found.measured_fs_hz, found.info.fs_hz
+    measured, fs_hz = description.measured_fs_hz, description.info.fs_hz
     off = measured is not None and abs(measured - fs_hz) > RATE_TOLERANCE * fs_hz
     return ["--fs", "measured"] if off else []
 

@@ -23,7 +23,7 @@ async def count_services(
 ) -> Counter[str]:
     """Count the instances of each service that answer; return early if all expected ones do."""
     inbox = bus.new_inbox()
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     async with bus.subscribe(inbox) as answers:
         await bus.publish(ping_subject(), b"", reply=inbox)
         with anyio.move_on_after(round_s):
@@ -31,15 +31,15 @@ async def count_services(
                 if not answer.data:
                     continue  # the server's reply if there are no responders
                 document = orjson.loads(answer.data)
-                found[document["id"]] = document["name"]
-                if not missing(Counter(found.values()), expected):
+                names[document["id"]] = document["name"]
+                if not missing(Counter(names.values()), expected):
                     break
-    return Counter(found.values())
+    return Counter(names.values())
 
 
-def missing(found: Mapping[str, int], expected: Mapping[str, int]) -> dict[str, int]:
+def missing(running: Mapping[str, int], expected: Mapping[str, int]) -> dict[str, int]:
     """Return the number of missing instances of each incomplete service."""
-    lacking = {name: count - found.get(name, 0) for name, count in expected.items()}
+    lacking = {name: count - running.get(name, 0) for name, count in expected.items()}
     return {name: count for name, count in lacking.items() if count > 0}
 
 

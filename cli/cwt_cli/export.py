@@ -65,11 +65,11 @@ def export(
         (netcdf, Export.save_netcdf),
         (png, Export.save_picture),
     ]
-    wanted = [(path, save) for path, save in files if path is not None]
-    if not wanted:
+    outputs = [(path, save) for path, save in files if path is not None]
+    if not outputs:
         raise typer.BadParameter("no output: give --npz, --csv, --netcdf or --png with a FILE")
     names = None if channels is None else split_names(channels)
-    run_command(partial(_export, stream, analysis, epoch, names, step_s, wanted, png))
+    run_command(partial(_export, stream, analysis, epoch, names, step_s, outputs, png))
 
 
 async def _export(
@@ -78,23 +78,25 @@ async def _export(
     epoch: str | None,
     channels: tuple[str, ...] | None,
     step_s: float | None,
-    wanted: list[tuple[Path, Save]],
+    outputs: list[tuple[Path, Save]],
     picture: Path | None,
 ) -> None:
     if picture is not None:
         check_picture(picture)
     log = command_log(quiet=True)
     async with connect(server(), name="pycwt-mod export", log=log) as client:
-        found = await client.export(stream, analysis, epoch=epoch, channels=channels, step_s=step_s)
-    for path, save in wanted:
+        export = await client.export(
+            stream, analysis, epoch=epoch, channels=channels, step_s=step_s
+        )
+    for path, save in outputs:
         try:
-            save(found, path)
+            save(export, path)
         except ValueError as error:
             raise CommandError(f"cannot write {path}: {error}", USAGE) from None
-        typer.echo(f"{path}: {summary(found)}")
-    if found.windows_waiting:
+        typer.echo(f"{path}: {summary(export)}")
+    if export.windows_waiting:
         typer.echo(
-            f"{found.windows_waiting} windows are not computed yet: export again later to include "
+            f"{export.windows_waiting} windows are not computed yet: export again later to include "
             "them"
         )
 

@@ -39,8 +39,8 @@ def expected_fault(error: BaseException) -> CommandError | None:
         case CommandError():
             return error
         case BaseExceptionGroup():
-            found = [expected_fault(each) for each in error.exceptions]
-            return None if None in found else found[0]
+            faults = [expected_fault(each) for each in error.exceptions]
+            return None if None in faults else faults[0]
         case ContractError(__cause__=UnusableConnectionError()):
             return CommandError(error.message, USAGE)
         case ContractError():

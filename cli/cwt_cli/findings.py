@@ -214,13 +214,13 @@ def permission_finding(detail: str) -> Finding:
 
 def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> list[Finding]:
     """Judge the running services and their versions from their ADR-32 documents."""
-    found = []
+    findings = []
     for name, verdict, without in REQUIRED:
         count = sum(each["name"] == name for each in instances)
         if count:
-            found.append(Finding(about=name, verdict="ok", detail=f"{count} running"))
+            findings.append(Finding(about=name, verdict="ok", detail=f"{count} running"))
         else:
-            found.append(
+            findings.append(
                 Finding(
                     about=name,
                     verdict=verdict,
@@ -233,7 +233,7 @@ def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> li
         {f"{each['name']} {each['version']}" for each in ours if each["version"] != version}
     )
     if others:
-        found.append(
+        findings.append(
             Finding(
                 about="versions",
                 verdict="wrong",
@@ -242,8 +242,8 @@ def service_findings(instances: Sequence[Mapping[str, str]], version: str) -> li
             )
         )
     elif ours:
-        found.append(Finding(about="versions", verdict="ok", detail=f"all are {version}"))
-    return found
+        findings.append(Finding(about="versions", verdict="ok", detail=f"all are {version}"))
+    return findings
 
 
 def storage_findings(account: Mapping[str, Any]) -> Finding:

@@ -105,17 +105,17 @@ def device_line(each: ConfiguredPort) -> str:
 
 
 async def _info(device: str, bus: Bus) -> None:
-    found = await info_of(bus, device)
-    clock = f"{found.clock_hz / 1e6:g} MHz" if found.clock_hz else "unknown"
+    info = await info_of(bus, device)
+    clock = f"{info.clock_hz / 1e6:g} MHz" if info.clock_hz else "unknown"
     rows = {
-        "kind": found.kind + (" (simulated)" if found.simulated else ""),
-        "port": f"{found.port} at {found.baud} baud",
-        "state": f"{found.state}, {found.queued} waiting",
-        "build": found.build_hash,
+        "kind": info.kind + (" (simulated)" if info.simulated else ""),
+        "port": f"{info.port} at {info.baud} baud",
+        "state": f"{info.state}, {info.queued} waiting",
+        "build": info.build_hash,
         "clock": clock,
-        "operations": ", ".join(found.operations),
-        "limits": ", ".join(f"{name} {value}" for name, value in found.limits.items()),
-        "detail": found.detail,
+        "operations": ", ".join(info.operations),
+        "limits": ", ".join(f"{name} {value}" for name, value in info.limits.items()),
+        "detail": info.detail,
     }
     for name, value in rows.items():
         if value:
@@ -134,14 +134,14 @@ async def _selftest(device: str, seed: int, bus: Bus) -> None:
 
 async def _verify(device: str, operation: str, seed: int, bus: Bus) -> None:
     has = (await info_of(bus, device)).operations
-    asked = [each for each in ("cwt", "mc") if operation in {each, "all"}]
-    missing = [each for each in asked if each not in has]
+    selected = [each for each in ("cwt", "mc") if operation in {each, "all"}]
+    missing = [each for each in selected if each not in has]
     if missing and operation != "all":
         raise CommandError(
             f"{device} does not support {operation}; it supports {', '.join(has)}", USAGE
         )
     different = []
-    for each in asked:
+    for each in selected:
         if each in missing:
             typer.echo(f"{each}: not supported by {device}")
             continue

@@ -190,8 +190,8 @@ def list_jobs(
         raise typer.BadParameter(f"--status must be one of {', '.join(JobStatus)}, not {status!r}")
 
     async def work(client: Client) -> None:
-        found = await client.jobs(None if status is None else JobStatus(status), limit=limit)
-        for line in job_lines(found) if found else ["no jobs"]:
+        jobs = await client.jobs(None if status is None else JobStatus(status), limit=limit)
+        for line in job_lines(jobs) if jobs else ["no jobs"]:
             typer.echo(line)
 
     _with_client(work)
@@ -231,9 +231,9 @@ async def _change(job_id: str, change: Callable[[Job], Awaitable[Any]], client: 
 
 
 def _json_line(result: TaskResult) -> bytes:
-    told: dict[str, Any] = {"task_id": result.index, "worker": result.worker}
+    fields: dict[str, Any] = {"task_id": result.index, "worker": result.worker}
     if result.answer is not None:
-        told["result"] = json_of(result.answer)
+        fields["result"] = json_of(result.answer)
     if result.error is not None:
-        told["error"] = {"code": result.error.code, "message": result.error.message}
-    return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+        fields["error"] = {"code": result.error.code, "message": result.error.message}
+    return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)

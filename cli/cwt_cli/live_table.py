@@ -153,9 +153,9 @@ class LiveTable:
         row.results += 1
         row.rate.count(row.results, now_s)
         row.latency_s = (result.times_ns.computed - result.times_ns.received) / 1e9
-        found = latest_peak(result)
-        if found is not None and found[0] > row.sample:
-            row.sample, row.peak = found
+        latest = latest_peak(result)
+        if latest is not None and latest[0] > row.sample:
+            row.sample, row.peak = latest
 
     def feed_event(self, event: StreamEvent) -> None:
         """Add an event."""

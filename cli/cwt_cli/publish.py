@@ -166,10 +166,10 @@ def parse_rate(text: str | None) -> Rate | None:
 
 def the_source(file: str | None, source: str | None) -> str:
     """Return the source, from one of two options."""
-    given = [each for each in (file, source) if each is not None]
-    if len(given) != 1:
+    sources = [each for each in (file, source) if each is not None]
+    if len(sources) != 1:
         raise CommandError("give either FILE or --source", USAGE)
-    return given[0]
+    return sources[0]
 
 
 async def _publish(order: Order) -> None:
@@ -178,7 +178,7 @@ async def _publish(order: Order) -> None:
         raise CommandError(
             "--define excludes --power and --coherence: the file defines the analyses", USAGE
         )
-    wanted = None if order.define is None else read_definition(order.define, order.stream)
+    requested = None if order.define is None else read_definition(order.define, order.stream)
     find = partial(
         named_source,
         the_source(order.file, order.source),
@@ -188,7 +188,7 @@ async def _publish(order: Order) -> None:
     find()  # report a missing file before a missing server
     log = command_log(quiet=True)
     async with connect(server(), name="pycwt-mod publish", log=log) as client:
-        known = wanted or await _known(client, order.stream)
+        known = requested or await _known(client, order.stream)
         # The stream's rate does not apply to a recording before it is resampled.
         known_hz = None if known is None or order.resample_hz is not None else known.fs_hz
         fs_hz = order.fs_hz
@@ -201,8 +201,8 @@ async def _publish(order: Order) -> None:
             for text in signals.info.warnings:
                 warn(text)
             if analyses is not None:
-                wanted = derived_definition(order.stream, signals.info, analyses)
-            definition = wanted or known
+                requested = derived_definition(order.stream, signals.info, analyses)
+            definition = requested or known
             if definition is None:
                 raise CommandError(
                     f"stream {order.stream} does not exist: define it with --define FILE.json "
@@ -210,8 +210,8 @@ async def _publish(order: Order) -> None:
                 )
             check_rate(signals.info, definition)
             check_channels(signals.info, definition)
-            if wanted is not None:
-                await client.put_stream(wanted)
+            if requested is not None:
+                await client.put_stream(requested)
             await _send(client, order, signals)
 
 

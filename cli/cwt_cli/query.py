@@ -139,24 +139,24 @@ async def read_signals(
         Too few or too many signals, different lengths or rates, or an unknown rate.
     """
     recordings = [await read_named(name, columns, fs_hz, resample_hz) for name in files]
-    found: Signals = {}
+    signals: Signals = {}
     for file, each in zip(files, recordings, strict=True):
         for place, name in enumerate(each.info.channel_names):
-            known = name in found
-            found[f"{short_name(file)}:{name}" if known else name] = each.samples[:, place]
-    wanted = 1 if op == "cwt" else 2
-    if len(found) != wanted:
+            known = name in signals
+            signals[f"{short_name(file)}:{name}" if known else name] = each.samples[:, place]
+    count = 1 if op == "cwt" else 2
+    if len(signals) != count:
         raise CommandError(
-            f"{op} takes {wanted} of the channels {', '.join(found)}: select with --columns", USAGE
+            f"{op} takes {count} of the channels {', '.join(signals)}: select with --columns", USAGE
         )
     rate = common_rate({n: r.info.fs_hz for n, r in zip(files, recordings, strict=True)})
-    lengths = {len(signal) for signal in found.values()}
+    lengths = {len(signal) for signal in signals.values()}
     if len(lengths) > 1:
         raise CommandError(
             f"the signals have different lengths ({sorted(lengths)} samples): use "
             "signals of the same length"
         )
-    return found, rate
+    return signals, rate
 
 
 def common_rate(rates: Mapping[str, float]) -> float:
@@ -213,7 +213,7 @@ def query(
         )
     check_choices(wavelet=wavelet, convention=convention, method=method)
 
-    async def given() -> Query:
+    async def read_query() -> Query:
         signals, fs_hz = await read_signals(cast("Op", op), files, columns, fs, resample)
         return Query(
             op=cast("Op", op), signals=signals, fs_hz=fs_hz, dj=dj, level=level,
@@ -225,12 +225,12 @@ def query(
     async def work() -> None:
         if plot is not None:
             check_picture(plot)
-        await _query(await given(), plot, as_json=as_json)
+        await _query(await read_query(), plot, as_json=as_json)
 
     run_command(work)
 
 
-def check_choices(**given: str) -> None:
+def check_choices(**options: str) -> None:
     """Reject a value that is not one of the choices of its option.
 
     Raises
@@ -238,7 +238,7 @@ def check_choices(**given: str) -> None:
     typer.BadParameter
         The value is not valid; the message lists the choices.
     """
-    for option, value in given.items():
+    for option, value in options.items():
         possible = CHOICES[option]
         if value not in possible:
             raise typer.BadParameter(

@@ -119,8 +119,8 @@ def frequency_axis(freqs_hz: Real, height: int) -> list[str]:
     for line in range(height):
         share = line / max(height - 1, 1)
         hz = top * (bottom / top) ** share
-        wanted = (line % every == 0 and line < height - 2) or line == height - 1
-        labels.append(f"{_short(hz):>{AXIS - 1}} " if wanted else " " * AXIS)
+        labelled = (line % every == 0 and line < height - 2) or line == height - 1
+        labels.append(f"{_short(hz):>{AXIS - 1}} " if labelled else " " * AXIS)
     return labels
 
 

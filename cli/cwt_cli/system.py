@@ -85,12 +85,12 @@ class SystemPlan:
         if self.http is not None:
             own["CWT_HTTP_PORT"] = str(self.http.port)
         is_own_server = self.server is None
-        given = {
+        inherited = {
             name: value
             for name, value in os.environ.items()
             if not (is_own_server and name.startswith("CWT_NATS_"))
         }
-        return {**given, **own}
+        return {**inherited, **own}
 
     def connection_of(self, name: str, url: str) -> ConnectSettings:
         """Return the connection settings of user `name` for the embedded server at `url`."""
@@ -159,9 +159,8 @@ async def running_system(
             plan.log_folder.mkdir(parents=True, exist_ok=True)
         client = await stack.enter_async_context(connect(server, name="pycwt-mod", log=log))
         await check_jetstream(client.bus, server.address)
-        if (
-            plan.accounts is not None
-        ):  # only ingest, started with the others, may create streams
+        # With accounts, only ingest may create streams; declare them before the services start.
+        if plan.accounts is not None:
             await client.bus.log.declare(system_topology(load_settings(StorageSettings)))
         supervisor = Supervisor(
             plan.programs(server.url),

@@ -119,11 +119,11 @@ def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) 
     CommandError
         The analysis does not exist, or does not have these channels.
     """
-    wanted = None if channels is None else split_names(channels)
-    found = [each for each in subjects if analysis in {None, each.analysis.name}]
-    places = [at for at, each in enumerate(found) if wanted in {None, each.channels}]
+    selected = None if channels is None else split_names(channels)
+    candidates = [each for each in subjects if analysis in {None, each.analysis.name}]
+    places = [at for at, each in enumerate(candidates) if selected in {None, each.channels}]
     if places:
-        return [*found[places[0] :], *found[: places[0]]]
+        return [*candidates[places[0] :], *candidates[: places[0]]]
     if analysis is None and channels is None:
         return []
     there = "; ".join(
@@ -264,7 +264,7 @@ async def _ask_streams(client: Client, stream: str | None, table: LiveTable) -> 
         if not error.transient:
             raise
         return []
-    asked = [each for each in listed if stream in {None, each.definition.name}]
-    for status in asked:
+    selected = [each for each in listed if stream in {None, each.definition.name}]
+    for status in selected:
         table.feed_status(status, anyio.current_time())
-    return asked
+    return selected
