@@ -41,7 +41,7 @@ class Backend(Protocol):
         """Kind of machine."""
 
     def is_available(self) -> bool:
-        """Whether tasks can run now; never touches a device that nobody named."""
+        """Whether tasks can run now; never accesses a device that was not configured."""
 
     def map(
         self, function: Callable[[T], R], tasks: Sequence[T], *, n_jobs: int = 1

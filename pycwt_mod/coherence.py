@@ -62,7 +62,7 @@ def wct(
     """Wavelet coherence R²(s, n) = |S(W1 W2*/s)|² / (S(|W1|²/s) S(|W2|²/s)).
 
     S smooths with the Gaussian exp(-t²/2s²) in time and a boxcar of δj0 octaves in scale. With
-    `freqs` that are not a geometric series each scale counts with the part of the log2 s axis
+    `freqs` that are not a geometric series, the weight of each scale is the part of the log2 s axis
     that is nearest to it and within the boxcar.
 
     Parameters
@@ -74,16 +74,16 @@ def wct(
     dt, dj, s0, J, wavelet, freqs, axis, gap_fill, max_gap, workers, max_bytes, rtol
         As in `cwt`; the wavelet needs a δj0. `rtol` bounds the smoothed spectra.
     sig : bool
-        Whether to compute the level; not with `freqs` that are not a geometric series.
+        Whether to compute the threshold; requires `freqs` in a geometric series.
     significance_level : float
-        p, between 0 and 1.
+        p, the significance level, between 0 and 1.
     normalize : bool
         Divide by the standard deviations first; coherence itself doesn't depend on it.
     convention : {"standard", "pycwt"}
         Also decides the boxcar in scale (`pycwt_mod.smoothing.ScaleBoxcar`).
     phase_of : {"cross", "smoothed"}
         Whether `phase` is the argument of W1 W2*, as in pycwt, or of S(W1 W2*/s), which is less
-        noisy, and which a mean direction of arrows is made of.
+        noisy, and which the mean direction of arrows is computed from.
     mask_threshold : float or None
         As in `cwt`, with the energy smoothed as the spectra are: the part of S(|W|²/s) that
         rests on missing samples of either signal. None masks the cone of influence of every
@@ -91,14 +91,14 @@ def wct(
     al1, al2 : float, optional
         AR(1) coefficients; estimated if not given.
     significance : MonteCarlo, "table" or None
-        How the level is found, for noises as long as the signals: by a simulation with these
-        options, or in the table of `wct_significance`. None stands for ``MonteCarlo()``.
+        How to compute the threshold, for noises as long as the signals: by a simulation with these
+        options, or from the table of `wct_significance`. None means ``MonteCarlo()``.
     on_coherence : callable, optional
-        Called as ``on_coherence(result)`` with all but the level, before that is simulated, which
-        takes most of the time: to show the coherence, or to send it on. Its arrays are those of
-        the result.
+        Called as ``on_coherence(result)`` with the complete result except for the threshold, before
+        the simulation, which takes most of the time: to show the coherence, or to send it on. Its
+        arrays are those of the result.
     **options
-        The options of the level one by one, instead of `significance`, under the names of
+        The individual options of the threshold, instead of `significance`, under the names of
         `wct_significance`: `mc_count`, `method`, `precision`, `progress`, `cache`, `rng`, `seed`,
         `backend` and `n_jobs`.
 
@@ -106,9 +106,8 @@ def wct(
     -------
     WctResult
         ``(coherence, phase, coi, freqs, signif)``; for batches all but `coi` and `freqs` have
-        their axes. Where either signal is constant within a value's support, as of a
-        disconnected electrode, its power is rounding alone: R² and phase are 0 there, and the
-        `mask` is true.
+        their axes. Where either signal is constant within a value's support, as with a disconnected
+        electrode, its power is only rounding: R² and phase are 0 there, and the `mask` is true.
 
     Raises
     ------
@@ -137,7 +136,7 @@ def wct(
     if sig:
         lags = lag1_of(1, first, al1), lag1_of(2, second, al2)
         null = lags, _level_axis(analysis)
-    # The coherence comes first: it checks its arguments, and the level takes most of the time.
+    # The coherence comes first: it checks its arguments, and the threshold takes most of the time.
     result = analysis.wct(
         first, second, normalize=normalize, phase_of=phase_of, workers=workers,
         max_bytes=max_bytes, gap_fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold,
@@ -217,12 +216,12 @@ def _both_forms(options: SimulationOptions) -> str:
 
 
 def _level_axis(analysis: CwtPlan) -> tuple[float, float, int]:
-    """Return `dj`, `s0` and `J` of the ascending scales, which levels are simulated for."""
+    """Return `dj`, `s0` and `J` of the ascending scales whose thresholds are simulated."""
     scales = analysis.scales
     dj = even_spacing(scales) if analysis.dj is None else analysis.dj
     if dj is None:
         raise ValueError(
-            "cannot compute the level: freqs are not a geometric series; give sig=False, or "
+            "cannot compute the threshold: freqs are not a geometric series; give sig=False, or "
             "frequencies such as numpy.geomspace(f1, f2, count)"
         )
     return dj, float(scales.min()), len(scales) - 1

@@ -74,7 +74,7 @@ class CwtPlan:
     dtype : numpy.dtype
         float32 or float64, to which signals are converted.
     rtol : float
-        Part of a wavelet's maximum below which its spectrum counts as zero.
+        Fraction of a wavelet's maximum below which its spectrum is treated as zero.
     length : int
         FFT length that records are padded to.
     dj : float or None
@@ -200,7 +200,7 @@ class CwtPlan:
         return self._in_own_order(self._smoothed_kernels.mask(missing, gaps.mask_threshold))
 
     def _flat(self, values: Floats) -> FlatStretches | None:
-        """Return the flat stretches of a record, as it was given."""
+        """Return the flat intervals of the original record."""
         return flat_stretches(values, least_stretch(self._radii))
 
     def _flat_coherence(self, y1: Floats, y2: Floats) -> Bools | None:
@@ -319,8 +319,8 @@ class CwtPlan:
     ) -> WctResult:
         """Return the coherence of two signals or batches; see `pycwt_mod.wct`.
 
-        `signif` is what the result says of its levels, ``[0]`` if not given. They depend on the
-        signals by their AR(1) alone, so one `wct_significance` serves many pairs.
+        `signif` are the thresholds of the result, by default ``[0]``. They depend on the
+        signals only by their AR(1), so one `wct_significance` serves many pairs.
         """
         workers = check_count("workers", workers)
         check_phase_of(phase_of)

@@ -105,7 +105,7 @@ def fft_kwargs(signal: Sequence[Any] | NDArray[Any], **_: object) -> dict[str, A
 
 
 def get_cache_dir() -> str:
-    """Return the folder in which pycwt keeps its levels.
+    """Return the folder in which pycwt caches its thresholds.
 
     This library neither creates nor uses it: see `cache` of `wct_significance`.
     """

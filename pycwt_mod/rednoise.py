@@ -263,7 +263,7 @@ def lag1_of(number: Literal[1, 2], y: Floats, given: float | None) -> Lag1:
 
 
 class Lag1(NamedTuple):
-    """Lag-1 coefficients that a level was computed with, and where they come from.
+    """Lag-1 coefficients that a threshold was computed with, and their origin.
 
     Attributes
     ----------

@@ -188,7 +188,7 @@ class XwtResult(_Attributed, _XwtFields):  # type: ignore[misc]
         ax: Axes | None = None,
         **options: Unpack[Options],
     ) -> Axes:
-        """Draw |W1 W2*| over time and period, its level, and arrows of the phase.
+        """Draw |W1 W2*| over time and period, its threshold, and arrows of the phase.
 
         See `CwtResult.plot` for the arguments and `pycwt_mod.plot.plot_cross` for the picture.
         """
@@ -197,7 +197,9 @@ class XwtResult(_Attributed, _XwtFields):  # type: ignore[misc]
         return draw_cross(self, times, ax=ax, **options)
 
     def _facts(self) -> dict[str, str]:
-        return _facts(self.cross, self.freqs, self.mask) | {"level of |cross|": span(self.signif)}
+        return _facts(self.cross, self.freqs, self.mask) | {
+            "threshold of |cross|": span(self.signif)
+        }
 
 
 class _WctFields(NamedTuple):
@@ -265,7 +267,7 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
         ax: Axes | None = None,
         **options: Unpack[Options],
     ) -> Axes:
-        """Draw R² over time and period, its level, and arrows of the phase.
+        """Draw R² over time and period, its threshold, and arrows of the phase.
 
         See `CwtResult.plot` for the arguments and `pycwt_mod.plot.plot_coherence` for the
         picture.
@@ -277,7 +279,7 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
     def _facts(self) -> dict[str, str]:
         facts = _facts(self.coherence, self.freqs, self.mask)
         facts["mean R²"] = mean(self.coherence)
-        facts["level of R²"] = span(self.signif) if np.any(self.signif) else "none"
+        facts["threshold of R²"] = span(self.signif) if np.any(self.signif) else "none"
         return facts
 
     @property

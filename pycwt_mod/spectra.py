@@ -166,7 +166,7 @@ def scale_average(
         Spacing of the scales in octaves; None takes that of `scales`, as in `icwt`.
     scale_range : (float, float)
         Smallest and largest scale of the band, both included: the `dof` of
-        ``significance(..., sigma_test=2)``, which gives the level.
+        ``significance(..., sigma_test=2)``, which gives the threshold.
     mask : array_like of bool, shape (..., scales, time), optional
         True where a value isn't valid: the `mask` of a result, `inside_cone`, or both.
 

@@ -98,10 +98,10 @@ def cwt(
     max_bytes : int
         Largest coefficient matrix that is computed.
     rtol : float, optional
-        Part of a wavelet's maximum below which its spectrum counts as zero: for Morlet the band
-        of a row is [ω0 - r, ω0 + r]/s with r = √(-2 ln rtol). It is also the error of a row, as
-        a part of its maximum, as long as the signal's spectrum is not much larger outside the
-        band than in it. 1e-12 in double and 1e-6 in single precision if not given.
+        Fraction of a wavelet's maximum below which its spectrum is treated as zero: for Morlet
+        the band of a row is [ω0 - r, ω0 + r]/s with r = √(-2 ln rtol). It is also the error of a
+        row, as a fraction of its maximum, as long as the signal's spectrum is not much larger
+        outside the band than in it. 1e-12 in double and 1e-6 in single precision by default.
 
     Returns
     -------
@@ -329,7 +329,7 @@ def xwt(
     normalize : bool
         Divide by the standard deviations; if not, the result is in the product of the units.
     convention : {"standard", "pycwt"}
-        Also decides the level: Z_ν(p)/ν of the product of two χ² (eq. 31), or pycwt's χ²_ν/ν,
+        Also decides the threshold: Z_ν(p)/ν of the product of two χ² (eq. 31), or pycwt's χ²_ν/ν,
         which is 1.5 times too high.
     mask_threshold : float or None
         As in `cwt`; a sample is missing if it is missing in either signal.

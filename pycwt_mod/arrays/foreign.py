@@ -94,7 +94,7 @@ def time_last(
     Raises
     ------
     ValueError
-        If there is no such axis.
+        If the axis does not exist.
     """
     array = real_array(name, values)
     if axis is None or array.ndim < 2:

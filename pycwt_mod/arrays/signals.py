@@ -41,7 +41,7 @@ def as_signal(name: str, values: ArrayLike | Sequence[float]) -> Floats:
     if np.isinf(signal).any():
         raise ValueError(f"{name} holds infinite values; missing samples are given as NaN")
     if np.isnan(signal).all(axis=-1).any():
-        raise ValueError(f"{name} holds NaN alone; at least one valid sample is needed")
+        raise ValueError(f"{name} contains only NaN; at least one valid sample is needed")
     return signal
 
 

@@ -1,15 +1,15 @@
-"""Stretches in which a signal does not change: nothing but rounding is behind their values.
+"""Intervals in which a signal is constant, where transforms contain only rounding errors.
 
-A disconnected or saturated electrode delivers a constant. The wavelets have no mean, so the
-transform of a constant is the rounding of whatever computed it, and a coherence, which divides
-by its power, is a number between 0 and 1 without a meaning.
+A disconnected or saturated electrode delivers a constant. Wavelets have zero mean, so the transform
+of a constant consists of rounding errors, and a coherence, which divides by its power, is a
+meaningless number between 0 and 1.
 
 A value is *flat* if the samples within its support, those x_k with |k - n| <= R(s), span no more
 than rounding accounts for: max x - min x <= `FLAT_EPS` eps max|x|. R(s) is the distance beyond
-which a sample weighs less than 1e-7 of the nearest ones, in a coherence smoothed and at the
-largest scale of the boxcar. Missing samples and those beyond the ends do not count. The rule
-depends on the samples within the support alone, so a window of a live stream and the whole
-recording agree on it.
+which a sample weighs less than 1e-7 of the nearest ones; for a coherence it includes the smoothing,
+at the largest scale of the boxcar. Missing samples and those beyond the ends are ignored. The rule
+depends only on the samples within the support, so a window of a live stream and the whole recording
+give the same result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pycwt_mod.arrays import Bools, Floats
 #: be off by two units in the last place.
 FLAT_EPS = 4
 _TOLERANCES = {char: FLAT_EPS * float(np.finfo(char).eps) for char in "fd"}
-#: Samples between two equal ones that are looked at before a stretch is looked for.
+#: Samples between two equal ones that are checked before the exact search.
 _PROBES = 8
 #: Numbers up to which a loop is faster than numpy, whose calls take a few microseconds in all.
 _FEW = 48
@@ -43,9 +43,9 @@ Radii: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class FlatStretches:
-    """The longest stretches of each signal of a batch within which all samples are equal.
+    """The longest intervals of each signal of a batch within which all samples are equal.
 
-    Two stretches may overlap, where a signal drifts by less than its rounding.
+    Two intervals may overlap if a signal drifts by less than its rounding.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class FlatStretches:
     each: tuple[Stretches, ...]
 
     def mask(self, radii: Radii, n: int, step: int = 1, first: int = 0) -> Bools:
-        """Return which values rest on flat samples alone.
+        """Return which values depend only on flat samples.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class FlatStretches:
         """
         mask = np.zeros((len(self.each), len(radii), n), np.bool_)
         for stretches, rows in zip(self.each, mask, strict=True):
-            # At an end of the signal nothing is known beyond, so nothing there varies.
+            # Samples beyond an end of the signal are unknown, and do not count as varying.
             start, stop = stretches[:, :1], stretches[:, 1:]
             low = np.where(start == 0, 0, -((first - start - radii) // step))
             high = np.where(stop == self.shape[-1], n, (stop - 1 - radii - first) // step + 1)
@@ -85,14 +85,14 @@ class FlatStretches:
 
 
 def flat_stretches(signals: NDArray[Any], least: int) -> FlatStretches | None:
-    """Return the flat stretches of signals, shape (..., n); None if there are none.
+    """Return the flat intervals of signals, shape (..., n); None if there are none.
 
     Parameters
     ----------
     signals : ndarray of float32 or float64, shape (..., n)
         As recorded, before a mean is removed; NaN is missing.
     least : int
-        Samples of the shortest stretch that matters.
+        Length in samples of the shortest interval that matters.
     """
     tol = _TOLERANCES[signals.dtype.char]
     rows = signals.reshape(-1, signals.shape[-1])
@@ -104,15 +104,15 @@ def flat_stretches(signals: NDArray[Any], least: int) -> FlatStretches | None:
 
 
 def hop_of(least: int) -> int:
-    """Return the distance of samples of which any stretch of `least` samples has two."""
+    """Return the largest distance at which any interval of `least` samples has two samples."""
     return max(1, (least - 1) // 2)
 
 
 def may_be_flat(heads: Floats, energy: float) -> bool:
     """Return whether two neighbours of `heads`, shape (samples, channels), are equal.
 
-    They are every `hop_of(least)`-th sample of a window; `flat_stretches` looks closer. Products of
-    the samples must be within the range of their type.
+    They are every `hop_of(least)`-th sample of a window; `flat_stretches` makes the exact check.
+    Products of the samples must be within the range of their type.
 
     Parameters
     ----------
@@ -142,10 +142,10 @@ def may_be_flat(heads: Floats, energy: float) -> bool:
 
 
 def _candidates(rows: Floats, least: int, tol: float) -> list[int]:
-    """Return the signals that may have a flat stretch; nearly all others cost next to nothing.
+    """Return the signals that may have a flat interval, with little cost for the others.
 
-    Of any two neighbours among every `hop`-th sample of a stretch, and of those between them,
-    none differ. Missing samples differ from none.
+    Neighbours among every `hop`-th sample of a flat interval do not differ, nor do the samples
+    between them. Missing samples are considered equal to any.
     """
     hop = hop_of(least)
     probe = slice(max(1, hop // _PROBES), hop, max(1, hop // _PROBES))
@@ -170,7 +170,7 @@ def _candidates(rows: Floats, least: int, tol: float) -> list[int]:
 def _candidates_of_many(
     rows: Floats, heads: Floats, hop: int, probe: slice, tol: float
 ) -> list[int]:
-    """Return what `_candidates` does."""
+    """Return the result of `_candidates`."""
     with np.errstate(over="ignore", invalid="ignore"):
         later = heads[:, 1:]
         most = tol * np.abs(later)
@@ -184,7 +184,7 @@ def _candidates_of_many(
 
 
 def _stretches(signal: Floats, least: int, tol: float) -> Stretches:
-    """Return the longest flat stretches of at least `least` samples, half of them valid."""
+    """Return the longest flat intervals of at least `least` samples, half of them valid."""
     valid = ~np.isnan(signal)
     known = np.flatnonzero(valid)
     n = signal.size
@@ -194,7 +194,7 @@ def _stretches(signal: Floats, least: int, tol: float) -> Stretches:
     with np.errstate(over="ignore", invalid="ignore"):
         near = np.abs(np.diff(x)) <= tol * np.abs(x[1:])
     turns = np.flatnonzero(np.diff(near, prepend=False, append=False)).reshape(-1, 2)
-    # In places among the valid samples; a missing one belongs to the stretch before and after it.
+    # As indices of valid samples; a missing one belongs to the interval before and after it.
     after = np.append(known[1:], n)
     before = np.append(-1, known[:-1]) + 1
     before[0] = 0
@@ -211,7 +211,7 @@ def _stretches(signal: Floats, least: int, tol: float) -> Stretches:
 def _within_tol(x: Floats, tol: float, least: int) -> Iterator[tuple[int, int]]:
     """Yield the longest parts of `x` that span no more than `tol` of their magnitude.
 
-    Parts of less than `least` samples may be left out. Usually all of `x` is one.
+    Parts of less than `least` samples may be omitted. Usually the only part is all of `x`.
     """
     if np.ptp(x) <= tol * abs(x[0]):
         yield 0, x.size
@@ -250,5 +250,5 @@ def radii_of(radius: float, scales: Floats) -> Radii:
 
 
 def least_stretch(radii: Radii) -> int:
-    """Return the length of the shortest stretch in which a row has a flat value."""
+    """Return the length of the shortest interval in which a row has a flat value."""
     return 2 * int(radii.min()) + 1

@@ -237,7 +237,7 @@ class CircularRows:
                 yield partial(self._unfold, unfolding, circular, matrix)
 
     def _unfolding(self, band: Band, rows: list[int], step: int) -> Unfolding:
-        """Return the tables of some rows with similar bands, the same for every signal."""
+        """Return the tables of rows with similar bands, which are the same for every signal."""
         spec, length = self.schedule.spec, self.group.length
         scales = spec.scales[self.group.index[rows]]
         ends = [used_bins(spec.wavelet, band, s, s, spec.convention, length) for s in scales]

@@ -1,7 +1,7 @@
 """Rows of long records, from overlapping segments whose FFTs stay in the cache.
 
-A row at scale s depends on no sample farther away than its radius. So its samples over a stretch
-of the record equal those of a short circular transform of that stretch with a margin on either
+A row at scale s depends on no sample farther away than its radius. So its samples over an interval
+of the record equal those of a short circular transform of that interval with a margin on either
 side, after the margins are discarded: overlap-save. The time per sample does not depend on the
 length of the record.
 """

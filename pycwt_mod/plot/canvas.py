@@ -99,7 +99,7 @@ class Frame:
         return with_unit("Frequency", f"1/{self.time_unit}" if self.time_unit else "")
 
     def veil(self, ax: Axes, coi_hz: ArrayLike | None, mask: ArrayLike | None) -> None:
-        """Hatch the cone of influence, and what is masked."""
+        """Hatch the cone of influence and the masked values."""
         style: dict[str, Any] = {
             "facecolor": _VEIL,
             "edgecolor": _HATCH,
@@ -170,9 +170,9 @@ class Canvas:
         return mesh
 
     def encircle(self, ax: Axes, frame: Frame, values: Numbers) -> None:
-        """Frame what exceeds its level."""
+        """Frame the values that exceed the threshold."""
         if self.level is not None:
-            with np.errstate(divide="ignore", invalid="ignore"):  # a level may be 0, or NaN
+            with np.errstate(divide="ignore", invalid="ignore"):  # a threshold may be 0, or NaN
                 excess = values / self.level - 1
             contour(ax, frame, excess)
 
@@ -193,7 +193,7 @@ _ARROWS_TIME, _ARROWS_FREQ = 32, 16
 
 
 def contour(ax: Axes, frame: Frame, excess: Numbers) -> None:
-    """Frame what is above zero, with a rim that shows on every colour."""
+    """Frame the positive values, with a rim that is visible on every colour."""
     finite = np.where(np.isfinite(excess), excess, -1.0)
     if finite.min() < 0 < finite.max():
         for colour, width in (("white", 2.2), (INK, 1.1)):

@@ -55,7 +55,7 @@ def plot_coherence(
     period_axis : bool
         Periods downwards in octaves, as in the papers, instead of frequencies upwards.
     time_unit : str
-        Of times that are no dates, and of periods, for the labels.
+        Unit of periods, and of times that are not dates, for the labels.
     colour_bar : bool
 
     Returns

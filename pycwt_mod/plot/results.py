@@ -104,7 +104,7 @@ def _single(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _levelled(options: Options, signif: ArrayLike, values: NDArray[Any]) -> Options:
-    """Return the options with the level of a result, if it has one and no other is given."""
+    """Return the options with the threshold of a result, if it has one and no other is given."""
     level = np.asarray(signif)
     if level.shape != values.shape[:1] or "signif" in options:
         return options

@@ -1,4 +1,4 @@
-"""What stands beside and below a scalogram: its averages over time and over scales."""
+"""Panels next to and below a scalogram: its averages over time and over scales."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plot_global_spectrum(
     period_axis: bool = False,
     time_unit: str = "s",
 ) -> None:
-    """Draw power averaged over time, upright, on the vertical axis of the scalogram beside it.
+    """Draw power averaged over time, upright, on the vertical axis of the scalogram next to it.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def plot_global_spectrum(
     spectrum : array_like, shape (k,)
         From `global_spectrum`.
     signif : array_like, shape (k,), optional
-        Its level, drawn dashed.
+        Its threshold, drawn dashed.
     unit : str
         Unit of the signal, for the label.
 
@@ -62,7 +62,7 @@ def plot_global_spectrum(
     frame.label_rows(ax)
     ax.set_ylabel("")
     ax.tick_params(labelleft=False)
-    # The level of long periods may exceed any spectrum; it is let run out of the picture.
+    # The threshold of long periods may exceed any spectrum; the picture does not extend to it.
     ax.set_xlim(0, _ROOM * float(np.nanmax(power)))
     ax.set_xlabel(f"Mean power ({unit}²)" if unit else "Mean power")
 
@@ -87,7 +87,7 @@ def plot_scale_average(
     variance : array_like, shape (n,)
         From `scale_average`.
     signif : float, optional
-        Its level, drawn dashed.
+        Its threshold, drawn dashed.
     unit : str
         Unit of the signal, for the label.
     time_unit : str

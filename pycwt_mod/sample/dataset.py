@@ -40,7 +40,7 @@ _NOT_INCLUDED = ("MAUNA", "MONSOON", "SUNSPOTS", "SOI")
 
 
 class Dataset:
-    """A sample series and what is written beside its axes.
+    """A sample series and the labels of its axes.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Dataset:
     Raises
     ------
     ValueError
-        If there is no such series.
+        If the series does not exist.
 
     Examples
     --------

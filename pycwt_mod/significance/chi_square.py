@@ -1,4 +1,4 @@
-"""Levels of power and of cross spectra that follow from a distribution, without simulation."""
+"""Thresholds of power and of cross spectra that follow from a distribution, without simulation."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from pycwt_mod.wavelets import Wavelet, WaveletLike, as_wavelet
 
 Levels = NDArray[np.float64]
 
-#: Variances from this to its inverse: levels of red noise, which are up to 1e6 times the variance,
-#: are then within the range of float64.
+#: Range of variances, from this to its inverse: thresholds of red noise, which are up to 1e6 times
+#: the variance, are then within the range of float64.
 _LEAST_VARIANCE = 1e-302
 
 
@@ -46,7 +46,7 @@ class _SignificanceFields(NamedTuple):
 
 
 class Significance(Summarised, _SignificanceFields):
-    """Levels and the theoretical spectrum, in pycwt's order.
+    """Thresholds and the theoretical spectrum, in pycwt's order.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Significance(Summarised, _SignificanceFields):
     def _facts(self) -> dict[str, str]:
         return {
             "scales": str(np.size(self.signif)),
-            "level of power": span(np.atleast_1d(self.signif)),
+            "threshold of power": span(np.atleast_1d(self.signif)),
             "theoretical power": span(np.atleast_1d(self.fft_theor)),
         }
 
@@ -76,10 +76,10 @@ def significance(
     *,
     convention: Convention = "standard",
 ) -> Significance:
-    """Level that red noise exceeds in a wavelet power spectrum with probability 1 - p.
+    """Threshold that red noise exceeds in a wavelet power spectrum with probability 1 - p.
 
-    The level is μ χ²_ν(p)/ν. Where the mean power μ and the degrees of freedom ν are from
-    depends on the convention.
+    The threshold is μ χ²_ν(p)/ν. The convention determines the mean power μ and the degrees of
+    freedom ν.
 
     Parameters
     ----------
@@ -88,14 +88,14 @@ def significance(
     dt : float
         Sampling interval.
     scales : array_like, shape (scales,)
-        From `cwt`, in any order. For test 2 each counts with the octaves it stands for.
+        From `cwt`, in any order. For test 2 each is weighted by the octaves it represents.
     sigma_test : {0, 1, 2}
         0: one coefficient (eq. 18). 1: average over time (eq. 23). 2: average over scales,
         as `scale_average` computes it (eq. 25-28).
     alpha : float, optional
         Lag-1 autocorrelation; estimated from `signal` if not given, 0 if that is a variance.
     significance_level : float
-        p, between 0 and 1.
+        p, the significance level, between 0 and 1.
     dof : array_like
         For test 1, number of points averaged, one for all scales or one per scale (-1: the
         degrees of freedom of one coefficient). For test 2, the scales [s1, s2].
@@ -173,7 +173,7 @@ def _variance_and_lag1(
         variance = float(np.ldexp(std**2, 2 * exponent[0]))
     if not _LEAST_VARIANCE <= variance <= 1 / _LEAST_VARIANCE:
         raise ValueError(
-            "cannot compute levels in units of the signal squared: its standard deviation "
+            "cannot compute thresholds in units of the signal squared: its standard deviation "
             f"{float(np.ldexp(std, exponent[0])):g} has a square out of the range of float64; "
             "divide the signal by a constant"
         )
@@ -210,7 +210,7 @@ def _scale_averaged(
     level: float,
     mother: Wavelet,
 ) -> Significance:
-    """Return the level of `scale_average` from the covariances between scales."""
+    """Return the threshold of `scale_average` from the covariances between scales."""
     share = octave_weights("scales", s, None)[chosen] / s[chosen]
     mean, nu = scale_average_moments(s[chosen] / dt, share * dt / mother.cdelta, lag1, mother)
     theory = float(share @ mean_power(s[chosen] / dt, lag1, mother) / share.sum())
@@ -227,7 +227,7 @@ def _empirically_averaged(
     level: float,
     mother: Wavelet,
 ) -> Significance:
-    """Return the level of an average over scales by eq. 25 to 28."""
+    """Return the threshold of an average over scales by eq. 25 to 28."""
     first, last = np.asarray(dof, dtype=np.float64)
     # With the weights δj of each scale: n_a δj is the band's width, n_a S_avg a mean scale.
     octaves = octave_weights("scales", s, None)[chosen]
@@ -289,7 +289,7 @@ def cross_levels(
     convention: Convention,
     normalize: bool,
 ) -> NDArray[np.float64]:
-    """Return √(P1 P2) Z_ν(p)/ν (TC98 eq. 31), one row of levels per pair; `scales` in samples.
+    """Return √(P1 P2) Z_ν(p)/ν (TC98 eq. 31), one row of thresholds per pair; `scales` in samples.
 
     P is the mean power of a row. With pycwt's convention it is the spectrum of the noise at the
     centre frequency, and χ²_ν stands in place of Z_ν.

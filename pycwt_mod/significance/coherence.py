@@ -33,29 +33,29 @@ from pycwt_mod.significance.simulation import (
 from pycwt_mod.significance.table.level_table import LevelTable
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
-#: A cache of levels; the key is (plan, level).
+#: A cache of thresholds; the key is (plan, significance level).
 Cache: TypeAlias = MutableMapping[tuple[MonteCarloPlan, float], MonteCarloLevels]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonteCarlo:
-    """How to simulate the level of a coherence: a value for `significance` of `wct`.
+    """How to simulate the threshold of a coherence: a value for `significance` of `wct`.
 
     Parameters
     ----------
     count : int
         Number of surrogate pairs; with `precision`, the number to begin with.
     precision : float, optional
-        Standard error that every level shall reach, see `wct_significance`.
+        Standard error that every threshold must reach, see `wct_significance`.
     seed : int, SeedSequence, Generator, RandomState or None
-        The same seed gives the same levels, bit for bit, whatever the backend and `n_jobs`.
+        The same seed gives the same thresholds, bit for bit, whatever the backend and `n_jobs`.
         None takes fresh entropy.
     backend : str
         One of `list_backends`, looked up when the simulation starts.
     n_jobs : int
-        Workers, if the backend has any; a UserWarning says if it has none.
+        Workers, if the backend has any; otherwise a UserWarning.
     cache : MutableMapping, optional
-        Where levels are looked up and stored; used with a given seed only.
+        Stores thresholds for reuse; used only with a given seed.
     progress : callable, optional
         Called as ``progress(done, total)``, counted in tasks.
 
@@ -64,7 +64,7 @@ class MonteCarlo:
     ValueError
         If a number is out of range.
     TypeError
-        If a value is of a type that cannot be used.
+        If a value has an unsupported type.
 
     Examples
     --------
@@ -132,14 +132,14 @@ def wct_significance(
     backend: str = "sequential",
     n_jobs: int = 1,
 ) -> MonteCarloLevels:
-    """Level of R² that unrelated red noises exceed with probability 1 - p, per scale.
+    """Threshold of R² that unrelated red noises exceed with probability 1 - p, per scale.
 
-    The records have `n` samples, as the signals that the level is for, and what lies outside
-    the cone of influence is counted. A scale without such a point has the level of the middle
-    of the record. Octaves whose scales are below n/64 don't feel the ends: they are simulated
-    by endless noise of 64 times their largest scale per pair. Where a record has few
-    independent values, up to 4 times `mc_count` pairs are simulated, so all scales have errors
-    of the same order. `standard_error` says which, and `mc_count` lowers it.
+    The records have `n` samples, like the signals to be tested, and the values outside the cone of
+    influence are counted. A scale without such a point has the threshold of the middle of the
+    record. Octaves whose scales are below n/64 do not depend on the ends: they are simulated by
+    endless noise of 64 times their largest scale per pair. Where a record has few independent
+    values, up to 4 times `mc_count` pairs are simulated, so that the errors of all scales are of
+    the same order. `standard_error` gives these errors, and a larger `mc_count` reduces them.
 
     Parameters
     ----------
@@ -148,46 +148,45 @@ def wct_significance(
     dt, dj, s0, J : float, float, float, int
         As given to `wct`; `s0` and `J` explicit.
     significance_level : float
-        p, between 0 and 1.
+        p, the significance level, between 0 and 1.
     wavelet : Wavelet or str
     mc_count : int
         Number of surrogate pairs; with `precision`, the number to begin with.
     progress : callable, optional
-        Called as ``progress(done, total)``, counted in tasks; with `precision` the total grows
-        while more turn out to be needed. True and False are accepted
-        for pycwt's sake and show nothing.
+        Called as ``progress(done, total)``, counted in tasks; with `precision` the total grows as
+        more turn out to be needed. True and False are accepted for compatibility with pycwt, and
+        show nothing.
     cache : MutableMapping, optional
-        Where levels are looked up and kept; used with a given seed only, since fresh
-        entropy has no equal. True and False are accepted for pycwt's sake; no file is written.
+        Stores thresholds for reuse; used only with a given seed, since fresh entropy never repeats.
+        True and False are accepted for compatibility with pycwt; no file is written.
     convention : {"standard", "pycwt"}
         "pycwt" has its boxcar in scale, and NaN at the last scale; its noise, which is white
         whatever the coefficients, isn't repeated.
     method : {"montecarlo", "table"}
-        "table" looks levels up that were simulated once, in less than a millisecond and without
-        a seed. Up to coefficients of 0.99 they differ by less than 0.02 (Morlet 6) or 0.05 from
-        those of a large simulation, at 0.999, or at 0.95 with an `n` below 100, by somewhat
-        more; see
-        docs/decisions/0011-instant-levels.md. The table covers Morlet 6, Paul 4, DOG 2 and
-        DOG 6, coefficients from -0.1 to 0.999, some values of `dj`, levels from 0.8 to 0.995,
-        axes so long that no scale feels both ends, and `n` from 50 on. It ignores `mc_count`,
-        `progress`, `cache`, `rng`, `seed` and `backend`, and refuses a `precision`.
+        "table" looks up thresholds that were simulated in advance, in less than a millisecond and
+        without a seed. Up to coefficients of 0.99 they differ by less than 0.02 (Morlet 6) or 0.05
+        from those of a large simulation; at 0.999, or at 0.95 with an `n` below 100, by somewhat
+        more; see docs/decisions/0011-instant-levels.md. The table covers Morlet 6, Paul 4, DOG 2
+        and DOG 6, coefficients from -0.1 to 0.999, some values of `dj`, significance levels from
+        0.8 to 0.995, axes so long that no scale feels both ends, and `n` from 50 on. It ignores
+        `mc_count`, `progress`, `cache`, `rng`, `seed` and `backend`, and rejects `precision`.
     n : int, optional
-        Samples of the signals. `wct` gives its own. Without it the records have ⌈6 s_max/dt⌉
+        Samples of the signals, which `wct` passes. Without it the records have ⌈6 s_max/dt⌉
         samples, as in Grinsted's code and in pycwt. Those have more independent values at long
-        periods than the signals, so at periods above a fifth of the signals' length the level
-        is too low: at 0.3 of it a level of 95 % has 17 % false positives (Morlet 6). Without
-        effect in pycwt's convention.
+        periods than the signals, so the threshold is too low at periods above a fifth of the
+        signals' length: at 0.3 of it, a significance level of 95 % has 17 % false positives (Morlet
+        6). No effect in pycwt's convention.
     precision : float, optional
-        Standard error that every level shall reach. Octaves are simulated until theirs do, or
-        until 2^20 pairs; `standard_error` and `pairs` of the result say what came of it. Not
-        with ``method="table"``.
+        Standard error that every threshold must reach. Octaves are simulated until theirs do, or
+        until 2^20 pairs; `standard_error` and `pairs` of the result give what was reached. Not with
+        ``method="table"``.
     rng, seed : int, SeedSequence, Generator, RandomState or None
-        Two names for one thing. The same seed gives the same levels, bit for bit, whatever
-        the backend and `n_jobs`.
+        Synonyms; give only one. The same seed gives the same thresholds, bit for bit, whatever the
+        backend and `n_jobs`.
     backend : str
         One of `list_backends`.
     n_jobs : int
-        Workers, if the backend has any; a UserWarning says if it has none.
+        Workers, if the backend has any; otherwise a UserWarning.
 
     Returns
     -------
@@ -212,7 +211,7 @@ def wct_significance(
     True
     """
     if rng is not None and seed is not None:
-        raise ValueError(f"{seed=} and rng={rng!r} are two names for one thing: give one")
+        raise ValueError(f"cannot use both {seed=} and rng={rng!r}, which are synonyms: give one")
     source = rng if rng is not None else seed
     check_convention(convention)
     dt = check_positive("dt", dt)
@@ -234,7 +233,7 @@ def wct_significance(
         if precision is not None:
             raise ValueError(f"cannot use {precision=} with {method=}: use method='montecarlo'")
         if n_jobs != 1:
-            warn_caller(f"{n_jobs=} has no effect: method='table' looks the levels up")
+            warn_caller(f"{n_jobs=} has no effect: method='table' does not simulate")
         return _look_up(plan, level)
     if method != "montecarlo":
         raise ValueError(f"{method=} must be 'montecarlo' or 'table'")
@@ -245,12 +244,12 @@ def wct_significance(
         report = progress if callable(progress) else None
         _check_jobs(backend, n_jobs)
         kept[plan, level] = simulate(plan, level, backend=backend, n_jobs=n_jobs, progress=report)
-    # A copy, so that a caller who changes the levels in place does not change the cache.
+    # A copy, so that a caller who changes the thresholds in place does not change the cache.
     return kept[plan, level].copy()
 
 
 def _own_length(n: int | None, convention: Convention) -> int | None:
-    """Return the length of the records; pycwt's has nothing to do with the signal's."""
+    """Return the length of the records; pycwt's does not depend on that of the signal."""
     if n is None:
         return None
     count = check_count("n", n, least=2)
@@ -280,14 +279,14 @@ def _check_seed(seed: Seed) -> None:
 
 
 def entropy_of(seed: Seed) -> int:
-    """Return the whole number that seeds every task; drawn afresh for None."""
+    """Return the integer that seeds every task; drawn from fresh entropy for None."""
     _check_seed(seed)
     if isinstance(seed, np.random.RandomState):
         return drawn_seed(seed)
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(2**63))
     if isinstance(seed, np.random.SeedSequence):
-        # The words of the state tell spawned sequences apart, which share their entropy.
+        # The words of the state distinguish spawned sequences, which share their entropy.
         return int.from_bytes(seed.generate_state(4).tobytes(), "little")
     if seed is not None:
         return int(seed)

@@ -1,4 +1,4 @@
-"""The coherence level of one octave of a live analysis, simulated or looked up."""
+"""Threshold of coherence for one octave of a live analysis, simulated or looked up."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def block_significance(
     mc_count: int,
     seed: Seed,
 ) -> NDArray[np.float64]:
-    """Level of R² that unrelated red noises exceed with probability 1 - `level`; one octave.
+    """Threshold of R² that unrelated red noises exceed with probability 1 - `level`; one octave.
 
-    A row sees nothing but the noise within its band, so its coherence under the null depends
-    on the shape of the AR(1) spectrum there and on nothing else: not on the sampling rate and
-    not on other octaves. So the spectrum of the noise is drawn for the bins of the octave's
-    band alone, AR(1) at the signal's own rate, and folded to the octave's own step, where it
-    is circular: endless, with no cone of influence, as in a stream whose edges are masked.
+    A row depends only on the noise within its band, so its coherence under the null hypothesis
+    depends only on the shape of the AR(1) spectrum there, not on the sampling rate or on other
+    octaves. The spectrum of the noise is therefore drawn only for the bins of the octave's band,
+    AR(1) at the signal's own rate, and folded to the octave's own step, where it is circular:
+    endless, without a cone of influence, as in a stream whose edges are masked.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ def block_significance(
     al1, al2 : float
         AR(1) coefficients per sample of the signals.
     level : float
-        Between 0 and 1.
+        Significance level, between 0 and 1.
     mc_count : int
         Surrogate pairs, each 64 of the octave's largest scales long.
     seed : int, SeedSequence, Generator or None
-        The same seed gives the same levels, bit for bit.
+        The same seed gives the same thresholds, bit for bit.
 
     Returns
     -------
     ndarray, shape (k,), float64
-        One level per published voice.
+        One threshold per published voice.
 
     Raises
     ------
@@ -84,15 +84,15 @@ def block_level(
     al2: float,
     level: float,
 ) -> NDArray[np.float64]:
-    """Level of R² that unrelated red noises exceed with probability 1 - `level`; one octave.
+    """Threshold of R² that unrelated red noises exceed with probability 1 - `level`; one octave.
 
-    What `pycwt_mod.block_significance` simulates, looked up in a tenth of a millisecond once the
-    table is read. Rows near both ends of the grid have their own levels, since they lack
+    The result of `pycwt_mod.block_significance`, looked up in a tenth of a millisecond once the
+    table is read. Rows near both ends of the grid have their own thresholds, since they lack
     neighbours to be averaged with, and so have rows near Nyquist.
 
-    The error in R² at level 0.95 is below 0.015 for Morlet 6, 0.025 for Paul 4 and 0.03 for
-    DOG 2 and DOG 6, as compared with simulations of 600 pairs, whose own error is part of it;
-    docs/decisions/0011-instant-levels.md has more.
+    The error in R² at level 0.95 is below 0.015 for Morlet 6, 0.025 for Paul 4 and 0.03 for DOG 2
+    and DOG 6, compared with simulations of 600 pairs, whose own error is part of it; see
+    docs/decisions/0011-instant-levels.md.
 
     Parameters
     ----------
@@ -102,18 +102,18 @@ def block_level(
     al1, al2 : float
         AR(1) coefficients per sample of the signals, from -0.1 to less than 1.
     level : float
-        From 0.8 to 0.995.
+        Significance level, from 0.8 to 0.995.
 
     Returns
     -------
     ndarray, shape (k,), float64
-        One level per published voice.
+        One threshold per published voice.
 
     Raises
     ------
     NotTabulated
-        If the table doesn't cover the wavelet, the number of voices, the grid, the noise or the
-        level: `block_significance` answers then. It is a ValueError.
+        If the table does not cover the wavelet, the number of voices, the grid, the noise or the
+        level; use `block_significance` then. It is a ValueError.
     ValueError
         If an argument is out of range.
 

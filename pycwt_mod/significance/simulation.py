@@ -1,7 +1,8 @@
-"""The simulation of levels: its plan with independent tasks, how they run, and the levels.
+"""Simulation of thresholds: its plan with independent tasks, their execution, and the result.
 
-The tasks depend on the plan and on earlier histograms alone, and a histogram on the seed of its
-task; so the levels do not depend on where the tasks run, or on how many run concurrently.
+The tasks depend only on the plan and on earlier histograms, and a histogram only on the seed of its
+task. The thresholds therefore do not depend on where the tasks run, or on how many run
+concurrently.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ ENDLESS_SCALES = 64
 #: exactly where those of the signal are, and up to `MOST_REPEATS` times as many pairs.
 SHORT_SCALES = 16
 MOST_REPEATS = 4
-#: There: largest spacing of the samples that are counted, and padding that no wavelet crosses,
+#: For those: largest interval of the samples that are counted, and padding that no wavelet crosses,
 #: in units of the smallest and of the largest scale of an octave.
 _SHORT_SPACING = 0.5
 _SHORT_PADDING = 6
@@ -215,7 +216,7 @@ _GROWTH = 8.0
 
 
 class OctaveTally:
-    """The histograms of one octave so far; adds up what its tasks return."""
+    """Histograms of one octave so far; accumulates the results of its tasks."""
 
     def __init__(self, tasks: tuple[SurrogateTask, ...]) -> None:
         self.rows = tasks[0].rows
@@ -230,7 +231,7 @@ class OctaveTally:
         self._chunks.append(histogram)
 
     def levels(self, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the level of every row, and its standard error."""
+        """Return the threshold of every row, and its standard error."""
         chunks = np.stack(self._chunks)
         r2 = np.array([quantile(row, level) for row in chunks.sum(axis=0)])
         errors = [standard_error(chunks[:, i], at) for i, at in enumerate(r2)]
@@ -239,14 +240,14 @@ class OctaveTally:
     def more(self, precision: float, level: float) -> tuple[SurrogateTask, ...]:
         """Return the tasks that are still needed for `precision`; none if it is reached.
 
-        A row that no point of a record outside the cone of influence belongs to has no level,
-        so it needs no tasks.
+        A row without any point outside the cone of influence of a record has no threshold, so it
+        needs no tasks.
         """
         errors = self.levels(level)[1]
         counted = np.stack(self._chunks).any(axis=(0, 2))
         if not counted.any() or self.pairs >= MAX_PAIRS:
             return ()
-        if np.isnan(errors[counted]).any():  # too few tasks, or none of them near the level
+        if np.isnan(errors[counted]).any():  # too few tasks, or none of them near the threshold
             growth = _GROWTH
         else:
             growth = (float(errors[counted].max()) / precision) ** 2
@@ -265,12 +266,12 @@ def simulate(
     n_jobs: int = 1,
     progress: Progress | None = None,
 ) -> MonteCarloLevels:
-    """Return the levels of a plan.
+    """Return the thresholds of a plan.
 
     Raises
     ------
     ValueError
-        If there is no such backend.
+        If the backend does not exist.
     """
     place = get_backend(backend)
     octaves = plan.tasks()
@@ -308,30 +309,29 @@ def _result(plan: MonteCarloPlan, tallies: list[OctaveTally], level: float) -> M
     return levels
 
 
-#: Source of levels: a simulation for these arguments, or the table of earlier simulations.
+#: Source of thresholds: a simulation for these arguments, or the table of earlier simulations.
 Method: TypeAlias = Literal["montecarlo", "table"]
 
 _CENTRES = (np.arange(BINS) + 0.5) / BINS
-#: Half width in R² over which the density at the level is taken.
+#: Half width in R² of the interval for the density at the threshold.
 _DENSITY_REACH = 0.02
 
 
 class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float64]]):
-    """Levels of R² per scale: an array as pycwt returns, with its provenance.
+    """Thresholds of R² per scale: an array as pycwt returns, with its provenance.
 
     Attributes
     ----------
     standard_error : ndarray, shape (scales,), or None
-        Error of each level. With ``method="montecarlo"`` the sampling error, from the scatter
-        between the tasks; NaN with less than two of them. With ``method="table"`` that of
-        the table for white noise; for red it is somewhat more. None on arrays derived from a
-        result.
+        Error of each threshold. With ``method="montecarlo"`` the sampling error, from the scatter
+        between the tasks; NaN with less than two of them. With ``method="table"`` that of the table
+        for white noise; for red noise it is somewhat larger. None on arrays derived from a result.
     pairs : ndarray of int, shape (scales,), or None
-        Number of surrogate pairs behind each level; None for levels from the table.
+        Number of surrogate pairs for each threshold; None for thresholds from the table.
     seed : int or None
-        Give it as `rng` to get the same levels again, bit for bit; None for the table.
+        Pass it as `rng` to get the same thresholds again, bit for bit; None for the table.
     mc_count : int or None
-        Number of surrogate pairs that was asked for; None for the table.
+        Requested number of surrogate pairs; None for the table.
     method : {"montecarlo", "table"} or None
     """
 
@@ -355,7 +355,7 @@ class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float
         return copied
 
     def placed(self, places: slice | NDArray[np.intp]) -> MonteCarloLevels:
-        """Return the levels at `places` with the attributes; a slice stands for all of them."""
+        """Return the thresholds at `places` with the attributes; a slice stands for all of them."""
         if isinstance(places, slice):
             return self
         levels = np.ndarray.__getitem__(self, places).view(MonteCarloLevels)
@@ -366,7 +366,11 @@ class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float
         return levels
 
     def _facts(self) -> dict[str, str]:
-        facts = {"scales": str(self.size), "level of R²": span(self), "method": str(self.method)}
+        facts = {
+            "scales": str(self.size),
+            "threshold of R²": span(self),
+            "method": str(self.method),
+        }
         if self.pairs is not None:
             facts |= {"pairs": span(self.pairs), "seed": str(self.seed)}
         if self.standard_error is not None:
@@ -397,7 +401,7 @@ class MonteCarloLevels(Summarised, np.ndarray[tuple[int, ...], np.dtype[np.float
 
 
 def quantile(histogram: NDArray[np.int64], level: float) -> float:
-    """Return the R² below which a part `level` of the counts lies; NaN without counts."""
+    """Return the R² below which a fraction `level` of the counts lies; NaN without counts."""
     filled = histogram > 0
     if not filled.any():
         return np.nan
@@ -408,9 +412,9 @@ def quantile(histogram: NDArray[np.int64], level: float) -> float:
 def standard_error(chunks: NDArray[np.int64], level_r2: float) -> float:
     """Return the standard error of a quantile from independent `chunks`, shape (chunks, BINS).
 
-    The part of each chunk that lies below the pooled level scatters about the pooled part;
-    the scatter, each chunk weighted by its counts, divided by the density at the level is the
-    error of the level.
+    The part of each chunk below the pooled threshold scatters about the pooled part. This scatter,
+    each chunk weighted by its counts, divided by the density at the threshold is the error of the
+    threshold.
     """
     counts = chunks.sum(axis=1)
     if len(chunks) < 2 or not counts.all() or np.isnan(level_r2):

@@ -87,7 +87,7 @@ class SurrogateTask:
 def run_task(task: SurrogateTask, *, batch_points: int = BATCH_POINTS) -> NDArray[np.int64]:
     """Return how often R² fell into each bin; shape (kept rows, BINS).
 
-    `batch_points` is the number of coefficients computed at a time; it changes the time alone.
+    `batch_points` is the number of coefficients computed at a time; it only changes the time.
     """
     seed = np.random.SeedSequence(task.entropy, spawn_key=task.spawn_key)
     rng = np.random.Generator(np.random.Philox(seed))

@@ -68,9 +68,9 @@ class LiveBlock(Block):
     first_sample, step : int
         Column i is at sample ``first_sample + step * i``.
     signif : ndarray, shape (k,), or None
-        The level of coherence, if asked for.
+        The threshold of coherence, if requested.
     signif_method : {"table", "monte-carlo"} or None
-        Where the level comes from.
+        Origin of the threshold.
     """
 
     channels: tuple[int, ...]

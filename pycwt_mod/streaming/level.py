@@ -1,4 +1,4 @@
-"""The level of live coherence, looked up, or simulated once where the table does not cover it."""
+"""Threshold of live coherence: looked up, or simulated once if the table does not cover it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["LevelMethod", "window_level"]
 
 LevelMethod: TypeAlias = Literal["table", "monte-carlo"]
 
-#: Surrogate pairs behind a simulated level: its standard error is below 0.01.
+#: Number of surrogate pairs of a simulated threshold: its standard error is below 0.01.
 PAIRS = 300
-#: Levels of live results must not depend on which worker computes them.
+#: Fixed seed, so that thresholds of live results do not depend on the worker.
 SEED = 0
-#: Digits of lag-1 coefficients in keys of cached levels, which differ by less than 0.001.
+#: Digits of lag-1 coefficients in keys of cached thresholds, which differ by less than 0.001.
 TABLE_DIGITS = 2
-#: A simulated level takes a tenth of a second, and hardly depends on the coefficients (at most 0.01
-#: from 0 to 0.999): they are rounded to one digit.
+#: Digits for simulated thresholds. Each takes a tenth of a second, and hardly depends on the
+#: coefficients (at most 0.01 from 0 to 0.999).
 SIMULATED_DIGITS, SIMULATED_MOST = 1, 0.9
-#: Fewer pairs of samples than this say nothing about a lag-1 coefficient.
+#: Minimum pairs of samples for an estimate of the lag-1 coefficient.
 MIN_PAIRS = 16
 
 Levels: TypeAlias = NDArray[np.float64]
@@ -40,7 +40,7 @@ def window_level(
     convention: Convention,
     level: float,
 ) -> tuple[Levels, LevelMethod]:
-    """Return the levels of R² of a pair of signals, and where they come from.
+    """Return the thresholds of R² of a pair of signals, and their origin.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def window_level(
     grid, layout, convention
         As for `compute_block`, of "wct".
     level : float
-        Probability with which unrelated noise stays below.
+        Significance level: the probability with which unrelated noise stays below.
 
     Returns
     -------
@@ -84,9 +84,9 @@ def _lags(samples: NDArray[Any]) -> list[float]:
 
 
 def _autocorrelation(samples: NDArray[Any]) -> float:
-    """Return the lag-1 autocorrelation of a signal; NaN is missing, and its pairs are left out.
+    """Return the lag-1 autocorrelation of a signal; NaN is missing, and its pairs are omitted.
 
-    A signal without variance counts as white.
+    A signal without variance is treated as white.
     """
     valid = np.isfinite(samples)
     pairs = valid[:-1] & valid[1:]
@@ -108,7 +108,7 @@ def _levels(
     second: float,
     level: float,
 ) -> tuple[Levels, LevelMethod]:
-    # Noise that is redder yet has the levels of MOST_LAG1, as no window feels the ends of a record.
+    # Redder noise has the thresholds of MOST_LAG1, as no window feels the ends of a record.
     al1, al2 = (min(max(lag, LEAST_LAG1), MOST_LAG1) for lag in (first, second))
     method: LevelMethod = "table"
     try:

@@ -169,7 +169,7 @@ class Stream:
                     window.samples[:, list(channels)], grid=self.grid, layout=layout,
                     convention=analysis.convention, level=analysis.level,
                 )  # fmt: skip
-            # Axes, masks and levels are cached and shared between blocks; the caller gets copies.
+            # Blocks share the cached axes, masks and thresholds; the caller gets copies.
             yield LiveBlock(
                 freqs_hz=block.freqs_hz.copy(), scales_s=block.scales_s.copy(),
                 values=block.values, phase=block.phase, mask=block.mask.copy(),

@@ -56,7 +56,7 @@ class CutWindow:
 class Windower:
     """Takes samples in pieces of any size and hands out every window once, when it is complete.
 
-    Which windows there are depends on the samples' indices alone, not on the pieces.
+    The windows depend only on the samples' indices, not on the pieces.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Windower:
         return self._buffer.view(self._buffer.first, self.end)
 
     def resume(self, next_tiles: Sequence[int]) -> None:
-        """Go on with these tiles; those before were handed out already."""
+        """Continue with these tiles; the ones before were already returned."""
         for tiling, index in zip(self._tilings, next_tiles, strict=True):
             tiling.next_index = index
 
@@ -137,7 +137,7 @@ class Windower:
     def restart(self, first: int, *, keep_tiles: bool = False) -> None:
         """Forget all samples; the next one has index `first`.
 
-        Unless `keep_tiles`, each lane goes on with the tile that holds that sample.
+        Unless `keep_tiles`, each lane continues with the tile that contains that sample.
         """
         self._buffer = SampleBuffer(self._channels, first, self._dtype)
         if not keep_tiles:
@@ -222,7 +222,7 @@ class SampleBuffer:
         self._store = np.empty((1024, channels), dtype=dtype)
         self._begin = 0
         self._length = 0
-        #: Stretches of samples that came in one type: where each one ends, and the type.
+        #: Intervals of samples that arrived in one type: the end of each, and the type.
         self._came_in: deque[tuple[int, np.dtype[Any]]] = deque()
         self.first = first
 

@@ -32,7 +32,7 @@ class DOG(BuiltinWavelet):
     m : int
         Order of the derivative, from 1 to 40.
     given_gamma, given_deltaj0, given_cdelta : float, optional
-        Factors to use instead of the published ones, which exist for `m` = 2 and 6 alone; C_δ
+        Factors to use instead of the published ones, which exist only for `m` = 2 and 6; C_δ
         is computed for other even orders.
 
     References

@@ -25,7 +25,7 @@ class Morlet(BuiltinWavelet):
     f0 : float
         Central angular frequency ω0 at scale 1; at least 5 for a negligible mean.
     given_gamma, given_deltaj0, given_cdelta : float, optional
-        Factors to use instead of the published ones, which exist for `f0` = 6 alone; C_δ is
+        Factors to use instead of the published ones, which exist only for `f0` = 6; C_δ is
         computed for any other `f0`.
 
     References

@@ -26,7 +26,7 @@ class Paul(BuiltinWavelet):
     m : int
         Order, from 1 to 40.
     given_gamma, given_deltaj0, given_cdelta : float, optional
-        Factors to use instead of the published ones, which exist for `m` = 4 alone; C_δ is
+        Factors to use instead of the published ones, which exist only for `m` = 4; C_δ is
         computed for any other `m`.
 
     References

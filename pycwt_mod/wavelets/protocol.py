@@ -1,4 +1,4 @@
-"""What a mother wavelet must offer, and how its support is measured when there is no formula."""
+"""The interface of a mother wavelet, and the measurement of its support without a formula."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Levels of coherence that were simulated once and for all, and are looked up.
+"""Thresholds of coherence that were simulated in advance.
 
-`LevelTable` has them; `block_level` looks up one octave of a live analysis, and
+`LevelTable` contains them; `block_level` looks up one octave of a live analysis, and
 ``wct_significance(..., method="table")`` the scales of a record.
 """
 

@@ -1,15 +1,15 @@
-"""What red noise makes of the levels of white noise.
+"""Effect of red noise on the thresholds of white noise.
 
-A row sees the noise within its band. The spectrum of AR(1) noise has a knee at
-ω_c = (1 - α)/√α: white below it, falling like ω^-2 above. So what the colour does to a row at
-scale s depends on the knee in units of the row, κ = s ω_c, of either noise. It makes the
-smoothed spectra have fewer (or more) independent terms: in
+A row depends on the noise within its band. The spectrum of AR(1) noise has a knee at
+ω_c = (1 - α)/√α: white below it, falling like ω^-2 above. The effect of the colour on a row at
+scale s therefore depends on the knee in units of the row, κ = s ω_c, of either noise. It lowers (or
+raises) the number of independent terms of the smoothed spectra: in
 
     1 - R²_red = (1 - R²_white)^g(κ1, κ2)
 
-the exponent g is nearly the same for all levels and places on the scale axis. It is tabulated;
-and again for the rows above a period of two samples, where the band is cut and the spectrum
-of sampled noise flattens, so that the coefficients count instead of the knees.
+the exponent g is nearly the same for all significance levels and places on the scale axis. It is
+tabulated; and again for the rows above a period of two samples, where the band is cut and the
+spectrum of sampled noise flattens, so that g depends on the coefficients instead of the knees.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["FILE", "KNEES", "LAGS", "NEAR_OCTAVES", "VOICES", "exponents", "knee
 KNEES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 #: Tabulated AR(1) coefficients near Nyquist; there redder noise is like the last.
 LAGS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
-#: So many octaves above a period of two samples.
+#: Tabulated octaves above a period of two samples.
 NEAR_OCTAVES = 2
 #: Tabulated numbers of voices per octave; others have the exponents of the nearest.
 VOICES = (2, 4, 12)
@@ -46,7 +46,7 @@ def knee(lag1: float) -> float:
 
 
 def near_key(key: str) -> str:
-    """Return what the exponents near Nyquist are called in the file."""
+    """Return the name of the exponents near Nyquist in the file."""
     return f"{key}/nyquist"
 
 

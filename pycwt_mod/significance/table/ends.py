@@ -1,9 +1,9 @@
-"""What the ends of a record change in a level of coherence.
+"""Effect of the ends of a record on the threshold of coherence.
 
-A row at scale s of a record of n samples has n/s - 2e scales outside the cone of influence (e
-is the e-folding time), and the ends weigh on these. Fewer independent terms make
-log(1 - R²) of the level smaller in magnitude, by a factor that depends on n/s and hardly on
-anything else: R²_n = 1 - (1 - R²)^h, where R² is the level of endless noise.
+A row at scale s of a record of n samples has n/s - 2e scales outside the cone of influence (e is
+the e-folding time), which the ends influence. Fewer independent terms reduce the magnitude of log(1
+- R²) of the threshold by a factor that depends on n/s and hardly on anything else: R²_n = 1 - (1 -
+R²)^h, where R² is the threshold of endless noise.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["FILE", "OCTAVES", "VOICES", "ends_key", "record_exponents"]
 FILE = "ends.npz"
 #: Tabulated numbers of voices per octave; others are looked up at the nearest one.
 VOICES = (1, 2, 4)
-#: From n = s to n = 64 s, from where on the ends are not felt.
+#: From n = s to n = 64 s, above which the ends have no effect.
 OCTAVES = 6
 
 Numbers = NDArray[np.float64]
 
 
 def ends_key(name: str, voices: int) -> str:
-    """Return what the exponents of a wavelet are called in the file."""
+    """Return the name of the exponents of a wavelet in the file."""
     return f"{name}/{voices}"
 
 
@@ -37,7 +37,7 @@ def record_exponents(name: str, voices: int, scales: Numbers, n: int) -> Numbers
     Parameters
     ----------
     name : str
-        Of the wavelet, as in `pycwt_mod.significance.table.level_table.WAVELETS`.
+        Name of the wavelet, as in `pycwt_mod.significance.table.level_table.WAVELETS`.
     voices : int
         Per octave.
     scales : ndarray, shape (scales,)

@@ -1,4 +1,4 @@
-"""The files of numbers that come with the library: tables, and where they come from."""
+"""The data files of the library: tables, and their provenance."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def stored(file: str) -> dict[str, NDArray[Any]]:
 
 
 def provenance(file: str) -> dict[str, Any]:
-    """Return where the numbers of a file come from: seed, pairs, versions."""
+    """Return the provenance of the numbers of a file: seed, pairs, versions."""
     loaded: dict[str, Any] = json.loads(str(stored(file)["provenance"]))
     return loaded

@@ -1,12 +1,12 @@
-"""The table of instant levels: what it covers, and how a level is found in it.
+"""The table of thresholds: its coverage, and the lookup.
 
-Under the null hypothesis the coherence of a row depends on the rows that its scale boxcar
-meets, on the length of the record in units of its scale, and near a period of two samples on
-where Nyquist cuts its band; and hardly on anything else. So a few short lists per (wavelet,
-convention, voices per octave) say it all: rows near the lower end of the axis, which lack
-neighbours and may be cut; rows in the middle, which are all alike; and rows near the upper
-end, which lack neighbours and feel the ends of a record of 6 s_max as well. What the ends of a
-record of n samples change is in `pycwt_mod.significance.table.ends`.
+Under the null hypothesis the coherence of a row depends on the rows within its scale boxcar, on the
+length of the record in units of its scale, and near a period of two samples on where Nyquist cuts
+its band; and hardly on anything else. A few short lists per (wavelet, convention, voices per
+octave) are therefore sufficient: rows near the lower end of the axis, which lack neighbours and may
+be cut; rows in the middle, which are all alike; and rows near the upper end, which lack neighbours
+and also feel the ends of a record of 6 s_max. `pycwt_mod.significance.table.ends` has the effect of
+the ends of a record of n samples.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ __all__ = [
 
 #: Covered numbers of voices per octave, 1/dj.
 VOICES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
-#: Tabulated probabilities; between them log(1 - R²) is linear in log(1 - p), as it is exactly
-#: for a coherence of so many independent terms.
+#: Tabulated significance levels; between them log(1 - R²) is linear in log(1 - p), which is exact
+#: for a coherence of a fixed number of independent terms.
 LEVELS = (0.8, 0.9, 0.95, 0.975, 0.99, 0.995)
 #: Below the largest scale the ends of the record are felt over log2(64/6) octaves.
 TOP_OCTAVES = 3.5
 #: Smallest scales of which the rows near Nyquist are tabulated, in octaves above a period of two
-#: samples; between them levels are interpolated.
+#: samples; thresholds between them are interpolated.
 NYQUIST_STARTS = (0.0, 0.25, 0.5, 0.75)
-#: So many octaves above it, less than 5 % of a covered wavelet lies beyond Nyquist.
+#: At this number of octaves above it, less than 5 % of a covered wavelet lies beyond Nyquist.
 NYQUIST_OCTAVES = 1.25
 #: Covered wavelets, and their names in the file.
 WAVELETS: dict[Wavelet, str] = {
@@ -63,12 +63,12 @@ WAVELETS: dict[Wavelet, str] = {
 }
 #: AR(1) coefficients from here on are covered: estimates for white noise fall below zero.
 LEAST_LAG1 = -0.1
-#: Up to here they are for records, whose ends redder noise would feel. Endless noise may be as
-#: red as it likes: beyond a point its spectrum falls like ω^-2 wherever rows look.
+#: Upper limit for records, whose ends redder noise would feel. Endless noise has no upper limit:
+#: beyond a point its spectrum falls like ω^-2 in the band of every row.
 MOST_LAG1 = 0.999
 #: Shorter records are not covered: rows near Nyquist would feel the ends of the record.
 LEAST_SAMPLES = 50
-#: Levels and errors are kept as whole numbers of this unit.
+#: Thresholds and errors are stored as integers in this unit.
 UNIT = 1 / 50_000
 FILE = "levels.npz"
 
@@ -86,24 +86,26 @@ def nyquist_rows(voices: int, start: float) -> int:
 
 
 def file_key(name: str, convention: str, voices: int) -> str:
-    """Return what the tables of an analysis are called in the file."""
+    """Return the name of the tables of an analysis in the file."""
     return f"{name}/{convention}/{voices}"
 
 
 class NotTabulated(ValueError):  # noqa: N818 - a name that reads as what it says
-    """The table of levels has no answer, the message says why: simulate the level instead."""
+    """The table does not cover the arguments in the message: simulate the threshold instead."""
 
     @classmethod
     def because(cls, reason: str) -> NotTabulated:
-        """Return the error with what to do instead."""
-        return cls(f"cannot look up the level: {reason}; simulate it, as method='montecarlo' does")
+        """Return the error with the alternative in its message."""
+        return cls(
+            f"cannot look up the threshold: {reason}; simulate it, as method='montecarlo' does"
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LevelTable:
-    """Levels of one wavelet, convention and number of voices, for white noise.
+    """Thresholds of one wavelet, convention and number of voices, for white noise.
 
-    Every array has shape (2, rows, len(LEVELS)): the levels of R², and their standard errors.
+    Every array has shape (2, rows, len(LEVELS)): the thresholds of R², and their standard errors.
 
     Attributes
     ----------
@@ -136,7 +138,7 @@ class LevelTable:
         Raises
         ------
         NotTabulated
-            If they don't cover it; the message says what they cover.
+            If the tables do not cover it; the message gives what they cover.
         """
         check_convention(convention)
         voices = round(1 / check_positive("dj", dj))
@@ -156,7 +158,7 @@ class LevelTable:
         lags: tuple[float, float] = (0.0, 0.0),
         n: int | None = None,
     ) -> tuple[Numbers, Numbers]:
-        """Return levels and errors for the scales s0 2^(j/voices) of records of `n` samples.
+        """Return thresholds and errors for the scales s0 2^(j/voices) of records of `n` samples.
 
         Without `n` the records have 6 s_max samples. `lags` are the AR(1) coefficients of the
         noises, per sample.
@@ -177,7 +179,7 @@ class LevelTable:
     def endless(
         self, s0: float, n_voices: int, level: float, lags: tuple[float, float] = (0.0, 0.0)
     ) -> tuple[Numbers, Numbers]:
-        """Return levels and errors for `n_voices` scales from `s0` of noise without ends.
+        """Return thresholds and errors for `n_voices` scales from `s0` of noise without ends.
 
         `lags` are the AR(1) coefficients of the noises, per sample.
 
@@ -197,7 +199,7 @@ class LevelTable:
         most_lag1: float = MOST_LAG1,
         n: int | None = None,
     ) -> tuple[Numbers, Numbers]:
-        """Return white endless rows at `level` as they are for red noise, and records of `n`."""
+        """Convert thresholds of white endless noise at `level` to red noise, and records of `n`."""
         lowest, highest = min(lags), max(lags)
         if not LEAST_LAG1 <= lowest <= highest <= most_lag1:
             raise NotTabulated.because(

@@ -84,7 +84,7 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ("pad_to=64.5", lambda: cwt(X, 1.0, pad_to=64.5)),  # type: ignore[arg-type]
     ("workers=nan", lambda: cwt(X, 1.0, workers=np.nan)),  # type: ignore[arg-type]
     ("y1.*complex", lambda: xwt(X * 1j, Y, 1.0)),
-    ("y2.*NaN alone", lambda: wct(X, np.full(64, np.nan), 1.0)),
+    ("y2.*only NaN", lambda: wct(X, np.full(64, np.nan), 1.0)),
     ("y2.*infinite", lambda: xwt(X, np.full(64, np.inf), 1.0)),
     ("wavelet='haar'", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, wavelet="haar")),
     ("wavelet='haar'", lambda: significance(1.0, 1.0, [2.0], wavelet="haar")),
