@@ -1,23 +1,24 @@
-"""Shares of the signal log, so that one stream does not fill it for the others.
+"""Limit each stream to a share of the signal log, so that no stream fills it for the others.
 
-JetStream limits the bytes of a stream of its own, not those of a subject. So one ingest checks the
-log once a second, which costs the chunks nothing.
+JetStream limits the size of the whole log, not that of a subject. One ingest therefore checks the
+log once a second; chunks pass through no additional step.
 
 Rules
 -----
-- While there is room, a stream may use as much of the log as it likes.
-- Once the log is three quarters full (`TIGHT`), it takes chunks of defined streams only, and those
-  of undefined ones are removed. A stream above its share loses its oldest chunks that are analysed
-  already. If what is not analysed is above the share, further chunks of the stream are refused
-  until enough of it is analysed, and an event `rejected` says so.
-- Once nine tenths are full (`FULL`), which takes 600 MB within a second for a log of 4 GiB, a
-  stream above its share loses its oldest chunks, analysed or not, with an event `rejected`.
-- With `defined_only`, chunks of undefined streams are refused also while there is room.
+- While the log has room, a stream may use as much of it as it likes.
+- When the log is three quarters full (`TIGHT`), it accepts chunks of defined streams only, and
+  chunks of undefined streams are removed. A stream above its share loses its oldest chunks that are
+  already analysed. If its chunks that are not analysed exceed the share, further chunks are
+  rejected until enough is analysed, with an event `rejected`.
+- When the log is nine tenths full (`FULL`), a stream above its share loses its oldest chunks,
+  analysed or not, with an event `rejected`. For a log of 4 GiB, a stream that sends 600 MB within a
+  second causes this.
+- With `defined_only`, chunks of undefined streams are also rejected while the log has room.
 
-To refuse chunks of a stream, its subject is left out of those that the log takes. The server has
-no sizes by subject: the bytes of a stream are estimated from its number of chunks and the sizes of
-some of them, at random places. Places are read as long as the sum over all streams differs from the
-size of the log.
+The log rejects chunks of a stream when its subjects do not include that of the stream. The server
+does not report sizes by subject. The size of a stream is estimated from its number of chunks and
+the sizes of a random sample, which is extended while the sum over all streams differs from the size
+of the log.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import checkpoint_key
 from cwt_ingest.undefined_streams import NAMELESS
 from cwt_runtime.bus import Bucket, DurableLog, StoredMessage, Usage
-from cwt_runtime.bus.errors import BusError
+from cwt_runtime.bus.errors import BusClosedError, BusError
 from cwt_runtime.telemetry import metrics
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import storage, subjects
@@ -113,13 +114,18 @@ class LogShares:
         self._sizes: dict[str, deque[int]] = {}
 
     async def run(self) -> None:
-        """Check until cancelled."""
+        """Check until cancelled, also while the log cannot be written, as on a full disk."""
+        told = ""
         while True:
             try:
                 await self.check()
+                told = ""
+            except BusClosedError:
+                raise
             except BusError as error:
-                if not error.transient:
-                    raise
+                if not error.transient and str(error) != told:
+                    told = str(error)
+                    self._log.warning(Action.BUS_ERROR, stream=storage.SIGNALS, detail=told)
             await anyio.sleep(self._look_s)
 
     async def admit(self, stream: str) -> None:
