@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import pytest
 
 from cwt_runtime.bus.nats import connect_bus
@@ -111,6 +112,21 @@ async def test_tls_is_used_where_the_server_only_offers_it(authority: Authority)
             trusted = ConnectSettings(url=f"tls://{place}", tls_ca=str(authority.certificate))
             assert await echoed(trusted) == LARGE
             assert "certificate" in await refused(ConnectSettings(url=f"tls://{place}"))
+
+
+async def test_the_end_of_a_server_is_not_a_warning_of_asyncio(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was one on standard error, for each process and each end."""
+    async with AsyncExitStack() as stack:
+        place = await stack.enter_async_context(tls_server(authority))
+        settings = ConnectSettings(url=f"tls://{place}", tls_ca=str(authority.certificate))
+        async with connect(settings) as client:
+            await stack.aclose()
+            with fail_after(20):
+                while client.bus.is_connected:
+                    await anyio.lowlevel.checkpoint()
+    assert [each.message for each in caplog.records if each.name == "asyncio"] == []
 
 
 @pytest.mark.parametrize("scheme", ["nats", "tls"])

@@ -12,6 +12,7 @@ Words of a control line are separated by blanks and tabs, as the protocol specif
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterable, Iterator
 from types import FunctionType
 from typing import Any
@@ -70,6 +71,23 @@ class BulkTransport(TcpTransport):
         """Connect with a larger buffer than the driver's."""
         del buffer_size
         await super().connect(uri, READ_BYTES, connect_timeout)
+
+    async def connect_tls(
+        self,
+        uri: str | ParseResult,
+        ssl_context: ssl.SSLContext,
+        buffer_size: int,
+        connect_timeout: int,
+    ) -> None:
+        """Upgrade the connection to TLS.
+
+        The driver does not tell the new reader about its connection: it buffers without a limit,
+        and asyncio logs a warning when the server closes the connection.
+        """
+        await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
+        if self._io_writer is not None:  # it has been replaced
+            transport = self._io_writer.transport
+            transport.get_protocol().connection_made(transport)
 
     async def read(self, buffer_size: int) -> bytes:
         """Return received bytes, up to a larger number than the driver requests."""
