@@ -64,7 +64,7 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ("mc_count=0", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, mc_count=0)),
     ("al1=1", lambda: wct_significance(1, 0.1, 1, 0.5, 2, 4)),
     ("backend='gpu'", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, backend="gpu")),
-    ("two names", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, rng=1, seed=2)),
+    ("seed=2 and rng=1", lambda: wct_significance(0.1, 0.1, 1, 0.5, 2, 4, rng=1, seed=2)),
     ("N=0", lambda: rednoise(0, 0.5)),
     ("g=1", lambda: rednoise(5, 1)),
     ("signal", lambda: multirate([], 1.0)),
