@@ -1,1 +1,1 @@
-"""The hardware bridge: it owns the serial ports it was given, and no others."""
+"""The hardware bridge, which opens only the configured serial ports."""

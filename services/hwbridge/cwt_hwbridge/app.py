@@ -1,4 +1,4 @@
-"""The hardware bridge on the bus."""
+"""Run the hardware bridge on the bus."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from cwt_schemas.hwops import HwCancel, HwCancelled, HwInfo, HwInfoRequest, HwRe
 
 __all__ = ["device_endpoints", "device_workers", "list_endpoint", "serve"]
 
-#: For a device to answer how it is; the time to open its port first, if need be, comes on top.
+#: Time for a device to report its state, in addition to the time to open its port.
 INFO_S = 5.0
-#: Requests at one endpoint that are known of: more than may wait, so that it is the device's queue
-#: that says whose turn it is, and who is refused.
+#: Concurrent requests per endpoint: more than may wait, so that the device's queue, and not the
+#: endpoint, schedules and refuses requests.
 AT_ONCE = MAX_WAITING + 8
 OPERATIONS: tuple[HwOperation, ...] = ("selftest", "fft", "cwt", "mc")
 
@@ -76,7 +76,7 @@ def device_workers(
     settings: HwBridgeSettings,
     tell: Callable[[PortConfig, DeviceEvent | Progress], Awaitable[None]],
 ) -> tuple[DeviceWorker, ...]:
-    """Return a worker for each device that the operator named; no port is opened yet."""
+    """Return a worker for each configured device, without opening its port."""
     return tuple(
         DeviceWorker(
             config,
@@ -96,7 +96,7 @@ def device_workers(
 
 
 def list_endpoint(listing: Callable[[], HwListing]) -> Endpoint:
-    """Return the endpoint that answers with `listing`, which may take its time."""
+    """Return the endpoint that replies with `listing`, which may be slow."""
 
     async def handle(request: HwList) -> HwListing:
         del request
@@ -106,7 +106,7 @@ def list_endpoint(listing: Callable[[], HwListing]) -> Endpoint:
 
 
 def device_endpoints(worker: DeviceWorker) -> list[Endpoint]:
-    """Return what one device answers to."""
+    """Return the endpoints of one device."""
     device = worker.config.device
 
     async def info(request: HwInfoRequest) -> HwInfo:
@@ -118,7 +118,7 @@ def device_endpoints(worker: DeviceWorker) -> list[Endpoint]:
 
     def operation(name: HwOperation) -> Endpoint:
         async def handle(request: HwRequest) -> HwResult:
-            # Out of the port's thread, and only once the request has its place in the queue.
+            # Compute outside of the port's thread, once the request has its place in the queue.
             plan = partial(anyio.to_thread.run_sync, work_of, request, worker.config)
             return await worker.operate(name, request, plan, client_id=request_context().client_id)
 
@@ -133,7 +133,7 @@ def device_endpoints(worker: DeviceWorker) -> list[Endpoint]:
 
 
 async def _info(worker: DeviceWorker) -> HwInfo:
-    found = await worker.probe(
+    info = await worker.probe(
         CancellableDeadline(INFO_S + worker.session.open_s), client_id=request_context().client_id
     )
     return HwInfo(
@@ -141,14 +141,14 @@ async def _info(worker: DeviceWorker) -> HwInfo:
         kind=worker.config.kind,
         port=worker.config.port,
         state=worker.session.state,
-        build_hash=found.build_hash,
-        simulated=found.simulated,
-        operations=tuple(sorted(found.operations)),
-        baud=found.baud,
-        clock_hz=found.clock_hz,
-        limits=dict(found.limits),
+        build_hash=info.build_hash,
+        simulated=info.simulated,
+        operations=tuple(sorted(info.operations)),
+        baud=info.baud,
+        clock_hz=info.clock_hz,
+        limits=dict(info.limits),
         queued=worker.queued,
-        detail=found.detail,
+        detail=info.detail,
     )
 
 
@@ -176,7 +176,7 @@ def _configured(worker: DeviceWorker) -> ConfiguredPort:
 
 
 async def _tell(bus: Bus, log: Log, config: PortConfig, what: DeviceEvent | Progress) -> None:
-    """Publish an event; a server that is away does not hold up the device."""
+    """Publish an event; an unreachable server does not delay the device."""
     event = _event(config, what)
     if isinstance(what, DeviceEvent):
         log.info(Action.DEVICE_EVENT, device=config.device, kind=what.kind, detail=what.detail)
@@ -192,14 +192,14 @@ async def _tell(bus: Bus, log: Log, config: PortConfig, what: DeviceEvent | Prog
 
 def _event(config: PortConfig, what: DeviceEvent | Progress) -> HwEvent:
     now = time.time_ns()
-    told = what if isinstance(what, Progress) else None
+    progress = what if isinstance(what, Progress) else None
     return HwEvent(
         id=f"{config.device}/{now}/{secrets.token_hex(4)}",
         device=config.device,
         kind="progress" if isinstance(what, Progress) else what.kind,
         detail="" if isinstance(what, Progress) else what.detail,
-        operation=told.operation if told else None,
-        done=told.done if told else None,
-        total=told.total if told else None,
+        operation=progress.operation if progress else None,
+        done=progress.done if progress else None,
+        total=progress.total if progress else None,
         t_ns=now,
     )

@@ -12,16 +12,16 @@ __all__ = ["CancellableDeadline"]
 
 
 class CancellableDeadline:
-    """Deadline of one operation on a device; a driver calls `check` at least every 0.1 s.
+    """Deadline of one operation on a device; drivers call `check` at least every 0.1 s.
 
     Parameters
     ----------
     timeout_s
-        Time that the operation may take, from now on.
+        Time from now that the operation may take.
     progress
-        Called in the thread of the port with the work that is done and the work in all.
+        Called in the thread of the port with the completed and the total work.
     clock
-        Seconds that never go back.
+        Monotonic clock, seconds.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class CancellableDeadline:
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """End the operation at its next `check`; safe from any thread."""
+        """Cancel the operation at its next `check`; thread-safe."""
         self._cancelled.set()
 
     def check(self) -> None:
-        """Return if the operation may continue.
+        """Check whether the operation may continue.
 
         Raises
         ------
@@ -61,6 +61,6 @@ class CancellableDeadline:
         return self._ends - self._clock()
 
     def report(self, done: int, total: int) -> None:
-        """Tell how far the operation is."""
+        """Report the progress of the operation."""
         if self._progress is not None:
             self._progress(done, total)

@@ -1,4 +1,4 @@
-"""One device on the bus: its queue, its one thread, its deadlines, and its events."""
+"""One device on the bus: its queue, thread, deadlines and events."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ __all__ = ["DeviceWorker", "Progress"]
 
 T = TypeVar("T")
 
-#: Looks at an idle port per second are few: unplugging is noticed within this time.
+#: Interval between checks of an idle port; unplugging is noticed within this time.
 LOOK_S = 0.5
-#: A device that is not there is looked for ever less often, down to this.
+#: Longest interval between attempts to open an absent device.
 LONGEST_LOOK_S = 5.0
-#: How often an operation that waits for the device to be opened is looked at.
+#: Interval at which an operation checks whether the device has been opened.
 OPENING_LOOK_S = 0.02
-#: How often the progress of an operation is published.
+#: Interval at which the progress of an operation is published.
 PROGRESS_S = 1.0
-#: For the device to be left in order at the end.
+#: Time to close the device at shutdown.
 CLOSE_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far an operation is."""
+    """Progress of an operation."""
 
     operation: HwOperation
     done: int
@@ -62,7 +62,7 @@ class Progress:
 
 @dataclass
 class _Operation:
-    """An operation that waits or runs."""
+    """A waiting or running operation."""
 
     deadline: CancellableDeadline
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -72,14 +72,14 @@ class _Operation:
 
 
 class DeviceWorker:
-    """Runs operations on one device, one at a time; clients take turns, see `FairQueue`.
+    """Run operations on one device, one at a time; clients take turns (`FairQueue`).
 
     Parameters
     ----------
     config
         The device and its port.
     session
-        Who uses the port; only this worker's thread calls it.
+        Session with the device; called only in this worker's thread.
     publish
         Publishes an event or the progress of an operation; awaited on the event loop.
     """
@@ -101,11 +101,11 @@ class DeviceWorker:
 
     @property
     def queued(self) -> int:
-        """Operations that wait for their turn."""
+        """Number of operations that wait for their turn."""
         return self._queue.waiting
 
     async def run(self) -> None:
-        """Look after the port until cancelled, then leave it in order."""
+        """Monitor the port until cancelled, then close the device."""
         pause = LOOK_S
         try:
             while True:
@@ -132,7 +132,7 @@ class DeviceWorker:
         *,
         client_id: str,
     ) -> T:
-        """Do what `plan` returns when the turn of `client_id` comes, within the request's time.
+        """Run the work that `plan` returns in the turn of `client_id`, within the timeout.
 
         Raises
         ------
@@ -156,12 +156,12 @@ class DeviceWorker:
             await self._publish_events()
 
     def cancel(self, name: str) -> Literal["queued", "running"]:
-        """End the operation of that id.
+        """Cancel the operation with this id.
 
         Raises
         ------
         NotFound
-            None of that id waits or runs.
+            No operation with this id waits or runs.
         """
         registered = self._operations.get(name)
         if registered is None:
@@ -174,8 +174,8 @@ class DeviceWorker:
         return "queued"
 
     async def probe(self, deadline: CancellableDeadline, *, client_id: str) -> DeviceInfo:
-        """Return how the device is: asked now, or as it was when the running operation began."""
-        info = self.session.info  # the port's thread may replace it meanwhile
+        """Return the state of the device, or its last known state while an operation runs."""
+        info = self.session.info  # the port's thread may replace it concurrently
         if self._queue.busy and info is not None:
             return info
         async with self._turn(client_id):
@@ -254,13 +254,13 @@ class DeviceWorker:
                 failure: DeviceError = error
             finally:
                 tasks.cancel_scope.cancel()
-        # Raised here, since a task group would wrap it.
+        # Raise here, because a task group would wrap the error.
         raise failure
 
     async def _wait_until_open(self, deadline: CancellableDeadline) -> None:
-        """Wait until the device is open; it is opened to the end, however little time is left.
+        """Wait until the device is open; opening continues after the caller's deadline.
 
-        Otherwise callers in a hurry, one after the other, would keep it from ever being opened.
+        Otherwise consecutive callers with short deadlines would prevent it from ever completing.
         """
         if self._opening is None or self._opening.done():
             self._opening_deadline = CancellableDeadline(self.session.open_s)

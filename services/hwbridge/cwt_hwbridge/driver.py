@@ -1,4 +1,4 @@
-"""What every kind of device can be asked, in whole numbers and by the port's thread alone."""
+"""The interface of device drivers: integer arithmetic, called in the port's thread."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceInfo:
-    """What a device said of itself when it was opened."""
+    """Identity of a device, read when it is opened."""
 
-    #: Identifies the gateware or program that runs on it.
+    #: Identifies the gateware or program on the device.
     build_hash: str
     simulated: bool
     operations: frozenset[HwOperation]
     baud: int
     clock_hz: int | None = None
-    #: Changes with every reset; None where the device has none.
+    #: Changes with every reset; None if the device has no such number.
     boot: int | None = None
-    #: Sizes that requests are held to, by name.
+    #: Limits on requests, by name.
     limits: Mapping[str, int] = field(default_factory=dict)
     detail: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that a self-test looked at."""
+    """One check of a self-test."""
 
     name: str
     passed: bool
@@ -53,7 +53,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class SelftestResult:
-    """What a self-test looked at; it is passed when every check is."""
+    """Outcome of a self-test, which passes if every check passes."""
 
     checks: tuple[Check, ...]
 
@@ -71,7 +71,7 @@ class FftResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BankResult:
-    """Outputs of a filter bank in the order of the link's specification; int16, shape (n, 2)."""
+    """Outputs of a filter bank in the order of ``docs/hardware-link.md``; int16, shape (n, 2)."""
 
     outputs: npt.NDArray[np.int16]
     saturations: int
@@ -79,35 +79,35 @@ class BankResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class McResult:
-    """How often R² fell into each of 256 bins; uint32, shape (counted rows, 256)."""
+    """Histograms of R² with 256 bins; uint32, shape (counted rows, 256)."""
 
     histograms: npt.NDArray[np.uint32]
     saturations: int
 
 
 class Driver(Protocol):
-    """One kind of device on one line; every method but the constructor runs in the port's thread.
+    """Driver of one device; every method except the constructor runs in the port's thread.
 
-    Guarantees: an operation returns or raises a `DeviceError` soon after its deadline says so, and
-    after any error that does not break the line the next operation can be asked for. The bridge
-    asks for one operation at a time, only after `open`, and only for those in
-    `DeviceInfo.operations`. What the arithmetic is, ``docs/hardware-link.md`` says.
+    Guarantees: an operation returns or raises a `DeviceError` soon after its deadline expires or
+    is cancelled, and the next operation can follow any error that does not break the line. The
+    bridge starts one operation at a time, only after `open`, and only those in
+    `DeviceInfo.operations`. ``docs/hardware-link.md`` specifies the arithmetic.
     """
 
     def open(self, line: Line, deadline: CancellableDeadline) -> DeviceInfo:
-        """Find out what is on the line; also after a reset.
+        """Identify the device on the line; also after a reset.
 
         Raises
         ------
         NoAnswerError, WrongDeviceError, LineLostError
-            There is no such device there.
+            No device of this kind answers.
         """
 
     def probe(self, deadline: CancellableDeadline) -> DeviceInfo:
-        """Ask the device how it is, and return what it is now."""
+        """Query the state of the device, and return its current identity."""
 
     def selftest(self, seed: int, deadline: CancellableDeadline) -> SelftestResult:
-        """Let the device compute on its own, and compare with the integer model."""
+        """Run the device's self-test, and compare the results with the integer model."""
 
     def fft(self, samples: npt.NDArray[np.int16], deadline: CancellableDeadline) -> FftResult:
         """Return the Fourier transform of `samples`, shape (n,).
@@ -115,7 +115,7 @@ class Driver(Protocol):
         Raises
         ------
         UnsupportedRequestError
-            So many samples are not possible.
+            The device does not support this number of samples.
         """
 
     def cwt(
@@ -127,4 +127,4 @@ class Driver(Protocol):
         """Simulate one octave of the null distribution of coherence."""
 
     def close(self) -> None:
-        """Leave the device so that the next one who opens it finds it usable; never raises."""
+        """Leave the device in a state in which it can be opened again; never raises."""

@@ -1,7 +1,8 @@
-"""What can go wrong between the bridge and a device, and what follows from it.
+"""Errors between the bridge and a device.
 
-Three kinds: the port (nothing can be said to a device), the device (it does not do what this
-project's devices do), and the caller (the time is over, or the operation is not wanted any more).
+Three kinds: errors of the port (no communication is possible), of the device (it does not behave
+like this project's devices), and of the caller (the deadline passed, or the operation was
+cancelled).
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ __all__ = [
 
 
 class DeviceError(Exception):
-    """Something went wrong with a device; the message is fit for a stranger on the bus."""
+    """An error of a device; the message can be sent to any client on the bus."""
 
-    #: Whether the line is of no use any more: it is closed, and opened afresh later.
+    #: Whether the line is unusable: it is closed, and reopened later.
     breaks_line: ClassVar[bool] = False
 
 
@@ -45,15 +46,15 @@ class PortError(DeviceError):
 
 
 class PortAbsentError(PortError):
-    """There is no such port at the moment."""
+    """The port does not exist at the moment."""
 
 
 class PortBusyError(PortError):
-    """Another program has the port."""
+    """Another program uses the port."""
 
 
 class PortForbiddenError(PortError):
-    """The port may not be opened by this user."""
+    """The user may not open the port."""
 
 
 class LineLostError(DeviceError):
@@ -69,25 +70,25 @@ class NoAnswerError(DeviceError):
 
 
 class WrongDeviceError(DeviceError):
-    """Something answers, and it is no device of this kind, or speaks another version."""
+    """The port has another kind of device, or one with another protocol version."""
 
     breaks_line = True
 
 
 class MalformedAnswerError(DeviceError):
-    """The device answers, and not what a device of this kind can answer."""
+    """The device sent an answer that is not valid for this kind of device."""
 
     breaks_line = True
 
 
 class LinkDownError(DeviceError):
-    """The device stopped answering, or only garbage comes."""
+    """The device stopped answering, or sends only garbage."""
 
     breaks_line = True
 
 
 class ResetError(DeviceError):
-    """The device was reset and has forgotten what it was doing; the same may work again."""
+    """The device was reset and lost its operation; a retry may succeed."""
 
 
 class RefusedError(DeviceError):
@@ -99,7 +100,7 @@ class RefusedError(DeviceError):
 
 
 class UnsupportedRequestError(DeviceError):
-    """The device has no such operation, or the request is too large for it."""
+    """The device does not support the operation, or the request is too large for it."""
 
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
@@ -107,21 +108,21 @@ class UnsupportedRequestError(DeviceError):
 
 
 class DeadlineExceededError(DeviceError):
-    """The caller's deadline is over."""
+    """The caller's deadline has passed."""
 
 
 class OperationCancelledError(DeviceError):
-    """The caller does not want the operation any more."""
+    """The caller cancelled the operation."""
 
 
 @contextmanager
 def parsing_answer() -> Iterator[None]:
-    """Turn errors of parsing an answer, inside, into an error of the device.
+    """Convert errors from parsing an answer in this context to a device error.
 
     Raises
     ------
     MalformedAnswerError
-        It has another length or form than answers to this have, or numbers that cannot be.
+        The answer has an unexpected length or form, or impossible numbers.
     """
     try:
         yield

@@ -1,8 +1,8 @@
 """The queue of a device, fair between clients: round-robin over clients, FIFO for each of them.
 
-So a client that queues a hundred operations delays the first one of another client by one of its
-own at most. The number of waiting operations is limited per client and in total.
-Everything here runs on the event loop.
+A client that queues a hundred operations delays the first operation of another client by at most
+one of them. The number of waiting operations is limited per client and in total. All methods run on
+the event loop.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from cwt_schemas.errors import Overloaded
 
 __all__ = ["MAX_WAITING", "MAX_WAITING_OF_ONE", "FairQueue", "QueueEntry"]
 
-#: Operations of one client that may wait; at some seconds each, the last one waits a minute.
+#: Limit on waiting operations of one client; at some seconds each, the last one waits a minute.
 MAX_WAITING_OF_ONE = 16
-#: Operations that may wait in all: each holds a request of up to a megabyte.
+#: Limit on all waiting operations; each holds a request of up to a megabyte.
 MAX_WAITING = 128
 
 
 @dataclass(eq=False)
 class QueueEntry:
-    """A place in the queue; `turn` is set when it is the first."""
+    """A place in the queue; `turn` is set when it becomes the first."""
 
     client_id: str
     turn: anyio.Event = field(default_factory=anyio.Event)
@@ -36,21 +36,21 @@ class FairQueue:
     def __init__(self) -> None:
         self.waiting = 0
         self._current: QueueEntry | None = None
-        #: The clients that wait for something, the next one first.
+        #: Clients with waiting operations, the next one first.
         self._round: OrderedDict[str, deque[QueueEntry]] = OrderedDict()
 
     @property
     def busy(self) -> bool:
-        """Whether an operation has its turn."""
+        """Whether an operation has the turn."""
         return self._current is not None
 
     def enter(self, client_id: str) -> QueueEntry:
-        """Enter the queue; the caller must `leave` it in any case.
+        """Enter the queue; the caller must always `leave` it.
 
         Raises
         ------
         Overloaded
-            Too many wait already.
+            Too many operations wait already.
         """
         own = len(self._round.get(client_id, ()))
         if own >= MAX_WAITING_OF_ONE:
@@ -67,7 +67,7 @@ class FairQueue:
         return entry
 
     def leave(self, entry: QueueEntry) -> None:
-        """Give up the turn, or the place in the queue."""
+        """Release the turn, or the place in the queue."""
         if entry is self._current:
             self._current = None
             self._next()

@@ -6,48 +6,48 @@ from typing import Protocol
 
 __all__ = ["MAX_WAIT_S", "Line"]
 
-#: Longest wait that a driver asks of `Line.read`, so that it looks at its deadline often enough.
+#: Longest timeout that a driver passes to `Line.read`, so that it checks its deadline in time.
 MAX_WAIT_S = 0.1
 
 
 class Line(Protocol):
     """Bytes to and from one device, 8 data bits, no parity, one stop bit.
 
-    Guarantees: bytes arrive in order, and may be lost, changed or made up on the way. It is used
-    by the one thread that owns it; every call returns within the time that it states, whatever the
-    device does. Once it has raised, every later call raises too.
+    Guarantees: bytes arrive in order, and may be lost, corrupted or spurious. Only the thread that
+    owns a line uses it. Every call returns within its documented time, whatever the device does.
+    After an error, every later call raises too.
     """
 
     @property
     def baud(self) -> int:
-        """The present rate."""
+        """The current rate, baud."""
 
     def read(self, timeout_s: float) -> bytes:
-        """Return what has arrived; wait up to `timeout_s` for the first byte, then return none.
+        """Return the received bytes; wait up to `timeout_s` for the first one, then return none.
 
         Raises
         ------
         LineLostError
-            The port is gone.
+            The port was lost.
         """
 
     def write(self, data: bytes) -> None:
-        """Hand all of `data` to the operating system, within the time that it takes to send.
+        """Pass all of `data` to the operating system, within the time needed to send it.
 
         Raises
         ------
         LineLostError
-            The port is gone, or takes nothing.
+            The port was lost, or does not accept data.
         """
 
     def set_baud(self, baud: int) -> None:
-        """Change the rate once all that was written has left.
+        """Change the rate after all written bytes were sent.
 
         Raises
         ------
         LineLostError
-            The port is gone, or cannot have this rate.
+            The port was lost, or does not support this rate.
         """
 
     def close(self) -> None:
-        """Give the port back; closing twice is no error."""
+        """Close the port; closing twice is allowed."""

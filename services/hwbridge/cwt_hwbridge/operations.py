@@ -1,4 +1,4 @@
-"""From a request on the bus to what a driver does, and back."""
+"""Translate requests on the bus to driver calls, and their results to replies."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ __all__ = ["Work", "work_of"]
 
 Work = Callable[[Driver, DeviceInfo, CancellableDeadline], HwResult]
 
-#: Fourier transforms of noise of this amplitude stay within 16 bits on the way.
+#: Amplitude of noise whose Fourier transforms stay within 16 bits at every step.
 FFT_PEAK = 1 << 14
 
 
 def work_of(request: HwRequest, config: PortConfig) -> Work:
-    """Return what is to be done; plans are made here, outside of the port's thread.
+    """Return the work for a request; plans are computed here, outside of the port's thread.
 
     Raises
     ------
     Unprocessable
-        No device has room for it.
+        The request is too large for every device.
     """
     if isinstance(request, HwSelftestRequest):
         return partial(_selftest, request, config)

@@ -1,4 +1,4 @@
-"""Which device is on which port, as the operator says."""
+"""Parse the configuration of devices and their ports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORM = "name=kind:port"
 
 @dataclass(frozen=True, kw_only=True)
 class PortConfig:
-    """One device: what it is called on the bus, what it is, and where."""
+    """One device: its name on the bus, its kind and its port."""
 
     device: str
     kind: DeviceKind
@@ -23,12 +23,12 @@ class PortConfig:
 
 
 def parse_ports(text: str) -> tuple[PortConfig, ...]:
-    """Return the devices of ``name=kind:port,name=kind:port``; none of an empty text.
+    """Parse ``name=kind:port,name=kind:port``; an empty text has no devices.
 
     Raises
     ------
     ValueError
-        What is wrong with which entry.
+        An entry is not valid; the message names it.
 
     Examples
     --------
@@ -36,13 +36,13 @@ def parse_ports(text: str) -> tuple[PortConfig, ...]:
     '/dev/ttyUSB1'
     """
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
-    found = tuple(_parsed(entry) for entry in entries)
+    devices = tuple(_parsed(entry) for entry in entries)
     for what in ("device", "port"):
-        values = [getattr(each, what) for each in found]
+        values = [getattr(each, what) for each in devices]
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise ValueError(f"{twice} is given twice: each device needs its own {what}")
-    return found
+    return devices
 
 
 def _parsed(entry: str) -> PortConfig:

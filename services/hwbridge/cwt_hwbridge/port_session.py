@@ -1,4 +1,4 @@
-"""A session with the device on one port, as the port's one thread uses it."""
+"""A session with the device on one port, used in the port's thread."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DeviceEvent:
-    """Something that happened to the device."""
+    """An event of the device."""
 
     kind: HwEventKind
     detail: str
@@ -39,31 +39,31 @@ class DeviceEvent:
 
 @dataclass
 class PortSession:
-    """Opens the port, keeps it open, and does one thing at a time with it.
+    """Open the port, keep it open, and run one operation at a time on it.
 
-    It is not thread-safe: the bridge gives each session a thread of its own, and reads
-    `state`, `detail`, `info` and `events` from outside, which are replaced as a whole.
+    Not thread-safe: the bridge uses each session in a separate thread. Other threads only read
+    `state`, `detail`, `info` and `events`, which are replaced as a whole.
     """
 
     open_line: Callable[[], Line]
     make_driver: Callable[[], Driver]
-    #: For the device to be found on its port.
+    #: Time to detect the device on its port.
     open_s: float
     state: DeviceState = "absent"
     detail: str = "not probed yet"
     info: DeviceInfo | None = None
-    #: Events that are not published yet.
+    #: Events not published yet.
     events: deque[DeviceEvent] = field(default_factory=deque)
     _line: Line | None = None
     _driver: Driver | None = None
 
     def open(self, deadline: CancellableDeadline) -> DeviceInfo:
-        """Return what is on the port, after opening it if need be.
+        """Return the identity of the device, after opening the port if necessary.
 
         Raises
         ------
         DeviceError
-            There is no device of this kind there.
+            The port has no device of this kind.
         """
         if self._driver is not None and self.info is not None:
             return self.info
@@ -88,12 +88,12 @@ class PortSession:
         work: Callable[[Driver, DeviceInfo, CancellableDeadline], T],
         deadline: CancellableDeadline,
     ) -> T:
-        """Do `work` with the device; once more from the start if it was reset meanwhile.
+        """Run `work` on the device; retry once if the device was reset during it.
 
         Raises
         ------
         DeviceError
-            It could not be done; the next one may be.
+            The operation failed; the next one may succeed.
         """
         for last in (False, True):
             before = self.open(deadline)
@@ -112,18 +112,18 @@ class PortSession:
         raise LinkDownError("the device is not open")
 
     def check(self, deadline: CancellableDeadline) -> None:
-        """Check whether the device is still there; open it if it came back."""
+        """Check whether the device is still connected; open it if it was reconnected."""
         if self._line is None:
-            with suppress(DeviceError):  # told by `state` and `events`
+            with suppress(DeviceError):  # reported by `state` and `events`
                 self.open(deadline)
             return
         try:
-            self._line.read(0.0)  # a device speaks when spoken to: what comes now is of no use
+            self._line.read(0.0)  # devices only send replies, so discard unexpected bytes
         except DeviceError as error:
             self._give_up(error)
 
     def close(self) -> None:
-        """Leave the device and its port as they can be used by the next one."""
+        """Close the device and its port, so that both can be used again."""
         driver, self._driver = self._driver, None
         if driver is not None:
             driver.close()
@@ -134,7 +134,7 @@ class PortSession:
     def _was_reset(
         self, error: DeviceError, before: DeviceInfo, deadline: CancellableDeadline
     ) -> bool:
-        """Return whether the device was reset, and is open again; it may have lost its rate."""
+        """Reopen the device after a lost answer or a reset; return whether it was reset."""
         if error.breaks_line:
             self._give_up(error)
         if not isinstance(error, ResetError | LinkDownError):
@@ -143,7 +143,7 @@ class PortSession:
         try:
             now = self.open(deadline)
         except DeviceError:
-            return False  # the first error says more
+            return False  # the first error is more informative
         if now.boot == before.boot:
             return False
         self.events.append(DeviceEvent("reset", "the device was reset; its operation is repeated"))
@@ -158,7 +158,7 @@ class PortSession:
             self.events.append(DeviceEvent(_kind_of(error), str(error)))
 
     def _drop(self) -> None:
-        """Close the port without a word to the device, which does not listen."""
+        """Close the port without sending anything to the device, which does not respond."""
         if self._line is not None:
             self._line.close()
         self._line = self._driver = self.info = None

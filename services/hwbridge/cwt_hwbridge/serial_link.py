@@ -1,4 +1,4 @@
-"""A serial port as a `Line`, by pyserial: the one place that opens ports."""
+"""A serial port as a `Line`, with pyserial; the only module that opens ports."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from cwt_schemas.hwlink import DEFAULT_BAUD
 
 __all__ = ["SerialLine", "open_serial_line"]
 
-#: More than arrives between two looks at the port, at 3 Mbaud.
+#: Read size: more than arrives between two reads at 3 Mbaud.
 READ_BYTES = 65_536
-#: For all that is written at a time to leave; a port that takes nothing for so long is of no use.
+#: Time for written bytes to be sent; a port that accepts nothing for this time is unusable.
 WRITE_TIMEOUT_S = 2.0
 DRAIN_LOOK_S = 0.001
 
@@ -33,12 +33,12 @@ _BUSY = {errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK}
 
 
 def open_serial_line(port: str, *, write_timeout_s: float = WRITE_TIMEOUT_S) -> SerialLine:
-    """Open `port` at the default rate for this process alone.
+    """Open `port` at the default rate, exclusively for this process.
 
     Raises
     ------
     PortAbsentError, PortBusyError, PortForbiddenError, PortError
-        It cannot be opened; the message says why, and what to do.
+        The port cannot be opened; the message has the reason and what to do.
     """
     try:
         opened = serial.Serial(
@@ -61,11 +61,11 @@ class SerialLine:
 
     @property
     def baud(self) -> int:
-        """The present rate."""
+        """The current rate, baud."""
         return int(self._serial.baudrate)
 
     def read(self, timeout_s: float) -> bytes:
-        """Return what has arrived; wait up to `timeout_s` for the first byte."""
+        """Return the received bytes; wait up to `timeout_s` for the first one."""
         try:
             port = self._serial.fileno()
             data = _waiting(port)
@@ -79,16 +79,16 @@ class SerialLine:
         return data
 
     def write(self, data: bytes) -> None:
-        """Hand all of `data` to the operating system."""
+        """Pass all of `data` to the operating system."""
         try:
-            # What goes at once, as most does, needs none of pyserial's waiting.
+            # Most data is accepted immediately, without pyserial's waiting.
             if rest := data[_taken(self._serial.fileno(), data) :]:
                 self._serial.write(rest)
         except (serial.SerialException, OSError, ValueError) as error:
             self._lost(error)
 
     def set_baud(self, baud: int) -> None:
-        """Change the rate once all that was written has left."""
+        """Change the rate after all written bytes were sent."""
         try:
             self._drain()
             self._serial.baudrate = baud
@@ -96,11 +96,11 @@ class SerialLine:
             self._lost(error)
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         self._serial.close()
 
     def _drain(self) -> None:
-        """Wait for what was written; the operating system alone waits for a stuck port for ever."""
+        """Wait with a timeout for all bytes to be sent; ``tcdrain`` blocks on a stuck port."""
         ends = time.monotonic() + self._write_timeout_s
         while self._serial.out_waiting:
             if time.monotonic() > ends:
@@ -123,7 +123,7 @@ class SerialLine:
 
 
 def _waiting(port: int) -> bytes:
-    """Return what has arrived, without waiting."""
+    """Return the received bytes, without waiting."""
     try:
         return os.read(port, READ_BYTES)
     except BlockingIOError:
@@ -131,7 +131,7 @@ def _waiting(port: int) -> bytes:
 
 
 def _taken(port: int, data: bytes) -> int:
-    """Return how many bytes of `data` the operating system takes, without waiting."""
+    """Write without waiting; return the number of bytes that the operating system accepted."""
     try:
         return os.write(port, data)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The serial ports of this machine, as the operating system lists them; none is opened."""
+"""List the serial ports of this machine, without opening them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from cwt_schemas.hardware import HwListing, SerialDevice
 
 __all__ = ["list_serial_devices"]
 
-#: What the field of a listing takes; descriptions come from the device and can be anything.
+#: Longest description in a listing; descriptions come from the device and are unrestricted.
 LABEL = 256
 
 
 def list_serial_devices() -> HwListing:
-    """Return the ports sorted by name, with what USB says of the devices behind them."""
+    """Return the ports sorted by name, with the USB descriptions of their devices."""
     ports = sorted(list_ports.comports(), key=lambda port: port.device)
     return HwListing(devices=tuple(serial_device(port) for port in ports))
 

@@ -14,7 +14,7 @@ __all__ = ["HwBridgeSettings"]
 
 
 class HwBridgeSettings(ServiceSettings):
-    """The settings of every service, and the serial ports that the bridge may open."""
+    """Settings of every service, and the serial ports that the bridge may open."""
 
     hw_ports: str | None = Field(
         None,

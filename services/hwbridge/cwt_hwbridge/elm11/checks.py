@@ -1,4 +1,4 @@
-"""What a self-test of the ELM11 looks at, each against the model in whole numbers."""
+"""The checks of the ELM11's self-test, each compared with the integer model."""
 
 from __future__ import annotations
 
@@ -14,37 +14,39 @@ from cwt_schemas.hwplan import FilterTable, McPlan
 
 __all__ = ["fft_check", "mc_check", "number_check", "trial_plan"]
 
-#: 2^53 + 2 minus 2^53; -7 // 2 of integers and of floats; the sign bit moved to the right; -1 in
-#: 32 bits; CRC-32 of "123456789", which is in every table of CRCs.
+#: Expected values of: 2^53 + 2 minus 2^53; -7 // 2 of integers and of floats; the sign bit shifted
+#: right; -1 in 32 bits; CRC-32 of "123456789", the standard check value.
 _NUMBERS = "2 -4 fffffffc 1 ffffffff cbf43926"
 
 _ROWS, _TAPS, _SMOOTHING, _BOXCAR, _DECIMATOR = 4, 12, 5, 100, 101
 
 
-def number_check(said: str) -> Check:
-    """Compare integers, floats and shifts."""
-    return Check(name="numbers", passed=said == _NUMBERS, detail=f"{said}; expected {_NUMBERS}")
+def number_check(reply: str) -> Check:
+    """Check integers, floats and shifts."""
+    return Check(name="numbers", passed=reply == _NUMBERS, detail=f"{reply}; expected {_NUMBERS}")
 
 
-def fft_check(samples: npt.NDArray[np.int16], found: FftResult) -> Check:
-    """Compare a transform, bit for bit."""
-    wanted = spectrum(samples)
-    wrong = int((found.values[: len(wanted)] != wanted).any(axis=1).sum())
-    return Check(name="fft", passed=wrong == 0, detail=f"{wrong} of {len(wanted)} points differ")
+def fft_check(samples: npt.NDArray[np.int16], actual: FftResult) -> Check:
+    """Check a transform, bit for bit."""
+    expected = spectrum(samples)
+    wrong = int((actual.values[: len(expected)] != expected).any(axis=1).sum())
+    return Check(name="fft", passed=wrong == 0, detail=f"{wrong} of {len(expected)} points differ")
 
 
-def mc_check(plan: McPlan, found: McResult) -> Check:
-    """Compare a simulation, bit for bit."""
-    wanted = run_mc(plan)
-    wrong = int((found.histograms != wanted.histograms).sum())
-    same = wrong == 0 and found.saturations == wanted.saturations
-    return Check(name="mc", passed=same, detail=f"{wrong} of {wanted.histograms.size} bins differ")
+def mc_check(plan: McPlan, actual: McResult) -> Check:
+    """Check a simulation, bit for bit."""
+    expected = run_mc(plan)
+    wrong = int((actual.histograms != expected.histograms).sum())
+    same = wrong == 0 and actual.saturations == expected.saturations
+    return Check(
+        name="mc", passed=same, detail=f"{wrong} of {expected.histograms.size} bins differ"
+    )
 
 
 def trial_plan(seed: int) -> McPlan:
-    """Return a simulation that takes a microcontroller seconds, with filters at random.
+    """Return a simulation with random filters that takes a microcontroller seconds.
 
-    Some sums are limited on the way, which is part of what is compared.
+    Some intermediate sums saturate, which is part of the comparison.
     """
     rng = np.random.default_rng(seed)
     taps = rng.integers(-4000, 4000, (_ROWS * _TAPS, 2))

@@ -1,4 +1,4 @@
-"""The driver of an ELM11: this project's Lua program, asked over the device's prompt."""
+"""The driver of an ELM11, which runs this project's Lua program from its prompt."""
 
 from __future__ import annotations
 
@@ -29,48 +29,48 @@ __all__ = ["Elm11Driver", "opening_s"]
 
 OPERATIONS: Final[frozenset[HwOperation]] = frozenset({"selftest", "fft", "mc"})
 
-#: 16-bit values that one line brings, in four hexadecimal digits each.
+#: Number of 16-bit values per line, in four hexadecimal digits each.
 VALUES_PER_LINE = 40
 
-#: Frequencies that one reply brings, and counts.
+#: Number of frequencies, and of counts, per reply.
 POINTS_PER_REPLY = 32
 COUNTS_PER_REPLY = 64
 
-#: Wait for a transform, which is done in one go on a processor of 66 MHz with floats in software.
+#: Timeout of a transform, a single computation at 66 MHz with floats in software.
 FFT_S = 120.0
 
-#: Wait for a piece of a simulation; the first is a single sample of noise.
+#: Timeout of a piece of a simulation; the first is a single sample of noise.
 RUN_S = 30.0
 
-#: A piece of a simulation should take so long: long against the conversation about it, short
-#: against the patience of somebody who calls it off.
+#: Target duration of a piece of a simulation: long compared with its communication, and short
+#: enough for quick cancellation.
 PIECE_S = 1.0
 
-#: Characters around a piece of the program; a byte there and its echo back, at 115,200 baud; and
-#: for getting to the prompt from wherever the device is.
+#: Characters added to each piece of the program; time for a byte and its echo at 115,200 baud; time
+#: to reach the prompt from any state of the device.
 LINE_OVERHEAD = 40
 BYTE_S = 2 * 10 / 115_200
 SETTLE_S = 20.0
 
-#: Numbers of the request that the device has as 32-bit integers with a sign.
+#: Largest number in a request, because the device has signed 32-bit integers.
 _SIGNED_MAX = 2**31 - 1
 
 
 def opening_s(pace_s: float) -> float:
-    """Return how long opening may take, the program's way over the line included."""
+    """Return the longest time to open the device, including the upload, seconds."""
     sent = sum(len(statement) + LINE_OVERHEAD for statement, _ in program().lines())
     return SETTLE_S + 2 * sent * (pace_s + BYTE_S)
 
 
 class Elm11Driver:
-    """A `cwt_hwbridge.driver.Driver` for the ELM11.
+    """Implement `cwt_hwbridge.driver.Driver` for the ELM11.
 
     Parameters
     ----------
     pace_s
-        Wait after each byte that is sent; the maker advises 0.001 to 0.02. The twin needs none.
+        Pause after each sent byte; the manufacturer recommends 0.001 to 0.02. The twin needs none.
     clock
-        Seconds that never go back.
+        Monotonic clock, seconds.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class Elm11Driver:
         self._session = ""
 
     def open(self, line: Line, deadline: CancellableDeadline) -> DeviceInfo:
-        """Get to the prompt, and send the program unless it is there already.
+        """Reach the prompt, and upload the program unless the device has it already.
 
-        A program that is sent gets a number, which is the `boot` that it answers from then on.
+        An uploaded program gets a number, which it reports as `boot` from then on.
         """
         self._line = line
         self._client = client = ReplClient(line, self._pace_s, self._clock)
@@ -97,11 +97,11 @@ class Elm11Driver:
         return self.probe(deadline)
 
     def probe(self, deadline: CancellableDeadline) -> DeviceInfo:
-        """Ask the program how it is; `ResetError` when it is another than before."""
+        """Query the state of the program; raise `ResetError` if it was replaced."""
         client, line = self._opened()
-        said = client.request("hello", deadline)
+        answer = client.request("hello", deadline)
         with parsing_answer():
-            build, session, bits, simulated, used = said.split()
+            build, session, bits, simulated, used = answer.split()
             boot, integer_bits, used_kib = int(session), int(bits), int(used) // 1024
         self._session = self._session or session
         if (build, session) != (program().build, self._session):
@@ -118,7 +118,7 @@ class Elm11Driver:
         )
 
     def selftest(self, seed: int, deadline: CancellableDeadline) -> SelftestResult:
-        """Compare arithmetic, a transform and a simulation with the integer model."""
+        """Check arithmetic, a transform and a simulation against the integer model."""
         client, _ = self._opened()
         samples = np.random.default_rng(seed).integers(-(2**15), 2**15, 256).astype(np.int16)
         plan = trial_plan(seed)
@@ -131,7 +131,7 @@ class Elm11Driver:
         )
 
     def fft(self, samples: npt.NDArray[np.int16], deadline: CancellableDeadline) -> FftResult:
-        """Transform up to 8192 samples; their number has to be a power of two."""
+        """Transform up to 8192 samples; their number must be a power of two."""
         n = len(samples)
         if not MIN_POINTS <= n <= MAX_POINTS or n & (n - 1):
             raise UnsupportedRequestError(
@@ -151,7 +151,7 @@ class Elm11Driver:
     def cwt(
         self, plan: BankPlan, samples: npt.NDArray[np.int16], deadline: CancellableDeadline
     ) -> BankResult:
-        """Refuse: a filter bank in Lua over this line would be of no use to anybody."""
+        """Raise `UnsupportedRequestError`: a filter bank in Lua over this line is too slow."""
         del plan, samples, deadline
         raise UnsupportedRequestError("the ELM11 has no filter bank", "operation")
 
@@ -171,7 +171,7 @@ class Elm11Driver:
         return McResult(histograms=histograms, saturations=saturations)
 
     def close(self) -> None:
-        """Nothing to do: a prompt is what the next one wants to find."""
+        """Do nothing: the device is at its prompt already."""
         self._client = self._line = None
 
     def _opened(self) -> tuple[ReplClient, Line]:
@@ -190,22 +190,22 @@ class Elm11Driver:
         client, _ = self._opened()
         data = b""
         for first in range(0, points, POINTS_PER_REPLY):
-            wanted = min(POINTS_PER_REPLY, points - first)
-            piece = client.request(f"spectrum {first} {wanted}", deadline)
+            count = min(POINTS_PER_REPLY, points - first)
+            piece = client.request(f"spectrum {first} {count}", deadline)
             with parsing_answer():
                 data += bytes.fromhex(piece)
         with parsing_answer():
             return np.frombuffer(data, ">i4").astype(np.int32).reshape(points, 2)
 
     def _run(self, instants: int, deadline: CancellableDeadline) -> int:
-        """Simulate until all instants are binned; return how many numbers had to be limited."""
+        """Simulate until all instants are binned; return the count of saturated numbers."""
         client, _ = self._opened()
         samples = 1
         while True:
             began = self._clock()
-            said = client.request(f"run {samples}", deadline, RUN_S)
+            answer = client.request(f"run {samples}", deadline, RUN_S)
             with parsing_answer():
-                done, saturations = map(int, said.split())
+                done, saturations = map(int, answer.split())
             deadline.report(done, instants)
             if done == instants:
                 return saturations
@@ -236,7 +236,7 @@ def _numbers(start: McStart) -> str:
 
 
 def _check(plan: McPlan) -> None:
-    """Refuse what the model of the arithmetic refuses, before anything is sent."""
+    """Reject requests that the model rejects, before sending anything."""
     try:
         McPass(plan)
     except ValueError as error:

@@ -1,10 +1,10 @@
-"""The Fourier transform of the ELM11's program, in the same whole numbers; the two must agree.
+"""Integer model of the ELM11's Fourier transform; results must agree bit for bit.
 
 Radix 2, decimation in time. Samples of 16 bits are multiplied by 2^13 / n, factors by 2^24, and
-every product is rounded to the nearest, halves upward. No number exceeds 2^52, so that floats
-hold them all exactly, on a microcontroller without 64-bit integers too. The factors
-``exp(-2 pi i k / n)`` are products of the few in `ROOTS`, not calls of a library that might round
-otherwise.
+every product is rounded to the nearest, halves upward. No number exceeds 2^52, so floats represent
+all of them exactly, even on a microcontroller without 64-bit integers. The factors
+``exp(-2 pi i k / n)`` are products of the constants in `ROOTS`, because math libraries may round
+differently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["MAX_POINTS", "MIN_POINTS", "ROOTS", "SCALE_BITS", "spectrum"]
 
 MIN_POINTS = 8
 
-#: Beyond it, products of values and factors would exceed 2^52.
+#: Largest size; beyond it, products of values and factors would exceed 2^52.
 MAX_POINTS = 8192
 
 #: Samples are multiplied by 2^SCALE_BITS / n.

@@ -1,7 +1,7 @@
-"""What is sent to an ELM11 so that it becomes a device of this project, and in which words.
+"""The program of the ELM11, and the lines that upload and call it.
 
-One line of its prompt holds one statement, and what is local to it dies with it. So first come the
-lines of ``bootstrap.lua``, then the program in pieces that are joined and loaded.
+A line at the prompt is one statement, and its local variables end with it. Therefore the upload
+sends the lines of ``bootstrap.lua`` first, then the program in pieces that are joined and loaded.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ __all__ = [
     "said",
 ]
 
-#: Characters of a line that is sent. How long one may be is nowhere documented; two hundred and a
-#: few are what a person might type.
+#: Longest line to send, in characters. The limit of the prompt is not documented; a person might
+#: type slightly more than two hundred.
 MAX_SENT = 240
 
-#: Characters of the program in one piece, before those that need a backslash are counted.
+#: Characters of the program per piece, before escaping with backslashes.
 _PIECE = 160
 
 
 @dataclass(frozen=True, kw_only=True)
 class LuaProgram:
-    """The program as it is sent; `build` names it, and is what the device answers."""
+    """The program to upload; `build` identifies it, and is reported by the device."""
 
     text: str
     build: str
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """Return the text in pieces, each short enough for a line."""
+        """Split the text into pieces, each short enough for a line."""
         return tuple(self.text[at : at + _PIECE] for at in range(0, len(self.text), _PIECE))
 
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """Return statements that send the pieces, each with what it has to answer."""
+        """Return the statements that send the pieces, each with its expected reply."""
         return tuple(
             (f'_P[{i}]="{_quoted(piece)}"', checksum(piece))
             for i, piece in enumerate(self.pieces, start=1)
         )
 
 
-#: Starts the program that was sent, once; `_E` is then ``nil``, or Lua's complaint.
+#: Statement that starts the uploaded program, once; `_E` is then ``nil``, or Lua's error.
 START: Final = (
     "if _P then local f,e=load(table.concat(_P)) _P=nil if f then f() end _E=tostring(e) end",
     "_E",
@@ -70,12 +70,12 @@ def program() -> LuaProgram:
 
 @cache
 def bootstrap() -> tuple[str, ...]:
-    """Return the lines that come before the program."""
+    """Return the lines to send before the program."""
     return tuple(_code("bootstrap.lua"))
 
 
 def _code(name: str) -> list[str]:
-    """Return the lines of a file of this package, without comments and indentation."""
+    """Read the lines of a file of this package, without comments and indentation."""
     source = files(__package__).joinpath(name).read_text("ascii")
     kept = (line.strip() for line in source.splitlines())
     return [line for line in kept if line and not line.startswith("--")]
@@ -92,7 +92,7 @@ def said(nonce: str, statement: str, expression: str) -> str:
 
 
 def asked(nonce: str, request: str) -> str:
-    """Return a line that hands a request to the program."""
+    """Return a line that passes a request to the program."""
     return f'_Q("{nonce}","{checksum(nonce + request)}","{request}")'
 
 

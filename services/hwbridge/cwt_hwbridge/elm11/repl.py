@@ -1,26 +1,26 @@
-"""The prompt of an ELM11 without input or output: bytes in, a reply out, bytes to send.
+"""Sans-I/O protocol for the prompt of an ELM11: received bytes in, replies and bytes to send out.
 
-Theory of operation. The device has one line for everything: it echoes what it gets, shows
-results and errors as a person would want them, and then a prompt. Only between a prompt and the
-end of the next line may anything be sent; a ``q`` that arrives while code runs stops it. So the
-conversation goes in turns. `ask` sends one line of Lua that makes the device print
+Theory of operation. The device has a single serial line: it echoes its input, prints results and
+errors for people, and then a prompt. Input is allowed only between a prompt and the end of the next
+line; a ``q`` that arrives while code runs stops the code. So the dialogue consists of turns. `ask`
+sends one line of Lua that makes the device print
 
     =<nonce> <CRC-32 of nonce and payload> <payload>
 
-and the prompt after it ends the turn. Then `reply` is the payload; without such a line, for
-whatever reason, it is None, and `heard` is what came instead. The caller may repeat the line, since
-this project's program on the device keeps its last reply. In no line that is sent does the nonce
-follow an ``=``, so an echo is no reply.
+and the next prompt ends the turn. Then `reply` is the payload; without such a line, for any reason,
+it is None, and `heard` has the received lines. The caller may repeat the line, since this project's
+program on the device stores its last reply. In no sent line does the nonce follow an ``=``, so an
+echo is not mistaken for a reply.
 
-From any other state `interrupt` leads back to a prompt: ``q`` stops what runs, the line end
-brings a prompt, and what prompt it is says what else is in the way.
+From any other state, `interrupt` returns to a prompt: ``q`` stops running code, the line end
+produces a prompt, and its form shows what else is needed.
 
     prompt   meaning           what is sent
     ``$ ``   ready for a line  nothing
-    ``$$ ``  a line goes on    ``]]!``: ends a long string, and is an error anywhere else
+    ``$$ ``  continuation      ``]]!``: ends a long string, and is an error elsewhere
     ``/ ``   command mode      ``exit``
 
-Several cores put their number before a prompt, as in ``[ #1 ] $ ``.
+With several cores, their number precedes the prompt, as in ``[ #1 ] $ ``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from cwt_hwbridge.elm11.terminal import TerminalText
 
 __all__ = ["Phase", "Repl", "checksum"]
 
-#: Lines kept to tell what a device said when it did not answer.
+#: Number of received lines to keep for error messages.
 HEARD = 12
 
 _PROMPT: Final = re.compile(r"^(?:\[ #\d+ \] )?(\$|\$\$|/) $")
@@ -43,19 +43,19 @@ _REPLY: Final = re.compile(r"=([0-9a-f]{4}) ([0-9a-f]{8}) (.*)$")
 
 
 class Phase(Enum):
-    """Whose turn it is."""
+    """The state of the dialogue."""
 
-    #: Nothing is known of the device.
+    #: The state of the device is unknown.
     LOST = auto()
-    #: A prompt was asked for.
+    #: A prompt was requested.
     CALLING = auto()
     #: A line may be sent.
     READY = auto()
-    #: A line was sent, and its reply is awaited.
+    #: A line was sent, and its reply is pending.
     ASKED = auto()
 
 
-#: What a prompt means: the next phase, and what is to be sent.
+#: The next phase after each prompt, and the bytes to send.
 _AFTER: Final = {
     (Phase.CALLING, "$"): (Phase.READY, b""),
     (Phase.CALLING, "$$"): (Phase.CALLING, b"]]!\r"),
@@ -72,11 +72,11 @@ def checksum(text: str) -> str:
 
 
 class Repl:
-    """The host's half of the conversation; knows no clock, so patience is the caller's."""
+    """The host's side of the dialogue; has no clock, so timeouts are up to the caller."""
 
     def __init__(self) -> None:
         self.phase = Phase.LOST
-        #: The payload of the reply to the last line, when it came whole and with its nonce.
+        #: Payload of the reply to the last line, if it arrived intact and with its nonce.
         self.reply: str | None = None
         self._text = TerminalText()
         self._heard: deque[str] = deque(maxlen=HEARD)
@@ -89,19 +89,19 @@ class Repl:
         return (*self._heard, self._text.tail) if self._text.tail else tuple(self._heard)
 
     def interrupt(self) -> bytes:
-        """Begin again from whatever state; return what to send."""
+        """Return to a prompt from any state; return the bytes to send."""
         self.phase = Phase.CALLING
         self._heard.clear()
         self._sending = b""
         return b"q\r"
 
     def ask(self, nonce: str, line: str) -> bytes:
-        """Begin a turn; return what to send.
+        """Begin a turn; return the bytes to send.
 
         Raises
         ------
         RuntimeError
-            It is not the host's turn.
+            The device is not at a prompt.
         """
         if self.phase is not Phase.READY:
             raise RuntimeError(f"{self.phase=} is not the time to ask")
@@ -111,11 +111,11 @@ class Repl:
         return line.encode("ascii") + b"\r"
 
     def give_up(self) -> None:
-        """Leave a turn that takes too long; only `interrupt` leads on."""
+        """Abandon a turn that takes too long; call `interrupt` next."""
         self.phase = Phase.LOST
 
     def receive(self, data: bytes) -> None:
-        """Take what came; `phase` and `reply` follow, and `to_send` says what is to be sent."""
+        """Process received bytes; update `phase` and `reply`, and the bytes for `to_send`."""
         for byte in data:
             line, may_be_prompt = self._text.take(byte)
             if line:
@@ -124,19 +124,19 @@ class Repl:
                 self._look_at(self._text.tail)
 
     def to_send(self) -> bytes:
-        """Return what has to be sent to get to the prompt, once."""
+        """Return the bytes to send to reach the prompt, once."""
         data, self._sending = self._sending, b""
         return data
 
     def _listen(self, line: str) -> None:
         self._heard.append(line)
-        found = _REPLY.search(line)
-        if found and self.phase is Phase.ASKED and found[1] == self._nonce:
-            payload = found[3]
-            if checksum(found[1] + payload) == found[2]:
+        match = _REPLY.search(line)
+        if match and self.phase is Phase.ASKED and match[1] == self._nonce:
+            payload = match[3]
+            if checksum(match[1] + payload) == match[2]:
                 self.reply = payload
 
     def _look_at(self, tail: str) -> None:
-        found = _PROMPT.match(tail)
-        if found and (self.phase, found[1]) in _AFTER:
-            self.phase, self._sending = _AFTER[self.phase, found[1]]
+        match = _PROMPT.match(tail)
+        if match and (self.phase, match[1]) in _AFTER:
+            self.phase, self._sending = _AFTER[self.phase, match[1]]

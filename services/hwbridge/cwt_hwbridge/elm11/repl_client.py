@@ -1,4 +1,4 @@
-"""The conversation with an ELM11 over a line: pacing, patience, repeats, and the way back."""
+"""Run the dialogue with an ELM11 over a line: pacing, timeouts, retries and recovery."""
 
 from __future__ import annotations
 
@@ -29,46 +29,46 @@ from cwt_hwbridge.line import MAX_WAIT_S, Line
 
 __all__ = ["DEFAULT_PACE_S", "ReplClient"]
 
-#: Wait after each byte that is sent. There is no flow control, and the maker advises 1 to 20 ms.
+#: Pause after each sent byte. There is no flow control; the manufacturer recommends 1 to 20 ms.
 DEFAULT_PACE_S = 0.001
 
-#: Times that a line is repeated when its turn ends without its reply.
+#: Number of retries of a line whose turn ends without a reply.
 RETRIES = 5
 
-#: Times that a prompt is asked for before nothing more is expected.
+#: Number of requests for a prompt before giving up.
 CALLS = 4
 
-#: Wait for a prompt that was asked for; Lua notices an interruption between two instructions.
+#: Timeout for a requested prompt; Lua notices an interruption between two instructions.
 CALL_S = 0.5
 
-#: When nothing came for so long, nothing more comes of itself.
+#: Silence after which the device is assumed to send nothing more.
 SILENCE_S = 0.05
 
-#: Wait for the reply to a line that only moves data.
+#: Timeout for the reply to a line that only transfers data.
 PATIENCE_S = 2.0
 
-#: Four hexadecimal digits.
+#: Number of nonces, of four hexadecimal digits.
 NONCES = 1 << 16
 
-#: Characters of what a device said that an error message quotes.
+#: Longest quotation of a device's output in an error message, in characters.
 SAID = 120
 
-#: How Lua complains of our functions when it has forgotten them. A name that was changed on the way
-#: is another one.
+#: Lua's errors for the program's functions after a reset. A name corrupted in transmission gives
+#: another error.
 _FORGOTTEN = tuple(f"a nil value (global '{name}')" for name in ("_Q", "_R", "_K"))
 
 
 class ReplClient:
-    """Sends one command at a time; every method looks at the deadline at least every 0.1 s.
+    """Send one command at a time; every method checks the deadline at least every 0.1 s.
 
     Parameters
     ----------
     line
-        The line, of which this is the only user.
+        The line, which this client uses exclusively.
     pace_s
-        Wait after each byte that is sent.
+        Pause after each sent byte.
     clock
-        Seconds that never go back.
+        Monotonic clock, seconds.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class ReplClient:
         self._nonce = secrets.randbelow(NONCES)
 
     def settle(self, deadline: CancellableDeadline) -> None:
-        """Get to Lua's prompt, whatever the device is doing.
+        """Reach Lua's prompt from any state of the device.
 
         Raises
         ------
         NoAnswerError
-            Not one byte came.
+            No byte arrived.
         WrongDeviceError
-            Something answers, but not as Lua's prompt does.
+            The device answers, but not like Lua's prompt.
         """
         came = False
         for _ in range(CALLS):
@@ -112,40 +112,40 @@ class ReplClient:
             f"of an ELM11. It sent {self._said()}"
         )
 
-    def upload(self, wanted: LuaProgram, deadline: CancellableDeadline) -> None:
-        """Send a program and start it; a prompt is needed, see `settle`.
+    def upload(self, program: LuaProgram, deadline: CancellableDeadline) -> None:
+        """Upload a program and start it; requires a prompt, see `settle`.
 
         Raises
         ------
         LinkDownError
-            It did not arrive whole.
+            The program did not arrive intact.
         """
         self._bootstrap(deadline)
-        lines = wanted.lines()
+        lines = program.lines()
         for number, (statement, expected) in enumerate(lines, start=1):
             self._instruct(statement, f"_K(_P[{number}])", expected, deadline)
             deadline.report(number, len(lines))
         self._instruct(*START, "nil", deadline)
 
-    def has(self, wanted: LuaProgram, deadline: CancellableDeadline) -> bool:
+    def has(self, program: LuaProgram, deadline: CancellableDeadline) -> bool:
         """Return whether the program is on the device already."""
         nonce = self._new_nonce()
         line = said(nonce, "if _R then", "tostring(cwtm_build)") + " end"
-        return self._turn(nonce, line, PATIENCE_S, deadline) == wanted.build
+        return self._turn(nonce, line, PATIENCE_S, deadline) == program.build
 
     def request(
         self, request: str, deadline: CancellableDeadline, patience_s: float = PATIENCE_S
     ) -> str:
-        """Hand a request to the program and return its reply.
+        """Pass a request to the program and return its reply.
 
         Raises
         ------
         RefusedError
-            The program could not do it; the message is Lua's.
+            The program failed; the message is Lua's.
         ResetError
-            The program is not there any more.
+            The device has lost the program.
         LinkDownError
-            No reply, however often it was repeated.
+            No reply arrived after all retries.
         """
         nonce = self._new_nonce()
         line = asked(nonce, request)
@@ -157,12 +157,12 @@ class ReplClient:
         return rest
 
     def _new_nonce(self) -> str:
-        """Return a number that no line of the last hours had."""
+        """Return a number that no recent line had."""
         self._nonce = (self._nonce + 1) % NONCES
         return f"{self._nonce:04x}"
 
     def _bootstrap(self, deadline: CancellableDeadline) -> None:
-        """Define what replies are made with, and see that it arrived unchanged."""
+        """Define the functions that produce replies, and verify that they arrived intact."""
         for _ in range(RETRIES + 1):
             for statement in bootstrap():
                 nonce = self._new_nonce()
@@ -210,7 +210,7 @@ class ReplClient:
     def _turn(
         self, nonce: str, line: str, patience_s: float, deadline: CancellableDeadline
     ) -> str | None:
-        """Send a line and return its reply, or None when its turn ended or took too long."""
+        """Send a line and return its reply, or None if the turn ended without it or timed out."""
         try:
             self._send(self._repl.ask(nonce, line), deadline)
             self._listen(patience_s, deadline)
@@ -223,7 +223,7 @@ class ReplClient:
         return self._repl.reply
 
     def _send(self, data: bytes, deadline: CancellableDeadline) -> bool:
-        """Send byte by byte, listening meanwhile; return whether anything came."""
+        """Send byte by byte while receiving; return whether anything arrived."""
         came = False
         for position in range(len(data)):
             self._line.write(data[position : position + 1])
@@ -231,7 +231,7 @@ class ReplClient:
         return came
 
     def _listen(self, patience_s: float, deadline: CancellableDeadline) -> bool:
-        """Listen until the turn is over, and say what that takes; return whether anything came."""
+        """Receive and reply until the turn is over; return whether anything arrived."""
         came = False
         ends = self._clock() + patience_s
         while self._repl.phase in (Phase.ASKED, Phase.CALLING):
@@ -244,7 +244,7 @@ class ReplClient:
         return came
 
     def _await_silence(self, deadline: CancellableDeadline) -> None:
-        """Let pass what still comes, such as a second prompt; otherwise turns would overlap."""
+        """Discard pending input, such as a second prompt; otherwise turns would overlap."""
         ends = self._clock() + CALL_S
         while self._clock() < ends and self._receive(SILENCE_S):
             deadline.check()

@@ -1,14 +1,14 @@
-"""What a terminal would show: byte in, line out, without colours and cursor movements."""
+"""Split a byte stream into lines of text, without colours and cursor movements."""
 
 from __future__ import annotations
 
 __all__ = ["MAX_LINE", "TerminalText"]
 
-#: Longest tail that can be a prompt.
+#: Length of the longest tail that can be a prompt.
 MAX_PROMPT = 16
 
-#: Characters of a line that are kept. Nothing that this project's program says is longer; a
-#: device that floods the line with no line end must not fill the host's memory.
+#: Longest line kept, in characters. All output of this project's program is shorter; a device that
+#: sends no line ends must not fill the host's memory.
 MAX_LINE = 2048
 
 _ESCAPE = 0x1B
@@ -17,10 +17,10 @@ _PRINTABLE = range(0x20, 0x7F)
 
 
 class TerminalText:
-    """Splits a byte stream into lines; how it is cut into pieces makes no difference.
+    """Split a byte stream into lines, independently of its division into pieces.
 
-    Control sequences (ECMA-48: ESC, ``[``, parameters, a final byte) and other escapes of two
-    characters vanish. A line ends with LF; CR and everything else that cannot be printed vanish.
+    A line ends with LF. Control sequences (ECMA-48: ESC, ``[``, parameters, a final byte), other
+    escapes of two characters, CR and other unprintable characters are removed.
     """
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class TerminalText:
 
     @property
     def tail(self) -> str:
-        """What stands after the last line end, such as a prompt."""
+        """Text after the last line end, such as a prompt."""
         return "".join(self._line)
 
     def take(self, byte: int) -> tuple[str | None, bool]:
-        """Return the line that `byte` ended, if any, and whether `tail` may now be a prompt."""
+        """Return the line that `byte` completes, if any, and whether `tail` may be a prompt."""
         if self._escape:
             self._escape = self._after_escape(byte)
         elif byte == _ESCAPE:

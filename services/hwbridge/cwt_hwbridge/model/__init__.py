@@ -1,8 +1,8 @@
-"""The arithmetic of ``docs/hardware-link.md`` in whole numbers, bit for bit, without a device.
+"""Integer model of the arithmetic in ``docs/hardware-link.md``, bit for bit.
 
-`run_bank`, `run_selftest` and `run_mc` take the plans that devices take and return what a device
-has to return. `FilterBank` and `McPass` do the same piece by piece. `bank_clocks_per_sample` and
-`mc_clocks_per_instant` say how long the FPGA takes for it.
+`run_bank`, `run_selftest` and `run_mc` take the plans that devices take and return the results that
+devices must return. `FilterBank` and `McPass` compute them piece by piece. `bank_clocks_per_sample`
+and `mc_clocks_per_instant` return the time that the FPGA needs.
 """
 
 from cwt_hwbridge.model.bank import FilterBank, run_bank

@@ -1,4 +1,4 @@
-"""The filter bank of ``docs/hardware-link.md``: rows in octaves that a half-band filter makes."""
+"""The filter bank of ``docs/hardware-link.md``: rows in octaves made by a half-band filter."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cwt_schemas.hwplan import BankPlan
 
 __all__ = ["FilterBank", "run_bank"]
 
-#: Samples that are worked off at a time, so that memory does not grow with the recording.
+#: Samples processed at a time, so that memory use does not grow with the recording.
 _SAMPLES_AT_A_TIME = 1 << 15
 
 Outputs = npt.NDArray[np.int16]
 
 
 class FilterBank:
-    """A bank that is fed piece by piece; how the pieces are cut makes no difference.
+    """A filter bank fed piece by piece, independently of the sizes of the pieces.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class FilterBank:
     Raises
     ------
     ValueError
-        The plan is outside of the device's limits, or the table lacks a filter.
+        The plan exceeds the device's limits, or the table lacks a filter.
     """
 
     def __init__(self, plan: BankPlan) -> None:
@@ -45,11 +45,11 @@ class FilterBank:
 
     @property
     def saturations(self) -> int:
-        """Numbers that had to be limited, as the device counts them."""
+        """Count of saturated numbers, as in the device."""
         return min(self._limited, SATURATIONS_MAX)
 
     def push(self, samples: npt.NDArray[np.int16]) -> Outputs:
-        """Return the outputs that `samples`, shape (n,), bring about; shape (outputs, 2)."""
+        """Return the outputs due to `samples`, shape (n,); shape (outputs, 2)."""
         pieces = [
             self._push_piece(samples[first : first + _SAMPLES_AT_A_TIME])
             for first in range(0, len(samples), _SAMPLES_AT_A_TIME)
@@ -79,14 +79,14 @@ class FilterBank:
 
 
 def run_bank(plan: BankPlan, samples: npt.NDArray[np.int16]) -> BankResult:
-    """Run `samples`, shape (n,), through a bank that has seen nothing before."""
+    """Run `samples`, shape (n,), through a new filter bank."""
     bank = FilterBank(plan)
     outputs = bank.push(samples)
     return BankResult(outputs=outputs, saturations=bank.saturations)
 
 
 def _groups_by_step(plan: BankPlan) -> list[tuple[int, Integers, Filters]]:
-    """Return the rows of each step that occurs, and their filters."""
+    """Return the rows of each occurring step, and their filters."""
     steps = np.array([_row_step(plan, row) for row in range(plan.rows)])
     groups = []
     for step in range(MAX_STEP + 1):
@@ -101,7 +101,7 @@ def _row_step(plan: BankPlan, row: int) -> int:
 
 
 def _rank(numbers: Integers, octave: int, rows: Integers) -> Integers:
-    """Order outputs by the sample of octave 0 that brings them, then octave, then row."""
+    """Sort outputs by the sample of octave 0 that triggers them, then octave, then row."""
     first_octave = numbers[:, np.newaxis] << octave
     return (first_octave * MAX_OCTAVES + octave) * MAX_ROWS + rows
 

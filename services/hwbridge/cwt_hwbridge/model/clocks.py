@@ -1,7 +1,7 @@
-"""How many clocks the gateware takes, from how it works; tests hold this to its simulation.
+"""Clock cycles that the gateware needs; tests compare them with its simulation.
 
-The engine issues two taps in a clock, one filter right after the other. To that come the waits for
-what a later step needs of an earlier one, below as constants.
+The engine issues two taps per clock, one filter after the other. The constants below are the
+additional waits of a step for the results of an earlier one.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from cwt_schemas.hwplan import BankPlan, FilterTable, McPlan
 
 __all__ = ["bank_clocks_per_sample", "mc_clocks_per_instant"]
 
-#: Taps in one clock, the clocks that the shortest filter takes, and the one after each.
+#: Taps per clock, clocks of the shortest filter, and idle clocks after each filter.
 _LANES = 2
 _LEAST_BEATS = 8
 _BETWEEN = 1
 
-#: A sample is taken and stored; of a pair, it is also looked at.
+#: Clocks to accept and store a sample; a sample of a pair is also examined.
 _TAKING = 2
 _TAKING_PAIR = 3
 
-#: From the end of a decimator until its result is stored: in the bank; of a pair, rounded one after
-#: the other.
+#: Clocks from the end of a decimator until its result is stored: in the bank, and for a pair, whose
+#: results are rounded one after the other.
 _HALVING = 6
 _HALVING_PAIR = 12
 
-#: Noise is made one pair ahead, at this pace.
+#: Clocks per pair of noise samples, which are generated one pair ahead.
 _NOISE_PAIR = 16
 
-#: From the end of a row until all of its products can be smoothed.
+#: Clocks from the end of a row until all of its products can be smoothed.
 _PRODUCTS = 19
 
-#: From the end of the last smoothing to the first boxcar, and from that of the last boxcar to the
-#: next instant; and the division of one ratio, for the while of which the next boxcar waits.
+#: Clocks from the end of the last smoothing to the first boxcar plus those from the last boxcar to
+#: the next instant; and clocks of the division of one ratio, for which the next boxcar waits.
 _AROUND_BOXCAR = 28
 _DIVISION = 12
 
@@ -56,7 +56,7 @@ def bank_clocks_per_sample(plan: BankPlan) -> float:
 
 
 def mc_clocks_per_instant(plan: McPlan) -> float:
-    """Return the mean number of clocks per binned instant of a pass of Monte Carlo.
+    """Return the mean number of clocks per binned instant of a Monte Carlo pass.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def mc_clocks_per_instant(plan: McPlan) -> float:
 
 
 def _rows_and_smoothing(rows: list[int], smoothing: list[int]) -> int:
-    """Add up r0, r1, s0, r2, s1 ..., where a row's smoothing may have to wait for its products."""
+    """Sum r0, r1, s0, r2, s1 ..., where the smoothing of a row may wait for its products."""
     now = rows[0]
     multiplied = [now + _PRODUCTS]
     for row, beats in enumerate(smoothing):

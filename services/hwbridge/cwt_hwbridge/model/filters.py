@@ -1,7 +1,7 @@
-"""The filters of a table, and their sums over a history.
+"""The filters of a table, and their sums of products over a history.
 
-Sums are taken in float64 matrix products. These are exact: every product and every sum of them
-is a whole number below 2**40, whatever the order.
+Sums are computed as float64 matrix products. These are exact in any order, because every product
+and every sum is an integer below 2**40.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ __all__ = ["Filters", "Reals", "entry_at"]
 
 Reals = npt.NDArray[np.float64]
 
-#: Windows that are copied out at a time: 8 MB of them for the longest filter.
+#: Windows copied at a time: 8 MB for the longest filter.
 _WINDOWS_AT_A_TIME = 4096
 
 
 class Filters:
-    """Some filters of a table, which see the same history.
+    """Some filters of a table, applied to the same history.
 
     Parameters
     ----------
     table : FilterTable
     places : iterable of int
-        Where they are in the table.
+        Positions of the filters in the table.
     longest : int, optional
-        Taps that each may have.
+        Largest number of taps.
 
     Raises
     ------
     ValueError
-        The table does not have one of them, or it is outside of the device's limits.
+        The table lacks one of the filters, or a filter exceeds the device's limits.
     """
 
     def __init__(
         self, table: FilterTable, places: Iterable[int], *, longest: int = MAX_TAPS
     ) -> None:
         entries = [entry_at(table, place, longest) for place in places]
-        #: Samples that a sum reaches over.
+        #: Number of samples in each sum.
         self.length = max(entry.length for entry in entries)
         self._shifts = np.array([entry.shift for entry in entries])
         self._taps = np.zeros((self.length, len(entries), 2))
@@ -53,13 +53,13 @@ class Filters:
             self._taps[self.length - entry.length :, column] = table.taps(entry)[::-1]
 
     def real(self, history: Reals, every: int = 1) -> Integers:
-        """Return rounded sums with the real parts.
+        """Return rounded sums for the real parts of the coefficients.
 
         Parameters
         ----------
         history : ndarray, shape (channels, length - 1 + n)
         every : int
-            Distance of the sums in samples.
+            Step between sums, in samples.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class Filters:
         return rnd(_sums(history, self._taps[:, :, 0], every), self._shifts)
 
     def both(self, history: Reals, every: int = 1) -> Integers:
-        """Return rounded sums as `real` does, with (re, im) as one more axis at the end."""
+        """Return rounded sums like `real`, with (re, im) as an additional last axis."""
         columns = self._taps.reshape(self.length, -1)
         sums = _sums(history, columns, every)
         return rnd(sums.reshape(*sums.shape[:2], -1, 2), self._shifts[:, np.newaxis])
@@ -84,7 +84,7 @@ def _sums(history: Reals, columns: Reals, every: int) -> Integers:
 
 
 def entry_at(table: FilterTable, place: int, longest: int = MAX_TAPS) -> FilterEntry:
-    """Return what the table has at `place`; ValueError as for `Filters`."""
+    """Return the filter at `place` in the table; raise ValueError as `Filters` does."""
     if not 0 <= place < FILTERS:
         raise ValueError(f"filter {place} must be from 0 to {FILTERS - 1}")
     entry = dict(table.filters).get(place)

@@ -1,4 +1,4 @@
-"""One octave of a ladder of octaves, each with half as many samples as the one before."""
+"""One octave in a cascade of octaves, each with half the sampling rate of the one before."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ __all__ = ["Rung", "halve"]
 
 
 class Rung:
-    """An octave: what it remembers, and where it is.
+    """An octave: its history and its position.
 
     Parameters
     ----------
     channels : int
-        Series that run in parallel.
+        Number of parallel series.
     memory : int
-        Samples that its longest filter looks back.
+        Length of the history that the longest filter needs, samples.
     """
 
     def __init__(self, channels: int, memory: int) -> None:
         self._memory = memory
         self._history = np.zeros((channels, memory))
-        #: Samples that have come.
+        #: Number of samples received.
         self.count = 0
 
     @property
     def fresh(self) -> int:
-        """Samples that came with the last `take`."""
+        """Number of samples received by the last `take`."""
         return self._history.shape[-1] - self._memory
 
     def take(self, samples: Reals | Integers) -> None:
-        """Take samples of shape (channels, n), and forget those that no filter sees any more."""
+        """Append samples of shape (channels, n); discard those that no filter needs any more."""
         recent = self._history[:, self._history.shape[-1] - self._memory :]
         self._history = np.concatenate([recent, samples], axis=-1)
         self.count += samples.shape[-1]
@@ -44,13 +44,13 @@ class Rung:
         return np.arange(((before >> step) + 1) << step, self.count + 1, 1 << step)
 
     def back_from(self, number: int, length: int) -> Reals:
-        """Return the history from `length` - 1 samples before the fresh sample `number` on."""
+        """Return the history starting `length` - 1 samples before the fresh sample `number`."""
         newest = self._memory + number - 1 - (self.count - self.fresh)
         return self._history[:, newest - length + 1 :]
 
 
 def halve(rung: Rung, decimator: Filters) -> tuple[Integers, int]:
-    """Return the next octave's samples, shape (channels, n), and how many had to be limited."""
+    """Return the next octave's samples, shape (channels, n), and the count of saturated ones."""
     due = rung.due(1)
     if not len(due):
         return np.zeros((len(rung.back_from(rung.count, 1)), 0), dtype=np.int64), 0

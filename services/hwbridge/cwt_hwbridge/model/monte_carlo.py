@@ -27,12 +27,12 @@ from cwt_schemas.hwplan import McPlan
 
 __all__ = ["McPass", "run_mc"]
 
-#: Samples of noise that are worked off at a time.
+#: Samples of noise processed at a time.
 _SAMPLES_AT_A_TIME = 1 << 15
 
 
 class McPass:
-    """A pass that goes on piece by piece, so that its caller can look up in between.
+    """A pass computed piece by piece, so that its caller can check a deadline in between.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class McPass:
     Raises
     ------
     ValueError
-        The plan is outside of the device's limits, or the table lacks a filter.
+        The plan exceeds the device's limits, or the table lacks a filter.
     """
 
     def __init__(self, plan: McPlan) -> None:
@@ -68,16 +68,16 @@ class McPass:
         self._warmup_left = start.warmup
         self._limited = 0
         self._counts = np.zeros((start.count, HISTOGRAM_BINS), dtype=np.int64)
-        #: Instants that were binned.
+        #: Number of binned instants.
         self.done = 0
 
     @property
     def finished(self) -> bool:
-        """Whether all instants were binned."""
+        """Whether all instants are binned."""
         return self._left == 0
 
     def advance(self) -> None:
-        """Work off some more samples of noise, or those that are left."""
+        """Process the next samples of noise."""
         count = min(_SAMPLES_AT_A_TIME, self._left)
         self._left -= count
         fresh = self._noise.samples(count)
@@ -125,7 +125,7 @@ class McPass:
         start = self._start
         h = self._boxcar.length // 2
         neighbours = smoothed[:, :, start.first - h : start.first + start.count + h]
-        # A filter's sum looks back: tap 0 meets the neighbour at the far end, so turn them round.
+        # Reverse the neighbours, because tap 0 of a filter applies to the last sample.
         flat = neighbours[:, :, ::-1].reshape(-1, neighbours.shape[-1]).astype(np.float64)
         sums = self._boxcar.real(flat)[:, ::-1, 0]
         p1, p2, c, s = self._counted(limit(sums, 18)).reshape(4, -1, start.count)
@@ -139,7 +139,7 @@ class McPass:
 
 
 def run_mc(plan: McPlan) -> McResult:
-    """Make a whole pass; ValueError as for `McPass`."""
+    """Run a whole pass; raise ValueError as `McPass` does."""
     one = McPass(plan)
     while not one.finished:
         one.advance()

@@ -9,14 +9,14 @@ from cwt_hwbridge.model.rounding import Integers
 
 __all__ = ["AutoregressiveNoise", "Xorshift128"]
 
-#: Draws in one step of a channel; each gives two u16.
+#: Draws per step of a channel; each gives two u16.
 _DRAWS_PER_STEP = 4
 
 #: Mean of the sum of eight uniform u16.
 _MEAN = 262_140
 
-#: Draws that one lane makes one after the other. Lanes start where the one before ends, found by
-#: a power of the generator's matrix over GF(2).
+#: Consecutive draws of one lane. Each lane starts where the one before ends, computed with a power
+#: of the generator's matrix over GF(2).
 _DRAWS_PER_LANE = 256
 
 Words = npt.NDArray[np.uint32]
@@ -80,7 +80,7 @@ class AutoregressiveNoise:
         return made
 
     def _run(self, channel: int, coefficient: int, innovations: list[int]) -> list[int]:
-        """One by one: each limit and rounding depends on the sample before."""
+        """Filter sample by sample: saturation and rounding depend on the previous sample."""
         last = self._last[channel]
         made = []
         for innovation in innovations:

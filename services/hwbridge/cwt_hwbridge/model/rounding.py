@@ -1,4 +1,4 @@
-"""Rounding and limiting, as after every sum of the data path."""
+"""Rounding and saturation, applied after every sum of the data path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 __all__ = ["SATURATIONS_MAX", "Integers", "limit", "rnd"]
 
-#: Where the device's count of limited numbers stays.
+#: Value at which the device's count of saturated numbers stays.
 SATURATIONS_MAX = 0xFFFF
 
 Integers = npt.NDArray[np.int64]
@@ -20,6 +20,6 @@ def rnd(values: Integers, shift: int | Integers) -> Integers:
 
 
 def limit(values: Integers, bits: int) -> tuple[Integers, int]:
-    """Limit to what a signed number of `bits` bits can hold; also how many had to be."""
+    """Saturate to signed numbers of `bits` bits; also return how many were saturated."""
     limited = np.clip(values, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
     return limited, int(np.count_nonzero(limited != values))

@@ -1,4 +1,4 @@
-"""The device's self-test: a bank on samples that it makes itself, told by a signature."""
+"""The device's self-test: a filter bank on generated samples, verified by a signature."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORD = 0xFFFFFFFF
 
 @dataclass(frozen=True, kw_only=True)
 class SelftestSignature:
-    """What STATUS says after the self-test."""
+    """The result of the self-test in STATUS."""
 
     #: CRC-32 of the outputs.
     signature: int
@@ -29,12 +29,12 @@ class SelftestSignature:
 
 
 def run_selftest(plan: BankPlan, *, seed: int, samples: int) -> SelftestSignature:
-    """Run a bank on `samples` samples made from `seed`.
+    """Run a filter bank on `samples` samples generated from `seed`.
 
     Raises
     ------
     ValueError
-        `seed` is 0 or has more than 32 bits, there are no samples, or as for `FilterBank`.
+        `seed` is 0 or exceeds 32 bits, `samples` is 0, or as for `FilterBank`.
     """
     if not 1 <= seed <= _WORD:
         raise ValueError(f"{seed=} must be from 1 to {_WORD}")
@@ -50,7 +50,7 @@ def run_selftest(plan: BankPlan, *, seed: int, samples: int) -> SelftestSignatur
 
 
 def selftest_samples(seed: int) -> Iterator[int]:
-    """Yield the samples of a seed without end: the upper halves of a 32-bit xorshift."""
+    """Yield the infinite samples of a seed: the upper halves of a 32-bit xorshift."""
     state = seed
     while True:
         state ^= state << 13 & _WORD

@@ -1,7 +1,7 @@
-"""The host's side of the serial link: bytes in, events out, and no input or output of its own.
+"""The host's side of the serial link, sans I/O: bytes in, events and bytes to send out.
 
-`docs/hardware-link.md` is the specification. The caller reads and writes the line and tells the
-time; `Link` says what to send, what happened, and until when to wait.
+`docs/hardware-link.md` is the specification. The caller reads and writes the line and supplies the
+time; `Link` returns the bytes to send, the events, and the deadline of the next wait.
 """
 
 from cwt_hwbridge.protocol.events import (

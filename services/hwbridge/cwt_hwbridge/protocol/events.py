@@ -1,4 +1,4 @@
-"""What the link has to tell its caller."""
+"""The events of the link."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = [
 
 
 class Fault(StrEnum):
-    """Why a link is down, and whose fault that is."""
+    """The reason why a link is down."""
 
-    #: Not one byte came.
+    #: No bytes arrived.
     SILENT = "silent"
-    #: Bytes came, and none of them made a frame.
+    #: Bytes arrived, but no valid frame.
     GARBAGE = "garbage"
-    #: Frames came, and none of them answered.
+    #: Frames arrived, but no answer.
     UNANSWERED = "unanswered"
-    #: It says something else than this project's gateware.
+    #: The other side is not this project's gateware.
     STRANGER = "stranger"
-    #: It speaks another version of the protocol.
+    #: The other side has another version of the protocol.
     VERSION = "version"
 
 
@@ -45,7 +45,7 @@ class Greeted:
 
 @dataclass(frozen=True)
 class Answered:
-    """The request of this number was done."""
+    """The request with this number was executed."""
 
     seq: int
     payload: bytes
@@ -53,7 +53,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Refused:
-    """The request of this number was refused, and changed nothing."""
+    """The request with this number was refused, and had no effect."""
 
     seq: int
     code: NakCode
@@ -61,29 +61,29 @@ class Refused:
 
 @dataclass(frozen=True)
 class SwitchRate:
-    """Change the line's rate now, to `clock_hz` / `divisor`, before anything else is sent."""
+    """Change the line's rate to `clock_hz` / `divisor` before sending anything else."""
 
     divisor: int
 
 
 @dataclass(frozen=True)
 class RateKept:
-    """The line works at the rate of this divisor, which is the one asked for or the one before."""
+    """The line works at the rate of this divisor: the requested one or the previous one."""
 
     divisor: int
 
 
 @dataclass(frozen=True)
 class WasReset:
-    """The device has forgotten everything, requests under way included; greet it again."""
+    """The device was reset and lost all requests in flight; greet it again."""
 
 
 @dataclass(frozen=True)
 class Closed:
-    """The link is down: greet again, or give up. Requests under way will not be answered."""
+    """The link is down: greet again, or give up. Requests in flight will not be answered."""
 
     fault: Fault
-    #: What the other side said, where that is the fault.
+    #: The greeting of the other side, if that is the reason.
     detail: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Frames and the bytes that they travel as: COBS, a CRC, and a zero at the end."""
+"""Encode and decode frames: a CRC, COBS, and a zero byte as delimiter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CRC = Struct("<I")
 
 
 class Frame(NamedTuple):
-    """One frame whose CRC is right."""
+    """One frame with a valid CRC."""
 
     version: int
     type: int
@@ -36,21 +36,21 @@ class Frame(NamedTuple):
 
 
 def encode_frame(type_: int, seq: int, job: int, payload: bytes) -> bytes:
-    """Return the bytes on the wire, the delimiter at the end included."""
+    """Return the bytes on the wire, including the delimiter at the end."""
     body = _HEADER.pack(PROTOCOL_VERSION, type_, seq, job) + payload
     encoded: bytes = cobs.encode(body + _CRC.pack(zlib.crc32(body)))
     return encoded + _END
 
 
 class Deframer:
-    """Cuts what arrives into frames, however it was cut on the way.
+    """Split received bytes into frames, independently of their division into pieces.
 
-    What cannot be read is counted in `bad` and skipped: on a serial line it is noise, and what was
-    lost is asked for again by whoever misses it. It holds no more than one frame's bytes.
+    Invalid frames are counted in `bad` and skipped: on a serial line they are noise, and the side
+    that misses a frame requests it again. At most the bytes of one frame are buffered.
     """
 
     def __init__(self) -> None:
-        #: Frames that could not be read so far.
+        #: Number of invalid frames.
         self.bad = 0
         self._rest = b""
         self._overlong = False
@@ -71,7 +71,7 @@ class Deframer:
 
 
 def _decoded(encoded: bytes) -> Frame | None:
-    """Return the frame, or None for anything else."""
+    """Return the decoded frame, or None if it is not valid."""
     if not MIN_FRAME_BYTES < len(encoded) < MAX_ENCODED_BYTES:
         return None
     try:

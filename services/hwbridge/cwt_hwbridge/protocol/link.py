@@ -1,12 +1,12 @@
-"""The link's host side: greeting, requests and their repeats, the rate, and when it is down.
+"""The host's side of the link: greeting, requests and retransmission, rate changes and faults.
 
-Rules. The device speaks only when spoken to, answers in order, and keeps its last replies, so a
-repeated request is answered and not executed again. The host numbers its requests, has no more of
-them out than the device can hold, and repeats from the oldest one on: when its time is over, or
-at once (but once) when the device says, or a later reply shows, that it is missing.
+Rules. The device sends only replies, in order, and stores its last replies, so that a repeated
+request is answered again and not executed again. The host numbers its requests, has no more of them
+in flight than the device can hold, and repeats all from the oldest one on: after its timeout, or
+immediately (but only once) if the device reports, or a later reply shows, that it is missing.
 
-Use. Hand in what arrives with `receive`, the time with `tick`; do what the events ask for; then
-write `data_to_send`. Wait for bytes until `deadline`. A link is not shared between threads.
+Use. Pass received bytes to `receive` and the time to `tick`; handle the events; then write
+`data_to_send`. Wait for bytes until `deadline`. A link is not thread-safe.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ from cwt_schemas.hwlink_layouts import HelloReply, HelloRequest, Nak, SetBaud
 
 __all__ = ["Link", "LinkTiming"]
 
-#: Refusals that answer nothing: the request was not executed, and is still to be.
+#: Refusals that do not answer a request, which was not executed and must be repeated.
 _UNEXECUTED = frozenset({NakCode.BAD_FRAME, NakCode.SEQUENCE})
 _CODES = frozenset(int(code) for code in NakCode)
-#: Bits per byte on the line, start and stop bit included.
+#: Bits per byte on the line, including start and stop bits.
 _BITS = 10
 _NONCE = struct.Struct("<I")
 _STATUS_REPLY = MessageType.STATUS | REPLY
@@ -63,11 +63,11 @@ _STATUS_REPLY = MessageType.STATUS | REPLY
 
 @dataclass(frozen=True, kw_only=True)
 class LinkTiming:
-    """How long to wait, beside what the line itself takes; seconds."""
+    """Timeouts in addition to the transmission time of the line, seconds."""
 
-    #: For an answer: what USB, the operating system and a busy host add.
+    #: For an answer: delays of USB, the operating system and a busy host.
     margin_s: float = 0.1
-    #: For HELLO to be answered, over all its repeats.
+    #: For the answer to HELLO, including all retries.
     greeting_s: float = 3.0
 
 
@@ -77,24 +77,24 @@ class Link:
     Parameters
     ----------
     timing
-        Waits that depend on what lies between host and device.
+        Timeouts, which depend on the connection between host and device.
     seq
-        Number of the first HELLO; it need not be remembered from one link to the next.
+        Number of the first HELLO; a new link need not continue the numbers of another.
     """
 
     def __init__(self, timing: LinkTiming, *, seq: int = 0) -> None:
         self.timing = timing
         self.state = LinkState.DOWN
-        #: What the device said of itself last.
+        #: The last greeting of the device.
         self.hello: HelloReply | None = None
-        #: Times that requests were sent again.
+        #: Number of retransmissions.
         self.repeats = 0
         self._deframer = Deframer()
         self._window = Window(seq, 1, 1 << 12)
         self._next_hello = seq
         self._out = bytearray()
         self._baud = float(DEFAULT_BAUD)
-        #: Since when an answer is waited for; None while none is.
+        #: Start of the wait for an answer; None if no answer is pending.
         self._waits_since: float | None = None
         self._give_up_at = 0.0
         self._tries = 0
@@ -104,37 +104,37 @@ class Link:
 
     @property
     def deadline(self) -> float | None:
-        """When to call `tick` at the latest; None while nothing is waited for."""
+        """Latest time for the next call of `tick`; None if no answer is pending."""
         if self._waits_since is None:
             return None
-        # With every request under way, the line has more to carry before the last is answered.
+        # Each request in flight adds transmission time before the last one is answered.
         line_s = _BITS * self._window.bytes_out / self._baud
         return self._waits_since + line_s + TURNAROUND_S + self.timing.margin_s
 
     @property
     def bad_frames(self) -> int:
-        """Frames from the device that could not be read."""
+        """Number of invalid frames from the device."""
         return self._deframer.bad
 
     @property
     def unanswered(self) -> int:
-        """Requests under way."""
+        """Number of requests in flight."""
         return len(self._window)
 
     def data_to_send(self) -> bytes:
-        """Return what is to be written now, each byte once."""
+        """Return the bytes to write now, each of them once."""
         data = bytes(self._out)
         self._out.clear()
         return data
 
     def greet(self, now: float, *, baud: float = DEFAULT_BAUD) -> None:
-        """Begin anew with HELLO; what was under way is forgotten."""
+        """Restart with HELLO; requests in flight are discarded."""
         self._move(LinkEvent.GREET)
         self._baud = baud
         self._hello(now, self.timing.greeting_s)
 
     def takes(self, payload_bytes: int) -> bool:
-        """Return whether a request with such a payload may be sent now."""
+        """Return whether a request with a payload of this size may be sent now."""
         return self.state is LinkState.OPEN and self._window.takes(payload_bytes)
 
     def send(
@@ -145,12 +145,12 @@ class Link:
         Parameters
         ----------
         reply_bytes
-            Largest payload of the reply, from which the time for it follows.
+            Largest payload of the reply, which determines its timeout.
 
         Raises
         ------
         LocalProtocolError
-            The link is not open, or no more may be under way: see `takes`.
+            The link is not open, or no more requests may be in flight: see `takes`.
         """
         if not self.takes(len(payload)):
             raise LocalProtocolError(
@@ -160,12 +160,12 @@ class Link:
         return self._push(type_, job, payload, reply_bytes, now)
 
     def change_rate(self, divisor: int, now: float) -> None:
-        """Ask for ``clock_hz / divisor`` baud; ends with `RateKept`, or the link goes down.
+        """Request ``clock_hz / divisor`` baud; ends with `RateKept`, or the link goes down.
 
         Raises
         ------
         LocalProtocolError
-            Requests are under way.
+            Requests are in flight.
         """
         if self.unanswered:
             raise LocalProtocolError(f"{self.unanswered} requests are unanswered")
@@ -174,7 +174,7 @@ class Link:
         self._push(MessageType.SET_BAUD, 0, SetBaud(divisor=divisor).pack(), 0, now)
 
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """Take what arrived; return what happened."""
+        """Process received bytes; return the events."""
         self._heard_bytes += len(data)
         events: list[Event] = []
         for frame in self._deframer.feed(data):
@@ -183,7 +183,7 @@ class Link:
         return events
 
     def tick(self, now: float) -> list[Event]:
-        """Look at the time; return what happened."""
+        """Process the current time; return the events."""
         deadline = self.deadline
         if deadline is None or now < deadline:
             return []
@@ -197,7 +197,7 @@ class Link:
         self._repeat(now)
         return []
 
-    # -- what arrives -------------------------------------------------------------------------
+    # -- received frames ----------------------------------------------------------------------
 
     def _frame(self, frame: Frame, now: float) -> list[Event]:
         if self.state is LinkState.DOWN:
@@ -288,7 +288,7 @@ class Link:
         self._listen_anew(now if self._window else None)
         return [Refused(request.seq, code)]
 
-    # -- what does not arrive -----------------------------------------------------------------
+    # -- missing answers ----------------------------------------------------------------------
 
     def _expired(self, now: float) -> list[Event]:
         if self.state in {LinkState.ASKING, LinkState.CONFIRMING}:
@@ -308,7 +308,7 @@ class Link:
     def _try_rate(self, divisor: int, now: float) -> list[Event]:
         hello = self._greeted
         self._baud = hello.clock_hz / divisor
-        # A device whose reply was lost is at the new rate until its own time is over.
+        # A device whose reply was lost stays at the new rate until its timeout.
         self._hello(now, hello.confirm_clocks / hello.clock_hz + 4 * self.timing.margin_s)
         return [SwitchRate(divisor)]
 
@@ -320,15 +320,15 @@ class Link:
 
     def _repeat(self, now: float) -> None:
         self.repeats += 1
-        # A delimiter first: it ends whatever of a frame was left on the line.
+        # Send a delimiter first, to end a partial frame on the line.
         self._out += bytes([DELIMITER]) + self._window.again()
         self._waits_since = now
 
-    # -- the link's own steps -----------------------------------------------------------------
+    # -- internal steps -----------------------------------------------------------------------
 
     def _hello(self, now: float, greeting_s: float) -> None:
         self._window = Window(self._next_hello, 1, 1 << 12)
-        # Replies to an earlier greeting must not be taken for replies to this one.
+        # Replies to an earlier greeting must not be mistaken for replies to this one.
         self._next_hello += 1 << 8
         self._out.clear()
         self._out.append(DELIMITER)
@@ -345,7 +345,7 @@ class Link:
         return request.seq
 
     def _listen_anew(self, since: float | None) -> None:
-        """Count tries and what is heard from here on; wait since then, or for nothing."""
+        """Reset the counts of retries and received data; wait from `since`, or not if None."""
         self._waits_since = since
         self._tries = self._heard_bytes = self._heard_frames = 0
 

@@ -1,4 +1,4 @@
-"""The states of the link as a table: what may happen in each, and what comes of it."""
+"""The state machine of the link as a table."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ __all__ = ["TRANSITIONS", "LinkEvent", "LinkState", "LocalProtocolError", "after
 
 
 class LinkState(Enum):
-    """Where a link is."""
+    """The state of a link."""
 
-    #: Nothing was said yet, or nothing can be said any more.
+    #: The handshake has not begun, or the link has failed.
     DOWN = auto()
-    #: HELLO was sent, and is repeated until it is answered.
+    #: HELLO was sent, and is repeated until an answer arrives.
     GREETING = auto()
-    #: Requests go out and are answered.
+    #: Requests can be sent.
     OPEN = auto()
     #: SET_BAUD was sent at the old rate.
     ASKING = auto()
-    #: The device changes its rate; CONFIRM_BAUD is repeated at the new one.
+    #: The device changes its rate; CONFIRM_BAUD is repeated at the new rate.
     CONFIRMING = auto()
-    #: It was not confirmed: HELLO at the old rate.
+    #: The new rate was not confirmed: HELLO is sent at the old rate.
     RETURNING = auto()
-    #: Nor was that answered: HELLO at the new rate.
+    #: The old rate was not answered either: HELLO is sent at the new rate.
     FOLLOWING = auto()
 
 
 class LinkEvent(Enum):
-    """What moves a link from one state to another."""
+    """An event that changes the state of a link."""
 
-    #: The caller greets.
+    #: The caller starts the handshake.
     GREET = auto()
     #: HELLO was answered.
     GREETED = auto()
-    #: The caller wants another rate.
+    #: The caller requests another rate.
     RATE = auto()
-    #: What was asked last was done.
+    #: The last request was executed.
     DONE = auto()
-    #: What was asked last was refused.
+    #: The last request was refused.
     REFUSED = auto()
-    #: The time for it is over.
+    #: The last request timed out.
     EXPIRED = auto()
     #: The device was reset.
     RESET = auto()
-    #: What answers cannot be talked to.
+    #: The other side is not a supported device.
     UNFIT = auto()
 
 
-#: The state that follows each state, by event; any other event is not possible in that state.
+#: The next state, by state and event; other events are not possible in a state.
 TRANSITIONS: Final[Mapping[LinkState, Mapping[LinkEvent, LinkState]]] = {
     LinkState.DOWN: {LinkEvent.GREET: LinkState.GREETING},
     LinkState.GREETING: {
@@ -68,7 +68,7 @@ TRANSITIONS: Final[Mapping[LinkState, Mapping[LinkEvent, LinkState]]] = {
     LinkState.ASKING: {
         LinkEvent.DONE: LinkState.CONFIRMING,
         LinkEvent.REFUSED: LinkState.OPEN,
-        # The reply may have been lost, and the device be at the new rate: it comes back by itself.
+        # If the reply was lost, the device is at the new rate, from which it returns by itself.
         LinkEvent.EXPIRED: LinkState.RETURNING,
         LinkEvent.RESET: LinkState.DOWN,
         LinkEvent.UNFIT: LinkState.DOWN,
@@ -92,21 +92,21 @@ TRANSITIONS: Final[Mapping[LinkState, Mapping[LinkEvent, LinkState]]] = {
     },
 }
 
-#: States in which HELLO is what waits for an answer.
+#: States in which HELLO is unanswered.
 GREETING_STATES: Final = (LinkState.GREETING, LinkState.RETURNING, LinkState.FOLLOWING)
 
 
 class LocalProtocolError(Exception):
-    """The caller's fault: this is not possible in the state that the link is in."""
+    """The caller's fault: the call is not possible in the current state of the link."""
 
 
 def after(state: LinkState, event: LinkEvent) -> LinkState:
-    """Return the state that follows.
+    """Return the next state.
 
     Raises
     ------
     LocalProtocolError
-        It cannot happen in this state.
+        The event is not possible in this state.
     """
     try:
         return TRANSITIONS[state][event]

@@ -1,4 +1,4 @@
-"""Requests that are under way: their numbers, what of them may be out, and what is sent again."""
+"""Requests in flight: their numbers, limits and retransmission."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ __all__ = ["Request", "Window"]
 
 #: Numbers are u16.
 SEQUENCE = 1 << 16
-#: Of a frame on the wire, beside its payload: header, CRC, the byte of COBS, the delimiter.
+#: Bytes of a frame on the wire in addition to its payload: header, CRC, COBS byte, delimiter.
 ENVELOPE_BYTES = HEADER_BYTES + CRC_BYTES + 2
 
 
 @dataclass(slots=True)
 class Request:
-    """One request under way; `wire` is what is sent, again byte for byte if need be."""
+    """One request in flight; `wire` has the bytes to send, also for retransmission."""
 
     type: int
     seq: int
     job: int
     wire: bytes
-    #: Bytes that its reply may have.
+    #: Largest size of the reply, bytes.
     reply_bytes: int
-    #: Whether it was sent again without waiting for its time to be over; that is done once.
+    #: Whether the request was repeated before its timeout, which happens once.
     hurried: bool = False
 
 
 class Window:
-    """Unanswered requests in the order of their numbers, of which the device can hold `size`.
+    """Unanswered requests in the order of their numbers; the device can hold `size` of them.
 
     Parameters
     ----------
     first
         Number of the first request.
     size, credit
-        Requests, and bytes of them, that may be unanswered.
+        Limits on unanswered requests, and on their bytes.
     """
 
     def __init__(self, first: int, size: int, credit: int) -> None:
@@ -54,7 +54,7 @@ class Window:
 
     @property
     def oldest(self) -> Request | None:
-        """The request that is answered next."""
+        """The request to be answered next."""
         return self._requests[0] if self._requests else None
 
     @property
@@ -63,12 +63,12 @@ class Window:
         return self._out_bytes + self._back_bytes
 
     def takes(self, payload_bytes: int) -> bool:
-        """Return whether one more request with such a payload may be sent."""
+        """Return whether another request with a payload of this size may be sent."""
         wire = payload_bytes + ENVELOPE_BYTES
         return len(self._requests) < self._size and self._out_bytes + wire <= self._credit
 
     def push(self, type_: int, job: int, payload: bytes, reply_payload_bytes: int) -> Request:
-        """Give a request its number, and keep it until it is answered."""
+        """Assign a number to a request, and keep it until it is answered."""
         wire = encode_frame(type_, self._next, job, payload)
         request = Request(type_, self._next, job, wire, reply_payload_bytes + ENVELOPE_BYTES)
         self._requests.append(request)
@@ -78,16 +78,16 @@ class Window:
         return request
 
     def pop(self) -> Request:
-        """Take off the oldest request: it is answered."""
+        """Remove and return the oldest request, which was answered."""
         request = self._requests.popleft()
         self._out_bytes -= len(request.wire)
         self._back_bytes -= request.reply_bytes
         return request
 
     def is_later(self, seq: int) -> bool:
-        """Return whether `seq` is under way, and not the oldest."""
+        """Return whether `seq` is in flight and not the oldest."""
         return any(each.seq == seq for each in list(self._requests)[1:])
 
     def again(self) -> bytes:
-        """Return everything that is under way, to be sent once more."""
+        """Return the bytes of all requests in flight, for retransmission."""
         return b"".join(request.wire for request in self._requests)

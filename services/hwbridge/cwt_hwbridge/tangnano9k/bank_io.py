@@ -1,4 +1,4 @@
-"""Samples into the filter bank and outputs out of it, with no more sent than there is room for."""
+"""Send samples to the filter bank within its free space, and receive the outputs."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from cwt_schemas.hwplan import BankPlan
 __all__ = ["BankIo", "outputs_expected"]
 
 _POSITIONS = 1 << 32
-#: The layouts' own formats: a thousand times a second, objects of their fields are felt.
+#: Formats of the layouts; objects with fields are too slow at a thousand requests per second.
 _REQUEST, _REPLY = FirIo.FORMAT, FirReply.FORMAT
 _REPLY_BYTES = FirReply.FORMAT.size + 4 * OUTPUTS_PER_FRAME
 
 
 def outputs_expected(plan: BankPlan, samples: int) -> int:
-    """Return how many outputs a bank makes of `samples` samples."""
+    """Return the number of outputs of a filter bank for `samples` samples."""
     steps = [entry.step for place, entry in sorted(plan.table.filters) if place < plan.rows]
     return sum((samples >> octave) >> step for octave in range(plan.octaves) for step in steps)
 
 
 class BankIo:
-    """What is sent to a running bank, and what came back.
+    """Requests to a running filter bank, and its outputs.
 
-    The room that a reply tells of was counted before the requests that were sent since; so their
-    samples are taken off it.
+    A reply reports the free space before the requests that were sent since, so their samples are
+    subtracted from it.
     """
 
     def __init__(self, plan: BankPlan, samples: npt.NDArray[np.int16], job: int) -> None:
@@ -47,16 +47,16 @@ class BankIo:
 
     @property
     def done(self) -> int:
-        """Outputs that came back."""
+        """Number of received outputs."""
         return self._received
 
     @property
     def outputs(self) -> npt.NDArray[np.int16]:
-        """What came back; shape (outputs, 2)."""
+        """The received outputs; shape (outputs, 2)."""
         return np.frombuffer(b"".join(self._pieces), "<i2").reshape(-1, 2).astype(np.int16)
 
     def requests(self) -> Iterator[Ask]:
-        """Yield requests until all samples are in and all outputs are out."""
+        """Yield requests until all samples were sent and all outputs received."""
         count = len(self._samples) // 2
         while self._sent < count or self._received < self.total:
             free = self._room - self._samples_out
@@ -69,12 +69,12 @@ class BankIo:
             yield Ask(MessageType.FIR_IO, first + piece, self._job, _REPLY_BYTES)
 
     def take(self, reply: bytes) -> None:
-        """Take the answer to the oldest request.
+        """Process the answer to the oldest request.
 
         Raises
         ------
         ValueError, struct.error
-            It is not what comes next.
+            The answer is not the expected one.
         """
         self._samples_out -= self._under_way.popleft()
         first, self._room, _ = _REPLY.unpack_from(reply)

@@ -1,4 +1,4 @@
-"""The driver of the Tang Nano 9K: from plans to requests of the link, and back."""
+"""The driver of the Tang Nano 9K, which runs plans as requests on the link."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ from cwt_schemas.hwplan import BankPlan, FilterTable, McPlan
 
 __all__ = ["RATES", "TangNanoDriver"]
 
-#: Tried from the fastest on; 27 MHz divides to both exactly.
+#: Rates to try, the fastest first, baud; both divide 27 MHz exactly.
 RATES = (3_000_000, 1_000_000)
-#: A line that repeats so many of 32 requests at a rate is not good enough for that rate.
+#: Number of trial requests at a rate, and of retransmissions at which the rate is still accepted.
 TRIAL_REQUESTS = 32
 TRIAL_REPEATS = 1
-#: Wait for a real device on USB, and for one that a simulator computes.
+#: Answer timeouts for a real device on USB, and for a simulated one.
 MARGIN_S = 0.25
 SIMULATED_MARGIN_S = 2.0
-#: A job that makes no progress for so long is stuck.
+#: Time without progress after which a job is considered stuck.
 STUCK_S = 30.0
 FIRST_POLL_S = 0.002
 LONGEST_POLL_S = 0.1
-#: Longest wait for a device to be left alone.
+#: Timeout for closing a device.
 CLOSE_S = 0.5
 
 _OPERATIONS: dict[Feature, HwOperation] = {
@@ -81,16 +81,16 @@ _OPERATIONS: dict[Feature, HwOperation] = {
 
 
 class TangNanoDriver:
-    """A `cwt_hwbridge.driver.Driver` for this project's gateware.
+    """Implement `cwt_hwbridge.driver.Driver` for this project's gateware.
 
     Parameters
     ----------
     greeting_s
-        Wait for a device to answer HELLO, over all its repeats.
+        Timeout of the answer to HELLO, including all retries.
     margin_s
-        Wait for any other answer, beyond the time that the line takes.
+        Timeout of any other answer, in addition to the transmission time.
     close_s
-        Wait for a device to stop its job, or to be closed.
+        Timeout for stopping a job or closing a device.
     """
 
     def __init__(
@@ -102,14 +102,14 @@ class TangNanoDriver:
         self._greeting_s = greeting_s
         self._margin_s = margin_s
         self._close_s = close_s
-        #: Whether the device may still have a job of an operation that ended.
+        #: Whether the device may still run a job of an ended operation.
         self._owes_abort = False
         self._line: Line | None = None
         self._opened_client: LinkClient | None = None
         self._info: DeviceInfo | None = None
 
     def open(self, line: Line, deadline: CancellableDeadline) -> DeviceInfo:
-        """Greet what is on the line, stop what it was doing, and find the fastest rate."""
+        """Greet the device, stop its job, and find the fastest rate."""
         self._line = line
         if line.baud != DEFAULT_BAUD:
             line.set_baud(DEFAULT_BAUD)
@@ -128,7 +128,7 @@ class TangNanoDriver:
         return self._info
 
     def probe(self, deadline: CancellableDeadline) -> DeviceInfo:
-        """Ask for STATUS, which tells whether the device was reset."""
+        """Request STATUS, which shows whether the device was reset."""
         status = self._status(deadline)
         if self._info is None:
             raise LinkDownError("the device was not opened")
@@ -146,7 +146,7 @@ class TangNanoDriver:
         return self._info
 
     def selftest(self, seed: int, deadline: CancellableDeadline) -> SelftestResult:
-        """Let the bank run at full speed on samples of its own, and compare the signature."""
+        """Run the filter bank at full speed on generated samples, and compare the signature."""
         plan = selftest_plan()
         expected = run_selftest(plan, seed=seed, samples=SELFTEST_SAMPLES)
         request = Selftest(
@@ -159,16 +159,16 @@ class TangNanoDriver:
         with self._job(deadline) as job:
             self._load(plan.table, deadline)
             self._client.ask(Ask(MessageType.SELFTEST, request.pack(), job), deadline)
-            found = self._finish(State.SELFTEST, job, deadline)
+            status = self._finish(State.SELFTEST, job, deadline)
         checks = (
-            _equal("signature of the outputs", found.signature, expected.signature),
-            _equal("number of outputs", found.outputs, expected.outputs),
-            _equal("limited numbers", found.saturations, expected.saturations),
+            _equal("signature of the outputs", status.signature, expected.signature),
+            _equal("number of outputs", status.outputs, expected.outputs),
+            _equal("limited numbers", status.saturations, expected.saturations),
         )
         return SelftestResult(checks=checks)
 
     def fft(self, samples: npt.NDArray[np.int16], deadline: CancellableDeadline) -> FftResult:
-        """Refuse: the gateware has no Fourier transform."""
+        """Raise `UnsupportedRequestError`: the gateware has no Fourier transform."""
         del samples, deadline
         raise UnsupportedRequestError("the gateware has no Fourier transform", "data")
 
@@ -189,7 +189,7 @@ class TangNanoDriver:
         return BankResult(outputs=bank.outputs[: bank.total], saturations=status.saturations)
 
     def mc(self, plan: McPlan, deadline: CancellableDeadline) -> McResult:
-        """Simulate one octave on the device; only parameters and counts cross the line."""
+        """Simulate one octave on the device; the line transfers only parameters and counts."""
         with self._job(deadline) as job:
             self._load(plan.table, deadline)
             self._client.ask(Ask(MessageType.MC_START, plan.start.pack(), job), deadline)
@@ -198,7 +198,7 @@ class TangNanoDriver:
         return McResult(histograms=counts, saturations=status.saturations)
 
     def close(self) -> None:
-        """Stop what runs, and return to the first rate, so that the next host is understood."""
+        """Stop the job and return to the default rate, so that the device can be opened again."""
         client, self._opened_client = self._opened_client, None
         if client is None or self._line is None:
             return
@@ -210,7 +210,7 @@ class TangNanoDriver:
             if hello is not None and self._line.baud != DEFAULT_BAUD:
                 client.change_rate(round(hello.clock_hz / DEFAULT_BAUD), deadline)
         except DeviceError:
-            pass  # it is gone, or stuck: whoever opens it next will see
+            pass  # the device is disconnected or stuck, which the next `open` will report
 
     # -- steps --------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class TangNanoDriver:
             pass
 
     def _finish(self, running: State, job: int, deadline: CancellableDeadline) -> Status:
-        """Wait until a job is done; return the status then."""
+        """Wait until a job is done; return its final status."""
         wait, moved, last = FIRST_POLL_S, time.monotonic(), -1
         while True:
             status = self._status(deadline)
@@ -262,10 +262,10 @@ class TangNanoDriver:
 
     @contextmanager
     def _job(self, deadline: CancellableDeadline) -> Iterator[int]:
-        """Yield the number of a new job, and stop that at the end, whatever became of it.
+        """Yield the number of a new job, and stop the job at the end, also after an error.
 
-        If the device does not confirm that within `close_s`, the next job stops it first, since
-        the device refuses another one until then.
+        If the device does not confirm the stop within `close_s`, the next job stops it first,
+        since the device refuses another job until then.
         """
         if self._owes_abort:
             self._abort(deadline)
@@ -273,7 +273,7 @@ class TangNanoDriver:
         try:
             yield _new_job()
         finally:
-            with suppress(DeviceError):  # the operation's own error says more
+            with suppress(DeviceError):  # the error of the operation is more informative
                 self._abort(CancellableDeadline(self._close_s))
 
     def _abort(self, deadline: CancellableDeadline) -> None:
@@ -283,11 +283,11 @@ class TangNanoDriver:
     def _find_rate(
         self, client: LinkClient, hello: HelloReply, deadline: CancellableDeadline
     ) -> None:
-        """Change to the fastest rate at which requests need not be repeated."""
+        """Change to the fastest rate with at most `TRIAL_REPEATS` retransmissions."""
         for rate in RATES:
             divisor = round(hello.clock_hz / rate)
             if not divisor:
-                continue  # its clock is slower than that
+                continue  # the device's clock is too slow for this rate
             if client.change_rate(divisor, deadline) != divisor:
                 continue
             before = client.link.repeats
@@ -339,15 +339,15 @@ def _reading(rows: int, job: int) -> Iterator[Ask]:
     for row in range(rows):
         for first in range(0, HISTOGRAM_BINS, COUNTS_PER_FRAME):
             count = min(COUNTS_PER_FRAME, HISTOGRAM_BINS - first)
-            asked = Histogram(row=row, first=first, count=count)
+            histogram = Histogram(row=row, first=first, count=count)
             reply = Histogram.FORMAT.size + 4 * count
-            yield Ask(MessageType.MC_HISTOGRAM, asked.pack(), job, reply)
+            yield Ask(MessageType.MC_HISTOGRAM, histogram.pack(), job, reply)
 
 
-def _equal(name: str, found: int, expected: int) -> Check:
-    passed = found == expected
+def _equal(name: str, actual: int, expected: int) -> Check:
+    passed = actual == expected
     return Check(
         name=name,
         passed=passed,
-        detail="as the integer model has it" if passed else f"{found}, the model has {expected}",
+        detail="as the integer model has it" if passed else f"{actual}, the model has {expected}",
     )

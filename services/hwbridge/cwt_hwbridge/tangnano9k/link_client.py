@@ -1,4 +1,4 @@
-"""Requests and answers over a line: the link's state machine, driven by the port's thread."""
+"""Send requests over a line with the link's state machine, in the port's thread."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from cwt_schemas.hwlink_layouts import HelloReply
 
 __all__ = ["Ask", "LinkClient"]
 
-#: With so many requests under way, a transfer goes on, and answers are read several at a time.
+#: Number of requests in flight from which answers are read several at a time.
 BULK = WINDOW // 2
-#: As long as that many long answers take, while the rest of the window keeps the line busy.
+#: Pause between reads: the time of that many long answers, while other requests keep the line busy.
 PAUSE_BITS = BULK * 10 * MAX_ENCODED_BYTES
-#: What a device that is faster than its line is made to wait at most.
+#: Longest pause, which limits the delay of a device that is faster than its line.
 LONGEST_PAUSE_S = 0.005
 
 
 class Ask(NamedTuple):
-    """One request, and the payload that its reply has at most."""
+    """One request, and the largest payload of its reply."""
 
     type: MessageType
     payload: bytes = b""
@@ -53,12 +53,12 @@ class Ask(NamedTuple):
 
 
 class LinkClient:
-    """Talks to one device; used by the thread that owns the line.
+    """Client of one device, used in the thread that owns the line.
 
     Parameters
     ----------
     line
-        Open, and at the device's rate.
+        Open line at the device's rate.
     timing
         See `LinkTiming`.
     seq
@@ -70,12 +70,12 @@ class LinkClient:
         self.link = Link(timing, seq=seq)
 
     def greet(self, deadline: CancellableDeadline) -> HelloReply:
-        """Say HELLO until it is answered.
+        """Send HELLO until it is answered.
 
         Raises
         ------
         NoAnswerError, WrongDeviceError
-            Nothing answers, or something else does.
+            Nothing answers, or another device does.
         """
         baud = self._line.baud
         self.link.greet(time.monotonic(), baud=baud or DEFAULT_BAUD)
@@ -87,7 +87,7 @@ class LinkClient:
         raise NoAnswerError("nothing answers")
 
     def change_rate(self, divisor: int, deadline: CancellableDeadline) -> int:
-        """Change to another rate if the line carries it; return the divisor that holds now."""
+        """Change to another rate if the line supports it; return the divisor now in use."""
         self.link.change_rate(divisor, time.monotonic())
         for event in self._events(deadline):
             if isinstance(event, RateKept):
@@ -101,16 +101,16 @@ class LinkClient:
         Raises
         ------
         RefusedError, ResetError, LinkDownError, LineLostError
-            What the device or the line did instead.
+            The device refused the request or was reset, or the line failed.
         """
         return next(iter(self.stream([ask], deadline)))
 
     def stream(self, asks: Iterable[Ask], deadline: CancellableDeadline) -> Iterator[bytes]:
         """Send requests as fast as the window allows, and yield the answers in order.
 
-        `asks` may be a generator that looks at earlier answers: it is asked for the next request
-        only when there is room for one. What an earlier operation sent and gave up is waited for
-        first: its answers would be taken for those of this one.
+        `asks` may be a generator that uses earlier answers: it is advanced only when the window has
+        room. Answers to requests that an earlier operation abandoned are awaited first, because
+        they would be mistaken for those of this operation.
         """
         self.settle(deadline)
         source = iter(asks)
@@ -140,7 +140,7 @@ class LinkClient:
                     self._fail(event)
 
     def settle(self, deadline: CancellableDeadline) -> None:
-        """Wait for the answers to all that is under way, and forget them."""
+        """Wait for the answers to all requests in flight, and discard them."""
         while self.link.unanswered:
             for event in self._step(deadline):
                 self._fail(event)
@@ -150,20 +150,20 @@ class LinkClient:
         self.link.send(ask.type, ask.payload, now, job=ask.job, reply_bytes=ask.reply_bytes)
 
     def _events(self, deadline: CancellableDeadline) -> Iterator[Event]:
-        """Yield what happens until nothing is waited for."""
+        """Yield events until no answer is pending."""
         while True:
             yield from self._step(deadline)
             if self.link.deadline is None:
                 return
 
     def _step(self, deadline: CancellableDeadline) -> list[Event]:
-        """Write what is to be written, read what comes, look at the time."""
+        """Write pending bytes, read received ones, and process the time."""
         deadline.check()
         data = self.link.data_to_send()
         if data:
             self._line.write(data)
         if self.link.unanswered >= BULK:
-            # Reading every few bytes costs more than they do; the window bridges this pause.
+            # Reading a few bytes at a time is expensive; the window bridges this pause.
             time.sleep(min(LONGEST_PAUSE_S, PAUSE_BITS / self._line.baud))
         now = time.monotonic()
         link_deadline = self.link.deadline

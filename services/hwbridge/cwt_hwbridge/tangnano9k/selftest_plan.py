@@ -1,4 +1,4 @@
-"""The filters of the self-test: numbers without meaning that use all of the data path."""
+"""The filters of the self-test: pseudo-random coefficients that exercise the whole data path."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from cwt_schemas.hwplan import BankPlan, FilterTable
 
 __all__ = ["SELFTEST_SAMPLES", "selftest_plan"]
 
-#: A few milliseconds of the filter bank at 27 MHz, and not many seconds of its simulation.
+#: Samples that take the filter bank some milliseconds at 27 MHz, and its simulation some seconds.
 SELFTEST_SAMPLES = 1024
 OCTAVES = 3
 ROWS = 8
 DECIMATOR = 32
-#: Of every row and of the decimator; odd, so that no lane is always busy.
+#: Taps of every row and of the decimator; odd, so that no lane is always busy.
 TAPS = 61
-#: Sums of 61 products of full size reach 2**36; some results are limited, which is tested, too.
+#: Shift of the sums, which reach 2**36 for 61 products of full size; some results saturate, which
+#: is tested too.
 SHIFT = 17
 
 
