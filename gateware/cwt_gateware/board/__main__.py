@@ -1,4 +1,4 @@
-"""``python -m cwt_gateware.board``: bitstream and report; fails when the design does not fit."""
+"""``python -m cwt_gateware.board``: build the bitstream; fail if the design does not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "gateware.md"
 
 
 def built(folder: Path) -> tuple[Path, float]:
-    """Return the folder of this design's build, and the seconds that it took now."""
+    """Build the design unless it is built already; return the folder and the build time, s."""
     identity = board_identity()
     target = folder / f"board-{identity.build_hash.hex()}"
     if (target / BITSTREAM).exists():

@@ -1,4 +1,4 @@
-"""What a build came to: how much of the chip, how fast, under which name."""
+"""Report of a build: resources, maximum clock and identity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["BEGIN", "END", "Build", "replaced_section", "section"]
 BEGIN = "<!-- made by make gateware: begin -->"
 END = "<!-- made by make gateware: end -->"
 
-#: nextpnr's names of what a design uses, and ours.
+#: Resources: nextpnr's names, and the names in the report.
 RESOURCES = {
     "LUT4": "LUT4",
     "ALU": "carry cells",
@@ -28,9 +28,9 @@ class Build:
     Attributes
     ----------
     used, available : mapping of str to int
-        By nextpnr's name of the resource.
+        Counts of resources, by nextpnr's name.
     fmax_mhz : float
-        Of the slowest path that the timing model knows.
+        Maximum clock of the slowest path in the timing model.
     """
 
     build_hash: str
@@ -50,7 +50,7 @@ class Build:
         bitstream_sha256: str,
         tools: Mapping[str, str],
     ) -> Build:
-        """Read nextpnr's report."""
+        """Parse nextpnr's report."""
         found = json.loads(report)
         (clock,) = found["fmax"].values()
         return cls(
@@ -65,7 +65,7 @@ class Build:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What keeps this from running on the board."""
+        """Reasons why the bitstream cannot run on the board."""
         found = [
             f"{self.used[name]} {name} of {self.available[name]}"
             for name in RESOURCES
@@ -77,7 +77,7 @@ class Build:
 
 
 def section(build: Build) -> str:
-    """Return the generated part of the page, with its marks."""
+    """Return the generated part of the page, including its markers."""
     rows = [
         f"| {label} | {build.used[name]} | {build.available[name]} "
         f"| {100 * build.used[name] / build.available[name]:.0f} % |"
@@ -111,7 +111,7 @@ def replaced_section(page: str, new: str) -> str:
     Raises
     ------
     ValueError
-        If the marks are not there.
+        The page lacks the markers.
     """
     if BEGIN not in page or END not in page:
         raise ValueError(f"the page has no part between {BEGIN!r} and {END!r}")

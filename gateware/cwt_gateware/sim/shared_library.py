@@ -31,12 +31,12 @@ TO_VERILOG = (
     "read_rtlil device.il; proc -nomux -norom; memory_collect; write_verilog -norename device.v"
 )
 
-#: Verilator's default of 20,000 statements a file repeats the same headers in many files.
+#: Statements per file; Verilator's default of 20,000 repeats the same headers in many files.
 STATEMENTS_PER_FILE = 1_000_000
 
 
 class Design(NamedTuple):
-    """An Amaranth component, and its ports by the names that they have in C++."""
+    """An Amaranth component, and its ports by their names in C++."""
 
     component: Any
     ports: Mapping[str, Value]
@@ -44,14 +44,14 @@ class Design(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a library is made of.
+    """The sources of a library.
 
     Attributes
     ----------
     name
-        Name of the design; two designs have two names.
+        Unique name of the design.
     design
-        Makes the design. It is called only if the library is not cached.
+        Factory of the design, called only if the library is not cached.
     glue
         C++ that includes ``Vdevice.h`` and defines the functions of the library.
     """
@@ -62,20 +62,20 @@ class Source:
 
 
 def missing_tools() -> tuple[str, ...]:
-    """Return what must be installed before anything can be compiled."""
+    """Return the missing tools that compilation needs."""
     return tuple(tool for tool in TOOLS if shutil.which(tool) is None)
 
 
 def shared_library(source: Source, folder: Path) -> Path:
-    """Return the library, compiled now if `folder` does not have it yet.
+    """Return the library, compiled if `folder` does not have it yet.
 
-    Its path has a digest of all that it depends on, so that a change is never missed. Processes
-    that need the same library at the same time compile it once.
+    Its path contains a digest of all dependencies, so that every change is noticed. Processes that
+    need the same library at the same time compile it once.
 
     Raises
     ------
     EngineError
-        If a tool is missing or fails.
+        A tool is missing or fails.
     """
     if missing := missing_tools():
         raise EngineError(
@@ -131,7 +131,7 @@ def _compile(source: Source, folder: Path) -> Path:
         folder=folder,
     )  # fmt: skip
 
-    # Code that runs once is most of it, and compiles in a third of the time when not optimised.
+    # Most of the code runs once, and compiles in a third of the time without optimisation.
     (folder / "glue.cpp").write_text(source.glue)
     generated = sorted(path.name for path in folder.glob("Vdevice*.cpp"))
     hot = [name for name in generated if not name.endswith("__Slow.cpp")] + ["glue.cpp"]

@@ -18,19 +18,19 @@ from cwt_gateware.sim.engine import Engine
 
 __all__ = ["Terminal", "opened_terminal", "serve"]
 
-#: Clocks between two looks at the terminal and at whether to stop; some milliseconds of Verilator.
+#: Clocks between two checks of the terminal and of `stop`; some milliseconds in Verilator.
 CLOCKS = 20_000
 
-#: Bytes that wait on either side before the other is left alone.
+#: Pending bytes in a direction from which its source is not read.
 BACKLOG = 4096
 
-#: Linux: a terminal's settings with its rate as a number. 44 bytes, the output rate last.
+#: Linux request for a terminal's settings with numeric rates: 44 bytes, the output rate last.
 TCGETS2 = 0x802C542A
 TERMIOS2_BYTES = 44
 
 
 class Terminal(NamedTuple):
-    """The two ends: ours, and the name of the one that a host opens."""
+    """A pseudo-terminal: this end, and the name of the end that a host opens."""
 
     ours: int
     path: str
@@ -38,7 +38,7 @@ class Terminal(NamedTuple):
 
 @contextmanager
 def opened_terminal() -> Iterator[Terminal]:
-    """Open a raw pseudo-terminal; it stays there when a host closes its end."""
+    """Open a raw pseudo-terminal, which stays open when a host closes its end."""
     ours, theirs = os.openpty()
     try:
         tty.setraw(theirs)
@@ -50,9 +50,9 @@ def opened_terminal() -> Iterator[Terminal]:
 
 
 def serve(engine: Engine, terminal: int, stop: int) -> None:
-    """Carry bytes between the terminal and the device, until `stop` can be read.
+    """Transfer bytes between the terminal and the device until `stop` becomes readable.
 
-    The device stands still while nothing is to do, so that this costs nothing then.
+    The device is not simulated while it is idle, so an idle device uses no processor time.
     """
     received, sent = b"", b""
     working = False
@@ -76,7 +76,7 @@ def serve(engine: Engine, terminal: int, stop: int) -> None:
 
 
 def baud(terminal: int) -> int:
-    """Return the rate that the host has set at its end; of a fresh terminal 38400."""
+    """Return the rate that the host has set at its end; 38400 for a new terminal."""
     if sys.platform == "linux":
         settings = fcntl.ioctl(terminal, TCGETS2, bytes(TERMIOS2_BYTES))
         return int(struct.unpack("I", settings[-4:])[0]) or 1

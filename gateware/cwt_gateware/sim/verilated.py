@@ -17,12 +17,12 @@ __all__ = ["Verilated", "compiled"]
 
 
 def compiled(level: Level, folder: Path) -> Path:
-    """Return the library with this design, made now if `folder` does not have it yet.
+    """Return the library with this design, compiled if `folder` does not have it yet.
 
     Raises
     ------
     EngineError
-        If a tool is missing or fails.
+        A tool is missing or fails.
     """
     identity = simulated_identity(level, simulator="verilator", version=verilator_version())
     glue = resources.files("cwt_gateware.sim").joinpath("verilated.cpp").read_text()
@@ -35,7 +35,7 @@ def compiled(level: Level, folder: Path) -> Path:
 
 
 def _design(device: Any) -> Design:
-    # Verilator changes names with two underscores, which Amaranth would give the ports.
+    # Rename the ports, because Verilator changes Amaranth's names with two underscores.
     ports = {
         "_".join(map(str, path)): Value.cast(value)
         for path, _member, value in device.signature.flatten(device)
@@ -44,7 +44,7 @@ def _design(device: Any) -> Design:
 
 
 class Verilated:
-    """An `Engine`."""
+    """Implement `Engine` with a compiled design."""
 
     def __init__(self, library: Path, entropy: int) -> None:
         self._library = ctypes.CDLL(str(library))
