@@ -63,7 +63,7 @@ class AccountsServer:
         os.kill(self.pid, signal.SIGHUP)
 
     def refusals(self) -> list[str]:
-        """Return what the server has logged of permissions that users lack."""
+        """Return the server's log records about missing permissions."""
         log = self.folder / "nats" / "nats-server.log"
         return [line for line in log.read_text().splitlines() if "iolation" in line]
 
@@ -111,11 +111,11 @@ class AccountsServer:
 
 
 async def _ignored(_: Exception) -> None:
-    """Refusals are what these tests are about."""
+    """Do not treat refusals as unexpected; these tests provoke them."""
 
 
 class Intruder:
-    """A client that says what it likes, and what the server refused of it."""
+    """A client that sends arbitrary protocol lines, and the errors that the server replied."""
 
     def __init__(self, reading: asyncio.StreamReader, writing: asyncio.StreamWriter) -> None:
         self._reading = reading

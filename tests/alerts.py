@@ -15,7 +15,7 @@ import yaml
 __all__ = ["Selector", "dashboard_expressions", "rules", "selectors"]
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
-#: What Grafana puts in place of its variable.
+#: Replacement for Grafana's variable.
 RATE_INTERVAL = ("$__rate_interval", "1m")
 
 
@@ -41,7 +41,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def dashboard_expressions() -> list[str]:
-    """Return what the panels of deploy/grafana/pycwt-mod.json ask for."""
+    """Return the expressions of the panels of deploy/grafana/pycwt-mod.json."""
     board = json.loads((DEPLOY / "grafana/pycwt-mod.json").read_text())
     targets = [each for panel in board["panels"] for each in panel.get("targets", ())]
     return [each["expr"].replace(*RATE_INTERVAL) for each in targets]

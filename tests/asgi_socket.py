@@ -113,7 +113,7 @@ async def open_socket(
         "server": ("127.0.0.1", 8000),
         "extensions": {},
     }
-    # What a failed test leaves open is collected during another test, which the warning fails.
+    # An object left open by a failed test would be collected, and warn, during another test.
     with closing(AsgiSocket(buffered)) as socket:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(socket.serve, app, scope)

@@ -1,4 +1,4 @@
-"""Monte Carlo backends that do what a test needs; register one with `register_backend`."""
+"""Monte Carlo backends for tests; register one with `register_backend`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Wavelet coherence as the papers define it, computed at every sample of every scale.
 
-An oracle: of the library it uses the wavelets' parameters alone. Times are in samples.
+An oracle that uses only the wavelets' parameters of the library. Times are in samples.
 
 References
 ----------

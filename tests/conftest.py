@@ -20,7 +20,7 @@ from tests.thorough import cases
 
 
 def pytest_report_header() -> list[str]:
-    """Say how to repeat what was random, and how long deadlines are."""
+    """Report the random seed, and the scale of deadlines."""
     return [f"random faults: FAULT_SEED={SEED}", f"deadlines: TEST_DEADLINE_SCALE={SCALE:g}"]
 
 
@@ -39,7 +39,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave out of later passes what collecting tests has made."""
+    """Exclude the objects made by test collection from later garbage collections."""
     gc.freeze()
     gc.enable()
 
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(limit * SCALE), append=False)
 
 
-# How long an example takes says more of the machine than of the code.
+# The duration of an example depends more on the machine than on the code.
 hypothesis.settings.register_profile("usual", deadline=None, max_examples=cases(100))
 hypothesis.settings.load_profile("usual")
 
@@ -66,7 +66,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def _no_stray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test sees the settings it makes, not those of whoever runs it."""
+    """Isolate tests from the settings in the environment of the developer."""
     for name in [name for name in os.environ if name.startswith("CWT_")]:
         monkeypatch.delenv(name)
 
@@ -78,7 +78,7 @@ def _plain_logs() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _fork_server() -> Iterator[None]:
-    """End the fork server while what it has covered is still counted."""
+    """End the fork server before its coverage data is collected."""
     yield
     FORK_SERVER.close()
 
@@ -92,7 +92,7 @@ def nats_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServ
 
 @pytest.fixture
 async def nats_url(nats_shared: SharedServer) -> AsyncIterator[str]:
-    """A URL at which the server is empty and this test's alone."""
+    """URL of an empty account on the server, for this test only."""
     async with nats_shared.account() as url:
         yield url
 

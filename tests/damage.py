@@ -1,4 +1,4 @@
-"""Ways to damage bytes, for tests that try many; the same generator gives the same damage."""
+"""Random damage to bytes; the same generator gives the same damage."""
 
 from __future__ import annotations
 

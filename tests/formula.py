@@ -32,7 +32,7 @@ def psi_hat(wavelet: Wavelet, omega: Array) -> Array:
 
 
 def direct(x: Array, wavelet: Wavelet, scales: Array, length: int, convention: Convention) -> Array:
-    """TC98 eq. 4, one product and one inverse FFT per scale, nothing left out."""
+    """TC98 eq. 4, one product and one inverse FFT per scale, without approximations."""
     omega = 2 * np.pi * np.fft.fftfreq(length)
     if convention == "standard":
         x = x - x.mean()
@@ -45,7 +45,7 @@ def direct(x: Array, wavelet: Wavelet, scales: Array, length: int, convention: C
 
 
 def loud_elsewhere(n: int) -> dict[str, Array]:
-    """Signals whose rows are faint beside what lies outside of their bands."""
+    """Signals whose rows are faint compared with the power outside their bands."""
     rng = np.random.default_rng(n)
     t, white = np.arange(n), rng.standard_normal(n)
     return {

@@ -75,7 +75,7 @@ class JobClient:
         return await self.ask("list", JobList(), JobListing)
 
     async def ended(self, job_id: str, *, done: int | None = None) -> JobState:
-        """Look until the job has ended, or so many tasks are done."""
+        """Wait until the job has ended, or this number of tasks is done."""
         with fail_after(WAIT_S):
             while True:
                 # Whoever was asked may have been killed before it could answer.

@@ -1,4 +1,4 @@
-"""The way of the data without a bus: what the running system has to arrive at, number by number."""
+"""The data flow without a bus: the exact results that the running system must produce."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def entry(chunk: SignalChunk, seq: int) -> LogEntry:
 def outputs(
     definition: StreamDefinition, chunks: Iterable[SignalChunk], *, first_seq: int = 1
 ) -> Iterator[Output]:
-    """Yield what ingest makes of the chunks, and of the quiet after them."""
+    """Yield the outputs of ingest for the chunks and the quiet period after them."""
     processor = StreamProcessor(definition, fresh(definition))
     for seq, chunk in enumerate(chunks, first_seq):
         yield from processor.take(entry(chunk, seq))
@@ -64,7 +64,7 @@ def outputs(
 def results(
     definition: StreamDefinition, chunks: Iterable[SignalChunk]
 ) -> dict[str, AnalysisResult]:
-    """Return what the system makes of the chunks, by id."""
+    """Return the results of the system for the chunks, by id."""
     return {
         result.id: result
         for output in outputs(definition, chunks)
@@ -74,7 +74,7 @@ def results(
 
 
 def numbers(result: AnalysisResult) -> AnalysisResult:
-    """Return the result without what depends on who computed it, and when."""
+    """Return the result without the fields that depend on the worker and the time."""
     return result.model_copy(
         update={
             "engine": result.engine.model_copy(update={"worker": ""}),

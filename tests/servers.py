@@ -1,4 +1,4 @@
-"""Servers for tests: one that tests share, and one that a test kills and starts again."""
+"""Servers for tests: a shared one, and private ones that a test may kill and restart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "shared_server",
 ]
 
-#: Below the ports that the system gives to outgoing connections.
+#: Below the system's range of ephemeral ports.
 PORTS = range(20_000, 30_000)
 #: Number of accounts. An account is reused after this many tests, when all processes of its last
 #: test have ended.
@@ -121,14 +121,14 @@ class RestartableServer:
         os.kill(self._pid, signal.SIGKILL)
 
     def pause(self) -> None:
-        """Stall it: connections stay, and what is sent waits, until `resume`."""
+        """Pause the server until `resume`: connections stay open, and data waits."""
         os.kill(self._pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         os.kill(self._pid, signal.SIGCONT)
 
     async def restart(self) -> None:
-        """Start it again on what it left on the disk."""
+        """Restart the server with its stored data."""
         await self.close()
         await self.start()
 

@@ -13,7 +13,7 @@ __all__ = ["Variable", "value_of", "variables"]
 
 @dataclasses.dataclass(frozen=True)
 class Variable:
-    """A variable, with what the pages say of it."""
+    """A variable, as described in the documentation."""
 
     name: str
     default: object
@@ -44,7 +44,7 @@ def connection_variables() -> list[Variable]:
 
 
 def value_of(settings: ServiceSettings, variable: str) -> Any:
-    """Return what `variable` sets."""
+    """Return the setting of `variable`."""
     name = variable.removeprefix("CWT_").lower()
     if name.startswith("nats_"):
         return getattr(settings.nats, name.removeprefix("nats_"))

@@ -46,7 +46,7 @@ class Dialogue:
                 return events
 
     def step(self) -> list[Event]:
-        """Carry what there is one way and back; with nothing to carry, let time pass."""
+        """Transfer the pending bytes both ways; without any, advance the clock."""
         sent = self.link.data_to_send()
         events = []
         for piece in self._cut(self._carried(sent)):

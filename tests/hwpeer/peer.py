@@ -42,7 +42,7 @@ Handler = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What the device says of itself."""
+    """Description that the device reports of itself."""
 
     boot_nonce: int = 0x1234
     clock_hz: int = 27_000_000
@@ -78,7 +78,7 @@ class DevicePeer:
         self._after_reply: Callable[[], None] | None = None
 
     def feed(self, data: bytes, now: float = 0.0) -> bytes:
-        """Return the answers to what arrives."""
+        """Return the replies to the received bytes."""
         if self._unconfirmed and now >= self._unconfirmed[1]:
             self.divisor, self._unconfirmed = self._unconfirmed[0], None
         self._now = now

@@ -1,4 +1,4 @@
-"""A device behind a pseudo-terminal, for a real serial driver, and what can happen to it."""
+"""A device behind a pseudo-terminal, for a real serial driver, with faults to inject."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PtyDevice:
         #: Seconds that every answer is late.
         self.delay_s = 0.0
         self.fed = 0
-        #: Fed so many bytes in all, the device is unplugged, or reset.
+        #: After this total number of received bytes, the device is unplugged, or reset.
         self.unplug_after: int | None = None
         self.reset_after: int | None = None
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class PtyDevice:
             self.path.symlink_to(os.ttyname(self._slave))
 
     def unplug(self) -> None:
-        """Vanish, for whoever has the port open, too."""
+        """Disappear, also for processes that have the port open."""
         with self._lock:
             self.path.unlink(missing_ok=True)
             for each in (self._master, self._slave):

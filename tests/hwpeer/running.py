@@ -1,4 +1,4 @@
-"""The bridge itself, on a bus inside of the process, and somebody who asks it."""
+"""The bridge on an in-memory bus, and a client of it."""
 
 from __future__ import annotations
 

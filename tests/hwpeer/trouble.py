@@ -1,4 +1,4 @@
-"""What a bad cable does to bytes."""
+"""Damage of a bad cable to bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Trouble:
     random: Random = field(default_factory=lambda: Random(1))
 
     def through(self, data: bytes) -> bytes:
-        """Return what arrives of `data`."""
+        """Return the bytes of `data` that arrive."""
         if not self.rate:
             return data
         out = bytearray()

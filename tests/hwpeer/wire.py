@@ -17,7 +17,7 @@ def stuff(data: bytes) -> bytes:
 
 
 def unstuff(data: bytes) -> bytes | None:
-    """Return what was stuffed, the zero at the end left off; None if nothing was."""
+    """Decode stuffed bytes without the final zero; None if they are not valid."""
     out = bytearray()
     at = 0
     while at < len(data):
@@ -38,7 +38,7 @@ def seal(body: bytes) -> bytes:
 
 
 def unseal(piece: bytes) -> bytes | None:
-    """Return header and payload of a frame, None if it cannot be read."""
+    """Return header and payload of a frame; None if it is not valid."""
     frame = unstuff(piece)
     if frame is None or not 10 <= len(frame) <= 250:
         return None

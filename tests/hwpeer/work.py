@@ -1,4 +1,4 @@
-"""What the device computes: a thin shell about the integer model."""
+"""Computations of the device: a thin wrapper of the integer model."""
 
 from __future__ import annotations
 

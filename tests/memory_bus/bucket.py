@@ -38,11 +38,11 @@ class MemoryBucket:
         """Set `key` if its revision is still `revision` (0: if there is none yet)."""
         present = await self.get(key)
         if (present.revision if present else 0) != revision:
-            raise RevisionConflictError("the key was changed by somebody else")
+            raise RevisionConflictError("the key was changed by another client")
         return self._change(key, value)
 
     async def delete(self, key: str) -> None:
-        """Remove `key`; removing what is not there is no error."""
+        """Remove `key`; a missing key is not an error."""
         if await self.get(key) is not None:
             self._change(key, None)
 

@@ -32,7 +32,7 @@ class MemorySubscription:
         return self.receive.__aiter__()
 
     async def drain(self) -> None:
-        """Take no more; the iteration ends after what had arrived already."""
+        """Accept no more messages; the iteration ends after those that have arrived."""
         self.open = False
         self.send.close()
 
@@ -71,7 +71,7 @@ class MemoryBus:
         *,
         reply: str | None = None,
     ) -> None:
-        """Send to whoever listens now; answers go to the subject `reply`."""
+        """Send to the current subscribers; replies go to the subject `reply`."""
         self._deliver(Message(subject=subject, data=data, headers=dict(headers or {}), reply=reply))
         await anyio.lowlevel.checkpoint()
 

@@ -102,16 +102,16 @@ class MemoryLog:
         self._queues: dict[tuple[str, str], MemoryQueue] = {}
         self._buckets: dict[str, MemoryBucket] = {}
         self._objects: dict[str, MemoryObjects] = {}
-        #: Given what is stored, for whoever listens to its subject.
+        #: Called with each stored message, for subscribers of its subject.
         self.deliver: Callable[[Message], object] = lambda _: None
 
     @property
     def api(self) -> str:
-        """What the subjects of JetStream's own interface begin with, such as ``$JS.API``."""
+        """Prefix of the subjects of JetStream's own interface, such as ``$JS.API``."""
         return "$JS.API"
 
     async def declare(self, topology: Topology, *, update: bool = False) -> None:
-        """Create what is missing; with `update`, also bring existing limits to those stated."""
+        """Create missing streams and buckets; with `update`, also update existing limits."""
         for spec in topology.streams:
             if spec.name not in self._streams:
                 self._streams[spec.name] = MemoryStream(spec, self._now_ns)
@@ -161,7 +161,7 @@ class MemoryLog:
         start_seq: int = 1,
         start_time_ns: int | None = None,
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
-        """Read the stream in order from a sequence or a time, and go on with what comes."""
+        """Read the stream in order from a sequence or a time, then continue with new messages."""
         yield MemoryReplay(
             self._streams[stream],
             subjects,
@@ -179,7 +179,7 @@ class MemoryLog:
         start_time_ns: int | None = None,
         headers_only: bool = False,
     ) -> AsyncIterator[AsyncIterator[StoredMessage]]:
-        """Read what the stream holds, in order, and end."""
+        """Read the stored messages of the stream in order, and end."""
         yield MemoryReplay(
             self._streams[stream],
             subjects,
@@ -211,7 +211,7 @@ class MemoryLog:
         found.spec = replace(found.spec, subjects=subjects)
 
     async def remove(self, stream: str, seq: int) -> None:
-        """Remove the message with the sequence `seq`, which has to be there."""
+        """Remove the message with the sequence `seq`, which must exist."""
         del self._streams[stream].messages[seq]
 
     async def last_seq(self, stream: str) -> int:

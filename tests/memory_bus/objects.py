@@ -21,7 +21,7 @@ class MemoryObjects:
         self._kept: dict[str, bytes] = {}
 
     async def put(self, name: str, data: bytes) -> StoredObject:
-        """Keep `data` under `name`, in place of what was there, and say where it is."""
+        """Store `data` under `name`, replacing an earlier object, and return its place."""
         await anyio.lowlevel.checkpoint()
         others = {key: kept for key, kept in self._kept.items() if key != name}
         while sum(map(len, others.values())) + len(data) > self.spec.max_bytes:
@@ -33,12 +33,12 @@ class MemoryObjects:
         return StoredObject(bucket=self.spec.name, name=name, size=len(data), sha256=sha256)
 
     async def get(self, name: str) -> bytes | None:
-        """Return what is kept under `name`, or None."""
+        """Return the object stored under `name`, or None."""
         await anyio.lowlevel.checkpoint()
         return self._kept.get(name)
 
     async def delete(self, name: str) -> None:
-        """Remove what is kept under `name`; removing what is not there is no error."""
+        """Remove the object stored under `name`; a missing object is not an error."""
         await anyio.lowlevel.checkpoint()
         self._kept.pop(name, None)
 

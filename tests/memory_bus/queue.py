@@ -40,7 +40,7 @@ class MemoryQueue:
         self.claims: dict[int, Claim] = {}
 
     def take(self) -> tuple[StoredMessage, int] | None:
-        """Claim the first message that nobody owns; return it and its delivery count."""
+        """Claim the first message without an owner; return it and its delivery count."""
         now = anyio.current_time()
         for seq, stored in self.stream.messages.items():
             claim = self.claims.get(seq)
@@ -66,7 +66,7 @@ class MemoryQueue:
         self.stream.messages.pop(seq, None)
 
     def backlog(self) -> Backlog:
-        """Return what waits and what is out."""
+        """Return the numbers of waiting and of delivered messages."""
         return Backlog(
             waiting=len(self.stream.messages) - len(self.claims), in_flight=len(self.claims)
         )
@@ -95,11 +95,11 @@ class MemoryDelivery:
         self._queue.remove(self._stored.seq)
 
     async def nak(self, delay_s: float = 0.0) -> None:
-        """Not done: hand it to anybody after `delay_s` seconds."""
+        """Return the message to the queue after `delay_s` seconds, for any worker."""
         self._queue.extend(self._stored.seq, delay_s)
 
     async def term(self, reason: str) -> None:
-        """Given up: take it off the queue; nobody keeps the reason here."""
+        """Remove the message from the queue; this double does not store the reason."""
         del reason
         self._queue.remove(self._stored.seq)
 

@@ -27,7 +27,7 @@ class MemoryReplay:
     """Every message on `subjects` from a place and a time on, in order.
 
     With `follow`, it waits for new messages without end; otherwise it ends when it has caught up.
-    A read that is cancelled loses nothing: the next one goes on.
+    A cancelled read loses nothing: the next one continues.
     """
 
     def __init__(

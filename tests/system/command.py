@@ -22,7 +22,7 @@ async def run(
     url: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> str:
-    """Run ``pycwt-mod`` to its end, with these variables set, and return what it printed."""
+    """Run ``pycwt-mod`` to its end with these variables set, and return its output."""
     environment = {
         **os.environ,
         **({"CWT_NATS_URL": url} if url else {}),

@@ -34,7 +34,7 @@ class RunningGateway:
 
     @property
     def faults(self) -> list[dict[str, object]]:
-        """What the gateway has complained of."""
+        """Error records in the gateway's log."""
         return [each for each in self.system.log(self.name) if each["level"] == "error"]
 
     @property

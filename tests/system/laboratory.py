@@ -48,7 +48,7 @@ class Fault:
 def faults(
     rng: random.Random, who: Sequence[str], *, times: int, within_s: float, away_s: float = 0.5
 ) -> list[Fault]:
-    """Return `times` faults at random moments, each of somebody of `who`."""
+    """Return `times` faults at random moments, each of a random member of `who`."""
     return [
         Fault(who=rng.choice(who), at_s=rng.uniform(0, within_s), away_s=rng.uniform(0, away_s))
         for _ in range(times)
@@ -134,7 +134,7 @@ class Laboratory:
         await self.system.start(name, self.services[name], until=Action.READY)
 
     async def kill_and_start(self, names: Sequence[str]) -> None:
-        """Kill services at once, and start them again at once."""
+        """Kill services simultaneously, and restart them immediately."""
         for name in names:
             self.system.kill(name)
         async with anyio.create_task_group() as tasks:
@@ -174,7 +174,7 @@ class Laboratory:
                 await anyio.sleep(POLL_S)
 
     async def events(self, stream: str) -> list[StreamEvent]:
-        """Return the events of `stream` so far, but those of lag: they depend on the machine."""
+        """Return the events of `stream` so far, except those of lag (machine-dependent)."""
         subject, found = subjects.event(stream), []
         async with self.bus.log.read(storage.RESULTS, (subject,)) as messages:
             async for stored in messages:
@@ -192,7 +192,7 @@ class Laboratory:
 
 @asynccontextmanager
 async def laboratory(folder: Path, *, ingests: int, workers: int) -> AsyncIterator[Laboratory]:
-    """Run a server and the services around it; whoever is alive at the end has to end cleanly."""
+    """Run a server and services; those still running at the end must end cleanly."""
     port = free_port()
     services = {f"ingest-{i}": "ingest" for i in range(ingests)}
     services |= {f"compute-{i}": "compute" for i in range(workers)}
@@ -215,7 +215,7 @@ async def laboratory(folder: Path, *, ingests: int, workers: int) -> AsyncIterat
 
 
 def rubbish(rng: random.Random) -> Iterator[Sent]:
-    """Yield messages that are no chunks of a stream of two channels, each wrong in another way."""
+    """Yield invalid chunks of a stream of two channels, each with another fault."""
     octets = {CONTENT_TYPE: ContentType.OCTETS.value, "Cwt-Epoch": "e"}
     bodies: list[tuple[dict[str, str], bytes]] = [
         ({}, b"not json"),

@@ -1,4 +1,4 @@
-"""What a device measured, what of it arrives, and what has to come of that: the offline transform.
+"""A recording, the part of it that arrives, and the expected results: the offline transform.
 
 The device's whole recording is the truth, also of the samples that got lost on the way: a value
 that is not masked has nothing to do with them.
@@ -76,7 +76,7 @@ class Recording:
 
 
 def final(recording: Recording) -> SignalChunk:
-    """Return the chunk that says that the recording ends here."""
+    """Return the final chunk of the recording."""
     nothing = np.zeros(0, np.float32)
     return SignalChunk(
         epoch=recording.epoch, first_sample=len(recording.samples), samples=nothing, final=True
@@ -92,7 +92,7 @@ def shuffled(
 
 
 def only(stream: StreamDefinition, sets: Iterable[ChannelSet]) -> StreamDefinition:
-    """Return the stream with these channel sets alone."""
+    """Return the stream with only these channel sets."""
     wanted = set(sets)
     analyses = [
         spec.narrowed(*(each for each in spec.channel_sets if each in wanted))
@@ -168,7 +168,9 @@ def _check_block(
     for first, end in ((-1, 0), (n, n + 1), *lost):
         far &= (at < first - layout.margin) | (at >= end + layout.margin)
         inside = (at >= first) & (at < end)
-        assert masked[:, inside].all(), f"{result.id} claims to know what did not arrive"
+        assert masked[:, inside].all(), (
+            f"{result.id} has unmasked values for samples that did not arrive"
+        )
     assert not masked[:, far].any(), f"{result.id} is masked where nothing is missing"
 
 

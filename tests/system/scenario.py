@@ -1,4 +1,4 @@
-"""What the system tests have in common: a stream, its samples, and what has to come of them."""
+"""A stream, its samples and the expected results, shared by the system tests."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def signal(n: int = 4000) -> NDArray[np.float64]:
 
 
 def expected(samples: NDArray[np.float64]) -> dict[str, AnalysisResult]:
-    """Return what has to come of the samples, by id."""
+    """Return the expected results of the samples, by id."""
     return pipeline.results(definition(), pipeline.chunks_of(samples, repeat(CHUNK), epoch=EPOCH))
 
 
 def blank(found: dict[str, AnalysisResult]) -> dict[str, AnalysisResult]:
-    """Return the results without what depends on who computed them, and when."""
+    """Return the results without the fields that depend on the worker and the time."""
     return {key: pipeline.numbers(value) for key, value in found.items()}
 
 
@@ -106,7 +106,7 @@ async def check_stored(bus: Bus, count: int) -> None:
 
 
 async def checkpointed(bus: Bus, chunks: int) -> None:
-    """Return when ingest has written down that it took so many chunks."""
+    """Wait until a checkpoint of ingest covers this number of chunks."""
     bucket = await bus.log.bucket(storage.KV_CHECKPOINTS)
     with fail_after(30):
         while True:

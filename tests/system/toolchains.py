@@ -13,7 +13,7 @@ __all__ = ["ROOT", "found", "needs", "node_modules"]
 
 ROOT = Path(__file__).parents[2]
 
-#: The system's, and where `.ci/run` puts what it builds.
+#: Folders of the system's tools, and of those that `.ci/run` builds.
 _PATH = os.pathsep.join((str(ROOT / "var/bin"), os.environ.get("PATH", "")))
 
 
