@@ -64,8 +64,8 @@ async def read_export(
                 epochs[result.epoch] = None
                 if epoch is None:
                     collected = _Collected()
-            wanted = result.epoch == (epoch or next(reversed(epochs)))
-            if wanted and channels in {None, result.channels}:
+            matches = result.epoch == (epoch or next(reversed(epochs)))
+            if matches and channels in {None, result.channels}:
                 collected.add(result)
                 _check_size(collected.size, max_bytes)
     if not collected.last:

@@ -281,12 +281,12 @@ def _resampled(blocks: dict[int, AnalysisResult], samples: npt.NDArray[np.int64]
     return _Rows(values, phase, mask)
 
 
-def _nearest(positions: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-    """Return the index of the nearest of the ascending `positions` for each of `wanted`."""
-    after = np.clip(np.searchsorted(positions, wanted), 1, max(len(positions) - 1, 1))
+def _nearest(positions: npt.NDArray[Any], targets: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Return the index of the nearest of the ascending `positions` for each of `targets`."""
+    after = np.clip(np.searchsorted(positions, targets), 1, max(len(positions) - 1, 1))
     after = np.minimum(after, len(positions) - 1)
     before = np.maximum(after - 1, 0)
-    closer_before = np.abs(wanted - positions[before]) <= np.abs(positions[after] - wanted)
+    closer_before = np.abs(targets - positions[before]) <= np.abs(positions[after] - targets)
     return np.where(closer_before, before, after)
 
 

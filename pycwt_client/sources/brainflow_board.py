@@ -149,15 +149,15 @@ def _prepared(board: str, parameters: dict[str, str]) -> tuple[str, BoardShim]:
             sorted(each.removesuffix("_BOARD").lower() for each in BoardIds.__members__)
         )
         raise SourceError(f"{board} is not a BrainFlow board; the boards are {known}")
-    given = BrainFlowInputParams()
+    inputs = BrainFlowInputParams()
     for field, value in parameters.items():
-        if not hasattr(given, field):
+        if not hasattr(inputs, field):
             raise SourceError(
-                f"{field} is not a board parameter; the parameters are {', '.join(vars(given))}"
+                f"{field} is not a board parameter; the parameters are {', '.join(vars(inputs))}"
             )
-        setattr(given, field, type(getattr(given, field))(value))
+        setattr(inputs, field, type(getattr(inputs, field))(value))
     BoardShim.disable_board_logger()  # the logger writes to the terminal
-    shim = BoardShim(BoardIds[name].value, given)
+    shim = BoardShim(BoardIds[name].value, inputs)
     try:
         shim.prepare_session()
         shim.start_stream()

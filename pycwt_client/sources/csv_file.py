@@ -157,8 +157,8 @@ class CsvSource(ChannelFileSource):
         recording = read_recording(self._path, self._channels)
         if recording.times_s is not None:
             return self._timed(recording, recording.times_s)
-        given = (self._options.fs_hz, recording.fs_hz, self._options.assumed_fs_hz)
-        fs_hz = next((each for each in given if each is not None), None)
+        candidates = (self._options.fs_hz, recording.fs_hz, self._options.assumed_fs_hz)
+        fs_hz = next((each for each in candidates if each is not None), None)
         if fs_hz is None:
             raise SourceError(
                 f"{self._path} does not state its sampling rate: give it (--fs 125, in a request "
@@ -247,11 +247,11 @@ def parse_recording(
 
 def _split_head(block: list[tuple[int, str]], columns: tuple[str, ...] | None, name: str) -> Head:
     """Find the header in the first lines, and leave the rows in `block`."""
-    told = [each for each in block if each[1]]
-    head = read_head(told, columns, name)
-    last = told[head.lines - 1][0] if head.lines else 0
-    alone = len(head.header.names) == 1  # an empty line is a missing sample
-    block[:] = [each for each in block if each[0] > last and (each[1] or alone)]
+    nonempty = [each for each in block if each[1]]
+    head = read_head(nonempty, columns, name)
+    last = nonempty[head.lines - 1][0] if head.lines else 0
+    single_column = len(head.header.names) == 1  # an empty line is a missing sample
+    block[:] = [each for each in block if each[0] > last and (each[1] or single_column)]
     return head
 
 

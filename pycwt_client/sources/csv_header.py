@@ -122,10 +122,10 @@ def _nameless(lines: Sequence[tuple[int, str]], columns: tuple[str, ...] | None,
     separator = separator_of(lines[0][1])
     fields = fields_of(lines[0][1], separator)
     header = _header([""] * len(fields), separator, columns, name)
-    told = f"{name} has no line with names: its channels are {', '.join(header.names[:4])}"
+    message = f"{name} has no line with names: its channels are {', '.join(header.names[:4])}"
     if len(header.names) > 4:
-        told += ", ..."
-    return Head(header=header, lines=0, fs_hz=None, warnings=(told,))
+        message += ", ..."
+    return Head(header=header, lines=0, fs_hz=None, warnings=(message,))
 
 
 def _header(

@@ -84,8 +84,8 @@ class EdfSource(ChannelFileSource):
 
     def _recorded(self, reader: EdfReader, layout: Layout) -> Recorded:
         names = legal_names(reader.getSignalLabels())
-        wanted = self._channels or names
-        places = places_of(wanted, names, self._path.name)
+        selected = self._channels or names
+        places = places_of(selected, names, self._path.name)
         rates = {names[at]: float(reader.getSampleFrequency(at)) for at in places}
         stated_hz = one_rate(rates, self._path.name)
         n_samples = min(int(reader.getNSamples()[at]) for at in places)

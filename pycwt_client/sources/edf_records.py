@@ -137,19 +137,21 @@ class EdfRecords:
 
     def _warnings(self, stated: int, present: int) -> list[str]:
         name = self._path.name
-        told = []
+        messages = []
         if stated > present:
-            told.append(
+            messages.append(
                 f"{name} ends after {present} of the {stated} records that its header states"
             )
         elif stated < 1:
-            told.append(f"{name} was not finished by its recorder: its header states no length")
+            messages.append(f"{name} was not finished by its recorder: its header states no length")
         unusable = [each.label or "without a name" for each in self._data if not each.is_usable]
         if unusable:
-            told.append(f"signals of {name} that have no range are omitted: {', '.join(unusable)}")
+            messages.append(
+                f"signals of {name} that have no range are omitted: {', '.join(unusable)}"
+            )
         if self.started is None:
-            told.append(f"the header of {name} has no valid date")
-        return told
+            messages.append(f"the header of {name} has no valid date")
+        return messages
 
     @property
     def _data(self) -> list[Signal]:

@@ -148,7 +148,7 @@ def _find(wanted: dict[str, str], find_s: float) -> StreamInfo:
         import pylsl
     except ImportError:
         raise MissingDriverError("a stream of the Lab Streaming Layer", "lsl") from None
-    said = " and ".join(f"{field} {value}" for field, value in wanted.items())
+    terms = " and ".join(f"{field} {value}" for field, value in wanted.items())
     wrong = next((field for field in wanted if field not in PROPERTIES), None)
     if wrong is not None:
         raise SourceError(
@@ -158,7 +158,9 @@ def _find(wanted: dict[str, str], find_s: float) -> StreamInfo:
     found = pylsl.resolve_bypred(predicate, timeout=find_s)
     if not found:
         others = ", ".join(sorted({each.name() for each in pylsl.resolve_streams(wait_time=1.0)}))
-        raise SourceError(f"no stream with {said} is on the network; there are: {others or 'none'}")
+        raise SourceError(
+            f"no stream with {terms} is on the network; there are: {others or 'none'}"
+        )
     # The first one ends the search; another one replies as fast.
     found = pylsl.resolve_bypred(predicate, minimum=2, timeout=AGAIN_S) or found
     # A restarted device is still listed as before for a while.
@@ -167,8 +169,8 @@ def _find(wanted: dict[str, str], find_s: float) -> StreamInfo:
     if len(different) > 1:
         shown = "; ".join(f"{_identity(each)},uid={each.uid()}" for each in different.values())
         raise SourceError(
-            f"{len(different)} streams with {said} are on the network: choose one by what differs, "
-            f"such as lsl:source_id=ID or lsl:name=NAME,hostname=HOST. There are: {shown}"
+            f"{len(different)} streams with {terms} are on the network: choose one by a distinct "
+            f"property, such as lsl:source_id=ID or lsl:name=NAME,hostname=HOST. There are: {shown}"
         )
     return found[-1]
 

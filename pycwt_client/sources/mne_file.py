@@ -58,8 +58,8 @@ class MneSource(ChannelFileSource):
     """
 
     def _read(self) -> Recorded:
-        raw, told = _opened(self._path)
-        return _recorded(raw, self._path, self._channels, self._options, told)
+        raw, messages = _opened(self._path)
+        return _recorded(raw, self._path, self._channels, self._options, messages)
 
 
 def _opened(path: Path) -> tuple[BaseRaw, tuple[str, ...]]:
@@ -76,8 +76,8 @@ def _opened(path: Path) -> tuple[BaseRaw, tuple[str, ...]]:
         except Exception as error:  # noqa: BLE001 - whatever its parsers meet in a broken file
             reason = " ".join(str(error).split()) or type(error).__name__
             raise SourceError(f"MNE cannot read {path}: {reason}") from None
-    told = dict.fromkeys(" ".join(str(each.message).split()) for each in caught)
-    return raw, tuple(told)[:MAX_WARNINGS]
+    messages = dict.fromkeys(" ".join(str(each.message).split()) for each in caught)
+    return raw, tuple(messages)[:MAX_WARNINGS]
 
 
 def _recorded(
@@ -85,7 +85,7 @@ def _recorded(
     path: Path,
     channels: tuple[str, ...] | None,
     options: TableOptions,
-    told: tuple[str, ...],
+    messages: tuple[str, ...],
 ) -> Recorded:
     names = legal_names(raw.ch_names)
     places = places_of(names if channels is None else channels, names, path.name)
@@ -116,7 +116,7 @@ def _recorded(
         n_samples=n_samples,
         t0_ns=t0_ns,
         annotations=at_rate(marks, float(raw.info["sfreq"]), fs_hz),
-        warnings=told,
+        warnings=messages,
     )
     return Recorded(info, read, chunk_s=options.chunk_s, t0_ns=t0_ns, close=raw.close)
 

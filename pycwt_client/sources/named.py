@@ -225,12 +225,14 @@ def _whole(kind: str, path: Path, stream: str, options: TableOptions) -> Source:
 def _device(kind: str, where: str, chunk_s: float, fs_hz: float | None) -> Source:
     if kind == "lsl":
         return LslSource(where, chunk_s=chunk_s, fs_hz=fs_hz)
-    board, *given = where.split(",")
-    return BrainflowSource(board, dict(map(_parameter, given)), chunk_s=chunk_s, fs_hz=fs_hz)
+    board, *parameters = where.split(",")
+    return BrainflowSource(board, dict(map(_parameter, parameters)), chunk_s=chunk_s, fs_hz=fs_hz)
 
 
-def _parameter(given: str) -> tuple[str, str]:
-    field, equals, value = given.partition("=")
+def _parameter(parameter: str) -> tuple[str, str]:
+    field, equals, value = parameter.partition("=")
     if not equals:
-        raise SourceError(f"{given} is not a board parameter: write it as serial_port=/dev/tty0")
+        raise SourceError(
+            f"{parameter} is not a board parameter: write it as serial_port=/dev/tty0"
+        )
     return field.strip(), value.strip()

@@ -72,9 +72,9 @@ def _opened(path: Path, options: TableOptions) -> Recorded:
         raise SourceError(f"{path} has no columns of EXG, only {', '.join(text.columns)}")
     stamp, marker = _place(text.columns, "timestamp"), _place(text.columns, "marker channel")
     count = _place(text.columns, "sample index")
-    wanted = [*places, *(at for at in (count, stamp, marker) if at is not None)]
-    table, warnings = _table(path, text, wanted)
-    columns = dict(zip(wanted, table.T, strict=True))
+    indices = [*places, *(at for at in (count, stamp, marker) if at is not None)]
+    table, warnings = _table(path, text, indices)
+    columns = dict(zip(indices, table.T, strict=True))
     times_s, t0_ns = (None, None) if stamp is None else _times(columns[stamp])
     runs, times_s = _placed(
         fs_hz, options.gap_s, times_s, None if count is None else columns[count], len(table)

@@ -108,13 +108,13 @@ class RateChecked:
         return self._signals.info
 
     async def __aiter__(self) -> AsyncIterator[Piece]:
-        told, due = False, anyio.current_time() + CHECK_S
+        reported, due = False, anyio.current_time() + CHECK_S
         async for piece in self._signals:
-            if piece.t0_ns is not None and not told:
+            if piece.t0_ns is not None and not reported:
                 self._meter.add(piece.first_sample, piece.t0_ns)
                 if anyio.current_time() > due:
                     due = anyio.current_time() + CHECK_S
-                    told = self._check()
+                    reported = self._check()
             yield piece
 
     def _check(self) -> bool:

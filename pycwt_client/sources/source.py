@@ -306,13 +306,13 @@ def one_rate(rates: Mapping[str, float], name: str) -> float:
     return next(iter(by_rate))
 
 
-def places_of(wanted: tuple[str, ...], names: tuple[str, ...], whose: str) -> list[int]:
+def places_of(selected: tuple[str, ...], names: tuple[str, ...], whose: str) -> list[int]:
     """Return the indices of the selected channels among those with these names.
 
     A channel may be given by its name, or by its label in the file or device.
     """
-    wanted = tuple(name if name in names else legal_names([name])[0] for name in wanted)
-    unknown = [name for name in wanted if name not in names]
+    selected = tuple(name if name in names else legal_names([name])[0] for name in selected)
+    unknown = [name for name in selected if name not in names]
     if unknown:
         raise SourceError(f"{whose} has no channel {listed(unknown)}; there are {listed(names)}")
-    return [names.index(name) for name in wanted]
+    return [names.index(name) for name in selected]

@@ -112,15 +112,15 @@ def recorded_table(
             f"{path} has {len(channels)} channels of {len(samples)} samples, a stream has at most "
             f"{MAX_CHANNELS}: are its axes (channel, time)? (time, channel) is expected"
         )
-    told = list(warnings)
+    messages = list(warnings)
     given = options.fs_hz or stated_fs_hz
     if times_s is not None and given is not None:
         times_s, mismatch = _fitting(path.name, times_s, given)
-        told += mismatch
+        messages += mismatch
     measured = None if times_s is None else rate_by(times_s)
     shown = None if measured is None else _rounded(measured.fs_hz)
     if unitless and given is None and shown is not None and shown < 1:
-        told.append(
+        messages.append(
             f"the times of {path.name} have no unit and count as seconds, which makes "
             f"{rate_text(shown)}; if they are milliseconds, give the rate: --fs {shown * 1e3:.6g}"
         )
@@ -135,11 +135,11 @@ def recorded_table(
         placement = placed_by_time(times_s, shown or fs_hz, options.gap_s)
         runs, times_s = placement.runs, placement.times_s
         if placement.wrong:
-            told.append(
+            messages.append(
                 f"{placement.wrong} times of {path.name} jump and come back: the samples are "
                 "placed by their count"
             )
-        told += rate_warnings(path.name, measured, fs_hz)
+        messages += rate_warnings(path.name, measured, fs_hz)
     last = Run(start=0, stop=len(samples), first_sample=0) if runs is None else runs[-1]
     info = SourceInfo(
         name=path.name,
@@ -149,7 +149,7 @@ def recorded_table(
         t0_ns=t0_ns,
         measured_fs_hz=None if measured is None else measured.fs_hz,
         annotations=tuple(annotations),
-        warnings=tuple(told),
+        warnings=tuple(messages),
     )
 
     def read(start: int, stop: int) -> Samples:

@@ -46,14 +46,14 @@ class WavSource(FileSource):
         super().__init__(path, TableOptions(fs_hz=fs_hz, chunk_s=chunk_s))
 
     def _read(self) -> Recorded:
-        fs_hz, samples, told = _opened(self._path)
+        fs_hz, samples, messages = _opened(self._path)
         n_channels = samples.shape[1]
         info = SourceInfo(
             name=self._path.name,
             channels=channels_of([""] * n_channels, [None] * n_channels),
             fs_hz=self._options.fs_hz or float(fs_hz),
             n_samples=len(samples),
-            warnings=told,
+            warnings=messages,
         )
 
         def read(start: int, stop: int) -> Samples:
@@ -103,8 +103,8 @@ def _opened(path: Path) -> tuple[int, NDArray[np.generic], tuple[str, ...]]:
             raise SourceError(f"cannot read {path} as WAV: {reason}") from None
     if len(samples) == 0 or fs_hz == 0:
         raise SourceError(f"{path} has no {'samples' if fs_hz else 'sampling rate'}")
-    told = _incomplete(path.name, chunk, fs_hz, len(samples))
-    return fs_hz, samples[:, None] if samples.ndim == 1 else samples, told
+    messages = _incomplete(path.name, chunk, fs_hz, len(samples))
+    return fs_hz, samples[:, None] if samples.ndim == 1 else samples, messages
 
 
 def _mapped(path: Path) -> tuple[int, NDArray[np.generic]]:

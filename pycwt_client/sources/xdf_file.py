@@ -212,7 +212,7 @@ def _footer_warnings(stream: Stream) -> tuple[str, ...]:
 
 def _chosen(streams: list[Stream], name: str | None, path: Path) -> Stream:
     sampled = [each for each in streams if _is_sampled(each)]
-    told = ", ".join(map(_name, sampled)) or "none"
+    listing = ", ".join(map(_name, sampled)) or "none"
     found = [each for each in sampled if name in {None, _name(each), _id(each)}]
     if name is None:
         found = [each for each in found if len(each["time_stamps"])] or found
@@ -220,7 +220,7 @@ def _chosen(streams: list[Stream], name: str | None, path: Path) -> Stream:
         return found[0]
     if not found:
         missing = "no stream has a rate" if name is None else f"stream {name} does not exist"
-        raise SourceError(f"{path}: {missing}; there are, of those with a rate: {told}")
+        raise SourceError(f"{path}: {missing}; there are, of those with a rate: {listing}")
     names = [_name(each) for each in found]
     ids = [_name(each) if names.count(_name(each)) == 1 else _id(each) for each in found]
     which = "several streams have a rate" if name is None else f"several streams are called {name}"

@@ -107,7 +107,7 @@ async def upload_recording(
     """
     if not is_name(name):
         raise Unprocessable.of({"name": "must be 1 to 64 letters, digits, - or _"})
-    wanted = UploadRequest(
+    specification = UploadRequest(
         stream=name,
         filename=filename,
         channels=_names(channels),
@@ -123,7 +123,13 @@ async def upload_recording(
     max_bytes = state.settings.http_upload_max_bytes
     stream_body(request, max_bytes)
     upload = _Upload(
-        wanted, caller, state.caller.bus, grant_of(request), state.uploads, state.log, max_bytes
+        specification,
+        caller,
+        state.caller.bus,
+        grant_of(request),
+        state.uploads,
+        state.log,
+        max_bytes,
     )
     receipt = await state.background.start(upload.run, request.stream())
     return await respond_message(request, receipt, status=HTTPStatus.ACCEPTED)
