@@ -1,1 +1,1 @@
-"""Benchmarks against peers, measured in the same run."""
+"""Benchmarks of this project and of its peers, measured in the same run."""

@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 
 def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
-    """Yield everything that is measured, at full size; about three minutes."""
+    """Yield all measurements at full size, which takes about three minutes."""
     yield lambda: transform_works(N, 5)
     yield lambda: (floor_work(N, 9),)
     yield lambda: growth_works(N, 5)
@@ -37,7 +37,7 @@ def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
 
 
 def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
-    """Yield the same with little data."""
+    """Yield all measurements with little data."""
     yield lambda: transform_works(600, 1, memory=("float32",))
     yield lambda: (floor_work(600, 1),)
     yield lambda: growth_works(600, 1, multirate=1, full=1)
@@ -61,10 +61,10 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     output = given.output or (None if given.quick else PAGE)
     console = Console()
-    console.width = max(console.width, 132)  # tables don't read well in a narrower one
+    console.width = max(console.width, 132)  # tables are hard to read in a narrower terminal
     here = machine()
     works: list[Work] = []
-    # Limit BLAS to one thread, so that each work uses only the threads that it states.
+    # Limit BLAS to one thread, so that each implementation uses only the threads that it states.
     with threadpool_limits(1):
         for measure in quick() if given.quick else full():
             found = measure()

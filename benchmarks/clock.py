@@ -18,7 +18,7 @@ from pathlib import Path
 #: ru_maxrss counts kilobytes on Linux and bytes on macOS.
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
-#: Of the interpreter whose memory is measured.
+#: Program of the interpreter whose memory is measured.
 PROGRAM = (
     "import pickle, sys; from benchmarks.clock import peak_here; "
     "print(peak_here(pickle.load(sys.stdin.buffer)))"
@@ -26,7 +26,7 @@ PROGRAM = (
 
 
 def once_s(work: Callable[[], object]) -> float:
-    """Return the wall time of one run; what peers print or warn of is kept off the report."""
+    """Return the wall time of one run, s; output and warnings of peers are suppressed."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.perf_counter()
@@ -35,19 +35,19 @@ def once_s(work: Callable[[], object]) -> float:
 
 
 def rounds(works: list[Callable[[], object]], repeats: int) -> list[tuple[float, ...]]:
-    """Return the wall times of every work.
+    """Return the wall times of each implementation, s.
 
-    The works take turns, so that a neighbour's load falls on all alike. The first round fills
-    caches and isn't counted.
+    They run in turns, so that other load on the machine affects all of them equally. The first
+    round fills caches and is not counted.
     """
     taken = [[once_s(work) for work in works] for _ in range(repeats + 1)]
     return [tuple(column) for column in zip(*taken[1:], strict=True)]
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """Return the largest resident memory of a fresh interpreter that runs `work` once.
+    """Return the peak resident memory of a new interpreter that runs `work` once, bytes.
 
-    `work` is a function of a module, which is all that the interpreter imports.
+    `work` is a function of a module, the only one that the interpreter imports.
     """
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -60,11 +60,11 @@ def peak_bytes(work: Callable[[], object]) -> int:
 
 
 def peak_here(work: Callable[[], object]) -> int:
-    """Return the largest resident memory of this process after it has run `work`."""
+    """Return the peak resident memory of this process after running `work`, bytes."""
     once_s(work)
     status = Path("/proc/self/status")
     if status.exists():
-        # ru_maxrss would include what the parent had when it made this process.
+        # ru_maxrss would include the memory of the parent when it started this process.
         found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
         if found is not None:
             return int(found[1]) * 1024

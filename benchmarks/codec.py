@@ -21,12 +21,12 @@ from pycwt_mod import rednoise
 
 US = "cwt_schemas.codec"
 PEER = "json"
-#: Runs within one measurement: a single one is too short for the clock.
+#: Runs per measurement; a single run is too short for the clock.
 WITHIN = 20
 
 
 def request_work(n: int, repeats: int) -> Work:
-    """Measure a request's way from JSON to a checked message."""
+    """Measure decoding a request from JSON to a validated message."""
     samples = rednoise(n, 0.7, rng=1)
     body = json.dumps({"data": samples.tolist(), "dt": 1.0}).encode()
     ours, theirs = _per_run(
@@ -44,7 +44,7 @@ def request_work(n: int, repeats: int) -> Work:
 
 
 def window_works(n: int, repeats: int) -> tuple[Work, Work]:
-    """Measure an analysis window to msgpack and back."""
+    """Measure encoding an analysis window to msgpack and decoding it."""
     window = _window(n)
     tree = {"samples": window.samples.tolist()}
     packed = encode(window, ContentType.MSGPACK, max_bytes=None)
@@ -74,7 +74,7 @@ def window_works(n: int, repeats: int) -> tuple[Work, Work]:
 
 
 def scan_works(repeats: int) -> tuple[Work, ...]:
-    """Measure what it costs to count the structure of messages before they are read."""
+    """Measure the cost of counting the structure of messages before decoding."""
     chunk = SignalChunk(epoch="run", first_sample=0, samples=_window(250).samples)
     request = {"data": rednoise(10_000, 0.7, rng=1).tolist(), "dt": 1.0}
     window = encode(_window(4000), ContentType.MSGPACK, max_bytes=None)

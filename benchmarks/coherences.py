@@ -44,7 +44,7 @@ def coherence_work(n: int, repeats: int) -> Work:
 
 
 def significance_work(n: int, pairs: int, repeats: int, peer_runs: int) -> Work:
-    """Measure the Monte Carlo level: as many pairs as pycwt, and as exact as pycwt's."""
+    """Measure the Monte Carlo level, with as many pairs as pycwt and with the same error."""
     arguments = axis_arguments(n)
     theirs, error = _pycwt_significance(arguments, pairs, peer_runs)
     works = [partial(ours.wct_significance, *arguments, mc_count=pairs, rng=1)]
@@ -64,14 +64,14 @@ def significance_work(n: int, pairs: int, repeats: int, peer_runs: int) -> Work:
         lines.append(Measurement(who=US, seconds=seconds, note=note))
     memory = peak_bytes(partial(_significance_once, n, pairs))
     lines[0] = replace(lines[0], peak_bytes=memory)
-    if error is not None:  # what is as exact as the peer is what the peer is compared with
+    if error is not None:  # compare the peer with the measurement of the same error
         lines.reverse()
     title = f"wct_significance, n={n:,}, dj=1/12, {pairs} pairs of pycwt's"
     return Work(title=title, measurements=(*lines, theirs))
 
 
 def instant_work(n: int, repeats: int) -> Work:
-    """Measure the level that is looked up."""
+    """Measure the level from the table."""
     arguments = axis_arguments(n)
     table = partial(ours.wct_significance, *arguments, method="table")
     simulated = partial(ours.wct_significance, *arguments, mc_count=PAIRS, rng=1)
@@ -105,10 +105,10 @@ def _significance_once(n: int, pairs: int) -> object:
 def _pycwt_significance(
     arguments: tuple[float, float, float, float, float, int], pairs: int, runs: int
 ) -> tuple[Measurement, float | None]:
-    """Return pycwt's time for one pair, scaled, and the error that its pairs would leave.
+    """Return pycwt's time, scaled from one pair, and the standard error of its default level.
 
-    A level from one pair scatters from run to run; the standard deviation over the runs
-    divided by the root of the number of pairs is the standard error of a level from all.
+    The standard error of a level from all pairs is the standard deviation of levels from single
+    pairs, over the runs, divided by the root of the number of pairs.
     """
     pycwt = peers.load("pycwt")
     if pycwt is None:

@@ -32,9 +32,9 @@ Numbers = NDArray[np.float64]
 SEEDS = 20
 PAIRS = 12_000
 QUICK_SEEDS, QUICK_PAIRS = 2, 100
-#: Coefficients at which levels are simulated for estimated ones, which lie between them.
+#: Coefficients at which levels are simulated; estimated coefficients lie between them.
 KNOTS = (-0.2, 0.1, 0.4, 0.65, 0.85, 0.97)
-#: Numbers in a batch of rows.
+#: Count of numbers in a batch of rows.
 _BATCH = 2**22
 HEADINGS = ("wavelet", "n", "1/dj", "AR(1)", "with n", "6 s_max", "estimated AR(1)")
 
@@ -55,7 +55,7 @@ class Case:
 
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
-        """What lies outside the cone of influence, shape (scales, n)."""
+        """Mask of the values outside the cone of influence, shape (scales, n)."""
         return ~inside_cone(self.plan.freqs, self.plan.coi)
 
     def levels(self, first: float, second: float, seed: int, n: int | None) -> Numbers:
@@ -70,7 +70,7 @@ class Case:
 
 
 def coherence(case: Case, x: Numbers, y: Numbers) -> NDArray[np.float32]:
-    """R² of pairs of records, shape (pairs, n), by the formula at every sample of every scale."""
+    """Return R² of pairs of records, shape (pairs, n), by the formula at every sample and scale."""
     scales, length = case.plan.scales[:, None], case.plan.length
     omega = np.abs(2 * math.pi * scipy.fft.fftfreq(length)) * np.where(
         np.arange(length) <= length // 2, 1, -1
@@ -100,7 +100,7 @@ def coherence(case: Case, x: Numbers, y: Numbers) -> NDArray[np.float32]:
 def rates(case: Case, levels: list[Numbers], pairs: int, *, estimated: bool) -> Numbers:
     """Return the false positives in per cent, shape (levels, scales); NaN inside the cone.
 
-    With `estimated` there is one more row, for levels of estimated coefficients.
+    With `estimated`, an additional row is for levels of estimated coefficients.
     """
     rng = np.random.default_rng(20_261_129)
     table = _LevelOfCoefficients(case) if estimated else None
@@ -125,7 +125,7 @@ def _above(case: Case, r2: NDArray[np.float32], level: Numbers) -> NDArray[np.in
 
 
 class _LevelOfCoefficients:
-    """The level for any two coefficients, interpolated between those of the knots."""
+    """Levels for any two coefficients, interpolated between those of the knots."""
 
     def __init__(self, case: Case) -> None:
         size = len(KNOTS)
@@ -143,14 +143,14 @@ class _LevelOfCoefficients:
 
 
 def _place(lag1: float) -> tuple[int, float]:
-    """Return between which knots a coefficient lies: the lower one, and how far beyond it."""
+    """Return the lower knot of the interval of a coefficient, and the position within it."""
     lag1 = min(max(lag1, KNOTS[0]), KNOTS[-1])
     i = min(int(np.searchsorted(KNOTS, lag1, side="right")) - 1, len(KNOTS) - 2)
     return i, (lag1 - KNOTS[i]) / (KNOTS[i + 1] - KNOTS[i])
 
 
 def cases() -> Iterator[Case]:
-    """Yield what is measured; about eight minutes of one core."""
+    """Yield all measurements; takes about eight minutes on one core."""
     yield Case(Morlet(), 60, 4, 0.1)
     yield Case(Morlet(), 60, 12, 0.7)
     for wavelet in (Paul(), DOG(2)):

@@ -22,7 +22,7 @@ from pycwt_mod.arrays import MASK_THRESHOLD, GapFill
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-gaps.md"
 SAMPLES = 1000
 SEEDS = 10
-#: None is the cone of influence of every missing sample.
+#: None selects the cone of influence of every missing sample.
 THRESHOLDS = (None, 0.01, 0.02, 0.05, 0.1, 0.2)
 NOISES = (0.0, 0.7, 0.95)
 FILLS: tuple[GapFill, ...] = (None, "linear")
@@ -62,12 +62,12 @@ give the gap filling (mean or linear) and the AR(1) coefficient.
 
 
 def at_random(part: float) -> Pattern:
-    """Return a choice of single samples."""
+    """Return a random choice of single samples."""
     return lambda rng, n: rng.random(n) < part
 
 
 def in_runs(count: int, length: int) -> Pattern:
-    """Return a choice of gaps of `length` samples."""
+    """Return a random choice of gaps of `length` samples."""
 
     def chosen(rng: np.random.Generator, n: int) -> Mask:
         missing = np.zeros(n, np.bool_)
@@ -88,12 +88,12 @@ PATTERNS: dict[str, Pattern] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What one threshold does to one pattern of gaps.
+    """Effect of one threshold on one pattern of gaps.
 
     Attributes
     ----------
     masked : float
-        Part of the values.
+        Fraction of the values.
     errors : tuple of float
         RMS error of the others, for each of `FILLS` and, within it, each of `NOISES`.
     """
@@ -105,7 +105,7 @@ class Rule:
 
 
 def rules(analysis: Analysis, samples: int, seeds: int) -> Iterator[Rule]:
-    """Yield the outcome of every rule on every pattern."""
+    """Yield the outcome of every rule for every pattern."""
     for pattern in PATTERNS:
         cases = [(fill, ar1) for fill in FILLS for ar1 in NOISES]
         runs = {case: _runs(analysis, pattern, *case, samples, seeds) for case in cases}
@@ -124,7 +124,7 @@ def _rms(parts: Iterable[Numbers]) -> float:
 def _runs(
     analysis: Analysis, pattern: str, fill: GapFill, ar1: float, samples: int, seeds: int
 ) -> list[tuple[Numbers, list[Mask]]]:
-    """Return per seed the errors of all values outside the cone, and the mask of every rule."""
+    """Yield for each seed the errors outside the cone, and the mask of every rule."""
     found = []
     for seed in range(seeds):
         whole, other = (rednoise(samples, ar1, rng=2 * seed + k) for k in (0, 1))
@@ -171,7 +171,7 @@ def table(analysis: Analysis, lines: Iterable[Rule]) -> str:
 
 
 def page(samples: int = SAMPLES, seeds: int = SEEDS) -> str:
-    """Measure, and return the page."""
+    """Measure and return the page."""
     head = INTRODUCTION.format(samples=samples, seeds=seeds, default=MASK_THRESHOLD)
     analyses: tuple[Analysis, ...] = ("cwt", "wct")
     return "\n".join([head, *(table(each, rules(each, samples, seeds)) for each in analyses)])

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.gateway``: the overhead of HTTP and WebSocket, and many clients."""
+"""``python -m benchmarks.gateway``: overhead of HTTP and WebSocket, and many clients."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ QUICK = Size(samples=500, runs=2, small_runs=20, clients=8, seconds=1)
 
 
 async def coherence_work(http: httpx.AsyncClient, client: Client, size: Size) -> Work:
-    """Return the same coherence over HTTP and over the bus, bytes to bytes."""
+    """Measure the same coherence over HTTP and over the bus, from bytes to bytes."""
     x, y = np.random.default_rng(1).standard_normal((2, size.samples))
-    # A seed of its own for each: workers keep the levels that they simulated.
+    # Use a separate seed for each, because workers cache simulated levels.
     seeds = itertools.count(1)
 
     def body() -> bytes:
@@ -82,9 +82,9 @@ async def coherence_work(http: httpx.AsyncClient, client: Client, size: Size) ->
 
 
 async def small_work(url: str, client: Client, size: Size) -> Work:
-    """Return requests without computation, on an idle system.
+    """Measure requests without computation on an idle system.
 
-    The client is the one of Python's library: others take longer than the gateway.
+    The client is that of Python's standard library, because others take longer than the gateway.
     """
     seconds: dict[str, Sequence[float]] = {
         f"GET {path}": await anyio.to_thread.run_sync(get_times, url, path, size.small_runs)
@@ -97,7 +97,7 @@ async def small_work(url: str, client: Client, size: Size) -> Work:
 
 
 def with_percentiles(seconds: Mapping[str, Sequence[float]]) -> tuple[Measurement, ...]:
-    """Return a line for each name, whose note has the 99th percentile."""
+    """Return a measurement for each name, with the 99th percentile in its note."""
     return tuple(
         Measurement(
             who=name,
@@ -109,7 +109,7 @@ def with_percentiles(seconds: Mapping[str, Sequence[float]]) -> tuple[Measuremen
 
 
 async def socket_work(url: str, client: Client, size: Size) -> Work:
-    """Return the time from the last chunk that a result needs to the result."""
+    """Measure the time from the last chunk that a result needs to the result."""
     socket_s, definition = await socket_latency(url, size)
     bus_s = await bus_latency(client, definition, size)
     found = {"bus": bus_s, "WebSocket, mode stream": socket_s}
@@ -122,7 +122,7 @@ async def socket_work(url: str, client: Client, size: Size) -> Work:
 
 
 async def socket_latency(url: str, size: Size) -> tuple[list[float], dict[str, Any]]:
-    """Return the seconds for each result over a WebSocket, and the definition of its stream."""
+    """Return the seconds of each result over a WebSocket, and the definition of its stream."""
     sent: list[float] = []
     taken: list[float] = []
     address = url.replace("http://", "ws://") + "/ws/stream/wct"
@@ -157,7 +157,7 @@ async def socket_latency(url: str, size: Size) -> tuple[list[float], dict[str, A
 
 
 async def bus_latency(client: Client, definition: dict[str, Any], size: Size) -> list[float]:
-    """Return the seconds for each result over the bus."""
+    """Return the seconds of each result over the bus."""
     sent: list[float] = []
     taken: list[float] = []
     stream = validated(StreamDefinition, {**definition, "name": "bench-bus", "start_seq": None})
@@ -187,7 +187,7 @@ async def bus_latency(client: Client, definition: dict[str, Any], size: Size) ->
 
 
 def note(span: dict[str, int], sent: list[float], taken: list[float], size: Size) -> None:
-    """Take down how long after its last chunk a result came; those of the end have no such."""
+    """Record the delay of a result after its last chunk, except for results of the end."""
     now = time.perf_counter()
     chunk = (span["first_sample"] + span["n_samples"] - 1) // CHUNK
     if 0 <= chunk < min(len(sent), count_of(size.seconds) - 1):
@@ -195,17 +195,17 @@ def note(span: dict[str, int], sent: list[float], taken: list[float], size: Size
 
 
 def count_of(seconds: float) -> int:
-    """Return how many chunks there are."""
+    """Return the number of chunks."""
     return max(20, int(seconds * FS_HZ / CHUNK))
 
 
 def warmed(taken: list[float]) -> list[float]:
-    """Leave out the first fifth, which finds everything unprepared."""
+    """Drop the first fifth of the times, which includes warm-up."""
     return taken[len(taken) // 5 :]
 
 
 async def chunks(seconds: float) -> AsyncIterator[np.ndarray]:
-    """Give chunks (time, channel) at the pace of the device."""
+    """Yield chunks (time, channel) at the pace of the device."""
     random = np.random.default_rng(3)
     begin = anyio.current_time()
     for number in range(count_of(seconds)):
@@ -220,7 +220,7 @@ def to_packed(samples: np.ndarray) -> dict[str, Any]:
 
 @asynccontextmanager
 async def running_gateway(nats_url: str, log: Path) -> AsyncIterator[tuple[str, int]]:
-    """Run a gateway of its own; give its address and its process."""
+    """Run a separate gateway; yield its address and process id."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = {**os.environ, "CWT_NATS_URL": nats_url, "CWT_HTTP_PORT": str(port)}
@@ -245,7 +245,7 @@ async def running_gateway(nats_url: str, log: Path) -> AsyncIterator[tuple[str, 
 
 
 async def measure(size: Size, *, page_alone: bool) -> list[Work]:
-    """Return everything, or what the live page takes, of one system."""
+    """Run all measurements, or only those of the live page, on one system."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(

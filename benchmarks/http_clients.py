@@ -21,12 +21,12 @@ import numpy as np
 from benchmarks.measurement import Work
 from benchmarks.queries import Size, load_lines
 
-#: Processes of the many clients: in one, they would wait for each other.
+#: Number of client processes; in a single one, the clients would wait for each other.
 PROCESSES = 4
 
 
 def get_times(url: str, path: str, runs: int) -> list[float]:
-    """Return the seconds of each GET, one after the other on one connection."""
+    """Return the seconds of each of consecutive GET requests on one connection."""
     address = urlsplit(url)
     connection = HTTPConnection(address.hostname or "", address.port)
     seconds = []
@@ -43,10 +43,10 @@ def get_times(url: str, path: str, runs: int) -> list[float]:
 
 
 async def load_work(url: str, pid: int, size: Size, *, workers: int) -> Work:
-    """Measure many clients, each on a connection of its own, that send requests without a pause.
+    """Measure many clients with separate connections that send requests without a pause.
 
-    `health` is timed by itself, in this process: the clients have others, where they wait for
-    each other.
+    `health` is timed separately, in this process: the clients run in other processes, where they
+    wait for each other.
     """
     spawning = multiprocessing.get_context("spawn")
     told: multiprocessing.Queue[Asked] = spawning.Queue()
@@ -81,7 +81,7 @@ async def load_work(url: str, pid: int, size: Size, *, workers: int) -> Work:
 
 
 class Asked(NamedTuple):
-    """Status codes and times of the requests of one process."""
+    """Return status codes and times of the requests of one process."""
 
     outcomes: Counter[str]
     seconds: dict[str, list[float]]
@@ -114,9 +114,9 @@ async def _client(
 ) -> None:
     x, y = np.random.default_rng(number).standard_normal((2, 500)).tolist()
     end = time.perf_counter() + for_s
-    # New seeds, so that no reply comes from the cache.
+    # Use new seeds, so that no reply comes from the cache.
     seeds = itertools.count(number * 1_000_000)
-    # Without TLS: what httpx prepares for it holds up the loop of all clients for seconds.
+    # Disable TLS, because its set-up in httpx blocks the loop of all clients for seconds.
     async with httpx.AsyncClient(base_url=url, timeout=120, verify=False) as http:
 
         def post(path: str, **fields: object) -> Awaitable[httpx.Response]:
@@ -143,6 +143,6 @@ async def _client(
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process."""
+    """Return the resident memory of a process, bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""The overhead of the hardware bridge: round trips, processor time, and times at every rate.
+"""Measure the overhead of the hardware bridge: round trips, processor time, times at every rate.
 
 ``python -m benchmarks.hwbridge`` writes docs/benchmarks-hardware.md. The device is the simulated
 device of the tests behind a pseudo-terminal, in a separate process that receives and answers at
@@ -86,7 +86,7 @@ of this machine."""
 
 
 class CountingLine:
-    """A line that counts what crosses it."""
+    """A line that counts its bytes."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -114,7 +114,7 @@ class CountingLine:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured with the bridge as a process."""
+    """Measurements of the bridge as a process."""
 
     round_trips_s: list[float]
     bulk_s: float
@@ -128,7 +128,7 @@ def own_identity(*extra: Feature) -> Identity:
 
 
 def twin(path: str) -> None:
-    """Be the device until killed; the first line says that it is there."""
+    """Run the simulated device until killed; print a line when it is ready."""
     with PacedDevice(Path(path), DevicePeer(own_identity())):
         print("ready", flush=True)
         sys.stdin.read()
@@ -148,8 +148,8 @@ def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
 
 
 def cpu_s(pid: int) -> float:
-    """Return the processor time of a process so far, to the nanosecond."""
-    # What clock_getcpuclockid(3) gives on Linux; /proc counts in hundredths of a second.
+    """Return the processor time of a process so far, in s with a resolution of 1 ns."""
+    # As clock_getcpuclockid(3) on Linux; the resolution of /proc is only 0.01 s.
     return time.clock_gettime((~pid << 3) | 2)
 
 
@@ -174,7 +174,7 @@ async def started(bus: Bus) -> None:
     for _ in range(100):
         try:
             await info(bus)
-        except ContractError:  # it is still starting
+        except ContractError:  # the bridge is still starting
             await asyncio.sleep(0.1)
         else:
             return
@@ -201,7 +201,7 @@ async def measured(bus: Bus, pid: int, trips: int, samples: int) -> Figures:
 
 @dataclass(frozen=True)
 class Mark:
-    """How far a transfer was, and what it had cost."""
+    """Progress of a transfer, with the processor time so far."""
 
     at_s: float
     cpu_s: float
@@ -229,7 +229,7 @@ async def progress(bus: Bus, pid: int, samples: int) -> tuple[Mark, Mark]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an operation moves and computes, and what the processor takes for the same."""
+    """Bytes and computing time of an operation on the device, and its time in the library."""
 
     name: str
     sent: int
@@ -238,13 +238,13 @@ class Cost:
     cpu_s: float
 
     def seconds(self, baud: int) -> float:
-        """Return the time on a board: the line carries both ways at once, and waits for neither."""
+        """Return the time on a board, s, with both directions of the line in use concurrently."""
         return max(self.sent, self.received) * BITS / baud + self.device_s
 
 
 def costs() -> list[Cost]:
     """Count the bytes of every operation, with the twin in this process."""
-    # A simulation is waited for longer: the twin computes with the integer model.
+    # Simulated devices have longer timeouts: the twin computes with the integer model.
     slow = DevicePeer(own_identity(Feature.SIMULATED))
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -288,7 +288,7 @@ def costs() -> list[Cost]:
 
 
 def library_octave() -> object:
-    """Simulate the same octave with the library, as its sequential backend does."""
+    """Simulate the same octave with the library's sequential backend."""
     from pycwt_mod.significance.simulation import surrogate_octave
     from pycwt_mod.significance.surrogates import SurrogateTask, run_task
     from pycwt_mod.smoothing import ScaleBoxcar

@@ -63,20 +63,20 @@ byte takes 10 bits). Headers, checksums and encoding limit it to {most:.1f} %.
 |---|---|---|---|---|
 """
 
-#: Looked at the line so often; fewer clocks than a byte takes.
+#: Clocks between two reads of the line, fewer than a byte takes.
 STRIDE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """What went over the line.
+    """A transfer over the line.
 
     Attributes
     ----------
     useful_bytes
-        Coefficients, samples or outputs alone, in the direction that is called.
+        Bytes of coefficients, samples or outputs only, in the measured direction.
     clocks
-        From the first byte of the first request to the last byte of the last reply.
+        Clocks from the first byte of the first request to the last byte of the last reply.
     """
 
     useful_bytes: int
@@ -85,12 +85,12 @@ class Transfer:
 
     @property
     def efficiency(self) -> float:
-        """Useful bytes in units of what the line could carry in that time."""
+        """Useful bytes divided by the capacity of the line in that time."""
         return self.useful_bytes * 10 * self.divisor / self.clocks
 
 
 class Line:
-    """A host that keeps a window of requests on their way, `latency_ms` away on each side."""
+    """A host that keeps a window of requests in flight, with a delay of `latency_ms` each way."""
 
     def __init__(self, engine: Engine, latency_ms: float = 0.0) -> None:
         self._engine = engine
@@ -100,14 +100,14 @@ class Line:
         self._reply = b""
 
     def hello(self) -> None:
-        """Begin a session; the next number is 1."""
+        """Start a session; the next sequence number is 1."""
         self._seq = 0
         self.transfer([(MessageType.HELLO, HelloRequest().pack(), 0)])
 
     def set_divisor(self, divisor: int) -> None:
         """Change the rate on both ends, and confirm it."""
         self.transfer([(MessageType.SET_BAUD, SetBaud(divisor=divisor).pack(), 0)])
-        # The last stop bit has to end before the first start bit at the new rate.
+        # The last stop bit must end before the first start bit at the new rate.
         self._clock += self._engine.run(b"", 10 * FIRST_DIVISOR).clocks
         self._engine.set_host_divisor(divisor)
         self.transfer([(MessageType.CONFIRM_BAUD, b"", 0)])
@@ -132,7 +132,7 @@ class Line:
                 waiting += on_the_way.popleft()[1]
             taken, sent, _, clocks = self._engine.run(waiting, STRIDE)
             waiting = waiting[taken:]
-            # At rest the simulator stops, and the host's time goes on.
+            # The simulator stops while idle, but the host's time continues.
             self._clock += max(clocks, 1)
             self._reply += sent
             while b"\0" in self._reply:
@@ -156,7 +156,7 @@ def payload_of(encoded: bytes) -> bytes:
     Raises
     ------
     ValueError
-        If it is a refusal, or damaged.
+        The reply is a refusal, or corrupted.
     """
     body = cobs.decode(encoded)
     header = Header.unpack(body)
@@ -166,7 +166,7 @@ def payload_of(encoded: bytes) -> bytes:
 
 
 def opened_line(folder: Path, divisor: int, latency_ms: float = 0.0) -> Line:
-    """Return a line at that rate to a device that has just been switched on."""
+    """Return a line at the given rate to a device after power-up."""
     line = Line(chosen_engine("serial", "verilator", folder, entropy=1).engine, latency_ms)
     line.hello()
     if divisor != FIRST_DIVISOR:
@@ -175,10 +175,10 @@ def opened_line(folder: Path, divisor: int, latency_ms: float = 0.0) -> Line:
 
 
 def bulk(line: Line, divisor: int, frames: int) -> dict[str, Transfer]:
-    """Return what `frames` full frames of each kind cost.
+    """Return the transfers of `frames` full frames of each kind.
 
-    The filter bank gets one filter of one tap, so that there are as many outputs as samples and
-    the line alone is measured.
+    The filter bank has one filter with one tap, so that there are as many outputs as samples and
+    only the line limits the rate.
     """
     load = [
         (
@@ -198,7 +198,7 @@ def bulk(line: Line, divisor: int, frames: int) -> dict[str, Transfer]:
     start = FirStart(octaves=1, rows=1, decimator=0).pack()
     line.transfer([(MessageType.LOAD_FILTERS, one_tap, 0), (MessageType.FIR_START, start, JOB)])
 
-    # As many samples as outputs fit into the reply; a sample has half the bytes.
+    # Send as many samples as outputs fit into the reply; a sample has half the bytes.
     samples = OUTPUTS_PER_FRAME
     io = [
         (MessageType.FIR_IO, FirIo(first=samples * number).pack() + bytes(2 * samples), JOB)

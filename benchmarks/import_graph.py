@@ -3,9 +3,9 @@
     python -m benchmarks.import_graph pycwt_mod
     python -m benchmarks.import_graph services/*/cwt_*
 
-An edge is a module that imports another one of the packages, wherever in the file: an import
-inside a function counts, one for type checkers does not. An import of a name from a package
-counts as one of the module that the name is from if it is a module, else of the package itself.
+An edge is an import of another module of the packages, anywhere in the file: an import inside a
+function counts, an import for type checkers does not. An import of a name from a package counts as
+an import of the module of that name if there is one, else of the package itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Graph = dict[str, set[str]]
 
 
 def import_graph(*folders: Path) -> Graph:
-    """Return what each module of the packages in `folders` imports from them, by dotted names."""
+    """Return the imports of each module between the packages in `folders`, by dotted names."""
     files = {
         _dotted(path, folder.parent): path
         for folder in folders
@@ -44,7 +44,7 @@ def packages(graph: Graph) -> Graph:
 
 
 def cycles(graph: Graph) -> list[list[str]]:
-    """Return the groups of modules that import each other, directly or not."""
+    """Return the groups of modules that import each other, directly or indirectly."""
     reached = {name: _reachable(name, graph) for name in graph}
     groups = {
         tuple(sorted(other for other in reached[name] if name in reached[other]))
@@ -55,7 +55,7 @@ def cycles(graph: Graph) -> list[list[str]]:
 
 
 def levels(graph: Graph) -> int:
-    """Return the modules on the longest chain of imports; those of a cycle count as one."""
+    """Return the length of the longest chain of imports; the modules of a cycle count as one."""
     group_of = {name: name for name in graph}
     for group in cycles(graph):
         group_of.update(dict.fromkeys(group, group[0]))
@@ -97,7 +97,7 @@ def _imported(path: Path, files: dict[str, Path]) -> Iterator[str]:
 
 
 def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes but those under ``if TYPE_CHECKING:``."""
+    """Yield all nodes except those under ``if TYPE_CHECKING:``."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue

@@ -34,7 +34,7 @@ from pycwt_client import Client
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-jobs.md"
 TITLE = "# Benchmarks of jobs"
 CORES = os.cpu_count() or 1
-#: Programs of the system by what their command line has, the first that fits.
+#: Programs of the system by a part of their command line; the first match applies.
 PROGRAMS = {
     "compute processes": "cwt_compute.process_main",
     "workers": "cwt_compute",
@@ -47,13 +47,13 @@ Pair = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much is measured."""
+    """Amount of work to measure."""
 
     tasks: int
     samples: int
     mc_count: int
     runs: int
-    #: Workers of the system, and of joblib.
+    #: Number of workers of the system, and of joblib.
     processes: int = CORES
 
 
@@ -63,21 +63,21 @@ QUICK = Size(tasks=6, samples=100, mc_count=10, runs=1, processes=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of all tasks: wall time, and processor time where it went."""
+    """One run of all tasks: wall time, and processor time by program."""
 
     seconds: float
     cpu: dict[str, float]
 
 
 def one_task(pair: Pair, seed: int, mc_count: int) -> float:
-    """Compute a coherence with its level; return the processor time of that alone."""
+    """Compute a coherence with its level; return the processor time of the call."""
     started = time.process_time()
     pycwt_mod.wct(pair[0], pair[1], 1.0, 0.25, mc_count=mc_count, seed=seed)
     return time.process_time() - started
 
 
 def by_joblib(pairs: Sequence[Pair], size: Size) -> Run:
-    """Compute all tasks in processes that share them."""
+    """Compute all tasks with joblib."""
     started = time.perf_counter()
     each = joblib.Parallel(n_jobs=size.processes)(
         joblib.delayed(one_task)(pair, seed, size.mc_count) for seed, pair in enumerate(pairs)
@@ -109,7 +109,7 @@ async def by_job(client: Client, pairs: Sequence[Pair], size: Size, turn: int) -
 
 
 def cpu_seconds() -> dict[str, float]:
-    """Return the processor time so far of the programs below this one, by what they are."""
+    """Return the processor time so far of the child processes, by program."""
     found = dict.fromkeys(PROGRAMS, 0.0)
     stats = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -136,7 +136,7 @@ def _above(pid: int, parents: Mapping[int, int]) -> set[int]:
 
 
 async def measure(size: Size) -> list[Work]:
-    """Return all tasks as a job and by joblib, in turns, after a turn that does not count."""
+    """Measure all tasks as a job and with joblib, in turns, after an uncounted turn."""
     rng = np.random.default_rng(3)
     pairs = list(rng.standard_normal((size.tasks, 2, size.samples)))
     jobs: list[Run] = []
@@ -159,8 +159,8 @@ async def measure(size: Size) -> list[Work]:
 
 
 def compared(size: Size, jobs: Sequence[Run], peers: Sequence[Run]) -> Work:
-    """Return the two side by side, with the share of the cores' time in the library."""
-    # Of the very same calls, made by the peer in the same turn.
+    """Compare the two, with the library's share of the cores' time."""
+    # Use the time of the same calls, made by the peer in the same turn.
     library = [run.cpu["library"] for run in peers]
 
     def share(runs: Sequence[Run]) -> str:

@@ -2,8 +2,8 @@
 
 Simulates a row in the middle of the axis for every pair of knees in
 `pycwt_mod.significance.table.colours.KNEES`, and the rows above a period of two samples for every
-pair of coefficients in `LAGS`. Red and white noise are made of the same random numbers, so that
-the ratio of log(1 - R²), which the table contains, scatters much less than the levels.
+pair of coefficients in `LAGS`. Red and white noise are made from the same random numbers, so that
+the ratio of log(1 - R²), which the table contains, varies much less than the levels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
 
 PAIRS = 600
-#: Scale of the row in samples: Nyquist is far away, and all knees are below it.
+#: Scale of the row in samples, far from Nyquist and larger than all knees.
 SCALE = 64.0
 
 
@@ -65,7 +65,7 @@ def _exponents(
 
 
 def _lag1(knee: float) -> float:
-    """Return the AR(1) coefficient whose knee is `knee` for the row; `colours.knee` backwards."""
+    """Return the AR(1) coefficient with this knee for the row, the inverse of `colours.knee`."""
     half = knee / SCALE / 2
     return (math.sqrt(half**2 + 1) - half) ** 2
 
@@ -79,7 +79,7 @@ def _levels(
     al2: float,
     pairs: int,
 ) -> NDArray[np.float64]:
-    """Return the levels of the rows that are kept, shape (rows, levels)."""
+    """Return the levels of the retained rows, shape (rows, levels)."""
     rows = surrogate_octave(wavelet, tuple(scales.tolist()), keep, boxcar, al1, al2)
     task = SurrogateTask(rows=rows, pairs=pairs, entropy=SEED, spawn_key=(0,))
     return np.array(

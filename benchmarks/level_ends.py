@@ -1,7 +1,8 @@
 """Simulate the effect of a record's ends: ``python -m benchmarks.level_ends [--n-jobs N]``.
 
-Compares white noise in records of `RECORD` samples, at scales from 1/64 of the record to all of
-it, with endless noise at the same scales. `pycwt_mod.significance.table.ends` describes the file.
+Compares white noise in records of `RECORD` samples, at scales from 1/64 of the record to the whole
+record, with endless noise at the same scales. `pycwt_mod.significance.table.ends`
+describes the file.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pycwt_mod.significance.simulation import quantile
 from pycwt_mod.significance.surrogates import run_task
 from pycwt_mod.significance.table import ends, level_table
 
-#: Samples of a record; the smallest scale that counts is a 64th of it, far from Nyquist.
+#: Samples of a record; the smallest used scale is 1/64 of it, far from Nyquist.
 RECORD = 4096
 PAIRS = 4000
-#: Octaves below and above the scales that count, for their neighbours in the boxcar.
+#: Octaves below and above the used scales, for their neighbours in the boxcar.
 MARGIN = 2
 
 

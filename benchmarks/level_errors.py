@@ -21,8 +21,8 @@ from pycwt_mod.wavelets import Wavelet
 
 WAVELETS: tuple[Wavelet, ...] = (Morlet(), Paul(), DOG(2), DOG(6))
 NOISES = ((0.0, 0.0), (0.5, 0.5), (0.7, 0.3), (0.9, 0.2), (0.95, 0.95), (0.95, 0.0), (0.99, 0.99))
-#: Voices per octave, octaves of scales, and how many octaves above a period of two samples they
-#: start; the record has 6 times the largest scale.
+#: Voices per octave, number of octaves, and start of the scales in octaves above a period of two
+#: samples; the record has 6 times the largest scale.
 AXES = ((3, 9, 0.0), (4, 7, 0.4), (6, 8, 0.0), (12, 7, 0.0), (12, 7, 3.0))
 PAIRS = 2000
 #: Samples and voices per octave of records of the signals' length, and their noises.
@@ -42,7 +42,7 @@ def difference(
     level: float,
     pairs: int,
 ) -> tuple[float, float, float, float]:
-    """Return largest differences near Nyquist and elsewhere, their RMS, and the simulation's error.
+    """Return the largest differences near Nyquist and elsewhere, RMS, and error of the simulation.
 
     Near Nyquist are the rows within `NYQUIST_OCTAVES` of a period of two samples.
     """
@@ -66,7 +66,7 @@ def difference(
 def record_difference(
     wavelet: Wavelet, n: int, voices: int, noises: tuple[float, float], level: float, pairs: int
 ) -> tuple[float, float, float]:
-    """Return the largest difference for records of `n` samples, its RMS, the simulation's error."""
+    """Return the largest difference for `n` samples, the RMS, and the error of the simulation."""
     scales = plan(n, 1.0, 1 / voices, wavelet=wavelet).scales
     arguments = (*noises, 1.0, 1 / voices, float(scales[0]), len(scales) - 1, level, wavelet)
     table = wct_significance(*arguments, method="table", n=n)

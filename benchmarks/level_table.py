@@ -29,10 +29,10 @@ from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
 
 SEED = 20_260_101
-#: Surrogate pairs of records, from the uppermost octave down: the error halves by itself.
+#: Surrogate pairs of records, from the uppermost octave down; the error still decreases.
 RECORD_PAIRS = (12_000, 6_000, 3_000, 3_000)
-#: Pairs of endless noise, of 64 largest scales each, over the octaves that the boxcar spans:
-#: the more of them, the more noise is averaged anyway.
+#: Pairs of endless noise of 64 largest scales each, divided by the octaves that the boxcar spans,
+#: because a wider boxcar averages more noise.
 ENDLESS_PAIRS = 4_000
 CHUNKS = 20
 #: Smallest scale in samples; its band lies far below Nyquist.
@@ -70,7 +70,7 @@ def _levels(found: list[NDArray[np.int64]]) -> NDArray[np.uint16]:
         [standard_error(row, at) for at in at_row]
         for row, at_row in zip(found, levels, strict=True)
     ]
-    # Without a count near a level there is no estimate: the error is then said to be 1.
+    # Without a count near a level, the error cannot be estimated and is set to 1.
     stated = np.nan_to_num(np.array(errors), nan=1.0)
     return np.round(np.stack([levels, stated]) / level_table.UNIT).astype(np.uint16)
 
@@ -84,7 +84,7 @@ def _endless_rows(wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int) -> Surroga
 def _nyquist_rows(
     wavelet: Wavelet, boxcar: ScaleBoxcar, voices: int, start: float
 ) -> SurrogateOctave:
-    """Return rows from `start` octaves above a period of two samples, so far as Nyquist counts."""
+    """Return rows from `start` octaves above a period of two samples to the end of its effect."""
     smallest = 2 / wavelet.fourier_factor * 2**start
     keep = level_table.nyquist_rows(voices, start) - boxcar.first
     scales = tuple(float(s) for s in smallest * 2 ** (np.arange(keep + boxcar.last) / voices))
@@ -94,7 +94,7 @@ def _nyquist_rows(
 def _record_rows(
     wavelet: Wavelet, convention: Convention, boxcar: ScaleBoxcar, voices: int, octave: int
 ) -> SurrogateOctave:
-    """Return the rows of the octave that is `octave` below the uppermost one."""
+    """Return the rows of the octave at `octave` octaves below the uppermost one."""
     largest = SMALLEST * 2 ** (len(RECORD_PAIRS) + 1)
     top = octave * voices
     bottom = min(top + voices, level_table.top_rows(voices))
@@ -148,7 +148,7 @@ def main() -> None:
 def write_table(
     file: str, arrays: dict[str, NDArray[Any]], *, made_by: str, **facts: object
 ) -> None:
-    """Write the arrays of a table with `facts` about their simulation, and the versions."""
+    """Write the arrays of a table, with `facts` about their simulation and the versions."""
     provenance = {
         "library": __version__, "algorithm": ALGORITHM_VERSION, "numpy": np.__version__,
         "seed": SEED, **facts, "made_by": made_by,

@@ -27,7 +27,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that are measured or measure."""
+    """Return the versions of the measured packages and of the measuring tools."""
     found = {}
     for name in PACKAGES:
         try:

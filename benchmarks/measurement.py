@@ -1,4 +1,4 @@
-"""Times of one piece of work, in this project and in a peer."""
+"""Measured times of a task, in this project and in its peers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One implementation of a piece of work.
+    """Measurement of one implementation of a task.
 
     Attributes
     ----------
     who : str
         Name and version.
     seconds : tuple of float
-        Wall time of every run that counted; empty if there was none.
+        Wall time of every counted run; empty if there was none.
     scaled : float
-        What `seconds` were multiplied by, where less work was done than is reported.
+        Factor applied to `seconds` if less work was done than is reported.
     peak_bytes : int or None
-        Largest resident memory of a process of its own, interpreter and imports included.
+        Peak resident memory of a separate process, including interpreter and imports.
     note : str
-        Threads, precision, and whatever else makes it differ; or why it wasn't measured.
+        Threads, precision and other differences, or the reason why it was not measured.
     """
 
     who: str
@@ -32,12 +32,12 @@ class Measurement:
 
     @property
     def median_s(self) -> float | None:
-        """Median wall time, None if it wasn't measured."""
+        """Median wall time, or None if it was not measured."""
         return statistics.median(self.seconds) * self.scaled if self.seconds else None
 
     @property
     def spread_s(self) -> tuple[float, float] | None:
-        """Shortest and longest wall time, None unless there are two."""
+        """Shortest and longest wall time, or None with fewer than two runs."""
         if len(self.seconds) < 2:
             return None
         return min(self.seconds) * self.scaled, max(self.seconds) * self.scaled
@@ -45,12 +45,12 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One piece of work and everybody who did it in this run, ours first."""
+    """One task and its implementations in this run, ours first."""
 
     title: str
     measurements: tuple[Measurement, ...] = field(default_factory=tuple)
 
     def ratio(self, other: Measurement) -> float | None:
-        """Return how many times longer than ours `other` took."""
+        """Return the time of `other` divided by ours."""
         ours, theirs = self.measurements[0].median_s, other.median_s
         return theirs / ours if ours and theirs else None

@@ -12,16 +12,16 @@ from tests.hwpeer.pty_device import PtyDevice
 
 __all__ = ["BITS", "PacedDevice", "Wire"]
 
-#: Of a byte on the line, start and stop bit included.
+#: Bits per byte on the line, including start and stop bits.
 BITS = 10
-#: Between two looks at what has arrived: a USB chip hands bytes on in small packets, not in bulk.
+#: Interval between reads; a USB chip forwards bytes in small packets, not in bulk.
 TICK_S = 0.0005
-#: Waited for a first byte, as `PtyDevice` does.
+#: Timeout for the first byte, as in `PtyDevice`.
 IDLE_S = 0.02
 
 
 class Wire:
-    """Bytes under way in one direction."""
+    """Bytes in flight in one direction."""
 
     def __init__(self) -> None:
         self._bytes = b""
@@ -36,7 +36,7 @@ class Wire:
         self._bytes += data
 
     def take(self, now: float, baud: float) -> bytes:
-        """Return the bytes that have got to the other end by now."""
+        """Return the bytes that have reached the other end by now."""
         count = min(len(self._bytes), int((now - self._since) * baud / BITS))
         self._since += count * BITS / baud
         arrived, self._bytes = self._bytes[:count], self._bytes[count:]
@@ -44,7 +44,7 @@ class Wire:
 
 
 class PacedDevice(PtyDevice):
-    """A device that hears and answers as fast as a line of its present rate carries bytes."""
+    """A device that receives and answers at the pace of a line with its current rate."""
 
     def __init__(self, path: Path, peer: DevicePeer) -> None:
         super().__init__(path, peer)

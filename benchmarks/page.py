@@ -26,10 +26,10 @@ from cwt_schemas.codec import validated
 from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client
 
-#: Name, width and height; a phone has two pixels for each.
+#: Name, width and height in CSS pixels; a phone has two device pixels per CSS pixel.
 SIZES = (("wide", 1440, 900, 1), ("tablet", 900, 1000, 1), ("phone", 390, 844, 2))
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-#: Until the log is read and live results have come.
+#: Time until the log is read and live results have arrived.
 SETTLE_MS = 6000
 OFFLINE = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 
@@ -39,12 +39,12 @@ CHUNK = 10
 #: Speed at which the hour of data is published, in times real time.
 FAST = 20
 PANELS = 8
-#: Number of times that each of the compared pages is measured, in turns.
+#: Number of measurements of each of the compared pages, in turns.
 ROUNDS = 2
 VIEW = {"width": 1440, "height": 900}
-#: Of a page that is shown and hidden in turns.
+#: Number of turns in which a page is shown and hidden.
 TURNS = 8
-#: The milliseconds between frames, for a number of seconds.
+#: Script that returns the milliseconds between frames, for a number of seconds.
 FRAMES = """(seconds) => new Promise((resolve) => {
   const times = [];
   const frame = (now) => {
@@ -54,13 +54,13 @@ FRAMES = """(seconds) => new Promise((resolve) => {
   };
   requestAnimationFrame(frame);
 })"""
-#: Where and how large the scalogram is, in pixels of its canvas and on the screen.
+#: Script that returns the size of the scalogram, in pixels of its canvas and on the screen.
 PICTURE_SIZE = """(() => {
   const canvas = document.getElementById('picture');
   const box = document.getElementById('picture-box').getBoundingClientRect();
   return { columns: canvas.width, rows: canvas.height, width: box.width, height: box.height };
 })()"""
-#: A page with a canvas of that size alone, which is shifted by a column, and drawn there.
+#: Script of a page with only a canvas of that size, which is shifted by a column and redrawn there.
 CANVAS_ALONE = """({ columns, rows, width, height, interval_ms }) => {
   const canvas = document.createElement('canvas');
   Object.assign(canvas, { width: columns, height: rows });
@@ -86,10 +86,10 @@ HIDE = """(hidden) => {
 
 
 async def page_works(url: str, client: Client, seconds: float) -> list[Work]:
-    """Return what the page takes of the processor, of frames and of memory.
+    """Measure the load of the page: processor, frames and memory.
 
-    Each is measured for `seconds` or, memory, for nine times that: an hour of data in three
-    minutes, if `seconds` is 20.
+    Each is measured for `seconds`, except memory, which is measured for nine times that: an hour of
+    data in three minutes if `seconds` is 20.
     """
     await client.put_stream(_definition())
     async with _browser() as browser:
@@ -114,7 +114,7 @@ def _definition() -> StreamDefinition:
 
 @asynccontextmanager
 async def _device(client: Client, *, speed: float) -> AsyncIterator[None]:
-    """Publish two channels at `speed` times their own rate."""
+    """Publish two channels at `speed` times their sampling rate."""
     random = np.random.default_rng(2)
     n = int(CHUNK * speed)
 
@@ -173,7 +173,7 @@ async def _script_s(session: CDPSession) -> float:
 
 
 async def _frame_times(browser: Browser, url: str, seconds: float) -> Work:
-    """Return the time between frames of several panels, and of as many pages that do less."""
+    """Measure the time between frames of several panels, and of as many simpler pages."""
     model = await browser.new_page()
     await model.goto(f"{url}/live#stream={STREAM}")
     await model.wait_for_timeout(SETTLE_MS)
@@ -218,7 +218,7 @@ async def _frame_times(browser: Browser, url: str, seconds: float) -> Work:
 async def _frames_of(
     browser: Browser, opening: Callable[[Page], Awaitable[None]], seconds: float
 ) -> list[float]:
-    """Return the milliseconds between frames of `PANELS` pages that are open together."""
+    """Return the milliseconds between frames of `PANELS` concurrently open pages."""
     frames: list[float] = []
     pages = [await browser.new_page() for _ in range(PANELS)]
 
@@ -272,7 +272,7 @@ async def pictures(url: str, output: Path) -> None:
                 path = output / f"live-{name}-{scheme}.png"
                 await page.screenshot(path=path)
                 await page.close()
-                # A third of the size, and no difference that is seen.
+                # Compress to a third of the size without a visible difference.
                 Image.open(path).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(
                     path, optimize=True
                 )

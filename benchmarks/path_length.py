@@ -1,4 +1,4 @@
-"""``python -m benchmarks.path_length``: number of source files that a value passes.
+"""``python -m benchmarks.path_length``: count the source files that a value passes.
 
 Starts the system with every process traced, and counts the distinct source files of the project
 that all processes enter from the moment a chunk is published, a query is sent or a job is
@@ -27,9 +27,9 @@ from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Client
 
 ROUNDS = 9
-#: Everything that a process does in idle times, it does this often.
+#: Idle time in which every periodic action of a process occurs.
 IDLE_S = 6.0
-#: A file belongs to the path if this part of the rounds enters it.
+#: Fraction of the rounds that must enter a file for it to belong to the path.
 MAJORITY = 0.7
 FS_HZ, HOP_S = 100, 0.5
 DEFINITION = StreamDefinition(
@@ -48,7 +48,7 @@ Round = Callable[[], Awaitable[None]]
 
 
 class Trace:
-    """The folder that traced processes write to, and the flag that they look at."""
+    """The folder to which traced processes write, and the flag that they check."""
 
     def __init__(self, folder: Path) -> None:
         self._entered = folder / "entered"
@@ -66,7 +66,7 @@ class Trace:
 
     @contextmanager
     def recording(self) -> Iterator[int]:
-        """Record while the context is open; the number of the round."""
+        """Record while the context is open; yield the number of the round."""
         self._last += 1
         self._phase[0] = self._last
         try:
@@ -75,7 +75,7 @@ class Trace:
             self._phase[0] = 0
 
     def files(self, rounds: list[int], idle: int) -> list[str]:
-        """Return what most of `rounds` have entered; in the round `idle` nothing was asked for."""
+        """Return the files that most of `rounds` entered, except those of the round `idle`."""
         entries: dict[tuple[int, int], set[str]] = defaultdict(set)
         for line in self._entered.read_text(encoding="utf-8").splitlines():
             number, pid, name = line.split(" ", 2)
@@ -92,7 +92,7 @@ class Trace:
 
 @asynccontextmanager
 async def chunks(client: Client) -> AsyncIterator[Round]:
-    """Publish a hop of samples and wait for its result."""
+    """Publish one hop of samples and wait for its result."""
     rng = np.random.default_rng(0)
     await client.put_stream(DEFINITION)
     async with (
@@ -120,7 +120,7 @@ async def chunks(client: Client) -> AsyncIterator[Round]:
 
 @asynccontextmanager
 async def queries(client: Client) -> AsyncIterator[Round]:
-    """Ask for the coherence of two new signals."""
+    """Query the coherence of two new signals."""
     rng = np.random.default_rng(1)
 
     async def once() -> None:
@@ -145,7 +145,7 @@ async def jobs(client: Client) -> AsyncIterator[Round]:
     yield once
 
 
-#: Without any stream at first, so that ingest has nothing to follow.
+#: Paths to record; the first ones run without any stream, so that ingest has nothing to follow.
 PATHS = {
     "a wct query to its reply": queries,
     "a job of one wct task to its result": jobs,

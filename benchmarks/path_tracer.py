@@ -13,15 +13,15 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-#: Names the folder of a trace; without it nothing is recorded.
+#: Variable with the folder of a trace; without it, nothing is recorded.
 VARIABLE = "PATH_TRACE"
 ROOT = f"{Path(__file__).parents[1]}{os.sep}"
-#: What drives and observes the system is not part of it.
+#: Code that drives and observes the system, which is not traced.
 OUTSIDE = ("benchmarks", "tests", "examples", ".venv")
 
 
 def install() -> None:
-    """Record in this process and its forks, if there is a trace."""
+    """Start recording in this process and its forks if a trace is configured."""
     folder = os.environ.get(VARIABLE)
     if folder is None:
         return
@@ -48,7 +48,7 @@ def install() -> None:
 
 
 def _importing(frame: FrameType | None) -> bool:
-    """Tell whether `frame` runs because a module is being imported."""
+    """Return whether `frame` runs as part of an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

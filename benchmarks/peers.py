@@ -21,7 +21,7 @@ PACKAGES = {
 
 def load(name: str) -> ModuleType | None:
     """Return the module of a peer, or None if it can't be imported."""
-    # ssqueezepy asks when it is imported; one thread is what everybody has.
+    # ssqueezepy reads this variable at import; all peers use one thread.
     os.environ.setdefault("SSQ_PARALLEL", "0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

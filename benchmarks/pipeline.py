@@ -23,7 +23,7 @@ STREAM = "icu"
 
 
 def pipeline_work(seconds: float, runs: int, workers: int) -> Work:
-    """Play `seconds` of the recording as fast as it goes, through a new system each time."""
+    """Play `seconds` of the recording at full speed, through a new system each time."""
     definition = read_definition(DEFINITION, STREAM)
     recording = read_recording(RECORDING).first(seconds, definition.fs_hz)
     times, results = [], 0
@@ -48,7 +48,7 @@ def pipeline_work(seconds: float, runs: int, workers: int) -> Work:
 async def _play(
     definition: StreamDefinition, recording: Recording, workers: int
 ) -> tuple[float, int]:
-    """Return how long a run took, and how many results came of it."""
+    """Return the duration of a run, s, and its number of results."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(

@@ -30,14 +30,14 @@ from pycwt_client.sending import IN_FLIGHT
 from pycwt_mod import __version__
 
 CHANNELS = 200
-#: 20 ms at 2 kHz.
+#: Samples per chunk: 20 ms at 2 kHz.
 CHUNK = 40
 
 Samples = NDArray[np.float32]
 
 
 def publishing_works(n: int, repeats: int) -> tuple[Work, ...]:
-    """Measure `n` samples of 200 channels into the log, until every chunk is acknowledged."""
+    """Measure publishing `n` samples of 200 channels until every chunk is acknowledged."""
     samples = np.random.default_rng(0).standard_normal((n, CHANNELS)).astype("<f4")
     ways: dict[str, Callable[[str, Samples], Awaitable[None]]] = {
         f"pycwt_client {__version__}, publish": partial(_publish, step=CHUNK),
@@ -111,7 +111,7 @@ async def _bare(url: str, samples: Samples) -> None:
 
 @contextmanager
 def _server() -> Iterator[str]:
-    """Run a server with the system's streams, in another thread's loop."""
+    """Run a server with the system's streams, on an event loop in another thread."""
     with (
         tempfile.TemporaryDirectory() as folder,
         start_blocking_portal() as portal,

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.queries``: the overhead of a query, and queries under load."""
+"""``python -m benchmarks.queries``: measure the overhead of queries, and queries under load."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ anyio.run(main)
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much is measured."""
+    """Amount of work to measure."""
 
     samples: int
     runs: int
@@ -68,7 +68,7 @@ QUICK = Size(samples=500, runs=2, small_runs=20, clients=8, seconds=1)
 
 
 async def timed(work: Callable[[], Awaitable[object]], runs: int) -> tuple[float, ...]:
-    """Return the seconds of `runs` runs, after one that does not count."""
+    """Return the seconds of `runs` runs, after an uncounted one."""
     await work()
     found = []
     for _ in range(runs):
@@ -81,7 +81,7 @@ async def timed(work: Callable[[], Awaitable[object]], runs: int) -> tuple[float
 async def in_turns(
     works: Mapping[str, Callable[[], Awaitable[object]]], runs: int
 ) -> dict[str, tuple[float, ...]]:
-    """Return the seconds of each work, run in turns."""
+    """Return the seconds of each implementation; they run in turns."""
     found: dict[str, list[float]] = {name: [] for name in works}
     for turn, (name, work) in itertools.product(range(runs + 1), works.items()):
         seconds = await timed_once(work)
@@ -97,10 +97,10 @@ async def timed_once(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def coherence_work(client: Client, size: Size) -> Work:
-    """Return a coherence with its level, as a query and as a direct call."""
+    """Measure a coherence with its level, as a query and as a direct call."""
     x, y = np.random.default_rng(1).standard_normal((2, size.samples))
 
-    # A seed of its own for each: workers keep the levels that they simulated.
+    # Use a separate seed for each, because workers cache simulated levels.
     seeds = itertools.count(1)
 
     async def direct() -> object:
@@ -126,7 +126,7 @@ async def coherence_work(client: Client, size: Size) -> Work:
 
 
 async def small_work(client: Client, url: str, size: Size) -> Work:
-    """Return queries without computation, and nats-py's own request and reply."""
+    """Measure queries without computation, and request and reply with only nats-py."""
     echo = subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", ECHO, url], stdout=subprocess.PIPE
     )
@@ -154,7 +154,7 @@ async def small_work(client: Client, url: str, size: Size) -> Work:
 
 
 async def busy_work(client: Client, url: str, size: Size) -> Work:
-    """Return queries without computation while another client keeps every core busy."""
+    """Measure queries without computation while another client keeps every core busy."""
     x, y = np.random.default_rng(2).standard_normal((2, size.samples))
     heavy, enough = 0, anyio.Event()
 
@@ -162,7 +162,7 @@ async def busy_work(client: Client, url: str, size: Size) -> Work:
         nonlocal heavy
         while not enough.is_set():
             try:
-                # Without a seed of its own each one would be answered from the cache.
+                # Use separate seeds, because otherwise replies would come from the cache.
                 heavy += 1
                 await other.wct(x, y, 1.0, mc_count=300, seed=heavy)
             except ContractError:
@@ -185,7 +185,7 @@ async def busy_work(client: Client, url: str, size: Size) -> Work:
 
 
 def json_work(size: Size) -> Work:
-    """Return the reading of a request in JSON."""
+    """Measure decoding a request in JSON."""
     x = np.random.default_rng(1).standard_normal(size.samples).tolist()
     body = orjson.dumps({"signal1": x, "signal2": x, "dt": 1.0})
     works: dict[str, Callable[[], object]] = {
@@ -206,7 +206,7 @@ def json_work(size: Size) -> Work:
 
 
 async def load_work(url: str, size: Size) -> Work:
-    """Return many concurrent clients, each with its own connection, querying without pause."""
+    """Measure many concurrent clients with separate connections, which query without a pause."""
     outcomes: Counter[str] = Counter()
     seconds: dict[str, list[float]] = {}
     memory = [resident_bytes()]
@@ -244,7 +244,7 @@ async def _client(
 ) -> None:
     x, y = np.random.default_rng(number).standard_normal((2, 500))
     end = time.perf_counter() + for_s
-    # New seeds, so that no reply comes from the cache.
+    # Use new seeds, so that no reply comes from the cache.
     seeds = itertools.count(number * 1_000_000)
 
     async with connect(url, name=f"bench-{number}", timeout_s=30) as client:
@@ -272,7 +272,7 @@ async def _client(
 
 
 def resident_bytes() -> int:
-    """Return the resident memory of all compute workers below this one."""
+    """Return the resident memory of all compute workers of this process, bytes."""
     total = 0
     for folder in Path("/proc").iterdir():
         try:
@@ -286,7 +286,7 @@ def resident_bytes() -> int:
 
 
 async def measure(size: Size) -> list[Work]:
-    """Return everything, of one system."""
+    """Run all measurements on one system."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(

@@ -23,7 +23,7 @@ resident set of a process that does the work once, including interpreter and imp
 
 
 def terminal_tables(works: Sequence[Work]) -> list[Table]:
-    """Return one table per piece of work."""
+    """Return one table per task."""
     tables = []
     for work in works:
         table = Table(title=work.title, title_justify="left", show_edge=False)
@@ -72,7 +72,7 @@ def _cells(work: Work, line: Measurement) -> list[str]:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a duration in the unit that leaves it readable."""
+    """Format a duration in a readable unit."""
     if seconds is None:
         return "-"
     for unit, size in (("s", 1.0), ("ms", 1e-3)):

@@ -20,7 +20,7 @@ from benchmarks.measurement import Measurement, Work
 N, VOICES = 100_000, 12
 US = f"pycwt_mod {ours.__version__}"
 OCTAVES_NOTE = "12 voices, all octaves, 1 thread"
-#: cmor's parameters that make it Morlet 6: bandwidth 2, centre 6/2π.
+#: Parameters of cmor for Morlet 6: bandwidth 2, centre 6/2π.
 PYWT_MORLET = f"cmor2.0-{6 / (2 * np.pi):.6f}"
 
 Precision = Literal["float32", "float64"]
@@ -29,7 +29,7 @@ Signal = NDArray[np.floating[Any]]
 
 
 class Peer(NamedTuple):
-    """Who does a piece of work, with what, and how it differs; without work, it is missing."""
+    """An implementation of a task and its differences; `work` is None if it is not installed."""
 
     name: str
     work: Callable[[], object] | None
@@ -42,7 +42,7 @@ def record(n: int, dtype: str) -> Signal:
 
 
 def scales_of(n: int) -> NDArray[np.float64]:
-    """Return the scales that everybody uses, in samples."""
+    """Return the scales for all implementations, in samples."""
     first = 2 / ours.Morlet().fourier_factor
     count = round(np.log2(n / first) * VOICES) + 1
     return np.asarray(first * 2 ** (np.arange(count) / VOICES))
@@ -51,12 +51,12 @@ def scales_of(n: int) -> NDArray[np.float64]:
 def transform_works(
     n: int, repeats: int, *, memory: tuple[Precision, ...] = PRECISIONS
 ) -> tuple[Work, ...]:
-    """Measure one transform with everybody, in both precisions: at full rate, and as multirate.
+    """Measure one transform with all implementations in both precisions, and as multirate.
 
-    All of it takes turns. pycwt computes in float64 whatever it is given, so it runs once a round
-    and is in all tables: timed for each precision apart, minutes after one another, the same work
-    differed by a factor of two. Peak memory is ours, in the precisions of `memory`: each number
-    takes the start of a process.
+    All of them run in turns. pycwt always computes in float64, so it runs once per round and
+    appears in all tables: when it was timed separately for each precision, minutes apart, the same
+    work differed by a factor of two. Peak memory is measured only for this project, in the
+    precisions of `memory`, because each number needs a new process.
     """
     note = "full matrix, always float64, pads to a power of two"
     by_precision = {precision: _of_precision(precision, n) for precision in PRECISIONS}
@@ -80,7 +80,7 @@ def transform_works(
 
 
 def _of_precision(precision: Precision, n: int) -> list[Peer]:
-    """Return who computes in this precision, ours first."""
+    """Return the implementations in this precision, ours first."""
     x = record(n, precision)
     fcwt = Peer("fcwt", _fcwt(x), "full matrix, always float32, its own Morlet (sigma 2)")
     return [
@@ -93,7 +93,7 @@ def _of_precision(precision: Precision, n: int) -> list[Peer]:
 
 
 def growth_works(n: int, repeats: int, multirate: int = 6, full: int = 4) -> tuple[Work, Work]:
-    """Measure records of n/2, n, 2 n, ...: so many with multirate, and with the full matrix."""
+    """Measure records of n/2, n, 2 n, ...: `multirate` sizes as multirate, `full` at full rate."""
     sizes = [n * 2**k // 2 for k in range(max(multirate, full))]
     return (
         _growth("multirate", ours.multirate, _multirate_once, sizes[:multirate], repeats),
@@ -125,7 +125,7 @@ def _growth(
 
 
 def floor_work(n: int, repeats: int) -> Work:
-    """Measure what writing the result takes, the least that any full matrix costs."""
+    """Measure writing the result, the lower bound of the time of any full matrix."""
     shape = (len(scales_of(n)), n)
     (seconds,) = rounds([lambda: np.empty(shape, np.complex64).fill(1)], repeats)
     line = Measurement(who=f"numpy {np.__version__}", seconds=seconds, note="np.empty, filled once")

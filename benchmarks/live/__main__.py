@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks-live.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much is measured."""
+    """Amount of data to measure."""
 
     channels: int
     sustained_s: float
@@ -35,12 +35,12 @@ class Size:
     day_s: float
 
 
-#: About a quarter of an hour.
+#: Full size, which takes about a quarter of an hour.
 FULL = Size(
     channels=200, sustained_s=60, speed=2, latency_s=40, warm_s=2, runs=2, traffic_s=30,
     scaling_samples=12_000, scaling_voices=96, day_s=86_400,
 )  # fmt: skip
-#: As little as makes a result for every figure.
+#: The least data that gives a result for every figure.
 QUICK = Size(
     channels=2, sustained_s=1.5, speed=2, latency_s=1, warm_s=0.3, runs=1, traffic_s=2.5,
     scaling_samples=4_100, scaling_voices=4, day_s=60,
@@ -48,7 +48,7 @@ QUICK = Size(
 
 
 def measurements(size: Size) -> Iterator[Callable[[Systems], Awaitable[Section]]]:
-    """Yield everything that is measured."""
+    """Yield all measurements."""
     yield lambda on: throughput(on, size.channels, size.sustained_s, size.speed, size.runs)
     yield lambda on: latency(on, size.latency_s, size.warm_s, size.runs)
     yield lambda on: scaling(on, size.scaling_samples, size.scaling_voices, size.runs)
@@ -57,12 +57,12 @@ def measurements(size: Size) -> Iterator[Callable[[Systems], Awaitable[Section]]
 
 
 async def sections(size: Size, systems: Systems) -> list[Section]:
-    """Measure everything, one after the other."""
+    """Measure everything in sequence."""
     return [await each(systems) for each in measurements(size)]
 
 
 async def quick_sections() -> list[Section]:
-    """Measure little of everything, on one system."""
+    """Measure everything with little data on one system."""
     async with shared_bench() as systems:
         return await sections(QUICK, systems)
 

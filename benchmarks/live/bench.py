@@ -1,4 +1,4 @@
-"""A running system to measure: embedded server, file storage, every service a process."""
+"""A running system to measure: embedded server, file storage, one process per service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLL_S = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """The processes at one moment of a run, and how many windows wait for a worker."""
+    """Processes at one time of a run, and the number of windows that wait for a worker."""
 
     at_s: float
     processes: Mapping[int, Usage]
@@ -36,17 +36,17 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """What a device's playing gave: its times, every result, and the processes meanwhile."""
+    """Data of one run of a device: publication times, results, and samples of the processes."""
 
     device: Device
-    #: When each chunk was published, ns since the epoch.
+    #: Publication time of each chunk, ns since the epoch.
     published_ns: tuple[int, ...]
     arrivals: tuple[Arrival, ...]
     samples: tuple[Sample, ...]
 
     @property
     def seconds(self) -> float:
-        """From the first chunk to the last result."""
+        """Time from the first chunk to the last result, s."""
         return (self.arrivals[-1].received_ns - self.published_ns[0]) / 1e9
 
     @property
@@ -54,11 +54,11 @@ class Played:
         return self.device.count * self.device.chunk * self.device.channels
 
     def chunk_of(self, arrival: Arrival) -> int:
-        """Return which chunk brought the last sample that a result needed."""
+        """Return the index of the chunk with the last sample that a result needed."""
         return (arrival.needed - 1) // self.device.chunk
 
     def lags_ms(self) -> list[tuple[float, float]]:
-        """Return for each result seconds of the run, and ms since its last sample was published."""
+        """Return for each result its time in the run, s, and delay after its last sample, ms."""
         first = self.published_ns[0]
         return [
             (
@@ -69,7 +69,7 @@ class Played:
         ]
 
     def cores(self) -> dict[str, float]:
-        """Return processor seconds per second of the run, by role; who ended meanwhile counts."""
+        """Return processor seconds per second by role, including processes that have ended."""
         begin, end = dict[int, float](), dict[int, Usage]()
         for sample in self.samples:
             for pid, each in sample.processes.items():
@@ -82,7 +82,7 @@ class Played:
         return found
 
     def memory_mib(self, at: float) -> dict[str, int]:
-        """Return the largest resident memory of each role after the part `at` of the run, MiB."""
+        """Return the peak resident memory of each role after the fraction `at` of the run, MiB."""
         index = round(at * (len(self.samples) - 1))
         found: dict[str, int] = {}
         for each in self.samples[index].processes.values():
@@ -92,14 +92,14 @@ class Played:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """A system that answers, and a folder for what a run leaves behind."""
+    """A running system, and a folder for files of a run."""
 
     url: str
     client: Client
     folder: Path
 
     async def play(self, device: Device, *, results: int, limit_s: float = 900) -> Played:
-        """Let a device publish, and return when `results` results are there."""
+        """Let a device publish, and return after `results` results have arrived."""
         samples: list[Sample] = []
         async with arrivals(self.url, device.stream) as found:
             with running_device(device, self.folder) as running:
@@ -127,7 +127,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(workers: int) -> AsyncIterator[Bench]:
-    """Run a fresh system while the context is open."""
+    """Run a new system while the context is open."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         plan = SystemPlan(
@@ -139,16 +139,16 @@ async def bench(workers: int) -> AsyncIterator[Bench]:
 
 
 class Systems(Protocol):
-    """Yields a system with the given number of workers while the context is open."""
+    """Yield a system with the given number of workers while the context is open."""
 
     def __call__(self, workers: int) -> AbstractAsyncContextManager[Bench]: ...
 
 
 @asynccontextmanager
 async def shared_bench() -> AsyncIterator[Systems]:
-    """Run one system with one worker for everything that is measured while the context is open.
+    """Run one system with one worker for all measurements while the context is open.
 
-    It starts once, and its figures mean nothing: a quick run only tries whether all works.
+    For quick runs, which only check that everything works; the figures are meaningless.
     """
     async with bench(1) as system:
 

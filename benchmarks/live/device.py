@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Device", "RunningDevice", "running_device"]
 
-#: Chunks on their way to the log at the same time, when they go as fast as they can.
+#: Number of unacknowledged chunks when publishing at full speed.
 IN_FLIGHT = 64
-#: Different chunks of noise; the next ones are the same again.
+#: Number of different chunks of noise, which repeat.
 MADE = 32
 NANOSECONDS = 1_000_000_000
 
@@ -36,14 +36,14 @@ Message = tuple[dict[str, str], bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """What is published: `count` chunks of `chunk` samples of `channels` channels."""
+    """The data to publish: `count` chunks of `chunk` samples of `channels` channels."""
 
     url: str
     stream: str
     channels: int
     chunk: int
     count: int
-    #: Seconds from one chunk to the next; 0: as fast as they are acknowledged.
+    #: Interval between chunks, s; 0: as fast as they are acknowledged.
     every_s: float
     epoch: str = "e"
     dtype: str = "<f4"
@@ -54,13 +54,13 @@ class Device:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all samples."""
+        """Size of all samples in bytes."""
         return self.count * self.chunk * self.channels * np.dtype(self.dtype).itemsize
 
     def messages(self) -> Iterator[Message]:
-        """Yield headers and bodies of chunks in the raw form, of white noise."""
+        """Yield headers and bodies of chunks of white noise in the raw form."""
         rng, shape = np.random.default_rng(1), (self.chunk, self.channels)
-        # Of whole numbers' range, an eighth is the standard deviation.
+        # For integers, the standard deviation is an eighth of the range.
         counts = np.dtype(self.dtype).kind == "i"
         size = np.iinfo(self.dtype).max / 8 if counts else 1.0
         noise = (size * rng.standard_normal(shape) for _ in range(MADE))
@@ -79,7 +79,7 @@ class Device:
 
 
 class RunningDevice:
-    """A device that is ready to go."""
+    """A device that is ready to publish."""
 
     def __init__(self, process: subprocess.Popen[bytes], times: Path) -> None:
         self._process = process
@@ -87,25 +87,25 @@ class RunningDevice:
         self.pid = process.pid
 
     def go(self) -> None:
-        """Let it publish."""
+        """Start publishing."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"go\n")
         self._process.stdin.flush()
 
     @property
     def done(self) -> bool:
-        """Whether every chunk is kept."""
+        """Whether every chunk is stored."""
         code = self._process.poll()
         assert code in {None, 0}, f"the device ended with {code}"
         return code == 0
 
     async def finished(self) -> None:
-        """Return when every chunk is kept."""
+        """Wait until every chunk is stored."""
         while not self.done:  # noqa: ASYNC110 - a process has no event
             await anyio.sleep(0.1)
 
     def times_ns(self) -> NDArray[np.int64]:
-        """Return when each chunk was published, of a device that is done."""
+        """Return the publication time of each chunk after the device is done, ns."""
         return np.asarray(np.load(self._times), dtype=np.int64)
 
 
@@ -145,7 +145,7 @@ async def publish(device: Device) -> NDArray[np.int64]:
 
 
 def main() -> None:
-    """Be the device that the command line describes."""
+    """Run the device that the command line describes."""
     device, times = Device(**json.loads(sys.argv[1])), sys.argv[2]
     np.save(times, asyncio.run(publish(device)))
 

@@ -13,12 +13,12 @@ HEADINGS = ("", "target", "median", "lowest to highest", "runs", "notes")
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One number, from every run that gave it."""
+    """One figure with its values from all runs."""
 
     what: str
     values: tuple[float, ...]
     unit: str
-    #: The promised value; empty without a promise.
+    #: The promised value, or empty.
     target: str = ""
     note: str = ""
 
@@ -32,7 +32,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """Figures of one kind, how they were made, and what else there is to say."""
+    """Figures of one kind, with their method and notes."""
 
     title: str
     text: str

@@ -1,8 +1,8 @@
 """The floor: the same messages over the same hops with only nats-py, and without computation.
 
 Every message begins with a description of the messages that it causes: a JSON list of sizes, each
-with the list of those that it causes in turn, then zeros up to its own size. The same relay
-therefore stands for ingest and for a worker.
+with the list of the messages that it causes in turn, then zeros up to its own size. Therefore the
+same relay stands for ingest and for a worker.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType,
 
 __all__ = ["Tree", "play_floor"]
 
-#: Size of a message, and of the messages that come of it.
+#: Size of a message, and the trees of the messages that it causes.
 Tree = tuple[int, tuple["Tree", ...]]
 
 HOPS = ("FLOOR_A", "FLOOR_B", "FLOOR_C")
@@ -37,13 +37,13 @@ def body(tree: Tree, sent_ns: int) -> bytes:
 
 
 def read(data: bytes) -> tuple[int, list[Tree]]:
-    """Return when the first message of all was sent, and what has to come of this one."""
+    """Return the send time of the root message, ns, and the messages that this one causes."""
     sent_ns, children = json.loads(data.rstrip(b"\0"))
     return sent_ns, children
 
 
 async def relay(url: str, stream: str, target: str) -> None:
-    """Take messages one by one, publish what has to come of them, acknowledge."""
+    """Read messages one by one, publish the messages that each causes, and acknowledge it."""
     client = await nats.connect(url)
     js = client.jetstream()
     pull = await js.pull_subscribe_bind("floor", stream)
@@ -61,7 +61,7 @@ async def relay(url: str, stream: str, target: str) -> None:
 async def play_floor(
     url: str, trees: Sequence[Tree], *, workers: int, every_s: float
 ) -> tuple[float, list[float]]:
-    """Send the trees; return seconds until the last leaf came, and ms from root to each leaf."""
+    """Send the trees; return the seconds until the last leaf, and ms from root to each leaf."""
     leaves = sum(len(children) for _, windows in trees for _, children in windows)
     arrived: list[float] = []
     done = asyncio.Event()

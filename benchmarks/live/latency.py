@@ -1,4 +1,4 @@
-"""Latency from publishing the last sample that a result needs to the result at its reader."""
+"""Latency from publishing the last sample that a result needs to the reader of the result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Run:
 async def latency(systems: Systems, seconds: float, warm_s: float, runs: int) -> Section:
     """Measure both readers in turns, then the floor, then shorter hops, all on one system.
 
-    Results of the first `warm_s` seconds, which find everything unprepared, do not count.
+    Results of the first `warm_s` seconds are warm-up and do not count.
     """
     plain: dict[float, list[Played]] = {PAIR_HOP_S: [], CLOSED_LOOP_HOP_S: []}
     feeds: dict[float, list[_Run]] = {hop_s: [] for hop_s in plain}
@@ -84,7 +84,7 @@ def _readers(
     ]
 
 
-#: Where a result was at which of its times.
+#: The stage of a result at each of its times.
 STAGES: dict[str, Callable[[Arrival], int]] = {
     "the chunk is in the log": lambda each: each.stored_ns,
     "ingest has the chunk": lambda each: each.windowed_ns,
@@ -152,7 +152,7 @@ async def _feed(system: Bench, stream: StreamDefinition, seconds: float, warm_s:
 
 
 async def trees(system: Bench, stream: StreamDefinition, device: Device) -> list[Tree]:
-    """Return what goes over the bus when the device plays, chunk by chunk."""
+    """Return the messages on the bus for each chunk of the device."""
     await system.client.put_stream(stream)
     async with Recorder.of(system.url, stream.name) as recorder:
         await system.play(device, results=results_of(stream, device.count * device.chunk))

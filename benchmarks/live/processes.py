@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["Usage", "usage"]
 
 TICKS = os.sysconf("SC_CLK_TCK")
-#: What a command line contains, and what we call the process.
+#: A part of the command line, and the role of the process.
 ROLES = {
     b"cwt_ingest": "ingest",
     b"cwt_compute": "compute",
@@ -22,7 +22,7 @@ ROLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """One process at one moment."""
+    """Resource usage of one process at one time."""
 
     role: str
     cpu_s: float
@@ -30,7 +30,7 @@ class Usage:
 
 
 def usage() -> dict[int, Usage]:
-    """Return what every process below this one has taken so far, and this one, by pid."""
+    """Return the usage so far of this process and its descendants, by pid."""
     parents: dict[int, int] = {}
     found: dict[int, Usage] = {}
     for folder in Path("/proc").iterdir():
@@ -41,7 +41,7 @@ def usage() -> dict[int, Usage]:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             status = (folder / "status").read_text()
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
         pid = int(folder.name)
         parents[pid] = int(fields[1])
         role = next((name for word, name in ROLES.items() if word in command), None)

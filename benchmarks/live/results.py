@@ -17,11 +17,11 @@ __all__ = ["Arrival", "arrival_of", "arrivals"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arrival:
-    """One result, and when it came; times are ns since the epoch."""
+    """One result, and its time of arrival; times are ns since the epoch."""
 
-    #: One past the last sample that it needed.
+    #: End (exclusive) of the samples that it needed.
     needed: int
-    #: The last chunk was kept, the window was cut, the result was computed, and here it is.
+    #: When the last chunk was stored, the window cut, the result computed, and the result received.
     stored_ns: int
     windowed_ns: int
     computed_ns: int
@@ -29,7 +29,7 @@ class Arrival:
 
 
 def arrival_of(body: bytes, received_ns: int) -> Arrival:
-    """Read the few fields of a result that matter here."""
+    """Decode the required fields of a result."""
     tree: dict[str, Any] = msgpack.unpackb(body)
     times, span = tree["times_ns"], tree["input"]
     return Arrival(
@@ -43,7 +43,7 @@ def arrival_of(body: bytes, received_ns: int) -> Arrival:
 
 @asynccontextmanager
 async def arrivals(url: str, stream: str) -> AsyncIterator[list[Arrival]]:
-    """Collect the results of `stream` in the list, as they come, while the context is open."""
+    """Append the results of `stream` to the yielded list while the context is open."""
     found: list[Arrival] = []
 
     async def take(message: Msg) -> None:

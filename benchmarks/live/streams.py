@@ -8,15 +8,15 @@ from cwt_schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDe
 __all__ = ["CLOSED_LOOP_HOP_S", "PAIR_HOP_S", "coherence", "heavy", "octaves", "pair", "power",
            "results_of"]  # fmt: skip
 
-#: The pair's margins are 0.3 s on either side in the highest octave: at this hop, 2.5 times its
-#: samples are sent.
+#: Hop at which 2.5 times the samples of a pair are sent, whose margins in the highest octave are
+#: 0.3 s on either side.
 PAIR_HOP_S = 0.4
-#: For who needs a result more often, at the price of bytes and work.
+#: Hop for more frequent results, which cost more bytes and computation.
 CLOSED_LOOP_HOP_S = 0.1
 
 
 def power(name: str, channels: int, *, hop_s: float) -> StreamDefinition:
-    """Return many channels at 1 kHz: power of each, 12 voices in 8 octaves."""
+    """Return a stream of many channels at 1 kHz: power of each, 12 voices in 8 octaves."""
     names = tuple(f"c{i}" for i in range(channels))
     spec = AnalysisSpec(
         name="power", op="cwt", channels=names, fmin_hz=1.0, fmax_hz=255.0, hop_s=hop_s,
@@ -26,7 +26,7 @@ def power(name: str, channels: int, *, hop_s: float) -> StreamDefinition:
 
 
 def coherence(name: str, *, fs_hz: float, hop_s: float) -> StreamDefinition:
-    """Return two channels: coherence with its 95 % level, 12 voices in 4 octaves."""
+    """Return a stream of two channels: coherence with its 95 % level, 12 voices in 4 octaves."""
     spec = AnalysisSpec(
         name="coherence", op="wct", pairs=(("x", "y"),), fmin_hz=fs_hz / 250, fmax_hz=fs_hz / 16,
         hop_s=hop_s, quantity="coherence", significance=SignificanceSpec(level=0.95),
@@ -35,12 +35,12 @@ def coherence(name: str, *, fs_hz: float, hop_s: float) -> StreamDefinition:
 
 
 def pair(name: str, hop_s: float) -> StreamDefinition:
-    """Return the stream whose latency is measured, and what is sent for it."""
+    """Return the stream for measuring latency and traffic."""
     return coherence(name, fs_hz=1000.0, hop_s=hop_s)
 
 
 def heavy(name: str, voices: int) -> StreamDefinition:
-    """Return four pairs of channels whose windows are much work for the bytes that come and go.
+    """Return a stream of four pairs whose windows need much computation per byte transferred.
 
     Paul's wavelet of order 3 decays so slowly that a window has thousands of samples for each
     tile; the cross spectrum needs each of them, in a row for each voice; and counts of 32 bits are
@@ -61,7 +61,7 @@ def octaves(stream: StreamDefinition) -> int:
 
 
 def results_of(stream: StreamDefinition, n_samples: int) -> int:
-    """Return how many results `n_samples` samples of the stream make, before its end is known."""
+    """Return the number of results of `n_samples` samples before the end of the epoch."""
     spec = stream.analyses[0]
     layouts = plan_analysis(spec, stream.fs_hz).layouts
     tiles = sum(max(n_samples - each.margin, 0) // each.tile for each in layouts)

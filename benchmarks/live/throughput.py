@@ -20,14 +20,14 @@ __all__ = ["day", "scaling", "throughput"]
 FS = 1000.0
 HOP_S = 0.5
 WORKERS = 2
-#: Whoever is not a worker, in the figure about scaling.
+#: Roles other than workers, for the figure about scaling.
 OTHERS = ("server", "ingest", "device")
 
 
 async def throughput(
     systems: Systems, channels: int, seconds: float, speed: float, runs: int
 ) -> Section:
-    """Measure many channels: on time for `seconds`, then as fast as they are taken."""
+    """Measure many channels: in real time for `seconds`, then at full speed."""
     chunk = 50
     sustained, fast, floors = [], [], []
     for _ in range(runs):
@@ -81,7 +81,7 @@ async def throughput(
 
 
 async def scaling(systems: Systems, n_samples: int, voices: int, runs: int) -> Section:
-    """Measure one worker and two in turns, with windows that are work for workers alone."""
+    """Measure one worker and two workers in turns, with windows that mostly load the workers."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     others: list[float] = []
     for run in range(runs):
@@ -113,7 +113,7 @@ async def scaling(systems: Systems, n_samples: int, voices: int, runs: int) -> S
 
 
 async def day(systems: Systems, seconds: float) -> Section:
-    """Play a long recording as fast as it goes, and look at the memory meanwhile."""
+    """Play a long recording at full speed, and measure the memory during the run."""
     fs_hz, chunk = 250.0, 250
     async with systems(WORKERS) as system:
         stream = coherence("day", fs_hz=fs_hz, hop_s=2.0)
@@ -144,7 +144,7 @@ async def _played(
 
 
 def _lags(played: Played) -> str:
-    """Say how long results took in each sixth of the run."""
+    """Format the latency of results in each sixth of the run."""
     lags = played.lags_ms()
     end = max(at for at, _ in lags)
     parts = [[ms for at, ms in lags if i <= 6 * at / end <= i + 1] for i in range(6)]
@@ -158,7 +158,7 @@ def _growth(played: Played) -> float:
     first, last = (
         [ms for at, ms in lags if low <= at / end <= low + 1 / 3] for low in (0.05, 2 / 3)
     )
-    # A short run may have no result in one of them.
+    # A short run may have no result in some sixths.
     return float(np.median(last) - np.median(first)) if first and last else math.nan
 
 

@@ -28,7 +28,7 @@ from cwt_schemas.stream import StreamDefinition
 
 __all__ = ["Recorder", "traffic", "trees_of"]
 
-#: Octave and first sample: what a window and its results have in common.
+#: Octave and first sample, which identify a window and its results.
 Tile = tuple[int, int]
 
 
@@ -36,7 +36,7 @@ Tile = tuple[int, int]
 class Recorder:
     """Sizes of the windows and results of one stream, by tile."""
 
-    #: One past the last sample that the tile needs.
+    #: End (exclusive) of the samples that the tile needs.
     needed: dict[Tile, int] = field(default_factory=dict)
     windows: defaultdict[Tile, list[int]] = field(default_factory=lambda: defaultdict(list))
     results: defaultdict[Tile, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -68,7 +68,7 @@ class Recorder:
 
 
 def trees_of(recorder: Recorder, device: Device) -> list[Tree]:
-    """Return for every chunk its size, and those of the windows and results that came of it."""
+    """Return for every chunk its size, and the sizes of the windows and results it caused."""
     of_chunk: defaultdict[int, list[Tree]] = defaultdict(list)
     for tile, windows in recorder.windows.items():
         results = recorder.results[tile]
@@ -122,7 +122,7 @@ async def _of(
     parts = []
     for octave, firsts in tiles.items():
         if len(firsts) < 2:
-            continue  # how often they come is not known yet
+            continue  # their rate is not known yet
         sizes = sum(sum(recorder.windows[octave, first]) for first in firsts)
         covered = len(firsts) * (max(firsts) - min(firsts)) / (len(firsts) - 1)
         parts.append(sizes / (covered * step_bytes))
