@@ -58,22 +58,22 @@ def main(arguments: list[str] | None = None) -> None:
         "--quick", action="store_true", help="small run; prints the tables, writes no page"
     )
     parser.add_argument("--output", type=Path, help="file for the page")
-    given = parser.parse_args(arguments)
-    output = given.output or (None if given.quick else PAGE)
+    options = parser.parse_args(arguments)
+    output = options.output or (None if options.quick else PAGE)
     console = Console()
     console.width = max(console.width, 132)  # tables are hard to read in a narrower terminal
     here = machine()
     works: list[Work] = []
     # Limit BLAS to one thread, so that each implementation uses only the threads that it states.
     with threadpool_limits(1):
-        for measure in quick() if given.quick else full():
-            found = measure()
-            works += found
-            for table in terminal_tables(found):
+        for measure in quick() if options.quick else full():
+            measured = measure()
+            works += measured
+            for table in terminal_tables(measured):
                 console.print(table, markup=False)
                 console.print()
     if output is not None:
-        command = "python -m benchmarks" + (" --quick" if given.quick else "")
+        command = "python -m benchmarks" + (" --quick" if options.quick else "")
         output.write_text(page(works, here, versions(), command), encoding="utf-8")
         console.print(f"Written: {output}")
 

@@ -63,14 +63,14 @@ def window_works(n: int, repeats: int) -> tuple[Work, Work]:
         f"encode a window of {n:,} x 2 float32 as msgpack",
         f"decode a window of {n:,} x 2 float32 from msgpack",
     )
-    found = []
+    works = []
     for title, mine, peer in zip(titles, (to_us, from_us), (to_them, from_them), strict=True):
         lines = (
             Measurement(who=US, seconds=mine, note=sizes[0]),
             Measurement(who=PEER, seconds=peer, note=sizes[1]),
         )
-        found.append(Work(title=title, measurements=lines))
-    return found[0], found[1]
+        works.append(Work(title=title, measurements=lines))
+    return works[0], works[1]
 
 
 def scan_works(repeats: int) -> tuple[Work, ...]:

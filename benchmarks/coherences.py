@@ -113,19 +113,19 @@ def _pycwt_significance(
     pycwt = peers.load("pycwt")
     if pycwt is None:
         return peers.missing("pycwt"), None
-    seconds, found = [], []
+    seconds, levels = [], []
     for run in range(runs):
         np.random.seed(run)  # noqa: NPY002 - pycwt draws from the global state
 
         def one() -> None:
-            found.append(
+            levels.append(
                 pycwt.wct_significance(
                     *arguments, wavelet=pycwt.Morlet(6), mc_count=1, progress=False, cache=False
                 )
             )
 
         seconds.append(once_s(one))
-    scatter = np.std(np.array(found)[:, :-1], axis=0, ddof=1)
+    scatter = np.std(np.array(levels)[:, :-1], axis=0, ddof=1)
     error = float(np.nanmax(scatter)) / np.sqrt(pairs)
     line = Measurement(
         who=peers.who("pycwt"),

@@ -185,12 +185,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--quick", action="store_true", help="one case with little data")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     print(f"| {' | '.join(HEADINGS)} |")
     print("|---" * len(HEADINGS) + "|")
-    seeds = given.seeds or (QUICK_SEEDS if given.quick else SEEDS)
-    pairs = given.pairs or (QUICK_PAIRS if given.quick else PAIRS)
-    for case in [Case(Morlet(), 40, 2, 0.3)] if given.quick else cases():
+    seeds = options.seeds or (QUICK_SEEDS if options.quick else SEEDS)
+    pairs = options.pairs or (QUICK_PAIRS if options.quick else PAIRS)
+    for case in [Case(Morlet(), 40, 2, 0.3)] if options.quick else cases():
         print(f"| {' | '.join(line(case, seeds, pairs))} |", flush=True)
 
 

@@ -124,8 +124,8 @@ def _rms(parts: Iterable[Numbers]) -> float:
 def _runs(
     analysis: Analysis, pattern: str, fill: GapFill, ar1: float, samples: int, seeds: int
 ) -> list[tuple[Numbers, list[Mask]]]:
-    """Yield for each seed the errors outside the cone, and the mask of every rule."""
-    found = []
+    """Return for each seed the errors outside the cone, and the mask of every rule."""
+    outcomes = []
     for seed in range(seeds):
         whole, other = (rednoise(samples, ar1, rng=2 * seed + k) for k in (0, 1))
         missing = PATTERNS[pattern](np.random.default_rng(seed), samples)
@@ -136,8 +136,8 @@ def _runs(
         error = np.abs(results[0][0] - truth[0])
         if analysis == "cwt":
             error /= _row_rms(np.abs(truth[0]), outside)
-        found.append((error[outside], [result.mask[outside] for result in results]))
-    return found
+        outcomes.append((error[outside], [result.mask[outside] for result in results]))
+    return outcomes
 
 
 def _row_rms(size: Numbers, outside: Mask) -> Numbers:

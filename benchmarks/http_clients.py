@@ -49,10 +49,10 @@ async def load_work(url: str, pid: int, size: Size, *, workers: int) -> Work:
     wait for each other.
     """
     spawning = multiprocessing.get_context("spawn")
-    told: multiprocessing.Queue[Asked] = spawning.Queue()
+    replies: multiprocessing.Queue[Asked] = spawning.Queue()
     numbers = [range(first, size.clients, PROCESSES) for first in range(PROCESSES)]
     clients = [
-        spawning.Process(target=_clients, args=(url, each, size.seconds, told), daemon=True)
+        spawning.Process(target=_clients, args=(url, each, size.seconds, replies), daemon=True)
         for each in numbers
     ]
     memory = [resident_bytes(pid)]
@@ -65,7 +65,7 @@ async def load_work(url: str, pid: int, size: Size, *, workers: int) -> Work:
     seconds: dict[str, list[float]] = {"health, from another process": health}
     outcomes: Counter[str] = Counter()
     for _ in clients:
-        reply = await anyio.to_thread.run_sync(told.get)
+        reply = await anyio.to_thread.run_sync(replies.get)
         outcomes += reply.outcomes
         for name, each_s in reply.seconds.items():
             seconds.setdefault(name, []).extend(each_s)
@@ -96,7 +96,7 @@ def _probe(url: str, for_s: float) -> list[float]:
     return seconds
 
 
-def _clients(url: str, numbers: range, for_s: float, told: multiprocessing.Queue[Asked]) -> None:
+def _clients(url: str, numbers: range, for_s: float, replies: multiprocessing.Queue[Asked]) -> None:
     outcomes: Counter[str] = Counter()
     seconds: dict[str, list[float]] = {}
 
@@ -106,7 +106,7 @@ def _clients(url: str, numbers: range, for_s: float, told: multiprocessing.Queue
                 tasks.start_soon(_client, url, number, for_s, outcomes, seconds)
 
     anyio.run(ask)
-    told.put(Asked(outcomes, seconds))
+    replies.put(Asked(outcomes, seconds))
 
 
 async def _client(

@@ -254,7 +254,7 @@ def costs() -> list[Cost]:
         driver = TangNanoDriver()
         driver.open(line, CancellableDeadline(60))
         bank, null = bank_job(CWT), null_job(MC)
-        found = []
+        operations = []
         for name, work, device_s, library in (
             (
                 "`cwt`, 1536 samples, 84 rows in 7 octaves",
@@ -273,7 +273,7 @@ def costs() -> list[Cost]:
         ):
             before = (line.sent, line.received)
             work(CancellableDeadline(600))
-            found.append(
+            operations.append(
                 Cost(
                     name,
                     line.sent - before[0],
@@ -284,7 +284,7 @@ def costs() -> list[Cost]:
             )
         driver.close()
         line.close()
-    return found
+    return operations
 
 
 def library_octave() -> object:

@@ -189,7 +189,7 @@ def bulk(line: Line, divisor: int, frames: int) -> dict[str, Transfer]:
         for number in range(frames)
     ]
     _, clocks = line.transfer(load)
-    found = {
+    transfers = {
         "coefficients to the device": Transfer(
             useful_bytes=4 * COEFFS_PER_FRAME * frames, clocks=clocks, divisor=divisor
         )
@@ -206,10 +206,10 @@ def bulk(line: Line, divisor: int, frames: int) -> dict[str, Transfer]:
     ]
     replies, clocks = line.transfer(io)
     outputs = sum(len(reply) - FirReply.FORMAT.size for reply in replies)
-    found["outputs of the filter bank, with samples to the device"] = Transfer(
+    transfers["outputs of the filter bank, with samples to the device"] = Transfer(
         useful_bytes=outputs, clocks=clocks, divisor=divisor
     )
-    return found
+    return transfers
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ async def by_job(client: Client, pairs: Sequence[Pair], size: Size, turn: int) -
 
 def cpu_seconds() -> dict[str, float]:
     """Return the processor time so far of the child processes, by program."""
-    found = dict.fromkeys(PROGRAMS, 0.0)
+    seconds = dict.fromkeys(PROGRAMS, 0.0)
     stats = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -123,8 +123,8 @@ def cpu_seconds() -> dict[str, float]:
     for pid, (command, _, ticks) in stats.items():
         name = next((name for name, part in PROGRAMS.items() if part in command), None)
         if name is not None and os.getpid() in _above(pid, parents):
-            found[name] += ticks / TICKS_PER_S
-    return found
+            seconds[name] += ticks / TICKS_PER_S
+    return seconds
 
 
 def _above(pid: int, parents: Mapping[int, int]) -> set[int]:

@@ -27,19 +27,19 @@ __all__ = ["key"]
 
 key = typer.Typer(name="key", no_args_is_help=True, help="Keys of HTTP clients: add, list, revoke.")
 
-#: Records a change of the key of a name.
+#: Callback that records a change of the key with a name.
 Audit = Callable[[AuditAction, str], Awaitable[None]]
 
 SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
 def seconds_of(text: str) -> int:
-    """Return the length of a time such as ``30d``, in seconds.
+    """Parse a duration such as ``30d`` to seconds.
 
     Raises
     ------
     typer.BadParameter
-        It is not a number of days, hours or minutes.
+        The text is not a number of days, hours or minutes.
     """
     match = re.fullmatch(r"([1-9][0-9]{0,5})([dhm])", text)
     if match is None:
@@ -110,7 +110,7 @@ async def _revoke(name: str) -> None:
 
 
 def in_words(record: KeyRecord, now_ns: int) -> str:
-    """Return a line about a key."""
+    """Format a key as a line."""
     line = f"{record.name}: {record.role}, user {record.user}, {_date('since', record.created_ns)}"
     if record.expires_ns is None:
         return line
@@ -124,7 +124,7 @@ def _date(verb: str, t_ns: int) -> str:
 
 @asynccontextmanager
 async def _keys() -> AsyncIterator[tuple[Bucket, Audit]]:
-    """Give the bucket of keys, and what records a change before it is made."""
+    """Yield the bucket of keys, and a callback that records a change before it is made."""
     settings = server()
     async with connect(settings, name="pycwt-mod key", log=command_log(quiet=True)) as client:
         log = client.bus.log

@@ -1,4 +1,4 @@
-"""The address of the page, with a key where the gateway needs one."""
+"""The URL of the page, with a key if the gateway needs one."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from cwt_schemas.errors import ContractError
 
 __all__ = ["page_with_key"]
 
-#: Name of the key, which the next system on the same data replaces.
+#: Name of the key; the next system on the same data replaces the key.
 NAME: Final = "up"
-#: A process that is killed does not revoke its key.
+#: Lifetime of the key, because a killed process does not revoke it.
 EXPIRES_NS: Final = 7 * 86_400 * 10**9
 REVOKE_S: Final = 2.0
 
 
 @asynccontextmanager
 async def page_with_key(http: HttpAddress, bus: Bus) -> AsyncIterator[str]:
-    """Give the address of the page with a key of the operator; leaving revokes the key.
+    """Yield the URL of the page with a key of the operator; exit revokes the key.
 
-    The browser does not send what is after the ``#``; the page signs in with it and removes it.
+    Browsers do not send the fragment after ``#``; the page signs in with it and removes it.
     """
     keys = await bus.log.bucket(storage.KV_KEYS)
     expires_ns = time.time_ns() + EXPIRES_NS

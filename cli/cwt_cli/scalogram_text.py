@@ -30,7 +30,7 @@ HALF, MASKED, NOTHING = "▀", "░", " "
 SHADES = " .:-=+*#%@"
 #: Width of the frequency labels, including the blank after them.
 AXIS = 8
-#: Character of masked values.
+#: Smallest brightness of masked values, so that they stay visible, from 0 to 255.
 DIMMEST = 60
 #: Displayed range of the power, on a logarithmic scale; smaller values are darkest.
 DECADES = 4.0

@@ -44,7 +44,7 @@ Try in another terminal{hint}:
   {program} watch
 
 """
-#: For whoever reads this terminal; the key ends with the system.
+#: Shown to the user of this terminal; the key is revoked when the system stops.
 PAGE_WITH_KEY = """\
 The page, signed in as the operator (`pycwt-mod key add` makes keys for others):
   {page}"""
