@@ -1,1 +1,1 @@
-"""The design for the FPGA, in Amaranth: what `docs/hardware-link.md` specifies."""
+"""The FPGA design in Amaranth, as specified in `docs/hardware-link.md`."""

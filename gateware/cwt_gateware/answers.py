@@ -1,4 +1,4 @@
-"""What replies consist of besides what the data path brings."""
+"""Payloads of replies, except the words of the data path."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cwt_schemas.hwlink_layouts import FirReply, HelloReply, Histogram, Status
 
 __all__ = ["WORD_BYTES", "Picture", "own_answers"]
 
-#: Replies are made of words.
+#: Bytes per word; replies consist of words.
 WORD_BYTES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """The signals that say how the device is, beside those of the data path."""
+    """Signals for the state of the device, in addition to those of the data path."""
 
     boot_nonce: Any
     bad_frames: Any
@@ -32,9 +32,9 @@ class Picture:
 def own_answers(
     identity: Identity, picture: Picture, datapath: Any, item: Any
 ) -> dict[MessageType, Any]:
-    """Return the payloads of replies that have one, as far as they have a fixed length.
+    """Return the fixed-length parts of the payloads of replies.
 
-    The end of `item` is what MC_HISTOGRAM asked, which its reply repeats.
+    The end of `item` is the request of MC_HISTOGRAM, which its reply repeats.
     """
     hello = pack(
         HelloReply,

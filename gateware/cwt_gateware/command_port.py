@@ -1,4 +1,4 @@
-"""What lies between the session and what executes."""
+"""The interface between the session and the command executor."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["CommandPort"]
 
 
 class CommandPort(wiring.Signature):
-    """Between the session and what executes, seen from the session.
+    """The interface between the session and the command executor, from the session's side.
 
     `go` is high, with `type`, `job` and `length` of the payload, until `answered` gives `code` (0:
-    done). `data` is the payload's byte at `offset` of the clock before. Of what was done, `reply`
-    then brings the payload's bytes; `done`, while `reply` is ready, says that there are no more.
+    executed). `data` is the byte of the payload at `offset` of the previous clock. After execution,
+    `reply` streams the payload of the reply; `done`, while `reply` is ready, ends it.
     """
 
     def __init__(self) -> None:

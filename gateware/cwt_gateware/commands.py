@@ -1,4 +1,4 @@
-"""What each request does: its limits, its effect on the data path, its reply."""
+"""Execute requests: their limits, effects on the data path, and replies."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ __all__ = ["Commands"]
 
 
 class Commands(wiring.Component):
-    """Executes requests, one at a time, on a data path.
+    """Execute requests one at a time on a data path.
 
     Attributes
     ----------
     port
-        The session's; see `CommandPort`.
+        Port of the session; see `CommandPort`.
     datapath
         See `DatapathSignature`.
     boot_nonce, bad_frames, divisor
-        For HELLO and STATUS.
+        Values for HELLO and STATUS.
     wanted, confirm
-        The divisor of the last SET_BAUD; high for a clock on CONFIRM_BAUD.
+        Divisor of the last SET_BAUD; high for one clock on CONFIRM_BAUD.
     working
-        A job goes on that does not wait for the host.
+        A job is running and does not wait for the host.
     """
 
     def __init__(self, identity: Identity) -> None:
@@ -82,7 +82,7 @@ class Commands(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         port, datapath = self.port, self.datapath
         features = self.identity.features
@@ -109,7 +109,7 @@ class Commands(wiring.Component):
             )
         )
 
-        # The request: what it consists of, and its bytes as they are read, the last one uppermost.
+        # The request: its shape, and its bytes as they are read, the last one uppermost.
         settings = Signal(8 * SETTINGS_BYTES)
         item = Signal(8 * ITEM_BYTES)
         fixed_bytes = Signal(range(SETTINGS_BYTES + 1))
@@ -148,7 +148,7 @@ class Commands(wiring.Component):
         test = unpack(settings, Selftest)
         mc = unpack(settings, McStart)
 
-        # The seed of the last pass of Monte Carlo, byte by byte.
+        # The seed of the last Monte Carlo pass, byte by byte.
         m.submodules.seed = seed = Memory(shape=8, depth=SEED_BYTES, init=[])
         kept_seed = seed.read_port()
         keep_seed = seed.write_port()
@@ -156,7 +156,7 @@ class Commands(wiring.Component):
         other_seed = Signal()
         same_mc = ((state == State.MC) | (state == State.MC_DONE)) & ~other_seed & (port.job == job)
 
-        # What a refusal depends on.
+        # Conditions of refusals.
         in_range = Signal(init=1)
         needs_rest = Signal()
         right_job = Signal(init=1)
@@ -183,7 +183,7 @@ class Commands(wiring.Component):
                 )
         entry_in_range = entry_fits(entry)
 
-        # Of the bank the job that runs says where its settings are: FIR_START is the shorter one.
+        # The position of the bank's settings depends on the running job: FIR_START is shorter.
         number = Signal(range(COEFFICIENTS))
         testing = Signal()
         m.d.comb += [
@@ -204,7 +204,7 @@ class Commands(wiring.Component):
             ),
         ]
 
-        # The reply: words of the device's own, then as many that the data path brings.
+        # The reply: the device's own words, then those of the data path.
         picture = Picture(
             boot_nonce=self.boot_nonce,
             bad_frames=self.bad_frames,
@@ -375,7 +375,7 @@ class Commands(wiring.Component):
                         with m.If(~entry_in_range):
                             refuse(NakCode.RANGE)
                     with m.Case(MessageType.FIR_IO):
-                        # There is room, so the bank is ready.
+                        # The bank is ready, because there is room.
                         m.d.comb += datapath.samples.valid.eq(1)
                         m.d.sync += position.eq(position + 1)
             with m.State("ANSWER"):

@@ -1,4 +1,4 @@
-"""The whole device: at byte level, and with a serial line."""
+"""The complete device, at byte level and with a serial line."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ __all__ = ["Device", "SerialDevice", "first_divisor"]
 
 
 def first_divisor(clock_hz: int) -> int:
-    """Return the clocks of a bit at the first rate, rounded to the nearest."""
+    """Return the clocks per bit at the default rate, rounded to the nearest."""
     return (clock_hz + DEFAULT_BAUD // 2) // DEFAULT_BAUD
 
 
 class Device(wiring.Component):
-    """Requests in, replies out, as bytes.
+    """The device at byte level: requests in, replies out.
 
     Attributes
     ----------
     received
         Bytes of the line; the upper bit marks a damaged one. Ready while fewer than
-        `RECEIVE_CREDIT` wait.
+        `RECEIVE_CREDIT` bytes are queued.
     sent
         Bytes for the line.
     line_idle
-        The line has sent the last bit of what it was given.
+        The line has sent the last bit of its data.
     divisor
         Clocks per bit. Changes only while the line is idle.
     entropy
-        Makes the boot nonces of two simulations differ. On a board the time from power-up to the
-        first frame does.
+        Makes the boot nonces of two simulations differ. On a board, the time from power-up to the
+        first frame has this effect.
     working
-        Something goes on that does not wait for the host: a simulation has to go on too.
+        The device is active without waiting for the host, so a simulation must continue.
     """
 
     def __init__(self, identity: Identity, datapath: Any = None) -> None:
@@ -62,11 +62,11 @@ class Device(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         restart = Signal()
 
-        # Runs through RESET, so that the nonce after it is another one.
+        # Keeps running during RESET, so that the next nonce differs.
         clock = Signal(32, init=1)
         m.d.sync += clock.eq(xorshift(clock))
 
@@ -88,7 +88,7 @@ class Device(wiring.Component):
         connect(parts, fifo.r_stream, receiver.bytes)
         connect(parts, replies.line, wiring.flipped(self.sent))
 
-        # Drawn by the first frame, since nobody can tell when it comes.
+        # Drawn at the first frame, whose time is unpredictable.
         nonce = Signal(32)
         with parts.If((nonce == 0) & receiver.frame.whole):
             drawn = clock ^ self.entropy
@@ -135,7 +135,7 @@ class SerialDevice(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         m.submodules.device = device = self.device
         m.submodules.receiver = receiver = Receiver()

@@ -1,4 +1,4 @@
-"""What this design can do besides answering."""
+"""The features of this design."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cwt_schemas.hwlink import Feature
 
 __all__ = ["FEATURES", "datapath"]
 
-#: Of `datapath`.
+#: Features of `datapath`.
 FEATURES = Feature.FIR | Feature.SELFTEST | Feature.MC
 
 

@@ -1,4 +1,4 @@
-"""Frames of the link out of bytes: COBS undone and CRC-32 checked, one byte a clock."""
+"""Decode the frames of the link: COBS and CRC-32, one byte per clock."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from cwt_schemas.hwlink import CRC_BYTES, DELIMITER, MAX_FRAME_BYTES, MIN_FRAME_
 
 __all__ = ["LINE_BYTE_BITS", "FramePort", "FrameReceiver"]
 
-#: A byte of the line, and above it whether its stop bit was missing or bytes before it were lost.
+#: A byte of the line, and a bit above it for a missing stop bit or lost bytes before it.
 LINE_BYTE_BITS = 9
 
 BUFFER_BYTES = 256
 
 
 class FramePort(wiring.Signature):
-    """A frame, seen from its receiver.
+    """A frame, from the side of its receiver.
 
-    It is held from `whole` to `release`. While `good`, `data` is its byte at `address` of the clock
-    before, `length` its bytes without the CRC. Else it cannot be read.
+    It is held from `whole` to `release`. If `good`, `data` is its byte at `address` of the previous
+    clock, and `length` its size without the CRC. Otherwise it is not valid.
     """
 
     def __init__(self) -> None:
@@ -41,17 +41,17 @@ class FramePort(wiring.Signature):
 
 
 class FrameReceiver(wiring.Component):
-    """Takes bytes until a frame is whole, and holds it.
+    """Receive bytes until a frame is complete, and hold it.
 
-    Of `bytes` the lower 8 bits are the byte, the upper one marks it as damaged. A zero ends a
-    frame even if damaged: a line at a lower rate looks like damaged zeros, and has to count.
+    The lower 8 bits of `bytes` are the byte, the upper bit marks it as damaged. A zero ends a frame
+    even if damaged: a line at a lower rate looks like damaged zeros, which must be counted.
     """
 
     def __init__(self) -> None:
         super().__init__({"bytes": In(stream.Signature(LINE_BYTE_BITS)), "frame": Out(FramePort())})
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         m.submodules.buffer = buffer = Memory(shape=8, depth=BUFFER_BYTES, init=[])
         write = buffer.write_port()
@@ -69,7 +69,7 @@ class FrameReceiver(wiring.Component):
 
         m.d.comb += [
             write.addr.eq(position),
-            # A group's code stands for the zero before the group.
+            # The code of a group represents the zero before the group.
             write.data.eq(Mux(left == 0, 0, byte)),
             crc.data.eq(write.data),
             crc.valid.eq(write.en),

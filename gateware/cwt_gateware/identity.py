@@ -1,4 +1,4 @@
-"""What a design says of itself in HELLO, and the hash that names it."""
+"""The identity of a design in HELLO, and its hash."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["CLOCK_HZ", "Identity", "build_hash", "source_files"]
 #: The crystal of the Tang Nano 9K.
 CLOCK_HZ = 27_000_000
 
-#: Of `HelloReply`.
+#: Bytes of the hash in `HelloReply`.
 BUILD_HASH_BYTES = 8
 
-#: Folders in a checkout, their packages, and which files of these a design is made of.
+#: Folders in a checkout, their packages, and the patterns of the design's source files.
 _SOURCES = (
     ("gateware/cwt_gateware", cwt_gateware, ("*.py", "datapath/*.py", "board/top.py")),
     ("schemas/cwt_schemas", cwt_schemas, ("hwlink*.py",)),
@@ -28,26 +28,26 @@ _SOURCES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What HELLO says of a design and never changes."""
+    """The constant properties of a design in HELLO."""
 
     build_hash: bytes
     features: Feature
     clock_hz: int = CLOCK_HZ
-    #: A new rate may stay unconfirmed for a second.
+    #: Clocks for which a new rate may stay unconfirmed: one second.
     confirm_clocks: int = CLOCK_HZ
-    #: Taps that the data path computes in a clock.
+    #: Taps per clock of the data path.
     lanes: int = 2
 
 
 def source_files() -> dict[str, Path]:
-    """Return the files that a design is made of, not those that simulate or build it.
+    """Return the source files of the design, without those that simulate or build it.
 
-    The keys are the names that they have in a checkout, wherever the packages are installed.
+    The keys are their names in a checkout, wherever the packages are installed.
 
     Raises
     ------
     FileNotFoundError
-        If the packages are installed without their sources.
+        The packages are installed without their sources.
     """
     files = {}
     for name, package, patterns in _SOURCES:

@@ -1,4 +1,4 @@
-"""The payloads of `cwt_schemas.hwlink_layouts` as wires."""
+"""The payloads of `cwt_schemas.hwlink_layouts` as signals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["pack", "unpack"]
 
 
 def unpack(value: Any, layout: type[Layout]) -> dict[str, Any]:
-    """Return each field of a payload that is the top of `value`, its last byte uppermost."""
+    """Return the fields of a payload in the upper bits of `value`, the last byte uppermost."""
     found = {}
     at = len(value) - 8 * layout.FORMAT.size
     for name, bits in _widths(layout).items():
@@ -30,7 +30,7 @@ def pack(layout: type[Layout], **values: Any) -> Any:
     Raises
     ------
     KeyError
-        If a field has neither a value here nor a default in the layout.
+        A field has neither a value here nor a default in the layout.
     """
     defaults = {field.name: field.default for field in fields(layout)}
     return Cat(

@@ -1,4 +1,4 @@
-"""Whether a value is within its limits, as a wire."""
+"""Limit checks as combinational signals."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ __all__ = ["at_most", "entry_fits", "limits"]
 
 
 def limits(item: Any, settings: Any, items: Any) -> dict[MessageType, Any]:
-    """Return, for each request that has limits, whether it keeps them.
+    """Return for each request with limits whether it respects them.
 
-    The fixed part is the end of `settings` for what starts a job, else of `item`; `items` follow.
+    The fixed part is the end of `settings` for requests that start a job, else of `item`; `items`
+    follow.
     """
     load = unpack(item[-32:], LoadCoeffs)
     test = unpack(settings, Selftest)
@@ -64,7 +65,7 @@ def limits(item: Any, settings: Any, items: Any) -> dict[MessageType, Any]:
 
 
 def entry_fits(entry: dict[str, Any]) -> Any:
-    """Return whether a filter can be one."""
+    """Return whether a filter is valid."""
     return (
         within(entry["length"], 1, MAX_TAPS)
         & ends_in(entry["start"], entry["length"][:9], COEFFICIENTS)
@@ -74,7 +75,7 @@ def entry_fits(entry: dict[str, Any]) -> Any:
 
 
 def at_most(value: Any, most: int) -> Any:
-    """Return whether an unsigned `value` is `most` or less, without a chain of carries.
+    """Return whether an unsigned `value` is at most `most`, without a carry chain.
 
     A comparison with `<` takes a slice of the chip for each bit.
     """
@@ -97,7 +98,7 @@ def ends_in(first: Any, count: Any, size: int) -> Any:
 
 
 def bank_fits(fields: dict[str, Any]) -> Any:
-    """Return whether the bank can be started so."""
+    """Return whether the settings of the bank are valid."""
     return (
         within(fields["octaves"], 1, MAX_OCTAVES)
         & within(fields["rows"], 1, MAX_ROWS)
@@ -106,7 +107,7 @@ def bank_fits(fields: dict[str, Any]) -> Any:
 
 
 def mc_fits(fields: dict[str, Any]) -> Any:
-    """Return whether a pass of Monte Carlo can be started so."""
+    """Return whether the settings of a Monte Carlo pass are valid."""
     return (
         fields["seed"].any()
         & fields["instants"].any()

@@ -1,4 +1,4 @@
-"""The rate of the line: set, confirmed or taken back."""
+"""The rate of the line: setting, confirmation and reversal."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Rate"]
 
 
 class Rate(wiring.Component):
-    """Holds the divisor. `idle` says that nothing is being sent: only then a rate is taken back.
+    """Hold the divisor. `idle` means that nothing is being sent; only then a rate is reverted.
 
-    `change` takes `wanted`, which has to be confirmed by `confirm` within `confirm_clocks`, else
-    the last confirmed one comes back. `restore` returns to the first at once.
+    `change` sets `wanted`, which must be confirmed with `confirm` within `confirm_clocks`;
+    otherwise the last confirmed divisor is restored. `restore` returns to the default immediately.
     """
 
     def __init__(self, first: int, confirm_clocks: int) -> None:
@@ -36,7 +36,7 @@ class Rate(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         confirmed = Signal(DIVISOR_BITS, init=self.first)
         left = Signal(range(self.confirm_clocks + 1))

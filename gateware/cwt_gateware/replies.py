@@ -1,4 +1,4 @@
-"""Replies: encoded while they are written, kept, and sent as often as asked."""
+"""Store replies, encoded while they are written, and send them on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cwt_schemas.hwlink import CRC_BYTES, DELIMITER, MAX_ENCODED_BYTES, WINDOW
 
 __all__ = ["UNKEPT", "Replies", "ReplyPort"]
 
-#: The place of replies that need not be repeated; below it, one place for each number of a window.
+#: Place of replies that need not be repeated; below it, one place per sequence number in a window.
 UNKEPT = WINDOW
 
 PLACE_BYTES = 256
@@ -22,11 +22,11 @@ assert PLACE_BYTES >= MAX_ENCODED_BYTES  # noqa: S101 - of two constants, when t
 
 
 class ReplyPort(wiring.Signature):
-    """How replies are written, seen from who keeps them.
+    """The interface for writing replies, from the side of the store.
 
     `begin` (while `ready`) starts a frame in `place`; then `bytes` takes header and payload;
-    `finish` appends the CRC and sends. `again` (while `ready`) sends what `place` holds. Until
-    that has begun, `ready` is low. `idle`: nothing is being written or sent.
+    `finish` appends the CRC and sends. `again` (while `ready`) sends the contents of `place`.
+    `ready` is low until sending has begun. `idle`: nothing is being written or sent.
     """
 
     def __init__(self) -> None:
@@ -44,18 +44,18 @@ class ReplyPort(wiring.Signature):
 
 
 class Replies(wiring.Component):
-    """Writes a frame into a place, a byte a clock, and sends places.
+    """Write a frame to a place, one byte per clock, and send places.
 
-    COBS needs to know how far the next zero is. A place is written forward, and where a zero would
-    stand, its code is written when the next zero comes: so what is kept is encoded already, and
-    ends with its delimiter.
+    COBS needs the distance to the next zero. A place is written forward, and the code in place of a
+    zero is written when the next zero arrives; so the stored frame is already encoded and ends with
+    its delimiter.
     """
 
     def __init__(self) -> None:
         super().__init__({"port": Out(ReplyPort()), "line": Out(stream.Signature(8))})
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         depth = (WINDOW + 1) * PLACE_BYTES
         m.submodules.store = store = Memory(shape=8, depth=depth, init=[])
@@ -68,7 +68,7 @@ class Replies(wiring.Component):
         sending = Signal()
         send = Signal()
 
-        # One byte of the frame: kept where it is, or, if it is zero, the group before it is closed.
+        # One byte of the frame: store it, or if it is zero, close the group before it.
         position = Signal(range(PLACE_BYTES))
         group = Signal(range(PLACE_BYTES))
         byte = Signal(8)
@@ -91,7 +91,7 @@ class Replies(wiring.Component):
         m.d.comb += self.port.idle.eq(~sending & ~send & self.port.ready)
         with m.FSM():
             with m.State("REST"):
-                # A place that is on its way out is not written over.
+                # Do not overwrite a place that is being sent.
                 free = ~sending | (sent_place != self.port.place)
                 m.d.comb += self.port.ready.eq(free)
                 m.d.comb += crc.start.eq(1)

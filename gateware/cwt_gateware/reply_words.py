@@ -1,4 +1,4 @@
-"""The payload of a reply, a byte at a time out of words."""
+"""Stream the payload of a reply, byte by byte from words."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ BITS = 8 * WORD_BYTES
 
 
 class ReplyWords(wiring.Component):
-    """Sends words of the device's own, then as many as asked that the data path brings.
+    """Send the device's own words, then the requested number of words from the data path.
 
     Attributes
     ----------
     begin
-        Takes `extras`: that many outputs of the bank (`of_bank`), or counts from `first` on.
+        Starts a payload with `extras` outputs of the bank (`of_bank`), or counts from `first` on.
     own_word, own_words
-        The word at `index`, and how many there are; stable until `done`.
+        The word at `index`, and the number of words; stable until `done`.
     fetched
-        High for a clock with each output.
+        High for one clock per output.
     done
-        All was sent; stays until the next `begin`.
+        The payload was sent; stays high until the next `begin`.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class ReplyWords(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         outputs, address, count = self.outputs, self.histogram_address, self.histogram_count
         word = Signal(BITS)

@@ -1,4 +1,4 @@
-"""What requests consist of, and which features they need."""
+"""The shapes of requests, and the features that they need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["ITEM_BYTES", "SEED_BYTES", "SETTINGS_BYTES", "SHAPES", "STARTS", "Sh
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a request's payload: the fixed part, then items of some bytes, at least `least`."""
+    """Shape of a payload: a fixed part, then at least `least` items of a fixed size."""
 
     fixed: type[Layout] | None = None
     item_bytes: int = 0
@@ -32,7 +32,7 @@ class Shape:
 
     @property
     def fixed_bytes(self) -> int:
-        """Bytes of the fixed part."""
+        """Size of the fixed part in bytes."""
         return self.fixed.FORMAT.size if self.fixed else 0
 
 
@@ -52,7 +52,7 @@ SHAPES = {
     MessageType.MC_HISTOGRAM: Shape(Histogram),
 }
 
-#: A request that is not here needs no feature, or one of several.
+#: Features that requests need; other requests need none, or one of several.
 NEEDS = {
     MessageType.SET_BAUD: Feature.BAUD,
     MessageType.CONFIRM_BAUD: Feature.BAUD,
@@ -65,15 +65,15 @@ NEEDS = {
     MessageType.MC_HISTOGRAM: Feature.MC,
 }
 
-#: Requests that start a job: their fixed part is the job's settings, and stays as long as it runs.
+#: Requests that start a job; their fixed part has the settings, which stay stable during the job.
 STARTS = (MessageType.FIR_START, MessageType.SELFTEST, MessageType.MC_START)
 SETTINGS_BYTES = McStart.FORMAT.size
 SEED_BYTES = 16
 
-#: Bytes of the longest item, and of the longest fixed part that starts no job.
+#: Bytes of the longest item, and of the longest fixed part of a request that does not start a job.
 ITEM_BYTES = FilterEntry.FORMAT.size
 
 
 def offered(features: Feature) -> list[MessageType]:
-    """Return the requests that a design with these features answers."""
+    """Return the requests that a design with these features supports."""
     return [message for message in MessageType if message not in NEEDS or features & NEEDS[message]]

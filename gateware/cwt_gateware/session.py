@@ -1,4 +1,4 @@
-"""Who may ask what when: sequence numbers, kept replies, refusals."""
+"""The session: sequence numbers, stored replies and refusals."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = ["Session"]
 
 
 class Session(wiring.Component):
-    """Reads a frame's header, and answers: a kept reply, a refusal, or what `commands` say.
+    """Read the header of a frame, and send a stored reply, a refusal, or the reply of `commands`.
 
-    `line_idle` says that the last bit of the last reply is out; then, after a reply
-    that announced it, `change` (the rate), `restore` (the first rate) or `restart` is high for a
-    clock. `bad_frames` counts frames that could not be read, up to its limit.
-    `answering`: a request is being worked on. `settling`: its reply goes out and the change comes
-    after it; what is received until then belongs to neither rate, nor to the session to come.
+    `line_idle` means that the last bit of the last reply was sent. Then, after a reply that
+    announced it, `change` (the rate), `restore` (the default rate) or `restart` is high for one
+    clock. `bad_frames` counts invalid frames, up to its limit.
+    `answering`: a request is being processed. `settling`: its reply is being sent, and the change
+    follows; data received until then belongs to neither rate and to no session.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Session(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         frame, replies, commands = self.frame, self.replies, self.commands
 

@@ -1,4 +1,4 @@
-"""A serial line of 8 data bits, no parity, one stop bit, at `divisor` clocks a bit."""
+"""A serial line of 8 data bits, no parity, one stop bit, at `divisor` clocks per bit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DIVISOR_BITS = MAX_DIVISOR.bit_length()
 
 
 class Receiver(wiring.Component):
-    """Bytes out of a line; each bit is looked at in its middle.
+    """Receive bytes from a line, sampling each bit in its middle.
 
-    `valid` is up for one clock with `data`. `error` says that the stop bit was not there: the line
-    was held low, or runs at another rate. After that the line has to rest before a start counts.
+    `valid` is high for one clock with `data`. `error` means that the stop bit was missing: the line
+    was held low, or has another rate. Then the line must be idle before the next start bit.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Receiver(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         line = Signal(init=1)
         m.submodules.line = FFSynchronizer(self.rx, line, init=1)
@@ -77,7 +77,7 @@ class Receiver(wiring.Component):
 
 
 class Transmitter(wiring.Component):
-    """Bytes onto a line, without a gap while there are some. `idle` when the last bit is out."""
+    """Send bytes to a line without gaps. `idle` is high after the last bit was sent."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -90,7 +90,7 @@ class Transmitter(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         timer = Signal(DIVISOR_BITS)
         shifter = Signal(9, init=0x1FF)

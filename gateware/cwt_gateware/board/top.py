@@ -14,13 +14,13 @@ __all__ = ["Top"]
 
 
 class Top(Elaboratable):
-    """What the platform builds."""
+    """The top level of the board."""
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
 
     def elaborate(self, platform: Any) -> Any:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         uart = platform.request("uart")
         m.submodules.device = device = SerialDevice(self.identity, datapath())

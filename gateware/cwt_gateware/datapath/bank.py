@@ -1,4 +1,4 @@
-"""The filter bank's sequencer: which filter at which sample of which octave."""
+"""The sequencer of the filter bank, which selects the filter, octave and sample."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from cwt_schemas.hwlink import FILTERS, OUTPUT_ROOM
 
 __all__ = ["Bank"]
 
-#: Of the counter of samples: 15 halvings leave the 8 bits that say the place in the ring.
+#: Bits of the sample counter: after 15 halvings, 8 bits remain for the place in the ring.
 COUNTER_BITS = 24
 
 
 class Bank(wiring.Component):
-    """Takes samples and tells the engine what to compute.
+    """Accept samples and send commands to the engine.
 
     Members
     -------
     settings
-        Are to stay while samples come.
+        Must be stable while samples arrive.
     samples
-        Samples of octave 0; the next is taken when the one before has gone down all octaves.
+        Samples of octave 0; the next is accepted after the previous one has passed all octaves.
     filter_address, filter_row
-        The filter table, which answers a clock later.
+        Port of the filter table, which answers one clock later.
     store, slot, place
-        The sample that is given, or the result, is to be stored in the history.
+        Store the current sample, or the result, in the history.
     command, result_valid, result
-        To the engine, and what comes back from the rounder.
+        Commands to the engine, and results from the rounder.
     put_out
-        An output has left whatever it went into, so there is room for one more.
+        An output has left its queue, so there is room for another one.
     idle
-        Every sample taken is worked off, and every output is put out.
+        Every accepted sample is processed, and every output has left.
     worked_off
-        For one clock when a sample is.
+        High for one clock when a sample is processed.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Bank(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         counter, number = Signal(COUNTER_BITS), Signal(COUNTER_BITS)
         octave, row = Signal(4), Signal(7)
@@ -89,7 +89,7 @@ class Bank(wiring.Component):
 
         with m.FSM() as fsm:
             with m.State("NEXT"):
-                # The new sample takes the oldest one's place, which the engine may still need.
+                # The new sample replaces the oldest one, which the engine may still need.
                 with m.If(self.samples.valid & self.command.ready):
                     m.d.sync += [counter.eq(counter + 1), number.eq(counter + 1), octave.eq(0)]
                     m.next = "STORE"

@@ -10,20 +10,20 @@ __all__ = ["Binning"]
 
 
 class Binning(wiring.Component):
-    """Makes min(255, floor(256 numerator / denominator)), one ratio after the other.
+    """Compute min(255, floor(256 numerator / denominator)), one ratio at a time.
 
     Members
     -------
     ready
-        A ratio may come.
+        The next ratio can be accepted.
     numerator_valid, ratio_valid, term, positive
-        From `products.Products`; the denominator has to stay in `term` while it is divided.
+        From `products.Products`; the denominator must be stable in `term` during the division.
     bins
-        Out, for the ratios that are positive, with the number of their row in `row`.
+        Bins of the positive ratios, with the number of their row in `row`.
     settled
-        For one clock per ratio, also for those that have no bin.
+        High for one clock per ratio, including ratios without a bin.
     rows
-        How many ratios there are in an instant.
+        Number of ratios per instant.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class Binning(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         rest, difference, steps, quotient = Signal(36), Signal(37), Signal(4), Signal(9)
         fits = ~difference[36]
         m.d.comb += [
             difference.eq(rest - self.term),
-            # The first step has told whether R² is 1 or more.
+            # The first step shows whether R² is 1 or more.
             self.bins.payload.eq(Mux(quotient[8], 255, quotient[:8])),
         ]
         with m.If(self.settled):
@@ -67,7 +67,7 @@ class Binning(wiring.Component):
                     with m.Else():
                         m.d.comb += self.settled.eq(1)
             with m.State("DIVIDE"):
-                # A rest below the denominator, which has 34 bits, can be doubled.
+                # A remainder smaller than the 34-bit denominator can be doubled.
                 m.d.sync += [
                     rest.eq(Mux(fits, difference, rest) << 1),
                     quotient.eq(Cat(fits, quotient)),

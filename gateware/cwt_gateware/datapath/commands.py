@@ -1,4 +1,4 @@
-"""What the sequencers tell the engine, and what comes back."""
+"""Commands from the sequencers to the engine, and its results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Command", "Result", "Source", "Sum", "Target"]
 
 
 class Source(IntEnum):
-    """Where a filter's history is."""
+    """The history to which a filter is applied."""
 
     #: One series; an octave has 256 places.
     BANK = 0
@@ -22,7 +22,7 @@ class Source(IntEnum):
 
 
 class Target(IntEnum):
-    """What a sum is for."""
+    """The destination of a sum."""
 
     OUTPUT = 0
     SAMPLE = 1
@@ -32,9 +32,9 @@ class Target(IntEnum):
     BOXCAR = 5
 
 
-#: One filter at one instant. `newest` is the place of its newest sample in the ring that `slot`
-#: says: octave, level or row. Sums are real and imaginary part of the first series, then of the
-#: second; or those of the four products.
+#: One filter at one instant. `newest` is the place of its newest sample in the ring of `slot`, an
+#: octave, level or row. The sums are the real and imaginary parts of the first series, then of the
+#: second, or those of the four products.
 Command = data.StructLayout(
     {
         "start": unsigned(11),
@@ -47,7 +47,7 @@ Command = data.StructLayout(
     }
 )
 
-#: A sum on its way to the rounder. `last` marks the last of its command.
+#: A sum for the rounder. `last` marks the last sum of its command.
 Sum = data.StructLayout(
     {
         "value": signed(40),
@@ -59,7 +59,7 @@ Sum = data.StructLayout(
     }
 )
 
-#: A rounded number in 16 or (`wide`) 18 bits.
+#: A rounded number of 16 or (`wide`) 18 bits.
 Result = data.StructLayout(
     {
         "value": signed(18),

@@ -24,14 +24,14 @@ from cwt_schemas.hwlink import OUTPUT_ROOM, SAMPLE_ROOM
 
 __all__ = ["BANK_CLEAR_CLOCKS", "MC_CLEAR_CLOCKS", "Datapath"]
 
-#: Clocks after a start in which the histories are cleared, and with Monte Carlo the histograms; the
-#: longest take 0.11 ms at 27 MHz.
+#: Clocks after a start in which the histories are cleared, and with Monte Carlo the histograms; at
+#: most 0.11 ms at 27 MHz.
 BANK_CLEAR_CLOCKS = SAMPLE_WORDS
 MC_CLEAR_CLOCKS = COUNTS
 
 
 class _Job(IntEnum):
-    """What runs, or has run."""
+    """The current or last kind of job."""
 
     NONE = 0
     FIR = 1
@@ -40,13 +40,13 @@ class _Job(IntEnum):
 
 
 class Datapath(wiring.Component):
-    """The arithmetic of the device; `ports.DatapathSignature` says what goes in and out."""
+    """The arithmetic of the device; `ports.DatapathSignature` documents the ports."""
 
     def __init__(self) -> None:
         super().__init__(DatapathSignature().flip())
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         start, reset = Signal(), Signal()
         m.d.comb += [
@@ -55,7 +55,7 @@ class Datapath(wiring.Component):
         ]
         per_job = ResetInserter(reset)
 
-        # Memories stay; whatever has a state of the job begins anew with it.
+        # Memories are kept; components with job state are reset for each job.
         m.submodules.coefficients = coefficients = Coefficients()
         m.submodules.filters = filters = FilterTable()
         m.submodules.samples = samples = SampleHistory()
@@ -77,7 +77,7 @@ class Datapath(wiring.Component):
         m.submodules.waiting = per_job(waiting)
         m.submodules.outputs = per_job(outputs)
 
-        # What runs.
+        # The running job.
         job = Signal(_Job)
         bank_settings, mc_settings, selftest_samples = (
             Signal(BankSettings),
@@ -98,7 +98,7 @@ class Datapath(wiring.Component):
                 selftest_samples.eq(self.selftest.samples),
                 job.eq(Mux(self.start_fir, _Job.FIR, Mux(self.start_mc, _Job.MC, _Job.SELFTEST))),
             ]
-            # The seeds go where they are used, and nowhere else.
+            # Each seed is connected only to its user.
             for name in mc_settings.shape().members:
                 if name != "seed":
                     m.d.sync += mc_settings[name].eq(self.mc[name])
@@ -119,7 +119,7 @@ class Datapath(wiring.Component):
             monte_carlo.settings.eq(mc_settings),
         ]
 
-        # What the link writes goes to the memories; who works reads them.
+        # The link writes the memories; the active sequencer reads them.
         wiring.connect(m, wiring.flipped(self.coefficient_write), coefficients.write)
         wiring.connect(m, wiring.flipped(self.filter_write), filters.write)
         m.d.comb += [
@@ -173,7 +173,7 @@ class Datapath(wiring.Component):
                 consumer.result_valid.eq(rounder.result_valid),
                 consumer.result.eq(result),
             ]
-        # Of a sample in the next octave the imaginary part is computed too, but is nothing.
+        # The imaginary part of a sample for the next octave is computed too, but is ignored.
         unused = (result.target == Target.SAMPLE) & result.index[0]
         limited = rounder.result_valid & result.limited & ~unused
         with m.If(limited & ~self.saturations.all()):
@@ -231,7 +231,7 @@ class Datapath(wiring.Component):
             binning.bins.ready.eq(histograms.bumps.ready),
         ]
 
-        # What STATUS says.
+        # Values for STATUS.
         m.d.sync += [
             worked_off.eq(worked_off + (bank.worked_off | monte_carlo.worked_off)),
             made.eq(made + complete),

@@ -1,15 +1,17 @@
-"""The engine: sums of taps times history, two taps in a clock, filters one right after the other.
+"""The engine: sums of taps times history, two taps per clock, filters back to back.
 
 ::
 
-    issue | memory | operands | two products added | sums -> drain, one sum in a clock
+    issue | memory | operands | two products added | sums -> drain, one sum per clock
 
-A filter occupies the issue for as many clocks as it has pairs of coefficients, for `MIN_BEATS` at
-least, and for one more. Within that its sums are drained even when the rounder is busy with
-products meanwhile; in the one more the sums are handed over, so that no register is there twice.
+A filter occupies the issue stage for one clock per pair of coefficients, at least `MIN_BEATS`
+clocks, and one additional clock. Within this time, the sums of the previous filter are drained even
+if the rounder is busy with products; in the additional clock the sums are handed over, so that no
+register is duplicated.
 
-A register lies before every multiplier, and behind the sum of two. The timing model does not know
-the delay of multipliers; a few nanoseconds more than the adder are left of 37.
+There are registers before every multiplier and after the sum of two products. The timing model does
+not include the delay of multipliers, for which a few nanoseconds more than the adder needs remain
+of 37 ns.
 """
 
 from __future__ import annotations
@@ -24,26 +26,26 @@ from cwt_gateware.datapath.ports import Complex
 
 __all__ = ["MIN_BEATS", "Engine"]
 
-#: Clocks that the shortest filter takes at least.
+#: Minimum clocks of a filter.
 MIN_BEATS = 8
 
-#: What the rounder has to know of a filter.
+#: Fields of a command that the rounder needs.
 _Tail = data.StructLayout({"shift": 5, "source": Source, "target": Command["target"].shape})
 
 _Sums = data.ArrayLayout(signed(40), 4)
 
 
 class Engine(wiring.Component):
-    """Computes filters.
+    """Compute filters.
 
     Members
     -------
     command
-        What to compute, a `Command`; taken when the one before has issued its last beat.
+        The next `Command`; accepted after the previous one has issued its last beat.
     sums
-        What came out, in the order of the commands: two sums for the bank, four for the others.
+        Sums in the order of the commands: two for the bank, four for the others.
     coefficient_address, coefficients, sample_words, samples, product_words, products
-        To the memories, which answer a clock later.
+        Ports of the memories, which answer one clock later.
     """
 
     def __init__(self) -> None:
@@ -61,7 +63,7 @@ class Engine(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         m.submodules.issue = issue = _Issue()
         m.submodules.drain = drain = _Drain()
@@ -82,7 +84,7 @@ class Engine(wiring.Component):
             of_products.eq(issue.tail.source == Source.PRODUCTS),
         ]
 
-        # Operands: even places (0) and odd ones (1), each with the coefficient that meets it.
+        # Operands: even places (0) and odd ones (1), each with its coefficient.
         operands = [Signal(data.ArrayLayout(signed(18), 4), name=f"operands{x}") for x in range(2)]
         taps = [Signal(data.ArrayLayout(signed(16), 2), name=f"taps{place}") for place in range(2)]
         for place in range(2):
@@ -113,12 +115,11 @@ class Engine(wiring.Component):
 
 
 class _Issue(wiring.Component):
-    """Walks through a filter's coefficients and history.
+    """Iterate over the coefficients and the history of a filter.
 
-    `valid` says for the even and the odd place whether there is a tap for it, `swap` that the even
-    place meets the odd coefficient. Where the pair of places straddles the upper and the lower
-    half of the bank's ring, `upper` differs between them. `tail_of_last` stays until the next
-    filter's last beat.
+    `valid` shows whether the even and the odd place have a tap, `swap` that the even place has the
+    odd coefficient. If the pair of places straddles the two halves of the bank's ring, `upper`
+    differs between them. `tail_of_last` is stable until the last beat of the next filter.
     """
 
     def __init__(self) -> None:
@@ -138,7 +139,7 @@ class _Issue(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         command = self.command.payload
         busy, first, spent = Signal(), Signal(), Signal()
@@ -150,7 +151,7 @@ class _Issue(wiring.Component):
             final.eq(pairs == 0),
             self.last.eq(busy & final & (beats == MIN_BEATS - 1)),
             self.command.ready.eq(~busy),
-            # From the first coefficient's pair on, without the last tap.
+            # Start at the pair of the first coefficient, without the last tap.
             taps.eq(command.length + command.start[0] - 1),
         ]
         with m.If(busy):
@@ -164,7 +165,7 @@ class _Issue(wiring.Component):
         with m.If(self.last):
             m.d.sync += [busy.eq(0), self.tail_of_last.eq(self.tail)]
         with m.If(self.command.ready & self.command.valid):
-            # An odd first coefficient is the second of its pair; the place moves along with it.
+            # An odd first coefficient is the second of its pair; the place is shifted accordingly.
             m.d.sync += [
                 busy.eq(1),
                 first.eq(1),
@@ -202,7 +203,7 @@ class _Issue(wiring.Component):
 
 
 class _Drain(wiring.Component):
-    """Keeps the sums of a filter that has ended until the rounder has taken them."""
+    """Hold the sums of a completed filter until the rounder has accepted them."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -215,7 +216,7 @@ class _Drain(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         kept, tail, index = Signal(_Sums), Signal(_Tail), Signal(2)
         of_bank = tail.source == Source.BANK

@@ -1,4 +1,4 @@
-"""The filter table: 128 entries, read a clock after the address."""
+"""The filter table: 128 entries, read one clock after the address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FilterTable"]
 
 
 class FilterTable(wiring.Component):
-    """Written by the link, read by the sequencer that works."""
+    """The filter table, written by the link and read by the active sequencer."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -25,7 +25,7 @@ class FilterTable(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         m.submodules.ram = ram = memory.Memory(shape=FilterRow, depth=FILTERS, init=[])
         write, read = ram.write_port(), ram.read_port()

@@ -10,12 +10,12 @@ from cwt_schemas.hwlink import HISTOGRAM_BINS, MC_MAX_BINNED_ROWS
 
 __all__ = ["COUNTS", "Histograms"]
 
-#: Counts of all rows.
+#: Number of counts of all rows.
 COUNTS = MC_MAX_BINNED_ROWS * HISTOGRAM_BINS
 
 
 class Histograms(wiring.Component):
-    """Counts up at the places of `bumps`, and answers `addresses` with `counts` in between."""
+    """Increment the counts at `bumps`, and answer `addresses` with `counts` in between."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -29,7 +29,7 @@ class Histograms(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         m.submodules.ram = ram = memory.Memory(shape=unsigned(32), depth=COUNTS, init=[])
         write, read = ram.write_port(), ram.read_port()

@@ -1,7 +1,7 @@
-"""The memories that the engine reads: even and odd places lie apart, so two can be read at once.
+"""The memories of the engine, with separate even and odd places, so that two can be read per clock.
 
-Nobody uses what he reads at a place in the clock in which it is written, so the build may leave
-open what that would be.
+The value read from an address in the clock in which it is written is never used, so the build may
+leave it undefined.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = [
     "SamplePair",
 ]
 
-#: Words of one of the four memories of samples.
+#: Words of each of the four sample memories.
 SAMPLE_WORDS = MAX_OCTAVES * MAX_TAPS // 4
 
-#: Two series' samples of one place; the bank uses the halves for places 0 to 127 and 128 to 255.
+#: Samples of two series at one place; the bank uses the halves for places 0-127 and 128-255.
 SamplePair = data.ArrayLayout(signed(16), 2)
 
 #: The four products of a row at one instant.
@@ -33,7 +33,7 @@ ProductQuad = data.ArrayLayout(signed(18), 4)
 
 
 class Coefficients(wiring.Component):
-    """2048 coefficients; a read gives the pair 2 `address` and 2 `address` + 1 a clock later."""
+    """2048 coefficients; a read returns the pair 2 `address`, 2 `address` + 1 one clock later."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -45,7 +45,7 @@ class Coefficients(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         for lane in range(2):
             m.submodules[f"lane{lane}"] = ram = memory.Memory(
@@ -65,9 +65,9 @@ class Coefficients(wiring.Component):
 class SampleHistory(wiring.Component):
     """The samples of all octaves.
 
-    Written are the `halves` of `place` in the octave `slot`: the bank writes the one that the
-    place's highest bit says. `found` is what lies at `words[0]` among the even places and at
-    `words[1]` among the odd ones, a clock later; a word is half a place.
+    A write sets the `halves` of `place` in the octave `slot`; the bank writes the half given by the
+    highest bit of the place. `found` has the words at `words[0]` of the even places and at
+    `words[1]` of the odd ones, one clock later; a word is half a place.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class SampleHistory(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         word = Cat(self.place[1:7], self.slot)
         for lane in range(2):
@@ -107,9 +107,9 @@ class SampleHistory(wiring.Component):
 
 
 class ProductHistory(wiring.Component):
-    """The products of all rows, and in place of the last row the smoothed ones.
+    """The products of all rows, with the smoothed ones in place of the last row.
 
-    It is read as `SampleHistory` is.
+    It is read like `SampleHistory`.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class ProductHistory(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         for lane in range(2):
             m.submodules[f"lane{lane}"] = ram = memory.Memory(shape=ProductQuad, depth=512, init=[])

@@ -1,7 +1,7 @@
-"""The sequencer of Monte Carlo: which filter at which sample of which level.
+"""The sequencer of Monte Carlo, which selects the filter, level and sample.
 
-At an instant the row filters r and the smoothing filters s follow each other as r0, r1, s0, r2, s1
-..., so that a row's products are made while the engine computes the next row.
+At each instant, the row filters r and the smoothing filters s alternate as r0, r1, s0, r2, s1 ...,
+so that the products of a row are computed while the engine computes the next row.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from cwt_schemas.hwlink import FILTERS, MC_MAX_ROWS, SMOOTHING_BASE
 
 __all__ = ["MonteCarlo"]
 
-#: Where in the memory of products the smoothed ones lie: row r at place 31 - r, because filters
-#: go backwards through their history.
+#: Slot of the smoothed products in the product memory: row r at place 31 - r, because filters read
+#: their history backwards.
 SMOOTHED_SLOT = MC_MAX_ROWS
 
-#: Ratios on their way: one is divided while the engine computes the next.
+#: Ratios in flight: one is divided while the engine computes the next.
 _RATIOS_AT_ONCE = 2
 
 
 class MonteCarlo(wiring.Component):
-    """Takes pairs of noise and tells the engine what to compute.
+    """Accept pairs of noise samples and send commands to the engine.
 
     Members
     -------
     settings
-        Are to stay while the pass runs.
+        Must be stable during the pass.
     running
-        The pass is not being cleared for.
+        The memories are cleared and the pass can run.
     pairs
-        The noise.
+        Pairs of noise samples.
     filter_address, filter_row
-        The filter table, which answers a clock later.
+        Port of the filter table, which answers one clock later.
     store, level, place
-        The first and the second of the pair that is given, or the result for either, are to be
-        stored in the sample history.
+        Store the first and the second sample of the current pair, or the result of either, in the
+        sample history.
     keep, row, instant
-        The products, or smoothed products, that have just come are to be stored in their history.
+        Store the current products, or smoothed products, in their history.
     command, result_valid, result
-        To the engine, and what comes back from the rounder.
+        Commands to the engine, and results from the rounder.
     ratio_settled
-        A ratio was binned, or has no bin.
+        High when a ratio was binned, or has no bin.
     done, worked_off
-        Instants that were binned; for one clock when one more is.
+        Number of binned instants; high for one clock per instant.
     finished
-        All were.
+        All instants are binned.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class MonteCarlo(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         settings, command, entry = self.settings, self.command.payload, self.filter_row
         counter, number, level = Signal(COUNTER_BITS), Signal(COUNTER_BITS), Signal(4)
@@ -147,7 +147,7 @@ class MonteCarlo(wiring.Component):
                     m.d.sync += [number.eq(number >> 1), level.eq(level + 1)]
                     m.next = "DESCEND"
             with m.State("DESCEND"):
-                # Only the real parts are samples: the first and the third result.
+                # Only the real parts, the first and the third result, are samples.
                 with m.If(self.result_valid & ~self.result.index[0]):
                     m.d.comb += self.store.eq(Mux(self.result.index[1], 0b10, 0b01))
                 with m.If(last):

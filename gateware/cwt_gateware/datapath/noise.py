@@ -16,9 +16,9 @@ MEAN = 262_140
 
 
 class Noise(wiring.Component):
-    """A stream of pairs of samples without end, made one pair ahead.
+    """An endless stream of pairs of samples, generated one pair ahead.
 
-    `load` takes the seed; whoever does that resets all but the generator's state.
+    `load` takes the seed; the user of `load` also resets everything except the generator's state.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Noise(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         x, y, z, w = state = [Signal(32, name=name, reset_less=True) for name in "xyzw"]
         mixed, drawn = Signal(32), Signal(32)
@@ -46,7 +46,7 @@ class Noise(wiring.Component):
         pair = self.pairs.payload
         m.d.comb += [
             coefficient.eq(Mux(channel, self.settings.a2, self.settings.a1)),
-            # The channels take turns, so the older one is always the first.
+            # The channels alternate, so the older one is always the first.
             rounded.eq((coefficient * pair[0] + (1 << 14)) >> 15),
         ]
         with m.FSM():

@@ -1,6 +1,6 @@
-"""What goes into the data path and what comes out: layouts and the signature.
+"""The ports of the data path: layouts and the signature.
 
-Ranges are those of `docs/hardware-link.md` and are not checked here.
+Ranges are those in `docs/hardware-link.md`; they are not checked here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FilterRow = data.StructLayout(
     }
 )
 
-#: Of FIR_START, and of the bank in SELFTEST.
+#: Settings of FIR_START, and of the bank in SELFTEST.
 BankSettings = data.StructLayout(
     {
         "octaves": unsigned(5),
@@ -49,10 +49,10 @@ BankSettings = data.StructLayout(
     }
 )
 
-#: Of SELFTEST beside its bank.
+#: Settings of SELFTEST in addition to its bank.
 SelftestSettings = data.StructLayout({"seed": unsigned(32), "samples": unsigned(32)})
 
-#: Of MC_START. `seed` holds x in its lowest 32 bits, then y, z, w.
+#: Settings of MC_START. `seed` holds x in its lowest 32 bits, then y, z, w.
 McSettings = data.StructLayout(
     {
         "seed": unsigned(128),
@@ -79,28 +79,28 @@ class DatapathSignature(wiring.Signature):
     Members
     -------
     coefficient_write, filter_write
-        `address` and `data` are taken in every clock in which `enable` is high. Only while nothing
+        Write `data` to `address` in every clock in which `enable` is high. Only while no job
         runs.
     start_fir, start_selftest, start_mc
-        For one clock, only while nothing runs. `bank` (the first two), `selftest` and `mc` are read
-        in that clock alone. Clears counters, histories, waiting samples and outputs, before
-        anything is computed; a Monte Carlo start clears the histograms too.
+        High for one clock, only while no job runs. `bank` (the first two), `selftest` and `mc` are
+        read only in that clock. A start clears counters, histories, and queued samples and outputs
+        before computing; a Monte Carlo start clears the histograms too.
     abort
-        For one clock, at any time: ends what runs and forgets what waits. Histograms stay.
+        High for one clock, at any time: stops the job and clears the queues, not the histograms.
     samples
-        Into the bank. Ready as long as `sample_room` is not 0; taken only after start_fir.
+        Input of the bank. Ready while `sample_room` is not 0; used only after start_fir.
     outputs
-        From the bank, in their order.
+        Outputs of the bank, in order.
     sample_room, outputs_ready
-        How many fit, how many wait.
+        Free places for samples; number of queued outputs.
     finished
         High from the end of a self-test or a Monte Carlo pass until the next start or abort;
-        `done`, `crc` and the histograms are final by then.
+        `done`, `crc` and the histograms are final then.
     done, made, saturations, crc
-        `done`, `outputs`, `saturations`, `signature` of STATUS for the job that runs or ran.
+        `done`, `outputs`, `saturations`, `signature` of STATUS for the current or last job.
     histogram_address, histogram_count
-        A stream of places (row * 256 + bin), answered in order by a stream of counts, one at a
-        time. Also while a pass runs.
+        A stream of addresses (row * 256 + bin), answered in order by a stream of counts, one at a
+        time. Can also be used during a pass.
     """
 
     def __init__(self) -> None:
@@ -133,5 +133,5 @@ class DatapathSignature(wiring.Signature):
 
 
 def write_port(depth: int, shape: data.StructLayout) -> wiring.Signature:
-    """Return the signature of a memory that is written: `address`, `data`, `enable`."""
+    """Return the signature of a write port of a memory: `address`, `data`, `enable`."""
     return wiring.Signature({"address": Out(range(depth)), "data": Out(shape), "enable": Out(1)})

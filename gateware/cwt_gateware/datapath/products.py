@@ -1,7 +1,7 @@
-"""Products of the numbers that belong together: of a row's transforms, and of a row's sums.
+"""Products of the transforms of a row, and of the sums of a row.
 
-From re1, im1, re2, im2: re1² + im1², re2² + im2², re1 re2 + im1 im2, im1 re2 - re1 im2, which go to
-the rounder. From P1, P2, C, S: C² + S² and P1 P2, whose ratio is R².
+re1, im1, re2, im2 give re1² + im1², re2² + im2², re1 re2 + im1 im2, im1 re2 - re1 im2, which go to
+the rounder. P1, P2, C, S give C² + S² and P1 P2, whose ratio is R².
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _LAST_PRODUCT, _NUMERATOR, _DENOMINATOR = 3, 4, 5
 
 
 class Products(wiring.Component):
-    """Gathers the results of a filter, and multiplies those for `Target.ROW` and `Target.BOXCAR`.
+    """Collect the results of a filter, and multiply those for `Target.ROW` and `Target.BOXCAR`.
 
-    One gatherer is enough for all: while products are made, which is at once, no sums are drained.
+    One collector suffices: no sums are drained while products are computed, which is immediate.
 
     Members
     -------
     shift
-        What products are rounded by.
+        Shift by which products are rounded.
     quad
-        Four results that belong together, in the clock of the last of them.
+        The four results of a filter, in the clock of the last one.
     busy
-        The rounder is taken: from the last result of a row on until its products have gone there.
+        The rounder is reserved, from the last result of a row until its products were sent.
     sum_valid, sum
         Products for the rounder.
     divider_ready
-        A ratio may come.
+        The divider can accept a ratio.
     numerator_valid, ratio_valid
         `term` is the numerator; a clock later it is the denominator, and stays.
     positive
-        Both powers of that ratio are.
+        Both powers of the ratio are positive.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Products(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         four = Signal(data.ArrayLayout(signed(18), 4))
         step, multiplying, waiting = Signal(3), Signal(), Signal()

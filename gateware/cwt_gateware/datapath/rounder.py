@@ -1,4 +1,4 @@
-"""The rounder: floor((a + 2^(s-1)) / 2^s), then limited to 16 or 18 bits, in three clocks."""
+"""The rounder: floor((a + 2^(s-1)) / 2^s), then saturated to 16 or 18 bits, in three clocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Rounder"]
 
 
 class Rounder(wiring.Component):
-    """Takes a `Sum` in every clock in which `valid` is high; `result` comes three clocks later."""
+    """Round the `Sum` of every clock with `valid` high; `result` follows three clocks later."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -20,11 +20,11 @@ class Rounder(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         taken, shifted = Signal(Sum), Signal(Sum)
         taken_valid, shifted_valid = Signal(), Signal()
-        # Twice the value shifted leaves the bit that rounds at the end, also for a shift of 0.
+        # Shifting twice the value keeps the rounding bit at the end, also for a shift of 0.
         doubled, halved = Signal(signed(41)), Signal(signed(41))
         m.d.comb += doubled.eq(taken.value << 1)
         m.d.sync += [

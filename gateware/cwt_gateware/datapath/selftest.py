@@ -1,4 +1,4 @@
-"""The self-test: samples that the device makes, and the signature of what the bank made of them."""
+"""The self-test: generated samples, and the signature of the bank's outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["SelftestSamples", "Signature"]
 
 
 class SelftestSamples(wiring.Component):
-    """Samples without end from a 32-bit xorshift; `load` takes the seed."""
+    """An endless stream of samples from a 32-bit xorshift; `load` takes the seed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -19,7 +19,7 @@ class SelftestSamples(wiring.Component):
         )
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         state, first, second, third = (Signal(32) for _ in range(4))
         m.d.comb += [
@@ -37,13 +37,13 @@ class SelftestSamples(wiring.Component):
 
 
 class Signature(wiring.Component):
-    """CRC-32 of numbers of 16 bits, the lower byte first; of none since reset it is 0."""
+    """CRC-32 of 16-bit numbers, lower byte first; 0 after reset."""
 
     def __init__(self) -> None:
         super().__init__({"valid": In(1), "value": In(16), "crc": Out(32)})
 
     def elaborate(self, _platform: object) -> Module:
-        """Build it."""
+        """Return the Amaranth module."""
         m = Module()
         m.submodules.processor = processor = CRC32_ISO_HDLC(data_width=16).create()
         m.d.comb += [
