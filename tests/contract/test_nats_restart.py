@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -272,6 +273,74 @@ async def test_leaving_a_server_that_stalls_meanwhile_leaves_nothing_behind(
     gc.collect()
     assert answered >= 2
     assert caplog.records == []
+
+
+async def test_leaving_a_server_that_reads_no_more_closes_the_connection() -> None:
+    """The driver gave up before it came to that; the socket stayed until the process ended."""
+    left, closed = anyio.Event(), anyio.Event()
+
+    async def answer(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.send(b'INFO {"max_payload":8388608,"headers":true}\r\n')
+            while b"PING" not in await stream.receive():
+                pass
+            await stream.send(b"PONG\r\n")
+            await left.wait()
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+                while True:
+                    await stream.receive()
+        closed.set()
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, answer)
+        url = f"nats://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+        async with connect_bus(url, name="test", log=LOG) as bus:
+            with anyio.move_on_after(1):  # more than the system holds for a socket
+                while True:
+                    await bus.publish("a", bytes(8_000_000))
+        left.set()
+        with fail_after(10):
+            await closed.wait()
+        tasks.cancel_scope.cancel()
+
+
+async def test_leaving_while_reconnecting_ends_every_connection() -> None:
+    """On Python 3.11 the driver's task could ignore its cancellation and reconnect forever."""
+    opened, closed = 0, 0
+
+    async def answer(stream: anyio.abc.SocketStream) -> None:
+        nonlocal opened, closed
+        opened += 1
+        async with stream:
+            if opened == 1:
+                await stream.send(b'INFO {"max_payload":8388608,"headers":true}\r\n')
+                while b"PING" not in await stream.receive():
+                    pass
+                await stream.send(b"PONG\r\n")
+            else:
+                await stream.send(b"-ERR 'starting'\r\n")
+                with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+                    while True:
+                        await stream.receive()
+        closed += 1
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, answer)
+        url = f"nats://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+        with fail_after(10):
+            async with connect_bus(url, name="test", log=LOG):
+                while opened < 2:
+                    await anyio.lowlevel.checkpoint()
+                # Now the second connection is just established.
+            while closed < opened:
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
 
 
 async def test_subscribing_while_the_server_is_killed_takes_effect_on_the_next_one(

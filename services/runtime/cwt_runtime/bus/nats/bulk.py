@@ -70,6 +70,7 @@ class BulkTransport(TcpTransport):
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Connect with a larger buffer than the driver's."""
         del buffer_size
+        self.abort()  # the driver does not close a connection whose handshake failed
         await super().connect(uri, READ_BYTES, connect_timeout)
 
     async def connect_tls(
@@ -88,6 +89,11 @@ class BulkTransport(TcpTransport):
         if self._io_writer is not None:  # it has been replaced
             transport = self._io_writer.transport
             transport.get_protocol().connection_made(transport)
+
+    def abort(self) -> None:
+        """Close the connection, if there is one, without sending what is left."""
+        if self._io_writer is not None:
+            self._io_writer.transport.abort()
 
     async def read(self, buffer_size: int) -> bytes:
         """Return received bytes, up to a larger number than the driver requests."""

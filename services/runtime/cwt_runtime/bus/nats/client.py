@@ -67,6 +67,8 @@ STORE_TIMEOUT_S = 5.0
 #: not respond. Their sum is below the grace period of a service after its drain time.
 SEND_S = 2.0
 CLOSE_S = 1.0
+#: Time after which the cancellation of a task is repeated, seconds.
+CANCEL_POLL_S = 0.1
 #: Time without a PONG on an open connection after which `confirm` gives up, seconds.
 SILENCE_S = 10
 #: Interval of pings, seconds; a ping sent on a connection that broke is never answered.
@@ -193,6 +195,21 @@ class OrderedClient(Client):
         if self._flush_queue is not None:  # else `connect` rejected its arguments
             with anyio.move_on_after(CLOSE_S, shield=True), suppress(OSError):
                 await self.close()
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await self._end_reconnecting()
+        if isinstance(self._socket, BulkTransport):
+            self._socket.abort()  # `close` does not do this if the output cannot be sent
+
+    async def _end_reconnecting(self) -> None:
+        """End the driver's task that reconnects.
+
+        The driver cancels it once. On Python 3.11, `wait_for` ignores a cancellation that arrives
+        when the connection is just established, and the task would reconnect forever.
+        """
+        task = self._reconnection_task
+        while task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=CANCEL_POLL_S)
 
     async def confirm(self) -> None:
         """Wait until the server has read all output, on a new connection if necessary.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import anyio
+import anyio.lowlevel
 import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as DriverSubscription
@@ -68,6 +69,7 @@ class NatsBus:
             await self._client.publish(
                 subject, data, reply=reply or "", headers=driver_headers(headers)
             )
+        await anyio.lowlevel.checkpoint_if_cancelled()  # the driver may suppress the cancellation
 
     @asynccontextmanager
     async def subscribe(
