@@ -123,6 +123,8 @@ class RestartableServer:
     def pause(self) -> None:
         """Pause the server until `resume`: connections stay open, and data waits."""
         os.kill(self._pid, signal.SIGSTOP)
+        # The signal stops its threads one after the other.
+        os.waitid(os.P_PID, self._pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         os.kill(self._pid, signal.SIGCONT)
