@@ -71,19 +71,29 @@ class Client(Jobs):
             subjects.stream("delete"), validated(StreamDelete, {"name": name}), StreamStatus
         )
 
-    async def purge_stream(self, name: str, *, timeout_s: float = PURGE_TIMEOUT_S) -> StreamPurged:
+    async def purge_stream(
+        self, name: str, *, cached_replies: bool = True, timeout_s: float = PURGE_TIMEOUT_S
+    ) -> StreamPurged:
         """Remove all stored data of a deleted stream, and return the number of messages removed.
 
         This removes the signal log, windows, results, events, markers, dead letters and definitions
-        of the stream, and all cached replies to queries. Returns once no service stores data of the
-        stream any more.
+        of the stream. Returns once no service stores data of the stream any more.
+
+        Parameters
+        ----------
+        name
+            Name of the stream.
+        cached_replies
+            Also clear the cache of query replies, which may contain samples of the stream.
+        timeout_s
+            Deadline of the request, seconds.
 
         Raises
         ------
         Conflict
             The stream is still defined, its device still sends, or workers need more time.
         """
-        request = validated(StreamPurge, {"name": name})
+        request = validated(StreamPurge, {"name": name, "cached_replies": cached_replies})
         return await self.ask(subjects.stream("purge"), request, StreamPurged, timeout_s=timeout_s)
 
     def publisher(

@@ -247,6 +247,8 @@ class StreamPurge(Message):
     """Remove all stored data of a stream, which must be deleted first."""
 
     name: Name
+    #: Whether to clear the cache of query replies, which may contain samples of the stream.
+    cached_replies: bool = True
 
 
 class StreamPurged(Message):

@@ -107,6 +107,14 @@ async def test_nothing_on_the_server_is_left_of_a_recording(nats_shared: SharedS
     assert sum(subject == "cwt.dead.compute" for subject, _ in found) == 2
 
 
+async def test_cached_replies_stay_if_requested(system_bus: Bus) -> None:
+    answers = await system_bus.log.objects(storage.ANSWERS)
+    await answers.put("Wct-1-abc", MARK)
+    async with running(system_bus, "ingest"):
+        await Client(system_bus).purge_stream("s", cached_replies=False)
+    assert await answers.get("Wct-1-abc") == MARK
+
+
 async def test_a_stream_that_is_defined_is_not_purged(system_bus: Bus) -> None:
     client = Client(system_bus)
     async with running(system_bus, "ingest"):

@@ -15,6 +15,7 @@ import pytest
 from cwt_cli.page_key import page_with_key
 from cwt_cli.ports import http_address
 from cwt_cli.system import SystemPlan, running_system
+from cwt_gateway.owned_streams import remove_stream
 from cwt_runtime.accounts.folder import settings_of, write_accounts
 from cwt_runtime.accounts.users import User, analyst, device, reader
 from cwt_runtime.bus.errors import BusError
@@ -160,6 +161,13 @@ async def test_the_gateway_serves_its_clients_as_a_user_of_its_own(tmp_path: Pat
             for page in ("results", "events", "markers", "samples"):
                 shown = await http.get(f"/api/v1/streams/{scenario.STREAM}/{page}")
                 assert shown.is_success, shown.text
+        async with connect(server.settings("gateway")) as own:
+            with fail_after(60):
+                await remove_stream(own, scenario.STREAM)
+        log = system.bus.log
+        results = subjects.results_of(scenario.STREAM)
+        assert not await log.subject_counts(storage.SIGNALS, subjects.signal(scenario.STREAM))
+        assert not await log.subject_counts(storage.RESULTS, results)
 
 
 async def test_an_analyst_uses_a_device_and_all_workers_through_compute(tmp_path: Path) -> None:

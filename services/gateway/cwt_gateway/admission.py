@@ -1,8 +1,8 @@
-"""Who may use the gateway: every request has a valid key or session, where keys are configured.
+"""Admission: where keys are configured, every request needs a valid key or session.
 
-A key is in the header ``Authorization: Bearer`` or ``X-API-Key``. A session is in the same headers,
-in a cookie, or, for a WebSocket, in the parameter ``session``. What is not in `PUBLIC` needs one of
-them, paths that do not exist included.
+A key is sent in the header ``Authorization: Bearer`` or ``X-API-Key``; a session in the same
+headers, in a cookie or, for a WebSocket, in the parameter ``session``. All paths except those in
+`PUBLIC` need one of them, including paths that do not exist.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ __all__ = [
 KEY_HEADER: Final = "X-API-Key"
 BEARER: Final = "bearer"
 SESSION_COOKIE: Final = "cwt_session"
-#: Of a WebSocket, whose headers a browser does not let its page set.
+#: Query parameter for WebSockets, because browsers do not let a page set their headers.
 SESSION_PARAMETER: Final = "session"
-#: What the gateway says of itself, its documentation, and the page, which asks for a key itself.
+#: Paths without admission: status, documentation, and the page, which prompts for a key.
 PUBLIC: Final = frozenset(
     {"/", "/health", "/livez", "/readyz", "/docs", "/redoc", "/openapi.json", "/live"}
 )
 PUBLIC_FOLDERS: Final = ("/static/", "/static-offline-docs/")
-#: Where a request's scope has its admission.
+#: Key of the admission in a request's scope.
 _SCOPE_KEY: Final = "cwt.admission"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """What a request was admitted with."""
+    """The key or session of an admitted request."""
 
     grant: Grant
-    #: When the key itself was sent, seconds UTC.
+    #: Time at which the key itself was sent, seconds UTC.
     signed_in_s: int
 
 
 class SessionReader(Protocol):
-    """Reads sessions."""
+    """Reader of sessions."""
 
     def read(self, token: str) -> Admission | None:
-        """Return whom a session admits; None if it is not valid."""
+        """Return the admission of a session, or None if the session is invalid."""
 
 
 class KeyGuard:
-    """Refuses requests without a valid key or session."""
+    """Middleware that refuses requests without a valid key or session."""
 
     def __init__(self, app: ASGIApp, keys: KeyRing, sessions: SessionReader) -> None:
         self.app = app
@@ -72,7 +72,7 @@ class KeyGuard:
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its admission, or refuse it."""
+        """Forward the request with its admission, or refuse it."""
         if scope["type"] in {"http", "websocket"} and not _is_public(scope["path"]):
             try:
                 scope[_SCOPE_KEY] = self._admit(HTTPConnection(scope))
@@ -115,26 +115,26 @@ class KeyGuard:
 
 
 def admission_of(connection: HTTPConnection) -> Admission | None:
-    """Return what a request was admitted with; None where no keys are configured."""
+    """Return the admission of a request, or None if no keys are configured."""
     admission = connection.scope.get(_SCOPE_KEY)
     assert admission is None or isinstance(admission, Admission)  # noqa: S101 - by `KeyGuard`
     return admission
 
 
 def grant_of(connection: HTTPConnection) -> Grant | None:
-    """Return what the key of a request grants; None where no keys are configured."""
+    """Return the grant of a request's key, or None if no keys are configured."""
     admission = admission_of(connection)
     return None if admission is None else admission.grant
 
 
 def unauthorized(detail: str) -> ProblemDetails:
-    """Return the refusal of a request without a valid key."""
+    """Return the error for a request without a valid key."""
     challenge = {"WWW-Authenticate": 'Bearer realm="pycwt-mod"'}
     return ProblemDetails(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers=challenge)
 
 
 def _header(connection: HTTPConnection) -> str | None:
-    """Return the key or session that a program sends."""
+    """Return the key or session in the headers of a program."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == BEARER:
         return token.strip()
@@ -142,7 +142,7 @@ def _header(connection: HTTPConnection) -> str | None:
 
 
 def _session(connection: HTTPConnection) -> str | None:
-    """Return the session that a browser sends; a key is not taken from an address or a cookie."""
+    """Return the session of a browser; keys are not accepted in a URL or a cookie."""
     if connection.scope["type"] == "websocket" and SESSION_PARAMETER in connection.query_params:
         return connection.query_params[SESSION_PARAMETER]
     return connection.cookies.get(SESSION_COOKIE)

@@ -1,4 +1,4 @@
-"""Connections to the bus as the users that keys act as, one for each user.
+"""Connections to the bus, one for each user that keys act as.
 
 A request with a key is sent over the connection of the key's user, so the server of the bus decides
 what the key may do. The gateway has the passwords of these users in a folder (``CWT_HTTP_USERS``).
@@ -25,19 +25,19 @@ from pycwt_client import Client
 
 __all__ = ["BusUsers"]
 
-#: A server that is there lets a user in within milliseconds.
+#: Deadline of a connection, seconds; a running server accepts a user within milliseconds.
 CONNECT_S: Final = 5.0
 
 
 class BusUsers:
-    """Connections that are opened when they are first needed, and then kept.
+    """Connections that are opened on first use and then kept open.
 
     Parameters
     ----------
     passwords
         Folder with a file for each user.
     service
-        How the gateway itself connects.
+        Connection settings of the gateway itself.
     """
 
     def __init__(self, passwords: Path, service: ConnectSettings, log: Log) -> None:
@@ -48,12 +48,12 @@ class BusUsers:
         self._turns: defaultdict[tuple[str, Role], anyio.Lock] = defaultdict(anyio.Lock)
 
     async def client(self, user: str, role: Role, background: TaskGroup) -> Client:
-        """Return a client that acts as `user`; its connection is held by a task in `background`.
+        """Return a client that acts as `user`; a task in `background` holds its connection.
 
         Raises
         ------
         Unavailable
-            The server is away or does not let the user in, or there is no password.
+            The server is unreachable or refuses the user, or there is no password.
         """
         async with self._turns[user, role]:
             client = self._clients.get((user, role))

@@ -1,7 +1,7 @@
-"""The keys that are valid now, as the bucket of keys has them.
+"""The currently valid keys, from the bucket of keys.
 
-The bucket is watched: a key that is added or revoked counts within milliseconds. Until all keys
-have been read, none is valid.
+The gateway watches the bucket, so adding or revoking a key takes effect within milliseconds. No key
+is valid until all keys have been read.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = ["Grant", "KeyRing"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Grant:
-    """A key that was accepted."""
+    """An accepted key."""
 
     record: KeyRecord
-    #: Of its value in the bucket: another key of the same name has another one.
+    #: Revision of the key in the bucket, which distinguishes a later key of the same name.
     revision: int
     revoked: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def fault(self) -> str | None:
-        """Why the key is not valid any more; None if it is."""
+        """Reason for which the key is no longer valid, or None."""
         if self.revoked.is_set():
             return f"the key {self.record.name} was revoked"
         expires_ns = self.record.expires_ns
@@ -42,7 +42,7 @@ class Grant:
         return None
 
     async def ended(self) -> str:
-        """Wait until the key is revoked or expires, and return which of them it is."""
+        """Wait until the key is revoked or expires, and return which of the two."""
         while True:
             fault = self.fault
             if fault is not None:
@@ -55,22 +55,22 @@ class Grant:
 
 
 class KeyRing:
-    """The keys by what clients send, and by name."""
+    """The valid keys, by hash and by name."""
 
     def __init__(self) -> None:
         self._by_digest: dict[str, Grant] = {}
         self._by_name: dict[str, Grant] = {}
 
     def of_key(self, key: str) -> Grant | None:
-        """Return what a key grants; None if there is no such key."""
+        """Return the grant of a key, or None if the key is unknown."""
         return self._by_digest.get(digest_of(key))
 
     def of_name(self, name: str) -> Grant | None:
-        """Return what the key of a name grants."""
+        """Return the grant of the key with this name, or None."""
         return self._by_name.get(name)
 
     async def follow(self, log: DurableLog, *, task_status: TaskStatus[None]) -> None:
-        """Read the bucket until cancelled; `task_status` is told when all keys were read.
+        """Watch the bucket until cancelled; report to `task_status` when all keys have been read.
 
         Raises
         ------

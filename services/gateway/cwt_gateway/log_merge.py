@@ -1,6 +1,6 @@
-"""Reading several subjects of a stream for a user who may read them one at a time.
+"""Read several subjects of a stream as a user who may read them only one at a time.
 
-The server compares the filter of a consumer with the permissions of its user if it is a single one.
+The server checks the filter of a consumer against the user's permissions if it is a single subject.
 A user with permissions for some streams therefore reads each subject with a consumer of its own.
 """
 
@@ -16,22 +16,22 @@ from cwt_runtime.bus import DurableLog, StoredMessage
 
 __all__ = ["replay_each"]
 
-#: How often the log is asked for new messages.
+#: Interval of reads of the log, seconds.
 POLL_S: Final = 0.25
 
 
 async def replay_each(
     log: DurableLog, stream: str, subjects: tuple[str, ...], start_seq: int
 ) -> AsyncGenerator[StoredMessage]:
-    """Yield what `DurableLog.replay` does: messages in the order of the log, without end.
+    """Yield messages in the order of the log, without end, as `DurableLog.replay` does.
 
     Raises
     ------
     BusError
-        As of `DurableLog.read`, and while the server is away.
+        As `DurableLog.read`, and while the server is unreachable.
     """
     while True:
-        # What is stored while the subjects are read one after the other belongs to the next round.
+        # Messages that are stored while the subjects are read one by one belong to the next round.
         end = await log.last_seq(stream)
         if end >= start_seq:
             async with aclosing(_merged(log, stream, subjects, start_seq, end)) as stored:
@@ -61,7 +61,7 @@ async def _advance(
     stored: AsyncIterator[StoredMessage],
     end: int,
 ) -> None:
-    """Add the next message to `heads`, unless it comes after `end`."""
+    """Add the next message to `heads`, unless it is after `end`."""
     following = await anext(stored, None)
     if following is not None and following.seq <= end:
         heads.append((following, stored))

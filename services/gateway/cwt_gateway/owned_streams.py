@@ -11,7 +11,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from typing import Final
 
 import anyio
@@ -28,12 +27,10 @@ from pycwt_client import Client
 
 __all__ = ["new_stream_name", "owned_stream", "remove_orphans"]
 
-#: Time that the connection's task waits; then the removal continues in the background.
+#: Time that the task of the connection waits until the stream is deleted.
 REMOVE_S: Final = 2.0
 #: Pause before retrying a removal.
 RETRY_S: Final = 5.0
-#: A worker may be computing a window when the stream ends, and store its result later.
-LATE_S: Final = 15.0
 #: Time within which a gateway that lost its connection reconnects.
 RECONNECT_S: Final = 10.0
 PING_TIMEOUT_S: Final = 2.0
@@ -71,22 +68,11 @@ async def owned_stream(
 
 
 async def _remove(client: Client, name: str, background: TaskGroup) -> None:
-    removed = False
-    with anyio.move_on_after(REMOVE_S, shield=True):
-        try:
-            await remove_stream(client, name)
-            removed = True
-        except (BusError, ContractError):
-            pass  # retried below
+    """Delete a stream, and remove its data in the background."""
+    with anyio.move_on_after(REMOVE_S, shield=True), suppress(BusError, ContractError):
+        await client.delete_stream(name)  # retried below
     with suppress(RuntimeError):  # the gateway has ended: the next one removes the rest
-        background.start_soon(partial(_remove_rest, client, name, is_removed=removed))
-
-
-async def _remove_rest(client: Client, name: str, *, is_removed: bool) -> None:
-    """Remove a stream as soon as possible, and later the data that is stored late."""
-    for pause_s in (LATE_S, 0.0) if is_removed else (RETRY_S, LATE_S):
-        await anyio.sleep(pause_s)
-        await _until_removed(client, name)
+        background.start_soon(_until_removed, client, name)
 
 
 async def _until_removed(client: Client, name: str) -> None:
@@ -100,21 +86,16 @@ async def _until_removed(client: Client, name: str) -> None:
 
 
 async def remove_stream(client: Client, name: str) -> None:
-    """Remove a stream with its samples, windows, results, events and markers.
+    """Delete a stream, and remove its data once no worker stores any.
 
     Raises
     ------
     BusError, ContractError
         Some of it may remain.
     """
-    with suppress(NotFound):  # it was already removed
+    with suppress(NotFound):  # it was already deleted
         await client.delete_stream(name)
-    log = client.bus.log
-    await log.purge(storage.SIGNALS, subjects.signal(name))
-    await log.purge(storage.WINDOWS, subjects.windows_of(name))
-    await log.purge(storage.RESULTS, subjects.results_of(name))
-    await log.purge(storage.RESULTS, subjects.event(name))
-    await log.purge(storage.RESULTS, subjects.marker(name))
+    await client.purge_stream(name, cached_replies=False)
 
 
 async def remove_orphans(client: Client, *, patience_s: float = RECONNECT_S) -> None:

@@ -1,11 +1,11 @@
-"""Limits of what each key may ask for: requests and bytes a minute, and requests at a time.
+"""Rate limits of each key: requests and bytes per minute, and concurrent requests.
 
-Requests and bytes are token buckets: a key that has asked for nothing for a minute may use the
-quota of a minute immediately, and then as much as comes back each second. Bytes are counted as they
-pass, so a body can overdraw the bucket; the next request waits until that is paid back.
+Requests and bytes are token buckets: a key that was idle for a minute may use the quota of a minute
+immediately, and then as much as is refilled. Bytes are counted as they pass, so a body can overdraw
+the bucket; further requests are refused until the bucket is positive again.
 
-A request beyond a limit is refused with status 429. A frame of a WebSocket counts as a request, and
-beyond a limit it is read later.
+A request above a limit is refused with status 429. A frame of a WebSocket counts as a request;
+above a limit, reading is delayed.
 
 References
 ----------
@@ -55,10 +55,10 @@ class Rates:
 
 
 class TokenBucket:
-    """A quota for each `WINDOW_S`, which comes back continuously.
+    """A token bucket with a quota per `WINDOW_S`, refilled continuously.
 
     The level is min(q, v + (t - t0) q / w) with the quota q, the window w, and the level v after
-    the last use at t0. It is negative after more was taken than was there.
+    the last use at t0. It is negative if the bucket was overdrawn.
     """
 
     def __init__(self, quota: int, now_s: float) -> None:
@@ -67,22 +67,22 @@ class TokenBucket:
         self._at_s = now_s
 
     def level(self, now_s: float) -> float:
-        """Return what may be taken now."""
+        """Return the current level."""
         self._level = min(self._quota, self._level + (now_s - self._at_s) * self._quota / WINDOW_S)
         self._at_s = now_s
         return self._level
 
     def take(self, count: float, now_s: float) -> None:
-        """Take `count`, whether it is there or not."""
+        """Take `count` tokens; may overdraw the bucket."""
         self._level = self.level(now_s) - count
 
     def wait_s(self, count: float, now_s: float) -> float:
-        """Return how long it takes until `count` may be taken, 0 if it may be now."""
+        """Return the time until `count` tokens are available, seconds; 0 if they are now."""
         return max(0.0, count - self.level(now_s)) * WINDOW_S / self._quota
 
 
 class _Usage:
-    """What a key has used of its limits."""
+    """Usage of the limits by one key."""
 
     def __init__(self, rates: Rates) -> None:
         now_s = anyio.current_time()
@@ -92,7 +92,7 @@ class _Usage:
         self._at_a_time = 0
 
     def refusal(self) -> ProblemDetails | None:
-        """Return why one more request is beyond a limit; None if it is not."""
+        """Return the reason to refuse one more request, or None."""
         now_s, rates = anyio.current_time(), self._rates
         if self._at_a_time >= rates.requests_at_a_time:
             return self._problem(f"{rates.requests_at_a_time} requests at a time are possible", 1)
@@ -116,7 +116,7 @@ class _Usage:
             self._at_a_time -= 1
 
     def count_bytes(self, count: int) -> None:
-        """Count bytes of a body."""
+        """Count the bytes of a body."""
         self._bytes.take(count, anyio.current_time())
 
     async def frame(self, size: int) -> None:
@@ -127,7 +127,7 @@ class _Usage:
         await anyio.sleep(max(self._requests.wait_s(0, now_s), self._bytes.wait_s(0, now_s)))
 
     def headers(self) -> dict[str, str]:
-        """Return what a client is told of its limits."""
+        """Return the headers that report the limits to a client."""
         now_s = anyio.current_time()
         left = {
             "requests": math.floor(self._requests.level(now_s)),
@@ -152,7 +152,7 @@ class _Usage:
 
 
 class RateGuard:
-    """Limits what each key may ask for; requests without a key pass."""
+    """Middleware that enforces the limits of each key; requests without a key pass."""
 
     def __init__(self, app: ASGIApp, rates: Rates) -> None:
         self.app = app
@@ -160,7 +160,7 @@ class RateGuard:
         self._usages: WeakKeyDictionary[Grant, _Usage] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
+        """Forward the request, or refuse it."""
         grant = None if scope["type"] == "lifespan" else grant_of(HTTPConnection(scope))
         if grant is None:
             await self.app(scope, receive, send)

@@ -1,12 +1,12 @@
-"""Sessions: what a browser has in place of a key, and a WebSocket that cannot send headers.
+"""Sessions, which replace keys in browsers and in WebSockets that cannot send headers.
 
-A session is a JWT that names a key and expires after `SESSION_S`. It is valid as long as its key:
-each request looks the key up. A session can be exchanged for a new one until `SIGN_IN_S` after the
-key was given.
+A session is a JWT that names a key and expires after `SESSION_S`. It is valid only while its key
+is: each request looks up the key. A session can be renewed until `SIGN_IN_S` after the key was
+sent.
 
-It is signed with the password of the key's user of NATS, which every gateway has. So a session
-counts at each gateway, also after a restart, and no secret is stored for it. The user itself could
-sign sessions, which grant nothing but its own permissions.
+A session is signed with a secret derived from the password of the key's NATS user, which every
+gateway has. So all gateways accept it, also after a restart, without a stored secret. The user
+could sign sessions itself; they would grant only its own permissions.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from cwt_schemas.http import Session
 __all__ = ["Sessions", "router"]
 
 SESSION_S: Final = 15 * 60
-#: A working day; then the key has to be given again.
+#: Time after which the key must be sent again, seconds: a working day.
 SIGN_IN_S: Final = 12 * 3600
 ALGORITHM: Final = "HS256"
-#: Separates this use of a password from others.
+#: Context of the key derivation, which separates this use of a password from others.
 _PURPOSE: Final = b"cwt-gateway session"
 
 router = APIRouter(prefix="/api/v1/session", tags=["access"])
 
 
 class Sessions:
-    """Makes and reads sessions.
+    """Create and read sessions.
 
     Parameters
     ----------
     keys
-        The keys that are valid now.
+        The valid keys.
     passwords
         Folder with a file for each user of NATS that keys act as.
     """
@@ -56,12 +56,12 @@ class Sessions:
         self._passwords = passwords
 
     def issue(self, admission: Admission, now_s: int) -> tuple[str, int]:
-        """Return a session, and when it expires, seconds UTC.
+        """Return a session and its expiry, seconds UTC.
 
         Raises
         ------
         Unavailable
-            The gateway has no password of the key's user.
+            The gateway does not have the password of the key's user.
         """
         record = admission.grant.record
         ends = [now_s + SESSION_S, admission.signed_in_s + SIGN_IN_S]
@@ -80,7 +80,7 @@ class Sessions:
         return token, min(ends)
 
     def read(self, token: str) -> Admission | None:
-        """Return whom a session admits; None if it has expired, or was not made by a gateway."""
+        """Return the admission of a session, or None if it has expired or is forged."""
         try:
             grant = self._keys.of_name(str(jwt.get_unverified_header(token).get("kid")))
             if grant is None:
@@ -93,7 +93,7 @@ class Sessions:
             )
         except jwt.InvalidTokenError:
             return None
-        # Another key may have the name of one that was revoked.
+        # A new key may have the name of a revoked one.
         if (claims["sub"], claims["key"]) != (grant.record.name, grant.revision):
             return None
         return Admission(grant=grant, signed_in_s=int(claims["auth_time"]))
@@ -142,7 +142,7 @@ async def begin(request: Request) -> Response:
 @router.delete("", summary="End a session", operation_id="end_session", status_code=204)
 @contract(status=HTTPStatus.NO_CONTENT)
 async def end() -> Response:
-    """Remove the cookie of the session."""
+    """Delete the session cookie."""
     response = Response(status_code=HTTPStatus.NO_CONTENT)
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
     return response

@@ -65,7 +65,7 @@ class RecordingPurge:
         self._patience_s = patience_s
 
     async def purge(self, request: StreamPurge) -> StreamPurged:
-        """Remove everything stored of a stream, and all cached replies to queries.
+        """Remove everything stored of a stream and, if requested, all cached replies to queries.
 
         Cached replies do not name their recording, so all of them are removed.
 
@@ -84,7 +84,8 @@ class RecordingPurge:
         await self._audit.record(AuditAction.STREAM_PURGED, "stream", name)
         removed = await self._remove(name)
         letters = await self._remove_dead_letters(name)
-        await (await self._bus_log.objects(storage.ANSWERS)).clear()
+        if request.cached_replies:
+            await (await self._bus_log.objects(storage.ANSWERS)).clear()
         await self._definitions.forget(name)
         await self._checkpoints.forget(checkpoint_key(name))
         self._log.info(Action.STREAM_PURGED, stream=name, user=caller.user)
