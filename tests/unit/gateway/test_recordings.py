@@ -42,14 +42,15 @@ async def upload(
         return await http.post(PATH, content=body, params={"filename": filename, **parameters})
 
 
-async def published(bus: MemoryBus, channels: int, epochs: int = 1) -> list[SignalChunk]:
-    """Return the chunks of the stream up to the end of so many epochs."""
+async def published(bus: MemoryBus, channels: int, epoch: str | None = None) -> list[SignalChunk]:
+    """Return the chunks of the stream up to the end of `epoch`, or of any."""
     chunks: list[SignalChunk] = []
     with fail_after(20):
         async with bus.log.replay(storage.SIGNALS, ("cwt.signal.icu",)) as stored:
             async for each in stored:
-                chunks.append(decode_chunk(each.message.headers, each.message.data, channels))
-                if sum(chunk.final for chunk in chunks) == epochs:
+                chunk = decode_chunk(each.message.headers, each.message.data, channels)
+                chunks.append(chunk)
+                if chunk.final and epoch in {None, chunk.epoch}:
                     return chunks
     raise AssertionError("the log ended")
 
@@ -128,7 +129,7 @@ async def test_parameters_say_what_is_computed_of_which_channels(bus: MemoryBus)
     assert chunks[0].samples[0].tolist() == [3, 1]
 
 
-async def test_the_same_upload_again_repeats_nothing(bus: MemoryBus) -> None:
+async def test_the_same_upload_again_continues_its_epoch(bus: MemoryBus) -> None:
     async with catalogue(bus), gateway(bus) as http:
         first = await upload(http, CSV)
         chunks = await published(bus, 2)
@@ -137,10 +138,11 @@ async def test_the_same_upload_again_repeats_nothing(bus: MemoryBus) -> None:
         other = await upload(http, CSV.replace(b"ecg", b"ekg"))
         assert other.status_code == 409
         await http.delete("/api/v1/streams/icu")
-        anew = await upload(http, CSV, band="1,20")
-        assert anew.json()["epoch"] != first.json()["epoch"]
-        # What was sent again had the ids of the first time.
-        assert len(await published(bus, 2, epochs=2)) == 2 * len(chunks)
+        anew = (await upload(http, CSV, band="1,20")).json()
+        assert anew["epoch"] != first.json()["epoch"]
+        # Without an ingest, which knows the samples, the upload may publish them again.
+        epochs = [each.epoch for each in await published(bus, 2, anew["epoch"])]
+    assert epochs.count(anew["epoch"]) == len(chunks)
 
 
 @pytest.mark.parametrize(
