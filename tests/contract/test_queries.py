@@ -229,7 +229,7 @@ async def test_an_object_that_is_gone_or_damaged_is_told(client: Client) -> None
     with pytest.raises(Internal, match="SHA-256"):
         await fetch(client.bus, place)
     await objects.delete("reply-1")
-    with pytest.raises(Unavailable, match="ask again"):
+    with pytest.raises(Unavailable, match="repeat the query"):
         await fetch(client.bus, place)
 
 
