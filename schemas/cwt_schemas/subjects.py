@@ -52,7 +52,7 @@ HW: Final = "cwt.hw.>"
 #: Events of devices; ``hw`` is not a valid name of a stream.
 HW_EVENTS: Final = "cwt.event.hw"
 
-#: Prefix of the subjects of a device, with a placeholder for its name.
+#: Template of the prefix of a device's subjects.
 HW_DEVICE: Final = "cwt.hw.{device}"
 
 #: Lists the devices and ports of the bridge; ``list`` is not a valid name of a device.

@@ -157,7 +157,7 @@ async def test_a_server_that_stalled_hands_out_what_was_asked_for_and_no_more(
 async def test_a_read_that_was_cancelled_while_its_request_was_lost_has_no_hole(
     server: RestartableServer, bus: NatsBus
 ) -> None:
-    """The answer comes later all the same; the next one would be that nothing is left."""
+    """The reply still arrives later; the reply to a second request would be "no messages"."""
     await keep(bus, SIGNAL, 0, 100)  # two requests bring them
     with fail_after(30):
         async with bus.log.read(storage.SIGNALS, (SIGNAL,)) as messages:
@@ -165,7 +165,7 @@ async def test_a_read_that_was_cancelled_while_its_request_was_lost_has_no_hole(
             server.pause()
             with anyio.move_on_after(0.1):
                 await anext(messages)
-            await anyio.sleep(2 * SILENCE_S)  # nobody reads when the request is taken for lost
+            await anyio.sleep(2 * SILENCE_S)  # the request is declared lost while no reader waits
             server.resume()
             seen += [stored.seq async for stored in messages]
     assert seen == list(range(1, 101))

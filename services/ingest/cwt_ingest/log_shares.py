@@ -115,17 +115,17 @@ class LogShares:
 
     async def run(self) -> None:
         """Check until cancelled, also while the log cannot be written, as on a full disk."""
-        told = ""
+        reported = ""
         while True:
             try:
                 await self.check()
-                told = ""
+                reported = ""
             except BusClosedError:
                 raise
             except BusError as error:
-                if not error.transient and str(error) != told:
-                    told = str(error)
-                    self._log.warning(Action.BUS_ERROR, stream=storage.SIGNALS, detail=told)
+                if not error.transient and str(error) != reported:
+                    reported = str(error)
+                    self._log.warning(Action.BUS_ERROR, stream=storage.SIGNALS, detail=reported)
             await anyio.sleep(self._look_s)
 
     async def admit(self, stream: str) -> None:
