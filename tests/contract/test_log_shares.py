@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import pytest
 
@@ -10,6 +11,7 @@ from cwt_ingest.log_shares import LogShares
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import checkpoint_key
+from cwt_ingest.undefined_streams import MAX_REPORTED
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError, StorageFullError
 from cwt_runtime.telemetry.logs import logger
@@ -165,6 +167,18 @@ async def test_undefined_streams_do_not_fill_the_log(bus: Bus) -> None:
     assert "48 chunks of undefined" in event.detail
     await ingest.shares.check()  # there is room again
     await ingest.publish("undefined")
+
+
+async def test_invented_names_do_not_fill_the_log_of_events(bus: Bus) -> None:
+    """A client that invented a name for each chunk had an event stored for each."""
+    ingest = await Ingest.open(bus, "small")
+    with suppress(StorageFullError):
+        for number in range(250):
+            invented = subjects.signal(f"invented-{number}")
+            await bus.log.store(invented, CHUNK[:300], msg_id=f"invented/{number}")
+    await ingest.shares.check()
+    assert await ingest.counts() == {}
+    assert len(await ingest.events()) == MAX_REPORTED
 
 
 async def test_only_defined_streams_are_taken_where_it_is_asked_for(bus: Bus) -> None:

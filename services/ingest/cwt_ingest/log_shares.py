@@ -36,7 +36,7 @@ from cwt_ingest.catalogue import read_definition
 from cwt_ingest.liveness import assigned_instance
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import checkpoint_key
-from cwt_ingest.undefined_streams import NAMELESS
+from cwt_ingest.undefined_streams import MAX_REPORTED, NAMELESS
 from cwt_runtime.bus import Bucket, DurableLog, StoredMessage, Usage
 from cwt_runtime.bus.errors import BusClosedError, BusError
 from cwt_runtime.telemetry import metrics
@@ -143,21 +143,26 @@ class LogShares:
         usage = await self._bus_log.usage(storage.SIGNALS) if mine else Usage(size_bytes=0)
         threshold = RELAXED if self._tight else TIGHT
         self._tight = usage.size_bytes >= threshold * (usage.max_bytes or math.inf)
+        taken = usage.subjects
         if self._tight:
+            # First, so that no undefined stream is added while those in the log are removed.
+            taken = await self._accept(taken)
             await self._make_room(usage)
         else:
             self._closed.clear()
             self._sizes.clear()
         if mine:
-            await self._accept(usage.subjects)
+            await self._accept(taken)
 
-    async def _accept(self, taken: tuple[str, ...]) -> None:
+    async def _accept(self, taken: tuple[str, ...]) -> tuple[str, ...]:
+        """Have the log take what it should take; return that."""
         if set(taken) == self._wanted(self._streams()):
-            return
+            return taken
         # This process may not know yet of a stream that was just defined.
-        wanted = self._wanted(frozenset(await self._definitions.keys()))
-        if set(taken) != wanted:
-            await self._bus_log.accept(storage.SIGNALS, tuple(sorted(wanted)))
+        wanted = tuple(sorted(self._wanted(frozenset(await self._definitions.keys()))))
+        if set(taken) != set(wanted):
+            await self._bus_log.accept(storage.SIGNALS, wanted)
+        return wanted
 
     def _wanted(self, defined: frozenset[str]) -> set[str]:
         if not self._tight and not self._defined_only:
@@ -166,6 +171,7 @@ class LogShares:
 
     async def _make_room(self, usage: Usage) -> None:
         counts: dict[str, int] = {}
+        undefined = 0
         found = await self._bus_log.subject_counts(storage.SIGNALS, subjects.SIGNALS)
         for subject, count in found.items():
             stream = _stream_of(subject)
@@ -175,7 +181,10 @@ class LogShares:
             ):
                 counts[stream] = count
             else:
-                await self._remove_undefined(subject, stream, count, usage)
+                await self._bus_log.purge(storage.SIGNALS, subject)
+                if stream is not None and undefined < MAX_REPORTED:
+                    undefined += 1
+                    await self._report_undefined(stream, count, usage)
         share = self._share * (usage.max_bytes or math.inf)
         estimate = sum(count * self._mean_size(stream) for stream, count in counts.items())
         if abs(usage.size_bytes - estimate) > ACCURACY * share:
@@ -184,13 +193,9 @@ class LogShares:
         for stream, count in counts.items():
             await self._limit(stream, count, share, usage)
 
-    async def _remove_undefined(
-        self, subject: str, stream: str | None, count: int, usage: Usage
-    ) -> None:
-        await self._bus_log.purge(storage.SIGNALS, subject)
-        if stream is not None:
-            detail = f"{_fullness(usage)}: {count} chunks of {stream}, which is not defined, "
-            await self._report(stream, f"{detail}were removed", usage)
+    async def _report_undefined(self, stream: str, count: int, usage: Usage) -> None:
+        detail = f"{_fullness(usage)}: {count} chunks of {stream}, which is not defined, "
+        await self._report(stream, f"{detail}were removed", usage)
 
     async def _limit(self, stream: str, count: int, share: float, usage: Usage) -> None:
         chunk_bytes = self._mean_size(stream)
