@@ -97,7 +97,7 @@ async def test_names_that_are_not_defined_leave_room_for_a_stream(system: Runnin
             for _ in range(4):
                 await victim.publish(CHUNK)
     assert victim.kept == 4
-    assert "which is not defined, were removed" in await reason_of_refusal(client, "invented")
+    assert "removed; stream invented is not defined" in await reason_of_refusal(client, "invented")
     with fail_after(30):
         while await system.bus.log.subject_counts(storage.SIGNALS, subjects.signal("invented")):  # noqa: ASYNC110 - another process
             await anyio.sleep(POLL_S)

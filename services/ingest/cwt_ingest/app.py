@@ -12,17 +12,16 @@ import anyio
 from cwt_ingest.backlog import LagMonitor, WindowBacklog
 from cwt_ingest.catalogue import Catalogue, WindowLimits
 from cwt_ingest.follower import ChunkReader, Follower
-from cwt_ingest.log_shares import LogShares
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import Claim, Ownership
 from cwt_ingest.processor import StreamProcessor, read_chunk
 from cwt_ingest.purge import RecordingPurge
 from cwt_ingest.settings import IngestSettings
+from cwt_ingest.signal_log import SignalLogGuard
 from cwt_ingest.storage_monitor import monitor_storage
 from cwt_ingest.stream_assignment import StreamAssignment
 from cwt_ingest.stream_publisher import WindowQueue
-from cwt_ingest.undefined_streams import UndefinedStreamMonitor
 from cwt_runtime.process.lifecycle import Context
 from cwt_runtime.rpc.admission import Admission
 from cwt_runtime.rpc.endpoint import Endpoint
@@ -80,7 +79,7 @@ async def serve(
     limits = WindowLimits(
         max_message_bytes=context.bus.max_message_bytes, log_max_age_s=settings.signals_max_age_s
     )
-    shares = LogShares(
+    signal_log = SignalLogGuard(
         bus_log,
         membership,
         lambda: assignment.streams,
@@ -98,10 +97,7 @@ async def serve(
         limits=limits,
         max_streams=settings.streams_max,
         progress=assignment.progress,
-        admit=shares.admit,
-    )
-    undefined = UndefinedStreamMonitor(
-        bus_log, membership, lambda: assignment.streams, definitions, context.log
+        accept=signal_log.accept,
     )
     health = ServiceHealth(
         context.identity, context.stop.is_set, partial(storage_problems, bus_log), assignment.lag
@@ -122,8 +118,7 @@ async def serve(
         ),
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(undefined.run)
-        tasks.start_soon(shares.run)
+        tasks.start_soon(signal_log.run)
         if settings.metrics_port is not None:
             tasks.start_soon(monitor_storage, bus_log)
         context.ready()

@@ -71,8 +71,8 @@ class Catalogue:
     progress
         Return the progress of a stream that this process follows, or None; the progress of other
         streams is in their checkpoints.
-    admit
-        Called with the name of a stream that was defined, before its definition is answered.
+    accept
+        Have the log accept chunks of a stream; called before its definition is answered.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Catalogue:
         limits: WindowLimits,
         max_streams: int,
         progress: Callable[[Defined], StreamProgress | None] = lambda _: None,
-        admit: Callable[[str], Awaitable[None]] | None = None,
+        accept: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._definitions = definitions
         self._checkpoints = checkpoints
@@ -95,7 +95,7 @@ class Catalogue:
         self._limits = limits
         self._max_streams = max_streams
         self._progress = progress
-        self._admit = admit
+        self._accept = accept
 
     async def put(self, definition: StreamDefinition) -> StreamStatus:
         """Define or redefine a stream; a changed definition restarts its analyses."""
@@ -124,8 +124,8 @@ class Catalogue:
             raise Unprocessable.of({"start_seq": problem})
         await self._audit.record(AuditAction.STREAM_DEFINED, "stream", definition.name)
         revision = await self._keep(definition, entry.revision if entry else 0)
-        if self._admit is not None:
-            await self._admit(definition.name)
+        if self._accept is not None:
+            await self._accept(definition.name)
         self._log.info(
             Action.STREAM_DEFINED,
             stream=definition.name,

@@ -1,19 +1,20 @@
-"""Limit each stream to a share of the signal log, so that no stream fills it for the others.
+"""Guard the signal log: report chunks of undefined streams, and limit streams to their share of it.
 
 JetStream limits the size of the whole log, not that of a subject. One ingest therefore checks the
 log once a second; chunks pass through no additional step.
 
 Rules
 -----
+- New chunks of an undefined stream are reported, so that a device with a wrong name is found.
 - While the log has room, a stream may use as much of it as it likes.
 - When the log is three quarters full (`TIGHT`), it accepts chunks of defined streams only, and
   chunks of undefined streams are removed. A stream above its share loses its oldest chunks that are
   already analysed. If its chunks that are not analysed exceed the share, further chunks are
-  rejected until enough is analysed, with an event `rejected`.
+  rejected until enough is analysed.
 - When the log is nine tenths full (`FULL`), a stream above its share loses its oldest chunks,
-  analysed or not, with an event `rejected`. For a log of 4 GiB, a stream that sends 600 MB within a
-  second causes this.
+  analysed or not. For a log of 4 GiB, a stream that sends 600 MB within a second causes this.
 - With `defined_only`, chunks of undefined streams are also rejected while the log has room.
+- Whatever is rejected, or removed before it is analysed, causes an event `rejected`.
 
 The log rejects chunks of a stream when its subjects do not include that of the stream. The server
 does not report sizes by subject. The size of a stream is estimated from its number of chunks and
@@ -27,7 +28,7 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import fmean
 
 import anyio
@@ -36,7 +37,6 @@ from cwt_ingest.catalogue import read_definition
 from cwt_ingest.liveness import assigned_instance
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import checkpoint_key
-from cwt_ingest.undefined_streams import MAX_REPORTED, NAMELESS
 from cwt_runtime.bus import Bucket, DurableLog, StoredMessage, Usage
 from cwt_runtime.bus.errors import BusClosedError, BusError
 from cwt_runtime.telemetry import metrics
@@ -48,9 +48,14 @@ from cwt_schemas.errors import ContractError
 from cwt_schemas.headers import CONTENT_TYPE, MSG_SIZE
 from cwt_schemas.live import StreamEvent
 
-__all__ = ["LogShares"]
+__all__ = ["SignalLogGuard", "new_undefined_chunks"]
 
-LOOK_S = 1.0
+#: Interval of the checks, seconds.
+CHECK_S = 1.0
+#: Maximum number of undefined streams reported per check; a client may invent any number of names.
+MAX_REPORTED = 100
+#: Name for events about chunks whose subject is not a valid stream name.
+NAMELESS = "nameless"
 #: Parts of the log's size: where shares begin to count, where they no longer do, and where other
 #: streams may soon be refused.
 TIGHT, RELAXED, FULL = 0.75, 0.7, 0.9
@@ -64,13 +69,34 @@ AT_A_PLACE, PLACES, REMEMBERED = 16, 4, 256
 #: Of a stored message besides its subject, headers and body, and of each header (the server's
 #: filestore.go and the NATS protocol).
 MESSAGE_BYTES, HEADER_BYTES = 46, 4
-#: The process that this name is assigned to checks. It is not a valid name of a stream.
-DUTY = ".."
+#: Key that assigns the checks to one process; not a valid stream name.
+DUTY = "."
 MIB = 1024 * 1024
 
 
-class LogShares:
-    """Keeps each stream to its share of the signal log when the log is short of room.
+def new_undefined_chunks(
+    before: Mapping[str, int], now: Mapping[str, int], defined: frozenset[str]
+) -> dict[str, int]:
+    """Return the number of new chunks of undefined streams, by stream name.
+
+    Parameters
+    ----------
+    before, now
+        Number of messages in the log by subject, at the last check and now.
+    defined
+        The defined streams.
+    """
+    new: dict[str, int] = {}
+    for subject, count in now.items():
+        more = count - before.get(subject, 0)
+        stream = _stream_of(subject)
+        if more > 0 and stream not in defined and (stream in new or len(new) < MAX_REPORTED):
+            new[stream] = new.get(stream, 0) + more
+    return new
+
+
+class SignalLogGuard:
+    """Report chunks of undefined streams, and keep each stream to its share of the signal log.
 
     Parameters
     ----------
@@ -81,7 +107,7 @@ class LogShares:
     share
         Part of the log's size that one stream may have.
     defined_only
-        Whether chunks of undefined streams are refused also while there is room.
+        Whether chunks of undefined streams are rejected also while there is room.
     """
 
     def __init__(
@@ -95,7 +121,7 @@ class LogShares:
         *,
         share: float,
         defined_only: bool,
-        look_s: float = LOOK_S,
+        check_s: float = CHECK_S,
     ) -> None:
         self._bus_log = bus_log
         self._membership = membership
@@ -105,13 +131,16 @@ class LogShares:
         self._log = log
         self._share = share
         self._defined_only = defined_only
-        self._look_s = look_s
+        self._check_s = check_s
         self._random = random.Random()  # noqa: S311 - places in the log
         self._tight = False
-        #: Streams whose chunks are refused.
+        #: Streams whose chunks are rejected.
         self._closed: set[str] = set()
         #: Sizes of stored chunks, by stream.
         self._sizes: dict[str, deque[int]] = {}
+        #: Messages by subject at the last check, and the log's newest sequence; None before it.
+        self._counts: Mapping[str, int] = {}
+        self._last_seq: int | None = None
 
     async def run(self) -> None:
         """Check until cancelled, also while the log cannot be written, as on a full disk."""
@@ -126,41 +155,40 @@ class LogShares:
                 if not error.transient and str(error) != reported:
                     reported = str(error)
                     self._log.warning(Action.BUS_ERROR, stream=storage.SIGNALS, detail=reported)
-            await anyio.sleep(self._look_s)
+            await anyio.sleep(self._check_s)
 
-    async def admit(self, stream: str) -> None:
-        """Have the log take chunks of a stream that was just defined."""
-        taken, subject = await self._taken(), subjects.signal(stream)
-        if subjects.SIGNALS not in taken and subject not in taken:
-            await self._bus_log.accept(storage.SIGNALS, (*taken, subject))
-
-    async def _taken(self) -> tuple[str, ...]:
-        return (await self._bus_log.usage(storage.SIGNALS)).subjects
+    async def accept(self, stream: str) -> None:
+        """Have the log accept chunks of a stream that was just defined."""
+        accepted = (await self._bus_log.usage(storage.SIGNALS)).subjects
+        subject = subjects.signal(stream)
+        if subjects.SIGNALS not in accepted and subject not in accepted:
+            await self._bus_log.accept(storage.SIGNALS, (*accepted, subject))
 
     async def check(self) -> None:
-        """Check once, if this process is the one that does."""
+        """Check once; a process that the checks are not assigned to only counts the messages."""
+        usage = await self._bus_log.usage(storage.SIGNALS)
         mine = assigned_instance(DUTY, self._membership.instances) == self._membership.instance
-        usage = await self._bus_log.usage(storage.SIGNALS) if mine else Usage(size_bytes=0)
-        threshold = RELAXED if self._tight else TIGHT
-        self._tight = usage.size_bytes >= threshold * (usage.max_bytes or math.inf)
-        taken = usage.subjects
+        threshold = (RELAXED if self._tight else TIGHT) * (usage.max_bytes or math.inf)
+        self._tight = mine and usage.size_bytes >= threshold
         if self._tight:
             # First, so that no undefined stream is added while those in the log are removed.
-            taken = await self._accept(taken)
+            accepted = await self._accept_wanted(usage.subjects)
             await self._make_room(usage)
         else:
+            accepted = usage.subjects
             self._closed.clear()
             self._sizes.clear()
+            await self._watch_undefined(usage, report=mine)
         if mine:
-            await self._accept(taken)
+            await self._accept_wanted(accepted)
 
-    async def _accept(self, taken: tuple[str, ...]) -> tuple[str, ...]:
-        """Have the log take what it should take; return that."""
-        if set(taken) == self._wanted(self._streams()):
-            return taken
+    async def _accept_wanted(self, accepted: tuple[str, ...]) -> tuple[str, ...]:
+        """Have the log accept the subjects that it should; return them."""
+        if set(accepted) == self._wanted(self._streams()):
+            return accepted
         # This process may not know yet of a stream that was just defined.
         wanted = tuple(sorted(self._wanted(frozenset(await self._definitions.keys()))))
-        if set(taken) != set(wanted):
+        if set(accepted) != set(wanted):
             await self._bus_log.accept(storage.SIGNALS, wanted)
         return wanted
 
@@ -169,33 +197,56 @@ class LogShares:
             return {subjects.SIGNALS}
         return {subjects.signal(each) for each in defined - self._closed} or {subjects.NO_SIGNALS}
 
+    async def _is_defined(self, stream: str) -> bool:
+        # The watch of the definitions may not have reported a new one yet.
+        return stream in self._streams() or (
+            stream != NAMELESS and await self._definitions.get(stream) is not None
+        )
+
+    async def _watch_undefined(self, usage: Usage, *, report: bool) -> None:
+        """Report the undefined streams that have new chunks; the first check only counts."""
+        if usage.last_seq == self._last_seq:
+            return
+        counts = await self._bus_log.subject_counts(storage.SIGNALS, subjects.SIGNALS)
+        is_first, before = self._last_seq is None, self._counts
+        self._last_seq, self._counts = usage.last_seq, counts
+        if is_first or not report:
+            return
+        for stream, count in new_undefined_chunks(before, counts, self._streams()).items():
+            if not await self._is_defined(stream):
+                await self._report_undefined(stream, f"{_chunks(count)} stored", usage)
+
     async def _make_room(self, usage: Usage) -> None:
-        counts: dict[str, int] = {}
-        undefined = 0
-        found = await self._bus_log.subject_counts(storage.SIGNALS, subjects.SIGNALS)
-        for subject, count in found.items():
+        """Remove the chunks of undefined streams, and those of streams above their share."""
+        counts = await self._bus_log.subject_counts(storage.SIGNALS, subjects.SIGNALS)
+        defined: dict[str, int] = {}
+        undefined: dict[str, int] = {}
+        for subject, count in counts.items():
             stream = _stream_of(subject)
-            # What was defined a moment ago may not have come round yet.
-            if stream is not None and (
-                stream in self._streams() or await self._definitions.get(stream) is not None
-            ):
-                counts[stream] = count
+            if await self._is_defined(stream):
+                defined[stream] = count
             else:
                 await self._bus_log.purge(storage.SIGNALS, subject)
-                if stream is not None and undefined < MAX_REPORTED:
-                    undefined += 1
-                    await self._report_undefined(stream, count, usage)
+                undefined[stream] = undefined.get(stream, 0) + count
+        self._last_seq = usage.last_seq
+        self._counts = {subjects.signal(stream): count for stream, count in defined.items()}
+        for stream, count in list(undefined.items())[:MAX_REPORTED]:
+            removed = f"{_fullness(usage)}: {_chunks(count)} removed"
+            await self._report_undefined(stream, removed, usage)
         share = self._share * (usage.max_bytes or math.inf)
-        estimate = sum(count * self._mean_size(stream) for stream, count in counts.items())
+        estimate = sum(count * self._mean_size(stream) for stream, count in defined.items())
         if abs(usage.size_bytes - estimate) > ACCURACY * share:
-            for stream in counts:
+            for stream in defined:
                 await self._read_sizes(stream, usage)
-        for stream, count in counts.items():
+        for stream, count in defined.items():
             await self._limit(stream, count, share, usage)
 
-    async def _report_undefined(self, stream: str, count: int, usage: Usage) -> None:
-        detail = f"{_fullness(usage)}: {count} chunks of {stream}, which is not defined, "
-        await self._report(stream, f"{detail}were removed", usage)
+    async def _report_undefined(self, stream: str, change: str, usage: Usage) -> None:
+        advice = f"stream {stream} is not defined: define it with cwt.stream.put, then publish"
+        if stream == NAMELESS:
+            advice = "the subject has no valid stream name: use cwt.signal.<name>, with "
+            advice += "A-Z a-z 0-9 _ -"
+        await self._report(stream, f"{change}; {advice}", usage)
 
     async def _limit(self, stream: str, count: int, share: float, usage: Usage) -> None:
         chunk_bytes = self._mean_size(stream)
@@ -225,7 +276,7 @@ class LogShares:
     async def _close(
         self, stream: str, needed: int, held: float, share: float, usage: Usage
     ) -> None:
-        """Refuse further chunks if those that are not analysed yet have more than the share."""
+        """Reject further chunks if those that are not analysed yet have more than the share."""
         if held <= share * CUT_BACK:
             self._closed.discard(stream)
             return
@@ -234,7 +285,7 @@ class LogShares:
         self._closed.add(stream)
         detail = f"{_fullness(usage)} and holds {_mib(held)} of {stream} in {needed} chunks that "
         detail += f"are not analysed yet; its share is {_mib(share)} (CWT_SIGNALS_SHARE): samples "
-        await self._report(stream, f"{detail}are refused until enough is analysed", usage)
+        await self._report(stream, f"{detail}are rejected until enough is analysed", usage)
 
     async def _needed_from(self, stream: str) -> int:
         """Return from which sequence on the stream's chunks are not analysed yet."""
@@ -277,16 +328,16 @@ class LogShares:
         return found
 
     async def _report(self, stream: str, detail: str, usage: Usage) -> None:
-        now_ns = time.time_ns()
         event = StreamEvent(
-            id=f"{stream}/{usage.last_seq}/{now_ns}/share",
+            id=f"{stream}/{usage.last_seq}/rejected",
             stream=stream,
             kind="rejected",
             detail=detail,
-            t_ns=now_ns,
+            t_ns=time.time_ns(),
         )
-        known = stream in self._streams()
-        metrics.EVENTS.labels(stream if known else NAMELESS, event.kind).inc()
+        # Any client can invent names, and each label of a metric takes memory.
+        label = stream if stream in self._streams() else NAMELESS
+        metrics.EVENTS.labels(label, event.kind).inc()
         self._log.warning(Action.STREAM_EVENT, stream=stream, kind=event.kind, detail=detail)
         await self._bus_log.store(
             subjects.event(stream),
@@ -296,11 +347,15 @@ class LogShares:
         )
 
 
-def _stream_of(subject: str) -> str | None:
+def _stream_of(subject: str) -> str:
     try:
         return subjects.stream_of_signal(subject)
     except ContractError:
-        return None
+        return NAMELESS
+
+
+def _chunks(count: int) -> str:
+    return "1 chunk was" if count == 1 else f"{count} chunks were"
 
 
 def _size(stored: StoredMessage) -> int:

@@ -1,4 +1,4 @@
-"""A stream does not fill the signal log for the others, and an undefined one does not either."""
+"""The guard of the signal log, on both buses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from contextlib import suppress
 
 import pytest
 
-from cwt_ingest.log_shares import LogShares
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import checkpoint_key
-from cwt_ingest.undefined_streams import MAX_REPORTED
+from cwt_ingest.signal_log import MAX_REPORTED, NAMELESS, SignalLogGuard
 from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError, StorageFullError
 from cwt_runtime.telemetry.logs import logger
@@ -29,11 +28,11 @@ CHUNK = b"x" * 1024
 
 
 class Ingest:
-    """What ingest does about the room in the log, without following streams."""
+    """What ingest does about the log, without following streams."""
 
-    def __init__(self, bus: Bus, shares: LogShares, names: set[str]) -> None:
+    def __init__(self, bus: Bus, guard: SignalLogGuard, names: set[str]) -> None:
         self.bus = bus
-        self.shares = shares
+        self.guard = guard
         self.names = names
         self.stored = 0
 
@@ -42,7 +41,7 @@ class Ingest:
         definitions = await bus.log.bucket(storage.KV_STREAMS)
         checkpoints = await bus.log.bucket(storage.KV_CHECKPOINTS)
         known: set[str] = set()
-        shares = LogShares(
+        guard = SignalLogGuard(
             bus.log,
             Membership(checkpoints, this_process("me"), LOG),
             lambda: frozenset(known),
@@ -52,7 +51,7 @@ class Ingest:
             share=0.25,
             defined_only=defined_only,
         )
-        ingest = cls(bus, shares, known)
+        ingest = cls(bus, guard, known)
         for name in names:
             await ingest.define(name)
         return ingest
@@ -64,7 +63,7 @@ class Ingest:
         bucket = await self.bus.log.bucket(storage.KV_STREAMS)
         await bucket.put(name, encode(definition, ContentType.JSON))
         self.names.add(name)
-        await self.shares.admit(name)
+        await self.guard.accept(name)
 
     async def analysed(self, name: str, before_seq: int) -> None:
         """Note that the chunks of a stream before a sequence are not needed any more."""
@@ -103,7 +102,7 @@ async def test_a_stream_may_have_more_than_its_share_while_there_is_room(bus: Bu
     await ingest.publish("large", 35)
     await ingest.publish("undefined")
     await ingest.analysed("large", 30)
-    await ingest.shares.check()
+    await ingest.guard.check()
     assert await ingest.counts() == {"large": 35, "undefined": 1}
     assert await ingest.events() == []
 
@@ -113,7 +112,7 @@ async def test_a_stream_above_its_share_loses_what_is_analysed_and_goes_on(bus: 
     await ingest.publish("small", 5)
     await ingest.publish("large", 48)
     await ingest.analysed("large", 50)
-    await ingest.shares.check()
+    await ingest.guard.check()
     counts = await ingest.counts()
     assert counts["small"] == 5
     assert 10 <= counts["large"] <= 15  # nine tenths of its share
@@ -125,7 +124,7 @@ async def test_a_stream_whose_chunks_wait_is_refused_until_they_are_analysed(bus
     ingest = await Ingest.open(bus, "large", "small")
     await ingest.publish("large", 50)
     for _ in range(2):
-        await ingest.shares.check()
+        await ingest.guard.check()
     with pytest.raises(BusError):
         await ingest.publish("large")
     await ingest.publish("small", 2)
@@ -135,7 +134,7 @@ async def test_a_stream_whose_chunks_wait_is_refused_until_they_are_analysed(bus
     assert "in 50 chunks" in event.detail
     assert "its share is 0.0156 MiB (CWT_SIGNALS_SHARE)" in event.detail
     await ingest.analysed("large", 45)
-    await ingest.shares.check()
+    await ingest.guard.check()
     await ingest.publish("large")
     assert 7 <= (await ingest.counts())["large"] <= 15
 
@@ -144,7 +143,7 @@ async def test_a_log_that_was_filled_within_a_moment_has_room_again(bus: Bus) ->
     ingest = await Ingest.open(bus, "flood", "small")
     await ingest.publish("small", 3)
     await ingest.fill("flood")
-    await ingest.shares.check()
+    await ingest.guard.check()
     await ingest.publish("small", 10)
     counts = await ingest.counts()
     assert counts["small"] == 13
@@ -158,15 +157,33 @@ async def test_undefined_streams_do_not_fill_the_log(bus: Bus) -> None:
     ingest = await Ingest.open(bus, "small")
     await ingest.publish("small", 3)
     await ingest.publish("undefined", 48)
-    await ingest.shares.check()
+    await ingest.guard.check()
     assert await ingest.counts() == {"small": 3}
     with pytest.raises(BusError):
         await ingest.publish("undefined")
     (event,) = await ingest.events()
     assert (event.stream, event.kind) == ("undefined", "rejected")
-    assert "48 chunks of undefined" in event.detail
-    await ingest.shares.check()  # there is room again
+    assert "48 chunks were removed; stream undefined is not defined" in event.detail
+    await ingest.guard.check()  # there is room again
     await ingest.publish("undefined")
+    await ingest.guard.check()
+    assert "1 chunk was stored" in (await ingest.events())[-1].detail
+
+
+async def test_only_new_chunks_of_undefined_streams_are_reported(bus: Bus) -> None:
+    ingest = await Ingest.open(bus, "known")
+    await ingest.publish("old")
+    await ingest.guard.check()
+    await ingest.publish("known", 2)
+    await ingest.publish("new", 2)
+    await bus.log.store("cwt.signal.not.a.name", CHUNK, msg_id="nameless")
+    for _ in range(2):
+        await ingest.guard.check()
+    details = {event.stream: event.detail for event in await ingest.events()}
+    assert len(await ingest.events()) == 2
+    assert details.keys() == {"new", NAMELESS}
+    assert details["new"].startswith("2 chunks were stored; stream new is not defined")
+    assert subjects.stream("put") in details["new"]
 
 
 async def test_invented_names_do_not_fill_the_log_of_events(bus: Bus) -> None:
@@ -176,20 +193,20 @@ async def test_invented_names_do_not_fill_the_log_of_events(bus: Bus) -> None:
         for number in range(250):
             invented = subjects.signal(f"invented-{number}")
             await bus.log.store(invented, CHUNK[:300], msg_id=f"invented/{number}")
-    await ingest.shares.check()
+    await ingest.guard.check()
     assert await ingest.counts() == {}
     assert len(await ingest.events()) == MAX_REPORTED
 
 
 async def test_only_defined_streams_are_taken_where_it_is_asked_for(bus: Bus) -> None:
     ingest = await Ingest.open(bus, defined_only=True)
-    await ingest.shares.check()
+    await ingest.guard.check()
     with pytest.raises(BusError):
         await ingest.publish("early")
     await ingest.define("early")
     await ingest.publish("early")
     with pytest.raises(BusError):
         await ingest.publish("other")
-    await ingest.shares.check()
+    await ingest.guard.check()
     await ingest.publish("early")
     assert await ingest.counts() == {"early": 2}

@@ -1,4 +1,4 @@
-"""Shares of the signal log, where the log itself is at fault."""
+"""The guard of the signal log: the count of undefined chunks, and a log that cannot be written."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Any
 import anyio
 import pytest
 
-from cwt_ingest.log_shares import LogShares
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import Membership
+from cwt_ingest.signal_log import (
+    MAX_REPORTED,
+    NAMELESS,
+    SignalLogGuard,
+    new_undefined_chunks,
+)
 from cwt_runtime.bus.errors import NotStoredError
 from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
@@ -40,11 +45,22 @@ class UnwritableLog(MemoryLog):
         self.removed.set()
 
 
+def test_only_new_chunks_of_undefined_streams_are_counted() -> None:
+    before = {"cwt.signal.known": 3, "cwt.signal.stray": 2, "cwt.signal.aged": 9}
+    now = {"cwt.signal.known": 9, "cwt.signal.stray": 4, "cwt.signal.aged": 5, "cwt.signal.a.b": 1}
+    assert new_undefined_chunks(before, now, frozenset({"known"})) == {"stray": 2, NAMELESS: 1}
+
+
+def test_a_client_that_invents_names_causes_a_limited_number_of_events() -> None:
+    now = {f"cwt.signal.s{i}": 1 for i in range(5000)}
+    assert len(new_undefined_chunks({}, now, frozenset())) == MAX_REPORTED
+
+
 async def test_ingest_outlives_a_log_that_cannot_be_written() -> None:
     log = UnwritableLog()
     await log.declare(system_topology(StorageSettings(signals_max_bytes=MIB)))
     checkpoints = await log.bucket(storage.KV_CHECKPOINTS)
-    shares = LogShares(
+    guard = SignalLogGuard(
         log,
         Membership(checkpoints, this_process("me"), logger("test")),
         frozenset,
@@ -53,11 +69,11 @@ async def test_ingest_outlives_a_log_that_cannot_be_written() -> None:
         logger("test"),
         share=0.25,
         defined_only=False,
-        look_s=0.001,
+        check_s=0.001,
     )
     await log.store(subjects.signal("undefined"), b"x" * (MIB - 1000), msg_id="1")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(shares.run)
+        tasks.start_soon(guard.run)
         with fail_after(10):
             await log.removed.wait()
         tasks.cancel_scope.cancel()
