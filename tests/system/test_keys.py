@@ -19,8 +19,8 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from cwt_gateway.admission import PUBLIC
 from cwt_gateway.app import ROUTERS, SOCKETS
+from cwt_gateway.authentication import PUBLIC
 from cwt_runtime.accounts.users import analyst, device, reader
 from cwt_runtime.storage.keys import add_key
 from cwt_schemas import storage

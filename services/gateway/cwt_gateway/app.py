@@ -35,7 +35,7 @@ from cwt_gateway import (
     wavelet,
     wct_socket,
 )
-from cwt_gateway.admission import KeyGuard
+from cwt_gateway.authentication import KeyGuard
 from cwt_gateway.bus_users import BusUsers
 from cwt_gateway.caller import Caller
 from cwt_gateway.guards import BodyGuard, FaultGuard, HostGuard, OriginGuard

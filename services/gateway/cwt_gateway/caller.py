@@ -13,7 +13,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from cwt_gateway.admission import grant_of, unauthorized
+from cwt_gateway.authentication import grant_of, unauthorized
 from cwt_gateway.bus_users import BusUsers
 from cwt_runtime.bus import Bus
 from pycwt_client import Client

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from cwt_gateway.admission import grant_of
+from cwt_gateway.authentication import grant_of
 from cwt_gateway.caller import Caller, Calling
 from cwt_gateway.contract import contract
 from cwt_gateway.keys import Grant

@@ -16,7 +16,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from cwt_gateway.admission import KEY_HEADER, PUBLIC, SESSION_COOKIE
+from cwt_gateway.authentication import KEY_HEADER, PUBLIC, SESSION_COOKIE
 from cwt_gateway.contract import Contract, contract_of
 from cwt_gateway.media import Media
 from cwt_gateway.problems import PROBLEM_TYPE

@@ -26,7 +26,7 @@ import anyio
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cwt_gateway.admission import grant_of
+from cwt_gateway.authentication import grant_of
 from cwt_gateway.keys import Grant
 from cwt_gateway.problems import ProblemDetails
 from cwt_schemas.errors import ErrorCode

@@ -25,7 +25,7 @@ from anyio.abc import TaskStatus
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from cwt_gateway.admission import grant_of
+from cwt_gateway.authentication import grant_of
 from cwt_gateway.caller import Caller, Calling
 from cwt_gateway.contract import contract
 from cwt_gateway.guards import stream_body

@@ -21,7 +21,7 @@ import jwt
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from cwt_gateway.admission import SESSION_COOKIE, Admission, admission_of
+from cwt_gateway.authentication import SESSION_COOKIE, Authentication, authentication_of
 from cwt_gateway.contract import contract
 from cwt_gateway.keys import Grant, KeyRing
 from cwt_gateway.media import accepted, respond_message
@@ -55,7 +55,7 @@ class Sessions:
         self._keys = keys
         self._passwords = passwords
 
-    def issue(self, admission: Admission, now_s: int) -> tuple[str, int]:
+    def issue(self, authentication: Authentication, now_s: int) -> tuple[str, int]:
         """Return a session and its expiry, seconds UTC.
 
         Raises
@@ -63,24 +63,24 @@ class Sessions:
         Unavailable
             The gateway does not have the password of the key's user.
         """
-        record = admission.grant.record
-        ends = [now_s + SESSION_S, admission.signed_in_s + SIGN_IN_S]
+        record = authentication.grant.record
+        ends = [now_s + SESSION_S, authentication.signed_in_s + SIGN_IN_S]
         if record.expires_ns is not None:
             ends.append(record.expires_ns // 10**9)
         claims = {
             "sub": record.name,
-            "key": admission.grant.revision,
-            "auth_time": admission.signed_in_s,
+            "key": authentication.grant.revision,
+            "auth_time": authentication.signed_in_s,
             "iat": now_s,
             "exp": min(ends),
         }
         token = jwt.encode(
-            claims, self._secret(admission.grant), ALGORITHM, headers={"kid": record.name}
+            claims, self._secret(authentication.grant), ALGORITHM, headers={"kid": record.name}
         )
         return token, min(ends)
 
-    def read(self, token: str) -> Admission | None:
-        """Return the admission of a session, or None if it has expired or is forged."""
+    def read(self, token: str) -> Authentication | None:
+        """Return the authentication of a session, or None if it has expired or is forged."""
         try:
             grant = self._keys.of_name(str(jwt.get_unverified_header(token).get("kid")))
             if grant is None:
@@ -96,7 +96,7 @@ class Sessions:
         # A new key may have the name of a revoked one.
         if (claims["sub"], claims["key"]) != (grant.record.name, grant.revision):
             return None
-        return Admission(grant=grant, signed_in_s=int(claims["auth_time"]))
+        return Authentication(grant=grant, signed_in_s=int(claims["auth_time"]))
 
     def _secret(self, grant: Grant) -> bytes:
         user = grant.record.user
@@ -115,13 +115,13 @@ async def begin(request: Request) -> Response:
     A session can be continued for 12 hours after the key was sent.
     """
     accepted(request)
-    admission = admission_of(request)
-    if admission is None:
+    authentication = authentication_of(request)
+    if authentication is None:
         raise Conflict("this gateway needs no keys, so there are no sessions")
     sessions: Sessions = request.app.state.sessions
     now_s = int(time.time())
-    token, expires_s = sessions.issue(admission, now_s)
-    record = admission.grant.record
+    token, expires_s = sessions.issue(authentication, now_s)
+    record = authentication.grant.record
     session = Session(
         token=token, expires_ns=expires_s * 10**9, name=record.name, role=record.role,
         user=record.user,

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
-from cwt_gateway.admission import grant_of
+from cwt_gateway.authentication import grant_of
 from cwt_gateway.keys import Grant
 from cwt_gateway.media import THREAD_FROM_BYTES
 from cwt_gateway.problems import error_of

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, get_args
 import anyio
 from fastapi import APIRouter, WebSocket
 
-from cwt_gateway.admission import SESSION_PARAMETER
+from cwt_gateway.authentication import SESSION_PARAMETER
 from cwt_gateway.caller import Caller, Calling
 from cwt_gateway.log_merge import replay_each
 from cwt_gateway.log_pages import Place, chosen_channels, place_of, sample_block

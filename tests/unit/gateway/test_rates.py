@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cwt_gateway.admission import Admission, KeyGuard
+from cwt_gateway.authentication import Authentication, KeyGuard
 from cwt_gateway.keys import Grant, KeyRing
 from cwt_gateway.problems import PROBLEM_TYPE
 from cwt_gateway.rates import RateGuard, Rates, TokenBucket
@@ -39,7 +39,7 @@ class Ring(KeyRing):
 
 
 class NoSessions:
-    def read(self, token: str) -> Admission | None:
+    def read(self, token: str) -> Authentication | None:
         del token
         return None
 

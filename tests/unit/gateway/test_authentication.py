@@ -13,7 +13,7 @@ import anyio.lowlevel
 import jwt
 import pytest
 
-from cwt_gateway.admission import SESSION_COOKIE, Admission
+from cwt_gateway.authentication import SESSION_COOKIE, Authentication
 from cwt_gateway.keys import Grant, KeyRing
 from cwt_gateway.sessions import SESSION_S, SIGN_IN_S, Sessions
 from cwt_runtime.bus import Bucket
@@ -124,7 +124,7 @@ async def test_a_session_is_read_by_every_gateway_and_ends_with_its_key(
     now_s = int(time.time())
     async with granted(bus, keys) as (ring, grant), ring_of(bus) as other:
         token, expires_s = Sessions(ring, passwords).issue(
-            Admission(grant=grant, signed_in_s=now_s - 60), now_s
+            Authentication(grant=grant, signed_in_s=now_s - 60), now_s
         )
         read = Sessions(other, passwords).read(token)
         assert read is not None
@@ -141,9 +141,9 @@ async def test_a_session_lasts_no_longer_than_its_key_and_a_working_day(
 ) -> None:
     async with granted(bus, keys, expires_ns=(NOW_S + 100) * 10**9) as (ring, grant):
         sessions = Sessions(ring, passwords)
-        fresh = Admission(grant=grant, signed_in_s=NOW_S)
+        fresh = Authentication(grant=grant, signed_in_s=NOW_S)
         assert sessions.issue(fresh, NOW_S)[1] == NOW_S + 100
-        late = Admission(grant=grant, signed_in_s=NOW_S - SIGN_IN_S + 7)
+        late = Authentication(grant=grant, signed_in_s=NOW_S - SIGN_IN_S + 7)
         assert sessions.issue(late, NOW_S)[1] == NOW_S + 7
 
 
@@ -153,7 +153,8 @@ async def test_a_session_that_no_gateway_made_is_refused(
     now_s = int(time.time())
     async with granted(bus, keys) as (ring, grant):
         sessions = Sessions(ring, passwords)
-        token, _ = sessions.issue(Admission(grant=grant, signed_in_s=now_s), now_s)
+        signed_in = Authentication(grant=grant, signed_in_s=now_s)
+        token, _ = sessions.issue(signed_in, now_s)
         claims = jwt.decode(token, options={"verify_signature": False})
         header = {"kid": "lab"}
         forged = [
@@ -161,7 +162,7 @@ async def test_a_session_that_no_gateway_made_is_refused(
             jwt.encode(claims, PASSWORDS["reader"], "HS256", headers=header),
             jwt.encode(claims, grant.record.digest, "HS256", headers=header),
             token[:-4] + "AAAA",
-            sessions.issue(Admission(grant=grant, signed_in_s=now_s), now_s - SESSION_S - 1)[0],
+            sessions.issue(signed_in, now_s - SESSION_S - 1)[0],
             "", "a.b.c", "cwt_x",
         ]  # fmt: skip
         assert sessions.read(token) is not None

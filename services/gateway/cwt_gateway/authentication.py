@@ -1,4 +1,4 @@
-"""Admission: where keys are configured, every request needs a valid key or session.
+"""Authentication: where keys are configured, every request needs a valid key or session.
 
 A key is sent in the header ``Authorization: Bearer`` or ``X-API-Key``; a session in the same
 headers, in a cookie or, for a WebSocket, in the parameter ``session``. All paths except those in
@@ -25,10 +25,10 @@ __all__ = [
     "PUBLIC",
     "SESSION_COOKIE",
     "SESSION_PARAMETER",
-    "Admission",
+    "Authentication",
     "KeyGuard",
     "SessionReader",
-    "admission_of",
+    "authentication_of",
     "grant_of",
     "unauthorized",
 ]
@@ -38,18 +38,18 @@ BEARER: Final = "bearer"
 SESSION_COOKIE: Final = "cwt_session"
 #: Query parameter for WebSockets, because browsers do not let a page set their headers.
 SESSION_PARAMETER: Final = "session"
-#: Paths without admission: status, documentation, and the page, which prompts for a key.
+#: Paths without authentication: status, documentation, and the page, which prompts for a key.
 PUBLIC: Final = frozenset(
     {"/", "/health", "/livez", "/readyz", "/docs", "/redoc", "/openapi.json", "/live"}
 )
 PUBLIC_FOLDERS: Final = ("/static/", "/static-offline-docs/")
-#: Key of the admission in a request's scope.
-_SCOPE_KEY: Final = "cwt.admission"
+#: Key of the authentication in a request's scope.
+_SCOPE_KEY: Final = "cwt.authentication"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Admission:
-    """The key or session of an admitted request."""
+class Authentication:
+    """The key or session of an authenticated request."""
 
     grant: Grant
     #: Time at which the key itself was sent, seconds UTC.
@@ -59,8 +59,8 @@ class Admission:
 class SessionReader(Protocol):
     """Reader of sessions."""
 
-    def read(self, token: str) -> Admission | None:
-        """Return the admission of a session, or None if the session is invalid."""
+    def read(self, token: str) -> Authentication | None:
+        """Return the authentication of a session, or None if the session is invalid."""
 
 
 class KeyGuard:
@@ -72,16 +72,16 @@ class KeyGuard:
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward the request with its admission, or refuse it."""
+        """Forward the request with its authentication, or reject it."""
         if scope["type"] in {"http", "websocket"} and not _is_public(scope["path"]):
             try:
-                scope[_SCOPE_KEY] = self._admit(HTTPConnection(scope))
+                scope[_SCOPE_KEY] = self._authenticate(HTTPConnection(scope))
             except ProblemDetails as problem:
                 await problem.refuse(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-    def _admit(self, connection: HTTPConnection) -> Admission:
+    def _authenticate(self, connection: HTTPConnection) -> Authentication:
         sent = _header(connection)
         token = sent or _session(connection)
         if token is None:
@@ -89,24 +89,24 @@ class KeyGuard:
                 "this gateway needs a key: send it as `Authorization: Bearer KEY`, or in the "
                 f"header {KEY_HEADER}; `pycwt-mod key add` makes one"
             )
-        admission = self._of_key(token) if sent else None
-        if admission is None:
-            admission = self._of_session(token)
-        if admission is None:
+        authentication = self._of_key(token) if sent else None
+        if authentication is None:
+            authentication = self._of_session(token)
+        if authentication is None:
             raise unauthorized(
                 "the key is not known here, or was revoked"
                 if sent
                 else "the session has expired, or its key was revoked: sign in again"
             )
-        if admission.grant.fault is not None:
-            raise unauthorized(admission.grant.fault)
-        return admission
+        if authentication.grant.fault is not None:
+            raise unauthorized(authentication.grant.fault)
+        return authentication
 
-    def _of_key(self, token: str) -> Admission | None:
+    def _of_key(self, token: str) -> Authentication | None:
         grant = self._keys.of_key(token) if token.startswith(KEY_PREFIX) else None
-        return None if grant is None else Admission(grant=grant, signed_in_s=int(time.time()))
+        return None if grant is None else Authentication(grant=grant, signed_in_s=int(time.time()))
 
-    def _of_session(self, token: str) -> Admission | None:
+    def _of_session(self, token: str) -> Authentication | None:
         try:
             return self._sessions.read(token)
         except Unavailable as error:
@@ -114,17 +114,17 @@ class KeyGuard:
             raise ProblemDetails(status, error.code.value, error.message) from None
 
 
-def admission_of(connection: HTTPConnection) -> Admission | None:
-    """Return the admission of a request, or None if no keys are configured."""
-    admission = connection.scope.get(_SCOPE_KEY)
-    assert admission is None or isinstance(admission, Admission)  # noqa: S101 - by `KeyGuard`
-    return admission
+def authentication_of(connection: HTTPConnection) -> Authentication | None:
+    """Return the authentication of a request, or None if no keys are configured."""
+    value = connection.scope.get(_SCOPE_KEY)
+    assert value is None or isinstance(value, Authentication)  # noqa: S101 - set by `KeyGuard`
+    return value
 
 
 def grant_of(connection: HTTPConnection) -> Grant | None:
     """Return the grant of a request's key, or None if no keys are configured."""
-    admission = admission_of(connection)
-    return None if admission is None else admission.grant
+    authentication = authentication_of(connection)
+    return None if authentication is None else authentication.grant
 
 
 def unauthorized(detail: str) -> ProblemDetails:
