@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from cwt_gateway.caller import Caller, Calling
@@ -39,88 +39,10 @@ READ_TIMEOUT_S: Final = 20.0
 
 router = APIRouter(prefix="/api/v1/streams", tags=["log"])
 
-From = Annotated[
-    str | None, Query(alias="from", description="`seq` or time (RFC 3339) of the first item")
-]
-To = Annotated[str | None, Query(description="`seq` or time (RFC 3339) before which the items end")]
-Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="maximum number of items on a page")]
 Analysis = Annotated[str | None, Query(description="only results of this analysis")]
 Channels = Annotated[str | None, Query(description="channels, such as `ecg,abp`; default: all")]
 #: Returns the fields of an item in addition to `seq`; None skips the message.
 Item = Callable[[StoredMessage], dict[str, Any] | None]
-
-
-@router.get("/{name}/results", summary="Stored results", operation_id="results")
-@contract(reply=ResultPage)
-async def results(
-    request: Request,
-    caller: Calling,
-    name: str,
-    analysis: Analysis = None,
-    start: From = None,
-    to: To = None,
-    limit: Limit = DEFAULT_ITEMS,
-) -> Response:
-    """Return results in the order in which they were stored."""
-    stream = known_name(name)
-    subject = subjects.results_of(stream) if analysis is None else subjects.result(stream, analysis)
-    span = Span.of(start, to, limit)
-    return await _respond(request, caller, name, storage.RESULTS, subject, span, _item("result"))
-
-
-@router.get("/{name}/events", summary="Stored events", operation_id="events")
-@contract(reply=EventPage)
-async def events(
-    request: Request,
-    caller: Calling,
-    name: str,
-    start: From = None,
-    to: To = None,
-    limit: Limit = DEFAULT_ITEMS,
-) -> Response:
-    """Return events in the order in which they were stored."""
-    subject = subjects.event(known_name(name))
-    span = Span.of(start, to, limit)
-    return await _respond(request, caller, name, storage.RESULTS, subject, span, _item("event"))
-
-
-@router.get("/{name}/markers", summary="Stored markers", operation_id="markers")
-@contract(reply=MarkerPage)
-async def markers(
-    request: Request,
-    caller: Calling,
-    name: str,
-    start: From = None,
-    to: To = None,
-    limit: Limit = DEFAULT_ITEMS,
-) -> Response:
-    """Return markers in the order in which they were stored."""
-    subject = subjects.marker(known_name(name))
-    span = Span.of(start, to, limit)
-    return await _respond(request, caller, name, storage.RESULTS, subject, span, _marker)
-
-
-@router.get("/{name}/samples", summary="Stored samples", operation_id="samples")
-@contract(reply=ChunkPage)
-async def samples(
-    request: Request,
-    caller: Calling,
-    name: str,
-    channels: Channels = None,
-    start: From = None,
-    to: To = None,
-    limit: Limit = DEFAULT_ITEMS,
-) -> Response:
-    """Return the chunks of some channels in the order in which they were stored."""
-    definition = (await caller.client.get_stream(known_name(name))).definition
-    columns = chosen_channels(definition, channels)
-
-    def item(stored: StoredMessage) -> dict[str, Any] | None:
-        block = sample_block(stored, definition, columns)
-        return None if block is None else {"chunk": block}
-
-    subject, span = subjects.signal(name), Span.of(start, to, limit)
-    return await _respond(request, caller, name, storage.SIGNALS, subject, span, item)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,14 +67,6 @@ class Span:
     end: Place
     limit: int
 
-    @classmethod
-    def of(cls, start: str | None, to: str | None, limit: int) -> Span:
-        """Return the span that a request specifies."""
-        end = Place(seq=MAX_INT64) if to is None else place_of("to", to)
-        return cls(
-            start=Place() if start is None else place_of("from", start), end=end, limit=limit
-        )
-
 
 def place_of(field: str, text: str) -> Place:
     """Return the position that a parameter specifies.
@@ -175,6 +89,87 @@ def place_of(field: str, text: str) -> Place:
             {field: f"must be a sequence number or a time with a zone, {example}"}
         ) from None
     return Place(time_ns=max(time_ns, 0))
+
+
+async def page_span(
+    start: Annotated[
+        str | None, Query(alias="from", description="`seq` or time (RFC 3339) of the first item")
+    ] = None,
+    to: Annotated[
+        str | None, Query(description="`seq` or time (RFC 3339) before which the items end")
+    ] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_ITEMS, description="maximum number of items on a page")
+    ] = DEFAULT_ITEMS,
+) -> Span:
+    """Return the part of the log that a request specifies.
+
+    Raises
+    ------
+    Unprocessable
+        `from` or `to` is neither a sequence number nor a time with a time zone.
+    """
+    return Span(
+        start=Place() if start is None else place_of("from", start),
+        end=Place(seq=MAX_INT64) if to is None else place_of("to", to),
+        limit=limit,
+    )
+
+
+#: Type of the parameter of a route that returns a page.
+PageSpan = Annotated[Span, Depends(page_span)]
+
+
+@router.get("/{name}/results", summary="Stored results", operation_id="results")
+@contract(reply=ResultPage)
+async def results(
+    request: Request,
+    caller: Calling,
+    name: str,
+    span: PageSpan,
+    analysis: Analysis = None,
+) -> Response:
+    """Return results in the order in which they were stored."""
+    stream = known_name(name)
+    subject = subjects.results_of(stream) if analysis is None else subjects.result(stream, analysis)
+    return await _respond(request, caller, name, storage.RESULTS, subject, span, _item("result"))
+
+
+@router.get("/{name}/events", summary="Stored events", operation_id="events")
+@contract(reply=EventPage)
+async def events(request: Request, caller: Calling, name: str, span: PageSpan) -> Response:
+    """Return events in the order in which they were stored."""
+    subject = subjects.event(known_name(name))
+    return await _respond(request, caller, name, storage.RESULTS, subject, span, _item("event"))
+
+
+@router.get("/{name}/markers", summary="Stored markers", operation_id="markers")
+@contract(reply=MarkerPage)
+async def markers(request: Request, caller: Calling, name: str, span: PageSpan) -> Response:
+    """Return markers in the order in which they were stored."""
+    subject = subjects.marker(known_name(name))
+    return await _respond(request, caller, name, storage.RESULTS, subject, span, _marker)
+
+
+@router.get("/{name}/samples", summary="Stored samples", operation_id="samples")
+@contract(reply=ChunkPage)
+async def samples(
+    request: Request,
+    caller: Calling,
+    name: str,
+    span: PageSpan,
+    channels: Channels = None,
+) -> Response:
+    """Return the chunks of some channels in the order in which they were stored."""
+    definition = (await caller.client.get_stream(known_name(name))).definition
+    columns = chosen_channels(definition, channels)
+
+    def item(stored: StoredMessage) -> dict[str, Any] | None:
+        block = sample_block(stored, definition, columns)
+        return None if block is None else {"chunk": block}
+
+    subject = subjects.signal(name)
+    return await _respond(request, caller, name, storage.SIGNALS, subject, span, item)
 
 
 def chosen_channels(
