@@ -37,7 +37,7 @@ from cwt_schemas.codec import ContentType, encode, validated
 from cwt_schemas.query import WctRequest
 from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client
-from pycwt_client.queries import ask_packed
+from pycwt_client.request import ask_packed
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-http.md"
 TITLE = "# Benchmarks of HTTP and WebSocket"

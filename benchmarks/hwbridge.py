@@ -55,7 +55,7 @@ from cwt_schemas.hwops import (
     HwInfoRequest,
     HwMcRequest,
 )
-from pycwt_client.queries import ask
+from pycwt_client.request import ask
 from tests.hwpeer.peer import DevicePeer, Identity
 from tests.hwpeer.pty_device import PtyDevice
 

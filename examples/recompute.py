@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import decode_chunk
+from cwt_schemas.chunk_codec import decode_chunk
 from cwt_schemas.errors import ContractError
 from cwt_schemas.live import AnalysisResult
 from cwt_schemas.stream import AnalysisSpec, StreamDefinition

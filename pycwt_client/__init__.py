@@ -13,6 +13,7 @@ from cwt_runtime.installation import install_hint, is_own_module
 
 try:
     from cwt_runtime.connect_settings import ConnectSettings
+    from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
     from pycwt_client.client import Client
     from pycwt_client.connection import connect
     from pycwt_client.epochs import Epochs
@@ -20,7 +21,6 @@ try:
     from pycwt_client.feed import Feed
     from pycwt_client.jobs import Job, TaskResult
     from pycwt_client.publisher import Publisher, new_epoch
-    from pycwt_client.queries import CwtAnswer, WctAnswer, XwtAnswer
     from pycwt_client.scalogram import Picture, Scalogram
 except ModuleNotFoundError as error:
     if is_own_module(error.name):

@@ -13,7 +13,8 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from cwt_schemas.codec import ContentType, encode, encode_raw_chunk
+from cwt_schemas.chunk_codec import encode_raw_chunk
+from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import SignalChunk
 

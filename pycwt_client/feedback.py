@@ -12,13 +12,14 @@ from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError
 from cwt_runtime.telemetry.logs import Action
 from cwt_schemas import subjects
-from cwt_schemas.codec import check_channels, content_type_of, decode, validated
+from cwt_schemas.chunk_codec import check_channels
+from cwt_schemas.codec import content_type_of, decode, validated
 from cwt_schemas.errors import ContractError, NotFound, Unprocessable
 from cwt_schemas.live import StreamEvent
 from cwt_schemas.stream import StreamGet, StreamStatus
 from pycwt_client.log import library_log
-from pycwt_client.queries import ask
 from pycwt_client.repeats import SeenIds
+from pycwt_client.request import ask
 from pycwt_client.signals import Samples
 
 __all__ = ["MAX_EVENTS", "StreamFeedback", "misgiving"]

@@ -23,7 +23,8 @@ from cwt_schemas.codec import content_type_of, decode, validated
 from cwt_schemas.errors import ContractError, Internal, Unavailable
 from cwt_schemas.job import JobGet, JobOutcome, JobProgress, JobState, TaskReply
 from cwt_schemas.query import CwtReply, SignificanceReply, WctReply, XwtReply
-from pycwt_client.queries import ASK_TIMEOUT_S, CwtAnswer, WctAnswer, XwtAnswer, ask, fetch
+from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
+from pycwt_client.request import ASK_TIMEOUT_S, ask, fetch
 
 __all__ = ["Answer", "ProgressFeed", "TaskResult", "TaskResults"]
 

@@ -33,7 +33,8 @@ from cwt_schemas.job import (
 )
 from cwt_schemas.message import Message
 from pycwt_client.job_feeds import Answer, ProgressFeed, TaskResult, TaskResults
-from pycwt_client.queries import ASK_TIMEOUT_S, Queries, ask
+from pycwt_client.queries import Queries
+from pycwt_client.request import ASK_TIMEOUT_S, ask
 from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
 
 __all__ = ["Answer", "Job", "Jobs", "TaskResult"]

@@ -143,10 +143,10 @@ class Publisher:
         ----------
         samples
             (time,) or (time, channel); NaN is a missing sample.
-        Position of the first sample; by default right after the last published one.
-            Position of the first one; None: right after the last one.
-        Time of the first sample, nanoseconds UTC.
-            When the first one was taken, nanoseconds UTC.
+        first_sample
+            Position of the first sample; by default right after the last published one.
+        t0_ns
+            Time of the first sample, nanoseconds UTC.
 
         Raises
         ------

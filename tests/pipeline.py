@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cwt_compute.live.windows import Provenance, compute_window
 from cwt_ingest.processor import LogEntry, Output, StreamProcessor, read_chunk
 from cwt_schemas.checkpoint import StreamCheckpoint
-from cwt_schemas.codec import encode_raw_chunk
+from cwt_schemas.chunk_codec import encode_raw_chunk
 from cwt_schemas.live import AnalysisResult, AnalysisWindow, SignalChunk
 from cwt_schemas.stream import StreamDefinition
 

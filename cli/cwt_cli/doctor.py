@@ -35,9 +35,9 @@ from cwt_runtime.rpc.micro import ping_subject
 from cwt_runtime.storage.health import ACCOUNT_INFO, STREAM_INFO
 from cwt_schemas import storage, subjects
 from cwt_schemas.errors import ContractError, Unavailable
-from cwt_schemas.query import HealthReply, HealthRequest
+from cwt_schemas.service import HealthReply, HealthRequest
 from pycwt_client import connect
-from pycwt_client.queries import ask
+from pycwt_client.request import ask
 from pycwt_mod._version import __version__
 
 __all__ = ["checkup", "doctor"]

@@ -11,7 +11,7 @@ from cwt_schemas import subjects
 from cwt_schemas.hardware import HwList, HwListing, HwOperation
 from cwt_schemas.hwops import HwInfo, HwInfoRequest, HwRequest
 from cwt_schemas.message import Message
-from pycwt_client.queries import ask
+from pycwt_client.request import ask
 
 __all__ = ["info_of", "listing_of", "operate"]
 

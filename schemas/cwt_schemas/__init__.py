@@ -6,16 +6,8 @@ The package has no sockets and no event loop. Subjects are in ``subjects``, name
 
 from cwt_schemas.audit import AuditAction, AuditRecord
 from cwt_schemas.checkpoint import ClockState, ReplayState, StreamCheckpoint
-from cwt_schemas.codec import (
-    ContentType,
-    content_type_of,
-    decode,
-    decode_chunk,
-    decode_raw_chunk,
-    encode,
-    encode_raw_chunk,
-    reply_type,
-)
+from cwt_schemas.chunk_codec import decode_chunk, decode_raw_chunk, encode_raw_chunk
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode, reply_type
 from cwt_schemas.errors import (
     BadRequest,
     Conflict,
@@ -94,23 +86,17 @@ from cwt_schemas.query import (
     BenchmarkRequest,
     CwtReply,
     CwtRequest,
-    HealthReply,
-    HealthRequest,
     KeptLevels,
     Lag1Estimate,
-    NullRowsShape,
-    SchemaReply,
-    SchemaRequest,
     SignificanceReply,
     SignificanceRequest,
-    SimulateReply,
-    SimulateRequest,
-    SimulationTask,
     WctReply,
     WctRequest,
     XwtReply,
     XwtRequest,
 )
+from cwt_schemas.service import HealthReply, HealthRequest, SchemaReply, SchemaRequest
+from cwt_schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from cwt_schemas.stream import (
     AnalysisSpec,
     Channel,

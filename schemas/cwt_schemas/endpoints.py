@@ -42,19 +42,15 @@ from cwt_schemas.query import (
     BenchmarkRequest,
     CwtReply,
     CwtRequest,
-    HealthReply,
-    HealthRequest,
-    SchemaReply,
-    SchemaRequest,
     SignificanceReply,
     SignificanceRequest,
-    SimulateReply,
-    SimulateRequest,
     WctReply,
     WctRequest,
     XwtReply,
     XwtRequest,
 )
+from cwt_schemas.service import HealthReply, HealthRequest, SchemaReply, SchemaRequest
+from cwt_schemas.simulation import SimulateReply, SimulateRequest
 from cwt_schemas.stream import (
     StreamDelete,
     StreamGet,

@@ -1,4 +1,4 @@
-"""Queries to compute workers: transforms, significance thresholds, benchmarks and health.
+"""Queries to compute workers: transforms, significance thresholds, backends and benchmarks.
 
 The names of the fields are those of the earlier REST service.
 """
@@ -8,17 +8,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from cwt_schemas.arrays import ComplexMatrix, ComplexVector, CountMatrix, RealMatrix, RealVector
+from cwt_schemas.arrays import ComplexMatrix, ComplexVector, RealMatrix, RealVector
 from cwt_schemas.limits import (
     MAX_BENCHMARK_BACKENDS,
     MAX_INT64,
     MAX_MC_COUNT,
-    MAX_OCTAVE,
     MAX_QUERY_SAMPLES,
     MAX_SCALES,
-    MAX_SHARE_TASKS,
 )
 from cwt_schemas.message import (
     UNEQUAL_LENGTHS,
@@ -27,7 +25,6 @@ from cwt_schemas.message import (
     Message,
     Name,
     PersistedMessage,
-    PositiveCount,
     PositiveReal,
     Text,
     wrong_field,
@@ -285,74 +282,6 @@ class KeptLevels(PersistedMessage):
     pairs: Items[Count]
 
 
-# The following messages distribute a simulation. A request determines the histograms bit for bit.
-
-
-class NullRowsShape(Message):
-    """The rows of one octave under the null hypothesis; times in samples of the noise.
-
-    The fields are those of ``pycwt_mod.significance.surrogates.SurrogateOctave``.
-    """
-
-    wavelet: Wavelet
-    param: PositiveReal
-    scales: Annotated[Items[PositiveReal], Field(min_length=1, max_length=MAX_SCALES)]
-    #: First row that is counted, and one past the last.
-    keep_first: Annotated[int, Field(ge=0, lt=MAX_SCALES)]
-    keep_end: Annotated[int, Field(ge=1, le=MAX_SCALES)]
-    step: PositiveCount
-    length: PositiveCount
-    #: Length of the record in samples; 0 for endless noise.
-    record: Count
-    al1: Lag1
-    al2: Lag1
-    centred: bool
-    #: Offset of the first weight of the smoothing over scales, and the weights.
-    boxcar_first: Annotated[int, Field(ge=-MAX_SCALES, le=0)]
-    boxcar_weights: Annotated[Items[float], Field(min_length=1, max_length=MAX_SCALES)]
-    exact_ends: bool = False
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if not self.keep_first < self.keep_end <= len(self.scales):
-            raise wrong_field(
-                "keep_end",
-                f"must be above keep_first and at most {len(self.scales)}, the number of scales",
-            )
-        if self.length % self.step or self.record > self.length:
-            raise wrong_field(
-                "length", "must be a multiple of step, and not shorter than the record"
-            )
-        return self
-
-
-class SimulationTask(Message):
-    """Surrogate pairs with their own seed."""
-
-    pairs: Annotated[int, Field(ge=1, le=MAX_MC_COUNT)]
-    #: Octave and chunk; together with the seed, they determine the random numbers.
-    octave: Annotated[int, Field(ge=0, le=MAX_OCTAVE)]
-    chunk: Count
-
-
-class SimulateRequest(Message):
-    """Request the histograms of a part of a simulation."""
-
-    #: Version of the algorithm; workers with another version refuse, because their numbers differ.
-    algorithm: PositiveCount
-    rows: NullRowsShape
-    #: Seed of the simulation, in decimal, because it may have more than 63 bits.
-    seed: Annotated[str, Field(pattern=r"^[0-9]{1,40}$")]
-    tasks: Annotated[Items[SimulationTask], Field(min_length=1, max_length=MAX_SHARE_TASKS)]
-
-
-class SimulateReply(Message):
-    """Histograms of R²."""
-
-    #: (task and kept row, bin): the rows of the first task, then those of the second, and so on.
-    histograms: CountMatrix
-
-
 #: Fewest samples of a benchmark; shorter signals have hardly any scale.
 LEAST_SAMPLES = 32
 
@@ -423,45 +352,6 @@ class BackendsReply(Message):
     """All Monte Carlo backends."""
 
     backends: Items[BackendInfo]
-
-
-class HealthRequest(Message):
-    """Request the health of a service."""
-
-
-class HealthReply(Message):
-    """Health of a service."""
-
-    status: Literal["ok", "degraded", "stopping"]
-    version: Annotated[str, Field(max_length=64)]
-    uptime_s: Seconds
-    #: Messages that are waiting for this service; None if unknown.
-    lag: Count | None = None
-    #: Problems of the storage, the queues or missing services, one sentence each.
-    problems: Items[Text] = ()
-
-
-#: Name in the metadata of the NATS service, such as ``query.wct/1``, or subject of the endpoint.
-SchemaName = Annotated[str, Field(min_length=1, max_length=256)]
-
-
-class SchemaRequest(Message):
-    """Request the JSON Schema of an endpoint."""
-
-    name: SchemaName
-
-
-class SchemaReply(Message):
-    """Request and reply of an endpoint, as JSON Schema (2020-12)."""
-
-    name: SchemaName
-    subject: SchemaName
-    request: dict[str, JsonValue]
-    reply: dict[str, JsonValue]
-    #: Schema of every error.
-    error: dict[str, JsonValue]
-    #: Schema of the message that replaces a reply that is too large.
-    stored: dict[str, JsonValue]
 
 
 def _check_length(field: str, length: int) -> None:

@@ -23,7 +23,7 @@ from cwt_runtime.process.embedded_server import start_server
 from cwt_schemas import storage, subjects
 from cwt_schemas.errors import Internal
 from cwt_schemas.message import Message
-from cwt_schemas.query import HealthRequest
+from cwt_schemas.service import HealthRequest
 from pycwt_client import connect
 from tests.contract.conftest import small_topology
 from tests.credentials import credentials_server

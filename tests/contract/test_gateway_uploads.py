@@ -9,10 +9,10 @@ import anyio
 import httpx
 import pytest
 
-from cwt_gateway.recordings import Uploads
+from cwt_gateway.uploads import Uploads
 from cwt_runtime.bus import Bus
 from cwt_schemas import storage
-from cwt_schemas.codec import decode_chunk
+from cwt_schemas.chunk_codec import decode_chunk
 from tests.contract.test_services import running
 from tests.deadlines import fail_after
 from tests.unit.gateway.conftest import gateway

@@ -41,7 +41,7 @@ from cwt_schemas.job import (
     SignificanceTask,
 )
 from cwt_schemas.message import DeadLetter, Message, StoredObject
-from cwt_schemas.query import SimulateRequest
+from cwt_schemas.simulation import SimulateRequest
 from tests.deadlines import fail_after
 from tests.fork_server import FORK_SERVER
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick, refused

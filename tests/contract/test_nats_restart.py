@@ -25,7 +25,7 @@ from cwt_runtime.storage.publish import publish_with_retry
 from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import decode_chunk
+from cwt_schemas.chunk_codec import decode_chunk
 from cwt_schemas.limits import MAX_MESSAGE_BYTES
 from pycwt_client import Client
 from tests.contract.conftest import small_topology

@@ -31,7 +31,8 @@ from cwt_schemas.errors import (
 from cwt_schemas.headers import ACCEPT, CONTENT_TYPE, EARLY
 from cwt_schemas.query import CwtReply, WctReply, WctRequest
 from pycwt_client import Client
-from pycwt_client.queries import WctAnswer, fetch
+from pycwt_client.answers import WctAnswer
+from pycwt_client.request import fetch
 from pycwt_mod import MonteCarlo
 from tests.backends import Broken, Gated
 from tests.contract.test_services import running

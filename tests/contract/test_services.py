@@ -32,7 +32,7 @@ from cwt_schemas import storage, subjects
 from cwt_schemas.errors import ContractError, ErrorCode
 from cwt_schemas.headers import SERVICE_ERROR_CODE
 from cwt_schemas.live import StreamEvent
-from cwt_schemas.query import HealthReply, HealthRequest
+from cwt_schemas.service import HealthReply, HealthRequest
 from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from pycwt_client import Client
 from pycwt_mod import register_backend

@@ -20,7 +20,8 @@ from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.storage.publish import publish_with_retry
 from cwt_runtime.telemetry.logs import Action, logger
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import ContentType, content_type_of, decode, encode_raw_chunk
+from cwt_schemas.chunk_codec import encode_raw_chunk
+from cwt_schemas.codec import ContentType, content_type_of, decode
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import AnalysisResult, SignalChunk, StreamEvent
 from pycwt_client import Client

@@ -29,7 +29,8 @@ from cwt_runtime.telemetry.logs import Action, logger
 from cwt_schemas import headers as header
 from cwt_schemas import storage, subjects
 from cwt_schemas.checkpoint import StreamCheckpoint
-from cwt_schemas.codec import ContentType, decode, encode_raw_chunk
+from cwt_schemas.chunk_codec import encode_raw_chunk
+from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.live import SignalChunk
 from pycwt_client import Client
 from pycwt_client.chunk_messages import message_id, new_nonce

@@ -27,7 +27,7 @@ from cwt_runtime.bus.errors import BusError
 from cwt_runtime.process.orphan_guard import guarded
 from cwt_schemas import subjects
 from cwt_schemas.errors import NotFound
-from cwt_schemas.query import HealthReply, HealthRequest
+from cwt_schemas.service import HealthReply, HealthRequest
 from pycwt_client import Client, connect
 from tests.deadlines import fail_after
 from tests.servers import free_port

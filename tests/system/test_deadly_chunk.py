@@ -20,7 +20,8 @@ from cwt_runtime.process.orphan_guard import guarded
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
 from cwt_schemas.checkpoint import StreamCheckpoint
-from cwt_schemas.codec import ContentType, decode, encode_raw_chunk
+from cwt_schemas.chunk_codec import encode_raw_chunk
+from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.live import SignalChunk, StreamEvent
 from pycwt_client import Client
 from tests.deadlines import fail_after

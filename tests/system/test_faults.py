@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import ContentType, encode, encode_raw_chunk
+from cwt_schemas.chunk_codec import encode_raw_chunk
+from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import SignalChunk
 from pycwt_client import Client

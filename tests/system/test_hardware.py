@@ -15,7 +15,7 @@ from cwt_cli.hw_checks import check_cwt, check_mc, trial_cwt, trial_mc
 from cwt_schemas import subjects
 from cwt_schemas.hwops import HwCwtReply, HwMcReply, HwSelftestReply, HwSelftestRequest
 from pycwt_client import connect
-from pycwt_client.queries import ask
+from pycwt_client.request import ask
 from tests.system.command import run
 from tests.system.conftest import running_system
 

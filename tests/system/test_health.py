@@ -14,7 +14,7 @@ from cwt_runtime.bus.errors import BusError
 from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
-from cwt_schemas.query import HealthReply
+from cwt_schemas.service import HealthReply
 from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.servers import free_port, restartable_server

@@ -26,7 +26,7 @@ from cwt_schemas.job import JobStatus
 from cwt_schemas.message import DeadLetter
 from cwt_schemas.query import WctRequest
 from pycwt_client import Client
-from pycwt_client.queries import WctAnswer
+from pycwt_client.answers import WctAnswer
 from tests.deadlines import fail_after
 from tests.jobs import PACKED, JobClient, coherence, endless, overrated, quick
 from tests.processes import children

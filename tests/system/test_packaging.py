@@ -20,7 +20,7 @@ from cwt_gateware.identity import build_hash
 from cwt_runtime.installation import install_hint
 from cwt_runtime.process.embedded_server import server_binary
 from cwt_schemas import subjects
-from cwt_schemas.query import HealthReply, HealthRequest
+from cwt_schemas.service import HealthReply, HealthRequest
 from pycwt_client import connect
 from tests.deadlines import fail_after
 from tests.servers import free_port

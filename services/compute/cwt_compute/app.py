@@ -45,14 +45,8 @@ from cwt_schemas import subjects
 from cwt_schemas.endpoints import QUERY_ENDPOINTS
 from cwt_schemas.hardware import HardwareReply, HardwareRequest
 from cwt_schemas.message import Message
-from cwt_schemas.query import (
-    BackendInfo,
-    BackendRequest,
-    BackendsReply,
-    BackendsRequest,
-    SchemaReply,
-    SchemaRequest,
-)
+from cwt_schemas.query import BackendInfo, BackendRequest, BackendsReply, BackendsRequest
+from cwt_schemas.service import SchemaReply, SchemaRequest
 from cwt_schemas.subjects import QueryOp
 
 __all__ = ["ComputeService", "serve"]

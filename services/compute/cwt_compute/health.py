@@ -10,7 +10,7 @@ from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode
 from cwt_schemas.errors import ContractError
 from cwt_schemas.headers import ACCEPT
-from cwt_schemas.query import HealthReply
+from cwt_schemas.service import HealthReply
 
 __all__ = ["system_problems", "windows_waiting"]
 

@@ -22,7 +22,7 @@ from cwt_compute.processes.ipc import HEADER_BYTES, IpcKind, IpcMessage, header,
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import ContractError, Internal
 from cwt_schemas.job import JobWork, QueuedTask, WctTask
-from cwt_schemas.query import SimulateRequest
+from cwt_schemas.simulation import SimulateRequest
 
 __all__ = ["answer_all", "answer_message", "warm_up"]
 

@@ -50,6 +50,7 @@ from cwt_gateway.settings import GatewaySettings
 from cwt_gateway.sharing import Sharing
 from cwt_gateway.socket_protocol import SocketProtocol
 from cwt_gateway.sockets import SEND_TIMEOUT_S
+from cwt_gateway.uploads import Uploads
 from cwt_runtime.bus import Bus
 from cwt_runtime.process.lifecycle import DISTRIBUTION, Context, Stop
 from cwt_runtime.rpc.micro import serve_endpoints
@@ -135,7 +136,7 @@ def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
     app.state.channel_counts = streams.ChannelCounts()
     # A chunk that is posted again to this process is not stored again.
     app.state.chunk_nonce = new_nonce()
-    app.state.uploads = recordings.Uploads()
+    app.state.uploads = Uploads()
     app.state.exports = exports.Exports()
     app.state.stop = Stop()
     app.state.sharing = Sharing()

@@ -40,7 +40,7 @@ from cwt_schemas.limits import MAX_LISTED_JOBS
 from cwt_schemas.message import is_name
 from pycwt_client import Job
 from pycwt_client.jobs import SUBMIT_TIMEOUT_S
-from pycwt_client.queries import fetch
+from pycwt_client.request import fetch
 
 __all__ = ["router"]
 

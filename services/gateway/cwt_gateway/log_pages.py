@@ -19,7 +19,8 @@ from cwt_gateway.media import THREAD_FROM_BYTES, accepted, respond
 from cwt_gateway.streams import known_name
 from cwt_runtime.bus import DurableLog, StoredMessage
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import content_type_of, decode_chunk, decode_tree, encode_tree
+from cwt_schemas.chunk_codec import decode_chunk
+from cwt_schemas.codec import content_type_of, decode_tree, encode_tree
 from cwt_schemas.errors import ContractError, Timeout, Unprocessable
 from cwt_schemas.http import ChunkPage, EventPage, MarkerPage, ResultPage
 from cwt_schemas.limits import MAX_INT64

@@ -16,7 +16,7 @@ from cwt_gateway.reply_budget import hold_reply
 from cwt_schemas.codec import ContentType
 from cwt_schemas.endpoints import Endpoint
 from cwt_schemas.errors import PayloadTooLarge
-from pycwt_client.queries import ask_packed
+from pycwt_client.request import ask_packed
 
 __all__ = ["body_of", "forward", "relay"]
 

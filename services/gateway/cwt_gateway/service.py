@@ -18,7 +18,7 @@ from cwt_runtime.rpc.micro import ping_subject
 from cwt_schemas import subjects
 from cwt_schemas.errors import ContractError
 from cwt_schemas.http import HealthReport, Root
-from cwt_schemas.query import HealthReply, HealthRequest
+from cwt_schemas.service import HealthReply, HealthRequest
 from pycwt_client import Client
 
 __all__ = ["API_VERSION", "router"]

@@ -18,7 +18,8 @@ from cwt_runtime.bus import StoreAck
 from cwt_runtime.bus.errors import StorageFullError
 from cwt_runtime.reading import read_body
 from cwt_schemas import headers, subjects
-from cwt_schemas.codec import ContentType, decode_chunk, decode_tree, validated
+from cwt_schemas.chunk_codec import decode_chunk
+from cwt_schemas.codec import ContentType, decode_tree, validated
 from cwt_schemas.errors import NotFound, Unavailable, Unprocessable
 from cwt_schemas.http import ChunkStored
 from cwt_schemas.live import SignalChunk
@@ -31,7 +32,7 @@ from cwt_schemas.stream import (
     StreamStatus,
 )
 from pycwt_client.chunk_messages import message_id
-from pycwt_client.queries import ASK_TIMEOUT_S
+from pycwt_client.request import ASK_TIMEOUT_S
 
 __all__ = ["ChannelCounts", "known_name", "router", "stream_status"]
 

@@ -26,7 +26,7 @@ from cwt_schemas.query import (
     BenchmarkRequest,
 )
 from cwt_schemas.subjects import QueryOp
-from pycwt_client.queries import ASK_TIMEOUT_S, COMPUTE_TIMEOUT_S, ask_packed
+from pycwt_client.request import ASK_TIMEOUT_S, COMPUTE_TIMEOUT_S, ask_packed
 
 __all__ = ["router"]
 

@@ -44,7 +44,7 @@ from cwt_schemas.errors import Conflict, ContractError, Unprocessable
 from cwt_schemas.sockets import ANALYSIS, ChunkConfig, DataId, PairSamples, StreamConfig
 from cwt_schemas.stream import StreamDefinition
 from pycwt_client.publisher import Publisher
-from pycwt_client.queries import COMPUTE_TIMEOUT_S, ask_packed
+from pycwt_client.request import COMPUTE_TIMEOUT_S, ask_packed
 
 __all__ = ["router"]
 

@@ -25,7 +25,7 @@ from cwt_ingest.reordering import Arrival, Reordering
 from cwt_ingest.windows import window_messages
 from cwt_runtime.event_rate import EVENTS_QUIET_S, EventRate
 from cwt_schemas.checkpoint import MissingState, ReplayState, StreamCheckpoint
-from cwt_schemas.codec import decode_chunk
+from cwt_schemas.chunk_codec import decode_chunk
 from cwt_schemas.errors import ContractError
 from cwt_schemas.limits import MAX_INT64
 from cwt_schemas.live import (

@@ -18,7 +18,7 @@ def import_again() -> None:
 def test_a_missing_dependency_is_reported_with_the_extra_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(sys.modules, "pycwt_client.queries")
+    monkeypatch.delitem(sys.modules, "pycwt_client.answers")
     monkeypatch.setitem(sys.modules, "numpy", None)
     with pytest.raises(ModuleNotFoundError, match=r"numpy is not installed; .* the extra 'system'"):
         import_again()

@@ -18,7 +18,8 @@ from cwt_runtime.retry import RetryPolicy
 from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import ContentType, decode_chunk
+from cwt_schemas.chunk_codec import decode_chunk
+from cwt_schemas.codec import ContentType
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.live import SignalChunk
 from pycwt_client import Client

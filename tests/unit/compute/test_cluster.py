@@ -29,7 +29,7 @@ from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import ContractError, Overloaded, Unprocessable
 from cwt_schemas.headers import CONTENT_TYPE
-from cwt_schemas.query import SimulateRequest
+from cwt_schemas.simulation import SimulateRequest
 from pycwt_mod.significance import MonteCarloLevels, MonteCarloPlan
 from pycwt_mod.significance.surrogates import run_task
 from pycwt_mod.wavelets import DOG, Morlet, Paul, Wavelet

@@ -42,7 +42,7 @@ from cwt_compute.processes.ipc import (
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import ContractError, ErrorBody, Overloaded
 from cwt_schemas.job import CwtTask, JobOutcome, JobWork, QueuedTask, SignificanceTask
-from cwt_schemas.query import SimulateRequest
+from cwt_schemas.simulation import SimulateRequest
 from pycwt_mod.wavelets import Morlet
 from tests.deadlines import fail_after
 from tests.fork_server import FORK_SERVER

@@ -32,7 +32,7 @@ from cwt_schemas.query import (
     XwtRequest,
 )
 from cwt_schemas.stream import Convention, Wavelet
-from pycwt_client.queries import CwtAnswer, WctAnswer
+from pycwt_client.answers import CwtAnswer, WctAnswer
 from tests.backends import Away
 
 N, DT = 256, 0.5

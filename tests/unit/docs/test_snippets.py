@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cwt_ingest.lanes import plan_lanes
-from cwt_schemas.codec import ContentType, decode, decode_raw_chunk
+from cwt_schemas.chunk_codec import decode_raw_chunk
+from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.live import SignalChunk
 from cwt_schemas.stream import StreamDefinition
 from tests.unit.docs.conftest import PAGES

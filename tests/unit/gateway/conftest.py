@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from cwt_gateway.app import make_app
-from cwt_gateway.recordings import Uploads
 from cwt_gateway.settings import GatewaySettings
+from cwt_gateway.uploads import Uploads
 from cwt_ingest.app import endpoints
 from cwt_ingest.catalogue import Catalogue, WindowLimits
 from cwt_ingest.purge import RecordingPurge

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from cwt_gateway.recordings import Uploads
+from cwt_gateway.uploads import Uploads
 from cwt_schemas import storage
-from cwt_schemas.codec import decode_chunk
+from cwt_schemas.chunk_codec import decode_chunk
 from cwt_schemas.live import SignalChunk
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus

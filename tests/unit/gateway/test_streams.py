@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cwt_schemas import storage
-from cwt_schemas.codec import ContentType, decode_chunk, encode
+from cwt_schemas.chunk_codec import decode_chunk
+from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.live import SignalChunk
 from tests.memory_bus import MemoryBus
 from tests.unit.gateway.conftest import catalogue, gateway

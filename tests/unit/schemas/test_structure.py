@@ -12,7 +12,8 @@ import orjson
 import pytest
 from hypothesis import given
 
-from cwt_schemas.codec import ContentType, decode, decode_chunk, decode_tree
+from cwt_schemas.chunk_codec import decode_chunk
+from cwt_schemas.codec import ContentType, decode, decode_tree
 from cwt_schemas.endpoints import STREAM_ENDPOINTS
 from cwt_schemas.errors import ContractError, PayloadTooLarge, Unprocessable
 from cwt_schemas.headers import CONTENT_TYPE

@@ -30,7 +30,7 @@ from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode
 from cwt_schemas.errors import ContractError, ErrorBody
 from cwt_schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
-from cwt_schemas.query import SimulateReply, SimulateRequest
+from cwt_schemas.simulation import SimulateReply, SimulateRequest
 from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 
 __all__ = ["ClusterBackend", "own_shares"]

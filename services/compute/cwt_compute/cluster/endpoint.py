@@ -14,7 +14,7 @@ from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.endpoints import QUERY_ENDPOINTS
 from cwt_schemas.errors import Internal, Overloaded, Unavailable
-from cwt_schemas.query import SimulateReply, SimulateRequest
+from cwt_schemas.simulation import SimulateReply, SimulateRequest
 
 __all__ = ["compute_share", "simulate_endpoint"]
 

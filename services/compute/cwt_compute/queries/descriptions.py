@@ -8,7 +8,7 @@ from typing import Any
 from cwt_schemas.endpoints import ENDPOINTS, Endpoint
 from cwt_schemas.errors import ErrorBody, NotFound
 from cwt_schemas.message import Message, StoredReply
-from cwt_schemas.query import SchemaReply
+from cwt_schemas.service import SchemaReply
 
 __all__ = ["answer_schema"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from cwt_runtime.rpc.micro import Identity
-from cwt_schemas.query import HealthReply, HealthRequest
+from cwt_schemas.service import HealthReply, HealthRequest
 
 __all__ = ["ServiceHealth"]
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from cwt_schemas.codec import encode_raw_chunk, validated
+from cwt_schemas.chunk_codec import encode_raw_chunk
+from cwt_schemas.codec import validated
 from cwt_schemas.live import SignalChunk
 from pycwt_client.signals import as_samples
 from pycwt_client.sources import SourceError, named_source

@@ -15,7 +15,7 @@ from cwt_runtime.bus.errors import NotStoredError
 from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import decode_chunk
+from cwt_schemas.chunk_codec import decode_chunk
 from cwt_schemas.live import SignalChunk
 from cwt_schemas.marker import Marker
 from cwt_schemas.stream import Channel, StreamDefinition, StreamGet, StreamStatus
