@@ -14,6 +14,7 @@ __all__ = [
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
     "LAG",
+    "LOOP_LAG",
     "QUEUE_MESSAGES",
     "SAMPLES",
     "STORAGE_PROBLEMS",
@@ -31,6 +32,10 @@ SAMPLES = Counter("cwt_samples", "Samples accepted, over all channels", ["stream
 EVENTS = Counter("cwt_events", "Stream events published", ["stream", "kind"])
 LAG = Gauge(
     "cwt_stream_lag_seconds", "Age of the oldest unfinished chunk or window, seconds", ["stream"]
+)
+LOOP_LAG = Gauge(
+    "cwt_event_loop_lag_seconds",
+    "Longest delay of the event loop in the last half to full minute, seconds",
 )
 WINDOWS_EMITTED = Counter(
     "cwt_windows_emitted", "Analysis windows published to the queue", ["stream"]
