@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -103,6 +104,7 @@ async def serve(context: Context, settings: GatewaySettings) -> None:
         app.state.background = background
         app.state.stop = context.stop
         app.state.gateway_id = context.identity.id
+        app.openapi()
         if settings.http_users is not None:
             await background.start(app.state.keys.follow, context.bus.log)
         allow_files(HttpProtocol.max_connections + OTHER_FILES)
@@ -179,7 +181,8 @@ def documented_app() -> FastAPI:
     app.state.version = version(DISTRIBUTION)
     for router in (*ROUTERS, *SOCKETS):
         app.include_router(router)
-    app.openapi = lambda: openapi.document(app, ROUTERS)  # type: ignore[method-assign]
+    # It takes 100 ms, and anyone may request it.
+    app.openapi = cache(lambda: openapi.document(app, ROUTERS))  # type: ignore[method-assign]
     return app
 
 

@@ -13,6 +13,7 @@ from cwt_gateway.contract import contract
 from cwt_gateway.media import accepted, body_type, respond_message
 from cwt_gateway.relay import body_of
 from cwt_gateway.streams import known_name
+from cwt_runtime.reading import read_body
 from cwt_runtime.retry import RetryPolicy
 from cwt_schemas.codec import decode
 from cwt_schemas.http import MarkerNote
@@ -31,6 +32,8 @@ router = APIRouter(prefix="/api/v1/streams", tags=["streams"])
 async def post_marker(request: Request, caller: Calling, name: str) -> Response:
     """Store a marker at a sample, at a time, or at the next sample that arrives."""
     accepted(request)
-    note = decode(MarkerNote, await body_of(request, caller), body_type(request))
+    kind = body_type(request)
+    body = await body_of(request, caller)
+    note = await read_body(len(body), decode, MarkerNote, body, kind)
     marker = await caller.client.mark(known_name(name), **note.model_dump(), retry=ONCE)
     return await respond_message(request, marker, status=HTTPStatus.CREATED)

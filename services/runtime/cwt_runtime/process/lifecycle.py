@@ -17,6 +17,7 @@ settings, or an unreadable password or credentials file (EX_CONFIG: a restart do
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -51,6 +52,7 @@ __all__ = [
     "RestartNeededError",
     "ShutdownWatchdog",
     "Stop",
+    "exempt_from_collection",
     "keep_freed_memory",
     "run_service",
     "serve_on_bus",
@@ -119,6 +121,7 @@ def run_service(
         print(f"{name}: invalid settings:\n{error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     keep_freed_memory()
+    exempt_from_collection()
     # One thread budget: the service decides about parallel work, not the BLAS library.
     watchdog = ShutdownWatchdog()
     with threadpoolctl.threadpool_limits(1):
@@ -342,3 +345,13 @@ def keep_freed_memory() -> bool:
     return bool(
         mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES) and mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
     )
+
+
+def exempt_from_collection() -> None:
+    """Exempt all objects that exist now, most of them imported modules, from garbage collection.
+
+    A service has 100,000 to 170,000 of them. A full collection, which any message of some thousand
+    lists causes, would visit them all, and block the event loop for 40 to 90 ms.
+    """
+    gc.collect()
+    gc.freeze()
