@@ -301,6 +301,31 @@ async def test_wrong_expired_and_revoked_keys_are_refused(tmp_path: Path) -> Non
                                                    variables=operator)  # fmt: skip
 
 
+async def test_requests_without_a_key_are_limited_by_address_and_keys_are_not(
+    tmp_path: Path,
+) -> None:
+    limit = 200
+    variables = {"CWT_HTTP_REQUESTS_PER_MINUTE": str(limit), "CWT_HTTP_PROXIES": "127.0.0.1"}
+    async with (
+        keyed_gateway(tmp_path, **variables) as (_server, system, gateway),
+        client_of(gateway, await new_key(system, "reader", Role.READER)) as keyed,
+        gateway.client() as http,
+    ):
+        # What a proxy appends is the last address.
+        flooding = {"X-Forwarded-For": "198.51.100.7, 192.0.2.1"}
+        with fail_after(30):
+            while (reply := await http.get("/livez", headers=flooding)).is_success:
+                pass
+        assert (reply.status_code, reply.json()["code"]) == (429, "overloaded")
+        assert int(reply.headers["Retry-After"]) >= 1
+        others = [
+            await http.get("/livez"),
+            await http.get("/livez", headers={"X-Forwarded-For": "192.0.2.2"}),
+            await keyed.get("/api/v1/streams", headers=flooding),
+        ]
+        assert [each.status_code for each in others] == [200, 200, 200]
+
+
 async def test_a_reader_of_one_stream_follows_it_until_the_key_is_revoked(tmp_path: Path) -> None:
     samples = scenario.signal(1000)
     expected = scenario.expected(samples)

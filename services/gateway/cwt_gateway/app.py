@@ -44,7 +44,7 @@ from cwt_gateway.http_protocol import HttpProtocol
 from cwt_gateway.keys import KeyRing
 from cwt_gateway.owned_streams import remove_orphans
 from cwt_gateway.problems import handle_problems
-from cwt_gateway.rates import RateGuard
+from cwt_gateway.rates import RateLimits
 from cwt_gateway.reply_budget import ReplyGuard
 from cwt_gateway.sessions import Sessions
 from cwt_gateway.settings import GatewaySettings
@@ -152,8 +152,12 @@ def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
     app.add_middleware(ReplyGuard, held_max_bytes=settings.http_replies_max_bytes)
     app.add_middleware(BodyGuard, held_max_bytes=settings.requests_max_bytes)
     if settings.http_users is not None:
-        app.add_middleware(RateGuard, rates=settings.rates)
-        app.add_middleware(KeyGuard, keys=app.state.keys, sessions=app.state.sessions)
+        app.add_middleware(
+            KeyGuard,
+            keys=app.state.keys,
+            sessions=app.state.sessions,
+            limits=RateLimits(settings.rates),
+        )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -238,7 +242,8 @@ def server_config(app: ASGIApp, settings: GatewaySettings, bus: Bus) -> uvicorn.
         http=HttpProtocol,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
         ws=SocketProtocol,
         ws_max_size=bus.max_message_bytes,
         # The feature takes 316 KiB per connection.

@@ -3,6 +3,9 @@
 A key is sent in the header ``Authorization: Bearer`` or ``X-API-Key``; a session in the same
 headers, in a cookie or, for a WebSocket, in the parameter ``session``. All paths except those in
 `PUBLIC` need one of them, including paths that do not exist.
+
+Requests of a key are within its `RateLimits`; all others, public or refused, within those of their
+address.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cwt_gateway.keys import Grant, KeyRing
 from cwt_gateway.problems import ProblemDetails
+from cwt_gateway.rates import RateLimits
 from cwt_runtime.storage.keys import KEY_PREFIX
 from cwt_schemas.errors import Unavailable
 
@@ -64,22 +68,30 @@ class SessionReader(Protocol):
 
 
 class KeyGuard:
-    """Middleware that refuses requests without a valid key or session."""
+    """Middleware that refuses requests without a valid key or session, and those above a limit."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, sessions: SessionReader) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: KeyRing, sessions: SessionReader, limits: RateLimits
+    ) -> None:
         self.app = app
         self._keys = keys
         self._sessions = sessions
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward the request with its authentication, or reject it."""
-        if scope["type"] in {"http", "websocket"} and not _is_public(scope["path"]):
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        app, grant = self.app, None
+        if not _is_public(scope["path"]):
             try:
-                scope[_SCOPE_KEY] = self._authenticate(HTTPConnection(scope))
+                authentication = self._authenticate(HTTPConnection(scope))
             except ProblemDetails as problem:
-                await problem.refuse(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+                app = problem.refuse
+            else:
+                scope[_SCOPE_KEY], grant = authentication, authentication.grant
+        await self._limits.forward(app, grant, scope, receive, send)
 
     def _authenticate(self, connection: HTTPConnection) -> Authentication:
         sent = _header(connection)

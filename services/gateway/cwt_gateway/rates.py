@@ -1,4 +1,7 @@
-"""Rate limits of each key: requests and bytes per minute, and concurrent requests.
+"""Rate limits of each client: requests and bytes per minute, and concurrent requests.
+
+A client is a key or, for requests without a valid key, an address (the first 64 bits of an IPv6
+address, which is what a single host is given).
 
 Requests and bytes are token buckets: a key that was idle for a minute may use the quota of a minute
 immediately, and then as much as is refilled. Bytes are counted as they pass, so a body can overdraw
@@ -14,7 +17,9 @@ Polli, Martinez, Miller, "RateLimit header fields for HTTP", draft-ietf-httpapi-
 
 from __future__ import annotations
 
+import ipaddress
 import math
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,22 +28,25 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 import anyio
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cwt_gateway.authentication import grant_of
 from cwt_gateway.keys import Grant
 from cwt_gateway.problems import ProblemDetails
 from cwt_schemas.errors import ErrorCode
 
-__all__ = ["RateGuard", "Rates", "TokenBucket"]
+__all__ = ["RateLimits", "Rates", "TokenBucket", "network_of"]
 
 WINDOW_S: Final = 60.0
+#: Addresses whose usage is counted. The least recent one is forgotten for a new one; after
+#: `WINDOW_S` without a request it had its whole quota again anyway.
+MAX_ADDRESSES: Final = 10_000
+#: Part of an IPv6 address that identifies a client, bits.
+IPV6_PREFIX: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """The limits of a key."""
+    """The limits of a client."""
 
     requests_per_minute: int
     bytes_per_minute: int
@@ -81,11 +89,12 @@ class TokenBucket:
         return max(0.0, count - self.level(now_s)) * WINDOW_S / self._quota
 
 
-class _Usage:
-    """Usage of the limits by one key."""
+class Usage:
+    """Usage of the limits by one client, which `whose` names in a refusal."""
 
-    def __init__(self, rates: Rates) -> None:
+    def __init__(self, rates: Rates, whose: str) -> None:
         now_s = anyio.current_time()
+        self._whose = whose
         self._rates = rates
         self._requests = TokenBucket(rates.requests_per_minute, now_s)
         self._bytes = TokenBucket(rates.bytes_per_minute, now_s)
@@ -146,50 +155,80 @@ class _Usage:
         return ProblemDetails(
             HTTPStatus.TOO_MANY_REQUESTS,
             ErrorCode.OVERLOADED,
-            f"{limit} with this key: send it again after {after_s} s",
+            f"{limit} {self._whose}: send it again after {after_s} s",
             headers={**self.headers(), "Retry-After": str(after_s)},
         )
 
 
-class RateGuard:
-    """Middleware that enforces the limits of each key; requests without a key pass."""
+class RateLimits:
+    """Enforce the limits of each client."""
 
-    def __init__(self, app: ASGIApp, rates: Rates) -> None:
-        self.app = app
+    def __init__(self, rates: Rates) -> None:
         self._rates = rates
-        self._usages: WeakKeyDictionary[Grant, _Usage] = WeakKeyDictionary()
+        self._by_grant: WeakKeyDictionary[Grant, Usage] = WeakKeyDictionary()
+        self._by_address: OrderedDict[str, Usage] = OrderedDict()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward the request, or refuse it."""
-        grant = None if scope["type"] == "lifespan" else grant_of(HTTPConnection(scope))
-        if grant is None:
-            await self.app(scope, receive, send)
-            return
-        usage = self._usages.get(grant)
-        if usage is None:
-            usage = self._usages[grant] = _Usage(self._rates)
+    async def forward(
+        self, app: ASGIApp, grant: Grant | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Forward a request of a key, or of an address if `grant` is None, or refuse it."""
+        client = scope.get("client") or ("", 0)
+        usage = self.usage_of(client[0]) if grant is None else self._of_grant(grant)
         problem = usage.refusal()
         if problem is not None:
             await problem.refuse(scope, receive, send)
             return
         with usage.request():
-            await self._pass_on(scope, receive, send, usage)
+            await _forward_counted(app, usage, scope, receive, send)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, usage: _Usage) -> None:
-        async def receive_counted() -> Message:
-            message = await receive()
-            if message["type"] == "websocket.receive":
-                await usage.frame(len(message.get("bytes") or message.get("text") or ""))
-            else:
-                usage.count_bytes(len(message.get("body", b"")))
-            return message
+    def _of_grant(self, grant: Grant) -> Usage:
+        usage = self._by_grant.get(grant)
+        if usage is None:
+            usage = self._by_grant[grant] = Usage(self._rates, "with this key")
+        return usage
 
-        async def send_counted(message: Message) -> None:
+    def usage_of(self, address: str) -> Usage:
+        """Return the usage of the limits by an address."""
+        network = network_of(address)
+        usage = self._by_address.get(network)
+        if usage is None:
+            usage = self._by_address[network] = Usage(self._rates, "without a key")
+            if len(self._by_address) > MAX_ADDRESSES:
+                self._by_address.popitem(last=False)
+        self._by_address.move_to_end(network)
+        return usage
+
+
+def network_of(address: str) -> str:
+    """Return the address of a client, of IPv6 its first `IPV6_PREFIX` bits."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""  # a proxy that names no address: all of its clients together
+    if parsed.version == 6 and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    if parsed.version == 4:
+        return str(parsed)
+    return str(ipaddress.IPv6Network((parsed, IPV6_PREFIX), strict=False))
+
+
+async def _forward_counted(
+    app: ASGIApp, usage: Usage, scope: Scope, receive: Receive, send: Send
+) -> None:
+    async def receive_counted() -> Message:
+        message = await receive()
+        if message["type"] == "websocket.receive":
+            await usage.frame(len(message.get("bytes") or message.get("text") or ""))
+        else:
             usage.count_bytes(len(message.get("body", b"")))
-            if message["type"] == "http.response.start":
-                own = usage.headers().items()
-                told = [(name.lower().encode(), value.encode()) for name, value in own]
-                message = {**message, "headers": [*message["headers"], *told]}
-            await send(message)
+        return message
 
-        await self.app(scope, receive_counted, send_counted)
+    async def send_counted(message: Message) -> None:
+        usage.count_bytes(len(message.get("body", b"")))
+        if message["type"] == "http.response.start":
+            own = usage.headers().items()
+            told = [(name.lower().encode(), value.encode()) for name, value in own]
+            message = {**message, "headers": [*message["headers"], *told]}
+        await send(message)
+
+    await app(scope, receive_counted, send_counted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -31,18 +32,26 @@ class GatewaySettings(ServiceSettings):
         "user, such as the `passwords` of `pycwt-mod accounts`; unset: requests need no key",
     )
     http_requests_per_minute: Annotated[int, Field(ge=1)] = Field(
-        1200, description="requests and WebSocket frames per minute and key"
+        1200,
+        description="requests and WebSocket frames per minute and key, or address without a key",
     )
     http_bytes_per_minute: Annotated[int, Field(ge=MIB)] = Field(
-        1024 * MIB, description="bytes of request and reply bodies per minute and key"
+        1024 * MIB,
+        description="bytes of request and reply bodies per minute and key, or address without a "
+        "key",
     )
     http_requests_at_a_time: Annotated[int, Field(ge=1)] = Field(
-        64, description="concurrent requests and WebSockets per key"
+        64, description="concurrent requests and WebSockets per key, or address without a key"
     )
     http_hosts: str | None = Field(
         None,
         description="host names of the gateway, separated by commas, in addition to localhost and "
         "IP addresses",
+    )
+    http_proxies: str | None = Field(
+        None,
+        description="addresses or networks of proxies, separated by commas, that state the "
+        "addresses of their clients in X-Forwarded-For",
     )
     http_cors_origins: str | None = Field(
         None,
@@ -73,6 +82,11 @@ class GatewaySettings(ServiceSettings):
         return ("localhost", *_listed(self.http_hosts))
 
     @property
+    def proxies(self) -> tuple[str, ...]:
+        """Proxies that state the addresses of their clients."""
+        return _listed(self.http_proxies)
+
+    @property
     def cors_origins(self) -> tuple[str, ...]:
         """Origins whose pages may use the gateway."""
         return _listed(self.http_cors_origins)
@@ -84,6 +98,13 @@ class GatewaySettings(ServiceSettings):
             scheme, _, rest = origin.partition("://")
             if scheme not in {"http", "https"} or not rest or "/" in rest:
                 raise ValueError(f"{origin!r} is not an origin such as https://lab.example.org")
+        return value
+
+    @field_validator("http_proxies")
+    @classmethod
+    def _networks(cls, value: str | None) -> str | None:
+        for proxy in _listed(value):
+            ipaddress.ip_network(proxy)
         return value
 
     @model_validator(mode="after")

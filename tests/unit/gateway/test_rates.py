@@ -1,4 +1,4 @@
-"""Limits of keys."""
+"""Limits of keys, and of addresses without one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cwt_gateway.authentication import Authentication, KeyGuard
 from cwt_gateway.keys import Grant, KeyRing
 from cwt_gateway.problems import PROBLEM_TYPE
-from cwt_gateway.rates import RateGuard, Rates, TokenBucket
+from cwt_gateway.rates import MAX_ADDRESSES, RateLimits, Rates, TokenBucket, network_of
 from cwt_runtime.storage.keys import digest_of
 from cwt_schemas.access import KeyRecord, Role
 from tests.deadlines import fail_after
@@ -44,9 +44,13 @@ class NoSessions:
         return None
 
 
-def client_of(app: ASGIApp, **limits: int) -> httpx.AsyncClient:
-    guarded = KeyGuard(RateGuard(app, Rates(**{**AMPLE, **limits})), Ring(), NoSessions())
-    return httpx.AsyncClient(transport=httpx.ASGITransport(guarded), base_url="http://gateway")
+def guarded(app: ASGIApp, **limits: int) -> KeyGuard:
+    return KeyGuard(app, Ring(), NoSessions(), RateLimits(Rates(**{**AMPLE, **limits})))
+
+
+def client_of(app: ASGIApp, address: str = "192.0.2.1") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(address, 4711))
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway")
 
 
 async def echoes(scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +83,7 @@ def test_a_bucket_gives_its_quota_and_then_what_comes_back() -> None:
 
 
 async def test_requests_beyond_the_limit_of_their_key_are_refused_and_others_are_not() -> None:
-    async with client_of(echoes, requests_per_minute=3) as client:
+    async with client_of(guarded(echoes, requests_per_minute=3)) as client:
         first = await client.post("/x", headers=key("a"))
         assert '"requests";q=3;w=60' in first.headers["RateLimit-Policy"]
         assert left(first)["requests"] == 2
@@ -95,7 +99,7 @@ async def test_requests_beyond_the_limit_of_their_key_are_refused_and_others_are
 
 
 async def test_bytes_of_both_directions_count_and_the_request_after_too_many_is_refused() -> None:
-    async with client_of(echoes, bytes_per_minute=1000) as client:
+    async with client_of(guarded(echoes, bytes_per_minute=1000)) as client:
         reply = await client.post("/x", headers=key("a"), content=bytes(300))
         assert reply.status_code == 200
         # The header is sent before the body of the reply.
@@ -114,7 +118,7 @@ async def test_requests_at_a_time_are_limited_and_one_that_ends_makes_room() -> 
         await end.wait()
         await echoes(scope, receive, send)
 
-    async with client_of(waits, requests_at_a_time=1) as client:
+    async with client_of(guarded(waits, requests_at_a_time=1)) as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: client.post("/x", headers=key("a")))
             with fail_after(5):
@@ -142,14 +146,13 @@ async def test_frames_beyond_the_limit_are_read_later() -> None:
         pytest.fail("nothing is sent")
 
     # 20 a second come back; the opening and one frame are within the quota.
-    guarded = RateGuard(reads, Rates(**{**AMPLE, "requests_per_minute": 1200}))
     scope = {
         "type": "websocket",
         "path": "/ws",
         "headers": [(b"x-api-key", b"cwt_a")],
         "query_string": b"",
     }
-    app = KeyGuard(guarded, Ring(), NoSessions())
+    app = guarded(reads, requests_per_minute=1200)
     with fail_after(20):
         for _ in range(1199):
             frames.insert(0, {"type": "websocket.receive", "text": "x"})
@@ -158,3 +161,42 @@ async def test_frames_beyond_the_limit_are_read_later() -> None:
     assert len(read_s) == 1202
     # 1203 were counted: three had to come back.
     assert read_s[-1] - began_s >= 0.14
+
+
+async def test_public_and_refused_requests_are_within_the_limits_of_their_address() -> None:
+    app = guarded(echoes, requests_per_minute=3)
+    async with client_of(app) as client, client_of(app, "192.0.2.2") as other:
+        assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/x")).status_code == 401
+        assert left(await client.get("/x", headers={"X-API-Key": "wrong"}))["requests"] == 0
+        for path in ("/livez", "/x"):
+            refused = await client.get(path)
+            assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+            assert "3 requests a minute are possible without a key" in refused.json()["detail"]
+        assert (await client.get("/x", headers=key("a"))).status_code == 200
+        assert (await other.get("/livez")).status_code == 200
+
+
+async def test_the_number_of_addresses_that_are_counted_is_limited() -> None:
+    limits = RateLimits(Rates(**{**AMPLE, "requests_per_minute": 1}))
+    app = KeyGuard(echoes, Ring(), NoSessions(), limits)
+    async with client_of(app) as client:
+        assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/livez")).status_code == 429
+        for number in range(MAX_ADDRESSES):
+            limits.usage_of(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+        assert (await client.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("unknown", ""),
+        ("", ""),
+    ],
+)
+def test_a_client_is_an_ipv4_address_or_an_ipv6_network(address: str, network: str) -> None:
+    assert network_of(address) == network
