@@ -1,7 +1,7 @@
 # Compute the coherence of two signals over HTTP, and print where it is significant. Needs the
 # packages httr and jsonlite.
 #
-#     Rscript ask.R [http://HOST:PORT]
+#     [CWT_KEY=...] Rscript ask.R [http://HOST:PORT]
 library(httr)
 library(jsonlite)
 
@@ -14,8 +14,10 @@ request <- list(
   signal2 = sin(2 * pi * 5 * n / fs_hz - 1) + runif(1000) - 0.5,
   dt = 1 / fs_hz, dj = 1 / 12, seed = 7
 )
+# The key, for a gateway that needs one.
+key <- add_headers(Authorization = paste("Bearer", Sys.getenv("CWT_KEY")))
 response <- POST(paste0(gateway, "/api/v1/wavelet/wct"),
-  content_type_json(), body = toJSON(request, auto_unbox = TRUE, digits = NA))
+  key, content_type_json(), body = toJSON(request, auto_unbox = TRUE, digits = NA))
 result <- fromJSON(content(response, "text", encoding = "UTF-8"))
 if (http_error(response)) stop(result$detail)
 

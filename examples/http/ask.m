@@ -1,14 +1,17 @@
 % Compute the coherence of two signals over HTTP, and print where it is significant.
 %
-%     octave-cli ask.m [http://HOST:PORT]
+%     [CWT_KEY=...] octave-cli ask.m [http://HOST:PORT]
 %
 % Octave's webwrite cannot send a JSON body, so the program calls curl there. In MATLAB it uses webwrite,
 % which is untested.
 1;
 
 function reply = ask(url, request)
+  key = ["Bearer " getenv("CWT_KEY")];  % for a gateway that needs a key
   if exist("OCTAVE_VERSION", "builtin") == 0
-    reply = webwrite(url, request, weboptions("MediaType", "application/json", "Timeout", 60));
+    options = weboptions("MediaType", "application/json", "Timeout", 60);
+    options.HeaderFields = {"Authorization", key};
+    reply = webwrite(url, request, options);
     return
   end
   file = [tempname() ".json"];
@@ -16,7 +19,8 @@ function reply = ask(url, request)
   fputs(handle, jsonencode(request));
   fclose(handle);
   [status, text] = system(sprintf( ...
-    "curl -sS -H 'Content-Type: application/json' --data-binary @%s %s", file, url));
+    "curl -sS -H 'Authorization: %s' -H 'Content-Type: application/json' --data-binary @%s %s", ...
+    key, file, url));
   delete(file);
   if status ~= 0
     error("curl failed: %s", text);

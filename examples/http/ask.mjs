@@ -1,7 +1,7 @@
 // Compute the coherence of two signals over HTTP, and print where it is significant. The code also
 // runs in a browser.
 //
-//     node ask.mjs [http://HOST:PORT]
+//     [CWT_KEY=...] node ask.mjs [http://HOST:PORT]
 const gateway = process.argv[2] ?? "http://127.0.0.1:8000";
 const FS_HZ = 100;
 const N = 1000;
@@ -14,7 +14,11 @@ const tone = (lag) =>
 
 const response = await fetch(`${gateway}/api/v1/wavelet/wct`, {
   method: "POST",
-  headers: { "Content-Type": "application/json" },
+  headers: {
+    // The key, for a gateway that needs one.
+    Authorization: `Bearer ${process.env.CWT_KEY ?? ""}`,
+    "Content-Type": "application/json",
+  },
   body: JSON.stringify({
     signal1: tone(0), signal2: tone(1), dt: 1 / FS_HZ, dj: 1 / 12, seed: 7,
   }),

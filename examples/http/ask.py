@@ -2,10 +2,11 @@
 
 Needs numpy and requests, and no package of this project::
 
-    python ask.py [http://HOST:PORT]
+    [CWT_KEY=...] python ask.py [http://HOST:PORT]
 """
 
 import io
+import os
 import sys
 
 import numpy as np
@@ -26,8 +27,12 @@ request = {
 response = requests.post(
     f"{GATEWAY}/api/v1/wavelet/wct",
     json=request,
-    # Request a NumPy archive; without this header, the reply is JSON with nested lists.
-    headers={"Accept": "application/x-npz"},
+    headers={
+        # The key, for a gateway that needs one.
+        "Authorization": f"Bearer {os.environ.get('CWT_KEY', '')}",
+        # Request a NumPy archive; without this header, the reply is JSON with nested lists.
+        "Accept": "application/x-npz",
+    },
     timeout=60,
 )
 if not response.ok:

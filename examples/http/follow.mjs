@@ -2,7 +2,9 @@
 // serves. The client reconnects after an interruption; no result is lost or repeated.
 //
 //     curl -o pycwt-client.mjs http://127.0.0.1:8000/static/pycwt-client.js
-//     node follow.mjs [http://HOST:PORT]        (Node 20: node --experimental-websocket follow.mjs)
+//     [CWT_KEY=...] node follow.mjs [http://HOST:PORT]
+//
+// Node 20 needs the option --experimental-websocket.
 import { Client } from "./pycwt-client.mjs";
 
 const FS_HZ = 250;
@@ -10,7 +12,9 @@ const CHUNK = 250;
 const N = 20 * FS_HZ;
 const RHYTHM_HZ = 10;
 
-const client = new Client(process.argv[2] ?? "http://127.0.0.1:8000");
+// The key, for a gateway that needs one.
+const key = process.env.CWT_KEY;
+const client = new Client(process.argv[2] ?? "http://127.0.0.1:8000", { key });
 const name = `example-${crypto.randomUUID().slice(0, 8)}`;
 const coherence = {
   name: "coherence", op: "wct", quantity: "coherence", pairs: [["left", "right"]],

@@ -2,11 +2,12 @@
 
 Needs numpy and websockets, and no package of this project::
 
-    python live.py [ws://HOST:PORT]
+    [CWT_KEY=...] python live.py [ws://HOST:PORT]
 """
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
@@ -33,7 +34,10 @@ async def send(socket: ClientConnection) -> None:
 
 async def main() -> None:
     """Run until the signal has ended and its last results have arrived."""
-    async with connect(f"{GATEWAY}/ws/stream/wct", max_size=None) as socket:
+    # The key, for a gateway that needs one.
+    headers = {"Authorization": f"Bearer {os.environ.get('CWT_KEY', '')}"}
+    url = f"{GATEWAY}/ws/stream/wct"
+    async with connect(url, additional_headers=headers, max_size=None) as socket:
         config = {"type": "config", "mode": "stream", "dt": 1 / FS_HZ, "fmin_hz": 4, "fmax_hz": 40}
         await socket.send(json.dumps(config))
         print(json.loads(await socket.recv())["type"])

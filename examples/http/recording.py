@@ -2,9 +2,10 @@
 
 Needs numpy and requests, and no package of this project::
 
-    python recording.py FILE.npz [http://HOST:PORT]
+    [CWT_KEY=...] python recording.py FILE.npz [http://HOST:PORT]
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -26,7 +27,11 @@ def send(
     data: bytes | None = None,
 ) -> requests.Response:
     """Send a request and return the response; exit with the error if it is refused."""
-    headers = {"Content-Type": "application/octet-stream"}
+    headers = {
+        # The key, for a gateway that needs one.
+        "Authorization": f"Bearer {os.environ.get('CWT_KEY', '')}",
+        "Content-Type": "application/octet-stream",
+    }
     response = requests.request(method, url, params=params, data=data, headers=headers, timeout=90)
     if not response.ok:
         sys.exit(f"{response.status_code}: {response.json()['detail']}")

@@ -8,14 +8,17 @@ import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
+from cwt_schemas.access import Role
 from tests.deadlines import fail_after
-from tests.system.conftest import running_system
+from tests.system.gateway import gateway_of
+from tests.system.test_keys import client_of, keyed_gateway, new_key
 from tests.system.toolchains import ROOT, needs
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -23,13 +26,32 @@ pytestmark = [pytest.mark.anyio, pytest.mark.system]
 EXAMPLES = ROOT / "examples/http"
 
 
+@dataclass(frozen=True)
+class Served:
+    """A gateway that needs a key, and one of the same system that does not."""
+
+    keyed: str
+    key: str
+    open: str
+
+
 @pytest.fixture(scope="module")
-async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The address of a gateway of a system for all of them."""
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """The gateways of a system for all of them."""
     folder = tmp_path_factory.mktemp("system")
-    async with running_system(folder, workers=1, environment={"CWT_HTTP_PORT": "0"}) as system:
-        await system.start("gateway", "gateway")
-        yield next(str(each["http"]) for each in system.log("gateway") if "http" in each)
+    async with keyed_gateway(folder) as (_server, system, gateway):
+        key = await new_key(system, "operator", Role.OPERATOR)
+        async with client_of(gateway, key):
+            pass  # the gateway has read the key
+        del system.environment["CWT_HTTP_USERS"]
+        yield Served(keyed=gateway.url, key=key, open=(await gateway_of(system, "open")).url)
+
+
+@pytest.fixture
+def gateway(served: Served, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of the gateway that needs a key, which is in the environment."""
+    monkeypatch.setenv("CWT_KEY", served.key)
+    return served.keyed
 
 
 async def run(*words: str, env: dict[str, str] | None = None) -> str:
@@ -48,6 +70,13 @@ def finds_the_tone(said: str) -> bool:
 
 async def test_python_finds_the_tone(gateway: str) -> None:
     assert finds_the_tone(await run(sys.executable, "ask.py", gateway))
+
+
+async def test_a_gateway_without_keys_needs_none(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CWT_KEY", raising=False)
+    assert finds_the_tone(await run(sys.executable, "ask.py", served.open))
 
 
 @needs("node")
@@ -78,7 +107,8 @@ async def test_a_recording_is_analysed_saved_and_removed(gateway: str, tmp_path:
     assert float(found) == pytest.approx(5, rel=0.2)
     assert re.search(r"^removed [1-9][0-9]* results$", said, re.MULTILINE)
     async with httpx.AsyncClient(base_url=gateway) as http:
-        assert (await http.get("/api/v1/streams")).json()["streams"] == []
+        streams = await http.get("/api/v1/streams", headers={"X-API-Key": os.environ["CWT_KEY"]})
+        assert streams.json()["streams"] == []
 
 
 @needs("octave-cli", "curl")
@@ -116,14 +146,14 @@ async def test_a_live_signal_is_coherent_at_its_rhythm(gateway: str) -> None:
     assert sorted(values)[len(values) // 2] > 0.5
 
 
-async def test_the_notebook_runs(gateway: str, tmp_path: Path) -> None:
+async def test_the_notebook_runs(served: Served, tmp_path: Path) -> None:
     notebook = json.loads((ROOT / "examples/tour.ipynb").read_bytes())
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert not any(cell["outputs"] for cell in cells), "clear the outputs before the commit"
     program = tmp_path / "tour.py"
     program.write_text("\n\n".join("".join(cell["source"]) for cell in cells))
 
-    own = {"CWT_HTTP_URL": gateway, "MPLBACKEND": "agg"}
+    own = {"CWT_HTTP_URL": served.open, "MPLBACKEND": "agg"}
     said = await run(sys.executable, str(program), env={**os.environ, **own})
 
     assert "library and service agree" in said
