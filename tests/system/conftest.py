@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,8 @@ class RunningSystem:
     folder: Path
     processes: dict[str, ForkedProcess] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    #: Variables of some services alone, by name.
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     #: Of the server, where it is this system's own.
     server_pid: int = 0
 
@@ -46,7 +48,8 @@ class RunningSystem:
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             offset = output.tell()
-            environment = {**os.environ, "CWT_NATS_URL": self.url, **self.environment}
+            own = self.own.get(name, {})
+            environment = {**os.environ, "CWT_NATS_URL": self.url, **self.environment, **own}
             self.processes[name] = start_module(
                 f"cwt_{service}", output=output, environment=environment
             )
@@ -105,7 +108,11 @@ class RunningSystem:
 
 @asynccontextmanager
 async def running_system(
-    folder: Path, *, workers: int = 2, environment: dict[str, str] | None = None
+    folder: Path,
+    *,
+    workers: int = 2,
+    environment: dict[str, str] | None = None,
+    own: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[RunningSystem]:
     """Run the server, ingest, `workers` compute workers and the bridge."""
     async with (
@@ -118,6 +125,7 @@ async def running_system(
             bus=bus,
             folder=folder,
             environment=environment or {},
+            own=own or {},
         )
         try:
             async with anyio.create_task_group() as tasks:

@@ -1,8 +1,9 @@
 """Damaged messages to everything that listens: no service ends, grows, or meets a fault of its own.
 
 Each message is made of its number: ``FUZZ_MESSAGES=1000000`` (``make fuzz-bus``) sends so many, and
-``FUZZ_FIRST`` begins at another number. How long another client waits for an answer meanwhile is
-printed (``pytest -s``).
+``FUZZ_FIRST`` begins at another number, to continue or to repeat a run. Most go over the bus, those
+that have a route also over HTTP. ``pytest -s`` prints what they were answered, how long another
+client waited for the health of each service meanwhile, and near which message it waited longest.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import orjson
 import pytest
+from anyio.streams.memory import MemoryObjectReceiveStream
+from prometheus_client.parser import text_string_to_metric_families
 
 from cwt_ingest.ownership import checkpoint_key
 from cwt_runtime.bus import Bus
@@ -31,12 +37,16 @@ from cwt_schemas import storage, subjects
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.chunk_codec import encode_raw_chunk
 from cwt_schemas.codec import ContentType, decode
+from cwt_schemas.endpoints import ENDPOINTS
+from cwt_schemas.errors import ErrorCode
 from cwt_schemas.live import SignalChunk
 from pycwt_client import Client
 from pycwt_client.chunk_messages import message_id, new_nonce
 from tests.damage import DAMAGES
 from tests.deadlines import fail_after
+from tests.servers import free_port
 from tests.system.conftest import RunningSystem, running_system
+from tests.system.gateway import RunningGateway, gateway_of
 from tests.system.scenario import CHUNK, STREAM, definition
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.slow]
@@ -46,6 +56,12 @@ FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 #: Sent before the services are asked whether they have read them all.
 BURST = 50
 ANSWERED = (subjects.stream("list"), subjects.query("backends"), subjects.HW_LIST)
+#: Requests over HTTP at a time, and those that wait for a turn.
+HTTP_CLIENTS, HTTP_WAITING = 4, 16
+#: Pause of the other client between two requests, seconds.
+ASK_EVERY_S = 0.02
+#: Less than the time for which a service reports the longest delay of its event loop, seconds.
+LAG_EVERY_S = 10.0
 #: One message in so many is a small bomb, and one in so many a large one.
 BOMB, LARGE_BOMB = 100, 2500
 SMALL_BYTES, LARGE_BYTES = 100_000, 4_000_000
@@ -76,15 +92,33 @@ VALID: Mapping[str, dict[str, Any]] = {
     "cwt.query.backend": {"name": "sequential"},
     "cwt.query.backends": {},
     "cwt.query.health": {},
+    "cwt.query.hardware": {},
+    "cwt.query.benchmark": {"signal_length": 32, "mc_count": 1, "backends": []},
     "cwt.query.simulate": {"tasks": [{}]},
     "cwt.stream.put": {**definition().model_dump(mode="json", by_alias=True), "name": "fuzz"},
     "cwt.stream.get": {"name": "fuzz"},
     "cwt.stream.list": {},
+    "cwt.stream.health": {},
+    "cwt.stream.delete": {"name": "fuzz"},
+    "cwt.stream.purge": {"name": STREAM},  # refused, since it is defined
     "cwt.job.submit": {"tasks": [{"type": "cwt", "data": SAMPLES, **GRID}]},
     "cwt.job.get": {"job_id": "none"},
     "cwt.job.list": {"limit": 1},
     "cwt.job.cancel": {"job_id": "none"},
+    "cwt.job.retry": {"job_id": "none"},
     "cwt.hw.list": {},
+    "cwt.hw.fpga0.info": {},
+    "cwt.hw.fpga0.selftest": {"seed": 1},
+    "cwt.hw.fpga0.fft": {"data": SAMPLES},
+    "cwt.hw.fpga0.cwt": {"data": SAMPLES, "dt": 1.0},
+    "cwt.hw.fpga0.mc": {"al1": 0.1, "al2": 0.5, **GRID, "mc_count": 1},
+    "cwt.hw.fpga0.cancel": {"id": "none"},
+    subjects.marker(STREAM): {
+        "schema": "signal.marker/1",
+        "stream": STREAM,
+        "t_ns": 1,
+        "text": "x",
+    },
     subjects.signal(STREAM): {**CHUNK_FIELDS, "samples": [[1.0, 2.0], [3.0, None]]},
     subjects.signal("fuzz"): {**CHUNK_FIELDS, "samples": PACKED},
     subjects.window(STREAM, "a"): {**CHUNK_FIELDS, "samples": PACKED},
@@ -92,6 +126,23 @@ VALID: Mapping[str, dict[str, Any]] = {
     "$SRV.PING": {},
 }
 SUBJECTS = tuple(VALID)
+#: The same over HTTP.
+ROUTES: Mapping[str, tuple[str, str]] = {
+    "cwt.query.cwt": ("POST", "/api/v1/wavelet/cwt"),
+    "cwt.query.xwt": ("POST", "/api/v1/wavelet/xwt"),
+    "cwt.query.wct": ("POST", "/api/v1/wavelet/wct"),
+    "cwt.query.significance": ("POST", "/api/v1/wavelet/significance"),
+    "cwt.query.benchmark": ("POST", "/api/v1/benchmark"),
+    "cwt.job.submit": ("POST", "/api/v1/jobs"),
+    "cwt.stream.put": ("PUT", "/api/v1/streams/fuzz"),
+    subjects.signal(STREAM): ("POST", f"/api/v1/streams/{STREAM}/chunks"),
+    subjects.signal("fuzz"): ("POST", "/api/v1/streams/fuzz/chunks"),
+    subjects.marker(STREAM): ("POST", f"/api/v1/streams/{STREAM}/markers"),
+}
+#: Part of the messages with a route that are sent there.
+OVER_HTTP = 0.3
+#: The device of the bridge, which is not connected.
+DEVICE = "fpga0=tangnano9k:/dev/none"
 #: Elements that cost more in memory than in a message.
 ELEMENTS = {
     JSON: (b"[],", b"{},", b'"",', b"0,", b'{"a":[]},'),
@@ -101,7 +152,7 @@ ELEMENTS = {
 TYPES = ("", "text/plain", MSGPACK.value, OCTETS.value)
 REPLIES = (None, "_INBOX.fuzz.1", "_INBOX.fuzz.2", subjects.signal("fuzz"), "$KV.cwt_streams.s")
 #: Kept without a reply subject.
-LOGGED = ("cwt.signal.", "cwt.window.", "cwt.task.")
+LOGGED = ("cwt.signal.", "cwt.window.", "cwt.task.", "cwt.marker.")
 
 
 @dataclass(frozen=True)
@@ -112,6 +163,8 @@ class Fuzzed:
     body: bytes
     headers: dict[str, str]
     reply: str | None
+    #: Method and path, where it is sent over HTTP.
+    route: tuple[str, str] | None = None
 
 
 @cache
@@ -169,32 +222,141 @@ def fuzzed(number: int) -> Fuzzed:
         name = rng.choice([header.ACCEPT, header.EARLY, header.EPOCH])
         headers[name] = rng.choice(["*", "_INBOX.a", "x" * 500])
     reply = None if subject.startswith(LOGGED) else rng.choice(REPLIES)
-    return Fuzzed(subject, body, headers, reply)
+    route = ROUTES.get(subject) if rng.random() < OVER_HTTP else None
+    return Fuzzed(subject, body, headers, reply, route)
 
 
-async def send_all(bus: Bus) -> None:
-    for number in range(FIRST, FIRST + MESSAGES):
-        each = fuzzed(number)
-        await bus.publish(each.subject, each.body, each.headers, reply=each.reply)
-        if number % BURST == 0:
-            for subject in ANSWERED:
-                await bus.request(subject, b"", timeout_s=60)
+@dataclass
+class Report:
+    """What a run has found."""
+
+    #: Number of the message that is being sent.
+    number: int = FIRST
+    #: Replies on the bus and over HTTP, by error code; "ok" is none.
+    replies: Counter[str] = field(default_factory=Counter)
+    #: Waits of the other client for the health of a service, seconds.
+    waits_s: dict[str, list[float]] = field(default_factory=dict)
+    #: Message near which it waited longest.
+    slowest: dict[str, int] = field(default_factory=dict)
+    #: Longest delay of the event loop of a service, seconds.
+    lag_s: dict[str, float] = field(default_factory=dict)
+
+    def waited(self, service: str, wait_s: float) -> None:
+        """Add a wait."""
+        waits_s = self.waits_s.setdefault(service, [])
+        if wait_s > max(waits_s, default=0.0):
+            self.slowest[service] = self.number
+        waits_s.append(wait_s)
+
+    def text(
+        self, seconds: float, behind_s: float, before: Mapping[str, int], peaks: Mapping[str, int]
+    ) -> str:
+        """Return the report."""
+        told = ", ".join(f"{code} {count}" for code, count in self.replies.most_common())
+        lines = [
+            f"messages {FIRST} to {FIRST + MESSAGES - 1}: {MESSAGES / seconds:.0f} a second",
+            f"the last chunk was read {behind_s:.1f} s after all were sent",
+            f"replies: {told}",
+        ]
+        for service, waits_s in self.waits_s.items():
+            p50, p99 = np.percentile(waits_s, [50, 99]) * 1e3
+            lines.append(
+                f"health of {service}, {len(waits_s)} requests: p50 {p50:.1f} ms, p99 {p99:.1f} "
+                f"ms, longest {max(waits_s) * 1e3:.0f} ms near message {self.slowest[service]}"
+            )
+        for service, peak in peaks.items():
+            lines.append(
+                f"{service}: event loop at most {self.lag_s[service] * 1e3:.0f} ms late; memory "
+                f"{before[service] >> 20} MiB, at most {peak >> 20} MiB"
+            )
+        return "\n".join(lines)
 
 
-async def ask_meanwhile(bus: Bus, waits_s: list[float]) -> None:
+async def send_all(bus: Bus, gateway: RunningGateway, report: Report) -> None:
+    send, receive = anyio.create_memory_object_stream[Fuzzed](HTTP_WAITING)
+    async with anyio.create_task_group() as tasks, send:
+        for _ in range(HTTP_CLIENTS):
+            tasks.start_soon(send_over_http, gateway, receive.clone(), report)
+        receive.close()
+        for number in range(FIRST, FIRST + MESSAGES):
+            each, report.number = fuzzed(number), number
+            if each.route is None:
+                await bus.publish(each.subject, each.body, each.headers, reply=each.reply)
+            else:
+                await send.send(each)
+            if number % BURST == 0:
+                for subject in ANSWERED:
+                    await bus.request(subject, b"", timeout_s=60)
+
+
+async def send_over_http(
+    gateway: RunningGateway, messages: MemoryObjectReceiveStream[Fuzzed], report: Report
+) -> None:
+    async with messages, gateway.client() as http:
+        async for each in messages:
+            assert each.route is not None
+            method, path = each.route
+            headers = {name: text for name, text in each.headers.items() if text.isascii()}
+            try:
+                reply = await http.request(method, path, content=each.body, headers=headers)
+            except httpx.WriteError:
+                report.replies["connection closed"] += 1
+                continue
+            if reply.is_success:
+                report.replies["ok"] += 1
+            else:
+                report.replies[str(reply.json()["code"])] += 1
+
+
+async def count_replies(bus: Bus, report: Report) -> None:
+    codes = {str(code.status): code.value for code in ErrorCode}
+    async with bus.subscribe("_INBOX.fuzz.*") as replies:
+        async for reply in replies:
+            status = reply.headers.get(header.SERVICE_ERROR_CODE)
+            report.replies["ok" if status is None else codes[status]] += 1
+
+
+async def ask_meanwhile(report: Report, service: str, ask: Callable[[], Awaitable[object]]) -> None:
     while True:
         before = time.perf_counter()
-        await bus.request(subjects.query("health"), b"", timeout_s=60)
-        waits_s.append(time.perf_counter() - before)
-        await anyio.sleep(0.02)
+        await ask()
+        report.waited(service, time.perf_counter() - before)
+        await anyio.sleep(ASK_EVERY_S)
 
 
-def memory_bytes(system: RunningSystem) -> dict[str, int]:
-    pages = {
-        name: int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-        for name, process in system.processes.items()
-    }
-    return {name: count * os.sysconf("SC_PAGE_SIZE") for name, count in pages.items()}
+async def read_lags(report: Report, ports: Mapping[str, int]) -> None:
+    """Keep the longest delay of each event loop."""
+    async with httpx.AsyncClient(timeout=60) as http:
+        while True:
+            for service, port in ports.items():
+                text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+                (lag,) = (
+                    sample.value
+                    for family in text_string_to_metric_families(text)
+                    for sample in family.samples
+                    if sample.name == "cwt_event_loop_lag_seconds"
+                )
+                report.lag_s[service] = max(lag, report.lag_s.get(service, 0.0))
+            await anyio.sleep(LAG_EVERY_S)
+
+
+def memory_bytes(system: RunningSystem, line: str) -> dict[str, int]:
+    """Return ``VmRSS`` or ``VmHWM``, its maximum, of each service."""
+    found = {}
+    for name, process in system.processes.items():
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        found[name] = 1024 * int(status.partition(f"{line}:")[2].split()[0])
+    return found
+
+
+@asynccontextmanager
+async def measured_system(folder: Path) -> AsyncIterator[tuple[RunningSystem, dict[str, int]]]:
+    """Run a system whose services serve their metrics on the ports that are returned."""
+    ports = {name: free_port() for name in ("ingest", "hwbridge", "compute-0", "gateway")}
+    own = {name: {"CWT_METRICS_PORT": str(port)} for name, port in ports.items()}
+    environment = {"CWT_HW_PORTS": DEVICE}
+    async with running_system(folder, workers=1, environment=environment, own=own) as system:
+        yield system, ports
 
 
 def faults(system: RunningSystem) -> list[Mapping[str, object]]:
@@ -202,32 +364,45 @@ def faults(system: RunningSystem) -> list[Mapping[str, object]]:
     return [record for record in records if record.get("action") in FAULTS]
 
 
+def test_every_endpoint_is_among_the_subjects() -> None:
+    of_device = {each.replace("{device}", "fpga0") for each in ENDPOINTS}
+    assert of_device <= set(SUBJECTS)
+    assert set(ROUTES) <= set(SUBJECTS)
+
+
 async def test_damaged_messages_end_nothing_and_nobody_waits_long(tmp_path: Path) -> None:
-    waits_s: list[float] = []
+    report = Report()
     async with (
-        running_system(tmp_path, workers=1) as system,
+        measured_system(tmp_path) as (system, ports),
         connect_bus(system.url, name="other", log=logger("test")) as other,
     ):
+        gateway = await gateway_of(system)
         await Client(other).put_stream(definition())
-        before = memory_bytes(system)
+        before = memory_bytes(system, "VmRSS")
         started = time.perf_counter()
         with fail_after(120 + MESSAGES / 50):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(ask_meanwhile, other, waits_s)
-                await send_all(system.bus)
+            async with anyio.create_task_group() as tasks, gateway.client() as http:
+                asked: dict[str, Callable[[], Awaitable[object]]] = {
+                    "ingest": partial(other.request, subjects.stream("health"), b"", timeout_s=60),
+                    "compute": partial(other.request, subjects.query("health"), b"", timeout_s=60),
+                    "gateway": partial(http.get, "/health"),
+                }
+                for service, ask in asked.items():
+                    await ask()
+                    tasks.start_soon(ask_meanwhile, report, service, ask)
+                tasks.start_soon(count_replies, other, report)
+                tasks.start_soon(read_lags, report, ports)
+                await send_all(system.bus, gateway, report)
                 seconds = time.perf_counter() - started
                 tasks.cancel_scope.cancel()
             await a_good_chunk(system.bus)
-        growth = {name: size - before[name] for name, size in memory_bytes(system).items()}
+            behind_s = time.perf_counter() - started - seconds
+        peaks = memory_bytes(system, "VmHWM")
+        print(f"\n{report.text(seconds, behind_s, before, peaks)}")  # noqa: T201 - what the run is for
         assert {process.poll() for process in system.processes.values()} == {None}
         assert faults(system) == []
+        growth = {name: peak - before[name] for name, peak in peaks.items()}
         assert max(growth.values()) < MAX_GROWTH_BYTES, growth
-    p50, p99 = np.percentile(waits_s, [50, 99]) * 1e3
-    print(  # noqa: T201 - the figures are what the run is for
-        f"\n{MESSAGES} messages in {seconds:.1f} s; health of {len(waits_s)} requests: "
-        f"p50 {p50:.0f} ms, p99 {p99:.0f} ms; growth "
-        + ", ".join(f"{name} {size >> 20} MiB" for name, size in growth.items())
-    )
 
 
 async def a_good_chunk(bus: Bus) -> None:
