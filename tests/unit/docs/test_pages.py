@@ -62,6 +62,18 @@ def anchors(file: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+DECISIONS = {page: text for page, text in PAGES.items() if re.match(r"docs/decisions/\d{4}-", page)}
+
+
+@pytest.mark.parametrize("page", DECISIONS)
+def test_a_decision_has_a_status_and_is_in_the_index(page: str) -> None:
+    title, _, status = DECISIONS[page].splitlines()[:3]
+    assert re.match(r"Status: (accepted|superseded by \[\d+\]\(\d{4}-[a-z0-9-]+\.md\))[,.]", status)
+    number, name = Path(page).name[:4], title.split(". ", 1)[1]
+    row = f"| [{number}]({Path(page).name}) | {name}"
+    assert row in PAGES["docs/decisions/README.md"]
+
+
 @each_page
 def test_a_page_is_for_strangers(page: str) -> None:
     """No machine's own paths, no issue numbers, no pictures in place of words."""

@@ -17,7 +17,7 @@ and the rest later. A client that supports this names an inbox for the first par
 ``Cwt-Early``. The thread that computes the reply passes complete fields to
 `Early.send_from_thread`, which sends them to that inbox as one msgpack message. They are then
 omitted from the reply, which has the header ``Cwt-Early`` too. Other clients get all fields in the
-reply. See `docs/decisions/0049-answers-ahead.md`.
+reply. See `docs/decisions/0049-early-coherence.md`.
 
 This module imports neither the log nor the settings: the library imports it with a backend, and the
 fork server before it forks.
