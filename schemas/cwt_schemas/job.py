@@ -245,6 +245,11 @@ class JobOutcome(PersistedMessage):
         return self
 
 
+#: Estimated size of the results of all tasks of a job, for the quota of its user; 0 if the user is
+#: unknown. Omitted then, because version 0.1.0 does not know it.
+ResultsBytes = Annotated[Count, Field(exclude_if=lambda size: size == 0)]
+
+
 class Expansion(Message):
     """Work item: put the next tasks of a job on the queue."""
 
@@ -258,8 +263,7 @@ class Expansion(Message):
     created_ns: Count
     encoding: Encoding = "msgpack"
     submitted_by: UserName = None
-    #: Estimated size of the results of all tasks.
-    results_bytes: Count = 0
+    results_bytes: ResultsBytes = 0
     #: First task that may not be on the queue yet; those before it are, or have an outcome.
     start: Count = 0
 
@@ -307,8 +311,7 @@ class JobRecord(PersistedMessage):
     created_ns: Count
     encoding: Encoding = "msgpack"
     submitted_by: UserName = None
-    #: Estimated size of the results of all tasks.
-    results_bytes: Count = 0
+    results_bytes: ResultsBytes = 0
     #: When the first task of this attempt was started.
     started_ns: Count | None = None
     attempt: PositiveCount = 1

@@ -253,8 +253,10 @@ class SignificanceRequest(WaveletChoice, LevelChoice):
     J: LastRow
     significance_level: Level = 0.95
     #: Number of samples of the signals, whose ends raise the threshold of long periods. None: six
-    #: times the largest scale.
-    n: Annotated[int, Field(ge=2, le=MAX_QUERY_SAMPLES)] | None = None
+    #: times the largest scale, and omitted, because version 0.1.0 does not know it.
+    n: Annotated[
+        int | None, Field(ge=2, le=MAX_QUERY_SAMPLES, exclude_if=lambda length: length is None)
+    ] = None
 
 
 class SignificanceReply(Message):

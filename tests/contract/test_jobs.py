@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
+import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import orjson
 import pytest
@@ -122,6 +123,18 @@ async def test_another_job_under_the_same_id_is_a_conflict(bus: Bus) -> None:
         assert (await client.submit(quick(1), job_id="mine")).job_id == "mine"
         with pytest.raises(Conflict, match=r"\bmine\b"):
             await client.submit(quick(2), job_id="mine")
+
+
+async def test_a_job_of_a_newer_version_is_refused_by_name_and_not_listed(bus: Bus) -> None:
+    """No job was listed until it expired."""
+    client = JobClient(bus)
+    async with workers(bus, "one"):
+        submitted = await client.submit(quick(1))
+        records = await bus.log.bucket(storage.KV_JOBS)
+        await records.put("newer", msgpack.packb({"schema": "job.record/99"}))
+        with pytest.raises(Unprocessable, match=r"job\.record version '99'"):
+            await client.get("newer")
+        assert [job.job_id for job in (await client.list()).jobs] == [submitted.job_id]
 
 
 async def test_nothing_is_queued_of_a_job_with_an_impossible_task(bus: Bus) -> None:

@@ -24,6 +24,8 @@ from cwt_schemas import (
     XwtRequest,
     limits,
 )
+from cwt_schemas.codec import ContentType
+from cwt_schemas.job import Expansion, JobRecord, SignificanceTask
 from tests.unit.schemas import strategies
 
 SPEC: dict[str, Any] = {
@@ -356,3 +358,21 @@ def test_a_payload_has_to_be_base64_in_json() -> None:
 
 def test_no_stream_can_be_called_as_the_hardware_is() -> None:
     assert refused_fields(StreamDefinition, {"name": "hw", "fs_hz": 1, "channels": [{"name": "a"}]})
+
+
+def test_fields_that_version_0_1_0_does_not_know_are_omitted_unless_they_are_set() -> None:
+    """Workers of that version dead-lettered what upgraded ones put on the queue of tasks."""
+    where = {"bucket": "b", "name": "n", "size": 1, "sha256": "0" * 64}
+    job: dict[str, Any] = {"digest": "0" * 16, "tasks_count": 1, "tasks": where, "created_ns": 1}
+    level = {"al1": 0.5, "al2": 0.5, "dt": 1.0, "dj": 0.25, "s0": 2.0, "J": 8}
+    for model, tree, field, value in (
+        (StreamDefinition, STREAM, "defined_by", "icu"),
+        (JobRecord, {"schema": "job.record/1", "job_id": "j", **job}, "results_bytes", 8),
+        (JobRecord, {"schema": "job.record/1", "job_id": "j", **job}, "submitted_by", "icu"),
+        (Expansion, job, "results_bytes", 8),
+        (Expansion, job, "submitted_by", "icu"),
+        (SignificanceTask, {"type": "significance", **level}, "n", 100),
+    ):
+        for given in (tree, tree | {field: value}):
+            body = schemas.encode(decoded(model, given), ContentType.JSON)
+            assert (field in orjson.loads(body)) == (field in given)

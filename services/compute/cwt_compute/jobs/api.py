@@ -113,7 +113,7 @@ class JobApi:
         record = await self._store.record(job_id)
         if record is None:
             user, now_ns = request_context().caller.user, time.time_ns()
-            results_bytes = sum(map(reply_bytes, tasks.tasks))
+            results_bytes = sum(map(reply_bytes, tasks.tasks)) if user else 0
             size = len(body) + results_bytes
             self._quota.check(self._records.values(), user, size, now_ns)
             where = request.tasks_object or await self._store.put_object(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -64,9 +65,13 @@ class JobStore:
         return record_of(entry.value) if entry else None
 
     async def records(self) -> list[JobRecord]:
-        """Return all records."""
-        records = [await self.record(key) for key in await self._bucket.keys()]
-        return [record for record in records if record is not None]
+        """Return all records, except those that another version wrote and this one cannot read."""
+        records = list[JobRecord]()
+        for key in await self._bucket.keys():
+            with suppress(ContractError):
+                record = await self.record(key)
+                records += [record] if record is not None else []
+        return records
 
     async def create(self, record: JobRecord) -> JobRecord:
         """Store a new record; if one with that id exists, return that one."""
