@@ -53,7 +53,7 @@ async def serve(
     definitions = await bus_log.bucket(storage.KV_STREAMS)
     checkpoints = await bus_log.bucket(storage.KV_CHECKPOINTS)
     membership = Membership(checkpoints, this_process(context.identity.id), context.log)
-    ownership = Ownership(checkpoints, membership, context.log)
+    ownership = Ownership(bus_log, checkpoints, membership, context.log)
     guarded_reading = anyio.Lock()
 
     def follow(claim: Claim, processor: StreamProcessor) -> Follower:
@@ -73,9 +73,7 @@ async def serve(
             read=read,
         )
 
-    assignment = StreamAssignment(
-        definitions, membership, ownership, bus_log, context.log, follow=follow
-    )
+    assignment = StreamAssignment(definitions, membership, ownership, context.log, follow=follow)
     limits = WindowLimits(
         max_message_bytes=context.bus.max_message_bytes, log_max_age_s=settings.signals_max_age_s
     )

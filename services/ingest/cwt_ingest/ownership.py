@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cwt_ingest.membership import Membership
-from cwt_runtime.bus import Bucket, Entry
+from cwt_runtime.bus import Bucket, DurableLog, Entry
 from cwt_runtime.bus.errors import RevisionConflictError
 from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import storage, subjects
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import ContentType, decode, encode
-from cwt_schemas.errors import ContractError
+from cwt_schemas.errors import Conflict, ContractError
 from cwt_schemas.stream import StreamDefinition
 
 __all__ = [
@@ -101,7 +102,10 @@ class Claim:
 
     def _still_mine(self, found: Entry | None) -> int:
         """Return the revision of a checkpoint whose acknowledgement was lost."""
-        present = _decoded(found)
+        try:
+            present = _decoded(self.checkpoint.stream, found)
+        except ContractError:
+            present = None  # of another version, which has taken over
         if found is None or present is None or present.owner != self._membership.instance:
             raise OwnershipLostError("the stream was deleted, or another ingest owns it now")
         return found.revision
@@ -112,34 +116,42 @@ class Ownership:
 
     Parameters
     ----------
+    bus_log
+        The log of signals.
     bucket
         Bucket of the checkpoints.
     membership
         Membership of this process.
     """
 
-    def __init__(self, bucket: Bucket, membership: Membership, log: Log) -> None:
+    def __init__(
+        self, bus_log: DurableLog, bucket: Bucket, membership: Membership, log: Log
+    ) -> None:
+        self._bus_log = bus_log
         self._bucket = bucket
         self._membership = membership
         self._log = log
 
-    async def claim(self, defined: Defined, log_last_seq: int) -> Claim | OwnedElsewhere:
-        """Claim a stream without an owner; `log_last_seq` is the end of the signal log.
+    async def claim(self, defined: Defined) -> Claim | OwnedElsewhere:
+        """Claim a stream without an owner.
 
         Raises
         ------
         RevisionConflictError
             Another process claimed it first.
+        ContractError
+            The checkpoint cannot be read.
         """
-        found = await self._bucket.get(checkpoint_key(defined.definition.name))
-        present = _decoded(found)
-        me, owner = self._membership.instance, present.owner if present else None
+        name, me = defined.definition.name, self._membership.instance
+        found = await self._bucket.get(checkpoint_key(name))
+        present = _decoded(name, found)
+        owner = present.owner if present else None
         if owner not in (None, me) and await self._membership.is_there(str(owner)):
             return OwnedElsewhere(str(owner))
-        checkpoint = self._resumed(defined, present, log_last_seq).model_copy(update={"owner": me})
+        checkpoint = (await self._resumed(defined, present)).model_copy(update={"owner": me})
         self._membership.check()
         revision = await self._bucket.replace(
-            checkpoint_key(checkpoint.stream),
+            checkpoint_key(name),
             encode(checkpoint, ContentType.JSON),
             found.revision if found else 0,
         )
@@ -151,20 +163,46 @@ class Ownership:
             after_crash=owner not in (None, me),
         )
 
-    def _resumed(
-        self, defined: Defined, present: StreamCheckpoint | None, last: int
+    async def _resumed(
+        self, defined: Defined, present: StreamCheckpoint | None
     ) -> StreamCheckpoint:
-        name = defined.definition.name
+        last = await self._bus_log.last_seq(storage.SIGNALS)
         if present is None or present.definition_revision != defined.revision:
             return _fresh(defined, defined.definition.start_seq or last + 1)
-        if present.last_seq > last:
-            detail = (
-                f"the log ends at {last}, before the checkpoint at {present.last_seq}: it was "
-                "restored or lost its end; the analysis restarts with the next chunk"
-            )
-            self._log.warning(Action.STREAM_RESUMED, stream=name, detail=detail)
-            return _fresh(defined, last + 1)
-        return present
+        next_seq = await self._first_after(present, last)
+        if next_seq > present.last_seq:
+            return present
+        detail = (
+            f"the signal log was restored or lost its end: it continues at {next_seq}, before the "
+            f"checkpoint at {present.last_seq}; samples that it lost are missing"
+        )
+        self._log.warning(Action.STREAM_RESUMED, stream=present.stream, detail=detail)
+        begun = present.begun if present.begun and present.begun.seq < next_seq else None
+        return present.model_copy(
+            update={
+                "last_seq": next_seq - 1,
+                "replay_from_seq": min(present.replay_from_seq, next_seq),
+                "released_after": tuple(seq for seq in present.released_after if seq < next_seq),
+                "begun": begun,
+                "unfinished": tuple(seq for seq in present.unfinished if seq < next_seq),
+            }
+        )
+
+    async def _first_after(self, present: StreamCheckpoint, last: int) -> int:
+        """Return the sequence number of the stream's first chunk after the checkpoint, by time.
+
+        If there is none, return the next one of the log, after `last`.
+        """
+        if not present.last_stored_ns:
+            return last + 1
+        async with self._bus_log.read(
+            storage.SIGNALS,
+            (subjects.signal(present.stream),),
+            start_time_ns=present.last_stored_ns + 1,
+            headers_only=True,
+        ) as newer:
+            stored = await anext(newer, None)
+            return last + 1 if stored is None else stored.seq
 
 
 def _fresh(defined: Defined, start_seq: int) -> StreamCheckpoint:
@@ -176,9 +214,19 @@ def _fresh(defined: Defined, start_seq: int) -> StreamCheckpoint:
     )
 
 
-def _decoded(entry: Entry | None) -> StreamCheckpoint | None:
-    """Return the checkpoint, or None if there is none or it cannot be read."""
+def _decoded(name: str, entry: Entry | None) -> StreamCheckpoint | None:
+    """Return the checkpoint of stream `name`, or None if there is none.
+
+    Raises
+    ------
+    ContractError
+        It cannot be read.
+    """
     try:
         return decode(StreamCheckpoint, entry.value, trusted=True) if entry else None
-    except ContractError:
-        return None
+    except ContractError as error:
+        raise Conflict(
+            f"cannot read the checkpoint: {error.message}; start an ingest of the version that "
+            f"wrote it, or delete stream {name} and define it again, with start_seq if stored "
+            "chunks are to be analysed"
+        ) from error

@@ -21,11 +21,10 @@ from cwt_ingest.liveness import assigned_instance
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import Claim, Defined, Ownership, OwnershipLostError
 from cwt_ingest.processor import StreamProcessor
-from cwt_runtime.bus import Bucket, DurableLog
+from cwt_runtime.bus import Bucket
 from cwt_runtime.bus.errors import BusError, RevisionConflictError
 from cwt_runtime.process.lifecycle import Stop
 from cwt_runtime.telemetry.logs import Action, Log
-from cwt_schemas import storage
 from cwt_schemas.errors import ContractError
 from cwt_schemas.stream import StreamProgress
 
@@ -62,7 +61,6 @@ class StreamAssignment:
         definitions: Bucket,
         membership: Membership,
         ownership: Ownership,
-        bus_log: DurableLog,
         log: Log,
         *,
         follow: Callable[[Claim, StreamProcessor], Follower],
@@ -70,7 +68,6 @@ class StreamAssignment:
         self._definitions = definitions
         self._membership = membership
         self._ownership = ownership
-        self._bus_log = bus_log
         self._log = log
         self._follow = follow
         #: Revision of each definition, by stream.
@@ -154,8 +151,7 @@ class StreamAssignment:
                     del self._defined[name]  # purged, so that the watch does not report it
                 if defined is None or defined.revision != held.revision:
                     return None
-                last = await self._bus_log.last_seq(storage.SIGNALS)
-                found = await self._ownership.claim(defined, last)
+                found = await self._ownership.claim(defined)
             except ContractError as error:
                 self._log.error(Action.STREAM_UNUSABLE, stream=name, detail=error.message)
                 self._unusable[name] = held.revision

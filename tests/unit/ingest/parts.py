@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -93,8 +94,8 @@ def definition(name: str = "s", **changes: object) -> StreamDefinition:
     return StreamDefinition.model_validate(fields)
 
 
-async def a_log() -> Picky:
-    log = Picky()
+async def a_log(now_ns: Callable[[], int] = time.time_ns) -> Picky:
+    log = Picky(now_ns)
     await log.declare(system_topology(StorageSettings()))
     return log
 
@@ -129,8 +130,8 @@ async def an_ingest(
             save_every_s=0.01,
         )
 
-    ownership = Ownership(checkpoints, membership, LOG)
-    assignment = StreamAssignment(definitions, membership, ownership, log, LOG, follow=follow)
+    ownership = Ownership(log, checkpoints, membership, LOG)
+    assignment = StreamAssignment(definitions, membership, ownership, LOG, follow=follow)
     limits = WindowLimits(max_message_bytes=8_000_000, log_max_age_s=0)
     catalogue = Catalogue(
         definitions,

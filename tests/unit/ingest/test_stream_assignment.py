@@ -9,10 +9,17 @@ import pytest
 from cwt_ingest.liveness import assigned_instance
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import key_of
-from cwt_ingest.ownership import Claim, Defined, OwnedElsewhere, Ownership, OwnershipLostError
+from cwt_ingest.ownership import (
+    Claim,
+    Defined,
+    OwnedElsewhere,
+    Ownership,
+    OwnershipLostError,
+    checkpoint_key,
+)
 from cwt_schemas import storage
 from cwt_schemas.codec import ContentType, encode
-from cwt_schemas.errors import Unprocessable
+from cwt_schemas.errors import Conflict, Unprocessable
 from cwt_schemas.limits import MAX_ANALYSES, MAX_CHANNELS, MAX_JSON_BYTES
 from cwt_schemas.stream import AnalysisSpec, Channel, StreamDelete, StreamGet
 from tests.unit.ingest.parts import (
@@ -157,17 +164,34 @@ async def test_what_somebody_has_who_is_there_is_not_taken_and_later_is() -> Non
     one, two = await an_ingest(log, "one"), await an_ingest(log, "two")
     defined = Defined(definition=definition(start_seq=1), revision=1)
     async with one.membership.joined():
-        first = await Ownership(bucket, one.membership, LOG).claim(defined, 0)
+        first = await Ownership(log, bucket, one.membership, LOG).claim(defined)
         assert isinstance(first, Claim)
         async with two.membership.joined():
-            second = Ownership(bucket, two.membership, LOG)
-            assert await second.claim(defined, 0) == OwnedElsewhere("one")
+            second = Ownership(log, bucket, two.membership, LOG)
+            assert await second.claim(defined) == OwnedElsewhere("one")
             await bucket.delete(key_of("one"))  # as if it had been taken for dead
-            assert isinstance(await second.claim(defined, 0), Claim)
+            assert isinstance(await second.claim(defined), Claim)
             with pytest.raises(OwnershipLostError):
                 await first.write(first.checkpoint)
             await bucket.put(key_of("one"), b"")  # so that leaving finds something
     assert (await owned(log, "two")).stream == "s"
+
+
+async def test_a_checkpoint_of_a_newer_version_is_refused_and_kept() -> None:
+    """The analysis started with the next chunk, and the stored chunks were not analysed."""
+    log = await a_log()
+    bucket = await log.bucket(storage.KV_CHECKPOINTS)
+    newer = b'{"schema": "stream.checkpoint/99"}'
+    await bucket.put(checkpoint_key("s"), newer)
+    ingest = await an_ingest(log)
+    async with ingest.membership.joined():
+        ownership = Ownership(log, bucket, ingest.membership, LOG)
+        defined = Defined(definition=definition(start_seq=1), revision=1)
+        with pytest.raises(Conflict, match=r"checkpoint version '99'.*start_seq"):
+            await ownership.claim(defined)
+    entry = await bucket.get(checkpoint_key("s"))
+    assert entry is not None
+    assert entry.value == newer
 
 
 async def test_an_owner_that_was_taken_for_dead_leaves_the_stream_alone() -> None:
