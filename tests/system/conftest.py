@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ class RunningSystem:
     url: str
     bus: Bus
     folder: Path
-    processes: dict[str, ForkedProcess] = field(default_factory=dict)
+    processes: dict[str, ForkedProcess | subprocess.Popen[bytes]] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     #: Variables of some services alone, by name.
     own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
