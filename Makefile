@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # over from the others when it is done.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo up test test-quick fuzz fuzz-bus cov lint format bench bench-http bench-queries bench-jobs bench-live bench-hardware gateware docs page requirements sbom lua clean help
+.PHONY: demo up test test-quick fuzz fuzz-bus cov lint format bench bench-http bench-queries bench-jobs bench-live bench-hardware gateware docs site page requirements sbom lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -82,6 +82,10 @@ bench-live: $(READY) ## measure the live path with real processes and write docs
 docs: $(READY)    ## make the generated documents again
 	$(BIN)/python -m cwt_schemas.asyncapi > docs/asyncapi.json
 	$(BIN)/python -m cwt_gateway.openapi > docs/openapi.json
+
+site: $(READY)    ## build the documentation as a site, in out/site
+	$(PIP) --editable '.[dev,site]'
+	$(BIN)/python docs/site/build.py
 
 page:             ## build the page at /live from services/gateway/page; needs Node
 	cd services/gateway/page && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build
