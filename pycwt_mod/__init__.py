@@ -15,13 +15,13 @@ from pycwt_mod.backends import (
     list_backends,
     register_backend,
 )
-from pycwt_mod.coherence import wct
+from pycwt_mod.coherence import mwct, pwct, wct
 from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.engine.layout import OctaveLayout, VoiceGrid, octave_layouts
 from pycwt_mod.engine.octaves import MultirateResult, Octave
 from pycwt_mod.planning import plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
-from pycwt_mod.results import CwtResult, WctResult, XwtResult
+from pycwt_mod.results import CwtResult, MwctResult, WctResult, XwtResult
 from pycwt_mod.significance.chi_square import Significance, significance
 from pycwt_mod.significance.coherence import MonteCarlo, wct_significance
 from pycwt_mod.significance.octave import block_level, block_significance
@@ -73,6 +73,7 @@ __all__ = [
     "MonteCarloPlan",
     "Morlet",
     "MultirateResult",
+    "MwctResult",
     "NotTabulated",
     "NyquistWarning",
     "Octave",
@@ -104,8 +105,10 @@ __all__ = [
     "list_backends",
     "mothers",
     "multirate",
+    "mwct",
     "octave_layouts",
     "plan",
+    "pwct",
     "rednoise",
     "register_backend",
     "scale_average",

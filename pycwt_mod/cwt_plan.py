@@ -46,9 +46,11 @@ from pycwt_mod.engine.missing_energy import RowKernels
 from pycwt_mod.engine.octaves import MultirateResult, octaves_of
 from pycwt_mod.engine.scale_axis import ScaleAxis, cone_of_influence, gap_mask
 from pycwt_mod.engine.schedule import RowStrategy, Schedule, group_scales
+from pycwt_mod.engine.transform_smoothing import TransformSmoother
 from pycwt_mod.rednoise import lag1_of
-from pycwt_mod.results import CwtResult, WctResult, XwtResult
+from pycwt_mod.results import CwtResult, Origin, WctResult, XwtResult
 from pycwt_mod.significance.chi_square import cross_levels
+from pycwt_mod.smoothing import scale_window
 from pycwt_mod.wavelets import Wavelet
 
 #: Planes of reals that a coherence keeps: R², phase, two of the smoothed cross spectrum, mask.
@@ -152,7 +154,18 @@ class CwtPlan:
             scipy.fft.fftfreq(self.length, self.dt)[1:half],
             mask=self._mask(missing, gaps, self._flat(values)),
             dt=self.dt,
+            origin=Origin(
+                record=values, wavelet=self.wavelet, convention=self.convention, dj=self.dj
+            ),
         )
+
+    def coefficients(
+        self, record: Floats, gaps: GapPolicy, workers: int, max_bytes: int
+    ) -> Complexes:
+        """Return the coefficients of a checked `record` in double precision, without a mask."""
+        exact = self._double if self.dtype == np.float32 else self
+        values = exact._in_precision("signal", record)
+        return exact._transform(values, gaps, workers, max_bytes)[0]
 
     def _transform(
         self, values: Floats, gaps: GapPolicy, workers: int, max_bytes: int
@@ -181,6 +194,17 @@ class CwtPlan:
             mask |= flat.mask(self._radii[rows], mask.shape[-1], step)
         return mask
 
+    def cross_mask(self, y1: Floats, y2: Floats, missing: Bools, gaps: GapPolicy) -> Bools:
+        """Return where products of the coefficients of two records are masked.
+
+        A sample is missing if it is missing in either record.
+        """
+        mask = self._mask(missing, gaps, self._flat(y1))
+        flat = self._flat(y2)
+        if flat is not None:
+            mask |= flat.mask(self._radii, self.n)
+        return mask
+
     def _gap_mask(
         self, missing: Bools, gaps: GapPolicy, rows: NDArray[np.intp] | slice, step: int
     ) -> Bools:
@@ -193,24 +217,24 @@ class CwtPlan:
         kernels = self._kernels if isinstance(rows, slice) else self._kernels.some(rows)
         return kernels.mask(missing, gaps.mask_threshold, step)
 
-    def _smoothed_mask(self, missing: Bools, gaps: GapPolicy) -> Bools:
-        """Return where coherence is masked; shape (..., scales, time)."""
+    def smoothed_mask(self, missing: Bools, gaps: GapPolicy) -> Bools:
+        """Return where smoothed spectra lack too many samples; shape (..., scales, time)."""
         if gaps.mask_threshold is None or not missing.any():
             return gap_mask(missing, self.scales, self.dt, self.wavelet)
-        return self._in_own_order(self._smoothed_kernels.mask(missing, gaps.mask_threshold))
+        return self.in_own_order(self._smoothed_kernels.mask(missing, gaps.mask_threshold))
 
     def _flat(self, values: Floats) -> FlatStretches | None:
         """Return the flat intervals of the original record."""
         return flat_stretches(values, least_stretch(self._radii))
 
-    def _flat_coherence(self, y1: Floats, y2: Floats) -> Bools | None:
-        """Return where either of two records is flat, shape (..., scales, time); None: nowhere."""
+    def flat_coherence(self, *records: Floats) -> Bools | None:
+        """Return where any of the records is flat, shape (..., scales, time); None: nowhere."""
         least = least_stretch(self._smoothed_radii)
-        found = [flat for y in (y1, y2) if (flat := flat_stretches(y, least)) is not None]
+        found = [flat for y in records if (flat := flat_stretches(y, least)) is not None]
         if not found:
             return None
         masks = [flat.mask(self._smoothed_radii, self.n) for flat in found]
-        return masks[0] if len(masks) == 1 else masks[0] | masks[1]
+        return np.asarray(np.logical_or.reduce(masks))
 
     @cached_property
     def _radii(self) -> Radii:
@@ -292,13 +316,10 @@ class CwtPlan:
             convention=self.convention, normalize=normalize,
         )  # fmt: skip
         a, b = self._pair(y1, y2, normalize=normalize)
-        flats = self._flat(y1), self._flat(y2)
         cross, _, missing = self._transform(a, gaps, workers, max_bytes)
         second, _, also_missing = self._transform(b, gaps, workers, max_bytes)
         cross *= np.conj(second, out=second)
-        mask = self._mask(missing | also_missing, gaps, flats[0])
-        if flats[1] is not None:
-            mask |= flats[1].mask(self._radii, self.n)
+        mask = self.cross_mask(y1, y2, missing | also_missing, gaps)
         axes = self.coi.copy(), self.freqs.copy()
         return XwtResult(cross, *axes, levels, mask=mask, lag1=lag1, dt=self.dt)
 
@@ -326,7 +347,7 @@ class CwtPlan:
         check_phase_of(phase_of)
         gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
         a, b = check_pair(y1, y2, axis)
-        flat = self._flat_coherence(a, b)
+        flat = self.flat_coherence(a, b)
         exponent = None
         if normalize:
             a, b = standardise("y1", a), standardise("y2", b)
@@ -346,12 +367,12 @@ class CwtPlan:
         spectra = spectra_by_length(filled, spectrum, self.length, tables.lengths, workers)
         planes = tables.all(spectra, shape, phase_of, workers)
         r2, phase, smoothed = (
-            self._in_own_order(plane).astype(self.dtype, copy=False) for plane in planes
+            self.in_own_order(plane).astype(self.dtype, copy=False) for plane in planes
         )
         if exponent is not None:  # back to the product of the signals' units
             with np.errstate(over="ignore", under="ignore"):
                 np.ldexp(smoothed, exponent, out=smoothed)
-        mask = exact._smoothed_mask(np.any(missing, axis=-2), gaps)
+        mask = exact.smoothed_mask(np.any(missing, axis=-2), gaps)
         if flat is not None:
             mask |= flat
             for plane in (r2, phase, *smoothed):
@@ -370,7 +391,14 @@ class CwtPlan:
         spec = replace(self._spec, scales=self.axis.ascending_scales / self.dt)
         return CoherenceSchedule.build(spec, self.dj)
 
-    def _in_own_order(self, plane: NDArray[Any]) -> NDArray[Any]:
+    @cached_property
+    def transform_smoother(self) -> TransformSmoother:
+        """The smoothing of coherence, for rows at full rate in the order of ascending scales."""
+        scales = self.axis.ascending_scales / self.dt
+        window = scale_window(scales, self.wavelet.deltaj0, self.dj, self.convention)
+        return TransformSmoother(scales, window, self.length)
+
+    def in_own_order(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Return rows of ascending scales, shape (..., scales, n), in the order of the plan."""
         return plane[..., self.axis.places, :]
 

@@ -78,7 +78,7 @@ def plan(
 
 def plan_for(
     values: Floats,
-    dt: float,
+    dt: float | None,
     dj: float,
     s0: float,
     J: float,
@@ -90,6 +90,8 @@ def plan_for(
     rtol: float | None = None,
 ) -> CwtPlan:
     """Return a plan for `values`; equal arguments return the same cached plan."""
+    if dt is None:
+        raise TypeError("cannot use dt=None: give the sampling interval of the signals")
     n = values.shape[-1]
     return _plan(
         n, values.dtype, dt, dj, s0, J, wavelet, freqs,

@@ -251,11 +251,16 @@ def lag1_of(number: Literal[1, 2], y: Floats, given: float | None) -> Lag1:
 
     `number` is 1 for the arguments `y1` and `al1`, 2 for `y2` and `al2`; errors name them.
     """
+    return lag1_by_name(f"y{number}", y, given, f"al{number}")
+
+
+def lag1_by_name(name: str, y: Floats, given: float | None, argument: str) -> Lag1:
+    """Return the lag-1 coefficient of each signal `name`; `argument` is that of the one given."""
     shape = y.shape[:-1]
     if given is not None:
-        g = check_lag1(f"al{number}", given)
+        g = check_lag1(argument, given)
         return Lag1(np.full(shape, g), np.full(shape, "given"))
-    estimates = [estimate_ar1(series, f"y{number}") for series in y.reshape(-1, y.shape[-1])]
+    estimates = [estimate_ar1(series, name) for series in y.reshape(-1, y.shape[-1])]
     return Lag1(
         np.array([each.g for each in estimates]).reshape(shape),
         np.array([each.estimator for each in estimates]).reshape(shape),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -15,8 +16,18 @@ from typing import (
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pycwt_mod.arrays import Bools, Complexes, Floats, Summarised, mean, percentage, span
+from pycwt_mod.arrays import (
+    Bools,
+    Complexes,
+    Convention,
+    Floats,
+    Summarised,
+    mean,
+    percentage,
+    span,
+)
 from pycwt_mod.rednoise import Lag1
+from pycwt_mod.wavelets import Wavelet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +66,26 @@ class _Attributed(Summarised):
         return self._rebuilt, (fields, vars(self))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Origin:
+    """What a transform was computed from, and how: coherence of transforms needs it.
+
+    Attributes
+    ----------
+    record : ndarray, shape (..., time)
+        The signal, NaN where a sample is missing.
+    wavelet : Wavelet
+    convention : {"standard", "pycwt"}
+    dj : float or None
+        Spacing of the scales in octaves; None with frequencies of the caller's own.
+    """
+
+    record: Floats
+    wavelet: Wavelet
+    convention: Convention
+    dj: float | None
+
+
 class _CwtFields(NamedTuple):
     coefs: Complexes
     scales: Floats
@@ -85,17 +116,25 @@ class CwtResult(_Attributed, _CwtFields):  # type: ignore[misc]
         electrode. The ends of the record do not count: `coi` has their influence.
     dt : float or None
         Sampling interval; None if unknown.
+    origin : Origin or None
+        The signal, wavelet and convention; None if unknown. `xwt` and `wct` of transforms need it.
     """
 
     mask: Bools
     dt: float | None
+    origin: Origin | None
 
     def __new__(  # noqa: D102
-        cls, *fields: NDArray[Any], mask: Bools | None = None, dt: float | None = None
+        cls,
+        *fields: NDArray[Any],
+        mask: Bools | None = None,
+        dt: float | None = None,
+        origin: Origin | None = None,
     ) -> CwtResult:
         self = super().__new__(cls, *fields)
         self.mask = np.zeros(self.coefs.shape, np.bool_) if mask is None else mask
         self.dt = dt
+        self.origin = origin
         return self
 
     def plot(
@@ -211,12 +250,12 @@ class _WctFields(NamedTuple):
 
 
 class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
-    """What `wct` returns; it unpacks as pycwt's five values.
+    """What `wct` and `pwct` return; it unpacks as pycwt's five values.
 
     Attributes
     ----------
     coherence : ndarray, shape (scales, time)
-        R², from 0 to 1.
+        R², from 0 to 1; of `pwct` what is left once the other signals are taken into account.
     phase : ndarray, shape (scales, time), radians
         Argument of W1 W2*, by which the first signal leads; or of the smoothed one if that was
         asked for.
@@ -228,12 +267,12 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
     mask : ndarray of bool, shape (scales, time)
         True where too much of a value's energy is missing in either signal; see `cwt`. Also where
         either signal is constant, but for rounding, within the support of the value: `coherence`,
-        `phase` and `smoothed` are 0 there.
+        `phase` and `smoothed` are 0 there. So they are where `pwct` has a singular matrix.
     smoothed : ndarray, shape (2, ..., scales, time)
         Real and imaginary part of the smoothed cross spectrum S(W1 W2*/s), in the product of
-        the signals' units unless they were normalized.
-    lag1 : (Lag1, Lag1), or None
-        Coefficients of both signals that `signif` was computed with; None with ``sig=False``.
+        the signals' units unless they were normalized; of `pwct` that of the residuals.
+    lag1 : tuple of Lag1, or None
+        Coefficients of all signals that `signif` was computed with; None with ``sig=False``.
     dt : float or None
         Sampling interval; None if unknown.
     """
@@ -241,14 +280,14 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
     dt: float | None
     smoothed: Floats
     mask: Bools
-    lag1: tuple[Lag1, Lag1] | None
+    lag1: tuple[Lag1, ...] | None
 
     def __new__(  # noqa: D102
         cls,
         *fields: NDArray[Any],
         smoothed: Floats | None = None,
         mask: Bools | None = None,
-        lag1: tuple[Lag1, Lag1] | None = None,
+        lag1: tuple[Lag1, ...] | None = None,
         dt: float | None = None,
     ) -> WctResult:
         self = super().__new__(cls, *fields)
@@ -277,15 +316,85 @@ class WctResult(_Attributed, _WctFields):  # type: ignore[misc]
         return draw_coherence(self, times, ax=ax, **options)
 
     def _facts(self) -> dict[str, str]:
-        facts = _facts(self.coherence, self.freqs, self.mask)
-        facts["mean R²"] = mean(self.coherence)
-        facts["threshold of R²"] = span(self.signif) if np.any(self.signif) else "none"
-        return facts
+        return _coherence_facts(self)
 
     @property
     def smoothed_phase(self) -> Floats:
         """Argument of the smoothed cross spectrum in radians, less noisy than `phase`."""
         return np.asarray(np.arctan2(self.smoothed[1], self.smoothed[0]))
+
+
+class _MwctFields(NamedTuple):
+    coherence: Floats
+    coi: Floats
+    freqs: Floats
+    signif: Floats
+
+
+class MwctResult(_Attributed, _MwctFields):  # type: ignore[misc]
+    """What `mwct` returns: ``(coherence, coi, freqs, signif)``.
+
+    Attributes
+    ----------
+    coherence : ndarray, shape (..., scales, time)
+        R² of the target with all other signals, from 0 to 1.
+    coi : ndarray, shape (time,)
+        Longest Fourier period free of edge effects.
+    freqs : ndarray, shape (scales,)
+    signif : ndarray, shape (..., scales)
+        Level of R² by Monte Carlo; ``[0]`` with ``sig=False``.
+    mask : ndarray of bool, shape (..., scales, time)
+        True where too much of a value's energy is missing in any signal, where any is constant
+        within the support of the value, and where the matrix of the spectra is singular.
+        `coherence` is 0 in the last two cases.
+    lag1 : tuple of Lag1, or None
+        Coefficients of all signals that `signif` was computed with; None with ``sig=False``.
+    dt : float or None
+        Sampling interval; None if unknown.
+    """
+
+    dt: float | None
+    mask: Bools
+    lag1: tuple[Lag1, ...] | None
+
+    def __new__(  # noqa: D102
+        cls,
+        *fields: NDArray[Any],
+        mask: Bools | None = None,
+        lag1: tuple[Lag1, ...] | None = None,
+        dt: float | None = None,
+    ) -> MwctResult:
+        self = super().__new__(cls, *fields)
+        self.dt = dt
+        self.mask = np.zeros(self.coherence.shape, np.bool_) if mask is None else mask
+        self.lag1 = lag1
+        return self
+
+    def plot(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+        **options: Unpack[Options],
+    ) -> Axes:
+        """Draw R² over time and period, and its threshold.
+
+        See `CwtResult.plot` for the arguments and `pycwt_mod.plot.plot_coherence` for the
+        picture.
+        """
+        from pycwt_mod.plot.results import draw_coherence
+
+        return draw_coherence(self, times, ax=ax, **options)
+
+    def _facts(self) -> dict[str, str]:
+        return _coherence_facts(self)
+
+
+def _coherence_facts(result: WctResult | MwctResult) -> dict[str, str]:
+    facts = _facts(result.coherence, result.freqs, result.mask)
+    facts["mean R²"] = mean(result.coherence)
+    facts["threshold of R²"] = span(result.signif) if np.any(result.signif) else "none"
+    return facts
 
 
 def _facts(values: NDArray[Any], freqs: Floats, mask: Bools) -> dict[str, str]:

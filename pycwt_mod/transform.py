@@ -14,6 +14,7 @@ from pycwt_mod.arrays import (
     Convention,
     Floats,
     GapFill,
+    GapPolicy,
     check_convention,
     check_pair,
     check_positive,
@@ -26,6 +27,7 @@ from pycwt_mod.arrays import (
     within_band,
 )
 from pycwt_mod.engine.octaves import MultirateResult
+from pycwt_mod.joint import joint_transforms
 from pycwt_mod.planning import plan_for
 from pycwt_mod.results import CwtResult, XwtResult
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
@@ -293,9 +295,9 @@ def icwt(
 
 
 def xwt(
-    y1: ArrayLike | Sequence[float],
-    y2: ArrayLike | Sequence[float],
-    dt: float,
+    y1: ArrayLike | Sequence[float] | CwtResult,
+    y2: ArrayLike | Sequence[float] | CwtResult,
+    dt: float | None = None,
     dj: float = 1 / 12,
     s0: float = -1,
     J: float = -1,
@@ -319,11 +321,12 @@ def xwt(
 
     Parameters
     ----------
-    y1, y2 : array_like, shape (n,) or batches along `axis`
+    y1, y2 : array_like, shape (n,) or batches along `axis`, or two CwtResult
         Signals sampled together. Missing samples and data frames as in `cwt`; two pandas
-        objects must have the same index.
+        objects must have the same index. Transforms from `cwt` are multiplied as they are; they
+        must have the same axis, and come with their own `dt`, scales, wavelet and convention.
     dt, dj, s0, J, wavelet, freqs, axis, gap_fill, max_gap, workers, max_bytes, rtol
-        As in `cwt`.
+        As in `cwt`. Signals need `dt`.
     significance_level : float
         p, between 0 and 1.
     normalize : bool
@@ -344,13 +347,25 @@ def xwt(
     Raises
     ------
     ValueError
-        If an argument is out of range, the lengths differ, or a signal is constant.
+        If an argument is out of range, the lengths differ, a signal is constant, or transforms
+        differ in their axis.
 
     References
     ----------
     Torrence & Compo (1998), eq. 30-31. Grinsted et al. (2004), doi:10.5194/npg-11-561-2004
     """
     check_convention(convention)
+    settings = {
+        "dt": dt, "dj": dj, "s0": s0, "J": J, "wavelet": wavelet, "freqs": freqs,
+        "convention": convention, "axis": axis, "gap_fill": gap_fill, "max_gap": max_gap,
+        "rtol": rtol,
+    }  # fmt: skip
+    joint = joint_transforms({"y1": y1, "y2": y2}, settings)
+    if joint is not None:
+        return joint.xwt(
+            significance_level, normalize=normalize, al1=al1, al2=al2,
+            gaps=GapPolicy(mask_threshold=mask_threshold), max_bytes=max_bytes,
+        )  # fmt: skip
     first, second = check_pair(y1, y2, axis)
     analysis = plan_for(first, dt, dj, s0, J, wavelet, freqs, convention=convention, rtol=rtol)
     return analysis.xwt(

@@ -117,13 +117,15 @@ def time_first(name: str, values: ArrayLike) -> NDArray[Any]:
     return np.moveaxis(array, _time_axis(values), 0) if named and array.ndim > 1 else array
 
 
-def check_same_index(values1: object, values2: object) -> None:
+def check_same_index(
+    values1: object, values2: object, name1: str = "y1", name2: str = "y2"
+) -> None:
     """Raise ValueError if both have an index of time, and the indexes differ."""
     first, second = _index(values1), _index(values2)
     if first is not None and second is not None and not first.equals(second):
         raise ValueError(
-            "cannot pair y1 with y2: their indexes differ; align them first, or pass "
-            "y1.to_numpy() and y2.to_numpy() to pair the samples by position"
+            f"cannot pair {name1} with {name2}: their indexes differ; align them first, or pass "
+            f"{name1}.to_numpy() and {name2}.to_numpy() to pair the samples by position"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -72,6 +72,22 @@ def check_pair(y1: ArrayLike, y2: ArrayLike, axis: int | None = None) -> tuple[F
         raise ValueError(f"y1 has shape {first.shape} and y2 {second.shape}; they must be equal")
     kind = np.result_type(first, second)
     return first.astype(kind), second.astype(kind)
+
+
+def check_signals(signals: Mapping[str, ArrayLike], axis: int | None = None) -> dict[str, Floats]:
+    """Return signals, or batches of them, with time last and of equal shape and type."""
+    names = list(signals)
+    for name in names[1:]:
+        check_same_index(signals[names[0]], signals[name], names[0], name)
+    records = {name: as_signal(name, time_last(name, y, axis)) for name, y in signals.items()}
+    shape = records[names[0]].shape
+    for name, record in records.items():
+        if record.shape != shape:
+            raise ValueError(
+                f"{names[0]} has shape {shape} and {name} {record.shape}; they must be equal"
+            )
+    kind = np.result_type(*records.values())
+    return {name: record.astype(kind, copy=False) for name, record in records.items()}
 
 
 def standardise(name: str, y: Floats) -> Floats:

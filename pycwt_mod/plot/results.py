@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pycwt_mod.engine.octaves import MultirateResult, Octave
-    from pycwt_mod.results import CwtResult, WctResult, XwtResult
+    from pycwt_mod.results import CwtResult, MwctResult, WctResult, XwtResult
 
 #: More columns than a picture has pixels.
 MAX_COLUMNS = 4000
@@ -80,17 +80,18 @@ def draw_cross(
 
 
 def draw_coherence(
-    result: WctResult,
+    result: WctResult | MwctResult,
     times: ArrayLike | None = None,
     *,
     ax: Axes | None = None,
     **options: Unpack[Options],
 ) -> Axes:
-    """Draw R² and the phase; see `pycwt_mod.WctResult.plot`."""
+    """Draw R², and the phase if there is one; see `pycwt_mod.WctResult.plot`."""
     r2 = _single(result.coherence)
     arguments = _levelled({"mask": result.mask, **options}, result.signif, r2)
     where, times, chosen = _prepared(result, times, ax, arguments)
-    plot_coherence(where, times, result.freqs, r2, phase=result.phase, **chosen)
+    phase = getattr(result, "phase", None)  # multiple coherence has none
+    plot_coherence(where, times, result.freqs, r2, phase=phase, **chosen)
     return where
 
 
@@ -112,7 +113,7 @@ def _levelled(options: Options, signif: ArrayLike, values: NDArray[Any]) -> Opti
 
 
 def _prepared(
-    result: CwtResult | XwtResult | WctResult | MultirateResult,
+    result: CwtResult | XwtResult | WctResult | MwctResult | MultirateResult,
     times: ArrayLike | None,
     ax: Axes | None,
     options: Options,

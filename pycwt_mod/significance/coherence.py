@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypedDict
 
@@ -21,6 +21,7 @@ from pycwt_mod.arrays import (
     warn_of_small_scales,
 )
 from pycwt_mod.backends import get_backend, uses_n_jobs
+from pycwt_mod.conditioning import Statistic
 from pycwt_mod.engine.scale_axis import geometric
 from pycwt_mod.rednoise import Seed, check_seed, drawn_seed
 from pycwt_mod.significance.simulation import (
@@ -30,7 +31,7 @@ from pycwt_mod.significance.simulation import (
     Progress,
     simulate,
 )
-from pycwt_mod.significance.table.level_table import LevelTable
+from pycwt_mod.significance.table.level_table import LevelTable, NotTabulated
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
 #: A cache of thresholds; the key is (plan, significance level).
@@ -131,6 +132,8 @@ def wct_significance(
     seed: Seed = None,
     backend: str = "sequential",
     n_jobs: int = 1,
+    others: Sequence[float] = (),
+    statistic: Statistic = "coherence",
 ) -> MonteCarloLevels:
     """Threshold of R² that unrelated red noises exceed with probability 1 - p, per scale.
 
@@ -187,6 +190,11 @@ def wct_significance(
         One of `list_backends`.
     n_jobs : int
         Workers, if the backend has any; otherwise a UserWarning.
+    others : sequence of float
+        AR(1) coefficients of further noises, for the other two statistics.
+    statistic : {"coherence", "partial", "multiple"}
+        Whose threshold: of R² of two noises; of `pwct` of the first two given `others`; of `mwct`
+        of the first one with all the rest. The table has only the first.
 
     Returns
     -------
@@ -227,6 +235,8 @@ def wct_significance(
         entropy=0 if method == "table" else entropy_of(source),
         precision=None if precision is None else check_positive("precision", precision),
         n=_own_length(n, convention),
+        others=tuple(check_lag1(f"others[{k}]", lag) for k, lag in enumerate(others)),
+        statistic=_checked_statistic(statistic, len(others)),
     )
     level = check_level("significance_level", significance_level)
     if method == "table":
@@ -246,6 +256,14 @@ def wct_significance(
         kept[plan, level] = simulate(plan, level, backend=backend, n_jobs=n_jobs, progress=report)
     # A copy, so that a caller who changes the thresholds in place does not change the cache.
     return kept[plan, level].copy()
+
+
+def _checked_statistic(statistic: Statistic, others: int) -> Statistic:
+    if statistic not in ("coherence", "partial", "multiple"):
+        raise ValueError(f"{statistic=} must be 'coherence', 'partial' or 'multiple'")
+    if others and statistic == "coherence":
+        raise ValueError(f"cannot use {others} others with {statistic=}, which is of two noises")
+    return statistic
 
 
 def _own_length(n: int | None, convention: Convention) -> int | None:
@@ -295,6 +313,8 @@ def entropy_of(seed: Seed) -> int:
 
 
 def _look_up(plan: MonteCarloPlan, level: float) -> MonteCarloLevels:
+    if plan.statistic != "coherence":
+        raise NotTabulated.because(f"it has no levels of {plan.statistic} coherence")
     table = LevelTable.of(plan.wavelet, plan.dj, plan.convention)
     r2, errors = table.record(plan.s0, plan.J, level, (plan.al1, plan.al2), plan.n)
     if plan.convention == "pycwt":

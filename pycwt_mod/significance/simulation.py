@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Convention, Summarised, padded_length, span
 from pycwt_mod.backends import get_backend
+from pycwt_mod.conditioning import Statistic
 from pycwt_mod.engine.filter_bank import coherence_bandwidth, fast_length, power_of_two_below
 from pycwt_mod.engine.scale_axis import geometric
 from pycwt_mod.significance.surrogates import (
@@ -53,6 +54,7 @@ class MonteCarloPlan:
     """Everything that the histograms of `wct_significance` depend on, bit for bit.
 
     Hashable, so it serves as the key of a cache. `s0` is in samples; `entropy` is the seed.
+    `others` are the AR(1) coefficients of further noises, of partial and multiple coherence.
     With a `precision`, `mc_count` is the number of pairs to begin with. `n` is the length of the
     user's record; without it records have 6 times the largest scale.
     """
@@ -69,6 +71,8 @@ class MonteCarloPlan:
     precision: float | None = None
     n: int | None = None
     version: int = ALGORITHM_VERSION
+    others: tuple[float, ...] = ()
+    statistic: Statistic = "coherence"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "wavelet", as_wavelet(self.wavelet))
@@ -91,12 +95,14 @@ class MonteCarloPlan:
     ) -> SurrogateOctave:
         record = self.n or math.ceil(6 * largest)
         noises = (self.wavelet, scales, keep, boxcar, self.al1, self.al2)
-        centred = self.convention == "standard"
+        others, centred = self.others, self.convention == "standard"
         if record >= ENDLESS_SCALES * scales[-1]:
-            return surrogate_octave(*noises, centred=centred)
-        if self.n is not None and self.n < SHORT_SCALES * scales[keep[1] - 1]:
-            return short_record_octave(*noises, n=self.n, convention=self.convention)
-        return surrogate_octave(*noises, record=record, centred=centred)
+            rows = surrogate_octave(*noises, *others, centred=centred)
+        elif self.n is not None and self.n < SHORT_SCALES * scales[keep[1] - 1]:
+            rows = short_record_octave(*noises, *others, n=self.n, convention=self.convention)
+        else:
+            rows = surrogate_octave(*noises, *others, record=record, centred=centred)
+        return rows if self.statistic == "coherence" else replace(rows, statistic=self.statistic)
 
     def tasks(self) -> tuple[tuple[SurrogateTask, ...], ...]:
         """Return the tasks of each octave; together they simulate `mc_count` pairs or more."""
@@ -133,7 +139,7 @@ def surrogate_octave(
     boxcar: ScaleBoxcar,
     al1: float,
     al2: float,
-    *,
+    *others: float,
     record: int = 0,
     centred: bool = True,
 ) -> SurrogateOctave:
@@ -148,7 +154,7 @@ def surrogate_octave(
         length = fast_length(ENDLESS_SCALES * scales[-1], step)
         return SurrogateOctave(
             wavelet=wavelet, scales=scales, keep=keep, step=step, length=length, record=0,
-            al1=al1, al2=al2, centred=centred, boxcar=boxcar,
+            al1=al1, al2=al2, others=others, centred=centred, boxcar=boxcar,
         )  # fmt: skip
     thin = _thinning(wavelet, scales[0])
     thinned = tuple(s / thin for s in scales)
@@ -157,7 +163,8 @@ def surrogate_octave(
     return SurrogateOctave(
         wavelet=wavelet, scales=thinned, keep=keep, step=step,
         length=fast_length(1.5 * samples, step), record=samples,
-        al1=al1**thin, al2=al2**thin, centred=centred, boxcar=boxcar,
+        al1=al1**thin, al2=al2**thin, others=tuple(g**thin for g in others),
+        centred=centred, boxcar=boxcar,
     )  # fmt: skip
 
 
@@ -168,7 +175,7 @@ def short_record_octave(
     boxcar: ScaleBoxcar,
     al1: float,
     al2: float,
-    *,
+    *others: float,
     n: int,
     convention: Convention,
 ) -> SurrogateOctave:
@@ -188,6 +195,7 @@ def short_record_octave(
         wavelet=wavelet, scales=tuple(s / interval for s in scales), keep=keep, step=step,
         length=fast_length(padded / interval, step), record=samples,
         al1=_thinned(al1, interval), al2=_thinned(al2, interval),
+        others=tuple(_thinned(g, interval) for g in others),
         centred=convention == "standard", boxcar=boxcar, exact_ends=True,
     )  # fmt: skip
 

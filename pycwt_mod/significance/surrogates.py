@@ -1,4 +1,4 @@
-"""Coherence of surrogates, pairs of unrelated red noises: octaves, and seeded tasks of them.
+"""Coherence of surrogates, unrelated red noises: octaves, and seeded tasks of them.
 
 The coherence of a row depends on nothing but the spectrum within its band. So every octave
 is simulated on its own, at its own sampling step, and only as long as it needs to be:
@@ -17,6 +17,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Bools, Complexes, Floats
+from pycwt_mod.conditioning import Statistic, multiple_coherence, pairs_of, partial_coherence
 from pycwt_mod.engine.filter_bank import FilterBank
 from pycwt_mod.rednoise import ar1_spectrum, redden
 from pycwt_mod.smoothing import (
@@ -52,13 +53,17 @@ class SurrogateOctave:
         Samples of a record with ends, of which what lies outside the cone of influence is
         counted; 0 for endless (circular) noise, of which everything is.
     al1, al2 : float
-        AR(1) coefficients per sample of the noise.
+        AR(1) coefficients per sample of the first two noises.
     centred : bool
         Whether a record's mean is removed.
     exact_ends : bool
         Whether the first and the last sample of a record, of those every D, stand for the part
         of the record around them in averages over time, and not for D samples. It matters where
         a record has few of them.
+    others : tuple of float
+        AR(1) coefficients of further noises, of partial and multiple coherence.
+    statistic : {"coherence", "partial", "multiple"}
+        What is counted.
     """
 
     wavelet: Wavelet
@@ -72,11 +77,18 @@ class SurrogateOctave:
     centred: bool
     boxcar: ScaleBoxcar
     exact_ends: bool = False
+    others: tuple[float, ...] = ()
+    statistic: Statistic = "coherence"
+
+    @property
+    def lags(self) -> tuple[float, ...]:
+        """AR(1) coefficients of all noises."""
+        return self.al1, self.al2, *self.others
 
 
 @dataclass(frozen=True, kw_only=True)
 class SurrogateTask:
-    """Some surrogate pairs of one octave, with their own seed."""
+    """Some surrogates of one octave, with their own seed: pairs, or sets of more noises."""
 
     rows: SurrogateOctave
     pairs: int
@@ -97,13 +109,13 @@ def run_task(task: SurrogateTask, *, batch_points: int = BATCH_POINTS) -> NDArra
     n_kept = rows.keep[1] - rows.keep[0]
     histogram = np.zeros(n_kept * BINS, np.int64)
     offsets = (np.arange(n_kept) * BINS)[:, None]
-    per_batch = max(1, batch_points // smoother.gauss.size)
+    per_batch = max(1, 2 * batch_points // (len(rows.lags) * smoother.gauss.size))
     for start in range(0, task.pairs, per_batch):
         pairs = min(per_batch, task.pairs - start)
         waves = filters.samples(_noise_band(rows, filters, rng, pairs))
         if rows.record:
             _cut(waves, rows)
-        r2 = _coherence(smoother, waves)
+        r2 = _statistic(smoother, waves, rows.statistic)
         bins = np.minimum((r2 * BINS).astype(np.int64), BINS - 1) + offsets
         histogram += np.bincount(bins[:, counted].ravel(), minlength=histogram.size)
     return histogram.reshape(n_kept, BINS)
@@ -150,7 +162,7 @@ def _filters(rows: SurrogateOctave) -> tuple[FilterBank, CircularSmoother]:
 def _noise_band(
     rows: SurrogateOctave, filters: FilterBank, rng: np.random.Generator, pairs: int
 ) -> Complexes:
-    """Return the bins that the filters use, of 2 x `pairs` noises; shape (2, pairs, bins)."""
+    """Return the bins that the filters use, of noises; shape (noises, pairs, bins)."""
     if rows.record:
         noise = _records(rows, rng, pairs)
         if rows.centred:
@@ -159,9 +171,9 @@ def _noise_band(
         return np.asarray(spectrum[..., filters.used_bins])
     bins = filters.used_bins
     freqs = np.arange(bins.start, bins.stop) / rows.length
-    amplitude = np.sqrt(np.stack([ar1_spectrum(freqs, g) for g in (rows.al1, rows.al2)]))
+    amplitude = np.sqrt(np.stack([ar1_spectrum(freqs, g) for g in rows.lags]))
     # Pair by pair, so that the stream of random numbers is cut alike into batches of any size.
-    shape = (pairs, 2, bins.stop - bins.start, 2)
+    shape = (pairs, len(rows.lags), bins.stop - bins.start, 2)
     pairs_of_reals = rng.standard_normal(shape, dtype=np.float32)
     band: Complexes = pairs_of_reals.view(np.complex64)[..., 0].swapaxes(0, 1)
     band *= amplitude.astype(np.float32)[:, None, :]
@@ -169,15 +181,19 @@ def _noise_band(
 
 
 def _records(rows: SurrogateOctave, rng: np.random.Generator, pairs: int) -> NDArray[np.float64]:
-    """Return AR(1) noises drawn pair by pair; shape (2, pairs, record)."""
-    white = rng.standard_normal((pairs, 2, rows.record)).swapaxes(0, 1)
-    return np.stack([redden(w, g) for w, g in zip(white, (rows.al1, rows.al2), strict=True)])
+    """Return AR(1) noises drawn pair by pair; shape (noises, pairs, record)."""
+    white = rng.standard_normal((pairs, len(rows.lags), rows.record)).swapaxes(0, 1)
+    return np.stack([redden(w, g) for w, g in zip(white, rows.lags, strict=True)])
 
 
-def _coherence(smoother: CircularSmoother, waves: Complexes) -> Floats:
-    """Return R² of pairs of noises; shape (pairs, kept rows, samples)."""
+def _statistic(smoother: CircularSmoother, waves: Complexes, statistic: Statistic) -> Floats:
+    """Return R² of sets of noises; shape (pairs, kept rows, samples)."""
     # Each power has a real FFT of its own: in a complex one that both share, the rounding of the
     # larger would hide the smaller.
     power = smoother.smooth(powers(waves))
-    cross = smoother.smooth(waves[0] * np.conj(waves[1]))
-    return squared_coherence(power, cross.real, cross.imag)
+    if statistic == "coherence":
+        cross = smoother.smooth(waves[0] * np.conj(waves[1]))
+        return squared_coherence(power, cross.real, cross.imag)
+    products = np.stack([waves[i] * np.conj(waves[j]) for i, j in pairs_of(len(waves))])
+    function = partial_coherence if statistic == "partial" else multiple_coherence
+    return function(power, smoother.smooth(products)).coherence

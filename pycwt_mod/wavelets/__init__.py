@@ -4,7 +4,7 @@ from pycwt_mod.wavelets.dog import DOG, MexicanHat
 from pycwt_mod.wavelets.morlet import Morlet
 from pycwt_mod.wavelets.paul import Paul
 from pycwt_mod.wavelets.protocol import OwnWavelet, Wavelet, WaveletLike
-from pycwt_mod.wavelets.resolve import WAVELET_NAMES, as_wavelet, wavelet_from_name
+from pycwt_mod.wavelets.resolve import WAVELET_NAMES, as_wavelet, wavelet_from_name, with_deltaj0
 from pycwt_mod.wavelets.snapshot import WaveletSnapshot
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "WaveletSnapshot",
     "as_wavelet",
     "wavelet_from_name",
+    "with_deltaj0",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from pycwt_mod.arrays import check_positive
 from pycwt_mod.wavelets.builtin import BuiltinWavelet
 from pycwt_mod.wavelets.dog import DOG, MexicanHat
 from pycwt_mod.wavelets.morlet import Morlet
@@ -86,6 +88,21 @@ def as_wavelet(wavelet: object) -> Wavelet:
             f"{WAVELET_NAMES}, a wavelet such as Morlet(6), or one of your own (see Wavelet)"
         )
     return _from_pycwt(wavelet) or WaveletSnapshot.of(wavelet)
+
+
+def with_deltaj0(wavelet: object, deltaj0: float | None) -> Wavelet:
+    """Return `as_wavelet(wavelet)` with another width of the smoothing in scale, in octaves.
+
+    Examples
+    --------
+    >>> with_deltaj0("morlet", 1.2).deltaj0
+    1.2
+    """
+    mother = as_wavelet(wavelet)
+    if deltaj0 is None:
+        return mother
+    snapshot = mother if isinstance(mother, WaveletSnapshot) else WaveletSnapshot.of(mother)
+    return replace(snapshot, width=check_positive("deltaj0", deltaj0))
 
 
 @cache

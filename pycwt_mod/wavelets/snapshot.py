@@ -39,13 +39,17 @@ class WaveletSnapshot:
         The copy; not to be changed.
     key : Hashable
         Its class, the values of its attributes, and samples of its spectrum.
+    width : float or None
+        A `deltaj0` that replaces the original's.
     """
 
     source: Any = field(compare=False)
     key: Hashable
+    width: float | None = None
 
     def __repr__(self) -> str:
-        return repr(self.source)
+        own = repr(self.source)
+        return own if self.width is None else f"{own} with deltaj0={self.width!r}"
 
     @classmethod
     def of(cls, wavelet: object) -> WaveletSnapshot:
@@ -124,7 +128,7 @@ class WaveletSnapshot:
     @property
     def deltaj0(self) -> float:
         """Decorrelation width in octaves; ValueError if the wavelet has none."""
-        return self._factor("deltaj0")
+        return self._factor("deltaj0") if self.width is None else self.width
 
     def _factor(self, name: str) -> float:
         value = self._own(name)
