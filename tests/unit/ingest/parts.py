@@ -106,13 +106,14 @@ async def an_ingest(
     *,
     windows: int = 1000,
     lag_s: float = 10.0,
+    timing: Timing = QUICK,
     processor_of: Callable[[StreamDefinition, StreamCheckpoint], StreamProcessor] = StreamProcessor,
     read: ChunkReader = read_chunk,
 ) -> Ingest:
     """Return the parts of an ingest on `log`, not running yet."""
     checkpoints = await log.bucket(storage.KV_CHECKPOINTS)
     definitions = await log.bucket(storage.KV_STREAMS)
-    membership = Membership(checkpoints, this_process(instance), LOG, timing=QUICK)
+    membership = Membership(checkpoints, this_process(instance), LOG, timing=timing)
     guarded_reading = anyio.Lock()
 
     def follow(claim: Claim, processor: StreamProcessor) -> Follower:
