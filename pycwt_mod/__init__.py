@@ -28,7 +28,15 @@ from pycwt_mod.significance.octave import block_level, block_significance
 from pycwt_mod.significance.simulation import MonteCarloLevels, MonteCarloPlan
 from pycwt_mod.significance.table.level_table import NotTabulated
 from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavelet_power
-from pycwt_mod.streaming import LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, assemble
+from pycwt_mod.streaming import (
+    Estimate,
+    LiveBlock,
+    Provisional,
+    StreamingCwt,
+    StreamingWct,
+    StreamingXwt,
+    assemble,
+)
 from pycwt_mod.streaming.block import Block
 from pycwt_mod.streaming.compute import compute_block
 from pycwt_mod.transform import cwt, icwt, multirate, xwt
@@ -66,6 +74,7 @@ __all__ = [
     "Convention",
     "CwtPlan",
     "CwtResult",
+    "Estimate",
     "LiveBlock",
     "MexicanHat",
     "MonteCarlo",
@@ -79,6 +88,7 @@ __all__ = [
     "Octave",
     "OctaveLayout",
     "Paul",
+    "Provisional",
     "SamplingWarning",
     "Significance",
     "StreamingCwt",

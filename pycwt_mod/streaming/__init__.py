@@ -24,7 +24,8 @@ from pycwt_mod.streaming.compute import (
     support_radii,
 )
 from pycwt_mod.streaming.level import LevelMethod, window_level
-from pycwt_mod.streaming.transforms import StreamingCwt, StreamingWct, StreamingXwt
+from pycwt_mod.streaming.provisional import Calibration, Estimate, Provisional
+from pycwt_mod.streaming.transforms import Pushed, StreamingCwt, StreamingWct, StreamingXwt
 from pycwt_mod.streaming.windower import CutWindow, SampleBuffer, Tile, Tiling, Windower
 
 __all__ = [
@@ -33,11 +34,15 @@ __all__ = [
     "AssembledOctave",
     "Block",
     "BlockOp",
+    "Calibration",
     "CutWindow",
+    "Estimate",
     "FlatStretches",
     "LevelMethod",
     "LiveBlock",
     "OctaveLayout",
+    "Provisional",
+    "Pushed",
     "Quantity",
     "SampleBuffer",
     "StreamingCwt",

@@ -8,18 +8,19 @@ read, written, or waited for: the caller brings the samples. Each block is compu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Convention, check_count, check_level, time_first
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid, octave_layouts
 from pycwt_mod.streaming.block import LiveBlock
 from pycwt_mod.streaming.compute import Quantity, compute_blocks
 from pycwt_mod.streaming.level import window_level
+from pycwt_mod.streaming.provisional import Calibration, Estimate, Estimator, Provisional
 from pycwt_mod.streaming.windower import CutWindow, Windower
 from pycwt_mod.wavelets import WaveletLike, as_wavelet
 
@@ -42,10 +43,37 @@ class Analysis:
     dtype: Precision
 
 
+class Pushed(tuple[LiveBlock, ...]):
+    """The blocks that a push has finished, and the newest estimates.
+
+    Attributes
+    ----------
+    estimates : tuple of Estimate
+        One for each channel; empty without `provisional`.
+    """
+
+    estimates: tuple[Estimate, ...]
+
+    def __new__(  # noqa: D102
+        cls, blocks: Iterable[LiveBlock], estimates: tuple[Estimate, ...] = ()
+    ) -> Pushed:
+        self = super().__new__(cls, blocks)
+        self.estimates = estimates
+        return self
+
+
 class Stream:
     """A windower, and `compute_blocks` for what it cuts."""
 
-    def __init__(self, grid: VoiceGrid, hop_s: float, analysis: Analysis) -> None:
+    _estimator: Estimator | None = None
+
+    def __init__(
+        self,
+        grid: VoiceGrid,
+        hop_s: float,
+        analysis: Analysis,
+        provisional: Provisional | None = None,
+    ) -> None:
         if analysis.dtype not in ("float32", "float64"):
             raise ValueError(f"dtype={analysis.dtype!r} must be 'float32' or 'float64'")
         check_count("channels", analysis.channels)
@@ -59,14 +87,25 @@ class Stream:
         self._analysis = analysis
         self._described = {"grid": repr(grid), "hop_s": float(hop_s), **asdict(analysis)}
         self._windower = self._new_windower(0)
+        if provisional is not None:
+            self._estimator = Estimator(grid, analysis.channels, provisional)
+            self._described["provisional"] = asdict(provisional)
+
+    @property
+    def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
+        """Estimates compared with exact values: for every octave, one for each channel.
+
+        Empty without `provisional`.
+        """
+        return () if self._estimator is None else self._estimator.calibration
 
     @property
     def n_samples(self) -> int:
         """Samples taken so far, skipped ones included."""
         return self._windower.end
 
-    def push(self, samples: ArrayLike) -> tuple[LiveBlock, ...]:
-        """Take the next samples and return the blocks that they finish.
+    def push(self, samples: ArrayLike) -> Pushed:
+        """Take the next samples; return the blocks that they finish, and the newest estimates.
 
         Parameters
         ----------
@@ -89,12 +128,11 @@ class Stream:
             )
         if np.isinf(array).any():
             raise ValueError("samples hold infinite values; missing samples are given as NaN")
-        return self._computed(self._windower.push(self.n_samples, array))
+        return self._pushed(array)
 
-    def skip(self, n: int) -> tuple[LiveBlock, ...]:
-        """Take `n` missing samples, as after a loss, and return the blocks that they finish."""
-        missing = np.full((check_count("n", n), self._analysis.channels), np.nan)
-        return self._computed(self._windower.push(self.n_samples, missing))
+    def skip(self, n: int) -> Pushed:
+        """Take `n` missing samples, as after a loss, and return what `push` returns."""
+        return self._pushed(np.full((check_count("n", n), self._analysis.channels), np.nan))
 
     def flush(self) -> tuple[LiveBlock, ...]:
         """Return the blocks that have begun, as at the end of the recording.
@@ -110,13 +148,16 @@ class Stream:
         It holds the samples that blocks to come still need.
         """
         first, held = self._windower.held()
-        return {
+        state: dict[str, Any] = {
             "format": SNAPSHOT,
             "analysis": _plain(self._described),
             "first_sample": first,
             "samples": held.astype(self._wire).tobytes(),
             "tiles": list(self._windower.next_tiles),
         }
+        if self._estimator is not None:
+            state["estimator"] = self._estimator.snapshot()
+        return state
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Continue from the `snapshot` of a transform with the same arguments.
@@ -143,6 +184,8 @@ class Stream:
         if any(True for _ in again):
             raise ValueError("the snapshot holds samples of blocks that were finished before")
         self._windower = windower
+        if self._estimator is not None:
+            self._estimator.restore(snapshot["estimator"])
 
     @property
     def _wire(self) -> np.dtype[Any]:
@@ -151,6 +194,13 @@ class Stream:
     def _new_windower(self, first: int) -> Windower:
         dtype = np.dtype(self._analysis.dtype)
         return Windower(self.layouts, self._analysis.channels, first=first, dtype=dtype)
+
+    def _pushed(self, samples: NDArray[np.generic]) -> Pushed:
+        blocks = self._computed(self._windower.push(self.n_samples, samples))
+        if self._estimator is None:
+            return Pushed(blocks)
+        self._estimator.push(samples)
+        return Pushed(blocks, self._estimator.estimates())
 
     def _computed(self, windows: Iterator[CutWindow]) -> tuple[LiveBlock, ...]:
         return tuple(block for window in windows for block in self._blocks(window))
@@ -208,6 +258,9 @@ class StreamingCwt(Stream):
     convention : {"standard", "pycwt"}
     dtype : {"float64", "float32"}
         In which samples are held and blocks are computed.
+    provisional : Provisional, optional
+        With this option, `push` also returns the newest estimates, with their errors, of
+        coefficients whose exact values come later. The wavelet must be complex.
 
     Raises
     ------
@@ -238,13 +291,14 @@ class StreamingCwt(Stream):
         quantity: Quantity = "complex",
         convention: Convention = "standard",
         dtype: Precision = "float64",
+        provisional: Provisional | None = None,
     ) -> None:
         analysis = Analysis(
             op="cwt", quantity=quantity, convention=convention, level=None, dtype=dtype,
             sets=tuple((channel,) for channel in range(channels)), channels=channels,
         )  # fmt: skip
         grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, wavelet)
-        super().__init__(grid, hop_s, analysis)
+        super().__init__(grid, hop_s, analysis, provisional)
 
 
 class StreamingXwt(Stream):

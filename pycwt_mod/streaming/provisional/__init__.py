@@ -1,0 +1,34 @@
+"""Estimates of coefficients before all samples that affect them have arrived.
+
+The signal is continued by its autoregressive forecast, and the row of the continued signal is its
+conditional mean. The model also gives the error of this estimate, and the errors of past estimates,
+whose exact values are known by now, calibrate it.
+"""
+
+from __future__ import annotations
+
+from pycwt_mod.streaming.provisional.autoregression import Autoregression, fit_autoregression
+from pycwt_mod.streaming.provisional.calibration import Calibration
+from pycwt_mod.streaming.provisional.estimate import Estimate, Provisional
+from pycwt_mod.streaming.provisional.estimator import (
+    EstimatedRows,
+    Estimator,
+    OctaveFit,
+    estimate_rows,
+    fit_octave,
+    octave_fit,
+)
+
+__all__ = [
+    "Autoregression",
+    "Calibration",
+    "Estimate",
+    "EstimatedRows",
+    "Estimator",
+    "OctaveFit",
+    "Provisional",
+    "estimate_rows",
+    "fit_autoregression",
+    "fit_octave",
+    "octave_fit",
+]

@@ -1,0 +1,381 @@
+"""From samples to provisional estimates: fits the models, and compares estimates with the truth.
+
+The model of an octave is fitted whenever the number of samples reaches a multiple of `INTERVAL`
+samples of the model, to the `STRETCH` before. So an estimate depends on the samples and not on
+how they were divided into chunks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import Complexes, Floats
+from pycwt_mod.engine.layout import VoiceGrid
+from pycwt_mod.streaming.provisional.autoregression import Autoregression, fit_autoregression
+from pycwt_mod.streaming.provisional.calibration import Calibration, CalibrationCounter
+from pycwt_mod.streaming.provisional.estimate import Estimate, Provisional
+from pycwt_mod.streaming.provisional.intervals import mahalanobis
+from pycwt_mod.streaming.provisional.kernels import RowKernels, model_step, row_kernels, span
+from pycwt_mod.streaming.provisional.missing import conditional_rows
+from pycwt_mod.streaming.provisional.reduction import kernel_length, reduced
+from pycwt_mod.streaming.windower import SampleBuffer
+
+__all__ = [
+    "EstimatedRows",
+    "Estimator",
+    "OctaveFit",
+    "estimate_rows",
+    "fit_octave",
+    "octave_fit",
+]
+
+#: Samples of the model that it is fitted to: 64 to 128 periods of an octave's highest frequency.
+STRETCH = 1024
+#: Samples of the model after which it is fitted again.
+INTERVAL = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OctaveFit:
+    """What the estimates of one channel in one octave are computed with.
+
+    Attributes
+    ----------
+    kernels : RowKernels
+    model : Autoregression
+    delays : ndarray of int, shape (rows,)
+        In samples of the model.
+    remainder : int
+        Further delay in samples of the signal, which the kernels contain.
+    weights : ndarray, shape (rows, P)
+        Of the newest samples of the model about its mean, in order of time.
+    variance, pseudo_variance, rms : ndarray, shape (rows,)
+    """
+
+    kernels: RowKernels
+    model: Autoregression
+    delays: NDArray[np.intp]
+    remainder: int
+    weights: Complexes
+    variance: NDArray[np.float64]
+    pseudo_variance: Complexes
+    rms: NDArray[np.float64]
+
+    @property
+    def needed(self) -> int:
+        """Samples of the signal that an estimate depends on."""
+        past: int = self.weights.shape[1]
+        return (past - 1) * self.kernels.step + kernel_length(self.kernels.step)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EstimatedRows:
+    """Estimates of one channel in one octave, each of shape (rows,)."""
+
+    values: Complexes
+    variance: NDArray[np.float64]
+    pseudo_variance: Complexes
+
+
+def fit_octave(
+    samples: Floats, grid: VoiceGrid, octave: int, provisional: Provisional
+) -> OctaveFit | None:
+    """Fit the model of an octave to a stretch of one channel.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n,)
+        The newest samples of the signal; NaN is missing.
+
+    Returns
+    -------
+    OctaveFit or None
+        None if no sample of the model is valid.
+    """
+    stretch = reduced(samples, model_step(grid, octave))
+    if np.isnan(stretch).all():
+        return None
+    model = fit_autoregression(stretch, provisional.max_order)
+    return octave_fit(grid, octave, model, provisional)
+
+
+def octave_fit(
+    grid: VoiceGrid, octave: int, model: Autoregression, provisional: Provisional
+) -> OctaveFit:
+    """Return the weights and errors of the rows of an octave under a model."""
+    step, lag = model_step(grid, octave), provisional.lag(grid.fs_hz)
+    kernels = row_kernels(grid, octave, lag % step)
+    forecast = kernels.forecast(model)
+    if provisional.max_error is None:
+        delays = np.full(len(kernels.kappa), lag // step)
+    else:
+        delays = forecast.smallest_delays(provisional.max_error)
+    variance, pseudo = forecast.variances
+    rows, known = np.arange(len(delays)), np.minimum(delays, kernels.reach)
+    return OctaveFit(
+        kernels=kernels, model=model, delays=delays, remainder=lag % step,
+        weights=forecast.weights(delays), variance=variance[rows, known],
+        pseudo_variance=pseudo[rows, known], rms=forecast.rms,
+    )  # fmt: skip
+
+
+def estimate_rows(fit: OctaveFit, samples: Floats) -> EstimatedRows:
+    """Return the estimates after the last of `samples`, shape (n,); NaN is missing.
+
+    Samples before the first one count as missing.
+    """
+    kernels, past = fit.kernels, fit.weights.shape[1]
+    newest = reduced(samples[-fit.needed :], kernels.step)
+    if len(newest) == past and not np.isnan(newest).any():
+        return EstimatedRows(
+            values=fit.weights @ (newest - fit.model.mean),
+            variance=fit.variance, pseudo_variance=fit.pseudo_variance,
+        )  # fmt: skip
+    future = max(0, kernels.reach - int(fit.delays.min()))
+    unknown = np.full(past + future, np.nan)
+    unknown[past - len(newest) : past] = newest
+    weights = kernels.shifted(fit.delays, 1 - past, past + future)
+    values, variance, pseudo = conditional_rows(weights, unknown, fit.model)
+    return EstimatedRows(values=values, variance=variance, pseudo_variance=pseudo)
+
+
+def squared_errors(fit: OctaveFit, newest: Floats, first: int, count: int) -> Floats:
+    """Return the squared errors of past estimates in units of their ellipses; (count, rows).
+
+    Parameters
+    ----------
+    newest : ndarray, shape (n,)
+        Samples of the model, NaN where missing.
+    first, count : int
+        Position in `newest` of the newest sample of the first estimate, and their number.
+
+    Returns
+    -------
+    ndarray
+        NaN where a sample is missing, or nothing was unknown.
+    """
+    kernels, past = fit.kernels, fit.weights.shape[1]
+    future = max(1, kernels.reach - int(fit.delays.min()))
+    weights = kernels.shifted(fit.delays, 1 - past, past + future)
+    weights[:, :past] -= fit.weights
+    values = newest[first - past + 1 : first + count + future] - fit.model.mean
+    windows = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(values, past + future))
+    errors = windows @ weights.real.T + 1j * (windows @ weights.imag.T)
+    squared = mahalanobis(errors, fit.variance, fit.pseudo_variance)
+    negligible = fit.variance <= (NEGLIGIBLE * fit.rms) ** 2
+    return np.where(np.isnan(errors) | negligible, np.nan, squared)
+
+
+#: Standard error, as a part of the row's RMS, below which estimates are exact but for rounding and
+#: aliases, and say nothing about the model.
+NEGLIGIBLE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _InForce:
+    """The fits of all channels of an octave from sample `end` on."""
+
+    end: int
+    fits: tuple[OctaveFit | None, ...]
+    scales: tuple[float, ...]
+
+
+class OctaveEstimator:
+    """The fits and the calibration of one octave."""
+
+    def __init__(self, grid: VoiceGrid, octave: int, channels: int, options: Provisional) -> None:
+        self._grid, self._octave, self._options = grid, octave, options
+        self._step = model_step(grid, octave)
+        self.interval = INTERVAL * self._step
+        lag = options.lag(grid.fs_hz)
+        kernels = row_kernels(grid, octave, lag % self._step)
+        latest = kernels.reach if options.delay_s is None else lag // self._step
+        past = span(kernels, np.array([latest]), options.max_order)
+        #: Samples of the model from the first that an estimate knows to the last it depends on.
+        self._compared = past + INTERVAL + kernels.reach + INTERVAL
+        longest = max(STRETCH, self._compared)
+        self.needed = (longest - 1) * self._step + kernel_length(self._step)
+        self.counters = tuple(CalibrationCounter() for _ in range(channels))
+        self.in_force: deque[_InForce] = deque()
+
+    def advance(self, end: int, samples: Floats) -> None:
+        """Fit again at `end`, a multiple of `interval`; `samples` (n, channels) end there."""
+        stretch = (STRETCH - 1) * self._step + kernel_length(self._step)
+        self._compare(end, samples)
+        fits = tuple(
+            fit_octave(channel[-stretch:], self._grid, self._octave, self._options)
+            for channel in samples.T
+        )
+        scales = tuple(counter.state.scale for counter in self.counters)
+        self.in_force.append(_InForce(end=end, fits=fits, scales=scales))
+
+    def newest(
+        self, channel: int, samples: Floats
+    ) -> tuple[OctaveFit, float, EstimatedRows] | None:
+        """Return the fit in force, the scale, and the estimates after the last of `samples`."""
+        if not self.in_force:
+            return None
+        current = self.in_force[-1]
+        fit = current.fits[channel]
+        if fit is None:
+            return None
+        return fit, current.scales[channel], estimate_rows(fit, samples[-fit.needed :, channel])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data."""
+        return {
+            "counters": [counter.snapshot() for counter in self.counters],
+            "fits": [
+                {
+                    "end": each.end,
+                    "scales": list(each.scales),
+                    "models": [None if fit is None else fit.model.plain() for fit in each.fits],
+                }
+                for each in self.in_force
+            ],
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Continue from a `snapshot`."""
+        for counter, state in zip(self.counters, snapshot["counters"], strict=True):
+            counter.restore(state)
+        self.in_force = deque(
+            _InForce(
+                end=int(each["end"]),
+                scales=tuple(each["scales"]),
+                fits=tuple(
+                    None if model is None else self._fit(Autoregression.of_plain(model))
+                    for model in each["models"]
+                ),
+            )
+            for each in snapshot["fits"]
+        )
+
+    def _fit(self, model: Autoregression) -> OctaveFit:
+        return octave_fit(self._grid, self._octave, model, self._options)
+
+    def _compare(self, end: int, samples: Floats) -> None:
+        """Compare the estimates of the fits whose exact values are known at `end`."""
+        while len(self.in_force) > 1:
+            oldest = self.in_force[0]
+            fits = [fit for fit in oldest.fits if fit is not None]
+            reach = max((fit.kernels.reach - int(fit.delays.min()) for fit in fits), default=0)
+            after = (
+                end - oldest.end
+            ) // self._step  # samples of the model after the first estimate
+            if after < INTERVAL + reach:
+                return
+            self.in_force.popleft()
+            for channel, fit in enumerate(oldest.fits):
+                if fit is not None:
+                    self._count(channel, fit, oldest.scales[channel], after, samples[:, channel])
+
+    def _count(
+        self, channel: int, fit: OctaveFit, scale: float, after: int, samples: Floats
+    ) -> None:
+        newest = reduced(samples, self._step)
+        first = len(newest) - 1 - after
+        past = fit.weights.shape[1]
+        if first < past - 1:  # the stream was shorter when the estimates began
+            return
+        self.counters[channel].add(squared_errors(fit, newest, first, INTERVAL), scale)
+
+
+class Estimator:
+    """Takes the samples of a stream, and returns the newest estimates of all channels.
+
+    Parameters
+    ----------
+    grid : VoiceGrid
+    channels : int
+    provisional : Provisional
+    """
+
+    def __init__(self, grid: VoiceGrid, channels: int, provisional: Provisional) -> None:
+        if not grid.wavelet.analytic:
+            raise ValueError(
+                f"wavelet={grid.wavelet!r} is real; provisional estimates need a complex wavelet"
+            )
+        self._grid, self._channels, self._options = grid, channels, provisional
+        self._octaves = tuple(
+            OctaveEstimator(grid, octave, channels, provisional) for octave in range(grid.n_octaves)
+        )
+        self._history = max(octave.needed + octave.interval for octave in self._octaves)
+        self._buffer = SampleBuffer(channels)
+
+    @property
+    def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
+        """The calibration of every octave, and within it of every channel."""
+        return tuple(
+            tuple(counter.state for counter in octave.counters) for octave in self._octaves
+        )
+
+    def push(self, samples: NDArray[np.generic]) -> None:
+        """Take the next samples, shape (n, channels); NaN is missing."""
+        start = self._buffer.end
+        self._buffer.append(start, samples)
+        for octave in self._octaves:
+            for end in _multiples(octave.interval, start, self._buffer.end):
+                octave.advance(end, self._view(end - octave.needed, end))
+        self._buffer.forget(self._buffer.end - self._history)
+
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Return the estimates after the newest sample, one for each channel."""
+        end = self._buffer.end
+        samples = self._view(end - self._history, end)
+        return tuple(self._estimate(channel, end - 1, samples) for channel in range(self._channels))
+
+    def _view(self, first: int, end: int) -> NDArray[np.floating]:
+        return self._buffer.view(first, end)[1]
+
+    def _estimate(self, channel: int, newest: int, samples: Floats) -> Estimate:
+        grid, n = self._grid, self._grid.n_voices
+        at = np.full(n, newest)
+        values, pseudo = np.full(n, np.nan, np.complex128), np.full(n, np.nan, np.complex128)
+        variance, rms, scales = (np.full(n, np.nan) for _ in range(3))
+        order = np.zeros(n, np.int64)
+        for k, octave in enumerate(self._octaves):
+            outcome = octave.newest(channel, samples)
+            if outcome is None:
+                continue
+            fit, scale, rows = outcome
+            here = grid.octave_slice(k)
+            at[here] = newest - fit.delays * fit.kernels.step - fit.remainder
+            values[here], order[here] = rows.values, fit.model.order
+            rms[here], scales[here] = fit.rms, scale
+            variance[here] = scale**2 * rows.variance
+            pseudo[here] = scale**2 * rows.pseudo_variance
+        return Estimate(
+            channel=channel, newest_sample=newest, freqs_hz=grid.freqs_hz, samples=at,
+            values=values, variance=variance, pseudo_variance=pseudo, rms=rms, order=order,
+            scale=scales, fs_hz=grid.fs_hz,
+        )  # fmt: skip
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data: samples that fits to come need, models, counters."""
+        first, held = self._buffer.view(self._buffer.first, self._buffer.end)
+        return {
+            "first_sample": first,
+            "samples": held.astype("<f8").tobytes(),
+            "octaves": [octave.snapshot() for octave in self._octaves],
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Continue from a `snapshot` of an estimator with the same arguments."""
+        held = np.frombuffer(snapshot["samples"], "<f8").reshape(-1, self._channels)
+        self._buffer = SampleBuffer(self._channels, int(snapshot["first_sample"]))
+        self._buffer.append(self._buffer.first, held)
+        for octave, state in zip(self._octaves, snapshot["octaves"], strict=True):
+            octave.restore(state)
+
+
+def _multiples(interval: int, start: int, end: int) -> Iterator[int]:
+    """Yield the multiples of `interval` after `start`, up to and including `end`."""
+    first = (start // interval + 1) * interval
+    yield from range(first, end + 1, interval)
