@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # over from the others when it is done.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo up test test-quick fuzz fuzz-bus cov lint format bench bench-http bench-queries bench-jobs bench-live bench-hardware gateware docs site page requirements sbom lua clean help
+.PHONY: demo up test test-quick fuzz fuzz-bus faults cov lint format bench bench-http bench-queries bench-jobs bench-live bench-hardware gateware docs site page requirements sbom lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -42,6 +42,9 @@ fuzz: $(READY)    ## thousands of damaged files for the sources, in some minutes
 
 fuzz-bus: $(READY) ## a million damaged messages to a running system, in some minutes
 	FUZZ_MESSAGES=$${FUZZ_MESSAGES:-1000000} $(PYTEST) -s -n 0 -o timeout=7200 tests/system/test_bus_fuzz.py
+
+faults: $(READY)  ## a thousand random faults of processes, network and disk, in half an hour
+	FAULTS=$${FAULTS:-1000} $(PYTEST) -s -n 0 -o timeout=14400 tests/system/test_fault_campaign.py tests/system/test_power_cut.py
 
 cov: $(READY)     ## all tests, and which lines they reach
 	$(PYTEST) --cov --cov-report=term

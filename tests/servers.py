@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import nats
 from anyio.from_thread import start_blocking_portal
 
-from cwt_runtime.process.embedded_server import start_server
+from cwt_runtime.process.embedded_server import ServerProcess, open_server, start_server
 
 __all__ = [
     "RestartableServer",
@@ -99,17 +99,28 @@ def shared_server(folder: Path) -> Iterator[SharedServer]:
 
 
 class RestartableServer:
-    """A server that can be killed, and comes back on the same folder and port."""
+    """A server that can be killed, and comes back on the same folder and port.
 
-    def __init__(self, folder: Path, port: int) -> None:
+    `settings` are additional lines of its configuration.
+    """
+
+    def __init__(self, folder: Path, port: int, settings: str = "") -> None:
         self._folder = folder
         self._port = port
+        self._settings = settings
         self._stack = AsyncExitStack()
+        self._process: ServerProcess | None = None
         self._pid = 0
 
     async def start(self) -> None:
-        server = await self._stack.enter_async_context(start_server(self._folder, port=self._port))
-        self._pid = server.pid
+        self._process = await self._stack.enter_async_context(
+            open_server(self._folder, port=self._port, settings=self._settings)
+        )
+        self._pid = (await self._process.start()).pid
+
+    async def write_error(self) -> str:
+        """Return why the server can no longer write one of its streams, or an empty string."""
+        return await self._process.write_error() if self._process else ""
 
     @property
     def url(self) -> str:
@@ -144,8 +155,10 @@ class RestartableServer:
 
 
 @asynccontextmanager
-async def restartable_server(folder: Path, port: int) -> AsyncIterator[RestartableServer]:
-    server = RestartableServer(folder, port)
+async def restartable_server(
+    folder: Path, port: int, settings: str = ""
+) -> AsyncIterator[RestartableServer]:
+    server = RestartableServer(folder, port, settings)
     await server.start()
     try:
         yield server

@@ -76,6 +76,13 @@ class RunningSystem:
         self.processes[name].kill()
         self.processes.pop(name).wait()
 
+    def pause(self, name: str) -> None:
+        """Pause until `resume`: connections stay open."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        self.processes[name].send_signal(signal.SIGCONT)
+
     async def stop(self, name: str) -> int:
         """SIGTERM, and wait for the end; return the exit code."""
         self.processes[name].send_signal(signal.SIGTERM)
