@@ -13,6 +13,7 @@ from benchmarks.codec import request_work, scan_works, window_works
 from benchmarks.coherences import coherence_work, instant_work, significance_work
 from benchmarks.machine import machine, versions
 from benchmarks.measurement import Work
+from benchmarks.pairs import pairs_work
 from benchmarks.pipeline import pipeline_work
 from benchmarks.publishing import publishing_works
 from benchmarks.report import page, terminal_tables
@@ -29,6 +30,7 @@ def full() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: (coherence_work(10_000, 5),)
     yield lambda: (significance_work(1000, 300, 5, peer_runs=10),)
     yield lambda: (instant_work(1000, 15),)
+    yield lambda: (pairs_work(64, 10_000, 3, sample=24, pycwt_sample=4),)
     yield lambda: (request_work(10_000, 9),)
     yield lambda: window_works(4000, 9)
     yield lambda: scan_works(9)
@@ -44,6 +46,7 @@ def quick() -> Iterator[Callable[[], tuple[Work, ...]]]:
     yield lambda: (coherence_work(300, 1),)
     yield lambda: (significance_work(70, 5, 1, peer_runs=2),)
     yield lambda: (instant_work(100, 1),)
+    yield lambda: (pairs_work(4, 500, 1, sample=2, pycwt_sample=1),)
     yield lambda: (request_work(100, 1),)
     yield lambda: window_works(100, 1)
     yield lambda: scan_works(1)

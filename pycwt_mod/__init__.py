@@ -19,6 +19,8 @@ from pycwt_mod.coherence import mwct, pwct, wct
 from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.engine.layout import OctaveLayout, VoiceGrid, octave_layouts
 from pycwt_mod.engine.octaves import MultirateResult, Octave
+from pycwt_mod.pair_results import PairOctave, WctPairsResult
+from pycwt_mod.pairs import wct_pairs
 from pycwt_mod.planning import plan
 from pycwt_mod.rednoise import AR1, ar1, ar1_spectrum, rednoise
 from pycwt_mod.results import CwtResult, MwctResult, WctResult, XwtResult
@@ -87,6 +89,7 @@ __all__ = [
     "NyquistWarning",
     "Octave",
     "OctaveLayout",
+    "PairOctave",
     "Paul",
     "Provisional",
     "SamplingWarning",
@@ -97,6 +100,7 @@ __all__ = [
     "VoiceGrid",
     "Wavelet",
     "WaveletLike",
+    "WctPairsResult",
     "WctResult",
     "XwtResult",
     "__version__",
@@ -126,6 +130,7 @@ __all__ = [
     "wavelet_from_name",
     "wavelet_power",
     "wct",
+    "wct_pairs",
     "wct_significance",
     "xwt",
 ]

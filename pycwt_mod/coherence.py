@@ -136,7 +136,7 @@ def wct(
     >>> result.coherence.shape, result.signif.shape
     ((28, 200), (28,))
     """
-    simulation = _simulation_options("wct", significance, options)
+    simulation = simulation_options("wct", significance, options)
     check_convention(convention)
     check_level("significance_level", significance_level)
     settings = {
@@ -153,7 +153,7 @@ def wct(
     null = None
     if sig:
         lags = lag1_of(1, first, al1), lag1_of(2, second, al2)
-        null = Null(lags, _level_axis(analysis), "coherence", significance_level, simulation)
+        null = Null(lags, level_axis(analysis), "coherence", significance_level, simulation)
     # The coherence comes first: it checks its arguments, and the threshold takes most of the time.
     if joint is not None:
         result = joint.wct(
@@ -469,7 +469,7 @@ def _null(
     ValueError
         If an argument is out of range, or there are more signals than the smoothing can carry.
     """
-    simulation = _simulation_options(name, significance, options)
+    simulation = simulation_options(name, significance, options)
     check_level("significance_level", level)
     analysis, count = joint.plan, len(joint.names)
     spacing = analysis.dj or even_spacing(analysis.axis.ascending_scales) or 1 / 12
@@ -482,10 +482,10 @@ def _null(
         lag1_by_name(each, record, None if lag1 is None else lag1[k], f"lag1[{k}]")
         for k, (each, record) in enumerate(zip(joint.names, joint.records, strict=True))
     )
-    return Null(lags, _level_axis(analysis), statistic, level, simulation)
+    return Null(lags, level_axis(analysis), statistic, level, simulation)
 
 
-def _simulation_options(
+def simulation_options(
     function: str, significance: MonteCarlo | Literal["table"] | None, options: SimulationOptions
 ) -> SimulationOptions:
     """Return the keywords of `wct_significance` from either form.
@@ -531,7 +531,7 @@ def _both_forms(options: SimulationOptions) -> str:
     return f"cannot use {names} with significance=: give {instead}"
 
 
-def _level_axis(analysis: CwtPlan) -> tuple[float, float, int]:
+def level_axis(analysis: CwtPlan) -> tuple[float, float, int]:
     """Return `dj`, `s0` and `J` of the ascending scales whose thresholds are simulated."""
     scales = analysis.scales
     dj = even_spacing(scales) if analysis.dj is None else analysis.dj

@@ -44,9 +44,12 @@ from pycwt_mod.engine.inputs import spectra_by_length
 from pycwt_mod.engine.layout import BLOCK_RTOL, support_radius
 from pycwt_mod.engine.missing_energy import RowKernels
 from pycwt_mod.engine.octaves import MultirateResult, octaves_of
+from pycwt_mod.engine.pairs import Pairs
+from pycwt_mod.engine.record_pairs import PairSchedule, pair_mask
 from pycwt_mod.engine.scale_axis import ScaleAxis, cone_of_influence, gap_mask
 from pycwt_mod.engine.schedule import RowStrategy, Schedule, group_scales
 from pycwt_mod.engine.transform_smoothing import TransformSmoother
+from pycwt_mod.pair_results import PairOctave, WctPairsResult
 from pycwt_mod.rednoise import lag1_of
 from pycwt_mod.results import CwtResult, Origin, WctResult, XwtResult
 from pycwt_mod.significance.chi_square import cross_levels
@@ -380,6 +383,83 @@ class CwtPlan:
         levels = np.zeros(1) if signif is None else np.asanyarray(signif).copy()
         axes = self.coi.copy(), self.freqs.copy()
         return WctResult(r2, phase, *axes, levels, smoothed=smoothed, mask=mask, dt=self.dt)
+
+    def wct_pairs(
+        self,
+        signals: Floats,
+        pairs: Pairs,
+        *,
+        phase: bool = True,
+        gap_fill: GapFill = None,
+        max_gap: float | None = None,
+        mask_threshold: float | None = MASK_THRESHOLD,
+        workers: int = 1,
+        max_bytes: int = MEMORY_LIMIT_BYTES,
+    ) -> WctPairsResult:
+        """Return the coherence of pairs of channels without thresholds; see `pycwt_mod.wct_pairs`.
+
+        `signals` has shape (channels, n), NaN where a sample is missing.
+        """
+        workers = check_count("workers", workers)
+        gaps = GapPolicy(fill=gap_fill, max_gap=max_gap, mask_threshold=mask_threshold)
+        parts = self._pair_schedule.parts
+        cells = len(pairs) * sum(len(part.outputs) * part.n_out for part in parts)
+        waves = max(part.bank.table.shape[0] * part.bank.period for part in parts)
+        check_memory(
+            f"coherence of {len(pairs)} pairs",
+            cells * (self.dtype.itemsize * (1 + phase) + 1) + 32 * waves * len(signals),
+            max_bytes, instead="give phase=False, ",
+        )  # fmt: skip
+        exact = self if self.dtype == np.float64 else self._double
+        values = self._in_precision("signals", signals)
+        flat = flat_stretches(values, least_stretch(self._smoothed_radii))
+        lowest, highest = np.fmin.reduce(values, axis=-1), np.fmax.reduce(values, axis=-1)
+        constant = ~(lowest < highest)  # or without any sample
+        scaled = unit_scaled(np.where(constant[:, None], 0, values))[0]
+        scaled = (scaled - np.nanmean(scaled, axis=-1, keepdims=True)).astype(exact.dtype)
+        _, spectrum, missing = exact._prepare(scaled, gaps, workers, max_bytes)
+        octaves = []
+        for part in parts:
+            rows = np.arange(part.outputs.start, part.outputs.stop)
+            flats = np.zeros((len(values), len(rows), part.n_out), np.bool_)
+            if flat is not None:
+                flats |= flat.mask(self._ascending_radii[rows], part.n_out, part.step)
+            flats[constant] = True
+            r2, turned = part.coherence(spectrum, pairs, flats, self.dtype, phase, workers)
+            touched = partial(self._ascending_gap_mask, gaps=gaps, rows=rows, step=part.step)
+            octaves.append(
+                PairOctave(
+                    scales=self.axis.ascending_scales[rows],
+                    freqs=self.freqs[self.axis.ascending][rows],
+                    step=part.step, coherence=r2, phase=turned,
+                    mask=pair_mask(pairs, flats, missing, touched),
+                )
+            )  # fmt: skip
+        return WctPairsResult(
+            pairs=np.array(pairs, np.intp), octaves=tuple(octaves),
+            scales=self.axis.ascending_scales.copy(),
+            freqs=self.freqs[self.axis.ascending].copy(), coi=self.coi.copy(),
+            channels=len(values), n=self.n, dt=self.dt,
+        )  # fmt: skip
+
+    @cached_property
+    def _pair_schedule(self) -> PairSchedule:
+        spec = replace(self._spec, scales=self.axis.ascending_scales / self.dt)
+        return PairSchedule.build(spec, self.dj)
+
+    @cached_property
+    def _ascending_radii(self) -> Radii:
+        """`_smoothed_radii` in order of scale."""
+        return self._smoothed_radii[self.axis.ascending]
+
+    def _ascending_gap_mask(
+        self, missing: Bools, *, gaps: GapPolicy, rows: NDArray[np.intp], step: int
+    ) -> Bools:
+        """Return where coherence of `rows`, in order of scale, lacks too many samples."""
+        if gaps.mask_threshold is None:
+            scales = self.axis.ascending_scales[rows]
+            return gap_mask(missing, scales, self.dt, self.wavelet, step)
+        return self._smoothed_kernels.some(rows).mask(missing, gaps.mask_threshold, step)
 
     @cached_property
     def _double(self) -> CwtPlan:

@@ -180,6 +180,20 @@ class ScaleWindow(Protocol):
         """
 
 
+def window_matrix(window: ScaleWindow, count: int, rows: range | None = None) -> Floats:
+    """Return the weights of the sums over `count` scales, shape (rows, count).
+
+    `rows` are all if not given.
+    """
+    chosen = range(count) if rows is None else rows
+    weights = np.zeros((len(chosen), count))
+    for out, row in zip(weights, chosen, strict=True):
+        first, around = window.around(row)
+        inside = slice(max(first, 0), min(first + len(around), count))
+        out[inside] = around[inside.start - first : inside.stop - first]
+    return weights
+
+
 @dataclass(frozen=True, eq=False)
 class OwnScaleWindow:
     """A boxcar of δj0 octaves over scales that are not a geometric series.

@@ -32,7 +32,13 @@ from pycwt_mod.engine.filter_bank import (
 )
 from pycwt_mod.engine.schedule import run_tasks
 from pycwt_mod.engine.smoother import OVERSAMPLING, Smoother, kernel_correction
-from pycwt_mod.smoothing import ScaleWindow, powers, scale_window, squared_coherence
+from pycwt_mod.smoothing import (
+    ScaleWindow,
+    powers,
+    scale_window,
+    squared_coherence,
+    window_matrix,
+)
 
 #: Which spectrum the phase is of: W1 W2*, or S(W1 W2*/s), which R² is made of and is less noisy.
 PhaseOf: TypeAlias = Literal["cross", "smoothed"]
@@ -73,7 +79,7 @@ class CoherenceSchedule:
         radius = math.sqrt(-2 * math.log(rtol))
         calm = [
             short < length
-            and radius * s + _END_STEPS * _step(width, s, short) <= short - n
+            and radius * s + _END_STEPS * sampling_step(width, s, short) <= short - n
             and math.exp(-((math.pi * s) ** 2) / 2) < _RINGING * rtol * math.pi * (short - n)
             for s in scales.tolist()
         ]
@@ -85,7 +91,10 @@ class CoherenceSchedule:
             for j in needed:
                 s = float(scales[j])
                 inside = not band.crosses_nyquist(s) and band.radius * s <= short - n
-                key = short if short < length and inside else length, _step(width, s, circle)
+                key = (
+                    short if short < length and inside else length,
+                    sampling_step(width, s, circle),
+                )
                 if not members or members[-1][0] != key:
                     members.append((key, []))
                 members[-1][1].append(j)
@@ -115,13 +124,8 @@ class CoherenceSchedule:
     def scale_weights(self) -> Floats:
         """Weights of the smoothing over scales, shape (scales, scales), one row per output."""
         count = self.parts[-1].outputs.stop
-        weights = np.zeros((count, count))
-        for part in self.parts:
-            for row in part.outputs:
-                first, around = part.window.around(row)
-                inside = slice(max(first, 0), min(first + len(around), count))
-                weights[row, inside] = around[inside.start - first : inside.stop - first]
-        return weights
+        parts = [window_matrix(part.window, count, part.outputs) for part in self.parts]
+        return np.concatenate(parts)
 
     def all(
         self,
@@ -162,7 +166,7 @@ def _circles(
     return runs
 
 
-def _step(width: float, scale: float, length: int) -> int:
+def sampling_step(width: float, scale: float, length: int) -> int:
     """Return the step at which a row is squared and smoothed."""
     if length <= _SHORT_FFT:
         return 1

@@ -15,7 +15,8 @@ from tests.text import numbers
 #: What a heading names of what is measured below it.
 MEASURED = (
     r"^cwt\b.*n=600\b.*float32", r"^cwt\b.*n=600\b.*float64", r"^multirate\b.*n=600\b",
-    r"^wct\b.*n=300\b", r"^wct_significance\b.*n=70\b", r"JSON.*\b100\b", r"encode.*msgpack",
+    r"^wct\b.*n=300\b", r"^wct_significance\b.*n=70\b", r"pairs of 4 channels\b",
+    r"JSON.*\b100\b", r"encode.*msgpack",
     r"decode.*msgpack", r"^publish\b", r"^system\b.*\b30 s\b",
 )  # fmt: skip
 #: The cells of a line: who, the median, and its spread if it was measured more than once.
