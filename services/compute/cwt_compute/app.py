@@ -11,9 +11,6 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-# The library imports it on first use, which would delay the first query by a second.
-import scipy.signal  # noqa: F401
-
 from cwt_compute import process_main
 from cwt_compute.cluster.endpoint import simulate_endpoint
 from cwt_compute.devices.hardware import answer_hardware
