@@ -174,64 +174,48 @@ async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> N
             assert await anyio.to_thread.run_sync(process.wait) == 0
 
 
-async def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
+async def test_up_restarts_what_dies_and_runs_beside_another(tmp_path: Path) -> None:
     port = free_port()
+    url = f"nats://127.0.0.1:{port}"
     async with up(tmp_path, port) as process:
         (pid,) = children_of(process.pid, "cwt_ingest")
         os.kill(pid, signal.SIGKILL)
         await gone(pid)
-        async with connect(f"nats://127.0.0.1:{port}") as client:
-            with fail_after(START_S):
-                while not await answers(client.bus):  # noqa: ASYNC110 - a process has no event
-                    await anyio.sleep(POLL_S)
-        process.send_signal(signal.SIGTERM)
-        with fail_after(START_S):
-            assert await anyio.to_thread.run_sync(process.wait) == 0
-
-
-async def test_a_server_that_dies_is_started_again_and_the_services_live_on(
-    tmp_path: Path,
-) -> None:
-    """The end of the server was the end of everything."""
-    port = free_port()
-    async with up(tmp_path, port) as process:
+        await ingest_answers(url)
         services = children_of(process.pid, "cwt_")
         for _ in range(2):
             (pid,) = children_of(process.pid, "nats-server")
             os.kill(pid, signal.SIGKILL)
             await gone(pid)
-            async with connect(f"nats://127.0.0.1:{port}", timeout_s=START_S) as client:
-                with fail_after(START_S):
-                    while not await answers(client.bus):  # noqa: ASYNC110 - a process has no event
-                        await anyio.sleep(POLL_S)
+            await ingest_answers(url)
+        await server_that_cannot_write_is_restarted(process, url)
         assert services == children_of(process.pid, "cwt_")
-        process.send_signal(signal.SIGTERM)
-        with fail_after(START_S):
-            assert await anyio.to_thread.run_sync(process.wait) == 0
-
-
-async def test_a_server_that_could_not_write_is_restarted_when_it_can(tmp_path: Path) -> None:
-    """After a full disk, streams accepted nothing until the server was restarted by hand."""
-    port, number = free_port(), 0
-    async with up(tmp_path, port) as process:
-        (pid,) = children_of(process.pid, "nats-server")
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (2 * 1024 * 1024, hard))
-        async with connect(f"nats://127.0.0.1:{port}", timeout_s=START_S) as client:
-            with pytest.raises(BusError), fail_after(START_S):  # noqa: PT012 - while there is room
-                for number in range(100):
-                    await client.bus.log.store(
-                        "cwt.signal.none", bytes(500_000), msg_id=f"{number}"
-                    )
-            await gone(pid)
+        async with up(tmp_path, port, url=url) as second:
+            await ingest_answers(url, number=2)
+            second.send_signal(signal.SIGTERM)
             with fail_after(START_S):
-                while (await client.health()).status != "ok":  # noqa: ASYNC110 - has no event
-                    await anyio.sleep(POLL_S)
-            await client.bus.log.store("cwt.signal.none", bytes(500_000), msg_id=f"{number}")
+                assert await anyio.to_thread.run_sync(second.wait) == 0
         process.send_signal(signal.SIGTERM)
         with fail_after(START_S):
             assert await anyio.to_thread.run_sync(process.wait) == 0
     assert "server_unwritable" in (tmp_path / "up.log").read_text()
+
+
+async def server_that_cannot_write_is_restarted(process: subprocess.Popen[bytes], url: str) -> None:
+    """After a full disk, streams accept nothing until the server is restarted."""
+    (pid,) = children_of(process.pid, "nats-server")
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (2 * 1024 * 1024, hard))
+    number = 0
+    async with connect(url, timeout_s=START_S) as client:
+        with pytest.raises(BusError), fail_after(START_S):  # noqa: PT012 - while there is room
+            for number in range(100):
+                await client.bus.log.store("cwt.signal.none", bytes(500_000), msg_id=f"{number}")
+        await gone(pid)
+        with fail_after(START_S):
+            while (await client.health()).status != "ok":  # noqa: ASYNC110 - has no event
+                await anyio.sleep(POLL_S)
+        await client.bus.log.store("cwt.signal.none", bytes(500_000), msg_id=f"{number}")
 
 
 async def test_a_server_that_does_not_come_up_again_is_a_failure_with_the_reason(
@@ -250,25 +234,19 @@ async def test_a_server_that_does_not_come_up_again_is_a_failure_with_the_reason
     assert "storage directory is not a directory" in said
 
 
-async def test_up_beside_a_running_system_brings_a_second_ingest(tmp_path: Path) -> None:
-    port = free_port()
-    url = f"nats://127.0.0.1:{port}"
-    async with up(tmp_path, port), up(tmp_path, port, url=url) as second:
-        async with connect(url) as client:
-            with fail_after(START_S):
-                while (await count_services(client.bus, {"ingest": 2}))["ingest"] < 2:  # noqa: ASYNC110
-                    await anyio.sleep(POLL_S)
-        second.send_signal(signal.SIGTERM)
+async def ingest_answers(url: str, *, number: int = 1) -> None:
+    """Wait until this number of ingests answer at the server, which may be restarting."""
+    async with connect(url, timeout_s=START_S) as client:
         with fail_after(START_S):
-            assert await anyio.to_thread.run_sync(second.wait) == 0
+            while await ingests(client.bus, number) < number:  # noqa: ASYNC110 - a process has no event
+                await anyio.sleep(POLL_S)
 
 
-async def answers(bus: Bus) -> bool:
+async def ingests(bus: Bus, expected: int) -> int:
     try:
-        await bus.request("$SRV.PING.ingest", b"", timeout_s=1)
+        return (await count_services(bus, {"ingest": expected}))["ingest"]
     except BusError:
-        return False  # not there yet
-    return True
+        return 0  # not there yet
 
 
 def children_of(parent: int, word: str) -> list[int]:
