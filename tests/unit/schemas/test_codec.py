@@ -1,5 +1,8 @@
 """Every message survives both encodings, and nothing that arrives raises a stranger's error."""
 
+import json
+import sys
+
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import orjson
@@ -23,6 +26,7 @@ from cwt_schemas import (
     Unprocessable,
     headers,
 )
+from cwt_schemas.limits import MAX_JSON_BYTES
 from tests.thorough import cases
 from tests.unit.schemas import strategies
 
@@ -124,6 +128,48 @@ def test_a_chunk_is_dispatched_by_its_content_type(
     back = schemas.decode_chunk(head, schemas.encode(chunk, encoding), chunk.n_channels)
 
     assert back.samples.shape == chunk.samples.shape
+
+
+def json_chunk(samples: str, epoch: str = "e", channels: int = 2) -> SignalChunk:
+    fields = f'"schema": "signal.chunk/1", "epoch": "{epoch}"'
+    return schemas.decode_chunk(None, f'{{{fields}, "samples": {samples}}}'.encode(), channels)
+
+
+def test_the_words_of_python_for_missing_values_are_read_in_the_samples_of_a_chunk() -> None:
+    values = [[np.nan, 1.5], [np.inf, -np.inf], [-2.0, 0.0]]
+    chunk = json_chunk(json.dumps(values), epoch="NaN-1:Infinity")
+    assert chunk.epoch == "NaN-1:Infinity"
+    expected = [[np.nan, 1.5], [np.nan, np.nan], [-2.0, 0.0]]
+    np.testing.assert_array_equal(chunk.samples, expected)
+
+
+def test_a_chunk_of_these_words_may_be_as_long_as_others() -> None:
+    # With null in their place, it would be above the limit of JSON.
+    count = MAX_JSON_BYTES // len("NaN,") - 50
+    assert json_chunk("[" + "NaN," * count + "1]", channels=1).n_samples == count + 1
+
+
+def test_other_threads_may_run_between_the_numbers_of_a_chunk_with_these_words() -> None:
+    """The parser kept the event loop from running for 200 ms."""
+    calls = 0
+
+    def count_calls(_frame: object, event: str, _value: object) -> None:
+        nonlocal calls
+        calls += event == "call"  # of a function in Python, before which threads take turns
+
+    profiler = sys.getprofile()
+    sys.setprofile(count_calls)
+    try:
+        json_chunk("[" + "1.5,1," * 1000 + "NaN]", channels=1)
+    finally:
+        sys.setprofile(profiler)
+    assert calls >= 2000
+
+
+@pytest.mark.parametrize("wrong", ["-NaN", "NaNNaN", "1NaN", "nan", "--Infinity", '"NaN"', "NaN\\"])
+def test_other_words_are_refused(wrong: str) -> None:
+    with pytest.raises(ContractError):
+        json_chunk(f"[[{wrong}, 1]]")
 
 
 @settings(max_examples=cases(300))

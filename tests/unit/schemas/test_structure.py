@@ -236,6 +236,24 @@ def test_long_runs_of_numbers_are_counted_in_pieces() -> None:
     assert found == Structure(maps=0, lists=2, texts=1, items=200_002)
 
 
+@pytest.mark.parametrize(
+    ("what", "element", "limit"),
+    [
+        ("lists", b"\x90", MAX_BODY_LISTS),
+        ("lists", b"\x91\xcc\0", MAX_BODY_LISTS),
+        ("maps", b"\x80", MAX_BODY_MAPS),
+        ("texts", b"\xa1x", MAX_BODY_TEXTS),
+    ],
+)
+def test_the_scan_ends_at_the_first_element_above_a_limit(
+    what: str, element: bytes, limit: int
+) -> None:
+    found = structure_of_msgpack(packed_list(element, MAX_PACKED_ITEMS))
+    # The outer list and the key are counted too.
+    assert getattr(found, what) == limit + 1
+    assert found.maps + found.lists + found.texts <= limit + 4
+
+
 def test_the_limits_of_containers_are_sharp() -> None:
     for what, limit in (
         ("lists", MAX_BODY_LISTS),
