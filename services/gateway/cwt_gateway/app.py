@@ -13,6 +13,7 @@ from math import ceil
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -104,7 +105,7 @@ async def serve(context: Context, settings: GatewaySettings) -> None:
         app.state.background = background
         app.state.stop = context.stop
         app.state.gateway_id = context.identity.id
-        app.openapi()
+        await anyio.to_thread.run_sync(app.openapi)
         if settings.http_users is not None:
             await background.start(app.state.keys.follow, context.bus.log)
         allow_files(HttpProtocol.max_connections + OTHER_FILES)
