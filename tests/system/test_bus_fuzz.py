@@ -2,8 +2,9 @@
 
 Each message is made of its number: ``FUZZ_MESSAGES=1000000`` (``make fuzz-bus``) sends so many, and
 ``FUZZ_FIRST`` begins at another number, to continue or to repeat a run. Most go over the bus, those
-that have a route also over HTTP. ``pytest -s`` prints what they were answered, how long another
-client waited for the health of each service meanwhile, and near which message it waited longest.
+that have a route also over HTTP, and some into a WebSocket. ``pytest -s`` prints what they were
+answered, how long another client waited for the health of each service meanwhile, and near which
+message it waited longest.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
@@ -27,6 +29,8 @@ import orjson
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from cwt_ingest.ownership import checkpoint_key
 from cwt_runtime.bus import Bus
@@ -56,6 +60,8 @@ FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 #: Sent before the services are asked whether they have read them all.
 BURST = 50
 ANSWERED = (subjects.stream("list"), subjects.query("backends"), subjects.HW_LIST)
+#: The NATS server itself answers it.
+SERVER_INFO = "$SYS.REQ.USER.INFO"
 #: Requests over HTTP at a time, and those that wait for a turn.
 HTTP_CLIENTS, HTTP_WAITING = 4, 16
 #: Pause of the other client between two requests, seconds.
@@ -124,6 +130,9 @@ VALID: Mapping[str, dict[str, Any]] = {
     subjects.window(STREAM, "a"): {**CHUNK_FIELDS, "samples": PACKED},
     subjects.task("none"): {"job_id": "none", "attempt": 1, "work": {}},
     "$SRV.PING": {},
+    # Not subjects, but frames.
+    "/ws config": {"type": "config", "dt": 1.0, "mc_count": 0},
+    "/ws data": {"type": "data", "signal1": SAMPLES, "signal2": SAMPLES[::-1]},
 }
 SUBJECTS = tuple(VALID)
 #: The same over HTTP.
@@ -139,6 +148,7 @@ ROUTES: Mapping[str, tuple[str, str]] = {
     subjects.signal("fuzz"): ("POST", "/api/v1/streams/fuzz/chunks"),
     subjects.marker(STREAM): ("POST", f"/api/v1/streams/{STREAM}/markers"),
 }
+FRAME = "/ws "
 #: Part of the messages with a route that are sent there.
 OVER_HTTP = 0.3
 #: The device of the bridge, which is not connected.
@@ -165,6 +175,18 @@ class Fuzzed:
     reply: str | None
     #: Method and path, where it is sent over HTTP.
     route: tuple[str, str] | None = None
+
+    @property
+    def is_frame(self) -> bool:
+        """Whether it is sent into a WebSocket."""
+        return self.subject.startswith(FRAME)
+
+    @property
+    def frame(self) -> str | bytes:
+        """The body as text where it may be JSON, otherwise as bytes."""
+        if self.headers[header.CONTENT_TYPE] == JSON.value:
+            return self.body.decode(errors="replace")
+        return self.body
 
 
 @cache
@@ -230,7 +252,7 @@ def fuzzed(number: int) -> Fuzzed:
 class Report:
     """What a run has found."""
 
-    #: Number of the message that is being sent.
+    #: Number of the first message of the burst that is being sent.
     number: int = FIRST
     #: Replies on the bus and over HTTP, by error code; "ok" is none.
     replies: Counter[str] = field(default_factory=Counter)
@@ -261,7 +283,7 @@ class Report:
         for service, waits_s in self.waits_s.items():
             p50, p99 = np.percentile(waits_s, [50, 99]) * 1e3
             lines.append(
-                f"health of {service}, {len(waits_s)} requests: p50 {p50:.1f} ms, p99 {p99:.1f} "
+                f"{service}, asked {len(waits_s)} times: p50 {p50:.1f} ms, p99 {p99:.1f} "
                 f"ms, longest {max(waits_s) * 1e3:.0f} ms near message {self.slowest[service]}"
             )
         for service, peak in peaks.items():
@@ -273,20 +295,53 @@ class Report:
 
 
 async def send_all(bus: Bus, gateway: RunningGateway, report: Report) -> None:
-    send, receive = anyio.create_memory_object_stream[Fuzzed](HTTP_WAITING)
-    async with anyio.create_task_group() as tasks, send:
+    requests, to_request = anyio.create_memory_object_stream[Fuzzed](HTTP_WAITING)
+    frames, to_send = anyio.create_memory_object_stream[Fuzzed](HTTP_WAITING)
+    async with anyio.create_task_group() as tasks, requests, frames:
         for _ in range(HTTP_CLIENTS):
-            tasks.start_soon(send_over_http, gateway, receive.clone(), report)
-        receive.close()
-        for number in range(FIRST, FIRST + MESSAGES):
-            each, report.number = fuzzed(number), number
-            if each.route is None:
-                await bus.publish(each.subject, each.body, each.headers, reply=each.reply)
-            else:
-                await send.send(each)
-            if number % BURST == 0:
-                for subject in ANSWERED:
-                    await bus.request(subject, b"", timeout_s=60)
+            tasks.start_soon(send_over_http, gateway, to_request.clone(), report)
+        to_request.close()
+        tasks.start_soon(send_frames, gateway, to_send, report)
+        for first in range(FIRST, FIRST + MESSAGES, BURST):
+            report.number = first
+            numbers = range(first, min(first + BURST, FIRST + MESSAGES))
+            # In a thread: making a large one would delay the other client, which is on this loop.
+            for each in await anyio.to_thread.run_sync(list, map(fuzzed, numbers)):
+                if each.is_frame:
+                    await frames.send(each)
+                elif each.route is not None:
+                    await requests.send(each)
+                else:
+                    await bus.publish(each.subject, each.body, each.headers, reply=each.reply)
+            for subject in ANSWERED:
+                await bus.request(subject, b"", timeout_s=60)
+
+
+async def send_frames(
+    gateway: RunningGateway, messages: MemoryObjectReceiveStream[Fuzzed], report: Report
+) -> None:
+    """Send frames, on a new connection after the gateway has closed one."""
+    url = f"ws://{gateway.host}/ws/stream/wct"
+    async with messages:
+        while True:
+            async with (
+                connect(url, ping_interval=None, max_size=None) as socket,
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(count_frames, socket, report)
+                with suppress(ConnectionClosed):
+                    async for each in messages:
+                        await socket.send(each.frame)
+                    tasks.cancel_scope.cancel()
+                    return
+                report.replies["connection closed"] += 1
+                tasks.cancel_scope.cancel()
+
+
+async def count_frames(socket: ClientConnection, report: Report) -> None:
+    async for frame in socket:
+        reply = orjson.loads(frame) if isinstance(frame, str) else msgpack.unpackb(frame)
+        report.replies[reply["code"] if reply["type"] == "error" else "ok"] += 1
 
 
 async def send_over_http(
@@ -383,6 +438,8 @@ async def test_damaged_messages_end_nothing_and_nobody_waits_long(tmp_path: Path
         with fail_after(120 + MESSAGES / 50):
             async with anyio.create_task_group() as tasks, gateway.client() as http:
                 asked: dict[str, Callable[[], Awaitable[object]]] = {
+                    # For comparison: how long the machine takes without any service.
+                    "the server": partial(other.request, SERVER_INFO, b"", timeout_s=60),
                     "ingest": partial(other.request, subjects.stream("health"), b"", timeout_s=60),
                     "compute": partial(other.request, subjects.query("health"), b"", timeout_s=60),
                     "gateway": partial(http.get, "/health"),
