@@ -12,7 +12,6 @@ services are in the package `services`::
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -24,28 +23,24 @@ from pathlib import Path
 import anyio
 
 from cwt_runtime.bus import Bus
-from cwt_runtime.bus.nats import connect_bus
-from cwt_runtime.process.embedded_server import start_server
-from cwt_runtime.telemetry.logs import Action, logger
+from cwt_runtime.telemetry.logs import Action
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import SignalChunk
 from pycwt_client import Client
 from tests.deadlines import fail_after
-from tests.jobs import JobClient, coherence
+from tests.jobs import JobClient
 from tests.system.conftest import POLL_S, RunningSystem
-from tests.system.recording import Recording, definition
-from tests.system.scenario import STREAM, checkpointed
+from tests.system.outliving import DEFINITION, RECORDING, STREAM, TASKS, server_on
+from tests.system.scenario import checkpointed
 
-__all__ = ["ARCHIVE", "JOB", "RECORDING", "SETTINGS", "STORED", "TASKS", "start_older"]
+__all__ = ["ARCHIVE", "JOB", "SETTINGS", "STORED", "start_older"]
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "store-0.1.0.tar.xz"
-RECORDING = Recording.of(random.Random(1))
 #: Number of chunks that workers have computed, that ingest has read, and that are stored.
 COMPUTED, READ, STORED = 20, 40, 50
 JOB = "upgraded"
-TASKS = [coherence(seed, n=100, mc_count=400) for seed in range(12)]
 #: Nothing in the archive expires.
 SETTINGS = {
     "CWT_SIGNALS_MAX_AGE_S": "0",
@@ -70,14 +65,11 @@ async def start_older(system: RunningSystem, tree: Path, name: str, service: str
 
 
 async def _write_store(tree: Path, folder: Path) -> None:
-    async with (
-        start_server(folder / "nats") as server,
-        connect_bus(server.url, name="test", log=logger("test")) as bus,
-    ):
-        system = RunningSystem(url=server.url, bus=bus, folder=folder, environment=SETTINGS)
+    async with server_on(folder, **SETTINGS) as system:
+        bus = system.bus
         await start_older(system, tree, "ingest", "ingest")
         await start_older(system, tree, "compute", "compute")
-        await Client(bus).put_stream(definition(STREAM))
+        await Client(bus).put_stream(DEFINITION)
         chunks = RECORDING.chunks()
         await _send(bus, chunks[:COMPUTED])
         await checkpointed(bus, COMPUTED)
