@@ -331,5 +331,5 @@ class Follower:
     async def _let_go(self) -> None:
         try:
             await self._claim.let_go()
-        except BusError as error:  # the next owner waits until this process is gone
+        except BusError as error:  # tried again by StreamAssignment
             self._log.warning(Action.CHECKPOINT_DELAYED, stream=self.stream, detail=str(error))

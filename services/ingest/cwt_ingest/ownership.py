@@ -7,6 +7,7 @@ writes of the previous owner fail. No clocks are compared, and no lock can be le
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cwt_ingest.membership import Membership
@@ -162,6 +163,27 @@ class Ownership:
             revision,
             after_crash=owner not in (None, me),
         )
+
+    async def release(self, stream: str) -> None:
+        """Release a stream if this process owns it without following it.
+
+        Raises
+        ------
+        MembershipLostError
+            Others may consider this process dead.
+        """
+        found = await self._bucket.get(checkpoint_key(stream))
+        try:
+            present = _decoded(stream, found)
+        except ContractError:
+            return  # of another version, which has taken over
+        if found is None or present is None or present.owner != self._membership.instance:
+            return
+        self._membership.check()
+        free = present.model_copy(update={"owner": None})
+        with suppress(RevisionConflictError):  # another process has taken over
+            key = checkpoint_key(stream)
+            await self._bucket.replace(key, encode(free, ContentType.JSON), found.revision)
 
     async def _resumed(
         self, defined: Defined, present: StreamCheckpoint | None

@@ -4,6 +4,10 @@ Which process a stream is assigned to follows from the definitions and from the 
 alive (`liveness.assigned_instance`), so the assignment is computed again whenever one of the two
 changes. A newly assigned stream is claimed as soon as its owner releases it; a stream that is
 reassigned, or whose definition changes, is released between two chunks.
+
+A checkpoint may still name this process as the owner of a stream that it does not follow, after it
+lost the server and rejoined, or after a release failed. The process that the stream is assigned to
+waits for the release, so such a stream is released as soon as the server is reachable.
 """
 
 from __future__ import annotations
@@ -36,9 +40,11 @@ LOOK_S = 0.25
 
 @dataclass
 class _Held:
-    """A stream that this process follows, or waits for."""
+    """A stream that this process follows, waits for, or releases."""
 
     revision: int
+    #: Whether it is assigned to this process, which releases it otherwise.
+    mine: bool
     stop: Stop = field(default_factory=Stop)
     follower: Follower | None = None
 
@@ -75,6 +81,8 @@ class StreamAssignment:
         #: Revisions whose definition cannot be used.
         self._unusable: dict[str, int] = {}
         self._held: dict[str, _Held] = {}
+        #: Streams that this process does not own, unless it has followed them since.
+        self._released: set[str] = set()
         self._defined_anew = anyio.Event()
 
     @property
@@ -112,6 +120,7 @@ class StreamAssignment:
             async for change in changes:
                 if change.value is None:
                     self._defined.pop(change.key, None)
+                    self._released.discard(change.key)
                 else:
                     self._defined[change.key] = change.revision
                 self._look_again()
@@ -119,16 +128,19 @@ class StreamAssignment:
     def _share_out(self, tasks: TaskGroup) -> None:
         instances, me = self._membership.instances, self._membership.instance
         for name, held in self._held.items():
-            if self._defined.get(name) != held.revision or assigned_instance(name, instances) != me:
+            mine = assigned_instance(name, instances) == me
+            if self._defined.get(name) != held.revision or mine != held.mine:
                 held.stop.set()
         for name, revision in self._defined.items():
             if name in self._held or self._unusable.get(name) == revision:
                 continue
-            if assigned_instance(name, instances) == me:
-                self._held[name] = _Held(revision)
-                tasks.start_soon(self._hold, name, self._held[name])
+            mine = assigned_instance(name, instances) == me
+            if mine or name not in self._released:
+                held = self._held[name] = _Held(revision, mine)
+                tasks.start_soon(self._hold if mine else self._release, name, held)
 
     async def _hold(self, name: str, held: _Held) -> None:
+        self._released.discard(name)
         try:
             claimed = await self._claimed(name, held)
             if claimed is not None:
@@ -136,6 +148,24 @@ class StreamAssignment:
         finally:
             del self._held[name]
             self._look_again()  # it may be assigned to this process again
+
+    async def _release(self, name: str, held: _Held) -> None:
+        """Release a stream that is assigned to another process, if this one owns it."""
+        try:
+            while not held.stop.is_set():
+                try:
+                    await self._ownership.release(name)
+                except BusError as error:
+                    if not error.transient:
+                        raise
+                else:
+                    self._released.add(name)
+                    return
+                await held.stop.run_until_stopped(lambda: anyio.sleep(LOOK_S))
+        finally:
+            del self._held[name]
+            if held.stop.is_set():
+                self._look_again()
 
     def _look_again(self) -> None:
         self._defined_anew.set()

@@ -33,11 +33,26 @@ from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.live import AnalysisWindow, SignalChunk, StreamEvent
 from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from tests.deadlines import fail_after
+from tests.memory_bus.bucket import MemoryBucket
 from tests.memory_bus.log import MemoryLog
 
 MAX_STREAMS = 10
 LOG = logger("test")
 QUICK = Timing(renew_s=0.01, attempt_s=0.05, give_up_s=30, term_s=60, look_s=0.01)
+
+
+class PickyBucket(MemoryBucket):
+    """Does not answer to releases of streams, on request."""
+
+    #: Releases to come that are lost.
+    lost_releases = 0
+
+    async def replace(self, key: str, value: bytes, revision: int) -> int:
+        is_checkpoint = key.startswith("stream.")
+        if self.lost_releases and is_checkpoint and decode(StreamCheckpoint, value).owner is None:
+            self.lost_releases -= 1
+            raise BusTimeoutError("nats: timeout")
+        return await super().replace(key, value, revision)
 
 
 class Picky(MemoryLog):
@@ -48,6 +63,13 @@ class Picky(MemoryLog):
     counts = True
     #: Requests to count that failed.
     not_counted = 0
+
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+        super().__init__(now_ns)
+        self.checkpoints = PickyBucket()
+
+    async def bucket(self, name: str) -> MemoryBucket:
+        return self.checkpoints if name == storage.KV_CHECKPOINTS else await super().bucket(name)
 
     async def subject_counts(self, stream: str, pattern: str) -> Mapping[str, int]:
         if not self.counts:

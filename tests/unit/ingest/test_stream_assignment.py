@@ -212,3 +212,33 @@ async def test_an_owner_that_was_taken_for_dead_leaves_the_stream_alone() -> Non
         with anyio.move_on_after(0.2):
             await owned(log, "me")
             pytest.fail("it wrote into a stream that is another's")
+
+
+async def test_a_stream_that_an_ingest_owned_before_it_rejoined_is_left_to_the_next_one() -> None:
+    """It rejoined under its name, so the ingest that its stream was assigned to waited forever."""
+    log = await a_log()
+    async with running(await an_ingest(log, "one")) as one:
+        for name in NAMES:
+            await one.catalogue.put(definition(name))
+        before = [await owned(log, "one", name) for name in NAMES]
+    bucket = await log.bucket(storage.KV_CHECKPOINTS)
+    for each in before:  # as if it had lost the server, and could not release them
+        await bucket.put(checkpoint_key(each.stream), encode(each, ContentType.JSON))
+    async with running(await an_ingest(log, "two")), running(await an_ingest(log, "one")):
+        for name in NAMES:
+            await owned(log, assigned_instance(name, ("one", "two")), name)
+
+
+async def test_a_stream_whose_release_failed_is_released_again() -> None:
+    """The ingest that it was assigned to waited until the other one ended."""
+    log = await a_log()
+    async with running(await an_ingest(log, "one")) as one:
+        for name in NAMES:
+            await one.catalogue.put(definition(name))
+        for name in NAMES:
+            await owned(log, "one", name)
+        log.checkpoints.lost_releases = len(NAMES)
+        async with running(await an_ingest(log, "two")):
+            for name in NAMES:
+                await owned(log, assigned_instance(name, ("one", "two")), name)
+    assert log.checkpoints.lost_releases < len(NAMES)
