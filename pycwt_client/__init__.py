@@ -13,7 +13,7 @@ from cwt_runtime.installation import install_hint, is_own_module
 
 try:
     from cwt_runtime.connect_settings import ConnectSettings
-    from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
+    from pycwt_client.answers import CwtAnswer, MwctAnswer, PwctAnswer, WctAnswer, XwtAnswer
     from pycwt_client.client import Client
     from pycwt_client.connection import connect
     from pycwt_client.epochs import Epochs
@@ -38,8 +38,10 @@ __all__ = [
     "Export",
     "Feed",
     "Job",
+    "MwctAnswer",
     "Picture",
     "Publisher",
+    "PwctAnswer",
     "Scalogram",
     "TaskResult",
     "WctAnswer",

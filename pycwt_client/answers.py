@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cwt_schemas.query import CwtReply, WctReply, XwtReply
-from pycwt_mod import CwtResult, WctResult, XwtResult
+from cwt_schemas.query import CwtReply, MwctReply, PwctReply, WctReply, XwtReply
+from pycwt_mod import CwtResult, MwctResult, WctResult, XwtResult
 from pycwt_mod.rednoise import Lag1
 
-__all__ = ["CwtAnswer", "WctAnswer", "XwtAnswer"]
+__all__ = ["CwtAnswer", "MwctAnswer", "PwctAnswer", "WctAnswer", "XwtAnswer"]
 
 
 class CwtAnswer(CwtResult):
@@ -91,6 +91,59 @@ class WctAnswer(WctResult):
         answer.computation_time = reply.computation_time
         answer.cached = reply.cached
         return answer
+
+
+class PwctAnswer(WctResult):
+    """A `pycwt_mod.WctResult` of `pwct`, with the attributes of `WctAnswer`."""
+
+    backend_used: str | None
+    seed: int | None
+    computation_time: float
+    cached: bool
+
+    @classmethod
+    def of(cls, reply: PwctReply, dt: float | None = None) -> PwctAnswer:
+        """Return the answer from a reply; `dt` is the sampling interval of the request."""
+        levels = np.zeros(1) if reply.signif is None else reply.signif
+        answer = cls(
+            reply.PWCT, reply.aPWCT, reply.coi.copy(), reply.freqs.copy(), levels.copy(),
+            smoothed=np.broadcast_to(np.nan, (2, *reply.PWCT.shape)), mask=np.isnan(reply.PWCT),
+            lag1=_lag1_of_all(reply), dt=dt,
+        )  # fmt: skip
+        answer.backend_used = reply.backend_used
+        answer.seed = reply.seed
+        answer.computation_time = reply.computation_time
+        answer.cached = reply.cached
+        return answer
+
+
+class MwctAnswer(MwctResult):
+    """A `pycwt_mod.MwctResult` of `mwct`, with the attributes of `WctAnswer`."""
+
+    backend_used: str | None
+    seed: int | None
+    computation_time: float
+    cached: bool
+
+    @classmethod
+    def of(cls, reply: MwctReply, dt: float | None = None) -> MwctAnswer:
+        """Return the answer from a reply; `dt` is the sampling interval of the request."""
+        levels = np.zeros(1) if reply.signif is None else reply.signif
+        answer = cls(
+            reply.MWCT, reply.coi.copy(), reply.freqs.copy(), levels.copy(),
+            mask=np.isnan(reply.MWCT), lag1=_lag1_of_all(reply), dt=dt,
+        )  # fmt: skip
+        answer.backend_used = reply.backend_used
+        answer.seed = reply.seed
+        answer.computation_time = reply.computation_time
+        answer.cached = reply.cached
+        return answer
+
+
+def _lag1_of_all(reply: PwctReply | MwctReply) -> tuple[Lag1, ...] | None:
+    if reply.lag1 is None:
+        return None
+    return tuple(Lag1(np.array(each.g), np.array(each.estimator)) for each in reply.lag1)
 
 
 def _lag1(reply: WctReply | XwtReply) -> tuple[Lag1, Lag1] | None:

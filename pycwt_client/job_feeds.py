@@ -22,8 +22,15 @@ from cwt_schemas import storage, subjects
 from cwt_schemas.codec import content_type_of, decode, validated
 from cwt_schemas.errors import ContractError, Internal, Unavailable
 from cwt_schemas.job import JobGet, JobOutcome, JobProgress, JobState, TaskReply
-from cwt_schemas.query import CwtReply, SignificanceReply, WctReply, XwtReply
-from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
+from cwt_schemas.query import (
+    CwtReply,
+    MwctReply,
+    PwctReply,
+    SignificanceReply,
+    WctReply,
+    XwtReply,
+)
+from pycwt_client.answers import CwtAnswer, MwctAnswer, PwctAnswer, WctAnswer, XwtAnswer
 from pycwt_client.request import ASK_TIMEOUT_S, ask, fetch
 
 __all__ = ["Answer", "ProgressFeed", "TaskResult", "TaskResults"]
@@ -38,7 +45,7 @@ _WITH_OUTCOME = {"done", "failed"}
 
 HeardMessage = TypeVar("HeardMessage")
 Item = TypeVar("Item")
-Answer = CwtAnswer | XwtAnswer | WctAnswer | SignificanceReply
+Answer = CwtAnswer | XwtAnswer | WctAnswer | PwctAnswer | MwctAnswer | SignificanceReply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,5 +292,9 @@ def _answer_of(reply: TaskReply) -> Answer:
             return XwtAnswer.of(reply)
         case WctReply():
             return WctAnswer.of(reply)
+        case PwctReply():
+            return PwctAnswer.of(reply)
+        case MwctReply():
+            return MwctAnswer.of(reply)
         case _:
             return reply

@@ -35,13 +35,13 @@ from cwt_schemas.message import Message
 from pycwt_client.job_feeds import Answer, ProgressFeed, TaskResult, TaskResults
 from pycwt_client.queries import Queries
 from pycwt_client.request import ASK_TIMEOUT_S, ask
-from pycwt_client.signals import as_signal, check_pair, precision_of, with_plain_numbers
+from pycwt_client.signals import as_signal, as_signals, check_pair, precision_of, with_plain_numbers
 
 __all__ = ["Answer", "Job", "Jobs", "TaskResult"]
 
 #: The service checks thousands of tasks before it accepts a job.
 SUBMIT_TIMEOUT_S = 60.0
-SIGNALS = ("data", "signal1", "signal2")
+SIGNALS = ("data", "signal1", "signal2", "target")
 
 Task = TaskRequest | Mapping[str, Any]
 
@@ -65,8 +65,8 @@ class Jobs(Queries):
         Parameters
         ----------
         tasks
-            Each has a ``type`` (``cwt``, ``xwt``, ``wct`` or ``significance``) and the fields of
-            that query, as in docs/messages.md; signals are array-like.
+            Each has a ``type`` (``cwt``, ``xwt``, ``wct``, ``pwct``, ``mwct`` or ``significance``)
+            and the fields of that query, as in docs/messages.md; signals are array-like.
         name
             Descriptive name.
         job_id
@@ -216,5 +216,7 @@ def _as_task(index: int, task: Task) -> Message | dict[str, Any]:
     signals = {
         name: as_signal(f"tasks.{index}.{name}", task[name]) for name in SIGNALS if name in task
     }
+    if "given" in task:
+        signals["given"] = as_signals(f"tasks.{index}.given", task["given"])
     precision = {"dtype": precision_of(*signals.values())} if signals else {}
     return {**precision, **with_plain_numbers(task), **signals}

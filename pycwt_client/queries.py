@@ -20,7 +20,11 @@ from cwt_schemas.query import (
     CwtReply,
     CwtRequest,
     LevelMethod,
+    MwctReply,
+    MwctRequest,
     Precision,
+    PwctReply,
+    PwctRequest,
     SignificanceReply,
     SignificanceRequest,
     WctReply,
@@ -30,10 +34,11 @@ from cwt_schemas.query import (
 )
 from cwt_schemas.service import HealthReply, HealthRequest
 from cwt_schemas.stream import Convention, Wavelet
-from pycwt_client.answers import CwtAnswer, WctAnswer, XwtAnswer
+from pycwt_client.answers import CwtAnswer, MwctAnswer, PwctAnswer, WctAnswer, XwtAnswer
 from pycwt_client.request import ASK_TIMEOUT_S, COMPUTE_TIMEOUT_S, Reply, ask
 from pycwt_client.signals import (
     as_signal,
+    as_signals,
     check_pair,
     level_fields,
     precision_of,
@@ -183,6 +188,88 @@ class Queries:
         reply = await self.ask(where, request, WctReply, timeout_s=timeout_s, early=early)
         warn_of_small_scales(reply.freqs, request.s0, request.dt)
         return WctAnswer.of(reply, dt)
+
+    async def pwct(
+        self,
+        y1: ArrayLike,
+        y2: ArrayLike,
+        given: ArrayLike,
+        dt: float,
+        dj: float = 1 / 12,
+        s0: float = -1,
+        J: float = -1,
+        significance_level: float | None = 0.95,
+        wavelet: Wavelet = "morlet",
+        param: float = -1,
+        *,
+        deltaj0: float | None = None,
+        mc_count: int = 300,
+        seed: int | None = None,
+        backend: str = "sequential",
+        fallback: bool = False,
+        convention: Convention = "standard",
+        dtype: Precision | None = None,
+        timeout_s: float = COMPUTE_TIMEOUT_S,
+    ) -> PwctAnswer:
+        """Return the partial coherence of two signals (time,), like `pycwt_mod.pwct`.
+
+        `given` is one signal or several (signal, time). `significance_level=None` omits the
+        threshold. Other arguments as in `wct`.
+        """
+        check_pair(y1, y2)
+        first, second = as_signal("signal1", y1), as_signal("signal2", y2)
+        others = as_signals("given", given)
+        fields = {
+            "signal1": first, "signal2": second, "given": others, "dt": dt, "dj": dj, "s0": s0,
+            "J": J, "significance_level": significance_level, "mother": wavelet, "param": param,
+            "deltaj0": deltaj0, "mc_count": mc_count, "seed": seed, "backend": backend,
+            "fallback": fallback, "convention": convention,
+            "dtype": dtype or precision_of(first, second, others),
+        }  # fmt: skip
+        request = validated(PwctRequest, with_plain_numbers(fields))
+        where = subjects.query("pwct")
+        reply = await self.ask(where, request, PwctReply, timeout_s=timeout_s)
+        warn_of_small_scales(reply.freqs, request.s0, request.dt)
+        return PwctAnswer.of(reply, dt)
+
+    async def mwct(
+        self,
+        target: ArrayLike,
+        given: ArrayLike,
+        dt: float,
+        dj: float = 1 / 12,
+        s0: float = -1,
+        J: float = -1,
+        significance_level: float | None = 0.95,
+        wavelet: Wavelet = "morlet",
+        param: float = -1,
+        *,
+        deltaj0: float | None = None,
+        mc_count: int = 300,
+        seed: int | None = None,
+        backend: str = "sequential",
+        fallback: bool = False,
+        convention: Convention = "standard",
+        dtype: Precision | None = None,
+        timeout_s: float = COMPUTE_TIMEOUT_S,
+    ) -> MwctAnswer:
+        """Return the multiple coherence of a signal (time,) with others, like `pycwt_mod.mwct`.
+
+        Arguments as in `pwct`.
+        """
+        signal, others = as_signal("target", target), as_signals("given", given)
+        fields = {
+            "target": signal, "given": others, "dt": dt, "dj": dj, "s0": s0, "J": J,
+            "significance_level": significance_level, "mother": wavelet, "param": param,
+            "deltaj0": deltaj0, "mc_count": mc_count, "seed": seed, "backend": backend,
+            "fallback": fallback, "convention": convention,
+            "dtype": dtype or precision_of(signal, others),
+        }  # fmt: skip
+        request = validated(MwctRequest, with_plain_numbers(fields))
+        where = subjects.query("mwct")
+        reply = await self.ask(where, request, MwctReply, timeout_s=timeout_s)
+        warn_of_small_scales(reply.freqs, request.s0, request.dt)
+        return MwctAnswer.of(reply, dt)
 
     async def significance(
         self,

@@ -17,6 +17,7 @@ from pycwt_mod.arrays import (
     check_same_index,
     real_array,
     time_first,
+    time_last,
     warn_of_uneven_index,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "Samples",
     "as_samples",
     "as_signal",
+    "as_signals",
     "check_pair",
     "level_fields",
     "nanoseconds",
@@ -35,6 +37,7 @@ __all__ = [
 #: Numeric fields of requests and tasks.
 NUMBERS = (
     "dt", "dj", "s0", "J", "n", "param", "al1", "al2", "significance_level", "mc_count", "seed",
+    "deltaj0",
 )  # fmt: skip
 
 #: Maximum rounding of samples, in standard deviations of their column; results have the same
@@ -62,6 +65,20 @@ def as_signal(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
     if signal.ndim != 1:
         raise Unprocessable.of({name: f"must have one axis, not {signal.ndim}"})
     return signal
+
+
+def as_signals(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
+    """Return float32 or float64 (signal, time) from one signal or several; see `as_signal`.
+
+    The columns of a data frame are the signals.
+    """
+    try:
+        signals = time_last(name, values, None)
+    except ValueError as error:
+        raise Unprocessable.of({name: str(error).removeprefix(f"{name} ")}) from error
+    if signals.ndim not in (1, 2):
+        raise Unprocessable.of({name: f"must have one or two axes, not {signals.ndim}"})
+    return np.atleast_2d(signals)
 
 
 def check_pair(signal1: object, signal2: object) -> None:

@@ -8,10 +8,15 @@ import numpy as np
 
 from cwt_schemas.arrays import to_json
 from cwt_schemas.query import SignificanceReply
-from pycwt_client import CwtAnswer, WctAnswer, XwtAnswer
+from pycwt_client import CwtAnswer, MwctAnswer, PwctAnswer, WctAnswer, XwtAnswer
 from pycwt_client.jobs import Answer
 
 __all__ = ["fields_of", "glance", "json_of", "summary"]
+
+
+Transform = CwtAnswer | XwtAnswer | WctAnswer | PwctAnswer | MwctAnswer
+#: Answers with a threshold that may have been simulated.
+Simulated = WctAnswer | PwctAnswer | MwctAnswer | SignificanceReply
 
 
 def fields_of(answer: Answer) -> dict[str, Any]:
@@ -33,9 +38,19 @@ def fields_of(answer: Answer) -> dict[str, Any]:
                 "WCT": answer.coherence, "aWCT": answer.phase, "coi": answer.coi,
                 "freqs": answer.freqs, "signif": answer.signif,
             }  # fmt: skip
+        case PwctAnswer():
+            fields = {
+                "PWCT": answer.coherence, "aPWCT": answer.phase, "coi": answer.coi,
+                "freqs": answer.freqs, "signif": answer.signif,
+            }  # fmt: skip
+        case MwctAnswer():
+            fields = {
+                "MWCT": answer.coherence, "coi": answer.coi, "freqs": answer.freqs,
+                "signif": answer.signif,
+            }  # fmt: skip
         case _:
             fields = {"signif": answer.signif}
-    if isinstance(answer, WctAnswer | SignificanceReply) and answer.backend_used is not None:
+    if isinstance(answer, Simulated) and answer.backend_used is not None:
         fields |= {"backend_used": answer.backend_used, "seed": answer.seed}
     return {**fields, "computation_time": answer.computation_time, "cached": answer.cached}
 
@@ -65,17 +80,15 @@ def summary(answer: Answer, names: tuple[str, ...]) -> str:
         backend, seed = answer.backend_used, answer.seed
     else:
         lines = _transform_lines(answer, names)
-        backend = answer.backend_used if isinstance(answer, WctAnswer) else None
-        seed = answer.seed if isinstance(answer, WctAnswer) else None
+        backend = answer.backend_used if isinstance(answer, Simulated) else None
+        seed = answer.seed if isinstance(answer, Simulated) else None
     if backend is not None:
         lines.append(f"Level simulated by {backend} from seed {seed}")
     before = " (cached reply)" if answer.cached else ""
     return "\n".join([*lines, f"Computed in {answer.computation_time * 1000:.0f} ms{before}"])
 
 
-def _transform_lines(
-    answer: CwtAnswer | XwtAnswer | WctAnswer, names: tuple[str, ...]
-) -> list[str]:
+def _transform_lines(answer: Transform, names: tuple[str, ...]) -> list[str]:
     values, _ = _strength(answer)
     strongest, frequency, quantity = _strongest(answer)
     span = f"{answer.freqs.min():.4g} to {answer.freqs.max():.4g} Hz"
@@ -88,7 +101,7 @@ def _transform_lines(
     return lines
 
 
-def _strongest(answer: CwtAnswer | XwtAnswer | WctAnswer) -> tuple[float, float, str]:
+def _strongest(answer: Transform) -> tuple[float, float, str]:
     """Return the largest mean over time, its frequency in Hz, and the name of the quantity."""
     values, quantity = _strength(answer)
     outside = _outside(answer)
@@ -100,13 +113,13 @@ def _strongest(answer: CwtAnswer | XwtAnswer | WctAnswer) -> tuple[float, float,
     return float(rows[best]), float(answer.freqs[some][best]), quantity
 
 
-def _outside(answer: CwtAnswer | XwtAnswer | WctAnswer) -> np.ndarray:
+def _outside(answer: Transform) -> np.ndarray:
     """Return a mask of the valid values outside the cone of influence."""
     inside: np.ndarray = ~answer.mask & (1 / answer.freqs[:, None] <= answer.coi)
     return inside
 
 
-def _strength(answer: CwtAnswer | XwtAnswer | WctAnswer) -> tuple[np.ndarray, str]:
+def _strength(answer: Transform) -> tuple[np.ndarray, str]:
     match answer:
         case CwtAnswer():
             return np.abs(answer.coefs) ** 2, "power"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import numpy as np
 import orjson
@@ -39,7 +39,7 @@ from pycwt_mod import CwtPlan, ar1, plan
 
 __all__ = ["Query", "check_choices", "query", "read_signals"]
 
-Op = Literal["cwt", "xwt", "wct", "significance"]
+Op = Literal["cwt", "xwt", "wct", "pwct", "mwct", "significance"]
 #: Octaves between scales, as in the library and in `pycwt_client`; a request without it takes 0.25.
 OCTAVE_STEP = 1 / 12
 #: Choices of the options.
@@ -48,6 +48,10 @@ CHOICES = {
     "convention": get_args(Convention),
     "method": get_args(LevelMethod),
 }
+#: Fewest signals of each operation; partial and multiple coherence take more.
+LEAST_SIGNALS: dict[Op, int] = {
+    "cwt": 1, "xwt": 2, "wct": 2, "pwct": 3, "mwct": 2, "significance": 2,
+}  # fmt: skip
 Signals = dict[str, Real]
 
 
@@ -68,6 +72,7 @@ class Query:
     seed: int | None = None
     backend: str = "sequential"
     fallback: bool = False
+    deltaj0: float | None = None
 
     async def ask(self, client: Client) -> Answer:
         """Send the request to a free worker and return the answer."""
@@ -84,12 +89,26 @@ class Query:
             )  # fmt: skip
         if self.op == "significance":
             return await self._ask_for_level(client, dt)
+        if self.op == "pwct":
+            return await client.pwct(
+                signals[0], signals[1], np.stack(signals[2:]), dt, **self._joint_options()
+            )
+        if self.op == "mwct":
+            return await client.mwct(signals[0], np.stack(signals[1:]), dt, **self._joint_options())
         return await client.wct(
             signals[0], signals[1], dt, self.dj, significance_level=self.level,
             wavelet=self.wavelet, param=self.param, convention=self.convention,
             method=self.method, mc_count=self.mc_count, seed=self.seed, backend=self.backend,
             fallback=self.fallback,
         )  # fmt: skip
+
+    def _joint_options(self) -> dict[str, Any]:
+        return {
+            "dj": self.dj, "significance_level": self.level, "wavelet": self.wavelet,
+            "param": self.param, "convention": self.convention, "mc_count": self.mc_count,
+            "seed": self.seed, "backend": self.backend, "fallback": self.fallback,
+            "deltaj0": self.deltaj0,
+        }  # fmt: skip
 
     async def _ask_for_level(self, client: Client, dt: float) -> Answer:
         """Return the significance level of the coherence of these signals."""
@@ -144,10 +163,12 @@ async def read_signals(
         for place, name in enumerate(each.info.channel_names):
             known = name in signals
             signals[f"{short_name(file)}:{name}" if known else name] = each.samples[:, place]
-    count = 1 if op == "cwt" else 2
-    if len(signals) != count:
+    count, more = LEAST_SIGNALS[op], op in ("pwct", "mwct")
+    if len(signals) < count or (len(signals) > count and not more):
         raise CommandError(
-            f"{op} takes {count} of the channels {', '.join(signals)}: select with --columns", USAGE
+            f"{op} takes {count}{' or more' if more else ''} of the channels "
+            f"{', '.join(signals)}: select with --columns",
+            USAGE,
         )
     rate = common_rate({n: r.info.fs_hz for n, r in zip(files, recordings, strict=True)})
     lengths = {len(signal) for signal in signals.values()}
@@ -179,7 +200,9 @@ def common_rate(rates: Mapping[str, float]) -> float:
 
 
 def query(
-    op: Annotated[str, typer.Argument(metavar="cwt|xwt|wct|significance", help="Operation to run")],
+    op: Annotated[
+        str, typer.Argument(metavar="cwt|xwt|wct|pwct|mwct|significance", help="Operation to run")
+    ],
     files: Annotated[
         list[str], typer.Argument(help="Recordings, as for publish: FILE, or KIND:FILE")
     ],
@@ -203,10 +226,18 @@ def query(
     fallback: Annotated[
         bool, typer.Option("--fallback", help="Use sequential if the backend is not available")
     ] = False,
+    deltaj0: Annotated[
+        float | None,
+        typer.Option(min=1e-3, help="Smoothing of pwct and mwct over scales, in octaves"),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture to draw (.png, .pdf or .svg)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON")] = False,
 ) -> None:
-    """Compute a transform of one or two signals, or the significance of their coherence."""
+    """Compute a transform of one or more signals, or the significance of their coherence.
+
+    pwct is the coherence of the first two signals given the others, and mwct that of the first one
+    with all others.
+    """
     if op not in get_args(Op):
         raise typer.BadParameter(
             f"the operation must be one of {', '.join(get_args(Op))}, not {op!r}"
@@ -219,7 +250,7 @@ def query(
             op=cast("Op", op), signals=signals, fs_hz=fs_hz, dj=dj, level=level,
             wavelet=cast("Wavelet", wavelet), param=param,
             convention=cast("Convention", convention), method=cast("LevelMethod", method),
-            mc_count=mc_count, seed=seed, backend=backend, fallback=fallback,
+            mc_count=mc_count, seed=seed, backend=backend, fallback=fallback, deltaj0=deltaj0,
         )  # fmt: skip
 
     async def work() -> None:

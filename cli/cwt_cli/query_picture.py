@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cwt_cli.answer_text import Transform
 from cwt_cli.demo_picture import check_matplotlib
 from cwt_cli.faults import USAGE, CommandError
-from pycwt_client import CwtAnswer, WctAnswer, XwtAnswer
+from pycwt_client import CwtAnswer, MwctAnswer, XwtAnswer
 
 __all__ = ["check_picture", "draw_answer", "draw_level"]
 
@@ -23,9 +24,7 @@ def check_picture(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
 
 
-def draw_answer(
-    answer: CwtAnswer | XwtAnswer | WctAnswer, names: tuple[str, ...], fs_hz: float, path: Path
-) -> None:
+def draw_answer(answer: Transform, names: tuple[str, ...], fs_hz: float, path: Path) -> None:
     """Write the picture to `path`; its suffix is the format."""
     # Import here, because matplotlib is optional and slow to import.
     from matplotlib.figure import Figure
@@ -43,7 +42,9 @@ def draw_answer(
             plot_scalogram(ax, times_s, answer.freqs, np.abs(answer.coefs) ** 2, **options)
         case XwtAnswer():
             plot_cross(ax, times_s, answer.freqs, answer.cross, **options)
-        case WctAnswer():
+        case MwctAnswer():
+            plot_coherence(ax, times_s, answer.freqs, answer.coherence, **options)
+        case _:
             plot_coherence(
                 ax, times_s, answer.freqs, answer.coherence, phase=answer.phase, **options
             )

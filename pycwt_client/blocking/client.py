@@ -156,6 +156,8 @@ class Client(Blocking[AsyncClient]):
     cwt = waiting(AsyncClient.cwt)
     xwt = waiting(AsyncClient.xwt)
     wct = waiting(AsyncClient.wct)
+    pwct = waiting(AsyncClient.pwct)
+    mwct = waiting(AsyncClient.mwct)
     significance = waiting(AsyncClient.significance)
     benchmark = waiting(AsyncClient.benchmark)
     backends = waiting(AsyncClient.backends)

@@ -29,6 +29,10 @@ from cwt_schemas.message import (
 from cwt_schemas.query import (
     CwtReply,
     CwtRequest,
+    MwctReply,
+    MwctRequest,
+    PwctReply,
+    PwctRequest,
     SignificanceReply,
     SignificanceRequest,
     WctReply,
@@ -86,6 +90,18 @@ class WctTask(WctRequest):
     type: Literal["wct"]
 
 
+class PwctTask(PwctRequest):
+    """A partial coherence, as a task of a job."""
+
+    type: Literal["pwct"]
+
+
+class MwctTask(MwctRequest):
+    """A multiple coherence, as a task of a job."""
+
+    type: Literal["mwct"]
+
+
 class SignificanceTask(SignificanceRequest):
     """A significance threshold, as a task of a job."""
 
@@ -93,9 +109,10 @@ class SignificanceTask(SignificanceRequest):
 
 
 TaskRequest: TypeAlias = Annotated[
-    CwtTask | XwtTask | WctTask | SignificanceTask, Field(discriminator="type")
+    CwtTask | XwtTask | WctTask | PwctTask | MwctTask | SignificanceTask,
+    Field(discriminator="type"),
 ]
-TaskReply: TypeAlias = CwtReply | XwtReply | WctReply | SignificanceReply
+TaskReply: TypeAlias = CwtReply | XwtReply | WctReply | PwctReply | MwctReply | SignificanceReply
 Tasks = Annotated[Items[TaskRequest], Field(max_length=MAX_TASKS_PER_JOB)]
 
 
@@ -225,7 +242,7 @@ class JobOutcome(PersistedMessage):
     schema_id: Literal["job.outcome/1"] = Field(default="job.outcome/1", alias="schema")
     job_id: Name
     task_id: TaskId
-    type: Literal["cwt", "xwt", "wct", "significance"]
+    type: Literal["cwt", "xwt", "wct", "pwct", "mwct", "significance"]
     status: Literal["done", "failed"]
     attempt: PositiveCount
     result: TaskReply | None = None

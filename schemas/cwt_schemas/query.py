@@ -212,6 +212,98 @@ class WctReply(Message):
     cached: Cached = False
 
 
+#: Most signals of a partial or multiple coherence; more than the smoothing of any wavelet carries.
+MAX_JOINT_SIGNALS = 16
+
+
+class JointRequest(TransformRequest, LevelChoice):
+    """Arguments of coherences of several signals."""
+
+    #: (signal, time), the signals that are taken into account; NaN is a missing sample.
+    given: RealMatrix
+    #: Width in octaves of the smoothing over scales; None: that of the wavelet.
+    deltaj0: PositiveReal | None = None
+    #: None: no significance threshold.
+    significance_level: Level | None = 0.95
+
+    def _check_given(self, field: str, length: int, others: int) -> None:
+        """Check that the given signals are as long as `field`, and not too many with `others`."""
+        _check_length(field, length)
+        signals, samples = self.given.shape
+        if not 1 <= signals <= MAX_JOINT_SIGNALS - others:
+            raise wrong_field("given", f"{signals} signals, 1 to {MAX_JOINT_SIGNALS - others}")
+        if samples != length:
+            raise wrong_field(
+                "given", f"{samples} samples, {field} has {length}", reason=UNEQUAL_LENGTHS
+            )
+
+
+class PwctRequest(JointRequest):
+    """Request the partial coherence of two signals given others."""
+
+    #: (time,), both of the same length; NaN is a missing sample.
+    signal1: RealVector
+    signal2: RealVector
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        self._check_given("signal1", len(self.signal1), others=2)
+        if len(self.signal1) != len(self.signal2):
+            lengths = f"{len(self.signal2)} samples, signal1 has {len(self.signal1)}"
+            raise wrong_field("signal2", lengths, reason=UNEQUAL_LENGTHS)
+        return self
+
+
+class MwctRequest(JointRequest):
+    """Request the multiple coherence of a signal with others."""
+
+    #: (time,); NaN is a missing sample.
+    target: RealVector
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        self._check_given("target", len(self.target), others=1)
+        return self
+
+
+class JointReply(Message):
+    """The fields that the replies of partial and multiple coherence have in common."""
+
+    #: (time,), in seconds.
+    coi: RealVector
+    #: (scale,), in Hz.
+    freqs: RealVector
+    #: (scale,), the significance threshold, NaN where there is none; None if not requested.
+    signif: RealVector | None = None
+    #: Lag-1 coefficients of all signals, in the order of the request; None without a threshold.
+    lag1: Items[Lag1Estimate] | None = None
+    #: None if nothing was simulated.
+    backend_used: BackendName | None = None
+    seed: Seed | None = None
+    computation_time: Seconds
+    cached: Cached = False
+
+
+class PwctReply(JointReply):
+    """The partial coherence of two signals.
+
+    A value is missing as in the reply of ``wct``, and where the other signals leave next to nothing
+    of one.
+    """
+
+    #: (scale, time), coherence from 0 to 1 of what the given signals leave.
+    PWCT: RealMatrix
+    #: (scale, time), its phase difference in radians.
+    aPWCT: RealMatrix  # noqa: N815 - the symbol of the field
+
+
+class MwctReply(JointReply):
+    """The multiple coherence of a signal with others; values are missing as in ``pwct``."""
+
+    #: (scale, time), coherence from 0 to 1.
+    MWCT: RealMatrix
+
+
 class XwtRequest(PairRequest):
     """Request the cross-wavelet transform of two signals."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from cwt_schemas.arrays import CountMatrix
 from cwt_schemas.limits import MAX_MC_COUNT, MAX_OCTAVE, MAX_SCALES, MAX_SHARE_TASKS
 from cwt_schemas.message import Count, Items, Message, PositiveCount, PositiveReal, wrong_field
-from cwt_schemas.query import Lag1
+from cwt_schemas.query import MAX_JOINT_SIGNALS, Lag1
 from cwt_schemas.stream import Wavelet
 
 
@@ -31,6 +31,15 @@ class NullRowsShape(Message):
     record: Count
     al1: Lag1
     al2: Lag1
+    #: Coefficients of further noises, of partial and multiple coherence. Like `statistic`, omitted
+    #: for coherence of two noises, because version 0.1.0 does not know it.
+    others: Annotated[
+        Items[Lag1], Field(max_length=MAX_JOINT_SIGNALS, exclude_if=lambda lags: not lags)
+    ] = ()
+    statistic: Annotated[
+        Literal["coherence", "partial", "multiple"],
+        Field(exclude_if=lambda name: name == "coherence"),
+    ] = "coherence"
     centred: bool
     #: Offset of the first weight of the smoothing over scales, and the weights.
     boxcar_first: Annotated[int, Field(ge=-MAX_SCALES, le=0)]

@@ -17,6 +17,8 @@ QueryOp = Literal[
     "cwt",
     "xwt",
     "wct",
+    "pwct",
+    "mwct",
     "significance",
     "backends",
     "backend",

@@ -17,7 +17,7 @@ from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage
 from cwt_schemas.errors import Conflict, NotFound, Unprocessable
 from cwt_schemas.job import JobStatus
-from pycwt_client import Client, CwtAnswer, WctAnswer, blocking
+from pycwt_client import Client, CwtAnswer, MwctAnswer, PwctAnswer, WctAnswer, blocking
 from tests.contract.test_jobs import workers
 from tests.deadlines import fail_after
 from tests.jobs import endless
@@ -53,6 +53,25 @@ async def test_what_is_handed_over_is_told_while_it_goes_on_and_comes_as_the_lib
     assert isinstance(two, WctAnswer)
     expected = pycwt_mod.wct(X, Y, 0.5, 0.25, mc_count=5, seed=1)
     np.testing.assert_array_equal(two.signif, expected.signif)
+
+
+async def test_coherences_of_several_signals_are_tasks(system_bus: Bus) -> None:
+    given = np.random.default_rng(8).standard_normal((2, 200))
+    fields = {"dt": 0.5, "mc_count": 5, "seed": 1, "given": given}
+    tasks = [
+        {"type": "pwct", "signal1": X, "signal2": Y, **fields},
+        {"type": "mwct", "target": X, "deltaj0": 1.2, **fields},
+    ]
+    async with workers(system_bus, "one"):
+        job = await Client(system_bus).submit(tasks)
+        partial, multiple = (each.value() for each in await job.collect(30))
+    assert isinstance(partial, PwctAnswer)
+    assert isinstance(multiple, MwctAnswer)
+    expected = pycwt_mod.pwct(X, Y, given, 0.5, 0.25, mc_count=5, seed=1)
+    np.testing.assert_array_equal(partial.coherence, expected.coherence)
+    np.testing.assert_array_equal(partial.signif, expected.signif)
+    both = pycwt_mod.mwct(X, given, 0.5, 0.25, mc_count=5, seed=1, deltaj0=1.2)
+    np.testing.assert_array_equal(multiple.coherence, both.coherence)
 
 
 async def test_a_job_is_found_again_by_its_id_and_read_as_often_as_wanted(system_bus: Bus) -> None:

@@ -96,6 +96,28 @@ async def test_a_coherence_is_the_librarys_of_the_same_seed(client: Client) -> N
     assert (found.backend_used, found.seed) == ("sequential", 3)
 
 
+async def test_coherences_of_several_signals_are_the_librarys(client: Client) -> None:
+    given = np.stack([np.roll(X, 5) + Y, np.roll(Y, 3)])
+    for found, expected in (
+        (
+            await client.pwct(X, Y, given, DT, mc_count=10, seed=3),
+            pycwt_mod.pwct(X, Y, given, DT, mc_count=10, seed=3),
+        ),
+        (
+            await client.mwct(X, given, DT, mc_count=10, seed=3, deltaj0=1.2),
+            pycwt_mod.mwct(X, given, DT, mc_count=10, seed=3, deltaj0=1.2),
+        ),
+    ):
+        np.testing.assert_array_equal(found.coherence, expected.coherence)
+        np.testing.assert_array_equal(found.signif, expected.signif)
+        assert repr(found.lag1) == repr(expected.lag1)
+        assert (found.backend_used, found.seed) == ("sequential", 3)
+    with pytest.raises(Unprocessable, match=r"given: .*0\.9\d\d .95 % level"):
+        await client.mwct(X, np.stack([Y, *given, Y[::-1], X[::-1]]), DT)
+    with pytest.raises(Unprocessable, match="given"):
+        await client.pwct(X, Y, given[:, 1:], DT)
+
+
 @pytest.mark.parametrize(
     ("significance", "fields"),
     [

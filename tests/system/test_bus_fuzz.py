@@ -140,6 +140,8 @@ ROUTES: Mapping[str, tuple[str, str]] = {
     "cwt.query.cwt": ("POST", "/api/v1/wavelet/cwt"),
     "cwt.query.xwt": ("POST", "/api/v1/wavelet/xwt"),
     "cwt.query.wct": ("POST", "/api/v1/wavelet/wct"),
+    "cwt.query.pwct": ("POST", "/api/v1/wavelet/pwct"),
+    "cwt.query.mwct": ("POST", "/api/v1/wavelet/mwct"),
     "cwt.query.significance": ("POST", "/api/v1/wavelet/significance"),
     "cwt.query.benchmark": ("POST", "/api/v1/benchmark"),
     "cwt.job.submit": ("POST", "/api/v1/jobs"),

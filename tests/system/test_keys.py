@@ -54,6 +54,8 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "POST /api/v1/wavelet/cwt": ("", {"json": {"data": X, "dt": 0.25}}),
     "POST /api/v1/wavelet/xwt": ("", {"json": {"signal1": X, "signal2": X, "dt": 0.25}}),
     "POST /api/v1/wavelet/wct": ("", {"json": PAIR}),
+    "POST /api/v1/wavelet/pwct": ("", {"json": {**PAIR, "given": [X[::-1]]}}),
+    "POST /api/v1/wavelet/mwct": ("", {"json": {"target": X, "given": [X[::-1]], "dt": 0.25}}),
     "POST /api/v1/wavelet/significance": (
         "", {"json": {"lag1": [0.1, 0.1], "n": 32, "dt": 0.25, "mc_count": 10}},
     ),

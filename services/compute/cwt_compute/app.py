@@ -27,6 +27,8 @@ from cwt_compute.queries.executor import QueryExecutor
 from cwt_compute.queries.simulation import answer_backend, answer_backends
 from cwt_compute.queries.transforms import (
     answer_cwt,
+    answer_mwct,
+    answer_pwct,
     answer_significance,
     answer_wct,
     answer_xwt,
@@ -142,6 +144,8 @@ class ComputeService:
             self._heavy("cwt", answer_cwt),
             self._heavy("xwt", answer_xwt),
             self._heavy("wct", partial(answer_wct, n_jobs=n_jobs, levels=levels)),
+            self._heavy("pwct", partial(answer_pwct, n_jobs=n_jobs, levels=levels)),
+            self._heavy("mwct", partial(answer_mwct, n_jobs=n_jobs, levels=levels)),
             self._heavy("significance", partial(answer_significance, n_jobs=n_jobs, levels=levels)),
             self._heavy("benchmark", partial(answer_benchmark, n_jobs=n_jobs)),
             _light("schema", self._schema),

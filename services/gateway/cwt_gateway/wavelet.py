@@ -36,6 +36,8 @@ SUMMARIES: Final[dict[QueryOp, str]] = {
     "cwt": "Wavelet transform of a signal",
     "xwt": "Cross-wavelet transform of two signals",
     "wct": "Wavelet coherence of two signals",
+    "pwct": "Partial coherence of two signals given others",
+    "mwct": "Multiple coherence of a signal with others",
     "significance": "Significance threshold of coherence",
 }
 

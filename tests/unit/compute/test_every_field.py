@@ -10,13 +10,22 @@ import pytest
 
 from cwt_compute.queries.transforms import (
     answer_cwt,
+    answer_mwct,
+    answer_pwct,
     answer_significance,
     answer_wct,
     answer_xwt,
 )
 from cwt_schemas.errors import Unavailable
 from cwt_schemas.message import Message
-from cwt_schemas.query import CwtRequest, SignificanceRequest, WctRequest, XwtRequest
+from cwt_schemas.query import (
+    CwtRequest,
+    MwctRequest,
+    PwctRequest,
+    SignificanceRequest,
+    WctRequest,
+    XwtRequest,
+)
 from pycwt_mod import register_backend
 from tests.backends import Away
 
@@ -30,6 +39,8 @@ OTHER_WAVELET = {"mother": "morlet", "param": 6.0, "convention": "pycwt", "dtype
 OTHER_LEVEL = {
     "significance_level": 0.8, "mc_count": 7, "seed": 2, "method": "table", "backend": "joblib",
 }  # fmt: skip
+SIMULATED = {name: value for name, value in OTHER_LEVEL.items() if name != "method"}
+W = np.random.default_rng(9).standard_normal((2, 300))
 PAIR, OTHER_PAIR = {"signal1": X, "signal2": Y}, {"signal1": Z, "signal2": Z}
 QUERIES: dict[type[Message], tuple[Callable[..., Message], dict[str, Any], dict[str, Any]]] = {
     CwtRequest: (
@@ -46,6 +57,16 @@ QUERIES: dict[type[Message], tuple[Callable[..., Message], dict[str, Any], dict[
         answer_wct,
         {**PAIR, **AXIS, **WAVELET, **LEVEL},
         {**OTHER_PAIR, **OTHER_AXIS, **OTHER_WAVELET, **OTHER_LEVEL},
+    ),
+    PwctRequest: (
+        answer_pwct,
+        {**PAIR, "given": W, **AXIS, **WAVELET, **LEVEL},
+        {**OTHER_PAIR, "given": W[:1], "deltaj0": 2.0, **OTHER_AXIS, **OTHER_WAVELET, **SIMULATED},
+    ),
+    MwctRequest: (
+        answer_mwct,
+        {"target": X, "given": W, **AXIS, **WAVELET, **LEVEL},
+        {"target": Y, "given": W[:1], "deltaj0": 2.0, **OTHER_AXIS, **OTHER_WAVELET, **SIMULATED},
     ),
     SignificanceRequest: (
         answer_significance,
@@ -76,7 +97,7 @@ def test_another_value_gives_another_answer(kind: type[Message], field: str) -> 
 
 @pytest.mark.parametrize("kind", QUERIES)
 def test_every_field_is_among_those_changed(kind: type[Message]) -> None:
-    known = QUERIES[kind][2].keys() | {"fallback"}
+    known = QUERIES[kind][2].keys() | {"fallback", "method"}
     assert kind.model_fields.keys() <= known
 
 

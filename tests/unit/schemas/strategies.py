@@ -279,6 +279,17 @@ def pairs(draw: st.DrawFn, /, make: Callable[..., Message], **more: Strategy) ->
     return make(**signals, **fields)
 
 
+@st.composite
+def joints(draw: st.DrawFn, /, make: Callable[..., Message], *names: str) -> Message:
+    """Return a request for a coherence of several signals, of which `names` are not given."""
+    n = draw(st.integers(1, 4))
+    signals = {name: draw(arrays(FLOATS, st.just((n,)))) for name in names}
+    given = draw(arrays(FLOATS, st.just((draw(st.integers(1, 3)), n))))
+    more = {"deltaj0": maybe(rates), "significance_level": maybe(levels), **simulation}
+    fields = {name: draw(strategy) for name, strategy in (transform | more).items()}
+    return make(**signals, given=given, **fields)
+
+
 infos = st.builds(
     query.BackendInfo,
     name=names,
@@ -339,6 +350,16 @@ origin: dict[str, Strategy] = {
     "kind": kinds,
     "build_hash": texts,
     "simulated": st.booleans(),
+    "computation_time": seconds,
+}
+
+joint_reply: dict[str, Strategy] = {
+    "coi": vectors,
+    "freqs": vectors,
+    "signif": maybe(vectors),
+    "lag1": maybe(st.lists(lag1_estimates, min_size=2, max_size=4).map(tuple)),
+    "backend_used": maybe(names),
+    "seed": maybe(counts),
     "computation_time": seconds,
 }
 
@@ -412,6 +433,10 @@ BY_MODEL: dict[type[Message], Strategy] = {
         seed=maybe(counts),
         computation_time=seconds,
     ),
+    schemas.PwctRequest: joints(schemas.PwctRequest, "signal1", "signal2"),
+    schemas.MwctRequest: joints(schemas.MwctRequest, "target"),
+    schemas.PwctReply: st.builds(schemas.PwctReply, PWCT=matrices, aPWCT=matrices, **joint_reply),
+    schemas.MwctReply: st.builds(schemas.MwctReply, MWCT=matrices, **joint_reply),
     schemas.SignificanceRequest: st.builds(
         schemas.SignificanceRequest,
         al1=st.floats(-0.99, 0.99),
@@ -644,6 +669,8 @@ task_strategies: dict[type[Message], Strategy] = {
     schemas.CwtTask: task(schemas.CwtTask, schemas.CwtRequest, "cwt"),
     schemas.XwtTask: task(schemas.XwtTask, schemas.XwtRequest, "xwt"),
     schemas.WctTask: task(schemas.WctTask, schemas.WctRequest, "wct"),
+    schemas.PwctTask: task(schemas.PwctTask, schemas.PwctRequest, "pwct"),
+    schemas.MwctTask: task(schemas.MwctTask, schemas.MwctRequest, "mwct"),
     schemas.SignificanceTask: task(
         schemas.SignificanceTask, schemas.SignificanceRequest, "significance"
     ),
@@ -694,7 +721,7 @@ states = st.builds(
 outcome = {
     "job_id": names,
     "task_id": task_ids,
-    "type": st.sampled_from(["cwt", "xwt", "wct", "significance"]),
+    "type": st.sampled_from(["cwt", "xwt", "wct", "pwct", "mwct", "significance"]),
     "attempt": positive_counts,
     "engine": engines,
     "started_ns": counts,
@@ -704,6 +731,8 @@ task_replies = st.one_of(
     BY_MODEL[schemas.CwtReply],
     BY_MODEL[schemas.XwtReply],
     BY_MODEL[schemas.WctReply],
+    BY_MODEL[schemas.PwctReply],
+    BY_MODEL[schemas.MwctReply],
     BY_MODEL[schemas.SignificanceReply],
 )
 rows = st.builds(
@@ -718,6 +747,8 @@ rows = st.builds(
     record=st.integers(0, 40),
     al1=st.floats(-0.99, 0.99),
     al2=st.floats(-0.99, 0.99),
+    others=st.lists(st.floats(-0.99, 0.99), max_size=3).map(tuple),
+    statistic=st.sampled_from(["coherence", "partial", "multiple"]),
     centred=st.booleans(),
     boxcar_first=st.integers(-8, 0),
     boxcar_weights=st.lists(st.floats(0, 1), min_size=1, max_size=4).map(tuple),

@@ -81,6 +81,8 @@ class _DeviceBackend:
         if device is None:
             raise Unavailable(f"the bridge has no working {self.name} at the moment")
         surrogate_tasks = cast("Sequence[SurrogateTask]", tasks)
+        if any(task.rows.statistic != "coherence" for task in surrogate_tasks):
+            raise ValueError(f"backend={self.name!r} simulates only coherence of two signals")
         histograms = (_histograms(bus, device, task) for task in surrogate_tasks)
         return cast("Iterator[R]", histograms)
 

@@ -10,10 +10,18 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from cwt_compute.queries.cost import check_simulation, cost_s, output_cells, scale_count
+from cwt_compute.queries.cost import (
+    check_simulation,
+    cost_s,
+    output_cells,
+    scale_count,
+    simulated_pairs,
+)
 from cwt_compute.queries.simulation import FALLBACK, answer_backend
 from cwt_compute.queries.transforms import (
     answer_cwt,
+    answer_mwct,
+    answer_pwct,
     answer_significance,
     answer_wct,
     answer_xwt,
@@ -27,6 +35,8 @@ from cwt_schemas.job import (
     JobOutcome,
     JobSubmit,
     JobWork,
+    MwctTask,
+    PwctTask,
     QueuedTask,
     SignificanceTask,
     TaskReply,
@@ -59,7 +69,7 @@ CLUSTER = "cluster"
 #: Minimum cost at which a simulation is distributed, in seconds of one core.
 SPREAD_COST_S = 5.0
 #: Fields of a task that may be large.
-SIGNALS = frozenset({"data", "signal1"})
+SIGNALS = frozenset({"data", "signal1", "target"})
 #: Room for the other fields of a task.
 TASK_OVERHEAD_BYTES = 4096
 
@@ -92,8 +102,9 @@ def check_tasks(tasks: Sequence[TaskRequest], max_message_bytes: int) -> None:
 def _check(
     task: TaskRequest, max_message_bytes: int, backend_of: Callable[[str], BackendInfo]
 ) -> None:
+    others = task.given.nbytes if isinstance(task, PwctTask | MwctTask) else 0
     for field in SIGNALS & type(task).model_fields.keys():
-        size = getattr(task, field).nbytes * (2 if field == "signal1" else 1)
+        size = getattr(task, field).nbytes * (2 if field == "signal1" else 1) + others
         if size + TASK_OVERHEAD_BYTES > max_message_bytes:
             problem = f"{size} bytes, the server accepts at most {max_message_bytes} in a message"
             raise Unprocessable.of({field: problem})
@@ -106,12 +117,12 @@ def _check(
         if cells > MAX_OUTPUT_CELLS:
             problem = f"{cells} values in the reply, at most {MAX_OUTPUT_CELLS} are allowed"
             raise Unprocessable.of({"J": problem})
-    if isinstance(task, WctTask | SignificanceTask):
+    if isinstance(task, WctTask | PwctTask | MwctTask | SignificanceTask):
         backend_of(task.backend)
         if task.significance_level is not None and task.method == "montecarlo":
             rows = task.J + 1 if isinstance(task, SignificanceTask) else scale_count(task)
             check_simulation(
-                rows=rows, dj=task.dj, mc_count=task.mc_count, max_cost_s=MAX_TASK_COST_S
+                rows=rows, dj=task.dj, mc_count=simulated_pairs(task), max_cost_s=MAX_TASK_COST_S
             )
 
 
@@ -145,6 +156,10 @@ def answer_task(request: TaskRequest) -> TaskReply:
             return answer_xwt(request)
         case WctTask():
             return answer_wct(request, max_cost_s=MAX_TASK_COST_S)
+        case PwctTask():
+            return answer_pwct(request, max_cost_s=MAX_TASK_COST_S)
+        case MwctTask():
+            return answer_mwct(request, max_cost_s=MAX_TASK_COST_S)
         case _:
             return answer_significance(request, max_cost_s=MAX_TASK_COST_S)
 
@@ -152,7 +167,7 @@ def answer_task(request: TaskRequest) -> TaskReply:
 def is_spread(request: TaskRequest) -> bool:
     """Return whether the simulation of a task is large enough to be distributed."""
     return (
-        isinstance(request, WctTask | SignificanceTask)
+        isinstance(request, WctTask | PwctTask | MwctTask | SignificanceTask)
         and request.backend in {FALLBACK, CLUSTER}
         and cost_s(request) > SPREAD_COST_S
     )

@@ -18,7 +18,10 @@ from cwt_schemas.message import Message
 from cwt_schemas.query import (
     BenchmarkRequest,
     CwtRequest,
+    JointRequest,
+    MwctRequest,
     PairRequest,
+    PwctRequest,
     SignificanceRequest,
     TransformRequest,
     WctRequest,
@@ -36,6 +39,7 @@ __all__ = [
     "scale_count",
     "should_cache",
     "should_coalesce",
+    "simulated_pairs",
     "simulation_cost_s",
 ]
 
@@ -47,6 +51,8 @@ CALL_S = 1e-3
 CWT_CELL_S = 12e-9
 XWT_CELL_S = 40e-9
 WCT_CELL_S = 70e-9
+#: The same of a coherence of several signals, per signal squared.
+JOINT_CELL_S = 100e-9
 #: Cost of a simulated row: per task among which the pairs are divided, and per pair.
 ROW_TASK_S = 65e-6
 ROW_PAIR_S = 13e-6
@@ -69,6 +75,9 @@ def cost_s(request: Message) -> float:
     match request:
         case WctRequest():
             return CALL_S + WCT_CELL_S * output_cells(request) + _level_cost_s(request)
+        case JointRequest():
+            joint = JOINT_CELL_S * signal_count(request) ** 2 * output_cells(request)
+            return CALL_S + joint + _level_cost_s(request)
         case XwtRequest():
             return CALL_S + XWT_CELL_S * output_cells(request)
         case CwtRequest():
@@ -98,6 +107,21 @@ def should_cache(request: Message) -> bool:
         return False
     reading_s = READ_S + reply_bytes(request) / READ_BYTES_PER_S
     return cost_s(request) > KEPT_FACTOR * reading_s
+
+
+def signal_count(request: WctRequest | JointRequest | SignificanceRequest) -> int:
+    """Return the number of signals, and so of noises in a simulation."""
+    if not isinstance(request, JointRequest):
+        return 2
+    return len(request.given) + (2 if isinstance(request, PwctRequest) else 1)
+
+
+def simulated_pairs(request: WctRequest | JointRequest | SignificanceRequest) -> int:
+    """Return how many pairs of noises take as long as the surrogates of a request.
+
+    The spectra of k noises and of their pairs are k² reals, those of two are 4.
+    """
+    return request.mc_count * max(4, signal_count(request) ** 2) // 4
 
 
 def simulation_cost_s(rows: int, pairs: int) -> float:
@@ -141,11 +165,11 @@ def check_simulation(
     )
 
 
-def _level_cost_s(request: WctRequest | SignificanceRequest) -> float:
+def _level_cost_s(request: WctRequest | JointRequest | SignificanceRequest) -> float:
     if request.significance_level is None or request.method == "table":
         return 0.0
     rows = scale_count(request) if isinstance(request, TransformRequest) else request.J + 1
-    return simulation_cost_s(rows, request.mc_count)
+    return simulation_cost_s(rows, simulated_pairs(request))
 
 
 def _benchmark_cost_s(request: BenchmarkRequest) -> float:
@@ -166,8 +190,10 @@ def reply_numbers(request: Message) -> int:
             return 2 * output_cells(request)
         case XwtRequest():  # complex, and the phase
             return 3 * output_cells(request)
-        case WctRequest():
+        case WctRequest() | PwctRequest():
             return 2 * output_cells(request)
+        case MwctRequest():
+            return output_cells(request)
         case _:
             return 0
 
@@ -182,6 +208,8 @@ def sample_count(request: TransformRequest) -> int:
     """Return the number of samples of each signal."""
     if isinstance(request, PairRequest):
         return len(request.signal1)
+    if isinstance(request, JointRequest):
+        return int(request.given.shape[1])
     return len(request.data) if isinstance(request, CwtRequest) else 0
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pycwt_mod
-from cwt_compute.queries.cost import check_simulation
+from cwt_compute.queries.cost import check_simulation, simulated_pairs
 from cwt_schemas.errors import NotFound, Unavailable
 from cwt_schemas.limits import MAX_QUERY_COST_S
 from cwt_schemas.message import Message, content_digest
-from cwt_schemas.query import BackendInfo, BackendsReply, SignificanceRequest, WctRequest
+from cwt_schemas.query import (
+    BackendInfo,
+    BackendsReply,
+    JointRequest,
+    SignificanceRequest,
+    WctRequest,
+)
 from pycwt_mod.backends import get_backend, uses_n_jobs
 from pycwt_mod.significance import Cache as Levels
 
@@ -41,7 +47,7 @@ class Simulation(NamedTuple):
 
     def arguments(
         self,
-        request: WctRequest | SignificanceRequest,
+        request: WctRequest | JointRequest | SignificanceRequest,
         *,
         n_jobs: int = 1,
         levels: Levels | None = None,
@@ -64,7 +70,7 @@ class Simulation(NamedTuple):
 
 
 def simulation_of(
-    request: WctRequest | SignificanceRequest,
+    request: WctRequest | JointRequest | SignificanceRequest,
     *,
     rows: int,
     max_cost_s: float = MAX_QUERY_COST_S,
@@ -73,7 +79,8 @@ def simulation_of(
     if request.significance_level is None or request.method == "table":
         answer_backend(request.backend)  # reports an unknown name even if it is not used
         return Simulation(None, None)
-    check_simulation(rows=rows, dj=request.dj, mc_count=request.mc_count, max_cost_s=max_cost_s)
+    pairs = simulated_pairs(request)
+    check_simulation(rows=rows, dj=request.dj, mc_count=pairs, max_cost_s=max_cost_s)
     backend = chosen_backend(request.backend, fallback=request.fallback)
     return Simulation(backend, content_seed(request) if request.seed is None else request.seed)
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 import pycwt_mod
 from cwt_compute.queries.cost import MAX_COMPUTE_BYTES, reply_bytes, scale_count
-from cwt_compute.queries.simulation import Levels, simulation_of
+from cwt_compute.queries.simulation import Levels, Simulation, simulation_of
 from cwt_runtime.analysis import wavelet_of
 from cwt_runtime.rpc.context import request_context
 from cwt_schemas.errors import Unprocessable
@@ -23,8 +23,13 @@ from cwt_schemas.limits import MAX_QUERY_COST_S
 from cwt_schemas.query import (
     CwtReply,
     CwtRequest,
+    JointRequest,
     Lag1Estimate,
+    MwctReply,
+    MwctRequest,
     PairRequest,
+    PwctReply,
+    PwctRequest,
     SignificanceReply,
     SignificanceRequest,
     TransformRequest,
@@ -35,7 +40,14 @@ from cwt_schemas.query import (
 )
 from pycwt_mod import NyquistWarning
 
-__all__ = ["answer_cwt", "answer_significance", "answer_wct", "answer_xwt"]
+__all__ = [
+    "answer_cwt",
+    "answer_mwct",
+    "answer_pwct",
+    "answer_significance",
+    "answer_wct",
+    "answer_xwt",
+]
 
 # Clients choose the scales, so a warning on stderr for each new s0 would only fill the log.
 warnings.filterwarnings("ignore", category=NyquistWarning)
@@ -47,6 +59,7 @@ _FIELDS = {"y1": "signal1", "y2": "signal2", "signal": "data", "wavelet": "mothe
 #: Arguments of the library whose field has the same name.
 _OWN_NAMES = {
     "dt", "dj", "s0", "J", "al1", "al2", "mc_count", "significance_level", "convention", "method",
+    "given", "target", "deltaj0",
 }  # fmt: skip
 
 #: Error for a wavelet without a smoothing factor. A script can set the factor, a request cannot.
@@ -126,6 +139,51 @@ def answer_wct(
         )
 
 
+def answer_pwct(
+    request: PwctRequest,
+    *,
+    n_jobs: int = 1,
+    levels: Levels | None = None,
+    max_cost_s: float = MAX_QUERY_COST_S,
+) -> PwctReply:
+    """Return the partial coherence of two signals; for arguments see `answer_wct`."""
+    started = time.perf_counter()
+    simulation = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
+    with _library_refusals("signal1"):
+        result = pycwt_mod.pwct(
+            _cast(request.signal1, request), _cast(request.signal2, request),
+            _cast(request.given, request), **_joint_arguments(request),
+            **simulation.arguments(request, n_jobs=n_jobs, levels=levels),
+        )  # fmt: skip
+        return PwctReply(
+            PWCT=_missing(result.coherence, result.mask),
+            aPWCT=_missing(result.phase, result.mask),
+            **_joint_fields(request, result, simulation, started),
+        )
+
+
+def answer_mwct(
+    request: MwctRequest,
+    *,
+    n_jobs: int = 1,
+    levels: Levels | None = None,
+    max_cost_s: float = MAX_QUERY_COST_S,
+) -> MwctReply:
+    """Return the multiple coherence of a signal with others; for arguments see `answer_wct`."""
+    started = time.perf_counter()
+    simulation = simulation_of(request, rows=scale_count(request), max_cost_s=max_cost_s)
+    with _library_refusals("target"):
+        result = pycwt_mod.mwct(
+            _cast(request.target, request), _cast(request.given, request),
+            **_joint_arguments(request),
+            **simulation.arguments(request, n_jobs=n_jobs, levels=levels),
+        )  # fmt: skip
+        return MwctReply(
+            MWCT=_missing(result.coherence, result.mask),
+            **_joint_fields(request, result, simulation, started),
+        )
+
+
 def answer_significance(
     request: SignificanceRequest,
     *,
@@ -180,7 +238,7 @@ def _coherence(result: pycwt_mod.WctResult) -> dict[str, Any]:
 
 
 def _lag1(
-    result: pycwt_mod.WctResult | pycwt_mod.XwtResult,
+    result: pycwt_mod.WctResult | pycwt_mod.MwctResult | pycwt_mod.XwtResult,
 ) -> tuple[Lag1Estimate, ...] | None:
     """Return the lag-1 coefficients behind the threshold, or None without a threshold."""
     if result.lag1 is None:
@@ -189,6 +247,34 @@ def _lag1(
         Lag1Estimate.model_validate({"g": float(each.g), "estimator": str(each.estimator)})
         for each in result.lag1
     )
+
+
+def _joint_arguments(request: JointRequest) -> dict[str, Any]:
+    return {
+        **_arguments(request),
+        "deltaj0": request.deltaj0,
+        "sig": request.significance_level is not None,
+        "significance_level": request.significance_level or 0.95,
+    }
+
+
+def _joint_fields(
+    request: JointRequest,
+    result: pycwt_mod.WctResult | pycwt_mod.MwctResult,
+    simulation: Simulation,
+    started: float,
+) -> dict[str, Any]:
+    """Return the fields that the replies of partial and multiple coherence have in common."""
+    has_level = request.significance_level is not None
+    return {
+        "coi": result.coi,
+        "freqs": result.freqs,
+        "signif": result.signif.astype(request.dtype) if has_level else None,
+        "lag1": _lag1(result),
+        "backend_used": simulation.backend,
+        "seed": simulation.seed,
+        "computation_time": time.perf_counter() - started,
+    }
 
 
 def _arguments(request: TransformRequest) -> dict[str, Any]:
@@ -264,7 +350,9 @@ def _field_of(text: str) -> str:
     if _UNPUBLISHED.match(text):
         return "param"
     reason = text.partition(": ")[2] if text.startswith("cannot ") else text
-    argument = reason.replace("=", " ").partition(" ")[0].rstrip(":,")
+    argument = reason.replace("=", " ").replace("[", " ").partition(" ")[0].rstrip(":,")
+    if "given signals" in text:
+        return "given"
     if argument in _FIELDS:
         return _FIELDS[argument]
     if argument in _OWN_NAMES:
