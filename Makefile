@@ -40,7 +40,7 @@ test-quick: $(READY) ## the fast unit tests
 fuzz: $(READY)    ## thousands of damaged files for the sources, in some minutes
 	FUZZ_CASES=$${FUZZ_CASES:-2000} $(PYTEST) -o timeout=3600 tests/unit/client/sources/test_fuzz.py
 
-fuzz-bus: $(READY) ## a million damaged messages to a running system, in some minutes
+fuzz-bus: $(READY) ## a million damaged messages to a running system, in half an hour
 	FUZZ_MESSAGES=$${FUZZ_MESSAGES:-1000000} $(PYTEST) -s -n 0 -o timeout=7200 tests/system/test_bus_fuzz.py
 
 faults: $(READY)  ## a thousand random faults of processes, network and disk, in half an hour

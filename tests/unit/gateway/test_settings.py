@@ -41,3 +41,15 @@ def test_what_is_no_origin_is_refused(origin: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CWT_HTTP_CORS_ORIGINS", origin)
     with pytest.raises(SettingsError, match="CWT_HTTP_CORS_ORIGINS"):
         load_settings(GatewaySettings)
+
+
+def test_proxies_are_addresses_or_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CWT_HTTP_PROXIES", "127.0.0.1, 10.1.0.0/16,fd00::1")
+    assert load_settings(GatewaySettings).proxies == ("127.0.0.1", "10.1.0.0/16", "fd00::1")
+
+
+@pytest.mark.parametrize("proxy", ["*", "proxy.example.org", "10.1.0.1/16", "127.0.0.1:80"])
+def test_another_proxy_is_refused(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CWT_HTTP_PROXIES", proxy)
+    with pytest.raises(SettingsError, match="CWT_HTTP_PROXIES"):
+        load_settings(GatewaySettings)
