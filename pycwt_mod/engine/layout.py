@@ -117,8 +117,10 @@ class VoiceGrid:
         return slice(first, min(first + self.voices_per_octave, self.n_voices))
 
 
-BlockOp: TypeAlias = Literal["cwt", "xwt", "wct"]
-OPS: tuple[BlockOp, ...] = ("cwt", "xwt", "wct")
+BlockOp: TypeAlias = Literal["cwt", "xwt", "wct", "pwct", "mwct"]
+OPS: tuple[BlockOp, ...] = ("cwt", "xwt", "wct", "pwct", "mwct")
+#: Operations on smoothed spectra.
+COHERENCES: tuple[BlockOp, ...] = ("wct", "pwct", "mwct")
 
 #: Radii, and the sampling of coherence, are chosen for a hundredth of the tolerance: where a signal
 #: has little power in a row, truncation and aliasing come from stronger rows. The shipped recording
@@ -174,7 +176,7 @@ def check_op(op: str) -> None:
 
 def grid_boxcar(grid: VoiceGrid, op: BlockOp, convention: Convention) -> ScaleBoxcar:
     """Return the boxcar over voices; a single row but for coherence."""
-    if op != "wct":
+    if op not in COHERENCES:
         return ScaleBoxcar(0, (1.0,))
     return ScaleBoxcar.of(grid.wavelet.deltaj0, 1 / grid.voices_per_octave, convention)
 
@@ -186,7 +188,7 @@ def support_radius(wavelet: Wavelet, op: BlockOp, rtol: float) -> float:
     `pycwt_mod.engine.filter_bank.smoothed_radius`.
     """
     tol = rtol * RESERVE
-    return smoothed_radius(wavelet, tol) if op == "wct" else tail_radius(wavelet, tol)
+    return smoothed_radius(wavelet, tol) if op in COHERENCES else tail_radius(wavelet, tol)
 
 
 @lru_cache(maxsize=64)
@@ -208,9 +210,9 @@ def sampling_bandwidth(wavelet: Wavelet, op: BlockOp, rtol: float) -> float:
     """Return 2π/D at scale 1: the width of what is published.
 
     For "cwt" that is the band of the coefficients, for "xwt" twice as much, since a product
-    of two rows is twice as wide, for "wct" what keeps aliases out of the smoothed spectra.
+    of two rows is twice as wide, for coherences what keeps aliases out of the smoothed spectra.
     """
-    if op == "wct":
+    if op in COHERENCES:
         return coherence_bandwidth(wavelet, rtol * RESERVE)
     low, high = wavelet.frequency_band(rtol)
     width = high - (low if wavelet.analytic else -high)
@@ -230,7 +232,7 @@ def octave_layouts(
     Parameters
     ----------
     grid : VoiceGrid
-    op : {"cwt", "xwt", "wct"}
+    op : {"cwt", "xwt", "wct", "pwct", "mwct"}
     hop_s : float
         Time between blocks of the highest octave; it doubles with each octave.
     convention : {"standard", "pycwt"}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Convention, check_convention, check_count, check_lag1, check_level
+from pycwt_mod.conditioning import Statistic
 from pycwt_mod.engine.layout import OctaveLayout, VoiceGrid, grid_boxcar
 from pycwt_mod.rednoise import Seed
 from pycwt_mod.significance.coherence import entropy_of
@@ -24,6 +28,8 @@ def block_significance(
     level: float,
     mc_count: int,
     seed: Seed,
+    others: Sequence[float] = (),
+    statistic: Statistic = "coherence",
 ) -> NDArray[np.float64]:
     """Threshold of R² that unrelated red noises exceed with probability 1 - `level`; one octave.
 
@@ -45,6 +51,8 @@ def block_significance(
         Surrogate pairs, each 64 of the octave's largest scales long.
     seed : int, SeedSequence, Generator or None
         The same seed gives the same thresholds, bit for bit.
+    others, statistic
+        As for `wct_significance`.
 
     Returns
     -------
@@ -66,7 +74,9 @@ def block_significance(
         grid_boxcar(grid, "wct", convention),
         check_lag1("al1", al1),
         check_lag1("al2", al2),
+        *(check_lag1(f"others[{k}]", lag) for k, lag in enumerate(others)),
     )
+    rows = replace(rows, statistic=statistic)
     pairs = check_count("mc_count", mc_count)
     check_level("level", level)
     task = SurrogateTask(

@@ -1,6 +1,6 @@
 """Transforms of signals that are still being recorded: samples in, finished blocks out.
 
-`StreamingCwt`, `StreamingXwt` and `StreamingWct` are what notebooks use. They are made of a
+`StreamingCwt`, `StreamingXwt`, `StreamingWct` and others are what notebooks use. They are made of a
 `Windower`, which the ingest service uses as well, and of `compute_blocks`, which the workers use.
 """
 
@@ -23,9 +23,16 @@ from pycwt_mod.streaming.compute import (
     compute_blocks,
     support_radii,
 )
-from pycwt_mod.streaming.level import LevelMethod, window_level
+from pycwt_mod.streaming.level import LevelMethod, block_level_of, window_level
 from pycwt_mod.streaming.provisional import Calibration, Estimate, Provisional
-from pycwt_mod.streaming.transforms import Pushed, StreamingCwt, StreamingWct, StreamingXwt
+from pycwt_mod.streaming.transforms import (
+    Pushed,
+    StreamingCwt,
+    StreamingMwct,
+    StreamingPwct,
+    StreamingWct,
+    StreamingXwt,
+)
 from pycwt_mod.streaming.windower import CutWindow, SampleBuffer, Tile, Tiling, Windower
 
 __all__ = [
@@ -46,6 +53,8 @@ __all__ = [
     "Quantity",
     "SampleBuffer",
     "StreamingCwt",
+    "StreamingMwct",
+    "StreamingPwct",
     "StreamingWct",
     "StreamingXwt",
     "Tile",
@@ -53,6 +62,7 @@ __all__ = [
     "VoiceGrid",
     "Windower",
     "assemble",
+    "block_level_of",
     "compute_block",
     "compute_blocks",
     "flat_stretches",

@@ -28,6 +28,7 @@ from pycwt_mod.arrays import (
     read_only,
     unit_scaled,
 )
+from pycwt_mod.conditioning import multiple_coherence, pairs_of, partial_coherence
 from pycwt_mod.engine.filter_bank import FilterBank, fast_length
 from pycwt_mod.engine.flat_stretches import (
     Radii,
@@ -38,6 +39,7 @@ from pycwt_mod.engine.flat_stretches import (
     radii_of,
 )
 from pycwt_mod.engine.layout import (
+    COHERENCES,
     BlockOp,
     OctaveLayout,
     VoiceGrid,
@@ -63,7 +65,11 @@ QUANTITIES: dict[BlockOp, tuple[Quantity, ...]] = {
     "cwt": ("complex", "power", "amplitude", "phase"),
     "xwt": ("complex", "power", "amplitude", "phase"),
     "wct": ("coherence",),
+    "pwct": ("coherence",),
+    "mwct": ("coherence",),
 }
+#: Channels of a set, at least; partial and multiple coherence take more.
+_LEAST: dict[BlockOp, int] = {"cwt": 1, "xwt": 2, "wct": 2, "pwct": 3, "mwct": 2}
 
 
 def compute_block(
@@ -83,16 +89,18 @@ def compute_block(
     ----------
     window : ndarray, shape (samples, channels), float32 or float64
         NaN, infinite and masked values are missing, and so is everything outside the window. One
-        channel for "cwt", two for the others.
+        channel for "cwt", two for "xwt" and "wct". For "pwct" the pair and then the given channels,
+        for "mwct" the target and then the given channels.
     window_first : int
         Sample index of the first row of `window`.
     tile_first : int
         Sample index of the first output. For outputs that join on, a multiple of the tile.
     grid, layout
         The analysis, and one of its `octave_layouts` for the same `op` and `convention`.
-    op : {"cwt", "xwt", "wct"}
+    op : {"cwt", "xwt", "wct", "pwct", "mwct"}
     quantity : {"complex", "power", "amplitude", "phase", "coherence"}
-        "power" is |W|², or |W1 W2*| for "xwt"; "amplitude" is its root. "wct" has "coherence".
+        "power" is |W|², or |W1 W2*| for "xwt"; "amplitude" is its root. Coherences have
+        "coherence".
     convention : {"standard", "pycwt"}
         A constant offset is removed in both; pycwt's offline `cwt` keeps it, so that with a
         large one the steps at the ends of its record are felt far beyond the mask.
@@ -108,7 +116,10 @@ def compute_block(
     ValueError
         If the window has the wrong shape or type, or `op` can't give `quantity`.
     """
-    channels = tuple(range(1 if op == "cwt" else 2))
+    check_op(op)
+    channels = tuple(range(_LEAST[op]))
+    if op in ("pwct", "mwct") and window.ndim == 2:
+        channels = tuple(range(max(_LEAST[op], window.shape[1])))
     if window.ndim != 2 or window.shape[1] != len(channels):
         raise ValueError(f"window has shape {window.shape}, but must be (samples, {len(channels)})")
     (block,) = compute_blocks(
@@ -138,7 +149,7 @@ def compute_blocks(
     ----------
     window : ndarray, shape (samples, channels), float32 or float64
     sets : sequence of tuple of int
-        Columns of `window`: one for "cwt", two for the others; a column may be in many pairs.
+        Columns of `window` as `compute_block` takes them; a column may be in many sets.
     window_first, tile_first, grid, layout, op, quantity, convention
         As for `compute_block`.
 
@@ -154,7 +165,7 @@ def compute_blocks(
     kind = window.dtype
     # A transform rounds by its largest values, so single precision hides rows of little power, of
     # which a coherence is made as of any other.
-    computed = np.dtype(np.float64) if op == "wct" else kind
+    computed = np.dtype(np.float64) if op in COHERENCES else kind
     shared = octave_kernel(grid, layout, op, convention, computed.char)
     valid, stretches = None, None
     energy = energy_of(window)
@@ -187,7 +198,7 @@ def compute_blocks(
             mask = masks[key]
         if flats is not None:
             values, phase, mask = _masked_where_flat(flats[list(names)], op, values, phase, mask)
-        if not safe:
+        if not safe or op in ("pwct", "mwct"):  # NaN where the matrix is singular
             values, phase, mask = _masked_where_not_finite(values, phase, mask)
         blocks.append(
             Block(
@@ -209,10 +220,12 @@ def _check(
         raise ValueError(f"window has shape {window.shape}, but must be (samples, channels)")
     if window.dtype not in (np.float32, np.float64):
         raise ValueError(f"window has dtype {window.dtype}, but must be float32 or float64")
-    size = 1 if op == "cwt" else 2
+    size, more = _LEAST[op], op in ("pwct", "mwct")
     for names in sets:
-        if len(names) != size or not all(0 <= column < window.shape[1] for column in names):
-            raise ValueError(f"set {names} must be {size} of the {window.shape[1]} columns")
+        fits = len(names) == size or (more and len(names) > size)
+        if not fits or not all(0 <= column < window.shape[1] for column in names):
+            least = f"{size} or more" if more else str(size)
+            raise ValueError(f"set {names} must be {least} of the {window.shape[1]} columns")
 
 
 def energy_of(samples: Floats) -> float:
@@ -278,6 +291,8 @@ def _results(
     """
     if op == "wct":
         return _coherence(waves, sets, shared, kind)
+    if op in COHERENCES:
+        return _joint_coherence(waves, sets, shared, op, kind)
     return (_single if op == "cwt" else _cross)(waves[:, :, shared.columns], sets, quantity, safe)
 
 
@@ -311,6 +326,36 @@ def _coherence(
         cross = shared.smoothed(_product(waves, (one, other)))
         r2 = squared_coherence((auto[one], auto[other]), cross.real, cross.imag)
         yield r2.astype(kind, copy=False), np.angle(cross).astype(kind, copy=False)
+
+
+def _joint_coherence(
+    waves: Complexes, sets: Sets, shared: OctaveKernel, op: BlockOp, kind: np.dtype[Any]
+) -> Iterator[tuple[NDArray[Any], NDArray[Any] | None]]:
+    """Yield partial coherence and its phase, or multiple coherence; NaN for singular matrices.
+
+    Each spectrum is smoothed once, however many sets it is in.
+    """
+    waves = _unit_scaled(waves)
+    auto = shared.smoothed(powers(waves))
+    smoothed: dict[tuple[int, int], Complexes] = {}
+
+    def cross(i: int, j: int) -> Complexes:
+        if (j, i) in smoothed:
+            return np.conj(smoothed[j, i])
+        if (i, j) not in smoothed:
+            smoothed[i, j] = shared.smoothed(_product(waves, (i, j)))
+        return smoothed[i, j]
+
+    for names in sets:
+        power = auto[list(names)]
+        products = np.stack([cross(names[i], names[j]) for i, j in pairs_of(len(names))])
+        phase = None
+        if op == "pwct":
+            r2, left, singular = partial_coherence(power, products)
+            phase = np.angle(left).astype(kind, copy=False)
+        else:
+            r2, singular = multiple_coherence(power, products)
+        yield np.where(singular, np.nan, r2).astype(kind, copy=False), phase
 
 
 def _unit_scaled(waves: Complexes) -> Complexes:
@@ -352,7 +397,7 @@ def _masked_where_flat(
 ) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.uint8]]:
     """Return the mask with 1 where a channel is flat; coherence and its phase are 0 there."""
     flat: Bools = np.logical_or.reduce(flats)
-    if op == "wct":
+    if op in COHERENCES:
         values = np.where(flat, values.dtype.type(0), values)
         phase = None if phase is None else np.where(flat, phase.dtype.type(0), phase)
     return values, phase, read_only(mask | flat)
@@ -433,7 +478,7 @@ def octave_kernel(
     length = fast_length(layout.tile + 2 * layout.margin, layout.step)
     filters = FilterBank.one_sided(grid.wavelet, scales, length, layout.step, dtype=dtype)
     smoother = None
-    if op == "wct":
+    if op in COHERENCES:
         filters = filters.per_root_scale(scales)
         gauss = gaussian_filter(scales, length // layout.step, layout.step)
         start = layout.rows.start

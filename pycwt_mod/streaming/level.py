@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Convention, unit_scaled
-from pycwt_mod.engine.layout import OctaveLayout, VoiceGrid
+from pycwt_mod.conditioning import Statistic
+from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid
 from pycwt_mod.significance.octave import block_level, block_significance
 from pycwt_mod.significance.table.level_table import LEAST_LAG1, MOST_LAG1, NotTabulated
 
-__all__ = ["LevelMethod", "window_level"]
+__all__ = ["LevelMethod", "block_level_of", "joint_level", "window_level"]
 
 LevelMethod: TypeAlias = Literal["table", "monte-carlo"]
 
 #: Number of surrogate pairs of a simulated threshold: its standard error is below 0.01.
 PAIRS = 300
+#: Their errors are smaller with more signals, and each set takes longer.
+JOINT_PAIRS = 4 * PAIRS
 #: Fixed seed, so that thresholds of live results do not depend on the worker.
 SEED = 0
 #: Digits of lag-1 coefficients in keys of cached thresholds, which differ by less than 0.001.
@@ -62,6 +65,51 @@ def window_level(
     return _levels(
         grid, layout, convention, round(first, TABLE_DIGITS), round(second, TABLE_DIGITS), level
     )
+
+
+def joint_level(
+    samples: NDArray[Any],
+    *,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    level: float,
+    statistic: Statistic,
+) -> tuple[Levels, LevelMethod]:
+    """Return the thresholds of partial or multiple coherence, and their origin.
+
+    They are simulated, with one AR(1) coefficient for all noises: they depend on the number of
+    signals, and hardly on the coefficients. For arguments see `window_level`.
+    """
+    lag = round(float(np.median(_lags(samples))), SIMULATED_DIGITS)
+    levels = _simulated(
+        grid, layout, convention, *[min(max(lag, 0.0), SIMULATED_MOST)] * samples.shape[1],
+        level=level, statistic=statistic,
+    )  # fmt: skip
+    levels.flags.writeable = False
+    return levels, "monte-carlo"
+
+
+#: What the thresholds of an operation are of.
+STATISTICS: dict[BlockOp, Statistic] = {"pwct": "partial", "mwct": "multiple"}
+
+
+def block_level_of(
+    op: BlockOp,
+    samples: NDArray[Any],
+    *,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    level: float,
+) -> tuple[Levels, LevelMethod]:
+    """Return the thresholds of a coherence, by `window_level` or `joint_level`."""
+    if op in STATISTICS:
+        return joint_level(
+            samples, grid=grid, layout=layout, convention=convention, level=level,
+            statistic=STATISTICS[op],
+        )  # fmt: skip
+    return window_level(samples, grid=grid, layout=layout, convention=convention, level=level)
 
 
 def _lags(samples: NDArray[Any]) -> list[float]:
@@ -120,7 +168,7 @@ def _levels(
         al1, al2 = (
             min(max(round(lag, SIMULATED_DIGITS), 0.0), SIMULATED_MOST) for lag in (first, second)
         )
-        levels = _simulated(grid, layout, convention, al1, al2, level)
+        levels = _simulated(grid, layout, convention, al1, al2, level=level)
     levels.flags.writeable = False
     return levels, method
 
@@ -132,9 +180,12 @@ def _simulated(
     convention: Convention,
     al1: float,
     al2: float,
+    *others: float,
     level: float,
+    statistic: Statistic = "coherence",
 ) -> Levels:
     return block_significance(
         grid=grid, layout=layout, convention=convention, al1=al1, al2=al2, level=level,
-        mc_count=PAIRS, seed=SEED,
+        mc_count=JOINT_PAIRS // (2 + len(others)) ** 2, seed=SEED, others=others,
+        statistic=statistic,
     )  # fmt: skip

@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Convention, check_count, check_level, time_first
+from pycwt_mod.conditioning import Statistic
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid, octave_layouts
+from pycwt_mod.significance.degrees import check_degrees_of_freedom
 from pycwt_mod.streaming.block import LiveBlock
 from pycwt_mod.streaming.compute import Quantity, compute_blocks
-from pycwt_mod.streaming.level import window_level
+from pycwt_mod.streaming.level import block_level_of
 from pycwt_mod.streaming.provisional import Calibration, Estimate, Estimator, Provisional
 from pycwt_mod.streaming.windower import CutWindow, Windower
-from pycwt_mod.wavelets import WaveletLike, as_wavelet
+from pycwt_mod.wavelets import WaveletLike, as_wavelet, with_deltaj0
 
 #: Version of what `snapshot` returns.
 SNAPSHOT = "pycwt_mod.streaming/1"
@@ -215,8 +217,8 @@ class Stream:
         for channels, block in zip(analysis.sets, blocks, strict=True):
             signif = method = None
             if analysis.level is not None:
-                signif, method = window_level(
-                    window.samples[:, list(channels)], grid=self.grid, layout=layout,
+                signif, method = block_level_of(
+                    analysis.op, window.samples[:, list(channels)], grid=self.grid, layout=layout,
                     convention=analysis.convention, level=analysis.level,
                 )  # fmt: skip
             # Blocks share the cached axes, masks and thresholds; the caller gets copies.
@@ -385,6 +387,130 @@ class StreamingWct(Stream):
         )  # fmt: skip
         grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, wavelet)
         super().__init__(grid, hop_s, analysis)
+
+
+class StreamingPwct(Stream):
+    """Partial wavelet coherence of pairs of channels given others, and its phase; see `pwct`.
+
+    Parameters
+    ----------
+    channels : int
+        Columns of what is pushed.
+    pairs : sequence of (int, int)
+        Which columns; a positive phase means that the first one leads.
+    given : sequence of int
+        The columns that are taken into account.
+    level : float or None
+        As for `StreamingWct`; the thresholds are simulated once.
+    deltaj0 : float, optional
+        Width in octaves of the smoothing over scales, instead of the wavelet's.
+    fs_hz, fmin_hz, fmax_hz, hop_s, voices_per_octave, wavelet, convention, dtype
+        As for `StreamingCwt`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, a channel is given and in a pair, or more are given than
+        the smoothing can carry.
+    """
+
+    def __init__(
+        self,
+        *,
+        fs_hz: float,
+        fmin_hz: float,
+        fmax_hz: float,
+        hop_s: float,
+        given: Sequence[int],
+        voices_per_octave: int = 12,
+        channels: int = 3,
+        pairs: Sequence[Pair] = ((0, 1),),
+        level: float | None = None,
+        deltaj0: float | None = None,
+        wavelet: WaveletLike = "morlet",
+        convention: Convention = "standard",
+        dtype: Precision = "float64",
+    ) -> None:
+        others = _given(given)
+        sets = tuple((*pair, *others) for pair in _pairs(pairs))
+        grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, with_deltaj0(wavelet, deltaj0))
+        _check_sets(sets, grid, convention, "partial")
+        analysis = Analysis(
+            op="pwct", quantity="coherence", convention=convention, dtype=dtype,
+            level=None if level is None else check_level("level", level),
+            sets=sets, channels=channels,
+        )  # fmt: skip
+        super().__init__(grid, hop_s, analysis)
+
+
+class StreamingMwct(Stream):
+    """Multiple wavelet coherence of one channel with others; see `mwct`. It has no phase.
+
+    Parameters
+    ----------
+    channels : int
+        Columns of what is pushed.
+    target : int
+        Which column.
+    given : sequence of int
+        The columns that explain it.
+    level, deltaj0
+        As for `StreamingPwct`.
+    fs_hz, fmin_hz, fmax_hz, hop_s, voices_per_octave, wavelet, convention, dtype
+        As for `StreamingCwt`.
+
+    Raises
+    ------
+    ValueError
+        As for `StreamingPwct`.
+    """
+
+    def __init__(
+        self,
+        *,
+        fs_hz: float,
+        fmin_hz: float,
+        fmax_hz: float,
+        hop_s: float,
+        target: int,
+        given: Sequence[int],
+        voices_per_octave: int = 12,
+        channels: int = 3,
+        level: float | None = None,
+        deltaj0: float | None = None,
+        wavelet: WaveletLike = "morlet",
+        convention: Convention = "standard",
+        dtype: Precision = "float64",
+    ) -> None:
+        sets = ((int(target), *_given(given)),)
+        grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, with_deltaj0(wavelet, deltaj0))
+        _check_sets(sets, grid, convention, "multiple")
+        analysis = Analysis(
+            op="mwct", quantity="coherence", convention=convention, dtype=dtype,
+            level=None if level is None else check_level("level", level),
+            sets=sets, channels=channels,
+        )  # fmt: skip
+        super().__init__(grid, hop_s, analysis)
+
+
+def _given(given: Sequence[int]) -> tuple[int, ...]:
+    if not given:
+        raise ValueError(f"{given=} must be one or more channels")
+    return tuple(int(each) for each in given)
+
+
+def _check_sets(
+    sets: tuple[tuple[int, ...], ...],
+    grid: VoiceGrid,
+    convention: Convention,
+    statistic: Statistic,
+) -> None:
+    """Raise ValueError if a channel is in a set twice, or sets are too large for the smoothing."""
+    for each in sets:
+        if len(set(each)) < len(each):
+            raise ValueError(f"channels {each} of one coherence must be different")
+    spacing = 1 / grid.voices_per_octave
+    check_degrees_of_freedom(grid.wavelet, spacing, convention, statistic, len(sets[0]))
 
 
 def _grid(
