@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import get_args
 
@@ -18,13 +19,14 @@ from cwt_schemas.endpoints import ENDPOINTS
 from cwt_schemas.errors import ErrorCode
 from cwt_schemas.live import EventKind
 from tests.unit.docs import tables
-from tests.unit.docs.conftest import PAGES
+from tests.unit.docs.conftest import PAGES, ROOT
 from tests.variables import variables
 
 SETTINGS = PAGES["docs/settings.md"]
 OPERATING = PAGES["docs/operating.md"]
 MESSAGES = PAGES["docs/messages.md"]
 HTTP = PAGES["docs/http.md"]
+TROUBLESHOOTING = PAGES["docs/troubleshooting.md"]
 
 
 def rows_of(table: str) -> str:
@@ -71,6 +73,20 @@ def test_the_operating_page_explains_every_action_and_no_other() -> None:
     logs = OPERATING.partition("## Logs")[2]
     rows = [line.split("|")[1] for line in logs.splitlines() if line.startswith("| `")]
     assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(tables.actions())
+
+
+@pytest.mark.parametrize("module", ["doctor", "findings"])
+def test_the_troubleshooting_page_has_every_check_of_doctor(module: str) -> None:
+    code = ast.parse((ROOT / f"cli/cwt_cli/{module}.py").read_text())
+    checks = {
+        str(node.value.value)
+        for node in ast.walk(code)
+        if isinstance(node, ast.keyword)
+        and node.arg == "about"
+        and isinstance(node.value, ast.Constant)
+    }
+    assert checks
+    assert {check for check in checks if f"| `{check}: " not in TROUBLESHOOTING} == set()
 
 
 def test_the_messages_page_names_every_error_with_its_status() -> None:
