@@ -97,6 +97,13 @@ async def test_a_result_is_computed_again_from_the_log(
     assert await run("examples/recompute.py", "again", "--result", named, system.url) == said
 
 
+async def test_a_loop_triggers_at_a_phase_of_the_heart_rhythm() -> None:
+    said = await run("examples/phase_trigger.py")
+    count, error = re.findall(r"^(\d+) triggers|errors are below ([\d.]+) rad", said, re.MULTILINE)
+    assert int(count[0]) > 450  # two a second
+    assert float(error[1]) < 0.12
+
+
 async def test_a_stream_is_exported_by_the_command_and_by_a_program(
     system: RunningSystem, recording: Path, tmp_path: Path
 ) -> None:
