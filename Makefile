@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # over from the others when it is done.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo up test test-quick fuzz fuzz-bus faults cov lint format bench bench-http bench-queries bench-jobs bench-live bench-hardware gateware docs site page requirements sbom lua clean help
+.PHONY: demo up test test-quick fuzz fuzz-bus faults cov lint format bench bench-http bench-queries bench-jobs bench-live bench-security bench-hardware gateware docs site page requirements sbom lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -68,6 +68,9 @@ bench-queries: $(READY) ## measure questions to a running system and write docs/
 
 bench-http: $(READY) ## measure HTTP and WebSocket against the bus and write docs/benchmarks-http.md
 	$(BIN)/python -m benchmarks.gateway
+
+bench-security: $(READY) ## measure what users, TLS and keys add and write docs/benchmarks-security.md
+	$(BIN)/python -m benchmarks.security
 
 bench-jobs: $(READY) ## measure a job of many small tasks and write docs/benchmarks-jobs.md
 	$(BIN)/python -m benchmarks.jobs

@@ -69,6 +69,8 @@ class SystemPlan:
     log_folder: Path | None = None
     #: Accounts of the embedded server, as `pycwt-mod accounts` writes them; None: no users.
     accounts: Path | None = None
+    #: Whether an embedded server with accounts requires TLS.
+    tls: bool = True
 
     @property
     def instances(self) -> dict[str, int]:
@@ -178,13 +180,16 @@ async def running_system(
 
 def _secured(accounts: Path, plan: SystemPlan) -> str:
     """Return the lines on users and TLS for the server's configuration."""
+    # The server accepts relative paths of included files.
+    path = os.path.relpath(accounts / "accounts.conf", plan.folder)
+    users = f"include {json.dumps(path)}\n"
+    if not plan.tls:
+        return users
     # Import here, because importing the driver takes longer than most commands run.
     from cwt_runtime.accounts.certificates import tls_config, write_certificates
 
     write_certificates(accounts, server_names(plan.host))
-    # The server accepts relative paths of included files.
-    path = os.path.relpath(accounts / "accounts.conf", plan.folder)
-    return f"include {json.dumps(path)}\n{tls_config(accounts)}"
+    return users + tls_config(accounts)
 
 
 async def _supervise(supervisor: Supervisor) -> None:
