@@ -25,7 +25,16 @@ from cwt_schemas import (
     limits,
 )
 from cwt_schemas.codec import ContentType
-from cwt_schemas.job import Expansion, JobRecord, SignificanceTask
+from cwt_schemas.job import (
+    CwtTask,
+    Expansion,
+    JobRecord,
+    QueuedTask,
+    SignificanceTask,
+    WctTask,
+    XwtTask,
+)
+from cwt_schemas.live import AnalysisWindow
 from tests.unit.schemas import strategies
 
 SPEC: dict[str, Any] = {
@@ -360,19 +369,63 @@ def test_no_stream_can_be_called_as_the_hardware_is() -> None:
     assert refused_fields(StreamDefinition, {"name": "hw", "fs_hz": 1, "channels": [{"name": "a"}]})
 
 
-def test_fields_that_version_0_1_0_does_not_know_are_omitted_unless_they_are_set() -> None:
-    """Workers of that version dead-lettered what upgraded ones put on the queue of tasks."""
+#: The fields of messages that services of version 0.1.0 read from queues and buckets.
+FIELDS_OF_0_1_0: dict[type[Message], str] = {
+    AnalysisSpec: (
+        "name op channels pairs wavelet param voices_per_octave fmin_hz fmax_hz hop_s "
+        "quantity significance convention"
+    ),
+    StreamDefinition: (
+        "schema name fs_hz channels analyses start_seq reorder_s when_behind stale_after_s"
+    ),
+    AnalysisWindow: (
+        "schema id stream epoch analysis fs_hz channels octave tile first_sample samples "
+        "t0_ns t0_raw_ns stale_after_s spec_hash times_ns"
+    ),
+    Expansion: ("kind name digest tasks_count tasks created_ns encoding start"),
+    QueuedTask: ("kind task_id request replaces encoding"),
+    JobRecord: (
+        "schema job_id name digest tasks_count tasks created_ns encoding started_ns "
+        "attempt retried_seq summary"
+    ),
+    CwtTask: ("mother param convention dtype dt dj s0 J data type"),
+    XwtTask: ("mother param convention dtype dt dj s0 J signal1 signal2 significance_level type"),
+    WctTask: (
+        "method mc_count backend fallback seed mother param convention dtype dt dj s0 J "
+        "signal1 signal2 significance_level type"
+    ),
+    SignificanceTask: (
+        "method mc_count backend fallback seed mother param convention dtype al1 al2 dt "
+        "dj s0 J significance_level type"
+    ),
+}
+
+
+def test_a_message_without_new_options_has_only_fields_that_version_0_1_0_knows() -> None:
+    """Services of that version, which an upgrade replaces one by one, reject unknown fields."""
     where = {"bucket": "b", "name": "n", "size": 1, "sha256": "0" * 64}
-    job: dict[str, Any] = {"digest": "0" * 16, "tasks_count": 1, "tasks": where, "created_ns": 1}
-    level = {"al1": 0.5, "al2": 0.5, "dt": 1.0, "dj": 0.25, "s0": 2.0, "J": 8}
-    for model, tree, field, value in (
-        (StreamDefinition, STREAM, "defined_by", "icu"),
-        (JobRecord, {"schema": "job.record/1", "job_id": "j", **job}, "results_bytes", 8),
-        (JobRecord, {"schema": "job.record/1", "job_id": "j", **job}, "submitted_by", "icu"),
-        (Expansion, job, "results_bytes", 8),
-        (Expansion, job, "submitted_by", "icu"),
-        (SignificanceTask, {"type": "significance", **level}, "n", 100),
-    ):
-        for given in (tree, tree | {field: value}):
-            body = schemas.encode(decoded(model, given), ContentType.JSON)
-            assert (field in orjson.loads(body)) == (field in given)
+    job = {"digest": "0" * 16, "tasks_count": 1, "tasks": where, "created_ns": 1}
+    pair = {"signal1": [0.0, 1.0], "signal2": [0.0, 1.0], "dt": 1}
+    trees: dict[type[Message], dict[str, Any]] = {
+        AnalysisSpec: PAIRED,
+        StreamDefinition: STREAM,
+        AnalysisWindow: {
+            "schema": "window.analysis/1", "id": "w", "stream": "s", "epoch": "e",
+            "analysis": SPEC, "fs_hz": 250, "channels": ["a"], "octave": 0,
+            "tile": {"first_sample": 0, "n": 1}, "first_sample": 0, "samples": [[0.0]],
+            "spec_hash": "0" * 16, "times_ns": {"received": 1, "windowed": 1},
+        },
+        Expansion: job,
+        QueuedTask: {"task_id": "0", "request": {"type": "wct", **pair}},
+        JobRecord: {"schema": "job.record/1", "job_id": "j", **job},
+        CwtTask: {"type": "cwt", "data": [0.0, 1.0], "dt": 1},
+        XwtTask: {"type": "xwt", **pair},
+        WctTask: {"type": "wct", **pair},
+        SignificanceTask: {
+            "type": "significance", "al1": 0, "al2": 0, "dt": 1, "dj": 1, "s0": 2, "J": 1,
+        },
+    }  # fmt: skip
+    assert trees.keys() == FIELDS_OF_0_1_0.keys()
+    for model, tree in trees.items():
+        fields = orjson.loads(schemas.encode(decoded(model, tree), ContentType.JSON))
+        assert set(fields) <= set(FIELDS_OF_0_1_0[model].split()), model
