@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cwt_schemas.stream import COHERENCES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -318,7 +320,7 @@ def _draw(export: Export, place: int, ax: Axes) -> None:
     if export.signif is not None:
         options["signif"] = export.signif[place]
     quantity, op = export.provenance.get("quantity"), export.provenance["op"]
-    if op == "wct":
+    if op in COHERENCES:
         plot_coherence(ax, times_s, export.freqs_hz, values, phase=phase, **options)
     elif quantity == "phase":
         mesh = ax.pcolormesh(

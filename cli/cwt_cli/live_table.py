@@ -16,7 +16,7 @@ from cwt_cli.event_text import event_line
 from cwt_cli.marker_text import marker_line
 from cwt_schemas.live import AnalysisResult, StreamEvent
 from cwt_schemas.marker import Marker
-from cwt_schemas.stream import ClockStatus, StreamLag, StreamStatus
+from cwt_schemas.stream import COHERENCES, ClockStatus, StreamLag, StreamStatus
 
 __all__ = ["LiveTable", "Peak", "RateMeter", "latest_peak"]
 
@@ -148,7 +148,7 @@ class LiveTable:
         key = RowKey(result.stream, result.analysis, result.channels, result.octave)
         freqs = result.freqs_hz
         row = self._rows.setdefault(
-            key, Row(float(freqs.min()), float(freqs.max()), result.op == "wct")
+            key, Row(float(freqs.min()), float(freqs.max()), result.op in COHERENCES)
         )
         row.results += 1
         row.rate.count(row.results, now_s)

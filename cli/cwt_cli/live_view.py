@@ -10,7 +10,7 @@ from rich.text import Text
 from cwt_cli.live_table import LiveTable, RateMeter
 from cwt_cli.scalogram_text import AXIS, scale_of, scalogram_lines, time_axis
 from cwt_schemas.live import AnalysisResult
-from cwt_schemas.stream import AnalysisSpec, StreamDefinition
+from cwt_schemas.stream import COHERENCES, AnalysisSpec, StreamDefinition
 from pycwt_client import Scalogram
 
 __all__ = ["LiveView", "Subject", "span_of", "subjects_of"]
@@ -38,7 +38,7 @@ class Subject:
     @property
     def title(self) -> str:
         """Title of the picture."""
-        what = self.analysis.quantity if self.analysis.op == "wct" else self._words()
+        what = self.analysis.quantity if self.analysis.op in COHERENCES else self._words()
         return f"{self.definition.name}  {what} of {' with '.join(self.channels)}"
 
     def _words(self) -> str:

@@ -23,7 +23,7 @@ from pycwt_mod.streaming.compute import (
     compute_blocks,
     support_radii,
 )
-from pycwt_mod.streaming.level import LevelMethod, block_level_of, window_level
+from pycwt_mod.streaming.level import STATISTICS, LevelMethod, block_level_of, window_level
 from pycwt_mod.streaming.provisional import Calibration, Estimate, Provisional
 from pycwt_mod.streaming.transforms import (
     Pushed,
@@ -37,6 +37,7 @@ from pycwt_mod.streaming.windower import CutWindow, SampleBuffer, Tile, Tiling, 
 
 __all__ = [
     "QUANTITIES",
+    "STATISTICS",
     "Assembled",
     "AssembledOctave",
     "Block",

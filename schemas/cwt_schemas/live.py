@@ -42,7 +42,7 @@ from cwt_schemas.message import (
     Text,
     wrong_field,
 )
-from cwt_schemas.stream import AnalysisSpec, Op
+from cwt_schemas.stream import MAX_GIVEN, AnalysisSpec, Op
 
 Octave = Annotated[int, Field(ge=0, le=MAX_OCTAVE)]
 Label = Annotated[str, Field(max_length=128)]
@@ -228,7 +228,9 @@ class AnalysisResult(PersistedMessage):
     epoch: Epoch
     analysis: Name
     op: Op
-    channels: Annotated[Items[Name], Field(min_length=1, max_length=2)]
+    #: The channel, or the pair. The given channels follow the pair of ``pwct`` and the target of
+    #: ``mwct``.
+    channels: Annotated[Items[Name], Field(min_length=1, max_length=MAX_GIVEN + 2)]
     octave: Octave
     #: (scale,)
     freqs_hz: RealVector

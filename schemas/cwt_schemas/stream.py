@@ -32,7 +32,9 @@ from cwt_schemas.message import (
     wrong_field,
 )
 
-Op = Literal["cwt", "xwt", "wct"]
+Op = Literal["cwt", "xwt", "wct", "pwct", "mwct"]
+#: Operations with the quantity ``coherence``.
+COHERENCES: tuple[Op, ...] = ("wct", "pwct", "mwct")
 Wavelet = Literal["morlet", "paul", "dog"]
 Quantity = Literal["complex", "power", "amplitude", "phase", "coherence"]
 Convention = Literal["standard", "pycwt"]
@@ -52,6 +54,8 @@ HOP_PERIODS = 8
 #: Shortest `hop_s`, seconds: an octave then has a fifth of the results that a stream may have.
 MIN_HOP_S = 0.001
 
+#: Most given channels of an analysis: more than any smoothing carries.
+MAX_GIVEN = 14
 Level = Annotated[float, Field(gt=0, lt=1)]
 Pair = Items[Name]
 
@@ -82,8 +86,17 @@ class AnalysisSpec(Message):
     op: Op
     #: For ``cwt``: the channels, each transformed separately.
     channels: Annotated[Items[Name], Field(max_length=MAX_CHANNEL_SETS)] = ()
-    #: For ``xwt`` and ``wct``: the pairs of channels.
+    #: For ``xwt``, ``wct`` and ``pwct``: the pairs of channels.
     pairs: Annotated[Items[Pair], Field(max_length=MAX_CHANNEL_SETS)] = ()
+    # The next three are omitted without effect, because version 0.1.0 does not know them.
+    #: For ``pwct`` and ``mwct``: the channels that are taken into account.
+    given: Annotated[
+        Items[Name], Field(max_length=MAX_GIVEN, exclude_if=lambda names: not names)
+    ] = ()
+    #: For ``mwct``: the channel that the given ones explain.
+    target: Annotated[Name | None, Field(exclude_if=lambda name: name is None)] = None
+    #: For both: width in octaves of the smoothing over scales; None: that of the wavelet.
+    deltaj0: Annotated[PositiveReal | None, Field(exclude_if=lambda width: width is None)] = None
     wavelet: Wavelet = "morlet"
     #: Order or central frequency of the wavelet; -1 selects 6, 4 or 2.
     param: Annotated[float, Field(ge=-1)] = -1.0
@@ -98,11 +111,22 @@ class AnalysisSpec(Message):
 
     @property
     def channel_sets(self) -> tuple[ChannelSet, ...]:
-        """The channels that are transformed together: single channels, or the pairs."""
+        """The channels that are transformed together: single channels, or the pairs.
+
+        The given channels follow the pair or the target that they are taken into account for.
+        """
+        if self.op == "mwct":
+            return ((self.target or "", *self.given),)
+        if self.op == "pwct":
+            return tuple((*pair, *self.given) for pair in self.pairs)
         return self.pairs or tuple((name,) for name in self.channels)
 
     def narrowed(self, *sets: ChannelSet) -> AnalysisSpec:
         """Return the same analysis with only these channel sets."""
+        if self.op == "mwct":
+            return self
+        if self.op == "pwct":
+            return self.model_copy(update={"pairs": tuple(each[:2] for each in sets)})
         own = {"channels": tuple(c for each in sets for c in each)} if self.op == "cwt" else {}
         return self.model_copy(update=own or {"pairs": sets})
 
@@ -135,15 +159,23 @@ class AnalysisSpec(Message):
         if self.fmin_hz >= self.fmax_hz:
             problem = f"{self.fmin_hz:g} must be below fmax_hz = {self.fmax_hz:g}"
             raise wrong_field("fmin_hz", problem)
-        if (self.op == "wct") != (self.quantity == "coherence"):
+        if (self.op in COHERENCES) != (self.quantity == "coherence"):
             raise wrong_field("quantity", f"cannot use {self.quantity!r} with op {self.op}")
-        if self.significance is not None and self.op != "wct":
+        if self.significance is not None and self.op not in COHERENCES:
             # Other thresholds depend on the variance of the whole recording, which is unknown live.
-            raise wrong_field("significance", f"cannot be used with op {self.op}, only with wct")
+            raise wrong_field(
+                "significance", f"cannot be used with op {self.op}, only with wct, pwct or mwct"
+            )
         self._check_channels()
         return self
 
     def _check_channels(self) -> None:
+        self._check_given()
+        if self.op == "mwct":
+            for field in ("channels", "pairs"):
+                if getattr(self, field):
+                    raise wrong_field(field, "cannot be used with op mwct; use target and given")
+            return
         wanted, other = ("channels", "pairs") if self.op == "cwt" else ("pairs", "channels")
         if getattr(self, other):
             raise wrong_field(other, f"cannot be used with op {self.op}; use {wanted}")
@@ -152,6 +184,20 @@ class AnalysisSpec(Message):
         if any(len(pair) != 2 or pair[0] == pair[1] for pair in self.pairs):
             raise wrong_field("pairs", "each pair must have two different channels")
         _check_unique(wanted, getattr(self, wanted))
+
+    def _check_given(self) -> None:
+        """Check the fields of partial and multiple coherence."""
+        joint = self.op in ("pwct", "mwct")
+        if (self.target is None) == (self.op == "mwct"):
+            raise wrong_field("target", "is required for op mwct, and for no other")
+        if bool(self.given) != joint:
+            raise wrong_field("given", "is required for op pwct and mwct, and for no other")
+        if self.deltaj0 is not None and not joint:
+            raise wrong_field("deltaj0", "can be used only with op pwct or mwct")
+        _check_unique("given", self.given)
+        used = {self.target, *(name for pair in self.pairs for name in pair)}
+        if twice := used.intersection(self.given):
+            raise wrong_field("given", f"{min(map(str, twice))} is also in target or pairs")
 
 
 class StreamDefinition(PersistedMessage):
@@ -215,7 +261,7 @@ class StreamDefinition(PersistedMessage):
             if unknown:
                 problem = f"the stream has no channel {listed(sorted(unknown), 5)}"
                 problem += f"; its channels are {listed(self.channel_names)}"
-                field = "channels" if spec.op == "cwt" else "pairs"
+                field = {"cwt": "channels", "mwct": "given"}.get(spec.op, "pairs")
                 raise wrong_field(f"{where}.{field}", problem)
             if spec.fmax_hz > self.fs_hz / 2:
                 nyquist = f"half of fs_hz = {self.fs_hz:g} is {self.fs_hz / 2:g}"

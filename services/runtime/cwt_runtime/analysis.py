@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cwt_schemas.stream import AnalysisSpec, Convention, Op
-from pycwt_mod.streaming import OctaveLayout, VoiceGrid, octave_layouts
-from pycwt_mod.wavelets import Wavelet, wavelet_from_name
+from pycwt_mod.significance.degrees import check_degrees_of_freedom
+from pycwt_mod.streaming import STATISTICS, OctaveLayout, VoiceGrid, octave_layouts
+from pycwt_mod.wavelets import Wavelet, wavelet_from_name, with_deltaj0
 
 __all__ = ["AnalysisPlan", "plan_analysis", "wavelet_of"]
 
@@ -40,14 +41,19 @@ def _plan(
     op: Op,
     hop_s: float,
     convention: Convention,
+    deltaj0: float | None,
+    channels: int,
 ) -> AnalysisPlan:
     grid = VoiceGrid(
         fs_hz=fs_hz,
         fmin_hz=fmin_hz,
         fmax_hz=fmax_hz,
         voices_per_octave=voices_per_octave,
-        wavelet=wavelet_of(wavelet, param),
+        wavelet=with_deltaj0(wavelet_of(wavelet, param), deltaj0),
     )
+    if op in STATISTICS:
+        spacing = 1 / voices_per_octave
+        check_degrees_of_freedom(grid.wavelet, spacing, convention, STATISTICS[op], channels)
     layouts = octave_layouts(grid, op=op, hop_s=hop_s, convention=convention)
     return AnalysisPlan(grid=grid, layouts=layouts)
 
@@ -70,4 +76,6 @@ def plan_analysis(spec: AnalysisSpec, fs_hz: float) -> AnalysisPlan:
         spec.op,
         spec.hop_s,
         spec.convention,
+        spec.deltaj0,
+        len(spec.channel_sets[0]) if spec.op in STATISTICS else 0,
     )

@@ -22,7 +22,7 @@ Compute = Callable[[AnalysisWindow, Provenance], tuple[AnalysisResult, ...]]
 ME = Provenance(worker="me", computed_ns=5)
 
 
-def definition(**changes: object) -> StreamDefinition:
+def definition(names: str = "xy", /, **changes: object) -> StreamDefinition:
     fields: dict[str, object] = {
         "name": "a", "op": "wct", "pairs": [("x", "y")], "fmin_hz": 1, "fmax_hz": 8,
         "voices_per_octave": 12, "hop_s": 1, "quantity": "coherence", **changes,
@@ -30,7 +30,7 @@ def definition(**changes: object) -> StreamDefinition:
     return StreamDefinition(
         name="s",
         fs_hz=FS,
-        channels=(Channel(name="x"), Channel(name="y")),
+        channels=tuple(Channel(name=name) for name in names),
         analyses=(AnalysisSpec.model_validate(fields),),
     )
 
@@ -48,7 +48,8 @@ def results(spec: StreamDefinition, samples: NDArray[np.float64]) -> list[Analys
 
 
 def a_window_of(spec: StreamDefinition) -> AnalysisWindow:
-    for output in pipeline.outputs(spec, pipeline.chunks_of(signals(), [N])):
+    samples = np.resize(signals(), (N, len(spec.channels)))
+    for output in pipeline.outputs(spec, pipeline.chunks_of(samples, [N])):
         if isinstance(output, AnalysisWindow):
             return output
     raise AssertionError
@@ -74,6 +75,44 @@ def test_live_coherence_equals_the_offline_coherence_where_nothing_is_masked() -
         np.testing.assert_allclose(result.values[free], expected[free], atol=1e-5)
         compared += int(free.sum())
     assert compared > 4000
+
+
+@pytest.mark.parametrize("op", ["pwct", "mwct"])
+def test_live_coherence_of_several_channels_equals_the_offline_one(op: str) -> None:
+    rng = np.random.default_rng(5)
+    samples = rng.standard_normal((N, 4)) + rng.standard_normal((N, 1))
+    if op == "pwct":
+        sets: dict[str, object] = {"pairs": [("x", "y"), ("y", "v")], "given": ["z"]}
+    else:
+        sets = {"pairs": [], "target": "y", "given": ["x", "z"]}
+    spec = definition("xyzv", op=op, **sets, significance={"level": 0.95})
+    y = dict(zip("xyzv", samples.T, strict=True))
+    s0 = 1 / (pycwt_mod.Morlet().fourier_factor * 8)
+    compared = set()
+    for result in results(spec, samples):
+        one, other, *others = (y[name] for name in result.channels)
+        if op == "pwct":
+            offline = pycwt_mod.pwct(
+                one, other, others, 1 / FS, 1 / 12, s0, 36, sig=False
+            ).coherence
+        else:
+            offline = pycwt_mod.mwct(
+                one, [other, *others], 1 / FS, 1 / 12, s0, 36, sig=False
+            ).coherence
+        rows = result.octave * 12 + np.arange(len(result.freqs_hz))
+        masked = np.zeros(result.values.shape, np.bool_) if result.mask is None else result.mask
+        free = ~masked & (result.positions < N)
+        expected = offline[rows][:, np.minimum(result.positions, N - 1)]
+        np.testing.assert_allclose(result.values[free], expected[free], atol=1e-4)
+        assert (result.phase is None) == (op == "mwct")
+        assert result.signif is not None
+        assert 0.6 < result.signif.mean() < 0.95
+        compared.add(result.channels)
+        if len(compared) == (2 if op == "pwct" else 1) and result.octave > 1:
+            break
+    assert compared == ({("x", "y", "z"), ("y", "v", "z")} if op == "pwct" else {("y", "x", "z")})
+    window = a_window_of(spec)
+    assert all(each.mask is not None and each.mask.all() for each in drop_window(window, ME))
 
 
 @pytest.mark.parametrize(

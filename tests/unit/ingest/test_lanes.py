@@ -11,7 +11,7 @@ from cwt_schemas.errors import Unprocessable
 from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 
 
-def definition(**changes: object) -> StreamDefinition:
+def definition(names: str = "xyz", /, **changes: object) -> StreamDefinition:
     fields: dict[str, object] = {
         "name": "a", "op": "wct", "pairs": [("x", "y"), ("y", "z")], "fmin_hz": 1, "fmax_hz": 16,
         "hop_s": 1, "quantity": "coherence", **changes,
@@ -19,7 +19,7 @@ def definition(**changes: object) -> StreamDefinition:
     return StreamDefinition(
         name="s",
         fs_hz=100,
-        channels=tuple(Channel(name=name) for name in "xyz"),
+        channels=tuple(Channel(name=name) for name in names),
         analyses=(AnalysisSpec.model_validate(fields),),
     )
 
@@ -84,6 +84,16 @@ def test_more_results_than_workers_can_keep_are_refused() -> None:
     with pytest.raises(Unprocessable, match="5000") as caught:
         plan_lanes(wide)
     assert "analyses.a.hop_s" in caught.value.message
+
+
+def test_a_multiple_coherence_with_more_channels_than_its_smoothing_carries_is_refused() -> None:
+    names = "uvwxyz"
+    spec = definition(names, op="mwct", pairs=[], target="u", given=list(names[1:]))
+    with pytest.raises(Unprocessable, match=r"analyses\.a: cannot use 5 .* 0\.98\d .95 % level"):
+        plan_lanes(spec)
+    wider = spec.analyses[0].model_copy(update={"deltaj0": 2.0})
+    lanes = plan_lanes(spec.model_copy(update={"analyses": (wider,)}))
+    assert lanes[0].batches[0].names == tuple(names)
 
 
 def test_a_window_longer_than_the_log_keeps_chunks_is_refused() -> None:

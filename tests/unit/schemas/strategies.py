@@ -62,17 +62,30 @@ chunks = st.builds(
 
 @st.composite
 def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> stream.AnalysisSpec:
-    ops: list[stream.Op] = ["cwt", "xwt", "wct"]
-    op = draw(st.sampled_from(ops if len(channels) > 1 else ops[:1]))
+    ops: list[stream.Op] = ["cwt", "xwt", "wct", "mwct", "pwct"]
+    most = {1: 1, 2: 4}.get(len(channels), 5)
+    op = draw(st.sampled_from(ops[:most]))
     some = st.lists(st.sampled_from(channels), min_size=1, unique=True).map(tuple)
     pair = st.permutations(channels).map(lambda order: tuple(order[:2]))
     fmin_hz = draw(st.floats(0.001, 1.0))
-    quantities = ["coherence"] if op == "wct" else ["complex", "power", "amplitude", "phase"]
+    order = draw(st.permutations(channels))
+    joint: dict[str, object] = {}
+    if op == "mwct":
+        joint = {"target": order[0], "given": tuple(order[1:2])}
+    if op == "pwct":
+        joint = {"pairs": (tuple(order[:2]),), "given": tuple(order[2:3])}
+    quantities = (
+        ["coherence"] if op in stream.COHERENCES else ["complex", "power", "amplitude", "phase"]
+    )
     return stream.AnalysisSpec(
         name=draw(names),
         op=op,
         channels=draw(some) if op == "cwt" else (),
-        pairs=() if op == "cwt" else draw(st.lists(pair, min_size=1, unique=True).map(tuple)),
+        **(
+            {"pairs": draw(st.lists(pair, min_size=1, unique=True).map(tuple))}
+            if op in ("xwt", "wct")
+            else joint
+        ),
         wavelet=draw(st.sampled_from(["morlet", "paul", "dog"])),
         param=draw(st.sampled_from([-1.0, 4.0, 6.0])),
         voices_per_octave=draw(st.integers(1, 96)),
@@ -81,7 +94,9 @@ def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> strea
         hop_s=draw(rates),
         quantity=draw(st.sampled_from(quantities)),
         significance=(
-            draw(maybe(st.builds(stream.SignificanceSpec, level=levels))) if op == "wct" else None
+            draw(maybe(st.builds(stream.SignificanceSpec, level=levels)))
+            if op in stream.COHERENCES
+            else None
         ),
         convention=draw(st.sampled_from(["standard", "pycwt"])),
     )

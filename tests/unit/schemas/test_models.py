@@ -52,6 +52,10 @@ PAIRED: dict[str, Any] = SPEC | {
     "pairs": [["a", "b"]],
     "quantity": "coherence",
 }
+PARTIAL: dict[str, Any] = PAIRED | {"op": "pwct", "given": ["c"]}
+MULTIPLE: dict[str, Any] = PAIRED | {
+    "op": "mwct", "pairs": [], "target": "a", "given": ["b"],
+}  # fmt: skip
 STREAM: dict[str, Any] = {
     "name": "eeg",
     "fs_hz": 250,
@@ -194,6 +198,18 @@ def test_a_definition_is_understood() -> None:
         (PAIRED | {"pairs": [["a", "a"]]}, "analyses.0.pairs", "two"),
         (PAIRED | {"pairs": [["a"]]}, "analyses.0.pairs", "two"),
         ({"channels": ["a", "a"]}, "analyses.0.channels", "duplicates"),
+        (PARTIAL, "analyses.alpha.pairs", r"\bc\b"),
+        (PARTIAL | {"given": []}, "analyses.0.given", "required for op pwct"),
+        (PARTIAL | {"given": ["b"]}, "analyses.0.given", "b is also in"),
+        (PARTIAL | {"given": ["c", "c"]}, "analyses.0.given", "duplicates"),
+        (PARTIAL | {"target": "c"}, "analyses.0.target", "mwct"),
+        (PAIRED | {"given": ["c"]}, "analyses.0.given", "no other"),
+        (PAIRED | {"deltaj0": 1}, "analyses.0.deltaj0", "pwct or mwct"),
+        (MULTIPLE | {"given": ["c"]}, "analyses.alpha.given", r"\bc\b"),
+        (MULTIPLE | {"target": None}, "analyses.0.target", "required"),
+        (MULTIPLE | {"channels": ["a"]}, "analyses.0.channels", "target and given"),
+        (MULTIPLE | {"deltaj0": 0}, "analyses.0.deltaj0", "0"),
+        (MULTIPLE | {"quantity": "power"}, "analyses.0.quantity", "mwct"),
         ({"param": 0}, "analyses.0.param", "0.*-1"),
         ({"hop_s": 0}, "analyses.0.hop_s", "0"),
         ({"wavelet": "haar"}, "analyses.0.wavelet", "morlet.*paul.*dog"),

@@ -30,7 +30,7 @@ from cwt_schemas.live import (
 from cwt_schemas.message import clipped
 from cwt_schemas.stream import AnalysisSpec
 from pycwt_mod import __version__
-from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, compute_blocks, window_level
+from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, block_level_of, compute_blocks
 
 __all__ = [
     "Provenance",
@@ -84,7 +84,8 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
     levels: list[_Level] = [
         (None, None)
         if spec.significance is None
-        else window_level(
+        else block_level_of(
+            spec.op,
             samples[:, each],
             grid=plan.grid,
             layout=layout,
@@ -114,7 +115,7 @@ def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Analysi
         freqs_hz=plan.grid.freqs_hz[layout.voices],
         scales_s=plan.grid.scales_s[layout.voices],
         values=np.zeros(shape, complex_ if spec.quantity == "complex" else real),
-        phase=None if spec.op == "cwt" else np.zeros(shape, real),
+        phase=None if spec.op in ("cwt", "mwct") else np.zeros(shape, real),
         mask=np.ones(shape, np.uint8),
     )
     n = len(spec.channel_sets)

@@ -36,7 +36,7 @@ export interface ResultTimes {
   computed: number;
 }
 
-export type Op = "cwt" | "xwt" | "wct";
+export type Op = "cwt" | "xwt" | "wct" | "pwct" | "mwct";
 
 /** One octave of one channel or pair over one stretch of time. */
 export interface AnalysisResult {
@@ -121,6 +121,9 @@ export interface Analysis {
   op: Op;
   channels?: string[];
   pairs?: string[][];
+  given?: string[];
+  target?: string | null;
+  deltaj0?: number | null;
   wavelet?: "morlet" | "paul" | "dog";
   param?: number;
   voices_per_octave?: number;

@@ -725,7 +725,9 @@ export class View {
 
 function channelSets(analysis: Analysis | null): string[][] {
   if (!analysis) return [];
-  return analysis.op === "cwt" ? (analysis.channels ?? []).map((name) => [name]) : (analysis.pairs ?? []);
+  const { op, channels = [], pairs = [], given = [], target } = analysis;
+  if (op === "cwt") return channels.map((name) => [name]);
+  return op === "mwct" ? [[target ?? "", ...given]] : pairs.map((pair) => [...pair, ...given]);
 }
 
 /** A minute, or the shortest longer span in which the lowest frequency of an analysis is seen. */
