@@ -104,6 +104,15 @@ async def test_a_loop_triggers_at_a_phase_of_the_heart_rhythm() -> None:
     assert float(error[1]) < 0.12
 
 
+async def test_breathing_is_taken_out_of_what_pressure_and_ecg_share() -> None:
+    said = await run("examples/partial_coherence.py")
+    r2 = [float(each) for each in re.findall(r"R² ([\d.]+)", said)]
+    (both, given, all_of_it), heart = r2[:3], r2[3:]
+    assert given < 0.7 * both  # the level of noise is left
+    assert all_of_it > 0.95
+    assert min(heart) > 0.95
+
+
 async def test_a_stream_is_exported_by_the_command_and_by_a_program(
     system: RunningSystem, recording: Path, tmp_path: Path
 ) -> None:
