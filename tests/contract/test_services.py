@@ -162,6 +162,33 @@ async def test_samples_become_results_and_the_status_counts_them(client: Client)
     assert status.epoch == "e"
 
 
+async def test_coherences_of_several_channels_are_analysed_live(client: Client) -> None:
+    common = {"fmin_hz": 4, "fmax_hz": 8, "hop_s": 1, "quantity": "coherence"}
+    spec = {
+        "name": "m",
+        "fs_hz": 64,
+        "channels": [{"name": name} for name in "xyz"],
+        "analyses": [
+            {"name": "left", "op": "pwct", "pairs": [["x", "y"]], "given": ["z"], **common},
+            {"name": "all", "op": "mwct", "target": "x", "given": ["y", "z"], **common},
+        ],
+    }
+    await client.put_stream(StreamDefinition.model_validate_json(orjson.dumps(spec)))
+    samples = np.random.default_rng(1).standard_normal((1280, 3))
+    samples[:, 2] += samples[:, 0]
+    found = dict[str, float]()
+    async with client.publisher("m", "e") as publisher, client.results("m") as results:
+        await publisher.publish(samples)
+        with fail_after(20):
+            while len(found) < 2:
+                result = await anext(results)
+                assert result.channels == ("x", "y", "z")
+                if result.mask is None:
+                    found[result.analysis] = float(result.values.mean())
+    assert found["left"] < 0.6
+    assert found["all"] > found["left"]
+
+
 async def test_a_publisher_hears_that_another_one_has_taken_its_stream(client: Client) -> None:
     """The first reported everything as kept, while everything was refused."""
     await client.put_stream(definition().model_copy(update={"reorder_s": 0.0}))
