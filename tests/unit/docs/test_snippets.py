@@ -15,7 +15,7 @@ from cwt_schemas.chunk_codec import decode_raw_chunk
 from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.live import SignalChunk
 from cwt_schemas.stream import StreamDefinition
-from tests.unit.docs.conftest import PAGES
+from tests.unit.docs.conftest import PAGES, ROOT
 
 RUN = re.compile(r"```python run\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
 EXAMPLES = [
@@ -65,3 +65,11 @@ def test_the_chunk_and_the_definition_in_json_are_taken() -> None:
     assert decode(SignalChunk, json.dumps(chunk).encode(), ContentType.JSON).n_samples == 3
     definition = json_of("docs/messages.md", '"analyses"')
     assert plan_lanes(decode(StreamDefinition, json.dumps(definition).encode(), ContentType.JSON))
+
+
+def test_every_excerpt_of_an_example_is_in_its_file() -> None:
+    excerpt = re.compile(r"^```\w+ from (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    excerpts = [each for text in PAGES.values() for each in excerpt.findall(text)]
+    assert excerpts
+    for file, code in excerpts:
+        assert code in (ROOT / file).read_text(), file
