@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # over from the others when it is done.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo up test test-quick fuzz fuzz-bus faults cov lint format bench bench-http bench-queries bench-jobs bench-live bench-security bench-hardware gateware docs site page requirements sbom lua clean help
+.PHONY: demo up test test-quick fuzz fuzz-bus faults cov lint format bench bench-http bench-queries bench-jobs bench-live bench-security bench-provisional bench-hardware gateware docs site page requirements sbom lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -74,6 +74,9 @@ bench-security: $(READY) ## measure what users, TLS and keys add and write docs/
 
 bench-jobs: $(READY) ## measure a job of many small tasks and write docs/benchmarks-jobs.md
 	$(BIN)/python -m benchmarks.jobs
+
+bench-provisional: $(READY) ## compare provisional values and write docs/benchmarks-provisional.md
+	$(BIN)/python -m benchmarks.provisional
 
 gateware: $(READY) ## the bitstream for the Tang Nano 9K; writes its size into docs/gateware.md
 	$(PIP) --editable '.[dev,gateware]'
