@@ -1,8 +1,8 @@
 """Encode chunks as messages of the signal log.
 
 The message id of a chunk is ``<stream>/<epoch>/<first_sample>+<samples>/<nonce>``. The server
-discards a second message with a known id, whoever published the first, so a predictable id could be
-used up by another client. The nonce is therefore random, with 64 bits per chunk of a publisher.
+discards a second message with a known id, whichever client published the first, so another client
+could use up a predictable id. The nonce is therefore random, with 64 bits per chunk of a publisher.
 Retrying a message has no effect if it is stored, and no other client sends one with its id. Samples
 that another run sends again are stored again; ingest drops the ones it knows.
 """

@@ -181,7 +181,7 @@ def get_backend(name: str) -> Backend:
             try:
                 return _load(point)
             except Exception as error:
-                raise ValueError(f"backend={name!r} can't be loaded: {error}") from error
+                raise ValueError(f"cannot load backend={name!r}: {error}") from error
     raise ValueError(_unknown(name))
 
 

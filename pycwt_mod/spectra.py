@@ -131,7 +131,7 @@ def global_spectrum(
     w = coefficient_array("coefs", coefs)
     left_out = np.zeros(w.shape, np.bool_) if mask is None else np.asarray(mask, np.bool_)
     if w.ndim < 2 or left_out.shape != w.shape:
-        raise ValueError(f"mask has shape {left_out.shape}, but coefs {w.shape}")
+        raise ValueError(f"mask has shape {left_out.shape}, but coefs has {w.shape}")
     if isinstance(coefs, np.ma.MaskedArray):
         left_out = left_out | np.ma.getmaskarray(coefs)
     power = np.where(left_out, 0, w.real**2 + w.imag**2)
@@ -206,7 +206,7 @@ def scale_average(
         return average
     invalid = np.asarray(mask, np.bool_)
     if invalid.shape != w.shape:
-        raise ValueError(f"mask has shape {invalid.shape}, but coefs {w.shape}")
+        raise ValueError(f"mask has shape {invalid.shape}, but coefs has {w.shape}")
     return np.where(invalid[..., chosen, :].any(axis=-2), np.nan, average)
 
 

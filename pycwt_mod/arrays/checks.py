@@ -217,7 +217,7 @@ def renamed(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
                 if old not in kwargs:
                     continue
                 if new in kwargs:
-                    raise ValueError(f"{old}= and {new}= are two names for one thing: give {new}=")
+                    raise ValueError(f"cannot use both {old}= and {new}=: give {new}= only")
                 deprecated = f"{function.__name__}({old}=) is deprecated: use {new}="
                 warn_caller(deprecated, DeprecationWarning)
                 kwargs[new] = kwargs.pop(old)

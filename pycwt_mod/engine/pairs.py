@@ -67,7 +67,7 @@ def check_pairs(pairs: Pairs, channels: int) -> tuple[tuple[int, int], ...]:
             raise ValueError(f"pair {pair!r} must be two different channels below {channels}")
         checked.append((int(pair[0]), int(pair[1])))
     if not checked or len(set(checked)) < len(checked):
-        raise ValueError("pairs must hold one pair or more, each of them once")
+        raise ValueError("pairs must contain at least one pair, and none twice")
     return tuple(checked)
 
 
@@ -261,7 +261,7 @@ def planes(channels: Iterable[Complexes], count: int, dtype: np.dtype[Any]) -> F
         np.multiply(waves.real, factor, out=parts[0, :, k], casting="same_kind")
         np.multiply(waves.imag, factor, out=parts[1, :, k], casting="same_kind")
     if parts is None:
-        raise ValueError("there is no channel")
+        raise ValueError("signals must have at least one channel")
     return parts
 
 

@@ -81,7 +81,7 @@ class Message(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        # An error names the field; the value may be megabytes of somebody's data.
+        # An error names the field; the value may be megabytes of a user's data.
         hide_input_in_errors=True,
     )
 

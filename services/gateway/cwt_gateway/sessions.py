@@ -103,7 +103,7 @@ class Sessions:
         try:
             password = (self._passwords / user).read_bytes().rstrip(b"\r\n")
         except OSError:
-            raise Unavailable(f"the gateway has no password of the user {user} of NATS") from None
+            raise Unavailable(f"the gateway has no password for the NATS user {user}") from None
         return hmac.digest(password, _PURPOSE, "sha256")
 
 
@@ -117,7 +117,7 @@ async def begin(request: Request) -> Response:
     accepted(request)
     authentication = authentication_of(request)
     if authentication is None:
-        raise Conflict("this gateway needs no keys, so there are no sessions")
+        raise Conflict("cannot begin a session: this gateway does not use keys")
     sessions: Sessions = request.app.state.sessions
     now_s = int(time.time())
     token, expires_s = sessions.issue(authentication, now_s)

@@ -247,7 +247,7 @@ class Upload:
             raise failure
 
     async def _check_may_publish(self) -> None:
-        """Publish what the log refuses to store: a missing permission is told before that.
+        """Publish a message that the log cannot store, to detect a missing permission.
 
         Raises
         ------

@@ -59,7 +59,7 @@ def read_member(value: bytes) -> Member | None:
     try:
         return Member.model_validate_json(value)
     except ValidationError:
-        return Member(instance="somebody")  # an unknown format: only silence shows that it is dead
+        return Member(instance="unknown")  # an unknown format: only silence shows that it is dead
 
 
 def is_gone(member: Member) -> bool:

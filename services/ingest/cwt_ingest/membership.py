@@ -140,7 +140,7 @@ class Membership:
         """
         if self._left_s() <= 0:
             limit = self._timing.give_up_s
-            raise MembershipLostError(f"the server stored no sign of life for {limit:g} s")
+            raise MembershipLostError(f"the server stored no heartbeat for {limit:g} s")
 
     def _left_s(self) -> float:
         return self._renewed_at + self._timing.give_up_s - self._clock()

@@ -112,7 +112,7 @@ def answer_backend(name: str, listed: BackendsReply | None = None) -> BackendInf
         try:
             return _backend_info(pycwt_mod.backend_info(name))
         except ValueError as error:
-            raise NotFound(f"no such backend: {error}") from error
+            raise NotFound(f"cannot use the backend: {error}") from error
     for info in listed.backends:
         if info.name == name:
             return info

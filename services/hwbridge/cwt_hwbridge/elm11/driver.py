@@ -240,7 +240,7 @@ def _check(plan: McPlan) -> None:
     try:
         McPass(plan)
     except ValueError as error:
-        raise UnsupportedRequestError(f"no such simulation: {error}", "plan") from error
+        raise UnsupportedRequestError(f"cannot run this simulation: {error}", "plan") from error
     for name in ("warmup", "instants"):
         value = getattr(plan.start, name)
         if value > _SIGNED_MAX:

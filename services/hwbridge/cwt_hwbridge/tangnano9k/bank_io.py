@@ -79,7 +79,7 @@ class BankIo:
         self._samples_out -= self._under_way.popleft()
         first, self._room, _ = _REPLY.unpack_from(reply)
         if (len(reply) - _REPLY.size) % 4:
-            raise ValueError(f"{len(reply)} bytes are no whole outputs")
+            raise ValueError(f"{len(reply)} bytes are not a whole number of outputs")
         if first != self._received % _POSITIONS:
             raise ValueError(f"outputs from {first} on, {self._received} was expected")
         self._pieces.append(reply[_REPLY.size :])

@@ -217,4 +217,4 @@ def _down(event: Closed) -> NoReturn:
         )
     if event.fault is Fault.SILENT:
         raise LinkDownError("the device stopped answering")
-    raise LinkDownError(f"the device's answers are no longer valid: {event.fault.value}")
+    raise LinkDownError(f"the device sends invalid replies: {event.fault.value}")

@@ -235,10 +235,10 @@ class Pull:
         if is_lost and self._create:
             # A cluster may have assigned the name to a node that has just died. No other node
             # replies for this name, but the cluster may assign a new name to a live node.
-            raise ConsumerGoneError("the reply to the creation of a consumer is lost")
+            raise ConsumerGoneError("the server did not confirm the new consumer")
         if is_lost and self._no_wait:
             # Messages that arrived too late are lost: the next reply would be "no messages".
-            raise ConsumerGoneError("the reply to a request is lost")
+            raise ConsumerGoneError("the server did not reply to a request for messages")
         if self._subscription is None or is_lost:
             await self.open()
         self._number += 1
