@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Complexes, Floats
 from pycwt_mod.smoothing import gaussian_filter
 
-#: Part of its maximum at which the Gaussian in time is cut.
-GAUSS_TOL = 1e-9
+#: Part of its maximum at which the Gaussian in time is cut. Next to a constant stretch, a channel's
+#: power falls by many orders of magnitude, and what is cut counts.
+GAUSS_TOL = 1e-12
 #: Outputs of one matrix product: with fewer, products are slow; with more, most of the matrix is 0.
 BLOCK = 64
 #: Bytes of the products of one chunk of pairs, which stay in the cache of a core.

@@ -23,7 +23,15 @@ from pycwt_mod.streaming.compute import (
     compute_blocks,
     support_radii,
 )
-from pycwt_mod.streaming.level import STATISTICS, LevelMethod, block_level_of, window_level
+from pycwt_mod.streaming.level import (
+    STATISTICS,
+    LevelMethod,
+    block_level_of,
+    pair_levels,
+    set_levels,
+    window_level,
+)
+from pycwt_mod.streaming.pairs import PairsBlock, compute_pairs, compute_sets
 from pycwt_mod.streaming.provisional import Calibration, Estimate, Provisional
 from pycwt_mod.streaming.transforms import (
     Pushed,
@@ -49,6 +57,7 @@ __all__ = [
     "LevelMethod",
     "LiveBlock",
     "OctaveLayout",
+    "PairsBlock",
     "Provisional",
     "Pushed",
     "Quantity",
@@ -66,9 +75,13 @@ __all__ = [
     "block_level_of",
     "compute_block",
     "compute_blocks",
+    "compute_pairs",
+    "compute_sets",
     "flat_stretches",
     "highest_freq_hz",
     "octave_layouts",
+    "pair_levels",
+    "set_levels",
     "support_radii",
     "window_level",
 ]

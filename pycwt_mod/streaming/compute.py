@@ -178,7 +178,7 @@ def compute_blocks(
         stretches = flat_stretches(window.T, shared.least_flat)
     # What overflows is masked below.
     with _SAFE if safe else np.errstate(over="ignore", invalid="ignore"):
-        signal, missing = _buffer(
+        signal, missing = filled_buffer(
             window, valid, window_first, tile_first - layout.margin, layout, computed
         )
         results = list(_results(shared.waves(signal), sets, shared, op, quantity, kind, safe))
@@ -234,7 +234,7 @@ def energy_of(samples: Floats) -> float:
     return float(np.vdot(samples, samples))
 
 
-def _buffer(
+def filled_buffer(
     window: NDArray[Any],
     valid: Bools | None,
     window_first: int,

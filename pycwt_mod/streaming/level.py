@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +15,14 @@ from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid
 from pycwt_mod.significance.octave import block_level, block_significance
 from pycwt_mod.significance.table.level_table import LEAST_LAG1, MOST_LAG1, NotTabulated
 
-__all__ = ["LevelMethod", "block_level_of", "joint_level", "window_level"]
+__all__ = [
+    "LevelMethod",
+    "block_level_of",
+    "joint_level",
+    "pair_levels",
+    "set_levels",
+    "window_level",
+]
 
 LevelMethod: TypeAlias = Literal["table", "monte-carlo"]
 
@@ -61,10 +69,77 @@ def window_level(
     method : {"table", "monte-carlo"}
         `block_level`, or `block_significance` where the table doesn't cover the analysis.
     """
-    first, second = sorted(_lags(samples))
-    return _levels(
-        grid, layout, convention, round(first, TABLE_DIGITS), round(second, TABLE_DIGITS), level
+    levels, method = pair_levels(
+        samples, ((0, 1),), grid=grid, layout=layout, convention=convention, level=level
     )
+    return levels[0], method
+
+
+def pair_levels(
+    samples: NDArray[Any],
+    pairs: Sequence[tuple[int, ...]],
+    *,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    level: float,
+) -> tuple[Levels, LevelMethod]:
+    """Return the thresholds of R² of pairs of channels, and their origin.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (samples, channels)
+        A window; the AR(1) coefficient of each channel is estimated on it.
+    pairs : sequence of (int, int)
+        Columns of `samples`.
+    grid, layout, convention, level
+        As for `window_level`.
+
+    Returns
+    -------
+    levels : ndarray, shape (pairs, k), read-only
+    method : {"table", "monte-carlo"}
+        The same for all pairs.
+    """
+    lags = np.round(_lags(samples), TABLE_DIGITS)
+    distinct, which = np.unique(np.sort(lags[np.array(pairs)], axis=1), axis=0, return_inverse=True)
+    known = [
+        _levels(grid, layout, convention, first, second, level)
+        for first, second in distinct.tolist()
+    ]
+    levels = np.array([each for each, _ in known])[which.reshape(-1)]
+    levels.flags.writeable = False
+    return levels, known[0][1]
+
+
+def set_levels(
+    op: BlockOp,
+    samples: NDArray[Any],
+    sets: Sequence[tuple[int, ...]],
+    *,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    level: float | None,
+) -> list[tuple[Levels, LevelMethod] | tuple[None, None]]:
+    """Return the thresholds of channel sets, and their origin; None without a `level`.
+
+    For arguments see `block_level_of` and `pair_levels`.
+    """
+    if level is None:
+        return [(None, None)] * len(sets)
+    if op == "wct":
+        levels, method = pair_levels(
+            samples, sets, grid=grid, layout=layout, convention=convention, level=level
+        )
+        return [(each, method) for each in levels]
+    return [
+        block_level_of(
+            op, samples[:, list(each)], grid=grid, layout=layout, convention=convention,
+            level=level,
+        )
+        for each in sets
+    ]  # fmt: skip
 
 
 def joint_level(
@@ -147,7 +222,11 @@ def _autocorrelation(samples: NDArray[Any]) -> float:
     return float(np.dot(early, late)) / power if power else 0.0
 
 
-@lru_cache(maxsize=4096)
+#: All pairs of rounded coefficients, for a few octaves.
+_KEPT_LEVELS = 2**15
+
+
+@lru_cache(maxsize=_KEPT_LEVELS)
 def _levels(
     grid: VoiceGrid,
     layout: OctaveLayout,

@@ -18,10 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from pycwt_mod.arrays import Convention, check_count, check_level, time_first
 from pycwt_mod.conditioning import Statistic
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid, octave_layouts
+from pycwt_mod.engine.pairs import all_pairs
 from pycwt_mod.significance.degrees import check_degrees_of_freedom
 from pycwt_mod.streaming.block import LiveBlock
-from pycwt_mod.streaming.compute import Quantity, compute_blocks
-from pycwt_mod.streaming.level import block_level_of
+from pycwt_mod.streaming.compute import Quantity
+from pycwt_mod.streaming.level import set_levels
+from pycwt_mod.streaming.pairs import compute_sets
 from pycwt_mod.streaming.provisional import Calibration, Estimate, Estimator, Provisional
 from pycwt_mod.streaming.windower import CutWindow, Windower
 from pycwt_mod.wavelets import WaveletLike, as_wavelet, with_deltaj0
@@ -209,18 +211,16 @@ class Stream:
 
     def _blocks(self, window: CutWindow) -> Iterator[LiveBlock]:
         layout, analysis = self.layouts[window.lane], self._analysis
-        blocks = compute_blocks(
+        blocks = compute_sets(
             window.samples, analysis.sets, window_first=window.first, tile_first=window.tile.first,
             grid=self.grid, layout=layout, op=analysis.op, quantity=analysis.quantity,
             convention=analysis.convention,
         )  # fmt: skip
-        for channels, block in zip(analysis.sets, blocks, strict=True):
-            signif = method = None
-            if analysis.level is not None:
-                signif, method = block_level_of(
-                    analysis.op, window.samples[:, list(channels)], grid=self.grid, layout=layout,
-                    convention=analysis.convention, level=analysis.level,
-                )  # fmt: skip
+        levels = set_levels(
+            analysis.op, window.samples, analysis.sets, grid=self.grid, layout=layout,
+            convention=analysis.convention, level=analysis.level,
+        )  # fmt: skip
+        for channels, block, (signif, method) in zip(analysis.sets, blocks, levels, strict=True):
             # Blocks share the cached axes, masks and thresholds; the caller gets copies.
             yield LiveBlock(
                 freqs_hz=block.freqs_hz.copy(), scales_s=block.scales_s.copy(),
@@ -351,8 +351,8 @@ class StreamingWct(Stream):
     ----------
     channels : int
         Columns of what is pushed.
-    pairs : sequence of (int, int)
-        Which columns; a positive phase means that the first one leads.
+    pairs : "all" or sequence of (int, int)
+        Which columns, or all pairs of them; a positive phase means that the first one leads.
     level : float or None
         With a number such as 0.95, every block has `signif`, the coherence that unrelated red
         noise exceeds with probability 1 - `level`.
@@ -374,7 +374,7 @@ class StreamingWct(Stream):
         hop_s: float,
         voices_per_octave: int = 12,
         channels: int = 2,
-        pairs: Sequence[Pair] = ((0, 1),),
+        pairs: Literal["all"] | Sequence[Pair] = ((0, 1),),
         level: float | None = None,
         wavelet: WaveletLike = "morlet",
         convention: Convention = "standard",
@@ -383,7 +383,7 @@ class StreamingWct(Stream):
         analysis = Analysis(
             op="wct", quantity="coherence", convention=convention, dtype=dtype,
             level=None if level is None else check_level("level", level),
-            sets=_pairs(pairs), channels=channels,
+            sets=all_pairs(channels) if pairs == "all" else _pairs(pairs), channels=channels,
         )  # fmt: skip
         grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, wavelet)
         super().__init__(grid, hop_s, analysis)
@@ -522,7 +522,7 @@ def _grid(
     )  # fmt: skip
 
 
-def _pairs(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    if not pairs or any(len(pair) != 2 for pair in pairs):
+def _pairs(pairs: Sequence[Pair] | str) -> tuple[Pair, ...]:
+    if not pairs or isinstance(pairs, str) or any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"{pairs=} must be one or more pairs of channels")
-    return tuple((int(one), int(other)) for one, other in pairs)
+    return tuple((int(pair[0]), int(pair[1])) for pair in pairs)

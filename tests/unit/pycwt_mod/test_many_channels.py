@@ -6,9 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pycwt_mod import Convention, MonteCarlo, NotTabulated, WctPairsResult, rednoise, wct, wct_pairs
+from pycwt_mod import (
+    Convention,
+    LiveBlock,
+    MonteCarlo,
+    NotTabulated,
+    StreamingWct,
+    WctPairsResult,
+    assemble,
+    rednoise,
+    wct,
+    wct_pairs,
+)
+from tests.thorough import cases
 
 Array = NDArray[Any]
 N = 700
@@ -159,3 +173,54 @@ def test_what_cannot_be_computed_is_refused_with_its_number() -> None:
         wct_pairs(x[0], 1.0)
     with pytest.raises(ValueError, match="infinite"):
         wct_pairs(np.where(x > 2, np.inf, x), 1.0)
+
+
+AXIS: dict[str, Any] = {
+    "fs_hz": 50.0, "fmin_hz": 1.2, "fmax_hz": 6.0, "hop_s": 0.7, "voices_per_octave": 6,
+}  # fmt: skip
+
+
+def fed(stream: StreamingWct, x: Array, lengths: list[int]) -> list[LiveBlock]:
+    pieces = np.split(x, np.cumsum(lengths), axis=1)
+    blocks = [block for piece in pieces for block in stream.push(piece.T)]
+    return [*blocks, *stream.flush()]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=cases(10), deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 500), max_size=6),
+    gap=st.tuples(st.integers(0, 4), st.integers(100, 900), st.integers(1, 40)),
+)
+def test_live_blocks_of_all_pairs_are_those_of_each_pair_however_samples_come(
+    dtype: Any, lengths: list[int], gap: tuple[int, int, int]
+) -> None:
+    x = channels(7, 1000)
+    x[5], x[6, 500:900] = 3.0, 1.0
+    channel, first, count = gap
+    x[channel, first : first + count] = np.nan
+    blocks = fed(StreamingWct(channels=7, pairs="all", dtype=dtype, **AXIS), x, lengths)
+    for pair in ((0, 1), (3, 5), (channel, 6)):
+        alone = fed(StreamingWct(channels=7, pairs=[pair], dtype=dtype, **AXIS), x, [])
+        octaves = zip(assemble(blocks, pair).octaves, assemble(alone).octaves, strict=True)
+        for a, b in octaves:
+            assert np.array_equal(a.mask, b.mask)
+            # Next to a constant stretch, where the power falls by many orders of magnitude, the
+            # FFTs that smooth a single pair round by the largest power of the row.
+            assert np.abs(a.values - b.values).max() < 1e-5
+            assert a.phase is not None
+            assert b.phase is not None
+            turn = np.exp(1j * a.phase) - np.exp(1j * b.phase)
+            assert np.abs(turn * b.values).max() < 1e-5
+
+
+def test_live_blocks_of_all_pairs_have_the_threshold_of_each_pair() -> None:
+    x = channels(7, 400).T
+    every = StreamingWct(channels=7, pairs="all", level=0.95, **AXIS).push(x)
+    alone = StreamingWct(channels=7, pairs=[(2, 5)], level=0.95, **AXIS).push(x)
+    (same,) = [b for b in every if b.channels == (2, 5) and b.first_sample == 0 and b.octave == 0]
+    assert alone[0].first_sample == alone[0].octave == 0
+    assert same.signif is not None
+    assert alone[0].signif is not None
+    assert np.array_equal(same.signif, alone[0].signif)
+    assert same.signif_method == alone[0].signif_method

@@ -1,0 +1,224 @@
+"""From a window of many channels to the coherence of their pairs: a pure function.
+
+The block of a pair is what `pycwt_mod.streaming.compute_blocks` gives of it. Here the spectra of a
+pair are smoothed by matrix products, which are faster than FFTs from a few pairs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycwt_mod.arrays import (
+    Bools,
+    Convention,
+    Floats,
+    Summarised,
+    percentage,
+    plain_array,
+    span,
+)
+from pycwt_mod.engine.flat_stretches import flat_stretches
+from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid
+from pycwt_mod.engine.pairs import (
+    Pairs,
+    PairSmoother,
+    check_pairs,
+    coherencies,
+    planes,
+    write_coherence,
+)
+from pycwt_mod.streaming.block import Block
+from pycwt_mod.streaming.compute import (
+    Quantity,
+    Sets,
+    block_mask,
+    compute_blocks,
+    filled_buffer,
+    octave_kernel,
+)
+
+__all__ = ["PairsBlock", "compute_pairs", "compute_sets"]
+
+#: From this number of pairs on, matrix products are faster than FFTs.
+MANY_PAIRS = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class PairsBlock(Summarised):
+    """The coherence of many pairs in one octave over one tile.
+
+    Attributes
+    ----------
+    pairs : tuple of (int, int)
+    freqs_hz, scales_s : ndarray, shape (k,), read-only
+    values, phase : ndarray, shape (pairs, k, n)
+        R², and the phase of the smoothed cross spectrum, by which the first channel leads.
+    mask : ndarray of uint8, shape (channels, k, n)
+        Of each channel, as of `pycwt_mod.Block`. A pair is masked where either channel is.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    freqs_hz: NDArray[np.float64]
+    scales_s: NDArray[np.float64]
+    values: Floats
+    phase: Floats
+    mask: NDArray[np.uint8]
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "shape": str(self.values.shape),
+            "dtype": str(self.values.dtype),
+            "frequencies": span(self.freqs_hz, "Hz"),
+            "masked channels": percentage(self.mask),
+        }
+
+    def block(self, place: int) -> Block:
+        """Return the block of the pair at `place`; its values are views."""
+        one, other = self.pairs[place]
+        return Block(
+            freqs_hz=self.freqs_hz, scales_s=self.scales_s,
+            values=self.values[place], phase=self.phase[place],
+            mask=self.mask[one] | self.mask[other],
+        )  # fmt: skip
+
+
+def compute_pairs(
+    window: NDArray[Any],
+    pairs: Sequence[tuple[int, ...]],
+    *,
+    window_first: int,
+    tile_first: int,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+    dtype: np.dtype[Any] | None = None,
+) -> PairsBlock:
+    """Return the coherence of pairs of channels of one window.
+
+    Parameters
+    ----------
+    window : ndarray, shape (samples, channels), float32 or float64
+        NaN, infinite and masked values are missing.
+    pairs : sequence of (int, int)
+        Columns of `window`.
+    window_first, tile_first, grid, layout, convention
+        As for `compute_block`, of "wct".
+    dtype : dtype, optional
+        Of the products, their sums and the result; that of `window` if not given. Transforms are
+        computed in double precision.
+
+    Raises
+    ------
+    ValueError
+        If the window has the wrong shape or type, or a pair names other columns than there are.
+    """
+    if isinstance(window, np.ma.MaskedArray):
+        window = plain_array("window", window)
+    if window.ndim != 2 or window.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"window has shape {window.shape} and dtype {window.dtype}, but must be (samples, "
+            "channels) of float32 or float64"
+        )
+    chosen = check_pairs(pairs, window.shape[1])
+    kind = window.dtype if dtype is None else np.dtype(dtype)
+    shared = octave_kernel(grid, layout, "wct", convention, "d")
+    stretches = flat_stretches(window.T, shared.least_flat)
+    valid: Bools = np.isfinite(window)
+    whole = bool(valid.all())
+    with np.errstate(over="ignore", invalid="ignore"):
+        signal, missing = filled_buffer(
+            window if whole else np.where(valid, window, 0), None if whole else valid,
+            window_first, tile_first - layout.margin, layout, np.dtype(np.float64),
+        )  # fmt: skip
+        waves = shared.waves(signal)
+    mask = np.zeros((window.shape[1], *shared.whole.shape), np.uint8)
+    if missing is not None:
+        _write_gaps(mask, missing, grid, layout, convention)
+    zero = np.zeros(mask.shape, np.bool_)
+    if stretches is not None:
+        at = tile_first - window_first
+        zero |= stretches.mask(shared.radii, shared.whole.shape[1], layout.step, at)
+    lost = ~np.isfinite(waves).all(axis=(1, 2))  # out of the range of float64
+    waves[lost] = 0
+    zero[lost] = True
+    mask |= zero
+    smoother = _pair_smoother(grid, layout, convention, kind.char)
+    values = np.empty((len(chosen), *shared.whole.shape), kind)
+    phase = np.empty_like(values)
+    first, n = shared.columns.start - smoother.reach, shared.whole.shape[1]
+    around = np.arange(first, first + smoother.needed(n))
+    inside = (around >= 0) & (around < waves.shape[-1])
+    parts = planes(iter(waves), len(waves), kind)
+    parts = np.where(inside, parts[..., np.clip(around, 0, waves.shape[-1] - 1)], kind.type(0))
+    for places, coherency in coherencies(smoother, parts[0], parts[1], chosen):
+        write_coherence(coherency, places, values, phase)
+    _write_zeros(zero, chosen, values, phase)
+    return PairsBlock(
+        pairs=chosen, freqs_hz=shared.freqs_hz, scales_s=shared.scales_s,
+        values=values, phase=phase, mask=mask,
+    )  # fmt: skip
+
+
+def compute_sets(
+    window: NDArray[Any],
+    sets: Sets,
+    *,
+    window_first: int,
+    tile_first: int,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    op: BlockOp,
+    quantity: Quantity,
+    convention: Convention,
+) -> tuple[Block, ...]:
+    """Return what `compute_blocks` gives, by `compute_pairs` if it is faster."""
+    if op != "wct" or len(sets) < MANY_PAIRS:
+        return compute_blocks(
+            window, sets, window_first=window_first, tile_first=tile_first, grid=grid,
+            layout=layout, op=op, quantity=quantity, convention=convention,
+        )  # fmt: skip
+    together = compute_pairs(
+        window, sets, window_first=window_first, tile_first=tile_first, grid=grid,
+        layout=layout, convention=convention,
+    )  # fmt: skip
+    return tuple(map(together.block, range(len(sets))))
+
+
+def _write_gaps(
+    mask: NDArray[np.uint8],
+    missing: Bools,
+    grid: VoiceGrid,
+    layout: OctaveLayout,
+    convention: Convention,
+) -> None:
+    """Set the mask of each channel near its missing samples."""
+    patterns, which = np.unique(missing, axis=0, return_inverse=True)
+    masks = [block_mask(pattern, grid, layout, "wct", convention) for pattern in patterns]
+    for out, k in zip(mask, which.reshape(-1), strict=True):
+        out[...] = masks[k]
+
+
+def _write_zeros(zero: Bools, pairs: Pairs, values: Floats, phase: Floats) -> None:
+    """Set R² and phase to 0 where either channel of a pair has only rounding errors."""
+    some: Bools = np.logical_or.reduce(zero, axis=(1, 2))
+    for place, (one, other) in enumerate(pairs):
+        if some[one] or some[other]:
+            values[place][zero[one] | zero[other]] = 0
+            phase[place][zero[one] | zero[other]] = 0
+
+
+@lru_cache(maxsize=64)
+def _pair_smoother(
+    grid: VoiceGrid, layout: OctaveLayout, convention: Convention, kind: str
+) -> PairSmoother:
+    shared = octave_kernel(grid, layout, "wct", convention, "d")
+    if shared.smoother is None or shared.smoother.matrix is None:
+        raise ValueError("only coherence is smoothed")
+    scales = grid.scales_s[layout.rows] * grid.fs_hz / layout.step
+    return PairSmoother.build(scales, shared.smoother.matrix, dtype=np.dtype(kind))
