@@ -14,7 +14,7 @@ from cwt_compute.live.windows import Provenance, compute_window, drop_window
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.live import AnalysisResult, AnalysisWindow
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
 from tests import pipeline
 
 FS, N = 64.0, 4096
@@ -215,3 +215,28 @@ def test_a_window_that_does_not_fit_its_analysis_is_refused_by_field() -> None:
     tile = a_window().tile.model_copy(update={"n": 7})
     with pytest.raises(Unprocessable, match=r"tile\.n"):
         compute_window(a_window(tile=tile), ME)
+
+
+def test_many_pairs_of_one_window_have_the_results_of_each_pair() -> None:
+    rng = np.random.default_rng(4)
+    samples = rng.standard_normal((1200, 7)) + np.sin(np.arange(1200) / 4)[:, None]
+    samples[500:520, 2] = np.nan
+    names = [f"c{k}" for k in range(7)]
+    pairs = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
+    spec = definition().analyses[0].narrowed(*pairs)
+    spec = spec.model_copy(update={"significance": SignificanceSpec(), "fmin_hz": 2.0})
+    channels = tuple(Channel(name=name) for name in names)
+    many = StreamDefinition(name="s", fs_hz=FS, channels=channels, analyses=(spec,))
+    some = many.model_copy(update={"analyses": (spec.narrowed(("c0", "c3"), ("c2", "c6")),)})
+    together, alone = results(many, samples), results(some, samples)
+    by_id = {result.id: result for result in together}
+    assert len(together) == len(alone) * len(pairs) / 2
+    for one in alone:
+        same = by_id[one.id]
+        np.testing.assert_allclose(same.values, one.values, atol=1e-7)
+        assert same.signif is not None
+        assert one.signif is not None
+        np.testing.assert_array_equal(same.signif, one.signif)
+        assert (same.mask is None) == (one.mask is None)
+        if one.mask is not None:
+            np.testing.assert_array_equal(same.mask, one.mask)

@@ -5,7 +5,7 @@ All functions are pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -30,7 +30,7 @@ from cwt_schemas.live import (
 from cwt_schemas.message import clipped
 from cwt_schemas.stream import AnalysisSpec
 from pycwt_mod import __version__
-from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, block_level_of, compute_blocks
+from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, compute_sets, set_levels
 
 __all__ = [
     "Provenance",
@@ -70,7 +70,7 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
     layout = _layout(plan, window)
     spec, column, samples = window.analysis, window.columns, floats(window.samples)
     sets = [tuple(column[name] for name in names) for names in spec.channel_sets]
-    blocks = compute_blocks(
+    blocks = compute_sets(
         samples,
         sets,
         window_first=window.first_sample,
@@ -81,19 +81,15 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
         quantity=spec.quantity,
         convention=spec.convention,
     )
-    levels: list[_Level] = [
-        (None, None)
-        if spec.significance is None
-        else block_level_of(
-            spec.op,
-            samples[:, each],
-            grid=plan.grid,
-            layout=layout,
-            convention=spec.convention,
-            level=spec.significance.level,
-        )
-        for each in sets
-    ]
+    levels = set_levels(
+        spec.op,
+        samples,
+        sets,
+        grid=plan.grid,
+        layout=layout,
+        convention=spec.convention,
+        level=None if spec.significance is None else spec.significance.level,
+    )
     return tuple(_results(window, layout, blocks, levels, NUMPY, provenance))
 
 
@@ -163,7 +159,7 @@ def _results(
     window: AnalysisWindow,
     layout: OctaveLayout,
     blocks: tuple[Block, ...],
-    levels: list[_Level],
+    levels: Sequence[_Level],
     backend: str,
     provenance: Provenance,
 ) -> Iterator[AnalysisResult]:
