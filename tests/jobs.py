@@ -12,7 +12,7 @@ from cwt_runtime.bus import Bus
 from cwt_runtime.bus.errors import BusError
 from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode
-from cwt_schemas.errors import ErrorBody
+from cwt_schemas.errors import ErrorBody, Unavailable
 from cwt_schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
 from cwt_schemas.job import (
     CwtTask,
@@ -79,7 +79,7 @@ class JobClient:
         with fail_after(WAIT_S):
             while True:
                 # Whoever was asked may have been killed before it could answer.
-                with suppress(BusError):
+                with suppress(BusError, Unavailable):
                     state = await self.get(job_id)
                     if state.status.ended or (done is not None and state.done >= done):
                         return state

@@ -113,9 +113,10 @@ class RestartableServer:
         self._pid = 0
 
     async def start(self) -> None:
-        self._process = await self._stack.enter_async_context(
-            open_server(self._folder, port=self._port, settings=self._settings)
-        )
+        if self._process is None:
+            self._process = await self._stack.enter_async_context(
+                open_server(self._folder, port=self._port, settings=self._settings)
+            )
         self._pid = (await self._process.start()).pid
 
     async def write_error(self) -> str:
@@ -142,8 +143,13 @@ class RestartableServer:
 
     async def restart(self) -> None:
         """Restart the server with its stored data."""
-        await self.close()
+        await self.stop()
         await self.start()
+
+    async def stop(self) -> None:
+        """Stop the server; its log goes on at the next start."""
+        if self._process is not None:
+            await self._process.stop()
 
     async def kill_and_restart(self) -> None:
         self.kill()
@@ -151,7 +157,7 @@ class RestartableServer:
 
     async def close(self) -> None:
         await self._stack.aclose()
-        self._stack = AsyncExitStack()
+        self._stack, self._process = AsyncExitStack(), None
 
 
 @asynccontextmanager

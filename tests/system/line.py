@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketStream, TaskStatus
 
-__all__ = ["Line", "open_line"]
+__all__ = ["Line", "serve_line"]
 
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 #: Close with RST instead of FIN, and discard what was not sent.
@@ -72,12 +71,10 @@ class Line:
         connection.cancel()
 
 
-@asynccontextmanager
-async def open_line(target: int) -> AsyncIterator[Line]:
-    """Run a relay to a port of this machine while the context is open."""
+async def serve_line(target: int, *, task_status: TaskStatus[Line]) -> None:
+    """Run a relay to a port of this machine until cancelled."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     line = Line(int(listener.extra(SocketAttribute.local_port)), target)
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, line.carry)
-        yield line
-        tasks.cancel_scope.cancel()
+    async with listener:
+        task_status.started(line)
+        await listener.serve(line.carry)

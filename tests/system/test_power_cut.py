@@ -73,7 +73,7 @@ async def cut_power_while_publishing(
                 server.kill()
                 mounted.cut_power()
                 tasks.cancel_scope.cancel()
-        await server.close()
+        await server.stop()
         await mounted.repair()
         await server.start()
         return device.acknowledged, await stored(bus)
