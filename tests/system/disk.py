@@ -88,7 +88,9 @@ class Disk:
                     size //= 2
 
     def make_room(self) -> None:
+        """End `fill`; without the sync, a power cut would bring the file back."""
         self._ballast.unlink()
+        self.sync()
 
     def stall(self) -> None:
         """Make every write wait for `resume`."""

@@ -221,7 +221,7 @@ class Laboratory:
                 server.kill()
                 mounted.cut_power()
             else:
-                # nats-server may acknowledge a message whose sync fails: docs/faults.md.
+                # nats-server 2.15.1 may acknowledge a message that a failing disk did not store.
                 server.pause()
                 mounted.sync()
                 mounted.fail()
