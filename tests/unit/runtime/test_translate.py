@@ -10,9 +10,19 @@ from cwt_runtime.bus.nats.translate import bus_error
 
 @pytest.mark.parametrize(
     ("code", "transient"),
-    [(10118, True), (10119, True), (10059, False)],  # stream, consumer is offline; not found
+    [
+        (10118, True),  # the stream is offline
+        (10119, True),  # the consumer is offline
+        (10194, True),  # the stream is offline, with a reason
+        (10195, True),  # the consumer is offline, with a reason
+        (10158, True),  # a message with this id is in process
+        (10059, False),  # not found
+    ],
 )
-def test_what_passes_when_a_node_is_back_is_transient(code: int, transient: bool) -> None:
-    """A reader in a cluster ended because the node of its new consumer had just died."""
+def test_errors_of_a_cluster_that_pass_by_themselves_are_transient(
+    code: int, transient: bool
+) -> None:
+    """A reader ended because the node of its new consumer had just died, and a publisher because
+    its message was still being replicated when it was sent again."""
     error = nats.js.errors.APIError(code=500, err_code=code, description="offline")
     assert bus_error(error).transient is transient

@@ -47,7 +47,10 @@ _MAX_DIGITS = 20
 
 #: A stream or consumer whose node is offline: another node takes over, or the reader creates a new
 #: consumer.
-OFFLINE = {10118, 10119}
+OFFLINE = {10118, 10119, 10194, 10195}
+#: A message with the same id is being replicated, sent before a connection was lost. A retry is a
+#: duplicate of it, or is stored if the first one was not.
+BEING_STORED = {10158}
 
 #: The newest message of the subject is not the expected one.
 WRONG_LAST_SEQUENCE = {10071, 10164}
@@ -164,7 +167,7 @@ def bus_error(error: Exception) -> BusError:
     description = getattr(error, "description", None)
     if code in MAXIMUM_REACHED:
         return StorageFullError(description or "the stream is full")
-    if code in OFFLINE:
+    if code in OFFLINE | BEING_STORED:
         return BusUnreachableError(description or "its node is not available")
     if code in WRONG_LAST_SEQUENCE:
         return RevisionConflictError(description or "another message is the newest")
