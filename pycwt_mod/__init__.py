@@ -15,10 +15,11 @@ from pycwt_mod.backends import (
     list_backends,
     register_backend,
 )
-from pycwt_mod.coherence import mwct, pwct, wct
+from pycwt_mod.coherence import wct
 from pycwt_mod.cwt_plan import CwtPlan
 from pycwt_mod.engine.layout import OctaveLayout, VoiceGrid, octave_layouts
 from pycwt_mod.engine.octaves import MultirateResult, Octave
+from pycwt_mod.joint_coherence import mwct, pwct
 from pycwt_mod.pair_results import PairOctave, WctPairsResult
 from pycwt_mod.pairs import wct_pairs
 from pycwt_mod.planning import plan

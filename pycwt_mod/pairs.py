@@ -22,13 +22,13 @@ from pycwt_mod.arrays import (
     check_samples,
     time_last,
 )
-from pycwt_mod.coherence import level_axis, simulation_options
 from pycwt_mod.engine.pairs import all_pairs, check_pairs
 from pycwt_mod.pair_results import WctPairsResult
 from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import AR1, Lag1, estimate_ar1
 from pycwt_mod.significance.coherence import MonteCarlo, wct_significance
 from pycwt_mod.significance.simulation import MonteCarloLevels
+from pycwt_mod.thresholds import level_axis, simulation_options
 from pycwt_mod.wavelets import WaveletLike
 
 #: Which pairs: all of them, or a list.
