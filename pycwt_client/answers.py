@@ -6,9 +6,11 @@ modified in place; matrices are read-only views of the reply.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
-from cwt_schemas.query import CwtReply, MwctReply, PwctReply, WctReply, XwtReply
+from cwt_schemas.query import CwtReply, JointReply, MwctReply, PwctReply, WctReply, XwtReply
 from pycwt_mod import CwtResult, MwctResult, WctResult, XwtResult
 from pycwt_mod.rednoise import Lag1
 
@@ -53,8 +55,8 @@ class XwtAnswer(XwtResult):
         return answer
 
 
-class WctAnswer(WctResult):
-    """A `pycwt_mod.WctResult` with its origin; the smoothed spectrum is not in the reply (NaN).
+class _Simulated:
+    """Attributes of the answer to a query for a kind of coherence.
 
     Attributes
     ----------
@@ -73,6 +75,18 @@ class WctAnswer(WctResult):
     computation_time: float
     cached: bool
 
+    def _computed(self, reply: WctReply | JointReply) -> Self:
+        """Set the attributes from the reply."""
+        self.backend_used = reply.backend_used
+        self.seed = reply.seed
+        self.computation_time = reply.computation_time
+        self.cached = reply.cached
+        return self
+
+
+class WctAnswer(WctResult, _Simulated):  # type: ignore[misc] # of a named tuple
+    """A `pycwt_mod.WctResult` of `wct`; the smoothed spectrum is not in the reply (NaN)."""
+
     @classmethod
     def of(cls, reply: WctReply, dt: float | None = None) -> WctAnswer:
         """Return the answer from a reply; `dt` is the sampling interval of the request.
@@ -86,20 +100,11 @@ class WctAnswer(WctResult):
             reply.WCT, reply.aWCT, reply.coi.copy(), reply.freqs.copy(), levels.copy(),
             smoothed=unknown, mask=np.isnan(reply.WCT), lag1=_lag1(reply), dt=dt,
         )  # fmt: skip
-        answer.backend_used = reply.backend_used
-        answer.seed = reply.seed
-        answer.computation_time = reply.computation_time
-        answer.cached = reply.cached
-        return answer
+        return answer._computed(reply)
 
 
-class PwctAnswer(WctResult):
-    """A `pycwt_mod.WctResult` of `pwct`, with the attributes of `WctAnswer`."""
-
-    backend_used: str | None
-    seed: int | None
-    computation_time: float
-    cached: bool
+class PwctAnswer(WctResult, _Simulated):  # type: ignore[misc] # of a named tuple
+    """A `pycwt_mod.WctResult` of `pwct`; the smoothed spectrum is not in the reply (NaN)."""
 
     @classmethod
     def of(cls, reply: PwctReply, dt: float | None = None) -> PwctAnswer:
@@ -110,20 +115,11 @@ class PwctAnswer(WctResult):
             smoothed=np.broadcast_to(np.nan, (2, *reply.PWCT.shape)), mask=np.isnan(reply.PWCT),
             lag1=_lag1_of_all(reply), dt=dt,
         )  # fmt: skip
-        answer.backend_used = reply.backend_used
-        answer.seed = reply.seed
-        answer.computation_time = reply.computation_time
-        answer.cached = reply.cached
-        return answer
+        return answer._computed(reply)
 
 
-class MwctAnswer(MwctResult):
-    """A `pycwt_mod.MwctResult` of `mwct`, with the attributes of `WctAnswer`."""
-
-    backend_used: str | None
-    seed: int | None
-    computation_time: float
-    cached: bool
+class MwctAnswer(MwctResult, _Simulated):  # type: ignore[misc] # of a named tuple
+    """A `pycwt_mod.MwctResult`."""
 
     @classmethod
     def of(cls, reply: MwctReply, dt: float | None = None) -> MwctAnswer:
@@ -133,11 +129,7 @@ class MwctAnswer(MwctResult):
             reply.MWCT, reply.coi.copy(), reply.freqs.copy(), levels.copy(),
             mask=np.isnan(reply.MWCT), lag1=_lag1_of_all(reply), dt=dt,
         )  # fmt: skip
-        answer.backend_used = reply.backend_used
-        answer.seed = reply.seed
-        answer.computation_time = reply.computation_time
-        answer.cached = reply.cached
-        return answer
+        return answer._computed(reply)
 
 
 def _lag1_of_all(reply: PwctReply | MwctReply) -> tuple[Lag1, ...] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -27,6 +28,7 @@ from cwt_schemas.query import (
     PwctRequest,
     SignificanceReply,
     SignificanceRequest,
+    TransformRequest,
     WctReply,
     WctRequest,
     XwtReply,
@@ -34,6 +36,7 @@ from cwt_schemas.query import (
 )
 from cwt_schemas.service import HealthReply, HealthRequest
 from cwt_schemas.stream import Convention, Wavelet
+from cwt_schemas.subjects import QueryOp
 from pycwt_client.answers import CwtAnswer, MwctAnswer, PwctAnswer, WctAnswer, XwtAnswer
 from pycwt_client.request import ASK_TIMEOUT_S, COMPUTE_TIMEOUT_S, Reply, ask
 from pycwt_client.signals import (
@@ -48,6 +51,8 @@ from pycwt_mod import MonteCarlo
 from pycwt_mod.arrays import warn_of_small_scales
 
 __all__ = ["Queries"]
+
+TransformReply = TypeVar("TransformReply", CwtReply, XwtReply, WctReply, PwctReply, MwctReply)
 
 #: Number of samples from which a coherence is sent ahead of its threshold, during the simulation.
 LONG = 1000
@@ -84,6 +89,23 @@ class Queries:
         """
         return await ask(self._bus, subject, request, reply, timeout_s=timeout_s, early=early)
 
+    async def _transform(
+        self,
+        op: QueryOp,
+        kind: type[TransformRequest],
+        reply: type[TransformReply],
+        fields: Mapping[str, Any],
+        timeout_s: float,
+        *,
+        early: bool = False,
+    ) -> TransformReply:
+        """Request a transform, and warn if its smallest scales are below two samples."""
+        request = validated(kind, with_plain_numbers(fields))
+        where = subjects.query(op)
+        found = await self.ask(where, request, reply, timeout_s=timeout_s, early=early)
+        warn_of_small_scales(found.freqs, request.s0, request.dt)
+        return found
+
     async def cwt(
         self,
         x: ArrayLike,
@@ -107,10 +129,7 @@ class Queries:
             "data": signal, "dt": dt, "dj": dj, "s0": s0, "J": J, "mother": wavelet,
             "param": param, "convention": convention, "dtype": dtype or precision_of(signal),
         }  # fmt: skip
-        request = validated(CwtRequest, with_plain_numbers(fields))
-        where = subjects.query("cwt")
-        reply = await self.ask(where, request, CwtReply, timeout_s=timeout_s)
-        warn_of_small_scales(reply.freqs, request.s0, request.dt)
+        reply = await self._transform("cwt", CwtRequest, CwtReply, fields, timeout_s)
         return CwtAnswer.of(reply, dt)
 
     async def xwt(
@@ -137,10 +156,7 @@ class Queries:
             "significance_level": significance_level, "mother": wavelet, "param": param,
             "convention": convention, "dtype": dtype or precision_of(first, second),
         }  # fmt: skip
-        request = validated(XwtRequest, with_plain_numbers(fields))
-        where = subjects.query("xwt")
-        reply = await self.ask(where, request, XwtReply, timeout_s=timeout_s)
-        warn_of_small_scales(reply.freqs, request.s0, request.dt)
+        reply = await self._transform("xwt", XwtRequest, XwtReply, fields, timeout_s)
         return XwtAnswer.of(reply, dt)
 
     async def wct(
@@ -180,13 +196,10 @@ class Queries:
             "fallback": fallback, "convention": convention,
             "dtype": dtype or precision_of(first, second), **level_fields(significance, level),
         }  # fmt: skip
-        request = validated(WctRequest, with_plain_numbers(fields))
-        where = subjects.query("wct")
         # Subscribing to early fields takes a round trip, which would slow down short signals.
-        simulated = request.significance_level is not None and request.method == "montecarlo"
+        simulated = significance_level is not None and fields.get("method") != "table"
         early = simulated and len(first) >= LONG
-        reply = await self.ask(where, request, WctReply, timeout_s=timeout_s, early=early)
-        warn_of_small_scales(reply.freqs, request.s0, request.dt)
+        reply = await self._transform("wct", WctRequest, WctReply, fields, timeout_s, early=early)
         return WctAnswer.of(reply, dt)
 
     async def pwct(
@@ -226,10 +239,7 @@ class Queries:
             "fallback": fallback, "convention": convention,
             "dtype": dtype or precision_of(first, second, others),
         }  # fmt: skip
-        request = validated(PwctRequest, with_plain_numbers(fields))
-        where = subjects.query("pwct")
-        reply = await self.ask(where, request, PwctReply, timeout_s=timeout_s)
-        warn_of_small_scales(reply.freqs, request.s0, request.dt)
+        reply = await self._transform("pwct", PwctRequest, PwctReply, fields, timeout_s)
         return PwctAnswer.of(reply, dt)
 
     async def mwct(
@@ -265,10 +275,7 @@ class Queries:
             "fallback": fallback, "convention": convention,
             "dtype": dtype or precision_of(signal, others),
         }  # fmt: skip
-        request = validated(MwctRequest, with_plain_numbers(fields))
-        where = subjects.query("mwct")
-        reply = await self.ask(where, request, MwctReply, timeout_s=timeout_s)
-        warn_of_small_scales(reply.freqs, request.s0, request.dt)
+        reply = await self._transform("mwct", MwctRequest, MwctReply, fields, timeout_s)
         return MwctAnswer.of(reply, dt)
 
     async def significance(
