@@ -33,8 +33,8 @@ from pycwt_mod.streaming.level import (
 )
 from pycwt_mod.streaming.pairs import PairsBlock, compute_pairs, compute_sets
 from pycwt_mod.streaming.provisional import Calibration, Estimate, Provisional
+from pycwt_mod.streaming.stream import Pushed
 from pycwt_mod.streaming.transforms import (
-    Pushed,
     StreamingCwt,
     StreamingMwct,
     StreamingPwct,

@@ -19,7 +19,7 @@ from pycwt_mod import (
     pwct,
     wct_significance,
 )
-from pycwt_mod.streaming.transforms import Stream
+from pycwt_mod.streaming.stream import Stream
 from tests.thorough import cases
 
 Array = np.ndarray[Any, np.dtype[Any]]
