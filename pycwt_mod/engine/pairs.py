@@ -147,7 +147,7 @@ class PairSmoother:
         return cls(every, reach, gauss.astype(dtype), boxcar.astype(dtype))
 
     def needed(self, outputs: int) -> int:
-        """Return the samples that so many outputs are computed from."""
+        """Return the number of samples from which a number of outputs is computed."""
         return (outputs - 1) * self.every + 2 * self.reach + 1
 
     def smooth(self, rows: Floats) -> Floats:

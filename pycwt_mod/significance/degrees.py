@@ -14,7 +14,7 @@ from pycwt_mod.significance.surrogates import SurrogateTask, run_task
 from pycwt_mod.smoothing import ScaleBoxcar
 from pycwt_mod.wavelets import Wavelet
 
-#: Largest 95 % level of white noise at which a coherence still says something.
+#: Largest 95 % level of white noise at which a coherence still carries information.
 MOST_LEVEL = 0.95
 #: Most signals of one analysis: the time of a simulation is proportional to their square.
 MOST_SIGNALS = 16

@@ -121,6 +121,14 @@ class AnalysisSpec(Message):
             return tuple((*pair, *self.given) for pair in self.pairs)
         return self.pairs or tuple((name,) for name in self.channels)
 
+    def names_of(self, field: str) -> set[Name]:
+        """Return the channels that a field of the analysis names."""
+        if field == "target":
+            return set() if self.target is None else {self.target}
+        if field == "pairs":
+            return {name for pair in self.pairs for name in pair}
+        return {*getattr(self, field)}
+
     def narrowed(self, *sets: ChannelSet) -> AnalysisSpec:
         """Return the same analysis with only these channel sets."""
         if self.op == "mwct":
@@ -195,9 +203,8 @@ class AnalysisSpec(Message):
         if self.deltaj0 is not None and not joint:
             raise wrong_field("deltaj0", "can be used only with op pwct or mwct")
         _check_unique("given", self.given)
-        used = {self.target, *(name for pair in self.pairs for name in pair)}
-        if twice := used.intersection(self.given):
-            raise wrong_field("given", f"{min(map(str, twice))} is also in target or pairs")
+        if twice := (self.names_of("target") | self.names_of("pairs")) & self.names_of("given"):
+            raise wrong_field("given", f"{min(twice)} is also in target or pairs")
 
 
 class StreamDefinition(PersistedMessage):
@@ -261,7 +268,8 @@ class StreamDefinition(PersistedMessage):
             if unknown:
                 problem = f"the stream has no channel {listed(sorted(unknown), 5)}"
                 problem += f"; its channels are {listed(self.channel_names)}"
-                field = {"cwt": "channels", "mwct": "given"}.get(spec.op, "pairs")
+                fields = ("target", "given", "channels", "pairs")
+                field = next(each for each in fields if unknown & spec.names_of(each))
                 raise wrong_field(f"{where}.{field}", problem)
             if spec.fmax_hz > self.fs_hz / 2:
                 nyquist = f"half of fs_hz = {self.fs_hz:g} is {self.fs_hz / 2:g}"

@@ -22,7 +22,7 @@ from cwt_schemas.errors import ContractError
 from cwt_schemas.job import CwtTask
 from cwt_schemas.query import CwtReply
 from tests.deadlines import fail_after
-from tests.jobs import JobClient, quick
+from tests.jobs import POLL_S, JobClient, quick
 from tests.system.laboratory import LEADER, Fault, FaultKind, Laboratory, Received, sent
 from tests.system.recording import Recording, check, definition, expected_count, final
 
@@ -171,4 +171,4 @@ async def accepted(request: Callable[[], Awaitable[object]]) -> None:
             except (BusError, ContractError) as error:
                 if not error.transient:
                     raise
-            await anyio.sleep(0.1)
+            await anyio.sleep(POLL_S)

@@ -20,6 +20,7 @@ from pathlib import Path
 import anyio
 
 from tests.deadlines import fail_after
+from tests.processes import POLL_S
 
 __all__ = ["Disk", "disk", "why_no_disk"]
 
@@ -67,7 +68,7 @@ class Disk:
             while (await anyio.run_process(command, check=False)).returncode:
                 if not os.path.ismount(self._folder):  # noqa: ASYNC240
                     return
-                await anyio.sleep(0.02)
+                await anyio.sleep(POLL_S)
 
     async def repair(self) -> None:
         """Check the file system and mount it again; no process may use it."""

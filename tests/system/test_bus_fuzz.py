@@ -1,10 +1,10 @@
 """Damaged messages to everything that listens: no service ends, grows, or meets a fault of its own.
 
-Each message is made of its number: ``FUZZ_MESSAGES=1000000`` (``make fuzz-bus``) sends so many, and
-``FUZZ_FIRST`` begins at another number, to continue or to repeat a run. Most go over the bus, those
-that have a route also over HTTP, and some into a WebSocket. ``pytest -s`` prints what they were
-answered, how long another client waited for the health of each service meanwhile, and near which
-message it waited longest.
+Each message follows from its number. ``FUZZ_MESSAGES`` is how many are sent, 1,000,000 with ``make
+fuzz-bus``; ``FUZZ_FIRST`` is the first number, to continue or to repeat a run. Most go over the
+bus, those that have a route also over HTTP, and some into a WebSocket. ``pytest -s`` prints what
+they were answered, how long another client waited for the health of each service meanwhile, and
+near which message it waited longest.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ HTTP_CLIENTS, HTTP_WAITING = 4, 16
 ASK_EVERY_S = 0.02
 #: Less than the time for which a service reports the longest delay of its event loop, seconds.
 LAG_EVERY_S = 10.0
-#: One message in so many is a small bomb, and one in so many a large one.
+#: One message in BOMB is a small bomb, and one in LARGE_BOMB a large one.
 BOMB, LARGE_BOMB = 100, 2500
 SMALL_BYTES, LARGE_BYTES = 100_000, 4_000_000
-#: What a service may take on top of what it took before: the largest message many times over.
+#: By how much the memory of a service may grow: many times the largest message.
 MAX_GROWTH_BYTES = 768 * 1024 * 1024
-#: How long 99 of 100 requests of another client may wait on a quiet machine, seconds. On a busy one
-#: they wait as often as they change processes: up to so many times as long as for the server alone.
+#: How long 99 of 100 requests of another client may wait on a quiet machine, seconds. On a busy
+#: machine each change of process adds a wait: at most MAX_CHANGES times that for the server alone.
 MAX_P99_S, MAX_CHANGES = 0.1, 5
 #: What a service logs when a message met a fault of the service.
 FAULTS = {

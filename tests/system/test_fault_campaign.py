@@ -1,6 +1,6 @@
 """Random faults of processes, network and disk: nothing is lost, nothing counts twice.
 
-``FAULTS=1000`` (``make faults``) lets so many happen; the figures are printed (``pytest -s``).
+``FAULTS`` is the number of faults, 1,000 with ``make faults``; ``pytest -s`` prints the figures.
 ``FAULT_SEED`` of the report's header draws the same ones again.
 """
 
