@@ -161,7 +161,7 @@ def compute_blocks(
     """
     if isinstance(window, np.ma.MaskedArray):
         window = plain_array("window", window)
-    _check(window, sets, op, quantity, convention)
+    check_window(window, sets, op, quantity, convention)
     kind = window.dtype
     # A transform rounds by its largest values, so single precision hides rows of little power, of
     # which a coherence is made as of any other.
@@ -209,9 +209,10 @@ def compute_blocks(
     return tuple(blocks)
 
 
-def _check(
+def check_window(
     window: NDArray[Any], sets: Sets, op: BlockOp, quantity: Quantity, convention: Convention
 ) -> None:
+    """Raise ValueError unless `sets` of columns of a window have a quantity of an operation."""
     check_op(op)
     check_convention(convention)
     if quantity not in QUANTITIES[op]:

@@ -18,7 +18,6 @@ from pycwt_mod.significance.table.level_table import LEAST_LAG1, MOST_LAG1, NotT
 __all__ = [
     "LevelMethod",
     "block_level_of",
-    "joint_level",
     "pair_levels",
     "set_levels",
     "window_level",
@@ -142,7 +141,7 @@ def set_levels(
     ]  # fmt: skip
 
 
-def joint_level(
+def _joint_level(
     samples: NDArray[Any],
     *,
     grid: VoiceGrid,
@@ -178,9 +177,9 @@ def block_level_of(
     convention: Convention,
     level: float,
 ) -> tuple[Levels, LevelMethod]:
-    """Return the thresholds of a coherence, by `window_level` or `joint_level`."""
+    """Return the thresholds of a coherence: for more than two signals, by simulation."""
     if op in STATISTICS:
-        return joint_level(
+        return _joint_level(
             samples, grid=grid, layout=layout, convention=convention, level=level,
             statistic=STATISTICS[op],
         )  # fmt: skip

@@ -28,7 +28,6 @@ from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid
 from pycwt_mod.engine.pairs import (
     Pairs,
     PairSmoother,
-    check_pairs,
     coherencies,
     planes,
     write_coherence,
@@ -38,6 +37,7 @@ from pycwt_mod.streaming.compute import (
     Quantity,
     Sets,
     block_mask,
+    check_window,
     compute_blocks,
     filled_buffer,
     octave_kernel,
@@ -97,9 +97,10 @@ def compute_pairs(
     grid: VoiceGrid,
     layout: OctaveLayout,
     convention: Convention,
-    dtype: np.dtype[Any] | None = None,
 ) -> PairsBlock:
     """Return the coherence of pairs of channels of one window.
+
+    Transforms are computed in double precision, products and sums in that of the window.
 
     Parameters
     ----------
@@ -109,9 +110,6 @@ def compute_pairs(
         Columns of `window`.
     window_first, tile_first, grid, layout, convention
         As for `compute_block`, of "wct".
-    dtype : dtype, optional
-        Of the products, their sums and the result; that of `window` if not given. Transforms are
-        computed in double precision.
 
     Raises
     ------
@@ -120,13 +118,9 @@ def compute_pairs(
     """
     if isinstance(window, np.ma.MaskedArray):
         window = plain_array("window", window)
-    if window.ndim != 2 or window.dtype not in (np.float32, np.float64):
-        raise ValueError(
-            f"window has shape {window.shape} and dtype {window.dtype}, but must be (samples, "
-            "channels) of float32 or float64"
-        )
-    chosen = check_pairs(pairs, window.shape[1])
-    kind = window.dtype if dtype is None else np.dtype(dtype)
+    check_window(window, pairs, "wct", "coherence", convention)
+    chosen = tuple((int(one), int(other)) for one, other in pairs)
+    kind = window.dtype
     shared = octave_kernel(grid, layout, "wct", convention, "d")
     stretches = flat_stretches(window.T, shared.least_flat)
     valid: Bools = np.isfinite(window)
@@ -178,6 +172,7 @@ def compute_sets(
     convention: Convention,
 ) -> tuple[Block, ...]:
     """Return what `compute_blocks` gives, by `compute_pairs` if it is faster."""
+    check_window(window, sets, op, quantity, convention)
     if op != "wct" or len(sets) < MANY_PAIRS:
         return compute_blocks(
             window, sets, window_first=window_first, tile_first=tile_first, grid=grid,

@@ -59,8 +59,6 @@ class Pushed(tuple[LiveBlock, ...]):
 class Stream:
     """A windower, and `compute_blocks` for what it cuts."""
 
-    _estimator: Estimator | None = None
-
     def __init__(
         self,
         grid: VoiceGrid,
@@ -80,10 +78,11 @@ class Stream:
         )
         self._analysis = analysis
         self._described = {"grid": repr(grid), "hop_s": float(hop_s), **asdict(analysis)}
-        self._windower = self._new_windower(0)
         if provisional is not None:
-            self._estimator = Estimator(grid, analysis.channels, provisional)
             self._described["provisional"] = asdict(provisional)
+        self._provisional = provisional
+        self._windower = self._new_windower(0)
+        self._estimator = self._new_estimator()
 
     @property
     def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
@@ -165,11 +164,11 @@ class Stream:
             raise ValueError(f"format={snapshot.get('format')!r} must be {SNAPSHOT!r}")
         theirs = snapshot["analysis"]
         mine = {name: _plain(value) for name, value in self._described.items()}
-        differing = [name for name in mine if _plain(theirs.get(name)) != mine[name]]
+        differing = [n for n in {**mine, **theirs} if _plain(theirs.get(n)) != mine.get(n)]
         if differing:
             name = differing[0]
             raise ValueError(
-                f"the snapshot is of {name}={theirs.get(name)!r}, this is {name}={mine[name]!r}"
+                f"the snapshot is of {name}={theirs.get(name)!r}, this is {name}={mine.get(name)!r}"
             )
         held = np.frombuffer(snapshot["samples"], self._wire)
         windower = self._new_windower(int(snapshot["first_sample"]))
@@ -177,9 +176,10 @@ class Stream:
         again = windower.push(windower.end, held.reshape(-1, self._analysis.channels))
         if any(True for _ in again):
             raise ValueError("the snapshot holds samples of blocks that were finished before")
-        self._windower = windower
-        if self._estimator is not None:
-            self._estimator.restore(snapshot["estimator"])
+        estimator = self._new_estimator()
+        if estimator is not None:
+            estimator.restore(snapshot["estimator"])
+        self._windower, self._estimator = windower, estimator
 
     @property
     def _wire(self) -> np.dtype[Any]:
@@ -188,6 +188,11 @@ class Stream:
     def _new_windower(self, first: int) -> Windower:
         dtype = np.dtype(self._analysis.dtype)
         return Windower(self.layouts, self._analysis.channels, first=first, dtype=dtype)
+
+    def _new_estimator(self) -> Estimator | None:
+        if self._provisional is None:
+            return None
+        return Estimator(self.grid, self._analysis.channels, self._provisional)
 
     def _pushed(self, samples: NDArray[np.generic]) -> Pushed:
         blocks = self._computed(self._windower.push(self.n_samples, samples))

@@ -166,7 +166,7 @@ class StreamingWct(Stream):
         analysis = Analysis(
             op="wct", quantity="coherence", convention=convention, dtype=dtype,
             level=None if level is None else check_level("level", level),
-            sets=all_pairs(channels) if pairs == "all" else _pairs(pairs), channels=channels,
+            sets=_pairs(all_pairs(channels) if pairs == "all" else pairs), channels=channels,
         )  # fmt: skip
         grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, wavelet)
         super().__init__(grid, hop_s, analysis)
@@ -277,7 +277,7 @@ class StreamingMwct(Stream):
 
 
 def _given(given: Sequence[int]) -> tuple[int, ...]:
-    if not given:
+    if len(given) == 0:
         raise ValueError(f"{given=} must be one or more channels")
     return tuple(int(each) for each in given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from pycwt_mod import (
     wct,
     wct_pairs,
 )
+from pycwt_mod.streaming import compute_sets
+from pycwt_mod.streaming.pairs import MANY_PAIRS
 from tests.thorough import cases
 
 Array = NDArray[Any]
@@ -225,3 +228,34 @@ def test_live_blocks_of_all_pairs_have_the_threshold_of_each_pair() -> None:
     assert alone[0].signif is not None
     assert np.array_equal(same.signif, alone[0].signif)
     assert same.signif_method == alone[0].signif_method
+
+
+def test_pairs_may_repeat_and_a_channel_may_be_its_own_pair_however_many_there_are() -> None:
+    x = channels(7, 400)
+    pairs = [(2, 2), (0, 1), (0, 1), *((one, 6) for one in range(6)), *((6, k) for k in range(7))]
+    together = fed(StreamingWct(channels=7, pairs=pairs, **AXIS), x, [])
+    one_by_one = [fed(StreamingWct(channels=7, pairs=[pair], **AXIS), x, []) for pair in pairs]
+    assert len(pairs) == MANY_PAIRS
+    assert [block.channels for block in together[: len(pairs)]] == pairs
+    for k, alone in enumerate(one_by_one):
+        for block, single in zip(together[k :: len(pairs)], alone, strict=True):
+            assert np.abs(block.values - single.values).max() < 1e-5
+
+
+@pytest.mark.parametrize("count", [MANY_PAIRS - 1, MANY_PAIRS])
+def test_any_number_of_sets_is_checked(count: int) -> None:
+    pairs = list(combinations(range(7), 2))[:count]
+    stream = StreamingWct(channels=7, **AXIS)
+    place: dict[str, Any] = {
+        "window_first": 0, "tile_first": 0, "grid": stream.grid, "layout": stream.layouts[0],
+        "op": "wct", "quantity": "coherence", "convention": "standard",
+    }  # fmt: skip
+    x = np.zeros((500, 7))
+    for wrong in ({"quantity": "power"}, {"convention": "nonsense"}):
+        with pytest.raises(ValueError, match="must be"):
+            compute_sets(x, pairs, **(place | wrong))
+
+
+def test_one_channel_has_no_pairs() -> None:
+    with pytest.raises(ValueError, match="one or more pairs"):
+        StreamingWct(channels=1, pairs="all", **AXIS)

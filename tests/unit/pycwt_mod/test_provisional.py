@@ -233,6 +233,21 @@ def test_blocks_are_the_same_with_and_without_estimates() -> None:
     assert not without.push(x[:0]).estimates
 
 
+def test_a_snapshot_that_does_not_fit_changes_nothing() -> None:
+    x = noise_of(RHYTHM, 1500, 9)[0]
+    with_, without = StreamingCwt(**AXIS, provisional=Provisional(delay_s=0)), StreamingCwt(**AXIS)
+    with_.push(x)
+    snapshot = with_.snapshot()
+    for stream in (without, StreamingCwt(**AXIS, provisional=Provisional(delay_s=1))):
+        with pytest.raises(ValueError, match="provisional="):
+            stream.restore(snapshot)
+    fresh = StreamingCwt(**AXIS, provisional=Provisional(delay_s=0))
+    damaged = {name: each for name, each in snapshot.items() if name != "estimator"}
+    with pytest.raises(KeyError):
+        fresh.restore(damaged)
+    assert fresh.n_samples == 0
+
+
 def covered(x: Array, lost: Array) -> tuple[float, float, float]:
     """Return which part of amplitudes, phases and ellipses the intervals held.
 

@@ -146,6 +146,11 @@ def test_blocks_have_the_level_of_as_many_noises_which_a_wider_smoothing_lowers(
     assert np.mean(levels[2.0]) < np.mean(levels[None]) - 0.1
 
 
+def test_given_channels_may_be_an_array() -> None:
+    stream = StreamingPwct(**AXIS, channels=4, given=np.array([2, 3]))  # type: ignore[arg-type]
+    assert stream.push(np.zeros((0, 4))) == ()
+
+
 def test_impossible_sets_are_refused() -> None:
     with pytest.raises(ValueError, match="must be different"):
         StreamingPwct(**AXIS, pairs=[(0, 1)], given=[1])
