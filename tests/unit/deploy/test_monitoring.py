@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
@@ -56,6 +58,31 @@ def test_the_values_that_are_compared_exist() -> None:
 def test_every_alert_has_a_name_of_its_own() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(names) == len(set(names))
+
+
+def test_every_alert_is_tested_to_fire_and_not_to_fire(root: Path) -> None:
+    loaded = yaml.safe_load((root / "deploy/prometheus/rules_test.yml").read_text())
+    checks = [check for test in loaded["tests"] for check in test["alert_rule_test"]]
+    names = {rule["alert"] for rule in rules()}
+    assert {check["alertname"] for check in checks if check["exp_alerts"]} == names
+    assert {check["alertname"] for check in checks if not check["exp_alerts"]} == names
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="not installed: promtool")
+@pytest.mark.parametrize(
+    "command", [("check", "config", "prometheus.yml"), ("test", "rules", "rules_test.yml")]
+)
+def test_prometheus_accepts_its_files_and_alerts_fire_as_tested(
+    root: Path, command: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        ["promtool", *command],
+        cwd=root / "deploy/prometheus",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_scrapes_every_service(root: Path, compose: dict[str, Any]) -> None:
