@@ -112,13 +112,7 @@ async def once_led(read: Callable[[], Awaitable[T]]) -> T:
 
 async def until_declared(bus: Bus) -> None:
     """Make the streams as soon as the servers have found each other."""
-    with fail_after(60):
-        while True:
-            try:
-                await bus.log.declare(system_topology(LIMITS))
-                return
-            except BusError:
-                await anyio.sleep(0.2)
+    await once_led(lambda: bus.log.declare(system_topology(LIMITS)))
 
 
 async def kept_numbers(bus: Bus) -> list[int]:

@@ -16,6 +16,7 @@ from cwt_runtime.bus.nats.translate import bus_error
         (10194, True),  # the stream is offline, with a reason
         (10195, True),  # the consumer is offline, with a reason
         (10158, True),  # a message with this id is in process
+        (10005, True),  # no suitable peers: the nodes have not found each other yet
         (10059, False),  # not found
     ],
 )

@@ -52,6 +52,9 @@ OFFLINE = {10118, 10119, 10194, 10195}
 #: duplicate of it, or is stored if the first one was not.
 BEING_STORED = {10158}
 
+#: Too few nodes of a cluster have joined, or are online, for the replicas of a new stream.
+NO_PEERS = {10005}
+
 #: The newest message of the subject is not the expected one.
 WRONG_LAST_SEQUENCE = {10071, 10164}
 
@@ -167,7 +170,7 @@ def bus_error(error: Exception) -> BusError:
     description = getattr(error, "description", None)
     if code in MAXIMUM_REACHED:
         return StorageFullError(description or "the stream is full")
-    if code in OFFLINE | BEING_STORED:
+    if code in OFFLINE | BEING_STORED | NO_PEERS:
         return BusUnreachableError(description or "its node is not available")
     if code in WRONG_LAST_SEQUENCE:
         return RevisionConflictError(description or "another message is the newest")
