@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Complexes, Summarised, check_count, check_level, span
 from pycwt_mod.streaming.provisional.autoregression import MAX_ORDER
-from pycwt_mod.streaming.provisional.intervals import amplitude_interval, phase_halfwidth
+from pycwt_mod.streaming.provisional.intervals import amplitude_interval, phase_interval
 
 __all__ = ["Estimate", "Provisional"]
 
@@ -73,15 +73,16 @@ class Estimate(Summarised):
     values : ndarray of complex, shape (k,)
         Ŵ, in units of the signal, normalised like the final values.
     variance : ndarray, shape (k,)
-        V = E|W - Ŵ|², including the square of `scale`.
+        V = E|W - Ŵ|² according to the model.
     pseudo_variance : ndarray of complex, shape (k,)
-        C = E(W - Ŵ)², including the square of `scale`.
+        C = E(W - Ŵ)² according to the model.
     rms : ndarray, shape (k,)
         √E|W|² according to the model.
     order : ndarray of int, shape (k,)
         Order of the model; 0 is white noise, whose forecast is the mean.
-    scale : ndarray, shape (k,)
-        Factor by which measured errors exceeded those of the model.
+    amplitude_scale, phase_scale : ndarray, shape (k,)
+        Factors by which the intervals are wider than those of the model, so that they contain
+        95 % of the exact values.
     fs_hz : float
         Sampling rate.
     """
@@ -95,7 +96,8 @@ class Estimate(Summarised):
     pseudo_variance: Complexes
     rms: NDArray[np.float64]
     order: NDArray[np.int64]
-    scale: NDArray[np.float64]
+    amplitude_scale: NDArray[np.float64]
+    phase_scale: NDArray[np.float64]
     fs_hz: float
 
     def _facts(self) -> dict[str, str]:
@@ -114,7 +116,7 @@ class Estimate(Summarised):
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """√V: standard error of the estimates; shape (k,)."""
+        """√V: standard error of the estimates according to the model; shape (k,)."""
         return np.asarray(np.sqrt(self.variance))
 
     @property
@@ -130,9 +132,12 @@ class Estimate(Summarised):
     @cached_property
     def amplitude_interval(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper end of the 95 % interval of |W|; each of shape (k,)."""
-        return amplitude_interval(self.values, self.variance, self.pseudo_variance)
+        interval = amplitude_interval(self.values, self.variance, self.pseudo_variance)
+        low, high = interval.scaled(self.amplitude_scale)
+        return np.maximum(low, 0.0), high
 
     @cached_property
     def phase_halfwidth(self) -> NDArray[np.float64]:
         """Half the arc about `phase` that contains the phase with 95 %, in radians; (k,)."""
-        return phase_halfwidth(self.values, self.variance, self.pseudo_variance)
+        interval = phase_interval(self.values, self.variance, self.pseudo_variance)
+        return np.minimum(interval.scaled(self.phase_scale)[1], np.pi)

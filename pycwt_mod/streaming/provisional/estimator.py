@@ -20,7 +20,7 @@ from pycwt_mod.engine.layout import VoiceGrid
 from pycwt_mod.streaming.provisional.autoregression import Autoregression, fit_autoregression
 from pycwt_mod.streaming.provisional.calibration import Calibration, CalibrationCounter
 from pycwt_mod.streaming.provisional.estimate import Estimate, Provisional
-from pycwt_mod.streaming.provisional.intervals import mahalanobis
+from pycwt_mod.streaming.provisional.intervals import amplitude_interval, phase_interval
 from pycwt_mod.streaming.provisional.kernels import RowKernels, model_step, row_kernels, span
 from pycwt_mod.streaming.provisional.missing import conditional_rows
 from pycwt_mod.streaming.provisional.reduction import kernel_length, reduced
@@ -145,33 +145,43 @@ def estimate_rows(fit: OctaveFit, samples: Floats) -> EstimatedRows:
     return EstimatedRows(values=values, variance=variance, pseudo_variance=pseudo)
 
 
-def squared_errors(fit: OctaveFit, newest: Floats, first: int, count: int) -> Floats:
-    """Return the squared errors of past estimates in units of their ellipses; (count, rows).
+def least_scales(fit: OctaveFit, newest: Floats, first: int, count: int) -> Floats:
+    """Return the scales with which intervals of past estimates just contain the exact values.
 
     Parameters
     ----------
     newest : ndarray, shape (n,)
         Samples of the model, NaN where missing.
     first, count : int
-        Position in `newest` of the newest sample of the first estimate, and their number.
+        Position in `newest` of the newest sample of the first estimate, and the samples from there
+        on, of which every `COMPARED_EVERY`-th is compared.
 
     Returns
     -------
-    ndarray
-        NaN where a sample is missing, or nothing was unknown.
+    ndarray, shape (compared, 2, rows)
+        Of amplitude and phase. NaN where a sample is missing, or nothing was unknown.
     """
     kernels, past = fit.kernels, fit.weights.shape[1]
     future = max(1, kernels.reach - int(fit.delays.min()))
-    weights = kernels.shifted(fit.delays, 1 - past, past + future)
-    weights[:, :past] -= fit.weights
-    values = newest[first - past + 1 : first + count + future] - fit.model.mean
-    windows = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(values, past + future))
-    errors = windows @ weights.real.T + 1j * (windows @ weights.imag.T)
-    squared = mahalanobis(errors, fit.variance, fit.pseudo_variance)
+    known = newest[first - past + 1 : first + count + future] - fit.model.mean
+    windows = np.lib.stride_tricks.sliding_window_view(known, past + future)
+    windows = np.ascontiguousarray(windows[:count:COMPARED_EVERY])
+    exact = windows @ kernels.shifted(fit.delays, 1 - past, past + future).T
+    values = windows[:, :past] @ fit.weights.T
+    error = fit.variance, fit.pseudo_variance
+    scales = [
+        amplitude_interval(values, *error).least_scale(np.abs(exact)),
+        phase_interval(values, *error).least_scale(np.angle(exact * np.conj(values))),
+    ]
     negligible = fit.variance <= (NEGLIGIBLE * fit.rms) ** 2
-    return np.where(np.isnan(errors) | negligible, np.nan, squared)
+    return np.where(negligible, np.nan, np.stack(scales, axis=1))
 
 
+#: Quantities with intervals.
+QUANTITIES = ("amplitude", "phase")
+#: Samples of the model between compared estimates: one to four in a period, as errors of closer
+#: ones differ little.
+COMPARED_EVERY = 8
 #: Standard error, as a part of the row's RMS, below which estimates are exact but for rounding and
 #: aliases, and say nothing about the model.
 NEGLIGIBLE = 1e-3
@@ -183,7 +193,7 @@ class _InForce:
 
     end: int
     fits: tuple[OctaveFit | None, ...]
-    scales: tuple[float, ...]
+    scales: tuple[NDArray[np.float64], ...]
 
 
 class OctaveEstimator:
@@ -201,7 +211,8 @@ class OctaveEstimator:
         self._compared = past + INTERVAL + kernels.reach + INTERVAL
         longest = max(STRETCH, self._compared)
         self.needed = (longest - 1) * self._step + kernel_length(self._step)
-        self.counters = tuple(CalibrationCounter() for _ in range(channels))
+        rows = len(kernels.kappa)
+        self.counters = tuple(CalibrationCounter(QUANTITIES, rows) for _ in range(channels))
         self.in_force: deque[_InForce] = deque()
 
     def advance(self, end: int, samples: Floats) -> None:
@@ -212,13 +223,13 @@ class OctaveEstimator:
             fit_octave(channel[-stretch:], self._grid, self._octave, self._options)
             for channel in samples.T
         )
-        scales = tuple(counter.state.scale for counter in self.counters)
+        scales = tuple(counter.scales for counter in self.counters)
         self.in_force.append(_InForce(end=end, fits=fits, scales=scales))
 
     def newest(
         self, channel: int, samples: Floats
-    ) -> tuple[OctaveFit, float, EstimatedRows] | None:
-        """Return the fit in force, the scale, and the estimates after the last of `samples`."""
+    ) -> tuple[OctaveFit, NDArray[np.float64], EstimatedRows] | None:
+        """Return the fit in force, the scales, and the estimates after the last of `samples`."""
         if not self.in_force:
             return None
         current = self.in_force[-1]
@@ -234,7 +245,7 @@ class OctaveEstimator:
             "fits": [
                 {
                     "end": each.end,
-                    "scales": list(each.scales),
+                    "scales": [scales.tolist() for scales in each.scales],
                     "models": [None if fit is None else fit.model.plain() for fit in each.fits],
                 }
                 for each in self.in_force
@@ -248,7 +259,7 @@ class OctaveEstimator:
         self.in_force = deque(
             _InForce(
                 end=int(each["end"]),
-                scales=tuple(each["scales"]),
+                scales=tuple(np.array(scales, np.float64) for scales in each["scales"]),
                 fits=tuple(
                     None if model is None else self._fit(Autoregression.of_plain(model))
                     for model in each["models"]
@@ -277,14 +288,14 @@ class OctaveEstimator:
                     self._count(channel, fit, oldest.scales[channel], after, samples[:, channel])
 
     def _count(
-        self, channel: int, fit: OctaveFit, scale: float, after: int, samples: Floats
+        self, channel: int, fit: OctaveFit, stated: Floats, after: int, samples: Floats
     ) -> None:
         newest = reduced(samples, self._step)
         first = len(newest) - 1 - after
         past = fit.weights.shape[1]
         if first < past - 1:  # the stream was shorter when the estimates began
             return
-        self.counters[channel].add(squared_errors(fit, newest, first, INTERVAL), scale)
+        self.counters[channel].add(least_scales(fit, newest, first, INTERVAL), stated)
 
 
 class Estimator:
@@ -338,23 +349,23 @@ class Estimator:
         grid, n = self._grid, self._grid.n_voices
         at = np.full(n, newest)
         values, pseudo = np.full(n, np.nan, np.complex128), np.full(n, np.nan, np.complex128)
-        variance, rms, scales = (np.full(n, np.nan) for _ in range(3))
+        variance, rms = np.full(n, np.nan), np.full(n, np.nan)
+        scales = np.full((len(QUANTITIES), n), np.nan)
         order = np.zeros(n, np.int64)
         for k, octave in enumerate(self._octaves):
             outcome = octave.newest(channel, samples)
             if outcome is None:
                 continue
-            fit, scale, rows = outcome
+            fit, stated, rows = outcome
             here = grid.octave_slice(k)
             at[here] = newest - fit.delays * fit.kernels.step - fit.remainder
             values[here], order[here] = rows.values, fit.model.order
-            rms[here], scales[here] = fit.rms, scale
-            variance[here] = scale**2 * rows.variance
-            pseudo[here] = scale**2 * rows.pseudo_variance
+            rms[here], scales[:, here] = fit.rms, stated
+            variance[here], pseudo[here] = rows.variance, rows.pseudo_variance
         return Estimate(
             channel=channel, newest_sample=newest, freqs_hz=grid.freqs_hz, samples=at,
             values=values, variance=variance, pseudo_variance=pseudo, rms=rms, order=order,
-            scale=scales, fs_hz=grid.fs_hz,
+            amplitude_scale=scales[0], phase_scale=scales[1], fs_hz=grid.fs_hz,
         )  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:

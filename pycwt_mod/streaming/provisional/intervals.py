@@ -1,7 +1,8 @@
-"""Intervals of amplitude and phase of a complex value with a normal error."""
+"""95 % intervals of amplitude and phase of a complex value with a normal error."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -9,10 +10,47 @@ from numpy.typing import ArrayLike, NDArray
 
 from pycwt_mod.arrays import Complexes, Floats, read_only
 
-__all__ = ["amplitude_interval", "error_points", "mahalanobis", "phase_halfwidth"]
+__all__ = ["PROBABILITY", "Interval", "amplitude_interval", "error_points", "phase_interval"]
 
-#: Points of the quadrature. The probability of a half-plane is within 0.3 % of the normal one.
-POINTS = 512
+PROBABILITY = 0.95
+#: Points of the quadrature. Intervals of 95 % have 94 to 95.6 % of the normal distribution.
+POINTS = 256
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Interval:
+    """The 95 % interval of real quantities under a model, and their medians; of one shape."""
+
+    low: Floats
+    median: Floats
+    high: Floats
+
+    @classmethod
+    def of_points(cls, points: Floats) -> Interval:
+        """Return the interval that leaves out equal probabilities on both sides.
+
+        Parameters
+        ----------
+        points : ndarray, shape (..., n)
+            Equally probable values.
+        """
+        tail = (1 - PROBABILITY) / 2
+        low, median, high = np.quantile(points, [tail, 0.5, 1 - tail], axis=-1)
+        return cls(low=low, median=median, high=high)
+
+    def scaled(self, scale: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return both ends, with their distances from the median multiplied by `scale`."""
+        factor = np.asarray(scale)
+        return (
+            self.median - factor * (self.median - self.low),
+            self.median + factor * (self.high - self.median),
+        )
+
+    def least_scale(self, exact: Floats) -> NDArray[np.float64]:
+        """Return the smallest scale with which the interval contains `exact`."""
+        side = np.where(exact > self.median, self.high - self.median, self.median - self.low)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.abs(exact - self.median) / side)
 
 
 def error_points(variance: ArrayLike, pseudo_variance: ArrayLike) -> Complexes:
@@ -46,39 +84,24 @@ def _normal_points() -> Complexes:
     return read_only(points)
 
 
-def amplitude_interval(
-    value: Complexes, variance: Floats, pseudo_variance: Complexes, probability: float = 0.95
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the interval of |W| that leaves out equal probabilities on both sides."""
-    size = np.abs(value[..., None] + error_points(variance, pseudo_variance))
-    low, high = np.quantile(size, [(1 - probability) / 2, (1 + probability) / 2], axis=-1)
-    return low, high
+def amplitude_interval(value: Complexes, variance: Floats, pseudo_variance: Complexes) -> Interval:
+    """Return the interval of |W|."""
+    return Interval.of_points(np.abs(value[..., None] + error_points(variance, pseudo_variance)))
 
 
-def phase_halfwidth(
-    value: Complexes, variance: Floats, pseudo_variance: Complexes, probability: float = 0.95
-) -> NDArray[np.float64]:
-    """Return half the width of the arc about arg W that has this probability, in radians.
+def phase_interval(value: Complexes, variance: Floats, pseudo_variance: Complexes) -> Interval:
+    """Return the interval of the phase relative to that of the value, in radians.
 
-    It is up to π times the probability where the error exceeds the value, so that the phase is
-    unknown. The linear approximation std/|W| fails there.
+    It is symmetric, and up to 0.95 π on both sides where the error exceeds the value, so that the
+    phase is unknown. The linear approximation std/|W| fails there.
     """
     turned = (value[..., None] + error_points(variance, pseudo_variance)) * np.conj(
         value[..., None]
     )
-    return np.asarray(np.quantile(np.abs(np.angle(turned)), probability, axis=-1))
+    return symmetric(np.angle(turned))
 
 
-def mahalanobis(
-    error: Complexes, variance: Floats, pseudo_variance: Complexes
-) -> NDArray[np.float64]:
-    """Return the squared length of errors in units of their ellipse: χ² with 2 degrees of freedom.
-
-    Infinite where the error is not zero and its variance is.
-    """
-    size = np.minimum(np.abs(pseudo_variance), variance)
-    turned = error * np.exp(-0.5j * np.angle(pseudo_variance))
-    along, across = (variance + size) / 2, (variance - size) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = turned.real**2 / along + turned.imag**2 / across
-    return np.where(np.isnan(total), 0.0, total)
+def symmetric(points: Floats) -> Interval:
+    """Return the interval about 0 that contains equally probable values, shape (..., n)."""
+    half = np.asarray(np.quantile(np.abs(points), PROBABILITY, axis=-1))
+    return Interval(low=-half, median=np.zeros_like(half), high=half)

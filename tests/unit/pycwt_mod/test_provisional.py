@@ -18,10 +18,11 @@ from pycwt_mod.streaming.provisional import (
     fit_autoregression,
     octave_fit,
 )
+from pycwt_mod.streaming.provisional.calibration import CalibrationCounter
 from pycwt_mod.streaming.provisional.intervals import (
     amplitude_interval,
     error_points,
-    phase_halfwidth,
+    phase_interval,
 )
 from pycwt_mod.streaming.provisional.kernels import model_step, row_kernels
 from pycwt_mod.streaming.provisional.missing import conditional_rows
@@ -192,12 +193,29 @@ def test_intervals_hold_95_per_cent_of_a_complex_normal_distribution() -> None:
     assert np.mean(abs(points) ** 2) == pytest.approx(variance, rel=0.02)
     for value in (0.0, 0.5 + 0.5j, 3 - 1j, 30j):
         given = np.array([value]), np.array([variance]), np.array([pseudo])
-        low, high = amplitude_interval(*given)
+        low, high = amplitude_interval(*given).scaled(1.0)
         size = abs(value + errors)
-        assert np.mean((low <= size) & (size <= high)) == pytest.approx(0.95, abs=0.01)
+        assert np.mean((low <= size) & (size <= high)) == pytest.approx(0.95, abs=0.012)
         if value:
             turn = np.angle((value + errors) * np.conj(value))
-            assert np.mean(abs(turn) <= phase_halfwidth(*given)) == pytest.approx(0.95, abs=0.01)
+            half = phase_interval(*given).high
+            assert np.mean(abs(turn) <= half) == pytest.approx(0.95, abs=0.012)
+
+
+def test_the_scales_cover_95_per_cent_of_errors_that_the_model_does_not_have() -> None:
+    # Errors of Student's t distribution with 2 degrees of freedom, which grow threefold halfway.
+    rng = np.random.default_rng(13)
+    errors = abs(rng.standard_t(2, (20_000, 2, 3)))
+    errors[10_000:] *= 3
+    counter = CalibrationCounter(("amplitude", "phase"), 3)
+    for interval in errors.reshape(-1, 8, 2, 3):
+        counter.add(interval, counter.scales)
+    state = counter.state
+    assert state.compared == 60_000
+    # ln θ is at most 3 when it ends, so the misses differ from 5 % by at most 3 / (γ n) = 0.75 %.
+    assert (state.scales < np.exp(3)).all()
+    for coverage in state.coverage.values():
+        assert coverage == pytest.approx(0.95, abs=0.0075)
 
 
 def estimates_of(stream: StreamingCwt, x: Array, sizes: list[int]) -> list[Estimate]:
@@ -248,8 +266,8 @@ def test_a_snapshot_that_does_not_fit_changes_nothing() -> None:
     assert fresh.n_samples == 0
 
 
-def covered(x: Array, lost: Array) -> tuple[float, float, float]:
-    """Return which part of amplitudes, phases and ellipses the intervals held.
+def covered(x: Array, lost: Array) -> Array:
+    """Return the part of amplitudes and phases that the intervals contained, and as counted.
 
     The stream does not have the samples that are `lost`, the exact values do.
     """
@@ -265,8 +283,9 @@ def covered(x: Array, lost: Array) -> tuple[float, float, float]:
         turn = np.angle(truth * np.conj(estimate.values))
         phase.append(abs(turn) <= estimate.phase_halfwidth)
     counted = [each for octave in stream.calibration for each in octave]
-    inside = sum(each.covered for each in counted) / sum(each.compared for each in counted)
-    return float(np.mean(amplitude)), float(np.mean(phase)), inside
+    inside = np.sum([each.covered for each in counted], axis=0)
+    parts = inside / sum(each.compared for each in counted)
+    return np.array([np.mean(amplitude), np.mean(phase), *parts.tolist()])
 
 
 @pytest.mark.slow
@@ -278,8 +297,8 @@ def test_intervals_hold_95_per_cent_of_the_exact_values_of_red_noise(
     x, lost = rednoise(30_000, coef, rng=10), np.zeros(30_000, np.bool_)
     for start in np.random.default_rng(11).integers(0, len(x), gaps):
         lost[start : start + 40] = True
-    for part in covered(x, lost):
-        assert 0.93 <= part <= 0.97
+    parts = covered(x, lost)
+    assert ((parts >= 0.93) & (parts <= 0.97)).all(), parts
 
 
 def test_estimates_without_enough_samples_are_nan() -> None:
