@@ -28,6 +28,8 @@ MIB = 1024**2
 HELD = REQUESTS_MAX_BYTES // (7 * MIB)
 REFUSED = 8
 ASKED = {"data": [0, 1, 0, -1, 0, 1, 0, -1], "dt": 0.25}
+#: The settings of a gateway behind a proxy on its machine.
+PROXIED = {"CWT_HTTP_REQUESTS_PER_MINUTE": "50", "CWT_HTTP_PROXIES": "127.0.0.1"}
 CONFIG = '{"type": "config", "dt": 1.0}'
 #: Their answers are larger than all buffers of a connection.
 PINGS = 1024 * 1024
@@ -38,7 +40,9 @@ PING_FRAME = b"\x89\x80\x00\x00\x00\x00"
 @pytest.fixture(scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningGateway]:
     """A gateway that the tests of this module share; it has logged no fault at the end."""
-    async with running_system(tmp_path_factory.mktemp("system"), workers=1) as system:
+    async with running_system(
+        tmp_path_factory.mktemp("system"), workers=1, own={"proxied": PROXIED}
+    ) as system:
         found = await gateway_of(system)
         yield found
         assert found.faults == []
@@ -135,6 +139,24 @@ async def test_large_bodies_at_the_same_time_take_no_more_than_their_budget(
         tasks.cancel_scope.cancel()
     assert all(each.startswith(b"HTTP/1.1 429 ") for each in refused), refused
     assert await answers(gateway)
+
+
+async def test_without_keys_a_flood_of_another_machine_is_limited_and_others_are_not(
+    gateway: RunningGateway,
+) -> None:
+    proxied = await gateway_of(gateway.system, "proxied")
+    flooding, other = ({"X-Forwarded-For": f"192.0.2.{number}"} for number in (1, 2))
+    async with proxied.client() as http:
+        with fail_after(30):
+            while (reply := await http.get("/api/v1/streams", headers=flooding)).is_success:
+                pass
+        assert (reply.status_code, reply.json()["code"]) == (429, "overloaded")
+        assert int(reply.headers["Retry-After"]) >= 1
+        with pytest.raises(InvalidStatus, match="429"):
+            await opened(proxied, additional_headers=flooding)
+        assert (await http.get("/api/v1/streams", headers=other)).status_code == 200
+        local = [(await http.get("/api/v1/streams")).status_code for _ in range(60)]
+        assert set(local) == {200}
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])

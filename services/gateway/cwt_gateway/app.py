@@ -45,7 +45,7 @@ from cwt_gateway.http_protocol import HttpProtocol
 from cwt_gateway.keys import KeyRing
 from cwt_gateway.owned_streams import remove_orphans
 from cwt_gateway.problems import handle_problems
-from cwt_gateway.rates import RateLimits
+from cwt_gateway.rates import AddressGuard, RateLimits
 from cwt_gateway.reply_budget import ReplyGuard
 from cwt_gateway.sessions import Sessions
 from cwt_gateway.settings import GatewaySettings
@@ -152,12 +152,12 @@ def make_app(bus: Bus, settings: GatewaySettings, *, log: Log) -> FastAPI:
     # The middleware that is added last is the first to see a request.
     app.add_middleware(ReplyGuard, held_max_bytes=settings.http_replies_max_bytes)
     app.add_middleware(BodyGuard, held_max_bytes=settings.requests_max_bytes)
-    if settings.http_users is not None:
+    limits = RateLimits(settings.rates)
+    if settings.http_users is None:
+        app.add_middleware(AddressGuard, limits=limits)
+    else:
         app.add_middleware(
-            KeyGuard,
-            keys=app.state.keys,
-            sessions=app.state.sessions,
-            limits=RateLimits(settings.rates),
+            KeyGuard, keys=app.state.keys, sessions=app.state.sessions, limits=limits
         )
     if settings.cors_origins:
         app.add_middleware(

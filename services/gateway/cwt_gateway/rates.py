@@ -1,7 +1,8 @@
 """Rate limits of each client: requests and bytes per minute, and concurrent requests.
 
 A client is a key or, for requests without a valid key, an address (the first 64 bits of an IPv6
-address, which is what a single host is given).
+address, which is what a single host is given). On a gateway without keys (`AddressGuard`), clients
+of other machines are limited, and those of this machine are not.
 
 Requests and bytes are token buckets: a key that was idle for a minute may use the quota of a minute
 immediately, and then as much as is refilled. Bytes are counted as they pass, so a body can overdraw
@@ -34,7 +35,7 @@ from cwt_gateway.keys import Grant
 from cwt_gateway.problems import ProblemDetails
 from cwt_schemas.errors import ErrorCode
 
-__all__ = ["RateLimits", "Rates", "TokenBucket", "network_of"]
+__all__ = ["AddressGuard", "RateLimits", "Rates", "TokenBucket", "network_of"]
 
 WINDOW_S: Final = 60.0
 #: Addresses whose usage is counted. The least recent one is forgotten for a new one; after
@@ -192,24 +193,50 @@ class RateLimits:
         network = network_of(address)
         usage = self._by_address.get(network)
         if usage is None:
-            usage = self._by_address[network] = Usage(self._rates, "without a key")
+            usage = self._by_address[network] = Usage(self._rates, "from this address")
             if len(self._by_address) > MAX_ADDRESSES:
                 self._by_address.popitem(last=False)
         self._by_address.move_to_end(network)
         return usage
 
 
+class AddressGuard:
+    """Middleware of a gateway without keys: refuse requests above the limits of their address.
+
+    Requests over the loopback interface are not limited: the programs on this machine share its
+    address.
+    """
+
+    def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
+        self.app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward the request, or refuse it."""
+        address = _parsed((scope.get("client") or ("", 0))[0])
+        if scope["type"] == "lifespan" or (address is not None and address.is_loopback):
+            await self.app(scope, receive, send)
+        else:
+            await self._limits.forward(self.app, None, scope, receive, send)
+
+
 def network_of(address: str) -> str:
     """Return the address of a client, of IPv6 its first `IPV6_PREFIX` bits."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+    parsed = _parsed(address)
+    if parsed is None:
         return ""  # a proxy that names no address: all of its clients together
-    if parsed.version == 6 and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
     if parsed.version == 4:
         return str(parsed)
     return str(ipaddress.IPv6Network((parsed, IPV6_PREFIX), strict=False))
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an IP address, of an IPv4 address in an IPv6 one the former; None if it is neither."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return (parsed.ipv4_mapped or parsed) if parsed.version == 6 else parsed
 
 
 async def _forward_counted(

@@ -14,7 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cwt_gateway.authentication import Authentication, KeyGuard
 from cwt_gateway.keys import Grant, KeyRing
 from cwt_gateway.problems import PROBLEM_TYPE
-from cwt_gateway.rates import MAX_ADDRESSES, RateLimits, Rates, TokenBucket, network_of
+from cwt_gateway.rates import (
+    MAX_ADDRESSES,
+    AddressGuard,
+    RateLimits,
+    Rates,
+    TokenBucket,
+    network_of,
+)
 from cwt_runtime.storage.keys import digest_of
 from cwt_schemas.access import KeyRecord, Role
 from tests.deadlines import fail_after
@@ -172,9 +179,19 @@ async def test_public_and_refused_requests_are_within_the_limits_of_their_addres
         for path in ("/livez", "/x"):
             refused = await client.get(path)
             assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
-            assert "3 requests a minute are possible without a key" in refused.json()["detail"]
+            assert "3 requests a minute are possible from this address" in refused.json()["detail"]
         assert (await client.get("/x", headers=key("a"))).status_code == 200
         assert (await other.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"])
+async def test_without_keys_other_machines_are_limited_and_this_one_is_not(address: str) -> None:
+    app = AddressGuard(echoes, RateLimits(Rates(**{**AMPLE, "requests_per_minute": 1})))
+    async with client_of(app, address) as local, client_of(app) as remote:
+        assert [(await remote.get("/x")).status_code for _ in range(2)] == [200, 429]
+        replies = [await local.get("/x") for _ in range(3)]
+    assert [each.status_code for each in replies] == [200, 200, 200]
+    assert "RateLimit" not in replies[0].headers
 
 
 async def test_the_number_of_addresses_that_are_counted_is_limited() -> None:
