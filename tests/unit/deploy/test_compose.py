@@ -1,10 +1,15 @@
-"""compose.yaml: no engine runs here, so all that can be known without one."""
+"""compose.yaml: no engine runs here, so all that can be known without one.
+
+Where Docker Compose is installed, it parses the file.
+"""
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
+import shutil
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -58,6 +63,21 @@ FIXED = {
 #: Gives the volume to the user of the server.
 VOLUME = "nats-volume"
 
+NETWORK = "pycwt-mod_default"
+
+
+def compose_command() -> tuple[str, ...] | None:
+    """Return the command of Docker Compose, or None where it is not installed."""
+    for command in (("docker", "compose"), ("docker-compose",)):
+        if shutil.which(command[0]) is None:
+            continue
+        if subprocess.run([*command, "version"], check=False, capture_output=True).returncode == 0:
+            return command
+    return None
+
+
+COMPOSE = compose_command()
+
 each_service = pytest.mark.parametrize("service", SETTINGS)
 
 
@@ -74,6 +94,45 @@ def environment(compose: dict[str, Any], service: str) -> dict[str, str]:
 def test_it_is_a_compose_file(compose: dict[str, Any]) -> None:
     schema = json.loads((Path(__file__).parent / "compose_spec" / "schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(compose)
+
+
+def parsed_by_compose(root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Have Docker Compose parse the file."""
+    command = COMPOSE or ()
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    return subprocess.run(
+        [*command, "--file", str(root / "compose.yaml"), "config", "--format", "json"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(COMPOSE is None, reason="not installed: docker compose")
+def test_docker_compose_reads_the_same_file(compose: dict[str, Any], root: Path) -> None:
+    done = parsed_by_compose(root, CWT_USER="1000")
+    assert (done.returncode, done.stderr) == (0, "")
+    parsed = json.loads(done.stdout)
+    assert set(parsed["services"]) == set(compose["services"])
+    assert {each["user"] for each in parsed["services"].values()} == {"0", "1000"}
+    assert parsed["networks"]["default"]["name"] == NETWORK
+    for service in SETTINGS:
+        given = parsed["services"][service]["environment"]
+        set_here = {name: value for name, value in given.items() if value is not None}
+        assert set_here == environment(compose, service)
+
+
+@pytest.mark.skipif(COMPOSE is None, reason="not installed: docker compose")
+def test_docker_compose_asks_for_the_user(root: Path) -> None:
+    done = parsed_by_compose(root)
+    assert done.returncode != 0
+    assert "set it to the owner of deploy/nats/passwords" in done.stderr
+
+
+def test_prometheus_is_started_in_the_network_of_the_project(
+    compose: dict[str, Any], root: Path
+) -> None:
+    """The network had the name of the folder, and the command on the page did not find it."""
+    assert f"{compose['name']}_default" == NETWORK
+    assert f"--network {NETWORK} " in (root / "docs/operating.md").read_text()
 
 
 def test_its_services_are_the_server_and_every_package_of_services(
