@@ -7,8 +7,9 @@ RUNS   := $(VENV)/.ready-to-run
 READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # As many worker processes as tests/conftest.py says; each starts on a run of neighbouring tests and takes
-# over from the others when it is done.
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+# over from the others when it is done. Bytecode is cached even where the environment turns that off,
+# because each of the many processes that tests start would compile the project again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 .PHONY: demo up test test-quick fuzz fuzz-bus faults cov lint format bench bench-http bench-queries bench-jobs bench-live bench-security bench-provisional bench-hardware gateware docs site page requirements sbom lua clean help
 
