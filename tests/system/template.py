@@ -40,6 +40,7 @@ IMPORTED = (
     "cwt_ingest.app",
     "cwt_compute.app",
     "cwt_hwbridge.app",
+    "cwt_gateway.app",
     "cwt_cli.job",
     "cwt_cli.publish",
     "cwt_cli.query",
