@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -160,11 +161,24 @@ async def result_beyond(gateway: RunningGateway, name: str, sample: int) -> None
 
 #: The newest sample of the curves' axis; the picture ends there while it is live.
 PICTURE = "document.getElementById('picture')"
-PIXELS = f"""(() => {{
+#: A canvas in base64: as a list of numbers it takes seconds.
+CANVAS = """(id) => {
+  const canvas = document.getElementById(id);
+  const { width, height, dataset } = canvas;
+  const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+  let bytes = '';
+  for (let i = 0; i < data.length; i += 32768)
+    bytes += String.fromCharCode(...data.subarray(i, i + 32768));
+  return { width, height, first: +dataset.first, step: +dataset.step, data: btoa(bytes) };
+}"""
+#: Whether every row of the picture has a value at a sample.
+ALL_ROWS_REACH = f"""(sample) => {{
   const {{ width, height, dataset }} = {PICTURE};
-  const {{ data }} = {PICTURE}.getContext('2d').getImageData(0, 0, width, height);
-  return {{ width, height, first: +dataset.first, step: +dataset.step, data: Array.from(data) }};
-}})()"""
+  const column = Math.max(0, Math.ceil((sample - dataset.first) / dataset.step));
+  if (column >= width) return false;
+  const {{ data }} = {PICTURE}.getContext('2d').getImageData(column, 0, 1, height);
+  return data.every((value, i) => i % 4 !== 3 || value > 0);
+}}"""
 #: How many columns of the highest frequency have a final value.
 FINAL_COLUMNS = f"""(() => {{
   const {{ width }} = {PICTURE};
@@ -176,10 +190,15 @@ DRAWS = "+document.documentElement.dataset.draws"
 
 async def pixels(page: Page) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the picture, (row, column, RGBA), and the sample of each column."""
-    said = await page.evaluate(PIXELS)
-    shape = (said["height"], said["width"], 4)
-    image = np.array(said["data"], np.uint8).reshape(shape)
+    image, said = await canvas(page, "picture")
     return image, said["first"] + said["step"] * np.arange(said["width"])
+
+
+async def canvas(page: Page, name: str) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Return a canvas, (row, column, RGBA), and what `CANVAS` says of it."""
+    said: dict[str, Any] = await page.evaluate(CANVAS, name)
+    image = np.frombuffer(b64decode(said["data"]), np.uint8)
+    return image.reshape(said["height"], said["width"], 4), said
 
 
 @needs("chromium")
@@ -397,25 +416,8 @@ async def test_a_gap_is_hatched(gateway: RunningGateway, page: Page) -> None:
 
 async def marks(page: Page) -> NDArray[np.int64]:
     """Return hatching, contour and arrows, (row, column, RGBA)."""
-    said = await page.evaluate(
-        """() => {
-          const canvas = document.getElementById('marks');
-          const { width, height } = canvas;
-          const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
-          return { shape: [height, width, 4], data: Array.from(data) };
-        }"""
-    )
-    return np.array(said["data"]).reshape(said["shape"])
-
-
-async def until_all_rows_reach(page: Page, sample: int) -> None:
-    """Wait until every row of the picture has a value at a sample."""
-    with fail_after(30):
-        while True:
-            image, columns = await pixels(page)
-            if columns[-1] >= sample and image[:, np.searchsorted(columns, sample), 3].all():
-                return
-            await anyio.sleep(POLL_S)
+    image, _ = await canvas(page, "marks")
+    return image.astype(np.int64)
 
 
 @needs("chromium")
@@ -430,7 +432,7 @@ async def test_marks_that_were_drawn_with_each_result_are_those_drawn_together(
             await publisher.flush()
             await until(page, f"{FINAL_COLUMNS} > {first / 4 - 300}")
         await publisher.finish()
-        await until_all_rows_reach(page, 5900)
+        await until(page, f"({ALL_ROWS_REACH})(5900)")
         pieces = await marks(page)
         await page.focus("#plot")
         for _ in range(2):  # another scheme and back: everything is drawn again
