@@ -14,6 +14,7 @@ from cwt_schemas.limits import MAX_CHUNK_SAMPLES
 from cwt_schemas.live import AnalysisResult, StreamEvent
 from cwt_schemas.marker import Marker
 from cwt_schemas.message import listed
+from cwt_schemas.pair_result import PairsResult
 from cwt_schemas.stream import (
     StreamDefinition,
     StreamDelete,
@@ -27,7 +28,7 @@ from cwt_schemas.stream import (
 from pycwt_client.chunk_messages import ChunkEncoding
 from pycwt_client.export import Export
 from pycwt_client.export_reading import read_export
-from pycwt_client.feed import Feed, open_feed, reader_of
+from pycwt_client.feed import Feed, open_feed, reader_of, result_reader
 from pycwt_client.feedback import StreamFeedback
 from pycwt_client.jobs import Jobs
 from pycwt_client.markers import place_of, read_marker, store_marker
@@ -183,7 +184,8 @@ class Client(Jobs):
         -------
         context manager
             Yields a `Feed` of results. `values` of a result is (scale, time), with `freqs_hz`,
-            `times_s`, `mask` and, if the analysis has them, `phase` and `signif`.
+            `times_s`, `mask` and, if the analysis has them, `phase` and `signif`. Results of an
+            analysis of all pairs are read with `pair_results`.
 
         Raises
         ------
@@ -192,7 +194,29 @@ class Client(Jobs):
         """
         return open_feed(
             self._bus.log,
-            reader_of(AnalysisResult),
+            result_reader(AnalysisResult),
+            _subject(stream, analysis),
+            is_new=SeenResults().is_new,
+            start_seq=start_seq,
+            start_time=start_time,
+        )
+
+    def pair_results(
+        self,
+        stream: str | None = None,
+        analysis: str | None = None,
+        *,
+        start_seq: int = 1,
+        start_time: datetime | None = None,
+    ) -> AbstractAsyncContextManager[Feed[PairsResult]]:
+        """Read the results of analyses with ``pairs="all"``; otherwise like `results`.
+
+        `values` of a result is (pair, row, time), and `PairsResult.pair` returns the result of one
+        pair. A row is a scale, or a band if the analysis has bands.
+        """
+        return open_feed(
+            self._bus.log,
+            result_reader(PairsResult),
             _subject(stream, analysis),
             is_new=SeenResults().is_new,
             start_seq=start_seq,

@@ -13,13 +13,16 @@ from cwt_runtime.telemetry.logs import Action
 from cwt_schemas import storage
 from cwt_schemas.codec import content_type_of, decode
 from cwt_schemas.errors import ContractError
+from cwt_schemas.live import AnalysisResult
 from cwt_schemas.message import PersistedMessage
+from cwt_schemas.pair_result import PairsResult, decode_result
 from pycwt_client.log import library_log
 from pycwt_client.signals import nanoseconds
 
-__all__ = ["Feed", "open_feed", "reader_of"]
+__all__ = ["Feed", "open_feed", "reader_of", "result_reader"]
 
 Kept = TypeVar("Kept", bound=PersistedMessage)
+Result = TypeVar("Result", AnalysisResult, PairsResult)
 
 
 class Feed(Generic[Kept]):
@@ -42,7 +45,7 @@ class Feed(Generic[Kept]):
     def __init__(
         self,
         messages: AsyncIterator[StoredMessage],
-        read: Callable[[BusMessage], Kept],
+        read: Callable[[BusMessage], Kept | None],
         is_new: Callable[[Kept], bool],
     ) -> None:
         self._messages = messages
@@ -79,6 +82,8 @@ class Feed(Generic[Kept]):
                     detail=f"{error.code}: {error.message}",
                 )
                 continue
+            if item is None:
+                continue
             if self._is_new(item):
                 return item
             self.repeated += 1
@@ -93,10 +98,20 @@ def reader_of(model: type[Kept]) -> Callable[[BusMessage], Kept]:
     return read
 
 
+def result_reader(model: type[Result]) -> Callable[[BusMessage], Result | None]:
+    """Return a function that decodes results of `model`, and returns None for others."""
+
+    def read(message: BusMessage) -> Result | None:
+        result = decode_result(message.data, content_type_of(message.headers))
+        return result if isinstance(result, model) else None
+
+    return read
+
+
 @asynccontextmanager
 async def open_feed(
     log: DurableLog,
-    read: Callable[[BusMessage], Kept],
+    read: Callable[[BusMessage], Kept | None],
     subject: str,
     *,
     is_new: Callable[[Kept], bool],
@@ -108,7 +123,8 @@ async def open_feed(
     Parameters
     ----------
     read
-        Decodes a message. A `ContractError` means that the message cannot be decoded.
+        Decodes a message; None skips it, because it belongs to another feed. A `ContractError`
+        means that the message cannot be decoded.
 
     Raises
     ------

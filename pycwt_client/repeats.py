@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 
-from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.live import StreamEvent
 from cwt_schemas.marker import Marker
+from cwt_schemas.pair_result import LiveResult
 
 __all__ = ["SeenIds", "SeenResults", "Spans"]
 
@@ -64,7 +65,7 @@ class SeenResults:
     def __init__(self) -> None:
         self._lanes: OrderedDict[tuple[str, str, str, str, int], Spans] = OrderedDict()
 
-    def is_new(self, result: AnalysisResult) -> bool:
+    def is_new(self, result: LiveResult) -> bool:
         """Record a result, and return whether it is new."""
         lane = (result.stream, result.epoch, result.analysis, result.spec_hash, result.octave)
         t = result.t

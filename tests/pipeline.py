@@ -12,6 +12,7 @@ from cwt_ingest.processor import LogEntry, Output, StreamProcessor, read_chunk
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.chunk_codec import encode_raw_chunk
 from cwt_schemas.live import AnalysisResult, AnalysisWindow, SignalChunk
+from cwt_schemas.pair_result import LiveResult
 from cwt_schemas.stream import StreamDefinition
 
 __all__ = ["chunks_of", "entry", "fresh", "numbers", "outputs", "results"]
@@ -67,10 +68,18 @@ def results(
     """Return the results of the system for the chunks, by id."""
     return {
         result.id: result
-        for output in outputs(definition, chunks)
-        if isinstance(output, AnalysisWindow)
-        for result in compute_window(output, NOWHERE)
+        for result in live_results(definition, chunks)
+        if isinstance(result, AnalysisResult)
     }
+
+
+def live_results(
+    definition: StreamDefinition, chunks: Iterable[SignalChunk]
+) -> Iterator[LiveResult]:
+    """Yield the results of the system for the chunks, those of all pairs included."""
+    for output in outputs(definition, chunks):
+        if isinstance(output, AnalysisWindow):
+            yield from compute_window(output, NOWHERE)
 
 
 def numbers(result: AnalysisResult) -> AnalysisResult:

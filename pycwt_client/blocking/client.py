@@ -14,6 +14,7 @@ from cwt_runtime.telemetry.logs import Log
 from cwt_schemas.live import AnalysisResult, StreamEvent
 from cwt_schemas.marker import Marker
 from cwt_schemas.message import PersistedMessage
+from cwt_schemas.pair_result import PairsResult
 from pycwt_client.blocking.face import Blocking, Held, giving, iterating, opening, waiting
 from pycwt_client.client import Client as AsyncClient
 from pycwt_client.connection import CONNECT_TIMEOUT_S
@@ -175,6 +176,7 @@ class Client(Blocking[AsyncClient]):
     export = waiting(AsyncClient.export)
     publisher = opening(AsyncClient.publisher, Publisher)
     results = opening(AsyncClient.results, Feed[AnalysisResult])
+    pair_results = opening(AsyncClient.pair_results, Feed[PairsResult])
     events = opening(AsyncClient.events, Feed[StreamEvent])
     mark = waiting(AsyncClient.mark)
     markers = opening(AsyncClient.markers, Feed[Marker])

@@ -226,6 +226,7 @@ def octave_layouts(
     hop_s: float,
     convention: Convention,
     rtol: float = BLOCK_RTOL,
+    every: int = 1,
 ) -> tuple[OctaveLayout, ...]:
     """Return the layouts of all octaves, highest first.
 
@@ -238,6 +239,8 @@ def octave_layouts(
     convention : {"standard", "pycwt"}
     rtol : float
         Largest error of a value that isn't masked, as a part of the row's RMS.
+    every : int
+        Tiles are a multiple of this number of steps, for blocks with a part of the columns.
 
     Returns
     -------
@@ -252,6 +255,7 @@ def octave_layouts(
     check_convention(convention)
     check_positive("hop_s", hop_s)
     check_level("rtol", rtol)
+    check_count("every", every)
     boxcar = grid_boxcar(grid, op, convention)
     scales = grid.scales_s * grid.fs_hz
     radius = support_radius(grid.wavelet, op, rtol)
@@ -269,7 +273,7 @@ def octave_layouts(
                 voices=voices,
                 rows=slice(low, high),
                 step=step,
-                tile=max(1, math.ceil(hop / step - 1e-9)) * step,
+                tile=max(1, math.ceil(hop / (step * every) - 1e-9)) * step * every,
                 margin=math.ceil(radius * scales[high - 1] / step) * step,
                 rtol=rtol,
             )

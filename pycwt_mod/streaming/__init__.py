@@ -31,6 +31,7 @@ from pycwt_mod.streaming.level import (
     set_levels,
     window_level,
 )
+from pycwt_mod.streaming.pair_bands import band_means, band_rows
 from pycwt_mod.streaming.pairs import PairsBlock, compute_pairs, compute_sets
 from pycwt_mod.streaming.provisional import Calibration, Estimate, Provisional
 from pycwt_mod.streaming.stream import Pushed
@@ -72,6 +73,8 @@ __all__ = [
     "VoiceGrid",
     "Windower",
     "assemble",
+    "band_means",
+    "band_rows",
     "block_level_of",
     "compute_block",
     "compute_blocks",

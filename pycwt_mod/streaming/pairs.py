@@ -57,8 +57,10 @@ class PairsBlock(Summarised):
     ----------
     pairs : tuple of (int, int)
     freqs_hz, scales_s : ndarray, shape (k,), read-only
-    values, phase : ndarray, shape (pairs, k, n)
-        R², and the phase of the smoothed cross spectrum, by which the first channel leads.
+    values : ndarray, shape (pairs, k, n)
+        R².
+    phase : ndarray, shape (pairs, k, n), or None
+        That of the smoothed cross spectrum, by which the first channel leads, if requested.
     mask : ndarray of uint8, shape (channels, k, n)
         Of each channel, as of `pycwt_mod.Block`. A pair is masked where either channel is.
     """
@@ -67,7 +69,7 @@ class PairsBlock(Summarised):
     freqs_hz: NDArray[np.float64]
     scales_s: NDArray[np.float64]
     values: Floats
-    phase: Floats
+    phase: Floats | None
     mask: NDArray[np.uint8]
 
     def _facts(self) -> dict[str, str]:
@@ -83,7 +85,8 @@ class PairsBlock(Summarised):
         one, other = self.pairs[place]
         return Block(
             freqs_hz=self.freqs_hz, scales_s=self.scales_s,
-            values=self.values[place], phase=self.phase[place],
+            values=self.values[place],
+            phase=None if self.phase is None else self.phase[place],
             mask=self.mask[one] | self.mask[other],
         )  # fmt: skip
 
@@ -97,6 +100,8 @@ def compute_pairs(
     grid: VoiceGrid,
     layout: OctaveLayout,
     convention: Convention,
+    every: int = 1,
+    with_phase: bool = True,
 ) -> PairsBlock:
     """Return the coherence of pairs of channels of one window.
 
@@ -110,15 +115,22 @@ def compute_pairs(
         Columns of `window`.
     window_first, tile_first, grid, layout, convention
         As for `compute_block`, of "wct".
+    every : int
+        Columns per output: outputs are at ``tile_first + step * every * i``.
+    with_phase : bool
+        Compute the phase too.
 
     Raises
     ------
     ValueError
-        If the window has the wrong shape or type, or a pair names other columns than there are.
+        If the window has the wrong shape or type, a pair names other columns than there are, or
+        the tile is not a multiple of `every` steps.
     """
     if isinstance(window, np.ma.MaskedArray):
         window = plain_array("window", window)
     check_window(window, pairs, "wct", "coherence", convention)
+    if layout.tile % (layout.step * every):
+        raise ValueError(f"{every=} must divide the {layout.tile // layout.step} columns of a tile")
     chosen = tuple((int(one), int(other)) for one, other in pairs)
     kind = window.dtype
     shared = octave_kernel(grid, layout, "wct", convention, "d")
@@ -131,21 +143,23 @@ def compute_pairs(
             window_first, tile_first - layout.margin, layout, np.dtype(np.float64),
         )  # fmt: skip
         waves = shared.waves(signal)
-    mask = np.zeros((window.shape[1], *shared.whole.shape), np.uint8)
+    rows, n = shared.whole.shape[0], shared.whole.shape[1] // every
+    mask = np.zeros((window.shape[1], rows, n), np.uint8)
     if missing is not None:
-        _write_gaps(mask, missing, grid, layout, convention)
+        _write_gaps(mask, missing, grid, layout, convention, every)
     zero = np.zeros(mask.shape, np.bool_)
     if stretches is not None:
         at = tile_first - window_first
-        zero |= stretches.mask(shared.radii, shared.whole.shape[1], layout.step, at)
+        flat = stretches.mask(shared.radii, shared.whole.shape[1], layout.step, at)
+        zero |= flat[..., ::every]
     lost = ~np.isfinite(waves).all(axis=(1, 2))  # out of the range of float64
     waves[lost] = 0
     zero[lost] = True
     mask |= zero
-    smoother = _pair_smoother(grid, layout, convention, kind.char)
-    values = np.empty((len(chosen), *shared.whole.shape), kind)
-    phase = np.empty_like(values)
-    first, n = shared.columns.start - smoother.reach, shared.whole.shape[1]
+    smoother = _pair_smoother(grid, layout, convention, kind.char, every)
+    values = np.empty((len(chosen), rows, n), kind)
+    phase = np.empty_like(values) if with_phase else None
+    first = shared.columns.start - smoother.reach
     around = np.arange(first, first + smoother.needed(n))
     inside = (around >= 0) & (around < waves.shape[-1])
     parts = planes(iter(waves), len(waves), kind)
@@ -191,29 +205,32 @@ def _write_gaps(
     grid: VoiceGrid,
     layout: OctaveLayout,
     convention: Convention,
+    every: int,
 ) -> None:
     """Set the mask of each channel near its missing samples."""
     patterns, which = np.unique(missing, axis=0, return_inverse=True)
     masks = [block_mask(pattern, grid, layout, "wct", convention) for pattern in patterns]
     for out, k in zip(mask, which.reshape(-1), strict=True):
-        out[...] = masks[k]
+        out[...] = masks[k][:, ::every]
 
 
-def _write_zeros(zero: Bools, pairs: Pairs, values: Floats, phase: Floats) -> None:
+def _write_zeros(zero: Bools, pairs: Pairs, values: Floats, phase: Floats | None) -> None:
     """Set R² and phase to 0 where either channel of a pair has only rounding errors."""
     some: Bools = np.logical_or.reduce(zero, axis=(1, 2))
     for place, (one, other) in enumerate(pairs):
         if some[one] or some[other]:
-            values[place][zero[one] | zero[other]] = 0
-            phase[place][zero[one] | zero[other]] = 0
+            either = zero[one] | zero[other]
+            values[place][either] = 0
+            if phase is not None:
+                phase[place][either] = 0
 
 
 @lru_cache(maxsize=64)
 def _pair_smoother(
-    grid: VoiceGrid, layout: OctaveLayout, convention: Convention, kind: str
+    grid: VoiceGrid, layout: OctaveLayout, convention: Convention, kind: str, every: int
 ) -> PairSmoother:
     shared = octave_kernel(grid, layout, "wct", convention, "d")
     if shared.smoother is None or shared.smoother.matrix is None:
         raise ValueError("only coherence is smoothed")
     scales = grid.scales_s[layout.rows] * grid.fs_hz / layout.step
-    return PairSmoother.build(scales, shared.smoother.matrix, dtype=np.dtype(kind))
+    return PairSmoother.build(scales, shared.smoother.matrix, every=every, dtype=np.dtype(kind))

@@ -78,6 +78,7 @@ from cwt_schemas.message import (
     StoredReply,
     schema_of,
 )
+from cwt_schemas.pair_result import LiveResult, PairBand, PairsResult, decode_result
 from cwt_schemas.query import (
     BackendInfo,
     BackendRequest,
@@ -176,6 +177,7 @@ __all__ = [
     "JobTasks",
     "KeptLevels",
     "Lag1Estimate",
+    "LiveResult",
     "Marker",
     "Message",
     "MwctReply",
@@ -185,6 +187,8 @@ __all__ = [
     "NotFound",
     "NullRowsShape",
     "Overloaded",
+    "PairBand",
+    "PairsResult",
     "PayloadTooLarge",
     "PersistedMessage",
     "PwctReply",
@@ -235,6 +239,7 @@ __all__ = [
     "decode",
     "decode_chunk",
     "decode_raw_chunk",
+    "decode_result",
     "encode",
     "encode_raw_chunk",
     "reply_type",

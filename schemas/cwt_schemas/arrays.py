@@ -1,8 +1,8 @@
 """Array fields of messages: their types, which pydantic validates, and their forms on the wire.
 
 A field annotated with one of the types accepts a numpy array or any of these forms, and holds a
-C-contiguous, read-only array of a dtype in `WIRE_DTYPES`. The axes are (time, channel) for samples
-and (scale, time) for transforms.
+C-contiguous, read-only array of a dtype in `WIRE_DTYPES`. The axes are (time, channel) for samples,
+(scale, time) for transforms, and (pair, scale, time) for those of many pairs.
 
 ============  =========================================================  ==========
 form          example                                                    written by
@@ -42,7 +42,7 @@ _INTEGERS: Final = WIRE_DTYPES[:2]
 _FLOATS: Final = WIRE_DTYPES[2:4]
 _COMPLEX: Final = WIRE_DTYPES[4:]
 
-_MAX_AXES: Final = 2
+_MAX_AXES: Final = 3
 
 #: List elements that are converted at a time. numpy holds the interpreter's lock during a
 #: conversion, so converting a long list in one piece in a thread would stop the event loop.
@@ -209,8 +209,12 @@ SampleMatrix = Annotated[
     npt.NDArray[np.floating[Any] | np.integer[Any]],
     ArrayType(axes=(2,), dtypes=_INTEGERS + _FLOATS),
 ]
+#: (pair, scale, time)
+RealCube = Annotated[npt.NDArray[np.floating[Any]], ArrayType(axes=(3,), dtypes=_FLOATS)]
 #: 1 where missing data or an edge affects the value; bool in memory.
 MaskMatrix = Annotated[npt.NDArray[np.bool_], ArrayType(axes=(2,), dtypes=_INTEGERS, mask=True)]
+#: (channel, scale, time)
+MaskCube = Annotated[npt.NDArray[np.bool_], ArrayType(axes=(3,), dtypes=_INTEGERS, mask=True)]
 #: Counts, and results of integer arithmetic of a device.
 IntegerMatrix = Annotated[
     npt.NDArray[np.integer[Any]], ArrayType(axes=(2,), dtypes=_INTEGERS, whole=True)
@@ -230,7 +234,7 @@ def _as_wire(value: Array) -> Array:
     if isinstance(value, np.ma.MaskedArray):
         raise ValueError("masked arrays are not supported; use NaN for missing values")
     if not 1 <= value.ndim <= _MAX_AXES:
-        raise ValueError(f"expected one or two axes, got {value.ndim}")
+        raise ValueError(f"expected one to {_MAX_AXES} axes, got {value.ndim}")
     dtype = _wire_dtype(value.dtype)
     if value.dtype == dtype and value.flags.c_contiguous and not value.flags.writeable:
         return np.asarray(value)
@@ -265,7 +269,7 @@ def from_packed(value: Mapping[str, Any]) -> Array:
     if not isinstance(dtype, str) or dtype not in WIRE_DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(WIRE_DTYPES)}")
     if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= _MAX_AXES:
-        raise ValueError("shape must be a list of one or two lengths")
+        raise ValueError(f"shape must be a list of one to {_MAX_AXES} lengths")
     if not all(type(length) is int and length >= 1 for length in shape):
         raise ValueError("shape must consist of positive integers")
     if not isinstance(data, bytes | memoryview):
@@ -295,7 +299,9 @@ def _read(value: object) -> Array:
 
 
 def _from_lists(value: Sequence[Any]) -> Array:
-    """Return numbers and nulls, nested once or twice, as float64."""
+    """Return numbers and nulls, nested up to three times, as float64."""
+    if _is_nested(value) and any(map(_is_nested, value)):
+        return _from_matrices(value)
     nested = len(value) > 0 and isinstance(value[0], list | tuple)
     if nested:
         if not all(isinstance(row, list | tuple) for row in value):
@@ -316,6 +322,23 @@ def _from_lists(value: Sequence[Any]) -> Array:
         return np.concatenate([np.array(block, dtype=np.float64) for block in blocks])
     except OverflowError as error:
         raise ValueError("a number is too large for float64") from error
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and isinstance(value[0], list | tuple)
+
+
+def _from_matrices(value: Sequence[Any]) -> Array:
+    """Return a list of equally many rows each, as one array with three axes."""
+    if not all(map(_is_nested, value)):
+        raise ValueError("cannot mix matrices and rows")
+    lengths = set(map(len, value))
+    if len(lengths) > 1:
+        raise ValueError(f"matrices must have equal lengths, not {min(lengths)} to {max(lengths)}")
+    rows = list(chain.from_iterable(value))
+    if any(map(_is_nested, rows)):
+        raise ValueError(f"expected one to {_MAX_AXES} axes")
+    return _from_lists(rows).reshape(len(value), len(value[0]), -1)
 
 
 def _from_parts(value: Mapping[str, Any]) -> Array:

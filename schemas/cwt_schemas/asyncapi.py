@@ -32,6 +32,7 @@ from cwt_schemas.message import (
     StoredReply,
     schema_of,
 )
+from cwt_schemas.pair_result import PairsResult
 
 #: Version of the contract: the major number is that of the schemas.
 CONTRACT_VERSION: Final = "1.0.0"
@@ -50,6 +51,8 @@ class Flow:
     parameters: tuple[str, ...]
     action: Literal["send", "receive"]
     summary: str
+    #: Another message on the same subject.
+    other: type[Message] | None = None
 
 
 #: Services ``receive`` messages from outside and ``send`` their own.
@@ -77,6 +80,7 @@ FLOWS: Final = (
         parameters=("stream", "analysis"),
         action="send",
         summary="Compute publishes results.",
+        other=PairsResult,
     ),
     Flow(
         name="event",
@@ -197,6 +201,8 @@ def _channels(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         names = [flow.model.__name__]
         if flow.model is SignalChunk:
             names.append("RawSignalChunk")
+        if flow.other is not None:
+            names.append(flow.other.__name__)
         channels[flow.name] = {
             "address": template(flow),
             "messages": _message_refs(names),
@@ -307,6 +313,7 @@ def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 def _models(endpoints: Iterable[Endpoint]) -> list[type[Message]]:
     models: set[type[Message]] = {ErrorBody, StoredReply}
     models.update(flow.model for flow in FLOWS)
+    models.update(flow.other for flow in FLOWS if flow.other is not None)
     for endpoint in endpoints:
         models.update((endpoint.request, endpoint.reply))
     return sorted(models, key=lambda model: model.__name__)

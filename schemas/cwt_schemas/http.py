@@ -29,7 +29,7 @@ from pydantic import Field, Strict
 from cwt_schemas.access import Role
 from cwt_schemas.arrays import SampleMatrix
 from cwt_schemas.hardware import DeviceReport, HardwareReply, Label
-from cwt_schemas.live import AnalysisResult, StreamEvent
+from cwt_schemas.live import StreamEvent
 from cwt_schemas.marker import Marker, MarkerSample, MarkerTime
 from cwt_schemas.message import (
     Count,
@@ -41,6 +41,7 @@ from cwt_schemas.message import (
     PositiveReal,
     Text,
 )
+from cwt_schemas.pair_result import LiveResult
 from cwt_schemas.query import BackendName, BenchmarkReply, Seconds
 from cwt_schemas.stream import StreamDefinition
 
@@ -256,7 +257,7 @@ class StoredResult(Message):
     """A result and its sequence number in the log."""
 
     seq: PositiveCount
-    result: AnalysisResult
+    result: LiveResult
 
 
 class ResultPage(Message):

@@ -49,6 +49,16 @@ MAX_ANALYSES = 64
 #: Channels or pairs of one analysis; each adds a result per octave and tile.
 MAX_CHANNEL_SETS = 1024
 
+#: Bands of one analysis of all pairs: about as many as octaves and parts of octaves have names.
+MAX_BANDS = 64
+
+#: Columns of which an analysis of all pairs publishes one.
+MAX_DECIMATION = 4096
+
+#: Size of the results of one window of all pairs: a worker computes several at a time, and encodes
+#: each as it is stored.
+MAX_PAIRS_BYTES = 64 * 1024 * 1024
+
 #: Rows per octave; with fewer than this, neighbouring rows are already nearly identical.
 MAX_VOICES_PER_OCTAVE = 96
 

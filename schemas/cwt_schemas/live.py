@@ -156,6 +156,10 @@ class AnalysisWindow(PersistedMessage):
     stale_after_s: PositiveReal | None = None
     #: Hash of the analysis with the channel sets in this window.
     spec_hash: ShortHash
+    #: For all pairs: most pairs of one result, such that it fits a message of the server.
+    pairs_per_message: Annotated[
+        PositiveCount | None, Field(exclude_if=lambda count: count is None)
+    ] = None
     times_ns: WindowTimes
 
     @property
@@ -176,7 +180,7 @@ class AnalysisWindow(PersistedMessage):
                 "samples",
                 f"{columns} columns for {len(self.channels)} channels; the numbers must be equal",
             )
-        needed = {name for names in self.analysis.channel_sets for name in names}
+        needed = {*self.analysis.used_channels}
         if len(needed) != columns or needed != set(self.channels):
             raise wrong_field(
                 "channels", "must be the channels of the analysis, without duplicates"

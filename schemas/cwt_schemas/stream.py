@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal, Self
+from itertools import combinations
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from cwt_schemas.limits import (
     MAX_ANALYSES,
+    MAX_BANDS,
     MAX_CHANNEL_SETS,
     MAX_CHANNELS,
+    MAX_DECIMATION,
     MAX_FS_HZ,
     MAX_REORDER_S,
     MAX_VOICES_PER_OCTAVE,
@@ -58,6 +70,32 @@ MIN_HOP_S = 0.001
 MAX_GIVEN = 14
 Level = Annotated[float, Field(gt=0, lt=1)]
 Pair = Items[Name]
+#: Lowest and highest frequency, Hz.
+Band = Annotated[Items[PositiveReal], Field(min_length=2, max_length=2)]
+
+
+class _AllOrListed:
+    """Schema of ``"all"`` or a list, whose errors name the elements of the list."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        def validate(value: object, listed: ValidatorFunctionWrapHandler) -> object:
+            return value if value == "all" else listed(value)
+
+        pairs = handler.generate_schema(Annotated[Items[Pair], Field(max_length=MAX_CHANNEL_SETS)])
+        unchanged = core_schema.plain_serializer_function_ser_schema(lambda value: value)
+        return core_schema.no_info_wrap_validator_function(validate, pairs, serialization=unchanged)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        pairs = handler(schema["schema"])
+        return {"anyOf": [{"enum": ["all"], "type": "string"}, pairs]}
+
+
+#: Pairs of channels, or all pairs of the channels of an analysis.
+Pairs = Annotated[Literal["all"] | tuple[Pair, ...], _AllOrListed()]
 
 
 #: Not allowed as the name of a stream: ``cwt.event.hw`` carries the events of devices.
@@ -84,11 +122,24 @@ class AnalysisSpec(Message):
 
     name: Name
     op: Op
-    #: For ``cwt``: the channels, each transformed separately.
+    #: For ``cwt``: the channels, each transformed separately. With ``"all"`` pairs: the channels
+    #: whose pairs are computed, by default all channels of the stream.
     channels: Annotated[Items[Name], Field(max_length=MAX_CHANNEL_SETS)] = ()
-    #: For ``xwt``, ``wct`` and ``pwct``: the pairs of channels.
-    pairs: Annotated[Items[Pair], Field(max_length=MAX_CHANNEL_SETS)] = ()
-    # The next three are omitted without effect, because version 0.1.0 does not know them.
+    #: For ``xwt``, ``wct`` and ``pwct``: the pairs of channels. For ``wct`` also ``"all"``: the
+    #: results of all pairs are then in one message.
+    pairs: Pairs = ()
+    # The next fields are omitted without effect, because version 0.1.0 does not know them.
+    #: With ``"all"`` pairs: publish the mean over the scales in each of these bands instead of
+    #: every scale.
+    bands: Annotated[
+        Items[Band], Field(max_length=MAX_BANDS, exclude_if=lambda bands: not bands)
+    ] = ()
+    #: With ``"all"`` pairs: publish every Nth column.
+    decimate: Annotated[
+        int, Field(ge=1, le=MAX_DECIMATION, exclude_if=lambda every: every == 1)
+    ] = 1
+    #: With ``"all"`` pairs: publish the phase too, which doubles the size of the results.
+    phase: Annotated[bool, Field(exclude_if=lambda phase: not phase)] = False
     #: For ``pwct`` and ``mwct``: the channels that are taken into account.
     given: Annotated[
         Items[Name], Field(max_length=MAX_GIVEN, exclude_if=lambda names: not names)
@@ -115,23 +166,45 @@ class AnalysisSpec(Message):
 
         The given channels follow the pair or the target that they are taken into account for.
         """
+        if self.pairs == "all":
+            return tuple(combinations(self.channels, 2))
         if self.op == "mwct":
             return ((self.target or "", *self.given),)
         if self.op == "pwct":
             return tuple((*pair, *self.given) for pair in self.pairs)
         return self.pairs or tuple((name,) for name in self.channels)
 
+    @property
+    def n_sets(self) -> int:
+        """The number of channel sets."""
+        if self.pairs == "all":
+            return len(self.channels) * (len(self.channels) - 1) // 2
+        return len(self.channel_sets)
+
+    @property
+    def used_channels(self) -> ChannelSet:
+        """The channels of all sets, without duplicates."""
+        if self.pairs == "all":
+            return self.channels
+        return tuple(dict.fromkeys(name for each in self.channel_sets for name in each))
+
     def names_of(self, field: str) -> set[Name]:
         """Return the channels that a field of the analysis names."""
         if field == "target":
             return set() if self.target is None else {self.target}
         if field == "pairs":
-            return {name for pair in self.pairs for name in pair}
+            return set() if self.pairs == "all" else {name for pair in self.pairs for name in pair}
         return {*getattr(self, field)}
+
+    def of_channels(self, names: ChannelSet) -> AnalysisSpec:
+        """Return the same analysis; all pairs of unnamed channels become those of `names`."""
+        if self.pairs != "all" or self.channels:
+            return self
+        return self.model_copy(update={"channels": names})
 
     def narrowed(self, *sets: ChannelSet) -> AnalysisSpec:
         """Return the same analysis with only these channel sets."""
-        if self.op == "mwct":
+        if self.op == "mwct" or self.pairs == "all":
             return self
         if self.op == "pwct":
             return self.model_copy(update={"pairs": tuple(each[:2] for each in sets)})
@@ -146,8 +219,20 @@ class AnalysisSpec(Message):
 
         Fields with their default value do not count, so a new optional field changes no hash.
         """
-        sets = {"sets": self.channel_sets} if channels is None else {"channels": channels}
+        sets = {"sets": self._sets} if channels is None else {"channels": channels}
         return _hash({**self._hashed(fs_hz), **sets})
+
+    def part_hash(self, *, fs_hz: float, first_pair: int, n_pairs: int) -> str:
+        """Return `spec_hash` of a message with some of all pairs."""
+        if n_pairs == self.n_sets:
+            return self.spec_hash(fs_hz=fs_hz)
+        part = {"sets": self._sets, "part": [first_pair, n_pairs]}
+        return _hash({**self._hashed(fs_hz), **part})
+
+    @property
+    def _sets(self) -> object:
+        """The channel sets for a hash."""
+        return {"all": self.channels} if self.pairs == "all" else self.channel_sets
 
     def set_hashes(self, *, fs_hz: float) -> tuple[str, ...]:
         """Return `spec_hash` of each channel set."""
@@ -177,8 +262,29 @@ class AnalysisSpec(Message):
         self._check_channels()
         return self
 
+    def _check_all_pairs(self) -> None:
+        """Check the fields of an analysis of all pairs."""
+        if self.pairs != "all":
+            for field, unused in (("bands", ()), ("decimate", 1), ("phase", False)):
+                if getattr(self, field) != unused:
+                    raise wrong_field(field, "can be used only with pairs 'all'")
+            return
+        if self.op != "wct":
+            raise wrong_field("pairs", f"cannot be 'all' with op {self.op}, only with wct")
+        if len(self.channels) == 1:
+            raise wrong_field("channels", "at least two are required for their pairs")
+        _check_unique("channels", self.channels)
+        _check_unique("bands", self.bands)
+        for low, high in self.bands:
+            if not self.fmin_hz <= low < high <= self.fmax_hz:
+                axis = f"[fmin_hz, fmax_hz] = [{self.fmin_hz:g}, {self.fmax_hz:g}]"
+                raise wrong_field("bands", f"[{low:g}, {high:g}] must ascend and be within {axis}")
+
     def _check_channels(self) -> None:
         self._check_given()
+        self._check_all_pairs()
+        if self.pairs == "all":
+            return
         if self.op == "mwct":
             for field in ("channels", "pairs"):
                 if getattr(self, field):
@@ -229,6 +335,19 @@ class StreamDefinition(PersistedMessage):
     #: The owner, set by ingest; ignored in requests. None: unknown.
     defined_by: UserName = None
 
+    @field_validator("analyses")
+    @classmethod
+    def _of_these_channels(
+        cls, analyses: tuple[AnalysisSpec, ...], info: ValidationInfo
+    ) -> tuple[AnalysisSpec, ...]:
+        """Name the channels of analyses of all pairs, so that windows and hashes state them."""
+        names = tuple(channel.name for channel in info.data.get("channels", ()))
+        resolved = tuple(spec.of_channels(names) for spec in analyses)
+        for spec in resolved:
+            if names and spec.pairs == "all" and len(spec.channels) < 2:
+                raise wrong_field(f"{spec.name}.pairs", "the stream has only one channel")
+        return resolved
+
     @property
     def drop_after_s(self) -> float | None:
         """Age at which a window is dropped, seconds; None if every window is computed."""
@@ -264,7 +383,7 @@ class StreamDefinition(PersistedMessage):
         known = set(self.channel_names)
         for spec in self.analyses:
             where = f"analyses.{spec.name}"
-            unknown = {name for group in spec.channel_sets for name in group} - known
+            unknown = {*spec.used_channels} - known
             if unknown:
                 problem = f"the stream has no channel {listed(sorted(unknown), 5)}"
                 problem += f"; its channels are {listed(self.channel_names)}"

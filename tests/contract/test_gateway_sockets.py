@@ -24,7 +24,7 @@ from cwt_runtime.bus import Bus
 from cwt_runtime.rpc.micro import Identity, serve_endpoints
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import ContentType, encode, encode_tree
+from cwt_schemas.codec import ContentType, encode, encode_tree, validated
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import StreamEvent
 from cwt_schemas.marker import Marker
@@ -320,6 +320,30 @@ async def test_results_come_as_they_are_stored(app: FastAPI, client: Client, for
                 np.testing.assert_allclose(message["result"]["values"], expected.values)
     assert (ack["type"], ack["next"]) == ("ack", 1)
     assert ack["status"]["definition"]["name"] == "s"
+
+
+@pytest.mark.parametrize("form", ["json", "msgpack"])
+async def test_results_of_all_pairs_have_a_type_of_their_own(
+    app: FastAPI, client: Client, form: str
+) -> None:
+    axis = {"fmin_hz": 5, "fmax_hz": 10, "hop_s": 1}
+    power = {"name": "power", "op": "cwt", "channels": ["x"], "quantity": "power", **axis}
+    every = {"name": "all", "op": "wct", "pairs": "all", "quantity": "coherence", **axis}
+    fields = {"name": "s", "fs_hz": 100, "channels": [{"name": name} for name in "xyz"]}
+    await client.put_stream(validated(StreamDefinition, fields | {"analyses": [power, every]}))
+    async with live(app, f"format={form}&include=results&analysis=all") as socket:
+        await socket.receive()
+        async with client.publisher("s", "e") as publisher:
+            await publisher.publish(np.random.default_rng(1).standard_normal((400, 3)))
+        async with client.pair_results("s", "all") as results, client.results("s") as others:
+            expected = await anext(results)
+            message = await socket.receive()
+            assert (await anext(others)).analysis != "all"
+    assert (message["type"], message["seq"]) == ("pairs", results.seq)
+    np.testing.assert_array_equal(message["pairs"]["pairs"], [[0, 1], [0, 2], [1, 2]])
+    np.testing.assert_allclose(message["pairs"]["values"], expected.values, rtol=1e-6)
+    stored = await page(app, "s/results", analysis="all", limit=1)
+    assert stored["items"][0]["result"]["schema"] == "result.pairs/1"
 
 
 async def test_a_connection_resumes_where_the_last_one_ended(

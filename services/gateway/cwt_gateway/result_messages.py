@@ -12,6 +12,7 @@ from cwt_runtime.bus import StoredMessage
 from cwt_schemas import http, subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode_tree, encode_tree
 from cwt_schemas.errors import ContractError
+from cwt_schemas.pair_result import is_of_pairs
 from pycwt_client.markers import read_marker
 from pycwt_client.repeats import SeenIds, SeenResults
 
@@ -48,6 +49,8 @@ class ResultMessages:
             tree = decode_tree(message.data, encoding)
             is_new = self._is_new(kind, message, tree)
             settled_tiles = _settled_tiles(kind, tree)
+            if kind == "result" and is_of_pairs(tree["schema"]):
+                kind = "pairs"
         except (ContractError, KeyError, TypeError):
             return None
         if not is_new:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cwt_ingest.result_size import ResultSize
 from cwt_runtime.analysis import plan_analysis
 from cwt_schemas.errors import Unprocessable
-from cwt_schemas.limits import MAX_MESSAGE_BYTES, MAX_RESULTS_PER_S
+from cwt_schemas.limits import MAX_MESSAGE_BYTES, MAX_PAIRS_BYTES, MAX_RESULTS_PER_S
 from cwt_schemas.stream import AnalysisSpec, ChannelSet, StreamDefinition
 
 __all__ = ["Batch", "Lane", "plan_lanes"]
@@ -43,11 +44,22 @@ class Lane:
     tile: int
     margin: int
     batches: tuple[Batch, ...]
+    #: Size of the results of a window of all batches.
+    results: ResultSize
+    #: Most pairs of one result, for an analysis of all pairs.
+    pairs_per_message: int | None = None
 
     @property
     def key(self) -> str:
         """The lane's name in a checkpoint."""
         return f"{self.analysis.name}/{self.octave}"
+
+    @property
+    def messages(self) -> int:
+        """Number of results of a window of all batches."""
+        if self.pairs_per_message is None:
+            return self.analysis.n_sets
+        return -(-self.analysis.n_sets // max(self.pairs_per_message, 1))
 
     @property
     def window(self) -> int:
@@ -86,6 +98,9 @@ def plan_lanes(
         except (ValueError, OverflowError) as error:
             raise Unprocessable.of({f"analyses.{spec.name}": str(error)}) from error
         for layout in plan.layouts:
+            size = ResultSize.of(spec, plan, layout.octave)
+            if size.rows == 0:
+                continue  # none of the bands is in this octave
             channel_bytes = (layout.tile + 2 * layout.margin) * SAMPLE_BYTES
             lane = Lane(
                 analysis=spec,
@@ -93,6 +108,10 @@ def plan_lanes(
                 tile=layout.tile,
                 margin=layout.margin,
                 batches=_batches(definition, spec, TARGET_WINDOW_BYTES // channel_bytes),
+                results=size,
+                pairs_per_message=(
+                    size.sets_within(max_message_bytes) if spec.pairs == "all" else None
+                ),
             )
             _check(lane, definition, max_message_bytes, log_max_age_s)
             lanes.append(lane)
@@ -104,10 +123,12 @@ def _batches(
     definition: StreamDefinition, spec: AnalysisSpec, max_channels: int
 ) -> tuple[Batch, ...]:
     column = {name: index for index, name in enumerate(definition.channel_names)}
+    parts = [spec]
+    if spec.pairs != "all":  # each channel of all pairs is transformed once, for all of them
+        parts = [spec.narrowed(*sets) for sets in _grouped(spec.channel_sets, max_channels)]
     batches = []
-    for sets in _grouped(spec.channel_sets, max_channels):
-        names = tuple(dict.fromkeys(name for each in sets for name in each))
-        narrowed = spec.narrowed(*sets)
+    for narrowed in parts:
+        names = narrowed.used_channels
         batches.append(
             Batch(
                 names=names,
@@ -157,6 +178,8 @@ def _check(
             f"{window} of {channels} channels, {size} bytes, and a message carries "
             f"{max_message_bytes}: raise fmin_hz, lower hop_s, or send a lower rate",
         )
+    if lane.pairs_per_message is not None:
+        _check_pairs(lane, max_message_bytes)
     held = lane.window * len(definition.channels) * SAMPLE_BYTES
     if held > MAX_HELD_BYTES:
         raise _refused(
@@ -174,8 +197,27 @@ def _check(
         )
 
 
+def _check_pairs(lane: Lane, max_message_bytes: int) -> None:
+    size = lane.results
+    if size.window_bytes > MAX_PAIRS_BYTES:
+        raise _refused(
+            lane,
+            "hop_s",
+            f"octave {lane.octave} has results of {size.n_sets} pairs, {size.window_bytes} bytes "
+            f"per window, at most {MAX_PAIRS_BYTES} are allowed: use bands or decimate, lower "
+            "hop_s, or choose fewer channels",
+        )
+    if lane.pairs_per_message == 0:
+        raise _refused(
+            lane,
+            "hop_s",
+            f"octave {lane.octave} has results whose mask takes {size.shared_bytes} bytes, and a "
+            f"message carries {max_message_bytes}: use bands or decimate, or lower hop_s",
+        )
+
+
 def _check_rate(lanes: list[Lane], fs_hz: float) -> None:
-    rates = {lane.key: len(lane.analysis.channel_sets) * fs_hz / lane.tile for lane in lanes}
+    rates = {lane.key: lane.messages * fs_hz / lane.tile for lane in lanes}
     total = sum(rates.values())
     if total > MAX_RESULTS_PER_S:
         busiest = max(lanes, key=lambda lane: rates[lane.key])

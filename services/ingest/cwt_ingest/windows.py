@@ -66,6 +66,7 @@ def window_messages(
             t0_raw_ns=clock.raw_time_of(tile.first_sample) if clock else None,
             stale_after_s=definition.drop_after_s,
             spec_hash=batch.spec_hash,
+            pairs_per_message=lane.pairs_per_message,
             times_ns=times,
         )
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from cwt_schemas.stream import AnalysisSpec, Convention, Op
 from pycwt_mod.significance.degrees import check_degrees_of_freedom
-from pycwt_mod.streaming import STATISTICS, OctaveLayout, VoiceGrid, octave_layouts
+from pycwt_mod.streaming import STATISTICS, OctaveLayout, VoiceGrid, band_rows, octave_layouts
 from pycwt_mod.wavelets import Wavelet, wavelet_from_name, with_deltaj0
 
 __all__ = ["AnalysisPlan", "plan_analysis", "wavelet_of"]
@@ -23,6 +23,18 @@ class AnalysisPlan:
 
     grid: VoiceGrid
     layouts: tuple[OctaveLayout, ...]
+
+    def shape(self, spec: AnalysisSpec, octave: int) -> tuple[int, int]:
+        """Return the numbers of rows and columns of a result of `spec`.
+
+        There are no rows if the analysis has bands, and none of them is in the octave.
+        """
+        layout = self.layouts[octave]
+        freqs_hz = self.grid.freqs_hz[layout.voices]
+        columns = layout.tile // layout.step // spec.decimate
+        if not spec.bands:
+            return len(freqs_hz), columns
+        return sum(at.start < at.stop for at in band_rows(freqs_hz, spec.bands)), columns
 
 
 def wavelet_of(name: str, param: float) -> Wavelet:
@@ -43,6 +55,7 @@ def _plan(
     convention: Convention,
     deltaj0: float | None,
     channels: int,
+    every: int,
 ) -> AnalysisPlan:
     grid = VoiceGrid(
         fs_hz=fs_hz,
@@ -54,7 +67,7 @@ def _plan(
     if op in STATISTICS:
         spacing = 1 / voices_per_octave
         check_degrees_of_freedom(grid.wavelet, spacing, convention, STATISTICS[op], channels)
-    layouts = octave_layouts(grid, op=op, hop_s=hop_s, convention=convention)
+    layouts = octave_layouts(grid, op=op, hop_s=hop_s, convention=convention, every=every)
     return AnalysisPlan(grid=grid, layouts=layouts)
 
 
@@ -66,7 +79,7 @@ def plan_analysis(spec: AnalysisSpec, fs_hz: float) -> AnalysisPlan:
     ValueError
         The analysis is not possible; the message names the invalid value.
     """
-    return _plan(
+    plan = _plan(
         spec.wavelet,
         spec.param,
         fs_hz,
@@ -78,4 +91,13 @@ def plan_analysis(spec: AnalysisSpec, fs_hz: float) -> AnalysisPlan:
         spec.convention,
         spec.deltaj0,
         len(spec.channel_sets[0]) if spec.op in STATISTICS else 0,
+        spec.decimate,
     )
+    for band, rows in zip(spec.bands, band_rows(plan.grid.freqs_hz, spec.bands), strict=True):
+        if rows.start == rows.stop:
+            low, high = band
+            raise ValueError(
+                f"band [{low:g}, {high:g}] Hz contains none of the {plan.grid.n_voices} "
+                "frequencies of the analysis; widen it, or raise voices_per_octave"
+            )
+    return plan

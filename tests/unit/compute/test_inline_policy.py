@@ -12,7 +12,7 @@ import pytest
 from cwt_compute.live.windows import compute_window
 from cwt_compute.live.worker import KINDS, InlinePolicy, WindowWorker
 from cwt_runtime.telemetry.logs import logger
-from cwt_schemas.live import AnalysisResult
+from cwt_schemas.pair_result import LiveResult
 from tests.memory_bus import MemoryBus
 from tests.unit.compute.test_windows import ME, a_window
 from tests.unit.compute.test_worker import a_bus, body, handle_next
@@ -46,7 +46,7 @@ class Watched:
         self.on_loop: list[bool] = []
         self.takes_s = takes_s
 
-    def __call__(self, *args: Any) -> tuple[AnalysisResult, ...]:
+    def __call__(self, *args: Any) -> tuple[LiveResult, ...]:
         self.on_loop.append(threading.current_thread() is threading.main_thread())
         time.sleep(self.takes_s)
         return compute_window(*args)

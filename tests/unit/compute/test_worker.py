@@ -24,6 +24,7 @@ from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.limits import MAX_MESSAGE_BYTES
 from cwt_schemas.live import AnalysisResult, AnalysisWindow, StreamEvent, WindowTimes
 from cwt_schemas.message import DeadLetter
+from cwt_schemas.pair_result import LiveResult
 from pycwt_mod.streaming.compute import octave_kernel
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
@@ -212,7 +213,7 @@ def test_rubbish_on_the_queue_is_given_up_at_once(rubbish: bytes) -> None:
 async def test_asked_to_stop_a_worker_finishes_what_it_has() -> None:
     bus, stop = await a_bus(body(a_window())), Stop()
 
-    def compute_then_stop(*args: Any) -> tuple[AnalysisResult, ...]:
+    def compute_then_stop(*args: Any) -> tuple[LiveResult, ...]:
         anyio.from_thread.run_sync(stop.set)
         return compute_window(*args)
 

@@ -17,8 +17,8 @@ SCHEMAS = {"Analysis": "AnalysisSpec", "Job": "JobState", "Samples": "SampleBloc
 #: Interfaces of messages; the others are of the client alone.
 DESCRIBED = (
     "Analysis", "AnalysisResult", "Channel", "ClockStatus", "Engine", "InputSpan", "Job", "Marker",
-    "ResultTimes", "Samples", "SignificanceSpec", "StreamDefinition", "StreamEvent", "StreamLag",
-    "StreamPurged", "StreamStatus", "TimeAxis",
+    "PairBand", "PairsResult", "ResultTimes", "Samples", "SignificanceSpec", "StreamDefinition",
+    "StreamEvent", "StreamLag", "StreamPurged", "StreamStatus", "TimeAxis",
 )  # fmt: skip
 #: The version of a message, which the client does not look at.
 VERSION = "schema"

@@ -43,6 +43,43 @@ def test_windows_carry_as_many_channel_sets_as_are_small_together() -> None:
     assert len({batch.spec_hash for batch in lanes[-1].batches}) == 2
 
 
+def all_pairs(names: str = "wxyz", /, **changes: object) -> StreamDefinition:
+    return definition(names, pairs="all", **changes)
+
+
+def test_all_pairs_are_in_one_window_however_long_it_is() -> None:
+    for lane in plan_lanes(all_pairs(fmin_hz=0.01)):
+        assert [batch.columns for batch in lane.batches] == [(0, 1, 2, 3)]
+        assert lane.pairs_per_message == 6
+        assert lane.messages == 1
+
+
+def test_octaves_without_a_band_have_no_windows() -> None:
+    lanes = plan_lanes(all_pairs(bands=[[2, 4], [1.1, 1.9]]))
+    assert [lane.octave for lane in lanes] == [2, 3]
+    with pytest.raises(Unprocessable, match=r"analyses\.a: band \[2\.02, 2\.1\] Hz contains none"):
+        plan_lanes(all_pairs(bands=[[2.02, 2.1]]))
+
+
+def test_a_result_of_all_pairs_is_divided_where_it_would_not_fit_a_message() -> None:
+    wide = [f"c{i}" for i in range(64)]
+    stream = definition(pairs="all").model_copy(
+        update={"channels": tuple(Channel(name=name) for name in wide)}
+    )
+    spec = stream.analyses[0].model_copy(update={"channels": tuple(wide), "fmin_hz": 4.0})
+    stream = stream.model_copy(update={"analyses": (spec,)})
+    lanes = plan_lanes(stream, max_message_bytes=1_000_000)
+    assert [lane.messages for lane in lanes] == [6, 6, 1]
+    for lane in lanes:
+        size = lane.results
+        assert lane.pairs_per_message is not None
+        assert size.set_bytes * lane.pairs_per_message + size.shared_bytes <= 1_000_000
+        assert lane.messages == -(-2016 // lane.pairs_per_message)
+    long = spec.model_copy(update={"hop_s": 30.0})
+    with pytest.raises(Unprocessable, match=r"results of 2016 pairs.*use bands or decimate"):
+        plan_lanes(stream.model_copy(update={"analyses": (long,)}))
+
+
 def test_each_octave_has_windows_about_twice_as_long() -> None:
     lanes = plan_lanes(definition())
     for higher, lower in pairwise(lanes[:4]):

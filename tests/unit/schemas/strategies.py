@@ -69,7 +69,16 @@ def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> strea
     pair = st.permutations(channels).map(lambda order: tuple(order[:2]))
     fmin_hz = draw(st.floats(0.001, 1.0))
     order = draw(st.permutations(channels))
-    joint: dict[str, object] = {}
+    joint: dict[str, Any] = {}
+    all_pairs: dict[str, object] = {}
+    if op == "wct" and draw(st.booleans()):
+        all_pairs = {
+            "pairs": "all",
+            "channels": tuple(order),
+            "bands": draw(st.sampled_from([(), ((fmin_hz, 1.25 * fmin_hz),)])),
+            "decimate": draw(st.integers(1, 4096)),
+            "phase": draw(st.booleans()),
+        }
     if op == "mwct":
         joint = {"target": order[0], "given": tuple(order[1:2])}
     if op == "pwct":
@@ -77,15 +86,13 @@ def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> strea
     quantities = (
         ["coherence"] if op in stream.COHERENCES else ["complex", "power", "amplitude", "phase"]
     )
+    sets: dict[str, Any] = {"channels": draw(some)} if op == "cwt" else joint
+    if op in ("xwt", "wct"):
+        sets = all_pairs or {"pairs": draw(st.lists(pair, min_size=1, unique=True).map(tuple))}
     return stream.AnalysisSpec(
         name=draw(names),
         op=op,
-        channels=draw(some) if op == "cwt" else (),
-        **(
-            {"pairs": draw(st.lists(pair, min_size=1, unique=True).map(tuple))}
-            if op in ("xwt", "wct")
-            else joint
-        ),
+        **sets,
         wavelet=draw(st.sampled_from(["morlet", "paul", "dog"])),
         param=draw(st.sampled_from([-1.0, 4.0, 6.0])),
         voices_per_octave=draw(st.integers(1, 96)),
@@ -131,8 +138,7 @@ statuses = st.builds(
 @st.composite
 def windows(draw: st.DrawFn) -> schemas.AnalysisWindow:
     spec = draw(specs())
-    needed = dict.fromkeys(name for names in spec.channel_sets for name in names)
-    channels = tuple(draw(st.permutations(list(needed))))
+    channels = tuple(draw(st.permutations(spec.used_channels)))
     return schemas.AnalysisWindow(
         id=draw(ids),
         stream=draw(names),
@@ -147,6 +153,7 @@ def windows(draw: st.DrawFn) -> schemas.AnalysisWindow:
         t0_ns=draw(maybe(counts)),
         stale_after_s=draw(maybe(rates)),
         spec_hash=draw(hashes),
+        pairs_per_message=draw(maybe(positive_counts)) if spec.pairs == "all" else None,
         times_ns=schemas.WindowTimes(received=draw(counts), windowed=draw(counts)),
     )
 
@@ -179,6 +186,32 @@ def results(draw: st.DrawFn) -> schemas.AnalysisResult:
         times_ns=schemas.ResultTimes(
             received=draw(counts), windowed=draw(counts), computed=draw(counts)
         ),
+    )
+
+
+@st.composite
+def pair_results(draw: st.DrawFn) -> schemas.PairsResult:
+    one = draw(results())
+    channels = tuple(draw(st.lists(names, min_size=2, max_size=4)))
+    n_pairs, (k, n) = draw(lengths), one.values.shape
+    places = hnp.arrays("<i2", (n_pairs, 2), elements=st.integers(0, len(channels) - 1))
+    cube = st.just((n_pairs, k, n))
+    bands = st.builds(schemas.PairBand, band_hz=st.tuples(rates, rates), n_scales=positive_counts)
+    shared = schemas.PairsResult.model_fields.keys() & schemas.AnalysisResult.model_fields.keys()
+    fields = {name: getattr(one, name) for name in shared - {"schema_id"}}
+    fields |= {"fs_hz": draw(rates), "signif": draw(maybe(arrays(FLOATS, st.just((n_pairs, k)))))}
+    return schemas.PairsResult(
+        **fields
+        | {
+            "channels": channels,
+            "pairs": draw(places),
+            "first_pair": draw(counts),
+            "total_pairs": draw(positive_counts),
+            "bands": draw(maybe(st.lists(bands, min_size=k, max_size=k).map(tuple))),
+            "values": draw(arrays(FLOATS, cube)),
+            "phase": draw(maybe(arrays(FLOATS, cube))),
+            "mask": draw(maybe(hnp.arrays(np.bool_, (len(channels), k, n)))),
+        }
     )
 
 
@@ -401,6 +434,7 @@ BY_MODEL: dict[type[Message], Strategy] = {
     ),
     schemas.AnalysisWindow: windows(),
     schemas.AnalysisResult: results(),
+    schemas.PairsResult: pair_results(),
     schemas.StreamEvent: events,
     schemas.Marker: markers(),
     schemas.DeadLetter: letters,

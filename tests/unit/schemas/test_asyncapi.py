@@ -83,6 +83,7 @@ def test_persisted_messages_have_to_carry_their_schema(made: dict[str, Any]) -> 
         "JobProgress",
         "JobWork",
         "AnalysisResult",
+        "PairsResult",
         "StreamEvent",
         "Marker",
         "HwEvent",

@@ -52,6 +52,9 @@ PAIRED: dict[str, Any] = SPEC | {
     "pairs": [["a", "b"]],
     "quantity": "coherence",
 }
+ALL_PAIRS: dict[str, Any] = SPEC | {
+    "op": "wct", "channels": [], "pairs": "all", "quantity": "coherence",
+}  # fmt: skip
 PARTIAL: dict[str, Any] = PAIRED | {"op": "pwct", "given": ["c"]}
 MULTIPLE: dict[str, Any] = PAIRED | {
     "op": "mwct", "pairs": [], "target": "a", "given": ["b"],
@@ -94,6 +97,7 @@ def test_every_message_of_the_vocabulary_has_a_property_test() -> None:
         schemas.DeviceReport,
         schemas.SerialDevice,
         schemas.ConfiguredPort,
+        schemas.PairBand,
         schemas.BackendTiming,
         schemas.TaskState,
         schemas.SimulationTask,
@@ -182,6 +186,43 @@ def test_a_definition_is_understood() -> None:
     assert hash(stream) == hash(schemas.decode(StreamDefinition, orjson.dumps(STREAM)))
 
 
+def test_all_pairs_are_those_of_all_channels_of_the_stream_unless_some_are_named() -> None:
+    channels = [{"name": name} for name in "abc"]
+    tree = STREAM | {"channels": channels, "analyses": [ALL_PAIRS]}
+    stream = schemas.decode(StreamDefinition, orjson.dumps(tree))
+    (spec,) = stream.analyses
+
+    assert spec.channel_sets == (("a", "b"), ("a", "c"), ("b", "c"))
+    assert spec.n_sets == 3
+    tree["analyses"] = [ALL_PAIRS | {"channels": ["a", "b", "c"]}]
+    assert stream.same_as(schemas.decode(StreamDefinition, orjson.dumps(tree)))
+    tree["analyses"] = [ALL_PAIRS | {"channels": ["c", "a"]}]
+    assert schemas.decode(StreamDefinition, orjson.dumps(tree)).analyses[0].channel_sets == (
+        ("c", "a"),
+    )
+    tree["channels"] = channels[:1]
+    tree["analyses"] = [ALL_PAIRS]
+    assert refused_fields(StreamDefinition, tree) == ("analyses.alpha.pairs",)
+
+
+def test_the_hash_of_a_part_of_all_pairs_is_that_of_no_other_part() -> None:
+    stream = schemas.decode(StreamDefinition, orjson.dumps(STREAM | {"analyses": [ALL_PAIRS]}))
+    spec = stream.analyses[0].model_copy(update={"channels": tuple("abcd")})
+    parts = [(0, 6), (0, 3), (3, 3), (0, 2)]
+    hashes = {spec.part_hash(fs_hz=250, first_pair=at, n_pairs=n) for at, n in parts}
+
+    assert len(hashes) == 4
+    assert spec.part_hash(fs_hz=250, first_pair=0, n_pairs=6) == spec.spec_hash(fs_hz=250)
+
+
+def test_fields_of_all_pairs_are_left_out_of_other_analyses_for_older_readers() -> None:
+    stream = decoded(StreamDefinition, STREAM | {"analyses": [SPEC, PAIRED | {"name": "beta"}]})
+    written = orjson.loads(schemas.encode(stream, ContentType.JSON))
+
+    for spec in written["analyses"]:
+        assert not {"bands", "decimate", "phase"} & spec.keys()
+
+
 @pytest.mark.parametrize(
     ("change", "field", "facts"),
     [
@@ -196,6 +237,16 @@ def test_a_definition_is_understood() -> None:
         ({"pairs": [["a", "b"]]}, "analyses.0.pairs", "cwt.*channels"),
         (PAIRED | {"channels": ["a"]}, "analyses.0.channels", "wct.*pairs"),
         (PAIRED | {"pairs": [["a", "a"]]}, "analyses.0.pairs", "two"),
+        (PAIRED | {"pairs": "each"}, "analyses.0.pairs", "list|tuple"),
+        (PAIRED | {"pairs": [["a", 1]]}, "analyses.0.pairs.0.1", "string"),
+        (PAIRED | {"decimate": 2}, "analyses.0.decimate", "'all'"),
+        (PAIRED | {"bands": [[1, 2]]}, "analyses.0.bands", "'all'"),
+        (PAIRED | {"phase": True}, "analyses.0.phase", "'all'"),
+        (ALL_PAIRS | {"op": "xwt", "quantity": "power"}, "analyses.0.pairs", "only with wct"),
+        (ALL_PAIRS | {"channels": ["a"]}, "analyses.0.channels", "at least two"),
+        (ALL_PAIRS | {"channels": ["a", "c"]}, "analyses.alpha.channels", r"\bc\b"),
+        (ALL_PAIRS | {"bands": [[8, 4]]}, "analyses.0.bands", r"\[8, 4\] must ascend"),
+        (ALL_PAIRS | {"bands": [[0.5, 4]]}, "analyses.0.bands", r"\[1, 40\]"),
         (PAIRED | {"pairs": [["a"]]}, "analyses.0.pairs", "two"),
         ({"channels": ["a", "a"]}, "analyses.0.channels", "duplicates"),
         (PARTIAL, "analyses.alpha.given", r"\bc\b"),

@@ -14,10 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cwt_compute.live.windows import floats
+from cwt_compute.live.result_fields import floats
 from cwt_runtime.analysis import plan_analysis
-from cwt_schemas.live import AnalysisResult, AnalysisWindow, StreamEvent
+from cwt_schemas.live import AnalysisWindow, StreamEvent
 from cwt_schemas.message import clipped
+from cwt_schemas.pair_result import LiveResult
 from pycwt_mod.streaming import flat_stretches, support_radii
 
 __all__ = ["MAX_EVENTS", "flat_events"]
@@ -28,7 +29,7 @@ MAX_EVENTS = 64
 
 
 def flat_events(
-    window: AnalysisWindow, results: Sequence[AnalysisResult], *, now_ns: int
+    window: AnalysisWindow, results: Sequence[LiveResult], *, now_ns: int
 ) -> tuple[StreamEvent, ...]:
     """Return the beginnings and ends of flat stretches that `window` reports, in sample order.
 

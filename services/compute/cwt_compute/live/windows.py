@@ -6,30 +6,29 @@ All functions are pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cwt_runtime.analysis import AnalysisPlan, plan_analysis
+from cwt_compute.live.pair_windows import compute_pairs_window, drop_pairs_window
+from cwt_compute.live.result_fields import (
+    NOTHING,
+    NUMPY,
+    Provenance,
+    floats,
+    frozen,
+    layout_of,
+    shared_fields,
+)
+from cwt_runtime.analysis import plan_analysis
 from cwt_runtime.bus import StoredMessage
 from cwt_schemas import storage, subjects
-from cwt_schemas.errors import ContractError, Unprocessable
-from cwt_schemas.live import (
-    AnalysisResult,
-    AnalysisWindow,
-    Engine,
-    InputSpan,
-    ResultTimes,
-    StreamEvent,
-    TimeAxis,
-    tile_id,
-)
+from cwt_schemas.errors import ContractError
+from cwt_schemas.live import AnalysisResult, AnalysisWindow, StreamEvent, tile_id
 from cwt_schemas.message import clipped
+from cwt_schemas.pair_result import LiveResult
 from cwt_schemas.stream import AnalysisSpec
-from pycwt_mod import __version__
 from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, compute_sets, set_levels
 
 __all__ = [
@@ -41,24 +40,11 @@ __all__ = [
     "stale_event",
 ]
 
-T = TypeVar("T", bound=np.inexact[Any])
-
-NUMPY = "numpy"
-#: Backend of results that were not computed.
-NOTHING = "none"
 #: Name for events about windows whose subject contains no stream name.
 NAMELESS = "nameless"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """Worker that computed a result, and the time, nanoseconds UTC."""
-
-    worker: str
-    computed_ns: int
-
-
-def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[AnalysisResult, ...]:
+def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[LiveResult, ...]:
     """Return the results of `window`; equal windows give equal numbers on every worker.
 
     Raises
@@ -66,8 +52,10 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
     Unprocessable
         The window does not match its analysis.
     """
+    if window.analysis.pairs == "all":
+        return compute_pairs_window(window, provenance)
     plan = plan_analysis(window.analysis, window.fs_hz)
-    layout = _layout(plan, window)
+    layout = layout_of(plan, window)
     spec, column, samples = window.analysis, window.columns, floats(window.samples)
     sets = [tuple(column[name] for name in names) for names in spec.channel_sets]
     blocks = compute_sets(
@@ -93,7 +81,7 @@ def compute_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Anal
     return tuple(_results(window, layout, blocks, levels, NUMPY, provenance))
 
 
-def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[AnalysisResult, ...]:
+def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[LiveResult, ...]:
     """Return results of `window` that are all zero and masked.
 
     Raises
@@ -101,8 +89,10 @@ def drop_window(window: AnalysisWindow, provenance: Provenance) -> tuple[Analysi
     Unprocessable
         The window does not match its analysis.
     """
+    if window.analysis.pairs == "all":
+        return drop_pairs_window(window, provenance)
     plan = plan_analysis(window.analysis, window.fs_hz)
-    layout = _layout(plan, window)
+    layout = layout_of(plan, window)
     spec = window.analysis
     shape = (layout.voices.stop - layout.voices.start, layout.tile // layout.step)
     real = floats(window.samples).dtype
@@ -135,7 +125,7 @@ def dropped_event(stored: StoredMessage, reason: str, *, now_ns: int) -> StreamE
 
 def stale_event(window: AnalysisWindow, *, age_s: float, now_ns: int) -> StreamEvent:
     """Return the event for a window that was dropped because it was too old."""
-    spec, n_sets = window.analysis, len(window.analysis.channel_sets)
+    spec, n_sets = window.analysis, window.analysis.n_sets
     return StreamEvent(
         id=f"{window.id}/dropped",
         stream=window.stream,
@@ -165,16 +155,7 @@ def _results(
 ) -> Iterator[AnalysisResult]:
     spec, first = window.analysis, window.tile.first_sample
     hashes = _set_hashes(spec, window.fs_hz)
-    t = TimeAxis(first_sample=first, step=layout.step, n=layout.tile // layout.step)
-    span = InputSpan(first_sample=window.first_sample, n_samples=window.n_samples)
-    engine = Engine(
-        library="pycwt_mod", version=__version__, backend=backend, worker=provenance.worker
-    )
-    times = ResultTimes(
-        received=window.times_ns.received,
-        windowed=window.times_ns.windowed,
-        computed=provenance.computed_ns,
-    )
+    shared = shared_fields(window, layout, backend, provenance)
     for names, spec_hash, block, (signif, method) in zip(
         spec.channel_sets, hashes, blocks, levels, strict=True
     ):
@@ -187,28 +168,17 @@ def _results(
                 octave=window.octave,
                 first_sample=first,
             ),
-            stream=window.stream,
-            epoch=window.epoch,
-            analysis=spec.name,
-            op=spec.op,
             channels=names,
-            octave=window.octave,
             freqs_hz=block.freqs_hz,
             scales_s=block.scales_s,
-            t=t,
-            fs_hz=window.fs_hz,
-            t0_ns=window.t0_ns,
-            t0_raw_ns=window.t0_raw_ns,
-            values=_frozen(block.values),
-            phase=None if block.phase is None else _frozen(block.phase),
+            values=frozen(block.values),
+            phase=None if block.phase is None else frozen(block.phase),
             signif=signif,
             signif_method=method,
             # Most results have no masked values; omitting the mask saves a third of the bytes.
             mask=block.mask.view(np.bool_) if block.mask.any() else None,
-            input=span,
             spec_hash=spec_hash,
-            engine=engine,
-            times_ns=times,
+            **shared,
         )
 
 
@@ -216,29 +186,3 @@ def _results(
 def _set_hashes(spec: AnalysisSpec, fs_hz: float) -> tuple[str, ...]:
     """Return `AnalysisSpec.set_hashes`, cached because all windows of a batch share them."""
     return spec.set_hashes(fs_hz=fs_hz)
-
-
-def floats(samples: NDArray[np.floating | np.integer]) -> NDArray[np.floating]:
-    """Return the samples as floating point: integers as float32 if exact, else as float64."""
-    if samples.dtype.kind == "f":
-        return cast(NDArray[np.floating], samples)
-    narrow = samples.astype(np.float32)
-    exact = np.can_cast(samples.dtype, narrow.dtype) or np.array_equal(narrow, samples)
-    return narrow if exact else samples.astype(np.float64)
-
-
-def _frozen(array: NDArray[T]) -> NDArray[T]:
-    """Return the array read-only, so that a message does not copy it."""
-    array.flags.writeable = False
-    return array
-
-
-def _layout(plan: AnalysisPlan, window: AnalysisWindow) -> OctaveLayout:
-    if window.octave >= len(plan.layouts):
-        problem = f"{window.octave} does not exist: the analysis has {len(plan.layouts)} octaves"
-        raise Unprocessable.of({"octave": problem})
-    layout = plan.layouts[window.octave]
-    if window.tile.n != layout.tile:
-        problem = f"must be {layout.tile} in octave {window.octave}, not {window.tile.n}"
-        raise Unprocessable.of({"tile.n": problem})
-    return layout

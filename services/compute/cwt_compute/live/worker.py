@@ -43,13 +43,14 @@ from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode
 from cwt_schemas.errors import ContractError
 from cwt_schemas.headers import CONTENT_TYPE
-from cwt_schemas.live import AnalysisResult, AnalysisWindow, StreamEvent
+from cwt_schemas.live import AnalysisWindow, StreamEvent
+from cwt_schemas.pair_result import LiveResult
 
 __all__ = ["InlinePolicy", "WindowWorker"]
 
 NANOSECONDS = 1_000_000_000
 
-Compute = Callable[[AnalysisWindow, Provenance], Sequence[AnalysisResult]]
+Compute = Callable[[AnalysisWindow, Provenance], Sequence[LiveResult]]
 #: Ids and encoded bodies of results.
 Bodies = list[tuple[str, bytes]]
 #: Results and events to store for one window.
@@ -231,7 +232,7 @@ class WindowWorker:
     def _provenance(self) -> Provenance:
         return Provenance(worker=self._name, computed_ns=time.time_ns())
 
-    def _encoded(self, results: Sequence[AnalysisResult]) -> Bodies:
+    def _encoded(self, results: Sequence[LiveResult]) -> Bodies:
         """Return ids and encoded bodies of results, with the time of completion."""
         now = time.time_ns()
         bodies = []

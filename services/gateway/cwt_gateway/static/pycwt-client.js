@@ -293,6 +293,9 @@ var LiveSocket = class {
       case "result":
         if (this.isNew(seq)) this.handlers.result?.(message.result, seq);
         break;
+      case "pairs":
+        if (this.isNew(seq)) this.handlers.pairs?.(message.pairs, seq);
+        break;
       case "event":
         if (this.isNew(seq)) this.handlers.event?.(message.event, seq);
         break;

@@ -65,6 +65,47 @@ export interface AnalysisResult {
   times_ns: ResultTimes;
 }
 
+/** The mean of some scales of an octave. */
+export interface PairBand {
+  band_hz: number[];
+  n_scales: number;
+}
+
+/** One octave of all pairs of channels over one stretch of time, or of some of them. */
+export interface PairsResult {
+  id: string;
+  stream: string;
+  epoch: string;
+  analysis: string;
+  op: Op;
+  channels: string[];
+  /** Places in `channels`. */
+  pairs: number[][];
+  first_pair: number;
+  total_pairs: number;
+  octave: number;
+  freqs_hz: number[];
+  scales_s: number[];
+  /** Of each row; null: each row is a scale. */
+  bands?: PairBand[] | null;
+  t: TimeAxis;
+  fs_hz: number;
+  t0_ns?: number | null;
+  t0_raw_ns?: number | null;
+  /** By pair, row and column. */
+  values: Matrix[];
+  phase?: Matrix[] | null;
+  /** By pair and row. */
+  signif?: Matrix | null;
+  signif_method?: "table" | "monte-carlo" | null;
+  /** By channel, row and column. */
+  mask?: number[][][] | null;
+  input: InputSpan;
+  spec_hash: string;
+  engine: Engine;
+  times_ns: ResultTimes;
+}
+
 export type EventKind =
   | "gap"
   | "overlap"
@@ -120,7 +161,11 @@ export interface Analysis {
   name: string;
   op: Op;
   channels?: string[];
-  pairs?: string[][];
+  /** "all": the results are of type `PairsResult`. */
+  pairs?: string[][] | "all";
+  bands?: number[][];
+  decimate?: number;
+  phase?: boolean;
   given?: string[];
   target?: string | null;
   deltaj0?: number | null;
@@ -504,6 +549,7 @@ export interface LiveHandlers {
   /** First message of each connection. */
   ack?(message: { status: StreamStatus; next: number; samples_next: number | null; resumed: boolean }): void;
   result?(result: AnalysisResult, seq: number): void;
+  pairs?(result: PairsResult, seq: number): void;
   event?(event: StreamEvent, seq: number): void;
   marker?(marker: Marker, seq: number): void;
   samples?(samples: Samples, seq: number): void;
@@ -631,6 +677,9 @@ export class LiveSocket {
       }
       case "result":
         if (this.isNew(seq)) this.handlers.result?.(message.result as AnalysisResult, seq!);
+        break;
+      case "pairs":
+        if (this.isNew(seq)) this.handlers.pairs?.(message.pairs as PairsResult, seq!);
         break;
       case "event":
         if (this.isNew(seq)) this.handlers.event?.(message.event as StreamEvent, seq!);

@@ -726,6 +726,7 @@ export class View {
 function channelSets(analysis: Analysis | null): string[][] {
   if (!analysis) return [];
   const { op, channels = [], pairs = [], given = [], target } = analysis;
+  if (pairs === "all") return [];
   if (op === "cwt") return channels.map((name) => [name]);
   return op === "mwct" ? [[target ?? "", ...given]] : pairs.map((pair) => [...pair, ...given]);
 }
