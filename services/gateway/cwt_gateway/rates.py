@@ -105,14 +105,14 @@ class Usage:
         """Return the reason to refuse one more request, or None."""
         now_s, rates = anyio.current_time(), self._rates
         if self._at_a_time >= rates.requests_at_a_time:
-            return self._problem(f"{rates.requests_at_a_time} requests at a time are possible", 1)
+            return self._problem(f"{rates.requests_at_a_time} concurrent requests", 1)
         limits = (
             (self._requests.wait_s(1, now_s), rates.requests_per_minute, "requests"),
             (self._bytes.wait_s(0, now_s), rates.bytes_per_minute, "bytes"),
         )
         for wait_s, limit, unit in limits:
             if wait_s:
-                return self._problem(f"{limit} {unit} a minute are possible", wait_s)
+                return self._problem(f"{limit} {unit} per minute", wait_s)
         return None
 
     @contextmanager
@@ -156,7 +156,7 @@ class Usage:
         return ProblemDetails(
             HTTPStatus.TOO_MANY_REQUESTS,
             ErrorCode.OVERLOADED,
-            f"{limit} {self._whose}: send it again after {after_s} s",
+            f"cannot accept more than {limit} {self._whose}; retry after {after_s} s",
             headers={**self.headers(), "Retry-After": str(after_s)},
         )
 

@@ -101,7 +101,7 @@ async def test_requests_beyond_the_limit_of_their_key_are_refused_and_others_are
         assert refused.headers["Content-Type"] == PROBLEM_TYPE
         assert 1 <= int(refused.headers["Retry-After"]) <= 20
         assert left(refused)["requests"] == 0
-        assert "3 requests a minute" in refused.json()["detail"]
+        assert "3 requests per minute" in refused.json()["detail"]
         assert (await client.post("/x", headers=key("b"))).status_code == 200
 
 
@@ -131,7 +131,7 @@ async def test_requests_at_a_time_are_limited_and_one_that_ends_makes_room() -> 
             with fail_after(5):
                 await started.wait()
             refused = await client.post("/x", headers=key("a"))
-            assert "1 requests at a time" in refused.json()["detail"]
+            assert "1 concurrent requests" in refused.json()["detail"]
             end.set()
         assert (await client.post("/x", headers=key("a"))).status_code == 200
 
@@ -179,7 +179,7 @@ async def test_public_and_refused_requests_are_within_the_limits_of_their_addres
         for path in ("/livez", "/x"):
             refused = await client.get(path)
             assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
-            assert "3 requests a minute are possible from this address" in refused.json()["detail"]
+            assert "more than 3 requests per minute from this address" in refused.json()["detail"]
         assert (await client.get("/x", headers=key("a"))).status_code == 200
         assert (await other.get("/livez")).status_code == 200
 
