@@ -1,4 +1,4 @@
-"""The command ``pycwt-mod``, run to its end."""
+"""The command ``pycwt-mod``, and other programs, run to their ends."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from tests.deadlines import fail_after
 from tests.processes import gone
-from tests.system.template import start_module
+from tests.system.template import start
 
-__all__ = ["run"]
+__all__ = ["run", "run_program"]
 
 #: Computing the longest answer of a test, and drawing it.
 END_S = 100.0
@@ -23,13 +23,15 @@ async def run(
     variables: Mapping[str, str] | None = None,
 ) -> str:
     """Run ``pycwt-mod`` to its end with these variables set, and return its output."""
-    environment = {
-        **os.environ,
-        **({"CWT_NATS_URL": url} if url else {}),
-        **(variables or {}),
-    }
+    own = {**({"CWT_NATS_URL": url} if url else {}), **(variables or {})}
+    return await run_program("cwt_cli", *arguments, code=code, variables=own)
+
+
+async def run_program(*argv: str, code: int = 0, variables: Mapping[str, str] | None = None) -> str:
+    """Run a module, or a file that ends in ``.py``, to its end, and return its output."""
+    environment = {**os.environ, **(variables or {})}
     with tempfile.TemporaryFile() as output:
-        process = start_module("cwt_cli", *arguments, output=output, environment=environment)
+        process = start(*argv, output=output, environment=environment)
         try:
             with fail_after(END_S):
                 await gone(process.pid)

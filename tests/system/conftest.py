@@ -20,7 +20,7 @@ from cwt_runtime.process.embedded_server import start_server
 from cwt_runtime.telemetry.logs import Action, logger
 from tests.deadlines import fail_after
 from tests.processes import gone
-from tests.system.template import ForkedProcess, start_module
+from tests.system.template import ForkedProcess, start
 
 #: Importing scipy on a busy machine takes its time.
 START_S = 60.0
@@ -51,9 +51,7 @@ class RunningSystem:
             offset = output.tell()
             own = self.own.get(name, {})
             environment = {**os.environ, "CWT_NATS_URL": self.url, **self.environment, **own}
-            self.processes[name] = start_module(
-                f"cwt_{service}", output=output, environment=environment
-            )
+            self.processes[name] = start(f"cwt_{service}", output=output, environment=environment)
         await self.said(name, until, offset=offset)
 
     async def said(

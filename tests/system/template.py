@@ -3,8 +3,8 @@
 Starting ``python -m cwt_compute`` takes more than a second of processor time, nearly all of it
 for imports, and the system tests start hundreds of services. Here they are forked from one process,
 the template, that has the imports done; what is forked then runs the same module as
-``python -m`` would. So is the command ``pycwt-mod``. `tests/system/test_processes.py` and
-`test_command.py` start both as users do.
+``python -m`` would. So are the command ``pycwt-mod`` and the programs in ``examples``.
+`tests/system/test_processes.py` and `test_command.py` start services and the command as users do.
 
 The template serves one test process over a socket: requests and replies in JSON, one at a time; a
 request to start carries the file that takes what the service prints. It ends when the test process
@@ -29,7 +29,7 @@ from typing import IO, Any
 
 from cwt_runtime.process.orphan_guard import die_with_parent, guarded
 
-__all__ = ["COVERAGE", "ForkedProcess", "start_module"]
+__all__ = ["COVERAGE", "ForkedProcess", "start"]
 
 MAX_REQUEST_BYTES = 256 * 1024
 #: Set where coverage is measured in processes: a process that starts without it is not measured.
@@ -94,7 +94,7 @@ class Template:
         atexit.register(self.close)
 
     def start(self, argv: Sequence[str], output: IO[bytes], environment: Mapping[str, str]) -> int:
-        """Run the module ``argv[0]`` in a new process and return its id."""
+        """Run the module or file ``argv[0]`` in a new process and return its id."""
         request = {"start": list(argv), "environment": dict(environment)}
         socket.send_fds(self._socket, [json.dumps(request).encode()], [output.fileno()])
         pid = self._reply()
@@ -123,8 +123,11 @@ def _template(coverage: str | None) -> Template:
     return Template(coverage)
 
 
-def start_module(*argv: str, output: IO[bytes], environment: Mapping[str, str]) -> ForkedProcess:
-    """Run a module with arguments as ``python -m`` does; `output` takes all that it prints."""
+def start(*argv: str, output: IO[bytes], environment: Mapping[str, str]) -> ForkedProcess:
+    """Run a module with arguments as ``python -m`` does, or a file that ends in ``.py``.
+
+    `output` takes all that it prints; if that is a terminal, it also gives the input.
+    """
     template = _template(environment.get(COVERAGE))
     return ForkedProcess(template, template.start(argv, output, environment))
 
@@ -153,14 +156,17 @@ def _serve(requests: socket.socket) -> None:
 def _become(argv: list[str], output: int, environment: dict[str, str], template: int) -> None:
     die_with_parent(template)
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor, not a path
-        os.dup2(nothing.fileno(), 0)
+        os.dup2(output if os.isatty(output) else nothing.fileno(), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = argv
-    runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+    if argv[0].endswith(".py"):
+        runpy.run_path(argv[0], run_name="__main__")
+    else:
+        runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
 
 
 def _main() -> None:

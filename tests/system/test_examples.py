@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,19 +17,13 @@ from cwt_schemas.stream import StreamLag
 from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run as command
+from tests.system.command import run_program as run
 from tests.system.conftest import POLL_S, RunningSystem
 
 FS_HZ = 125
 HEADER_LINES = 3
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
-
-
-async def run(*words: str) -> str:
-    with fail_after(60):
-        done = await anyio.run_process([sys.executable, *words], check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
 
 
 @pytest.fixture
@@ -163,6 +156,6 @@ async def test_an_amplifier_on_the_network_is_coherent_while_its_rhythm_lasts(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run, "examples/lsl_amplifier.py", name)
         tasks.start_soon(coherence, tasks.cancel_scope)
-    shares = [int(line.split()[9]) for line in said.splitlines()]
+    shares = [int(each) for each in re.findall(r"(\d+) % of it above", said)]
     assert max(shares) > 80, said
     assert min(shares) < 50, said

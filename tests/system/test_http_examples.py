@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from cwt_schemas.access import Role
 from tests.deadlines import fail_after
+from tests.system.command import run_program
 from tests.system.gateway import gateway_of
 from tests.system.test_keys import client_of, keyed_gateway, new_key
 from tests.system.toolchains import ROOT, needs
@@ -54,9 +54,9 @@ def gateway(served: Served, monkeypatch: pytest.MonkeyPatch) -> str:
     return served.keyed
 
 
-async def run(*words: str, env: dict[str, str] | None = None) -> str:
+async def run(*words: str) -> str:
     with fail_after(60):
-        done = await anyio.run_process(words, check=False, cwd=EXAMPLES, env=env)
+        done = await anyio.run_process(words, check=False, cwd=EXAMPLES)
     assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
     return done.stdout.decode()
 
@@ -69,14 +69,14 @@ def finds_the_tone(said: str) -> bool:
 
 
 async def test_python_finds_the_tone(gateway: str) -> None:
-    assert finds_the_tone(await run(sys.executable, "ask.py", gateway))
+    assert finds_the_tone(await run_program(str(EXAMPLES / "ask.py"), gateway))
 
 
 async def test_a_gateway_without_keys_needs_none(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CWT_KEY", raising=False)
-    assert finds_the_tone(await run(sys.executable, "ask.py", served.open))
+    assert finds_the_tone(await run_program(str(EXAMPLES / "ask.py"), served.open))
 
 
 @needs("node")
@@ -101,7 +101,7 @@ async def test_javascript_follows_a_stream(gateway: str, tmp_path: Path) -> None
 
 
 async def test_a_recording_is_analysed_saved_and_removed(gateway: str, tmp_path: Path) -> None:
-    said = await run(sys.executable, "recording.py", str(tmp_path / "a.npz"), gateway)
+    said = await run_program(str(EXAMPLES / "recording.py"), str(tmp_path / "a.npz"), gateway)
 
     (found,) = re.findall(r"^most coherent at ([0-9.]+) Hz$", said, re.MULTILINE)
     assert float(found) == pytest.approx(5, rel=0.2)
@@ -136,7 +136,7 @@ async def test_curl_gets_health_a_transform_a_refusal_and_the_result_of_a_job(ga
 
 
 async def test_a_live_signal_is_coherent_at_its_rhythm(gateway: str) -> None:
-    said = await run(sys.executable, "live.py", gateway.replace("http", "ws", 1))
+    said = await run_program(str(EXAMPLES / "live.py"), gateway.replace("http", "ws", 1))
 
     values = [
         float(text)
@@ -154,7 +154,7 @@ async def test_the_notebook_runs(served: Served, tmp_path: Path) -> None:
     program.write_text("\n\n".join("".join(cell["source"]) for cell in cells))
 
     own = {"CWT_HTTP_URL": served.open, "MPLBACKEND": "agg"}
-    said = await run(sys.executable, str(program), env={**os.environ, **own})
+    said = await run_program(str(program), variables=own)
 
     assert "library and service agree" in said
     assert "with the rhythm" in said

@@ -6,8 +6,6 @@ import os
 import pty
 import signal
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
@@ -24,6 +22,7 @@ from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run
 from tests.system.conftest import START_S, RunningSystem
+from tests.system.template import ForkedProcess, start
 from tests.system.toolchains import ROOT
 from tests.unit.client.sources.test_files import write_edf
 
@@ -33,17 +32,14 @@ FS = 100.0
 
 
 @contextmanager
-def terminal(url: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def terminal(url: str, *arguments: str) -> Iterator[tuple[ForkedProcess, int]]:
     """Run the command in a terminal of 80 x 24 of its own; yield it and the terminal."""
     here, there = pty.openpty()
     ioctl(there, TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**os.environ, "CWT_NATS_URL": url, "TERM": "xterm-256color"}
     environment.pop("NO_COLOR", None)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cwt_cli", *arguments],
-        stdin=there, stdout=there, stderr=there, cwd=ROOT, env=environment,
-    )  # fmt: skip
-    os.close(there)
+    with os.fdopen(there, "wb", buffering=0) as output:
+        process = start("cwt_cli", *arguments, output=output, environment=environment)
     try:
         yield process, here
     finally:
