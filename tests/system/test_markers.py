@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +11,6 @@ from pathlib import Path
 import anyio
 import numpy as np
 import pytest
-from anyio.abc import Process
-from anyio.streams.text import TextReceiveStream
 
 from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.marker import Marker
@@ -22,14 +19,14 @@ from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run
 from tests.system.conftest import RunningSystem
-from tests.system.toolchains import ROOT
+from tests.system.template import start
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 FS = 250
 MINUTES = 10
 #: Between two markers, until a command that has just started shows one.
-NEXT_S = 0.5
+NEXT_S = 0.1
 
 
 def write_record(folder: Path) -> list[int]:
@@ -57,43 +54,39 @@ async def markers(client: Client, stream: str, count: int) -> list[Marker]:
             return [await anext(feed) for _ in range(count)]
 
 
-async def test_watch_shows_a_marker_and_prints_it_as_json(system: RunningSystem) -> None:
+async def test_watch_shows_a_marker_and_prints_it_as_json(
+    system: RunningSystem, tmp_path: Path
+) -> None:
     client = Client(system.bus)
     await client.put_stream(
         StreamDefinition(name="ward", fs_hz=FS, channels=(Channel(name="MLII"),))
     )
     with fail_after(60):
-        line = await told_of_marker(client, system.url, "--json")
+        line = await told_of_marker(client, system.url, tmp_path / "json.log", "--json")
         assert decode(Marker, line.encode(), ContentType.JSON).text.startswith("sat up")
-        line = await told_of_marker(client, system.url)
+        line = await told_of_marker(client, system.url, tmp_path / "text.log")
     assert line.startswith("marker: ward 2.00 s: sat up")
 
 
-async def told_of_marker(client: Client, url: str, *options: str) -> str:
+async def told_of_marker(client: Client, url: str, log: Path, *options: str) -> str:
     """Watch, set a marker after another, and return the first line that has one."""
-    command = [sys.executable, "-m", "cwt_cli", "watch", "ward", *options]
     environment = {**os.environ, "CWT_NATS_URL": url}
-    lines: list[str] = []
-
-    async def read(process: Process) -> None:
-        assert process.stdout is not None
-        async for text in TextReceiveStream(process.stdout):
-            lines.extend(each for each in text.splitlines() if "sat up" in each)
-            if lines:
-                process.terminate()
-
-    async with (
-        await anyio.open_process(command, stderr=None, env=environment, cwd=ROOT) as process,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(read, process)
+    with log.open("wb") as output:
+        process = start(
+            "cwt_cli", "watch", "ward", *options, output=output, environment=environment
+        )
+    try:
         for number in itertools.count():
             await client.mark("ward", f"sat up {number}", epoch="e", first_sample=2 * FS)
-            with anyio.move_on_after(NEXT_S):
-                await process.wait()
-            if process.returncode is not None:
-                break
-    return lines[0]
+            lines = log.read_text().splitlines(keepends=True)  # noqa: ASYNC240 - small
+            for line in lines:
+                if "sat up" in line and line.endswith("\n"):
+                    return line
+            await anyio.sleep(NEXT_S)
+    finally:
+        process.kill()
+        process.wait()
+    raise AssertionError
 
 
 async def test_thousands_of_beats_become_markers_and_a_person_adds_two(
@@ -103,7 +96,7 @@ async def test_thousands_of_beats_become_markers_and_a_person_adds_two(
     client = Client(system.bus)
     said = await run(
         "publish", str(tmp_path / "beats.hea"), "--stream", "ward", "--speed", "0",
-        "--power", "MLII", "--band", "20,40", "--epoch", "one", url=system.url,
+        "--power", "MLII", "--band", "2,4", "--epoch", "one", url=system.url,
     )  # fmt: skip
     assert f"{len(beats)} annotations stored as markers" in said
     assert len(beats) > 2000
