@@ -52,10 +52,12 @@ from tests.servers import free_port
 from tests.system.conftest import RunningSystem, running_system
 from tests.system.gateway import RunningGateway, gateway_of
 from tests.system.scenario import CHUNK, STREAM, definition
+from tests.thorough import cases
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.slow]
 
-MESSAGES = int(os.environ.get("FUZZ_MESSAGES", "10000"))
+#: One of them is the first large bomb.
+MESSAGES = int(os.environ.get("FUZZ_MESSAGES", cases(15_000)))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 #: Sent before the services are asked whether they have read them all.
 BURST = 50
