@@ -495,6 +495,9 @@ class StreamStatus(StreamProgress):
     definition: StreamDefinition
     #: The ingest process that follows the stream; None: no process follows it at the moment.
     owner: str | None = None
+    #: Size of the results per second of signal, estimated for float32 results without masks; only
+    #: in the reply to ``put``.
+    results_bytes_per_s: Annotated[Count | None, Field(exclude_if=lambda rate: rate is None)] = None
 
 
 class StreamListing(Message):

@@ -330,7 +330,8 @@ async def test_results_of_all_pairs_have_a_type_of_their_own(
     power = {"name": "power", "op": "cwt", "channels": ["x"], "quantity": "power", **axis}
     every = {"name": "all", "op": "wct", "pairs": "all", "quantity": "coherence", **axis}
     fields = {"name": "s", "fs_hz": 100, "channels": [{"name": name} for name in "xyz"]}
-    await client.put_stream(validated(StreamDefinition, fields | {"analyses": [power, every]}))
+    stream = validated(StreamDefinition, fields | {"analyses": [power, every]})
+    assert (await client.put_stream(stream)).results_bytes_per_s
     async with live(app, f"format={form}&include=results&analysis=all") as socket:
         await socket.receive()
         async with client.publisher("s", "e") as publisher:

@@ -75,7 +75,9 @@ async def serve(
 
     assignment = StreamAssignment(definitions, membership, ownership, context.log, follow=follow)
     limits = WindowLimits(
-        max_message_bytes=context.bus.max_message_bytes, log_max_age_s=settings.signals_max_age_s
+        max_message_bytes=context.bus.max_message_bytes,
+        log_max_age_s=settings.signals_max_age_s,
+        results_bytes_per_s=settings.results_bytes_per_s,
     )
     signal_log = SignalLogGuard(
         bus_log,

@@ -6,11 +6,13 @@ stream, also for those that another process follows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from cwt_ingest.lanes import plan_lanes
+from cwt_ingest.lanes import Lane, plan_lanes
 from cwt_ingest.ownership import Defined, checkpoint_key
+from cwt_ingest.result_rate import RESULTS_BYTES_PER_S, check_result_rate
 from cwt_runtime.bus import Bucket, DurableLog
 from cwt_runtime.bus.errors import RevisionConflictError
 from cwt_runtime.rpc.audit import AuditLog
@@ -40,6 +42,8 @@ class WindowLimits:
 
     max_message_bytes: int
     log_max_age_s: float
+    #: Largest size of the results of one stream per second of signal.
+    results_bytes_per_s: int = RESULTS_BYTES_PER_S
 
 
 async def read_definition(bucket: Bucket, name: str) -> Defined | None:
@@ -100,15 +104,24 @@ class Catalogue:
     async def put(self, definition: StreamDefinition) -> StreamStatus:
         """Define or redefine a stream; a changed definition restarts its analyses."""
         # Refuse before anything is stored.
-        plan_lanes(
+        self._plan(definition)
+        rate = check_result_rate(definition, self._plan, self._limits.results_bytes_per_s)
+        status = await self._status(await self._stored(definition))
+        return status.model_copy(update={"results_bytes_per_s": math.ceil(rate)})
+
+    def _plan(self, definition: StreamDefinition) -> tuple[Lane, ...]:
+        return plan_lanes(
             definition,
             max_message_bytes=self._limits.max_message_bytes,
             log_max_age_s=self._limits.log_max_age_s,
         )
+
+    async def _stored(self, definition: StreamDefinition) -> Defined:
+        """Store a definition unless it is stored already."""
         entry = await self._definitions.get(definition.name)
         present = _readable(entry.value) if entry else None
         if entry is not None and present is not None and present.same_as(definition):
-            return await self._status(Defined(definition=present, revision=entry.revision))
+            return Defined(definition=present, revision=entry.revision)
         caller = request_context().caller
         if entry is None:
             await self._check_count()
@@ -132,7 +145,7 @@ class Catalogue:
             start_seq=definition.start_seq,
             user=caller.user,
         )
-        return await self._status(Defined(definition=definition, revision=revision))
+        return Defined(definition=definition, revision=revision)
 
     async def get(self, request: StreamGet) -> StreamStatus:
         """Return the status of one stream."""

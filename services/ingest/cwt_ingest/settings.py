@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cwt_ingest.result_rate import RESULTS_BYTES_PER_S
 from cwt_runtime.settings import ServiceSettings
 
 __all__ = ["IngestSettings"]
@@ -22,6 +23,11 @@ class IngestSettings(ServiceSettings):
     )
     streams_max: Annotated[int, Field(ge=1)] = Field(
         1000, description="maximum number of defined streams"
+    )
+    results_bytes_per_s: Annotated[int, Field(ge=1)] = Field(
+        RESULTS_BYTES_PER_S,
+        description="maximum size of the results of one stream per second, bytes; a definition "
+        "above it is refused",
     )
     signals_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.25,

@@ -230,6 +230,8 @@ export interface StreamStatus {
   last_seq?: number | null;
   ended_epochs?: string[];
   lag: StreamLag;
+  /** Only in the reply to a definition. */
+  results_bytes_per_s?: number | null;
 }
 
 /** How many messages of a stream were removed. */
