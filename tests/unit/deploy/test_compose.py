@@ -132,7 +132,7 @@ def test_prometheus_is_started_in_the_network_of_the_project(
 ) -> None:
     """The network had the name of the folder, and the command on the page did not find it."""
     assert f"{compose['name']}_default" == NETWORK
-    assert f"--network {NETWORK} " in (root / "docs/operating.md").read_text()
+    assert f"--network {NETWORK} " in (root / "docs/monitoring.md").read_text()
 
 
 def test_its_services_are_the_server_and_every_package_of_services(

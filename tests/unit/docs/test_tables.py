@@ -23,7 +23,9 @@ from tests.unit.docs.conftest import PAGES, ROOT
 from tests.variables import variables
 
 SETTINGS = PAGES["docs/settings.md"]
-OPERATING = PAGES["docs/operating.md"]
+STORAGE = PAGES["docs/storage.md"]
+MONITORING = PAGES["docs/monitoring.md"]
+PERFORMANCE = PAGES["docs/performance.md"]
 MESSAGES = PAGES["docs/messages.md"]
 HTTP = PAGES["docs/http.md"]
 TROUBLESHOOTING = PAGES["docs/troubleshooting.md"]
@@ -54,23 +56,23 @@ def test_the_settings_page_lists_nothing_that_is_no_setting() -> None:
     assert set(re.findall(r"\| `(CWT_\w+)`", SETTINGS)) == known
 
 
-def test_the_operating_page_lists_what_the_server_keeps() -> None:
-    assert rows_of(tables.streams_table()) in OPERATING
-    assert rows_of(tables.consumers_table()) in OPERATING
-    assert rows_of(tables.buckets_table()) in OPERATING
-    assert rows_of(tables.objects_table()) in OPERATING
+def test_storage_page_lists_streams_and_buckets() -> None:
+    assert rows_of(tables.streams_table()) in STORAGE
+    assert rows_of(tables.consumers_table()) in STORAGE
+    assert rows_of(tables.buckets_table()) in STORAGE
+    assert rows_of(tables.objects_table()) in STORAGE
 
 
-def test_the_operating_page_says_how_much_overlap_an_analysis_has() -> None:
-    assert rows_of(tables.margins_table()) in OPERATING
+def test_performance_page_lists_margins() -> None:
+    assert rows_of(tables.margins_table()) in PERFORMANCE
 
 
-def test_the_operating_page_lists_every_metric() -> None:
-    assert rows_of(tables.metrics_table()) in OPERATING
+def test_monitoring_page_lists_metrics() -> None:
+    assert rows_of(tables.metrics_table()) in MONITORING
 
 
-def test_the_operating_page_explains_every_action_and_no_other() -> None:
-    logs = OPERATING.partition("## Logs")[2]
+def test_monitoring_page_lists_log_actions() -> None:
+    logs = MONITORING.partition("## Logs")[2]
     rows = [line.split("|")[1] for line in logs.splitlines() if line.startswith("| `")]
     assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(tables.actions())
 
