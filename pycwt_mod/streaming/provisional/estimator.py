@@ -8,7 +8,7 @@ how they were divided into chunks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,11 @@ from pycwt_mod.engine.layout import VoiceGrid
 from pycwt_mod.streaming.provisional.autoregression import Autoregression, fit_autoregression
 from pycwt_mod.streaming.provisional.calibration import Calibration, CalibrationCounter
 from pycwt_mod.streaming.provisional.estimate import Estimate, Provisional
+from pycwt_mod.streaming.provisional.history import SampleHistory, View
 from pycwt_mod.streaming.provisional.intervals import amplitude_interval, phase_interval
 from pycwt_mod.streaming.provisional.kernels import RowKernels, model_step, row_kernels, span
 from pycwt_mod.streaming.provisional.missing import conditional_rows
 from pycwt_mod.streaming.provisional.reduction import kernel_length, reduced
-from pycwt_mod.streaming.windower import SampleBuffer
 
 __all__ = [
     "EstimatedRows",
@@ -252,7 +252,7 @@ class OctaveEstimator:
             ],
         }
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
+    def restore(self, snapshot: Mapping[str, Any], view: View) -> None:  # noqa: ARG002
         """Continue from a `snapshot`."""
         for counter, state in zip(self.counters, snapshot["counters"], strict=True):
             counter.restore(state)
@@ -313,12 +313,11 @@ class Estimator:
             raise ValueError(
                 f"wavelet={grid.wavelet!r} is real; provisional estimates need a complex wavelet"
             )
-        self._grid, self._channels, self._options = grid, channels, provisional
+        self._grid, self._channels = grid, channels
         self._octaves = tuple(
             OctaveEstimator(grid, octave, channels, provisional) for octave in range(grid.n_octaves)
         )
-        self._history = max(octave.needed + octave.interval for octave in self._octaves)
-        self._buffer = SampleBuffer(channels)
+        self._history = SampleHistory(channels, self._octaves)
 
     @property
     def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
@@ -329,21 +328,20 @@ class Estimator:
 
     def push(self, samples: NDArray[np.generic]) -> None:
         """Take the next samples, shape (n, channels); NaN is missing."""
-        start = self._buffer.end
-        self._buffer.append(start, samples)
-        for octave in self._octaves:
-            for end in _multiples(octave.interval, start, self._buffer.end):
-                octave.advance(end, self._view(end - octave.needed, end))
-        self._buffer.forget(self._buffer.end - self._history)
+        self._history.push(samples)
 
     def estimates(self) -> tuple[Estimate, ...]:
         """Return the estimates after the newest sample, one for each channel."""
-        end = self._buffer.end
-        samples = self._view(end - self._history, end)
-        return tuple(self._estimate(channel, end - 1, samples) for channel in range(self._channels))
+        samples, newest = self._history.newest(), self._history.end - 1
+        return tuple(self._estimate(channel, newest, samples) for channel in range(self._channels))
 
-    def _view(self, first: int, end: int) -> NDArray[np.floating]:
-        return self._buffer.view(first, end)[1]
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data: samples that fits to come need, models, counters."""
+        return self._history.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Continue from a `snapshot` of an estimator with the same arguments."""
+        self._history.restore(snapshot)
 
     def _estimate(self, channel: int, newest: int, samples: Floats) -> Estimate:
         grid, n = self._grid, self._grid.n_voices
@@ -367,26 +365,3 @@ class Estimator:
             values=values, variance=variance, pseudo_variance=pseudo, rms=rms, order=order,
             amplitude_scale=scales[0], phase_scale=scales[1], fs_hz=grid.fs_hz,
         )  # fmt: skip
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state as plain data: samples that fits to come need, models, counters."""
-        first, held = self._buffer.view(self._buffer.first, self._buffer.end)
-        return {
-            "first_sample": first,
-            "samples": held.astype("<f8").tobytes(),
-            "octaves": [octave.snapshot() for octave in self._octaves],
-        }
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Continue from a `snapshot` of an estimator with the same arguments."""
-        held = np.frombuffer(snapshot["samples"], "<f8").reshape(-1, self._channels)
-        self._buffer = SampleBuffer(self._channels, int(snapshot["first_sample"]))
-        self._buffer.append(self._buffer.first, held)
-        for octave, state in zip(self._octaves, snapshot["octaves"], strict=True):
-            octave.restore(state)
-
-
-def _multiples(interval: int, start: int, end: int) -> Iterator[int]:
-    """Yield the multiples of `interval` after `start`, up to and including `end`."""
-    first = (start // interval + 1) * interval
-    yield from range(first, end + 1, interval)

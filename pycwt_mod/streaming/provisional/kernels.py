@@ -25,7 +25,7 @@ from pycwt_mod.engine.layout import VoiceGrid, tail_radius
 from pycwt_mod.streaming.provisional.autoregression import Autoregression
 from pycwt_mod.streaming.provisional.reduction import STAGES, response
 
-__all__ = ["Forecast", "RowKernels", "row_kernels"]
+__all__ = ["Forecast", "RowKernels", "kernels_of", "row_kernels"]
 
 #: Samples per period of an octave's highest frequency, at least, at the rate of its model. With
 #: fewer, the filter of the reduction would hide the newest half period; with more, the model
@@ -71,7 +71,7 @@ class RowKernels:
 
     def shifted(self, delays: NDArray[np.intp], first: int, count: int) -> Complexes:
         """Return κ(m + q) for `count` values of m from `first` on, q being each row's delay."""
-        return _shifted(self.kappa, delays + first + self.reach, count)
+        return shifted(self.kappa, delays + first + self.reach, count)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,7 +113,7 @@ class Forecast:
         past = span(kernels, delays, model.order)
         weights = kernels.shifted(delays, 1 - past, past)
         if model.order:
-            late = _shifted(self.response, delays + 1 + kernels.reach, model.order)  # G(q + i)
+            late = shifted(self.response, delays + 1 + kernels.reach, model.order)  # G(q + i)
             lags = np.add.outer(np.arange(model.order), np.arange(model.order))  # i - 1 + m
             padded = np.concatenate([model.coefs, np.zeros(model.order)])
             weights[:, past - model.order :] += (late @ padded[lags])[:, ::-1]
@@ -125,7 +125,7 @@ def span(kernels: RowKernels, delays: NDArray[np.intp], order: int) -> int:
     return max(order, kernels.reach + int(delays.max(initial=0)) + 1)
 
 
-def _shifted(table: Complexes, first: NDArray[np.intp], count: int) -> Complexes:
+def shifted(table: Complexes, first: NDArray[np.intp], count: int) -> Complexes:
     """Return `count` columns of each row of `table` from its `first` on; outside they are 0."""
     columns = first[:, None] + np.arange(count)
     inside = (columns >= 0) & (columns < table.shape[1])
@@ -133,7 +133,6 @@ def _shifted(table: Complexes, first: NDArray[np.intp], count: int) -> Complexes
     return np.where(inside, taken, 0)
 
 
-@lru_cache(maxsize=256)
 def row_kernels(grid: VoiceGrid, octave: int, remainder: int = 0) -> RowKernels:
     """Return the kernels of an octave, at the lowest rate that its model may have.
 
@@ -145,8 +144,13 @@ def row_kernels(grid: VoiceGrid, octave: int, remainder: int = 0) -> RowKernels:
         Samples of the signal by which the rows lag behind the samples of the model.
     """
     voices = grid.octave_slice(octave)
-    scales = grid.scales_s[voices] * grid.fs_hz
-    step = model_step(grid, octave)
+    return kernels_of(grid, voices.start, voices.stop, model_step(grid, octave), remainder)
+
+
+@lru_cache(maxsize=256)
+def kernels_of(grid: VoiceGrid, start: int, stop: int, step: int, remainder: int) -> RowKernels:
+    """Return the kernels of the rows from `start` to `stop`, at one sample of `step`."""
+    scales = grid.scales_s[start:stop] * grid.fs_hz
     radius = tail_radius(grid.wavelet, KERNEL_TOL) * float(scales.max())
     reach = math.ceil((radius + remainder) / step) + STAGES
     length = scipy.fft.next_fast_len(4 * reach)
