@@ -34,6 +34,7 @@ from pycwt_mod.spectra import global_spectrum, inside_cone, scale_average, wavel
 from pycwt_mod.streaming import (
     Estimate,
     LiveBlock,
+    PairEstimate,
     Provisional,
     StreamingCwt,
     StreamingMwct,
@@ -92,6 +93,7 @@ __all__ = [
     "NyquistWarning",
     "Octave",
     "OctaveLayout",
+    "PairEstimate",
     "PairOctave",
     "Paul",
     "Provisional",

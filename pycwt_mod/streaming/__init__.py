@@ -33,7 +33,12 @@ from pycwt_mod.streaming.level import (
 )
 from pycwt_mod.streaming.pair_bands import band_means, band_rows
 from pycwt_mod.streaming.pairs import PairsBlock, compute_pairs, compute_sets
-from pycwt_mod.streaming.provisional import Calibration, Estimate, Provisional
+from pycwt_mod.streaming.provisional import (
+    Calibration,
+    Estimate,
+    PairEstimate,
+    Provisional,
+)
 from pycwt_mod.streaming.stream import Pushed
 from pycwt_mod.streaming.transforms import (
     StreamingCwt,
@@ -58,6 +63,7 @@ __all__ = [
     "LevelMethod",
     "LiveBlock",
     "OctaveLayout",
+    "PairEstimate",
     "PairsBlock",
     "Provisional",
     "Pushed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,13 +15,35 @@ from pycwt_mod.streaming.block import LiveBlock
 from pycwt_mod.streaming.compute import Quantity
 from pycwt_mod.streaming.level import set_levels
 from pycwt_mod.streaming.pairs import compute_sets
-from pycwt_mod.streaming.provisional import Calibration, Estimate, Estimator, Provisional
+from pycwt_mod.streaming.provisional import Calibration, Provisional
 from pycwt_mod.streaming.windower import CutWindow, Windower
 
 #: Version of what `snapshot` returns.
 SNAPSHOT = "pycwt_mod.streaming/1"
 
 Precision: TypeAlias = Literal["float32", "float64"]
+#: `Estimate` or `PairEstimate`.
+E_co = TypeVar("E_co", covariant=True)
+
+
+class StreamEstimator(Protocol[E_co]):
+    """From the samples of a stream to provisional estimates."""
+
+    @property
+    def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
+        """Estimates compared with exact values, by octave and by channel or pair."""
+
+    def push(self, samples: NDArray[np.generic]) -> None:
+        """Take the next samples, shape (n, channels); NaN is missing."""
+
+    def estimates(self) -> tuple[E_co, ...]:
+        """Return the estimates after the newest sample."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data."""
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Continue from a `snapshot`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,26 +59,26 @@ class Analysis:
     dtype: Precision
 
 
-class Pushed(tuple[LiveBlock, ...]):
+class Pushed(tuple[LiveBlock, ...], Generic[E_co]):
     """The blocks that a push has finished, and the newest estimates.
 
     Attributes
     ----------
-    estimates : tuple of Estimate
-        One for each channel; empty without `provisional`.
+    estimates : tuple of Estimate or PairEstimate
+        One for each channel or pair; empty without `provisional`.
     """
 
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[E_co, ...]
 
     def __new__(  # noqa: D102
-        cls, blocks: Iterable[LiveBlock], estimates: tuple[Estimate, ...] = ()
-    ) -> Pushed:
+        cls, blocks: Iterable[LiveBlock], estimates: tuple[E_co, ...] = ()
+    ) -> Pushed[E_co]:
         self = super().__new__(cls, blocks)
         self.estimates = estimates
         return self
 
 
-class Stream:
+class Stream(Generic[E_co]):
     """A windower, and `compute_blocks` for what it cuts."""
 
     def __init__(
@@ -86,7 +108,7 @@ class Stream:
 
     @property
     def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
-        """Estimates compared with exact values: for every octave, one for each channel.
+        """Estimates compared with exact values: for every octave, one for each channel or pair.
 
         Empty without `provisional`.
         """
@@ -97,7 +119,7 @@ class Stream:
         """Samples taken so far, skipped ones included."""
         return self._windower.end
 
-    def push(self, samples: ArrayLike) -> Pushed:
+    def push(self, samples: ArrayLike) -> Pushed[E_co]:
         """Take the next samples; return the blocks that they finish, and the newest estimates.
 
         Parameters
@@ -123,7 +145,7 @@ class Stream:
             raise ValueError("samples hold infinite values; missing samples are given as NaN")
         return self._pushed(array)
 
-    def skip(self, n: int) -> Pushed:
+    def skip(self, n: int) -> Pushed[E_co]:
         """Take `n` missing samples, as after a loss, and return what `push` returns."""
         return self._pushed(np.full((check_count("n", n), self._analysis.channels), np.nan))
 
@@ -189,12 +211,11 @@ class Stream:
         dtype = np.dtype(self._analysis.dtype)
         return Windower(self.layouts, self._analysis.channels, first=first, dtype=dtype)
 
-    def _new_estimator(self) -> Estimator | None:
-        if self._provisional is None:
-            return None
-        return Estimator(self.grid, self._analysis.channels, self._provisional)
+    def _new_estimator(self) -> StreamEstimator[E_co] | None:
+        """Return what computes provisional estimates, if they were asked for."""
+        return None
 
-    def _pushed(self, samples: NDArray[np.generic]) -> Pushed:
+    def _pushed(self, samples: NDArray[np.generic]) -> Pushed[E_co]:
         blocks = self._computed(self._windower.push(self.n_samples, samples))
         if self._estimator is None:
             return Pushed(blocks)

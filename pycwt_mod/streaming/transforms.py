@@ -9,7 +9,7 @@ read, written, or waited for: the caller brings the samples. Each block is compu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, Never, TypeAlias
 
 from pycwt_mod.arrays import Convention, check_level
 from pycwt_mod.conditioning import Statistic
@@ -17,14 +17,20 @@ from pycwt_mod.engine.layout import VoiceGrid
 from pycwt_mod.engine.pairs import all_pairs
 from pycwt_mod.significance.degrees import check_degrees_of_freedom
 from pycwt_mod.streaming.compute import Quantity
-from pycwt_mod.streaming.provisional import Provisional
+from pycwt_mod.streaming.provisional import (
+    Estimate,
+    Estimator,
+    PairEstimate,
+    PairEstimator,
+    Provisional,
+)
 from pycwt_mod.streaming.stream import Analysis, Precision, Stream
 from pycwt_mod.wavelets import WaveletLike, as_wavelet, with_deltaj0
 
 Pair: TypeAlias = tuple[int, int]
 
 
-class StreamingCwt(Stream):
+class StreamingCwt(Stream[Estimate]):
     """The wavelet transform of one or many channels, block by block.
 
     Parameters
@@ -85,8 +91,26 @@ class StreamingCwt(Stream):
         grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, wavelet)
         super().__init__(grid, hop_s, analysis, provisional)
 
+    def _new_estimator(self) -> Estimator | None:
+        if self._provisional is None:
+            return None
+        return Estimator(self.grid, self._analysis.channels, self._provisional)
 
-class StreamingXwt(Stream):
+
+class _PairStream(Stream[PairEstimate]):
+    """A stream of products of two channels."""
+
+    def _new_estimator(self) -> PairEstimator | None:
+        if self._provisional is None:
+            return None
+        analysis = self._analysis
+        return PairEstimator(
+            self.grid, self.layouts, analysis.op, analysis.convention, analysis.sets,
+            analysis.channels, self._provisional,
+        )  # fmt: skip
+
+
+class StreamingXwt(_PairStream):
     """The cross-wavelet transform W1 W2* of pairs of channels, in the signals' own units.
 
     Parameters
@@ -95,6 +119,9 @@ class StreamingXwt(Stream):
         Columns of what is pushed.
     pairs : sequence of (int, int)
         Which columns; a positive phase means that the first one leads.
+    provisional : Provisional, optional
+        With this option, `push` also returns the newest estimates of |W1 W2*| and of the phase
+        difference, with their errors. The wavelet must be complex.
     fs_hz, fmin_hz, fmax_hz, hop_s, voices_per_octave, wavelet, quantity, convention, dtype
         As for `StreamingCwt`.
 
@@ -118,16 +145,17 @@ class StreamingXwt(Stream):
         quantity: Quantity = "complex",
         convention: Convention = "standard",
         dtype: Precision = "float64",
+        provisional: Provisional | None = None,
     ) -> None:
         analysis = Analysis(
             op="xwt", quantity=quantity, convention=convention, level=None, dtype=dtype,
             sets=_pairs(pairs), channels=channels,
         )  # fmt: skip
         grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, wavelet)
-        super().__init__(grid, hop_s, analysis)
+        super().__init__(grid, hop_s, analysis, provisional)
 
 
-class StreamingWct(Stream):
+class StreamingWct(_PairStream):
     """Wavelet coherence R² and its phase, of pairs of channels.
 
     Parameters
@@ -139,6 +167,9 @@ class StreamingWct(Stream):
     level : float or None
         With a number such as 0.95, every block has `signif`, the coherence that unrelated red
         noise exceeds with probability 1 - `level`.
+    provisional : Provisional, optional
+        With this option, `push` also returns the newest estimates of R² and its phase, with their
+        errors. The wavelet must be complex.
     fs_hz, fmin_hz, fmax_hz, hop_s, voices_per_octave, wavelet, convention, dtype
         As for `StreamingCwt`.
 
@@ -162,6 +193,7 @@ class StreamingWct(Stream):
         wavelet: WaveletLike = "morlet",
         convention: Convention = "standard",
         dtype: Precision = "float64",
+        provisional: Provisional | None = None,
     ) -> None:
         analysis = Analysis(
             op="wct", quantity="coherence", convention=convention, dtype=dtype,
@@ -169,10 +201,10 @@ class StreamingWct(Stream):
             sets=_pairs(all_pairs(channels) if pairs == "all" else pairs), channels=channels,
         )  # fmt: skip
         grid = _grid(fs_hz, fmin_hz, fmax_hz, voices_per_octave, wavelet)
-        super().__init__(grid, hop_s, analysis)
+        super().__init__(grid, hop_s, analysis, provisional)
 
 
-class StreamingPwct(Stream):
+class StreamingPwct(Stream[Never]):
     """Partial wavelet coherence of pairs of channels given others, and its phase; see `pwct`.
 
     Parameters
@@ -226,7 +258,7 @@ class StreamingPwct(Stream):
         super().__init__(grid, hop_s, analysis)
 
 
-class StreamingMwct(Stream):
+class StreamingMwct(Stream[Never]):
     """Multiple wavelet coherence of one channel with others; see `mwct`. It has no phase.
 
     Parameters

@@ -18,6 +18,8 @@ from pycwt_mod.streaming.provisional.estimator import (
     fit_octave,
     octave_fit,
 )
+from pycwt_mod.streaming.provisional.pair_estimate import PairEstimate
+from pycwt_mod.streaming.provisional.pair_estimator import PairEstimator
 
 __all__ = [
     "Autoregression",
@@ -26,6 +28,8 @@ __all__ = [
     "EstimatedRows",
     "Estimator",
     "OctaveFit",
+    "PairEstimate",
+    "PairEstimator",
     "Provisional",
     "estimate_rows",
     "fit_autoregression",

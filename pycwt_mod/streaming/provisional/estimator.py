@@ -298,6 +298,14 @@ class OctaveEstimator:
         self.counters[channel].add(least_scales(fit, newest, first, INTERVAL), stated)
 
 
+def check_wavelet(grid: VoiceGrid) -> None:
+    """Raise ValueError if the wavelet is real."""
+    if not grid.wavelet.analytic:
+        raise ValueError(
+            f"wavelet={grid.wavelet!r} is real; provisional estimates need a complex wavelet"
+        )
+
+
 class Estimator:
     """Takes the samples of a stream, and returns the newest estimates of all channels.
 
@@ -309,10 +317,7 @@ class Estimator:
     """
 
     def __init__(self, grid: VoiceGrid, channels: int, provisional: Provisional) -> None:
-        if not grid.wavelet.analytic:
-            raise ValueError(
-                f"wavelet={grid.wavelet!r} is real; provisional estimates need a complex wavelet"
-            )
+        check_wavelet(grid)
         self._grid, self._channels = grid, channels
         self._octaves = tuple(
             OctaveEstimator(grid, octave, channels, provisional) for octave in range(grid.n_octaves)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Complexes, Floats
 from pycwt_mod.streaming.provisional.autoregression import Autoregression
 
-__all__ = ["conditional_rows"]
+__all__ = ["conditional_errors", "conditional_rows"]
 
 
 def conditional_rows(
@@ -56,6 +56,37 @@ def conditional_rows(
     variance = model.variance * (np.conj(part) * solved).sum(axis=0).real
     pseudo = model.variance * (part * solved).sum(axis=0)
     return value + missing @ part, np.maximum(variance, 0.0), pseudo
+
+
+def conditional_errors(
+    weights: Complexes, samples: Floats, model: Autoregression, innovations: Floats
+) -> tuple[Complexes, Complexes]:
+    """Return the conditional mean of weighted sums, and deviations from it.
+
+    The deviation of the unknown samples for innovations e is Q_uu⁻¹ A_uᵀ e / σ², which has the
+    conditional covariance if the innovations are independent and of variance σ².
+
+    Parameters
+    ----------
+    weights, samples
+        As for `conditional_rows`.
+    innovations : ndarray, shape (m, n)
+
+    Returns
+    -------
+    value : ndarray of complex, shape (rows,)
+    errors : ndarray of complex, shape (m, rows)
+    """
+    unknown = np.isnan(samples)
+    known = np.where(unknown, 0.0, samples - model.mean)
+    whitening = _whitening(model, len(samples))
+    columns = whitening[:, unknown]
+    factor = scipy.linalg.cho_factor(columns.T @ columns)
+    both = np.concatenate([-(whitening @ known)[None], innovations]) @ columns
+    solved = scipy.linalg.cho_solve(factor, both.T).T
+    part = weights[:, unknown].T
+    sums = solved @ part.real + 1j * (solved @ part.imag)
+    return weights @ known + sums[0], sums[1:]
 
 
 def _whitening(model: Autoregression, n: int) -> NDArray[np.float64]:

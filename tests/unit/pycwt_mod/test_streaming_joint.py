@@ -19,7 +19,6 @@ from pycwt_mod import (
     pwct,
     wct_significance,
 )
-from pycwt_mod.streaming.stream import Stream
 from tests.thorough import cases
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -41,7 +40,7 @@ def recording() -> Array:
 X = recording()
 
 
-def a_stream(op: Op, **options: Any) -> Stream:
+def a_stream(op: Op, **options: Any) -> StreamingPwct | StreamingMwct:
     if op == "pwct":
         return StreamingPwct(**AXIS, channels=4, pairs=[(0, 1), (3, 0)], given=[2], **options)
     return StreamingMwct(**AXIS, channels=4, target=1, given=[0, 2], **options)
