@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from tests.deadlines import fail_after
 from tests.processes import gone
-from tests.system.template import start
+from tests.template import start
 
 __all__ = ["run", "run_program"]
 

@@ -20,7 +20,7 @@ from cwt_runtime.process.embedded_server import start_server
 from cwt_runtime.telemetry.logs import Action, logger
 from tests.deadlines import fail_after
 from tests.processes import gone
-from tests.system.template import ForkedProcess, start
+from tests.template import ForkedProcess, start
 
 #: Importing scipy on a busy machine takes its time.
 START_S = 60.0

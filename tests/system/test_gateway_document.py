@@ -26,7 +26,7 @@ from cwt_gateway.app import documented_app
 from cwt_schemas.limits import MAX_MC_COUNT
 from tests.system.conftest import running_system
 from tests.system.gateway import REQUEST_S, RunningGateway, gateway_of
-from tests.system.template import COVERAGE
+from tests.template import COVERAGE
 from tests.thorough import THOROUGH
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]

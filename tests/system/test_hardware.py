@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from pycwt_client import connect
 from pycwt_client.request import ask
 from tests.system.command import run
 from tests.system.conftest import running_system
+from tests.template import printing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -26,16 +25,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.timeout(600)]
 def simulated_port() -> Iterator[str]:
     """The RTL behind a pseudo-terminal, as `pycwt-mod hw sim` starts it."""
     kind = "verilator" if shutil.which("verilator") else "amaranth"
-    command = [sys.executable, "-m", "cwt_cli", "hw", "sim", "--simulator", kind]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait(30)
-        if process.stdout is not None:
-            process.stdout.close()
+    with printing("cwt_cli", "hw", "sim", "--simulator", kind) as (_, printed):
+        yield printed.readline().strip()
 
 
 async def test_a_simulated_board_gives_what_the_model_gives(

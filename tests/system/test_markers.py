@@ -19,7 +19,7 @@ from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run
 from tests.system.conftest import RunningSystem
-from tests.system.template import start
+from tests.template import start
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 

@@ -22,8 +22,8 @@ from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run
 from tests.system.conftest import START_S, RunningSystem
-from tests.system.template import ForkedProcess, start
 from tests.system.toolchains import ROOT
+from tests.template import ForkedProcess, start
 from tests.unit.client.sources.test_files import write_edf
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.template import COVERAGE
+from tests.template import COVERAGE
 
 HERE = Path(__file__).parent
 

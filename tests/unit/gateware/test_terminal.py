@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import serial
 from cwt_schemas.hwlink import Feature, MessageType, NakCode, State
 from cwt_schemas.hwlink_layouts import Nak, SetBaud, Status
 from tests.deadlines import SCALE
+from tests.template import ForkedProcess, printing
 from tests.unit.gateware.designs import SIMULATOR, needs_verilator
 from tests.unit.gateware.host import Host
 
@@ -26,15 +25,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @contextmanager
-def simulated(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def simulated(*options: str) -> Iterator[tuple[ForkedProcess, str]]:
     """The command, and the port that it names."""
-    command = [sys.executable, "-m", "cwt_cli", "hw", "sim", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield process, process.stdout.readline().strip()
-        finally:
-            process.kill()
+    with printing("cwt_cli", "hw", "sim", *options) as (process, printed):
+        yield process, printed.readline().strip()
 
 
 @contextmanager
@@ -94,11 +88,10 @@ def test_the_simulation_ends_cleanly_when_told(number: signal.Signals) -> None:
     with simulated("--simulator", SIMULATOR) as (process, port):
         assert Path(port).exists()
         process.send_signal(number)
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait() == 0
 
 
 def test_a_serial_line_without_verilator_is_refused_with_what_to_install() -> None:
-    command = [sys.executable, "-m", "cwt_cli", "hw", "sim", "--serial", "--simulator", "amaranth"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "install verilator" in done.stderr
+    with printing("cwt_cli", "hw", "sim", "--serial", "--simulator", "amaranth") as (process, said):
+        assert "install verilator" in said.read()
+        assert process.wait() == 2

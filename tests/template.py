@@ -22,14 +22,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from cwt_runtime.process.orphan_guard import die_with_parent, guarded
 
-__all__ = ["COVERAGE", "ForkedProcess", "start"]
+__all__ = ["COVERAGE", "ForkedProcess", "printing", "start"]
 
 MAX_REQUEST_BYTES = 256 * 1024
 #: Set where coverage is measured in processes: a process that starts without it is not measured.
@@ -130,6 +131,20 @@ def start(*argv: str, output: IO[bytes], environment: Mapping[str, str]) -> Fork
     """
     template = _template(environment.get(COVERAGE))
     return ForkedProcess(template, template.start(argv, output, environment))
+
+
+@contextmanager
+def printing(*argv: str) -> Iterator[tuple[ForkedProcess, TextIO]]:
+    """Run what `start` runs while the context is open; yield the process and what it prints."""
+    ours, theirs = os.pipe()
+    with os.fdopen(ours) as printed:
+        with os.fdopen(theirs, "wb") as output:
+            process = start(*argv, output=output, environment=os.environ)
+        try:
+            yield process, printed
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _serve(requests: socket.socket) -> None:
