@@ -174,7 +174,9 @@ async def test_up_serves_publish_and_watch_and_ends_cleanly(tmp_path: Path) -> N
             assert await anyio.to_thread.run_sync(process.wait) == 0
 
 
-async def test_up_restarts_what_dies_and_runs_beside_another(tmp_path: Path) -> None:
+async def test_up_restarts_what_dies_runs_beside_another_and_fails_without_its_store(
+    tmp_path: Path,
+) -> None:
     port = free_port()
     url = f"nats://127.0.0.1:{port}"
     async with up(tmp_path, port) as process:
@@ -195,9 +197,7 @@ async def test_up_restarts_what_dies_and_runs_beside_another(tmp_path: Path) -> 
             second.send_signal(signal.SIGTERM)
             with fail_after(START_S):
                 assert await anyio.to_thread.run_sync(second.wait) == 0
-        process.send_signal(signal.SIGTERM)
-        with fail_after(START_S):
-            assert await anyio.to_thread.run_sync(process.wait) == 0
+        await server_that_does_not_come_up_again_is_a_failure(process, tmp_path)
     assert "server_unwritable" in (tmp_path / "up.log").read_text()
 
 
@@ -218,18 +218,17 @@ async def server_that_cannot_write_is_restarted(process: subprocess.Popen[bytes]
         await client.bus.log.store("cwt.signal.none", bytes(500_000), msg_id=f"{number}")
 
 
-async def test_a_server_that_does_not_come_up_again_is_a_failure_with_the_reason(
-    tmp_path: Path,
+async def server_that_does_not_come_up_again_is_a_failure(
+    process: subprocess.Popen[bytes], folder: Path
 ) -> None:
-    async with up(tmp_path, free_port()) as process:
-        (pid,) = children_of(process.pid, "nats-server")
-        store = tmp_path / "data/jetstream"
-        store.rename(tmp_path / "data/elsewhere")
-        store.write_text("no folder")
-        os.kill(pid, signal.SIGKILL)
-        with fail_after(START_S):
-            assert await anyio.to_thread.run_sync(process.wait) == 1
-    said = " ".join((tmp_path / "up.log").read_text().split())
+    (pid,) = children_of(process.pid, "nats-server")
+    store = folder / "data/jetstream"
+    store.rename(folder / "data/elsewhere")
+    store.write_text("no folder")
+    os.kill(pid, signal.SIGKILL)
+    with fail_after(START_S):
+        assert await anyio.to_thread.run_sync(process.wait) == 1
+    said = " ".join((folder / "up.log").read_text().split())
     assert "cannot keep the NATS server running: nats-server did not start" in said
     assert "storage directory is not a directory" in said
 
