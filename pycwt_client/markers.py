@@ -15,7 +15,7 @@ from cwt_runtime.storage.publish import publish_with_retry
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode
 from cwt_schemas.errors import Unprocessable
-from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.headers import ACCEPT, CONTENT_TYPE
 from cwt_schemas.marker import Marker
 from cwt_schemas.stream import StreamStatus
 from pycwt_client.log import library_log
@@ -58,7 +58,8 @@ async def store_marker(log: DurableLog, marker: Marker, policy: RetryPolicy) -> 
             subjects.marker(marker.stream),
             encode(marker, ENCODING),
             msg_id=marker.id,
-            headers={CONTENT_TYPE: ENCODING.value},
+            # With accounts, ingest replies to a device, in the place of the server.
+            headers={CONTENT_TYPE: ENCODING.value, ACCEPT: ContentType.JSON.value},
             log=library_log(),
             policy=policy,
         )

@@ -32,6 +32,7 @@ from cwt_schemas.job import (
     JobSubmit,
     JobSubmitted,
 )
+from cwt_schemas.marker import Marker, MarkerStored
 from cwt_schemas.message import Message
 from cwt_schemas.query import (
     BackendInfo,
@@ -70,19 +71,22 @@ from cwt_schemas.subjects import HwVerb
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A request-reply endpoint; ``{device}`` in the subject stands for the name of a device."""
+    """A request-reply endpoint.
+
+    ``{device}`` or ``{stream}`` in the subject stands for the name of a device or a stream.
+    """
 
     subject: str
     request: type[Message]
     reply: type[Message]
-    #: For the endpoint of one device: the subject with ``{device}``.
+    #: For the endpoint of one device or of all streams: the subject with the braces.
     family: str | None = None
 
     @property
     def schema_id(self) -> str:
         """Name and version for the metadata of the NATS service, such as ``query.cwt/1``."""
         name = (self.family or self.subject).removeprefix("cwt.")
-        return f"{name.replace('{device}', 'device')}/1"
+        return f"{name.replace('{', '').replace('}', '')}/1"
 
     def of_device(self, device: str) -> Endpoint:
         """Return the endpoint of one device.
@@ -94,6 +98,10 @@ class Endpoint:
         """
         verb = cast("HwVerb", self.subject.rpartition(".")[2])
         return replace(self, subject=subjects.hw(device, verb), family=self.subject)
+
+    def of_every_stream(self) -> Endpoint:
+        """Return the endpoint that serves all streams."""
+        return replace(self, subject=self.subject.format(stream="*"), family=self.subject)
 
 
 def _table(*endpoints: Endpoint) -> Mapping[str, Endpoint]:
@@ -108,6 +116,11 @@ STREAM_ENDPOINTS: Final = _table(
     Endpoint(subject=subjects.stream("delete"), request=StreamDelete, reply=StreamStatus),
     Endpoint(subject=subjects.stream("purge"), request=StreamPurge, reply=StreamPurged),
     Endpoint(subject=subjects.stream("health"), request=HealthRequest, reply=HealthReply),
+)
+
+#: Endpoint of ingest for users that may not publish in the log of results.
+MARK_ENDPOINT: Final = Endpoint(
+    subject=subjects.MARKS.replace("*", "{stream}"), request=Marker, reply=MarkerStored
 )
 
 #: Endpoints of compute; any free worker replies.
@@ -163,6 +176,7 @@ DEVICE_ENDPOINTS: Final[Mapping[HwVerb, Endpoint]] = {
 #: All endpoints, by subject.
 ENDPOINTS: Final[Mapping[str, Endpoint]] = {
     **STREAM_ENDPOINTS,
+    **_table(MARK_ENDPOINT),
     **QUERY_ENDPOINTS,
     **JOB_ENDPOINTS,
     **HW_ENDPOINTS,

@@ -10,6 +10,7 @@ from cwt_schemas.limits import MAX_FIRST_SAMPLE, MAX_T0_NS
 from cwt_schemas.message import (
     Count,
     Epoch,
+    Message,
     Name,
     PersistedMessage,
     Text,
@@ -17,7 +18,7 @@ from cwt_schemas.message import (
     wrong_field,
 )
 
-__all__ = ["Marker", "MarkerSample", "MarkerTime"]
+__all__ = ["Marker", "MarkerSample", "MarkerStored", "MarkerTime"]
 
 MarkerSample = Annotated[int, Field(ge=0, le=MAX_FIRST_SAMPLE)]
 MarkerTime = Annotated[int, Field(ge=0, le=MAX_T0_NS)]
@@ -60,3 +61,13 @@ class Marker(PersistedMessage):
         if self.n_samples is not None and self.duration_s is not None:
             raise wrong_field("n_samples", "give either n_samples or duration_s")
         return self
+
+
+class MarkerStored(Message):
+    """Reply to a request to store a marker; a JetStream acknowledgement has the same fields."""
+
+    #: Name and sequence number of the log of results.
+    stream: Text
+    seq: Count
+    #: Whether the marker was stored before.
+    duplicate: bool = False

@@ -42,6 +42,7 @@ WINDOWS: Final = "cwt.window.*.*"
 RESULTS: Final = "cwt.result.*.*"
 EVENTS: Final = "cwt.event.*"
 MARKERS: Final = "cwt.marker.*"
+MARKS: Final = "cwt.mark.*"
 QUERIES: Final = "cwt.query.>"
 JOBS: Final = "cwt.job.>"
 TASKS: Final = "cwt.task.>"
@@ -115,6 +116,11 @@ def marker(stream: str) -> str:
     return f"cwt.marker.{_checked(stream, 'stream')}"
 
 
+def mark(stream: str) -> str:
+    """Return the subject of a request to ingest to store a marker of a stream."""
+    return f"cwt.mark.{_checked(stream, 'stream')}"
+
+
 def query(op: QueryOp) -> str:
     """Return the subject of a query."""
     return f"cwt.query.{_one_of(op, get_args(QueryOp), 'op')}"
@@ -185,6 +191,11 @@ def stream_of_event(subject: str) -> str:
 def stream_of_marker(subject: str) -> str:
     """Return the stream of a marker's subject."""
     return _tokens(subject, "marker", 1)[0]
+
+
+def stream_of_mark(subject: str) -> str:
+    """Return the stream of the subject of a request to store a marker."""
+    return _tokens(subject, "mark", 1)[0]
 
 
 def lane_of_window(subject: str) -> Lane:

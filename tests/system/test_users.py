@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import httpx
 import numpy as np
+import orjson
 import pytest
 
 from cwt_cli.page_key import page_with_key
@@ -24,6 +25,7 @@ from cwt_runtime.retry import RetryPolicy
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
 from cwt_schemas.errors import Unavailable
+from cwt_schemas.headers import MSG_ID
 from cwt_schemas.limits import MAX_MESSAGE_BYTES
 from cwt_schemas.query import WctReply
 from pycwt_client import CwtAnswer, connect
@@ -90,6 +92,36 @@ async def test_a_device_publishes_and_readers_read_what_comes_of_it(tmp_path: Pa
         shown = await run("watch", scenario.STREAM, "--once", variables=server.environment("ward"))
         assert scenario.STREAM in shown
         assert "nothing was refused" in await run("doctor", variables=server.environment("doctor"))
+
+
+async def test_a_device_marks_its_own_stream_and_hides_no_result(tmp_path: Path) -> None:
+    """A result is discarded if its id is that of an earlier message in the log of results."""
+    samples = scenario.signal(1000)
+    expected = scenario.expected(samples)
+    name = scenario.STREAM
+    async with secured_system(tmp_path, may_be_refused=True) as (server, _system):
+        async with connect(server.settings("operator")) as operator:
+            for each in (name, "other"):
+                await operator.put_stream(scenario.definition().model_copy(update={"name": each}))
+        async with connect(server.settings(name)) as own, server.client(name) as raw:
+            for number, result in enumerate(expected):
+                body = {"schema": "signal.marker/1", "stream": name, "t_ns": number, "text": "x"}
+                headers = {MSG_ID: result}
+                reply = await raw.request(
+                    subjects.marker(name), orjson.dumps(body), headers=headers, timeout=20
+                )
+                assert not orjson.loads(reply.data).get("duplicate")
+            marker = await own.mark(name, "stimulus", epoch=scenario.EPOCH, first_sample=7)
+            with pytest.raises(BusError):
+                await own.mark("other", "x", t_ns=0, retry=RetryPolicy(max_tries=1))
+            await scenario.publish(own, samples)
+        async with connect(server.settings("ward")) as ward:
+            found = await scenario.collect(ward, len(expected))
+            assert scenario.blank(found).keys() == expected.keys()
+            async with ward.markers(name) as feed:
+                with fail_after(30):
+                    read = [await anext(feed) for _ in range(len(expected) + 1)]
+            assert read[-1] == marker
 
 
 async def is_refused_before_it_is_defined(server: AccountsServer, system: RunningSystem) -> None:

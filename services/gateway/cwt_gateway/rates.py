@@ -33,11 +33,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cwt_gateway.keys import Grant
 from cwt_gateway.problems import ProblemDetails
+from cwt_runtime.token_bucket import WINDOW_S, TokenBucket
 from cwt_schemas.errors import ErrorCode
 
-__all__ = ["AddressGuard", "RateLimits", "Rates", "TokenBucket", "network_of"]
+__all__ = ["AddressGuard", "RateLimits", "Rates", "network_of"]
 
-WINDOW_S: Final = 60.0
 #: Addresses whose usage is counted. The least recent one is forgotten for a new one; after
 #: `WINDOW_S` without a request it had its whole quota again anyway.
 MAX_ADDRESSES: Final = 10_000
@@ -61,33 +61,6 @@ class Rates:
             f'"bytes";q={self.bytes_per_minute};w={WINDOW_S:.0f};qu="content-bytes", '
             f'"concurrent";q={self.requests_at_a_time};qu="concurrent-requests"'
         )
-
-
-class TokenBucket:
-    """A token bucket with a quota per `WINDOW_S`, refilled continuously.
-
-    The level is min(q, v + (t - t0) q / w) with the quota q, the window w, and the level v after
-    the last use at t0. It is negative if the bucket was overdrawn.
-    """
-
-    def __init__(self, quota: int, now_s: float) -> None:
-        self._quota = quota
-        self._level = float(quota)
-        self._at_s = now_s
-
-    def level(self, now_s: float) -> float:
-        """Return the current level."""
-        self._level = min(self._quota, self._level + (now_s - self._at_s) * self._quota / WINDOW_S)
-        self._at_s = now_s
-        return self._level
-
-    def take(self, count: float, now_s: float) -> None:
-        """Take `count` tokens; may overdraw the bucket."""
-        self._level = self.level(now_s) - count
-
-    def wait_s(self, count: float, now_s: float) -> float:
-        """Return the time until `count` tokens are available, seconds; 0 if they are now."""
-        return max(0.0, count - self.level(now_s)) * WINDOW_S / self._quota
 
 
 class Usage:

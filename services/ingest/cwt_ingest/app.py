@@ -12,6 +12,7 @@ import anyio
 from cwt_ingest.backlog import LagMonitor, WindowBacklog
 from cwt_ingest.catalogue import Catalogue, WindowLimits
 from cwt_ingest.follower import ChunkReader, Follower
+from cwt_ingest.marker_desk import MarkerDesk
 from cwt_ingest.member import this_process
 from cwt_ingest.membership import Membership
 from cwt_ingest.ownership import Claim, Ownership
@@ -30,7 +31,7 @@ from cwt_runtime.rpc.micro import serve_endpoints
 from cwt_runtime.storage.health import storage_problems
 from cwt_runtime.storage.topology import copies_of, system_topology
 from cwt_schemas import storage, subjects
-from cwt_schemas.endpoints import STREAM_ENDPOINTS
+from cwt_schemas.endpoints import MARK_ENDPOINT, STREAM_ENDPOINTS
 from cwt_schemas.message import Message
 from cwt_schemas.subjects import StreamVerb
 
@@ -107,11 +108,17 @@ async def serve(
         serve_endpoints(
             context.bus,
             context.identity,
-            endpoints(
-                catalogue,
-                RecordingPurge(bus_log, definitions, checkpoints, context.log),
-                health,
-            ),
+            [
+                *endpoints(
+                    catalogue,
+                    RecordingPurge(bus_log, definitions, checkpoints, context.log),
+                    health,
+                ),
+                Endpoint(
+                    contract=MARK_ENDPOINT.of_every_stream(),
+                    handle=MarkerDesk(bus_log, definitions).store,
+                ),
+            ],
             context.log,
             Admission(max_bytes=settings.requests_max_bytes),
             reply_prefixes=settings.reply_prefixes,

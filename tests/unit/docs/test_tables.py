@@ -136,7 +136,7 @@ def without_names(path: str) -> str:
 
 @pytest.mark.parametrize("subject", ENDPOINTS)
 def test_the_messages_page_names_every_endpoint(subject: str) -> None:
-    subject = subject.replace("{device}", "<device>")
+    subject = subject.replace("{", "<").replace("}", ">")
     family, _, verb = subject.rpartition(".")
     part = MESSAGES.partition("## Subjects")[2].partition("## Signals")[0]
     row = next(line for line in part.splitlines() if f"`{family}." in line)

@@ -19,10 +19,10 @@ from cwt_gateway.rates import (
     AddressGuard,
     RateLimits,
     Rates,
-    TokenBucket,
     network_of,
 )
 from cwt_runtime.storage.keys import digest_of
+from cwt_runtime.token_bucket import TokenBucket
 from cwt_schemas.access import KeyRecord, Role
 from tests.deadlines import fail_after
 

@@ -62,9 +62,8 @@ def test_every_address_is_a_subject_that_a_builder_makes(made: dict[str, Any]) -
 
 def test_every_endpoint_has_an_operation_with_a_reply(made: dict[str, Any]) -> None:
     for subject in ENDPOINTS:
-        operation = made["operations"][
-            f"answer.{subject.removeprefix('cwt.').replace('{device}', 'device')}"
-        ]
+        key = subject.removeprefix("cwt.").replace("{", "").replace("}", "")
+        operation = made["operations"][f"answer.{key}"]
         assert operation["action"] == "receive"
         assert "reply" in operation
 

@@ -2,7 +2,8 @@
 
 Exports and imports between accounts follow from the permissions of the users. Each subject that a
 user of another account may publish to is a service of ``CWT`` or, for JetStream, of ``COPIES``;
-each subject that it may subscribe to is a stream of ``CWT``.
+each subject that it may subscribe to is a stream of ``CWT``. A marker that it publishes becomes a
+request to ingest.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ include "passwords.conf"
 IDENTIFIED = (subjects.JOBS.removesuffix(">"), subjects.STREAMS.removesuffix(">"))
 #: Prefix of inboxes, which are not shared between accounts.
 PRIVATE = "_INBOX."
+_MARKERS = subjects.MARKERS.removesuffix("*")
 _JS, _COPIES_JS = "$JS.API.", f"$JS.{COPIES_DOMAIN}.API."
 
 
@@ -120,6 +122,9 @@ def _imports(account: Account, users: Iterable[User]) -> Iterator[_Import]:
         if subject.startswith(_COPIES_JS):
             plain = _JS + subject.removeprefix(_COPIES_JS)
             yield _Import("service", Account.COPIES, plain, subject)
+        elif subject.startswith(_MARKERS):
+            stream = subjects.stream_of_marker(subject)
+            yield _Import("service", Account.CWT, subjects.mark(stream), subject)
         else:
             yield _Import("service", Account.CWT, subject)
     subscribed = set(chain.from_iterable(user.subscribe for user in own))

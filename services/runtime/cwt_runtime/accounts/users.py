@@ -83,16 +83,16 @@ def _user(
 
 
 def device(name: str, streams: Iterable[str]) -> User:
-    """Return the user of a device that publishes the signals of `streams`.
+    """Return the user of a device that publishes the signals and markers of `streams`.
 
-    It may not publish markers: they are in the log of results, and the server would drop a result
-    with the message id of a marker as a duplicate.
+    Its markers are requests to ingest (`nats_config`), because in the log of results the server
+    would drop a result with the message id of a marker as a duplicate.
     """
     own = tuple(streams)
     return _user(
         name,
         Account.DEVICES,
-        (*map(subjects.signal, own), subjects.stream("get")),
+        (*map(subjects.signal, own), *map(subjects.marker, own), subjects.stream("get")),
         map(subjects.event, own),
     )
 
@@ -141,7 +141,12 @@ def service_users() -> tuple[User, ...]:
     """Return the users of the services and of the people who run them."""
     cwt = Account.CWT
     return (
-        _user("ingest", cwt, _ingest(), _serving(*map(subjects.stream, get_args(StreamVerb)))),
+        _user(
+            "ingest",
+            cwt,
+            _ingest(),
+            _serving(*map(subjects.stream, get_args(StreamVerb)), subjects.MARKS),
+        ),
         _user("compute", cwt, _compute(), _serving(*_queries(), *_internal(), *_jobs())),
         _user("hwbridge", cwt, _hwbridge(), _serving(subjects.HW)),
         _user("gateway", cwt, _gateway(), _serving(subjects.PROGRESS, subjects.EVENTS)),
@@ -161,6 +166,7 @@ def _ingest() -> Iterable[str]:
     for verb in ("INFO", "CREATE", "UPDATE"):
         yield from (f"{COPIES}.STREAM.{verb}.{stream}" for stream in COPIED)
     yield from (subjects.WINDOWS, subjects.EVENTS, subjects.audits_of("stream"))
+    yield subjects.MARKERS
     yield from _reading(JS, storage.SIGNALS)
     for bucket in (storage.KV_STREAMS, storage.KV_CHECKPOINTS):
         yield from (*_bucket(bucket), *_reading(JS, f"KV_{bucket}"))

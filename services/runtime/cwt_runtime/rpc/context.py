@@ -69,6 +69,8 @@ class RequestContext:
 
     #: Bus of the service, or None outside of a service.
     bus: SyncBus | None = None
+    #: Subject of the request, empty outside of a request.
+    subject: str = ""
     #: Client that sent the request (see the module), empty outside of a request.
     client_id: str = ""
     #: User that sent the request; without a name outside of a request.
@@ -97,7 +99,7 @@ def service_context(bus: Bus) -> Iterator[None]:
 def serving_request(request: Message, early: Early) -> Iterator[None]:
     """Set the context of `request` while it is being served."""
     client_id, caller = _client_id_of(request.reply), caller_of(request)
-    with _changed(client_id=client_id, caller=caller, early=early):
+    with _changed(subject=request.subject, client_id=client_id, caller=caller, early=early):
         yield
 
 

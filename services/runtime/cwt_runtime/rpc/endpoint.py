@@ -61,8 +61,8 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """The last token of the subject."""
-        return self.contract.subject.rpartition(".")[2]
+        """The last token of the subject that is not a wildcard."""
+        return self.contract.subject.removesuffix(".*").rpartition(".")[2]
 
     def least_bytes(self, request: Model, accepted: ContentType) -> int:
         """Return a lower bound of the reply's size, bytes, from the request; 0 if unknown."""
