@@ -18,6 +18,7 @@ from cwt_runtime.bus import Bus
 from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.process.embedded_server import start_server
 from cwt_runtime.telemetry.logs import Action, logger
+from cwt_schemas.limits import MAX_PAYLOAD_BYTES
 from tests.deadlines import fail_after
 from tests.processes import gone
 from tests.template import ForkedProcess, start
@@ -119,10 +120,11 @@ async def running_system(
     workers: int = 2,
     environment: dict[str, str] | None = None,
     own: Mapping[str, Mapping[str, str]] | None = None,
+    max_payload: int = MAX_PAYLOAD_BYTES,
 ) -> AsyncIterator[RunningSystem]:
     """Run the server, ingest, `workers` compute workers and the bridge."""
     async with (
-        start_server(folder / "nats") as server,
+        start_server(folder / "nats", max_payload=max_payload) as server,
         connect_bus(server.url, name="test", log=logger("test")) as bus,
     ):
         system = RunningSystem(

@@ -74,9 +74,17 @@ async def serve(
             read=read,
         )
 
-    assignment = StreamAssignment(definitions, membership, ownership, context.log, follow=follow)
+    max_message_bytes = context.bus.max_message_bytes
+    assignment = StreamAssignment(
+        definitions,
+        membership,
+        ownership,
+        context.log,
+        follow=follow,
+        max_message_bytes=max_message_bytes,
+    )
     limits = WindowLimits(
-        max_message_bytes=context.bus.max_message_bytes,
+        max_message_bytes=max_message_bytes,
         log_max_age_s=settings.signals_max_age_s,
         results_bytes_per_s=settings.results_bytes_per_s,
     )

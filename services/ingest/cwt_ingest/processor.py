@@ -27,7 +27,7 @@ from cwt_runtime.event_rate import EVENTS_QUIET_S, EventRate
 from cwt_schemas.checkpoint import MissingState, ReplayState, StreamCheckpoint
 from cwt_schemas.chunk_codec import decode_chunk
 from cwt_schemas.errors import ContractError
-from cwt_schemas.limits import MAX_INT64
+from cwt_schemas.limits import MAX_INT64, MAX_MESSAGE_BYTES
 from cwt_schemas.live import (
     AnalysisWindow,
     EventKind,
@@ -117,14 +117,27 @@ class StreamProcessor:
         The stream.
     checkpoint
         Its last state; the caller passes the log from `checkpoint.replay_from_seq` on.
+    max_message_bytes
+        Maximum size of a message.
+
+    Raises
+    ------
+    Unprocessable
+        An analysis cannot be run with messages of this size.
     """
 
-    def __init__(self, definition: StreamDefinition, checkpoint: StreamCheckpoint) -> None:
+    def __init__(
+        self,
+        definition: StreamDefinition,
+        checkpoint: StreamCheckpoint,
+        *,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
         self.definition = definition
         self._revision = checkpoint.definition_revision
         #: Start of the replay, until it has reached the place at which the checkpoint was written.
         self._resumed: StreamCheckpoint | None = checkpoint
-        self._lanes = plan_lanes(definition)
+        self._lanes = plan_lanes(definition, max_message_bytes=max_message_bytes)
         self._last_seq = checkpoint.last_seq
         self._last_stored_ns = checkpoint.last_stored_ns
         self._released_after = checkpoint.released_after

@@ -30,6 +30,7 @@ from cwt_runtime.bus.errors import BusError, RevisionConflictError
 from cwt_runtime.process.lifecycle import Stop
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas.errors import ContractError
+from cwt_schemas.limits import MAX_MESSAGE_BYTES
 from cwt_schemas.stream import StreamProgress
 
 __all__ = ["StreamAssignment"]
@@ -60,6 +61,8 @@ class StreamAssignment:
         Members of the group, and owners of the streams.
     follow
         Create the follower of a claimed stream.
+    max_message_bytes
+        Maximum size of a message.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class StreamAssignment:
         log: Log,
         *,
         follow: Callable[[Claim, StreamProcessor], Follower],
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self._definitions = definitions
         self._membership = membership
         self._ownership = ownership
         self._log = log
         self._follow = follow
+        self._max_message_bytes = max_message_bytes
         #: Revision of each definition, by stream.
         self._defined: dict[str, int] = {}
         #: Revisions whose definition cannot be used.
@@ -203,7 +208,9 @@ class StreamAssignment:
     async def _run(self, claim: Claim, defined: Defined, held: _Held) -> None:
         name, checkpoint = defined.definition.name, claim.checkpoint
         try:
-            processor = StreamProcessor(defined.definition, checkpoint)
+            processor = StreamProcessor(
+                defined.definition, checkpoint, max_message_bytes=self._max_message_bytes
+            )
         except ContractError as error:
             self._log.error(Action.STREAM_UNUSABLE, stream=name, detail=error.message)
             self._unusable[name] = held.revision
