@@ -27,7 +27,7 @@ STORAGE = PAGES["docs/storage.md"]
 MONITORING = PAGES["docs/monitoring.md"]
 PERFORMANCE = PAGES["docs/performance.md"]
 MESSAGES = PAGES["docs/messages.md"]
-HTTP = PAGES["docs/http.md"]
+HTTP = PAGES["docs/http-reference.md"]
 TROUBLESHOOTING = PAGES["docs/troubleshooting.md"]
 
 

@@ -139,7 +139,7 @@ var Client = class {
   }
   /** Publish a CSV, EDF, BDF, WAV or XDF file; a stream that does not exist is defined.
    *
-   * Options such as `fs_hz`, `coherence` and `band` are in docs/http.md.
+   * Options such as `fs_hz`, `coherence` and `band` are in docs/http-reference.md.
    */
   async uploadRecording(name, filename, body, options = {}) {
     const path = `${streamPath(name)}/recording${asQuery({ filename, ...options })}`;

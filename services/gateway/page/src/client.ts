@@ -1,7 +1,7 @@
 /** Queries, jobs, streams and live results of a gateway over HTTP and WebSocket.
  *
  * For browsers and for Node 22 or newer. Fields and types of messages that this version does not
- * know are passed on or ignored. docs/http.md describes the interface.
+ * know are passed on or ignored. docs/http-reference.md describes the interface.
  */
 
 /** A real matrix as nested lists; null is a missing value. */
@@ -474,7 +474,7 @@ export class Client {
 
   /** Publish a CSV, EDF, BDF, WAV or XDF file; a stream that does not exist is defined.
    *
-   * Options such as `fs_hz`, `coherence` and `band` are in docs/http.md.
+   * Options such as `fs_hz`, `coherence` and `band` are in docs/http-reference.md.
    */
   async uploadRecording(name: string, filename: string, body: Blob, options: Json = {}): Promise<Json> {
     const path = `${streamPath(name)}/recording${asQuery({ filename, ...options })}`;
