@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
+from benchmarks.live.all_pairs import pairs
 from benchmarks.live.bench import Systems, bench, shared_bench
 from benchmarks.live.figures import Section, page
 from benchmarks.live.latency import latency
@@ -33,38 +34,51 @@ class Size:
     scaling_samples: int
     scaling_voices: int
     day_s: float
+    pair_channels: int
+    pairs_s: float
 
 
 #: Full size, which takes about a quarter of an hour.
 FULL = Size(
     channels=200, sustained_s=60, speed=2, latency_s=40, warm_s=2, runs=2, traffic_s=30,
-    scaling_samples=12_000, scaling_voices=96, day_s=86_400,
+    scaling_samples=12_000, scaling_voices=96, day_s=86_400, pair_channels=64,
+    pairs_s=60,
 )  # fmt: skip
 #: The least data that gives a result for every figure.
 QUICK = Size(
     channels=2, sustained_s=1.5, speed=2, latency_s=1, warm_s=0.3, runs=1, traffic_s=2.5,
-    scaling_samples=4_100, scaling_voices=4, day_s=60,
+    scaling_samples=4_100, scaling_voices=4, day_s=60, pair_channels=4,
+    pairs_s=1.5,
 )  # fmt: skip
 
 
-def measurements(size: Size) -> Iterator[Callable[[Systems], Awaitable[Section]]]:
-    """Yield all measurements."""
-    yield lambda on: throughput(on, size.channels, size.sustained_s, size.speed, size.runs)
-    yield lambda on: latency(on, size.latency_s, size.warm_s, size.runs)
-    yield lambda on: scaling(on, size.scaling_samples, size.scaling_voices, size.runs)
-    yield lambda on: traffic(on, size.traffic_s, size.channels)
-    yield lambda on: day(on, size.day_s)
+def measurements(size: Size) -> dict[str, Callable[[Systems], Awaitable[Section]]]:
+    """Return all measurements by name."""
+    return {
+        "throughput": lambda on: throughput(
+            on, size.channels, size.sustained_s, size.speed, size.runs
+        ),
+        "latency": lambda on: latency(on, size.latency_s, size.warm_s, size.runs),
+        "scaling": lambda on: scaling(on, size.scaling_samples, size.scaling_voices, size.runs),
+        "traffic": lambda on: traffic(on, size.traffic_s, size.channels),
+        "pairs": lambda on: pairs(on, size.pair_channels, size.pairs_s, size.speed, size.runs),
+        "day": lambda on: day(on, size.day_s),
+    }
 
 
-async def sections(size: Size, systems: Systems) -> list[Section]:
-    """Measure everything in sequence."""
-    return [await each(systems) for each in measurements(size)]
+async def sections(size: Size, systems: Systems, only: str | None = None) -> list[Section]:
+    """Measure everything in sequence, or `only` one measurement."""
+    return [
+        await measure(systems)
+        for name, measure in measurements(size).items()
+        if only in {None, name}
+    ]
 
 
-async def quick_sections() -> list[Section]:
+async def quick_sections(only: str | None = None) -> list[Section]:
     """Measure everything with little data on one system."""
     async with shared_bench() as systems:
-        return await sections(QUICK, systems)
+        return await sections(QUICK, systems, only)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,13 +87,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="small run; prints the tables, writes no page"
     )
+    parser.add_argument(
+        "--only", choices=list(measurements(QUICK)), help="one measurement; writes no page"
+    )
     parser.add_argument("--output", type=Path, help="file for the page")
     given = parser.parse_args(arguments)
     here = machine()
-    measured = anyio.run(quick_sections) if given.quick else anyio.run(sections, FULL, bench)
+    if given.quick:
+        measured = anyio.run(quick_sections, given.only)
+    else:
+        measured = anyio.run(sections, FULL, bench, given.only)
     command = "python -m benchmarks.live" + (" --quick" if given.quick else "")
+    command += "" if given.only is None else f" --only {given.only}"
     text = page(measured, here, versions(), command)
-    output = given.output or (None if given.quick else PAGE)
+    output = given.output or (None if given.quick or given.only else PAGE)
     if output is not None:
         output.write_text(text, encoding="utf-8")
     print(text)

@@ -53,6 +53,10 @@ class Played:
     def channel_samples(self) -> int:
         return self.device.count * self.device.chunk * self.device.channels
 
+    def recorded_s(self, fs_hz: float) -> float:
+        """Return the duration of the published signal, s."""
+        return self.device.count * self.device.chunk / fs_hz
+
     def chunk_of(self, arrival: Arrival) -> int:
         """Return the index of the chunk with the last sample that a result needed."""
         return (arrival.needed - 1) // self.device.chunk

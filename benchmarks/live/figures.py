@@ -49,7 +49,8 @@ those of the system. "target" is the promised value. "floor" sends the same numb
 the same sizes through programs that use only nats-py, pass them on and compute nothing, in the same
 run.
 
-`python -m benchmarks.live --quick` runs everything with little data, to check that it works.
+`python -m benchmarks.live --quick` runs everything with little data, to check that it works, and
+`--only` one measurement, such as `pairs`.
 """
 
 

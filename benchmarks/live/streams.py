@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from cwt_ingest.lanes import plan_lanes
 from cwt_runtime.analysis import plan_analysis
 from cwt_schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
 
-__all__ = ["CLOSED_LOOP_HOP_S", "PAIR_HOP_S", "coherence", "heavy", "octaves", "pair", "power",
-           "results_of"]  # fmt: skip
+__all__ = ["CLOSED_LOOP_HOP_S", "PAIR_HOP_S", "all_pairs", "coherence", "heavy", "octaves", "pair",
+           "power", "results_of"]  # fmt: skip
 
 #: Hop at which 2.5 times the samples of a pair are sent, whose margins in the highest octave are
 #: 0.3 s on either side.
 PAIR_HOP_S = 0.4
 #: Hop for more frequent results, which cost more bytes and computation.
 CLOSED_LOOP_HOP_S = 0.1
+
+#: Hop of all pairs, whose results are megabytes.
+ALL_PAIRS_HOP_S = 0.5
 
 
 def power(name: str, channels: int, *, hop_s: float) -> StreamDefinition:
@@ -55,6 +59,18 @@ def heavy(name: str, voices: int) -> StreamDefinition:
     return _stream(name, 250.0, names, spec)
 
 
+def all_pairs(name: str, channels: int, fs_hz: float) -> StreamDefinition:
+    """Return a stream with the coherence of all pairs of channels: 8 voices in 4 octaves."""
+    names = tuple(f"c{i}" for i in range(channels))
+    fmax_hz = fs_hz / 4
+    spec = AnalysisSpec(
+        name="pairs", op="wct", pairs="all", channels=names, fmin_hz=fmax_hz * 2 ** (-31 / 8),
+        fmax_hz=fmax_hz, voices_per_octave=8, hop_s=ALL_PAIRS_HOP_S, quantity="coherence",
+        significance=SignificanceSpec(level=0.95),
+    )  # fmt: skip
+    return _stream(name, fs_hz, names, spec)
+
+
 def octaves(stream: StreamDefinition) -> int:
     """Return the number of octaves of the stream's analysis."""
     return len(plan_analysis(stream.analyses[0], stream.fs_hz).layouts)
@@ -62,10 +78,9 @@ def octaves(stream: StreamDefinition) -> int:
 
 def results_of(stream: StreamDefinition, n_samples: int) -> int:
     """Return the number of results of `n_samples` samples before the end of the epoch."""
-    spec = stream.analyses[0]
-    layouts = plan_analysis(spec, stream.fs_hz).layouts
-    tiles = sum(max(n_samples - each.margin, 0) // each.tile for each in layouts)
-    return tiles * len(spec.channel_sets)
+    return sum(
+        max(n_samples - lane.margin, 0) // lane.tile * lane.messages for lane in plan_lanes(stream)
+    )
 
 
 def _stream(

@@ -15,7 +15,16 @@ from benchmarks.live.latency import trees
 from benchmarks.live.streams import coherence, heavy, power, results_of
 from cwt_schemas.stream import StreamDefinition
 
-__all__ = ["day", "scaling", "throughput"]
+__all__ = [
+    "core_words",
+    "day",
+    "lag_growth",
+    "lag_words",
+    "memory_figures",
+    "play_stream",
+    "scaling",
+    "throughput",
+]
 
 FS = 1000.0
 HOP_S = 0.5
@@ -34,9 +43,9 @@ async def throughput(
         async with systems(WORKERS) as system:
             stream = power("sustained", channels, hop_s=HOP_S)
             count = int(seconds * speed * FS / chunk)
-            sustained.append(await _played(system, stream, chunk, count, chunk / FS / speed))
+            sustained.append(await play_stream(system, stream, chunk, count, chunk / FS / speed))
             count = max(count // 2, 20)
-            fast.append(await _played(
+            fast.append(await play_stream(
                 system, power("fast", channels, hop_s=HOP_S), chunk, count, 0
             ))  # fmt: skip
             short = await trees(
@@ -50,11 +59,11 @@ async def throughput(
         Figure(
             what=f"sustained for {seconds:g} s", unit="channel-samples/s", target=">= 200,000",
             values=tuple(each.channel_samples / each.seconds for each in sustained),
-            note="from the first chunk to the last result; " + _lags(sustained[0]),
+            note="from the first chunk to the last result; " + lag_words(sustained[0]),
         ),
         Figure(
             what="lag of results, last third minus first third", unit="ms",
-            values=tuple(_growth(each) for each in sustained), target="not growing",
+            values=tuple(lag_growth(each) for each in sustained), target="not growing",
         ),
         Figure(
             what="windows waiting at the end", unit="", target="not growing",
@@ -64,18 +73,18 @@ async def throughput(
         Figure(
             what="as fast as the log accepts chunks", unit="channel-samples/s",
             values=tuple(each.channel_samples / each.seconds for each in fast),
-            note="from the first chunk to the last result; " + _cores(fast[0]),
+            note="from the first chunk to the last result; " + core_words(fast[0]),
         ),
         Figure(
             what="floor", unit="channel-samples/s", values=tuple(floors),
             note="the same messages, one at a time in each program",
         ),
-        *_memory(sustained),
+        *memory_figures(sustained),
     ]  # fmt: skip
     text = (
         f"{channels} channels at 1 kHz, played at {speed:g} times real time; power in float32, 12 "
         f"voices in 8 octaves, `hop_s` {HOP_S:g}, chunks of {chunk} samples, {WORKERS} workers. "
-        "Processor time: " + _cores(sustained[0]) + "."
+        "Processor time: " + core_words(sustained[0]) + "."
     )
     return Section(title="Throughput", text=text, figures=tuple(figures))
 
@@ -88,7 +97,7 @@ async def scaling(systems: Systems, n_samples: int, voices: int, runs: int) -> S
         for workers, found in rates.items():
             stream = heavy(f"heavy-{workers}-{run}", voices)
             async with systems(workers) as system:
-                played = await _played(system, stream, 100, n_samples // 100, 0, dtype="<i4")
+                played = await play_stream(system, stream, 100, n_samples // 100, 0, dtype="<i4")
                 first = played.arrivals[0].received_ns
                 found.append(len(played.arrivals) / (played.arrivals[-1].received_ns - first) * 1e9)
                 if workers == 2:
@@ -117,17 +126,19 @@ async def day(systems: Systems, seconds: float) -> Section:
     fs_hz, chunk = 250.0, 250
     async with systems(WORKERS) as system:
         stream = coherence("day", fs_hz=fs_hz, hop_s=2.0)
-        played = await _played(system, stream, chunk, int(seconds * fs_hz / chunk), 0)
+        played = await play_stream(system, stream, chunk, int(seconds * fs_hz / chunk), 0)
     text = (
         f"{seconds / 3600:.3g} hours of two channels at 250 Hz, coherence with levels, 12 voices "
         "in 4 octaves, `hop_s` 2, played as fast as the log accepts them: "
         f"{played.seconds:.0f} s, {seconds / played.seconds:,.0f} times real time, "
         f"{len(played.arrivals):,} results."
     )
-    return Section(title="Memory over hours of data", text=text, figures=tuple(_memory([played])))
+    return Section(
+        title="Memory over hours of data", text=text, figures=tuple(memory_figures([played]))
+    )
 
 
-async def _played(
+async def play_stream(
     system: Bench,
     stream: StreamDefinition,
     chunk: int,
@@ -135,6 +146,7 @@ async def _played(
     every_s: float,
     dtype: str = "<f4",
 ) -> Played:
+    """Define a stream, publish `count` chunks, and wait for their results."""
     await system.client.put_stream(stream)
     device = Device(
         url=system.url, stream=stream.name, channels=len(stream.channels), chunk=chunk,
@@ -143,7 +155,7 @@ async def _played(
     return await system.play(device, results=results_of(stream, count * chunk))
 
 
-def _lags(played: Played) -> str:
+def lag_words(played: Played) -> str:
     """Format the latency of results in each sixth of the run."""
     lags = played.lags_ms()
     end = max(at for at, _ in lags)
@@ -152,7 +164,8 @@ def _lags(played: Played) -> str:
     return f"median lag of results in each sixth of the run: {medians} ms"
 
 
-def _growth(played: Played) -> float:
+def lag_growth(played: Played) -> float:
+    """Return the growth of the median lag from the first to the last third, ms."""
     lags = played.lags_ms()
     end = max(at for at, _ in lags)
     first, last = (
@@ -162,12 +175,14 @@ def _growth(played: Played) -> float:
     return float(np.median(last) - np.median(first)) if first and last else math.nan
 
 
-def _cores(played: Played) -> str:
+def core_words(played: Played) -> str:
+    """Format the processor time of each role."""
     found = sorted(played.cores().items(), key=lambda item: -item[1])
     return ", ".join(f"{role} {cores:.2f} cores" for role, cores in found if cores >= 0.005)
 
 
-def _memory(runs: Sequence[Played]) -> list[Figure]:
+def memory_figures(runs: Sequence[Played]) -> list[Figure]:
+    """Return the growth of the memory of each role."""
     figures = []
     for role in ("server", "ingest", "compute"):
         course = [runs[0].memory_mib(tenth / 10).get(role, 0) for tenth in range(1, 11)]
