@@ -101,8 +101,14 @@ class Disk:
         self._control(_THAW, bytes(4))
 
     def fail(self) -> None:
-        """Report an error of the device to the file system, which becomes read-only."""
+        """Report an error of the device to the file system, which becomes read-only.
+
+        No sync may be in progress: ext4 of Linux 6.18 would report to it that data was stored which
+        it then discards.
+        """
+        self.stall()
         (self._device_settings() / "trigger_fs_error").write_text("fault of a test")
+        self.resume()
 
     def sync(self) -> None:
         """Write everything back."""

@@ -221,11 +221,7 @@ class Laboratory:
                 server.kill()
                 mounted.cut_power()
             else:
-                # nats-server 2.15.1 may acknowledge a message that a failing disk did not store.
-                server.pause()
-                mounted.sync()
                 mounted.fail()
-                server.resume()
             await anyio.sleep(fault.away_s)
             await server.stop()
             await mounted.repair()
