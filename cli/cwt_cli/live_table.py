@@ -16,6 +16,7 @@ from cwt_cli.event_text import event_line
 from cwt_cli.marker_text import marker_line
 from cwt_schemas.live import AnalysisResult, StreamEvent
 from cwt_schemas.marker import Marker
+from cwt_schemas.pair_result import LiveResult, PairsResult
 from cwt_schemas.stream import COHERENCES, ClockStatus, StreamLag, StreamStatus
 
 __all__ = ["LiveTable", "Peak", "RateMeter", "latest_peak"]
@@ -36,10 +37,11 @@ class RowKey(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """The largest unmasked value at one time, and its frequency."""
+    """The largest unmasked value at one time, its frequency and, out of all pairs, its pair."""
 
     value: float
     freq_hz: float
+    pair: tuple[str, ...] = ()
 
 
 class RateMeter:
@@ -106,6 +108,21 @@ def latest_peak(result: AnalysisResult) -> tuple[int, Peak] | None:
     return result.t.first_sample + result.t.step * column, peak
 
 
+def latest_pair_peak(result: PairsResult) -> tuple[int, Peak] | None:
+    """Return the position and the peak of the last column that has an unmasked value of a pair."""
+    values = result.masked
+    usable = np.flatnonzero(~np.ma.getmaskarray(values).all(axis=(0, 1)))
+    if usable.size == 0:
+        return None
+    column = int(usable[-1])
+    size = values[..., column].filled(-np.inf)
+    pair, row = np.unravel_index(int(np.argmax(size)), size.shape)
+    one, other = result.pairs[pair]
+    names = (result.channels[one], result.channels[other])
+    peak = Peak(float(size[pair, row]), float(result.freqs_hz[row]), names)
+    return int(result.positions[column]), peak
+
+
 class LastLines:
     """The last lines of a kind, some of which were not taken yet."""
 
@@ -139,13 +156,16 @@ class LiveTable:
         self._last_events, self._last_markers = LastLines(), LastLines()
         self.events: Counter[str] = Counter()
 
-    def feed_result(self, result: AnalysisResult, now_s: float) -> None:
-        """Add a result."""
+    def feed_result(self, result: LiveResult, now_s: float) -> None:
+        """Add a result; all pairs have one row, with their largest value."""
         if self._epochs.get(result.stream) not in {None, result.epoch}:
             for key in [key for key in self._rows if key.stream == result.stream]:
                 del self._rows[key]
         self._epochs[result.stream] = result.epoch
-        key = RowKey(result.stream, result.analysis, result.channels, result.octave)
+        channels: tuple[str, ...] = result.channels
+        if isinstance(result, PairsResult):
+            channels = (f"{result.total_pairs} pairs",)
+        key = RowKey(result.stream, result.analysis, channels, result.octave)
         freqs = result.freqs_hz
         row = self._rows.setdefault(
             key, Row(float(freqs.min()), float(freqs.max()), result.op in COHERENCES)
@@ -153,8 +173,14 @@ class LiveTable:
         row.results += 1
         row.rate.count(row.results, now_s)
         row.latency_s = (result.times_ns.computed - result.times_ns.received) / 1e9
-        latest = latest_peak(result)
-        if latest is not None and latest[0] > row.sample:
+        if isinstance(result, PairsResult):
+            latest = latest_pair_peak(result)
+        else:
+            latest = latest_peak(result)
+        if latest is None or latest[0] < row.sample:
+            return
+        # The results of all pairs may be divided: the parts are of the same time.
+        if latest[0] > row.sample or row.peak is None or latest[1] > row.peak:
             row.sample, row.peak = latest
 
     def feed_event(self, event: StreamEvent) -> None:
@@ -188,8 +214,11 @@ class LiveTable:
         before: RowKey | None = None
         for key, row in sorted(self._rows.items()):
             same = before is not None and before[:3] == key[:3]
-            names = ("", "", "") if same else (key.stream, key.analysis, " ".join(key.channels))
-            table.add_row(*names, *_cells(row, now_s), end_section=False)
+            channels = "" if same else " ".join(key.channels)
+            if row.peak is not None and row.peak.pair:
+                channels = " ".join([channels, *row.peak.pair]).strip()
+            names = ("", "") if same else (key.stream, key.analysis)
+            table.add_row(*names, channels, *_cells(row, now_s), end_section=False)
             before = key
         if not self._rows:
             table.add_row("waiting for results", *[""] * 7)
@@ -265,4 +294,5 @@ def _peak_words(row: Row) -> str:
     what = "coherence" if row.coherence else "value"
     if row.peak is None:
         return f"no valid {what} yet"
-    return f"{what} {row.peak.value:.2f} at {row.peak.freq_hz:.3g} Hz"
+    pair = f" of {' with '.join(row.peak.pair)}" if row.peak.pair else ""
+    return f"{what}{pair} {row.peak.value:.2f} at {row.peak.freq_hz:.3g} Hz"

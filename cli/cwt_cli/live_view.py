@@ -39,7 +39,14 @@ class Subject:
     def title(self) -> str:
         """Title of the picture."""
         what = self.analysis.quantity if self.analysis.op in COHERENCES else self._words()
+        if self.is_of_all_pairs:
+            return f"{self.definition.name}  {what} of {self.analysis.n_sets} pairs"
         return f"{self.definition.name}  {what} of {' with '.join(self.channels)}"
+
+    @property
+    def is_of_all_pairs(self) -> bool:
+        """Whether all pairs are to be shown, and not one of them."""
+        return self.analysis.pairs == "all" and self.channels == self.analysis.channels
 
     def _words(self) -> str:
         crossed = "cross " if self.analysis.op == "xwt" else ""
@@ -47,11 +54,11 @@ class Subject:
 
 
 def subjects_of(definition: StreamDefinition) -> list[Subject]:
-    """Return all subjects of a stream."""
+    """Return all subjects of a stream; all pairs of an analysis are one."""
     return [
         Subject(definition=definition, analysis=spec, channels=channels)
         for spec in definition.analyses
-        for channels in spec.channel_sets
+        for channels in ((spec.channels,) if spec.pairs == "all" else spec.channel_sets)
     ]
 
 

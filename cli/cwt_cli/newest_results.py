@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import anyio
 
 from cwt_cli.live_table import LiveTable
-from cwt_cli.live_view import subjects_of
-from cwt_schemas.live import AnalysisResult
-from cwt_schemas.stream import AnalysisSpec, StreamDefinition, StreamStatus
-from pycwt_client import Client
+from cwt_cli.live_view import Subject, subjects_of
+from cwt_schemas.pair_result import LiveResult
+from cwt_schemas.stream import AnalysisSpec, StreamStatus
+from pycwt_client import Client, Feed
 
 __all__ = ["feed_newest"]
 
@@ -25,20 +27,34 @@ QUIET_S = 0.5
 TOLERANCE = 1.01
 
 Key = tuple[str, tuple[str, ...], int]
+Reading = Callable[..., AbstractAsyncContextManager[Feed[Any]]]
 
 
 async def feed_newest(client: Client, status: StreamStatus, table: LiveTable) -> None:
     """Feed the newest results of every octave of a stream to the table."""
     if status.last_chunk_ns is None:
         return
-    last = datetime.fromtimestamp(status.last_chunk_ns / 1e9, UTC)
+    for read, of_all in ((client.results, False), (client.pair_results, True)):
+        wanted = [
+            subject
+            for subject in subjects_of(status.definition)
+            if (subject.analysis.pairs == "all") == of_all
+        ]
+        if wanted:
+            await _feed(client, read, status, wanted, table)
+
+
+async def _feed(
+    client: Client, read: Reading, status: StreamStatus, wanted: list[Subject], table: LiveTable
+) -> None:
+    last = datetime.fromtimestamp((status.last_chunk_ns or 0) / 1e9, UTC)
     end, until = await client.next_seq(), None
     lowest_hz: dict[Key, float] = {}
     epoch = None
     for span_s in SPANS_S:
         begin = last - timedelta(seconds=span_s)
-        newest: dict[Key, AnalysisResult] = {}
-        async for result in _stored(client, status.definition.name, begin, until, end):
+        newest: dict[Key, LiveResult] = {}
+        async for result in _stored(read, status.definition.name, begin, until, end):
             key = (result.analysis, result.channels, result.octave)
             if until is None:
                 table.feed_result(result, result.times_ns.computed / 1e9)
@@ -49,20 +65,20 @@ async def feed_newest(client: Client, status: StreamStatus, table: LiveTable) ->
             if epoch in {None, result.epoch}:
                 table.feed_result(result, result.times_ns.computed / 1e9)
                 lowest_hz[key], epoch = float(result.freqs_hz.min()), result.epoch
-        if _complete(status.definition, lowest_hz):
+        if _complete(wanted, lowest_hz):
             return
         until = begin
 
 
 async def _stored(
-    client: Client, stream: str, begin: datetime, until: datetime | None, end: int
-) -> AsyncIterator[AnalysisResult]:
+    read: Reading, stream: str, begin: datetime, until: datetime | None, end: int
+) -> AsyncIterator[LiveResult]:
     """Yield the results of a stream stored between two times and before sequence number `end`."""
     until_ns = None if until is None else round(until.timestamp() * 1e9)
-    async with client.results(stream, start_time=begin) as results:
+    async with read(stream, start_time=begin) as results:
         while results.seq < end - 1:
             with anyio.move_on_after(QUIET_S) as quiet:
-                result = await anext(results)
+                result: LiveResult = await anext(results)
             if quiet.cancelled_caught:
                 return
             if until_ns is not None and result.times_ns.computed > until_ns:
@@ -70,17 +86,19 @@ async def _stored(
             yield result
 
 
-def _complete(definition: StreamDefinition, lowest_hz: dict[Key, float]) -> bool:
-    """Return whether each channel set has a result of its lowest octave."""
+def _complete(wanted: list[Subject], lowest_hz: dict[Key, float]) -> bool:
+    """Return whether each subject has a result of its lowest octave."""
     seen: dict[tuple[str, tuple[str, ...]], float] = {}
     for (analysis, channels, _), hz in lowest_hz.items():
         seen[analysis, channels] = min(hz, seen.get((analysis, channels), hz))
     return all(
         seen.get((subject.analysis.name, subject.channels), math.inf) < _lowest(subject.analysis)
-        for subject in subjects_of(definition)
+        for subject in wanted
     )
 
 
 def _lowest(spec: AnalysisSpec) -> float:
     """Return an upper bound of the lowest frequency of an analysis, Hz."""
+    if spec.bands:
+        return min(high for _, high in spec.bands) * TOLERANCE
     return spec.fmin_hz * math.exp2(1 / spec.voices_per_octave) * TOLERANCE

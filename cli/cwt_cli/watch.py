@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
@@ -23,12 +24,14 @@ from cwt_cli.live_table import LiveTable
 from cwt_cli.live_view import LiveView, Subject, span_of, subjects_of
 from cwt_cli.names import checked_name, split_names
 from cwt_cli.newest_results import feed_newest
+from cwt_cli.pairs_view import PairsView
 from cwt_cli.piped_console import PipedConsole
 from cwt_cli.shell import command_log, run_command, server, stoppable
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import ContractError, NotFound
 from cwt_schemas.live import AnalysisResult
 from cwt_schemas.message import PersistedMessage
+from cwt_schemas.pair_result import LiveResult, PairsResult
 from cwt_schemas.stream import StreamDefinition, StreamStatus
 from pycwt_client import Client, Feed, connect
 
@@ -121,6 +124,10 @@ def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) 
     """
     selected = None if channels is None else split_names(channels)
     candidates = [each for each in subjects if analysis in {None, each.analysis.name}]
+    for each in candidates:
+        if each.is_of_all_pairs and selected is not None and _is_pair(each, selected):
+            pair = tuple(sorted(selected, key=each.channels.index))
+            return [replace(each, channels=pair), *candidates]
     places = [at for at, each in enumerate(candidates) if selected in {None, each.channels}]
     if places:
         return [*candidates[places[0] :], *candidates[: places[0]]]
@@ -131,6 +138,10 @@ def chosen(subjects: list[Subject], analysis: str | None, channels: str | None) 
     )
     name, of = f" {analysis}" if analysis else "", f" of {channels}" if channels else ""
     raise CommandError(f"the stream has no analysis{name}{of}; available: {there or 'none'}", USAGE)
+
+
+def _is_pair(subject: Subject, selected: tuple[str, ...]) -> bool:
+    return len({*selected}) == len(selected) == 2 and {*selected} <= {*subject.channels}
 
 
 async def _view(
@@ -147,8 +158,13 @@ async def _view(
         tasks.start_soon(follow_streams, client, stream, table)
         with single_keys() as pressable, _screen(console) as live:
             for subject in cycle(subjects):
-                view = LiveView(subject, span_s or span_of(subject.analysis), table)
-                async with _fed(client, view):
+                span = span_s or span_of(subject.analysis)
+                view: LiveView | PairsView
+                if subject.is_of_all_pairs:
+                    view = PairsView(subject, table)
+                else:
+                    view = LiveView(subject, span, table)
+                async with _fed(client, view, span):
                     with anyio.CancelScope() as turn:
                         async with anyio.create_task_group() as turned:
                             if pressable:
@@ -157,22 +173,42 @@ async def _view(
 
 
 @asynccontextmanager
-async def _fed(client: Client, view: LiveView) -> AsyncIterator[None]:
+async def _fed(client: Client, view: LiveView | PairsView, span_s: float) -> AsyncIterator[None]:
     """Feed the view with the stored results of its time span, then with new results."""
     subject = view.subject
-    begin = datetime.now(UTC) - timedelta(seconds=view.span_s)
-    results = client.results(subject.definition.name, subject.analysis.name, start_time=begin)
+    begin = datetime.now(UTC) - timedelta(seconds=span_s)
+    lane = subject.definition.name, subject.analysis.name
+
+    def feed_pair(result: PairsResult) -> None:
+        pair = _pair_of(result, subject.channels)
+        if pair is not None and isinstance(view, LiveView):
+            view.feed(pair)
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_follow, results, view.feed)
+        if isinstance(view, PairsView):
+            tasks.start_soon(_follow, client.pair_results(*lane, start_time=begin), view.feed)
+        elif subject.analysis.pairs == "all":
+            tasks.start_soon(_follow, client.pair_results(*lane, start_time=begin), feed_pair)
+        else:
+            tasks.start_soon(_follow, client.results(*lane, start_time=begin), view.feed)
         yield
         tasks.cancel_scope.cancel()
+
+
+def _pair_of(result: PairsResult, channels: tuple[str, ...]) -> AnalysisResult | None:
+    """Return the result of one pair, or None if this part of the result does not have it."""
+    one, other = channels
+    try:
+        return result.pair(one, other)
+    except KeyError:
+        return None
 
 
 def _screen(console: Console) -> Live:
     return Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop")
 
 
-async def _draw(view: LiveView, live: Live, console: Console, colour: bool) -> None:
+async def _draw(view: LiveView | PairsView, live: Live, console: Console, colour: bool) -> None:
     while True:
         size = console.size
         live.update(view.render(size.width, size.height, time.time(), colour=colour), refresh=True)
@@ -208,12 +244,13 @@ async def _tabulate(
     """Show a table of new results, events and markers until cancelled."""
     table = LiveTable()
 
-    def feed_result(result: AnalysisResult) -> None:
+    def feed_result(result: LiveResult) -> None:
         table.feed_result(result, anyio.current_time())
 
     start = await client.next_seq()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_follow, client.results(stream, start_seq=start), feed_result)
+        tasks.start_soon(_follow, client.pair_results(stream, start_seq=start), feed_result)
         tasks.start_soon(_follow, client.events(stream, start_seq=start), table.feed_event)
         tasks.start_soon(_follow, client.markers(stream, start_seq=start), table.feed_marker)
         tasks.start_soon(follow_streams, client, stream, table)
@@ -229,9 +266,17 @@ async def print_messages(
         if channels in {None, result.channels}:
             _print(result)
 
+    def print_pairs(result: PairsResult) -> None:
+        if channels is None:
+            _print(result)
+        elif len(channels) == 2 and (pair := _pair_of(result, channels)) is not None:
+            _print(pair)
+
     start = await client.next_seq()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_follow, client.results(stream, analysis, start_seq=start), print_result)
+        pairs = client.pair_results(stream, analysis, start_seq=start)
+        tasks.start_soon(_follow, pairs, print_pairs)
         tasks.start_soon(_follow, client.events(stream, start_seq=start), _print)
         tasks.start_soon(_follow, client.markers(stream, start_seq=start), _print)
 

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 from cwt_cli.scalogram_text import HALF
+from cwt_schemas.codec import validated
+from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client
 from tests.deadlines import fail_after
 from tests.system.command import run
@@ -115,3 +117,27 @@ async def test_publish_warns_of_a_wrong_rate_and_of_a_missing_end_and_measures(
     rates = {each.definition.name: each.definition.fs_hz for each in await client.list_streams()}
     assert rates["declared"] == 100
     assert abs(rates["measured"] - 93.42) < 0.01
+
+
+async def test_all_pairs_are_watched_as_a_matrix_and_one_of_them_as_a_picture(
+    system: RunningSystem,
+) -> None:
+    fields = {"name": "net", "op": "wct", "pairs": "all", "quantity": "coherence", "hop_s": 1,
+              "fmin_hz": 4, "fmax_hz": 16}  # fmt: skip
+    channels = [{"name": name} for name in ("c3", "c4", "pz")]
+    stream = {"name": "eeg", "fs_hz": FS, "channels": channels, "analyses": [fields]}
+    client = Client(system.bus)
+    await client.put_stream(validated(StreamDefinition, stream))
+    async with client.publisher("eeg", "one") as publisher:
+        await publisher.publish(np.random.default_rng(0).standard_normal((2000, 3)))
+    async with client.pair_results("eeg", "net") as results:
+        with fail_after(60):
+            while (result := await anext(results)).t.first_sample < 1500 or result.octave:
+                pass
+
+    assert "3 pairs" in await run("watch", "eeg", "--once", url=system.url)
+    with terminal(system.url, "watch", "eeg") as (_, screen):
+        text = await shown(screen, "coherence of 3 pairs  epoch one")
+        await shown(screen, "c4      ", text)
+    with terminal(system.url, "watch", "eeg", "--channels", "pz,c3") as (_, screen):
+        await shown(screen, "coherence of c3 with pz  epoch one")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cwt_cli.live_table import LiveTable, RateMeter, latest_peak
+from cwt_cli.live_table import LiveTable, Peak, RateMeter, latest_peak
 from cwt_schemas.live import StreamEvent
 from cwt_schemas.marker import Marker
 from cwt_schemas.stream import Channel, ClockStatus, StreamDefinition, StreamLag, StreamStatus
@@ -56,7 +56,7 @@ def test_the_peak_is_of_the_last_column_that_is_valid() -> None:
     mask = np.zeros((2, 4), dtype=bool)
     mask[:, 3] = mask[1, 2] = True
     found = latest_peak(block(0, 100).model_copy(update={"mask": mask}))
-    assert found == (102, (102.0, 8.0))
+    assert found == (102, Peak(102.0, 8.0))
 
 
 def test_a_new_epoch_starts_the_stream_afresh() -> None:
