@@ -7,7 +7,7 @@ contains each of its values as computed, and repeats the values of the lower oct
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +18,11 @@ from anyio import to_thread
 
 from cwt_runtime.bus import DurableLog
 from cwt_schemas import storage, subjects
-from cwt_schemas.codec import content_type_of, decode
+from cwt_schemas.codec import content_type_of
 from cwt_schemas.errors import ContractError, NotFound, PayloadTooLarge, Unprocessable
 from cwt_schemas.live import AnalysisResult
 from cwt_schemas.marker import Marker
+from cwt_schemas.pair_result import LiveResult, decode_result
 from cwt_schemas.stream import AnalysisSpec, StreamStatus
 from pycwt_client.export import ChannelSet, Export, Real
 from pycwt_client.placed_markers import Placement, place_markers, read_markers
@@ -29,6 +30,9 @@ from pycwt_client.scalogram import Scalogram
 from pycwt_mod import __version__
 
 __all__ = ["RESULT_BYTES", "read_export"]
+
+#: First pair and number of pairs of a message with some of all pairs; None: one channel set.
+Part = tuple[int, int] | None
 
 #: Memory of a result without its matrices; measured: 6.2 kB.
 RESULT_BYTES = 6200
@@ -52,21 +56,17 @@ async def read_export(
         async for stored in messages:
             message = stored.message
             try:
-                result = decode(
-                    AnalysisResult,
-                    message.data,
-                    content_type_of(message.headers),
-                    ignore_unknown=True,
-                )
+                result = decode_result(message.data, content_type_of(message.headers))
             except ContractError:
                 continue  # written by a version that this one cannot decode
             if result.epoch not in epochs:
                 epochs[result.epoch] = None
                 if epoch is None:
                     collected = _Collected()
-            matches = result.epoch == (epoch or next(reversed(epochs)))
-            if matches and channels in {None, result.channels}:
-                collected.add(result)
+            if result.epoch != (epoch or next(reversed(epochs))):
+                continue
+            for part, each in _of_sets(result, channels):
+                collected.add(each, part)
                 _check_size(collected.size, max_bytes)
     if not collected.last:
         of = "" if channels is None else f" of {','.join(channels)}"
@@ -78,6 +78,20 @@ async def read_export(
         log, stream, lambda size: _check_size(collected.size + size, max_bytes)
     )
     return await to_thread.run_sync(_assembled, collected, markers, status, step_s, max_bytes)
+
+
+def _of_sets(
+    result: LiveResult, channels: ChannelSet | None
+) -> Iterator[tuple[Part, AnalysisResult]]:
+    """Yield the results of the selected channel sets in a message, and their part of all pairs."""
+    if isinstance(result, AnalysisResult):
+        if channels in {None, result.channels}:
+            yield None, result
+        return
+    part = (result.first_pair, len(result.pairs))
+    for place, pair in enumerate(result.names):
+        if channels is None or {*channels} == {*pair}:
+            yield part, result.at(place)
 
 
 def _check_size(size: int, limit: int | None) -> None:
@@ -116,6 +130,8 @@ class _Collected:
     scalograms: dict[tuple[ChannelSet, str], Scalogram] = field(default_factory=dict)
     #: The newest result of each channel set.
     last: dict[ChannelSet, AnalysisResult] = field(default_factory=dict)
+    #: The part of all pairs that it was in.
+    parts: dict[ChannelSet, Part] = field(default_factory=dict)
     #: Scale by frequency.
     scales_s: dict[float, float] = field(default_factory=dict)
     #: Time stamps of samples by octave and position.
@@ -125,12 +141,13 @@ class _Collected:
     #: Memory of the results, bytes.
     size: int = 0
 
-    def add(self, result: AnalysisResult) -> None:
+    def add(self, result: AnalysisResult, part: Part) -> None:
         empty = Scalogram(result.stream, result.analysis, result.channels)
         if not self.scalograms.setdefault((result.channels, result.spec_hash), empty).add(result):
             return
         self.size += RESULT_BYTES + result.values.size * _value_bytes(result)
         self.last[result.channels] = result
+        self.parts[result.channels] = part
         self.scales_s.update(zip(result.freqs_hz.tolist(), result.scales_s.tolist(), strict=True))
         if result.t0_ns is not None:
             octave = self.times_ns.setdefault(result.octave, {})
@@ -173,7 +190,7 @@ def _assembled(
     samples = np.arange(begin, end, step, dtype=np.int64)
     blocks = [_block(each, samples, freqs_hz) for each in scalograms]
     spec = None if definition is None else definition.analysis(first.analysis)
-    if spec is not None and not _describes(spec, fs_hz, collected.last):
+    if spec is not None and not _describes(spec, fs_hz, collected):
         spec = None  # redefined meanwhile
     times_ns = _times_ns(collected.times_ns, samples, fs_hz)
     placement = Placement(epoch=first.epoch, fs_hz=fs_hz, samples=samples, times_ns=times_ns)
@@ -261,12 +278,19 @@ def _times_ns(
     return np.asarray(origin + np.rint(inside + outside / fs_hz * 1e9).astype(np.int64))
 
 
-def _describes(spec: AnalysisSpec, fs_hz: float, last: Mapping[ChannelSet, AnalysisResult]) -> bool:
+def _describes(spec: AnalysisSpec, fs_hz: float, collected: _Collected) -> bool:
+    sets = {*spec.channel_sets}
     return all(
-        names in spec.channel_sets
-        and result.spec_hash == spec.spec_hash(fs_hz=fs_hz, channels=names)
-        for names, result in last.items()
+        names in sets and result.spec_hash == _hash(spec, fs_hz, names, collected.parts[names])
+        for names, result in collected.last.items()
     )
+
+
+def _hash(spec: AnalysisSpec, fs_hz: float, names: ChannelSet, part: Part) -> str:
+    if part is None:
+        return spec.spec_hash(fs_hz=fs_hz, channels=names)
+    first_pair, n_pairs = part
+    return spec.part_hash(fs_hz=fs_hz, first_pair=first_pair, n_pairs=n_pairs)
 
 
 def _unit(

@@ -20,6 +20,7 @@ from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import AnalysisResult
 from cwt_schemas.marker import Marker
 from cwt_schemas.message import Message
+from cwt_schemas.pair_result import LiveResult
 from cwt_schemas.stream import (
     AnalysisSpec,
     Channel,
@@ -29,10 +30,10 @@ from cwt_schemas.stream import (
     StreamLag,
     StreamStatus,
 )
-from pycwt_client import Client, Export
+from pycwt_client import Client, Export, Scalogram
 from pycwt_client.export_reading import RESULT_BYTES
 from tests.memory_bus import MemoryBus
-from tests.pipeline import chunks_of, results
+from tests.pipeline import chunks_of, live_results, results
 from tests.unit.client.conftest import serving
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +71,7 @@ def computed(defined: StreamDefinition, epoch: str = "e") -> list[AnalysisResult
 
 @asynccontextmanager
 async def keeping(
-    bus: MemoryBus, found: Iterable[AnalysisResult], defined: StreamDefinition, epoch: str = "e"
+    bus: MemoryBus, found: Iterable[LiveResult], defined: StreamDefinition, epoch: str = "e"
 ) -> AsyncIterator[Client]:
     """Give a client of a bus whose log has these results."""
     for each in found:
@@ -426,3 +427,28 @@ async def test_a_file_that_cannot_be_finished_leaves_what_was_there(
     with pytest.raises(ValueError, match="xyz"):
         export.save_picture(path)
     assert contents(tmp_path) == {"a.xyz": b"before"}
+
+
+async def test_the_pairs_of_one_message_are_exported_as_channel_sets(bus: MemoryBus) -> None:
+    pairs = spec(
+        op="wct", channels=("x", "y"), pairs="all", quantity="coherence", phase=True,
+        significance=SignificanceSpec(level=0.95),
+    )  # fmt: skip
+    defined = definition(pairs)
+    samples = np.random.default_rng(0).standard_normal((N, 2))
+    found = [*live_results(defined, chunks_of(samples, [N], epoch="e"))]
+    async with keeping(bus, found, defined) as client:
+        export = await client.export("s", channels=("y", "x"))
+        whole = await client.export("s")
+    assert export.channel_sets == whole.channel_sets == (("x", "y"),)
+    assert export.provenance["significance_level"] == 0.95
+    assert export.phase is not None
+    assert export.signif is not None
+    listed = definition(spec(op="wct", channels=(), pairs=(("x", "y"),), quantity="coherence"))
+    expected = Scalogram("s", "a", ("x", "y"))
+    for each in results(listed, chunks_of(samples, [N], epoch="e")).values():
+        expected.add(each)
+    picture = expected.sampled(export.samples)
+    np.testing.assert_array_equal(export.mask[0], picture.mask)
+    free = ~picture.mask
+    np.testing.assert_allclose(export.values[0][free], picture.values[free], atol=1e-5)
