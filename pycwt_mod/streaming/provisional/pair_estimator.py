@@ -22,7 +22,12 @@ from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid
 from pycwt_mod.streaming.provisional.autoregression import Autoregression, fit_autoregression
 from pycwt_mod.streaming.provisional.calibration import Calibration, CalibrationCounter
 from pycwt_mod.streaming.provisional.estimate import Provisional
-from pycwt_mod.streaming.provisional.estimator import INTERVAL, STRETCH, check_wavelet
+from pycwt_mod.streaming.provisional.estimator import (
+    COMPARED_EVERY,
+    INTERVAL,
+    STRETCH,
+    check_wavelet,
+)
 from pycwt_mod.streaming.provisional.history import SampleHistory, View
 from pycwt_mod.streaming.provisional.intervals import Interval, symmetric
 from pycwt_mod.streaming.provisional.kernels import row_kernels
@@ -36,8 +41,6 @@ __all__ = ["PairEstimator"]
 #: Continuations of the signals. The standard error of the probability between the ends of an
 #: interval is then 2 %, which the calibration removes on average.
 CONTINUATIONS = 128
-#: Samples of the model between compared estimates. Errors of smoothed products vary slowly.
-COMPARED_EVERY = 16
 #: Part of the largest magnitude below which the deviation of a stretch is rounding.
 FLAT = 1e-12
 

@@ -30,7 +30,7 @@ from pycwt_mod.streaming.provisional.reduction import kernel_length, reduced, re
 
 Array = NDArray[Any]
 
-FS = 100.0
+FS = 200.0
 #: The model of the lower octave is at half the rate.
 GRID = VoiceGrid(fs_hz=FS, fmin_hz=3.2, fmax_hz=10.0, voices_per_octave=4, wavelet=Morlet())
 AXIS: dict[str, Any] = {
@@ -38,7 +38,7 @@ AXIS: dict[str, Any] = {
 }  # fmt: skip
 #: A rhythm near 6 Hz in noise: poles at 0.97 exp(± 2πi 6/100).
 RHYTHM = Autoregression(
-    mean=2.0, coefs=np.array([2 * 0.97 * np.cos(2 * np.pi * 0.06), -(0.97**2)]), variance=1.0
+    mean=2.0, coefs=np.array([2 * 0.97 * np.cos(2 * np.pi * 6 / FS), -(0.97**2)]), variance=1.0
 )
 
 

@@ -26,7 +26,7 @@ from pycwt_mod.streaming.provisional.missing import conditional_errors, conditio
 Array = NDArray[Any]
 PairStream = type[StreamingWct] | type[StreamingXwt]
 
-FS = 100.0
+FS = 200.0
 AXIS: dict[str, Any] = {
     "fs_hz": FS, "fmin_hz": 3.2, "fmax_hz": 10.0, "voices_per_octave": 4, "hop_s": 1.0,
 }  # fmt: skip
