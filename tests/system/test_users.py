@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from cwt_cli.system import SystemPlan, running_system
 from cwt_gateway.owned_streams import remove_stream
 from cwt_runtime.accounts.folder import settings_of, write_accounts
 from cwt_runtime.accounts.users import User, analyst, device, reader
-from cwt_runtime.bus.errors import BusError
+from cwt_runtime.bus.errors import BusError, NotStoredYetError
 from cwt_runtime.bus.nats import connect_bus
 from cwt_runtime.retry import RetryPolicy
 from cwt_runtime.telemetry.logs import logger
@@ -28,7 +29,7 @@ from cwt_schemas.errors import Unavailable
 from cwt_schemas.headers import MSG_ID
 from cwt_schemas.limits import MAX_MESSAGE_BYTES
 from cwt_schemas.query import WctReply
-from pycwt_client import CwtAnswer, connect
+from pycwt_client import Client, CwtAnswer, connect
 from tests.accounts import AccountsServer, accounts_server
 from tests.deadlines import fail_after
 from tests.system import scenario
@@ -122,6 +123,14 @@ async def test_a_device_marks_its_own_stream_and_hides_no_result(tmp_path: Path)
                 with fail_after(30):
                     read = [await anext(feed) for _ in range(len(expected) + 1)]
             assert read[-1] == marker
+        async with connect(server.settings(name)) as own:
+            with fail_after(60), pytest.raises(NotStoredYetError, match="600 markers a minute"):
+                await mark_without_end(own, name)
+
+
+async def mark_without_end(client: Client, stream: str) -> None:
+    for number in itertools.count():
+        await client.mark(stream, "y", t_ns=number, retry=RetryPolicy(max_tries=1))
 
 
 async def is_refused_before_it_is_defined(server: AccountsServer, system: RunningSystem) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "ForbiddenError",
     "NoRespondersError",
     "NotStoredError",
+    "NotStoredYetError",
     "RevisionConflictError",
     "StorageFullError",
     "UnusableConnectionError",
@@ -55,6 +56,12 @@ class StorageFullError(BusError):
 
 class NotStoredError(BusError):
     """The server refused to store the message; a retry would fail too."""
+
+
+class NotStoredYetError(BusError):
+    """The service that stores the message cannot do it now; retry later."""
+
+    transient = True
 
 
 class RevisionConflictError(BusError):

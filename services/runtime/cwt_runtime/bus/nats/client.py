@@ -17,6 +17,8 @@ The corrected behaviour of nats-py 2.16:
   the options require TLS. Here it sends no secret in that case.
 - The server reports a publish without a permission as an error of the connection, and the request
   waits until its timeout. Here, with `raise_forbidden`, it fails immediately.
+- A message may be stored by a service instead of a stream. The driver cannot read the error of a
+  service. Here it is raised as `ServiceRefusalError`.
 - `connect` leaves an open socket behind when it is cancelled, and `drain` waits half a minute for a
   server that does not respond. `leave` closes the connection in both cases, within a time limit.
 """
@@ -27,6 +29,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -46,6 +49,7 @@ from cwt_runtime.bus.nats.bulk import (
     publish_parts,
 )
 from cwt_runtime.bus.nats.request_info import with_request_info
+from cwt_schemas.headers import SERVICE_ERROR, SERVICE_ERROR_CODE
 
 __all__ = [
     "REFUSAL",
@@ -53,6 +57,7 @@ __all__ = [
     "ForbiddenSubjectError",
     "NoTlsError",
     "OrderedClient",
+    "ServiceRefusalError",
 ]
 
 Take = Callable[[Msg], Awaitable[None]]
@@ -84,8 +89,20 @@ class ForbiddenSubjectError(nats.errors.Error):
         super().__init__(f"the user of this connection has no permission for {subject}")
 
 
+class ServiceRefusalError(nats.errors.Error):
+    """A service did not store a message; `code` is its HTTP status."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class NoTlsError(nats.errors.Error):
     """The client requires TLS, and the server does not offer it."""
+
+
+#: Whether the request of this task is a message to be stored.
+_STORING: ContextVar[bool] = ContextVar("storing", default=False)
 
 
 class _JetStream(JetStreamContext):
@@ -98,7 +115,19 @@ class _JetStream(JetStreamContext):
     async def publish(self, subject: str, *arguments: Any, **options: Any) -> PubAck:  # noqa: ANN401
         is_elsewhere = self._prefix != DEFAULT_PREFIX and subject.startswith("$KV.")
         mapped = f"{self._prefix}.{subject}" if is_elsewhere else subject
-        return await super().publish(mapped, *arguments, **options)
+        storing = _STORING.set(True)
+        try:
+            return await super().publish(mapped, *arguments, **options)
+        finally:
+            _STORING.reset(storing)
+
+
+def _checked(reply: Msg) -> Msg:
+    """Return a reply, unless a service refuses to store the message of the request."""
+    error = reply.headers or {}
+    if _STORING.get() and SERVICE_ERROR_CODE in error:
+        raise ServiceRefusalError(error[SERVICE_ERROR_CODE], error.get(SERVICE_ERROR, ""))
+    return reply
 
 
 class OrderedClient(Client):
@@ -146,9 +175,9 @@ class OrderedClient(Client):
     ) -> Msg:
         """Send a request and wait for one reply."""
         if not self._raise_forbidden:
-            return await super().request(subject, payload, timeout, old_style, headers)
+            return _checked(await super().request(subject, payload, timeout, old_style, headers))
         with anyio.CancelScope() as scope, self.when_forbidden(subject, scope.cancel):
-            return await super().request(subject, payload, timeout, old_style, headers)
+            return _checked(await super().request(subject, payload, timeout, old_style, headers))
         raise ForbiddenSubjectError(subject)
 
     @contextmanager

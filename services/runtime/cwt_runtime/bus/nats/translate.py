@@ -19,10 +19,11 @@ from cwt_runtime.bus.errors import (
     ForbiddenError,
     NoRespondersError,
     NotStoredError,
+    NotStoredYetError,
     RevisionConflictError,
     StorageFullError,
 )
-from cwt_runtime.bus.nats.client import ForbiddenSubjectError
+from cwt_runtime.bus.nats.client import ForbiddenSubjectError, ServiceRefusalError
 
 __all__ = [
     "AckSubject",
@@ -57,6 +58,9 @@ NO_PEERS = {10005}
 
 #: The newest message of the subject is not the expected one.
 WRONG_LAST_SEQUENCE = {10071, 10164}
+
+#: Status of a service that a retry may change: overloaded, unavailable, timeout.
+TRANSIENT_STATUS = {"429", "503", "504"}
 
 #: Driver class to bus class; the first match applies.
 _TABLE: tuple[tuple[type[Exception], type[BusError]], ...] = (
@@ -174,6 +178,9 @@ def bus_error(error: Exception) -> BusError:
         return BusUnreachableError(description or "its node is not available")
     if code in WRONG_LAST_SEQUENCE:
         return RevisionConflictError(description or "another message is the newest")
+    if isinstance(error, ServiceRefusalError):
+        again = error.code in TRANSIENT_STATUS
+        return (NotStoredYetError if again else NotStoredError)(str(error))
     for driver_class, bus_class in _TABLE:
         if isinstance(error, driver_class):
             return bus_class(_ADVICE.get(driver_class) or str(error) or driver_class.__name__)
