@@ -83,9 +83,8 @@ samples; the rhythm is an AR(2) with poles of radius 0.97 at the row's frequency
 The constants of the model (samples per period, filter of the reduction, stretch, order) were chosen
 among about 30 combinations by the errors of the first four rows. The rate at which intervals are
 calibrated was chosen among four values: the one with the least loss of coverage on the noises.
-Nothing was chosen by the figures of the alarm. Its errors of W became smaller, too, with the last
-choice (16 samples per period and order 64 in place of 8 and 32). Its rhythm changes within a few
-periods, and the calibration follows with a delay, so its coverage is below 95 %.
+Nothing was chosen by the figures of the alarm. Its rhythm changes within a few periods, and the
+calibration follows with a delay, so its coverage is below 95 %.
 """
 
 #: Of phastimate.m, in periods (there 65 and 128 samples, 50 in a period): the end that is cut off;

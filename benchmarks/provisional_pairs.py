@@ -36,9 +36,9 @@ AR(1), 0.9, alone ("unrelated") or with a common part that leads in the first ch
 
 The recording has about 110 breaths after the first 70 periods, and their coherence changes within
 it. Intervals must learn from errors of which few are independent, so coverage in the rows of the
-breath depends on single events, and falls to 86 % for R² and |W1 W2*| of respiration and ECG. Zeros
-after the newest sample are closer to R² of respiration and pressure than the estimate: the model
-takes their coherence from the last 60 to 130 periods, and in these it was often lower.
+breath depends on single events, and falls to 86 % for |W1 W2*| and R² of respiration and ECG. In
+these rows, R² with zeros after the newest sample can be closer to the exact value than the
+estimate.
 """
 
 
