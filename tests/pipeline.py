@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cwt_compute.live.windows import Provenance, compute_window
-from cwt_ingest.processor import LogEntry, Output, StreamProcessor, read_chunk
+from cwt_ingest.processor import LogEntry, Output, Stored, StreamProcessor, read_chunk
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.chunk_codec import encode_raw_chunk
 from cwt_schemas.live import AnalysisResult, AnalysisWindow, SignalChunk
 from cwt_schemas.pair_result import LiveResult
 from cwt_schemas.stream import StreamDefinition
 
-__all__ = ["chunks_of", "entry", "fresh", "numbers", "outputs", "results"]
+__all__ = ["chunks_of", "entry", "fresh", "numbers", "outputs", "results", "stored"]
 
 NOWHERE = Provenance(worker="test", computed_ns=0)
 
@@ -60,6 +60,11 @@ def outputs(
         yield from processor.take(entry(chunk, seq))
     processor.note_release()
     yield from processor.release(0)
+
+
+def stored(outputs: Iterable[Output]) -> list[Stored]:
+    """Return the outputs that are stored."""
+    return [each for each in outputs if isinstance(each, Stored)]
 
 
 def results(

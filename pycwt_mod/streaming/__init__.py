@@ -36,8 +36,10 @@ from pycwt_mod.streaming.pairs import PairsBlock, compute_pairs, compute_sets
 from pycwt_mod.streaming.provisional import (
     Calibration,
     Estimate,
+    OctaveState,
     PairEstimate,
     Provisional,
+    ProvisionalPlan,
 )
 from pycwt_mod.streaming.stream import Pushed
 from pycwt_mod.streaming.transforms import (
@@ -63,9 +65,11 @@ __all__ = [
     "LevelMethod",
     "LiveBlock",
     "OctaveLayout",
+    "OctaveState",
     "PairEstimate",
     "PairsBlock",
     "Provisional",
+    "ProvisionalPlan",
     "Pushed",
     "Quantity",
     "SampleBuffer",

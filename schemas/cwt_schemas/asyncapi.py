@@ -33,6 +33,7 @@ from cwt_schemas.message import (
     schema_of,
 )
 from cwt_schemas.pair_result import PairsResult
+from cwt_schemas.provisional import NewestSamples, ProvisionalEstimate
 
 #: Version of the contract: the major number is that of the schemas.
 CONTRACT_VERSION: Final = "1.0.0"
@@ -81,6 +82,22 @@ FLOWS: Final = (
         action="send",
         summary="Compute publishes results.",
         other=PairsResult,
+    ),
+    Flow(
+        name="newest",
+        model=NewestSamples,
+        address=subjects.newest,
+        parameters=("stream", "analysis"),
+        action="send",
+        summary="Ingest publishes the newest samples of an analysis with provisional estimates.",
+    ),
+    Flow(
+        name="now",
+        model=ProvisionalEstimate,
+        address=subjects.now,
+        parameters=("stream", "analysis"),
+        action="send",
+        summary="Compute publishes provisional estimates, which are not stored.",
     ),
     Flow(
         name="event",

@@ -34,6 +34,7 @@ from cwt_schemas.job import (
 )
 from cwt_schemas.marker import Marker, MarkerStored
 from cwt_schemas.message import Message
+from cwt_schemas.provisional import FitReply, FitRequest
 from cwt_schemas.query import (
     BackendInfo,
     BackendRequest,
@@ -137,6 +138,7 @@ QUERY_ENDPOINTS: Final = _table(
     ),
     Endpoint(subject=subjects.query("benchmark"), request=BenchmarkRequest, reply=BenchmarkReply),
     Endpoint(subject=subjects.query("simulate"), request=SimulateRequest, reply=SimulateReply),
+    Endpoint(subject=subjects.query("fit"), request=FitRequest, reply=FitReply),
     Endpoint(subject=subjects.query("schema"), request=SchemaRequest, reply=SchemaReply),
     Endpoint(subject=subjects.query("backends"), request=BackendsRequest, reply=BackendsReply),
     Endpoint(subject=subjects.query("backend"), request=BackendRequest, reply=BackendInfo),

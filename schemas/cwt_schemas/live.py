@@ -58,6 +58,7 @@ EventKind = Literal[
     "dropped",
     "rate",
     "clock",
+    "calibration",
 ]
 
 

@@ -26,6 +26,7 @@ from cwt_schemas.limits import (
     MAX_CHANNELS,
     MAX_DECIMATION,
     MAX_FS_HZ,
+    MAX_OCTAVE,
     MAX_REORDER_S,
     MAX_VOICES_PER_OCTAVE,
     MIN_FS_HZ,
@@ -50,6 +51,7 @@ COHERENCES: tuple[Op, ...] = ("wct", "pwct", "mwct")
 Wavelet = Literal["morlet", "paul", "dog"]
 Quantity = Literal["complex", "power", "amplitude", "phase", "coherence"]
 Convention = Literal["standard", "pycwt"]
+EstimatedQuantity = Literal["complex", "amplitude", "phase"]
 WhenBehind = Literal["keep", "latest"]
 ChannelSet = tuple[str, ...]
 
@@ -96,6 +98,7 @@ class _AllOrListed:
 
 #: Pairs of channels, or all pairs of the channels of an analysis.
 Pairs = Annotated[Literal["all"] | tuple[Pair, ...], _AllOrListed()]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 #: Not allowed as the name of a stream: ``cwt.event.hw`` carries the events of devices.
@@ -115,6 +118,25 @@ class SignificanceSpec(Message):
 
     #: Probability with which the coherence of unrelated noise stays below the threshold.
     level: Level = 0.95
+
+
+class ProvisionalSpec(Message):
+    """Estimates of the newest coefficients, before all samples that affect them have arrived."""
+
+    #: Each row is estimated at the smallest delay at which its standard error is below this part of
+    #: the row's RMS.
+    max_error: Annotated[float, Field(gt=0, lt=1)] | None = None
+    #: Fixed delay of the estimates behind the newest sample, seconds.
+    delay_s: Annotated[float, Field(ge=0)] | None = None
+    #: What the estimates contain.
+    quantities: Annotated[Items[EstimatedQuantity], Field(min_length=1)] = ("amplitude", "phase")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.max_error is None) == (self.delay_s is None):
+            raise wrong_field("max_error", "pass either max_error or delay_s")
+        _check_unique("quantities", self.quantities)
+        return self
 
 
 class AnalysisSpec(Message):
@@ -159,6 +181,10 @@ class AnalysisSpec(Message):
     quantity: Quantity
     significance: SignificanceSpec | None = None
     convention: Convention = "standard"
+    #: For ``cwt``: estimates on ``cwt.now.<stream>.<analysis>``, in addition to the results.
+    provisional: Annotated[
+        ProvisionalSpec | None, Field(exclude_if=lambda options: options is None)
+    ] = None
 
     @property
     def channel_sets(self) -> tuple[ChannelSet, ...]:
@@ -240,9 +266,9 @@ class AnalysisSpec(Message):
         return tuple(_hash({**own, "channels": channels}) for channels in self.channel_sets)
 
     def _hashed(self, fs_hz: float) -> dict[str, object]:
-        own = self.model_dump(
-            mode="json", by_alias=True, exclude={"channels", "pairs"}, exclude_defaults=True
-        )
+        # Estimates do not change the results.
+        sets = {"channels", "pairs", "provisional"}
+        own = self.model_dump(mode="json", by_alias=True, exclude=sets, exclude_defaults=True)
         return {"analysis": own, "fs_hz": float(fs_hz)}
 
     @model_validator(mode="after")
@@ -259,6 +285,8 @@ class AnalysisSpec(Message):
             raise wrong_field(
                 "significance", f"cannot be used with op {self.op}, only with wct, pwct or mwct"
             )
+        if self.provisional is not None and self.op != "cwt":
+            raise wrong_field("provisional", f"cannot be used with op {self.op}, only with cwt")
         self._check_channels()
         return self
 
@@ -466,6 +494,19 @@ class StreamLag(Message):
     seconds: Annotated[float, Field(ge=0)] = 0.0
 
 
+class ProvisionalStatus(Message):
+    """Estimates of one octave of an analysis, compared with their exact values."""
+
+    analysis: Name
+    octave: Annotated[int, Field(ge=0, le=MAX_OCTAVE)]
+    #: Estimates compared since ingest follows the epoch, over all channels and rows.
+    compared: Count
+    #: Part of the exact values inside the 95 % interval, by quantity; empty if none was compared.
+    coverage: dict[Name, Fraction]
+    #: Median factor by which the intervals are wider than those of the model, by quantity.
+    scale: dict[Name, PositiveReal]
+
+
 class StreamProgress(Message):
     """Status of a stream since it was defined."""
 
@@ -484,6 +525,10 @@ class StreamProgress(Message):
     #: None if the device sends no time stamps.
     clock: ClockStatus | None = None
     lag: StreamLag = StreamLag()
+    #: Calibration of provisional estimates, by analysis and octave.
+    provisional: Annotated[
+        Items[ProvisionalStatus], Field(exclude_if=lambda statuses: not statuses)
+    ] = ()
 
 
 class StreamStatus(StreamProgress):

@@ -25,6 +25,7 @@ QueryOp = Literal[
     "hardware",
     "benchmark",
     "simulate",
+    "fit",
     "schema",
     "health",
 ]
@@ -40,6 +41,8 @@ NO_SIGNALS: Final = "cwt.signal.-.-"
 STREAMS: Final = "cwt.stream.>"
 WINDOWS: Final = "cwt.window.*.*"
 RESULTS: Final = "cwt.result.*.*"
+NEWEST: Final = "cwt.newest.*.*"
+NOW: Final = "cwt.now.*.*"
 EVENTS: Final = "cwt.event.*"
 MARKERS: Final = "cwt.marker.*"
 MARKS: Final = "cwt.mark.*"
@@ -104,6 +107,21 @@ def result(stream: str, analysis: str) -> str:
 def results_of(stream: str) -> str:
     """Return the wildcard for all results of a stream."""
     return f"cwt.result.{_checked(stream, 'stream')}.*"
+
+
+def newest(stream: str, analysis: str) -> str:
+    """Return the subject of the newest samples, of which an analysis has estimates."""
+    return f"cwt.newest.{_checked(stream, 'stream')}.{_checked(analysis, 'analysis')}"
+
+
+def now(stream: str, analysis: str) -> str:
+    """Return the subject of the provisional estimates of an analysis."""
+    return f"cwt.now.{_checked(stream, 'stream')}.{_checked(analysis, 'analysis')}"
+
+
+def now_of(stream: str) -> str:
+    """Return the wildcard for all provisional estimates of a stream."""
+    return f"cwt.now.{_checked(stream, 'stream')}.*"
 
 
 def event(stream: str) -> str:

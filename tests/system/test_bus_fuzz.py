@@ -111,6 +111,7 @@ VALID: Mapping[str, dict[str, Any]] = {
     "cwt.query.hardware": {},
     "cwt.query.benchmark": {"signal_length": 32, "mc_count": 1, "backends": []},
     "cwt.query.simulate": {"tasks": [{}]},
+    "cwt.query.fit": {"analysis": {}},
     "cwt.stream.put": {**definition().model_dump(mode="json", by_alias=True), "name": "fuzz"},
     "cwt.stream.get": {"name": "fuzz"},
     "cwt.stream.list": {},

@@ -67,6 +67,8 @@ def product_subjects() -> list[str]:
         *map(subjects.stream, get_args(subjects.StreamVerb)),
         *(subjects.window(name, "a") for name in names),
         *(subjects.result(name, "a") for name in names),
+        *(subjects.newest(name, "a") for name in names),
+        *(subjects.now(name, "a") for name in names),
         *map(subjects.event, names),
         *map(subjects.marker, names),
         *map(subjects.mark, names),

@@ -20,6 +20,7 @@ from pycwt_mod.streaming.provisional.estimator import (
 )
 from pycwt_mod.streaming.provisional.pair_estimate import PairEstimate
 from pycwt_mod.streaming.provisional.pair_estimator import PairEstimator
+from pycwt_mod.streaming.provisional.stateless import OctaveState, ProvisionalPlan
 
 __all__ = [
     "Autoregression",
@@ -28,9 +29,11 @@ __all__ = [
     "EstimatedRows",
     "Estimator",
     "OctaveFit",
+    "OctaveState",
     "PairEstimate",
     "PairEstimator",
     "Provisional",
+    "ProvisionalPlan",
     "estimate_rows",
     "fit_autoregression",
     "fit_octave",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,14 @@ def octave_fit(
         weights=forecast.weights(delays), variance=variance[rows, known],
         pseudo_variance=pseudo[rows, known], rms=forecast.rms,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _restored_fit(
+    grid: VoiceGrid, octave: int, model: tuple[float, ...], provisional: Provisional
+) -> OctaveFit:
+    """Return `octave_fit` of a model as plain data, cached for callers that restore it often."""
+    return octave_fit(grid, octave, Autoregression.of_plain(model), provisional)
 
 
 def estimate_rows(fit: OctaveFit, samples: Floats) -> EstimatedRows:
@@ -269,7 +278,7 @@ class OctaveEstimator:
         )
 
     def _fit(self, model: Autoregression) -> OctaveFit:
-        return octave_fit(self._grid, self._octave, model, self._options)
+        return _restored_fit(self._grid, self._octave, tuple(model.plain()), self._options)
 
     def _compare(self, end: int, samples: Floats) -> None:
         """Compare the estimates of the fits whose exact values are known at `end`."""

@@ -17,6 +17,7 @@ from cwt_compute.devices.hardware import answer_hardware
 from cwt_compute.health import system_problems, windows_waiting
 from cwt_compute.jobs.api import open_jobs
 from cwt_compute.jobs.quota import JobQuota
+from cwt_compute.live.estimate_worker import EstimateWorker
 from cwt_compute.live.worker import WindowWorker
 from cwt_compute.processes import ForkServer, open_pool
 from cwt_compute.queries.benchmark import answer_benchmark
@@ -97,7 +98,13 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
                 max_age_s=settings.jobs_max_age_s,
             ),
         )
-        endpoints = [*service.endpoints(), simulate_endpoint(pool), *jobs.endpoints]
+        estimates = EstimateWorker(context.bus, name=context.identity.id, log=context.log)
+        endpoints = [
+            *service.endpoints(),
+            simulate_endpoint(pool),
+            estimates.endpoint(),
+            *jobs.endpoints,
+        ]
         async with (
             serve_endpoints(
                 context.bus,
@@ -111,6 +118,7 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
         ):
             context.ready(threads=settings.compute_threads)
             workers.start_soon(jobs.worker.run, context.stop)
+            workers.start_soon(estimates.run, context.stop)
             await worker.run(context.stop)
 
 

@@ -11,6 +11,7 @@ import anyio
 
 from cwt_ingest.backlog import LagMonitor, WindowBacklog
 from cwt_ingest.catalogue import Catalogue, WindowLimits
+from cwt_ingest.estimate_publisher import EstimatePublisher
 from cwt_ingest.follower import ChunkReader, Follower
 from cwt_ingest.marker_desk import MarkerDesk
 from cwt_ingest.member import this_process
@@ -70,6 +71,7 @@ async def serve(
             queue,
             lag,
             context.log,
+            estimates=EstimatePublisher(context.bus, context.log),
             guarded_reading=guarded_reading,
             read=read,
         )

@@ -10,6 +10,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from cwt_ingest.estimates import check_estimates
 from cwt_ingest.lanes import Lane, plan_lanes
 from cwt_ingest.ownership import Defined, checkpoint_key
 from cwt_ingest.result_rate import RESULTS_BYTES_PER_S, check_result_rate
@@ -105,6 +106,7 @@ class Catalogue:
         """Define or redefine a stream; a changed definition restarts its analyses."""
         # Refuse before anything is stored.
         self._plan(definition)
+        check_estimates(definition, max_message_bytes=self._limits.max_message_bytes)
         rate = check_result_rate(definition, self._plan, self._limits.results_bytes_per_s)
         status = await self._status(await self._stored(definition))
         return status.model_copy(update={"results_bytes_per_s": math.ceil(rate)})

@@ -20,6 +20,7 @@ import anyio
 
 from cwt_ingest.backlog import LagMonitor
 from cwt_ingest.crash_guard import UNFINISHED, CrashGuard
+from cwt_ingest.estimate_publisher import EstimatePublisher
 from cwt_ingest.ownership import Claim
 from cwt_ingest.processor import LogEntry, Output, StreamProcessor, read_chunk
 from cwt_ingest.stream_publisher import InterruptedPublishError, StreamPublisher, WindowQueue
@@ -63,6 +64,8 @@ class Follower:
         Its share of the window queue.
     lag
         Decides when to report that the stream is behind.
+    estimates
+        Publishes the newest samples of analyses with provisional estimates.
     guarded_reading
         Held while a chunk is read after a crash, by one stream of the process at a time.
     read
@@ -78,12 +81,14 @@ class Follower:
         lag: LagMonitor,
         log: Log,
         *,
+        estimates: EstimatePublisher,
         guarded_reading: anyio.Lock,
         read: ChunkReader = read_chunk,
         save_every_s: float = CHECKPOINT_EVERY_S,
     ) -> None:
         self._claim = claim
         self._read_chunk = read
+        self._estimates = estimates
         self._guarded_reading = guarded_reading
         self._guard = CrashGuard(claim.checkpoint, after_crash=claim.after_crash)
         self._processor = processor
@@ -118,7 +123,14 @@ class Follower:
             In an exception group, if another process has claimed the stream.
         """
         admits = self._processor.admits
-        publisher = StreamPublisher(self._bus_log, self._queue, stop, self._log, admits=admits)
+        publisher = StreamPublisher(
+            self._bus_log,
+            self._queue,
+            stop,
+            self._log,
+            admits=admits,
+            estimates=self._estimates,
+        )
         subject = subjects.signal(self.stream)
         start = self._processor.replay_from_seq
         async with (
@@ -127,6 +139,7 @@ class Follower:
         ):
             tasks.start_soon(self._look_regularly, publisher)
             tasks.start_soon(self._save_regularly)
+            tasks.start_soon(self._estimates.run)
             with suppress(InterruptedPublishError):
                 await self._follow(messages, publisher, stop)
             tasks.cancel_scope.cancel()
@@ -199,6 +212,7 @@ class Follower:
                 stored_ns=stored.stored_ns,
                 chunk=await self._chunk_of(stored),
                 now_ns=time.time_ns(),
+                is_newest=stored.pending == 0,
             )
             await self._publish(self._processor.take(entry), publisher, entry)
         metrics.CHUNKS.labels(self.stream).inc()

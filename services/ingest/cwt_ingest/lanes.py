@@ -127,7 +127,9 @@ def _batches(
     if spec.pairs != "all":  # each channel of all pairs is transformed once, for all of them
         parts = [spec.narrowed(*sets) for sets in _grouped(spec.channel_sets, max_channels)]
     batches = []
-    for narrowed in parts:
+    for part in parts:
+        # Windows are the same with and without estimates.
+        narrowed = part.model_copy(update={"provisional": None})
         names = narrowed.used_channels
         batches.append(
             Batch(

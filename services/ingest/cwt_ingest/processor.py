@@ -19,6 +19,7 @@ from cwt_ingest.accounting import Accepted, Finding, Position, Refused, account,
 from cwt_ingest.clock import Clock, ClockFinding
 from cwt_ingest.confirmation import Confirmation, Placed
 from cwt_ingest.counter import Counters
+from cwt_ingest.estimates import EstimateFeed, Fit
 from cwt_ingest.lanes import MAX_HELD_BYTES, SAMPLE_BYTES, plan_lanes
 from cwt_ingest.missing import RECOVERED_S, MissingChannels
 from cwt_ingest.reordering import Arrival, Reordering
@@ -37,12 +38,15 @@ from cwt_schemas.live import (
     WindowTimes,
 )
 from cwt_schemas.message import clipped
+from cwt_schemas.provisional import EstimateTimes, NewestSamples
 from cwt_schemas.stream import StreamDefinition, StreamProgress
 from pycwt_mod.streaming import CutWindow, Windower
 
-__all__ = ["LogEntry", "Output", "StreamProcessor", "read_chunk"]
+__all__ = ["LogEntry", "Output", "Stored", "StreamProcessor", "read_chunk"]
 
-Output = AnalysisWindow | StreamEvent
+#: Outputs that are stored, each with an id.
+Stored = AnalysisWindow | StreamEvent
+Output = Stored | NewestSamples | Fit
 #: Time to wait for a quiet log at the default `reorder_s`: a publisher that lost its server retries
 #: a chunk after five seconds, and once more after another five.
 QUIET_S = 15.0
@@ -58,6 +62,8 @@ class LogEntry:
     #: The decoded chunk, or the reason for which it cannot be decoded.
     chunk: SignalChunk | ContractError
     now_ns: int
+    #: Whether it was the newest message when it was read; only then estimates are worth anything.
+    is_newest: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +73,7 @@ class _Cause:
     stored_ns: int
     now_ns: int
     known: bool
+    is_newest: bool = False
 
 
 class _Known(NamedTuple):
@@ -150,6 +157,7 @@ class StreamProcessor:
             self._lanes, len(definition.channels), first=self._position.expected
         )
         self._windower.resume([checkpoint.tiles.get(lane.key, 0) for lane in self._lanes])
+        self._estimates = EstimateFeed(definition, self._position.expected)
         self._anchors: deque[_Anchor] = deque()
         self._max_gap = max((lane.window for lane in self._lanes), default=MAX_INT64)
         self._reordering = Reordering(round(definition.reorder_s * definition.fs_hz), self._max_gap)
@@ -271,7 +279,12 @@ class StreamProcessor:
 
     def _cause(self, entry: LogEntry) -> _Cause:
         known = entry.seq <= self._last_seq and entry.stored_ns <= self._last_stored_ns
-        return _Cause(stored_ns=entry.stored_ns, now_ns=entry.now_ns, known=known)
+        return _Cause(
+            stored_ns=entry.stored_ns,
+            now_ns=entry.now_ns,
+            known=known,
+            is_newest=entry.is_newest and not known,
+        )
 
     def _oldest_needed(self) -> Arrival | None:
         """Return the needed chunk that is earliest in the log."""
@@ -301,6 +314,7 @@ class StreamProcessor:
             last_seq=self._last_seq,
             ended_epochs=self._position.ended,
             clock=self._clock.status() if self._clock else None,
+            provisional=self._estimates.status(),
         )
 
     def _told(self, outputs: Iterable[Output], cause: _Cause) -> Iterator[Output]:
@@ -309,8 +323,7 @@ class StreamProcessor:
                 continue
             if isinstance(output, AnalysisWindow):
                 self._windows += 1
-                yield output
-            elif self._events.admits(output):
+            if not isinstance(output, StreamEvent) or self._events.admits(output):
                 yield output
 
     def _added_up(self, name: str, cause: _Cause, *, quiet: bool) -> Iterator[StreamEvent]:
@@ -421,10 +434,24 @@ class StreamProcessor:
                     arrival.seq, cause, shown.kind,
                     detail=shown.detail, first_sample=first, n_samples=chunk.n_samples,
                 )  # fmt: skip
+        self._estimates.push(verdict.first_sample, samples)
+        if cause.is_newest:  # before the windows, which take longer
+            yield from self._newest(arrival.seq, cause)
         for window in self._windower.push(verdict.first_sample, samples):
             yield from self._cut(cause, window)
         while self._anchors and self._anchors[0].end <= self._windower.needed_from:
             self._anchors.popleft()
+
+    def _newest(self, seq: int, cause: _Cause) -> Iterator[Output]:
+        last = self._position.expected - 1
+        yield from self._estimates.newest(
+            self._position.epoch or "",
+            t_ns=self._clock.time_of(last) if self._clock else None,
+            times=EstimateTimes(received=cause.stored_ns, sent=cause.now_ns),
+        )
+        yield from self._estimates.fits()
+        for number, detail in enumerate(self._estimates.findings()):
+            yield self._event(seq, cause, "calibration", detail=detail, number=number)
 
     def _stamp(self, sample: int, t_ns: int) -> ClockFinding | None:
         if self._clock is None:
@@ -440,6 +467,7 @@ class StreamProcessor:
 
     def _restart(self, first: int, *, keep_tiles: bool) -> None:
         self._windower.restart(first, keep_tiles=keep_tiles)
+        self._estimates.restart(first)
         self._anchors.clear()
         self._missing = MissingChannels.of(MissingState(), len(self.definition.channels))
 

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable
 import anyio
 
 from cwt_ingest.backlog import WindowBacklog
-from cwt_ingest.processor import Output
+from cwt_ingest.estimate_publisher import EstimatePublisher
+from cwt_ingest.estimates import Fit
+from cwt_ingest.processor import Output, Stored
 from cwt_runtime.bus import DurableLog
 from cwt_runtime.bus.errors import BusError, NotStoredError
 from cwt_runtime.process.lifecycle import Stop
@@ -26,6 +28,7 @@ from cwt_schemas.errors import ContractError
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.live import AnalysisWindow, StreamEvent
 from cwt_schemas.message import clipped
+from cwt_schemas.provisional import NewestSamples
 
 __all__ = ["InterruptedPublishError", "StreamPublisher", "WindowQueue"]
 
@@ -80,6 +83,8 @@ class StreamPublisher:
         Ends the wait for room on the queue.
     admits
         Return whether to publish an event about a refused window now, or to report it later.
+    estimates
+        Takes the outputs for provisional estimates, which are not stored.
     """
 
     def __init__(
@@ -90,12 +95,14 @@ class StreamPublisher:
         log: Log,
         *,
         admits: Callable[[StreamEvent], bool],
+        estimates: EstimatePublisher,
     ) -> None:
         self._bus_log = bus_log
         self._queue = queue
         self._stop = stop
         self._log = log
         self._admits = admits
+        self._estimates = estimates
 
     async def publish(self, outputs: Iterable[Output]) -> None:
         """Publish `outputs` in order; return when each is stored or reported as dropped.
@@ -112,6 +119,9 @@ class StreamPublisher:
         async with anyio.create_task_group() as tasks:
             try:
                 for output in outputs:
+                    if isinstance(output, NewestSamples | Fit):
+                        await self._estimates.take(output)
+                        continue
                     await slots.acquire()
                     if isinstance(output, AnalysisWindow):
                         await self._take_room(output)
@@ -136,7 +146,7 @@ class StreamPublisher:
         backlog.published(window.samples.nbytes, time.time_ns())
         self._queue.storing += 1
 
-    async def _publish(self, output: Output, slots: anyio.Semaphore) -> None:
+    async def _publish(self, output: Stored, slots: anyio.Semaphore) -> None:
         try:
             if isinstance(output, AnalysisWindow):
                 metrics.WINDOWS_EMITTED.labels(output.stream).inc()
@@ -157,7 +167,7 @@ class StreamPublisher:
         finally:
             self._queue.storing -= 1
 
-    async def _store(self, subject: str, output: Output) -> None:
+    async def _store(self, subject: str, output: Stored) -> None:
         await publish_with_retry(
             self._bus_log,
             subject,

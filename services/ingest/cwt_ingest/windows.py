@@ -13,7 +13,7 @@ from cwt_ingest.lanes import Lane
 from cwt_schemas.live import AnalysisWindow, Tile, WindowTimes, tile_id
 from cwt_schemas.stream import StreamDefinition
 
-__all__ = ["window_messages"]
+__all__ = ["narrow", "window_messages"]
 
 
 def window_messages(
@@ -61,7 +61,7 @@ def window_messages(
             octave=lane.octave,
             tile=tile,
             first_sample=first_sample,
-            samples=_narrow(samples[:, batch.columns], exact_dtype),
+            samples=narrow(samples[:, batch.columns], exact_dtype),
             t0_ns=clock.time_of(tile.first_sample) if clock else None,
             t0_raw_ns=clock.raw_time_of(tile.first_sample) if clock else None,
             stale_after_s=definition.drop_after_s,
@@ -71,7 +71,7 @@ def window_messages(
         )
 
 
-def _narrow(
+def narrow(
     samples: NDArray[np.floating], exact: np.dtype[Any]
 ) -> NDArray[np.floating | np.integer]:
     """Return the samples in the narrowest type that loses nothing, for the bytes on the bus.

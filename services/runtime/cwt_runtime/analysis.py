@@ -11,10 +11,18 @@ from functools import lru_cache
 
 from cwt_schemas.stream import AnalysisSpec, Convention, Op
 from pycwt_mod.significance.degrees import check_degrees_of_freedom
-from pycwt_mod.streaming import STATISTICS, OctaveLayout, VoiceGrid, band_rows, octave_layouts
+from pycwt_mod.streaming import (
+    STATISTICS,
+    OctaveLayout,
+    Provisional,
+    ProvisionalPlan,
+    VoiceGrid,
+    band_rows,
+    octave_layouts,
+)
 from pycwt_mod.wavelets import Wavelet, wavelet_from_name, with_deltaj0
 
-__all__ = ["AnalysisPlan", "plan_analysis", "wavelet_of"]
+__all__ = ["AnalysisPlan", "plan_analysis", "plan_provisional", "wavelet_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,3 +109,18 @@ def plan_analysis(spec: AnalysisSpec, fs_hz: float) -> AnalysisPlan:
                 "frequencies of the analysis; widen it, or raise voices_per_octave"
             )
     return plan
+
+
+@lru_cache(maxsize=256)
+def plan_provisional(spec: AnalysisSpec, fs_hz: float) -> ProvisionalPlan | None:
+    """Return the plan of the estimates of `spec`, or None if it has none; plans are cached.
+
+    Raises
+    ------
+    ValueError
+        The estimates are not possible; the message names the invalid value.
+    """
+    if spec.provisional is None:
+        return None
+    options = Provisional(max_error=spec.provisional.max_error, delay_s=spec.provisional.delay_s)
+    return ProvisionalPlan(grid=plan_analysis(spec, fs_hz).grid, options=options)

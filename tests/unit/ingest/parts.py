@@ -12,6 +12,7 @@ import numpy as np
 
 from cwt_ingest.backlog import LagMonitor, WindowBacklog
 from cwt_ingest.catalogue import Catalogue, WindowLimits
+from cwt_ingest.estimate_publisher import EstimatePublisher
 from cwt_ingest.follower import ChunkReader, Follower
 from cwt_ingest.liveness import Timing
 from cwt_ingest.member import this_process
@@ -33,6 +34,7 @@ from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.live import AnalysisWindow, SignalChunk, StreamEvent
 from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
 from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
 from tests.memory_bus.bucket import MemoryBucket
 from tests.memory_bus.log import MemoryLog
 
@@ -148,6 +150,7 @@ async def an_ingest(
             queue,
             LagMonitor(lag_s),
             LOG,
+            estimates=EstimatePublisher(MemoryBus(), LOG),
             guarded_reading=guarded_reading,
             read=read,
             save_every_s=0.01,

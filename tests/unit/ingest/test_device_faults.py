@@ -174,5 +174,6 @@ def test_from_a_checkpoint_the_log_gives_the_same_again(
     after = [
         output for each in entries[checkpoint.replay_from_seq - 1 :] for output in second.take(each)
     ]
-    assert [each.id for each in [*before, *after]] == [each.id for each in expected]
+    ids = [each.id for each in pipeline.stored([*before, *after])]
+    assert ids == [each.id for each in pipeline.stored(expected)]
     assert [*before, *after] == expected

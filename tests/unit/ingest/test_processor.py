@@ -271,7 +271,9 @@ def test_from_a_checkpoint_the_log_gives_the_same_windows_under_the_same_ids(
     second = StreamProcessor(definition(), checkpoint)
     replayed = entries[checkpoint.replay_from_seq - 1 :]
     after = [output for each in replayed for output in second.take(each)]
-    assert {output.id for output in again} <= {output.id for output in after}
+    assert {each.id for each in pipeline.stored(again)} <= {
+        each.id for each in pipeline.stored(after)
+    }
     assert windows([*before, *after]) == WHOLE
 
 
@@ -284,12 +286,12 @@ def test_a_replay_over_an_epoch_change_tells_nothing_twice() -> None:
         )
     ]
     first = StreamProcessor(at_once(), pipeline.fresh(at_once()))
-    all_ids = [output.id for each in entries for output in first.take(each)]
+    all_ids = [out.id for each in entries for out in pipeline.stored(first.take(each))]
     second = StreamProcessor(at_once(), pipeline.fresh(at_once()))
-    before = [output.id for each in entries[:2] for output in second.take(each)]
+    before = [out.id for each in entries[:2] for out in pipeline.stored(second.take(each))]
     third = StreamProcessor(at_once(), second.checkpoint())
     assert second.checkpoint().replay_from_seq == 2
-    after = [output.id for each in entries[1:] for output in third.take(each)]
+    after = [out.id for each in entries[1:] for out in pipeline.stored(third.take(each))]
     assert before + after == all_ids
 
 
@@ -410,7 +412,7 @@ def test_whatever_is_sent_nothing_is_raised_and_the_state_can_be_kept(
 ) -> None:
     processor = StreamProcessor(definition(), pipeline.fresh(definition()))
     for seq, (headers, body) in enumerate(messages, 1):
-        for output in processor.take(message(seq, headers, body)):
+        for output in pipeline.stored(processor.take(message(seq, headers, body))):
             encode(output, ContentType.MSGPACK)
     encode(processor.checkpoint(), ContentType.JSON)
     encode(processor.progress(), ContentType.JSON)
@@ -572,9 +574,10 @@ def test_from_a_checkpoint_chunks_in_any_order_give_the_same_again(
     start_of[id(second)] = kept
     after = went_on(second, checkpoint.replay_from_seq - 1, len(entries))
     # A release that was written down last is made again: its outputs have the ids they had.
-    fresh = [output for output in after if output.id not in {each.id for each in before}]
-    assert [output.id for output in fresh] == [output.id for output in [*again, *rest]]
-    assert windows(fresh) == windows([*again, *rest])
+    known = {each.id for each in pipeline.stored(before)}
+    fresh = [each for each in pipeline.stored(after) if each.id not in known]
+    assert [each.id for each in fresh] == [each.id for each in pipeline.stored([*again, *rest])]
+    assert windows([*fresh]) == windows([*again, *rest])
 
 
 @pytest.mark.parametrize("chunks", [1, 3, 12])

@@ -89,9 +89,12 @@ def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> strea
     sets: dict[str, Any] = {"channels": draw(some)} if op == "cwt" else joint
     if op in ("xwt", "wct"):
         sets = all_pairs or {"pairs": draw(st.lists(pair, min_size=1, unique=True).map(tuple))}
+    delays = st.builds(stream.ProvisionalSpec, delay_s=st.floats(0, 10))
+    errors = st.builds(stream.ProvisionalSpec, max_error=st.floats(0.01, 0.99))
     return stream.AnalysisSpec(
         name=draw(names),
         op=op,
+        provisional=draw(maybe(delays | errors)) if op == "cwt" else None,
         **sets,
         wavelet=draw(st.sampled_from(["morlet", "paul", "dog"])),
         param=draw(st.sampled_from([-1.0, 4.0, 6.0])),
@@ -132,6 +135,17 @@ statuses = st.builds(
     chunks=counts,
     windows=counts,
     last_chunk_ns=maybe(counts),
+    provisional=st.lists(
+        st.builds(
+            schemas.ProvisionalStatus,
+            analysis=names,
+            octave=st.integers(0, 62),
+            compared=counts,
+            coverage=st.dictionaries(names, st.floats(0, 1), max_size=2),
+            scale=st.dictionaries(names, rates, max_size=2),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 
 
@@ -872,5 +886,101 @@ JOBS: dict[type[Message], Strategy] = {
     ),
 }
 BY_MODEL.update(JOBS)
+
+
+estimate_times = st.builds(schemas.EstimateTimes, received=counts, sent=counts)
+
+
+@st.composite
+def estimated(draw: st.DrawFn) -> schemas.AnalysisSpec:
+    return schemas.AnalysisSpec(
+        name=draw(names),
+        op="cwt",
+        channels=tuple(draw(st.lists(names, min_size=1, max_size=3, unique=True))),
+        fmin_hz=1,
+        fmax_hz=8,
+        hop_s=1,
+        quantity="power",
+        provisional=schemas.ProvisionalSpec(delay_s=draw(st.floats(0, 1))),
+    )
+
+
+@st.composite
+def newest_samples(draw: st.DrawFn) -> schemas.NewestSamples:
+    spec = draw(estimated())
+    return schemas.NewestSamples(
+        stream=draw(names),
+        epoch=draw(epochs),
+        analysis=spec,
+        fs_hz=draw(rates),
+        end=draw(positive_counts),
+        samples=draw(arrays(SAMPLES, st.tuples(lengths, st.just(len(spec.channels))))),
+        states=tuple(draw(st.lists(maybe(st.binary(max_size=9)), max_size=3))),
+        t_ns=draw(maybe(counts)),
+        times_ns=draw(estimate_times),
+    )
+
+
+@st.composite
+def fit_requests(draw: st.DrawFn) -> schemas.FitRequest:
+    spec = draw(estimated())
+    return schemas.FitRequest(
+        analysis=spec,
+        fs_hz=draw(rates),
+        octave=draw(st.integers(0, 62)),
+        end=draw(positive_counts),
+        samples=draw(arrays(SAMPLES, st.tuples(lengths, st.just(len(spec.channels))))),
+        state=draw(maybe(st.binary(max_size=9))),
+    )
+
+
+@st.composite
+def estimates(draw: st.DrawFn) -> schemas.ProvisionalEstimate:
+    n, k = draw(lengths), draw(st.integers(1, 5))
+    matrix = arrays(("<f4", "<f8"), st.just((n, k)))
+    return schemas.ProvisionalEstimate(
+        stream=draw(names),
+        epoch=draw(epochs),
+        analysis=draw(names),
+        channels=tuple(draw(st.lists(names, min_size=n, max_size=n, unique=True))),
+        fs_hz=draw(rates),
+        newest_sample=draw(counts),
+        t_ns=draw(maybe(counts)),
+        freqs_hz=draw(arrays(("<f4", "<f8"), st.just((k,)))),
+        delay_s=draw(matrix),
+        values=draw(maybe(arrays(("<c8", "<c16"), st.just((n, k))))),
+        phase=draw(maybe(matrix)),
+        std=draw(matrix),
+        rms=draw(matrix),
+        octaves=(
+            schemas.OctaveRows(
+                octave=draw(st.integers(0, 62)),
+                n=k,
+                tile=draw(positive_counts),
+                fitted=draw(maybe(counts)),
+            ),
+        ),
+        spec_hashes=tuple(draw(st.lists(hashes, min_size=n, max_size=n))),
+        worker=draw(texts),
+        times_ns=draw(estimate_times),
+    )
+
+
+BY_MODEL[schemas.NewestSamples] = newest_samples()
+BY_MODEL[schemas.ProvisionalEstimate] = estimates()
+BY_MODEL[schemas.FitRequest] = fit_requests()
+BY_MODEL[schemas.FitReply] = st.builds(
+    schemas.FitReply,
+    state=st.binary(max_size=9),
+    calibration=st.lists(
+        st.builds(
+            schemas.OctaveCalibration,
+            compared=counts,
+            coverage=st.dictionaries(names, st.floats(0, 1), max_size=2),
+            scale=st.dictionaries(names, rates, max_size=2),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
 
 messages = st.sampled_from(list(BY_MODEL)).flatmap(BY_MODEL.__getitem__)

@@ -83,6 +83,8 @@ def test_persisted_messages_have_to_carry_their_schema(made: dict[str, Any]) -> 
         "JobWork",
         "AnalysisResult",
         "PairsResult",
+        "NewestSamples",
+        "ProvisionalEstimate",
         "StreamEvent",
         "Marker",
         "HwEvent",

@@ -93,15 +93,16 @@ def device(name: str, streams: Iterable[str]) -> User:
         name,
         Account.DEVICES,
         (*map(subjects.signal, own), *map(subjects.marker, own), subjects.stream("get")),
-        map(subjects.event, own),
+        (*map(subjects.event, own), *map(subjects.now_of, own)),
     )
 
 
 def reader(name: str, streams: Iterable[str] = ()) -> User:
     """Return a user that reads results, events and markers of `streams`, or of all streams."""
+    own = tuple(streams)
     filters = [
         each
-        for stream in streams
+        for stream in own
         for each in (subjects.results_of(stream), subjects.event(stream), subjects.marker(stream))
     ]
     # The server checks a single filter of a consumer against permissions, but not several filters.
@@ -117,6 +118,7 @@ def reader(name: str, streams: Iterable[str] = ()) -> User:
             *_reading(COPIES, storage.RESULTS, only),
             *several,
         ),
+        [subjects.now_of(stream) for stream in own] or [subjects.NOW],
     )
 
 
@@ -147,9 +149,16 @@ def service_users() -> tuple[User, ...]:
             _ingest(),
             _serving(*map(subjects.stream, get_args(StreamVerb)), subjects.MARKS),
         ),
-        _user("compute", cwt, _compute(), _serving(*_queries(), *_internal(), *_jobs())),
+        _user(
+            "compute",
+            cwt,
+            _compute(),
+            _serving(*_queries(), *_internal(), *_jobs(), subjects.NEWEST),
+        ),
         _user("hwbridge", cwt, _hwbridge(), _serving(subjects.HW)),
-        _user("gateway", cwt, _gateway(), _serving(subjects.PROGRESS, subjects.EVENTS)),
+        _user(
+            "gateway", cwt, _gateway(), _serving(subjects.PROGRESS, subjects.EVENTS, subjects.NOW)
+        ),
         _user("doctor", cwt, _doctor()),
         _user("operator", cwt, (">",), (">",)),
     )
@@ -167,6 +176,7 @@ def _ingest() -> Iterable[str]:
         yield from (f"{COPIES}.STREAM.{verb}.{stream}" for stream in COPIED)
     yield from (subjects.WINDOWS, subjects.EVENTS, subjects.audits_of("stream"))
     yield subjects.MARKERS
+    yield from (subjects.NEWEST, subjects.query("fit"))
     yield from _reading(JS, storage.SIGNALS)
     for bucket in (storage.KV_STREAMS, storage.KV_CHECKPOINTS):
         yield from (*_bucket(bucket), *_reading(JS, f"KV_{bucket}"))
@@ -178,10 +188,10 @@ def _ingest() -> Iterable[str]:
 
 def _compute() -> Iterable[str]:
     yield from (*ANSWERS, *_INSPECTING)
-    yield from (subjects.RESULTS, subjects.EVENTS, subjects.dead("compute"))
+    yield from (subjects.RESULTS, subjects.NOW, subjects.EVENTS, subjects.dead("compute"))
     yield subjects.audits_of("job")
     yield from (subjects.TASKS, subjects.JOB_RESULTS, subjects.PROGRESS)
-    yield from (*_internal(), subjects.stream("health"), subjects.HW)
+    yield from (subjects.query("simulate"), subjects.stream("health"), subjects.HW)
     for stream, consumer in (
         (storage.WINDOWS, storage.COMPUTE_WINDOWS),
         (storage.TASKS, storage.COMPUTE_TASKS),
@@ -235,8 +245,8 @@ def _queries() -> tuple[str, ...]:
 
 
 def _internal() -> tuple[str, ...]:
-    """Return the subjects of queries that workers send to each other."""
-    return (subjects.query("simulate"),)
+    """Return the subjects of queries that services send to workers."""
+    return (subjects.query("simulate"), subjects.query("fit"))
 
 
 def _jobs() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ __all__ = [
     "BUS_LOST",
     "CHUNKS",
     "DEVICE_USABLE",
+    "ESTIMATES",
     "EVENTS",
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
@@ -48,6 +49,7 @@ WINDOW_LATENCY = Histogram(
     "cwt_window_latency_seconds",
     "Time from the last chunk's arrival to the computed result, seconds",
 )
+ESTIMATES = Counter("cwt_estimates", "Provisional estimates, by outcome", ["outcome"])
 ANSWERS_CACHED = Counter("cwt_answers_cached", "Queries answered with the reply to an equal query")
 BUS_IGNORED = Counter(
     "cwt_bus_ignored", "Messages ignored because they are not addressed to this process"

@@ -1,0 +1,126 @@
+"""Publish provisional estimates of the newest samples, and fit models for ingest.
+
+Workers receive the newest samples as a queue group of core messaging, so each chunk goes to one of
+them, and a worker that dies loses only the chunks that it had. Of samples that wait, only the
+newest of each analysis are estimated, and samples that are too old are dropped.
+"""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+import anyio.to_thread
+
+from cwt_compute.live.estimates import estimate_newest, fit_models
+from cwt_compute.live.worker import InlinePolicy
+from cwt_runtime.bus import Bus, Message, Subscription
+from cwt_runtime.bus.errors import BusError
+from cwt_runtime.process.lifecycle import Stop
+from cwt_runtime.reading import read_body
+from cwt_runtime.rpc.endpoint import Endpoint
+from cwt_runtime.telemetry import metrics
+from cwt_runtime.telemetry.logs import Action, Log
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, content_type_of, decode, encode
+from cwt_schemas.endpoints import QUERY_ENDPOINTS
+from cwt_schemas.errors import ContractError
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.provisional import FitReply, FitRequest, NewestSamples
+
+__all__ = ["EstimateWorker"]
+
+#: Queue group of the workers.
+GROUP = "compute"
+#: Age of the newest sample above which an estimate is worthless, seconds.
+STALE_S = 1.0
+NANOSECONDS = 1_000_000_000
+
+
+class EstimateWorker:
+    """Estimates of one worker, one at a time, and fits of models, also one at a time.
+
+    Parameters
+    ----------
+    name
+        Name of the worker in each estimate.
+    """
+
+    def __init__(self, bus: Bus, *, name: str, log: Log) -> None:
+        self._bus = bus
+        self._name = name
+        self._log = log
+        self._inline = InlinePolicy()
+        self._fits = anyio.CapacityLimiter(1)
+        self._threads = anyio.CapacityLimiter(1)
+        #: The newest message of each subject, oldest subject first.
+        self._waiting: dict[str, Message] = {}
+        self._arrived = anyio.Event()
+
+    def endpoint(self) -> Endpoint:
+        """Return the endpoint ``cwt.query.fit``."""
+
+        async def handle(request: FitRequest) -> FitReply:
+            return await anyio.to_thread.run_sync(fit_models, request, limiter=self._fits)
+
+        return Endpoint(contract=QUERY_ENDPOINTS[subjects.query("fit")], handle=handle)
+
+    async def run(self, stop: Stop) -> None:
+        """Estimate until a stop is requested."""
+        async with (
+            self._bus.subscribe(subjects.NEWEST, GROUP) as messages,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(self._receive, messages)
+            tasks.start_soon(self._serve)
+            await stop.wait()
+            tasks.cancel_scope.cancel()
+
+    async def _receive(self, messages: Subscription) -> None:
+        async for message in messages:
+            self._waiting[message.subject] = message
+            self._arrived.set()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived = anyio.Event()
+            while self._waiting:
+                message = self._waiting.pop(next(iter(self._waiting)))
+                try:
+                    await self._handle(message)
+                except ContractError as error:
+                    self._log.warning(
+                        Action.MESSAGE_SKIPPED, subject=message.subject, detail=error.message
+                    )
+                except BusError as error:
+                    self._log.warning(Action.BUS_ERROR, detail=str(error))
+                except Exception as error:  # noqa: BLE001 - no message may crash the worker
+                    self._log.error(Action.MESSAGE_SKIPPED, exc=error, subject=message.subject)
+
+    async def _handle(self, message: Message) -> None:
+        kind = content_type_of(message.headers)
+        size = len(message.data)
+        newest = await read_body(size, decode, NewestSamples, message.data, kind)
+        age_s = (time.time_ns() - newest.times_ns.received) / NANOSECONDS
+        if age_s > STALE_S:
+            metrics.ESTIMATES.labels("stale").inc()
+            return
+        work = newest.analysis.name, newest.samples.shape
+        if self._inline.runs_inline(work):
+            body = self._computed(newest)
+        else:
+            body = await anyio.to_thread.run_sync(self._computed, newest, limiter=self._threads)
+        await self._bus.publish(
+            subjects.now(newest.stream, newest.analysis.name),
+            body,
+            {CONTENT_TYPE: ContentType.MSGPACK.value},
+        )
+        metrics.ESTIMATES.labels("computed").inc()
+
+    def _computed(self, newest: NewestSamples) -> bytes:
+        started = time.perf_counter()
+        body = encode(estimate_newest(newest, worker=self._name), ContentType.MSGPACK)
+        work = newest.analysis.name, newest.samples.shape
+        self._inline.record(work, time.perf_counter() - started)
+        return body

@@ -1,0 +1,115 @@
+"""The newest samples that ingest sends, the fits that it requests, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import repeat
+
+import numpy as np
+import pytest
+
+from cwt_compute.live.estimates import estimate_newest, fit_models
+from cwt_ingest.coverage import KEPT, SETTLING, Coverage
+from cwt_ingest.estimates import Fit, check_estimates
+from cwt_ingest.processor import Output, StreamProcessor
+from cwt_schemas.errors import Unprocessable
+from cwt_schemas.provisional import NewestSamples, OctaveCalibration
+from cwt_schemas.stream import StreamDefinition
+from pycwt_mod import rednoise
+from tests import pipeline
+
+
+def definition(**changes: object) -> StreamDefinition:
+    spec = {
+        "name": "a", "op": "cwt", "channels": ["y"], "fmin_hz": 3.2, "fmax_hz": 10,
+        "voices_per_octave": 4, "hop_s": 1, "quantity": "power", "provisional": {"delay_s": 0.1},
+        **changes,
+    }  # fmt: skip
+    return StreamDefinition.model_validate(
+        {"name": "s", "fs_hz": 100, "channels": [{"name": "x"}, {"name": "y"}], "analyses": [spec]}
+    )
+
+
+def run(stream: StreamDefinition, n: int = 1000) -> Iterator[tuple[StreamProcessor, Output]]:
+    """Yield the outputs for noise in chunks of 20 samples; fits are carried out."""
+    samples = np.stack([np.zeros(n), rednoise(n, 0.8, rng=1)], axis=1)
+    processor = StreamProcessor(stream, pipeline.fresh(stream))
+    for seq, chunk in enumerate(pipeline.chunks_of(samples, repeat(20)), 1):
+        for output in processor.take(pipeline.entry(chunk, seq)):
+            if isinstance(output, Fit):
+                output.done(fit_models(output.request))
+            yield processor, output
+
+
+def test_every_chunk_is_followed_by_the_newest_samples_and_estimates_have_intervals() -> None:
+    newest = [out for _, out in run(definition()) if isinstance(out, NewestSamples)]
+    assert [each.end for each in newest] == list(range(20, 1001, 20))
+    estimate = estimate_newest(newest[-1], worker="w")
+    assert estimate.channels == ("y",)
+    assert estimate.amplitude is not None
+    assert estimate.amplitude_low is not None
+    assert (estimate.amplitude_low <= estimate.amplitude).all()
+    assert estimate.values is None
+    np.testing.assert_allclose(estimate.delay_s, 0.1, rtol=1e-6)
+
+
+def test_a_stream_without_estimates_sends_no_samples_and_has_no_status() -> None:
+    for processor, output in run(definition(provisional=None), 400):
+        assert not isinstance(output, NewestSamples | Fit)
+        assert not processor.progress().provisional
+
+
+def test_chunks_that_are_read_late_have_no_estimates() -> None:
+    processor = StreamProcessor(definition(), pipeline.fresh(definition()))
+    for seq, chunk in enumerate(pipeline.chunks_of(np.ones((400, 2)), repeat(20)), 1):
+        late = pipeline.entry(chunk, seq)
+        outputs = processor.take(type(late)(**{**vars(late), "is_newest": False}))
+        assert not [each for each in outputs if isinstance(each, NewestSamples | Fit)]
+
+
+def test_the_status_has_the_coverage_of_every_octave() -> None:
+    *_, (processor, _) = run(definition(), 3000)
+    high, low = processor.progress().provisional
+    assert (high.analysis, high.octave, low.octave) == ("a", 0, 1)
+    assert high.compared > 500
+    assert 0.8 < high.coverage["phase"] <= 1
+    assert high.scale["amplitude"] > 0
+
+
+def test_windows_and_hashes_are_the_same_with_and_without_estimates() -> None:
+    with_, without = (
+        {each.id: each for each in pipeline.stored(out for _, out in run(definition(**changes)))}
+        for changes in ({}, {"provisional": None})
+    )
+    assert with_ == without
+    assert with_
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"wavelet": "dog"}, "is real"),
+        ({"fmin_hz": 0.001}, "at most 262144 are allowed: raise fmin_hz"),
+    ],
+)
+def test_impossible_estimates_are_refused_with_what_to_do(
+    changes: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(Unprocessable, match=problem) as caught:
+        check_estimates(definition(**changes), max_message_bytes=8_000_000)
+    assert "analyses.a.provisional" in caught.value.message
+
+
+def test_a_model_that_does_not_fit_is_reported_once_and_so_is_that_it_fits_again() -> None:
+    coverage, n, covered = Coverage(), 0, 0
+    reports: list[str] = []
+    for fits, part in ((SETTLING, 95), (round(3 / (1 - KEPT)), 80), (round(6 / (1 - KEPT)), 95)):
+        for _ in range(fits):
+            n, covered = n + 100, covered + part
+            state = OctaveCalibration(
+                compared=n, coverage={"phase": covered / n}, scale={"phase": 1.0}
+            )
+            reports.extend(filter(None, [coverage.update([state])]))
+    assert [("does not fit" in each, "fits again" in each) for each in reports] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
