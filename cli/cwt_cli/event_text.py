@@ -27,6 +27,8 @@ MEANINGS: Mapping[str, str] = {
     "dropped": "a window produced no result",
     "flat": "a channel became constant or stopped being constant; results that depend only on it "
     "are masked",
+    "copy": "a channel is a copy of another one; their coherence is 1",
+    "singular": "channels are copies or sums of each other; affected results are masked",
     "rate": "the sampling rate of the stream differs from that of the device",
     "clock": "the device's clock was set, or some of its time stamps are wrong",
 }

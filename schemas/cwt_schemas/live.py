@@ -54,6 +54,8 @@ EventKind = Literal[
     "missing",
     "recovered",
     "flat",
+    "copy",
+    "singular",
     "lag",
     "dropped",
     "rate",

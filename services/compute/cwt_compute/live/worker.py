@@ -20,6 +20,7 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
+from cwt_compute.live.dependent import dependence_events
 from cwt_compute.live.event_publisher import EventPublisher
 from cwt_compute.live.flat import flat_events
 from cwt_compute.live.windows import (
@@ -219,7 +220,11 @@ class WindowWorker:
         with metrics.WORKERS_BUSY.track_inprogress():
             results = self._compute(window, self._provenance())
             bodies = self._encoded(results)
-            events = flat_events(window, results, now_ns=time.time_ns())
+            now_ns = time.time_ns()
+            events = (
+                *flat_events(window, results, now_ns=now_ns),
+                *dependence_events(window, results, now_ns=now_ns),
+            )
         seconds = time.perf_counter() - started
         metrics.WINDOW_SECONDS.labels(window.analysis.op).observe(seconds)
         self._inline.record(_kind(window), seconds)

@@ -114,6 +114,8 @@ export type EventKind =
   | "missing"
   | "recovered"
   | "flat"
+  | "copy"
+  | "singular"
   | "lag"
   | "dropped"
   | "rate"
