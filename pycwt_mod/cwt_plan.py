@@ -162,14 +162,6 @@ class CwtPlan:
             ),
         )
 
-    def coefficients(
-        self, record: Floats, gaps: GapPolicy, workers: int, max_bytes: int
-    ) -> Complexes:
-        """Return the coefficients of a checked `record` in double precision, without a mask."""
-        exact = self._double if self.dtype == np.float32 else self
-        values = exact._in_precision("signal", record)
-        return exact._transform(values, gaps, workers, max_bytes)[0]
-
     def _transform(
         self, values: Floats, gaps: GapPolicy, workers: int, max_bytes: int
     ) -> tuple[Complexes, Complexes, Bools]:
@@ -470,6 +462,43 @@ class CwtPlan:
     def _coherence(self) -> CoherenceSchedule:
         spec = replace(self._spec, scales=self.axis.ascending_scales / self.dt)
         return CoherenceSchedule.build(spec, self.dj)
+
+    def transforms(
+        self, records: Floats, gaps: GapPolicy, workers: int, max_bytes: int
+    ) -> dict[int, Complexes]:
+        """Return the `rfft` of checked `records`, (..., k, n), in double precision, by FFT length.
+
+        They are those that `smoothed_spectra` takes.
+        """
+        exact = self._in_double
+        values = exact._in_precision("signal", records)
+        filled, spectrum, _ = exact._prepare(values, gaps, workers, max_bytes)
+        lengths = exact._coherence.lengths
+        return spectra_by_length(filled, spectrum, self.length, lengths, workers)
+
+    def smoothed_spectra(
+        self, transforms: dict[int, Complexes], workers: int
+    ) -> tuple[Floats, Complexes]:
+        """Return the smoothed power and cross spectra of k signals, in order of scale.
+
+        Parameters
+        ----------
+        transforms : dict of ndarray, shape (k, bins)
+            Of `transforms`.
+        workers : int
+            Threads.
+
+        Returns
+        -------
+        power : ndarray, shape (k, scales, n)
+        cross : ndarray, shape (k (k - 1) / 2, scales, n), complex
+            In the order of `pairs_of`.
+        """
+        return self._in_double._coherence.spectra(transforms, workers)
+
+    @property
+    def _in_double(self) -> CwtPlan:
+        return self._double if self.dtype == np.float32 else self
 
     @cached_property
     def transform_smoother(self) -> TransformSmoother:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -92,23 +92,6 @@ class JointTransforms:
         records = tuple(_origin(name, result).record for name, result in results.items())
         return cls(plan=plan, names=tuple(results), records=records, coefs=coefs)
 
-    @classmethod
-    def of_signals(
-        cls,
-        plan: CwtPlan,
-        signals: Mapping[str, Floats],
-        *,
-        gaps: GapPolicy,
-        workers: int,
-        max_bytes: int,
-    ) -> JointTransforms:
-        """Return the transforms of `signals`, which have one shape, in double precision."""
-        check_count("workers", workers)
-        records = tuple(signals.values())
-        share = max_bytes // len(records)
-        coefs = tuple(plan.coefficients(record, gaps, workers, share) for record in records)
-        return cls(plan=plan, names=tuple(signals), records=records, coefs=coefs)
-
     def xwt(
         self,
         significance_level: float,
@@ -123,7 +106,7 @@ class JointTransforms:
         first, second = self.coefs
         check_memory("the cross transform", first.nbytes, max_bytes)
         if normalize:
-            factors = [1 / each[..., None] for each in self._deviations()]
+            factors = [1 / each[..., None] for each in deviations(self.names, self.records)]
             first, second = first * factors[0], second * factors[1]
         cross = first * np.conj(second)
         y1, y2 = self.records
@@ -143,7 +126,7 @@ class JointTransforms:
         """Return the coherence of two transforms, without a threshold."""
         check_phase_of(phase_of)
         factors, exponent = self._factors(normalize=normalize)
-        shape = self._checked_shape(workers, max_bytes)
+        shape = checked_shape(self, workers, max_bytes)
         r2, phase = np.empty(shape), np.empty(shape)
         smoothed = np.empty((2, *shape))
         for k in np.ndindex(shape[:-2]):
@@ -155,8 +138,8 @@ class JointTransforms:
             phase[k] = np.angle(product)
         with np.errstate(over="ignore", under="ignore"):
             np.ldexp(smoothed, exponent, out=smoothed)
-        planes = [self._finished(plane) for plane in (r2, phase, smoothed)]
-        mask = self._mask(planes, gaps)
+        planes = [_finished(self.plan, plane) for plane in (r2, phase, smoothed)]
+        mask = _mask(self, planes, gaps)
         axes = self.plan.coi.copy(), self.plan.freqs.copy()
         none = np.zeros(1)
         return WctResult(*planes[:2], *axes, none, smoothed=planes[2], mask=mask, dt=self.plan.dt)
@@ -169,44 +152,10 @@ class JointTransforms:
             self, plan=replace(self.plan, wavelet=with_deltaj0(self.plan.wavelet, deltaj0))
         )
 
-    def pwct(self, *, gaps: GapPolicy, workers: int, max_bytes: int) -> WctResult:
-        """Return the partial coherence of the first two transforms given all others."""
-        factors, _ = self._factors(normalize=True)
-        shape = self._checked_shape(workers, max_bytes)
-        r2, singular = np.empty(shape), np.empty(shape, np.bool_)
-        smoothed = np.empty((2, *shape))
-        for k in np.ndindex(shape[:-2]):
-            spectra = self.plan.transform_smoother.spectra(self._waves(factors, k), workers)
-            r2[k], cross, singular[k] = partial_coherence(*spectra)
-            smoothed[(0, *k)], smoothed[(1, *k)] = cross.real, cross.imag
-        planes = [self._finished(r2), self._finished(smoothed)]
-        mask = self._mask(planes, gaps) | self.plan.in_own_order(singular)
-        left = planes[1]
-        phase = np.arctan2(left[1], left[0])
-        axes = self.plan.coi.copy(), self.plan.freqs.copy()
-        none = np.zeros(1)
-        return WctResult(planes[0], phase, *axes, none, smoothed=left, mask=mask, dt=self.plan.dt)
-
-    def mwct(self, *, gaps: GapPolicy, workers: int, max_bytes: int) -> MwctResult:
-        """Return the multiple coherence of the first transform with all others."""
-        factors, _ = self._factors(normalize=True)
-        shape = self._checked_shape(workers, max_bytes)
-        r2, singular = np.empty(shape), np.empty(shape, np.bool_)
-        for k in np.ndindex(shape[:-2]):
-            spectra = self.plan.transform_smoother.spectra(self._waves(factors, k), workers)
-            r2[k], singular[k] = multiple_coherence(*spectra)
-        planes = [self._finished(r2)]
-        mask = self._mask(planes, gaps) | self.plan.in_own_order(singular)
-        axes = self.plan.coi.copy(), self.plan.freqs.copy()
-        return MwctResult(planes[0], *axes, np.zeros(1), mask=mask, dt=self.plan.dt)
-
-    def _checked_shape(self, workers: int, max_bytes: int) -> tuple[int, ...]:
-        """Return the shape of the coefficients of each signal, once they are known to fit."""
-        check_count("workers", workers)
-        count, shape = len(self.coefs), self.coefs[0].shape
-        one = math.prod(shape[-2:]) * (3 * count + 2 * len(pairs_of(count)))
-        check_memory("coherence", (math.prod(shape) * _KEPT_PLANES + one) * 8, max_bytes)
-        return shape
+    def spectra(self, k: tuple[int, ...], workers: int) -> tuple[Floats, Complexes]:
+        """Return the smoothed power and cross spectra of batch member `k`; see `CwtPlan`."""
+        waves = self._waves(self._factors(normalize=True)[0], k)
+        return self.plan.transform_smoother.spectra(waves, workers)
 
     def _factors(self, *, normalize: bool) -> tuple[list[Floats], Any]:
         """Return what coefficients are multiplied by, and the exponent of their products' unit.
@@ -227,14 +176,9 @@ class JointTransforms:
                     "octave; transform it as float64"
                 )
         if normalize:
-            return [1 / each[..., None] for each in self._deviations()], 0
+            return [1 / each[..., None] for each in deviations(self.names, self.records)], 0
         exponents = [unit_scaled(record)[1][..., None] for record in self.records]
         return [np.ldexp(1.0, -each) for each in exponents], sum(exponents)
-
-    def _deviations(self) -> list[Floats]:
-        for name, record in zip(self.names, self.records, strict=True):
-            standardise(name, record)  # raises for a constant
-        return [deviation(record) for record in self.records]
 
     def _waves(self, factors: list[Floats], k: tuple[int, ...]) -> Complexes:
         """Return the scaled coefficients of batch member `k`, rows in the order of the scales."""
@@ -247,20 +191,125 @@ class JointTransforms:
         ).astype(np.complex128, copy=False)
         return waves
 
-    def _finished(self, plane: Floats) -> Floats:
-        """Return a plane of ascending scales in the order and precision of the plan."""
-        return self.plan.in_own_order(plane).astype(self.plan.dtype, copy=False)
 
-    def _mask(self, planes: Sequence[Floats], gaps: GapPolicy) -> Bools:
-        """Return where values are masked, and set `planes` to 0 where a signal is flat."""
-        missing = np.logical_or.reduce([np.isnan(record) for record in self.records])
-        mask = self.plan.smoothed_mask(missing, gaps)
-        flat = self.plan.flat_coherence(*self.records)
-        if flat is not None:
-            mask |= flat
-            for plane in planes:
-                plane[..., flat] = 0
-        return mask
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JointSignals:
+    """Signals that were sampled together, to be analysed alike.
+
+    Attributes
+    ----------
+    plan : CwtPlan
+    names : tuple of str
+        Names of the arguments, for errors.
+    records : tuple of ndarray, shape (..., n)
+        The signals, NaN where a sample is missing.
+    transforms : dict of ndarray, shape (..., k, bins)
+        Their `rfft` by FFT length, without gaps and in units of their deviations.
+    """
+
+    plan: CwtPlan
+    names: tuple[str, ...]
+    records: tuple[Floats, ...]
+    transforms: Mapping[int, Complexes]
+
+    @classmethod
+    def of(
+        cls,
+        plan: CwtPlan,
+        signals: Mapping[str, Floats],
+        *,
+        gaps: GapPolicy,
+        workers: int,
+        max_bytes: int,
+    ) -> JointSignals:
+        """Return `signals`, which have one shape.
+
+        Raises
+        ------
+        ValueError
+            If one is constant.
+        """
+        check_count("workers", workers)
+        names, records = tuple(signals), tuple(signals.values())
+        scaled = [
+            record / unit for record, unit in zip(records, deviations(names, records), strict=True)
+        ]
+        transforms = plan.transforms(np.stack(scaled, axis=-2), gaps, workers, max_bytes)
+        return cls(plan=plan, names=names, records=records, transforms=transforms)
+
+    def spectra(self, k: tuple[int, ...], workers: int) -> tuple[Floats, Complexes]:
+        """Return the smoothed power and cross spectra of batch member `k`; see `CwtPlan`."""
+        some = {length: each[k] for length, each in self.transforms.items()}
+        return self.plan.smoothed_spectra(some, workers)
+
+
+#: Several signals or transforms, of whose smoothed spectra a coherence is made.
+Joint: TypeAlias = JointTransforms | JointSignals
+
+
+def joint_pwct(joint: Joint, *, gaps: GapPolicy, workers: int, max_bytes: int) -> WctResult:
+    """Return the partial coherence of the first two signals given all others."""
+    shape = checked_shape(joint, workers, max_bytes)
+    r2, singular = np.empty(shape), np.empty(shape, np.bool_)
+    smoothed = np.empty((2, *shape))
+    for k in np.ndindex(shape[:-2]):
+        r2[k], cross, singular[k] = partial_coherence(*joint.spectra(k, workers))
+        smoothed[(0, *k)], smoothed[(1, *k)] = cross.real, cross.imag
+    plan = joint.plan
+    planes = [_finished(plan, r2), _finished(plan, smoothed)]
+    mask = _mask(joint, planes, gaps) | plan.in_own_order(singular)
+    left = planes[1]
+    phase = np.arctan2(left[1], left[0])
+    axes = plan.coi.copy(), plan.freqs.copy()
+    return WctResult(planes[0], phase, *axes, np.zeros(1), smoothed=left, mask=mask, dt=plan.dt)
+
+
+def joint_mwct(joint: Joint, *, gaps: GapPolicy, workers: int, max_bytes: int) -> MwctResult:
+    """Return the multiple coherence of the first signal with all others."""
+    shape = checked_shape(joint, workers, max_bytes)
+    r2, singular = np.empty(shape), np.empty(shape, np.bool_)
+    for k in np.ndindex(shape[:-2]):
+        r2[k], singular[k] = multiple_coherence(*joint.spectra(k, workers))
+    plan = joint.plan
+    planes = [_finished(plan, r2)]
+    mask = _mask(joint, planes, gaps) | plan.in_own_order(singular)
+    return MwctResult(
+        planes[0], plan.coi.copy(), plan.freqs.copy(), np.zeros(1), mask=mask, dt=plan.dt
+    )
+
+
+def deviations(names: Sequence[str], records: Sequence[Floats]) -> list[Floats]:
+    """Return the deviation of each record, shape (..., 1); raise ValueError if one is constant."""
+    for name, record in zip(names, records, strict=True):
+        standardise(name, record)  # raises for a constant
+    return [deviation(record) for record in records]
+
+
+def checked_shape(joint: Joint, workers: int, max_bytes: int) -> tuple[int, ...]:
+    """Return the shape of the spectra of each signal, once they are known to fit."""
+    check_count("workers", workers)
+    count, (*batch, n) = len(joint.records), joint.records[0].shape
+    cells = len(joint.plan.scales) * n
+    one = cells * (3 * count + 2 * len(pairs_of(count)))
+    check_memory("coherence", (math.prod(batch) * cells * _KEPT_PLANES + one) * 8, max_bytes)
+    return (*batch, len(joint.plan.scales), n)
+
+
+def _finished(plan: CwtPlan, plane: Floats) -> Floats:
+    """Return a plane of ascending scales in the order and precision of the plan."""
+    return plan.in_own_order(plane).astype(plan.dtype, copy=False)
+
+
+def _mask(joint: Joint, planes: Sequence[Floats], gaps: GapPolicy) -> Bools:
+    """Return where values are masked, and set `planes` to 0 where a signal is flat."""
+    missing = np.logical_or.reduce([np.isnan(record) for record in joint.records])
+    mask = joint.plan.smoothed_mask(missing, gaps)
+    flat = joint.plan.flat_coherence(*joint.records)
+    if flat is not None:
+        mask |= flat
+        for plane in planes:
+            plane[..., flat] = 0
+    return mask
 
 
 #: Defaults of the settings that transforms already have.

@@ -19,7 +19,7 @@ from pycwt_mod.arrays import (
     time_last,
 )
 from pycwt_mod.conditioning import Statistic
-from pycwt_mod.joint import JointTransforms, joint_transforms
+from pycwt_mod.joint import Joint, JointSignals, joint_mwct, joint_pwct, joint_transforms
 from pycwt_mod.planning import plan_for
 from pycwt_mod.rednoise import lag1_by_name
 from pycwt_mod.results import CwtResult, MwctResult, WctResult
@@ -119,8 +119,8 @@ def pwct(
     }  # fmt: skip
     joint = _joint(signals, settings, deltaj0, mask_threshold, workers, max_bytes)
     null = _null("pwct", joint, "partial", lag1, significance_level, significance, options, sig=sig)
-    result = joint.pwct(
-        gaps=GapPolicy(mask_threshold=mask_threshold), workers=workers, max_bytes=max_bytes
+    result = joint_pwct(
+        joint, gaps=GapPolicy(mask_threshold=mask_threshold), workers=workers, max_bytes=max_bytes
     )
     return result if null is None else with_threshold(result, joint.plan, null, on_coherence)
 
@@ -203,8 +203,8 @@ def mwct(
     null = _null(
         "mwct", joint, "multiple", lag1, significance_level, significance, options, sig=sig
     )
-    result = joint.mwct(
-        gaps=GapPolicy(mask_threshold=mask_threshold), workers=workers, max_bytes=max_bytes
+    result = joint_mwct(
+        joint, gaps=GapPolicy(mask_threshold=mask_threshold), workers=workers, max_bytes=max_bytes
     )
     return result if null is None else with_threshold(result, joint.plan, null, on_coherence)
 
@@ -243,8 +243,8 @@ def _joint(
     mask_threshold: float | None,
     workers: int,
     max_bytes: int,
-) -> JointTransforms:
-    """Return the transforms of all signals, or those that are given."""
+) -> Joint:
+    """Return the signals, or the transforms that are given."""
     joint = joint_transforms(signals, settings)
     if joint is not None:
         return joint.smoothed_over(deltaj0)
@@ -257,14 +257,12 @@ def _joint(
         settings["J"], with_deltaj0(settings["wavelet"], deltaj0), settings["freqs"],
         convention=settings["convention"], rtol=settings["rtol"],
     )  # fmt: skip
-    return JointTransforms.of_signals(
-        analysis, records, gaps=gaps, workers=workers, max_bytes=max_bytes
-    )
+    return JointSignals.of(analysis, records, gaps=gaps, workers=workers, max_bytes=max_bytes)
 
 
 def _null(
     name: str,
-    joint: JointTransforms,
+    joint: Joint,
     statistic: Statistic,
     lag1: Sequence[float] | None,
     level: float,

@@ -1,4 +1,4 @@
-"""Smoothed spectra of two signals, computed at the rate that each octave needs.
+"""Smoothed spectra of two or more signals, computed at the rate that each octave needs.
 
 The band of |W|² is twice as wide as that of W, but after smoothing only the width of the filter
 remains. So squares and products are formed and filtered at samples every D; the boxcar over scales
@@ -11,6 +11,7 @@ padding of a shorter circle are the same on it, and are smoothed there.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
@@ -23,6 +24,7 @@ from pycwt_mod.arrays import (
     Floats,
     complex_dtype,
 )
+from pycwt_mod.conditioning import pairs_of
 from pycwt_mod.engine.filter_bank import (
     Band,
     TransformSpec,
@@ -42,6 +44,11 @@ from pycwt_mod.smoothing import (
 
 #: Which spectrum the phase is of: W1 W2*, or S(W1 W2*/s), which R² is made of and is less noisy.
 PhaseOf: TypeAlias = Literal["cross", "smoothed"]
+
+
+#: Takes some rows, and the planes of their smoothed spectra, shape (k + 2 pairs, rows, n): power of
+#: the signals, then real and imaginary parts of the cross spectra of their pairs.
+WritePlanes: TypeAlias = Callable[[slice, Floats], None]
 
 
 def check_phase_of(phase_of: str) -> None:
@@ -127,6 +134,35 @@ class CoherenceSchedule:
         parts = [window_matrix(part.window, count, part.outputs) for part in self.parts]
         return np.concatenate(parts)
 
+    def spectra(self, spectra: dict[int, Complexes], workers: int = 1) -> tuple[Floats, Complexes]:
+        """Return the smoothed power and cross spectra of k signals.
+
+        Parameters
+        ----------
+        spectra : dict of ndarray, shape (k, bins)
+            `rfft` of the signals by FFT length.
+        workers : int
+            Threads.
+
+        Returns
+        -------
+        power : ndarray, shape (k, scales, n)
+        cross : ndarray, shape (k (k - 1) / 2, scales, n), complex
+            In the order of `pairs_of`.
+        """
+        some = next(iter(spectra.values()))
+        count, shape = len(some), (self.parts[-1].outputs.stop, self.parts[-1].n)
+        power = np.empty((count, *shape), some.real.dtype)
+        cross = np.empty((len(pairs_of(count)), *shape), some.dtype)
+
+        def write(rows: slice, planes: Floats) -> None:
+            power[:, rows] = planes[:count]
+            cross.real[:, rows], cross.imag[:, rows] = np.split(planes[count:], 2)
+
+        for part in self.parts:
+            part.compute(spectra, write, None, workers)
+        return power, cross
+
     def all(
         self,
         spectra: dict[int, Complexes],
@@ -144,11 +180,18 @@ class CoherenceSchedule:
         for k in np.ndindex(shape[:-2]):
             unsmoothed = phase[k] if phase_of == "cross" else None
             some = {length: spectrum[k] for length, spectrum in spectra.items()}
+            write = partial(_write_coherence, r2[k], smoothed[(slice(None), *k)])
             for part in self.parts:
-                part.compute(some, r2[k], smoothed[(slice(None), *k)], unsmoothed, workers)
+                part.compute(some, write, unsmoothed, workers)
         if phase_of == "smoothed":
             np.arctan2(smoothed[1], smoothed[0], out=phase)
         return r2, phase, smoothed
+
+
+def _write_coherence(coherence: Floats, smoothed: Floats, rows: slice, planes: Floats) -> None:
+    """Write R² and the smoothed cross spectrum of some rows from their `planes`."""
+    smoothed[:, rows] = planes[2:]
+    squared_coherence(planes[:2], planes[2], planes[3], out=coherence[rows])
 
 
 def _circles(
@@ -191,9 +234,9 @@ class SmoothedSpectra:
     Attributes
     ----------
     group : Smoother
-    power : ndarray, shape (2, rows, bins)
-        Of |W1|² and |W2|², from frequency 0 on.
-    positive, negative : ndarray, shape (rows, bins)
+    power : ndarray, shape (k, rows, bins)
+        Of |W|², from frequency 0 on.
+    positive, negative : ndarray, shape (pairs, rows, bins)
         Of W1 W2*, from frequency 0 on, and from the lowest one to that below 0.
     """
 
@@ -203,25 +246,26 @@ class SmoothedSpectra:
     negative: Complexes
 
     @classmethod
-    def empty(cls, group: Smoother, length: int) -> SmoothedSpectra:
-        """Return room for the rows of `group`, smoothed on a circle of `length` samples."""
+    def empty(cls, group: Smoother, length: int, count: int) -> SmoothedSpectra:
+        """Return room for rows of `count` signals, smoothed on a circle of `length` samples."""
         rows, bins = group.gauss.shape
         kind = complex_dtype(group.gauss.dtype)
         below = min(bins - 1, (length // group.bank.step - 1) // 2)
-        shapes = (2, rows, bins), (rows, bins), (rows, below)
+        pairs = len(pairs_of(count))
+        shapes = (count, rows, bins), (pairs, rows, bins), (pairs, rows, below)
         return cls(group, *(np.zeros(shape, kind) for shape in shapes))
 
     def filter(self, rows: slice, power: Floats, cross: Complexes, length: int) -> None:
-        """Fill `rows` from (2, k, samples) of |W1|² and |W2|² and (k, samples) of W1 W2*."""
+        """Fill `rows` from samples of |W|² of all signals and of W1 W2* of all pairs."""
         group, period = self.group, length // self.group.bank.step
         powers = scipy.fft.rfft(group.within_record(power, period), axis=-1)
         products = scipy.fft.fft(group.within_record(cross, period), axis=-1, overwrite_x=True)
         bins, below = self._passed(rows, period)
         gauss = group.gauss[rows, :bins]
         np.multiply(powers[..., :bins], gauss, out=self.power[:, rows, :bins])
-        np.multiply(products[:, :bins], gauss, out=self.positive[rows, :bins])
-        lowest = self.negative[rows, self.negative.shape[-1] - below :]
-        np.multiply(products[:, period - below :], gauss[:, below:0:-1], out=lowest)
+        np.multiply(products[..., :bins], gauss, out=self.positive[:, rows, :bins])
+        lowest = self.negative[:, rows, self.negative.shape[-1] - below :]
+        np.multiply(products[..., period - below :], gauss[:, below:0:-1], out=lowest)
 
     def add(self, rows: slice, weights: Floats, power: Complexes, cross: Complexes) -> None:
         """Add `rows` times their `weights` to the spectra `power` and `cross` of another period."""
@@ -230,8 +274,11 @@ class SmoothedSpectra:
         factors = weights[:, None].astype(self.power.real.dtype)
         for part, out in (
             (self.power[:, rows, :bins], power[..., :bins]),
-            (self.positive[rows, :bins], cross[:, :bins]),
-            (self.negative[rows, self.negative.shape[-1] - below :], cross[:, period - below :]),
+            (self.positive[:, rows, :bins], cross[..., :bins]),
+            (
+                self.negative[:, rows, self.negative.shape[-1] - below :],
+                cross[..., period - below :],
+            ),
         ):
             out += part if (weights == 1).all() else part * factors
 
@@ -262,16 +309,16 @@ class CoherenceRows:
     def compute(
         self,
         spectra: dict[int, Complexes],
-        coherence: Floats,
-        smoothed: Floats,
+        write: WritePlanes,
         phase: Floats | None,
         workers: int = 1,
     ) -> None:
-        """Fill (scales, n) of R², (2, scales, n) of the smoothed cross spectrum, and the phase.
+        """Have the smoothed spectra of all rows written, and fill the phase of two signals.
 
-        `spectra` holds the `rfft` of both signals, shape (2, bins), by FFT length.
+        `spectra` holds the `rfft` of the signals, shape (k, bins), by FFT length.
         """
-        filtered = [SmoothedSpectra.empty(group, self.length) for group in self.groups]
+        count = len(next(iter(spectra.values())))
+        filtered = [SmoothedSpectra.empty(group, self.length, count) for group in self.groups]
         chunks = [(each, rows) for each in filtered for rows in each.group.chunks(self.length)]
         run_tasks(
             (
@@ -282,7 +329,7 @@ class CoherenceRows:
         )
         run_tasks(
             (
-                partial(self._finish, each.group, rows, filtered, coherence, smoothed)
+                partial(self._finish, each.group, rows, filtered, write)
                 for each, portion in chunks
                 if (rows := self._finished(each.group, portion)).stop > rows.start
             ),
@@ -298,15 +345,17 @@ class CoherenceRows:
     def _filter(
         self, filtered: SmoothedSpectra, rows: slice, spectra: Complexes, phase: Floats | None
     ) -> None:
-        """Store the filtered spectra of |W1|², |W2|² and W1 W2*, and the phase of the latter."""
+        """Store the filtered spectra of |W|² and W1 W2*, and the phase of the first pair."""
         group = filtered.group
         waves = group.bank.samples(group.bank.band(spectra), rows)
         power = powers(waves)
-        w1, w2 = waves
-        cross = np.multiply(w1, np.conj(w2, out=w2), out=w2)
+        pairs = pairs_of(len(waves))
+        cross = np.empty((len(pairs), *waves.shape[1:]), waves.dtype)
+        for out, (i, j) in zip(cross, pairs, strict=True):
+            np.multiply(waves[i], np.conj(waves[j], out=out), out=out)
         some = self._finished(group, rows)
         if phase is not None and some.stop > some.start:
-            outputs = cross[some.start - rows.start : some.stop - rows.start]
+            outputs = cross[0, some.start - rows.start : some.stop - rows.start]
             group.write_phase(outputs, group.index[some], phase)
         filtered.filter(rows, power, cross, self.length)
 
@@ -315,32 +364,30 @@ class CoherenceRows:
         group: Smoother,
         rows: slice,
         filtered: list[SmoothedSpectra],
-        coherence: Floats,
-        smoothed: Floats,
+        write: WritePlanes,
     ) -> None:
-        """Add up neighbouring scales, go back to time, and divide."""
+        """Add up neighbouring scales, go back to time, and have the result written."""
         index = group.index[rows]
         step = group.bank.step
         period = self.length // step
-        kind = coherence.dtype
-        power = np.zeros((2, len(index), period // 2 + 1), complex_dtype(kind))
-        cross = np.zeros((len(index), period), complex_dtype(kind))
+        kind = group.gauss.dtype
+        count, pairs = len(filtered[0].power), len(filtered[0].positive)
+        power = np.zeros((count, len(index), period // 2 + 1), complex_dtype(kind))
+        cross = np.zeros((pairs, len(index), period), complex_dtype(kind))
         self._add_neighbours(range(int(index[0]), int(index[-1]) + 1), filtered, power, cross)
         if group.kernel is not None:
             correction = kernel_correction(group.kernel, period) / step
             power *= correction[: period // 2 + 1]
             cross *= correction
         spectra: Complexes = scipy.fft.ifft(cross, axis=-1, overwrite_x=True)
-        planes = np.empty((4, len(index), period), kind)
-        planes[:2] = scipy.fft.irfft(power, period, axis=-1, overwrite_x=True)
-        planes[2], planes[3] = spectra.real, spectra.imag
+        planes = np.empty((count + 2 * pairs, len(index), period), kind)
+        planes[:count] = scipy.fft.irfft(power, period, axis=-1, overwrite_x=True)
+        planes[count : count + pairs], planes[count + pairs :] = spectra.real, spectra.imag
         full = planes[..., : self.n]
         if group.kernel is not None:
-            full = np.empty((4, len(index), self.n), kind)
+            full = np.empty((len(planes), len(index), self.n), kind)
             group.kernel.write(planes, full)
-        some = slice(int(index[0]), int(index[-1]) + 1)
-        smoothed[:, some] = full[2:]
-        squared_coherence(full[:2], full[2], full[3], out=coherence[some])
+        write(slice(int(index[0]), int(index[-1]) + 1), full)
 
     def _add_neighbours(
         self, places: range, filtered: list[SmoothedSpectra], power: Complexes, cross: Complexes
@@ -352,11 +399,11 @@ class CoherenceRows:
             for part in filtered:
                 first = int(part.group.index[0])
                 low = max(places.start + offset, first)
-                high = min(places.stop + offset, first + len(part.positive))
+                high = min(places.stop + offset, first + part.power.shape[1])
                 here = slice(low - offset - places.start, high - offset - places.start)
                 if low < high and each[here].any():
                     rows = slice(low - first, high - first)
-                    part.add(rows, each[here], power[:, here], cross[here])
+                    part.add(rows, each[here], power[:, here], cross[:, here])
         power *= power.real.dtype.type(usual)
         cross *= cross.real.dtype.type(usual)
 
