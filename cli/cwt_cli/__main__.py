@@ -14,6 +14,7 @@ from cwt_cli.demo import demo
 from cwt_cli.describe import describe_command
 from cwt_cli.doctor import doctor
 from cwt_cli.export import export
+from cwt_cli.help_examples import EXAMPLES, examples
 from cwt_cli.hw import hw
 from cwt_cli.job import job
 from cwt_cli.mark import mark
@@ -39,9 +40,10 @@ app = typer.Typer(
         "docs/settings.md."
     ),
 )
-app.command("describe")(describe_command)
+app.command("describe", epilog=examples("describe"))(describe_command)
 for command in (up, demo, publish, mark, watch, export, query, bench, doctor, accounts, audit):
-    app.command()(command)
+    name = command.__name__
+    app.command(name, epilog=examples(name) if name in EXAMPLES else None)(command)
 app.add_typer(stream)
 app.add_typer(job)
 app.add_typer(key)

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cwt_cli.help_examples import examples
 from cwt_cli.names import checked_name
 from cwt_cli.shell import command_log, run_command, server
 from cwt_runtime.bus import Bucket
@@ -25,7 +26,9 @@ from pycwt_client import connect
 
 __all__ = ["key"]
 
-key = typer.Typer(name="key", no_args_is_help=True, help="Keys of HTTP clients: add, list, revoke.")
+key = typer.Typer(
+    name="key", no_args_is_help=True, help="Add, list and revoke keys for clients of the gateway."
+)
 
 #: Callback that records a change of the key with a name.
 Audit = Callable[[AuditAction, str], Awaitable[None]]
@@ -47,24 +50,27 @@ def seconds_of(text: str) -> int:
     return int(match[1]) * SECONDS[match[2]]
 
 
-@key.command()
+@key.command(epilog=examples("key add"))
 def add(
     name: Annotated[str, typer.Argument(help="Name of the key", callback=checked_name)],
-    role: Annotated[Role, typer.Option(help="Kind of user that the key acts as")],
+    role: Annotated[Role, typer.Option(help="Role of the NATS user whose permissions the key has")],
     user: Annotated[
         str | None,
         typer.Option(
             callback=checked_name,
-            help="User of NATS whose permissions the key has (default: the name of the role; of a "
+            help="Name of that user (default: the name of the role; for a "
             "device, the name of the key)",
         ),
     ] = None,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Time until it expires, such as 30d, 12h or 15m"),
+        typer.Option(
+            metavar="TIME",
+            help="Time until the key expires, such as 30d, 12h or 15m (default: never)",
+        ),
     ] = None,
 ) -> None:
-    """Add a key and print it, once: only its hash is stored."""
+    """Add a key and print it. It cannot be printed again, because only its hash is stored."""
     acts_as = user or (name if role is Role.DEVICE else role.value)
     expires_ns = None if expires is None else time.time_ns() + seconds_of(expires) * 1_000_000_000
     run_command(partial(_add, name, role, acts_as, expires_ns))
@@ -80,7 +86,7 @@ async def _add(name: str, role: Role, user: str, expires_ns: int | None) -> None
 
 @key.command("list")
 def list_command() -> None:
-    """List the keys: name, role, user of NATS, and when each expires."""
+    """List the keys with their roles, NATS users and expiry times."""
     run_command(_list)
 
 
@@ -97,7 +103,7 @@ async def _list() -> None:
 def revoke(
     name: Annotated[str, typer.Argument(help="Name of the key", callback=checked_name)],
 ) -> None:
-    """Revoke a key: every gateway refuses it from now on, and closes its WebSockets."""
+    """Revoke a key. Every gateway refuses it immediately and closes its WebSockets."""
     run_command(partial(_revoke, name))
 
 

@@ -19,13 +19,15 @@ __all__ = ["accounts", "users_of"]
 
 
 def accounts(
-    folder: Annotated[Path, typer.Argument(help="Folder to write accounts and passwords to")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder to write the accounts and passwords to")
+    ],
     devices: Annotated[
         list[str] | None,
         typer.Option(
             "--device",
             metavar="NAME[=STREAM,...]",
-            help="User that publishes these streams (default: the stream with its name)",
+            help="User that may publish these streams (default: the stream with its name)",
         ),
     ] = None,
     readers: Annotated[
@@ -33,23 +35,23 @@ def accounts(
         typer.Option(
             "--reader",
             metavar="NAME[=STREAM,...]",
-            help="User that reads the results of these streams (default: of all streams)",
+            help="User that may read the results of these streams (default: of all streams)",
         ),
     ] = None,
     analysts: Annotated[
         list[str] | None,
-        typer.Option("--analyst", metavar="NAME", help="User that sends queries and jobs"),
+        typer.Option("--analyst", metavar="NAME", help="User that may send queries and jobs"),
     ] = None,
     hosts: Annotated[
         list[str] | None,
         typer.Option(
             "--tls",
             metavar="HOST",
-            help="Name or address of the server, for a certificate of a private CA",
+            help="Name or address of the server: also write a private CA and a certificate for it",
         ),
     ] = None,
 ) -> None:
-    """Write users, permissions and passwords for a NATS server; existing passwords are kept."""
+    """Write the users, permissions and passwords of a NATS server. Existing passwords are kept."""
     with reported():
         try:
             write_accounts(folder, users_of(devices or (), readers or (), analysts or ()))

@@ -25,11 +25,14 @@ UNKNOWN = "-"
 
 def audit(
     name: Annotated[
-        str | None, typer.Argument(help="Stream, job or key (default: all)", callback=checked_name)
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Stream, job or key (default: all)", callback=checked_name
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Number of records, the newest")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of records, the newest")] = 100,
 ) -> None:
-    """List who changed streams, jobs and keys of HTTP clients."""
+    """List which user changed which streams, jobs and keys, and when."""
     run_command(partial(_audit, name, limit))
 
 

@@ -21,13 +21,13 @@ def bench(
     signal_length: Annotated[
         int, typer.Option("--length", min=32, help="Length of the signals in samples")
     ] = 1000,
-    mc_count: Annotated[int, typer.Option(min=1, help="Number of surrogate pairs")] = 300,
+    mc_count: Annotated[int, typer.Option(min=1, help="Surrogate pairs to simulate")] = 300,
     backends: Annotated[
         str | None,
         typer.Option(help="Backends, such as sequential,joblib (default: all available)"),
     ] = None,
 ) -> None:
-    """Measure the time of a coherence with its significance on each backend of a worker."""
+    """Measure how long a worker takes for the coherence of two signals on each backend."""
     run_command(partial(_bench, signal_length, mc_count, backends))
 
 

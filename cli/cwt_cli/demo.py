@@ -78,7 +78,7 @@ def demo(
         bool, typer.Option("--secure", help="Give each service a user with its own permissions")
     ] = False,
 ) -> None:
-    """Play ten minutes of an intensive-care recording through the whole system."""
+    """Analyse a recording of ten minutes with the whole system, and draw the coherence."""
     if keep is None:
         keep = sys.stdin.isatty() and sys.stdout.isatty()
     folder = Path("var/demo") / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")

@@ -50,14 +50,17 @@ class Order:
     """The parsed command line."""
 
     source: str
-    columns: tuple[str, ...] | None
+    channels: tuple[str, ...] | None
     fs: Rate | None
     seconds: float
 
 
 def describe_command(
-    source: Annotated[str, typer.Argument(help="Recording, or a source as for publish --source")],
-    columns: Annotated[
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Recording, or a source as for publish --source"),
+    ],
+    channels: Annotated[
         str | None, typer.Option(help="Channels, such as ecg,abp (default: all)")
     ] = None,
     fs: Annotated[
@@ -66,10 +69,10 @@ def describe_command(
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Seconds to record from a device")] = 10,
 ) -> None:
-    """Describe a recording or a device: channels, rate, gaps, faults, and the publish command."""
+    """Describe a recording or a device: channels, rate, gaps and faults, and how to publish it."""
     order = Order(
         source=source,
-        columns=None if columns is None else split_names(columns),
+        channels=None if channels is None else split_names(channels),
         fs=parse_rate(fs),
         seconds=seconds,
     )
@@ -83,8 +86,8 @@ async def _describe(order: Order) -> None:
         await _print(order, console)
     except ChoiceNeededError as choice:
         console.print(str(choice), markup=False)
-        for name, columns in choice.choices:
-            chosen = replace(order, source=name or order.source, columns=columns)
+        for name, channels in choice.choices:
+            chosen = replace(order, source=name or order.source, channels=channels)
             console.print()
             try:
                 await _print(chosen, console)
@@ -94,7 +97,7 @@ async def _describe(order: Order) -> None:
 
 async def _print(order: Order, console: Console) -> None:
     chunk_s = None if order.source.startswith(DEVICES) else CHUNK_S
-    find = partial(named_source, order.source, channels=order.columns, chunk_s=chunk_s)
+    find = partial(named_source, order.source, channels=order.channels, chunk_s=chunk_s)
     fs_hz = await measured_fs_hz(find()) if order.fs == "measured" else order.fs
     async with find(fs_hz=fs_hz).open() as signals:
         description = await describe(signals, seconds=order.seconds if signals.info.live else None)
@@ -190,8 +193,8 @@ def command_for(description: Description, order: Order) -> str:
     words = [program(), "publish"]
     words += [order.source] if Path(order.source).exists() else ["--source", order.source]
     words += ["--stream", _stream_name(description.info)]
-    if order.columns is not None:
-        words += ["--columns", ",".join(order.columns)]
+    if order.channels is not None:
+        words += ["--channels", ",".join(order.channels)]
     words += _rate_words(description, order)
     if not names:
         return " ".join(map(shlex.quote, words)) + "  (no channel has a signal to analyse)"

@@ -60,7 +60,7 @@ STYLES = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
 def doctor() -> None:
-    """Check the server, the services and the stored data; exits with 1 if something is wrong."""
+    """Check the server, the services and the stored data. Exits with 1 if it finds a problem."""
     run_command(_doctor)
 
 

@@ -21,55 +21,63 @@ Save = Callable[[Export, Path], None]
 
 
 def export(
-    stream: Annotated[str, typer.Argument(help="Stream, running or ended", callback=checked_name)],
+    stream: Annotated[
+        str,
+        typer.Argument(
+            metavar="STREAM", help="Name of the stream, running or ended", callback=checked_name
+        ),
+    ],
     analysis: Annotated[
-        str | None, typer.Argument(help="Analysis (optional if the stream has only one)")
+        str | None,
+        typer.Argument(
+            metavar="ANALYSIS", help="Analysis of the stream (default: its only analysis)"
+        ),
     ] = None,
     npz: Annotated[Path | None, typer.Option(help="NumPy archive to write")] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Text file to write, with one row per value")
+        Path | None, typer.Option(help="Text file to write, with one line per value")
     ] = None,
     netcdf: Annotated[Path | None, typer.Option(help="netCDF file to write")] = None,
-    png: Annotated[
+    plot: Annotated[
         Path | None, typer.Option(help="Picture to draw (.png, .pdf or .svg; needs matplotlib)")
     ] = None,
     channels: Annotated[
-        str | None, typer.Option(help="One channel set, c3 or c3,c4 (default: all)")
+        str | None, typer.Option(help="Only this channel or pair, such as C3,C4 (default: all)")
     ] = None,
     epoch: Annotated[
         str | None, typer.Option(help="Run of the device (default: the newest with results)")
     ] = None,
-    epochs: Annotated[
+    around: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="With --npz: the epochs around the markers with this text, or a pattern such as "
-            "'Stimulus/*', instead of the whole analysis",
+            help="With --npz: only the segments around markers with this text, or a pattern such "
+            "as 'Stimulus/*'",
         ),
     ] = None,
-    before: Annotated[float, typer.Option(help="With --epochs: seconds before each marker")] = 1.0,
-    after: Annotated[float, typer.Option(help="With --epochs: seconds after each marker")] = 1.0,
-    step_s: Annotated[
+    before: Annotated[float, typer.Option(help="With --around: seconds before each marker")] = 1.0,
+    after: Annotated[float, typer.Option(help="With --around: seconds after each marker")] = 1.0,
+    step: Annotated[
         float | None,
         typer.Option(
-            min=1e-9, help="Seconds between columns (default: those of the highest octave)"
+            min=1e-9, help="Seconds between times (default: as computed for the highest octave)"
         ),
     ] = None,
 ) -> None:
-    """Save the scalogram of a stream, with its axes, mask, levels, markers and provenance."""
-    if epochs is not None and (npz is None or [csv, netcdf, png] != [None] * 3):
-        raise typer.BadParameter("--epochs needs --npz FILE, and excludes other files")
+    """Save the stored results of a stream, with axes, mask, thresholds, markers and provenance."""
+    if around is not None and (npz is None or [csv, netcdf, plot] != [None] * 3):
+        raise typer.BadParameter("--around needs --npz FILE, and excludes other files")
     files: list[tuple[Path | None, Save]] = [
-        (npz, Export.save_npz if epochs is None else partial(_save_epochs, epochs, before, after)),
+        (npz, Export.save_npz if around is None else partial(_save_epochs, around, before, after)),
         (csv, Export.save_csv),
         (netcdf, Export.save_netcdf),
-        (png, Export.save_picture),
+        (plot, Export.save_picture),
     ]
     outputs = [(path, save) for path, save in files if path is not None]
     if not outputs:
-        raise typer.BadParameter("no output: give --npz, --csv, --netcdf or --png with a FILE")
+        raise typer.BadParameter("no output: give --npz, --csv, --netcdf or --plot with a FILE")
     names = None if channels is None else split_names(channels)
-    run_command(partial(_export, stream, analysis, epoch, names, step_s, outputs, png))
+    run_command(partial(_export, stream, analysis, epoch, names, step, outputs, plot))
 
 
 async def _export(

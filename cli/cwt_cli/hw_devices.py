@@ -24,7 +24,11 @@ __all__ = ["info", "list_", "selftest", "verify"]
 
 Device = Annotated[
     str,
-    typer.Argument(help="Name of the device in CWT_HW_PORTS, such as fpga0", callback=checked_name),
+    typer.Argument(
+        metavar="DEVICE",
+        help="Name of the device in CWT_HW_PORTS, such as fpga0",
+        callback=checked_name,
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=1, max=2**32 - 1, help="Seed of the random input")]
 
@@ -51,7 +55,7 @@ def verify(
     ] = "all",
     seed: Seed = 1,
 ) -> None:
-    """Compute on a device and on this machine's integer model, and compare the results."""
+    """Compute on a device and with its integer model on this machine, and compare the results."""
     if operation not in {"cwt", "mc", "all"}:
         raise typer.BadParameter(f"--operation must be cwt, mc or all, not {operation!r}")
     _run(partial(_verify, device, operation, seed), device)

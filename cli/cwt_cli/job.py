@@ -16,6 +16,7 @@ from rich.console import Console
 
 from cwt_cli.answer_text import fields_of, json_of
 from cwt_cli.faults import FAILED, USAGE, CommandError
+from cwt_cli.help_examples import examples
 from cwt_cli.job_display import job_lines, result_line, show_progress, state_lines
 from cwt_cli.job_tasks import Transform, read_tasks, tasks_of_files
 from cwt_cli.names import checked_name
@@ -23,15 +24,15 @@ from cwt_cli.query import check_choices
 from cwt_cli.shell import command_log, run_command, server
 from cwt_cli.transform_options import (
     BackendOption,
-    ColumnsOption,
+    ChannelsOption,
     DjOption,
-    LevelOption,
     McCountOption,
     MethodOption,
     ParamOption,
     RateOption,
     ResampleOption,
     SeedOption,
+    SignificanceLevelOption,
     WaveletOption,
 )
 from cwt_schemas.job import JobStatus
@@ -40,7 +41,9 @@ from pycwt_client import Client, Job, TaskResult, connect
 __all__ = ["job"]
 
 job = typer.Typer(
-    name="job", no_args_is_help=True, help="Run many analyses as a job, whose results are stored."
+    name="job",
+    no_args_is_help=True,
+    help="Compute many transforms in the background, and store their results.",
 )
 
 JobId = Annotated[
@@ -51,38 +54,39 @@ JobId = Annotated[
 ]
 
 
-@job.command()
+@job.command(epilog=examples("job submit"))
 def submit(
     op: Annotated[
         str,
         typer.Argument(
             metavar="cwt|xwt|wct|tasks",
-            help="Operation: cwt of each column, xwt or wct of each pair of columns of a file, or "
-            "the tasks of a JSON file",
+            help="cwt of each channel, xwt or wct of each pair of channels of a file, or the tasks "
+            "of a JSON file",
         ),
     ],
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Recordings, as for publish; with tasks: JSON files, or - for standard input"
+            metavar="FILE",
+            help="Recordings, as for query; with tasks: JSON files, or - for standard input",
         ),
     ],
-    columns: ColumnsOption = None,
+    channels: ChannelsOption = None,
     fs: RateOption = None,
     resample: ResampleOption = None,
     dj: DjOption = 0.25,
-    level: LevelOption = 0.95,
+    significance_level: SignificanceLevelOption = 0.95,
     wavelet: WaveletOption = "morlet",
     param: ParamOption = -1,
     method: MethodOption = "montecarlo",
     mc_count: McCountOption = 300,
     seed: SeedOption = None,
     backend: BackendOption = "sequential",
-    name: Annotated[str | None, typer.Option(help="Name of the job")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the job, shown by job list")] = None,
     job_id: Annotated[
         str | None,
         typer.Option(
-            "--id", help="Id of the job (default: derived from its tasks)", callback=checked_name
+            "--id", help="Id of the job (default: computed from its tasks)", callback=checked_name
         ),
     ] = None,
     watch: Annotated[
@@ -95,7 +99,7 @@ def submit(
     check_choices(wavelet=wavelet, method=method)
     options: dict[str, Any] = {"dj": dj, "mother": wavelet, "param": param}
     if op in {"xwt", "wct"}:
-        options["significance_level"] = level
+        options["significance_level"] = significance_level
     if op == "wct":
         options |= {"method": method, "mc_count": mc_count, "seed": seed, "backend": backend}
 
@@ -106,7 +110,7 @@ def submit(
         else:
             transform = cast("Transform", op)
             labels, tasks = await tasks_of_files(
-                transform, files, columns, fs, options, resample_hz=resample
+                transform, files, channels, fs, options, resample_hz=resample
             )
         handed = await client.submit(tasks, name=name, job_id=job_id)
         for index, label in enumerate(labels):
@@ -139,11 +143,11 @@ def watch(job_id: JobId) -> None:
     _with_client(work)
 
 
-@job.command()
+@job.command(epilog=examples("job results"))
 def results(
     job_id: JobId,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder to write each reply to, as .npz")
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to save each reply in, as a NumPy archive")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each reply as JSON, one per line")
@@ -152,11 +156,11 @@ def results(
     """Print the outcome of each task as it arrives, until the job ends."""
 
     async def work(client: Client) -> None:
-        if output is not None:
-            await anyio.Path(output).mkdir(parents=True, exist_ok=True)
+        if out is not None:
+            await anyio.Path(out).mkdir(parents=True, exist_ok=True)
         async for each in client.job(job_id).results():
-            if output is not None and each.answer is not None:
-                np.savez_compressed(output / f"{each.index}.npz", **fields_of(each.answer))
+            if out is not None and each.answer is not None:
+                np.savez_compressed(out / f"{each.index}.npz", **fields_of(each.answer))
             if as_json:
                 sys.stdout.buffer.write(_json_line(each))
                 sys.stdout.buffer.flush()
@@ -168,7 +172,7 @@ def results(
 
 @job.command()
 def cancel(job_id: JobId) -> None:
-    """Cancel a job: running tasks end soon, and the others do not start."""
+    """Cancel a job. Running tasks are stopped, and the others are not started."""
     _with_client(partial(_change, job_id, Job.cancel))
 
 
@@ -181,7 +185,7 @@ def retry(job_id: JobId) -> None:
 @job.command("list")
 def list_jobs(
     status: Annotated[
-        str | None, typer.Option(help="Only this status: queued, running, completed, ...")
+        str | None, typer.Option(help="Only jobs with this status: queued, running, completed, ...")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of jobs")] = 100,
 ) -> None:

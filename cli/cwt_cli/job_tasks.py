@@ -21,7 +21,7 @@ Transform = Literal["cwt", "xwt", "wct"]
 async def tasks_of_files(
     op: Transform,
     files: list[str],
-    columns: str | None,
+    channels: str | None,
     fs_hz: float | None,
     options: Mapping[str, Any],
     *,
@@ -39,7 +39,7 @@ async def tasks_of_files(
     labels: list[str] = []
     tasks: list[Task] = []
     for file in files:
-        recording = await read_named(file, columns, fs_hz, resample_hz)
+        recording = await read_named(file, channels, fs_hz, resample_hz)
         for label, signals in _signals(op, file, recording):
             labels.append(f"{short_name(file)}: {label}")
             tasks.append({"type": op, "dt": 1 / recording.info.fs_hz, **signals, **options})

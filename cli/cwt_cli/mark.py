@@ -21,11 +21,15 @@ NOW = "now"
 
 
 def mark(
-    stream: Annotated[str, typer.Argument(help="Stream", callback=checked_name)],
-    text: Annotated[str, typer.Argument(help="Note, such as 'eyes closed'")],
+    stream: Annotated[
+        str, typer.Argument(metavar="STREAM", help="Name of the stream", callback=checked_name)
+    ],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Note, such as 'eyes closed'")],
     sample: Annotated[
         int | None,
-        typer.Option(min=0, help="Position in the epoch (default: the next sample to arrive)"),
+        typer.Option(
+            min=0, help="Number of the sample in the epoch (default: the next sample to arrive)"
+        ),
     ] = None,
     time: Annotated[
         str | None,
@@ -43,7 +47,7 @@ def mark(
         str | None, typer.Option(help="Run of the device (default: the current one)")
     ] = None,
 ) -> None:
-    """Set a marker: a note about a moment of a stream, which `watch` shows."""
+    """Add a marker to a stream: a note about a moment, which watch and the page show."""
     if sample is not None and time is not None:
         raise typer.BadParameter("give --sample or --time, not both")
     t_ns = None if time is None else time_ns(time)

@@ -65,7 +65,7 @@ class Order:
     speed: float
     chunk_s: float | None
     epoch: str | None
-    columns: str | None
+    channels: str | None
     define: Path | None
     power: str | None
     coherence: list[str]
@@ -73,9 +73,19 @@ class Order:
 
 
 def publish(
-    stream: Annotated[str, typer.Option(help="Stream to publish to", callback=checked_name)],
+    stream: Annotated[
+        str,
+        typer.Option(
+            help="Stream to publish to, such as night; a new one needs --define, --power or "
+            "--coherence",
+            callback=checked_name,
+        ),
+    ],
     file: Annotated[
-        str | None, typer.Argument(help="Recording: CSV, WAV, EDF, XDF, NumPy, BrainVision, ...")
+        str | None,
+        typer.Argument(
+            metavar="FILE", help="Recording: CSV, WAV, EDF, XDF, NumPy, BrainVision, ..."
+        ),
     ] = None,
     source: Annotated[
         str | None,
@@ -89,8 +99,8 @@ def publish(
         str | None,
         typer.Option(
             metavar="HZ|measured",
-            help="Sampling rate in Hz, overriding that of the source; measured: that of its time "
-            "stamps",
+            help="Sampling rate in Hz, instead of that of the source; measured: computed from its "
+            "time stamps",
         ),
     ] = None,
     resample: ResampleOption = None,
@@ -100,18 +110,20 @@ def publish(
             min=0, help="Playback speed of a recording (1 = real time; 0 = as fast as possible)"
         ),
     ] = 1,
-    chunk_s: Annotated[
+    chunk: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Seconds in a chunk (default: 0.2, for a device 0.02)"),
+        typer.Option(
+            min=0.001, help="Seconds of signal per chunk (default: 0.2, for a device 0.02)"
+        ),
     ] = None,
     epoch: Annotated[
         str | None,
         typer.Option(
-            help="Name of this run (default: a new one); an existing name "
-            "skips the samples stored under it"
+            help="Name of this run (default: a new one). To continue an interrupted run, give its "
+            "name: samples that are already stored are not sent again"
         ),
     ] = None,
-    columns: Annotated[
+    channels: Annotated[
         str | None, typer.Option(help="Channels to publish, such as ecg,abp (default: all)")
     ] = None,
     define: Annotated[
@@ -134,10 +146,10 @@ def publish(
         ),
     ] = None,
 ) -> None:
-    """Publish a recording, or the samples of a device as they arrive."""
+    """Publish a recording, or the samples of a device as they arrive, to a stream."""
     order = Order(
         file=file, source=source, stream=stream, fs_hz=parse_rate(fs), resample_hz=resample,
-        speed=speed, chunk_s=chunk_s, epoch=epoch, columns=columns, define=define,
+        speed=speed, chunk_s=chunk, epoch=epoch, channels=channels, define=define,
         power=power, coherence=coherence or [], band=band,
     )  # fmt: skip
     run_command(partial(_publish, order))
@@ -182,7 +194,7 @@ async def _publish(order: Order) -> None:
     find = partial(
         named_source,
         the_source(order.file, order.source),
-        channels=None if order.columns is None else split_names(order.columns),
+        channels=None if order.channels is None else split_names(order.channels),
         chunk_s=order.chunk_s,
     )
     find()  # report a missing file before a missing server
@@ -364,7 +376,7 @@ def check_channels(info: SourceInfo, definition: StreamDefinition) -> None:
     if len(columns) != len(channels):
         raise CommandError(
             f"{info.name} has the channels {', '.join(columns)}, but the stream has the channels "
-            f"{', '.join(channels)}: select the same number, in that order, with --columns",
+            f"{', '.join(channels)}: select the same number, in that order, with --channels",
             USAGE,
         )
 

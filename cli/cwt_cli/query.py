@@ -19,14 +19,14 @@ from cwt_cli.recordings import read_named, short_name
 from cwt_cli.shell import command_log, run_command, server
 from cwt_cli.transform_options import (
     BackendOption,
-    ColumnsOption,
-    LevelOption,
+    ChannelsOption,
     McCountOption,
     MethodOption,
     ParamOption,
     RateOption,
     ResampleOption,
     SeedOption,
+    SignificanceLevelOption,
     WaveletOption,
 )
 from cwt_runtime.analysis import wavelet_of
@@ -146,7 +146,7 @@ def lag1(name: str, signal: Real) -> float:
 async def read_signals(
     op: Op,
     files: list[str],
-    columns: str | None,
+    channels: str | None,
     fs_hz: float | None = None,
     resample_hz: float | None = None,
 ) -> tuple[Signals, float]:
@@ -157,7 +157,7 @@ async def read_signals(
     CommandError
         Too few or too many signals, different lengths or rates, or an unknown rate.
     """
-    recordings = [await read_named(name, columns, fs_hz, resample_hz) for name in files]
+    recordings = [await read_named(name, channels, fs_hz, resample_hz) for name in files]
     signals: Signals = {}
     for file, each in zip(files, recordings, strict=True):
         for place, name in enumerate(each.info.channel_names):
@@ -167,7 +167,7 @@ async def read_signals(
     if len(signals) < count or (len(signals) > count and not more):
         raise CommandError(
             f"{op} takes {count}{' or more' if more else ''} of the channels "
-            f"{', '.join(signals)}: select with --columns",
+            f"{', '.join(signals)}: select with --channels",
             USAGE,
         )
     rate = common_rate({n: r.info.fs_hz for n, r in zip(files, recordings, strict=True)})
@@ -201,42 +201,60 @@ def common_rate(rates: Mapping[str, float]) -> float:
 
 def query(
     op: Annotated[
-        str, typer.Argument(metavar="cwt|xwt|wct|pwct|mwct|significance", help="Operation to run")
+        str,
+        typer.Argument(
+            metavar="cwt|xwt|wct|pwct|mwct|significance", help="Transform to compute, see above"
+        ),
     ],
     files: Annotated[
-        list[str], typer.Argument(help="Recordings, as for publish: FILE, or KIND:FILE")
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="Recordings: FILE, or KIND:FILE as for publish --source"
+        ),
     ],
-    columns: ColumnsOption = None,
+    channels: ChannelsOption = None,
     fs: RateOption = None,
     resample: ResampleOption = None,
     dj: Annotated[
         float,
-        typer.Option(min=1e-3, help="Spacing of scales in octaves", show_default="1/12"),
+        typer.Option(min=1e-3, help="Spacing of the scales in octaves", show_default="1/12"),
     ] = OCTAVE_STEP,
-    level: LevelOption = 0.95,
+    significance_level: SignificanceLevelOption = 0.95,
     wavelet: WaveletOption = "morlet",
     param: ParamOption = -1,
     convention: Annotated[
-        str, typer.Option(metavar="standard|pycwt", help="Normalisation, scales and smoothing")
+        str,
+        typer.Option(
+            metavar="standard|pycwt",
+            help="Normalisation, scales and smoothing: of the papers, or of pycwt",
+        ),
     ] = "standard",
     method: MethodOption = "montecarlo",
     mc_count: McCountOption = 300,
     seed: SeedOption = None,
     backend: BackendOption = "sequential",
     fallback: Annotated[
-        bool, typer.Option("--fallback", help="Use sequential if the backend is not available")
+        bool,
+        typer.Option(
+            "--fallback", help="Use the backend sequential if the chosen one is not available"
+        ),
     ] = False,
     deltaj0: Annotated[
         float | None,
-        typer.Option(min=1e-3, help="Smoothing of pwct and mwct over scales, in octaves"),
+        typer.Option(
+            min=1e-3,
+            help="Width of the smoothing over scales of pwct and mwct, in octaves",
+        ),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture to draw (.png, .pdf or .svg)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON")] = False,
 ) -> None:
-    """Compute a transform of one or more signals, or the significance of their coherence.
+    """Compute a transform of recorded signals on a worker.
 
-    pwct is the coherence of the first two signals given the others, and mwct that of the first one
-    with all others.
+    cwt is the wavelet transform of one signal, xwt the cross wavelet transform of two, and wct
+    their coherence. pwct is the partial coherence of the first two signals given the others, and
+    mwct the multiple coherence of the first signal with all others. significance is the threshold
+    of wct.
     """
     if op not in get_args(Op):
         raise typer.BadParameter(
@@ -245,9 +263,9 @@ def query(
     check_choices(wavelet=wavelet, convention=convention, method=method)
 
     async def read_query() -> Query:
-        signals, fs_hz = await read_signals(cast("Op", op), files, columns, fs, resample)
+        signals, fs_hz = await read_signals(cast("Op", op), files, channels, fs, resample)
         return Query(
-            op=cast("Op", op), signals=signals, fs_hz=fs_hz, dj=dj, level=level,
+            op=cast("Op", op), signals=signals, fs_hz=fs_hz, dj=dj, level=significance_level,
             wavelet=cast("Wavelet", wavelet), param=param,
             convention=cast("Convention", convention), method=cast("LevelMethod", method),
             mc_count=mc_count, seed=seed, backend=backend, fallback=fallback, deltaj0=deltaj0,

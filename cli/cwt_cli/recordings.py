@@ -15,7 +15,7 @@ __all__ = ["read_named", "short_name"]
 
 
 async def read_named(
-    name: str, columns: str | None, fs_hz: float | None, resample_hz: float | None
+    name: str, channels: str | None, fs_hz: float | None, resample_hz: float | None
 ) -> Whole:
     """Read a whole recording with these channels, at its own rate or resampled.
 
@@ -24,7 +24,7 @@ async def read_named(
     SourceError
         The recording cannot be read, does not state its rate, or lacks a channel.
     """
-    chosen = None if columns is None else split_names(columns)
+    chosen = None if channels is None else split_names(channels)
     whole = await read_whole(named_source(name, channels=chosen, fs_hz=fs_hz))
     for text in whole.info.warnings:
         warn(text)

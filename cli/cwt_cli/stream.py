@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cwt_cli.faults import CommandError
+from cwt_cli.help_examples import examples
 from cwt_cli.names import checked_name
 from cwt_cli.shell import command_log, run_command, server
 from cwt_schemas.errors import NotFound
@@ -20,7 +21,7 @@ stream = typer.Typer(name="stream", no_args_is_help=True, help="List and delete 
 
 @stream.command("list")
 def list_streams() -> None:
-    """List the streams that are defined."""
+    """List the defined streams, with rate, channels and analyses."""
     run_command(_list)
 
 
@@ -38,18 +39,20 @@ async def _list() -> None:
         typer.echo("no streams")
 
 
-@stream.command()
+@stream.command(epilog=examples("stream delete"))
 def delete(
-    name: Annotated[str, typer.Argument(help="Stream", callback=checked_name)],
+    name: Annotated[
+        str, typer.Argument(metavar="STREAM", help="Name of the stream", callback=checked_name)
+    ],
     data: Annotated[
         bool,
         typer.Option(
-            "--data", help="Also remove all stored data of the stream: signals, windows, results"
+            "--data", help="Also remove all stored data of the stream, such as signals and results"
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation")] = False,
 ) -> None:
-    """End a stream. Without --data, its signals and results stay until they expire."""
+    """Delete the definition of a stream. Without --data, its signals and results expire by age."""
     if data and not yes:
         typer.confirm(
             f"Remove every sample and result of {name}? They cannot be restored", abort=True

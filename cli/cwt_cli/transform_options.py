@@ -8,20 +8,20 @@ import typer
 
 __all__ = [
     "BackendOption",
-    "ColumnsOption",
+    "ChannelsOption",
     "DjOption",
-    "LevelOption",
     "McCountOption",
     "MethodOption",
     "ParamOption",
     "RateOption",
     "ResampleOption",
     "SeedOption",
+    "SignificanceLevelOption",
     "WaveletOption",
 ]
 
-ColumnsOption = Annotated[
-    str | None, typer.Option(help="Columns to use, such as ecg,abp (default: all)")
+ChannelsOption = Annotated[
+    str | None, typer.Option(help="Channels to use, such as ecg,abp (default: all)")
 ]
 RateOption = Annotated[
     float | None, typer.Option(min=1e-9, help="Sampling rate in Hz, overriding that of the file")
@@ -34,15 +34,27 @@ ResampleOption = Annotated[
         "of it)",
     ),
 ]
-DjOption = Annotated[float, typer.Option(min=1e-3, help="Spacing of scales in octaves")]
-LevelOption = Annotated[float, typer.Option(help="Significance level, for xwt and wct")]
+DjOption = Annotated[float, typer.Option(min=1e-3, help="Spacing of the scales in octaves")]
+SignificanceLevelOption = Annotated[
+    float, typer.Option(help="Significance level, for xwt and coherence")
+]
 WaveletOption = Annotated[str, typer.Option(metavar="morlet|paul|dog", help="Mother wavelet")]
 ParamOption = Annotated[
-    float, typer.Option(help="Order or frequency of the wavelet (-1: the default)")
+    float,
+    typer.Option(
+        help="Parameter of the wavelet: frequency of morlet, order of paul and dog (-1: default)"
+    ),
 ]
 MethodOption = Annotated[
-    str, typer.Option(metavar="montecarlo|table", help="Method for the significance of coherence")
+    str, typer.Option(metavar="montecarlo|table", help="How the threshold of coherence is computed")
 ]
-McCountOption = Annotated[int, typer.Option(min=1, help="Number of surrogate pairs")]
-SeedOption = Annotated[int | None, typer.Option(help="Seed of the surrogates")]
-BackendOption = Annotated[str, typer.Option(help="Monte Carlo backend")]
+McCountOption = Annotated[
+    int, typer.Option(min=1, help="Surrogate pairs to simulate, with montecarlo")
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(help="Seed of the simulation, for a reproducible threshold (default: random)"),
+]
+BackendOption = Annotated[
+    str, typer.Option(help="Backend that simulates: sequential, joblib, cluster or a device")
+]

@@ -56,7 +56,7 @@ CLIENTS = (device("icu", ("icu",)), reader("reader"), analyst("analyst"))
 
 def up(
     workers: Annotated[int, typer.Option(min=1, help="Number of compute workers")] = 2,
-    data: Annotated[Path, typer.Option(help="Data folder of the embedded server")] = Path(
+    data: Annotated[Path, typer.Option(help="Folder for the data of the server")] = Path(
         "var/data"
     ),
     port: Annotated[
@@ -66,7 +66,8 @@ def up(
     insecure: Annotated[
         bool,
         typer.Option(
-            "--insecure", help="Allow other machines to use the server, which has no users"
+            "--insecure",
+            help="Allow other machines to connect although the server has no passwords",
         ),
     ] = False,
     secure: Annotated[
@@ -82,7 +83,7 @@ def up(
             min=-1,
             max=65535,
             envvar="CWT_HTTP_PORT",
-            help="Port of the page and the HTTP interface (-1: any free one)",
+            help="Port of the web page and the HTTP interface (-1: any free one)",
         ),
     ] = DEFAULT_HTTP_PORT,
 ) -> None:

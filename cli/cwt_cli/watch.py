@@ -47,17 +47,24 @@ NEXT_KEYS = {"\t", "n", " "}
 
 def watch(
     stream: Annotated[
-        str | None, typer.Argument(help="Stream (default: all)", callback=checked_name)
+        str | None,
+        typer.Argument(
+            metavar="STREAM", help="Name of the stream (default: all)", callback=checked_name
+        ),
     ] = None,
     analysis: Annotated[
-        str | None, typer.Argument(help="Analysis of the stream (default: all)")
+        str | None,
+        typer.Argument(metavar="ANALYSIS", help="Analysis of the stream (default: all)"),
     ] = None,
     channels: Annotated[
-        str | None, typer.Option(help="Channel set, c3 or c3,c4 (default: the first)")
+        str | None,
+        typer.Option(
+            help="Channel of a spectrum, or pair of a coherence, such as C3,C4 (default: the first)"
+        ),
     ] = None,
     span: Annotated[float | None, typer.Option(min=0.1, help="Seconds of signal to show")] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Print a table of the current state, and exit")
+        bool, typer.Option("--once", help="Print a table of the newest results, and exit")
     ] = False,
     as_json: Annotated[
         bool,

@@ -360,7 +360,7 @@ def _row(line: str, header: Header, where: str) -> list[float]:
             if not others:
                 raise SourceError(text) from None
             raise ChoiceNeededError(
-                f"{text}; leave the column out with --columns {','.join(others)}",
+                f"{text}; leave the column out with --channels {','.join(others)}",
                 ((None, tuple(others)),),
             ) from None
     row = [math.nan if math.isinf(number) else number for number in row]

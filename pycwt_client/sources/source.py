@@ -299,7 +299,7 @@ def one_rate(rates: Mapping[str, float], name: str) -> float:
     if len(by_rate) != 1:
         listing = ", ".join(f"{channel} {fs_hz:g} Hz" for channel, fs_hz in rates.items())
         raise ChoiceNeededError(
-            f"the channels of {name} have several rates; select those of one with --columns: "
+            f"the channels of {name} have several rates; select those of one with --channels: "
             f"{listing}",
             tuple((None, channels) for channels in by_rate.values()),
         )

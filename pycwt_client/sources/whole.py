@@ -56,7 +56,7 @@ async def read_whole(source: Source) -> Whole:
         if math.prod(shape) > MAX_NUMBERS:
             raise SourceError(
                 f"{info.name} has {shape[0]} samples of {shape[1]} channels, with its gaps: too "
-                "many to hold in memory; choose channels with --columns, or publish it at its own "
+                "many to hold in memory; choose channels with --channels, or publish it at its own "
                 "rate"
             )
         t0_ns, pieces, precise = None, list[Piece](), False

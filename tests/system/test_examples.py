@@ -113,8 +113,8 @@ async def test_a_stream_is_exported_by_the_command_and_by_a_program(
     await command("publish", str(recording), *words, "--speed", "0", url=system.url)
     await all_computed(Client(system.bus), "whole")
     archive, table, picture = (tmp_path / f"whole.{end}" for end in ("npz", "csv", "png"))
-    words = ("--npz", str(archive), "--csv", str(table), "--png", str(picture))
-    said = await command("export", "whole", *words, "--step-s", "1", url=system.url)
+    words = ("--npz", str(archive), "--csv", str(table), "--plot", str(picture))
+    said = await command("export", "whole", *words, "--step", "1", url=system.url)
     assert "coherence of abp_mmHg,ecg_mV" in said
     assert "not computed yet" not in said
     assert picture.read_bytes().startswith(b"\x89PNG")

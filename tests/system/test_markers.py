@@ -120,7 +120,7 @@ async def test_thousands_of_beats_become_markers_and_a_person_adds_two(
 
     archive = tmp_path / "beats.npz"
     said = await run(
-        "export", "ward", "--npz", str(archive), "--epochs", "N", "--before", "0.1", "--after",
+        "export", "ward", "--npz", str(archive), "--around", "N", "--before", "0.1", "--after",
         "0.1", url=system.url,
     )  # fmt: skip
     with np.load(archive) as saved:
@@ -128,11 +128,11 @@ async def test_thousands_of_beats_become_markers_and_a_person_adds_two(
         assert saved["values"].shape[0] == saved["mask"].shape[0] == len(beats)
         assert abs(saved["times_s"]).max() <= 0.1
     said = await run(
-        "export", "ward", "--npz", str(archive), "--epochs", "beat", code=1, url=system.url
+        "export", "ward", "--npz", str(archive), "--around", "beat", code=1, url=system.url
     )
     assert "no marker in epoch one of ward has the text 'beat'; there are: N, sat up" in said
     said = await run(
-        "export", "ward", "--csv", str(archive), "--epochs", "N", code=2, url=system.url
+        "export", "ward", "--csv", str(archive), "--around", "N", code=2, url=system.url
     )
     assert "--npz FILE" in said
 

@@ -41,11 +41,11 @@ async def test_files_are_asked_about_with_a_picture_and_in_json(
     assert "a with b: 300 samples" in said
     assert "from seed 1" in said
     assert picture.read_bytes().startswith(b"\x89PNG")
-    answer = json.loads(await run("query", "cwt", path, "--columns", "a", "--json", url=url))
+    answer = json.loads(await run("query", "cwt", path, "--channels", "a", "--json", url=url))
     assert len(answer["wave"]["re"][0]) == 300
     assert "cross power" in await run("query", "xwt", path, url=url)
     said = await run("query", "cwt", path, code=2, url=url)
-    assert "--columns" in said
+    assert "--channels" in said
 
 
 async def test_a_level_of_two_files_is_asked_for_and_drawn(
@@ -96,7 +96,7 @@ async def test_a_recording_that_was_interrupted_is_continued_under_its_epoch(
     with fail_after(30):
         while (await client.get_stream("half")).next_sample != 128:  # noqa: ASYNC110 - another process
             await anyio.sleep(POLL_S)
-    words = ("--stream", "half", "--speed", "0", "--chunk-s", "1", "--epoch", "one")
+    words = ("--stream", "half", "--speed", "0", "--chunk", "1", "--epoch", "one")
     said = await run("publish", str(path), *words, url=system.url)
     assert "3 chunks of half stored in epoch one; the first 128 samples were already stored" in said
     status = await client.get_stream("half")
@@ -111,7 +111,7 @@ async def test_a_job_is_handed_over_watched_listed_and_fetched(
     assert "both: completed, 100 %" in said
     assert "both" in await run("job", "list", url=url)
     folder = tmp_path / "out"
-    said = await run("job", "results", "both", "--json", "--output", str(folder), url=url)
+    said = await run("job", "results", "both", "--json", "--out", str(folder), url=url)
     assert sorted(each.name for each in folder.iterdir()) == ["0.npz", "1.npz"]
     assert len(json.loads(said.splitlines()[0])["result"]["wave"]["re"][0]) == 300
     assert "already completed" in await run("job", "cancel", "both", url=url, code=1)

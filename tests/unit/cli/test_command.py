@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_read_ends_with_2_and_one_sentence() -> None:
         ["job", "submit", "cwt", str(RECORDING)],
         ["mark", "icu", "eyes closed"],
         ["publish", str(RECORDING), "--stream", "icu", "--define", str(DEFINITION)],
-        ["query", "cwt", str(RECORDING), "--columns", "ecg_mV"],
+        ["query", "cwt", str(RECORDING), "--channels", "ecg_mV"],
         ["stream", "delete", "icu"],
         ["stream", "list"],
         ["up", "--http-port", "-1"],

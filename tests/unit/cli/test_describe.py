@@ -51,7 +51,7 @@ def test_the_parts_of_a_file_with_several_rates_are_described_one_by_one(tmp_pat
     text = described(tmp_path / "a night.edf")
     assert "several rates" in text
     eeg, temperature = suggested(text)
-    assert eeg[eeg.index("--columns") + 1] == "C3,C4"
+    assert eeg[eeg.index("--channels") + 1] == "C3,C4"
     assert eeg[eeg.index("--stream") + 1] == "a-night"
     assert str(tmp_path / "a night.edf") in eeg
     assert temperature[temperature.index("--power") + 1] == "Temp"
@@ -67,7 +67,7 @@ def test_what_is_suggested_leaves_out_columns_without_a_signal(tmp_path: Path) -
     assert re.search(r"^gone .* all", text, re.MULTILINE)
     assert re.search(r"^dead .* all", text, re.MULTILINE)
     [command] = suggested(text)
-    assert command[command.index("--columns") + 1] == "time,gone,dead,c3,c4"
+    assert command[command.index("--channels") + 1] == "time,gone,dead,c3,c4"
     options = {word: command[at + 1] for at, word in enumerate(command) if word.startswith("--")}
     analyses = parse_analyses(None, [options["--coherence"]], options["--band"])
     assert analyses is not None

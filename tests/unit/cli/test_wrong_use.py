@@ -85,7 +85,7 @@ def test_a_signal_without_a_lag_1_coefficient_is_named() -> None:
         lag1("year", np.full(90, 1990, dtype=np.float32))
 
 
-@pytest.mark.parametrize("option", [(), ("--columns", "a,b")])
+@pytest.mark.parametrize("option", [(), ("--channels", "a,b")])
 def test_a_file_that_does_not_state_its_rate_is_named(
     tmp_path: Path, option: tuple[str, ...]
 ) -> None:

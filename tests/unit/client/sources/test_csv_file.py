@@ -86,7 +86,7 @@ def test_columns_that_are_not_chosen_may_have_text() -> None:
     recording = parse_recording(lines, "f", ("abp", "ecg"))
     assert recording.samples[:9].tolist() == [[-i, i] for i in range(9)]
     assert np.isnan(recording.samples[9, 0])
-    with pytest.raises(SourceError, match=r"line 2: '12:00:00'.* time .*--columns ecg,abp"):
+    with pytest.raises(SourceError, match=r"line 2: '12:00:00'.* time .*--channels ecg,abp"):
         parse_recording(lines, "f")
     with pytest.raises(SourceError, match=r"line 4: 3 fields, 4 expected"):
         parse_recording([*lines[:3], "1,2,3", *lines[3:]], "f", ("ecg",))

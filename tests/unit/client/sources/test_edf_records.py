@@ -85,7 +85,7 @@ async def test_what_is_wrong_with_the_header_is_a_warning(tmp_path: Path) -> Non
     assert pieces[0].t0_ns is None
     with pytest.raises(SourceError, match=r"EMG_submental .* no range"):
         await read(named_source(name, channels=("EMG_submental",)))
-    with pytest.raises(ChoiceNeededError, match="--columns"):
+    with pytest.raises(ChoiceNeededError, match="--channels"):
         await read(named_source(name))
 
 
