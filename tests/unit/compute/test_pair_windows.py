@@ -164,6 +164,21 @@ def test_a_band_is_the_mean_over_the_scales_that_are_in_it() -> None:
             assert error.max() < 1e-4
 
 
+@pytest.mark.parametrize(("bands", "low", "high"), [([], 4.2, 5.8), ([[4.1, 8]], 0.3, 2.5)])
+def test_unrelated_noise_exceeds_the_threshold_of_a_scale_at_its_rate_and_that_of_a_band_less_often(
+    bands: list[list[float]], low: float, high: float
+) -> None:
+    x = np.random.default_rng(1).standard_normal((12_000, len(NAMES))).astype(np.float32)
+    spec = definition(bands=bands, fmin_hz=4.1, hop_s=16, significance={"level": 0.95})
+    above = valid = 0
+    for result in results(spec, x):
+        assert result.signif is not None
+        exceeds = result.masked > result.signif[..., None]
+        above, valid = above + int(exceeds.sum()), valid + int(exceeds.count())
+    # About 10 pairs of 500 independent values each: the standard error of 5 % is 0.3 %.
+    assert low < 100 * above / valid < high
+
+
 def test_a_result_too_large_for_a_message_comes_in_parts_with_ids_of_their_own() -> None:
     (window, *_) = windows(definition(significance={"level": 0.95}), signals())
     (whole,) = compute_window(window, ME)
