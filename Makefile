@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # because each of the many processes that tests start would compile the project again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: demo up test test-quick fuzz fuzz-bus faults cov lint format bench bench-http bench-queries bench-jobs bench-live bench-security bench-provisional bench-hardware gateware docs site page requirements sbom lua clean help
+.PHONY: demo up test test-quick fuzz fuzz-bus faults cov lint format bench bench-http bench-queries bench-jobs bench-live bench-security bench-provisional bench-streaming bench-hardware gateware docs site page requirements sbom lua clean help
 
 help:             ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -78,6 +78,10 @@ bench-jobs: $(READY) ## measure a job of many small tasks and write docs/benchma
 
 bench-provisional: $(READY) ## compare provisional values and write docs/benchmarks-provisional.md
 	$(BIN)/python -m benchmarks.provisional
+
+bench-streaming: $(READY) ## compare streaming transforms and write docs/benchmarks-streaming.md
+	$(PIP) --editable '.[dev,bench]'
+	$(BIN)/python -m benchmarks.streaming
 
 gateware: $(READY) ## the bitstream for the Tang Nano 9K; writes its size into docs/gateware.md
 	$(PIP) --editable '.[dev,gateware]'

@@ -16,6 +16,7 @@ PACKAGES = {
     "fcwt": "fCWT",
     "pywt": "PyWavelets",
     "ssqueezepy": "ssqueezepy",
+    "ezmsg.sigproc.wavelets": "ezmsg-sigproc",
 }
 
 
