@@ -34,6 +34,8 @@ class Analyses:
     power: tuple[str, ...] = ()
     #: Pairs of channels to compute the coherence of.
     coherence: tuple[tuple[str, str], ...] = ()
+    #: Compute the coherence of all pairs of channels.
+    all_pairs: bool = False
     fmin_hz: float
     fmax_hz: float
     #: Interval of results of the highest octave, seconds; by default `HOP_PERIODS` periods of
@@ -104,12 +106,12 @@ def derived_definition(stream: str, info: SourceInfo, analyses: Analyses) -> Str
                 **common,
             }
         )
-    if analyses.coherence:
+    if analyses.coherence or analyses.all_pairs:
         specs.append(
             {
                 "name": "coherence",
                 "op": "wct",
-                "pairs": analyses.coherence,
+                "pairs": "all" if analyses.all_pairs else analyses.coherence,
                 "quantity": "coherence",
                 "significance": {},
                 **common,
@@ -163,6 +165,8 @@ def _shown(value: object) -> str:
         case float():
             return f"{value:g}"
         case tuple():
-            return " ".join(",".join(each) if isinstance(each, tuple) else each for each in value)
+            return " ".join(
+                ",".join(map(_shown, each)) if isinstance(each, tuple) else each for each in value
+            )
         case _:
             return str(value)

@@ -49,6 +49,11 @@ from pycwt_client.sources.source import CHUNK_S
 __all__ = ["publish"]
 
 
+#: Value of --coherence for all pairs of channels.
+ALL_PAIRS = "all"
+#: Size of results per second of which `publish` warns: a gigabyte in less than twenty minutes.
+LARGE_BYTES_PER_S = 1_000_000
+
 #: Value of --fs.
 Rate = float | Literal["measured"]
 
@@ -136,7 +141,8 @@ def publish(
     coherence: Annotated[
         list[str] | None,
         typer.Option(
-            help="Define the stream with the coherence of two channels, such as c3,c4; repeatable"
+            help="Define the stream with the coherence of two channels, such as c3,c4, repeatable; "
+            "or of all pairs of channels: all"
         ),
     ] = None,
     band: Annotated[
@@ -223,7 +229,9 @@ async def _publish(order: Order) -> None:
             check_rate(signals.info, definition)
             check_channels(signals.info, definition)
             if requested is not None:
-                await client.put_stream(requested)
+                rate = (await client.put_stream(requested)).results_bytes_per_s
+                if rate is not None and rate >= LARGE_BYTES_PER_S:
+                    warn(f"the results take {rate / 1e6:.3g} MB per second of signal")
             await _send(client, order, signals)
 
 
@@ -320,15 +328,19 @@ def parse_analyses(power: str | None, coherence: list[str], band: str | None) ->
             "no frequencies: give the lowest and the highest with --band, such as --band 2,40",
             USAGE,
         ) from None
-    pairs = [split_names(pair) for pair in coherence]
+    all_pairs = coherence == [ALL_PAIRS]
+    pairs = [] if all_pairs else [split_names(pair) for pair in coherence]
     wrong = next((pair for pair in pairs if len(pair) != 2), None)
     if wrong is not None:
         raise CommandError(
-            f"--coherence takes two channels, such as c3,c4, not {','.join(wrong)}", USAGE
+            f"--coherence takes two channels, such as c3,c4, or only {ALL_PAIRS}, not "
+            f"{','.join(wrong)}",
+            USAGE,
         )
     return Analyses(
         power=split_names(power) if power else (),
         coherence=tuple((pair[0], pair[1]) for pair in pairs),
+        all_pairs=all_pairs,
         fmin_hz=fmin_hz,
         fmax_hz=fmax_hz,
     )

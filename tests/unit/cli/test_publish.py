@@ -92,6 +92,10 @@ def test_the_options_say_what_to_compute() -> None:
     )
 
 
+def test_all_pairs_can_be_wished_for() -> None:
+    assert parse_analyses(None, ["all"], "2,40") == Analyses(all_pairs=True, fmin_hz=2, fmax_hz=40)
+
+
 def test_no_wish_is_no_definition() -> None:
     assert parse_analyses(None, [], None) is None
 
@@ -102,6 +106,7 @@ def test_no_wish_is_no_definition() -> None:
         (["c3,c4"], None, "--band 2,40"),
         (["c3,c4"], "fast", "--band 2,40"),
         (["c3"], "2,40", "--coherence"),
+        (["c3,c4", "all"], "2,40", "or only all"),
     ],
 )
 def test_wishes_that_cannot_be_read_say_how_to_write_them(

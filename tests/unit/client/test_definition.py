@@ -34,6 +34,20 @@ def test_channels_rate_and_analyses_follow_the_source_and_the_wishes() -> None:
     assert (coherence.fmin_hz, coherence.fmax_hz, coherence.hop_s) == (2, 40, 0.2)
 
 
+def test_all_pairs_are_those_of_the_source_and_differ_from_listed_ones() -> None:
+    every = derived_definition("eeg", INFO, Analyses(all_pairs=True, fmin_hz=2, fmax_hz=40))
+    (spec,) = every.analyses
+    assert (spec.pairs, spec.channels) == ("all", ("c3", "c4"))
+    listed = Analyses(coherence=(("c3", "c4"),), fmin_hz=2, fmax_hz=40)
+    banded = spec.model_copy(update={"bands": ((4.0, 8.0), (8.0, 13.0))})
+    told = difference(
+        every.model_copy(update={"analyses": (banded,)}), derived_definition("eeg", INFO, listed)
+    )
+    assert told is not None
+    assert "pairs=all and not c3,c4" in told
+    assert "bands=4,8 8,13 and not" in told
+
+
 def test_wishes_that_do_not_fit_the_source_are_refused_by_name() -> None:
     analyses = Analyses(power=("c5",), fmin_hz=2, fmax_hz=40)
     with pytest.raises(Unprocessable, match="no channel c5; its channels are c3, c4"):
