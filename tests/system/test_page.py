@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, Request, ViewportSize, async_playwright
 
+from cwt_schemas.pair_result import PairsResult
 from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client, Publisher
 from pycwt_mod import wct
@@ -564,3 +565,124 @@ async def test_axe_finds_nothing_that_keeps_somebody_out(
         await page.evaluate(f"{axe};0")
         found = await page.evaluate("axe.run()")
     assert [(each["id"], each["impact"]) for each in found["violations"]] == []
+
+
+READOUT = "document.getElementById('matrix-readout').textContent"
+MASKED = "document.getElementById('matrix-masked').textContent"
+#: The distinct colors of the part of the matrix under a box of the page, corner and center first.
+CELL_COLORS = """(box) => {
+  const canvas = document.getElementById('matrix-picture');
+  const { x, y } = canvas.getBoundingClientRect();
+  const [left, top] = [Math.round(box.x - x), Math.round(box.y - y)];
+  const context = canvas.getContext('2d');
+  const at = (dx, dy) => context.getImageData(left + dx, top + dy, 1, 1).data.slice(0, 3).join();
+  const side = Math.round(box.width) - 1;
+  const middle = Math.floor(side / 2);
+  const all = Array.from({ length: side }, (_, i) => at(i, middle));
+  return [...new Set([at(0, 0), at(middle, middle), ...all])];
+}"""
+
+
+@asynccontextmanager
+async def publishing_all_pairs(
+    gateway: RunningGateway, name: str, channels: int
+) -> AsyncIterator[Publisher]:
+    """Define a stream with the coherence of all pairs of its channels, and publish to it."""
+    client = Client(gateway.system.bus)
+    analysis = {
+        "name": "all",
+        "op": "wct",
+        "pairs": "all",
+        "fmin_hz": 4.3,
+        "fmax_hz": 8.0,
+        "voices_per_octave": 4,
+        "hop_s": 1.0,
+        "quantity": "coherence",
+        "significance": {"level": 0.95},
+    }
+    definition = {
+        "name": name,
+        "fs_hz": FS_HZ,
+        "channels": [{"name": f"c{index}"} for index in range(channels)],
+        "analyses": [analysis],
+    }
+    await client.put_stream(StreamDefinition.model_validate(definition))
+    async with client.publisher(name) as publisher:
+        yield publisher
+
+
+def coupled(n: int, channels: int) -> NDArray[np.float64]:
+    """Return (time, channel): noise, with one band of noise in common in the even channels."""
+    rng = np.random.default_rng(11)
+    common, x = rng.standard_normal(n), rng.standard_normal((n, channels))
+    x[:, ::2] += 5 * common[:, np.newaxis]
+    x[n // 2 :, -1] = np.nan
+    return x
+
+
+async def newest_pairs(gateway: RunningGateway, name: str, end: int) -> PairsResult:
+    """Return the result of all pairs that ends at this sample."""
+    async with Client(gateway.system.bus).pair_results(name) as results:
+        with fail_after(30):
+            while True:
+                result = await anext(results)
+                if result.t.first_sample + result.t.step * result.t.n == end:
+                    return result
+
+
+@needs("chromium")
+@pytest.mark.parametrize("channels", [4, 64])
+async def test_a_matrix_shows_the_coherence_of_all_pairs_and_opens_one(
+    gateway: RunningGateway, page: Page, channels: int
+) -> None:
+    name = f"matrix{channels}"
+    async with publishing_all_pairs(gateway, name, channels) as publisher:
+        await page.goto(f"/live#stream={name}")
+        await publisher.push(coupled(1200, channels))
+        await publisher.flush()
+        await until(page, f"{MASKED} === 'Without valid values: c{channels - 1}'")
+        span = "document.getElementById('matrix-span').textContent"
+        end = await until(page, rf"/ to 0:(1\d)\.\d$/.exec({span})?.[1]")
+        newest = await newest_pairs(gateway, name, int(end) * int(FS_HZ))
+        await page.focus("#matrix")
+        await page.keyboard.press("Home")
+        boxes = []
+        for _ in range(channels - 1):
+            await page.keyboard.press("ArrowRight")
+            boxes.append(await page.locator("#matrix-cursor").bounding_box())
+        lone, coherent, masked = [
+            await page.evaluate(CELL_COLORS, boxes[other]) for other in (0, 1, -1)
+        ]
+        assert (await page.evaluate(READOUT)).endswith("a gap or an edge affects all values")
+        assert len(coherent) == 1
+        assert len(lone) == 2
+        assert len(masked) == 2
+        assert masked[0] in (*lone, masked[1])
+        value, level = mean_of(newest, 1)
+        assert value > level
+        colors = mpl.colormaps["cividis"](np.arange(256), bytes=True)[:, :3]
+        near = [colors[round(255 * value) + by] for by in (-1, 0, 1)]
+        assert coherent[0] in {",".join(map(str, each)) for each in near}
+        await page.keyboard.press("Home")
+        await page.keyboard.press("ArrowRight")
+        await page.keyboard.press("ArrowRight")
+        assert await page.evaluate(READOUT) == (
+            f"c0 – c2: R² {value:.3g}, above the 95 % level {level:.3g}"
+        )
+        await page.keyboard.press("Enter")
+        label = "document.getElementById('plot').ariaLabel"
+        await until(page, f"{label}.includes('of c0 and c2') && {FINAL_COLUMNS} > 100")
+        assert "channels=c0%2Cc2" in page.url
+        image, samples = await pixels(page)
+    result = newest.pair("c0", "c2")
+    values = result.values[:, np.isin(result.positions, samples)]
+    shown = image[:, np.isin(samples, result.positions), :3].astype(int)
+    # The browser may round a value that is between two colors to the other one.
+    assert np.abs(shown - colors[np.rint(255 * values).astype(int)]).max() <= 6
+
+
+def mean_of(result: PairsResult, place: int) -> tuple[float, float]:
+    """Return the mean of a pair over all rows, and of its thresholds."""
+    assert result.signif is not None
+    means = result.masked[place].mean(axis=1)
+    return float(means.mean()), float(result.signif[place][~means.mask].mean())

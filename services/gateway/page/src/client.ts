@@ -106,6 +106,8 @@ export interface PairsResult {
   times_ns: ResultTimes;
 }
 
+export type LiveResult = AnalysisResult | PairsResult;
+
 export type EventKind =
   | "gap"
   | "overlap"
@@ -484,7 +486,7 @@ export class Client {
     return (await (await this.fetch("POST", path, { headers, body })).json()) as Json;
   }
 
-  results(name: string, options: PageOptions & { analysis?: string } = {}): Promise<Page<{ result: AnalysisResult }>> {
+  results(name: string, options: PageOptions & { analysis?: string } = {}): Promise<Page<{ result: LiveResult }>> {
     return this.request("GET", `${streamPath(name)}/results${asQuery(options)}`);
   }
 

@@ -55,7 +55,7 @@ export function definitionOf(form: FormData): StreamDefinition {
   const common = { fmin_hz: value("fmin"), fmax_hz: value("fmax"), hop_s: value("hop") };
   const analyses: Analysis[] = [];
   if (text("coherence")) {
-    const pairs = text("pairs") ? text("pairs").split(/[,\s]+/).filter(Boolean).map((pair) => pair.split("-")) : everyPair(names);
+    const pairs = text("pairs") ? text("pairs").split(/[,\s]+/).filter(Boolean).map((pair) => pair.split("-")) : everyPair(names).slice(0, DEFAULT_PAIRS);
     if (!pairs.length) throw new Error("Coherence needs two channels.");
     const wrong = pairs.find((pair) => pair.length !== 2);
     if (wrong) throw new Error(`A pair is two channels joined by a hyphen, not ${wrong.join("-")}.`);
@@ -65,8 +65,8 @@ export function definitionOf(form: FormData): StreamDefinition {
   return { name: text("name"), fs_hz: value("fs"), channels, analyses };
 }
 
-function everyPair(names: string[]): string[][] {
-  return names.flatMap((a, i) => names.slice(i + 1).map((b) => [a, b])).slice(0, DEFAULT_PAIRS);
+export function everyPair(names: string[]): string[][] {
+  return names.flatMap((a, i) => names.slice(i + 1).map((b) => [a, b]));
 }
 
 function setUpRecordings(client: Client, show: (name: string) => void): void {

@@ -1,6 +1,7 @@
 /** What the page holds of a stream: its results and samples about the stretch that is shown. */
-import { ApiError, type AnalysisResult, type Client, type Samples } from "./client.ts";
+import { ApiError, type AnalysisResult, type Client, type LiveResult, type PairsResult, type Samples } from "./client.ts";
 import { LogWindow } from "./log_window.ts";
+import { pairOf } from "./pair_results.ts";
 import { SampleStore } from "./sample_store.ts";
 import { runOf, Scalogram, type Block } from "./scalogram.ts";
 
@@ -19,7 +20,7 @@ export interface Stretch {
 export class History {
   scalogram: Scalogram;
   readonly store: SampleStore;
-  private readonly results: LogWindow<{ result: AnalysisResult }>;
+  private readonly results: LogWindow<{ result: LiveResult }>;
   private readonly samples: LogWindow<{ chunk: Samples }>;
   /** The user may not read samples. */
   private isWithoutSamples = false;
@@ -29,6 +30,8 @@ export class History {
     private readonly name: string,
     private readonly analysis: string | undefined,
     private readonly channels: readonly string[],
+    /** Takes each result of all pairs that was read. */
+    private readonly onPairs: (result: PairsResult, seq: number) => void = () => undefined,
   ) {
     this.scalogram = new Scalogram(analysis ?? "", channels);
     this.store = new SampleStore(channels);
@@ -64,8 +67,16 @@ export class History {
   }
 
   /** Keep a live result; null if it is not one of the picture. */
-  addResult(result: AnalysisResult, seq: number): Block | null {
-    return this.results.accepts(seq) ? this.scalogram.add(result, seq) : null;
+  addResult(result: LiveResult, seq: number): Block | null {
+    const own = this.ownOf(result, seq);
+    return this.results.accepts(seq) && own ? this.scalogram.add(own, seq) : null;
+  }
+
+  /** The result of these channels; null if a result of all pairs does not have theirs. */
+  private ownOf(result: LiveResult, seq: number): AnalysisResult | null {
+    if (!("pairs" in result)) return result;
+    this.onPairs(result, seq);
+    return pairOf(result, this.channels[0] ?? "", this.channels[1] ?? "");
   }
 
   /** Keep a live chunk; false if it is not one of the picture. */
@@ -129,10 +140,14 @@ export class History {
     // From the newest to the oldest, so that an older run does not replace the newer one.
     if (isBack) items.reverse();
     const epoch = this.store.epoch || scalogram.epoch || items[0]!.result.epoch;
-    const own = items.filter(({ result }) => result.epoch === epoch);
-    const run = scalogram.run || (own[0] && runOf(own[0].result));
-    for (const { result, seq } of own) scalogram.add(result, seq);
-    if (isBack && !own.some(({ result }) => runOf(result) === run)) results.ended = true;
+    const own = items
+      .filter(({ result }) => result.epoch === epoch)
+      .map(({ result, seq }) => ({ result: this.ownOf(result, seq), seq }));
+    const newest = own.find(({ result }) => result)?.result;
+    const run = scalogram.run || (newest && runOf(newest));
+    for (const { result, seq } of own) if (result) scalogram.add(result, seq);
+    // A result of other pairs may be of any run.
+    if (isBack && !own.some(({ result }) => !result || runOf(result) === run)) results.ended = true;
   }
 
   private async readSamples(stretch: Stretch): Promise<void> {

@@ -1,10 +1,12 @@
 /** The stream that is shown: its traces, scalogram and spectrum, live or at a place in the past. */
-import { isPassing, retryWait, type Analysis, type Client, type LiveSocket, type StreamEvent, type StreamStatus } from "./client.ts";
+import { isPassing, retryWait, type Analysis, type Client, type LiveResult, type LiveSocket, type StreamDefinition, type StreamEvent, type StreamStatus } from "./client.ts";
 import { Axes } from "./axes.ts";
 import { forgetColours, get, make, setOptions, setText, Size, toast } from "./dom.ts";
 import { csv, npz, save, screenshot } from "./download.ts";
 import { clock, duration, number, timeOfDay } from "./format.ts";
+import { everyPair } from "./forms.ts";
 import { History, type Stretch } from "./history.ts";
+import { channelsOf, MatrixPanel } from "./matrix_panel.ts";
 import { MarkerStore, textAt, type PlacedMarker } from "./markers.ts";
 import { COLUMN_PX, Marks } from "./marks.ts";
 import { Lines, Overlay, type Frame, type Rows } from "./overlay.ts";
@@ -78,6 +80,7 @@ export class View {
   private readonly lines = new Lines(get<HTMLCanvasElement>("lines"));
   private readonly side = new Overlay(get<HTMLCanvasElement>("spectrum"));
   private readonly traces = new Traces(get("traces"));
+  private readonly matrix = new MatrixPanel((one, other) => void this.choose(this.analysis!.name, `${one},${other}`));
 
   constructor(
     private readonly client: Client,
@@ -102,7 +105,7 @@ export class View {
     const analyses = status.definition.analyses ?? [];
     this.analysis =
       analyses.find((each) => each.name === analysis) ?? analyses.find((each) => each.op === "wct") ?? analyses[0] ?? null;
-    const sets = channelSets(this.analysis);
+    const sets = channelSets(status.definition, this.analysis);
     this.channels = sets.find((set) => set.join() === pair) ?? sets[0] ?? status.definition.channels.slice(0, 2).map(({ name: each }) => each);
     if (other) {
       this.markers.clear();
@@ -118,6 +121,8 @@ export class View {
     this.listeners.opened(status);
     this.showControls();
     this.traces.show(this.channels.map((each) => withUnit(status.definition, each)));
+    this.matrix.show(status.definition, this.analysis, this.channels);
+    this.matrix.setBand(this.band);
     await this.load(opening);
   }
 
@@ -159,7 +164,7 @@ export class View {
   private async load(opening: number): Promise<void> {
     const { definition, last_chunk_ns: lastChunk } = this.status!;
     const { name } = definition;
-    const history = new History(this.client, name, this.analysis?.name, this.channels);
+    const history = new History(this.client, name, this.analysis?.name, this.channels, (result, seq) => this.matrix.add(result, seq));
     this.history = history;
     this.unreadable = this.isWithoutPlaces = false;
     this.invalidate();
@@ -172,6 +177,13 @@ export class View {
 
   private connect(name: string, samplesFrom: number | undefined): void {
     const { history } = this;
+    const addResult = (result: LiveResult, seq: number) => {
+      const { run } = history.scalogram;
+      const block = history.addResult(result, seq);
+      // Another epoch or definition replaces what was shown.
+      if (run !== history.scalogram.run) this.invalidate();
+      if (block && this.isSeen(block.first)) this.fresh.push(block);
+    };
     this.socket = this.client.live(
       name,
       {
@@ -180,13 +192,8 @@ export class View {
           this.unreadable = false;
           this.take(status);
         },
-        result: (result, seq) => {
-          const { run } = history.scalogram;
-          const block = history.addResult(result, seq);
-          // Another epoch or definition replaces what was shown.
-          if (run !== history.scalogram.run) this.invalidate();
-          if (block && this.isSeen(block.first)) this.fresh.push(block);
-        },
+        result: addResult,
+        pairs: addResult,
         samples: (samples, seq) => {
           const { scalogram } = history;
           if (history.addSamples(samples, seq)) this.isSeen(samples.first_sample ?? 0);
@@ -346,11 +353,12 @@ export class View {
 
   setBand(low: number, high: number): void {
     this.band = low > 0 || high < Infinity ? { low, high } : null;
+    this.matrix.setBand(this.band);
     this.redraw();
   }
 
   nextPair(): void {
-    const sets = channelSets(this.analysis);
+    const sets = channelSets(this.status!.definition, this.analysis);
     const index = sets.findIndex((set) => set.join() === this.channels.join());
     if (sets.length > 1) void this.choose(this.analysis!.name, sets[(index + 1) % sets.length]!.join());
   }
@@ -386,6 +394,7 @@ export class View {
     this.traces.restyle();
     this.axes.restyle();
     this.marks.restyle();
+    this.matrix.redraw();
     this.redraw();
   }
 
@@ -513,9 +522,11 @@ export class View {
       analyses.map((each) => [each.name, each.name] as [string, string]),
       this.analysis?.name ?? "",
     );
+    // All pairs are chosen in the matrix.
+    const offered = this.analysis?.pairs === "all" ? [this.channels] : channelSets(definition, this.analysis);
     setOptions(
       get<HTMLSelectElement>("pair"),
-      channelSets(this.analysis).map((set) => [set.join(), set.join(" – ")] as [string, string]),
+      offered.map((set) => [set.join(), set.join(" – ")] as [string, string]),
       this.channels.join(),
     );
     setOptions(
@@ -696,6 +707,7 @@ export class View {
     ];
     if (result.t0_ns) facts.splice(1, 0, ["Time", new Date((result.t0_ns + (column * block.step * 1e9) / this.fs) / 1e6).toLocaleString()]);
     get("facts").replaceChildren(...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
+    get("again").hidden = this.analysis?.pairs === "all";
     get("command").textContent = `python examples/recompute.py ${result.stream} --result ${result.id}`;
     this.redraw();
   }
@@ -723,10 +735,10 @@ export class View {
   }
 }
 
-function channelSets(analysis: Analysis | null): string[][] {
+function channelSets(definition: StreamDefinition, analysis: Analysis | null): string[][] {
   if (!analysis) return [];
   const { op, channels = [], pairs = [], given = [], target } = analysis;
-  if (pairs === "all") return [];
+  if (pairs === "all") return everyPair(channelsOf(definition, analysis));
   if (op === "cwt") return channels.map((name) => [name]);
   return op === "mwct" ? [[target ?? "", ...given]] : pairs.map((pair) => [...pair, ...given]);
 }
