@@ -22,6 +22,9 @@ LOWEST_HZ = 1 / 600
 MAX_RESULTS = 1000
 #: With longer hops, windows of ten octaves exceed the size of a message.
 MAX_HOP_PERIODS = 64
+#: Hop of all pairs, in periods of the highest frequency. The products of each pair are computed for
+#: a window and its margins; with a shorter hop, margins take most of the time.
+ALL_PAIRS_HOP_PERIODS = 32
 #: Names of columns of times and of row numbers in text files.
 TIME_NAMES = frozenset({"time", "t", "times", "time_s", "timestamp", "seconds", "index", "sample"})
 
@@ -39,7 +42,7 @@ class Analyses:
     fmin_hz: float
     fmax_hz: float
     #: Interval of results of the highest octave, seconds; by default `HOP_PERIODS` periods of
-    #: `fmax_hz`.
+    #: `fmax_hz`, or `ALL_PAIRS_HOP_PERIODS` for all pairs.
     hop_s: float | None = None
 
 
@@ -93,8 +96,7 @@ def derived_definition(stream: str, info: SourceInfo, analyses: Analyses) -> Str
     Unprocessable
         The analyses do not fit the source; the message names the reason.
     """
-    hop_s = HOP_PERIODS / analyses.fmax_hz if analyses.hop_s is None else analyses.hop_s
-    common = {"fmin_hz": analyses.fmin_hz, "fmax_hz": analyses.fmax_hz, "hop_s": hop_s}
+    common = {"fmin_hz": analyses.fmin_hz, "fmax_hz": analyses.fmax_hz}
     specs = []
     if analyses.power:
         specs.append(
@@ -103,10 +105,12 @@ def derived_definition(stream: str, info: SourceInfo, analyses: Analyses) -> Str
                 "op": "cwt",
                 "channels": analyses.power,
                 "quantity": "power",
+                "hop_s": analyses.hop_s or HOP_PERIODS / analyses.fmax_hz,
                 **common,
             }
         )
     if analyses.coherence or analyses.all_pairs:
+        periods = ALL_PAIRS_HOP_PERIODS if analyses.all_pairs else HOP_PERIODS
         specs.append(
             {
                 "name": "coherence",
@@ -114,6 +118,7 @@ def derived_definition(stream: str, info: SourceInfo, analyses: Analyses) -> Str
                 "pairs": "all" if analyses.all_pairs else analyses.coherence,
                 "quantity": "coherence",
                 "significance": {},
+                "hop_s": analyses.hop_s or periods / analyses.fmax_hz,
                 **common,
             }
         )

@@ -37,7 +37,7 @@ def test_channels_rate_and_analyses_follow_the_source_and_the_wishes() -> None:
 def test_all_pairs_are_those_of_the_source_and_differ_from_listed_ones() -> None:
     every = derived_definition("eeg", INFO, Analyses(all_pairs=True, fmin_hz=2, fmax_hz=40))
     (spec,) = every.analyses
-    assert (spec.pairs, spec.channels) == ("all", ("c3", "c4"))
+    assert (spec.pairs, spec.channels, spec.hop_s) == ("all", ("c3", "c4"), 0.8)
     listed = Analyses(coherence=(("c3", "c4"),), fmin_hz=2, fmax_hz=40)
     banded = spec.model_copy(update={"bands": ((4.0, 8.0), (8.0, 13.0))})
     told = difference(
