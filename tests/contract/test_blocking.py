@@ -132,7 +132,7 @@ async def test_closing_the_client_closes_what_it_opened(declared: tuple[str, Bus
         assert await to_thread.run_sync(forget, abandon_on_cancel=True) == (1, [3])
 
 
-async def test_what_is_closed_says_so(declared: tuple[str, Bus]) -> None:
+async def test_closed_object_raises(declared: tuple[str, Bus]) -> None:
     def misuse() -> None:
         client = blocking.connect(declared[0])
         results, publisher, job = client.results("s"), client.publisher("s", "e"), client.job("j")
@@ -174,7 +174,7 @@ async def test_closing_the_client_ends_a_call_that_waits_in_another_thread(
             tasks.start_soon(partial(to_thread.run_sync, close, abandon_on_cancel=True))
 
 
-async def test_a_program_that_forgets_to_close_ends_and_what_it_pushed_is_kept(
+async def test_unclosed_client_ends_and_pushed_samples_are_stored(
     declared: tuple[str, Bus],
 ) -> None:
     url, bus = declared

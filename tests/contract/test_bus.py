@@ -99,7 +99,7 @@ async def test_a_request_gets_its_answer(bus: Bus) -> None:
         await subscription.drain()
 
 
-async def test_a_question_to_all_is_answered_by_each(bus: Bus) -> None:
+async def test_query_to_all_is_answered_by_each_worker(bus: Bus) -> None:
     async def serve(subscription: Subscription, name: bytes) -> None:
         async for message in subscription:
             await bus.publish(message.reply or "", name)
@@ -119,7 +119,7 @@ async def test_a_question_to_all_is_answered_by_each(bus: Bus) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_request_that_nobody_serves_fails_at_once(bus: Bus) -> None:
+async def test_request_without_responder_fails_immediately(bus: Bus) -> None:
     with fail_after(2), pytest.raises(NoRespondersError):
         await bus.request("nobody", b"", timeout_s=60)
 
@@ -204,7 +204,7 @@ async def test_replay_of_more_than_a_batch_has_no_hole(bus: Bus) -> None:
     assert [stored.seq for stored in await read(bus, 300)] == list(range(1, 301))
 
 
-async def test_a_read_that_was_given_up_loses_nothing_and_repeats_nothing(bus: Bus) -> None:
+async def test_abandoned_read_loses_and_repeats_nothing(bus: Bus) -> None:
     async def store(first: int, end: int) -> None:
         for i in range(first, end):
             await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
@@ -259,7 +259,7 @@ async def test_an_acknowledged_window_does_not_come_back(bus: Bus) -> None:
     assert delivery.stored.message.data == b"2"
 
 
-async def test_a_window_handed_back_comes_again_and_counts(bus: Bus) -> None:
+async def test_returned_window_is_redelivered_and_counted(bus: Bus) -> None:
     await store_windows(bus, 1)
     (first,) = await take(bus, 1)
     await first.nak()
@@ -277,7 +277,7 @@ async def test_a_silent_consumer_loses_its_window_to_another(bus: Bus) -> None:
     await again.ack()
 
 
-async def test_a_window_given_up_does_not_come_back(bus: Bus) -> None:
+async def test_dead_lettered_window_is_not_redelivered(bus: Bus) -> None:
     await store_windows(bus, 2)
     first, second = await take(bus, 2)
     await first.term("poison")
@@ -297,7 +297,7 @@ async def test_the_backlog_counts_what_waits_and_what_is_out(bus: Bus) -> None:
         await delivery.ack()
 
 
-async def test_a_full_stream_tells_the_publisher(bus: Bus) -> None:
+async def test_full_stream_error_reaches_publisher(bus: Bus) -> None:
     await bus.log.store(WINDOW, bytes(SMALL_STREAM_BYTES * 3 // 4), msg_id="fits")
     with pytest.raises(StorageFullError):
         await bus.log.store(WINDOW, bytes(SMALL_STREAM_BYTES // 2), msg_id="does not")
@@ -363,7 +363,7 @@ async def test_a_watch_begins_with_the_newest_values_and_goes_on_with_changes(bu
     assert (third.key, third.value) == ("a.1", None)
 
 
-async def test_a_watch_that_was_given_up_waiting_misses_nothing(bus: Bus) -> None:
+async def test_abandoned_watch_misses_nothing(bus: Bus) -> None:
     bucket = await bus.log.bucket(storage.KV_STREAMS)
     async with bucket.watch() as changes:
         with anyio.move_on_after(0.05):

@@ -74,7 +74,7 @@ async def test_coherences_of_several_signals_are_tasks(system_bus: Bus) -> None:
     np.testing.assert_array_equal(multiple.coherence, both.coherence)
 
 
-async def test_a_job_is_found_again_by_its_id_and_read_as_often_as_wanted(system_bus: Bus) -> None:
+async def test_job_is_found_by_id_and_readable_repeatedly(system_bus: Bus) -> None:
     client = Client(system_bus)
     async with workers(system_bus, "one"):
         job = await client.submit([transform()], job_id="mine")
@@ -116,7 +116,7 @@ async def test_a_wrong_task_is_named_before_anything_is_queued(system_bus: Bus) 
             await client.job("nobody").state()
 
 
-async def test_a_cancelled_job_ends_and_so_does_whoever_reads_its_results(system_bus: Bus) -> None:
+async def test_cancelled_job_ends_readers_of_its_results(system_bus: Bus) -> None:
     client = Client(system_bus)
     async with workers(system_bus, "one"):
         job = await client.submit([transform(), *(endless(seed) for seed in range(2))])

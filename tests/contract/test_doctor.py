@@ -50,7 +50,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch) -> Doctor:
     return run
 
 
-async def test_a_wrong_password_is_told_with_its_file(doctor: Doctor, tmp_path: Path) -> None:
+async def test_wrong_password_is_reported_with_its_file(doctor: Doctor, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("wrong")
     users = "authorization { users: [ { user: device, password: right } ] }"
@@ -72,9 +72,7 @@ async def test_a_file_that_is_missing_is_told(doctor: Doctor, tmp_path: Path) ->
     assert "WRONG settings: cannot read the credentials file" in said
 
 
-async def test_a_permission_that_is_missing_is_told_with_its_subject(
-    doctor: Doctor, tmp_path: Path
-) -> None:
+async def test_missing_permission_is_reported_with_subject(doctor: Doctor, tmp_path: Path) -> None:
     users = (
         "authorization { users: [ { user: device, password: p, permissions: { "
         'publish: { deny: "$JS.API.STREAM.>" }, subscribe: ">" } } ] }'
@@ -113,21 +111,21 @@ def wrong(findings: list[Finding], about: str) -> list[str]:
     return [each.detail for each in findings if (each.about, each.verdict) == (about, "wrong")]
 
 
-async def test_a_server_without_jetstream_is_told(doctor: Doctor, tmp_path: Path) -> None:
+async def test_server_without_jetstream_is_reported(doctor: Doctor, tmp_path: Path) -> None:
     async with credentials_server(tmp_path) as issuer:
         said = await doctor(URL=issuer.url, CREDS=str(issuer.creds))
     assert "WRONG JetStream: not enabled on the server" in said
     assert "start the server with JetStream" in said
 
 
-async def test_a_server_that_is_too_old_is_told(doctor: Doctor, nats_url: str) -> None:
+async def test_too_old_server_is_reported(doctor: Doctor, nats_url: str) -> None:
     async with older_server(nats_url) as url:
         said = await doctor(URL=url)
     assert "WRONG nats-server: 127.0.0.1 has version 1." in said
     assert "install version 2.10 or later" in said
 
 
-async def test_a_clock_that_is_an_hour_off_is_told(nats_url: str) -> None:
+async def test_clock_offset_of_an_hour_is_reported(nats_url: str) -> None:
     async with connect(nats_url) as client:
         assert wrong(await checkup(client.bus), "clock") == []
         late = await checkup(client.bus, now=lambda: datetime.now(UTC) - timedelta(hours=1))
@@ -136,7 +134,7 @@ async def test_a_clock_that_is_an_hour_off_is_told(nats_url: str) -> None:
     assert "behind that of 127.0.0.1" in detail
 
 
-async def test_a_full_stream_is_told(nats_url: str) -> None:
+async def test_full_stream_is_reported(nats_url: str) -> None:
     async with connect(nats_url) as client:
         await client.bus.log.declare(small_topology())
         with pytest.raises(StorageFullError):  # noqa: PT012 - as many as there is room for

@@ -166,7 +166,7 @@ async def test_a_fault_is_in_the_headers_and_in_the_body(
     assert word in orjson.loads(reply.data)["error"]["message"]
 
 
-async def test_a_bug_is_told_without_its_text_and_the_service_lives_on(bus: Bus) -> None:
+async def test_bug_is_reported_without_text_and_service_continues(bus: Bus) -> None:
     async with served(bus):
         reply = await ask(bus, b'{"x": -1}')
         assert reply.headers[SERVICE_ERROR_CODE] == "500"
@@ -256,7 +256,7 @@ async def test_more_bytes_than_there_is_room_for_are_refused_until_some_are_answ
         assert (await ask(bus, large)).headers.get(SERVICE_ERROR) is None
 
 
-async def test_on_stopping_what_had_arrived_is_answered(bus: Bus) -> None:
+async def test_stopping_service_answers_received_requests(bus: Bus) -> None:
     started, release, replies = anyio.Event(), anyio.Event(), list[bytes]()
 
     async def wait(question: Question) -> Answer:
@@ -279,7 +279,7 @@ async def test_on_stopping_what_had_arrived_is_answered(bus: Bus) -> None:
     assert [orjson.loads(data) for data in replies] == [{"y": 7}]
 
 
-async def test_a_published_message_without_reply_subject_hurts_nobody(bus: Bus) -> None:
+async def test_message_without_reply_subject_is_ignored(bus: Bus) -> None:
     async with served(bus):
         await bus.publish("calc.double", b'{"x": 1}')
         assert orjson.loads((await ask(bus, b'{"x": 2}')).data) == {"y": 4}

@@ -124,7 +124,7 @@ async def test_a_worker_ignores_what_its_queue_did_not_send(
 
 
 @pytest.mark.parametrize("body", [b"x", b"", b"[]", b"1", b"{}", b'{"error": 1}', b"\xff"])
-async def test_a_forged_acknowledgement_is_an_error_that_passes(nats_url: str, body: bytes) -> None:
+async def test_forged_acknowledgement_is_a_transient_error(nats_url: str, body: bytes) -> None:
     async with (
         connect_bus(nats_url, name="test", log=LOG) as bus,
         await nats.connect(nats_url) as driver,

@@ -181,7 +181,7 @@ async def test_a_retry_computes_what_failed_and_nothing_else(bus: Bus) -> None:
     assert (await client.outcomes(job.job_id))["1"].attempt == 2
 
 
-async def test_only_what_has_failed_can_be_tried_again_and_only_what_runs_cancelled(
+async def test_only_failed_tasks_are_retried_and_only_running_ones_cancelled(
     bus: Bus,
 ) -> None:
     client = JobClient(bus)
@@ -354,7 +354,7 @@ async def client_state(bus: Bus, job_id: str) -> list[str]:
         return [task.status for task in (await JobClient(bus).get(job_id)).results]
 
 
-async def test_a_cancelled_job_can_be_taken_up_again(bus: Bus) -> None:
+async def test_cancelled_job_can_be_retried(bus: Bus) -> None:
     client = JobClient(bus)
     tasks = [coherence(seed, n=200, mc_count=300) for seed in range(4)]
     async with workers(bus, "one"):

@@ -78,7 +78,7 @@ async def test_without_a_bucket_levels_are_simulated_all_the_same() -> None:
     np.testing.assert_array_equal(found, simulate(rng=1))
 
 
-async def test_what_cannot_be_read_is_simulated_again() -> None:
+async def test_unreadable_cached_threshold_is_simulated_again() -> None:
     memory = MemoryBus()
     await memory.log.declare(BUCKET)
     first = await levels_of_a_worker(memory)

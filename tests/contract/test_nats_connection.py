@@ -86,9 +86,7 @@ async def test_a_credentials_file_lets_its_user_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "-----BEGIN NATS USER JWT-----\n"])
-async def test_a_credentials_file_that_is_none_is_named(
-    tmp_path: Path, content: str | None
-) -> None:
+async def test_invalid_credentials_file_is_named(tmp_path: Path, content: str | None) -> None:
     creds = tmp_path / "user.creds"
     if content is not None:
         creds.write_text(content)
@@ -98,7 +96,7 @@ async def test_a_credentials_file_that_is_none_is_named(
 
 
 @pytest.mark.parametrize("url", ["", "nats://", "nats://localhost:99999", "nats://localhost:x"])
-async def test_an_address_that_is_none_is_named(url: str) -> None:
+async def test_invalid_address_is_named(url: str) -> None:
     with pytest.raises(Unavailable, match="CWT_NATS_URL"):
         async with connect(url, timeout_s=0.2):
             pass

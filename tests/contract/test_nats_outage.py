@@ -134,7 +134,7 @@ async def test_a_replay_reads_on_with_any_timeout(server: RestartableServer, bus
         assert bodies == [b"%d" % number for number in range(2 * HALF)]
 
 
-async def test_feeds_and_watches_read_on_with_any_timeout(
+async def test_feeds_and_watches_continue_after_any_timeout(
     server: RestartableServer, bus: NatsBus
 ) -> None:
     bucket = await bus.log.bucket(storage.KV_STREAMS)
@@ -263,6 +263,6 @@ async def read_to_the_end(
             timed_out.set()
 
 
-async def test_a_job_of_which_nobody_knows_is_an_error_soon(bus: NatsBus) -> None:
+async def test_unknown_job_raises_promptly(bus: NatsBus) -> None:
     with fail_after(PATIENCE_S + SOON_S), pytest.raises(Unavailable, match="no service"):
         await Client(bus).job("none").wait()

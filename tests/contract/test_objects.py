@@ -28,14 +28,14 @@ async def replies(bus: Bus) -> Objects:
 
 
 @pytest.mark.parametrize("data", [b"", b"small", LARGE])
-async def test_what_is_put_is_got_and_its_hash_is_told(objects: Objects, data: bytes) -> None:
+async def test_stored_object_is_returned_with_hash(objects: Objects, data: bytes) -> None:
     told = await objects.put("a/b-1", data)
     assert await objects.get("a/b-1") == data
     assert (told.bucket, told.name, told.size) == (storage.OBJECTS, "a/b-1", len(data))
     assert told.sha256 == hashlib.sha256(data).hexdigest()
 
 
-async def test_what_was_never_put_is_none(objects: Objects) -> None:
+async def test_missing_key_is_none(objects: Objects) -> None:
     assert await objects.get("nothing") is None
 
 
@@ -52,7 +52,7 @@ async def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(objects
     assert await objects.get("a") is None
 
 
-async def test_a_bucket_that_is_cleared_has_nothing_and_takes_new(objects: Objects) -> None:
+async def test_cleared_bucket_is_empty_and_writable(objects: Objects) -> None:
     await objects.put("a", LARGE)
     await objects.put("b", b"x")
     await objects.clear()

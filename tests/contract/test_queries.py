@@ -156,7 +156,7 @@ async def test_a_long_coherence_comes_ahead_of_its_level_and_is_the_librarys(
     np.testing.assert_array_equal(found.mask, expected.mask)
 
 
-async def test_what_goes_ahead_is_sent_to_the_inbox_and_left_out_of_the_reply(
+async def test_early_fields_are_sent_to_inbox_and_left_out_of_reply(
     client: Client,
 ) -> None:
     bus = client.bus
@@ -180,7 +180,7 @@ async def test_what_goes_ahead_is_sent_to_the_inbox_and_left_out_of_the_reply(
         {ACCEPT: "application/msgpack"},
     ],
 )
-async def test_nothing_goes_ahead_to_who_cannot_take_it_or_to_anything_but_an_inbox(
+async def test_early_reply_is_sent_only_to_inbox_that_accepts_it(
     client: Client, headers: dict[str, str]
 ) -> None:
     bus = client.bus
@@ -193,7 +193,7 @@ async def test_nothing_goes_ahead_to_who_cannot_take_it_or_to_anything_but_an_in
     assert decode(WctReply, reply.data, content_type_of(reply.headers)).WCT.size
 
 
-async def test_a_fault_after_something_went_ahead_is_told(client: Client) -> None:
+async def test_error_after_provisional_reply_is_reported(client: Client) -> None:
     """As of a backend that fails in the middle of its simulation."""
     with pycwt_mod.register_backend(Broken()), pytest.raises(Internal, match="log"):
         await client.wct(LONG_X, LONG_Y, DT, mc_count=10, backend="broken")
@@ -228,7 +228,7 @@ async def test_a_level_and_a_benchmark_need_no_signal(client: Client) -> None:
     assert timed.results["sequential"].speedup == 1
 
 
-async def test_the_workers_tell_how_they_are(client: Client) -> None:
+async def test_workers_report_health(client: Client) -> None:
     health = await client.health()
     assert (health.status, health.problems) == (
         "degraded",
@@ -238,14 +238,14 @@ async def test_the_workers_tell_how_they_are(client: Client) -> None:
     assert (await client.hardware()).cpu.cores >= 1
 
 
-async def test_a_reply_too_large_for_a_message_comes_all_the_same(client: Client) -> None:
+async def test_reply_too_large_for_a_message_is_delivered(client: Client) -> None:
     long = np.random.default_rng(1).standard_normal(30_000)
     found = await client.cwt(long, DT, 0.25, J=19)
     assert found.coefs.nbytes > client.bus.max_message_bytes
     np.testing.assert_array_equal(found.coefs, pycwt_mod.cwt(long, DT, 0.25, J=19).coefs)
 
 
-async def test_an_object_that_is_gone_or_damaged_is_told(client: Client) -> None:
+async def test_missing_or_damaged_object_is_reported(client: Client) -> None:
     objects = await client.bus.log.objects(storage.REPLIES)
     place = await objects.put("reply-1", b"right")
     await objects.put("reply-1", b"wrong")
@@ -282,7 +282,7 @@ async def test_without_workers_the_exception_says_what_to_start(bus: Bus) -> Non
     assert subjects.query("health") in caught.value.message
 
 
-async def test_a_dear_question_is_computed_once_and_then_found(client: Client) -> None:
+async def test_expensive_query_is_computed_once_and_cached(client: Client) -> None:
     ask = partial(client.significance, 0.5, 0.5, 1.0, 0.25, 2.0, 40, mc_count=200)
     first, again = await ask(), await ask()
     assert (first.cached, again.cached) == (False, True)
@@ -292,7 +292,7 @@ async def test_a_dear_question_is_computed_once_and_then_found(client: Client) -
     assert [(await pair()).cached for _ in range(2)] == [False, True]
 
 
-async def test_a_question_asked_by_several_at_once_is_computed_once(bus: Bus) -> None:
+async def test_concurrent_equal_queries_are_computed_once(bus: Bus) -> None:
     """Of a length whose answer is not kept."""
     backend, found = Gated(), list[WctAnswer]()
 
@@ -328,7 +328,7 @@ async def taken(bus: Bus, op: str, number: int) -> None:
                 return
 
 
-async def test_a_cheap_question_is_not_kept(client: Client) -> None:
+async def test_reply_to_cheap_query_is_not_cached(client: Client) -> None:
     for _ in range(2):
         assert not (await client.cwt(X, DT)).cached
         assert not (await client.benchmark(64, 400)).results["sequential"].error
@@ -361,7 +361,7 @@ async def test_a_large_answer_may_take_the_store_longer_than_a_small_one() -> No
     assert min(left[2:]) > 0.8
 
 
-async def test_answers_are_given_where_nothing_is_kept(nats_url: str) -> None:
+async def test_reply_cache_without_bucket_stores_nothing(nats_url: str) -> None:
     """As with a server that was set up by hand, and has no such bucket."""
     async with connect_bus(nats_url, name="test", log=logger("test")) as nats_bus:
         for bare in (MemoryBus(), nats_bus):

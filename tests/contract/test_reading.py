@@ -43,7 +43,7 @@ async def test_a_read_ends_after_what_is_there(bus: Bus) -> None:
     assert bodies == [b"%d" % i for i in range(2, 100)]
 
 
-async def test_a_read_of_nothing_ends(bus: Bus) -> None:
+async def test_read_of_empty_stream_ends(bus: Bus) -> None:
     await bus.log.store(subjects.signal("other"), b"x", msg_id="x")
     with fail_after(10):
         async with bus.log.read(storage.SIGNALS, (SIGNAL,)) as messages:

@@ -116,7 +116,7 @@ async def reconnected(bus: Bus, records: Records) -> None:
     assert records.connections_lost == records.count(Action.BUS_LOST)
 
 
-async def test_a_wrong_password_is_told_at_once(guarded: Guarded, tmp_path: Path) -> None:
+async def test_wrong_password_is_reported_immediately(guarded: Guarded, tmp_path: Path) -> None:
     with fail_after(10), pytest.raises(Unavailable) as caught:
         async with connect(guarded.settings, timeout_s=600):
             pass
@@ -126,7 +126,7 @@ async def test_a_wrong_password_is_told_at_once(guarded: Guarded, tmp_path: Path
     assert isinstance(caught.value.__cause__, AccessRefusedError)
 
 
-async def test_a_client_without_a_user_hears_how_to_name_one(guarded: Guarded) -> None:
+async def test_error_of_client_without_user_says_how_to_set_one(guarded: Guarded) -> None:
     with fail_after(10), pytest.raises(Unavailable, match="CWT_NATS_USER"):
         async with connect(guarded.url, timeout_s=600):
             pass
@@ -139,7 +139,7 @@ async def test_expired_credentials_are_told_as_expired(tmp_path: Path) -> None:
                 pass
 
 
-async def test_a_server_that_is_away_is_no_refusal_of_the_other_one(guarded: Guarded) -> None:
+async def test_unreachable_server_does_not_imply_refusal(guarded: Guarded) -> None:
     guarded.send("right")
     servers = ConnectSettings(
         url=f"nats://127.0.0.1:{free_port()},{guarded.url}",
@@ -217,7 +217,7 @@ async def test_tries_that_a_busy_server_ends_are_reported_as_those_without_a_ser
     assert records.count(Action.BUS_ERROR) == 0
 
 
-async def test_a_full_server_lets_a_client_in_once_another_one_has_left(tmp_path: Path) -> None:
+async def test_full_server_accepts_client_after_another_leaves(tmp_path: Path) -> None:
     records = Records()
     async with start_server(tmp_path, settings="max_connections: 1") as server:
 

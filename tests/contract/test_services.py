@@ -189,7 +189,7 @@ async def test_coherences_of_several_channels_are_analysed_live(client: Client) 
     assert found["all"] > found["left"]
 
 
-async def test_a_publisher_hears_that_another_one_has_taken_its_stream(client: Client) -> None:
+async def test_publisher_is_notified_of_takeover_of_its_stream(client: Client) -> None:
     """The first reported everything as kept, while everything was refused."""
     await client.put_stream(definition().model_copy(update={"reorder_s": 0.0}))
     heard = anyio.Event(), anyio.Event()
@@ -257,7 +257,7 @@ async def owned(client: Client, wanted: Mapping[str, str | None]) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-async def test_an_ingest_that_was_taken_for_dead_fails(system_bus: Bus) -> None:
+async def test_ingest_declared_dead_fails(system_bus: Bus) -> None:
     bucket = await system_bus.log.bucket(storage.KV_CHECKPOINTS)
     lost = pytest.RaisesExc(MembershipLostError, match="dead")
     with fail_after(20), pytest.RaisesGroup(lost, flatten_subgroups=True):
@@ -266,7 +266,7 @@ async def test_an_ingest_that_was_taken_for_dead_fails(system_bus: Bus) -> None:
             await anyio.sleep_forever()
 
 
-async def test_an_ingest_that_was_taken_for_dead_starts_again(system_bus: Bus) -> None:
+async def test_ingest_declared_dead_restarts(system_bus: Bus) -> None:
     """The test that ran was cancelled, and neither its error nor its report said why."""
     bucket = await system_bus.log.bucket(storage.KV_CHECKPOINTS)
     async with running(system_bus, "ingest") as (instance,):
@@ -307,7 +307,7 @@ async def test_a_plain_json_question_gets_its_numbers(client: Client) -> None:
         ("cwt", {"data": [1.0] * 60_000, "dt": 1, "dj": 0.1}, "payload_too_large", "msgpack"),
     ],
 )
-async def test_a_bad_question_is_answered_with_the_field_and_what_to_do(
+async def test_invalid_request_error_names_field_and_remedy(
     client: Client, op: subjects.QueryOp, body: object, code: str, words: str
 ) -> None:
     error = (await ask(client, subjects.query(op), body))["error"]
@@ -327,7 +327,7 @@ async def test_backends_hardware_and_health_answer_an_empty_body(client: Client)
     assert "devices" in await ask(client, subjects.HW_LIST)
 
 
-async def test_a_chunk_on_a_subject_without_a_name_is_told(client: Client) -> None:
+async def test_chunk_on_subject_without_stream_is_reported(client: Client) -> None:
     await client.bus.log.store("cwt.signal.not.one", b"x", msg_id="x")
     async with client.events("nameless") as events:
         with fail_after(10):

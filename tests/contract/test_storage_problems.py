@@ -33,7 +33,7 @@ async def fill(bus: Bus, subject: str, size: int = 1024) -> None:
             number += 1
 
 
-async def test_there_are_none_while_there_is_room(bus: Bus) -> None:
+async def test_no_problem_while_storage_has_space(bus: Bus) -> None:
     assert await storage_problems(bus.log) == ()
 
 
@@ -45,7 +45,7 @@ async def test_there_are_none_while_there_is_room(bus: Bus) -> None:
         (subjects.task("j"), storage.TASKS, "jobs do not start"),
     ],
 )
-async def test_a_full_stream_is_named_with_what_it_means(
+async def test_full_stream_is_named_with_consequence(
     bus: Bus, subject: str, stream: str, consequence: str
 ) -> None:
     await fill(bus, subject)
@@ -66,7 +66,7 @@ async def test_streams_that_are_missing_are_named(nats_url: str) -> None:
         assert problem.startswith(f"{stream}: stream not found")
 
 
-async def test_a_paused_queue_is_told_with_how_to_resume_it(nats_url: str) -> None:
+async def test_paused_queue_is_reported_with_resume_command(nats_url: str) -> None:
     async with connect_bus(nats_url, name="test", log=logger("test")) as bus:
         await bus.log.declare(small_topology())
         pause = f"$JS.API.CONSUMER.PAUSE.{storage.WINDOWS}.{storage.COMPUTE_WINDOWS}"

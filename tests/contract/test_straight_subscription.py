@@ -14,7 +14,7 @@ from tests.deadlines import fail_after
 pytestmark = pytest.mark.anyio
 
 
-async def test_they_come_in_order_with_what_they_carry_until_nobody_listens(
+async def test_messages_arrive_in_order_until_client_leaves(
     nats_url: str,
 ) -> None:
     client = OrderedClient()

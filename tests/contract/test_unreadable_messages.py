@@ -28,7 +28,7 @@ LINES = {
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 @pytest.mark.parametrize("straight", [False, True])
-async def test_a_message_that_cannot_be_read_ends_nobodys_listening(
+async def test_unreadable_message_ends_no_subscription(
     nats_url: str, line: bytes, *, straight: bool
 ) -> None:
     client, send = OrderedClient(), anyio.create_memory_object_stream[Msg](10)

@@ -202,7 +202,7 @@ async def test_only_compute_publishes_where_the_ids_of_results_count(
         assert (await js.get_msg(storage.RESULTS, ack.seq)).data == b"real"
 
 
-async def test_a_device_cannot_use_up_the_ids_of_another_one(tmp_path: Path) -> None:
+async def test_device_cannot_exhaust_ids_of_another(tmp_path: Path) -> None:
     """The next chunks of the victim were dropped as duplicates, and acknowledged."""
     samples, count = np.zeros((4, 2), "<f4"), 20
     async with (
@@ -259,7 +259,7 @@ async def test_consumers_of_the_services_and_objects_of_others_are_out_of_reach(
             assert await counts(operator.jetstream(domain="copies")) == copied
 
 
-async def test_a_device_hears_no_answers_of_others(tmp_path: Path) -> None:
+async def test_device_receives_no_replies_of_others(tmp_path: Path) -> None:
     """One subscription to all inboxes read chunks, checkpoints and everybody's replies."""
     async with (
         attacked(tmp_path) as (server, _),

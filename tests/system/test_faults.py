@@ -79,7 +79,7 @@ def encodings(chunk: SignalChunk) -> list[tuple[dict[str, str], bytes]]:
     ]
 
 
-async def test_a_chunk_of_an_unknown_stream_is_told_on_that_streams_subject(
+async def test_chunk_of_unknown_stream_is_reported_on_its_subject(
     small: RunningSystem,
 ) -> None:
     await small.bus.log.store(subjects.signal("nobody"), b"x", msg_id="x")

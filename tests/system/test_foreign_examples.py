@@ -97,9 +97,7 @@ def port(system: RunningSystem) -> int:
 
 
 @needs("node", "npm")
-async def test_a_device_in_node_is_analysed_and_may_repeat_itself(
-    shared: RunningSystem, node: Path
-) -> None:
+async def test_node_device_is_analysed_and_may_resend(shared: RunningSystem, node: Path) -> None:
     command = ("node", "device.mjs", shared.url, "js")
     first, again = [await run(*command, cwd=node) for _ in range(2)]
     assert all_kept(first)
@@ -135,9 +133,7 @@ async def test_a_program_in_node_reads_results_from_the_log(
 
 
 @needs("cc")
-async def test_a_device_in_c_is_analysed_and_may_repeat_itself(
-    shared: RunningSystem, compiled: str
-) -> None:
+async def test_c_device_is_analysed_and_may_resend(shared: RunningSystem, compiled: str) -> None:
     command = (compiled, "127.0.0.1", str(port(shared)), "c")
     first, again = [await run(*command) for _ in range(2)]
     assert all_kept(first)

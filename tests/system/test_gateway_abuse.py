@@ -110,7 +110,7 @@ TOO_MUCH = {"unknown fields", "nested objects", "deeply nested", "nested claims"
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
-async def test_a_body_that_is_no_request_is_refused(http: httpx.AsyncClient, name: str) -> None:
+async def test_body_that_is_not_a_request_is_refused(http: httpx.AsyncClient, name: str) -> None:
     for path in (CWT, "/api/v1/wavelet/wct", "/api/v1/jobs", "/api/v1/benchmark"):
         if (name, path) == ("empty", "/api/v1/benchmark"):
             continue  # all its fields have defaults
@@ -170,7 +170,7 @@ def head(gateway: RunningGateway, *lines: str, request: str = f"POST {CWT} HTTP/
     return "\r\n".join((*usual, *lines, "", "")).encode()
 
 
-async def test_lengths_that_lie_end_the_connection_alone(gateway: RunningGateway) -> None:
+async def test_false_lengths_end_only_their_connection(gateway: RunningGateway) -> None:
     longer = head(gateway, f"Content-Length: {len(ASKED) + 10}")
     assert await answer(gateway, longer, ASKED, end=True) == b""
     shorter = head(gateway, f"Content-Length: {len(ASKED) - 10}")
@@ -195,7 +195,7 @@ async def test_lengths_that_lie_end_the_connection_alone(gateway: RunningGateway
     ],
     ids=" ".join,
 )
-async def test_a_head_that_is_none_is_refused(gateway: RunningGateway, lines: list[str]) -> None:
+async def test_invalid_header_is_refused(gateway: RunningGateway, lines: list[str]) -> None:
     received = await answer(gateway, head(gateway, *lines))
     assert received.split(b" ")[1] in {b"400", b"413"}
     assert b"application/problem+json" in received
@@ -212,7 +212,9 @@ async def test_a_head_that_is_none_is_refused(gateway: RunningGateway, lines: li
     ],
     ids=["no number", "negative", "longer", "huge", "extension"],
 )
-async def test_broken_chunks_end_the_connection_alone(gateway: RunningGateway, body: bytes) -> None:
+async def test_invalid_transfer_chunks_end_only_their_connection(
+    gateway: RunningGateway, body: bytes
+) -> None:
     received = await answer(gateway, head(gateway, "Transfer-Encoding: chunked"), body)
     assert received.startswith(b"HTTP/1.1 400 ")
 
@@ -273,9 +275,7 @@ async def test_a_path_leads_nowhere_but_to_its_route(gateway: RunningGateway, pa
 
 
 @pytest.mark.parametrize("method", ["PATCH", "TRACE", "CONNECT", "BREW", "x" * 1000])
-async def test_a_method_that_a_path_has_not_is_refused(
-    gateway: RunningGateway, method: str
-) -> None:
+async def test_unsupported_method_is_refused(gateway: RunningGateway, method: str) -> None:
     lines = ("Connection: close", "Content-Length: 0")
     received = await answer(gateway, head(gateway, *lines, request=f"{method} {CWT} HTTP/1.1"))
     assert received.startswith(b"HTTP/1.1 405 ")
@@ -338,7 +338,7 @@ async def test_a_foreign_page_changes_nothing(
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
-async def test_a_form_changes_nothing(http: httpx.AsyncClient, kind: str) -> None:
+async def test_html_form_cannot_change_anything(http: httpx.AsyncClient, kind: str) -> None:
     reply = await http.post("/api/v1/jobs", content=ASKED, headers={"content-type": kind})
     assert refused(reply, 415, "unsupported_media_type")
 
@@ -359,7 +359,7 @@ async def test_only_allowed_pages_may_ask_for_more(http: httpx.AsyncClient) -> N
         )
 
 
-async def test_an_encoding_that_there_is_not_is_refused(http: httpx.AsyncClient) -> None:
+async def test_unknown_encoding_is_refused(http: httpx.AsyncClient) -> None:
     reply = await http.post(CWT, content=ASKED, headers={**JSON, "accept": "text/html"})
     assert refused(reply, 406, "not_acceptable")
     reply = await http.post(CWT, content=ASKED, headers={"content-type": "text/csv"})

@@ -76,14 +76,14 @@ async def works(socket: ClientConnection) -> bool:
         return True
 
 
-async def test_idle_sockets_keep_nobody_out(gateway: RunningGateway) -> None:
+async def test_idle_sockets_do_not_block_new_clients(gateway: RunningGateway) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(IDLE_SOCKETS):
             await stack.enter_async_context(gateway.connection())
         assert await answers(gateway)
 
 
-async def test_many_clients_get_results_or_are_told_to_come_again(gateway: RunningGateway) -> None:
+async def test_many_clients_get_results_or_retry_time(gateway: RunningGateway) -> None:
     statuses: list[int] = []
     signal = {"signal1": list(range(300)), "signal2": [i * i % 7 for i in range(300)], "dt": 1.0}
 
@@ -234,9 +234,7 @@ async def handshake(gateway: RunningGateway, connection: anyio.abc.SocketStream)
     ],
     ids=lambda frames: frames[:12].hex(),
 )
-async def test_frames_that_are_none_end_their_socket_alone(
-    gateway: RunningGateway, frames: bytes
-) -> None:
+async def test_invalid_frames_end_only_their_socket(gateway: RunningGateway, frames: bytes) -> None:
     async with opened(gateway) as other:
         async with gateway.connection() as connection:
             await handshake(gateway, connection)
@@ -285,7 +283,7 @@ async def test_a_message_of_fragments_without_end_ends_its_socket_alone(
         assert await works(other)
 
 
-async def test_a_client_that_leaves_while_its_chunk_is_computed_harms_nobody(
+async def test_client_that_leaves_during_computation_affects_no_other(
     gateway: RunningGateway,
 ) -> None:
     signals = {"signal1": [i % 7 for i in range(2000)], "signal2": [i % 5 for i in range(2000)]}

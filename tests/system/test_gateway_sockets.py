@@ -61,7 +61,7 @@ async def names(client: Client) -> set[str]:
     return {status.definition.name for status in await client.list_streams()}
 
 
-async def test_sockets_end_with_what_they_own(tmp_path: Path) -> None:
+async def test_sockets_end_together_with_owned_streams(tmp_path: Path) -> None:
     async with running_system(tmp_path, workers=1) as system:
         client = Client(system.bus)
         await client.put_stream(definition("s"))

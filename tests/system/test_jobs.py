@@ -109,7 +109,7 @@ async def test_a_server_killed_in_mid_job_and_started_again_loses_and_repeats_no
     assert (again.job_id, again.status) == (job.job_id, JobStatus.COMPLETED)
 
 
-async def test_a_job_in_many_portions_has_one_outcome_of_each_task_whoever_is_killed(
+async def test_job_has_one_outcome_per_task_when_processes_are_killed(
     tmp_path: Path,
 ) -> None:
     async with compute_workers(tmp_path, 2) as (system, server):
@@ -126,7 +126,7 @@ async def test_a_job_in_many_portions_has_one_outcome_of_each_task_whoever_is_ki
     assert len(outcomes) == 102
 
 
-async def test_a_task_that_takes_its_process_with_it_fails_alone(tmp_path: Path) -> None:
+async def test_task_that_kills_its_process_fails_alone(tmp_path: Path) -> None:
     async with compute_workers(tmp_path, 1, CWT_COMPUTE_MAX_TRIES="2") as (system, _):
         client = JobClient(system.bus)
         # Below what is spread over all workers, and far longer than it takes to be killed.
@@ -234,7 +234,7 @@ async def computing(system: RunningSystem) -> str:
         await anyio.sleep(SCAN_S)
 
 
-async def test_a_query_on_the_cluster_has_the_numbers_of_one_whoever_dies(tmp_path: Path) -> None:
+async def test_cluster_query_equals_single_worker_when_workers_die(tmp_path: Path) -> None:
     x, y = np.random.default_rng(3).standard_normal((2, 200))
     alone = answer_wct(WctRequest(dt=1.0, signal1=x, signal2=y, dj=1 / 12, mc_count=1000, seed=1))
     async with compute_workers(tmp_path, 3) as (system, _):
@@ -274,7 +274,7 @@ async def helper(system: RunningSystem) -> str:
             await anyio.sleep(POLL_S)
 
 
-async def test_a_cancelled_job_leaves_its_worker_free_at_once(tmp_path: Path) -> None:
+async def test_cancelled_job_frees_its_worker_immediately(tmp_path: Path) -> None:
     async with compute_workers(tmp_path, 1) as (system, _):
         client = JobClient(system.bus)
         poison = endless().model_copy(update={"mc_count": 3500})

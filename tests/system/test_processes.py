@@ -55,7 +55,7 @@ async def test_a_wrong_setting_stops_the_service_with_all_faults_listed(service:
     assert "Traceback" not in told
 
 
-async def test_a_server_that_is_away_is_waited_for_and_that_is_said(tmp_path: Path) -> None:
+async def test_command_waits_for_unreachable_server_and_says_so(tmp_path: Path) -> None:
     port = free_port()
     log = tmp_path / "ingest.log"
     process = start_service("ingest", f"nats://127.0.0.1:{port}", log)

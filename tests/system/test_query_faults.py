@@ -37,7 +37,7 @@ def quiet(system: RunningSystem) -> bool:
     ]  # fmt: skip
 
 
-async def test_a_client_that_is_gone_before_its_reply_harms_nobody(system: RunningSystem) -> None:
+async def test_client_that_leaves_before_reply_affects_no_other(system: RunningSystem) -> None:
     body = encode(WctRequest(signal1=X, signal2=Y, dt=1, mc_count=300), ContentType.MSGPACK)
     for _ in range(10):
         async with connect_bus(system.url, name="gone", log=logger("test")) as bus:

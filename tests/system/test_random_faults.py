@@ -82,7 +82,7 @@ async def test_the_server_killed_and_restarted_on_its_store(lab: Laboratory) -> 
     await survives(lab, "server", (SERVER,), 2)
 
 
-async def test_everybody_killed_at_random_times(lab: Laboratory) -> None:
+async def test_all_processes_killed_at_random_times(lab: Laboratory) -> None:
     await survives(lab, "anybody", (*WORKERS, *INGESTS, SERVER), 5)
 
 
@@ -138,7 +138,7 @@ async def test_chunks_shuffled_within_ten_places_are_put_in_order(lab: Laborator
     assert await lab.events("shuffled") == []
 
 
-async def test_chunks_that_did_not_come_are_told_and_masked_and_both_sides_are_right(
+async def test_missing_chunks_are_reported_and_masked_and_neighbours_are_exact(
     lab: Laboratory,
 ) -> None:
     rng, stream = chance("gaps"), definition("gaps")
@@ -157,7 +157,7 @@ async def test_chunks_that_did_not_come_are_told_and_masked_and_both_sides_are_r
     assert gaps == {at for first, end in lost for at in range(first, end)}
 
 
-async def test_a_device_that_restarts_begins_anew_and_what_it_had_sent_is_finished(
+async def test_restarted_device_begins_epoch_and_old_epoch_is_completed(
     lab: Laboratory,
 ) -> None:
     rng, stream = chance("restart"), definition("restart")
@@ -171,7 +171,7 @@ async def test_a_device_that_restarts_begins_anew_and_what_it_had_sent_is_finish
     assert [event.kind for event in await lab.events("restart")] == ["reset"]
 
 
-async def test_rubbish_is_told_and_missing_values_are_masked(lab: Laboratory) -> None:
+async def test_invalid_chunks_are_reported_and_missing_values_masked(lab: Laboratory) -> None:
     rng, stream = chance("rubbish"), definition("rubbish")
     recording = Recording.of(rng)
     at = rng.randrange(30, 50) * CHUNK + rng.randrange(CHUNK - 7)  # within one chunk
@@ -237,7 +237,7 @@ async def until_dropped(lab: Laboratory, stream: str, blocks: int) -> None:
                     dropped += event.count
 
 
-async def test_a_stream_that_floods_holds_up_others_by_no_more_than_its_part_of_the_queue(
+async def test_flooding_stream_delays_others_by_its_queue_share_only(
     lab: Laboratory,
 ) -> None:
     rng, calm = chance("calm beside a flood"), definition("calm2")

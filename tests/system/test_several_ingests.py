@@ -77,7 +77,7 @@ async def test_two_ingests_lose_nothing_and_tell_nothing_twice(pair: RunningSyst
     await goes_on(pair)
 
 
-async def test_the_other_goes_on_where_a_killed_one_was(pair: RunningSystem) -> None:
+async def test_other_ingest_takes_over_from_killed_one(pair: RunningSystem) -> None:
     owner, _, instance = await names_of(pair)
     pair.kill(owner)
     with fail_after(TAKEOVER_S):
@@ -85,7 +85,7 @@ async def test_the_other_goes_on_where_a_killed_one_was(pair: RunningSystem) -> 
     await goes_on(pair)
 
 
-async def test_the_other_goes_on_after_one_of_which_nothing_is_heard(pair: RunningSystem) -> None:
+async def test_other_ingest_takes_over_from_silent_one(pair: RunningSystem) -> None:
     owner, _, instance = await names_of(pair)
     pair.processes[owner].send_signal(signal.SIGSTOP)
     with fail_after(TAKEOVER_S):
@@ -95,7 +95,7 @@ async def test_the_other_goes_on_after_one_of_which_nothing_is_heard(pair: Runni
     await goes_on(pair)
 
 
-async def test_the_other_goes_on_at_once_when_one_is_stopped_in_order(pair: RunningSystem) -> None:
+async def test_other_ingest_takes_over_immediately_from_stopped_one(pair: RunningSystem) -> None:
     owner, _, instance = await names_of(pair)
     assert await pair.stop(owner) == 0
     with fail_after(3):
@@ -103,7 +103,7 @@ async def test_the_other_goes_on_at_once_when_one_is_stopped_in_order(pair: Runn
     await goes_on(pair)
 
 
-async def test_an_ingest_started_again_where_one_was_killed_goes_on(pair: RunningSystem) -> None:
+async def test_restarted_ingest_continues_after_kill(pair: RunningSystem) -> None:
     owner, other, _ = await names_of(pair)
     assert await pair.stop(other) == 0
     pair.kill(owner)

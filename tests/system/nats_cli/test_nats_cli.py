@@ -98,7 +98,7 @@ def sine(n: int, phase: float) -> list[float]:
     ]
 
 
-async def test_a_question_needs_no_flags_and_no_body(system: RunningSystem) -> None:
+async def test_query_needs_no_flags_and_no_body(system: RunningSystem) -> None:
     health = await ask(system, "cwt.query.health")
     assert health["status"] == "ok"
     assert health["lag"] == 0

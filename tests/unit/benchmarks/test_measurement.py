@@ -12,14 +12,14 @@ from benchmarks.measurement import Measurement, Work
 from benchmarks.report import duration, page
 
 
-def test_works_take_turns_and_the_first_round_does_not_count() -> None:
+def test_benchmark_entries_alternate_and_first_round_is_discarded() -> None:
     order: list[str] = []
     times = rounds([lambda: order.append("a"), lambda: order.append("b")], 2)
     assert order == ["a", "b"] * 3
     assert [len(each) for each in times] == [2, 2]
 
 
-def test_what_peers_print_stays_off_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_of_peers_is_not_in_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert once_s(lambda: sys.stdout.write("progress")) >= 0
     assert capsys.readouterr().out == ""
 
@@ -42,7 +42,7 @@ def test_scaled_time_is_median_spread_and_ratio_alike() -> None:
     assert work.ratio(theirs) == 200
 
 
-def test_a_missing_peer_is_said_and_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_peer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(peers.PACKAGES, "no_such_peer", "no-such-peer")
     assert peers.load("no_such_peer") is None
     line = peers.missing("no_such_peer")

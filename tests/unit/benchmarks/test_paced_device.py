@@ -19,7 +19,7 @@ def test_bytes_arrive_one_after_the_other_at_the_rate_of_the_line() -> None:
     assert arrived + wire.take(20.0, BAUD) == bytes(range(250)) * 4
 
 
-def test_a_line_that_was_idle_does_not_make_up_for_it() -> None:
+def test_idle_line_does_not_accumulate_credit() -> None:
     wire = Wire()
     wire.put(b"a", now=0.0)
     assert wire.take(1.0, BAUD) == b"a"

@@ -41,7 +41,7 @@ def test_a_key_is_listed_with_its_user_and_when_it_expires() -> None:
                   ("lab", "--role", "reader", "--user", "../x"),
                   ("lab", "--role", "reader", "--expires", "soon")],
 )  # fmt: skip
-def test_a_key_that_cannot_be_is_refused_before_anything_is_asked(
+def test_invalid_key_is_refused_before_any_request(
     arguments: tuple[str, ...],
 ) -> None:
     assert CliRunner().invoke(app, ["key", "add", *arguments]).exit_code == 2

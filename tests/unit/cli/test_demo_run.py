@@ -80,7 +80,7 @@ async def test_it_ends_when_every_window_has_its_result(bus: MemoryBus) -> None:
     assert numbers(run.headline())[-1] == "3"
 
 
-async def test_a_window_given_up_on_is_a_failure_that_says_why(bus: MemoryBus) -> None:
+async def test_dead_lettered_window_states_reason(bus: MemoryBus) -> None:
     await keep_results(bus, 1)
     event = StreamEvent(id="d", stream="s", kind="dropped", detail="poison", t_ns=1)
     body = encode(event, ContentType.MSGPACK)

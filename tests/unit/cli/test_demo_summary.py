@@ -65,7 +65,7 @@ def test_without_levels_nothing_is_said_of_them() -> None:
     ("phase_deg", "words"),
     [(90.0, "a leads b by 250 ms"), (-36.0, "b leads a by 100 ms")],
 )
-def test_the_words_say_who_leads(phase_deg: float, words: str) -> None:
+def test_text_names_leading_signal(phase_deg: float, words: str) -> None:
     summary = PairSummary(
         freq_hz=1.0, coherence=0.93, above_level_percent=77.4, phase_deg=phase_deg
     )

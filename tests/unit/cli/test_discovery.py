@@ -34,7 +34,7 @@ async def test_every_instance_counts(bus: MemoryBus) -> None:
         await wait_for_services(bus, expected, timeout_s=5)
 
 
-async def test_what_does_not_answer_is_named(bus: MemoryBus) -> None:
+async def test_unresponsive_service_is_named(bus: MemoryBus) -> None:
     async with running(bus, "ingest", "compute"):
         with pytest.raises(CommandError, match="1 x compute, 1 x hwbridge"):
             await wait_for_services(

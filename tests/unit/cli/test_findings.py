@@ -57,7 +57,7 @@ def test_a_gateway_is_not_required() -> None:
         (stream(1, cluster={"replicas": [{"name": "n2", "current": False}]}), "n2"),
     ],
 )
-def test_a_stream_that_is_missing_full_or_behind_is_told_with_advice(
+def test_missing_full_or_lagging_stream_is_reported_with_advice(
     info: dict[str, Any], word: str
 ) -> None:
     found = stream_findings("CWT_SIGNALS", info)
@@ -70,13 +70,13 @@ def test_a_stream_with_room_is_fine() -> None:
     assert stream_findings("CWT_SIGNALS", stream(1)).verdict == "ok"
 
 
-def test_a_server_that_is_nearly_full_is_told() -> None:
+def test_nearly_full_server_is_reported() -> None:
     assert storage_findings({"storage": 95, "limits": {"max_storage": 100}}).verdict == "wrong"
     assert storage_findings({"storage": 95, "limits": {"max_storage": -1}}).verdict == "ok"
 
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.2, "ok"), (5, "wrong"), (-5, "wrong")])
-def test_a_clock_that_is_off_is_told(apart: float, verdict: str) -> None:
+def test_clock_offset_is_reported(apart: float, verdict: str) -> None:
     _, clock = server_findings([server(received=NOW + timedelta(seconds=apart))])
     assert (clock.about, clock.verdict) == ("clock", verdict)
 
@@ -111,7 +111,7 @@ def test_a_slow_consumer_counts_for_an_hour() -> None:
     ("state", "verdict"),
     [("ready", "ok"), ("busy", "ok"), ("absent", "wrong"), ("faulty", "wrong")],
 )
-def test_a_device_that_cannot_be_used_is_told(state: Any, verdict: str) -> None:
+def test_unusable_device_is_reported(state: Any, verdict: str) -> None:
     device = ConfiguredPort(
         device="fpga0", port="/dev/ttyUSB1", kind="tangnano9k", state=state, detail="no answer"
     )

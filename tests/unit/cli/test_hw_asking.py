@@ -32,9 +32,7 @@ async def caller(device: PtyDevice) -> AsyncIterator[Caller]:
 
 
 @pytest.mark.slow
-async def test_who_interrupts_the_command_stops_the_device(
-    caller: Caller, device: PtyDevice
-) -> None:
+async def test_interrupting_command_stops_device(caller: Caller, device: PtyDevice) -> None:
     device.peer.work.held = True
     async with anyio.create_task_group() as command:
         command.start_soon(operate, caller.bus, "fpga0", "mc", trial_mc(1), HwMcReply)

@@ -34,7 +34,7 @@ def test_what_the_model_gives_is_equal(reply: HwMcReply) -> None:
     assert verdict.numbers == 4 * 256
 
 
-def test_one_count_more_is_different(reply: HwMcReply) -> None:
+def test_histograms_differing_by_one_count_are_unequal(reply: HwMcReply) -> None:
     counts = reply.histograms.copy()
     counts[2, 100] += 1
     wrong = reply.model_copy(update={"histograms": counts})

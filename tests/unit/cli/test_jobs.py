@@ -120,7 +120,7 @@ async def test_a_narrow_terminal_shows_the_numbers_whole(width: int) -> None:
     assert ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" in last) == (width >= 80)
 
 
-def test_a_result_is_told_in_a_line() -> None:
+def test_result_is_formatted_as_one_line() -> None:
     signif = np.array([0.5, np.nan, 0.75])
     answer = SignificanceReply(signif=signif, computation_time=1.0)
     done = TaskResult(index=0, answer=answer, error=None, worker="w")

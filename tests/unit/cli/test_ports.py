@@ -20,7 +20,7 @@ from cwt_gateway.settings import GatewaySettings
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_port_that_is_taken_says_what_to_do() -> None:
+def test_port_in_use_error_says_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(CommandError, match=f"CWT_NATS_URL=nats://127.0.0.1:{port}.*--port"):
@@ -47,7 +47,7 @@ def test_a_server_with_users_may_be_opened_to_other_machines(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_loopback_needs_no_word(host: str) -> None:
+def test_loopback_needs_no_flag(host: str) -> None:
     check_host(host, insecure=False)
 
 
@@ -70,7 +70,7 @@ def test_any_free_port_is_chosen_before_the_gateway_starts(port: int) -> None:
     assert found.port > 0
 
 
-def test_the_demo_takes_another_port_where_the_usual_one_is_taken() -> None:
+def test_demo_uses_free_port_if_default_is_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
         found = http_address(taken, or_any=True)

@@ -49,7 +49,7 @@ def test_many_events_of_a_kind_are_counted() -> None:
     assert screen.getvalue().count("event: s gap why") == MAX_LINES
 
 
-def test_that_the_run_begins_after_another_has_ended_is_no_news() -> None:
+def test_reset_event_of_own_epoch_is_not_shown() -> None:
     screen = io.StringIO()
     report = PublishReport(Console(file=screen, width=300), "e")
     report.show(event("reset", 1))
@@ -94,7 +94,7 @@ def test_a_recording_that_was_published_as_this_epoch_is_there() -> None:
         is_there(status, "d", info(100))
 
 
-async def test_a_failure_names_the_epoch_the_sample_and_how_to_go_on() -> None:
+async def test_failure_names_epoch_sample_and_how_to_continue() -> None:
     class FullLog(MemoryLog):
         async def store(self, *_given: Any, **_options: Any) -> StoreAck:
             raise StorageFullError("full")

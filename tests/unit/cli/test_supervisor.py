@@ -130,7 +130,7 @@ async def test_a_child_that_does_not_stop_is_killed_when_asked(tmp_path: Path) -
         ("import sys; sys.exit(3)", r"exit code 3\b.*\b3 times"),
     ],
 )
-async def test_a_child_that_cannot_run_stops_everything_with_its_words(
+async def test_child_that_cannot_run_stops_system_with_its_message(
     tmp_path: Path, code: str, words: str
 ) -> None:
     with fail_after(20), pytest.raises(ExceptionGroup) as caught:

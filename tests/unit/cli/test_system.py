@@ -84,7 +84,7 @@ def test_the_welcome_shows_what_each_user_sets_and_no_password(tmp_path: Path) -
 
 
 @pytest.mark.anyio
-async def test_a_server_that_keeps_nothing_is_told_before_anything_is_started() -> None:
+async def test_server_without_storage_is_reported_before_start() -> None:
     """It was told after a minute, as services that do not answer."""
     with pytest.raises(CommandError, match=r"nats://far:1\b.*JetStream"):
         await check_jetstream(MemoryBus(), "nats://far:1")

@@ -74,7 +74,7 @@ def test_command_mode_is_left_by_exit(typist: Typist) -> None:
     assert typist.types("exit\r").endswith("$ ")
 
 
-def test_a_q_stops_what_runs(typist: Typist) -> None:
+def test_key_q_stops_running_program(typist: Typist) -> None:
     typist.pending = b"q"
     assert "<user interruption>" in typist.types("while true do end\r")
 

@@ -57,7 +57,7 @@ async def test_a_stream_is_put_read_listed_and_deleted(bus: MemoryBus) -> None:
         assert await client.delete_stream("s") == STATUS
 
 
-async def test_a_refusal_is_raised_as_the_service_meant_it(bus: MemoryBus) -> None:
+async def test_refusal_is_raised_with_original_error(bus: MemoryBus) -> None:
     def refuse(_request: Message) -> Message:
         raise NotFound("stream s does not exist", {"name": "s"})
 
@@ -80,7 +80,7 @@ async def test_a_service_that_says_nothing_times_out(bus: MemoryBus) -> None:
             )
 
 
-async def test_a_time_that_is_none_is_refused(bus: MemoryBus) -> None:
+async def test_invalid_time_is_refused(bus: MemoryBus) -> None:
     for none in (-1.0, float("nan")):
         with pytest.raises(ValueError, match="timeout_s"):
             await Client(bus).health(timeout_s=none)
@@ -130,7 +130,7 @@ async def test_results_are_read_of_one_analysis_and_from_a_time_on(bus: MemoryBu
     assert await client.next_seq() == 3
 
 
-async def test_a_question_that_can_have_no_answer_is_refused(bus: MemoryBus) -> None:
+async def test_query_without_possible_reply_is_refused(bus: MemoryBus) -> None:
     with pytest.raises(ValueError, match=r"stream.*\ba\b"):
         Client(bus).results(None, "a")
     naive = datetime(2026, 1, 1)  # noqa: DTZ001 - that is the point
@@ -139,7 +139,7 @@ async def test_a_question_that_can_have_no_answer_is_refused(bus: MemoryBus) -> 
             pass
 
 
-async def test_what_can_be_no_name_is_refused_before_anybody_is_asked(bus: MemoryBus) -> None:
+async def test_invalid_name_is_refused_before_any_request(bus: MemoryBus) -> None:
     client = Client(bus)
     for ask in (client.get_stream, client.delete_stream):
         with pytest.raises(Unprocessable, match="name"):
@@ -159,14 +159,14 @@ async def test_tasks_and_signals_that_are_none_are_refused(bus: MemoryBus) -> No
         await client.cwt(np.arange(9).astype("datetime64[s]"), 1.0)
 
 
-async def test_a_feed_that_was_left_says_so(bus: MemoryBus) -> None:
+async def test_closed_feed_raises(bus: MemoryBus) -> None:
     async with Client(bus).results("s") as results:
         pass
     with pytest.raises(RuntimeError, match="closed"):
         await anext(results)
 
 
-async def test_a_result_says_by_itself_when_it_is_of() -> None:
+async def test_result_states_its_time() -> None:
     result = block(1, 6, fs_hz=4.0, masked=True)
     assert result.times_s.tolist() == [1.5, 2.0, 2.5, 3.0]
     assert result.masked.count() == 0
@@ -174,7 +174,7 @@ async def test_a_result_says_by_itself_when_it_is_of() -> None:
         _ = block(0, 0).times_s
 
 
-async def test_a_result_that_nobody_can_read_is_passed_over_counted_and_told(
+async def test_unreadable_result_is_skipped_counted_and_reported(
     bus: MemoryBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     subject = subjects.result("s", "a")
@@ -211,7 +211,7 @@ async def test_events_are_read_without_the_results_between(bus: MemoryBus) -> No
 
 
 @pytest.mark.parametrize("name", ["cwt", "xwt", "wct"])
-def test_a_question_has_the_defaults_of_the_library(name: str) -> None:
+def test_query_has_defaults_of_library(name: str) -> None:
     """The client asked for voices of a quarter octave where the library has a twelfth."""
     ours = inspect.signature(getattr(Client, name)).parameters
     theirs = dict(inspect.signature(getattr(pycwt_mod, name)).parameters)

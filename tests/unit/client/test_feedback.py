@@ -111,7 +111,7 @@ async def tell(bus: MemoryBus, kind: EventKind, *, epoch: str, number: int) -> N
     await bus.log.store(subjects.event("s"), body, msg_id=event.id, headers=headers)
 
 
-async def test_a_publisher_hears_the_events_of_its_stream(bus: MemoryBus) -> None:
+async def test_publisher_receives_events_of_its_stream(bus: MemoryBus) -> None:
     heard: list[StreamEvent] = []
     opened = Client(bus).publisher("s", "mine", on_event=heard.append)
     async with ingest(bus, status), opened as publisher:
@@ -153,7 +153,7 @@ async def test_a_publisher_that_is_cancelled_stops_listening(bus: MemoryBus) -> 
         ({"epoch": "b", "ended_epochs": ("a",)}, "a", "epoch a of s has ended, "),
     ],
 )
-def test_what_speaks_against_publishing_is_said(
+def test_problems_of_publishing_are_reported(
     changes: dict[str, object], epoch: str, said: str | None
 ) -> None:
     found = misgiving(status(**changes), epoch, now_ns=NOW_NS)

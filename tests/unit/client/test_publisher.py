@@ -154,14 +154,14 @@ async def send(log: MemoryLog, chunks: int, *, in_flight: int = 1) -> Publisher:
     return publisher
 
 
-async def test_a_passing_fault_neither_loses_nor_reorders() -> None:
+async def test_transient_error_neither_loses_nor_reorders() -> None:
     log = await declared(FaultyLog(None, BusTimeoutError("slow"), BusTimeoutError("slow")))
     publisher = await send(log, 4)
     assert [chunk.first_sample for chunk in await kept(log)] == [0, 3, 6, 9]
     assert (publisher.kept, publisher.resent) == (4, 1)
 
 
-async def test_an_ack_that_was_lost_is_asked_for_again() -> None:
+async def test_lost_acknowledgement_is_requested_again() -> None:
     log = await declared(FaultyLog(BusTimeoutError("lost"), after=True))
     publisher = await send(log, 2)
     assert (publisher.kept, publisher.duplicates) == (2, 1)
@@ -230,7 +230,7 @@ async def test_a_chunk_that_was_given_up_while_another_is_sent_again_takes_no_sl
     assert [chunk.first_sample for chunk in await kept(log)] == [0, 3, 6, 9]
 
 
-async def test_a_full_log_is_waited_for_once_and_says_from_where_on_to_send_again() -> None:
+async def test_full_log_error_states_where_to_resume() -> None:
     log = await declared(FaultyLog(None, None, *[StorageFullError("full")] * 100))
     sending = Sending(in_flight=8, retry=AT_ONCE)
     opened: list[Publisher] = []
@@ -385,7 +385,7 @@ async def test_samples_sent_again_in_other_chunks_are_all_kept(bus: MemoryBus) -
     ]  # fmt: skip
 
 
-async def test_a_stream_that_can_have_no_such_name_is_refused(bus: MemoryBus) -> None:
+async def test_invalid_stream_name_is_refused(bus: MemoryBus) -> None:
     with pytest.raises(Unprocessable, match="stream"):
         async with Client(bus).publisher("a b"):
             pass
@@ -406,7 +406,7 @@ async def test_after_its_end_an_epoch_takes_no_more_until_another_begins(bus: Me
     ]  # fmt: skip
 
 
-async def test_a_publisher_that_was_left_says_so(bus: MemoryBus) -> None:
+async def test_closed_publisher_raises(bus: MemoryBus) -> None:
     async with Client(bus).publisher("s") as publisher:
         await publisher.publish(PAIR)
     for call in (publisher.publish, publisher.push):
@@ -416,7 +416,7 @@ async def test_a_publisher_that_was_left_says_so(bus: MemoryBus) -> None:
         await publisher.finish()
 
 
-async def test_a_push_that_was_given_up_is_sent_all_the_same() -> None:
+async def test_abandoned_push_is_still_sent() -> None:
     log = GatedLog()
     await log.declare(system_topology(StorageSettings()))
     sending = Sending(in_flight=1, batch_samples=3)
@@ -525,7 +525,7 @@ def test_the_server_remembers_an_id_for_longer_than_it_is_tried() -> None:
     assert pauses + (PATIENT.max_tries + 1) * STORE_TIMEOUT_S < DUPLICATE_WINDOW_S
 
 
-async def test_a_chunk_of_which_nothing_is_heard_is_overtaken_by_few() -> None:
+async def test_unacknowledged_chunk_is_overtaken_by_few() -> None:
     log = GatedLog(holding="/1+1/")  # its request was lost with a server
     await log.declare(system_topology(StorageSettings()))
     async with open_publisher(log, "s", "e", sending=Sending(in_flight=4)) as publisher:

@@ -27,7 +27,7 @@ def test_tiles_without_a_hole_take_no_memory() -> None:
     assert len(spans) == 1
 
 
-def test_holes_without_end_take_no_more_than_the_limit() -> None:
+def test_endless_gaps_take_bounded_memory() -> None:
     spans = Spans()
     for first in range(0, 4 * repeats.MAX_SPANS * 8, 8):
         assert spans.add(first, first + 4)

@@ -44,7 +44,7 @@ def test_each_octave_gives_its_nearest_column() -> None:
         assert off.max() <= 2**octave / 2
 
 
-def test_a_repeated_block_is_dropped_and_told() -> None:
+def test_repeated_block_is_discarded_and_reported() -> None:
     scalogram = Scalogram("s", "a", ("x", "y"))
     assert scalogram.add(BLOCKS[0])
     assert not scalogram.add(BLOCKS[0])
@@ -84,7 +84,7 @@ def test_blocks_of_something_else_are_refused(stranger: AnalysisResult) -> None:
         scalogram.add(stranger)
 
 
-def test_a_picture_of_nothing_is_refused() -> None:
+def test_empty_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="no results"):
         Scalogram("s", "a", ("x", "y")).resample(4)
 
@@ -144,7 +144,7 @@ def test_a_rolling_picture_of_nothing_is_refused() -> None:
         Scalogram("s", "a", ("x", "y"), keep_samples=0)
 
 
-def test_a_picture_says_when_if_the_results_say_their_rate() -> None:
+def test_picture_has_times_if_results_state_rate() -> None:
     picture = assembled([block(0, 0, fs_hz=8.0)]).resample(4)
     np.testing.assert_array_equal(picture.times_s, [0, 0.125, 0.25, 0.375])
     with pytest.raises(ValueError, match="rate"):

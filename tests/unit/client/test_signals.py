@@ -108,11 +108,11 @@ def test_a_level_is_chosen_in_one_form(significance: Any, field: dict[str, Any])
 
 
 @pytest.mark.parametrize("significance", ["montecarlo", MonteCarlo, 300], ids=repr)
-def test_what_is_no_way_to_a_level_is_refused(significance: Any) -> None:
+def test_invalid_significance_method_is_refused(significance: Any) -> None:
     with pytest.raises(Unprocessable, match="give MonteCarlo"):
         level_fields(significance, LEVEL)
 
 
-def test_a_number_that_is_none_is_a_refusal_of_its_field() -> None:
+def test_invalid_number_is_refused_with_field() -> None:
     with pytest.raises(Unprocessable, match=r"dt.*in the unit you choose"):
         with_plain_numbers({"dt": pd.Timedelta("1s")})

@@ -31,14 +31,14 @@ def test_the_speedup_is_the_quotient_of_the_times_and_the_numbers_are_the_same()
     assert found["joblib"].max_difference == 0
 
 
-def test_a_backend_that_is_not_there_is_told_and_the_others_are_measured() -> None:
+def test_missing_backend_is_reported_and_others_are_measured() -> None:
     found = answer_benchmark(small("abacus", "sequential")).results
     assert found["abacus"].status == "unavailable"
     assert "abacus" in str(found["abacus"].error)
     assert found["sequential"].status == "ok"
 
 
-def test_a_backend_that_fails_is_told_without_its_secrets() -> None:
+def test_error_of_failing_backend_hides_secrets() -> None:
     with pycwt_mod.register_backend(Broken()):
         found = answer_benchmark(small("broken")).results["broken"]
     assert found.status == "failed"

@@ -52,7 +52,7 @@ def plan(
 @pytest.mark.parametrize("wavelet", [Morlet(6), Paul(4), DOG(2), DOG(6)])
 @pytest.mark.parametrize("encoding", [ContentType.MSGPACK, ContentType.JSON])
 @pytest.mark.parametrize("n", [None, 60])
-def test_a_share_that_travelled_has_the_histograms_of_one_that_stayed(
+def test_remote_share_equals_local_share(
     wavelet: Wavelet, encoding: ContentType, n: int | None
 ) -> None:
     tasks = [task for octave in plan(wavelet, mc_count=20, n=n).tasks() for task in octave]
@@ -179,7 +179,7 @@ def test_outside_of_a_service_the_cluster_is_listed_as_not_available() -> None:
 
 
 @pytest.mark.anyio
-async def test_code_does_not_travel() -> None:
+async def test_cluster_backend_refuses_to_run_functions() -> None:
     async with workers():
         with pytest.raises(ValueError, match="simulations"):
             ClusterBackend().map(abs, [1])

@@ -32,6 +32,6 @@ def test_a_request_is_valid_by_its_schema_and_a_wrong_one_is_not() -> None:
     assert not validator.is_valid({**request, "dx": 1})
 
 
-def test_an_unknown_name_is_told_those_there_are() -> None:
+def test_unknown_name_error_lists_known_names() -> None:
     with pytest.raises(NotFound, match="available"):
         answer_schema("query.abc/1")

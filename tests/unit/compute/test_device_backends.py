@@ -92,7 +92,7 @@ async def test_a_device_that_is_absent_is_unavailable_unless_another_may_step_in
 
 
 @pytest.mark.slow
-async def test_a_device_lost_in_the_middle_is_an_error_and_no_quiet_change_of_place(
+async def test_device_lost_during_operation_raises_without_fallback(
     caller: Caller, device: PtyDevice
 ) -> None:
     device.unplug_after = device.fed + 20_000
@@ -109,7 +109,7 @@ async def until_ready(caller: Caller) -> None:
 
 
 @pytest.mark.slow
-async def test_a_device_stops_when_whoever_asked_for_a_simulation_is_cancelled(
+async def test_device_stops_when_requester_of_simulation_is_cancelled(
     caller: Caller, device: PtyDevice
 ) -> None:
     device.peer.work.held = True  # only a word from the bridge ends it
@@ -176,7 +176,7 @@ def test_a_task_becomes_requests_for_the_same_rows() -> None:
         assert len({each.seed for each in asked}) == len(asked)
 
 
-def test_neighbours_that_are_not_there_are_not_smoothed_in() -> None:
+def test_missing_neighbours_are_not_smoothed() -> None:
     first, *_, last = plan(12, 0.25).tasks()
     assert requests_of(first[0])[0].below == 0
     assert requests_of(last[0])[0].above == 0
@@ -191,7 +191,7 @@ def test_no_count_is_lost_between_the_bins_of_device_and_library() -> None:
     assert fine.min() >= 0
 
 
-async def test_a_bridge_is_not_asked_for_what_is_computed_elsewhere() -> None:
+async def test_bridge_receives_no_request_for_other_backends() -> None:
     async with listening(MemoryBus()) as asked:
         elsewhere = ASKED.model_copy(update={"backend": "sequential"})
         await anyio.to_thread.run_sync(answer_significance, elsewhere)

@@ -57,7 +57,7 @@ async def bridge(bus: Bus, answer: Callable[[int, HwMcRequest], Answer]) -> Asyn
         tasks.cancel_scope.cancel()
 
 
-async def test_a_bridge_that_was_started_anew_is_given_the_same_again() -> None:
+async def test_request_is_resent_to_restarted_bridge() -> None:
     bus, asked = MemoryBus(), []
 
     def answer(count: int, request: HwMcRequest) -> Answer:
@@ -71,7 +71,7 @@ async def test_a_bridge_that_was_started_anew_is_given_the_same_again() -> None:
     assert asked[0].id is not None
 
 
-async def test_a_bridge_that_still_has_it_is_waited_for() -> None:
+async def test_request_waits_for_bridge_that_still_runs_it() -> None:
     bus, asked_again = MemoryBus(), anyio.Event()
 
     def answer(count: int, request: HwMcRequest) -> Answer:
@@ -95,7 +95,7 @@ async def test_a_bridge_that_still_has_it_is_waited_for() -> None:
             assert (await simulate(bus, "fpga0", MC, again_s=AGAIN_S)).seed == 7
 
 
-async def test_a_bridge_that_is_gone_for_good_is_unavailable() -> None:
+async def test_bridge_that_does_not_return_is_unavailable() -> None:
     bus, asked = MemoryBus(), []
 
     async def dies(*, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -110,14 +110,14 @@ async def test_a_bridge_that_is_gone_for_good_is_unavailable() -> None:
     assert len(asked) == 1 < MISSING
 
 
-async def test_what_the_bridge_refuses_is_told_at_once() -> None:
+async def test_refusal_of_bridge_is_reported_immediately() -> None:
     bus = MemoryBus()
     async with bridge(bus, lambda *_: Conflict("the operation was cancelled")):
         with fail_after(10), pytest.raises(Conflict, match="was cancelled"):
             await simulate(bus, "fpga0", MC, again_s=60)
 
 
-async def test_a_caller_that_is_cancelled_calls_the_device_off_by_the_id_it_gave() -> None:
+async def test_cancelled_caller_cancels_device_operation_by_id() -> None:
     bus, asked = MemoryBus(), []
 
     def answer(count: int, request: HwMcRequest) -> Answer:

@@ -99,7 +99,7 @@ async def test_the_same_question_is_computed_once_and_the_others_are_told_it_is_
     assert crowd.cached == [False, True, True, True, True]
 
 
-async def test_another_question_is_not_answered_with_it() -> None:
+async def test_cached_reply_is_not_used_for_other_query() -> None:
     computer = Computer()
     crowd = await asked_by_all(computer, question(1), question(2), calls=2)
     assert crowd.cached == [False, False]
@@ -134,7 +134,7 @@ async def test_when_the_first_is_cancelled_the_next_one_computes() -> None:
     assert crowd.cached == [False] * 5
 
 
-async def test_a_cheap_question_is_not_compared_with_others() -> None:
+async def test_cheap_query_is_not_deduplicated() -> None:
     """Its answer would be ready before the comparison pays."""
     executor = QueryExecutor(Admission(threads=2, backlog_s=1000), ReplyCache(MemoryBus().log))
     both = threading.Barrier(2, timeout=30)

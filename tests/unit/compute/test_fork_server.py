@@ -112,7 +112,7 @@ def test_the_server_and_its_children_end_when_the_service_closes_its_sockets(
         os.kill(pid, 0)
 
 
-def test_a_child_that_nobody_waits_for_costs_the_server_nothing(server: Server) -> None:
+def test_unawaited_child_does_not_burden_fork_server(server: Server) -> None:
     Child(server[1], "wait").close()
     Child(server[1], "wait").close()
 

@@ -17,7 +17,7 @@ BASE = WctRequest(signal1=X, signal2=Y, dt=0.5)
 
 
 @pytest.mark.parametrize("content_type", [ContentType.JSON, ContentType.MSGPACK])
-def test_a_question_is_the_same_in_either_encoding(content_type: ContentType) -> None:
+def test_query_is_equal_in_both_encodings(content_type: ContentType) -> None:
     back = decode(WctRequest, encode(BASE, content_type), content_type)
     assert content_digest(back) == content_digest(BASE)
 

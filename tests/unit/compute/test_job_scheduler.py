@@ -37,5 +37,5 @@ def test_every_portion_has_a_task_and_no_more_than_there_are(
     assert 1 <= first_half(count) <= count
 
 
-def test_of_nothing_there_is_no_portion() -> None:
+def test_empty_job_has_no_portion() -> None:
     assert portion_size([], in_flight=1, job_bytes=0) == first_half(0) == 0

@@ -87,7 +87,7 @@ def test_a_header_gives_back_the_kind_and_the_length(kind: IpcKind, body: bytes)
 
 
 @given(kind=st.sampled_from([IpcKind.TASK, IpcKind.SHARE]), body=st.binary(max_size=200))
-def test_whatever_is_asked_there_is_an_answer(kind: IpcKind, body: bytes) -> None:
+def test_every_request_gets_a_reply(kind: IpcKind, body: bytes) -> None:
     answer = answer_message(IpcMessage(kind, body), "test")
 
     assert answer.kind is IpcKind.REFUSED
@@ -476,7 +476,7 @@ async def test_a_share_is_computed_by_a_worker_that_has_time_and_refused_by_one_
         await pool.close()
 
 
-def test_a_share_that_cannot_be_is_refused_for_its_rows() -> None:
+def test_invalid_share_is_refused_for_its_rows() -> None:
     request = request_of(plan(Morlet(6)).tasks()[0])
     rows = request.rows.model_copy(update={"wavelet": "paul", "param": 4.5})
     body = encode(request.model_copy(update={"rows": rows}), PACKED)

@@ -112,7 +112,7 @@ def test_wct_without_a_level_has_none() -> None:
     assert reply.WCT.max() <= 1
 
 
-def test_a_question_without_a_seed_has_the_same_answer_every_time() -> None:
+def test_query_without_seed_is_deterministic() -> None:
     request = WctRequest(signal1=X, signal2=Y, dt=DT, mc_count=5)
     first, again = answer_wct(request), answer_wct(request)
     assert first.seed == again.seed

@@ -130,7 +130,7 @@ def test_whole_numbers_give_bit_by_bit_what_the_floats_give_that_hold_them(
     assert encode(whole[0], ContentType.MSGPACK) == encode(same[0], ContentType.MSGPACK)
 
 
-def test_a_result_tells_where_it_comes_from() -> None:
+def test_result_has_provenance() -> None:
     window = a_window()
     (result,) = compute_window(window, ME)
     assert result.fs_hz == FS

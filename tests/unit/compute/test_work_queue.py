@@ -51,7 +51,7 @@ async def test_what_is_under_way_is_kept_alive_and_what_is_done_is_not() -> None
     assert done.beats == beats
 
 
-async def test_a_server_that_is_away_does_not_end_the_pulse() -> None:
+async def test_unreachable_server_does_not_stop_heartbeat() -> None:
     heartbeat, beaten = Heartbeat(every_s=0), Beaten(failing=True)
     with fail_after(5):
         async with anyio.create_task_group() as tasks:

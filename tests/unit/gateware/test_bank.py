@@ -52,14 +52,14 @@ def test_random_banks_one_after_the_other_are_the_models() -> None:
     simulate(work)
 
 
-def test_a_bank_whose_samples_come_now_and_then_is_the_models() -> None:
+def test_bank_with_irregular_input_equals_model() -> None:
     async def work(bench: Bench) -> None:
         await agrees(bench, bank_plan(0), noise(0, 32), offer=0.02, take=1)
 
     simulate(work)
 
 
-def test_a_bank_whose_outputs_are_not_fetched_stops_and_goes_on() -> None:
+def test_bank_pauses_until_outputs_are_fetched() -> None:
     """Short filters make more than the 512 outputs that there is room for."""
     plan = bank_plan(4, longest=4)
     samples = noise(21, 160)

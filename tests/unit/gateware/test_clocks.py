@@ -31,7 +31,7 @@ def table_of(lengths: dict[int, int], step: int = 0) -> FilterTable:
     ("lengths", "octaves", "step"),
     [((32, 48, 64), 1, 0), ((3,), 1, 0), ((32, 51), 4, 0), ((32, 48, 64), 2, 1)],
 )
-def test_a_bank_takes_the_clocks_that_are_said(
+def test_bank_takes_documented_number_of_clocks(
     lengths: tuple[int, ...], octaves: int, step: int
 ) -> None:
     table = table_of(dict(enumerate(lengths)) | {DECIMATOR: 32}, step)

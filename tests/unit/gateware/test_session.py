@@ -73,7 +73,7 @@ def status(host: Host) -> Status:
 
 
 @pytest.mark.slow
-def test_hello_says_what_the_design_is(host: Host) -> None:
+def test_hello_describes_design(host: Host) -> None:
     hello = host.hello()
     assert hello == HelloReply(
         boot_nonce=hello.boot_nonce,
@@ -118,7 +118,7 @@ def test_numbers_go_on_over_their_end(host: Host) -> None:
     assert host.seq == 2
 
 
-def test_a_repeat_gets_the_kept_reply_even_if_the_question_is_another(host: Host) -> None:
+def test_repeated_number_gets_stored_reply_whatever_its_content(host: Host) -> None:
     host.hello()
     first = [
         host.ask(frame(0x70 + i if i % 2 else MessageType.STATUS, host.seq + i))
@@ -140,7 +140,7 @@ def test_what_was_before_the_kept_replies_or_comes_too_early_is_refused(host: Ho
     assert opened(host.ask(frame(MessageType.STATUS, begin + 1)))[0].type == 0x82
 
 
-def test_hello_forgets_what_was_kept(host: Host) -> None:
+def test_hello_discards_stored_replies(host: Host) -> None:
     host.hello(seq=100)
     status(host)
     host.hello(seq=101)
@@ -214,9 +214,7 @@ def test_a_new_rate_is_confirmed_and_a_repeat_of_the_question_changes_nothing(
     assert host.hello().divisor == 9
 
 
-def test_a_rate_that_nobody_confirms_is_taken_back_to_the_last_confirmed_one(
-    host: Host, engine: Engine
-) -> None:
+def test_unconfirmed_rate_reverts_to_last_confirmed(host: Host, engine: Engine) -> None:
     host.hello()
     host.request(MessageType.SET_BAUD, SetBaud(divisor=27).pack())
     assert host.request(MessageType.CONFIRM_BAUD) == b""
@@ -265,7 +263,7 @@ def test_the_boot_nonce_of_two_simulations_differs(device: Interpreted) -> None:
     assert len(nonces) == 2
 
 
-def test_a_device_that_was_switched_off_is_as_new(device: Interpreted) -> None:
+def test_power_cycled_device_is_in_initial_state(device: Interpreted) -> None:
     answers = []
     for engine in (Interpreted(Device(IDENTITY), ENTROPY), device, device):
         if engine is device:

@@ -58,7 +58,7 @@ def test_a_line_held_low_is_one_damaged_zero() -> None:
     assert received([0] * 9 * 40, 9) == [(0, True)]
 
 
-def test_a_short_dip_is_no_start() -> None:
+def test_short_dip_is_not_a_start_bit() -> None:
     assert received([0, 0] + [1] * 200, 27) == []
 
 

@@ -104,7 +104,7 @@ async def test_what_a_key_grants_ends_when_it_is_revoked_replaced_or_expired(
             assert "expired on" in await grant.ended()
 
 
-async def test_a_value_that_is_no_key_grants_nothing(bus: MemoryBus, keys: Bucket) -> None:
+async def test_invalid_key_value_grants_nothing(bus: MemoryBus, keys: Bucket) -> None:
     key = await add_key(keys, "lab", Role.READER, "reader")
     entry = await keys.get("lab")
     assert entry is not None

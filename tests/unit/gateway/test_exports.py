@@ -104,7 +104,7 @@ async def test_every_format_is_what_it_says(
         ("/api/v1/streams/a.b/export", {"format": "npz"}, 404, "letters"),
     ],
 )
-async def test_what_there_is_not_is_refused_and_leaves_no_file(
+async def test_refused_export_leaves_no_file(
     bus: MemoryBus, temporary: Path, path: str, params: dict[str, Any], status: int, words: str
 ) -> None:
     async with exporting(bus, spec(), spec(name="b")) as http:

@@ -63,7 +63,7 @@ async def test_the_gateway_answers_to_addresses_and_to_its_names(host: str) -> N
     "host",
     ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "localhost@evil", ":"],
 )
-async def test_a_name_that_was_pointed_at_this_machine_is_refused(host: str) -> None:
+async def test_foreign_host_name_is_refused(host: str) -> None:
     reply = await asked(HostGuard(answers, ("localhost",)), {}, host=host)
     assert reply.status_code == 421
     assert reply.headers["content-type"] == PROBLEM_TYPE

@@ -139,7 +139,7 @@ async def test_a_client_that_reads_slowly_gets_all_of_its_response() -> None:
                     await anyio.sleep(READ_S / 5)  # the client's own doing
 
 
-async def test_a_newcomer_takes_the_place_of_the_connection_that_was_idle_longest() -> None:
+async def test_new_connection_replaces_longest_idle_one() -> None:
     async with serving(short) as port:
         idle = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(Hasty.max_connections)]
         async with await anyio.connect_tcp("127.0.0.1", port) as newcomer:
@@ -150,7 +150,7 @@ async def test_a_newcomer_takes_the_place_of_the_connection_that_was_idle_longes
             await each.aclose()
 
 
-async def test_a_newcomer_is_refused_while_all_connections_are_busy() -> None:
+async def test_new_connection_is_refused_while_all_are_busy() -> None:
     release = anyio.Event()
 
     async def waits(scope: Scope, receive: Receive, send: Send) -> None:
@@ -186,7 +186,7 @@ async def test_a_socket_is_not_taken_for_a_request_that_does_not_come() -> None:
         assert await client.recv() == "still there"
 
 
-async def test_a_client_whose_messages_wait_is_not_taken_for_dead() -> None:
+async def test_client_with_queued_messages_is_not_disconnected() -> None:
     """Its pong lies behind them: reading pauses while they wait."""
 
     async def busy(_scope: Scope, receive: Receive, send: Send) -> None:

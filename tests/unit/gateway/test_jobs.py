@@ -133,7 +133,7 @@ async def test_a_job_is_cancelled(bus: MemoryBus) -> None:
     assert (cancelled["status"], told[-1][1]["status"]) == ("cancelled", "cancelled")
 
 
-async def test_what_is_not_there_is_404(bus: MemoryBus) -> None:
+async def test_missing_resource_is_404(bus: MemoryBus) -> None:
     async with workers(bus, "one"), gateway(bus) as http:
         await http.post(JOBS, json={"job_id": "one", "tasks": [transform()]})
         for path in ("none", "none/events", "none/results/0", "a.b", "one/results/1"):

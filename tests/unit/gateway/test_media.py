@@ -59,7 +59,7 @@ def test_accept_may_come_in_several_lines() -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", ";;,,", "application"])
-def test_an_encoding_that_there_is_not_is_refused(accept: str) -> None:
+def test_unknown_encoding_is_refused(accept: str) -> None:
     with pytest.raises(ProblemDetails) as caught:
         accepted(request(("accept", accept)))
     assert caught.value.status == 406

@@ -52,7 +52,7 @@ def test_a_problem_has_the_facts_of_the_error_and_its_own_members_win() -> None:
 
 
 @pytest.mark.parametrize(("wait_s", "header"), [(0.01, "1"), (7.4, "7"), (None, "1")])
-def test_an_overloaded_service_says_when_to_come_again(wait_s: float | None, header: str) -> None:
+def test_overloaded_service_states_retry_time(wait_s: float | None, header: str) -> None:
     detail = None if wait_s is None else {"retry_after_s": wait_s}
     assert problem_of(Overloaded("too much", detail)).headers["retry-after"] == header
 

@@ -37,7 +37,7 @@ def test_names_and_origins_are_lists_in_lower_case(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "lab.example.org", "https://lab/", "file://"])
-def test_what_is_no_origin_is_refused(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_origin_is_refused(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CWT_HTTP_CORS_ORIGINS", origin)
     with pytest.raises(SettingsError, match="CWT_HTTP_CORS_ORIGINS"):
         load_settings(GatewaySettings)

@@ -21,7 +21,7 @@ def order(queue: FairQueue, tickets: list[QueueEntry]) -> str:
     return found
 
 
-async def test_of_one_client_the_first_request_goes_first() -> None:
+async def test_requests_of_one_client_are_served_in_order() -> None:
     queue = FairQueue()
     first, second, third = (queue.enter("a") for _ in range(3))
     assert (first.turn.is_set(), second.turn.is_set(), queue.waiting) == (True, False, 2)
@@ -29,19 +29,19 @@ async def test_of_one_client_the_first_request_goes_first() -> None:
     assert (second.turn.is_set(), third.turn.is_set(), queue.waiting) == (True, False, 1)
 
 
-async def test_between_clients_turns_go_round() -> None:
+async def test_turns_rotate_between_clients() -> None:
     queue = FairQueue()
     assert order(queue, [queue.enter(client_id) for client_id in "aaaaabbc"]) == "aabcabaa"
 
 
-async def test_who_comes_late_does_not_wait_for_all_that_another_has_queued() -> None:
+async def test_late_client_does_not_wait_for_whole_queue_of_another() -> None:
     queue = FairQueue()
     tickets = [queue.enter("a") for _ in range(MAX_WAITING_OF_ONE)]
     tickets.append(queue.enter("b"))
     assert order(queue, tickets).startswith("aab")
 
 
-async def test_who_has_too_many_waiting_is_refused_and_others_are_not() -> None:
+async def test_client_above_queue_limit_is_refused_and_others_are_not() -> None:
     queue = FairQueue()
     running, *_ = (queue.enter("a") for _ in range(1 + MAX_WAITING_OF_ONE))
     with pytest.raises(Overloaded, match=f"{MAX_WAITING_OF_ONE} of your operations"):
@@ -59,7 +59,7 @@ async def test_what_waits_in_all_is_bounded_however_many_ask() -> None:
         queue.enter("late")
 
 
-async def test_who_gives_up_in_the_queue_or_with_the_turn_holds_up_nobody() -> None:
+async def test_cancelled_caller_blocks_no_other() -> None:
     queue = FairQueue()
     first, second, third = (queue.enter(client_id) for client_id in "abc")
     queue.leave(second)

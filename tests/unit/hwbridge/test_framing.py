@@ -60,7 +60,7 @@ def test_after_any_noise_and_a_delimiter_the_next_frame_is_read(noise: bytes, fr
 
 
 @given(frame=frames, at=st.integers(0, 400), flip=st.integers(1, 255))
-def test_a_changed_byte_is_no_frame(frame: Frame, at: int, flip: int) -> None:
+def test_changed_byte_invalidates_frame(frame: Frame, at: int, flip: int) -> None:
     data = bytearray(encoded(frame))
     data[at % (len(data) - 1)] ^= flip
     assert frame not in Deframer().feed(bytes(data))

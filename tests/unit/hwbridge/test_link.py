@@ -61,7 +61,7 @@ def ask(dialogue: Dialogue, *types: MessageType, payload: bytes = b"", job: int 
 
 
 @pytest.mark.parametrize("cut", [whole, single])
-def test_a_greeting_tells_what_answers(cut: Cut) -> None:
+def test_hello_reply_identifies_device(cut: Cut) -> None:
     dialogue = greeted(cut=cut)
     assert dialogue.link.hello is not None
     assert dialogue.link.hello.build_hash == bytes(range(8))
@@ -87,7 +87,7 @@ def test_no_more_is_under_way_than_the_device_can_hold() -> None:
 
 @settings(deadline=None, max_examples=cases(60))
 @given(seed=st.integers(0, 2**32), rate=st.floats(0, 0.01), data=st.data())
-def test_a_bad_line_makes_repeats_and_executes_nothing_twice(
+def test_noisy_line_causes_retries_but_no_repeated_execution(
     seed: int, rate: float, data: st.DataObject
 ) -> None:
     random = Random(seed)
@@ -143,7 +143,7 @@ def test_a_device_that_stops_answering_is_down_after_three_repeats() -> None:
         (Identity(version=9), Fault.VERSION),
     ],
 )
-def test_what_is_no_device_of_ours_is_refused(identity: Identity, fault: Fault) -> None:
+def test_unknown_device_is_refused(identity: Identity, fault: Fault) -> None:
     peer = DevicePeer()
     peer.identity = identity
     dialogue = Dialogue(Link(LinkTiming()), peer)
@@ -154,7 +154,7 @@ def test_what_is_no_device_of_ours_is_refused(identity: Identity, fault: Fault) 
 
 
 @given(noise=st.binary(min_size=1, max_size=300))
-def test_garbage_is_told_from_silence(noise: bytes) -> None:
+def test_garbage_is_distinguished_from_silence(noise: bytes) -> None:
     link = Link(LinkTiming())
     link.greet(0.0)
     now, events = 0.0, list[Event]()
@@ -179,7 +179,7 @@ def test_a_reset_is_seen_by_the_nonce_even_if_somebody_greeted_since() -> None:
     assert ask(dialogue, MessageType.STATUS) == [WasReset()]
 
 
-def test_a_refusal_is_an_answer_and_its_reason_is_told() -> None:
+def test_refusal_is_a_reply_with_reason() -> None:
     dialogue = greeted()
     (event,) = ask(dialogue, MessageType.MC_HISTOGRAM, payload=bytes(4))
     assert isinstance(event, Refused)
@@ -208,7 +208,7 @@ def test_a_rate_that_does_not_work_is_rolled_back_on_both_sides() -> None:
     assert (dialogue.divisor, dialogue.peer.divisor) == (234, 234)
 
 
-def test_a_device_that_confirmed_unheard_is_found_at_the_new_rate() -> None:
+def test_device_whose_confirmation_was_lost_is_found_at_new_rate() -> None:
     dialogue = greeted()
     dialogue.link.change_rate(9, dialogue.now)
     dialogue.step()
@@ -228,7 +228,7 @@ def test_a_device_without_a_rate_keeps_the_one_it_has() -> None:
 
 
 @given(data=st.binary(max_size=2000), greet=st.booleans())
-def test_no_bytes_whatever_break_the_link(data: bytes, greet: bool) -> None:
+def test_arbitrary_bytes_do_not_break_link(data: bytes, greet: bool) -> None:
     dialogue = greeted()
     if greet:
         dialogue.link.greet(0.0)

@@ -60,7 +60,7 @@ async def ask(worker: DeviceWorker, timeout_s: float, name: str | None = None) -
     return await worker.operate("selftest", request, plan, client_id="a")
 
 
-async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(
+async def test_short_deadlines_do_not_prevent_opening_device(
     worker: DeviceWorker,
 ) -> None:
     for _ in range(3):
@@ -71,7 +71,7 @@ async def test_callers_in_a_hurry_do_not_keep_a_device_from_being_opened(
     assert SlowDriver.begun == 1
 
 
-async def test_who_waits_for_it_to_be_opened_can_be_called_off(worker: DeviceWorker) -> None:
+async def test_waiting_for_open_device_can_be_cancelled(worker: DeviceWorker) -> None:
     async def cancelled() -> None:
         with pytest.raises(Conflict, match="mine"):
             await ask(worker, 20 * SCALE, "mine")

@@ -17,7 +17,7 @@ def port(**fields: object) -> ListPortInfo:
     return info
 
 
-def test_what_usb_says_is_passed_on() -> None:
+def test_usb_ids_are_passed_on() -> None:
     device = serial_device(
         port(description="JTAG", manufacturer="SIPEED", vid=0x0403, pid=0x6010, serial_number="A")
     )

@@ -67,7 +67,7 @@ async def caller(device: PtyDevice) -> AsyncIterator[Caller]:
         yield caller
 
 
-async def test_a_device_tells_what_it_is(caller: Caller) -> None:
+async def test_device_reports_identity(caller: Caller) -> None:
     info = await caller.device("info", HwInfoRequest(), HwInfo)
     assert (info.kind, info.state, info.simulated) == ("tangnano9k", "ready", False)
     assert info.operations == ("cwt", "mc", "selftest")
@@ -200,7 +200,7 @@ async def test_devices_that_make_no_sense_are_unavailable_and_come_back(tmp_path
                         clients.start_soon(one, caller, mood)
 
 
-async def test_another_protocol_version_is_told(caller: Caller, device: PtyDevice) -> None:
+async def test_other_protocol_version_is_reported(caller: Caller, device: PtyDevice) -> None:
     await caller.device("info", HwInfoRequest(), HwInfo)
     device.peer = DevicePeer(DeviceIdentity(version=2))
     with pytest.raises(Unavailable, match="version 2"):
@@ -223,7 +223,7 @@ async def test_two_clients_at_once_wait_for_each_other(caller: Caller) -> None:
         assert np.array_equal(reply.histograms, run_mc(null_job(request).plan).histograms)
 
 
-async def test_a_port_that_another_program_has_is_told(device: PtyDevice) -> None:
+async def test_port_in_use_is_reported(device: PtyDevice) -> None:
     async with bridge(f"a=tangnano9k:{device.path}") as first:
         await first.until("connected")
         async with bridge(f"fpga0=tangnano9k:{device.path}") as second:
@@ -231,7 +231,7 @@ async def test_a_port_that_another_program_has_is_told(device: PtyDevice) -> Non
                 await second.device("info", HwInfoRequest(), HwInfo)
 
 
-async def test_a_port_that_is_not_there_is_told() -> None:
+async def test_missing_port_is_reported() -> None:
     async with bridge("fpga0=tangnano9k:/dev/no-such-port") as caller:
         with pytest.raises(Unavailable, match="/dev/no-such-port"):
             await caller.device("selftest", HwSelftestRequest(), HwSelftestReply)
@@ -239,7 +239,7 @@ async def test_a_port_that_is_not_there_is_told() -> None:
         assert listing.configured[0].state == "absent"
 
 
-def test_a_port_without_permission_is_told(device: PtyDevice) -> None:
+def test_port_without_permission_is_reported(device: PtyDevice) -> None:
     """Root may open everything, so whoever tries is nobody."""
     device.path.resolve().chmod(0o000)
     script = (

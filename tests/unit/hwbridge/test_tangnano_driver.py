@@ -199,7 +199,7 @@ def test_a_line_that_is_bad_at_high_rates_is_used_at_a_lower_one(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.0003, 0.003, 0.01])
-def test_bytes_that_are_changed_lost_doubled_or_cut_off_change_no_result(
+def test_corrupted_or_lost_bytes_change_no_result(
     driver: TangNanoDriver, device: PtyDevice, rate: float
 ) -> None:
     device.trouble = Trouble(rate)
@@ -239,7 +239,7 @@ def test_a_reset_in_mid_job_is_told_and_the_device_can_be_used_again(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mood", ["silent", "garbage", "flood"])
-def test_a_device_that_stops_making_sense_is_down_and_does_not_hang(
+def test_device_with_invalid_replies_is_down_and_does_not_block(
     driver: TangNanoDriver, device: PtyDevice, mood: str
 ) -> None:
     device.mood = mood  # type: ignore[assignment]  # of the parameters above
@@ -252,7 +252,7 @@ def test_a_device_that_stops_making_sense_is_down_and_does_not_hang(
 @pytest.mark.parametrize(
     ("mood", "fault"), [("silent", NoAnswerError), ("garbage", WrongDeviceError)]
 )
-def test_what_does_not_greet_is_no_device(
+def test_port_without_hello_reply_is_not_a_device(
     device: PtyDevice, line: SerialLine, mood: str, fault: type[Exception]
 ) -> None:
     device.mood = mood  # type: ignore[assignment]  # of the parameters above
@@ -266,9 +266,7 @@ def test_another_version_of_the_protocol_is_refused(device: PtyDevice, line: Ser
         TangNanoDriver().open(line, CancellableDeadline(10 * SCALE))
 
 
-def test_a_job_can_be_called_off_and_the_next_one_works(
-    driver: TangNanoDriver, device: PtyDevice
-) -> None:
+def test_job_can_be_cancelled_and_next_one_runs(driver: TangNanoDriver, device: PtyDevice) -> None:
     device.peer.work.held = True
     deadline = CancellableDeadline(30 * SCALE)
     threading.Timer(0.2, deadline.cancel).start()

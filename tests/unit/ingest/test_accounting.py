@@ -18,7 +18,7 @@ def take(
     return verdict
 
 
-def test_a_chunk_at_the_expected_sample_continues_without_a_word() -> None:
+def test_chunk_at_expected_sample_causes_no_event() -> None:
     verdict = take(AT_100, 100, 10)
     assert (verdict.first_sample, verdict.skip, verdict.findings) == (100, 0, ())
     assert verdict.position.expected == 110
@@ -45,7 +45,7 @@ def test_an_overlapping_chunk_gives_only_what_is_new() -> None:
     assert (overlap.kind, overlap.first_sample, overlap.n_samples) == ("overlap", 95, 5)
 
 
-def test_a_duplicate_gives_nothing_and_is_told() -> None:
+def test_duplicate_chunk_is_discarded_and_reported() -> None:
     verdict = take(AT_100, 90, 10)
     assert (verdict.skip, verdict.position.expected) == (10, 100)
     assert "duplicate" in verdict.findings[0].detail
@@ -73,7 +73,7 @@ def test_a_new_epoch_is_a_reset() -> None:
     assert (verdict.position.epoch, verdict.position.expected) == ("f", 10)
 
 
-def test_an_epoch_that_ended_does_not_come_back() -> None:
+def test_ended_epoch_cannot_be_resumed() -> None:
     position = take(AT_100, 0, 10, epoch="f").position
     verdict = account(position, epoch="e", first_sample=100, n=10, max_gap=1000)
     assert isinstance(verdict, Refused)

@@ -35,7 +35,7 @@ def test_windows_of_a_process_before_count_too() -> None:
     assert not backlog.is_full
 
 
-def test_a_stream_is_told_behind_once_and_caught_up_once() -> None:
+def test_lag_is_reported_once_at_start_and_end() -> None:
     watch = LagMonitor(10)
     told = [watch.update(StreamLag(windows=7, seconds=s)) for s in (9, 11, 12, 6, 11, 4, 3, 11)]
     assert [text is not None for text in told] == [

@@ -59,7 +59,7 @@ def test_two_stamps_a_moment_apart_say_nothing_of_drift() -> None:
     assert abs(clock.drift) < 1e-6
 
 
-def test_a_wild_stamp_moves_nothing() -> None:
+def test_outlier_time_stamp_changes_nothing() -> None:
     clock = fitted(jitter_s=1e-3)
     told = clock.stamped(120_000, stamp(120_000) + 5 * 10**9)
     assert told.time_of(120_000) == clock.time_of(120_000)

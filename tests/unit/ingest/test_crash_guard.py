@@ -56,7 +56,7 @@ def test_a_chunk_is_left_out_after_it_was_begun_twice_and_never_finished() -> No
     assert resumed(guard).leaves_out(5)
 
 
-def test_a_chunk_that_was_finished_once_is_read_for_ever() -> None:
+def test_finished_chunk_is_never_skipped_after_a_crash() -> None:
     guard = CrashGuard(CHECKPOINT, after_crash=True)
     for _ in range(5):
         guard.begin(5)

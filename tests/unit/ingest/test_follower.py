@@ -51,7 +51,7 @@ async def test_the_checkpoint_is_written_when_the_log_goes_quiet() -> None:
     assert (await saved(log, 1)).owner is None
 
 
-async def test_a_window_that_the_server_refuses_is_told_and_the_stream_goes_on() -> None:
+async def test_rejected_window_is_reported_and_stream_continues() -> None:
     log = await a_log()
     log.refuse_windows = True
     async with running(await an_ingest(log)) as ingest:
@@ -93,7 +93,7 @@ class Poisoned(StreamProcessor):
         yield from super().take(entry)
 
 
-async def test_a_chunk_that_cannot_be_processed_is_told_and_left_behind() -> None:
+async def test_unprocessable_chunk_is_reported_and_skipped() -> None:
     log = await a_log()
     async with running(await an_ingest(log, processor_of=Poisoned)) as ingest:
         await ingest.catalogue.put(definition())

@@ -25,20 +25,18 @@ STREAMS = [f"s{i}" for i in range(900)]
 @pytest.mark.parametrize(
     ("unchanged_s", "gone", "dead"), [(5.9, False, False), (6.0, False, True), (0.0, True, True)]
 )
-def test_who_is_silent_for_the_term_or_certainly_gone_is_dead(
-    unchanged_s: float, gone: bool, dead: bool
-) -> None:
+def test_member_silent_for_term_or_gone_is_dead(unchanged_s: float, gone: bool, dead: bool) -> None:
     seen = PeerObservation(member=FAR, revision=7, unchanged_s=unchanged_s, gone=gone)
     assert is_dead(seen, Timing()) is dead
 
 
-def test_a_process_goes_on_only_with_a_key_that_is_its_own() -> None:
+def test_process_continues_only_with_its_own_lease() -> None:
     assert still_mine(ME, 7, ME) == Renew(7)
     assert isinstance(still_mine(FAR, 7, ME), Lost)
     assert isinstance(still_mine(None, 0, ME), Lost)
 
 
-def test_a_process_ends_before_it_may_be_taken_for_dead() -> None:
+def test_timing_requires_give_up_before_term() -> None:
     with pytest.raises(ValueError, match="give_up_s < term_s"):
         Timing(give_up_s=6, term_s=6)
 
@@ -63,5 +61,5 @@ def test_one_process_fewer_moves_its_own_streams_alone() -> None:
         assert before in ("c", after)
 
 
-def test_of_nobody_there_a_stream_is_nobodys() -> None:
+def test_stream_without_members_has_no_owner() -> None:
     assert assigned_instance("s", ()) is None

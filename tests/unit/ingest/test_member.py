@@ -80,7 +80,7 @@ def test_a_member_is_read_as_it_was_written() -> None:
     assert read_member(me.model_dump_json().encode()) == me
 
 
-def test_an_empty_key_is_nobodys_and_an_unreadable_one_is_somebodys() -> None:
+def test_empty_lease_has_no_owner_and_unreadable_one_has() -> None:
     assert read_member(b"") is None
     for rubbish in (b"ingest-7", b'{"instance": "x", "pid": 99999999999}'):
         somebody = read_member(rubbish)

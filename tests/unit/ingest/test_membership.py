@@ -108,7 +108,7 @@ async def sees(membership: Membership, *instances: str) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-async def test_who_is_there_is_seen_and_renews_its_key_and_who_leaves_is_gone(
+async def test_live_member_renews_lease_and_leaving_member_removes_it(
     bucket: Trouble,
 ) -> None:
     first, second = member(bucket), member(bucket, this_process("second"))
@@ -123,7 +123,7 @@ async def test_who_is_there_is_seen_and_renews_its_key_and_who_leaves_is_gone(
     assert await bucket.keys() == ()
 
 
-async def test_coming_and_going_is_told(bucket: Trouble) -> None:
+async def test_connection_and_disconnection_are_reported(bucket: Trouble) -> None:
     first = member(bucket)
     async with first.joined():
         changed = first.changed
@@ -133,7 +133,7 @@ async def test_coming_and_going_is_told(bucket: Trouble) -> None:
         assert set(first.instances) == {"me", "far"}
 
 
-async def test_who_is_not_heard_of_for_the_term_is_taken_for_dead(bucket: Trouble) -> None:
+async def test_member_silent_for_term_is_declared_dead(bucket: Trouble) -> None:
     await there(bucket, FAR)
     begin = anyio.current_time()
     first = member(bucket, timing=IMPATIENT)
@@ -153,7 +153,7 @@ async def test_a_dead_process_of_this_system_is_not_waited_for(bucket: Trouble) 
                 await anyio.lowlevel.checkpoint()
 
 
-async def test_who_was_taken_for_dead_is_cancelled_and_comes_not_back(bucket: Trouble) -> None:
+async def test_member_declared_dead_is_cancelled(bucket: Trouble) -> None:
     with pytest.RaisesGroup(pytest.RaisesExc(MembershipLostError, match="process dead")):
         async with member(bucket).joined():
             await bucket.put(key_of("me"), b"")
@@ -162,7 +162,7 @@ async def test_who_was_taken_for_dead_is_cancelled_and_comes_not_back(bucket: Tr
     assert await bucket.keys() == ()
 
 
-async def test_who_was_taken_for_dead_joins_again(bucket: Trouble) -> None:
+async def test_member_declared_dead_rejoins(bucket: Trouble) -> None:
     for removed in (b"", None):
         await bucket.put(key_of("me"), b"")
         if removed is None:
@@ -171,7 +171,7 @@ async def test_who_was_taken_for_dead_joins_again(bucket: Trouble) -> None:
             await renewed(bucket)
 
 
-async def test_who_lost_the_server_joins_again_with_its_own_key(bucket: Trouble) -> None:
+async def test_member_rejoins_with_own_lease_after_lost_connection(bucket: Trouble) -> None:
     """Others see that it is there all the time, and do not wait until it counts as dead."""
     await there(bucket, ME)
     with fail_after(QUICK.term_s / 2):
@@ -179,7 +179,7 @@ async def test_who_lost_the_server_joins_again_with_its_own_key(bucket: Trouble)
             await renewed(bucket)
 
 
-async def test_who_cannot_renew_ends(bucket: Trouble) -> None:
+async def test_member_that_cannot_renew_ends(bucket: Trouble) -> None:
     lost = pytest.RaisesExc(MembershipLostError, match=r"\d s\b")
     with fail_after(20), pytest.RaisesGroup(lost):
         async with member(bucket, timing=IMPATIENT).joined():
@@ -188,7 +188,7 @@ async def test_who_cannot_renew_ends(bucket: Trouble) -> None:
 
 
 @pytest.mark.parametrize("how", ["unreachable", "unanswered", "answer lost", "answer never came"])
-async def test_trouble_that_passes_ends_nobody(bucket: Trouble, how: str) -> None:
+async def test_transient_errors_end_no_service(bucket: Trouble, how: str) -> None:
     async with member(bucket).joined():
         bucket.next, bucket.calm = [how, how], anyio.Event()
         with fail_after(20):
@@ -203,7 +203,7 @@ async def test_a_connection_that_is_closed_for_good_ends_it(bucket: Trouble) -> 
             pass
 
 
-async def test_who_was_halted_knows_that_it_may_have_been_taken_for_dead(bucket: Trouble) -> None:
+async def test_suspended_member_detects_possible_expiry(bucket: Trouble) -> None:
     now = [100.0]
     mine = Membership(bucket, ME, logger("ingest"), clock=lambda: now[0])
     async with mine.joined():

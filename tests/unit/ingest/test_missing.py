@@ -36,7 +36,7 @@ def told(findings: list[Finding]) -> list[Told]:
     return [(each.kind, each.first_sample, each.n_samples) for each in findings]
 
 
-def test_a_channel_that_is_missing_is_told_twice_however_many_chunks_it_misses() -> None:
+def test_missing_channel_is_reported_at_start_and_end_only() -> None:
     """It was told once a chunk: 50 events a second for hours."""
     samples = np.zeros((1000, 2))
     samples[105:705, 1] = np.nan
@@ -56,7 +56,7 @@ def test_a_loose_contact_is_one_stretch() -> None:
     ]
 
 
-def test_channels_are_told_together_if_they_begin_together() -> None:
+def test_channels_with_equal_start_are_reported_together() -> None:
     samples = np.zeros((200, 9))
     samples[50:60] = samples[90:95, 3] = np.nan
     begun, over, later, at_last = follow(samples, list(range(0, 200, 10)))

@@ -56,7 +56,7 @@ def test_a_client_that_invents_names_causes_a_limited_number_of_events() -> None
     assert len(new_undefined_chunks({}, now, frozenset())) == MAX_REPORTED
 
 
-async def test_ingest_outlives_a_log_that_cannot_be_written() -> None:
+async def test_ingest_survives_unwritable_log() -> None:
     log = UnwritableLog()
     await log.declare(system_topology(StorageSettings(signals_max_bytes=MIB)))
     checkpoints = await log.bucket(storage.KV_CHECKPOINTS)

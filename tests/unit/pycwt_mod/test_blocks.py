@@ -469,7 +469,7 @@ def test_many_sets_of_a_window_give_what_each_gives_alone(
         np.testing.assert_array_equal(block.mask, alone.mask)
 
 
-def test_a_set_of_columns_that_are_not_there_is_refused() -> None:
+def test_unknown_channels_are_refused() -> None:
     grid = a_grid()
     layout = octave_layouts(grid, op="cwt", hop_s=3, convention="standard")[0]
     with pytest.raises(ValueError, match=r"\(5,\).*2 columns"):

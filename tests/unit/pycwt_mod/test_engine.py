@@ -166,7 +166,7 @@ def test_a_plan_serves_many_signals_and_threads_at_once() -> None:
     assert row_error(halves.full()[2], together[2]) < 1e-10
 
 
-def test_a_plan_refuses_what_it_is_not_for() -> None:
+def test_plan_refuses_wrong_length_and_options() -> None:
     analysis = ours.plan(100, 1.0)
     with pytest.raises(ValueError, match=r"\b99\b.*\b100\b"):
         analysis.cwt(np.arange(99.0))

@@ -146,7 +146,7 @@ def test_an_unknown_keyword_is_a_type_error_as_pythons_own(
     [("montecarlo", ValueError), (MonteCarlo, TypeError), (300, TypeError), (X[:2], TypeError)],
     ids=["a name", "the class", "a count", "an array"],
 )
-def test_what_is_no_way_to_a_level_is_refused(significance: Any, error: type[Exception]) -> None:
+def test_invalid_significance_method_is_refused(significance: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"cannot use significance=.*MonteCarlo\(\.\.\.\) or 'table'"):
         wct(X, Y, 1.0, sig=False, significance=significance)
 

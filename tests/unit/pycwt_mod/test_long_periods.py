@@ -108,6 +108,6 @@ def test_a_length_may_come_in_any_form_of_a_whole_number(n: Any) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2.5, "many"])
-def test_a_length_that_is_none_is_refused(n: Any) -> None:
+def test_invalid_length_is_refused(n: Any) -> None:
     with pytest.raises((ValueError, TypeError), match="n="):
         wct_significance(*axis(SHORT), n=n)

@@ -112,7 +112,7 @@ def test_thresholds_are_those_of_the_table_for_rounded_coefficients() -> None:
         wct_pairs(x, 1.0, 1 / 7)
 
 
-def test_channels_that_are_dead_constant_or_copies_spoil_no_other() -> None:
+def test_dead_constant_or_copied_channels_affect_no_other() -> None:
     x = channels(6)
     x[1], x[2], x[4] = np.nan, 7.0, x[0]
     x[5, 400:460] = np.nan

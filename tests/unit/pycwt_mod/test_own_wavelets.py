@@ -118,7 +118,7 @@ def test_a_wavelet_without_a_hash_works_on_live_data_and_with_levels_in_processe
         assert a.values == pytest.approx(b.values, rel=1e-5, abs=1e-7)
 
 
-def test_levels_of_an_own_wavelet_are_those_of_any_backend() -> None:
+def test_thresholds_of_user_wavelet_are_equal_on_every_backend() -> None:
     mine: Any = Gaussian()
     axis = (0.3, 0.3, 1.0, 1 / 2, 2.0, 6)
     here = pm.wct_significance(*axis, wavelet=mine, mc_count=20, rng=1)

@@ -187,7 +187,7 @@ def test_what_two_signals_share_with_a_third_is_removed() -> None:
     assert found.mean() == pytest.approx(5, abs=1)
 
 
-def test_a_common_part_beside_the_given_one_is_left_with_its_phase() -> None:
+def test_common_part_independent_of_given_signal_keeps_phase() -> None:
     t = np.arange(N)
     z = rednoise(N, 0.9, rng=1)
     x = np.sin(t / 3) + z + rednoise(N, 0, rng=2) / 5

@@ -84,7 +84,7 @@ def test_a_precision_out_of_reach_ends_at_the_most_pairs() -> None:
     assert tally.more(1e-9, 0.95) == ()
 
 
-def test_rows_without_a_point_outside_the_cone_want_nothing() -> None:
+def test_rows_inside_cone_need_no_pairs() -> None:
     task = chunked(plan().octaves()[0], 0, 1, 1)[0]
     tally = OctaveTally((task,))
     tally.add(task, np.zeros((4, BINS), np.int64))

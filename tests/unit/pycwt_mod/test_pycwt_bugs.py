@@ -45,7 +45,7 @@ def test_time_averaged_significance_takes_any_dof(dof: object) -> None:
     assert (result.signif > result.fft_theor).all()
 
 
-def test_red_noise_is_red_and_may_be_white() -> None:
+def test_red_noise_has_lag_1_coefficient_including_zero() -> None:
     # The filter ran along an axis of length one, and g = 0 called a function that isn't there.
     assert ar1(rednoise(20_000, 0.7, rng=1)).g == pytest.approx(0.7, abs=0.02)
     assert ar1(rednoise(20_000, -0.5, rng=1)).g == pytest.approx(-0.5, abs=0.02)
@@ -136,7 +136,7 @@ def test_coherence_is_symmetric(convention: str) -> None:
     assert one.phase == pytest.approx(-other.phase, abs=1e-9)
 
 
-def test_coherence_masks_gaps_and_poisons_nothing() -> None:
+def test_coherence_masks_gaps_and_keeps_other_values() -> None:
     x, y = rednoise(500, 0.5, rng=1), rednoise(500, 0.5, rng=2)
     y[300] = np.nan
     result = wct(x, y, 1.0, mc_count=20, rng=1)

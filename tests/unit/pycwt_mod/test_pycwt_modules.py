@@ -65,7 +65,7 @@ def test_padded_transforms_by_hand_are_those_of_pycwt(n: int) -> None:
     assert np.array_equal(found, theirs.fft.fft(x, **theirs.fft_kwargs(x)))
 
 
-def test_the_cache_folder_is_named_and_not_made(
+def test_cache_folder_is_named_but_not_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -172,7 +172,7 @@ def test_result_unpacks_as_pycwts_six_values() -> None:
     assert result.mask.shape == coefs.shape
 
 
-def test_missing_samples_are_masked_and_poison_nothing() -> None:
+def test_missing_samples_are_masked_and_keep_other_values() -> None:
     x = noise(400) + 5
     gappy = x.copy()
     gappy[200:203] = np.nan

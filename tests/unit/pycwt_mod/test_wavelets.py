@@ -108,7 +108,7 @@ def test_support_holds_all_but_the_tolerance(wavelet: Wavelet) -> None:
     assert (spectrum[(f < low) | (f > high)] <= 1.01e-4 * spectrum.max()).all()
 
 
-def test_names_lead_to_wavelets() -> None:
+def test_names_select_wavelets() -> None:
     assert wavelet_from_name("morlet", 7) == Morlet(7.0)
     assert wavelet_from_name("paul") == Paul(4)
     assert wavelet_from_name("dog", 6) == DOG(6)

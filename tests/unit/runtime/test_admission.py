@@ -21,7 +21,7 @@ from tests.deadlines import fail_after
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_cheap_question_overtakes_dear_ones_that_wait() -> None:
+async def test_cheap_query_overtakes_waiting_expensive_queries() -> None:
     queue = AdmissionQueue(1, backlog_s=100)
     order: list[float] = []
 
@@ -37,7 +37,7 @@ async def test_a_cheap_question_overtakes_dear_ones_that_wait() -> None:
     assert order == [1, 5, 9]
 
 
-async def test_a_dear_question_is_not_overtaken_for_ever() -> None:
+async def test_expensive_query_is_not_starved() -> None:
     """What comes when a dear question has waited for long is behind it."""
     queue = AdmissionQueue(1, backlog_s=100)
     dear = queue.enter(3, now=0)
@@ -58,7 +58,7 @@ async def test_what_waits_is_bounded_by_its_cost_and_the_refusal_says_when_to_co
     queue.enter(4, now=3)
 
 
-async def test_a_question_dearer_than_the_bound_is_taken_when_nothing_else_runs() -> None:
+async def test_query_above_cost_limit_runs_when_worker_is_idle() -> None:
     queue = AdmissionQueue(1, backlog_s=10)
     assert queue.enter(25, now=0).turn.is_set()
 
@@ -72,14 +72,14 @@ async def test_the_number_that_waits_is_bounded_too() -> None:
     assert caught.value.detail == {"retry_after_s": 0.1, "cost_s": 0.01}
 
 
-async def test_a_quick_question_does_not_wait_for_a_slow_one() -> None:
+async def test_quick_query_does_not_wait_for_slow_one() -> None:
     admission = Admission(threads=1, backlog_s=100)
     with fail_after(1):
         async with admission.turn(30), admission.turn(QUICK_S):
             pass
 
 
-async def test_whoever_gives_up_waiting_leaves_no_trace() -> None:
+async def test_cancelled_wait_leaves_no_state() -> None:
     queue = AdmissionQueue(1, backlog_s=100)
     async with queue.turn(1):
         with anyio.move_on_after(0) as gave_up:

@@ -77,7 +77,7 @@ def test_the_driver_reads_control_lines_with_the_expressions_that_are_replaced()
     assert (MSG_RE.groups, HMSG_RE.groups) == (5, 6)
 
 
-def test_a_parser_that_was_reset_has_forgotten_half_a_message() -> None:
+def test_reset_parser_discards_partial_message() -> None:
     client = Heard()
     parser = BulkParser(client)
     stream = wire([(3 * LARGE_BYTES, True)])

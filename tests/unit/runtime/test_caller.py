@@ -39,9 +39,7 @@ def test_the_server_says_who_a_caller_of_another_account_is(reply: str | None) -
         pytest.param(b"NATS/1.0\r\nNats-Request-Info: \r\n\r\n", id="empty"),
     ],
 )
-def test_a_caller_that_the_server_does_not_identify_is_nobody(
-    block: bytes, reply: str | None
-) -> None:
+def test_caller_unknown_to_server_has_no_identity(block: bytes, reply: str | None) -> None:
     assert caller(block, reply) == UNKNOWN
 
 

@@ -26,12 +26,12 @@ from cwt_runtime.connect_settings import ConnectSettings
         ({"domain": ""}, "`domain`"),
     ],
 )
-def test_a_contradiction_names_the_fields(given: dict[str, Any], fault: str) -> None:
+def test_contradicting_fields_are_named(given: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         ConnectSettings(**given)
 
 
-def test_what_is_shown_has_no_password() -> None:
+def test_displayed_settings_hide_password() -> None:
     settings = ConnectSettings(url="nats://device:hunter2@h:4222,nats://token@i:4222")
     assert settings.address == "nats://h:4222,nats://i:4222"
     assert repr(settings) == "ConnectSettings(url='nats://h:4222,nats://i:4222')"

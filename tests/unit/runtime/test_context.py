@@ -119,7 +119,7 @@ async def sent(bus: MemoryBus, fields: dict[str, np.ndarray]) -> frozenset[str]:
     return early.sent
 
 
-async def test_fields_that_cannot_be_sent_ahead_stay_in_the_reply() -> None:
+async def test_fields_not_sent_early_stay_in_reply() -> None:
     assert await sent(DeafBus(), FIELDS) == frozenset()
     assert await sent(MemoryBus(), FIELDS) == {"WCT", "aWCT"}
 

@@ -82,7 +82,7 @@ def test_another_seed_is_another_simulation_and_the_same_is_the_same() -> None:
         (HwCwtRequest(data=np.array([1.0, np.nan]), dt=1.0, s0=8.0), "data"),
     ],
 )
-def test_what_a_device_has_no_room_for_is_refused_by_name(
+def test_plan_larger_than_device_memory_is_refused(
     request_: HwMcRequest | HwCwtRequest, field: str
 ) -> None:
     with pytest.raises(Unprocessable) as refusal:

@@ -17,7 +17,7 @@ def event(number: int, kind: str = "missing", t_ns: int = 0) -> StreamEvent:
     )  # fmt: skip
 
 
-def test_a_flood_is_a_few_events_and_one_a_second_that_counts_the_others() -> None:
+def test_event_flood_is_limited_and_counted_each_second() -> None:
     rate, told = EventRate(()), list[StreamEvent]()
     for number in range(1000):
         now_ns = number * S // 100

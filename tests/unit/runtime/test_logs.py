@@ -50,7 +50,7 @@ def test_on_request_the_lines_are_for_reading() -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_traceback_tells_no_value_of_a_variable(log_format: str) -> None:
+def test_traceback_shows_no_variable_values(log_format: str) -> None:
     """The address with its password once stood there, among the settings of every frame."""
     stream = written(log_format=log_format)
     url = "nats://user:secret@far"

@@ -12,7 +12,7 @@ def test_a_permanent_failure_is_given_up_at_once() -> None:
     assert isinstance(decide(RetryPolicy(), tries=1, transient=False, jitter=0.5), GiveUp)
 
 
-def test_the_last_try_is_the_last() -> None:
+def test_last_delivery_is_not_retried() -> None:
     policy = RetryPolicy(max_tries=3)
     assert isinstance(decide(policy, tries=2, transient=True, jitter=0), RetryAfter)
     assert isinstance(decide(policy, tries=3, transient=True, jitter=0), GiveUp)

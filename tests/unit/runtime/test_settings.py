@@ -67,7 +67,7 @@ def test_a_fault_shows_no_password(url: str, monkeypatch: pytest.MonkeyPatch) ->
     assert "hun" not in str(caught.value)
 
 
-def test_a_fault_shows_nothing_of_what_was_given_as_credentials(
+def test_error_hides_credentials(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CWT_NATS_URL", "nats://user:hunter2@h")

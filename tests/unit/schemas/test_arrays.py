@@ -127,13 +127,13 @@ def test_lists_are_float64_and_null_is_nan() -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_real_vector_is_refused(wrong: object) -> None:
+def test_non_real_vector_is_refused(wrong: object) -> None:
     with pytest.raises(ValidationError):
         real_vector(wrong)
 
 
 @pytest.mark.parametrize("wrong", [[[1, 2], [3]], [[]], [[], []], [["a"]], [[True]], [[1], None]])
-def test_what_is_no_real_matrix_is_refused(wrong: object) -> None:
+def test_non_real_matrix_is_refused(wrong: object) -> None:
     with pytest.raises(ValidationError):
         real_matrix(wrong)
 
@@ -170,7 +170,7 @@ def test_what_is_no_real_matrix_is_refused(wrong: object) -> None:
         {"dtype": "<f8", "shape": [2], "data": bytes(16), "order": "F"},
     ],
 )
-def test_a_packed_array_that_lies_is_refused(wrong: object) -> None:
+def test_packed_array_with_wrong_length_is_refused(wrong: object) -> None:
     with pytest.raises(ValidationError):
         real_vector(wrong)
 
@@ -228,6 +228,6 @@ def test_a_mask_is_made_of_booleans_or_of_zeros_and_ones() -> None:
 
 
 @pytest.mark.parametrize("wrong", [[[2]], [[0.5]], [[None]], [[True]], [1, 0]])
-def test_what_is_no_mask_is_refused(wrong: object) -> None:
+def test_invalid_mask_is_refused(wrong: object) -> None:
     with pytest.raises(ValidationError):
         mask_matrix(wrong)

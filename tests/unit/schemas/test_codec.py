@@ -143,7 +143,7 @@ def test_the_words_of_python_for_missing_values_are_read_in_the_samples_of_a_chu
     np.testing.assert_array_equal(chunk.samples, expected)
 
 
-def test_a_chunk_of_these_words_may_be_as_long_as_others() -> None:
+def test_chunk_with_nan_words_may_have_full_length() -> None:
     # With null in their place, it would be above the limit of JSON.
     count = MAX_JSON_BYTES // len("NaN,") - 50
     assert json_chunk("[" + "NaN," * count + "1]", channels=1).n_samples == count + 1
@@ -167,7 +167,7 @@ def test_other_threads_may_run_between_the_numbers_of_a_chunk_with_these_words()
 
 
 @pytest.mark.parametrize("wrong", ["-NaN", "NaNNaN", "1NaN", "nan", "--Infinity", '"NaN"', "NaN\\"])
-def test_other_words_are_refused(wrong: str) -> None:
+def test_invalid_json_words_are_refused(wrong: str) -> None:
     with pytest.raises(ContractError):
         json_chunk(f"[[{wrong}, 1]]")
 
@@ -178,7 +178,7 @@ def test_other_words_are_refused(wrong: str) -> None:
     body=st.binary(max_size=200) | st.text(max_size=100).map(str.encode),
     encoding=st.sampled_from(list(ContentType)),
 )
-def test_garbage_is_refused_by_contract(
+def test_invalid_data_is_refused_by_contract(
     model: type[Message], body: bytes, encoding: ContentType
 ) -> None:
     refusal = refusal_of(model, body, encoding)
@@ -247,7 +247,7 @@ def test_every_shorter_beginning_of_a_message_is_refused(encoding: ContentType) 
             schemas.decode(SignalChunk, body[:length], encoding)
 
 
-def test_an_empty_body_is_a_question_without_fields() -> None:
+def test_empty_body_is_a_query_without_fields() -> None:
     assert schemas.decode(StreamList, b"") == StreamList()
 
 
@@ -296,7 +296,7 @@ def test_no_cause_of_a_refusal_leaks_into_its_body() -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null"])
-def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+def test_body_that_is_not_an_object_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest, match="object"):
         schemas.decode(CwtRequest, body)
 
@@ -327,7 +327,7 @@ def test_a_msgpack_list_that_claims_billions_is_refused(opening: bytes) -> None:
 @pytest.mark.parametrize(
     ("opening", "encoding"), [(b"[", ContentType.JSON), (b"\x91", ContentType.MSGPACK)]
 )
-def test_a_tower_of_lists_is_refused(opening: bytes, encoding: ContentType) -> None:
+def test_deeply_nested_lists_are_refused(opening: bytes, encoding: ContentType) -> None:
     with pytest.raises(BadRequest):
         schemas.decode(CwtRequest, opening * 100_000, encoding)
 

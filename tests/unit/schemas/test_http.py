@@ -70,7 +70,7 @@ def test_a_tree_of_any_reply_has_a_form_in_json(data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=64))
-def test_what_is_no_tree_is_refused(data: bytes) -> None:
+def test_arbitrary_bytes_are_decoded_to_dict_or_refused(data: bytes) -> None:
     with suppress(BadRequest):
         assert isinstance(decode_tree(data), dict)
 
@@ -88,7 +88,7 @@ def test_a_device_that_is_absent_says_why_and_one_that_is_there_how_it_is() -> N
     assert (report.gpu.type, report.cpu.status) == ("None", "available")
 
 
-def test_a_benchmark_says_completed_or_failed() -> None:
+def test_benchmark_status_is_completed_or_failed() -> None:
     results = {
         "sequential": BackendTiming(status="ok", computation_time=1.0, speedup=1.0),
         "cuda": BackendTiming(status="unavailable", error="no such backend"),

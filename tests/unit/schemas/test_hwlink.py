@@ -109,7 +109,7 @@ def test_every_payload_is_of_even_length_and_fits(layout: type[Layout]) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(data=st.data())
-def test_what_is_packed_is_unpacked(layout: type[Layout], data: st.DataObject) -> None:
+def test_pack_and_unpack_round_trip(layout: type[Layout], data: st.DataObject) -> None:
     size = layout.FORMAT.size
     raw = data.draw(st.binary(min_size=size, max_size=size + 4))
     assert layout.unpack(raw).pack() == raw[:size]

@@ -117,7 +117,7 @@ def test_all_of_one_stream_or_job_can_be_subscribed() -> None:
 
 
 @pytest.mark.parametrize("wrong", [*NOT_NAMES, None, 5])
-def test_what_is_no_name(wrong: object) -> None:
+def test_invalid_names(wrong: object) -> None:
     assert not is_name(wrong)
 
 

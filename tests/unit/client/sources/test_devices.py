@@ -85,7 +85,7 @@ async def test_an_outlet_is_read_with_its_names_times_and_gaps(
     assert abs(t0_ns - (time.time_ns() - (pylsl.local_clock() - begin) * 1e9)) < 50e6
 
 
-async def test_stamps_of_an_outlet_that_jump_and_come_back_move_nothing(
+async def test_temporary_time_stamp_jump_of_outlet_changes_nothing(
     outlet: pylsl.StreamOutlet, name: str
 ) -> None:
     """Everything after five samples that were stamped late was as much later, for good."""
@@ -136,7 +136,7 @@ async def test_what_is_not_a_property_of_a_stream_is_told() -> None:
 
 
 @pytest.mark.slow
-async def test_a_stream_that_is_not_there_is_told_with_those_that_are(
+async def test_unknown_stream_error_lists_known_streams(
     outlet: pylsl.StreamOutlet, name: str
 ) -> None:
     del outlet
@@ -177,7 +177,7 @@ async def test_the_synthetic_board_gives_samples_that_follow_each_other() -> Non
         ("cyton,serial_port=/dev/none", "cyton"),
     ],
 )
-async def test_a_board_that_cannot_run_is_told(board: str, fault: str) -> None:
+async def test_board_that_cannot_run_is_reported(board: str, fault: str) -> None:
     async def open_it() -> None:
         async with named_source(f"brainflow:{board}").open():
             pass

@@ -78,7 +78,7 @@ async def test_a_wav_file_gives_its_samples_as_they_are_stored(
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\0\0\0\0WAVEfmt "])
-async def test_a_wav_file_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+async def test_invalid_wav_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(SourceError, match=r"a\.wav"):
         await read(WavSource(tmp_path / "a.wav"))
@@ -247,9 +247,7 @@ async def test_of_several_streams_one_has_to_be_chosen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "wav", "edf", "xdf"])
-async def test_a_file_that_is_not_there_or_is_none_of_these_is_told(
-    tmp_path: Path, kind: str
-) -> None:
+async def test_missing_or_unknown_file_is_reported(tmp_path: Path, kind: str) -> None:
     with pytest.raises(SourceError, match="none"):
         await read(named_source(f"{kind}:{tmp_path}/none"))
     (tmp_path / "broken").write_bytes(b"\x00\xff" * 300)
@@ -258,7 +256,7 @@ async def test_a_file_that_is_not_there_or_is_none_of_these_is_told(
 
 
 @pytest.mark.parametrize("name", ["eeg.mat", "eeg.smr", "tone.wav.gz"])
-def test_a_kind_of_file_that_is_not_known_is_called_so(tmp_path: Path, name: str) -> None:
+def test_unknown_file_type_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     ending = re.escape("".join(Path(name).suffixes))
     with pytest.raises(SourceError, match=rf"{ending} is not a known kind of file .*csv:"):

@@ -340,7 +340,7 @@ async def test_what_is_not_of_the_kind_is_reported_by_its_name(
         ("a.parquet", "any size"),
     ],
 )
-def test_a_file_of_a_stranger_may_not_refer_to_others_or_fill_the_memory(
+def test_untrusted_file_cannot_reference_files_or_exhaust_memory(
     tmp_path: Path, name: str, reason: str
 ) -> None:
     """A header that names /etc/passwd as its file of samples would publish it."""

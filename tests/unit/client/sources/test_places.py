@@ -81,7 +81,7 @@ def test_a_whole_recording_is_placed_as_its_parts_are(
 
 @pytest.mark.parametrize("late_s", [200_000.0, -200_000.0, 15.0, -15.0, 1e300, np.inf, np.nan])
 @pytest.mark.parametrize("first", [10, 400, 980])
-def test_stamps_that_jump_and_come_back_move_nothing(late_s: float, first: int) -> None:
+def test_temporary_time_stamp_jump_changes_nothing(late_s: float, first: int) -> None:
     where = np.concatenate([np.arange(500), np.arange(600, 1100)])  # one loss, which stays
     truth = 1e6 + where / FS
     stamps = truth.copy()
@@ -130,7 +130,7 @@ def test_stamps_without_any_order_are_not_used() -> None:
     assert placement.wrong == 20_000
 
 
-def test_nothing_is_placed_nowhere() -> None:
+def test_empty_signal_has_no_placement() -> None:
     by_time, by_counter, none = ByTime(FS, 0.25), ByCounter(FS, 256), np.zeros(0)
     assert by_time.place(none) == by_counter.place(none, none) == []
     assert by_time.place(np.array([5.0])) == [Run(start=0, stop=1, first_sample=0)]

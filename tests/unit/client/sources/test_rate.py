@@ -52,7 +52,7 @@ class Device:
             number += 1
 
 
-async def test_a_device_that_declares_another_rate_than_it_has_is_told_once(
+async def test_wrong_nominal_rate_is_reported_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("pycwt_client.sources.rate.CHECK_S", 0.0)
@@ -68,7 +68,7 @@ async def test_a_device_that_declares_another_rate_than_it_has_is_told_once(
     assert CHECK_S < 5
 
 
-async def test_a_device_is_listened_to_until_its_rate_is_known(
+async def test_device_is_recorded_until_rate_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("pycwt_client.sources.rate.MEASURE_S", 0.0)
@@ -91,7 +91,7 @@ async def test_the_real_rate_of_a_recording_is_told_and_used() -> None:
     assert (info.fs_hz, len(info.warnings)) == (fs_hz, 2)  # those about its end
 
 
-async def test_what_has_no_stamps_has_no_measured_rate() -> None:
+async def test_source_without_time_stamps_has_no_measured_rate() -> None:
     with pytest.raises(SourceError, match=r"bdf_stim_channel\.bdf.*no time stamps.*--fs"):
         await measured_fs_hz(EdfSource(RECORDINGS / "bdf_stim_channel.bdf"))
 

@@ -54,7 +54,7 @@ def noise(n: int, seed: int = 1) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     return np.random.default_rng(seed).integers(-(2**15), 2**15, n).astype(np.int16)
 
 
-def test_what_answers_says_that_it_is_a_twin(line: TwinLine) -> None:
+def test_twin_identifies_itself(line: TwinLine) -> None:
     info = Elm11Driver(clock=line.clock).open(line, deadline(line))
     assert info.simulated
     assert info.build_hash == program().build
@@ -121,9 +121,7 @@ def test_a_plan_that_the_device_has_no_room_for_is_refused_before_it_is_sent(
     assert line.sent == before
 
 
-def test_what_lua_complains_of_is_told_and_leaves_the_device_usable(
-    line: TwinLine, driver: Elm11Driver
-) -> None:
+def test_lua_error_is_reported_and_device_stays_usable(line: TwinLine, driver: Elm11Driver) -> None:
     line.twin.type(b"function collectgarbage() error('full of sand') end\r")
     with pytest.raises(RefusedError, match="full of sand") as refused:
         driver.mc(trial_plan(1), deadline(line))

@@ -73,7 +73,7 @@ FAULTS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def test_silence_is_no_answer_within_seconds() -> None:
+def test_silent_device_times_out_within_seconds() -> None:
     line = VirtualLine()
     with pytest.raises(NoAnswerError):
         Elm11Driver(clock=line.clock).open(line, deadline(line))
@@ -92,7 +92,7 @@ def test_silence_is_no_answer_within_seconds() -> None:
     ],
     ids=["garbage", "loopback", "shell", "prompts", "flood", "never finished"],
 )
-def test_what_is_no_lua_prompt_is_the_wrong_device(device: Callable[[bytes], bytes]) -> None:
+def test_port_without_lua_prompt_is_wrong_device(device: Callable[[bytes], bytes]) -> None:
     line = Answering(device)
     with pytest.raises(WrongDeviceError, match="Lua"):
         Elm11Driver(clock=line.clock).open(line, deadline(line))
@@ -178,7 +178,7 @@ def test_a_device_has_another_boot_number_after_a_reset_alone() -> None:
     assert driver.open(line, deadline(line)).boot != first
 
 
-def test_a_device_that_falls_silent_is_down_within_its_patience() -> None:
+def test_silent_device_is_down_within_timeout() -> None:
     line = TwinLine()
     driver = opened(line)
     line.down = lambda _: b""
@@ -196,7 +196,7 @@ def test_replies_cut_short_are_asked_for_again_and_given_up() -> None:
         driver.probe(deadline(line))
 
 
-def test_a_reply_to_another_question_is_no_reply() -> None:
+def test_reply_to_another_request_is_ignored() -> None:
     line = TwinLine()
     driver = opened(line)
     line.down = lambda data: b"=ffff" + data[5:] if data.startswith(b"=") else data
@@ -217,7 +217,7 @@ def test_a_flood_does_not_hold_up_the_deadline() -> None:
         driver.probe(deadline(line, 30))
 
 
-def test_an_operation_that_is_called_off_ends_and_the_next_one_works() -> None:
+def test_cancelled_operation_ends_and_next_one_runs() -> None:
     line = TwinLine()
     driver = opened(line)
     held = CancellableDeadline(600, lambda done, _: held.cancel() if done > 4 else None, line.clock)
@@ -226,7 +226,7 @@ def test_an_operation_that_is_called_off_ends_and_the_next_one_works() -> None:
     assert computes(driver, line)
 
 
-def test_a_deadline_in_the_middle_of_a_line_leaves_the_device_usable() -> None:
+def test_deadline_within_a_line_leaves_device_usable() -> None:
     line = TwinLine()
     driver = opened(line)
     with pytest.raises(DeadlineExceededError):
@@ -247,7 +247,7 @@ def test_an_unplugged_device_is_the_lines_error() -> None:
 
 
 @pytest.mark.parametrize("said", ["ok", "ok 1 2", "ok x y z u v", "ok -1,-1"])
-def test_a_program_that_answers_nonsense_is_the_devices_fault(said: str) -> None:
+def test_invalid_reply_of_program_is_device_error(said: str) -> None:
     line = TwinLine()
     driver = opened(line)
     line.write(f'function _R(n,s) s="{said}" print("="..n.." ".._K(n..s).." "..s) end\r'.encode())

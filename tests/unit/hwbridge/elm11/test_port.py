@@ -35,7 +35,7 @@ def port() -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_an_operation_called_off_while_lua_runs_is_stopped_and_the_next_one_works(
+def test_operation_cancelled_during_lua_stops_and_next_one_runs(
     port: str,
 ) -> None:
     with closing(open_serial_line(port)) as line:

@@ -20,12 +20,12 @@ def test_every_line_is_short_enough_for_the_prompt() -> None:
     assert max(map(len, pieces + first)) <= MAX_SENT
 
 
-def test_the_pieces_are_the_program() -> None:
+def test_pieces_join_to_program() -> None:
     assert "".join(program().pieces) == program().text
     assert program().text.startswith(f'cwtm_build="{program().build}"\n')
 
 
-def test_comments_stay_at_home() -> None:
+def test_comments_are_not_sent() -> None:
     assert not [line for line in program().text.splitlines() if line.startswith(("--", " "))]
 
 

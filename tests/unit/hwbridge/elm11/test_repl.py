@@ -35,7 +35,7 @@ def test_lines_are_the_same_however_the_bytes_are_cut(data: bytes, draw: st.Data
     assert pieces.tail == whole.tail
 
 
-def test_colours_and_cursor_movements_vanish() -> None:
+def test_escape_sequences_are_removed() -> None:
     text = TerminalText()
     for byte in b"\x1b[2J\x1b[1;32mfree\x1b[0m: \x1b[31m12\x1bM\x1b\x1b[mx":
         text.take(byte)
@@ -75,7 +75,7 @@ def test_anything_but_the_whole_reply_is_none(line: bytes) -> None:
     assert (repl.phase, repl.reply) == (Phase.READY, None)
 
 
-def test_an_echo_is_no_reply() -> None:
+def test_echo_is_not_a_reply() -> None:
     repl = asked()
     payload = "lua"
     line = f'print("=".."{NONCE} {checksum(NONCE + payload)} {payload}")'
@@ -86,7 +86,7 @@ def test_an_echo_is_no_reply() -> None:
 @pytest.mark.parametrize(
     ("prompt", "sent"), [(b"$$ ", b"]]!\r"), (b"/ ", b"exit\r"), (b"[ #2 ] $$ ", b"]]!\r")]
 )
-def test_what_stands_between_the_host_and_the_prompt_is_left(prompt: bytes, sent: bytes) -> None:
+def test_output_before_prompt_is_skipped(prompt: bytes, sent: bytes) -> None:
     repl = Repl()
     assert repl.interrupt() == b"q\r"
     repl.receive(b"\r\n" + prompt)
@@ -95,7 +95,7 @@ def test_what_stands_between_the_host_and_the_prompt_is_left(prompt: bytes, sent
     assert repl.phase is Phase.READY
 
 
-def test_only_a_prompt_makes_it_the_hosts_turn() -> None:
+def test_host_sends_only_after_prompt() -> None:
     repl = Repl()
     with pytest.raises(RuntimeError):
         repl.ask(NONCE, "x")

@@ -25,7 +25,7 @@ def noise(seed: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 @settings(max_examples=cases(60), deadline=None)
 @given(seed=seeds, count=st.integers(0, 80))
-def test_a_bank_is_the_page_written_out_sample_by_sample(seed: int, count: int) -> None:
+def test_bank_equals_direct_evaluation_of_specification(seed: int, count: int) -> None:
     plan, samples = bank_plan(seed), noise(seed, count)
 
     outputs, limited = slow_formulas.bank(plan, samples.tolist())
