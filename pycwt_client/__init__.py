@@ -17,6 +17,7 @@ try:
     from pycwt_client.client import Client
     from pycwt_client.connection import connect
     from pycwt_client.epochs import Epochs
+    from pycwt_client.estimates import Estimates
     from pycwt_client.export import Export
     from pycwt_client.feed import Feed
     from pycwt_client.jobs import Job, TaskResult
@@ -35,6 +36,7 @@ __all__ = [
     "ConnectSettings",
     "CwtAnswer",
     "Epochs",
+    "Estimates",
     "Export",
     "Feed",
     "Job",

@@ -26,6 +26,7 @@ from cwt_schemas.stream import (
     StreamStatus,
 )
 from pycwt_client.chunk_messages import ChunkEncoding
+from pycwt_client.estimates import Estimates, open_estimates
 from pycwt_client.export import Export
 from pycwt_client.export_reading import read_export
 from pycwt_client.feed import Feed, open_feed, reader_of, result_reader
@@ -222,6 +223,25 @@ class Client(Jobs):
             start_seq=start_seq,
             start_time=start_time,
         )
+
+    def now(
+        self, stream: str, analysis: str | None = None
+    ) -> AbstractAsyncContextManager[Estimates]:
+        """Read the provisional estimates of `stream` as they arrive.
+
+        Parameters
+        ----------
+        stream, analysis
+            Stream, and its analysis with `provisional`; None reads all of them.
+
+        Returns
+        -------
+        context manager
+            Yields `Estimates`, an iteration. `amplitude`, `phase` and their intervals are
+            (channel, scale), with `freqs_hz`, `delay_s` and `newest_sample`.
+        """
+        subject = subjects.now_of(stream) if analysis is None else subjects.now(stream, analysis)
+        return open_estimates(self._bus, subject)
 
     def events(
         self,

@@ -11,6 +11,7 @@ import anyio
 
 from benchmarks.live.all_pairs import pairs
 from benchmarks.live.bench import Systems, bench, shared_bench
+from benchmarks.live.estimates import estimates
 from benchmarks.live.figures import Section, page
 from benchmarks.live.latency import latency
 from benchmarks.live.throughput import day, scaling, throughput
@@ -59,6 +60,7 @@ def measurements(size: Size) -> dict[str, Callable[[Systems], Awaitable[Section]
             on, size.channels, size.sustained_s, size.speed, size.runs
         ),
         "latency": lambda on: latency(on, size.latency_s, size.warm_s, size.runs),
+        "estimates": lambda on: estimates(on, size.latency_s, size.warm_s, size.runs),
         "scaling": lambda on: scaling(on, size.scaling_samples, size.scaling_voices, size.runs),
         "traffic": lambda on: traffic(on, size.traffic_s, size.channels),
         "pairs": lambda on: pairs(on, size.pair_channels, size.pairs_s, size.speed, size.runs),

@@ -15,15 +15,17 @@ from cwt_schemas.live import AnalysisResult, StreamEvent
 from cwt_schemas.marker import Marker
 from cwt_schemas.message import PersistedMessage
 from cwt_schemas.pair_result import PairsResult
+from cwt_schemas.provisional import ProvisionalEstimate
 from pycwt_client.blocking.face import Blocking, Held, giving, iterating, opening, waiting
 from pycwt_client.client import Client as AsyncClient
 from pycwt_client.connection import CONNECT_TIMEOUT_S
 from pycwt_client.connection import connect as connect_async
+from pycwt_client.estimates import Estimates as AsyncEstimates
 from pycwt_client.feed import Feed as AsyncFeed
 from pycwt_client.jobs import Job as AsyncJob
 from pycwt_client.publisher import Publisher as AsyncPublisher
 
-__all__ = ["Client", "Feed", "Job", "Publisher", "connect"]
+__all__ = ["Client", "Estimates", "Feed", "Job", "Publisher", "connect"]
 
 Kept = TypeVar("Kept", bound=PersistedMessage)
 
@@ -127,6 +129,21 @@ class Feed(Blocking[AsyncFeed[Kept]]):
         return self._own.repeated
 
 
+class Estimates(Blocking[AsyncEstimates]):
+    """An endless iteration over the newest estimates, like `pycwt_client.Estimates`."""
+
+    def __iter__(self) -> Estimates:
+        return self
+
+    def __next__(self) -> ProvisionalEstimate:
+        return self._wait(self._own.__anext__)
+
+    @property
+    def skipped(self) -> int:
+        """Number of estimates that were not returned."""
+        return self._own.skipped
+
+
 class Job(Blocking[AsyncJob]):
     """One job, like `pycwt_client.Job`; `progress` and `results` are iterators."""
 
@@ -177,6 +194,7 @@ class Client(Blocking[AsyncClient]):
     publisher = opening(AsyncClient.publisher, Publisher)
     results = opening(AsyncClient.results, Feed[AnalysisResult])
     pair_results = opening(AsyncClient.pair_results, Feed[PairsResult])
+    now = opening(AsyncClient.now, Estimates)
     events = opening(AsyncClient.events, Feed[StreamEvent])
     mark = waiting(AsyncClient.mark)
     markers = opening(AsyncClient.markers, Feed[Marker])

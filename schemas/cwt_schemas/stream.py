@@ -499,6 +499,8 @@ class ProvisionalStatus(Message):
 
     analysis: Name
     octave: Annotated[int, Field(ge=0, le=MAX_OCTAVE)]
+    #: Position after the last sample that the models were fitted to; None before the first fit.
+    fitted: Count | None = None
     #: Estimates compared since ingest follows the epoch, over all channels and rows.
     compared: Count
     #: Part of the exact values inside the 95 % interval, by quantity; empty if none was compared.

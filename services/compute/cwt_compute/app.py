@@ -56,6 +56,9 @@ __all__ = ["ComputeService", "serve"]
 QUERIES_AT_ONCE = 40
 #: Maximum number of queries of one endpoint that wait to be decoded.
 QUERIES_WAITING = 8
+#: Fits of provisional estimates computed concurrently. They have their own process, so that they do
+#: not wait for tasks of jobs.
+FIT_PROCESSES = 1
 #: Time for which a list of backends is reused, seconds; some backends must query the bridge.
 LISTED_S = 1.0
 
@@ -77,6 +80,7 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
     )
     async with (
         open_pool(server, context.identity.id, settings.job_processes) as pool,
+        open_pool(server, context.identity.id, FIT_PROCESSES) as fits,
         anyio.create_task_group() as writing,
     ):
         admission = Admission(
@@ -98,7 +102,7 @@ async def _serve(context: Context, settings: ComputeSettings, server: ForkServer
                 max_age_s=settings.jobs_max_age_s,
             ),
         )
-        estimates = EstimateWorker(context.bus, name=context.identity.id, log=context.log)
+        estimates = EstimateWorker(context.bus, fits, name=context.identity.id, log=context.log)
         endpoints = [
             *service.endpoints(),
             simulate_endpoint(pool),

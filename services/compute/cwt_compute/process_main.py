@@ -1,7 +1,7 @@
 """``python -m cwt_compute.process_main FD``: the fork server, and each process it forks.
 
 FD is the descriptor of the socket on which a `ForkServer` sends its requests. A forked process
-answers messages: it computes tasks of jobs and shares of simulations.
+answers messages: it computes tasks of jobs, shares of simulations and fits of models.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import threadpoolctl
 
 from cwt_compute.cluster.shares import answer_simulate
 from cwt_compute.jobs.tasks import answer_task, encoding_of, outcome_of
+from cwt_compute.live.estimates import fit_models
 from cwt_compute.processes.fork_server import ForkLoop
 from cwt_compute.processes.ipc import HEADER_BYTES, IpcKind, IpcMessage, header, header_of
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import ContractError, Internal
 from cwt_schemas.job import JobWork, QueuedTask, WctTask
+from cwt_schemas.provisional import FitRequest
 from cwt_schemas.simulation import SimulateRequest
 
 __all__ = ["answer_all", "answer_message", "warm_up"]
@@ -72,6 +74,9 @@ def answer_message(message: IpcMessage, worker: str) -> IpcMessage:
             return IpcMessage(
                 IpcKind.DONE, _outcome(decode(JobWork, message.body, _PACKED), worker)
             )
+        if message.kind is IpcKind.FIT:
+            fit = fit_models(decode(FitRequest, message.body, _PACKED))
+            return IpcMessage(IpcKind.DONE, encode(fit, _PACKED))
         share = decode(SimulateRequest, message.body, _PACKED)
         return IpcMessage(IpcKind.DONE, encode(answer_simulate(share), _PACKED))
     except ContractError as error:

@@ -62,12 +62,13 @@ class Coverage:
             return f"{part} were inside their 95 % interval: the model does not fit the stream"
         return f"{part} were inside their 95 % interval: the model fits again"
 
-    def status(self, analysis: str, octave: int) -> ProvisionalStatus:
+    def status(self, analysis: str, octave: int, fitted: int | None) -> ProvisionalStatus:
         """Return the comparisons so far."""
         coverage = {name: n / self._compared for name, n in self._covered.items() if self._compared}
         return ProvisionalStatus(
             analysis=analysis,
             octave=octave,
+            fitted=fitted,
             compared=self._compared,
             coverage=coverage,
             scale=dict(self._scale),

@@ -42,6 +42,8 @@ class _Octave:
     #: Position of the last fit that was requested.
     requested: int = 0
     in_progress: bool = False
+    #: Position of the fit in use.
+    fitted: int | None = None
     coverage: Coverage = field(default_factory=Coverage)
     #: What to report about the coverage.
     finding: str | None = None
@@ -57,6 +59,7 @@ class Fit:
     def done(self, reply: FitReply) -> None:
         """Use the models."""
         self.octave.state, self.octave.in_progress = reply.state, False
+        self.octave.fitted = self.request.end
         finding = self.octave.coverage.update(reply.calibration)
         self.octave.finding = finding or self.octave.finding
 
@@ -185,7 +188,7 @@ class EstimateFeed:
     def status(self) -> tuple[ProvisionalStatus, ...]:
         """Return the calibration of all octaves."""
         return tuple(
-            octave.coverage.status(each.spec.name, number)
+            octave.coverage.status(each.spec.name, number, octave.fitted)
             for each in self._analyses
             for number, octave in enumerate(each.octaves)
         )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from cwt_compute.processes import (
-    ComputeFaultError,
     ComputeProcess,
     IpcKind,
-    ProcessDiedError,
     ProcessPool,
 )
 from cwt_runtime.rpc.endpoint import Endpoint
 from cwt_schemas import subjects
-from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.endpoints import QUERY_ENDPOINTS
-from cwt_schemas.errors import Internal, Overloaded, Unavailable
+from cwt_schemas.errors import Overloaded
 from cwt_schemas.simulation import SimulateReply, SimulateRequest
 
 __all__ = ["compute_share", "simulate_endpoint"]
@@ -44,10 +41,4 @@ async def compute_share(process: ComputeProcess, request: SimulateRequest) -> Si
     ContractError
         The share is invalid, or the compute process failed or died.
     """
-    try:
-        answer = await process.ask(IpcKind.SHARE, encode(request, ContentType.MSGPACK))
-    except ProcessDiedError as error:
-        raise Unavailable(str(error)) from error
-    except ComputeFaultError as error:
-        raise Internal(f"a share failed: {error.trace}") from error
-    return decode(SimulateReply, answer, ContentType.MSGPACK)
+    return await process.reply(IpcKind.SHARE, request, SimulateReply)

@@ -12,8 +12,9 @@ import time
 import anyio
 import anyio.to_thread
 
-from cwt_compute.live.estimates import estimate_newest, fit_models
+from cwt_compute.live.estimates import estimate_newest
 from cwt_compute.live.worker import InlinePolicy
+from cwt_compute.processes import IpcKind, ProcessPool
 from cwt_runtime.bus import Bus, Message, Subscription
 from cwt_runtime.bus.errors import BusError
 from cwt_runtime.process.lifecycle import Stop
@@ -38,20 +39,22 @@ NANOSECONDS = 1_000_000_000
 
 
 class EstimateWorker:
-    """Estimates of one worker, one at a time, and fits of models, also one at a time.
+    """Estimates of one worker, one at a time, and fits of models.
 
     Parameters
     ----------
+    pool
+        Processes for fits, which would delay estimates in this process.
     name
         Name of the worker in each estimate.
     """
 
-    def __init__(self, bus: Bus, *, name: str, log: Log) -> None:
+    def __init__(self, bus: Bus, pool: ProcessPool, *, name: str, log: Log) -> None:
         self._bus = bus
         self._name = name
         self._log = log
         self._inline = InlinePolicy()
-        self._fits = anyio.CapacityLimiter(1)
+        self._pool = pool
         self._threads = anyio.CapacityLimiter(1)
         #: The newest message of each subject, oldest subject first.
         self._waiting: dict[str, Message] = {}
@@ -61,7 +64,8 @@ class EstimateWorker:
         """Return the endpoint ``cwt.query.fit``."""
 
         async def handle(request: FitRequest) -> FitReply:
-            return await anyio.to_thread.run_sync(fit_models, request, limiter=self._fits)
+            async with self._pool.process() as process:
+                return await process.reply(IpcKind.FIT, request, FitReply)
 
         return Endpoint(contract=QUERY_ENDPOINTS[subjects.query("fit")], handle=handle)
 

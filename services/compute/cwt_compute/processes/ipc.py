@@ -24,10 +24,12 @@ NUMBER = struct.Struct("<i")
 class IpcKind(Enum):
     """Kind of a message, which determines the content of its body."""
 
-    #: To the compute process: a ``JobWork`` with a task, or a ``SimulateRequest``; in msgpack.
+    #: To the compute process: a ``JobWork`` with a task, a ``SimulateRequest`` or a
+    #: ``FitRequest``; in msgpack.
     TASK = b"t"
     SHARE = b"s"
-    #: From it: the ``JobOutcome`` or the ``SimulateReply``, in msgpack.
+    FIT = b"m"
+    #: From it: the ``JobOutcome``, the ``SimulateReply`` or the ``FitReply``, in msgpack.
     DONE = b"d"
     #: An ``ErrorBody``, in msgpack: the request is invalid, and a retry would fail too.
     REFUSED = b"r"

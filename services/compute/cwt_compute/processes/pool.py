@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 
 import anyio
 
 from cwt_compute.processes.fork_server import ForkedProcess, ForkServer
 from cwt_compute.processes.ipc import IpcKind, IpcMessage, refusal_of
+from cwt_schemas.codec import ContentType, decode, encode
+from cwt_schemas.errors import Internal, Unavailable
+from cwt_schemas.message import Message
 
 __all__ = ["ComputeFaultError", "ComputeProcess", "ProcessDiedError", "ProcessPool", "open_pool"]
+
+M = TypeVar("M", bound=Message)
 
 
 @asynccontextmanager
@@ -122,6 +128,22 @@ class ComputeProcess:
                 with anyio.CancelScope() as self._request:
                     return await self._answer(IpcMessage(kind, body))
         raise ProcessDiedError("the process was closed")
+
+    async def reply(self, kind: IpcKind, request: Message, model: type[M]) -> M:
+        """Send the request of an endpoint and return its reply.
+
+        Raises
+        ------
+        ContractError
+            The request is invalid, or the process failed or died.
+        """
+        try:
+            body = await self.ask(kind, encode(request, ContentType.MSGPACK))
+        except ProcessDiedError as error:
+            raise Unavailable(str(error)) from error
+        except ComputeFaultError as error:
+            raise Internal(f"a compute process failed: {error.trace}") from error
+        return decode(model, body, ContentType.MSGPACK)
 
     async def close(self) -> None:
         """Kill the process permanently and wait for its end; a pending request raises an error."""
