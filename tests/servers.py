@@ -147,7 +147,7 @@ class RestartableServer:
         await self.start()
 
     async def stop(self) -> None:
-        """Stop the server; its log goes on at the next start."""
+        """Stop the server; the next start appends to its log."""
         if self._process is not None:
             await self._process.stop()
 

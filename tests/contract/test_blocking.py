@@ -205,7 +205,7 @@ async def test_an_error_in_the_body_comes_out_as_it_is(declared: tuple[str, Bus]
 
 
 class Sleeper:
-    """Waits for ever, and says when it was cancelled."""
+    """Wait until cancelled, and record the cancellation."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()

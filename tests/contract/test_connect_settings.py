@@ -38,7 +38,7 @@ PASSWORD = "correct horse"
 
 
 def users(*, inbox: str = "_INBOX") -> str:
-    """Return the configuration of one user `device`, which hears one prefix of inboxes."""
+    """Return the configuration of one user `device`, which may subscribe to one inbox prefix."""
     return (
         f'authorization {{ users: [{{ user: device, password: "{PASSWORD}", '
         f'permissions: {{ publish: ">", subscribe: ["{inbox}.>", "a"] }} }}] }}'

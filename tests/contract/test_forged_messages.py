@@ -1,4 +1,4 @@
-"""Messages that a stranger publishes to the inboxes of a service."""
+"""Messages that another client publishes to the inboxes of a service."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FORGED = {
 
 @asynccontextmanager
 async def stranger(url: str) -> AsyncIterator[tuple[Driver, anyio.abc.ObjectReceiveStream[Msg]]]:
-    """Yield a client outside the system, and the requests to JetStream that it hears."""
+    """Yield a client outside the system, and the JetStream requests that it receives."""
     async with await nats.connect(url) as driver:
         send, receive = anyio.create_memory_object_stream[Msg](1000)
         await driver.subscribe("$JS.API.CONSUMER.>", cb=send.send)

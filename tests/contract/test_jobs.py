@@ -521,7 +521,7 @@ async def test_tasks_too_large_for_a_message_are_submitted_as_an_object(bus: Bus
 
 
 async def test_tasks_that_are_not_those_of_the_digest_are_refused(bus: Bus) -> None:
-    """The digest was not looked at: whoever may write the bucket chose what is computed."""
+    """The digest was not checked, so a client that may write the bucket chose what is computed."""
     objects = await bus.log.objects(storage.OBJECTS)
     where = await objects.put("mine", encode(JobTasks(tasks=(quick(1),)), PACKED))
     other = await objects.put("mine", encode(JobTasks(tasks=(quick(2),)), PACKED))

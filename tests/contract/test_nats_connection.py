@@ -103,7 +103,7 @@ async def test_invalid_address_is_named(url: str) -> None:
 
 
 async def test_a_cancelled_subscription_leaves_the_connection_alone(nats_url: str) -> None:
-    """The answer to its ping comes when nobody waits for it: the driver would read no more."""
+    """The reply to a cancelled ping arrives; the driver would stop reading."""
 
     async def subscribe() -> None:
         async with bus.subscribe("cancelled"):

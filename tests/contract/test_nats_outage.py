@@ -1,4 +1,4 @@
-"""A reader goes on after its server was away, however short its waits and wherever one was cut off.
+"""A reader continues after an outage of its server, with any timeout and at any point.
 
 A read with a timeout of 1.25 s or less used to be dead for good after a restart: each wait began
 its own count of the server's silence.

@@ -45,7 +45,7 @@ async def test_an_outcome_takes_the_place_of_the_one_that_it_names(bus: Bus) -> 
 
 
 async def test_storing_the_same_message_again_meets_itself_as_a_conflict(bus: Bus) -> None:
-    """A store that timed out may have happened: whoever tries again finds what it stored."""
+    """A publish that timed out may be stored; a retry finds the stored message."""
     await bus.log.store(SUBJECT, b"first", msg_id="a", expect_seq=0)
 
     with pytest.raises(RevisionConflictError):

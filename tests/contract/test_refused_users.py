@@ -95,7 +95,7 @@ class Records(io.StringIO):
 
     @property
     def connections_lost(self) -> float:
-        """How many connections broke since, as Prometheus is told."""
+        """Return the number of broken connections since, from the metrics."""
         return connections_lost() - self._lost_before
 
     async def until(self, action: Action) -> None:

@@ -1,4 +1,4 @@
-"""Who asks, as the endpoint that answers is told: the connection, on a real server."""
+"""The caller that an endpoint sees: the connection, on a real server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three services side by side on one bus: what clients ask and what they are told."""
+"""Requests of clients to three services on one bus."""
 
 from __future__ import annotations
 

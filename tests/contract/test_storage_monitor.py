@@ -1,4 +1,4 @@
-"""What Prometheus is told of the storage and of the work queues."""
+"""Metrics of the storage and of the work queues."""
 
 from __future__ import annotations
 

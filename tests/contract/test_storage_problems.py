@@ -1,4 +1,4 @@
-"""What keeps the storage from taking or handing out messages is told, one sentence each."""
+"""Problems of the storage are reported, one sentence each."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ async def test_the_end_of_a_server_is_not_a_warning_of_asyncio(
 async def test_no_password_is_sent_to_a_server_without_tls_if_tls_is_required(
     authority: Authority, tmp_path: Path, scheme: str
 ) -> None:
-    """The driver sent it in the clear, to whoever stood between."""
+    """The driver sent the password without TLS, readable on the network."""
     password = tmp_path / "password"
     password.write_text("secret")
     received = b""

@@ -55,7 +55,7 @@ class Identity:
 
 
 class DevicePeer:
-    """Bytes in, bytes out; `divisor` is the rate that it speaks and hears."""
+    """Bytes in, bytes out; `divisor` sets the rate at which it sends and receives."""
 
     def __init__(self, identity: Identity | None = None) -> None:
         self.identity = identity or Identity()

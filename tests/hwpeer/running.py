@@ -32,7 +32,7 @@ R = TypeVar("R", bound=Message)
 
 
 class Caller:
-    """Asks the bridge, and hears its events."""
+    """Send requests to the bridge, and receive its events."""
 
     def __init__(self, bus: MemoryBus) -> None:
         self.bus = bus

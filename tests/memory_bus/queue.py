@@ -87,7 +87,7 @@ class MemoryDelivery:
 
     @property
     def deliveries(self) -> int:
-        """How often it was handed out, this time included."""
+        """Number of deliveries, including this one."""
         return self._deliveries
 
     async def ack(self) -> None:

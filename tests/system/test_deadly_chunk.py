@@ -1,4 +1,4 @@
-"""A chunk that ends ingest with SIGKILL, before a stream that goes on."""
+"""A chunk that kills ingest with SIGKILL, in a stream that continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a laboratory: nothing is lost, nothing counts twice, and all of it is told."""
+"""Faults in a laboratory: nothing is lost or counted twice, and every fault is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients of the gateway that are broken or hostile: each is refused, and nobody else notices."""
+"""Broken or hostile clients of the gateway are refused, and other clients are not affected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateway answers while a worker or the server is gone, and that it recovers by itself."""
+"""Replies of the gateway while a worker or the server is down, and its recovery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health tells the truth: of the storage, of the queues, and of services that are missing."""
+"""Health reports the state of storage, queues and missing services."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ async def test_a_job_waits_for_room_rather_than_lose_what_it_computed(tmp_path: 
 async def test_a_job_that_waits_for_room_can_be_cancelled_and_holds_up_no_other(
     tmp_path: Path, full: str
 ) -> None:
-    """Its worker waited for room with what nobody wanted any more, and took no other task."""
+    """Its worker waited for space to store an unneeded outcome, and took no other task."""
     samples = 4000 if full == "CWT_JOB_RESULTS_MAX_BYTES" else 40_000
     async with compute_workers(tmp_path, 1, **{full: str(3 * MIB)}) as (system, _):
         client = JobClient(system.bus)

@@ -1,4 +1,4 @@
-"""A process that is asked to end is gone by the time it promised."""
+"""A process that is asked to stop ends within its deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No service ends with its server: it goes on when the server is back, after whatever time."""
+"""No service ends with its server: each continues after an outage of any length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions where something goes wrong: the other side is gone, or too much is asked at once."""
+"""Queries without a worker, and more concurrent queries than allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever is killed, and whatever a device does: the results are right, once, and losses told."""
+"""Random faults of processes and devices: results are right and unique, and losses reported."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def lab(shared: Laboratory) -> Laboratory:
 
 
 async def survives(lab: Laboratory, name: str, who: tuple[str, ...], times: int) -> None:
-    """Play a recording while somebody is killed at random, and check everything."""
+    """Play a recording while random processes are killed, and check the results."""
     rng, stream = chance(name), definition(name)
     recording = Recording.of(rng)
     await lab.client.put_stream(stream)

@@ -93,7 +93,7 @@ async def test_a_worker_killed_with_windows_in_its_hands_changes_no_result(
 
 
 async def halt_with_windows(system: RunningSystem, worker: str) -> None:
-    """Halt the only worker at a moment when it was handed windows and has not acknowledged them."""
+    """Suspend the only worker while it has unacknowledged windows."""
     with fail_after(30):
         while True:
             system.processes[worker].send_signal(signal.SIGSTOP)

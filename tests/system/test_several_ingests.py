@@ -1,4 +1,4 @@
-"""Several ingests: they share the streams, and when one is gone, the others go on with its own."""
+"""Several ingests share the streams, and take over those of an ingest that stops."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def goes_on(running: RunningSystem) -> None:
 
 
 async def owner_other_than(running: RunningSystem, *instances: str | None) -> str:
-    """Return who follows the stream as soon as it is none of `instances`."""
+    """Return the owner of the stream once it is not one of `instances`."""
     # Not by asking: a halted ingest is asked like any other, and says nothing.
     bucket = await running.bus.log.bucket(storage.KV_CHECKPOINTS)
     async with bucket.watch(checkpoint_key(STREAM)) as changes:

@@ -1,4 +1,4 @@
-"""The running system, used by somebody who has nothing but the command line of NATS."""
+"""The running system, used with only the NATS command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the live table shows of what it was fed."""
+"""The live table of results, events and rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A terminal's view of one analysis, by what it was fed."""
+"""The view of one analysis in a terminal."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_the_welcome_shows_what_each_user_sets_and_no_password(tmp_path: Path) -
 
 @pytest.mark.anyio
 async def test_server_without_storage_is_reported_before_start() -> None:
-    """It was told after a minute, as services that do not answer."""
+    """It was reported after a minute, as services that do not reply."""
     with pytest.raises(CommandError, match=r"nats://far:1\b.*JetStream"):
         await check_jetstream(MemoryBus(), "nats://far:1")
 

@@ -1,4 +1,4 @@
-"""A publisher hears from ingest what is wrong with its stream or its samples."""
+"""Ingest reports problems of a stream or its samples to the publisher."""
 
 from __future__ import annotations
 

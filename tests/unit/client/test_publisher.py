@@ -1,4 +1,4 @@
-"""What a device sends is kept once, or the caller hears of it."""
+"""Published samples are stored once, or the caller gets an error."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ async def test_full_log_error_states_where_to_resume() -> None:
 
 
 class GatedLog(MemoryLog):
-    """Stores no id that ends in `holding` until told, and counts who waits."""
+    """A log that delays ids ending in `holding` until released, and counts waiting publishes."""
 
     def __init__(self, holding: str = "") -> None:
         super().__init__()
@@ -496,7 +496,7 @@ async def test_numbers_of_any_width_and_order_are_kept_as_they_are(
 
 
 async def push_for_ever(bus: MemoryBus, *samples: ArrayLike) -> None:
-    """Push the samples, and then good ones until somebody complains."""
+    """Push the samples, and then valid ones until an error is raised."""
     async with Client(bus).publisher("s", "e", batch_s=0.001) as publisher:
         for each in samples:
             await publisher.push(each)  # type: ignore[arg-type] # as a caller without types may

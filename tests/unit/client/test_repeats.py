@@ -1,4 +1,4 @@
-"""What was read before is told from what is new."""
+"""Messages read before are distinguished from new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulation over all workers: the same numbers, whoever computes which share, whoever dies."""
+"""A simulation over all workers gives the same numbers for any assignment and any failure."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_worker_with_another_version_of_the_algorithm_refuses() -> None:
 def test_every_share_gets_its_result_whatever_others_do_with_theirs(
     data: st.DataObject, count: int
 ) -> None:
-    """Others answer, give back, or keep what they have for ever; the coordinator goes on."""
+    """Other workers reply, decline, or never reply; the coordinator continues."""
     ledger = Ledger[int](count)
     out: list[int] = []
     for _ in range(data.draw(st.integers(0, 40))):

@@ -1,4 +1,4 @@
-"""One operation of a device, while its bridge dies, starts anew, or is gone."""
+"""One operation of a device, while its bridge dies, restarts, or is unreachable."""
 
 from __future__ import annotations
 

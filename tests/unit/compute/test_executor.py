@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 def question(seed: int = 1, mc_count: int = 100) -> SignificanceRequest:
-    """Return a question dear enough to be shared, and too cheap to be kept."""
+    """Return a query expensive enough to be deduplicated, and too cheap to be cached."""
     return SignificanceRequest(
         al1=0, al2=0.5, dt=1, dj=0.25, s0=2, J=20, mc_count=mc_count, seed=seed
     )
@@ -49,7 +49,7 @@ class Computer:
 
 
 class Crowd:
-    """Several who ask one worker, and what each of them is told."""
+    """Several clients of one worker, and the replies to each."""
 
     def __init__(self, computer: Callable[[SignificanceRequest], SignificanceReply]) -> None:
         self._computer = computer

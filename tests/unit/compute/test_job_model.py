@@ -99,7 +99,7 @@ def test_a_failure_that_is_tried_again_is_neither_done_nor_failed() -> None:
 
 @dataclass
 class Log:
-    """The log of outcomes: one per task, replaced by whoever names the one that is there."""
+    """The log of outcomes: one per task, replaced only by an update that names the stored one."""
 
     newest: dict[str, Outcome] = field(default_factory=dict)
     seq: int = 0

@@ -1,4 +1,4 @@
-"""The server is told of deliveries under way."""
+"""Deliveries in progress are reported to the server."""
 
 from __future__ import annotations
 

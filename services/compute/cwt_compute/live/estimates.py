@@ -1,7 +1,7 @@
 """Compute provisional estimates, and the fits of their models.
 
 All functions are pure. A state is what the library returns, in JSON; a worker of another version
-may not be able to read it, and then starts afresh.
+may not be able to read it, and then restarts the estimation.
 """
 
 from __future__ import annotations

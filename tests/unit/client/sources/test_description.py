@@ -85,7 +85,7 @@ def test_a_description_does_not_depend_on_how_pieces_are_cut(cuts: list[int]) ->
 
 
 class Device:
-    """Loses samples, and goes on for ever."""
+    """A source that loses samples and never ends."""
 
     info = INFO
 

@@ -1,4 +1,4 @@
-"""Recordings without their end, or with damaged parts: what is there is read, the rest is told."""
+"""Truncated or damaged recordings: intact parts are read, and the rest is reported."""
 
 from __future__ import annotations
 

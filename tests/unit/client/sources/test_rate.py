@@ -1,4 +1,4 @@
-"""A rate that is not the declared one is measured and told."""
+"""A rate that differs from the declared one is measured and reported."""
 
 from __future__ import annotations
 
