@@ -29,6 +29,7 @@ MEANINGS: Mapping[str, str] = {
     "are masked",
     "copy": "a channel is a copy of another one; their coherence is 1",
     "singular": "channels are copies or sums of each other; affected results are masked",
+    "calibration": "intervals of provisional estimates became too narrow, or are right again",
     "rate": "the sampling rate of the stream differs from that of the device",
     "clock": "the device's clock was set, or some of its time stamps are wrong",
 }

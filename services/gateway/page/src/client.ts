@@ -118,6 +118,7 @@ export type EventKind =
   | "flat"
   | "copy"
   | "singular"
+  | "calibration"
   | "lag"
   | "dropped"
   | "rate"
@@ -173,6 +174,7 @@ export interface Analysis {
   given?: string[];
   target?: string | null;
   deltaj0?: number | null;
+  provisional?: ProvisionalSpec | null;
   wavelet?: "morlet" | "paul" | "dog";
   param?: number;
   voices_per_octave?: number;
@@ -220,6 +222,24 @@ export interface StreamLag {
   seconds: number;
 }
 
+/** Estimates of the newest coefficients. */
+export interface ProvisionalSpec {
+  max_error?: number | null;
+  delay_s?: number | null;
+  quantities?: ("complex" | "amplitude" | "phase")[];
+}
+
+/** Estimates of one octave of an analysis, compared with their exact values. */
+export interface ProvisionalStatus {
+  analysis: string;
+  octave: number;
+  fitted?: number | null;
+  compared: number;
+  /** By quantity. */
+  coverage: Record<string, number>;
+  scale: Record<string, number>;
+}
+
 export interface StreamStatus {
   definition: StreamDefinition;
   owner?: string | null;
@@ -236,6 +256,7 @@ export interface StreamStatus {
   lag: StreamLag;
   /** Only in the reply to a definition. */
   results_bytes_per_s?: number | null;
+  provisional?: ProvisionalStatus[];
 }
 
 /** How many messages of a stream were removed. */
