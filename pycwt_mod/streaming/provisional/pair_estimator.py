@@ -25,6 +25,7 @@ from pycwt_mod.streaming.provisional.estimate import Provisional
 from pycwt_mod.streaming.provisional.estimator import (
     COMPARED_EVERY,
     INTERVAL,
+    NEGLIGIBLE,
     STRETCH,
     check_wavelet,
 )
@@ -333,6 +334,8 @@ class OctavePairs:
         self, fits: OctaveFits, scales: tuple[NDArray[np.float64], ...], samples: Floats
     ) -> None:
         """Compare estimates of `fits` with the exact values of `samples`, (n, channels)."""
+        if not fits.future:
+            return
         exact: dict[int, Complexes] = {}
         rows: dict[int, Rows] = {}
         for channel in self._used:
@@ -345,8 +348,6 @@ class OctavePairs:
             windows = np.ascontiguousarray(windows[:INTERVAL:COMPARED_EVERY])
             exact[channel] = windows @ fits.row_weights.T
             rows[channel] = Rows(mean=windows[:, : fits.past] @ fit.weights.T, errors=fit.errors)
-        if not fits.future:
-            return
         for counter, (one, other), stated in zip(self.counters, self._pairs, scales, strict=True):
             if one not in rows or other not in rows:
                 continue
@@ -354,7 +355,8 @@ class OctavePairs:
             true, cross = self.products.results(exact[one], exact[other])
             turned = np.angle(cross * np.exp(-1j * phase))
             least = np.stack([value.least_scale(true), turn.least_scale(turned)], axis=1)
-            counter.add(least, stated)
+            wide = (value.high - value.low > NEGLIGIBLE * value.median) & (turn.high > NEGLIGIBLE)
+            counter.add(np.where(wide[:, None], least, np.nan), stated)
 
 
 def intervals(

@@ -175,3 +175,12 @@ def test_estimates_without_enough_samples_are_nan() -> None:
 def test_a_real_wavelet_is_refused() -> None:
     with pytest.raises(ValueError, match="need a complex wavelet"):
         StreamingWct(**AXIS, wavelet="dog", provisional=Provisional(delay_s=0))
+
+
+def test_estimates_that_are_exact_but_for_rounding_do_not_change_the_scales() -> None:
+    # 2.3 s is within the reach of the lowest row, but what is unknown weighs next to nothing.
+    stream = StreamingWct(**AXIS, provisional=Provisional(delay_s=2.3))
+    stream.push(signals(8000, 6))
+    for octave in stream.calibration:
+        assert octave[0].compared == 0
+        assert (octave[0].scales == 1).all()
