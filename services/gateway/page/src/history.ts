@@ -30,12 +30,14 @@ export class History {
     private readonly name: string,
     private readonly analysis: string | undefined,
     private readonly channels: readonly string[],
+    /** Results are large. */
+    packed = false,
     /** Takes each result of all pairs that was read. */
     private readonly onPairs: (result: PairsResult, seq: number) => void = () => undefined,
   ) {
     this.scalogram = new Scalogram(analysis ?? "", channels);
     this.store = new SampleStore(channels);
-    this.results = new LogWindow((from, to, limit) => client.results(name, { analysis, from, to, limit }));
+    this.results = new LogWindow((from, to, limit) => client.results(name, { analysis, from, to, limit, packed }));
     const chosen = channels.join(",");
     this.samples = new LogWindow((from, to, limit) => client.samples(name, { channels: chosen, from, to, limit }));
   }

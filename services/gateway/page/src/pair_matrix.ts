@@ -160,7 +160,7 @@ function partOf(result: PairsResult, seq: number): Part {
       let [sum, count] = [0, 0];
       for (let i = 0; i < n; i++) {
         const value = values[i];
-        if (value == null || a?.[i] || b?.[i]) continue;
+        if (value == null || Number.isNaN(value) || a?.[i] || b?.[i]) continue;
         sum += value;
         count++;
       }

@@ -1,5 +1,5 @@
 /** One pair of a result of all pairs. */
-import type { AnalysisResult, PairsResult } from "./client.ts";
+import type { AnalysisResult, Matrix, PairsResult } from "./client.ts";
 
 /** Return the result of one pair as a worker would have published it alone; null if it is not in this message. */
 export function pairOf(result: PairsResult, one: string, other: string): AnalysisResult | null {
@@ -12,9 +12,12 @@ export function pairOf(result: PairsResult, one: string, other: string): Analysi
     ...rest,
     id: `${rest.id}/${first + p}`,
     channels: [one, other],
-    values: result.values[p]!,
-    phase: result.phase?.[p] ?? null,
+    values: listsOf(result.values[p]!),
+    phase: result.phase ? listsOf(result.phase[p]!) : null,
     signif: result.signif?.[p] ?? null,
-    mask: a && b ? a.map((row, r) => row.map((value, i) => value | b[r]![i]!)) : null,
+    mask: a && b ? a.map((row, r) => Array.from(row, (value, i) => value | b[r]![i]!)) : null,
   };
 }
+
+/** Rows as lists, as some are typed arrays. */
+const listsOf = (matrix: Matrix): Matrix => matrix.map((row) => Array.from(row));

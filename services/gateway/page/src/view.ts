@@ -164,7 +164,7 @@ export class View {
   private async load(opening: number): Promise<void> {
     const { definition, last_chunk_ns: lastChunk } = this.status!;
     const { name } = definition;
-    const history = new History(this.client, name, this.analysis?.name, this.channels, (result, seq) => this.matrix.add(result, seq));
+    const history = new History(this.client, name, this.analysis?.name, this.channels, this.isOfPairs, (result, seq) => this.matrix.add(result, seq));
     this.history = history;
     this.unreadable = this.isWithoutPlaces = false;
     this.invalidate();
@@ -219,6 +219,7 @@ export class View {
         include: ["results", "events", "markers", "status", "samples"],
         channels: this.channels,
         samples_from: samplesFrom,
+        packed: this.isOfPairs,
       },
     );
   }
@@ -276,6 +277,11 @@ export class View {
   private get stretch(): Stretch {
     if (this.following) this.end = this.liveEnd;
     return { start: Math.max(this.start, 0), end: this.end, delay: suitableSpan(this.analysis) * this.fs };
+  }
+
+  /** Whether the analysis is of all pairs, so that its results are large. */
+  private get isOfPairs(): boolean {
+    return this.analysis?.pairs === "all";
   }
 
   // Time
@@ -523,7 +529,7 @@ export class View {
       this.analysis?.name ?? "",
     );
     // All pairs are chosen in the matrix.
-    const offered = this.analysis?.pairs === "all" ? [this.channels] : channelSets(definition, this.analysis);
+    const offered = this.isOfPairs ? [this.channels] : channelSets(definition, this.analysis);
     setOptions(
       get<HTMLSelectElement>("pair"),
       offered.map((set) => [set.join(), set.join(" – ")] as [string, string]),
@@ -707,7 +713,7 @@ export class View {
     ];
     if (result.t0_ns) facts.splice(1, 0, ["Time", new Date((result.t0_ns + (column * block.step * 1e9) / this.fs) / 1e6).toLocaleString()]);
     get("facts").replaceChildren(...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
-    get("again").hidden = this.analysis?.pairs === "all";
+    get("again").hidden = this.isOfPairs;
     get("command").textContent = `python examples/recompute.py ${result.stream} --result ${result.id}`;
     this.redraw();
   }
