@@ -102,13 +102,13 @@ async def test_declaring_without_update_changes_nothing(
     assert consumer.ack_wait == SMALL.consumers[0].ack_wait_s
 
 
-async def test_replicas_are_asked_for_where_a_stream_is_made(bus: NatsBus) -> None:
+async def test_stream_is_created_with_replicas(bus: NatsBus) -> None:
     stream = replace(SMALL.streams[0], name="OTHER", subjects=("other",), replicas=3)
     with pytest.raises(NotStoredError, match="replicas"):
         await bus.log.declare(Topology(streams=(stream,), consumers=(), buckets=()))
 
 
-async def test_replicas_are_asked_for_where_a_bucket_is_made(bus: NatsBus) -> None:
+async def test_bucket_is_created_with_replicas(bus: NatsBus) -> None:
     bucket = replace(SMALL.buckets[0], name="other", replicas=3)
     with pytest.raises(NotStoredError, match="replicas"):
         await bus.log.declare(Topology(streams=(), consumers=(), buckets=(bucket,)))

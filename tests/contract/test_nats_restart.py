@@ -56,7 +56,7 @@ async def keep(bus: NatsBus, subject: str, first: int, end: int) -> None:
         await publish_with_retry(bus.log, subject, b"%d" % i, msg_id=f"i{i}", log=LOG)
 
 
-async def test_a_replay_goes_on_after_a_restart_without_a_hole_and_without_repeating(
+async def test_replay_continues_after_restart_without_gap_or_repetition(
     server: RestartableServer, bus: NatsBus
 ) -> None:
     await keep(bus, SIGNAL, 0, 20)
@@ -199,7 +199,7 @@ async def counted_backlog(bus: Bus, messages: int) -> Backlog:
             return backlog
 
 
-async def test_a_replay_goes_on_after_a_stall_without_a_hole_and_without_repeating(
+async def test_replay_continues_after_stall_without_gap_or_repetition(
     server: RestartableServer, bus: NatsBus
 ) -> None:
     await keep(bus, SIGNAL, 0, 10)
@@ -223,7 +223,9 @@ async def test_leaving_a_server_that_stalled_does_not_take_long(server: Restarta
     server.resume()
 
 
-async def test_leaving_a_server_that_is_away_is_no_error(server: RestartableServer) -> None:
+async def test_closing_connection_to_unreachable_server_is_not_an_error(
+    server: RestartableServer,
+) -> None:
     with fail_after(20):
         async with connect_bus(server.url, name="test", log=LOG) as bus:
             server.kill()

@@ -107,7 +107,7 @@ async def test_a_stream_may_have_more_than_its_share_while_there_is_room(bus: Bu
     assert await ingest.events() == []
 
 
-async def test_a_stream_above_its_share_loses_what_is_analysed_and_goes_on(bus: Bus) -> None:
+async def test_stream_above_its_share_loses_analysed_chunks_and_continues(bus: Bus) -> None:
     ingest = await Ingest.open(bus, "large", "small")
     await ingest.publish("small", 5)
     await ingest.publish("large", 48)

@@ -127,7 +127,7 @@ async def kept_numbers(bus: Bus) -> list[int]:
 
 
 @pytest.mark.parametrize("dies", range(NODES))
-async def test_whichever_node_is_killed_every_acknowledged_chunk_is_kept_once(
+async def test_acknowledged_chunks_are_stored_once_when_a_node_is_killed(
     tmp_path: Path, dies: int
 ) -> None:
     async with (

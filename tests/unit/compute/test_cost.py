@@ -50,7 +50,7 @@ def test_more_samples_scales_pairs_or_runs_cost_more() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_request_tells_the_bytes_of_its_reply(dtype: Precision) -> None:
+def test_request_estimates_size_of_its_reply(dtype: Precision) -> None:
     """Those of float32 were counted twice, so a coherence of 5 MB was not sent ahead."""
     wave = answer_cwt(one := CwtRequest(data=X, dt=1, dtype=dtype)).wave
     cross = answer_xwt(two := XwtRequest(signal1=X, signal2=Y, dt=1, dtype=dtype))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 BRIDGE = Identity(name="hwbridge", id="h", version="0.0.1", description="")
 
 
-async def test_without_a_bridge_and_without_a_card_that_is_said(
+async def test_missing_bridge_and_gpu_are_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "")

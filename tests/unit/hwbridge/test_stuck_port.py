@@ -24,7 +24,7 @@ def port() -> Iterator[str]:
     os.close(near)
 
 
-def test_what_is_not_taken_in_time_is_told_as_that(port: str) -> None:
+def test_write_timeout_is_reported_as_lost_line(port: str) -> None:
     line = open_serial_line(port, write_timeout_s=0.2)
     with pytest.raises(LineLostError, match=port):
         line.write(bytes(1_000_000))

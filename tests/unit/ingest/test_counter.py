@@ -73,7 +73,7 @@ def test_chunks_that_come_late_or_twice_keep_their_positions(stamped: bool) -> N
 
 @pytest.mark.parametrize("stamped", [False, True])
 @pytest.mark.parametrize("ran", [2_000, 256 * 20, 65_540, 2**16 + 2_000])
-def test_a_counter_that_restarts_within_an_epoch_goes_on(ran: int, stamped: bool) -> None:
+def test_counter_that_restarts_within_epoch_is_followed(ran: int, stamped: bool) -> None:
     before = [i * 20 for i in range(ran // 20)]
     after = [before[-1] + 20 + i * 20 for i in range(300)]
     chunks = [chunk(at, at, stamped=stamped) for at in before]

@@ -219,9 +219,7 @@ def test_live_masks_of_flat_stretches_equal_those_of_the_recording(op: str, dtyp
 
 @pytest.mark.parametrize("offset", [0.0, 9e3])
 @pytest.mark.parametrize("channels", [1, 100])
-def test_one_flat_channel_of_a_window_is_noticed_beside_many_others(
-    channels: int, offset: float
-) -> None:
+def test_one_flat_channel_among_many_is_detected(channels: int, offset: float) -> None:
     samples = np.stack([noise(k) for k in range(channels)], axis=1) + offset
     samples[FLAT, -1] = 9000 * (1 + np.random.default_rng(1).integers(-1, 2, 1700) * 2.0**-23)
     stream = StreamingCwt(fs_hz=FS, channels=channels, dtype="float32", **BAND)

@@ -229,7 +229,7 @@ def test_what_is_not_a_number_is_named(values: Any, message: str) -> None:
 
 
 @given(arrays(np.int32, 5), arrays(np.bool_, 5))
-def test_integers_keep_their_values_beside_missing_ones(
+def test_integers_keep_values_next_to_missing_samples(
     values: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]
 ) -> None:
     found = plain_array("x", np.ma.array(values, mask=mask))

@@ -56,7 +56,7 @@ async def test_a_transient_failure_is_tried_again_under_the_same_id() -> None:
     assert log.ids == ["id"] * 3
 
 
-async def test_a_permanent_failure_is_raised_at_once() -> None:
+async def test_permanent_failure_is_raised_immediately() -> None:
     log = FailingLog(NotStoredError())
     with pytest.raises(NotStoredError):
         await store(log)
@@ -101,7 +101,7 @@ async def test_all_are_published_and_at_most_the_limit_concurrently(limit: int) 
     assert most == min(limit, 20)
 
 
-async def test_after_a_failure_none_is_begun_and_those_under_way_end() -> None:
+async def test_after_failure_no_task_starts_and_running_ones_end() -> None:
     begun: list[int] = []
     ended: list[int] = []
 

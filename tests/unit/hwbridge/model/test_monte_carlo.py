@@ -72,7 +72,7 @@ def test_the_noise_goes_on_where_it_was(seed: int, counts: list[int]) -> None:
     assert made.T.tolist() == [list(pair) for pair in expected]
 
 
-def test_noise_without_limits_has_the_lag_1_coefficient_that_was_asked_for() -> None:
+def test_unlimited_noise_has_requested_lag_1_coefficient() -> None:
     noise = AutoregressiveNoise(bytes(range(16)), round(0.7 * 2**15), 0, 4)
 
     red, white = noise.samples(100_000).astype(float)
