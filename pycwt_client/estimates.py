@@ -81,6 +81,7 @@ class Estimates:
 async def open_estimates(bus: Bus, subject: str) -> AsyncIterator[Estimates]:
     """Read the estimates on `subject`, which may be a pattern, while the context is open."""
     estimates = Estimates()
+    failure: Exception | None = None
     async with bus.subscribe(subject) as messages, anyio.create_task_group() as tasks:
 
         async def receive() -> None:
@@ -88,5 +89,10 @@ async def open_estimates(bus: Bus, subject: str) -> AsyncIterator[Estimates]:
                 estimates.put(message)
 
         tasks.start_soon(receive)
-        yield estimates
+        try:
+            yield estimates
+        except Exception as error:  # noqa: BLE001 - raised below, outside of the group
+            failure = error
         tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

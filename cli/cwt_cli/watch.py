@@ -35,7 +35,7 @@ from cwt_schemas.pair_result import LiveResult, PairsResult
 from cwt_schemas.stream import StreamDefinition, StreamStatus
 from pycwt_client import Client, Feed, connect
 
-__all__ = ["follow_streams", "print_messages", "watch"]
+__all__ = ["follow_streams", "print_estimates", "print_messages", "watch"]
 
 Kept = TypeVar("Kept", bound=PersistedMessage)
 
@@ -72,10 +72,19 @@ def watch(
             "--json", help="Print results, events and markers as JSON, one message per line"
         ),
     ] = False,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Print provisional estimates as JSON, one message per line"),
+    ] = False,
 ) -> None:
     """Show a stream live: scalogram, rates, lag, events and markers; or a table of all streams."""
-    if once and as_json:
-        raise typer.BadParameter("give --once or --json, not both")
+    if once + as_json + now > 1:
+        raise typer.BadParameter("give only one of --once, --json and --now")
+    if now:
+        if stream is None:
+            raise typer.BadParameter("give the stream whose estimates --now prints")
+        run_command(partial(_watch_now, stream, analysis))
+        return
     run_command(partial(_watch, stream, analysis, channels, span, once=once, as_json=as_json))
 
 
@@ -106,6 +115,27 @@ async def _watch(
             await stoppable(partial(_view, client, subjects, span, console))
         else:
             await stoppable(partial(_tabulate, client, stream, console))
+
+
+async def _watch_now(stream: str, analysis: str | None) -> None:
+    async with connect(server(), name="pycwt-mod watch", log=command_log(quiet=True)) as client:
+        definition = await _defined(client, stream)
+        estimated = [each.name for each in definition.analyses if each.provisional is not None]
+        if analysis not in {None, *estimated} or not estimated:
+            of = "" if analysis is None else f" of {analysis}"
+            raise CommandError(
+                f"the stream has no estimates{of}; analyses with `provisional`: "
+                f"{', '.join(estimated) or 'none'}",
+                USAGE,
+            )
+        await stoppable(lambda _again: print_estimates(client, stream, analysis))
+
+
+async def print_estimates(client: Client, stream: str, analysis: str | None) -> None:
+    """Print provisional estimates as JSON until cancelled."""
+    async with client.now(stream, analysis) as estimates:
+        async for each in estimates:
+            _print(each)
 
 
 async def _defined(client: Client, stream: str) -> StreamDefinition:

@@ -75,6 +75,12 @@ async def test_an_unreadable_estimate_is_skipped(bus: Bus) -> None:
             assert (await anext(estimates)).newest_sample == 19
 
 
+async def test_an_error_of_the_reader_is_raised_as_it_is(bus: Bus) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Client(bus).now("s"):
+            raise ZeroDivisionError
+
+
 def test_the_result_of_an_estimate_is_the_tile_at_its_position() -> None:
     each = estimate(119)
     np.testing.assert_array_equal(each.positions, [[109, 99]])

@@ -31,6 +31,7 @@ from cwt_schemas.marker import Marker
 from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client
 from tests.asgi_socket import AsgiSocket, open_socket
+from tests.contract.test_estimates import estimate, send
 from tests.contract.test_services import definition, publish, running
 from tests.deadlines import SCALE, fail_after
 
@@ -455,6 +456,19 @@ async def test_samples_come_of_the_channels_that_were_named(app: FastAPI, client
     async with live(app, f"include=samples&samples_from={two['seq']}") as socket:
         await socket.receive_of("ack")
         assert (await socket.receive())["seq"] == two["seq"]
+
+
+@pytest.mark.parametrize("form", ["json", "msgpack"])
+async def test_estimates_come_if_they_are_requested(
+    idle: FastAPI, system_bus: Bus, form: str
+) -> None:
+    async with live(idle, f"format={form}&include=status,now") as socket:
+        await socket.receive_of("ack")
+        for each in (estimate(19), estimate(39)):
+            await send(system_bus, each)
+            message = (await socket.receive_of("now"))["now"]
+            assert message["newest_sample"] == each.newest_sample
+            np.testing.assert_allclose(message["phase"], [[1, 1]])
 
 
 async def test_a_wrong_parameter_is_refused(idle: FastAPI) -> None:

@@ -1,8 +1,8 @@
-"""A live stream over a WebSocket: results, events, markers, status and samples.
+"""A live stream over a WebSocket: results, events, markers, status, samples and estimates.
 
 The log is the queue: results, events and markers are read as fast as the client reads them. A slow
 client therefore falls behind without loss, and uses no more memory than a fast one. Samples that a
-client is too slow for are skipped and counted.
+client is too slow for are skipped and counted, and of provisional estimates it gets the newest.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from cwt_schemas import storage, subjects
 from cwt_schemas.codec import ContentType
 from cwt_schemas.errors import BadRequest, ContractError, Forbidden, NotFound, Unprocessable
 from cwt_schemas.stream import StreamStatus
+from pycwt_client import Estimates
 
 __all__ = ["router"]
 
@@ -48,7 +49,7 @@ MAX_BEHIND: Final = 64
 
 router = APIRouter()
 
-Kind = Literal["results", "events", "markers", "status", "samples"]
+Kind = Literal["results", "events", "markers", "status", "samples", "now"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 DEFAULT_INCLUDE: Final = "results,events,markers,status"
 FORMATS: Final = {"json": ContentType.JSON, "msgpack": ContentType.MSGPACK}
@@ -57,7 +58,7 @@ PARAMETERS: Final = ("from", "analysis", "include", "channels", "samples_from", 
 
 @router.websocket("/ws/streams/{name}")
 async def stream_socket(websocket: WebSocket, caller: Calling, name: str) -> None:
-    """Send the results, events, markers, status and samples of a stream."""
+    """Send the results, events, markers, status, samples and estimates of a stream."""
     await hold_conversation(websocket, partial(_converse, websocket, caller, name))
 
 
@@ -156,6 +157,14 @@ class LiveStream:
         Closing
             The client does not read.
         """
+        if "now" not in self._parameters.include:
+            await self._run(None)
+            return
+        # Before the first message, so that no estimate after it is missed.
+        async with self._caller.client.now(self._name, self._parameters.analysis) as estimates:
+            await self._run(estimates)
+
+    async def _run(self, estimates: Estimates | None) -> None:
         read = self._subjects()
         start = await start_seq(self._log, storage.RESULTS, read, self._parameters.start)
         samples_start = await self._samples_start()
@@ -173,6 +182,8 @@ class LiveStream:
                     tasks.start_soon(self._send_log, read, start)
                 if samples_start is not None:
                     tasks.start_soon(self._send_samples, samples_start)
+                if estimates is not None:
+                    tasks.start_soon(self._send_estimates, estimates)
                 tasks.start_soon(self._follow_status)
                 await self._listen()
                 tasks.cancel_scope.cancel()
@@ -238,6 +249,11 @@ class LiveStream:
                     message = {"type": "samples", "seq": each.seq, **block}
                     size = 8 * block["samples"].size
                     await self._outlet.send(message, self._parameters.encoding, size)
+
+    async def _send_estimates(self, estimates: Estimates) -> None:
+        async for each in estimates:
+            message = {"type": "now", "now": each.model_dump(by_alias=True)}
+            await self._outlet.send(message, self._parameters.encoding)
 
     def _samples_in(self, stored: StoredMessage) -> int:
         block = sample_block(stored, self._status.definition, ())
