@@ -50,7 +50,7 @@ async def store(bus: Bus, first: int) -> None:
     await bus.log.store(subjects.result("s", "a"), body, msg_id=each.id, headers=MSGPACK)
 
 
-async def test_chunks_are_published_and_kept(declared: tuple[str, Bus]) -> None:
+async def test_chunks_are_published_and_stored(declared: tuple[str, Bus]) -> None:
     url, bus = declared
 
     def publish() -> int:
@@ -64,7 +64,7 @@ async def test_chunks_are_published_and_kept(declared: tuple[str, Bus]) -> None:
     assert await bus.log.last_seq(storage.SIGNALS) == 3
 
 
-async def test_results_are_read_and_the_reading_goes_on_after_a_timeout(
+async def test_reading_results_continues_after_timeout(
     declared: tuple[str, Bus],
 ) -> None:
     url, bus = declared

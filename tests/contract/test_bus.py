@@ -160,7 +160,7 @@ async def test_a_known_message_id_is_not_stored_again(bus: Bus) -> None:
     assert await bus.log.last_seq(storage.SIGNALS) == 1
 
 
-async def test_replay_starts_where_asked_and_goes_on_with_what_comes(bus: Bus) -> None:
+async def test_replay_starts_at_requested_position_and_continues_live(bus: Bus) -> None:
     for i in range(4):
         await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
     found: list[bytes] = []
@@ -175,7 +175,7 @@ async def test_replay_starts_where_asked_and_goes_on_with_what_comes(bus: Bus) -
     assert found == [b"2", b"3", b"new"]
 
 
-async def test_replay_starts_at_the_nanosecond_asked_for(bus: Bus) -> None:
+async def test_replay_starts_at_requested_nanosecond(bus: Bus) -> None:
     for i in range(6):
         await bus.log.store(subjects.signal("s"), b"%d" % i, msg_id=f"i{i}")
     stored = await read(bus, 6)
@@ -334,7 +334,7 @@ async def test_replacing_needs_the_present_revision(bus: Bus) -> None:
         await bucket.replace("k", b"3", revision)
 
 
-async def test_a_deleted_key_is_gone_and_can_be_made_again(bus: Bus) -> None:
+async def test_deleted_key_is_absent_and_can_be_created_again(bus: Bus) -> None:
     bucket = await bus.log.bucket(storage.KV_STREAMS)
     await bucket.delete("k")
     await bucket.put("k", b"1")
@@ -346,7 +346,7 @@ async def test_a_deleted_key_is_gone_and_can_be_made_again(bus: Bus) -> None:
     assert await bucket.keys() == ("k", "other")
 
 
-async def test_a_watch_begins_with_the_newest_values_and_goes_on_with_changes(bus: Bus) -> None:
+async def test_watch_yields_newest_values_then_changes(bus: Bus) -> None:
     bucket = await bus.log.bucket(storage.KV_STREAMS)
     for value in (b"old", b"new"):
         await bucket.put("a.1", value)
@@ -381,7 +381,7 @@ async def test_a_revision_from_before_a_deletion_replaces_nothing(bus: Bus) -> N
         await bucket.replace("a", b"2", revision)
 
 
-async def test_a_reader_is_told_how_much_more_there_is(bus: Bus) -> None:
+async def test_reader_knows_number_of_remaining_messages(bus: Bus) -> None:
     for i in range(3):
         await bus.log.store(subjects.signal("s"), b"x", msg_id=f"{i}")
     assert [stored.pending for stored in await read(bus, 3)] == [2, 1, 0]

@@ -61,13 +61,13 @@ async def test_wrong_password_is_reported_with_its_file(doctor: Doctor, tmp_path
     assert "correct the user, the file or the server" in said
 
 
-async def test_expired_credentials_are_told_as_such(doctor: Doctor, tmp_path: Path) -> None:
+async def test_error_of_expired_credentials_says_expired(doctor: Doctor, tmp_path: Path) -> None:
     async with credentials_server(tmp_path, expires_s=1_700_000_000) as issuer:
         said = await doctor(URL=issuer.url, CREDS=str(issuer.creds))
     assert f"credentials in {issuer.creds}, which expired on 2023-11-14" in said
 
 
-async def test_a_file_that_is_missing_is_told(doctor: Doctor, tmp_path: Path) -> None:
+async def test_missing_file_is_reported(doctor: Doctor, tmp_path: Path) -> None:
     said = await doctor(CREDS=str(tmp_path / "none"))
     assert "WRONG settings: cannot read the credentials file" in said
 
@@ -144,7 +144,7 @@ async def test_full_stream_is_reported(nats_url: str) -> None:
     assert "nearly full" in detail
 
 
-async def test_a_slow_consumer_is_told_by_its_name(doctor: Doctor, tmp_path: Path) -> None:
+async def test_slow_consumer_is_reported_by_name(doctor: Doctor, tmp_path: Path) -> None:
     settings = (
         "max_pending: 200KB\n"
         "accounts { A { jetstream: enabled, users: [ { user: u, password: p } ] } }"

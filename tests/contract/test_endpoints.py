@@ -141,7 +141,7 @@ async def test_other_inboxes_are_answered_if_the_settings_name_them(bus: Bus) ->
             assert orjson.loads((await anext(aiter(inbox))).data) == {"y": 4}
 
 
-async def test_the_answer_comes_in_the_encoding_that_was_asked_for(bus: Bus) -> None:
+async def test_reply_has_requested_encoding(bus: Bus) -> None:
     async with served(bus):
         reply = await ask(bus, b'{"x": 21}', {ACCEPT: "application/msgpack"})
     assert reply.data == b"\x81\xa1y*"

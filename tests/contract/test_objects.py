@@ -45,7 +45,7 @@ async def test_the_newest_value_of_a_name_counts(objects: Objects) -> None:
     assert await objects.get("a") == b"new"
 
 
-async def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(objects: Objects) -> None:
+async def test_deleting_is_idempotent(objects: Objects) -> None:
     await objects.put("a", b"x")
     await objects.delete("a")
     await objects.delete("a")

@@ -214,7 +214,7 @@ async def test_a_cross_spectrum_of_float32_stays_float32(client: Client) -> None
     np.testing.assert_allclose(found.phase, np.angle(found.cross), atol=1e-6)
 
 
-async def test_a_masked_sample_is_missing_and_the_mask_tells(client: Client) -> None:
+async def test_masked_sample_is_missing_and_in_mask(client: Client) -> None:
     found = await client.cwt(np.ma.masked_where(np.arange(N) == 100, X), DT)
     gappy = np.where(np.arange(N) == 100, np.nan, X)
     np.testing.assert_array_equal(found.mask, pycwt_mod.cwt(gappy, DT).mask)

@@ -132,7 +132,7 @@ async def test_error_of_client_without_user_says_how_to_set_one(guarded: Guarded
             pass
 
 
-async def test_expired_credentials_are_told_as_expired(tmp_path: Path) -> None:
+async def test_expired_credentials_are_reported_as_expired(tmp_path: Path) -> None:
     async with credentials_server(tmp_path, expires_s=1_700_000_000) as issuer:
         with fail_after(10), pytest.raises(Unavailable, match="expired on 2023-11-14"):
             async with connect(issuer.url, creds=str(issuer.creds), timeout_s=600):

@@ -143,7 +143,7 @@ async def test_a_defined_stream_is_listed_described_and_deleted(client: Client) 
     assert caught.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_an_analysis_that_cannot_run_live_is_refused_and_not_kept(client: Client) -> None:
+async def test_analysis_that_cannot_run_live_is_refused_and_not_stored(client: Client) -> None:
     with pytest.raises(ContractError, match="bytes") as caught:
         await client.put_stream(definition(fmin_hz=0.0001))
     assert caught.value.code is ErrorCode.UNPROCESSABLE
@@ -280,7 +280,7 @@ async def test_ingest_declared_dead_restarts(system_bus: Bus) -> None:
         await owned(client, {"s": instance})
 
 
-async def test_a_plain_json_question_gets_its_numbers(client: Client) -> None:
+async def test_plain_json_query_gets_numbers(client: Client) -> None:
     x = np.random.default_rng(0).standard_normal((2, 128)).tolist()
     answer = await ask(
         client,

@@ -54,7 +54,7 @@ async def publish_chunks(bus: Bus, firsts: range) -> None:
         )
 
 
-async def test_a_chunk_that_kills_ingest_is_left_out_and_the_stream_goes_on(tmp_path: Path) -> None:
+async def test_chunk_that_kills_ingest_is_skipped_and_stream_continues(tmp_path: Path) -> None:
     """Each process that took the stream over read the chunk again, and died of it."""
     log = tmp_path / "ingest.log"
     async with (

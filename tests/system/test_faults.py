@@ -42,7 +42,7 @@ async def small(tmp_path: Path) -> AsyncIterator[RunningSystem]:
         yield running
 
 
-async def test_unusable_chunks_are_told_and_the_stream_goes_on(small: RunningSystem) -> None:
+async def test_unusable_chunks_are_reported_and_stream_continues(small: RunningSystem) -> None:
     client, x = Client(small.bus), signal(2000)
     rubbish: list[tuple[dict[str, str], bytes]] = [
         ({}, b"not json"),
@@ -90,7 +90,7 @@ async def test_chunk_of_unknown_stream_is_reported_on_its_subject(
     assert "cwt.stream.put" in event.detail
 
 
-async def test_ingest_killed_in_mid_stream_goes_on_from_its_checkpoint(
+async def test_killed_ingest_continues_from_its_checkpoint(
     small: RunningSystem,
 ) -> None:
     client, x = Client(small.bus), signal(6000)
@@ -108,7 +108,7 @@ async def test_ingest_killed_in_mid_stream_goes_on_from_its_checkpoint(
     assert 3000 // CHUNK <= int(str(resumed["last_seq"])) <= 4000 // CHUNK
 
 
-async def test_ingest_stopped_and_started_again_goes_on_where_it_was(
+async def test_restarted_ingest_continues_where_it_stopped(
     small: RunningSystem,
 ) -> None:
     client, x = Client(small.bus), signal()

@@ -179,7 +179,7 @@ async def test_a_socket_of_a_foreign_page_is_refused(gateway: RunningGateway, or
     ],
     ids=lambda frame: repr(frame[:30]),
 )  # fmt: skip
-async def test_a_frame_that_is_no_message_is_an_error_and_the_socket_stays(
+async def test_invalid_frame_is_an_error_and_socket_stays_open(
     gateway: RunningGateway, frame: str | bytes
 ) -> None:
     async with opened(gateway) as socket:
@@ -246,7 +246,7 @@ async def test_invalid_frames_end_only_their_socket(gateway: RunningGateway, fra
         assert await works(other)
 
 
-async def test_pings_that_nobody_reads_the_answers_to_are_not_kept(
+async def test_unread_pongs_are_not_buffered(
     gateway: RunningGateway,
 ) -> None:
     before = memory_bytes(gateway)

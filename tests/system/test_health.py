@@ -68,7 +68,7 @@ async def test_missing_ingest_is_a_problem(system: RunningSystem) -> None:
     await becomes(client, "ok")
 
 
-async def test_ingest_goes_on_when_somebody_pauses_its_readers(system: RunningSystem) -> None:
+async def test_ingest_continues_when_its_consumers_are_paused(system: RunningSystem) -> None:
     client, samples = Client(system.bus), signal(1200)
     wanted = expected(samples)
     await client.put_stream(definition())
@@ -90,7 +90,7 @@ async def test_ingest_goes_on_when_somebody_pauses_its_readers(system: RunningSy
 
 
 @pytest.mark.parametrize("service", ["ingest", "compute", "hwbridge", "gateway"])
-async def test_every_service_tells_whether_it_lives_and_is_ready(
+async def test_every_service_has_liveness_and_readiness_probes(
     tmp_path: Path, service: str
 ) -> None:
     port = free_port()

@@ -61,7 +61,7 @@ async def code_after_sigterm(process: subprocess.Popen[bytes], limit_s: float) -
     return int(process.returncode)
 
 
-async def test_a_service_that_waits_for_the_server_ends_at_once(tmp_path: Path) -> None:
+async def test_service_waiting_for_server_stops_immediately(tmp_path: Path) -> None:
     log = tmp_path / "log"
     url = f"nats://127.0.0.1:{free_port()}"
     with running("cwt_hwbridge", log, CWT_NATS_URL=url) as process:

@@ -100,7 +100,7 @@ async def test_full_storage_refuses_large_replies_with_advice_and_leaves_small_o
         assert await state.get("anything") is None
 
 
-async def test_a_reply_over_the_limit_is_told_in_json_and_stored_in_msgpack(
+async def test_reply_above_limit_is_refused_in_json_and_stored_in_msgpack(
     system: RunningSystem,
 ) -> None:
     long = np.random.default_rng(1).standard_normal(40_000)

@@ -86,7 +86,7 @@ async def test_all_processes_killed_at_random_times(lab: Laboratory) -> None:
     await survives(lab, "anybody", (*WORKERS, *INGESTS, SERVER), 5)
 
 
-async def test_an_ingest_killed_right_after_a_window_was_kept_makes_none_twice(
+async def test_ingest_killed_after_storing_window_repeats_none(
     lab: Laboratory,
 ) -> None:
     """Between the window's acknowledgement and the checkpoint, which is written once a second."""
@@ -105,7 +105,7 @@ async def test_an_ingest_killed_right_after_a_window_was_kept_makes_none_twice(
     assert await lab.events("window") == []
 
 
-async def test_every_chunk_sent_twice_counts_once_and_the_second_is_told(lab: Laboratory) -> None:
+async def test_repeated_chunks_count_once_and_are_reported(lab: Laboratory) -> None:
     rng, stream = chance("twice"), definition("twice")
     recording = Recording.of(rng)
     once = sent("twice", recording.chunks())
@@ -197,7 +197,7 @@ async def test_invalid_chunks_are_reported_and_missing_values_masked(lab: Labora
     assert missing.first_sample == at
 
 
-async def test_windows_that_waited_too_long_are_dropped_told_and_masked_and_no_others(
+async def test_only_expired_windows_are_dropped_reported_and_masked(
     lab: Laboratory,
 ) -> None:
     rng = chance("stale")

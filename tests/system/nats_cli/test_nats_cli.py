@@ -107,7 +107,7 @@ async def test_query_needs_no_flags_and_no_body(system: RunningSystem) -> None:
     assert [each["name"] for each in backends][:2] == ["sequential", "joblib"]
 
 
-async def test_a_coherence_is_asked_for_in_json_from_standard_input(system: RunningSystem) -> None:
+async def test_coherence_request_is_read_from_standard_input(system: RunningSystem) -> None:
     request = {
         "signal1": sine(256, 0.0),
         "signal2": sine(256, -1.0),

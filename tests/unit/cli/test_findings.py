@@ -91,7 +91,7 @@ def test_a_server_that_is_too_old_is_named(version: str, verdict: str) -> None:
     assert found.detail == f"n1 has version {version}"
 
 
-def test_servers_that_do_not_report_are_told() -> None:
+def test_unresponsive_servers_are_reported() -> None:
     (found,) = server_findings([])
     assert (found.verdict, found.detail) == ("wrong", "no server reports its version")
 
@@ -126,7 +126,7 @@ def test_a_queue_that_grows_asks_for_workers() -> None:
     assert lag_finding("windows", 3, 0).verdict == "wrong"
 
 
-def test_tasks_of_jobs_may_wait_as_long_as_somebody_works() -> None:
+def test_waiting_tasks_are_not_a_problem_while_workers_are_busy() -> None:
     assert lag_finding("tasks", 100_000, 2).verdict == "note"
     assert lag_finding("tasks", 1, 0).verdict == "wrong"
 

@@ -63,7 +63,7 @@ def test_tasks_are_read_as_a_list_or_as_a_submission(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"3", b'{"task": []}', b"[3]"])
-def test_what_is_no_list_of_tasks_is_told_by_the_files_name(body: bytes) -> None:
+def test_invalid_task_list_error_names_file(body: bytes) -> None:
     with pytest.raises(CommandError, match=r"^f "):
         read_tasks(body, "f")
 
@@ -131,7 +131,7 @@ def test_result_is_formatted_as_one_line() -> None:
     assert line.endswith("dt: is wrong")
 
 
-async def test_progress_is_told_in_lines_where_there_is_no_terminal() -> None:
+async def test_progress_is_printed_as_lines_without_terminal() -> None:
     async def news() -> Any:
         for done in (0, 2):
             yield JobProgress(

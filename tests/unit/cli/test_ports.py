@@ -30,7 +30,7 @@ def test_port_in_use_error_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "lab.example.org"])
-def test_a_server_without_users_is_not_opened_to_other_machines_unless_told(host: str) -> None:
+def test_server_without_users_listens_on_loopback_unless_insecure(host: str) -> None:
     result = CliRunner().invoke(app, ["up", "--host", host])
     assert result.exit_code == USAGE
     assert f"--host {host} can be reached from other machines" in result.stderr
@@ -91,7 +91,7 @@ def test_the_page_is_at_an_address_that_a_browser_takes(host: str, page: str) ->
     assert HttpAddress(host=host, port=8000).page == page
 
 
-def test_there_is_no_gateway_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gateway_requires_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         raise PackageNotFoundError(name)
 

@@ -190,7 +190,7 @@ async def test_unreadable_result_is_skipped_counted_and_reported(
     assert [record.getMessage() for record in caplog.records] == ["message_skipped"] * 3
 
 
-async def test_reading_goes_on_after_a_read_that_was_given_up(bus: MemoryBus) -> None:
+async def test_reading_continues_after_abandoned_read(bus: MemoryBus) -> None:
     async with Client(bus).results("s") as results:
         with anyio.move_on_after(0.01) as gave_up:
             await anext(results)

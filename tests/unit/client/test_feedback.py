@@ -76,7 +76,7 @@ async def test_a_transposed_block_of_one_channel_is_refused(bus: MemoryBus) -> N
         await publisher.publish(np.ones((3000, 1)))
 
 
-async def test_a_stream_defined_anew_takes_its_new_channels(bus: MemoryBus) -> None:
+async def test_redefined_stream_has_its_new_channels(bus: MemoryBus) -> None:
     present = [status("x", "y")]
     async with ingest(bus, lambda: present[0]), Client(bus).publisher("s", "e") as publisher:
         await publisher.publish(np.ones((5, 2)))
@@ -96,7 +96,7 @@ async def test_a_publisher_of_a_stream_that_is_not_defined_learns_it(bus: Memory
     assert publisher.kept == 1
 
 
-async def test_without_an_ingest_samples_are_kept_all_the_same(bus: MemoryBus) -> None:
+async def test_samples_are_stored_without_ingest(bus: MemoryBus) -> None:
     async with Client(bus).publisher("s") as publisher:
         await publisher.publish(np.ones((3, 7)))
     assert publisher.kept == 1

@@ -194,7 +194,7 @@ async def test_the_end_of_an_epoch_is_said_after_everything_else_is_kept(in_flig
     assert chunks[-1].n_samples == 0
 
 
-async def test_an_end_that_cannot_be_kept_reaches_the_caller() -> None:
+async def test_unstorable_end_marker_raises_for_caller() -> None:
     log = await declared(FaultyLog(None, NotStoredError("no")))
     async with open_publisher(
         log, "icu", "a", sending=Sending(in_flight=1, retry=AT_ONCE)
@@ -372,7 +372,7 @@ async def test_a_chunk_that_was_given_up_leaves_its_place_to_the_next() -> None:
         log.gate.set()
 
 
-async def test_samples_sent_again_in_other_chunks_are_all_kept(bus: MemoryBus) -> None:
+async def test_samples_resent_in_other_chunks_are_all_stored(bus: MemoryBus) -> None:
     rows = np.arange(10, dtype="<f4")
     for cuts in ([4, 10], [6, 10]):
         async with Client(bus).publisher("s", "e") as publisher:

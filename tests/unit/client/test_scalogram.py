@@ -122,7 +122,7 @@ def test_a_row_of_which_nothing_came_for_long_stays_as_missing() -> None:
     assert np.isnan(picture.values[2:]).all()
 
 
-def test_a_rolling_picture_starts_afresh_with_an_epoch_and_drops_the_old_ones_rest() -> None:
+def test_rolling_picture_restarts_with_epoch_and_drops_rest_of_old_one() -> None:
     scalogram = rolling(100, [block(0, 0), block(0, 4), block(0, 0, epoch="later")])
     assert not scalogram.add(block(0, 8))
     assert len(scalogram) == 1

@@ -160,7 +160,7 @@ def levels(backend: str) -> MonteCarloLevels:
     ],
     ids=lambda behaviours: "+".join(behaviours) or "nobody",
 )
-async def test_the_level_is_the_sequential_one_whoever_helps(behaviours: tuple[str, ...]) -> None:
+async def test_cluster_threshold_equals_sequential_threshold(behaviours: tuple[str, ...]) -> None:
     with fail_after(60):
         async with workers(*behaviours):
             found = await anyio.to_thread.run_sync(levels, "cluster")

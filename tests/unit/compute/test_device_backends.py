@@ -141,7 +141,7 @@ async def test_a_device_stops_when_the_job_that_uses_it_is_cancelled(
     assert state.status is JobStatus.CANCELLED
 
 
-async def test_the_hardware_query_tells_what_works(caller: Caller) -> None:
+async def test_hardware_query_lists_usable_hardware(caller: Caller) -> None:
     reply = await answer_hardware(caller.bus)
     assert (reply.fpga.available, reply.fpga.device) == (True, "fpga0")
     assert reply.fpga.build_hash == "0001020304050607"

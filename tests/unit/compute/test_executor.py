@@ -92,7 +92,7 @@ async def asked_by_all(computer: Computer, *asked: SignificanceRequest, calls: i
     return crowd
 
 
-async def test_the_same_question_is_computed_once_and_the_others_are_told_it_is_cached() -> None:
+async def test_equal_queries_are_computed_once_and_marked_cached() -> None:
     computer = Computer()
     crowd = await asked_by_all(computer, *[question()] * 5)
     assert computer.calls == 1

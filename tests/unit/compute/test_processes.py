@@ -106,7 +106,7 @@ async def test_a_task_is_computed_in_a_process_of_low_priority(process: ComputeP
 
 
 @pytest.mark.slow
-async def test_one_process_answers_one_question_after_the_other(process: ComputeProcess) -> None:
+async def test_process_answers_queries_sequentially(process: ComputeProcess) -> None:
     await process.ask(IpcKind.TASK, QUICK)
     first = pid_of(process)
     with pytest.raises(ContractError):

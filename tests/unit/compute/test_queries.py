@@ -47,12 +47,12 @@ def test_cwt_is_the_librarys() -> None:
     assert reply.computation_time > 0
 
 
-def test_the_precision_is_the_one_asked_for() -> None:
+def test_result_has_requested_precision() -> None:
     assert answer_cwt(CwtRequest(data=X, dt=DT, dtype="float32")).wave.dtype == np.complex64
     assert answer_cwt(CwtRequest(data=X, dt=DT)).wave.dtype == np.complex128
 
 
-def test_the_convention_is_the_one_asked_for() -> None:
+def test_result_has_requested_convention() -> None:
     standard = answer_cwt(CwtRequest(data=X + 9, dt=DT))
     pycwts = answer_cwt(CwtRequest(data=X + 9, dt=DT, convention="pycwt"))
     expected = pycwt_mod.cwt(X + 9, DT, 0.25, convention="pycwt")
@@ -207,7 +207,7 @@ def test_the_size_of_an_answer_is_known_before_it_is_computed(n: int, dj: float)
 
 
 @pytest.mark.parametrize("mother", ["paul", "dog"])
-def test_the_wavelet_is_the_one_asked_for_in_every_transform(mother: Wavelet) -> None:
+def test_every_transform_uses_requested_wavelet(mother: Wavelet) -> None:
     order = 6
     wavelet = pycwt_mod.wavelet_from_name(mother, order)
     pair = {"signal1": X, "signal2": Y, "dt": DT, "mother": mother, "param": order}
@@ -235,7 +235,7 @@ def test_significance_is_the_librarys(convention: Convention) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_precision_is_the_one_asked_for_in_every_reply(dtype: Precision) -> None:
+def test_every_reply_has_requested_precision(dtype: Precision) -> None:
     pair = {"signal1": X, "signal2": Y, "dt": DT, "dtype": dtype}
     coherence = answer_wct(WctRequest.model_validate({**pair, "mc_count": 2}))
     crossed = answer_xwt(XwtRequest.model_validate(pair))
@@ -273,7 +273,7 @@ def test_values_that_rest_on_missing_samples_are_missing_in_every_transform() ->
     np.testing.assert_array_equal(np.isnan(reply.WCT), smoothed)
 
 
-def test_the_level_of_a_cross_spectrum_is_the_one_asked_for() -> None:
+def test_threshold_of_cross_spectrum_has_requested_level() -> None:
     pair = {"signal1": X, "signal2": Y, "dt": DT}
     expected = pycwt_mod.xwt(X, Y, DT, 0.25, significance_level=0.8).signif
     found = answer_xwt(XwtRequest.model_validate({**pair, "significance_level": 0.8})).signif

@@ -37,7 +37,7 @@ def delivery(beaten: Beaten) -> Delivery:
     return cast(Any, beaten)  # type: ignore[no-any-return]
 
 
-async def test_what_is_under_way_is_kept_alive_and_what_is_done_is_not() -> None:
+async def test_only_deliveries_in_progress_are_extended() -> None:
     heartbeat, done, slow = Heartbeat(every_s=0), Beaten(), Beaten()
     with fail_after(5):
         async with anyio.create_task_group() as tasks:

@@ -53,7 +53,7 @@ def test_bank_takes_documented_number_of_clocks(
     ("taps", "smoothing", "rows", "count", "decimations", "step"),
     [(64, 24, 14, 12, 0, 0), (16, 16, 5, 3, 0, 0), (64, 24, 5, 3, 0, 2), (50, 24, 5, 3, 3, 1)],
 )
-def test_a_pass_takes_the_clocks_that_are_said(
+def test_pass_takes_documented_number_of_clocks(
     taps: int, smoothing: int, rows: int, count: int, decimations: int, step: int
 ) -> None:
     lengths = dict.fromkeys(range(rows), taps)

@@ -112,7 +112,7 @@ def test_a_refused_hello_begins_no_session_and_ends_none(
     assert host.ask(frame(MessageType.STATUS, host.seq)) == kept
 
 
-def test_numbers_go_on_over_their_end(host: Host) -> None:
+def test_sequence_numbers_wrap_around(host: Host) -> None:
     host.hello(seq=2**16 - 2)
     assert [status(host).state for _ in range(3)] == [State.IDLE] * 3
     assert host.seq == 2
@@ -183,7 +183,7 @@ def test_a_payload_of_another_length_is_refused(host: Host, kind: MessageType) -
     assert status(host).boot_nonce == host.hello().boot_nonce
 
 
-def test_a_window_of_requests_at_once_is_answered_in_order(engine: Engine) -> None:
+def test_full_window_of_requests_is_answered_in_order(engine: Engine) -> None:
     Host(asking(engine)).hello(seq=0)
     burst = b"".join(frame(MessageType.STATUS, seq) for seq in range(1, WINDOW + 1))
     replies = engine.run(burst, CLOCKS).sent.split(b"\0")[:-1]
@@ -201,7 +201,7 @@ def test_reset_is_answered_and_then_all_is_as_after_power_up_but_the_nonce(host:
     assert status(host).bad_frames == 0
 
 
-def test_a_new_rate_is_confirmed_and_a_repeat_of_the_question_changes_nothing(
+def test_new_rate_is_confirmed_and_repeated_request_changes_nothing(
     host: Host,
 ) -> None:
     host.hello()

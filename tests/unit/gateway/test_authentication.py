@@ -260,14 +260,14 @@ async def test_a_page_of_an_allowed_origin_sends_its_key_and_reads_why_it_is_ref
             assert reply.headers["Access-Control-Allow-Origin"] == lab
 
 
-async def test_without_keys_nothing_is_asked_for(bus: MemoryBus) -> None:
+async def test_gateway_without_keys_ignores_keys(bus: MemoryBus) -> None:
     async with gateway(bus) as client:
         assert (await client.get("/metrics", headers=bearer("cwt_any"))).status_code == 200
         refused = await client.post(SESSION)
         assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
 
 
-async def test_a_user_without_a_password_is_told_and_not_served(
+async def test_user_without_password_is_reported_and_refused(
     bus: MemoryBus, keys: Bucket, passwords: Path
 ) -> None:
     key = await add_key(keys, "lab", Role.OPERATOR, "operator")

@@ -174,7 +174,7 @@ async def test_bodies_that_are_held_at_the_same_time_share_the_memory() -> None:
     assert (await sent(reading(held_max_bytes=1000, streamed=9000), 4000)).text == "4000"
 
 
-async def test_a_client_that_leaves_before_its_body_ended_is_no_fault() -> None:
+async def test_client_that_disconnects_during_upload_is_not_an_error() -> None:
     log = io.StringIO()
     configure_logs(ServiceSettings(log_format="json"), log)
 

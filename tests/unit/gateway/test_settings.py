@@ -18,7 +18,7 @@ def test_only_this_machine_reaches_loopback(host: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("host", OTHERS)
-def test_an_address_that_others_reach_is_refused_unless_told(
+def test_public_address_is_refused_unless_insecure(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CWT_HTTP_HOST", host)

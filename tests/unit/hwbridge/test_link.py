@@ -115,7 +115,7 @@ def test_noisy_line_causes_retries_but_no_repeated_execution(
         assert rate > 0.002
 
 
-def test_a_lost_request_is_sent_again_at_once_when_the_device_misses_it() -> None:
+def test_lost_request_is_retried_immediately_after_nak() -> None:
     dialogue = greeted()
     dialogue.link.send(MessageType.STATUS, b"", dialogue.now)
     dialogue.link.data_to_send()  # lost on the way
@@ -173,7 +173,7 @@ def test_a_reset_is_seen_by_its_refusal() -> None:
     assert ask(dialogue, MessageType.STATUS) == [WasReset()]
 
 
-def test_a_reset_is_seen_by_the_nonce_even_if_somebody_greeted_since() -> None:
+def test_reset_is_detected_by_nonce_after_another_hello() -> None:
     dialogue = greeted()
     dialogue.peer.identity = Identity(boot_nonce=99)
     assert ask(dialogue, MessageType.STATUS) == [WasReset()]

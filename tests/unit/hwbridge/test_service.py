@@ -208,7 +208,7 @@ async def test_other_protocol_version_is_reported(caller: Caller, device: PtyDev
     assert "version 2" in (await caller.until("wrong_device")).detail
 
 
-async def test_two_clients_at_once_wait_for_each_other(caller: Caller) -> None:
+async def test_concurrent_clients_wait_for_each_other(caller: Caller) -> None:
     replies: list[HwMcReply] = []
 
     async def one(seed: int) -> None:

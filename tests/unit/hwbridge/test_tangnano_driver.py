@@ -215,7 +215,7 @@ def test_corrupted_or_lost_bytes_change_no_result(
     device.trouble = Trouble(0.0)
 
 
-def test_a_device_unplugged_in_mid_operation_is_lost_at_once(
+def test_device_unplugged_during_operation_is_lost_immediately(
     driver: TangNanoDriver, device: PtyDevice
 ) -> None:
     device.unplug_after = 3000
@@ -226,7 +226,7 @@ def test_a_device_unplugged_in_mid_operation_is_lost_at_once(
 
 
 @pytest.mark.slow
-def test_a_reset_in_mid_job_is_told_and_the_device_can_be_used_again(
+def test_reset_during_job_is_reported_and_device_is_usable(
     driver: TangNanoDriver, device: PtyDevice, line: SerialLine
 ) -> None:
     device.reset_after = 3000

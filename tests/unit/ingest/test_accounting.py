@@ -32,7 +32,7 @@ def test_a_later_chunk_leaves_a_gap() -> None:
     assert verdict.position.expected == 140
 
 
-def test_after_a_gap_longer_than_any_window_the_analysis_starts_afresh() -> None:
+def test_gap_longer_than_any_window_restarts_analysis() -> None:
     verdict = take(AT_100, 10**15, 10)
     assert verdict.restart
     assert verdict.findings[0].n_samples == 10**15 - 100
@@ -62,7 +62,7 @@ def test_a_stream_that_was_once_unsequenced_stays_so() -> None:
     assert take(position, 110, 10).position.sequenced is False
 
 
-def test_the_first_epoch_is_no_reset() -> None:
+def test_first_epoch_is_not_a_reset() -> None:
     verdict = take(Position(), 7, 10)
     assert (verdict.restart, verdict.findings, verdict.first_sample) == (True, (), 7)
 
@@ -88,7 +88,7 @@ def test_the_memory_of_ended_epochs_is_bounded() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 50)), max_size=40))
-def test_whatever_comes_each_sample_is_passed_at_most_once_and_all_loss_is_told(
+def test_each_sample_is_passed_at_most_once_and_losses_are_reported(
     chunks: list[tuple[int, int]],
 ) -> None:
     position, passed, lost = Position(), set[int](), set[int]()

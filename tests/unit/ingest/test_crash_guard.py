@@ -146,7 +146,7 @@ async def crashed_of_the_chunk(end: int) -> MemoryLog:
 
 
 @pytest.mark.anyio
-async def test_a_stream_goes_on_after_a_chunk_that_ended_three_processes() -> None:
+async def test_stream_continues_after_chunk_that_killed_three_processes() -> None:
     """It ended every process, since the log is replayed."""
     log = await crashed_of_the_chunk(2000)
     async with running(await an_ingest(log, "four", read=deadly)):

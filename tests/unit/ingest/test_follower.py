@@ -105,7 +105,7 @@ async def test_unprocessable_chunk_is_reported_and_skipped() -> None:
         assert (await ingest.catalogue.get(StreamGet(name="s"))).chunks == 1
 
 
-async def test_a_chunk_whose_reading_fails_is_rejected_and_the_stream_goes_on() -> None:
+async def test_unreadable_chunk_is_rejected_and_stream_continues() -> None:
     def failing(*message: object) -> SignalChunk:
         raise ZeroDivisionError(message)
 

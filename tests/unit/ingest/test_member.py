@@ -39,7 +39,7 @@ def member_of(process: subprocess.Popen[bytes]) -> Member:
     return member
 
 
-def test_a_process_is_gone_once_it_was_killed(process: subprocess.Popen[bytes]) -> None:
+def test_killed_process_is_gone(process: subprocess.Popen[bytes]) -> None:
     member = member_of(process)
     assert member.pid == process.pid
     assert not is_gone(member)
@@ -58,7 +58,7 @@ def test_a_killed_process_is_gone_before_its_parent_has_asked_for_its_end(
     assert is_gone(member)
 
 
-def test_another_process_that_was_given_the_same_number_is_not_taken_for_it() -> None:
+def test_reused_process_id_is_not_mistaken_for_process() -> None:
     me = this_process("me")
     assert me.started_ticks is not None
     assert not is_gone(me)

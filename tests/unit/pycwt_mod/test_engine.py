@@ -151,7 +151,7 @@ def test_threads_change_no_bit() -> None:
     assert np.array_equal(multirate(x, 1.0).full(), multirate(x, 1.0, workers=2).full(workers=2))
 
 
-def test_a_plan_serves_many_signals_and_threads_at_once() -> None:
+def test_plan_serves_concurrent_signals_and_threads() -> None:
     signals = [rednoise(4000, 0.5, rng=k) for k in range(6)]
     analysis = ours.plan(4000, 0.5, 1 / 6)
 

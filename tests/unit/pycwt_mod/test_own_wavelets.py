@@ -230,7 +230,7 @@ def test_the_class_of_a_wavelet_stands_for_its_default(kind: Any) -> None:
     assert np.array_equal(pm.cwt(X, 1.0, wavelet=kind).coefs, pm.cwt(X, 1.0, wavelet=kind()).coefs)
 
 
-def test_a_class_that_is_no_wavelet_is_refused() -> None:
+def test_class_that_is_not_a_wavelet_is_refused() -> None:
     with pytest.raises(ValueError, match="no method psi_ft; give one of"):
         pm.cwt(X, 1.0, wavelet=dict)  # type: ignore[arg-type]
 

@@ -50,7 +50,7 @@ def test_inverse_rebuilds_a_slow_signal_with_other_wavelets(wavelet: Wavelet) ->
 
 
 @pytest.mark.filterwarnings("ignore::pycwt_mod.NyquistWarning")
-def test_energy_is_kept() -> None:
+def test_energy_is_conserved() -> None:
     # TC98 eq. 14: the variance is dj dt / (C_δ N) times the sum of |W|²/s.
     x = noise(1024)
     x -= x.mean()

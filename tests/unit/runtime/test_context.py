@@ -59,7 +59,7 @@ async def test_a_thread_asks_on_the_bus_of_its_service() -> None:
     assert reply.data == b"cba"
 
 
-async def test_outside_of_a_service_there_is_no_bus() -> None:
+async def test_no_bus_outside_of_a_service() -> None:
     assert request_context() == RequestContext()
     with service_context(MemoryBus()):
         assert (await anyio.to_thread.run_sync(request_context)).bus is not None
@@ -138,14 +138,14 @@ async def test_only_one_message_goes_ahead() -> None:
     assert not early.takes(MIN_EARLY_BYTES)
 
 
-def test_without_an_inbox_nothing_goes_ahead() -> None:
+def test_no_early_reply_without_inbox() -> None:
     early = Early.of(MemoryBus(), Message(subject="q", data=b"", reply="r"), ContentType.MSGPACK)
     assert not early.takes(MIN_EARLY_BYTES)
     early.send_from_thread(FIELDS)
     assert early.sent == frozenset()
 
 
-def test_to_another_account_nothing_goes_ahead() -> None:
+def test_no_early_reply_to_another_account() -> None:
     """Its inboxes are not here, so the client would wait for what never comes."""
     request = replace(WANTED, reply="_R_.Xk2v9T.17")
     assert not Early.of(MemoryBus(), request, ContentType.MSGPACK).takes(MIN_EARLY_BYTES)

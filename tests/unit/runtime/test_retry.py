@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cwt_runtime.retry import GiveUp, RetryAfter, RetryPolicy, decide
 
 
-def test_a_permanent_failure_is_given_up_at_once() -> None:
+def test_permanent_failure_is_not_retried() -> None:
     assert isinstance(decide(RetryPolicy(), tries=1, transient=False, jitter=0.5), GiveUp)
 
 

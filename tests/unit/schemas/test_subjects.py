@@ -96,7 +96,7 @@ def test_any_text_is_parsed_or_refused_by_contract(
         (lambda verb: subjects.hw("board", verb), subjects.HwVerb, "cwt.hw.board.>"),
     ],
 )
-def test_questions_have_a_closed_list_of_verbs(
+def test_queries_have_a_closed_list_of_verbs(
     build: Callable[[str], str], verbs: object, wildcard: str
 ) -> None:
     for verb in get_args(verbs):

@@ -116,7 +116,7 @@ async def test_a_device_that_was_started_again_is_found_as_it_is_now(name: str) 
     del before, now
 
 
-async def test_of_two_streams_of_one_name_none_is_taken_silently(
+async def test_streams_with_equal_names_are_ambiguous(
     outlet: pylsl.StreamOutlet, name: str
 ) -> None:
     info = pylsl.StreamInfo(name, "EEG", 1, FS, "float32", f"{name}-second")
@@ -129,7 +129,7 @@ async def test_of_two_streams_of_one_name_none_is_taken_silently(
     del outlet, second
 
 
-async def test_what_is_not_a_property_of_a_stream_is_told() -> None:
+async def test_unknown_stream_property_is_reported() -> None:
     with pytest.raises(SourceError, match=r"'colour' is not a property .*hostname"):
         async with LslSource("colour=red").open():
             pass
@@ -145,7 +145,7 @@ async def test_unknown_stream_error_lists_known_streams(
             pass
 
 
-async def test_a_stream_of_events_is_no_source(name: str) -> None:
+async def test_stream_of_events_is_not_a_source(name: str) -> None:
     info = pylsl.StreamInfo(f"{name}-events", "Markers", 1, 0, "string", f"{name}-events")
     outlet = pylsl.StreamOutlet(info)
     with pytest.raises(SourceError, match="events"):

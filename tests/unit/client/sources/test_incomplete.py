@@ -102,7 +102,7 @@ async def test_an_xdf_file_of_which_any_end_is_missing(tmp_path: Path, name: str
         assert info.warnings, missing
 
 
-async def test_damaged_parts_of_an_xdf_file_are_left_out_and_told(tmp_path: Path) -> None:
+async def test_damaged_parts_of_xdf_file_are_skipped_and_reported(tmp_path: Path) -> None:
     streams = [(header("a", 100, ["b"]), "float32", xdf_rows(np.arange(20))[:, :2])]
     write_xdf(tmp_path / "a.xdf", streams, WHEN.isoformat())
     content = (tmp_path / "a.xdf").read_bytes()

@@ -76,7 +76,7 @@ async def test_device_is_recorded_until_rate_is_known(
         assert await measured_fs_hz(Device(93.2)) == pytest.approx(93.2)
 
 
-async def test_the_real_rate_of_a_recording_is_told_and_used() -> None:
+async def test_measured_rate_of_recording_is_reported_and_used() -> None:
     """Declared 100 Hz, recorded at 93.2 Hz; its first 51 s, by which it is 93.4 Hz."""
     path = RECORDINGS / "clock_resets_cut.xdf"
     info, pieces = await read(XdfSource(path))

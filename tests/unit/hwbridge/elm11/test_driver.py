@@ -130,7 +130,7 @@ def test_lua_error_is_reported_and_device_stays_usable(line: TwinLine, driver: E
     assert driver.probe(deadline(line)).simulated
 
 
-def test_progress_is_told_up_to_the_end(line: TwinLine, driver: Elm11Driver) -> None:
+def test_progress_is_reported_up_to_the_end(line: TwinLine, driver: Elm11Driver) -> None:
     told: list[tuple[int, int]] = []
     driver.mc(trial_plan(1), CancellableDeadline(600, lambda *seen: told.append(seen), line.clock))
     assert told[-1] == (32, 32)

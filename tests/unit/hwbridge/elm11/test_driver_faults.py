@@ -138,7 +138,7 @@ def test_one_byte_in_fifty_gives_the_result_or_an_error_and_the_next_one_works(f
     assert computes(driver, line)
 
 
-def test_a_reset_in_the_middle_is_told_and_the_device_can_be_opened_again() -> None:
+def test_reset_during_operation_is_reported_and_device_can_be_reopened() -> None:
     line = TwinLine()
     driver = opened(line)
 
@@ -152,7 +152,7 @@ def test_a_reset_in_the_middle_is_told_and_the_device_can_be_opened_again() -> N
     assert computes(driver, line)
 
 
-def test_a_name_changed_on_the_way_is_no_reset() -> None:
+def test_epoch_name_changed_in_transit_is_not_a_reset() -> None:
     line = TwinLine()
     driver = opened(line)
     once = iter([b"Z"])
@@ -160,7 +160,7 @@ def test_a_name_changed_on_the_way_is_no_reset() -> None:
     assert driver.probe(deadline(line)).simulated
 
 
-def test_a_reset_and_another_upload_are_told_as_a_reset() -> None:
+def test_reset_followed_by_upload_is_reported_as_reset() -> None:
     line = TwinLine()
     driver = opened(line)
     line.twin.boot()
@@ -188,7 +188,7 @@ def test_silent_device_is_down_within_timeout() -> None:
     assert line.now - before < 10
 
 
-def test_replies_cut_short_are_asked_for_again_and_given_up() -> None:
+def test_truncated_replies_are_retried_then_fail() -> None:
     line = TwinLine()
     driver = opened(line)
     line.down = lambda data: data[:-7] if data.startswith(b"=") else data
