@@ -72,7 +72,10 @@ class Terminal:
         with fail_after(START_S):
             while words.encode() not in self._printed:
                 await anyio.wait_readable(self._descriptor)
-                self._printed += os.read(self._descriptor, 65536)
+                try:
+                    self._printed += os.read(self._descriptor, 65536)
+                except OSError as error:
+                    raise AssertionError(f"it ended, printing {self._printed.decode()}") from error
         return self._printed.decode()
 
 
