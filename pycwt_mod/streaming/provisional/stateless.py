@@ -109,7 +109,7 @@ class ProvisionalPlan:
         """
         channels = samples.shape[1]
         estimator = Estimator(self.grid, channels, self.options)
-        unfitted = estimator.snapshot()["octaves"]
+        unfitted = estimator.snapshot()["octaves"] if None in states else [None] * len(states)
         estimator.restore(
             {
                 "first_sample": end - len(samples),

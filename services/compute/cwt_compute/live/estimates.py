@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from cwt_compute.live.windows import floats
+from cwt_compute.live.windows import floats, set_hashes
 from cwt_runtime.analysis import plan_analysis, plan_provisional
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.provisional import (
@@ -91,7 +91,7 @@ def estimate_newest(newest: NewestSamples, *, worker: str) -> ProvisionalEstimat
             )
             for each, state in zip(layouts, states, strict=True)
         ),
-        spec_hashes=spec.set_hashes(fs_hz=newest.fs_hz),
+        spec_hashes=set_hashes(spec, newest.fs_hz),
         worker=worker,
         times_ns=newest.times_ns,
     )

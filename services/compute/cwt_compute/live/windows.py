@@ -37,6 +37,7 @@ __all__ = [
     "drop_window",
     "dropped_event",
     "floats",
+    "set_hashes",
     "stale_event",
 ]
 
@@ -154,7 +155,7 @@ def _results(
     provenance: Provenance,
 ) -> Iterator[AnalysisResult]:
     spec, first = window.analysis, window.tile.first_sample
-    hashes = _set_hashes(spec, window.fs_hz)
+    hashes = set_hashes(spec, window.fs_hz)
     shared = shared_fields(window, layout, backend, provenance)
     for names, spec_hash, block, (signif, method) in zip(
         spec.channel_sets, hashes, blocks, levels, strict=True
@@ -183,6 +184,6 @@ def _results(
 
 
 @lru_cache(maxsize=256)
-def _set_hashes(spec: AnalysisSpec, fs_hz: float) -> tuple[str, ...]:
+def set_hashes(spec: AnalysisSpec, fs_hz: float) -> tuple[str, ...]:
     """Return `AnalysisSpec.set_hashes`, cached because all windows of a batch share them."""
     return spec.set_hashes(fs_hz=fs_hz)
