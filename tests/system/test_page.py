@@ -663,17 +663,21 @@ async def test_a_matrix_shows_the_coherence_of_all_pairs_and_opens_one(
         colors = mpl.colormaps["cividis"](np.arange(256), bytes=True)[:, :3]
         near = [colors[round(255 * value) + by] for by in (-1, 0, 1)]
         assert coherent[0] in {",".join(map(str, each)) for each in near}
-        await page.keyboard.press("Home")
-        await page.keyboard.press("ArrowRight")
-        await page.keyboard.press("ArrowRight")
+        box = boxes[1]
+        assert box is not None
+        at = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        await page.mouse.move(*at)
         assert await page.evaluate(READOUT) == (
             f"c0 – c2: R² {value:.3g}, above the 95 % level {level:.3g}"
         )
-        await page.keyboard.press("Enter")
+        await page.mouse.click(*at)
         label = "document.getElementById('plot').ariaLabel"
         await until(page, f"{label}.includes('of c0 and c2') && {FINAL_COLUMNS} > 100")
         assert "channels=c0%2Cc2" in page.url
         image, samples = await pixels(page)
+        await page.keyboard.press("ArrowRight")
+        await page.keyboard.press("Enter")
+        await until(page, "document.getElementById('pair').value === 'c0,c3'")
     result = newest.pair("c0", "c2")
     values = result.values[:, np.isin(result.positions, samples)]
     shown = image[:, np.isin(samples, result.positions), :3].astype(int)

@@ -45,10 +45,9 @@ export class Axes {
     context.textBaseline = "middle";
     context.textAlign = "right";
     const shown = freqs.slice(rows.first, rows.first + rows.count);
-    const [high, low] = [shown[0]!, shown.at(-1)!];
     let last = Infinity;
-    for (const hz of logTicks(low, high).reverse()) {
-      const y = top + rowOf(hz, freqs, rows, height);
+    for (const [hz, place] of ticksOf(freqs, shown, rows)) {
+      const y = top + place * height;
       if (Math.abs(y - last) < 15) continue;
       last = y;
       context.fillText(number(hz), left - 8, y);
@@ -82,9 +81,12 @@ export class Axes {
   }
 }
 
-/** Distance of a frequency from the top of the shown rows. */
-function rowOf(hz: number, freqs: number[], rows: Rows, height: number): number {
+/** Frequencies with their distance from the top in parts of the height: round ones, or of bands the mean of each. */
+function ticksOf(freqs: number[], shown: number[], rows: Rows): [hz: number, place: number][] {
+  const placeOf = (row: number) => (row + 0.5 - rows.first) / rows.count;
   const voice = Math.log(freqs[0]! / freqs.at(-1)!) / Math.max(freqs.length - 1, 1);
-  const row = Math.log(freqs[0]! / hz) / voice;
-  return ((row + 0.5 - rows.first) / rows.count) * height;
+  const rowOf = (hz: number) => Math.log(freqs[0]! / hz) / voice;
+  const isEven = voice > 0 && freqs.every((hz, row) => Math.abs(rowOf(hz) - row) < 0.1);
+  if (!isEven) return freqs.map((hz, row) => [hz, placeOf(row)] as [number, number]).slice(rows.first, rows.first + rows.count);
+  return logTicks(shown.at(-1)!, shown[0]!).reverse().map((hz) => [hz, placeOf(rowOf(hz))]);
 }

@@ -2,7 +2,8 @@
 import { ApiError, type Analysis, type Client, type StreamDefinition } from "./client.ts";
 import { get, make, toast } from "./dom.ts";
 
-const DEFAULT_PAIRS = 6;
+/** More pairs than this have one result for all of them, and a matrix. */
+const MAX_LISTED = 6;
 
 export function setUpForms(client: Client, show: (name: string) => void): void {
   setUpDefinition(client, show);
@@ -55,11 +56,12 @@ export function definitionOf(form: FormData): StreamDefinition {
   const common = { fmin_hz: value("fmin"), fmax_hz: value("fmax"), hop_s: value("hop") };
   const analyses: Analysis[] = [];
   if (text("coherence")) {
-    const pairs = text("pairs") ? text("pairs").split(/[,\s]+/).filter(Boolean).map((pair) => pair.split("-")) : everyPair(names).slice(0, DEFAULT_PAIRS);
+    const pairs = text("pairs") ? text("pairs").split(/[,\s]+/).filter(Boolean).map((pair) => pair.split("-")) : everyPair(names);
     if (!pairs.length) throw new Error("Coherence needs two channels.");
     const wrong = pairs.find((pair) => pair.length !== 2);
     if (wrong) throw new Error(`A pair is two channels joined by a hyphen, not ${wrong.join("-")}.`);
-    analyses.push({ name: "coherence", op: "wct", pairs, quantity: "coherence", significance: { level: 0.95 }, ...common });
+    const isMany = !text("pairs") && pairs.length > MAX_LISTED;
+    analyses.push({ name: "coherence", op: "wct", pairs: isMany ? "all" : pairs, quantity: "coherence", significance: { level: 0.95 }, ...common });
   }
   if (text("power")) analyses.push({ name: "power", op: "cwt", channels: names, quantity: "power", ...common });
   return { name: text("name"), fs_hz: value("fs"), channels, analyses };

@@ -24,6 +24,7 @@ function result(changes: Partial<PairsResult> & { first?: number } = {}): PairsR
     first_pair: 0,
     total_pairs: 3,
     freqs_hz: [8, 6],
+    scales_s: [0.1, 0.2],
     t: { first_sample: first, step: 4, n: 3 },
     values,
     signif: pairs.map(() => [0.5, 0.5]),
@@ -91,4 +92,9 @@ test("a pair alone is the result that its channels would have", () => {
   assert.deepEqual(one.mask, [[1, 1, 0], [0, 0, 0]]);
   assert.equal(one.values[1]![0], 0.5);
   assert.equal(pairOf(result({ pairs: PAIRS.slice(1) }), "a", "b"), null);
+});
+
+test("the rows of a pair are from the highest frequency, though bands are in any order", () => {
+  const one = pairOf(result({ freqs_hz: [6, 8], signif: PAIRS.map(() => [0.1, 0.2]) }), "a", "b")!;
+  assert.deepEqual([one.freqs_hz, one.signif, one.values.map((row) => row[0])], [[8, 6], [0.2, 0.1], [0.2 + 0.1, 0.2]]);
 });
