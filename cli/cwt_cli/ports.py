@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 from cwt_cli.faults import USAGE, CommandError
@@ -39,12 +39,19 @@ class HttpAddress:
 
     host: str = LOOPBACK
     port: int
+    #: The listening socket, which gateways inherit; None: each gateway opens its own.
+    listening: socket.socket | None = field(default=None, compare=False, repr=False)
 
     @property
     def origin(self) -> str:
         """The gateway's URL for programs on this machine."""
         host = LOOPBACK if self.host in WILDCARDS else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def close(self) -> None:
+        """Close this process's socket; a gateway that inherited it goes on listening."""
+        if self.listening is not None:
+            self.listening.close()
 
     @property
     def page(self) -> str:
@@ -59,7 +66,8 @@ def http_address(port: int, *, or_any: bool = False) -> HttpAddress | None:
     ----------
     port
         The port; 0 and -1 mean any free one. It is chosen here and not by the gateway, so that the
-        page keeps its address when the gateway is restarted.
+        page keeps its address when the gateway is restarted. This process listens from now on, so
+        no other program can take the port before the gateway starts.
     or_any
         Whether to use any free port if `port` is taken.
 
@@ -72,7 +80,7 @@ def http_address(port: int, *, or_any: bool = False) -> HttpAddress | None:
         return None
     host = os.environ.get("CWT_HTTP_HOST") or LOOPBACK
     try:
-        return HttpAddress(host=host, port=_bound(host, port))
+        return _listen(host, port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise _unusable(host, port, error) from None
@@ -81,7 +89,7 @@ def http_address(port: int, *, or_any: bool = False) -> HttpAddress | None:
                 f"port {port} on {host} is in use, perhaps by the gateway of another `pycwt-mod "
                 "up`: choose another port with --http-port, or any free one with --http-port -1"
             ) from None
-    return HttpAddress(host=host, port=_bound(host, 0))
+    return _listen(host, 0)
 
 
 def server_names(host: str) -> tuple[str, ...]:
@@ -106,7 +114,7 @@ def check_port(host: str, port: int) -> None:
     if port <= 0:
         return
     try:
-        _bound(host, port)
+        _bound(host, port).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
@@ -124,13 +132,27 @@ def _installed(distribution: str) -> bool:
     return True
 
 
-def _bound(host: str, port: int) -> int:
-    """Bind to the address and return the port."""
+def _listen(host: str, port: int) -> HttpAddress:
+    listening = _bound(host, port)
+    try:
+        # Of two sockets bound to one port, only one can listen.
+        listening.listen()
+    except OSError:
+        listening.close()
+        raise
+    return HttpAddress(host=host, port=listening.getsockname()[1], listening=listening)
+
+
+def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, max(port, 0)))
-        return int(probe.getsockname()[1])
+    bound = socket.socket(family)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, max(port, 0)))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _unusable(host: str, port: int, error: OSError) -> CommandError:

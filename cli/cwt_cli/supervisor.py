@@ -45,6 +45,8 @@ class Program:
     command: tuple[str, ...]
     #: Environment variables in addition to those of all programs.
     variables: Mapping[str, str] = field(default_factory=dict)
+    #: File descriptors that it inherits.
+    descriptors: tuple[int, ...] = ()
 
 
 class ProgramFailedError(Exception):
@@ -143,6 +145,7 @@ class Supervisor:
                 stderr=output,
                 env={**self._environment, **program.variables},
                 start_new_session=True,
+                pass_fds=program.descriptors,
             )
         self._log.info(Action.CHILD_STARTED, child=program.name, pid=process.pid)
         try:

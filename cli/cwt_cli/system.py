@@ -86,6 +86,8 @@ class SystemPlan:
         own = {"CWT_NATS_URL": url}
         if self.http is not None:
             own["CWT_HTTP_PORT"] = str(self.http.port)
+        if self.http is not None and self.http.listening is not None:
+            own["CWT_HTTP_SOCKET"] = str(self.http.listening.fileno())
         is_own_server = self.server is None
         inherited = {
             name: value
@@ -109,10 +111,15 @@ class SystemPlan:
                 # With -P, files in the current directory cannot shadow modules.
                 command=(sys.executable, "-P", "-m", f"cwt_{name}"),
                 variables=self._variables(name, url),
+                descriptors=self._descriptors(name),
             )
             for name, count in self.instances.items()
             for number in range(1, count + 1)
         )
+
+    def _descriptors(self, name: str) -> tuple[int, ...]:
+        listening = self.http.listening if self.http and name == "gateway" else None
+        return () if listening is None else (listening.fileno(),)
 
     def _variables(self, name: str, url: str) -> dict[str, str]:
         if self.accounts is None:
@@ -147,6 +154,8 @@ async def running_system(
         The existing server has no JetStream, or a service fails to start or to keep running.
     """
     async with AsyncExitStack() as stack:
+        if plan.http is not None:
+            stack.callback(plan.http.close)
         server = plan.server
         if server is None:
             secured = "" if plan.accounts is None else _secured(plan.accounts, plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import time
@@ -109,7 +110,11 @@ async def serve(context: Context, settings: GatewaySettings) -> None:
         if settings.http_users is not None:
             await background.start(app.state.keys.follow, context.bus.log)
         allow_files(HttpProtocol.max_connections + OTHER_FILES)
-        listening = listen(settings.http_host, settings.http_port)
+        listening = (
+            listen(settings.http_host, settings.http_port)
+            if settings.http_socket is None
+            else socket.socket(fileno=os.dup(settings.http_socket))
+        )
         with listening:
             server = _Server(server_config(app, settings, context.bus))
             prefixes = settings.reply_prefixes

@@ -23,6 +23,11 @@ class GatewaySettings(ServiceSettings):
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="port that the HTTP server listens on (0: any free one)"
     )
+    http_socket: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="file descriptor of a listening socket that the gateway inherits, in place of "
+        "host and port; `pycwt-mod up` sets it",
+    )
     http_insecure: bool = Field(
         False, description="allow HTTP to listen on an address that other machines can reach"
     )

@@ -16,6 +16,7 @@ from cwt_cli.__main__ import app
 from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.ports import DEFAULT_HTTP_PORT, HttpAddress, check_host, check_port, http_address
 from cwt_gateway.settings import GatewaySettings
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,6 +69,7 @@ def test_any_free_port_is_chosen_before_the_gateway_starts(port: int) -> None:
     found = http_address(port)
     assert found is not None
     assert found.port > 0
+    found.close()
 
 
 def test_demo_uses_free_port_if_default_is_in_use() -> None:
@@ -76,6 +78,20 @@ def test_demo_uses_free_port_if_default_is_in_use() -> None:
         found = http_address(taken, or_any=True)
         assert found is not None
         assert found.port != taken
+        found.close()
+
+
+def test_two_systems_never_choose_the_same_port() -> None:
+    """The gateway of a second demo ended six times, and its demo with it."""
+    port = free_port()
+    first, second = http_address(port), http_address(port, or_any=True)
+    assert first is not None
+    assert second is not None
+    assert (first.port, second.port != port) == (port, True)
+    with pytest.raises(CommandError, match="in use"):
+        http_address(port)
+    for each in (first, second):
+        each.close()
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ DELIBERATE_OF_GATEWAY = {
 FIXED = {
     "CWT_LOG_FORMAT", "CWT_DRAIN_S", "CWT_METRICS_HOST", "CWT_METRICS_PORT", "CWT_REPLICAS",
     "CWT_COPIES", "CWT_DEFINED_ONLY", "CWT_HTTP_HOST", "CWT_HTTP_PORT", "CWT_HTTP_INSECURE",
-    "CWT_HTTP_USERS",
+    "CWT_HTTP_SOCKET", "CWT_HTTP_USERS",
     "CWT_TRACES",  # the image does not have OpenTelemetry
 }  # fmt: skip
 #: Gives the volume to the user of the server.
