@@ -34,6 +34,8 @@ class Coverage:
     def update(self, calibration: Sequence[OctaveCalibration]) -> str | None:
         """Take the state after a fit; return what to report, if coverage has become low or fits."""
         compared = sum(each.compared for each in calibration)
+        if compared < self._compared:  # a worker could not read the state and began again
+            self._compared, self._covered = 0, {}
         names = {name for each in calibration for name in each.scale}
         covered = {
             name: sum(each.compared * each.coverage.get(name, 0.0) for each in calibration)
@@ -48,8 +50,12 @@ class Coverage:
             for name in names
         }
         self._compared, self._covered = compared, covered
-        self._scale = {name: median(each.scale[name] for each in calibration) for name in names}
-        return self._finding() if self._fits >= SETTLING else None
+        self._scale = {
+            name: median(each.scale[name] for each in calibration if name in each.scale)
+            for name in names
+        }
+        is_judged = self._fits >= SETTLING and self._recently_compared > 0 and bool(names)
+        return self._finding() if is_judged else None
 
     def _finding(self) -> str | None:
         recent = {name: n / self._recently_compared for name, n in self._recently_covered.items()}

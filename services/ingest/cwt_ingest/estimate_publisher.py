@@ -15,7 +15,7 @@ from cwt_runtime.bus.errors import BusError
 from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode
-from cwt_schemas.errors import ContractError, ErrorBody
+from cwt_schemas.errors import ContractError, ErrorBody, Overloaded, Timeout, Unavailable
 from cwt_schemas.headers import CONTENT_TYPE, SERVICE_ERROR_CODE
 from cwt_schemas.provisional import FitReply, NewestSamples
 
@@ -25,6 +25,10 @@ __all__ = ["EstimatePublisher"]
 FIT_TIMEOUT_S = 5.0
 #: Pause after a fit that failed, seconds. Estimates continue with the models before.
 PAUSE_S = 0.5
+#: Fits of a stream that are requested at a time. Those of all octaves become due together.
+FITS_AT_ONCE = 4
+#: Errors that a retry with the same state can pass.
+TRANSIENT = (BusError, Overloaded, Timeout, Unavailable)
 #: Fits that may wait; there is at most one for each octave of an analysis.
 MAX_FITS = 64 * 64
 
@@ -37,6 +41,7 @@ class EstimatePublisher:
     def __init__(self, bus: Bus, log: Log) -> None:
         self._bus = bus
         self._log = log
+        self._requests = anyio.CapacityLimiter(FITS_AT_ONCE)
         self._send, self._fits = anyio.create_memory_object_stream[Fit](MAX_FITS)
 
     async def take(self, output: NewestSamples | Fit) -> None:
@@ -57,12 +62,16 @@ class EstimatePublisher:
 
     async def _have_fitted(self, fit: Fit) -> None:
         try:
-            fit.done(await self._ask(fit))
+            async with self._requests:
+                reply = await self._ask(fit)
         except (BusError, ContractError) as error:
-            name = fit.request.analysis.name
-            self._log.debug(Action.REQUEST_FAILED, analysis=name, detail=str(error))
+            name, passes = fit.request.analysis.name, isinstance(error, TRANSIENT)
+            report = self._log.debug if passes else self._log.warning
+            report(Action.REQUEST_FAILED, analysis=name, detail=str(error))
             await anyio.sleep(PAUSE_S)
-            fit.failed()
+            fit.failed(begin_again=not passes)
+        else:
+            fit.done(reply)
 
     async def _ask(self, fit: Fit) -> FitReply:
         body = encode(fit.request, ContentType.MSGPACK)

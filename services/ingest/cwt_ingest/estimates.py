@@ -63,9 +63,11 @@ class Fit:
         finding = self.octave.coverage.update(reply.calibration)
         self.octave.finding = finding or self.octave.finding
 
-    def failed(self) -> None:
-        """Keep the present models, and let the fit be due again."""
+    def failed(self, *, begin_again: bool = False) -> None:
+        """Let the fit be due again, with the present models or with none."""
         self.octave.requested, self.octave.in_progress = 0, False
+        if begin_again:
+            self.octave.state = self.octave.fitted = None
 
 
 @dataclass(kw_only=True)

@@ -27,6 +27,8 @@ __all__ = ["MARKERS_PER_MINUTE", "MarkerDesk"]
 #: Of each stream and ingest. Three times as many as heartbeats, and with the longest texts 60 kB a
 #: second, which takes most of a day to fill the log of results.
 MARKERS_PER_MINUTE: Final = 600
+#: Streams whose rates are kept.
+MAX_ALLOWANCES: Final = 10_000
 ENCODING: Final = ContentType.MSGPACK
 
 
@@ -44,7 +46,7 @@ class MarkerDesk:
     def __init__(self, bus_log: DurableLog, definitions: Bucket) -> None:
         self._bus_log = bus_log
         self._definitions = definitions
-        #: By stream; only defined streams have one.
+        #: By stream, the oldest first; only streams that were defined have one.
         self._allowances: dict[str, TokenBucket] = {}
 
     async def store(self, marker: Marker) -> MarkerStored:
@@ -83,6 +85,8 @@ class MarkerDesk:
         allowance = self._allowances.get(stream)
         if allowance is None:
             allowance = self._allowances[stream] = TokenBucket(MARKERS_PER_MINUTE, now_s)
+            if len(self._allowances) > MAX_ALLOWANCES:
+                del self._allowances[next(iter(self._allowances))]
         wait_s = allowance.wait_s(1, now_s)
         if wait_s > 0:
             raise Overloaded(

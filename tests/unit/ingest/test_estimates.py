@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import repeat
 
 import numpy as np
+import orjson
 import pytest
 
 from cwt_compute.live.estimates import estimate_newest, fit_models
@@ -113,3 +114,22 @@ def test_a_model_that_does_not_fit_is_reported_once_and_so_is_that_it_fits_again
     assert [("does not fit" in each, "fits again" in each) for each in reports] == [
         (True, False), (False, True),
     ]  # fmt: skip
+
+
+def test_coverage_begins_again_when_a_worker_cannot_read_the_state() -> None:
+    coverage = Coverage()
+    for n in (*range(100, 100 * SETTLING + 1, 100), 10, 20):
+        state = OctaveCalibration(compared=n, coverage={"phase": 0.95}, scale={"phase": 1.0})
+        assert coverage.update([state]) is None
+    assert coverage.status("a", 0, None).coverage == {"phase": pytest.approx(0.95)}
+    assert coverage.update([]) is None
+
+
+def test_state_that_cannot_be_read_is_refused_and_dropped() -> None:
+    fits = (out for _, out in run(definition()) if isinstance(out, Fit))
+    *_, fit = (each for each in fits if each.request.state is not None)
+    changed = orjson.dumps({**orjson.loads(fit.request.state or b""), "state": {"fits": []}})
+    with pytest.raises(Unprocessable, match="begin without it"):
+        fit_models(fit.request.model_copy(update={"state": changed}))
+    fit.failed(begin_again=True)
+    assert fit.octave.state is None

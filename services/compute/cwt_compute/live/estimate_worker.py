@@ -25,7 +25,7 @@ from cwt_runtime.telemetry.logs import Action, Log
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, content_type_of, decode, encode
 from cwt_schemas.endpoints import QUERY_ENDPOINTS
-from cwt_schemas.errors import ContractError
+from cwt_schemas.errors import ContractError, Unprocessable
 from cwt_schemas.headers import CONTENT_TYPE
 from cwt_schemas.provisional import FitReply, FitRequest, NewestSamples
 
@@ -36,6 +36,8 @@ GROUP = "compute"
 #: Age of the newest sample above which an estimate is worthless, seconds.
 STALE_S = 1.0
 NANOSECONDS = 1_000_000_000
+#: Samples that may wait, in bytes; more are dropped, the oldest first.
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 
 class EstimateWorker:
@@ -58,6 +60,7 @@ class EstimateWorker:
         self._threads = anyio.CapacityLimiter(1)
         #: The newest message of each subject, oldest subject first.
         self._waiting: dict[str, Message] = {}
+        self._waiting_bytes = 0
         self._arrived = anyio.Event()
 
     def endpoint(self) -> Endpoint:
@@ -82,15 +85,25 @@ class EstimateWorker:
 
     async def _receive(self, messages: Subscription) -> None:
         async for message in messages:
+            replaced = self._waiting.get(message.subject)
             self._waiting[message.subject] = message
+            self._waiting_bytes += len(message.data) - (len(replaced.data) if replaced else 0)
+            while self._waiting_bytes > MAX_WAITING_BYTES:
+                self._take_oldest()
+                metrics.ESTIMATES.labels("stale").inc()
             self._arrived.set()
+
+    def _take_oldest(self) -> Message:
+        message = self._waiting.pop(next(iter(self._waiting)))
+        self._waiting_bytes -= len(message.data)
+        return message
 
     async def _serve(self) -> None:
         while True:
             await self._arrived.wait()
             self._arrived = anyio.Event()
             while self._waiting:
-                message = self._waiting.pop(next(iter(self._waiting)))
+                message = self._take_oldest()
                 try:
                     await self._handle(message)
                 except ContractError as error:
@@ -106,11 +119,13 @@ class EstimateWorker:
         kind = content_type_of(message.headers)
         size = len(message.data)
         newest = await read_body(size, decode, NewestSamples, message.data, kind)
+        if message.subject != subjects.newest(newest.stream, newest.analysis.name):
+            raise Unprocessable.of({"stream": "must be that of the subject, as the analysis"})
         age_s = (time.time_ns() - newest.times_ns.received) / NANOSECONDS
         if age_s > STALE_S:
             metrics.ESTIMATES.labels("stale").inc()
             return
-        work = newest.analysis.name, newest.samples.shape
+        work = _kind(newest)
         if self._inline.runs_inline(work):
             body = self._computed(newest)
         else:
@@ -125,6 +140,10 @@ class EstimateWorker:
     def _computed(self, newest: NewestSamples) -> bytes:
         started = time.perf_counter()
         body = encode(estimate_newest(newest, worker=self._name), ContentType.MSGPACK)
-        work = newest.analysis.name, newest.samples.shape
-        self._inline.record(work, time.perf_counter() - started)
+        self._inline.record(_kind(newest), time.perf_counter() - started)
         return body
+
+
+def _kind(newest: NewestSamples) -> tuple[str, str, tuple[int, ...], bool]:
+    """Return what the time of an estimate depends on; rows without a model take none."""
+    return newest.stream, newest.analysis.name, newest.samples.shape, None in newest.states

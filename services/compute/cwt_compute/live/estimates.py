@@ -46,9 +46,12 @@ def fit_models(request: FitRequest) -> FitReply:
         raise Unprocessable.of({"octave": f"must be below {plan.grid.n_octaves}"})
     if request.samples.shape[1] != len(request.analysis.channels):
         raise Unprocessable.of({"samples": "must have a column for each channel"})
-    after, calibration = plan.fit(
-        request.octave, _read(request.state), request.end, floats(request.samples)
-    )
+    try:
+        after, calibration = plan.fit(
+            request.octave, _read(request.state), request.end, floats(request.samples)
+        )
+    except (KeyError, IndexError, TypeError) as error:
+        raise Unprocessable.of({"state": f"cannot be read: {error!r}; begin without it"}) from error
     return FitReply(
         state=orjson.dumps({"format": STATE, "state": after}),
         calibration=tuple(map(_calibration, calibration)),
