@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -92,6 +93,8 @@ def _plain(value: object) -> object:
         return np.ascontiguousarray(value).view(parts).reshape(*value.shape, 2)
     if isinstance(value, np.ndarray):
         return np.ascontiguousarray(value)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
     raise TypeError(f"cannot encode {type(value).__name__} in JSON")
 
 

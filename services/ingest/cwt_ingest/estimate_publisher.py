@@ -23,8 +23,9 @@ __all__ = ["EstimatePublisher"]
 
 #: Time after which a worker counts as dead, seconds. A fit of many channels takes up to a second.
 FIT_TIMEOUT_S = 5.0
-#: Pause after a fit that failed, seconds. Estimates continue with the models before.
-PAUSE_S = 0.5
+#: First and longest pause after a fit that failed, seconds. Estimates continue with the models
+#: before.
+PAUSE_S, MAX_PAUSE_S = 0.5, 5.0
 #: Fits of a stream that are requested at a time. Those of all octaves become due together.
 FITS_AT_ONCE = 4
 #: Errors that a retry with the same state can pass.
@@ -61,17 +62,21 @@ class EstimatePublisher:
                     tasks.start_soon(self._have_fitted, fit)
 
     async def _have_fitted(self, fit: Fit) -> None:
-        try:
-            async with self._requests:
-                reply = await self._ask(fit)
-        except (BusError, ContractError) as error:
-            name, passes = fit.request.analysis.name, isinstance(error, TRANSIENT)
-            report = self._log.debug if passes else self._log.warning
-            report(Action.REQUEST_FAILED, analysis=name, detail=str(error))
-            await anyio.sleep(PAUSE_S)
-            fit.failed(begin_again=not passes)
-        else:
-            fit.done(reply)
+        name, pause_s = fit.request.analysis.name, PAUSE_S
+        async with self._requests:
+            while True:
+                try:
+                    fit.done(await self._ask(fit))
+                    return
+                except TRANSIENT as error:
+                    self._log.debug(Action.REQUEST_FAILED, analysis=name, detail=str(error))
+                    await anyio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, MAX_PAUSE_S)
+                except ContractError as error:
+                    self._log.warning(Action.REQUEST_FAILED, analysis=name, detail=str(error))
+                    await anyio.sleep(PAUSE_S)
+                    fit.failed()
+                    return
 
     async def _ask(self, fit: Fit) -> FitReply:
         body = encode(fit.request, ContentType.MSGPACK)

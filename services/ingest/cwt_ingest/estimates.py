@@ -63,11 +63,10 @@ class Fit:
         finding = self.octave.coverage.update(reply.calibration)
         self.octave.finding = finding or self.octave.finding
 
-    def failed(self, *, begin_again: bool = False) -> None:
-        """Let the fit be due again, with the present models or with none."""
+    def failed(self) -> None:
+        """Forget the models, which may be what cannot be read; the next fit begins without any."""
         self.octave.requested, self.octave.in_progress = 0, False
-        if begin_again:
-            self.octave.state = self.octave.fitted = None
+        self.octave.state = self.octave.fitted = None
 
 
 @dataclass(kw_only=True)

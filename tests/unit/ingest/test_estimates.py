@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import repeat
 
+import anyio
 import numpy as np
 import orjson
 import pytest
 
 from cwt_compute.live.estimates import estimate_newest, fit_models
 from cwt_ingest.coverage import KEPT, SETTLING, Coverage
+from cwt_ingest.estimate_publisher import EstimatePublisher
 from cwt_ingest.estimates import Fit, check_estimates
 from cwt_ingest.processor import Output, StreamProcessor
+from cwt_runtime.telemetry.logs import logger
+from cwt_schemas import subjects
+from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.errors import Unprocessable
-from cwt_schemas.provisional import NewestSamples, OctaveCalibration
+from cwt_schemas.headers import CONTENT_TYPE
+from cwt_schemas.provisional import FitRequest, NewestSamples, OctaveCalibration
 from cwt_schemas.stream import StreamDefinition
 from pycwt_mod import rednoise
 from tests import pipeline
+from tests.deadlines import fail_after
+from tests.memory_bus import MemoryBus
 
 
 def definition(**changes: object) -> StreamDefinition:
@@ -131,5 +139,29 @@ def test_state_that_cannot_be_read_is_refused_and_dropped() -> None:
     changed = orjson.dumps({**orjson.loads(fit.request.state or b""), "state": {"fits": []}})
     with pytest.raises(Unprocessable, match="begin without it"):
         fit_models(fit.request.model_copy(update={"state": changed}))
-    fit.failed(begin_again=True)
+    fit.failed()
     assert fit.octave.state is None
+
+
+@pytest.mark.anyio
+async def test_fit_is_requested_again_without_further_samples() -> None:
+    """A fit that took longer than a request was due again only at the next chunk."""
+    bus, (fit, *_) = MemoryBus(), [out for _, out in run(definition(), 400) if isinstance(out, Fit)]
+    publisher = EstimatePublisher(bus, logger("test"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(publisher.run)
+        await publisher.take(fit)  # no worker yet
+        async with bus.subscribe(subjects.query("fit")) as requests:
+            with fail_after(10):
+                request = await anext(aiter(requests))
+        reply = fit_models(decode(FitRequest, request.data, ContentType.MSGPACK))
+        fit.octave.fitted = None
+        await bus.publish(
+            request.reply or "",
+            encode(reply, ContentType.MSGPACK),
+            {CONTENT_TYPE: ContentType.MSGPACK.value},
+        )
+        with fail_after(10):
+            while fit.octave.fitted is None:  # noqa: ASYNC110 - has no event
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
