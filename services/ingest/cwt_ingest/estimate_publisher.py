@@ -64,7 +64,7 @@ class EstimatePublisher:
     async def _have_fitted(self, fit: Fit) -> None:
         name, pause_s = fit.request.analysis.name, PAUSE_S
         async with self._requests:
-            while True:
+            while fit.is_wanted:
                 try:
                     fit.done(await self._ask(fit))
                     return

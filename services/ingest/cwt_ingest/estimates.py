@@ -63,6 +63,11 @@ class Fit:
         finding = self.octave.coverage.update(reply.calibration)
         self.octave.finding = finding or self.octave.finding
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the stream has not restarted since."""
+        return self.octave.in_progress
+
     def failed(self) -> None:
         """Forget the models, which may be what cannot be read; the next fit begins without any."""
         self.octave.requested, self.octave.in_progress = 0, False
@@ -138,7 +143,10 @@ class EstimateFeed:
             self._buffer.forget(self._buffer.end - self._held)
 
     def restart(self, first: int) -> None:
-        """Forget all samples and models; the next sample has position `first`."""
+        """Forget all samples, models and fits; the next sample has position `first`."""
+        for each in self._analyses:
+            for octave in each.octaves:
+                octave.in_progress = False
         self._buffer = SampleBuffer(self._channels, first)
         self._analyses = list(_estimated(self._definition))
 

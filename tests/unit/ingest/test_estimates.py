@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import repeat
 
 import anyio
 import numpy as np
 import orjson
 import pytest
+from anyio.abc import TaskGroup
 
 from cwt_compute.live.estimates import estimate_newest, fit_models
 from cwt_ingest.coverage import KEPT, SETTLING, Coverage
 from cwt_ingest.estimate_publisher import EstimatePublisher
-from cwt_ingest.estimates import Fit, check_estimates
+from cwt_ingest.estimates import EstimateFeed, Fit, check_estimates
 from cwt_ingest.processor import Output, StreamProcessor
+from cwt_runtime.bus import Message, Subscription
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import subjects
 from cwt_schemas.codec import ContentType, decode, encode
@@ -146,22 +149,50 @@ def test_state_that_cannot_be_read_is_refused_and_dropped() -> None:
 @pytest.mark.anyio
 async def test_fit_is_requested_again_without_further_samples() -> None:
     """A fit that took longer than a request was due again only at the next chunk."""
-    bus, (fit, *_) = MemoryBus(), [out for _, out in run(definition(), 400) if isinstance(out, Fit)]
-    publisher = EstimatePublisher(bus, logger("test"))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(publisher.run)
-        await publisher.take(fit)  # no worker yet
+    (fit, *_) = [out for _, out in run(definition(), 400) if isinstance(out, Fit)]
+    fit.octave.in_progress, fit.octave.fitted = True, None
+    async with fitting(fit) as (bus, tasks):  # no worker yet
         async with bus.subscribe(subjects.query("fit")) as requests:
             with fail_after(10):
                 request = await anext(aiter(requests))
         reply = fit_models(decode(FitRequest, request.data, ContentType.MSGPACK))
-        fit.octave.fitted = None
         await bus.publish(
             request.reply or "",
             encode(reply, ContentType.MSGPACK),
             {CONTENT_TYPE: ContentType.MSGPACK.value},
         )
-        with fail_after(10):
-            while fit.octave.fitted is None:  # noqa: ASYNC110 - has no event
-                await anyio.sleep(0.01)
+        await anyio.wait_all_tasks_blocked()
+        assert fit.octave.fitted == fit.request.end
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_fit_is_not_requested_after_the_stream_restarts() -> None:
+    samples, feed = np.zeros((400, 2)), EstimateFeed(definition())
+    feed.push(0, samples)
+    fits = list(feed.fits())
+    feed.restart(0)
+    assert fits
+    for fit in fits:
+        async with fitting(fit) as (bus, tasks):
+            received: list[Message] = []
+            async with bus.subscribe(subjects.query("fit")) as requests:
+                tasks.start_soon(collect, requests, received)
+                await anyio.wait_all_tasks_blocked()
+                tasks.cancel_scope.cancel()
+            assert received == []
+
+
+async def collect(messages: Subscription, received: list[Message]) -> None:
+    async for message in messages:
+        received.append(message)  # noqa: PERF401 - read while it is filled
+
+
+@asynccontextmanager
+async def fitting(fit: Fit) -> AsyncIterator[tuple[MemoryBus, TaskGroup]]:
+    bus = MemoryBus()
+    publisher = EstimatePublisher(bus, logger("test"))
+    async with anyio.create_task_group() as tasks:
+        await publisher.take(fit)
+        tasks.start_soon(publisher.run)
+        yield bus, tasks
