@@ -12,11 +12,12 @@ import orjson
 from benchmarks.clock import rounds
 from benchmarks.measurement import Measurement, Work
 from cwt_cli.samples import DEFINITION
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.live import AnalysisWindow, SignalChunk, Tile, WindowTimes
 from cwt_schemas.message import Message
 from cwt_schemas.query import CwtRequest
-from cwt_schemas.stream import AnalysisSpec, StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 from pycwt_mod import rednoise
 
 US = "cwt_schemas.codec"

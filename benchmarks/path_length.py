@@ -23,7 +23,8 @@ import numpy as np
 from benchmarks import path_tracer
 from cwt_cli.shell import command_log
 from cwt_cli.system import SystemPlan, running_system
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.analysis import AnalysisSpec
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_client import Client
 
 ROUNDS = 9

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 import anyio
 import numpy as np
 
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.analysis import AnalysisSpec
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_client import Client, connect
 
 FS_HZ = 100.0

@@ -15,7 +15,8 @@ from functools import partial
 import anyio
 import numpy as np
 
-from cwt_schemas.stream import AnalysisSpec, SignificanceSpec, StreamDefinition
+from cwt_schemas.analysis import AnalysisSpec, SignificanceSpec
+from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client, Scalogram, connect
 from pycwt_client.sources import LslSource, Signals, SourceInfo, play
 

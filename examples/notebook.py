@@ -10,7 +10,8 @@ import sys
 
 import numpy as np
 
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.analysis import AnalysisSpec
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_client import Scalogram, blocking
 
 client = blocking.connect(sys.argv[1] if len(sys.argv) > 1 else None, name="notebook")

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cwt_schemas import storage, subjects
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.chunk_codec import decode_chunk
 from cwt_schemas.errors import ContractError
 from cwt_schemas.live import AnalysisResult
-from cwt_schemas.stream import AnalysisSpec, StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Client, connect
 from pycwt_mod import VoiceGrid, compute_block, octave_layouts, wavelet_from_name
 from pycwt_mod.streaming import window_level

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cwt_schemas.analysis import HOP_PERIODS, MIN_HOP_S, TOP_OF_RATE
 from cwt_schemas.codec import validated
-from cwt_schemas.stream import HOP_PERIODS, MIN_HOP_S, TOP_OF_RATE, StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 from pycwt_client.sources.source import SourceInfo
 
 __all__ = ["Analyses", "analyses_of_recording", "derived_definition", "difference"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cwt_schemas.stream import COHERENCES
+from cwt_schemas.analysis import COHERENCES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,12 +18,13 @@ from anyio import to_thread
 
 from cwt_runtime.bus import DurableLog
 from cwt_schemas import storage, subjects
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.codec import content_type_of
 from cwt_schemas.errors import ContractError, NotFound, PayloadTooLarge, Unprocessable
 from cwt_schemas.live import AnalysisResult
 from cwt_schemas.marker import Marker
 from cwt_schemas.pair_result import LiveResult, decode_result
-from cwt_schemas.stream import AnalysisSpec, StreamStatus
+from cwt_schemas.stream import StreamStatus
 from pycwt_client.export import ChannelSet, Export, Real
 from pycwt_client.placed_markers import Placement, place_markers, read_markers
 from pycwt_client.scalogram import Scalogram

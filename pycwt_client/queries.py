@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from cwt_runtime.bus import Bus
 from cwt_schemas import subjects
+from cwt_schemas.analysis import Convention, Wavelet
 from cwt_schemas.codec import validated
 from cwt_schemas.hardware import HardwareReply, HardwareRequest
 from cwt_schemas.message import Message
@@ -35,7 +36,6 @@ from cwt_schemas.query import (
     XwtRequest,
 )
 from cwt_schemas.service import HealthReply, HealthRequest
-from cwt_schemas.stream import Convention, Wavelet
 from cwt_schemas.subjects import QueryOp
 from pycwt_client.answers import CwtAnswer, MwctAnswer, PwctAnswer, WctAnswer, XwtAnswer
 from pycwt_client.request import ASK_TIMEOUT_S, COMPUTE_TIMEOUT_S, Reply, ask

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cwt_ingest.lanes import plan_lanes
 from cwt_runtime.analysis import plan_analysis
-from cwt_schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
+from cwt_schemas.analysis import AnalysisSpec, SignificanceSpec
+from cwt_schemas.stream import Channel, StreamDefinition
 
 __all__ = ["CLOSED_LOOP_HOP_S", "PAIR_HOP_S", "all_pairs", "coherence", "heavy", "octaves", "pair",
            "power", "results_of"]  # fmt: skip

@@ -14,10 +14,11 @@ from rich.text import Text
 
 from cwt_cli.event_text import event_line
 from cwt_cli.marker_text import marker_line
+from cwt_schemas.analysis import COHERENCES
 from cwt_schemas.live import AnalysisResult, StreamEvent
 from cwt_schemas.marker import Marker
 from cwt_schemas.pair_result import LiveResult, PairsResult
-from cwt_schemas.stream import COHERENCES, ClockStatus, StreamLag, StreamStatus
+from cwt_schemas.stream import ClockStatus, StreamLag, StreamStatus
 
 __all__ = ["LiveTable", "Peak", "RateMeter", "latest_peak"]
 

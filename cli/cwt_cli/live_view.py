@@ -9,8 +9,9 @@ from rich.text import Text
 
 from cwt_cli.live_table import LiveTable, RateMeter
 from cwt_cli.scalogram_text import AXIS, scale_of, scalogram_lines, time_axis
+from cwt_schemas.analysis import COHERENCES, AnalysisSpec
 from cwt_schemas.live import AnalysisResult
-from cwt_schemas.stream import COHERENCES, AnalysisSpec, StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Scalogram
 
 __all__ = ["LiveView", "Subject", "span_of", "subjects_of"]

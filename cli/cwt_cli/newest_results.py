@@ -12,8 +12,9 @@ import anyio
 
 from cwt_cli.live_table import LiveTable
 from cwt_cli.live_view import Subject, subjects_of
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.pair_result import LiveResult
-from cwt_schemas.stream import AnalysisSpec, StreamStatus
+from cwt_schemas.stream import StreamStatus
 from pycwt_client import Client, Feed
 
 __all__ = ["feed_newest"]

@@ -30,8 +30,8 @@ from cwt_cli.transform_options import (
     WaveletOption,
 )
 from cwt_runtime.analysis import wavelet_of
+from cwt_schemas.analysis import Convention, Wavelet
 from cwt_schemas.query import LevelMethod, SignificanceReply
-from cwt_schemas.stream import Convention, Wavelet
 from pycwt_client import Client, connect
 from pycwt_client.jobs import Answer
 from pycwt_client.sources.csv_file import Real

@@ -4,6 +4,7 @@ The package has no sockets and no event loop. Subjects are in ``subjects``, name
 ``storage``, header names in ``headers``, limits in ``limits``, array fields in ``arrays``.
 """
 
+from cwt_schemas.analysis import AnalysisSpec, ProvisionalSpec, SignificanceSpec
 from cwt_schemas.audit import AuditAction, AuditRecord
 from cwt_schemas.checkpoint import ClockState, ReplayState, StreamCheckpoint
 from cwt_schemas.chunk_codec import decode_chunk, decode_raw_chunk, encode_raw_chunk
@@ -114,12 +115,9 @@ from cwt_schemas.query import (
 from cwt_schemas.service import HealthReply, HealthRequest, SchemaReply, SchemaRequest
 from cwt_schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
 from cwt_schemas.stream import (
-    AnalysisSpec,
     Channel,
     ClockStatus,
-    ProvisionalSpec,
     ProvisionalStatus,
-    SignificanceSpec,
     StreamDefinition,
     StreamDelete,
     StreamGet,

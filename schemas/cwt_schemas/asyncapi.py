@@ -47,20 +47,18 @@ class Flow:
     """Messages that are published without a request."""
 
     name: str
-    model: type[Message]
+    models: tuple[type[Message], ...]
     address: Callable[..., str]
     parameters: tuple[str, ...]
     action: Literal["send", "receive"]
     summary: str
-    #: Another message on the same subject.
-    other: type[Message] | None = None
 
 
 #: Services ``receive`` messages from outside and ``send`` their own.
 FLOWS: Final = (
     Flow(
         name="signal",
-        model=SignalChunk,
+        models=(SignalChunk,),
         address=subjects.signal,
         parameters=("stream",),
         action="receive",
@@ -68,7 +66,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="window",
-        model=AnalysisWindow,
+        models=(AnalysisWindow,),
         address=subjects.window,
         parameters=("stream", "analysis"),
         action="send",
@@ -76,16 +74,15 @@ FLOWS: Final = (
     ),
     Flow(
         name="result",
-        model=AnalysisResult,
+        models=(AnalysisResult, PairsResult),
         address=subjects.result,
         parameters=("stream", "analysis"),
         action="send",
         summary="Compute publishes results.",
-        other=PairsResult,
     ),
     Flow(
         name="newest",
-        model=NewestSamples,
+        models=(NewestSamples,),
         address=subjects.newest,
         parameters=("stream", "analysis"),
         action="send",
@@ -93,7 +90,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="now",
-        model=ProvisionalEstimate,
+        models=(ProvisionalEstimate,),
         address=subjects.now,
         parameters=("stream", "analysis"),
         action="send",
@@ -101,7 +98,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="event",
-        model=StreamEvent,
+        models=(StreamEvent,),
         address=subjects.event,
         parameters=("stream",),
         action="send",
@@ -109,7 +106,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="marker",
-        model=Marker,
+        models=(Marker,),
         address=subjects.marker,
         parameters=("stream",),
         action="receive",
@@ -117,7 +114,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="task",
-        model=JobWork,
+        models=(JobWork,),
         address=subjects.task,
         parameters=("job",),
         action="send",
@@ -125,7 +122,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="jobresult",
-        model=JobOutcome,
+        models=(JobOutcome,),
         address=subjects.job_result,
         parameters=("job", "task"),
         action="send",
@@ -133,7 +130,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="progress",
-        model=JobProgress,
+        models=(JobProgress,),
         address=subjects.progress,
         parameters=("job",),
         action="send",
@@ -141,7 +138,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="hw_event",
-        model=HwEvent,
+        models=(HwEvent,),
         address=lambda: subjects.HW_EVENTS,
         parameters=(),
         action="send",
@@ -149,7 +146,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="dead",
-        model=DeadLetter,
+        models=(DeadLetter,),
         address=subjects.dead,
         parameters=("where",),
         action="send",
@@ -157,7 +154,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="audit_stream",
-        model=AuditRecord,
+        models=(AuditRecord,),
         address=partial(subjects.audit, "stream"),
         parameters=("stream",),
         action="send",
@@ -165,7 +162,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="audit_job",
-        model=AuditRecord,
+        models=(AuditRecord,),
         address=partial(subjects.audit, "job"),
         parameters=("job",),
         action="send",
@@ -173,7 +170,7 @@ FLOWS: Final = (
     ),
     Flow(
         name="audit_key",
-        model=AuditRecord,
+        models=(AuditRecord,),
         address=partial(subjects.audit, "key"),
         parameters=("key",),
         action="send",
@@ -215,11 +212,9 @@ def template(flow: Flow) -> str:
 def _channels(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     for flow in FLOWS:
-        names = [flow.model.__name__]
-        if flow.model is SignalChunk:
+        names = [model.__name__ for model in flow.models]
+        if SignalChunk in flow.models:
             names.append("RawSignalChunk")
-        if flow.other is not None:
-            names.append(flow.other.__name__)
         channels[flow.name] = {
             "address": template(flow),
             "messages": _message_refs(names),
@@ -329,8 +324,7 @@ def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 
 def _models(endpoints: Iterable[Endpoint]) -> list[type[Message]]:
     models: set[type[Message]] = {ErrorBody, StoredReply}
-    models.update(flow.model for flow in FLOWS)
-    models.update(flow.other for flow in FLOWS if flow.other is not None)
+    models.update(model for flow in FLOWS for model in flow.models)
     for endpoint in endpoints:
         models.update((endpoint.request, endpoint.reply))
     return sorted(models, key=lambda model: model.__name__)

@@ -6,12 +6,14 @@ of each window. Events report gaps, restarts, rejected chunks and the like.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from cwt_schemas.analysis import MAX_GIVEN, AnalysisSpec, Op
 from cwt_schemas.arrays import (
     MaskMatrix,
     RealMatrix,
@@ -42,7 +44,6 @@ from cwt_schemas.message import (
     Text,
     wrong_field,
 )
-from cwt_schemas.stream import MAX_GIVEN, AnalysisSpec, Op
 
 Octave = Annotated[int, Field(ge=0, le=MAX_OCTAVE)]
 Label = Annotated[str, Field(max_length=128)]
@@ -221,45 +222,28 @@ class ResultTimes(WindowTimes):
     computed: Count
 
 
-class AnalysisResult(PersistedMessage):
-    """One octave of one channel set over one tile.
+class TileResult(PersistedMessage):
+    """What the results of one octave over one tile have in common."""
 
-    The results of one stream, analysis, channel set and octave cover the time axis without gaps or
-    overlaps, and may arrive in any order.
-    """
-
-    schema_id: Literal["result.analysis/1"] = Field(default="result.analysis/1", alias="schema")
+    schema_id: str = Field(alias="schema")
     #: The same whenever this result is recomputed.
     id: Id
     stream: Name
     epoch: Epoch
     analysis: Name
     op: Op
-    #: The channel, or the pair. The given channels follow the pair of ``pwct`` and the target of
-    #: ``mwct``.
-    channels: Annotated[Items[Name], Field(min_length=1, max_length=MAX_GIVEN + 2)]
     octave: Octave
-    #: (scale,)
+    #: (row,); a row is a scale, or a band of scales.
     freqs_hz: RealVector
-    #: (scale,)
+    #: (row,)
     scales_s: RealVector
     t: TimeAxis
-    #: Sampling rate of the stream; None in old results without this field.
-    fs_hz: PositiveReal | None = None
     #: Time of the first column, by the line through the device's time stamps.
     t0_ns: Count | None = None
     #: The same, by the newest time stamp and the nominal rate.
     t0_raw_ns: Count | None = None
-    #: (scale, time), the quantity of the analysis.
-    values: ValueMatrix
-    #: (scale, time), in radians.
-    phase: RealMatrix | None = None
-    #: (scale,), the significance threshold of R².
-    signif: RealVector | None = None
     #: How ``signif`` was found: looked up, or simulated if the table does not cover it.
     signif_method: Literal["table", "monte-carlo"] | None = None
-    #: (scale, time), 1 where missing data or an edge affects the value; None: nowhere.
-    mask: MaskMatrix | None = None
     input: InputSpan
     spec_hash: ShortHash
     engine: Engine
@@ -269,6 +253,36 @@ class AnalysisResult(PersistedMessage):
     def positions(self) -> npt.NDArray[np.int64]:
         """(time,) sample index of each column, from the start of the epoch."""
         return self.t.first_sample + self.t.step * np.arange(self.t.n, dtype=np.int64)
+
+    def check_shapes(self, expected: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise an error if an array that is present has another shape."""
+        for field, shape in expected.items():
+            array = getattr(self, field)
+            if array is not None and array.shape != shape:
+                raise wrong_field(field, f"shape {list(array.shape)}; expected {list(shape)}")
+
+
+class AnalysisResult(TileResult):
+    """One octave of one channel set over one tile; each row is a scale.
+
+    The results of one stream, analysis, channel set and octave cover the time axis without gaps or
+    overlaps, and may arrive in any order.
+    """
+
+    schema_id: Literal["result.analysis/1"] = Field(default="result.analysis/1", alias="schema")
+    #: The channel, or the pair. The given channels follow the pair of ``pwct`` and the target of
+    #: ``mwct``.
+    channels: Annotated[Items[Name], Field(min_length=1, max_length=MAX_GIVEN + 2)]
+    #: Sampling rate of the stream; None in old results without this field.
+    fs_hz: PositiveReal | None = None
+    #: (scale, time), the quantity of the analysis.
+    values: ValueMatrix
+    #: (scale, time), in radians.
+    phase: RealMatrix | None = None
+    #: (scale,), the significance threshold of R².
+    signif: RealVector | None = None
+    #: (scale, time), 1 where missing data or an edge affects the value; None: nowhere.
+    mask: MaskMatrix | None = None
 
     @property
     def times_s(self) -> npt.NDArray[np.float64]:
@@ -294,17 +308,9 @@ class AnalysisResult(PersistedMessage):
     @model_validator(mode="after")
     def _shapes_agree(self) -> Self:
         k, n = len(self.freqs_hz), self.t.n
-        expected: dict[str, tuple[int, ...]] = {
-            "scales_s": (k,),
-            "values": (k, n),
-            "phase": (k, n),
-            "signif": (k,),
-            "mask": (k, n),
-        }
-        for field, shape in expected.items():
-            array = getattr(self, field)
-            if array is not None and array.shape != shape:
-                raise wrong_field(field, f"shape {list(array.shape)}; expected {list(shape)}")
+        self.check_shapes(
+            {"scales_s": (k,), "values": (k, n), "phase": (k, n), "signif": (k,), "mask": (k, n)}
+        )
         return self
 
 

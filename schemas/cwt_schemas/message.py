@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -247,3 +247,10 @@ def _same(one: object, other: object) -> bool:
         nan = one.dtype.kind in "fc"
         return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=nan)
     return one is other or bool(type(one) is type(other) and one == other)
+
+
+def check_unique(field: str, items: Iterable[object]) -> None:
+    """Raise an error about `field` if an item occurs twice."""
+    listed = list(items)
+    if len(set(listed)) < len(listed):
+        raise wrong_field(field, "contains duplicates")

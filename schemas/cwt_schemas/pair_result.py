@@ -8,32 +8,21 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from cwt_schemas.arrays import IntegerMatrix, MaskCube, RealCube, RealMatrix, RealVector
+from cwt_schemas.analysis import Band
+from cwt_schemas.arrays import IntegerMatrix, MaskCube, RealCube, RealMatrix
 from cwt_schemas.codec import ContentType, message_of, parsed
 from cwt_schemas.limits import MAX_CHANNELS
-from cwt_schemas.live import (
-    AnalysisResult,
-    Engine,
-    InputSpan,
-    Octave,
-    ResultTimes,
-    TimeAxis,
-)
+from cwt_schemas.live import AnalysisResult, TileResult
 from cwt_schemas.message import (
     Count,
-    Epoch,
-    Id,
     Items,
     Message,
     Name,
-    PersistedMessage,
     PositiveCount,
     PositiveReal,
-    ShortHash,
     schema_of,
     wrong_field,
 )
-from cwt_schemas.stream import Band, Op
 
 __all__ = ["LiveResult", "PairBand", "PairsResult", "decode_result", "is_of_pairs"]
 
@@ -47,7 +36,7 @@ class PairBand(Message):
     n_scales: PositiveCount
 
 
-class PairsResult(PersistedMessage):
+class PairsResult(TileResult):
     """One octave of all pairs of channels over one tile, or of some of them if they are too many.
 
     The results of one stream, analysis, octave and `first_pair` cover the time axis without gaps or
@@ -56,12 +45,6 @@ class PairsResult(PersistedMessage):
     """
 
     schema_id: Literal["result.pairs/1"] = Field(default="result.pairs/1", alias="schema")
-    #: The same whenever this result is recomputed.
-    id: Id
-    stream: Name
-    epoch: Epoch
-    analysis: Name
-    op: Op
     #: All channels of the analysis.
     channels: Annotated[Items[Name], Field(min_length=2, max_length=MAX_CHANNELS)]
     #: (pair, 2), places in `channels`. All pairs in order are (0, 1), (0, 2) … (1, 2) …
@@ -69,20 +52,10 @@ class PairsResult(PersistedMessage):
     #: Place of the first pair of this message among all pairs, and their number.
     first_pair: Count
     total_pairs: PositiveCount
-    octave: Octave
-    #: (row,); of a band the geometric mean over its scales in this octave.
-    freqs_hz: RealVector
-    #: (row,)
-    scales_s: RealVector
     #: The bands of the rows; None: each row is a scale.
     bands: Items[PairBand] | None = None
-    t: TimeAxis
     #: Sampling rate of the stream.
     fs_hz: PositiveReal
-    #: Time of the first column, by the line through the device's time stamps.
-    t0_ns: Count | None = None
-    #: The same, by the newest time stamp and the nominal rate.
-    t0_raw_ns: Count | None = None
     #: (pair, row, time), R².
     values: RealCube
     #: (pair, row, time), in radians, positive where the first channel leads; None if not requested.
@@ -90,20 +63,9 @@ class PairsResult(PersistedMessage):
     #: (pair, row), the significance threshold of R²; of a band the mean of the thresholds of its
     #: scales, which unrelated noise exceeds less often.
     signif: RealMatrix | None = None
-    #: How ``signif`` was found: looked up, or simulated if the table does not cover it.
-    signif_method: Literal["table", "monte-carlo"] | None = None
     #: (channel, row, time), 1 where missing data or an edge affects the channel; None: nowhere. A
     #: pair is masked where either of its channels is.
     mask: MaskCube | None = None
-    input: InputSpan
-    spec_hash: ShortHash
-    engine: Engine
-    times_ns: ResultTimes
-
-    @property
-    def positions(self) -> npt.NDArray[np.int64]:
-        """(time,) sample index of each column, from the start of the epoch."""
-        return self.t.first_sample + self.t.step * np.arange(self.t.n, dtype=np.int64)
 
     @property
     def times_s(self) -> npt.NDArray[np.float64]:
@@ -142,46 +104,31 @@ class PairsResult(PersistedMessage):
         """Return the result of the pair at a place in `pairs`; arrays are (row, time)."""
         one, other = self.pairs[place].tolist()
         names = (self.channels[one], self.channels[other])
+        shared = {name: getattr(self, name) for name in TileResult.model_fields if name != "id"}
         return AnalysisResult(
             id=f"{self.id}/{self.first_pair + place}",
-            stream=self.stream,
-            epoch=self.epoch,
-            analysis=self.analysis,
-            op=self.op,
             channels=names,
-            octave=self.octave,
-            freqs_hz=self.freqs_hz,
-            scales_s=self.scales_s,
-            t=self.t,
             fs_hz=self.fs_hz,
-            t0_ns=self.t0_ns,
-            t0_raw_ns=self.t0_raw_ns,
             values=self.values[place],
             phase=None if self.phase is None else self.phase[place],
             signif=None if self.signif is None else self.signif[place],
-            signif_method=self.signif_method,
             mask=None if self.mask is None else self.mask[one] | self.mask[other],
-            input=self.input,
-            spec_hash=self.spec_hash,
-            engine=self.engine,
-            times_ns=self.times_ns,
+            **shared,
         )
 
     @model_validator(mode="after")
     def _shapes_agree(self) -> Self:
         pairs, k, n = len(self.pairs), len(self.freqs_hz), self.t.n
-        expected: dict[str, tuple[int, ...]] = {
-            "pairs": (pairs, 2),
-            "scales_s": (k,),
-            "values": (pairs, k, n),
-            "phase": (pairs, k, n),
-            "signif": (pairs, k),
-            "mask": (len(self.channels), k, n),
-        }
-        for field, shape in expected.items():
-            array = getattr(self, field)
-            if array is not None and array.shape != shape:
-                raise wrong_field(field, f"shape {list(array.shape)}; expected {list(shape)}")
+        self.check_shapes(
+            {
+                "pairs": (pairs, 2),
+                "scales_s": (k,),
+                "values": (pairs, k, n),
+                "phase": (pairs, k, n),
+                "signif": (pairs, k),
+                "mask": (len(self.channels), k, n),
+            }
+        )
         if self.bands is not None and len(self.bands) != k:
             raise wrong_field("bands", f"{len(self.bands)} for {k} rows; the numbers must be equal")
         places = np.asarray(self.pairs)

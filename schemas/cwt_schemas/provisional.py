@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from cwt_schemas.analysis import AnalysisSpec, Fraction
 from cwt_schemas.arrays import ComplexMatrix, RealMatrix, RealVector, SampleMatrix
 from cwt_schemas.limits import MAX_CHANNELS, MAX_OCTAVE, MAX_VOICES_PER_OCTAVE
 from cwt_schemas.live import Octave, tile_id
@@ -29,7 +30,6 @@ from cwt_schemas.message import (
     ShortHash,
     wrong_field,
 )
-from cwt_schemas.stream import AnalysisSpec, Fraction
 
 __all__ = [
     "EstimateTimes",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from cwt_schemas.analysis import Convention, Level, Wavelet
 from cwt_schemas.arrays import ComplexMatrix, ComplexVector, RealMatrix, RealVector
 from cwt_schemas.limits import (
     MAX_BENCHMARK_BACKENDS,
@@ -29,7 +30,6 @@ from cwt_schemas.message import (
     Text,
     wrong_field,
 )
-from cwt_schemas.stream import Convention, Level, Wavelet
 
 Precision = Literal["float32", "float64"]
 LevelMethod = Literal["montecarlo", "table"]

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cwt_schemas.analysis import Wavelet
 from cwt_schemas.arrays import CountMatrix
 from cwt_schemas.limits import MAX_MC_COUNT, MAX_OCTAVE, MAX_SCALES, MAX_SHARE_TASKS
 from cwt_schemas.message import Count, Items, Message, PositiveCount, PositiveReal, wrong_field
 from cwt_schemas.query import MAX_JOINT_SIGNALS, Lag1
-from cwt_schemas.stream import Wavelet
 
 
 class NullRowsShape(Message):

@@ -8,20 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from cwt_schemas.analysis import HOP_PERIODS, MIN_HOP_S, TOP_OF_RATE, Convention, Level, Wavelet
 from cwt_schemas.arrays import SampleVector
 from cwt_schemas.codec import validated
 from cwt_schemas.limits import MAX_CHUNK_SAMPLES, MAX_VOICES_PER_OCTAVE
 from cwt_schemas.message import UNEQUAL_LENGTHS, Message, PositiveReal, wrong_field
 from cwt_schemas.query import LevelChoice, LevelMethod, TransformRequest, WctRequest
-from cwt_schemas.stream import (
-    HOP_PERIODS,
-    MIN_HOP_S,
-    TOP_OF_RATE,
-    Convention,
-    Level,
-    StreamDefinition,
-    Wavelet,
-)
+from cwt_schemas.stream import StreamDefinition
 
 __all__ = [
     "ANALYSIS",

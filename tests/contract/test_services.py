@@ -29,11 +29,12 @@ from cwt_runtime.process.lifecycle import Context, RestartNeededError, Stop
 from cwt_runtime.rpc.micro import Identity
 from cwt_runtime.telemetry.logs import Action, logger
 from cwt_schemas import storage, subjects
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.errors import ContractError, ErrorCode
 from cwt_schemas.headers import SERVICE_ERROR_CODE
 from cwt_schemas.live import StreamEvent
 from cwt_schemas.service import HealthReply, HealthRequest
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_client import Client
 from pycwt_mod import register_backend
 from tests.backends import Gated

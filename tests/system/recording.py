@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 import pycwt_mod
 from cwt_runtime.analysis import plan_analysis
+from cwt_schemas.analysis import AnalysisSpec, ChannelSet
 from cwt_schemas.live import AnalysisResult, SignalChunk
-from cwt_schemas.stream import AnalysisSpec, Channel, ChannelSet, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_mod.streaming import OctaveLayout
 
 __all__ = [

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from cwt_ingest.ownership import checkpoint_key
 from cwt_runtime.bus import Bus
 from cwt_schemas import decode, storage, subjects
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.codec import content_type_of
 from cwt_schemas.live import AnalysisResult, StreamEvent
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_client import Client
 from tests import pipeline
 from tests.deadlines import fail_after

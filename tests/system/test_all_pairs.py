@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 import pycwt_mod
+from cwt_schemas.analysis import AnalysisSpec, SignificanceSpec
 from cwt_schemas.live import AnalysisWindow
 from cwt_schemas.pair_result import PairsResult
-from cwt_schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_client import Client
 from tests import pipeline
 from tests.deadlines import fail_after

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cwt_schemas import subjects
-from cwt_schemas.stream import AnalysisSpec
+from cwt_schemas.analysis import AnalysisSpec
 from tests.deadlines import SCALE, fail_after
 from tests.seed import chance
 from tests.system.laboratory import SERVER, Laboratory, faults, laboratory, rubbish, sent

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from cwt_ingest.coverage import Coverage
 from cwt_ingest.windows import narrow
 from cwt_runtime.analysis import plan_provisional
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.provisional import EstimateTimes, FitReply, FitRequest, NewestSamples
-from cwt_schemas.stream import AnalysisSpec, ProvisionalStatus, StreamDefinition
+from cwt_schemas.stream import ProvisionalStatus, StreamDefinition
 from pycwt_mod.streaming import ProvisionalPlan, SampleBuffer
 
 __all__ = ["EstimateFeed", "Fit", "check_estimates"]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from cwt_ingest.result_size import ResultSize
 from cwt_runtime.analysis import plan_analysis
+from cwt_schemas.analysis import AnalysisSpec, ChannelSet
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.limits import MAX_MESSAGE_BYTES, MAX_PAIRS_BYTES, MAX_RESULTS_PER_S
-from cwt_schemas.stream import AnalysisSpec, ChannelSet, StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 
 __all__ = ["Batch", "Lane", "plan_lanes"]
 

@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable, Iterable
 
 from cwt_ingest.lanes import Lane
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.limits import MAX_BANDS
-from cwt_schemas.stream import AnalysisSpec, StreamDefinition
+from cwt_schemas.stream import StreamDefinition
 
 __all__ = ["RESULTS_BYTES_PER_S", "check_result_rate", "result_rate"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cwt_runtime.analysis import AnalysisPlan
-from cwt_schemas.stream import AnalysisSpec
+from cwt_schemas.analysis import AnalysisSpec
 
 __all__ = ["ResultSize"]
 

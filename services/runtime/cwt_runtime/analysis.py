@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cwt_schemas.stream import AnalysisSpec, Convention, Op
+from cwt_schemas.analysis import AnalysisSpec, Convention, Op
 from pycwt_mod.significance.degrees import check_degrees_of_freedom
 from pycwt_mod.streaming import (
     STATISTICS,

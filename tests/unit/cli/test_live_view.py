@@ -11,8 +11,9 @@ from cwt_cli.faults import CommandError
 from cwt_cli.live_table import LiveTable
 from cwt_cli.live_view import LiveView, Subject, span_of, subjects_of
 from cwt_cli.watch import chosen
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.live import StreamEvent
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition, StreamStatus
+from cwt_schemas.stream import Channel, StreamDefinition, StreamStatus
 from tests.unit.client.blocks import block
 
 COHERENCE = AnalysisSpec(

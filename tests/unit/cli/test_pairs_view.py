@@ -15,9 +15,10 @@ from cwt_cli.live_view import subjects_of
 from cwt_cli.pairs_view import PairsView
 from cwt_cli.watch import chosen
 from cwt_compute.live.windows import Provenance, compute_window
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.live import AnalysisWindow
 from cwt_schemas.pair_result import PairsResult
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from tests import pipeline
 
 NAMES = ("c3", "c4", "pz", "oz")

@@ -15,7 +15,8 @@ from cwt_cli.faults import USAGE, CommandError
 from cwt_cli.live_view import subjects_of
 from cwt_cli.query import Query, common_rate, lag1, read_signals
 from cwt_cli.watch import chosen
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.analysis import AnalysisSpec
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_client.sources import SourceError
 from pycwt_mod import plan
 

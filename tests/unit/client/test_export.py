@@ -14,6 +14,7 @@ import pytest
 from scipy.io import netcdf_file
 
 from cwt_schemas import subjects
+from cwt_schemas.analysis import AnalysisSpec, SignificanceSpec
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import NotFound, PayloadTooLarge, Unprocessable
 from cwt_schemas.headers import CONTENT_TYPE
@@ -21,15 +22,7 @@ from cwt_schemas.live import AnalysisResult
 from cwt_schemas.marker import Marker
 from cwt_schemas.message import Message
 from cwt_schemas.pair_result import LiveResult
-from cwt_schemas.stream import (
-    AnalysisSpec,
-    Channel,
-    SignificanceSpec,
-    StreamDefinition,
-    StreamGet,
-    StreamLag,
-    StreamStatus,
-)
+from cwt_schemas.stream import Channel, StreamDefinition, StreamGet, StreamLag, StreamStatus
 from pycwt_client import Client, Export, Scalogram
 from pycwt_client.export_reading import RESULT_BYTES
 from tests.memory_bus import MemoryBus

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from cwt_compute.live.flat import MAX_EVENTS, flat_events
 from cwt_compute.live.windows import compute_window
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.live import AnalysisWindow, StreamEvent
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from tests import pipeline
 from tests.unit.compute.test_windows import FS, ME, N, definition, signals
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 import pycwt_mod
 from cwt_compute.live.windows import Provenance, compute_window, drop_window
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.live import AnalysisWindow
 from cwt_schemas.pair_result import PairsResult, decode_result
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_mod.streaming import band_rows
 from tests import pipeline
 

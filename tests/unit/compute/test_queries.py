@@ -19,6 +19,7 @@ from cwt_compute.queries.transforms import (
     answer_wct,
     answer_xwt,
 )
+from cwt_schemas.analysis import Convention, Wavelet
 from cwt_schemas.errors import NotFound, Unavailable, Unprocessable
 from cwt_schemas.job import WctTask
 from cwt_schemas.query import (
@@ -31,7 +32,6 @@ from cwt_schemas.query import (
     XwtReply,
     XwtRequest,
 )
-from cwt_schemas.stream import Convention, Wavelet
 from pycwt_client.answers import CwtAnswer, WctAnswer
 from tests.backends import Away
 

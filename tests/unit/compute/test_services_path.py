@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cwt_compute.live.windows import Provenance, compute_window
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.live import AnalysisResult, AnalysisWindow
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from pycwt_mod import Convention, LiveBlock, StreamingCwt, StreamingWct, StreamingXwt, rednoise
 from tests import pipeline
 

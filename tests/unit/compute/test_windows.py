@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 import pycwt_mod
 from cwt_compute.live.windows import Provenance, compute_window, drop_window
+from cwt_schemas.analysis import AnalysisSpec, SignificanceSpec
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.live import AnalysisResult, AnalysisWindow
-from cwt_schemas.stream import AnalysisSpec, Channel, SignificanceSpec, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from tests import pipeline
 
 FS, N = 64.0, 4096

@@ -18,8 +18,8 @@ from cwt_gateway.exports import Exports
 from cwt_gateway.settings import GatewaySettings
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import subjects
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.codec import ContentType, encode
-from cwt_schemas.stream import AnalysisSpec
 from pycwt_client import Client
 from tests.memory_bus import MemoryBus
 from tests.unit.client.test_export import MSGPACK, computed, contents, definition, spec

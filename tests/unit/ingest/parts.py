@@ -28,11 +28,12 @@ from cwt_runtime.settings import StorageSettings
 from cwt_runtime.storage.topology import system_topology
 from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.chunk_codec import encode_raw_chunk
 from cwt_schemas.codec import ContentType, decode
 from cwt_schemas.live import AnalysisWindow, SignalChunk, StreamEvent
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from tests.deadlines import fail_after
 from tests.memory_bus import MemoryBus
 from tests.memory_bus.bucket import MemoryBucket

@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from cwt_ingest.lanes import SAMPLE_BYTES, TARGET_WINDOW_BYTES, plan_lanes
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.errors import Unprocessable
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 
 
 def definition(names: str = "xyz", /, **changes: object) -> StreamDefinition:

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cwt_ingest.processor import LogEntry, Output, StreamProcessor, read_chunk
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.checkpoint import StreamCheckpoint
 from cwt_schemas.chunk_codec import encode_raw_chunk
 from cwt_schemas.codec import ContentType, decode, encode
 from cwt_schemas.live import AnalysisWindow, SignalChunk, StreamEvent
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from tests import pipeline
 from tests.thorough import cases
 

@@ -10,9 +10,10 @@ import pytest
 
 from cwt_ingest.lanes import plan_lanes
 from cwt_ingest.result_rate import check_result_rate
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import Unprocessable
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDefinition
+from cwt_schemas.stream import Channel, StreamDefinition
 from tests import pipeline
 
 FS, SECONDS = 250.0, 40

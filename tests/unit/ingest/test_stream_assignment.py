@@ -20,10 +20,11 @@ from cwt_ingest.ownership import (
     checkpoint_key,
 )
 from cwt_schemas import storage
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.codec import ContentType, encode
 from cwt_schemas.errors import Conflict, Unprocessable
 from cwt_schemas.limits import MAX_ANALYSES, MAX_CHANNELS, MAX_JSON_BYTES
-from cwt_schemas.stream import AnalysisSpec, Channel, StreamDelete, StreamGet
+from cwt_schemas.stream import Channel, StreamDelete, StreamGet
 from tests.unit.ingest.parts import (
     LOG,
     QUICK,

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 import pycwt_mod
 from cwt_hwbridge.model import run_bank, run_mc
 from cwt_runtime.devices.plans import bank_job, null_job
+from cwt_schemas.analysis import Wavelet
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.hwlink import HISTOGRAM_BINS
 from cwt_schemas.hwops import HwCwtRequest, HwMcRequest
-from cwt_schemas.stream import Wavelet
 
 SIGNAL = np.cumsum(np.random.default_rng(0).standard_normal(1024))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import cwt_schemas as schemas
-from cwt_schemas import Message, hardware, hwops, job, query, stream
+from cwt_schemas import Message, analysis, hardware, hwops, job, query
 from cwt_schemas.audit import AuditAction, AuditRecord
 from cwt_schemas.limits import MAX_FIRST_SAMPLE, MAX_INT64, MAX_T0_NS
 
@@ -61,8 +61,8 @@ chunks = st.builds(
 
 
 @st.composite
-def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> stream.AnalysisSpec:
-    ops: list[stream.Op] = ["cwt", "xwt", "wct", "mwct", "pwct"]
+def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> analysis.AnalysisSpec:
+    ops: list[analysis.Op] = ["cwt", "xwt", "wct", "mwct", "pwct"]
     most = {1: 1, 2: 4}.get(len(channels), 5)
     op = draw(st.sampled_from(ops[:most]))
     some = st.lists(st.sampled_from(channels), min_size=1, unique=True).map(tuple)
@@ -84,14 +84,14 @@ def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> strea
     if op == "pwct":
         joint = {"pairs": (tuple(order[:2]),), "given": tuple(order[2:3])}
     quantities = (
-        ["coherence"] if op in stream.COHERENCES else ["complex", "power", "amplitude", "phase"]
+        ["coherence"] if op in analysis.COHERENCES else ["complex", "power", "amplitude", "phase"]
     )
     sets: dict[str, Any] = {"channels": draw(some)} if op == "cwt" else joint
     if op in ("xwt", "wct"):
         sets = all_pairs or {"pairs": draw(st.lists(pair, min_size=1, unique=True).map(tuple))}
-    delays = st.builds(stream.ProvisionalSpec, delay_s=st.floats(0, 10))
-    errors = st.builds(stream.ProvisionalSpec, max_error=st.floats(0.01, 0.99))
-    return stream.AnalysisSpec(
+    delays = st.builds(analysis.ProvisionalSpec, delay_s=st.floats(0, 10))
+    errors = st.builds(analysis.ProvisionalSpec, max_error=st.floats(0.01, 0.99))
+    return analysis.AnalysisSpec(
         name=draw(names),
         op=op,
         provisional=draw(maybe(delays | errors)) if op == "cwt" else None,
@@ -104,8 +104,8 @@ def specs(draw: st.DrawFn, channels: tuple[str, ...] = ("a", "b", "c")) -> strea
         hop_s=draw(rates),
         quantity=draw(st.sampled_from(quantities)),
         significance=(
-            draw(maybe(st.builds(stream.SignificanceSpec, level=levels)))
-            if op in stream.COHERENCES
+            draw(maybe(st.builds(analysis.SignificanceSpec, level=levels)))
+            if op in analysis.COHERENCES
             else None
         ),
         convention=draw(st.sampled_from(["standard", "pycwt"])),

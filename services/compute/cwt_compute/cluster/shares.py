@@ -13,10 +13,10 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cwt_schemas.analysis import Wavelet as WaveletName
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.limits import MAX_SHARE_TASKS
 from cwt_schemas.simulation import NullRowsShape, SimulateReply, SimulateRequest, SimulationTask
-from cwt_schemas.stream import Wavelet as WaveletName
 from pycwt_mod.significance.simulation import ALGORITHM_VERSION
 from pycwt_mod.significance.surrogates import BINS, SurrogateOctave, SurrogateTask, run_task
 from pycwt_mod.smoothing import ScaleBoxcar

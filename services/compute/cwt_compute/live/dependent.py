@@ -14,10 +14,10 @@ import numpy as np
 
 from cwt_compute.live.result_fields import floats, layout_of
 from cwt_runtime.analysis import plan_analysis
+from cwt_schemas.analysis import COHERENCES
 from cwt_schemas.live import AnalysisWindow, EventKind, StreamEvent
 from cwt_schemas.message import clipped
 from cwt_schemas.pair_result import LiveResult
-from cwt_schemas.stream import COHERENCES
 from pycwt_mod.conditioning import SINGULAR
 from pycwt_mod.streaming import flat_stretches, support_radii
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cwt_compute.live.windows import floats, set_hashes
 from cwt_runtime.analysis import plan_analysis, plan_provisional
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.provisional import (
     FitReply,
@@ -24,7 +25,6 @@ from cwt_schemas.provisional import (
     OctaveRows,
     ProvisionalEstimate,
 )
-from cwt_schemas.stream import AnalysisSpec
 from pycwt_mod.streaming import Calibration, Estimate, OctaveState, ProvisionalPlan
 
 __all__ = ["estimate_newest", "fit_models"]

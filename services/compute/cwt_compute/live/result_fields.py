@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cwt_runtime.analysis import AnalysisPlan
+from cwt_schemas.analysis import Op
 from cwt_schemas.errors import Unprocessable
 from cwt_schemas.live import AnalysisWindow, Engine, InputSpan, ResultTimes, TimeAxis
-from cwt_schemas.stream import Op
 from pycwt_mod import __version__
 from pycwt_mod.streaming import OctaveLayout
 

@@ -24,11 +24,11 @@ from cwt_compute.live.result_fields import (
 from cwt_runtime.analysis import plan_analysis
 from cwt_runtime.bus import StoredMessage
 from cwt_schemas import storage, subjects
+from cwt_schemas.analysis import AnalysisSpec
 from cwt_schemas.errors import ContractError
 from cwt_schemas.live import AnalysisResult, AnalysisWindow, StreamEvent, tile_id
 from cwt_schemas.message import clipped
 from cwt_schemas.pair_result import LiveResult
-from cwt_schemas.stream import AnalysisSpec
 from pycwt_mod.streaming import Block, LevelMethod, OctaveLayout, compute_sets, set_levels
 
 __all__ = [
