@@ -104,7 +104,8 @@ class PairsResult(TileResult):
         """Return the result of the pair at a place in `pairs`; arrays are (row, time)."""
         one, other = self.pairs[place].tolist()
         names = (self.channels[one], self.channels[other])
-        shared = {name: getattr(self, name) for name in TileResult.model_fields if name != "id"}
+        names_of_both = TileResult.model_fields.keys() - {"id", "schema_id"}
+        shared = {name: getattr(self, name) for name in names_of_both}
         return AnalysisResult(
             id=f"{self.id}/{self.first_pair + place}",
             channels=names,
