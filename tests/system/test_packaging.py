@@ -48,7 +48,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sdist = build(ROOT, "sdist", tmp_path_factory.mktemp("sdist"))
     unpacked = tmp_path_factory.mktemp("source")
     with tarfile.open(sdist) as archive:
-        archive.extractall(unpacked, filter="data")
+        # Python 3.11.0 to 3.11.3 have no filters.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(unpacked)
     (source,) = unpacked.iterdir()
     return build(source, "wheel", tmp_path_factory.mktemp("wheel"))
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 from urllib.parse import ParseResult
@@ -93,7 +94,9 @@ class BulkTransport(TcpTransport):
     def abort(self) -> None:
         """Close the connection, if there is one, without sending what is left."""
         if self._io_writer is not None:
-            self._io_writer.transport.abort()
+            # Before Python 3.11.4, `abort` of a TLS transport fails if it is closed already.
+            with suppress(AttributeError):
+                self._io_writer.transport.abort()
 
     async def read(self, buffer_size: int) -> bytes:
         """Return received bytes, up to a larger number than the driver requests."""
