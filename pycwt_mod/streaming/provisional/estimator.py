@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Complexes, Floats
 from pycwt_mod.engine.layout import VoiceGrid
 from pycwt_mod.streaming.provisional.autoregression import Autoregression, fit_autoregression
-from pycwt_mod.streaming.provisional.calibration import Calibration, CalibrationCounter
+from pycwt_mod.streaming.provisional.calibration import CalibrationCounter
 from pycwt_mod.streaming.provisional.estimate import Estimate, Provisional
 from pycwt_mod.streaming.provisional.history import SampleHistory, View
 from pycwt_mod.streaming.provisional.intervals import amplitude_interval, phase_interval
@@ -315,7 +315,7 @@ def check_wavelet(grid: VoiceGrid) -> None:
         )
 
 
-class Estimator:
+class Estimator(SampleHistory[OctaveEstimator]):
     """Takes the samples of a stream, and returns the newest estimates of all channels.
 
     Parameters
@@ -327,35 +327,16 @@ class Estimator:
 
     def __init__(self, grid: VoiceGrid, channels: int, provisional: Provisional) -> None:
         check_wavelet(grid)
-        self._grid, self._channels = grid, channels
-        self._octaves = tuple(
-            OctaveEstimator(grid, octave, channels, provisional) for octave in range(grid.n_octaves)
+        self._grid = grid
+        octaves = range(grid.n_octaves)
+        super().__init__(
+            channels, [OctaveEstimator(grid, each, channels, provisional) for each in octaves]
         )
-        self._history = SampleHistory(channels, self._octaves)
-
-    @property
-    def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
-        """The calibration of every octave, and within it of every channel."""
-        return tuple(
-            tuple(counter.state for counter in octave.counters) for octave in self._octaves
-        )
-
-    def push(self, samples: NDArray[np.generic]) -> None:
-        """Take the next samples, shape (n, channels); NaN is missing."""
-        self._history.push(samples)
 
     def estimates(self) -> tuple[Estimate, ...]:
         """Return the estimates after the newest sample, one for each channel."""
-        samples, newest = self._history.newest(), self._history.end - 1
+        samples, newest = self.newest(), self.end - 1
         return tuple(self._estimate(channel, newest, samples) for channel in range(self._channels))
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state as plain data: samples that fits to come need, models, counters."""
-        return self._history.snapshot()
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Continue from a `snapshot` of an estimator with the same arguments."""
-        self._history.restore(snapshot)
 
     def _estimate(self, channel: int, newest: int, samples: Floats) -> Estimate:
         grid, n = self._grid, self._grid.n_voices

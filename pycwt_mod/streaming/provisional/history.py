@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pycwt_mod.arrays import Floats
+from pycwt_mod.streaming.provisional.calibration import Calibration, CalibrationCounter
 from pycwt_mod.streaming.windower import SampleBuffer
 
 __all__ = ["FittedOctave", "SampleHistory", "View"]
@@ -20,6 +21,10 @@ View: TypeAlias = Callable[[int, int], Floats]
 
 class FittedOctave(Protocol):
     """An octave with a model that is fitted again after every `interval` samples."""
+
+    @property
+    def counters(self) -> Sequence[CalibrationCounter]:
+        """The calibration of every channel, or of every pair."""
 
     @property
     def interval(self) -> int:
@@ -39,7 +44,10 @@ class FittedOctave(Protocol):
         """Continue from a `snapshot`."""
 
 
-class SampleHistory:
+OctaveT = TypeVar("OctaveT", bound=FittedOctave)
+
+
+class SampleHistory(Generic[OctaveT]):
     """Takes the samples of a stream, and has all octaves fitted at their instants.
 
     Parameters
@@ -48,7 +56,7 @@ class SampleHistory:
     octaves : sequence of FittedOctave
     """
 
-    def __init__(self, channels: int, octaves: Sequence[FittedOctave]) -> None:
+    def __init__(self, channels: int, octaves: Sequence[OctaveT]) -> None:
         self._channels, self._octaves = channels, octaves
         self._history = max(octave.needed + octave.interval for octave in octaves)
         self._buffer = SampleBuffer(channels)
@@ -57,6 +65,13 @@ class SampleHistory:
     def end(self) -> int:
         """Index after the newest sample."""
         return self._buffer.end
+
+    @property
+    def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
+        """The calibration of every octave, and within it of every channel or pair."""
+        return tuple(
+            tuple(counter.state for counter in octave.counters) for octave in self._octaves
+        )
 
     def push(self, samples: NDArray[np.generic]) -> None:
         """Take the next samples, shape (n, channels); NaN is missing."""
@@ -72,7 +87,7 @@ class SampleHistory:
         return self._view(self.end - self._history, self.end)
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the state as plain data, that of the octaves included."""
+        """Return the state as plain data: samples that fits to come need, and the octaves."""
         first, held = self._buffer.view(self._buffer.first, self._buffer.end)
         return {
             "first_sample": first,
@@ -81,7 +96,7 @@ class SampleHistory:
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Continue from a `snapshot` of a history of the same octaves."""
+        """Continue from a `snapshot` of an object with the same arguments."""
         held = np.frombuffer(snapshot["samples"], "<f8").reshape(-1, self._channels)
         self._buffer = SampleBuffer(self._channels, int(snapshot["first_sample"]))
         self._buffer.append(self._buffer.first, held)

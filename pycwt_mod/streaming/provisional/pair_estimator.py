@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pycwt_mod.arrays import Complexes, Convention, Floats
 from pycwt_mod.engine.layout import BlockOp, OctaveLayout, VoiceGrid
 from pycwt_mod.streaming.provisional.autoregression import Autoregression, fit_autoregression
-from pycwt_mod.streaming.provisional.calibration import Calibration, CalibrationCounter
+from pycwt_mod.streaming.provisional.calibration import CalibrationCounter
 from pycwt_mod.streaming.provisional.estimate import Provisional
 from pycwt_mod.streaming.provisional.estimator import (
     COMPARED_EVERY,
@@ -373,7 +373,7 @@ def intervals(
     )
 
 
-class PairEstimator:
+class PairEstimator(SampleHistory[OctavePairs]):
     """Takes the samples of a stream, and returns the newest estimates of all pairs.
 
     Parameters
@@ -399,26 +399,15 @@ class PairEstimator:
     ) -> None:
         check_wavelet(grid)
         self._grid, self._pairs = grid, pairs
-        self._octaves = tuple(
-            OctavePairs(grid, layout, op, convention, pairs, provisional) for layout in layouts
-        )
         self._coherence = op == "wct"
-        self._history = SampleHistory(channels, self._octaves)
-
-    @property
-    def calibration(self) -> tuple[tuple[Calibration, ...], ...]:
-        """The calibration of every octave, and within it of every pair."""
-        return tuple(
-            tuple(counter.state for counter in octave.counters) for octave in self._octaves
+        super().__init__(
+            channels,
+            [OctavePairs(grid, layout, op, convention, pairs, provisional) for layout in layouts],
         )
-
-    def push(self, samples: NDArray[np.generic]) -> None:
-        """Take the next samples, shape (n, channels); NaN is missing."""
-        self._history.push(samples)
 
     def estimates(self) -> tuple[PairEstimate, ...]:
         """Return the estimates after the newest sample, one for each pair."""
-        samples, newest = self._history.newest(), self._history.end - 1
+        samples, newest = self.newest(), self.end - 1
         n = self._grid.n_voices
         at = np.full(n, newest)
         fields = np.full((len(self._pairs), 7, n), np.nan)
@@ -444,11 +433,3 @@ class PairEstimator:
                 self._pairs, fields, strict=True
             )
         )  # fmt: skip
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state as plain data: samples that fits need, and counters."""
-        return self._history.snapshot()
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Continue from a `snapshot` of an estimator with the same arguments."""
-        self._history.restore(snapshot)
