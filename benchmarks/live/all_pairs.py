@@ -9,8 +9,8 @@ from benchmarks.live.figures import Figure, Section
 from benchmarks.live.streams import all_pairs
 from benchmarks.live.throughput import (
     WORKERS,
+    backlog_figures,
     core_words,
-    lag_growth,
     lag_words,
     memory_figures,
     play_stream,
@@ -52,15 +52,7 @@ async def pairs(
             values=tuple(each.recorded_s(FS_HZ) / each.seconds for each in sustained),
             note="from the first chunk to the last result; " + lag_words(sustained[0]),
         ),
-        Figure(
-            what="lag of results, last third minus first third", unit="ms",
-            values=tuple(lag_growth(each) for each in sustained), target="not growing",
-        ),
-        Figure(
-            what="windows waiting at the end", unit="", target="not growing",
-            values=tuple(float(each.samples[-1].windows) for each in sustained),
-            note=f"maximum: {max(s.windows for s in sustained[0].samples)}",
-        ),
+        *backlog_figures(sustained),
         Figure(
             what="memory of a worker, maximum", unit="MiB", target=f"< {MAX_WORKER_MIB}",
             values=most,

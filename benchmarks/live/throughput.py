@@ -16,9 +16,9 @@ from benchmarks.live.streams import coherence, heavy, power, results_of
 from cwt_schemas.stream import StreamDefinition
 
 __all__ = [
+    "backlog_figures",
     "core_words",
     "day",
-    "lag_growth",
     "lag_words",
     "memory_figures",
     "play_stream",
@@ -61,15 +61,7 @@ async def throughput(
             values=tuple(each.channel_samples / each.seconds for each in sustained),
             note="from the first chunk to the last result; " + lag_words(sustained[0]),
         ),
-        Figure(
-            what="lag of results, last third minus first third", unit="ms",
-            values=tuple(lag_growth(each) for each in sustained), target="not growing",
-        ),
-        Figure(
-            what="windows waiting at the end", unit="", target="not growing",
-            values=tuple(float(each.samples[-1].windows) for each in sustained),
-            note=f"maximum: {max(s.windows for s in sustained[0].samples)}",
-        ),
+        *backlog_figures(sustained),
         Figure(
             what="as fast as the log accepts chunks", unit="channel-samples/s",
             values=tuple(each.channel_samples / each.seconds for each in fast),
@@ -179,6 +171,21 @@ def core_words(played: Played) -> str:
     """Format the processor time of each role."""
     found = sorted(played.cores().items(), key=lambda item: -item[1])
     return ", ".join(f"{role} {cores:.2f} cores" for role, cores in found if cores >= 0.005)
+
+
+def backlog_figures(runs: Sequence[Played]) -> list[Figure]:
+    """Return what shows whether the system falls behind."""
+    return [
+        Figure(
+            what="lag of results, last third minus first third", unit="ms",
+            values=tuple(lag_growth(each) for each in runs), target="not growing",
+        ),
+        Figure(
+            what="windows waiting at the end", unit="", target="not growing",
+            values=tuple(float(each.samples[-1].windows) for each in runs),
+            note=f"maximum: {max(s.windows for s in runs[0].samples)}",
+        ),
+    ]  # fmt: skip
 
 
 def memory_figures(runs: Sequence[Played]) -> list[Figure]:

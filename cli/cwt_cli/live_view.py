@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Group
@@ -14,7 +15,7 @@ from cwt_schemas.live import AnalysisResult
 from cwt_schemas.stream import StreamDefinition
 from pycwt_client import Scalogram
 
-__all__ = ["LiveView", "Subject", "span_of", "subjects_of"]
+__all__ = ["LiveView", "Subject", "framed", "span_of", "subjects_of", "title_of"]
 
 #: Lines outside the picture: title, time axis, legend and help.
 FURNITURE = 4
@@ -68,6 +69,24 @@ def span_of(spec: AnalysisSpec) -> float:
     return min(max(PERIODS / spec.fmin_hz, SHORTEST_S), LONGEST_S)
 
 
+def title_of(subject: Subject, epoch: str) -> str:
+    """Return the title of a view; `epoch` is empty before the first result."""
+    return f"{subject.title}  epoch {epoch}" if epoch else subject.title
+
+
+def framed(title: str, body: Sequence[Text], events: Sequence[str], width: int) -> Group:
+    """Return a view with its title, events and help, cut to a width in characters."""
+    parts = [
+        Text(title, style="bold"),
+        *body,
+        *(Text(each, style="yellow") for each in events),
+        Text(HELP, style="dim"),
+    ]
+    for part in parts:
+        part.truncate(width, overflow="ellipsis")
+    return Group(*parts)
+
+
 class LiveView:
     """Show the newest part of one subject, and the state of its stream.
 
@@ -109,19 +128,9 @@ class LiveView:
         room = height - FURNITURE - len(below)
         events = self._table.event_lines(min(EVENTS, max(room - 2 * MIN_HEIGHT, 0)))
         lines = max(room - len(events), MIN_HEIGHT)
-        parts = [
-            Text(self._title(), style="bold"),
-            *self._picture(max(width - AXIS - 1, MIN_WIDTH), lines, colour=colour),
-            *map(Text, below),
-            *(Text(each, style="yellow") for each in events),
-            Text(HELP, style="dim"),
-        ]
-        for part in parts:
-            part.truncate(width, overflow="ellipsis")
-        return Group(*parts)
-
-    def _title(self) -> str:
-        return f"{self.subject.title}  epoch {self._epoch}" if self._epoch else self.subject.title
+        picture = self._picture(max(width - AXIS - 1, MIN_WIDTH), lines, colour=colour)
+        title = title_of(self.subject, self._epoch)
+        return framed(title, [*picture, *map(Text, below)], events, width)
 
     def _results(self, now_s: float) -> str:
         rate = f"{self._rate.per_second(now_s):.1f} results/s"

@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.text import Text
 
 from cwt_cli.live_table import LiveTable, RateMeter
-from cwt_cli.live_view import EVENTS, HELP, Subject
+from cwt_cli.live_view import EVENTS, Subject, framed, title_of
 from cwt_schemas.pair_result import PairsResult
 
 __all__ = ["PairsView"]
@@ -143,18 +143,8 @@ class PairsView:
         bands = self._band_lines(width)[: max(room, 1)]
         matrix = self._matrix_lines(width, room - len(bands))
         events = self._table.event_lines(min(EVENTS, max(room - len(bands) - len(matrix), 0)))
-        parts = [
-            Text(self._title(), style="bold"),
-            *map(Text, [*bands, *matrix, *below]),
-            *(Text(each, style="yellow") for each in events),
-            Text(HELP, style="dim"),
-        ]
-        for part in parts:
-            part.truncate(width, overflow="ellipsis")
-        return Group(*parts)
-
-    def _title(self) -> str:
-        return f"{self.subject.title}  epoch {self._epoch}" if self._epoch else self.subject.title
+        body = [Text(each) for each in (*bands, *matrix, *below)]
+        return framed(title_of(self.subject, self._epoch), body, events, width)
 
     def _band_lines(self, width: int) -> list[str]:
         if not self._bands:

@@ -135,6 +135,11 @@ VALID: Mapping[str, dict[str, Any]] = {
     subjects.signal(STREAM): {**CHUNK_FIELDS, "samples": [[1.0, 2.0], [3.0, None]]},
     subjects.signal("fuzz"): {**CHUNK_FIELDS, "samples": PACKED},
     subjects.window(STREAM, "a"): {**CHUNK_FIELDS, "samples": PACKED},
+    subjects.newest(STREAM, "a"): {
+        "schema": "samples.newest/1", "stream": STREAM, "epoch": "fuzz", "analysis": {},
+        "fs_hz": 100, "end": 4, "samples": PACKED, "states": [b"{}"],
+        "times_ns": {"received": 1, "sent": 1},
+    },
     subjects.task("none"): {"job_id": "none", "attempt": 1, "work": {}},
     "$SRV.PING": {},
     # Not subjects, but frames.
