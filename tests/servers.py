@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import nats
 from anyio.from_thread import start_blocking_portal
+from nats.aio.client import Client
 
 from cwt_runtime.process.embedded_server import ServerProcess, open_server, start_server
 
@@ -170,3 +171,12 @@ async def restartable_server(
         yield server
     finally:
         await server.close()
+
+
+async def processed(client: Client) -> None:
+    """Return when the server has processed all that the driver's client has sent.
+
+    The driver's own `flush` sends its ping before what is buffered. The second ping follows it.
+    """
+    await client.flush()
+    await client.flush()

@@ -19,6 +19,7 @@ from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
 from tests.contract.conftest import small_topology
 from tests.deadlines import fail_after
+from tests.servers import processed
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +48,7 @@ async def stranger(url: str) -> AsyncIterator[tuple[Driver, anyio.abc.ObjectRece
     async with await nats.connect(url) as driver:
         send, receive = anyio.create_memory_object_stream[Msg](1000)
         await driver.subscribe("$JS.API.CONSUMER.>", cb=send.send)
-        await driver.flush()
+        await processed(driver)
         with send, receive:
             yield driver, receive
 
@@ -61,7 +62,7 @@ async def forge(driver: Driver, inbox: str, reply: str, status: str | None, body
         sizes = f"{len(block)} {len(block) + len(body)}"
         line = f"HPUB {inbox} {sizes}\r\n".encode() + block + body + b"\r\n"
         await driver._send_command(line)
-    await driver.flush()
+    await processed(driver)
 
 
 def ignored() -> float:
@@ -134,6 +135,6 @@ async def test_forged_acknowledgement_is_a_transient_error(nats_url: str, body: 
             await driver.publish(request.reply, body)
 
         await driver.subscribe("t.stored", cb=answer)
-        await driver.flush()
+        await processed(driver)
         with pytest.raises(BusUnreachableError):
             await bus.log.store("t.stored", b"x", msg_id="1")

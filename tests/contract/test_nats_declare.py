@@ -18,6 +18,7 @@ from cwt_runtime.telemetry.logs import logger
 from cwt_schemas import storage, subjects
 from tests.contract.conftest import SMALL_STREAM_BYTES, small_topology
 from tests.deadlines import fail_after
+from tests.servers import processed
 
 pytestmark = pytest.mark.anyio
 
@@ -121,7 +122,7 @@ async def test_a_read_leaves_no_consumer_behind(bus: NatsBus, nats_url: str) -> 
     async with await nats.connect(nats_url) as client:
         deleted = f"$JS.EVENT.ADVISORY.CONSUMER.DELETED.{storage.SIGNALS}.*"
         advisories = await client.subscribe(deleted)
-        await client.flush()
+        await processed(client)
         for _ in range(5):
             async with bus.log.read(storage.SIGNALS, (subject,)) as messages:
                 assert len([each async for each in messages]) == 3

@@ -27,6 +27,7 @@ from pycwt_client.publisher import open_publisher
 from pycwt_client.sending import Sending
 from tests.accounts import AccountsServer, accounts_server
 from tests.deadlines import fail_after
+from tests.servers import processed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -80,7 +81,7 @@ async def consumers(js: JetStreamContext) -> dict[str, list[dict[str, Any]]]:
 
 async def settled(client: Client, js: JetStreamContext) -> None:
     """Return when the server has acted on all that was published: it answers in turn."""
-    await client.flush()
+    await processed(client)
     for _ in range(3):  # a reply that is a request is behind those that were there before it
         await js.streams_info()
 
@@ -164,7 +165,7 @@ async def test_a_consumer_of_a_reader_delivers_nothing_to_a_service(
         ):  # fmt: skip
             if target.startswith("cwt."):
                 await service.subscribe(target, cb=hear)
-                await service.flush()
+                await processed(service)
             config = {"name": f"push{number}", "deliver_subject": target, "ack_policy": "none",
                       "headers_only": True, "filter_subject": own}  # fmt: skip
             create = f"{COPIES}.CONSUMER.CREATE.{stream}.push{number}.{own}"
@@ -276,7 +277,7 @@ async def test_device_receives_no_replies_of_others(tmp_path: Path) -> None:
             await message.respond(b"secret")
 
         await service.subscribe(subjects.stream("get"), cb=answer)
-        await service.flush()
+        await processed(service)
         assert (await other.request(subjects.stream("get"), b"")).data == b"secret"
         assert (await other.jetstream().publish(subjects.signal("other"), b"chunk")).seq
         await service.jetstream().publish(subjects.event("other"), b"event")
